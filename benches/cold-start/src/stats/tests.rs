@@ -1,0 +1,17 @@
+use super::*;
+
+#[test]
+fn percentiles_are_measured_values() {
+    let values = (1..=10).rev().map(f64::from).collect::<Vec<_>>();
+    assert_eq!(Spread::of(&values), Some(Spread { p50: 5.0, p90: 9.0, min: 1.0, max: 10.0 }));
+}
+
+#[test]
+fn one_value_is_every_percentile() {
+    assert_eq!(Spread::of(&[2.5]), Some(Spread { p50: 2.5, p90: 2.5, min: 2.5, max: 2.5 }));
+}
+
+#[test]
+fn nothing_measured_is_not_zero() {
+    assert_eq!(Spread::of(&[]), None);
+}

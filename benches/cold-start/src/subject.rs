@@ -1,0 +1,109 @@
+//! What is measured: functions, each with its variables and the event it gets.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde_json::Value;
+use testkit::runtime_api::Launch;
+
+/// A function to measure.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    pub(crate) name: &'static str,
+    pub(crate) launch: Launch,
+    pub(crate) event: Value,
+    /// What would be uploaded.
+    pub(crate) package: Vec<PathBuf>,
+}
+
+/// Every subject: a built function that is not there is an error that says how to build it.
+pub(crate) fn all(root: &Path, python: &Path) -> anyhow::Result<Vec<Subject>> {
+    let push = event(root, "codecommit-push.json")?;
+    let violation = event(root, "config-noncompliant.json")?;
+    Ok(vec![
+        built(root, "floor", "bench-floor", Value::Object(serde_json::Map::new()))?,
+        built(root, "deploy", "deploy", push)?,
+        built(root, "report", "report", violation.clone())?,
+        python_report(root, python, violation)?,
+    ])
+}
+
+fn event(root: &Path, name: &str) -> anyhow::Result<Value> {
+    let path = root.join("events").join(name);
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("`{}` is not JSON", path.display()))
+}
+
+fn built(root: &Path, name: &'static str, binary: &str, event: Value) -> anyhow::Result<Subject> {
+    let bootstrap = root.join("target/lambda").join(binary).join("bootstrap");
+    anyhow::ensure!(
+        bootstrap.is_file(),
+        "`{}` is not built: run `cargo lambda build --release --bin {binary}`",
+        bootstrap.display()
+    );
+    let variables = variables(&event);
+    let launch = Launch::new(&bootstrap).name(name).envs(variables);
+    Ok(Subject { name, launch, event, package: vec![bootstrap] })
+}
+
+fn python_report(root: &Path, python: &Path, event: Value) -> anyhow::Result<Subject> {
+    // Not canonical: a virtual environment's interpreter is a link, and knows its packages by where the link is.
+    let python = std::path::absolute(python)?;
+    let folder = root.join("benches/python-report");
+    let packages = site_packages(&python)?;
+    let launch = Launch::new(&python)
+        .arg("-m")
+        .arg("awslambdaric")
+        .arg("index.handler")
+        .dir(&folder)
+        .name("python")
+        .env("LAMBDA_TASK_ROOT", &folder)
+        .envs(variables(&event));
+    Ok(Subject { name: "python", launch, event, package: vec![folder.join("index.py"), packages] })
+}
+
+fn site_packages(python: &Path) -> anyhow::Result<PathBuf> {
+    let lib = python.parent().and_then(Path::parent).unwrap_or(Path::new("/")).join("lib");
+    let entries =
+        std::fs::read_dir(&lib).with_context(|| format!("no virtual environment around `{}`", lib.display()))?;
+    entries
+        .filter_map(|entry| Some(entry.ok()?.path().join("site-packages")))
+        .find(|path| path.is_dir())
+        .with_context(|| format!("no site-packages under `{}`", lib.display()))
+}
+
+/// The variables of all functions together, as `template.yaml` sets them; each reads its own.
+fn variables(event: &Value) -> Vec<(&'static str, String)> {
+    let text = |key: &str, default: &str| find(event, key).unwrap_or_else(|| default.to_owned());
+    let topic = "arn:aws:sns:us-east-1:000000000000:notices";
+    vec![
+        // The push must be to the configured branch, or there is nothing to measure.
+        ("REPOSITORY_NAME", text("repositoryName", "backup-frameworks")),
+        ("BRANCH_NAME", text("referenceName", "main")),
+        ("POLICY_FILE", "backup-compliance.yaml".to_owned()),
+        ("STATE_TABLE_NAME", "state".to_owned()),
+        ("NOTIFICATION_TOPIC_ARN", topic.to_owned()),
+        ("COMPLIANCE_EVENT_BUS_ARN", "arn:aws:events:us-east-1:000000000000:event-bus/compliance".to_owned()),
+        ("TEMPLATE_BUCKET_NAME", "templates".to_owned()),
+        ("ADMINISTRATION_ROLE_ARN", "arn:aws:iam::000000000000:role/administration".to_owned()),
+        ("EXECUTION_ROLE_NAME", "execution".to_owned()),
+        ("CONFIG_AGGREGATOR_NAME", String::new()),
+    ]
+}
+
+/// The first text under this key, also inside the body of a queue message, which is JSON in a text.
+fn find(value: &Value, key: &str) -> Option<String> {
+    match value {
+        Value::Object(map) => {
+            if let Some(text) = map.get(key).and_then(Value::as_str) {
+                return Some(text.to_owned());
+            }
+            if let Some(body) = map.get("body").and_then(Value::as_str) {
+                return find(&serde_json::from_str(body).ok()?, key);
+            }
+            map.values().find_map(|value| find(value, key))
+        }
+        Value::Array(items) => items.iter().find_map(|value| find(value, key)),
+        _ => None,
+    }
+}

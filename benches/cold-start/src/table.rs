@@ -1,0 +1,121 @@
+//! The summary as text: Markdown tables that line up, so that they can be pasted into a note.
+
+use std::fmt::Write as _;
+
+use crate::results::{Figures, Summary, Times};
+use crate::stats::Spread;
+
+const NONE: &str = "–";
+
+pub(crate) fn render(summary: &Summary) -> String {
+    let machine = &summary.machine;
+    let mut text = format!(
+        "{} rounds, interleaved, on {} ({} cores, {} MiB, Linux {}, load {:.1} at the start); Python {}\n\
+         Times in ms, median / 90th percentile. Start: process start to the first request for an event.\n\n",
+        summary.rounds,
+        machine.cpu,
+        machine.cores,
+        machine.memory_mib.unwrap_or_default(),
+        machine.kernel,
+        machine.load.unwrap_or_default(),
+        machine.python,
+    );
+    let mut rows = vec![header(&[
+        "function",
+        "start",
+        "first HTTP",
+        "warm HTTP",
+        "start TLS",
+        "first TLS",
+        "warm TLS",
+        "peak MiB",
+        "zip MB",
+    ])];
+    rows.extend(summary.subjects.iter().map(row));
+    lay_out(&mut text, &rows);
+
+    let named = |name: &str| summary.subjects.iter().find(|figures| figures.name == name);
+    text.push('\n');
+    let mut rows =
+        vec![header(&["median ratios", "start / floor", "Python / start", "Python / cold HTTP", "Python / cold TLS"])];
+    for own in &summary.subjects {
+        let start = |figures: &Figures| figures.http.as_ref().map(|times| times.start.p50);
+        let cold = |times: Option<&Times>| times.map(|times| times.cold.p50);
+        let ratio = |above: Option<f64>, below: Option<f64>| match (above, below) {
+            (Some(above), Some(below)) => format!("{:.1}", above / below),
+            _ => NONE.to_owned(),
+        };
+        let python = named("python");
+        rows.push(vec![
+            own.name.to_owned(),
+            ratio(start(own), named("floor").and_then(start)),
+            ratio(python.and_then(start), start(own)),
+            ratio(python.and_then(|p| cold(p.http.as_ref())), cold(own.http.as_ref())),
+            ratio(python.and_then(|p| cold(p.tls.as_ref())), cold(own.tls.as_ref())),
+        ]);
+    }
+    lay_out(&mut text, &rows);
+
+    if !summary.reaches.is_empty() {
+        text.push('\n');
+        let mut rows = vec![header(&["function", "figure", "value", "aim", "verdict"])];
+        rows.extend(summary.reaches.iter().map(|reach| {
+            let verdict = if reach.met { "pass" } else { "MISS" };
+            vec![
+                reach.subject.to_owned(),
+                reach.figure.to_owned(),
+                format!("{:.1}", reach.value),
+                reach.aim.clone(),
+                verdict.to_owned(),
+            ]
+        }));
+        lay_out(&mut text, &rows);
+    }
+
+    text.push_str("\nAWS calls of one invocation:\n");
+    for figures in &summary.subjects {
+        let calls = figures.calls.iter().map(|(operation, n)| format!("{operation} x{n}")).collect::<Vec<_>>();
+        let calls = if calls.is_empty() { "none".to_owned() } else { calls.join(", ") };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "- {}: {calls}", figures.name);
+    }
+    text
+}
+
+fn header(cells: &[&str]) -> Vec<String> {
+    cells.iter().map(|cell| (*cell).to_owned()).collect()
+}
+
+fn row(figures: &Figures) -> Vec<String> {
+    let of = |times: Option<&Times>, pick: fn(&Times) -> Spread| {
+        times.map(pick).map_or_else(|| NONE.to_owned(), |spread| format!("{:.2} / {:.2}", spread.p50, spread.p90))
+    };
+    let (http, tls) = (figures.http.as_ref(), figures.tls.as_ref());
+    vec![
+        figures.name.to_owned(),
+        of(http, |times| times.start),
+        of(http, |times| times.first),
+        of(http, |times| times.warm),
+        of(tls, |times| times.start),
+        of(tls, |times| times.first),
+        of(tls, |times| times.warm),
+        figures.memory_mib.map_or_else(|| NONE.to_owned(), |memory| format!("{:.1}", memory.max)),
+        format!("{:.2}", figures.zipped_mb),
+    ]
+}
+
+fn lay_out(text: &mut String, rows: &[Vec<String>]) {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths = (0..columns).map(width).collect::<Vec<_>>();
+    for (index, row) in rows.iter().enumerate() {
+        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect::<Vec<_>>();
+        let _ = writeln!(text, "| {} |", cells.join(" | "));
+        if index == 0 {
+            let rule = widths.iter().map(|&width| "-".repeat(width)).collect::<Vec<_>>();
+            let _ = writeln!(text, "| {} |", rule.join(" | "));
+        }
+    }
+}

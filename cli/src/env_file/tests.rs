@@ -1,0 +1,44 @@
+use super::*;
+
+fn one(line: &str) -> Result<String, String> {
+    let pairs = parse(line).map_err(|e| e.problem)?;
+    assert_eq!(pairs.len(), 1, "{pairs:?}");
+    Ok(pairs[0].1.clone())
+}
+
+#[test]
+fn lines_are_read_in_order_and_comments_are_not() {
+    let text = "# the sandbox\n\nexport AWS_REGION=us-east-1\nSTATE_TABLE_NAME=state # mine\n  export EMPTY=\n";
+    let pairs = parse(text).unwrap();
+    let expected = [("AWS_REGION", "us-east-1"), ("STATE_TABLE_NAME", "state"), ("EMPTY", "")];
+    assert_eq!(pairs, expected.map(|(key, value)| (key.to_owned(), value.to_owned())));
+}
+
+#[test]
+fn quotes_are_the_shells() {
+    for (line, value) in [
+        ("A='two words $HOME'", "two words $HOME"),
+        (r"A='it'\''s'", "it's"),
+        (r#"A="say \"hi\" \\ \n""#, r#"say "hi" \ \n"#),
+        (r"A=two\ words", "two words"),
+        ("A=http://x:1/?a=b#c", "http://x:1/?a=b#c"),
+    ] {
+        assert_eq!(one(line).as_deref(), Ok(value), "{line}");
+    }
+}
+
+#[test]
+fn what_a_shell_would_compute_or_split_is_refused() {
+    for line in ["A=$HOME", "A=\"$HOME\"", "A=`date`", "A=two words", "A='open", "A=\"open", "A=\"open\\", "A=end\\"] {
+        assert!(one(line).is_err(), "{line}");
+    }
+}
+
+#[test]
+fn a_line_that_is_no_assignment_is_named() {
+    let text = "export A=1\nunset B\n";
+    assert_eq!(parse(text), Err(Unreadable { line: 2, problem: "expected `export NAME=value`".to_owned() }));
+    for line in ["=1", "1A=1", "A B=1", "export"] {
+        assert!(parse(line).is_err(), "{line}");
+    }
+}

@@ -1,0 +1,64 @@
+//! `backup-compliance`: the policy and the functions from the command line.
+//!
+//! Exit status: 0 clean, 1 findings (or a function that failed), 2 input that cannot be read or used.
+
+mod commands;
+mod env_file;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::commands::{invoke, lint};
+
+/// Backup compliance from the command line: check a policy before it is pushed, run a function as Lambda would.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Exit status: 0 clean, 1 findings or a failed function, 2 input that cannot be read or used."
+)]
+struct Cli {
+    /// How results are written to standard output.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Lint(lint::Args),
+    Invoke(invoke::Args),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people; in colour on a terminal, unless `NO_COLOR` is set.
+    Human,
+    /// One JSON document.
+    Json,
+}
+
+/// How a command that could do its work ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Clean,
+    Findings,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ended = match &cli.command {
+        Command::Lint(args) => lint::run(args, cli.format),
+        Command::Invoke(args) => invoke::run(args, cli.format),
+    };
+    match ended {
+        Ok(Verdict::Clean) => ExitCode::SUCCESS,
+        Ok(Verdict::Findings) => ExitCode::from(1),
+        Err(error) => {
+            output::problem(&format!("{error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}

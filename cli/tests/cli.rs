@@ -1,0 +1,72 @@
+//! The program from outside: what people type and what they get.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+#[path = "cli/invoke.rs"]
+mod invoke;
+#[path = "cli/lint.rs"]
+mod lint;
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// Runs the program in this folder, with nothing of our own environment's AWS settings.
+fn run(folder: &Path, args: &[&str]) -> Ran {
+    run_with(folder, args, &[], "")
+}
+
+fn run_with(folder: &Path, args: &[&str], env: &[(&str, &str)], input: &str) -> Ran {
+    use std::io::Write as _;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_backup-compliance"));
+    command
+        .args(args)
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .envs(env.iter().copied());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // A program that refuses its arguments does not read.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    Ran::of(&child.wait_with_output().unwrap())
+}
+
+struct Ran {
+    status: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ran {
+    fn of(output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        Self { status: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+}
+
+#[test]
+fn every_command_explains_itself_with_an_example() {
+    let here = Path::new(".");
+    for (name, command) in
+        [("help", &["--help"][..]), ("help_lint", &["lint", "--help"]), ("help_invoke", &["invoke", "--help"])]
+    {
+        let ran = run(here, command);
+        assert_eq!(ran.status, Some(0));
+        assert!(name == "help" || ran.stdout.contains("\nExamples:\n"), "{command:?} has no example");
+        insta::assert_snapshot!(name, ran.stdout);
+    }
+}
+
+#[test]
+fn arguments_that_make_no_sense_are_refused_with_status_2() {
+    for (args, said) in [
+        (&["frobnicate"][..], "frobnicate"),
+        (&["lint", "--format", "xml"], "[possible values: human, json]"),
+        (&["invoke", "report"], "<EVENT>"),
+        (&["invoke", "report", "-", "--env", "NOVALUE"], "not of the form `NAME=value`"),
+        (&["invoke", "report", "-", "--timeout", "0"], "1..=900"),
+    ] {
+        let ran = run(Path::new("."), args);
+        assert_eq!(ran.status, Some(2), "{args:?}");
+        assert!(ran.stderr.contains(said), "{args:?} said:\n{}", ran.stderr);
+    }
+}

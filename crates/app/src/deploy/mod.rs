@@ -1,0 +1,16 @@
+//! `deploy`: brings what is deployed to what the policy at the head of the branch says.
+//!
+//! A level-triggered reconciler. Each look reads the head of the branch, what is remembered and what is deployed, does at most
+//! one operation per StackSet, and ends; the operation's own event, or the schedule, brings it back.
+
+mod memory;
+mod reconcile;
+mod removal;
+mod wanted;
+
+pub use memory::{FrameworkFacts, InFlight, Memory, Phase, Rollout, Variant};
+pub use reconcile::{Application, Deploy, FrameworkOutcome, Seen};
+pub use wanted::{Wanted, WantedFramework};
+
+#[cfg(test)]
+mod tests;

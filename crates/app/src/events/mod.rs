@@ -1,0 +1,13 @@
+//! Events as they arrive, told apart and understood. An event is input, not truth: whatever does not fit is refused or
+//! ignored with a reason, and nothing here can panic.
+
+mod batch;
+mod compliance;
+mod trigger;
+
+pub use batch::{Batch, Message};
+pub use compliance::{NotUnderstood, compliance_change};
+pub use trigger::{Look, Trigger, trigger};
+
+#[cfg(test)]
+mod tests;

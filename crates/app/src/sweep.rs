@@ -1,0 +1,23 @@
+//! `sweep`: finds what was left undone. In this version: notices that are on record as owed and were never told, because a
+//! `report` ended between recording and telling.
+
+use crate::ports::{Clock, FrameworkDirectory, Notifier, ResourceDirectory, Result, ViolationStore};
+use crate::report::{Report, Reported};
+
+/// Notices told by one run; the rest waits for the next.
+const LIMIT: usize = 500;
+
+/// Tells what is owed.
+///
+/// # Errors
+/// When the records cannot be read.
+pub async fn sweep<V, N, F, R, C>(report: &Report<V, N, F, R, C>) -> Result<Reported>
+where
+    V: ViolationStore,
+    N: Notifier,
+    F: FrameworkDirectory,
+    R: ResourceDirectory,
+    C: Clock,
+{
+    report.tell_owed(LIMIT).await
+}

@@ -1,0 +1,79 @@
+//! One AWS configuration, and the clients made of it. Endpoints are overridden by the SDK's own variables only.
+
+use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use std::time::Duration;
+
+/// The configuration that all clients share, connections included.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    config: SdkConfig,
+}
+
+impl Clients {
+    /// Reads the environment that Lambda gives: Region, credentials, endpoints.
+    pub async fn connect() -> Self {
+        let config = aws_config::from_env()
+            // Two retries: connections go stale while an execution environment is frozen, and throttling is common.
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(Duration::from_secs(3))
+                    .operation_attempt_timeout(Duration::from_secs(15))
+                    .operation_timeout(Duration::from_secs(40))
+                    .build(),
+            )
+            .load()
+            .await;
+        Self { config }
+    }
+
+    /// CloudFormation.
+    #[must_use]
+    pub fn cloudformation(&self) -> aws_sdk_cloudformation::Client {
+        aws_sdk_cloudformation::Client::new(&self.config)
+    }
+
+    /// CodeCommit.
+    #[must_use]
+    pub fn codecommit(&self) -> aws_sdk_codecommit::Client {
+        aws_sdk_codecommit::Client::new(&self.config)
+    }
+
+    /// AWS Config.
+    #[must_use]
+    pub fn config(&self) -> aws_sdk_config::Client {
+        aws_sdk_config::Client::new(&self.config)
+    }
+
+    /// DynamoDB.
+    #[must_use]
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&self.config)
+    }
+
+    /// S3.
+    #[must_use]
+    pub fn s3(&self) -> aws_sdk_s3::Client {
+        aws_sdk_s3::Client::new(&self.config)
+    }
+
+    /// SNS.
+    #[must_use]
+    pub fn sns(&self) -> aws_sdk_sns::Client {
+        aws_sdk_sns::Client::new(&self.config)
+    }
+
+    /// SQS.
+    #[must_use]
+    pub fn sqs(&self) -> aws_sdk_sqs::Client {
+        aws_sdk_sqs::Client::new(&self.config)
+    }
+
+    /// The Region that everything is in.
+    #[must_use]
+    pub fn region(&self) -> String {
+        self.config.region().map(|region| region.as_ref().to_owned()).unwrap_or_default()
+    }
+}

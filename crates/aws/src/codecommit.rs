@@ -1,0 +1,89 @@
+//! The policy repository in AWS CodeCommit.
+
+use crate::error::wrap;
+use app::ports::{CommitFacts, PolicyRepository, PortErrorKind, RepositoryFile, Result};
+use domain::ids::CommitId;
+
+/// One branch of one repository.
+#[derive(Debug, Clone)]
+pub struct CodeCommitRepository {
+    client: aws_sdk_codecommit::Client,
+    repository: String,
+    branch: String,
+}
+
+impl CodeCommitRepository {
+    /// The branch of the repository.
+    #[must_use]
+    pub fn new(client: aws_sdk_codecommit::Client, repository: &str, branch: &str) -> Self {
+        Self { client, repository: repository.to_owned(), branch: branch.to_owned() }
+    }
+}
+
+impl PolicyRepository for CodeCommitRepository {
+    async fn head(&self) -> Result<Option<CommitId>> {
+        const OPERATION: &str = "codecommit:GetBranch";
+        let answer = self.client.get_branch().repository_name(&self.repository).branch_name(&self.branch).send().await;
+        match answer {
+            Ok(found) => {
+                let id = found.branch.and_then(|branch| branch.commit_id).unwrap_or_default();
+                CommitId::parse(&id).map(Some).map_err(|error| crate::error::unexpected(OPERATION, error.to_string()))
+            }
+            Err(error)
+                if error.as_service_error().is_some_and(|error| error.is_branch_does_not_exist_exception()) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(wrap(OPERATION, &error)),
+        }
+    }
+
+    async fn file(&self, commit: &CommitId, path: &str) -> Result<RepositoryFile> {
+        let answer = self
+            .client
+            .get_file()
+            .repository_name(&self.repository)
+            .commit_specifier(commit.as_str())
+            .file_path(path)
+            .send()
+            .await;
+        let error = match answer {
+            Ok(found) => {
+                return Ok(String::from_utf8(found.file_content.into_inner())
+                    .map_or(RepositoryFile::NotText, RepositoryFile::Text));
+            }
+            Err(error) => error,
+        };
+        match error.as_service_error() {
+            Some(service) if service.is_file_does_not_exist_exception() => Ok(RepositoryFile::Missing),
+            Some(service) if service.is_file_too_large_exception() => Ok(RepositoryFile::TooLarge),
+            _ => Err(wrap("codecommit:GetFile", &error)),
+        }
+    }
+
+    async fn commit(&self, commit: &CommitId) -> Result<CommitFacts> {
+        let answer = self
+            .client
+            .get_commit()
+            .repository_name(&self.repository)
+            .commit_id(commit.as_str())
+            .send()
+            .await
+            .map_err(|error| wrap("codecommit:GetCommit", &error));
+        let found = match answer {
+            Ok(found) => found.commit,
+            // Rewritten away between two calls: who made it is worth less than the notice.
+            Err(error) if error.kind == PortErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let author = found.as_ref().and_then(|commit| commit.author.as_ref());
+        let (name, email) = author.map_or((None, None), |author| (author.name.as_deref(), author.email.as_deref()));
+        let author = match (name, email) {
+            (Some(name), Some(email)) => format!("{name} <{email}>"),
+            (Some(one), None) | (None, Some(one)) => one.to_owned(),
+            (None, None) => "unknown".to_owned(),
+        };
+        let message = found.and_then(|commit| commit.message).unwrap_or_default();
+        Ok(CommitFacts { author, message: message.lines().next().unwrap_or_default().to_owned() })
+    }
+}

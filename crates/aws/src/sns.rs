@@ -1,0 +1,116 @@
+//! The topic that people and machines are told through.
+
+use crate::error::wrap;
+use app::ports::{Notifier, PortError, PortErrorKind, Result};
+use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
+use domain::notice::Notice;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// SNS takes at most ten messages in one call.
+const BATCH: usize = 10;
+/// And at most 256 KiB in all; the rest is for attributes and envelopes.
+const BATCH_BYTES: usize = 200 * 1024;
+
+/// The notification topic.
+#[derive(Debug, Clone)]
+pub struct Topic {
+    client: aws_sdk_sns::Client,
+    arn: String,
+}
+
+impl Topic {
+    /// The topic of this ARN.
+    #[must_use]
+    pub fn new(client: aws_sdk_sns::Client, arn: &str) -> Self {
+        Self { client, arn: arn.to_owned() }
+    }
+
+    async fn publish_batch(&self, entries: Vec<PublishBatchRequestEntry>) -> Vec<Result<()>> {
+        let count = entries.len();
+        let answer = self
+            .client
+            .publish_batch()
+            .topic_arn(&self.arn)
+            .set_publish_batch_request_entries(Some(entries))
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => {
+                // The call succeeds even where single messages were refused.
+                let refused: BTreeMap<&str, PortError> = answer
+                    .failed()
+                    .iter()
+                    .map(|entry| {
+                        let error = PortError {
+                            operation: "sns:PublishBatch",
+                            code: Some(entry.code().to_owned()),
+                            message: entry.message().unwrap_or("the message was refused").to_owned(),
+                            request_id: None,
+                            kind: if entry.sender_fault() { PortErrorKind::Refused } else { PortErrorKind::Retryable },
+                        };
+                        (entry.id(), error)
+                    })
+                    .collect();
+                (0..count).map(|index| refused.get(index.to_string().as_str()).cloned().map_or(Ok(()), Err)).collect()
+            }
+            Err(error) => {
+                let error = wrap("sns:PublishBatch", &error);
+                (0..count).map(|_| Err(error.clone())).collect()
+            }
+        }
+    }
+}
+
+impl Notifier for Topic {
+    async fn publish(&self, notices: &[Notice]) -> Vec<Result<()>> {
+        let mut outcomes = Vec::with_capacity(notices.len());
+        let mut batch = Vec::new();
+        let mut bytes = 0_usize;
+        for notice in notices {
+            let message = message(notice);
+            if !batch.is_empty() && (batch.len() == BATCH || bytes.saturating_add(message.len()) > BATCH_BYTES) {
+                outcomes.extend(self.publish_batch(std::mem::take(&mut batch)).await);
+                bytes = 0;
+            }
+            bytes = bytes.saturating_add(message.len());
+            let attributes = notice.attributes().into_iter().filter_map(|(name, value)| {
+                let value = MessageAttributeValue::builder().data_type("String").string_value(value).build().ok()?;
+                Some((name.to_owned(), value))
+            });
+            let entry = PublishBatchRequestEntry::builder()
+                .id(batch.len().to_string())
+                .subject(notice.subject())
+                .message_structure("json")
+                .message(message)
+                .set_message_attributes(Some(attributes.collect()))
+                .build();
+            match entry {
+                Ok(entry) => batch.push(entry),
+                // The builder only misses what is set above; keep the outcomes in step all the same.
+                Err(error) => {
+                    outcomes.extend(self.publish_batch(std::mem::take(&mut batch)).await);
+                    outcomes.push(Err(crate::error::unexpected("sns:PublishBatch", error.to_string())));
+                }
+            }
+        }
+        if !batch.is_empty() {
+            outcomes.extend(self.publish_batch(batch).await);
+        }
+        outcomes
+    }
+}
+
+/// One text for people, one document for machines. Each protocol gets the one that fits it.
+fn message(notice: &Notice) -> String {
+    let text = notice.text();
+    let document = notice.json().to_string();
+    json!({
+        "default": text,
+        "email": text,
+        "sqs": document,
+        "lambda": document,
+        "https": document,
+    })
+    .to_string()
+}

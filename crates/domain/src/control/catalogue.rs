@@ -1,0 +1,217 @@
+use super::{Control, Kind, Parameter, Scope, Trigger};
+
+const DOCUMENTATION: &str = "https://docs.aws.amazon.com/aws-backup/latest/devguide/controls-and-remediation.html";
+
+/// The types Audit Manager protects; Aurora DSQL, DocumentDB, Neptune, Redshift, Timestream, SAP HANA and EKS are not among
+/// them.
+const PROTECTED: &[&str] = &[
+    "AWS::RDS::DBCluster",
+    "AWS::RDS::DBInstance",
+    "AWS::EC2::Volume",
+    "AWS::EC2::Instance",
+    "AWS::EFS::FileSystem",
+    "AWS::FSx::FileSystem",
+    "AWS::DynamoDB::Table",
+    "AWS::S3::Bucket",
+    "AWS::StorageGateway::Volume",
+    "AWS::BackupGateway::VirtualMachine",
+];
+
+const EVERY_SCOPE: &[Scope] = &[Scope::Tag, Scope::ResourceTypes, Scope::SingleResource];
+
+const HOURS_OR_DAYS: Kind = Kind::OneOf(&["hours", "days"]);
+
+/// A hundred years, the most that AWS Backup keeps anything.
+const LONGEST_RETENTION_DAYS: u32 = 36_500;
+
+const RETENTION_DAYS: Kind = Kind::Integer { min: 1, max: LONGEST_RETENTION_DAYS };
+
+const fn optional(name: &'static str, kind: Kind, default: Option<&'static str>) -> Parameter {
+    Parameter { name, kind, default, required: false }
+}
+
+/// The controls, in the order of AWS's own list.
+pub static CONTROLS: &[Control] = &[
+    Control {
+        name: "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN",
+        title: "Resources are in a backup plan",
+        evaluates: "whether at least one backup plan selects the resource",
+        parameters: &[],
+        scopes: EVERY_SCOPE,
+        trigger: Trigger::Daily,
+        remediation: "Assign the resource to a backup plan: name its ARN in the plan's selection, or give it the tag that the \
+                      selection asks for. Check that the service is switched on in the Region's backup settings.",
+        documentation: DOCUMENTATION,
+        unconfirmed: None,
+        resource_types: PROTECTED,
+        managed_rule: None,
+    },
+    Control {
+        name: "BACKUP_PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK",
+        title: "Backup plans run often enough and keep backups long enough",
+        evaluates: "whether a backup plan has at least one rule that meets both the frequency and the retention",
+        parameters: &[
+            optional("requiredFrequencyUnit", HOURS_OR_DAYS, Some("days")),
+            optional(
+                "requiredFrequencyValue",
+                Kind::Period { unit: "requiredFrequencyUnit", hours: (1, 24), days: (1, 31) },
+                Some("1"),
+            ),
+            optional("requiredRetentionDays", RETENTION_DAYS, Some("35")),
+        ],
+        scopes: &[Scope::Tag, Scope::SingleResource],
+        trigger: Trigger::ConfigurationChange,
+        remediation: "Change a rule of the backup plan so that it runs often enough and keeps backups long enough. Only backups \
+                      made from then on are kept longer.",
+        documentation: DOCUMENTATION,
+        unconfirmed: None,
+        resource_types: &["AWS::Backup::BackupPlan"],
+        managed_rule: None,
+    },
+    Control {
+        name: "BACKUP_RECOVERY_POINT_MANUAL_DELETION_DISABLED",
+        title: "Vaults refuse the deletion of recovery points by hand",
+        evaluates: "whether the access policy of a backup vault denies deleting and shortening recovery points",
+        parameters: &[optional("principalArnList", Kind::ArnList { most: 5 }, None)],
+        scopes: &[Scope::Tag, Scope::SingleResource],
+        trigger: Trigger::ConfigurationChange,
+        remediation: "Put an access policy on the vault that denies backup:DeleteRecoveryPoint, \
+                      backup:UpdateRecoveryPointLifecycle and backup:PutBackupVaultAccessPolicy to everyone but the roles that \
+                      the framework names.",
+        documentation: DOCUMENTATION,
+        unconfirmed: Some("how the service takes an empty principalArnList; leave the parameter out instead"),
+        resource_types: &["AWS::Backup::BackupVault"],
+        managed_rule: None,
+    },
+    Control {
+        name: "BACKUP_RECOVERY_POINT_ENCRYPTED",
+        title: "Recovery points are encrypted",
+        evaluates: "whether a recovery point is encrypted",
+        parameters: &[],
+        scopes: &[Scope::Tag],
+        trigger: Trigger::ConfigurationChange,
+        remediation: "Encrypt the source resource, or for services that AWS Backup manages fully give the vault a KMS key; then \
+                      make a new backup and delete the unencrypted one.",
+        documentation: DOCUMENTATION,
+        unconfirmed: Some("whether native snapshots (EBS, RDS, Aurora) are recorded as recovery points by AWS Config"),
+        resource_types: &["AWS::Backup::RecoveryPoint"],
+        managed_rule: None,
+    },
+    Control {
+        name: "BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK",
+        title: "Recovery points are kept long enough",
+        evaluates: "whether a recovery point is kept for at least the required number of days",
+        parameters: &[optional("requiredRetentionDays", RETENTION_DAYS, Some("35"))],
+        scopes: &[Scope::Tag],
+        trigger: Trigger::ConfigurationChange,
+        remediation: "Lengthen the retention of the recovery point, and of the rule of the backup plan that made it.",
+        documentation: DOCUMENTATION,
+        unconfirmed: Some("whether native snapshots (EBS, RDS, Aurora) are recorded as recovery points by AWS Config"),
+        resource_types: &["AWS::Backup::RecoveryPoint"],
+        managed_rule: None,
+    },
+    Control {
+        name: "BACKUP_RESOURCES_PROTECTED_BY_CROSS_REGION",
+        title: "Backups are copied to another Region",
+        evaluates: "whether a backup plan of the resource copies its backups to another Region",
+        parameters: &[optional("crossRegionList", Kind::RegionList, None)],
+        scopes: EVERY_SCOPE,
+        trigger: Trigger::Daily,
+        remediation: "Add a copy action to the rule of the backup plan, with a vault in another Region as its destination.",
+        documentation: DOCUMENTATION,
+        unconfirmed: None,
+        resource_types: PROTECTED,
+        managed_rule: None,
+    },
+    Control {
+        name: "BACKUP_RESOURCES_PROTECTED_BY_CROSS_ACCOUNT",
+        title: "Backups are copied to another account",
+        evaluates: "whether a backup plan of the resource copies its backups to another account of the organization",
+        parameters: &[optional("crossAccountList", Kind::AccountList { most: 5 }, None)],
+        scopes: EVERY_SCOPE,
+        trigger: Trigger::Daily,
+        remediation: "Add a copy action to the rule of the backup plan, with a vault in another account of the organization as its \
+                      destination.",
+        documentation: DOCUMENTATION,
+        unconfirmed: None,
+        resource_types: PROTECTED,
+        managed_rule: None,
+    },
+    Control {
+        name: "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_VAULT_LOCK",
+        title: "Backups are kept in a locked vault",
+        evaluates: "whether a backup plan of the resource stores its backups in a vault with a Vault Lock",
+        parameters: &[
+            optional("minRetentionDays", RETENTION_DAYS, None),
+            optional("maxRetentionDays", RETENTION_DAYS, None),
+        ],
+        scopes: EVERY_SCOPE,
+        trigger: Trigger::Daily,
+        remediation: "Lock the vault that the backup plan stores into, with a minimum and maximum retention within the required \
+                      bounds.",
+        documentation: DOCUMENTATION,
+        unconfirmed: None,
+        resource_types: PROTECTED,
+        managed_rule: None,
+    },
+    Control {
+        name: "BACKUP_LAST_RECOVERY_POINT_CREATED",
+        title: "A recent recovery point exists",
+        evaluates: "whether the newest recovery point of the resource, in its own account and Region, is recent enough",
+        parameters: &[
+            optional(
+                "recoveryPointAgeValue",
+                Kind::Period { unit: "recoveryPointAgeUnit", hours: (1, 744), days: (1, 31) },
+                Some("1"),
+            ),
+            optional("recoveryPointAgeUnit", HOURS_OR_DAYS, Some("days")),
+        ],
+        scopes: EVERY_SCOPE,
+        trigger: Trigger::Daily,
+        remediation: "Start an on-demand backup of the resource now. If its plan runs too seldom or its backup jobs fail, mend the \
+                      schedule or the cause.",
+        documentation: DOCUMENTATION,
+        unconfirmed: None,
+        resource_types: PROTECTED,
+        managed_rule: Some("LAST_BACKUP_RECOVERY_POINT_CREATED"),
+    },
+    Control {
+        name: "RESTORE_TIME_FOR_RESOURCES_MEET_TARGET",
+        title: "Restore tests meet the target time",
+        evaluates: "whether the last restore test of the resource finished within the target time",
+        parameters: &[Parameter {
+            name: "maxRestoreTime",
+            // Minutes; AWS names no bound.
+            kind: Kind::Integer { min: 1, max: u32::MAX },
+            default: None,
+            required: true,
+        }],
+        scopes: EVERY_SCOPE,
+        trigger: Trigger::Daily,
+        remediation: "Put the resource into a restore testing plan and see why its last restore took longer than the target.",
+        documentation: DOCUMENTATION,
+        unconfirmed: Some("AWS documents no remediation, and its own sample leaves out maxRestoreTime"),
+        resource_types: PROTECTED,
+        managed_rule: Some("MEETS_RESTORE_TIME_TARGET"),
+    },
+    Control {
+        name: "RESOURCES_IN_LOGICALLY_AIR_GAPPED_VAULT",
+        title: "Backups are in a logically air-gapped vault",
+        evaluates: "whether a recent recovery point of the resource lies in a logically air-gapped vault",
+        parameters: &[
+            optional(
+                "recoveryPointAgeValue",
+                Kind::Period { unit: "recoveryPointAgeUnit", hours: (24, 2184), days: (1, 91) },
+                Some("1"),
+            ),
+            optional("recoveryPointAgeUnit", HOURS_OR_DAYS, Some("days")),
+        ],
+        scopes: &[Scope::ResourceTypes, Scope::SingleResource],
+        trigger: Trigger::Daily,
+        remediation: "Copy the resource's backups to a logically air-gapped vault, at least as often as the age that is allowed.",
+        documentation: DOCUMENTATION,
+        unconfirmed: Some("the exact name: AWS's documents show it in one sample only"),
+        resource_types: PROTECTED,
+        managed_rule: None,
+    },
+];

@@ -1,0 +1,185 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn parameters(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+#[test]
+fn the_catalogue_is_whole_and_consistent() {
+    assert_eq!(CONTROLS.len(), 11);
+    let names: BTreeSet<_> = CONTROLS.iter().map(|control| control.name).collect();
+    assert_eq!(names.len(), 11, "names differ");
+    for control in CONTROLS {
+        assert!(!control.scopes.is_empty() && !control.resource_types.is_empty(), "{}", control.name);
+        assert!(control.documentation.starts_with("https://docs.aws.amazon.com/"), "{}", control.name);
+        assert!(control.remediation.ends_with('.'), "{}: remediation is sentences", control.name);
+        for resource_type in control.resource_types {
+            assert_ne!(resource_kind(resource_type), *resource_type, "no words for {resource_type}");
+        }
+        for parameter in control.parameters {
+            if let Kind::Period { unit, .. } = parameter.kind {
+                assert!(control.parameter(unit).is_some(), "{}: unit {unit}", control.name);
+            }
+            assert!(!(parameter.required && parameter.default.is_some()), "{}", parameter.name);
+        }
+    }
+}
+
+#[test]
+fn every_control_states_its_requirement() {
+    let all: Vec<String> = CONTROLS
+        .iter()
+        .map(|control| {
+            let requirement = control.requirement(&BTreeMap::new());
+            assert_ne!(requirement, control.title, "{} has no words of its own", control.name);
+            assert!(!requirement.contains('?'), "{requirement}");
+            requirement
+        })
+        .collect();
+    insta::assert_snapshot!(all.join("\n"));
+}
+
+#[test]
+fn requirements_name_the_parameters_in_force() {
+    let cases: &[(&str, &[(&str, &str)], &str)] = &[
+        (
+            "BACKUP_PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK",
+            &[("requiredFrequencyUnit", "hours"), ("requiredFrequencyValue", "24"), ("requiredRetentionDays", "35")],
+            "every backup plan must run at least every 24 hours and keep backups at least 35 days",
+        ),
+        (
+            "BACKUP_PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK",
+            &[("requiredFrequencyUnit", "hours"), ("requiredRetentionDays", "1")],
+            "every backup plan must run at least every hour and keep backups at least 1 day",
+        ),
+        (
+            "BACKUP_RECOVERY_POINT_MANUAL_DELETION_DISABLED",
+            &[("principalArnList", "arn:aws:iam::111111111111:role/a,arn:aws:iam::111111111111:role/b")],
+            "every backup vault must deny deleting recovery points by hand to everyone but arn:aws:iam::111111111111:role/a \
+             and arn:aws:iam::111111111111:role/b",
+        ),
+        (
+            "BACKUP_RESOURCES_PROTECTED_BY_CROSS_REGION",
+            &[("crossRegionList", "eu-west-1, eu-central-1,eu-north-1")],
+            "backups of every resource must be copied to eu-west-1, eu-central-1 and eu-north-1",
+        ),
+        (
+            "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_VAULT_LOCK",
+            &[("minRetentionDays", "7"), ("maxRetentionDays", "365")],
+            "backups of every resource must be stored in a locked vault that keeps them between 7 and 365 days",
+        ),
+        (
+            "BACKUP_LAST_RECOVERY_POINT_CREATED",
+            &[("recoveryPointAgeValue", "36"), ("recoveryPointAgeUnit", "hours")],
+            "every resource must have a recovery point that is at most 36 hours old",
+        ),
+        (
+            "RESTORE_TIME_FOR_RESOURCES_MEET_TARGET",
+            &[("maxRestoreTime", "720")],
+            "the last restore test of every resource must take at most 720 minutes",
+        ),
+    ];
+    for (name, given, expected) in cases {
+        assert_eq!(find(name).expect(name).requirement(&parameters(given)), *expected);
+    }
+}
+
+#[test]
+fn names_are_found_exactly_and_suggested_generously() {
+    assert!(find("BACKUP_RECOVERY_POINT_ENCRYPTED").is_some());
+    assert!(find("backup_recovery_point_encrypted").is_none());
+    assert_eq!(nearest("BACKUP_RECOVERY_POINTS_ENCRYPTED"), Some("BACKUP_RECOVERY_POINT_ENCRYPTED"));
+    assert_eq!(nearest("backup-recovery-point-encrypted"), Some("BACKUP_RECOVERY_POINT_ENCRYPTED"));
+    assert_eq!(nearest("ENCRYPTED_VOLUMES"), None);
+}
+
+const UUID: &str = "1b2c3d4e-5f60-4a7b-8c9d-0e1f2a3b4c5d";
+
+#[test]
+fn rule_names_are_taken_apart() {
+    // name before the uuid, control, kind, resource type
+    let cases: &[(&str, Option<&str>, Option<&str>, Option<&str>)] = &[
+        (
+            "AURORA-RESOURCES_PROTECTED_BY_BACKUP_PLAN",
+            Some("BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN"),
+            Some("AURORA"),
+            Some("AWS::RDS::DBCluster"),
+        ),
+        (
+            "EBS-BACKUP_RESOURCES_PROTECTED_BY_CROSS_REGION",
+            Some("BACKUP_RESOURCES_PROTECTED_BY_CROSS_REGION"),
+            Some("EBS"),
+            Some("AWS::EC2::Volume"),
+        ),
+        (
+            "BACKUP_PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK",
+            Some("BACKUP_PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK"),
+            None,
+            Some("AWS::Backup::BackupPlan"),
+        ),
+        ("PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK", Some("BACKUP_PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK"), None, Some("AWS::Backup::BackupPlan")),
+        ("BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN", Some("BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN"), None, None),
+        (
+            "STORAGE GATEWAY-BACKUP_LAST_RECOVERY_POINT_CREATED",
+            Some("BACKUP_LAST_RECOVERY_POINT_CREATED"),
+            Some("STORAGE GATEWAY"),
+            Some("AWS::StorageGateway::Volume"),
+        ),
+        (
+            "DynamoDB-RESTORE_TIME_FOR_RESOURCES_MEET_TARGET",
+            Some("RESTORE_TIME_FOR_RESOURCES_MEET_TARGET"),
+            Some("DYNAMODB"),
+            Some("AWS::DynamoDB::Table"),
+        ),
+        (
+            "S3_LAST_BACKUP_RECOVERY_POINT_CREATED",
+            Some("BACKUP_LAST_RECOVERY_POINT_CREATED"),
+            Some("S3"),
+            Some("AWS::S3::Bucket"),
+        ),
+        ("NEPTUNE-RESOURCES_PROTECTED_BY_BACKUP_PLAN", Some("BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN"), Some("NEPTUNE"), None),
+        ("MY_RESOURCES_PROTECTED_BY_BACKUP_PLAN", None, None, None),
+        ("-RESOURCES_PROTECTED_BY_BACKUP_PLAN", None, None, None),
+        ("BACKUP_SOMETHING_NEW", None, None, None),
+        ("", None, None, None),
+    ];
+    for (name, control, kind, resource_type) in cases {
+        for raw in [format!("{name}-{UUID}"), (*name).to_owned()] {
+            let rule = RuleName::parse(&raw);
+            assert_eq!(rule.control.map(|control| control.name), *control, "{raw}");
+            assert_eq!(rule.kind.as_deref(), *kind, "{raw}");
+            assert_eq!(rule.resource_type(), *resource_type, "{raw}");
+            assert_eq!(rule.raw, raw);
+        }
+    }
+}
+
+#[test]
+fn every_control_is_found_behind_every_kind() {
+    for control in CONTROLS {
+        for kind in ["AURORA", "RDS", "EBS", "EC2", "EFS", "FSX", "DYNAMODB", "S3", "STORAGEGATEWAY", "VIRTUALMACHINE"] {
+            let rule = RuleName::parse(&format!("{kind}-{}-{UUID}", control.name));
+            assert_eq!((rule.control, rule.kind.as_deref()), (Some(control), Some(kind)));
+            assert!(rule.resource_type().is_some());
+        }
+    }
+}
+
+#[test]
+fn kinds_of_resources_have_words() {
+    assert_eq!(resource_kind("AWS::RDS::DBCluster"), "Aurora cluster");
+    assert_eq!(resource_kind("AWS::Backup::RecoveryPoint"), "recovery point");
+    assert_eq!(resource_kind("AWS::New::Thing"), "AWS::New::Thing");
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_taken_as_a_rule_name(text in ".{0,120}", tail in "(-?[0-9a-f-]{30,40}|é{20})?") {
+        let raw = format!("{text}{tail}");
+        prop_assert_eq!(RuleName::parse(&raw).raw, raw);
+    }
+}

@@ -1,0 +1,216 @@
+//! Names that cannot be wrong: each is parsed once, at the edge, and believed from then on.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::fault::nearest;
+
+mod regions;
+#[cfg(test)]
+mod tests;
+
+pub use regions::REGIONS;
+
+/// Why a text is not the name it should be. The message says what is wrong and what would be right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}; {fix}")]
+pub struct IdError {
+    /// What is wrong, with the input in backticks.
+    pub problem: String,
+    /// What would be right.
+    pub fix: String,
+}
+
+impl IdError {
+    fn new(problem: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { problem: problem.into(), fix: fix.into() }
+    }
+}
+
+/// The same few traits for every identifier: they differ only in what `parse` accepts.
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The identifier as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                Self::parse(text)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = Cow::<'de, str>::deserialize(deserializer)?;
+                Self::parse(&text).map_err(de::Error::custom)
+            }
+        }
+    };
+}
+
+identifier! {
+    /// An AWS account id: exactly 12 digits, leading zeros included.
+    AccountId
+}
+
+identifier! {
+    /// The code of an AWS Region that exists, such as `eu-west-1`.
+    RegionName
+}
+
+identifier! {
+    /// The name of a StackSet: a letter, then letters, digits and hyphens; at most 128 characters
+    /// (`StackSetName` of the CloudFormation API).
+    StackSetName
+}
+
+identifier! {
+    /// The id of a commit: 40 hexadecimal digits in git and CodeCommit. Local stand-ins use shorter ones,
+    /// so 1 to 64 letters and digits are taken.
+    CommitId
+}
+
+identifier! {
+    /// A CloudFormation or Config resource type, such as `AWS::RDS::DBCluster`. AWS adds types all the time and Config
+    /// has some of its own, so any text is taken.
+    ResourceType
+}
+
+impl AccountId {
+    /// Digits in an account id.
+    pub const LENGTH: usize = 12;
+
+    /// Reads an account id.
+    ///
+    /// # Errors
+    /// When the text is not exactly 12 ASCII digits.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        let fix = "an account id is 12 digits, such as \"111111111111\"";
+        if let Some(odd) = text.chars().find(|c| !c.is_ascii_digit()) {
+            return Err(IdError::new(format!("the account id `{}` contains `{}`", shown(text), odd.escape_debug()), fix));
+        }
+        match text.len() {
+            Self::LENGTH => Ok(Self(text.to_owned())),
+            0 => Err(IdError::new("the account id is empty", fix)),
+            1 => Err(IdError::new(format!("the account id `{text}` has 1 digit"), fix)),
+            digits => Err(IdError::new(format!("the account id `{}` has {digits} digits", shown(text)), fix)),
+        }
+    }
+}
+
+impl RegionName {
+    /// Reads a Region code.
+    ///
+    /// # Errors
+    /// When no such Region exists; the error names the nearest one that does.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        if REGIONS.contains(&text) {
+            return Ok(Self(text.to_owned()));
+        }
+        let fix = match nearest(&text.to_ascii_lowercase(), REGIONS.iter().copied()) {
+            Some(region) => format!("did you mean `{region}`?"),
+            None => "a Region is written as its code, such as `eu-west-1`".to_owned(),
+        };
+        Err(IdError::new(format!("there is no AWS Region `{}`", shown(text)), fix))
+    }
+}
+
+impl StackSetName {
+    /// Most characters AWS takes.
+    pub const MAX_LENGTH: usize = 128;
+
+    /// Reads a StackSet name.
+    ///
+    /// # Errors
+    /// When CloudFormation would refuse it.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        let fix = "a StackSet name is a letter followed by letters, digits and hyphens, 128 characters at most";
+        let problem = if text.is_empty() {
+            "the name is empty".to_owned()
+        } else if let Some(odd) = text.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '-') {
+            format!("the name `{}` contains `{}`", shown(text), odd.escape_debug())
+        } else if !text.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            format!("the name `{}` does not start with a letter", shown(text))
+        } else if text.len() > Self::MAX_LENGTH {
+            format!("the name `{}` has {} characters", shown(text), text.len())
+        } else {
+            return Ok(Self(text.to_owned()));
+        };
+        Err(IdError::new(problem, fix))
+    }
+}
+
+impl CommitId {
+    /// Reads a commit id.
+    ///
+    /// # Errors
+    /// When the text is empty, longer than 64 characters, or has anything but letters and digits.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        if (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(IdError::new(format!("`{}` is not a commit id", shown(text)), "a commit id is 40 hexadecimal digits"))
+        }
+    }
+
+    /// The first eight characters: enough to find the commit, short enough to read.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        self.0.get(..8).unwrap_or(&self.0)
+    }
+}
+
+impl ResourceType {
+    /// Reads a resource type.
+    ///
+    /// # Errors
+    /// When the text is empty.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        if text.is_empty() {
+            return Err(IdError::new("the resource type is empty", "a resource type is such as `AWS::RDS::DBCluster`"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// Input as shown in a message: one line, and not longer than a reader would look at.
+pub(crate) fn shown(text: &str) -> String {
+    const MOST: usize = 60;
+    let mut out: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();
+    if text.chars().nth(MOST).is_some() {
+        out.push('…');
+    }
+    // `escape_debug` escapes quotes too, which only a Rust literal needs.
+    out.replace("\\\"", "\"").replace("\\'", "'")
+}

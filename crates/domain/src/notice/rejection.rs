@@ -1,0 +1,91 @@
+//! The notice about a policy that cannot be used.
+
+use super::text::{count, field, one_line, paragraph};
+use crate::fault::Fault;
+use crate::ids::CommitId;
+use serde_json::{Value, json};
+
+/// Faults told one by one; the rest are counted.
+const NAMED: usize = 20;
+
+/// A policy that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// The policy repository.
+    pub repository: String,
+    /// Its branch.
+    pub branch: String,
+    /// The commit that was refused.
+    pub commit: CommitId,
+    /// Who wrote it.
+    pub author: String,
+    /// The first line of its message.
+    pub message: String,
+    /// Everything that is wrong with it.
+    pub faults: Vec<Fault>,
+}
+
+impl Rejection {
+    pub(super) fn headline(&self) -> String {
+        format!(
+            "[REJECTED] Backup policy at {} has {}; nothing was changed",
+            self.commit.short(),
+            count(self.faults.len(), "fault"),
+        )
+    }
+
+    pub(super) fn text(&self) -> String {
+        let faults: String = self.faults.iter().take(NAMED).map(describe).collect();
+        let more = self.faults.len().saturating_sub(NAMED);
+        [
+            paragraph(
+                &format!(
+                    "The backup policy at commit {} cannot be used: it has {}. What is deployed was not touched.",
+                    self.commit.short(),
+                    count(self.faults.len(), "fault"),
+                ),
+                0,
+            ),
+            "\n".into(),
+            field("Commit", &format!("{} {}", self.commit.short(), self.message)),
+            field("Author", &self.author),
+            field("Repository", &format!("{} ({})", self.repository, self.branch)),
+            faults,
+            if more > 0 { paragraph(&format!("and {more} more"), 0) } else { String::new() },
+            "\n".into(),
+            paragraph("Correct the file and push again.", 0),
+        ]
+        .concat()
+    }
+
+    pub(super) fn json(&self) -> Value {
+        json!({
+            "repository": self.repository,
+            "branch": self.branch,
+            "commit": self.commit,
+            "author": self.author,
+            "message": one_line(&self.message),
+            "faultCount": self.faults.len(),
+            "faults": self.faults.iter().take(NAMED).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn describe(fault: &Fault) -> String {
+    let place = fault.at.map_or_else(
+        || one_line(&fault.file),
+        |at| format!("{}, line {}, column {}", one_line(&fault.file), at.line, at.column),
+    );
+    let excerpt: String = fault
+        .excerpt
+        .as_deref()
+        .map(|excerpt| excerpt.lines().map(|line| format!("    {line}\n")).collect())
+        .unwrap_or_default();
+    [
+        format!("\n{place}\n"),
+        paragraph(&fault.problem, 2),
+        excerpt,
+        if fault.fix.is_empty() { String::new() } else { paragraph(&format!("Fix: {}", fault.fix), 2) },
+    ]
+    .concat()
+}

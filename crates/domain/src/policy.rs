@@ -1,0 +1,133 @@
+//! The policy file: which frameworks apply where, how they are rolled out, and what is exempt.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use crate::control::Control;
+use crate::fault::{Fault, Faults, Position, Source};
+use crate::ids::{AccountId, RegionName, StackSetName};
+
+mod fields;
+mod read;
+#[cfg(test)]
+mod tests;
+
+/// A policy file that has no faults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The frameworks, at least one, no two of one name.
+    pub frameworks: Vec<FrameworkPolicy>,
+    /// What is exempt, until when and why.
+    pub exemptions: Vec<Exemption>,
+}
+
+/// One framework: a template, where it applies, and how it gets there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrameworkPolicy {
+    /// The name of the StackSet.
+    pub name: StackSetName,
+    /// The template's path in the repository, with `/` between its parts.
+    pub template: String,
+    /// Values for the template's parameters, as written.
+    pub parameters: BTreeMap<String, String>,
+    /// Where it applies; at least one.
+    pub targets: Vec<Target>,
+    /// How it is rolled out.
+    pub rollout: Rollout,
+    /// Where it stands in the policy file.
+    pub at: Position,
+}
+
+/// Accounts and Regions: every account in every Region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// At least one.
+    pub accounts: Vec<AccountId>,
+    /// At least one.
+    pub regions: Vec<RegionName>,
+    /// Parameter values for these instances, instead of the framework's.
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// How a StackSet operation proceeds (`OperationPreferences` of the CloudFormation API).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rollout {
+    /// Accounts worked on at the same time in a Region.
+    pub max_concurrency: Amount,
+    /// Accounts that may fail in a Region before the operation stops there.
+    pub failure_tolerance: Amount,
+    /// Whether Regions are worked on at the same time.
+    pub regions: RegionConcurrency,
+    /// The Regions in the order in which they are worked on; empty leaves the order to AWS.
+    pub region_order: Vec<RegionName>,
+}
+
+/// A number of accounts, or a share of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Amount {
+    /// So many accounts.
+    Count(u32),
+    /// So many in a hundred, 0 to 100.
+    Percentage(u8),
+}
+
+/// Whether Regions are worked on one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RegionConcurrency {
+    /// All at the same time.
+    Parallel,
+    /// One after the other.
+    Sequential,
+}
+
+/// Resources that may break a control for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exemption {
+    /// The control.
+    pub control: &'static Control,
+    /// ARNs, in which `*` stands for any text.
+    pub resources: Vec<String>,
+    /// Accounts; empty means all.
+    pub accounts: Vec<AccountId>,
+    /// Why.
+    pub reason: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// The last day on which it holds.
+    pub until: Date,
+}
+
+impl Default for Rollout {
+    fn default() -> Self {
+        Self {
+            max_concurrency: Amount::Percentage(100),
+            failure_tolerance: Amount::Percentage(10),
+            regions: RegionConcurrency::Parallel,
+            region_order: Vec::new(),
+        }
+    }
+}
+
+impl Policy {
+    /// The version of the format that is read.
+    pub const VERSION: &'static str = "1";
+
+    /// Reads a policy file. `file` is what the faults call it: its path in the repository.
+    ///
+    /// # Errors
+    /// Every fault in the file, from top to bottom.
+    pub fn read(file: &str, text: &str) -> Result<Self, Vec<Fault>> {
+        let source = Source::new(file, text);
+        let mut faults = Faults::new(&source);
+        let policy = read::policy(&mut faults);
+        match policy {
+            Some(policy) if faults.is_empty() => Ok(policy),
+            _ => Err(faults.into_vec()),
+        }
+    }
+}

@@ -1,0 +1,392 @@
+//! From the tree of a policy file to a [`Policy`]. Nothing stops at the first fault: each part is read for itself, and a part that
+//! cannot be read is left out of a policy that nobody gets to see.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+
+use super::fields::{Fields, Keys, list, name, text, words};
+use super::{Amount, Exemption, FrameworkPolicy, Policy, RegionConcurrency, Rollout, Target};
+use crate::control::{self, Control};
+use crate::fault::{Faults, Position, nearest};
+use crate::ids::{AccountId, IdError, RegionName, StackSetName, shown};
+use crate::yaml::{self, Dialect, Node, ScalarKind};
+
+const DIALECT: Dialect = Dialect {
+    aliases_refused_by: None,
+    empty_fix: "a policy starts with `version: 1` and lists its frameworks under `frameworks`",
+};
+
+const POLICY: Keys = Keys { of: "the policy", known: &["version", "frameworks", "exemptions"], unsupported: &[] };
+
+const FRAMEWORK: Keys =
+    Keys { of: "a framework", known: &["name", "template", "parameters", "targets", "rollout"], unsupported: &[] };
+
+const TARGET: Keys = Keys {
+    of: "a target",
+    known: &["accounts", "regions", "parameters"],
+    unsupported: &[("organizationalUnits", "list the accounts under `accounts`")],
+};
+
+const ROLLOUT: Keys = Keys {
+    of: "`rollout`",
+    known: &["maxConcurrency", "failureTolerance", "regions", "regionOrder"],
+    unsupported: &[],
+};
+
+const EXEMPTION: Keys = Keys {
+    of: "an exemption",
+    known: &["control", "resources", "accounts", "reason", "owner", "until"],
+    unsupported: &[],
+};
+
+const ACCOUNTS: &str = "[\"111111111111\"]";
+const REGIONS: &str = "[eu-west-1]";
+
+/// Most instances of a StackSet (CloudFormation quotas).
+const MOST_INSTANCES: usize = 100_000;
+/// Most bytes of the value of a template parameter (CloudFormation quotas).
+const MOST_VALUE_BYTES: usize = 4096;
+
+pub(super) fn policy(faults: &mut Faults<'_, '_>) -> Option<Policy> {
+    let root = yaml::read(faults, &DIALECT)?;
+    let fields = Fields::of(faults, &root, &POLICY)?;
+    version(faults, &fields);
+    let frameworks = frameworks(faults, &fields);
+    let exemptions = exemptions(faults, &fields);
+    Some(Policy { frameworks, exemptions })
+}
+
+fn version(faults: &mut Faults<'_, '_>, fields: &Fields<'_>) {
+    let Some(node) = fields.required(faults, "version", Policy::VERSION) else { return };
+    match (node.scalar_kind(), node.as_str()) {
+        (Some(ScalarKind::Number), Some(Policy::VERSION)) => {}
+        (Some(ScalarKind::Number), Some(other)) => {
+            faults.at(node.at, format!("version {} of the policy format is not known", shown(other)), "write `version: 1`");
+        }
+        _ => faults.at(node.at, format!("`version` is {}", node.describe()), "write the number: `version: 1`"),
+    }
+}
+
+fn frameworks(faults: &mut Faults<'_, '_>, fields: &Fields<'_>) -> Vec<FrameworkPolicy> {
+    const EXAMPLE: &str = "`- name: backup-compliance` with `template` and `targets`";
+    let Some(node) = fields.required(faults, "frameworks", "[{ name: ..., template: ..., targets: [...] }]") else {
+        return Vec::new();
+    };
+    let items = list(faults, node, "frameworks", EXAMPLE).unwrap_or_default();
+    let mut names: BTreeMap<StackSetName, Position> = BTreeMap::new();
+    let mut frameworks = Vec::new();
+    for item in items {
+        let Some(framework) = framework(faults, item, &mut names) else { continue };
+        frameworks.push(framework);
+    }
+    frameworks
+}
+
+fn framework(
+    faults: &mut Faults<'_, '_>,
+    node: &Node,
+    names: &mut BTreeMap<StackSetName, Position>,
+) -> Option<FrameworkPolicy> {
+    let fields = Fields::of(faults, node, &FRAMEWORK)?;
+    let name = fields.required(faults, "name", "backup-compliance").and_then(|node| {
+        let name = name(faults, node, "`name`", StackSetName::parse)?;
+        match names.get(&name) {
+            Some(first) => {
+                let problem = format!("two frameworks have the name `{name}`, the first at {first}");
+                faults.at(node.at, problem, "a framework's name is its StackSet's: give each its own");
+            }
+            None => drop(names.insert(name.clone(), node.at)),
+        }
+        Some(name)
+    });
+    let template = fields.required(faults, "template", "framework.yaml").and_then(|node| path(faults, node));
+    let parameters = parameters(faults, &fields);
+    let targets = targets(faults, &fields);
+    let rollout = rollout(faults, &fields, &targets);
+    Some(FrameworkPolicy { name: name?, template: template?, parameters, targets, rollout, at: fields.at })
+}
+
+/// A path inside the repository, as CodeCommit knows it: relative, forward slashes, no detours.
+fn path(faults: &mut Faults<'_, '_>, node: &Node) -> Option<String> {
+    let path = text(faults, node, "`template`")?;
+    let shown = shown(path);
+    let problem = if path.contains('\\') {
+        format!("the path `{shown}` contains a backslash")
+    } else if path.starts_with('/') {
+        format!("the path `{shown}` is absolute")
+    } else if path.split('/').any(|part| part == "..") {
+        format!("the path `{shown}` leads upwards")
+    } else if path.split('/').any(|part| part.is_empty() || part == ".") {
+        format!("the path `{shown}` has an empty or `.` part")
+    } else if path.chars().any(char::is_control) {
+        format!("the path `{shown}` contains a control character")
+    } else {
+        return Some(path.to_owned());
+    };
+    faults.at(node.at, problem, "write the path from the top of the repository, such as `policies/framework.yaml`");
+    None
+}
+
+fn parameters(faults: &mut Faults<'_, '_>, fields: &Fields<'_>) -> BTreeMap<String, String> {
+    let Some(node) = fields.optional(faults, "parameters") else { return BTreeMap::new() };
+    let Some(entries) = node.entries() else {
+        let fix = "write names and values, such as `{ MinimumRetentionDays: \"35\" }`";
+        faults.at(node.at, format!("`parameters` is {}", node.describe()), fix);
+        return BTreeMap::new();
+    };
+    let mut parameters = BTreeMap::new();
+    for (key, value) in entries {
+        let (Some(name), Some(text)) = (key.as_str(), parameter_value(faults, key, value)) else { continue };
+        parameters.insert(name.to_owned(), text.to_owned());
+    }
+    parameters
+}
+
+fn parameter_value<'n>(faults: &mut Faults<'_, '_>, key: &Node, value: &'n Node) -> Option<&'n str> {
+    let name = shown(key.as_str()?);
+    let fault = if value.tag.is_some() {
+        ("has a tag".to_owned(), "functions of CloudFormation belong in the template; write the value itself")
+    } else if value.is_null() {
+        ("has no value".to_owned(), "write \"\" for an empty text, or remove the parameter")
+    } else {
+        match value.as_str() {
+            Some(text) if text.len() > MOST_VALUE_BYTES => {
+                (format!("has a value of {} bytes", text.len()), "CloudFormation takes 4096 bytes at most")
+            }
+            Some(text) => return Some(text),
+            None => (format!("is {}", value.describe()), "a parameter is one text; write lists as \"a,b\""),
+        }
+    };
+    faults.at(value.at, format!("the parameter `{name}` {}", fault.0), fault.1);
+    None
+}
+
+fn targets(faults: &mut Faults<'_, '_>, fields: &Fields<'_>) -> Vec<Target> {
+    let example = format!("`- accounts: {ACCOUNTS}` with `regions: {REGIONS}`");
+    let Some(node) = fields.required(faults, "targets", &format!("[{{ accounts: {ACCOUNTS}, regions: {REGIONS} }}]")) else {
+        return Vec::new();
+    };
+    let items = list(faults, node, "targets", &example).unwrap_or_default();
+    let targets: Vec<(Position, Target)> = items.iter().filter_map(|item| target(faults, item)).collect();
+
+    let instances: usize = targets.iter().map(|(_, target)| target.accounts.len().saturating_mul(target.regions.len())).sum();
+    if instances > MOST_INSTANCES {
+        let problem = format!("the targets come to {instances} stack instances");
+        faults.at(node.at, problem, "a StackSet holds 100000 at most: split the framework in two");
+    } else {
+        report_contradictions(faults, &targets);
+    }
+    targets.into_iter().map(|(_, target)| target).collect()
+}
+
+fn target(faults: &mut Faults<'_, '_>, node: &Node) -> Option<(Position, Target)> {
+    let fields = Fields::of(faults, node, &TARGET)?;
+    // Whoever wrote organizational units has been told what to do; that `accounts` is missing follows from it.
+    let accounts = match fields.has("organizationalUnits") && !fields.has("accounts") {
+        true => Vec::new(),
+        false => fields.required(faults, "accounts", ACCOUNTS).map(|node| accounts(faults, node)).unwrap_or_default(),
+    };
+    let regions = fields.required(faults, "regions", REGIONS).map(|node| regions(faults, node, "regions")).unwrap_or_default();
+    let parameters = parameters(faults, &fields);
+    Some((fields.at, Target { accounts, regions, parameters }))
+}
+
+fn accounts(faults: &mut Faults<'_, '_>, node: &Node) -> Vec<AccountId> {
+    let items = list(faults, node, "accounts", ACCOUNTS).unwrap_or_default();
+    items.iter().filter_map(|item| account(faults, item)).collect()
+}
+
+fn account(faults: &mut Faults<'_, '_>, node: &Node) -> Option<AccountId> {
+    let (Some(ScalarKind::Number), Some(number)) = (node.scalar_kind(), node.as_str()) else {
+        return name(faults, node, "the account id", AccountId::parse);
+    };
+    match AccountId::parse(number) {
+        Ok(_) => {
+            let problem =
+                format!("the account id `{number}` must be quoted: YAML reads it as a number (leading zeros would be lost)");
+            faults.at(node.at, problem, format!("write \"{number}\""));
+        }
+        Err(IdError { problem, fix }) => faults.at(node.at, problem, format!("{fix}, in quotes")),
+    }
+    None
+}
+
+fn regions(faults: &mut Faults<'_, '_>, node: &Node, key: &str) -> Vec<RegionName> {
+    let items = list(faults, node, key, REGIONS).unwrap_or_default();
+    items.iter().filter_map(|item| name(faults, item, "the Region", RegionName::parse)).collect()
+}
+
+/// One account in one Region has one stack, which has one value for each parameter.
+fn report_contradictions(faults: &mut Faults<'_, '_>, targets: &[(Position, Target)]) {
+    let mut first: BTreeMap<(&AccountId, &RegionName), &(Position, Target)> = BTreeMap::new();
+    for entry in targets {
+        let (at, target) = entry;
+        let pairs = target.accounts.iter().flat_map(|account| target.regions.iter().map(move |region| (account, region)));
+        // One fault for a target, however many of its instances are affected.
+        let mut reported = false;
+        for pair @ (account, region) in pairs {
+            let (first_at, other) = *first.entry(pair).or_insert(entry);
+            if other.parameters != target.parameters && !reported {
+                let problem = format!("account {account} in {region} is also in the target at {first_at}, with other parameters");
+                faults.at(*at, problem, "keep it in one target");
+                reported = true;
+            }
+        }
+    }
+}
+
+fn rollout(faults: &mut Faults<'_, '_>, fields: &Fields<'_>, targets: &[Target]) -> Rollout {
+    let mut rollout = Rollout::default();
+    let Some(node) = fields.optional(faults, "rollout") else { return rollout };
+    let Some(fields) = Fields::of(faults, node, &ROLLOUT) else { return rollout };
+    if let Some(node) = fields.optional(faults, "maxConcurrency")
+        && let Some(amount) = amount(faults, node, "maxConcurrency", 1)
+    {
+        rollout.max_concurrency = amount;
+    }
+    if let Some(node) = fields.optional(faults, "failureTolerance")
+        && let Some(amount) = amount(faults, node, "failureTolerance", 0)
+    {
+        rollout.failure_tolerance = amount;
+    }
+    if let Some(node) = fields.optional(faults, "regions")
+        && let Some(regions) = region_concurrency(faults, node)
+    {
+        rollout.regions = regions;
+    }
+    if let Some(node) = fields.optional(faults, "regionOrder") {
+        rollout.region_order = region_order(faults, node, targets);
+    }
+    rollout
+}
+
+/// A whole number, or a whole number of percent.
+fn amount(faults: &mut Faults<'_, '_>, node: &Node, key: &str, least: u8) -> Option<Amount> {
+    let fix = format!("write a number of accounts such as `{}`, or a share from `{least}%` to `100%`", least.max(1));
+    let Some(text) = node.as_str() else {
+        faults.at(node.at, format!("`{key}` is {}", node.describe()), fix);
+        return None;
+    };
+    let number = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<u32>().ok()).flatten();
+    let amount = match text.strip_suffix('%') {
+        Some(digits) => number(digits)
+            .and_then(|percent| u8::try_from(percent).ok())
+            .filter(|percent| (least..=100).contains(percent))
+            .map(Amount::Percentage),
+        // A number in quotes is a text to the JSON Schema that editors use, so it is one here.
+        None if node.scalar_kind() == Some(ScalarKind::Number) => {
+            number(text).filter(|count| *count >= u32::from(least)).map(Amount::Count)
+        }
+        None => None,
+    };
+    if amount.is_none() {
+        faults.at(node.at, format!("`{key}` is `{}`", shown(text)), fix);
+    }
+    amount
+}
+
+fn region_concurrency(faults: &mut Faults<'_, '_>, node: &Node) -> Option<RegionConcurrency> {
+    const KNOWN: [(&str, RegionConcurrency); 2] =
+        [("parallel", RegionConcurrency::Parallel), ("sequential", RegionConcurrency::Sequential)];
+    let text = text(faults, node, "`regions`")?;
+    let found = KNOWN.iter().find(|(word, _)| *word == text).map(|(_, concurrency)| *concurrency);
+    if found.is_none() {
+        let fix = match nearest(text, KNOWN.iter().map(|(word, _)| *word)) {
+            Some(word) => format!("did you mean `{word}`?"),
+            None => format!("it is {}", words(&["parallel", "sequential"]).replace(" and ", " or ")),
+        };
+        faults.at(node.at, format!("`regions` of `rollout` is `{}`", shown(text)), fix);
+    }
+    found
+}
+
+fn region_order(faults: &mut Faults<'_, '_>, node: &Node, targets: &[Target]) -> Vec<RegionName> {
+    let mut order: Vec<RegionName> = Vec::new();
+    // A target with a fault may have been meant to name the Region.
+    let targets_are_known = faults.is_empty();
+    for item in list(faults, node, "regionOrder", REGIONS).unwrap_or_default() {
+        let Some(region) = name(faults, item, "the Region", RegionName::parse) else { continue };
+        if order.contains(&region) {
+            faults.at(item.at, format!("the Region `{region}` is in the order twice"), "keep it once");
+        } else if targets_are_known && !targets.iter().any(|target| target.regions.contains(&region)) {
+            let fix = "list only Regions that are in the targets";
+            faults.at(item.at, format!("the Region `{region}` is in no target of this framework"), fix);
+        } else {
+            order.push(region);
+        }
+    }
+    order
+}
+
+fn exemptions(faults: &mut Faults<'_, '_>, fields: &Fields<'_>) -> Vec<Exemption> {
+    let Some(node) = fields.optional(faults, "exemptions") else { return Vec::new() };
+    let Some(items) = node.as_sequence() else {
+        let fix = "write a list; each item has `control`, `resources`, `reason`, `owner` and `until`";
+        faults.at(node.at, format!("`exemptions` is {}", node.describe()), fix);
+        return Vec::new();
+    };
+    items.iter().filter_map(|item| exemption(faults, item)).collect()
+}
+
+fn exemption(faults: &mut Faults<'_, '_>, node: &Node) -> Option<Exemption> {
+    let fields = Fields::of(faults, node, &EXEMPTION)?;
+    let control = fields
+        .required(faults, "control", "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN")
+        .and_then(|node| control_name(faults, node));
+    let resources = fields
+        .required(faults, "resources", "[\"arn:aws:rds:*:*:cluster:scratch-*\"]")
+        .map(|node| resources(faults, node))
+        .unwrap_or_default();
+    let accounts = fields.optional(faults, "accounts").map(|node| accounts(faults, node)).unwrap_or_default();
+    let reason = fields.required(faults, "reason", "throw-away test clusters").and_then(|node| text(faults, node, "`reason`"));
+    let owner = fields.required(faults, "owner", "data-platform@example.com").and_then(|node| text(faults, node, "`owner`"));
+    let until = fields.required(faults, "until", "2027-01-31").and_then(|node| date(faults, node));
+    Some(Exemption {
+        control: control?,
+        resources,
+        accounts,
+        reason: reason?.to_owned(),
+        owner: owner?.to_owned(),
+        until: until?,
+    })
+}
+
+fn control_name(faults: &mut Faults<'_, '_>, node: &Node) -> Option<&'static Control> {
+    let name = text(faults, node, "`control`")?;
+    let found = control::find(name);
+    if found.is_none() {
+        let fix = match control::nearest(name) {
+            Some(control) => format!("did you mean `{control}`?"),
+            None => "name a control of AWS Backup Audit Manager".to_owned(),
+        };
+        faults.at(node.at, format!("there is no control `{}`", shown(name)), fix);
+    }
+    found
+}
+
+fn resources(faults: &mut Faults<'_, '_>, node: &Node) -> Vec<String> {
+    let mut resources = Vec::new();
+    for item in list(faults, node, "resources", "[\"arn:aws:rds:*:*:cluster:scratch-*\"]").unwrap_or_default() {
+        let Some(pattern) = text(faults, item, "the resource") else { continue };
+        if pattern.starts_with("arn:") || pattern == "*" {
+            resources.push(pattern.to_owned());
+        } else {
+            let fix = "write the ARN, with `*` for any text, such as \"arn:aws:rds:*:*:cluster:scratch-*\"";
+            faults.at(item.at, format!("the resource `{}` is no ARN", shown(pattern)), fix);
+        }
+    }
+    resources
+}
+
+fn date(faults: &mut Faults<'_, '_>, node: &Node) -> Option<Date> {
+    const LENGTH: usize = "2027-01-31".len();
+    let text = text(faults, node, "`until`")?;
+    // The parser takes other forms too, and an end of day that is not a whole day.
+    let date = Some(text).filter(|text| text.len() == LENGTH).and_then(|text| text.parse::<Date>().ok());
+    if date.is_none() {
+        let problem = format!("`{}` is not a date", shown(text));
+        faults.at(node.at, problem, "write year-month-day, such as `2027-01-31`; the exemption holds until the end of that day");
+    }
+    date
+}

@@ -1,0 +1,285 @@
+use std::fmt::Write as _;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Everything a policy may have.
+const FULL: &str = r#"version: 1
+frameworks:
+  - name: backup-compliance
+    template: policies/framework.yaml
+    parameters: { MinimumRetentionDays: "35", Days: 35, Strict: true, Empty: "" }
+    targets:
+      - accounts: ["111111111111", "222222222222"]
+        regions: [us-east-1, eu-west-1]
+      - accounts: ["333333333333"]
+        regions: [us-east-1]
+        parameters: { MinimumRetentionDays: "90" }
+    rollout:
+      maxConcurrency: 2
+      failureTolerance: 25%
+      regions: sequential
+      regionOrder: [eu-west-1, us-east-1]
+exemptions:
+  - control: BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN
+    resources: ["arn:aws:rds:*:*:cluster:scratch-*"]
+    accounts: ["222222222222"]
+    reason: throw-away test clusters
+    owner: data-platform@example.com
+    until: 2027-01-31
+"#;
+
+/// The least a policy must have.
+const LEAST: &str = r#"version: 1
+frameworks:
+  - name: backup-compliance
+    template: framework.yaml
+    targets:
+      - accounts: ["111111111111"]
+        regions: [eu-west-1]
+"#;
+
+fn read(text: &str) -> Policy {
+    match Policy::read("backup-compliance.yaml", text) {
+        Ok(policy) => policy,
+        Err(faults) => panic!("{faults:#?}"),
+    }
+}
+
+fn faults(text: &str) -> Vec<Fault> {
+    Policy::read("p", text).expect_err("the policy should be refused")
+}
+
+#[test]
+fn a_full_policy_is_read() {
+    let policy = read(FULL);
+    let [framework] = policy.frameworks.as_slice() else { panic!("one framework") };
+    assert_eq!(framework.name.as_str(), "backup-compliance");
+    assert_eq!(framework.template, "policies/framework.yaml");
+    assert_eq!(framework.at, Position { line: 3, column: 5 });
+    let parameters: Vec<_> = framework.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(parameters, [("Days", "35"), ("Empty", ""), ("MinimumRetentionDays", "35"), ("Strict", "true")]);
+    assert_eq!(framework.targets.len(), 2);
+    assert_eq!(framework.targets[1].parameters["MinimumRetentionDays"], "90");
+    let region = |name| RegionName::parse(name).expect("a Region");
+    assert_eq!(
+        framework.rollout,
+        Rollout {
+            max_concurrency: Amount::Count(2),
+            failure_tolerance: Amount::Percentage(25),
+            regions: RegionConcurrency::Sequential,
+            region_order: vec![region("eu-west-1"), region("us-east-1")],
+        }
+    );
+    let [exemption] = policy.exemptions.as_slice() else { panic!("one exemption") };
+    assert_eq!(exemption.control.name, "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN");
+    assert_eq!(exemption.until, jiff::civil::date(2027, 1, 31));
+}
+
+#[test]
+fn the_least_policy_has_defaults() {
+    let policy = read(LEAST);
+    assert_eq!(policy.frameworks[0].rollout, Rollout::default());
+    assert!(policy.frameworks[0].parameters.is_empty() && policy.exemptions.is_empty());
+}
+
+#[test]
+fn aliases_json_byte_order_mark_and_line_ends_are_accepted() {
+    let json = r#"{"version": 1, "frameworks": [{"name": "a", "template": "t.json",
+	"targets": [{"accounts": ["111111111111"], "regions": ["eu-west-1"]}]}]}"#;
+    assert_eq!(read(json).frameworks.len(), 1);
+    assert_eq!(read(&format!("\u{feff}{}", LEAST.replace('\n', "\r\n"))), read(LEAST));
+    let alias = LEAST.replace("regions: [eu-west-1]", "regions: &r [eu-west-1]\n      - accounts: [\"222222222222\"]\n        regions: *r");
+    assert_eq!(read(&alias).frameworks[0].targets.len(), 2);
+}
+
+#[test]
+fn an_instance_may_be_named_twice_with_the_same_parameters() {
+    let twice = LEAST.replace(r#"["111111111111"]"#, r#"["111111111111", "111111111111"]"#);
+    assert_eq!(read(&twice).frameworks.len(), 1);
+}
+
+/// What is replaced in [`FULL`], by what.
+const BROKEN: &[(&str, &str)] = &[
+    ("version: 1\n", ""),
+    ("version: 1", "version: 2"),
+    ("version: 1", "version: \"1\""),
+    ("version: 1", "version:"),
+    ("version: 1", "verison: 1"),
+    ("version: 1", "version: 1\nversion: 1"),
+    ("version: 1", "version: !Ref x"),
+    ("    template: policies/framework.yaml", "    templat: policies/framework.yaml"),
+    ("template: policies/framework.yaml", "template: /framework.yaml"),
+    ("template: policies/framework.yaml", "template: ../framework.yaml"),
+    ("template: policies/framework.yaml", "template: policies\\framework.yaml"),
+    ("template: policies/framework.yaml", "template: ./framework.yaml"),
+    ("template: policies/framework.yaml", "template: policies/"),
+    ("template: policies/framework.yaml", "template: \"\""),
+    ("template: policies/framework.yaml", "template: 5"),
+    ("template: policies/framework.yaml", "template: [a]"),
+    ("name: backup-compliance", "name: backup_compliance"),
+    ("name: backup-compliance", "name:"),
+    ("parameters: { MinimumRetentionDays: \"35\", Days: 35, Strict: true, Empty: \"\" }", "parameters: [a]"),
+    ("Days: 35, Strict", "Days: [35], Nothing: , Function: !Ref X, Strict"),
+    ("\"111111111111\"", "111111111111"),
+    ("\"111111111111\"", "11111111111"),
+    ("\"111111111111\"", "\"11111111111\""),
+    ("\"111111111111\"", "\"1111-1111-1111\""),
+    ("accounts: [\"111111111111\", \"222222222222\"]", "accounts: \"111111111111\""),
+    ("accounts: [\"111111111111\", \"222222222222\"]", "accounts: []"),
+    ("accounts: [\"111111111111\", \"222222222222\"]", "accounts:"),
+    ("accounts: [\"111111111111\", \"222222222222\"]", "organizationalUnits: [ou-abcd-12345678]"),
+    ("accounts: [\"111111111111\", \"222222222222\"]", "acounts: [\"111111111111\"]"),
+    ("regions: [us-east-1, eu-west-1]", "regions: [us-esat-1, eu-west-1, Ireland]"),
+    ("regions: [us-east-1, eu-west-1]", "regions: []"),
+    ("\"333333333333\"", "\"111111111111\""),
+    ("maxConcurrency: 2", "maxConcurrency: 0"),
+    ("maxConcurrency: 2", "maxConcurrency: 0%"),
+    ("maxConcurrency: 2", "maxConcurrency: 101%"),
+    ("maxConcurrency: 2", "maxConcurrency: \"2\""),
+    ("maxConcurrency: 2", "maxConcurrency: 1.5"),
+    ("maxConcurrency: 2", "maxconcurrency: 2"),
+    ("failureTolerance: 25%", "failureTolerance: -1"),
+    ("failureTolerance: 25%", "failureTolerance: {}"),
+    ("regions: sequential", "regions: Sequential"),
+    ("regions: sequential", "regions: sometimes"),
+    ("regionOrder: [eu-west-1, us-east-1]", "regionOrder: [eu-west-1, eu-west-1, eu-west-2]"),
+    ("control: BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN", "control: BACKUP_RESOURCES_PROTECTED_BY_PLAN"),
+    ("\"arn:aws:rds:*:*:cluster:scratch-*\"", "scratch-*"),
+    ("reason: throw-away test clusters", "reason: \"\""),
+    ("    reason: throw-away test clusters\n", ""),
+    ("until: 2027-01-31", "until: 31.01.2027"),
+    ("until: 2027-01-31", "until: 2027-02-30"),
+    ("until: 2027-01-31", "until: 2027-01-31T10:00"),
+    ("until: 2027-01-31", "until: 20270131"),
+    ("exemptions:", "exemption:"),
+    ("  - control", "  control"),
+];
+
+/// Whole files.
+const NO_POLICIES: &[&str] = &[
+    "",
+    "\u{feff}",
+    "# nothing\n",
+    "just words\n",
+    "- version: 1\n",
+    "version: 1\nframeworks: []\n",
+    "version: 1\nframeworks: {}\n",
+    "version: 1\nframeworks:\n",
+    "version: 1\nframeworks:\n  - framework.yaml\n",
+    "version: 1\nframeworks:\n  - name: a\n  - {}\n",
+    "version: 1\nframeworks:\n  - name: a\n    targets: [ {accounts: [\"1\"\n",
+    "version: 1\n\tframeworks: []\n",
+];
+
+#[test]
+fn every_fault_is_named_with_its_place_and_its_cure() {
+    let mut all = String::new();
+    for (old, new) in BROKEN {
+        assert!(FULL.contains(old), "{old}");
+        let _ = writeln!(all, "{} -> {}", old.trim().escape_debug(), new.trim().escape_debug());
+        for fault in faults(&FULL.replacen(old, new, 1)) {
+            let _ = writeln!(all, "    {fault}");
+        }
+    }
+    for text in NO_POLICIES {
+        let _ = writeln!(all, "{}", text.escape_debug());
+        for fault in faults(text) {
+            let _ = writeln!(all, "    {fault}");
+        }
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn all_faults_come_in_one_run_from_top_to_bottom() {
+    let text = FULL
+        .replace("version: 1", "version: 7")
+        .replace("\"222222222222\"]\n        regions: [us-east-1", "22222222222]\n        regions: [us-esat-1")
+        .replace("template: p", "tempate: p")
+        .replace("until: 2027-01-31", "until: soon\n    unitl: later");
+    let faults = faults(&text);
+    let places: Vec<_> = faults.iter().filter_map(|fault| fault.at).map(|at| (at.line, at.column)).collect();
+    assert_eq!(places, [(1, 10), (3, 5), (4, 5), (7, 36), (8, 19), (23, 12), (24, 5)]);
+    assert_eq!(faults[3].problem, "the account id `22222222222` has 11 digits");
+    assert_eq!(
+        faults[3].excerpt.as_deref(),
+        Some(concat!(
+            "      - accounts: [\"111111111111\", 22222222222]\n",
+            "                                   ^"
+        ))
+    );
+}
+
+#[test]
+fn names_must_differ() {
+    let second = FULL.lines().skip(2).take(9).collect::<Vec<_>>().join("\n");
+    let text = format!("{}{second}\n", FULL.split("exemptions").next().expect("text"));
+    let faults = faults(&text);
+    assert_eq!(faults.len(), 1, "{faults:#?}");
+    assert_eq!(
+        faults[0].to_string(),
+        "p:17:11: two frameworks have the name `backup-compliance`, the first at line 3, column 11; \
+         a framework's name is its StackSet's: give each its own"
+    );
+}
+
+#[test]
+fn a_stack_set_has_its_limit() {
+    let accounts: Vec<String> = (0..50_001_u64).map(|n| format!("\"{n:012}\"")).collect();
+    let text = LEAST
+        .replace("\"111111111111\"", &accounts.join(", "))
+        .replace("[eu-west-1]", "[eu-west-1, us-east-1]");
+    assert_eq!(faults(&text)[0].problem, "the targets come to 100002 stack instances");
+}
+
+#[test]
+fn rollout_settings_are_stored_in_camel_case() {
+    let json = serde_json::to_value(Rollout::default()).expect("serialises");
+    assert_eq!(
+        json,
+        serde_json::json!({
+            "maxConcurrency": {"percentage": 100}, "failureTolerance": {"percentage": 10},
+            "regions": "parallel", "regionOrder": []
+        })
+    );
+}
+
+/// A valid policy with a few characters taken out, put in or replaced.
+fn nearly_valid() -> impl Strategy<Value = String> {
+    let edit = (0..FULL.len(), 0..12_usize, "[-:\\[\\]{},&*!|>'\"#% \t\n0-9a-zé]{0,6}");
+    proptest::collection::vec(edit, 1..4).prop_map(|edits| {
+        let mut text: Vec<char> = FULL.chars().collect();
+        for (at, length, new) in edits {
+            let at = at.min(text.len());
+            let end = (at + length).min(text.len());
+            text.splice(at..end, new.chars());
+        }
+        text.into_iter().collect()
+    })
+}
+
+fn well_formed(faults: &[Fault]) -> bool {
+    !faults.is_empty()
+        && faults.iter().all(|fault| {
+            let Fault { problem, fix, .. } = fault;
+            !problem.is_empty() && !fix.is_empty() && !problem.contains('\n') && !fix.contains('\n') && !problem.ends_with('.')
+        })
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused(text in "(\\PC|\n|\t|\r){0,200}") {
+        if let Err(faults) = Policy::read("p", &text) {
+            prop_assert!(well_formed(&faults), "{:?}", faults);
+        }
+    }
+
+    #[test]
+    fn nearly_valid_text_is_read_or_refused(text in nearly_valid()) {
+        if let Err(faults) = Policy::read("p", &text) {
+            prop_assert!(well_formed(&faults), "{:?}", faults);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+use super::*;
+use crate::fault::{Faults, Source};
+
+const DIALECT: Dialect = Dialect { aliases_refused_by: None, empty_fix: "write something" };
+
+fn tree(text: &str) -> Node {
+    let source = Source::new("f", text);
+    let mut faults = Faults::new(&source);
+    let node = read(&mut faults, &DIALECT);
+    let faults = faults.into_vec();
+    assert!(faults.is_empty(), "{faults:?}");
+    node.expect("a tree")
+}
+
+fn faults(text: &str) -> Vec<String> {
+    let source = Source::new("f", text);
+    let mut faults = Faults::new(&source);
+    read(&mut faults, &DIALECT);
+    faults.into_vec().iter().map(ToString::to_string).collect()
+}
+
+fn at(line: usize, column: usize) -> Position {
+    Position { line, column }
+}
+
+#[test]
+fn everything_knows_where_it_stands() {
+    let tree = tree("a: 1\nb:\n  - x\n  - {c: !Sub 'y'}\n  - |\n    text\nempty:\nlast: end\n");
+    assert_eq!(tree.at, at(1, 1));
+    assert_eq!(tree.get("a").map(|node| node.at), Some(at(1, 4)));
+    let list = tree.get("b").and_then(Node::as_sequence).expect("a list");
+    assert_eq!(list[0].at, at(3, 5));
+    let c = list[1].get("c").expect("c");
+    assert_eq!((c.tag.as_deref(), c.as_str(), c.at.line), (Some("Sub"), Some("y"), 4));
+    assert_eq!(list[2].as_str(), Some("text\n"));
+    assert_eq!(tree.get("empty").map(|node| (node.is_null(), node.at)), Some((true, at(7, 1))));
+}
+
+#[test]
+fn byte_order_mark_line_ends_and_json_are_read() {
+    assert_eq!(tree("\u{feff}a: 1\r\nb: 2\r\n").get("b").map(|node| node.at), Some(at(2, 4)));
+    let json = tree("{\n\t\"a\": [1, true, null, \"x\"],\n\t\"b\": {}\n}\n");
+    let kinds: Vec<_> = json.get("a").and_then(Node::as_sequence).expect("list").iter().map(Node::describe).collect();
+    assert_eq!(kinds, ["a number", "true or false", "nothing", "a text"]);
+    assert_eq!(json.get("b").map(Node::describe), Some("a mapping"));
+}
+
+#[test]
+fn plain_scalars_have_the_types_of_the_core_schema() {
+    use ScalarKind::{Boolean, Null, Number, Text};
+    for (text, kind) in [
+        ("~", Null), ("null", Null), ("NULL", Null), ("nul", Text), ("true", Boolean), ("False", Boolean), ("yes", Text),
+        ("111111111111", Number), ("012", Number), ("-1", Number), ("+1.5e-3", Number), (".5", Number), ("5.", Number),
+        ("0o17", Number), ("0x1F", Number), ("0xg", Text), (".inf", Number), ("-.INF", Number), (".nan", Number),
+        ("-", Text), ("+", Text), (".", Text), ("e5", Text), ("1e", Text), ("1.2.3", Text), ("1-2", Text),
+        ("2027-01-31", Text), ("100%", Text), ("1_000", Text),
+    ] {
+        assert_eq!(ScalarKind::of_plain(text), kind, "{text}");
+    }
+    assert_eq!(tree("a: '1'").get("a").map(Node::describe), Some("a text"));
+    assert_eq!(tree("a: !!str 1").get("a").map(Node::describe), Some("a text"));
+}
+
+#[test]
+fn what_cannot_be_read_is_a_fault_with_its_place() {
+    for (text, expected) in [
+        ("", "f: the file is empty; write something"),
+        ("# only a comment\n", "f: the file is empty; write something"),
+        ("---\n", "f: the file is empty; write something"),
+        ("a: 1\nb: 2\na: 3\n", "f:3:1: the key `a` is given twice, first at line 1, column 1; keep one of the two"),
+        ("a: &x {b: 1}\nc:\n  <<: *x\n", "f:3:3: merge keys (`<<`) are not supported; write out the keys that it would merge"),
+        ("a: 1\n---\nb: 2\n", "f:2:1: a second YAML document starts here; keep one document in the file, without `---`"),
+        ("[a]: 1\n", "f:1:1: a key is a list; a key must be a text"),
+        ("a: &x [*x]\n", "f:1:8: this alias stands for something that contains it; write out what the alias stands for"),
+        ("a: \u{0}b\n", "f:1:4: the file contains the control character U+0000; save the file as UTF-8 text"),
+    ] {
+        assert_eq!(faults(text), [expected], "{text:?}");
+    }
+}
+
+#[test]
+fn syntax_errors_are_faults_with_their_place() {
+    let texts = ["a: [1, 2\nb: 3\n", "a: 1\n\tb: 2\n", "a: 'x\n", "a: b: c\n", "a: *nothing\n", "a: @x\n", "- a\nb: c\n", "a: \"\\q\"\n", "}"];
+    let all: Vec<String> = texts.iter().map(|text| format!("{text:?}\n  {}", faults(text).join("\n  "))).collect();
+    insta::assert_snapshot!(all.join("\n"));
+}
+
+#[test]
+fn several_duplicates_are_all_reported() {
+    assert_eq!(faults("a: 1\na: 2\nb: {c: 1, c: 2}\n").len(), 2);
+}
+
+#[test]
+fn aliases_are_written_out() {
+    let tree = tree("a: &x [1, 2]\nb: *x\n");
+    let (a, b) = (tree.get("a").expect("a"), tree.get("b").expect("b"));
+    assert!(a.same_as(b));
+    assert_eq!(b.at, at(2, 4));
+}
+
+#[test]
+fn bombs_do_not_go_off() {
+    let mut laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..20 {
+        let before = level - 1;
+        laughs.push_str(&format!("a{level}: &a{level} [{}]\n", vec![format!("*a{before}"); 10].join(", ")));
+    }
+    assert!(faults(&laughs)[0].contains("holds more than 250000 values"), "{:?}", faults(&laughs));
+
+    let text = "x".repeat(100_000);
+    let heavy = format!("a: &a {text}\nb: [{}]\n", vec!["*a"; 1000].join(", "));
+    assert!(faults(&heavy)[0].contains("holds more than"), "long texts count for more");
+
+    for deep in ["[".repeat(200_000), "{a: ".repeat(50_000), "- ".repeat(50_000), "? ".repeat(20_000)] {
+        assert!(faults(&deep)[0].contains("nested deeper than 100 levels"), "{:?}", faults(&deep));
+    }
+    let mut nested = "a0: &a0 [[[[[[[[[[x]]]]]]]]]]\n".to_owned();
+    for level in 1..12 {
+        nested.push_str(&format!("a{level}: &a{level} [[[[[[[[[*a{}]]]]]]]]]\n", level - 1));
+    }
+    assert!(faults(&nested)[0].contains("nested deeper"), "{:?}", faults(&nested));
+}
+
+#[test]
+fn nodes_are_compared_by_what_they_say() {
+    let tree = tree("a: {x: 1, y: [2]}\nb: {y: ['2'], x: 1}\nc: {x: 1}\nd: !Ref x\ne: x\n");
+    let same = |one: &str, other: &str| tree.get(one).expect("one").same_as(tree.get(other).expect("other"));
+    assert!(same("a", "b"));
+    assert!(!same("a", "c"));
+    assert!(!same("d", "e"));
+}

@@ -1,0 +1,3 @@
+//! What tests and tools need to run the product without AWS.
+
+pub mod runtime_api;

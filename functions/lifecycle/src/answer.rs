@@ -1,0 +1,64 @@
+//! One request, one answer: also when the work fails, panics, or takes too long.
+
+use app::lifecycle::{Answer, Envelope, Handled, Lifecycle, put};
+use app::ports::{Clock, DeployQueue, RequestStore, Responder};
+use aws::runtime::{self, Failure};
+use lambda_runtime::Context;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+use tracing::{error, info};
+
+/// What is kept back of the invocation's time to put the answer.
+const RESERVE: Duration = Duration::from_secs(15);
+/// The time to work where nobody tells a real deadline (`cargo lambda watch` sends one in 1970).
+const WITHOUT_DEADLINE: Duration = Duration::from_secs(40);
+
+/// Handles a request of CloudFormation.
+pub async fn handle<S, Q, C>(
+    event: Value,
+    context: Context,
+    lifecycle: &Result<Arc<Lifecycle<S, Q, C>>, String>,
+    responder: &impl Responder,
+) -> Result<Value, Failure>
+where
+    S: RequestStore + Send + Sync + 'static,
+    Q: DeployQueue + Send + Sync + 'static,
+    C: Clock + Send + Sync + 'static,
+{
+    let envelope = Envelope::read(&event).map_err(Failure::event)?;
+    let request_id = envelope.request_id.clone();
+    let handled = match lifecycle {
+        Err(missing) => Handled::Answer(Answer::failure(&envelope, missing)),
+        Ok(lifecycle) => {
+            let time = runtime::time_left(&context).map_or(WITHOUT_DEADLINE, |left| left.saturating_sub(RESERVE));
+            let lifecycle = Arc::clone(lifecycle);
+            let given = envelope.clone();
+            // A task of its own: a panic in it ends the task, and is answered like any other failure.
+            let work = tokio::spawn(async move { lifecycle.take(&event, given).await });
+            match timeout(time, work).await {
+                Ok(Ok(handled)) => handled,
+                Ok(Err(panicked)) => {
+                    error!(request = request_id, %panicked, "the work ended early");
+                    Handled::Answer(Answer::failure(&envelope, "an internal error: see the log of the lifecycle function"))
+                }
+                Err(_) => Handled::Answer(Answer::failure(
+                    &envelope,
+                    &format!("the request could not be taken on within {} s", time.as_secs()),
+                )),
+            }
+        }
+    };
+    match handled {
+        Handled::Handed(request) => {
+            info!(request = request_id, kind = ?request.kind, "handed to deploy, which answers");
+            Ok(json!({ "handed": request_id }))
+        }
+        Handled::Answer(answer) => {
+            info!(request = request_id, failure = ?answer.reason(), "answering CloudFormation");
+            put(responder, &answer).await.map_err(|error| Failure::port(&error))?;
+            Ok(json!({ "answered": request_id }))
+        }
+    }
+}

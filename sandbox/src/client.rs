@@ -1,0 +1,233 @@
+//! A light client for the cloud: no SDK, well-formed requests whose signature nobody checks.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use crate::http::{self, Request, Response};
+use crate::wire::{self, Form};
+
+/// Talks to one endpoint as one account in one Region.
+#[derive(Debug, Clone)]
+pub struct Client {
+    server: SocketAddr,
+    access_key: String,
+    region: String,
+}
+
+impl Client {
+    /// A client of the server at this address.
+    #[must_use]
+    pub fn new(server: SocketAddr, access_key: &str, region: &str) -> Self {
+        Self { server, access_key: access_key.to_owned(), region: region.to_owned() }
+    }
+
+    /// The same endpoint, as another account (its id is the access key) in another Region.
+    #[must_use]
+    pub fn in_account(&self, account: &str, region: &str) -> Self {
+        Self::new(self.server, account, region)
+    }
+
+    /// Sends a request as it is, signed in form only.
+    ///
+    /// # Errors
+    /// When the server cannot be reached.
+    pub fn send(&self, service: &str, request: Request) -> Result<Response> {
+        let date = crate::ids::now_seconds().replace(['-', ':'], "");
+        let day = date.get(..8).unwrap_or_default();
+        let authorization = format!(
+            "AWS4-HMAC-SHA256 Credential={}/{day}/{}/{service}/aws4_request, SignedHeaders=host;x-amz-date, Signature={}",
+            self.access_key,
+            self.region,
+            "0".repeat(64)
+        );
+        http::send(self.server, &request.header("authorization", &authorization).header("x-amz-date", &date))
+    }
+
+    /// Calls an operation of a Query service; returns the XML.
+    ///
+    /// # Errors
+    /// When the service refuses, with its code and message.
+    pub fn query(&self, service: &str, action: &str, parameters: &[(&str, &str)]) -> Result<String> {
+        let version = match service {
+            "cloudformation" => "2010-05-15",
+            "sns" => "2010-03-31",
+            "iam" => "2010-05-08",
+            "sts" => "2011-06-15",
+            "monitoring" => "2010-08-01",
+            _ => "2012-11-05",
+        };
+        let mut form = Form::default();
+        form.set("Action", action);
+        form.set("Version", version);
+        for (name, value) in parameters {
+            form.set(name, value);
+        }
+        let request = Request::new("POST", "/")
+            .header("content-type", "application/x-www-form-urlencoded; charset=utf-8")
+            .body(form.encode());
+        let response = self.send(service, request)?;
+        if !response.is_success() {
+            let text = response.text();
+            let code = wire::xml_text(&text, "Code").unwrap_or_else(|| response.status.to_string());
+            bail!("{action}: {code}: {}", wire::xml_text(&text, "Message").unwrap_or(text));
+        }
+        Ok(response.text())
+    }
+
+    /// Calls an operation of a JSON service, `target` being the prefix and the operation (`AWSEvents.ListRules`).
+    ///
+    /// # Errors
+    /// When the service refuses, with its code and message.
+    pub fn json(&self, service: &str, target: &str, body: &Value) -> Result<Value> {
+        let kind = if matches!(service, "sqs" | "dynamodb") { "application/x-amz-json-1.0" } else { "application/x-amz-json-1.1" };
+        let request =
+            Request::new("POST", "/").header("content-type", kind).header("x-amz-target", target).body(body.to_string());
+        json_answer(target, &self.send(service, request)?)
+    }
+
+    /// Calls an operation of a REST-JSON service.
+    ///
+    /// # Errors
+    /// When the service refuses, with its code and message.
+    pub fn rest(&self, service: &str, method: &str, target: &str, body: Option<&Value>) -> Result<Value> {
+        let request = Request::new(method, target).header("content-type", "application/json");
+        let request = body.iter().fold(request, |request, body| request.body(body.to_string()));
+        json_answer(&format!("{method} {target}"), &self.send(service, request)?)
+    }
+
+    /// Sends a message to a queue; `group` for a FIFO queue.
+    ///
+    /// # Errors
+    /// When the service refuses.
+    pub fn sqs_send(&self, queue_url: &str, body: &str, group: Option<&str>) -> Result<()> {
+        let mut message = json!({"QueueUrl": queue_url, "MessageBody": body});
+        if let Some(group) = group {
+            message["MessageGroupId"] = json!(group);
+        }
+        self.json("sqs", "AmazonSQS.SendMessage", &message).map(drop)
+    }
+
+    /// Takes up to ten messages out of a queue, and deletes them from it; waits up to `seconds` for the first.
+    ///
+    /// # Errors
+    /// When the service refuses.
+    pub fn sqs_take(&self, queue_url: &str, seconds: u32) -> Result<Vec<String>> {
+        let ask = json!({"QueueUrl": queue_url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": seconds});
+        let answer = self.json("sqs", "AmazonSQS.ReceiveMessage", &ask)?;
+        let messages = answer["Messages"].as_array().cloned().unwrap_or_default();
+        for message in &messages {
+            let delete = json!({"QueueUrl": queue_url, "ReceiptHandle": message["ReceiptHandle"]});
+            self.json("sqs", "AmazonSQS.DeleteMessage", &delete)?;
+        }
+        Ok(messages.iter().filter_map(|message| message["Body"].as_str().map(str::to_owned)).collect())
+    }
+
+    /// How many messages a queue has: waiting, in flight.
+    ///
+    /// # Errors
+    /// When the service refuses.
+    pub fn sqs_depth(&self, queue_url: &str) -> Result<(u64, u64)> {
+        let ask = json!({"QueueUrl": queue_url, "AttributeNames": ["All"]});
+        let answer = self.json("sqs", "AmazonSQS.GetQueueAttributes", &ask)?;
+        let number = |name: &str| answer["Attributes"][name].as_str().and_then(|text| text.parse().ok()).unwrap_or(0);
+        Ok((number("ApproximateNumberOfMessages"), number("ApproximateNumberOfMessagesNotVisible")))
+    }
+
+    /// Creates a queue and subscribes it to a topic; returns its URL. Bodies are SNS's envelope: `Message` is the text
+    /// for the `sqs` protocol, `MessageAttributes` the attributes.
+    ///
+    /// # Errors
+    /// When a service refuses.
+    pub fn subscribe_queue(&self, topic_arn: &str, queue_name: &str) -> Result<String> {
+        let created = self.json("sqs", "AmazonSQS.CreateQueue", &json!({"QueueName": queue_name}))?;
+        let url = created["QueueUrl"].as_str().context("CreateQueue gave no URL")?.to_owned();
+        let ask = json!({"QueueUrl": url, "AttributeNames": ["QueueArn"]});
+        let attributes = self.json("sqs", "AmazonSQS.GetQueueAttributes", &ask)?;
+        let arn = attributes["Attributes"]["QueueArn"].as_str().context("the queue has no ARN")?;
+        self.query("sns", "Subscribe", &[("TopicArn", topic_arn), ("Protocol", "sqs"), ("Endpoint", arn)])?;
+        Ok(url)
+    }
+
+    /// Every item of a table, in DynamoDB's own notation.
+    ///
+    /// # Errors
+    /// When the service refuses.
+    pub fn scan(&self, table: &str) -> Result<Vec<Value>> {
+        let mut items = Vec::new();
+        let mut ask = json!({"TableName": table});
+        loop {
+            let answer = self.json("dynamodb", "DynamoDB_20120810.Scan", &ask)?;
+            items.extend(answer["Items"].as_array().cloned().unwrap_or_default());
+            match &answer["LastEvaluatedKey"] {
+                Value::Null => return Ok(items),
+                key => ask["ExclusiveStartKey"] = key.clone(),
+            }
+        }
+    }
+
+    /// The log lines of a function, oldest first; `filter` in CloudWatch Logs' pattern syntax, empty for all.
+    ///
+    /// # Errors
+    /// When the service refuses (also when the function has not run yet).
+    pub fn logs(&self, group: &str, filter: &str) -> Result<Vec<String>> {
+        let mut ask = json!({"logGroupName": group});
+        if !filter.is_empty() {
+            ask["filterPattern"] = json!(filter);
+        }
+        let answer = self.json("logs", "Logs_20140328.FilterLogEvents", &ask)?;
+        let events = answer["events"].as_array().cloned().unwrap_or_default();
+        Ok(events.iter().filter_map(|event| event["message"].as_str().map(str::to_owned)).collect())
+    }
+
+    /// The outputs of a stack.
+    ///
+    /// # Errors
+    /// When there is no such stack.
+    pub fn stack_outputs(&self, stack: &str) -> Result<BTreeMap<String, String>> {
+        let xml = self.query("cloudformation", "DescribeStacks", &[("StackName", stack)])?;
+        let outputs = wire::xml_elements(&xml, "Outputs").into_iter().flat_map(|list| wire::xml_elements(list, "member"));
+        Ok(outputs.filter_map(|output| Some((wire::xml_text(output, "OutputKey")?, wire::xml_text(output, "OutputValue")?))).collect())
+    }
+
+    /// Invokes a function and waits for its answer.
+    ///
+    /// # Errors
+    /// When the service refuses, or the function ends with an error: then with what it said.
+    pub fn invoke(&self, function: &str, event: &Value) -> Result<Value> {
+        let target = format!("/2015-03-31/functions/{}/invocations", wire::percent_encode(function));
+        let request = Request::new("POST", &target).header("content-type", "application/json").body(event.to_string());
+        let response = self.send("lambda", request)?;
+        if let Some(kind) = response.get("x-amz-function-error") {
+            bail!("`{function}` ended with an error ({kind}): {}", response.text());
+        }
+        json_answer(&format!("Invoke {function}"), &response)
+    }
+
+    /// The text of an object, with its `ETag` unchecked.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn object(&self, bucket: &str, key: &str) -> Result<Vec<u8>> {
+        let response = self.send("s3", Request::new("GET", &format!("/{bucket}/{key}")))?;
+        if !response.is_success() {
+            bail!("GetObject {bucket}/{key}: {}: {}", response.status, response.text());
+        }
+        Ok(response.body)
+    }
+}
+
+fn json_answer(what: &str, response: &Response) -> Result<Value> {
+    if !response.is_success() {
+        let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+        let code = response.get("x-amzn-errortype").or(body["__type"].as_str()).unwrap_or("error").to_owned();
+        let message = body["message"].as_str().or(body["Message"].as_str()).map_or_else(|| response.text(), str::to_owned);
+        bail!("{what}: {} {code}: {message}", response.status);
+    }
+    if response.body.is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_slice(&response.body).with_context(|| format!("{what}: the answer is not JSON"))
+}

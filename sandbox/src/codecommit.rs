@@ -1,0 +1,370 @@
+//! CodeCommit over bare git repositories: people push with ordinary git, functions read over the API.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use crate::gateway::Call;
+use crate::http::{Request, Response};
+use crate::{events, ids, wire};
+
+/// What `GetFile` gives back at most (bytes).
+const LARGEST_FILE: usize = 6 * 1024 * 1024;
+
+const HOOK: &str = include_str!("../post-receive.py");
+
+/// The repositories of the sandbox.
+#[derive(Debug)]
+pub struct CodeCommit {
+    directory: PathBuf,
+    account: String,
+    region: String,
+}
+
+/// An error as the service words it.
+struct Refusal(&'static str, String);
+
+type Answer = Result<Value, Refusal>;
+
+fn refuse<T>(code: &'static str, message: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal(code, message.into()))
+}
+
+impl CodeCommit {
+    pub(crate) fn new(directory: &Path, account: &str, region: &str) -> Self {
+        Self { directory: directory.to_owned(), account: account.to_owned(), region: region.to_owned() }
+    }
+
+    /// Creates an empty repository whose pushes are told to the gateway; returns the path to push to.
+    pub(crate) fn create(&self, name: &str, gateway: &str, python: &Path) -> Result<PathBuf> {
+        let path = self.path(name);
+        std::fs::create_dir_all(&self.directory)?;
+        let mut init = Command::new("git");
+        clean(&mut init).args(["init", "--quiet", "--bare", "-b", "main", "--template=", "--"]).arg(&path);
+        let output = init.output().context("run `git`, which the policy repository needs")?;
+        if !output.status.success() {
+            bail!("git init: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        let hooks = path.join("hooks");
+        std::fs::create_dir_all(&hooks)?;
+        std::fs::write(hooks.join("post-receive.py"), HOOK)?;
+        let quoted = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
+        let hook = hooks.join("post-receive");
+        let script = format!(
+            "#!/bin/sh\nexec {} -I hooks/post-receive.py {}\n",
+            quoted(&python.to_string_lossy()),
+            quoted(&format!("{gateway}/_sandbox/push?repository={}", wire::percent_encode(name)))
+        );
+        std::fs::write(&hook, script)?;
+        std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755))?;
+        Ok(path)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(format!("{name}.git"))
+    }
+
+    fn arn(&self, name: &str) -> String {
+        format!("arn:aws:codecommit:{}:{}:{name}", self.region, self.account)
+    }
+
+    /// The events of a push; `updates` is a list of `{"old", "new", "ref"}`.
+    pub(crate) fn pushed(&self, repository: &str, updates: &Value) -> Vec<Value> {
+        let updates = updates.as_array().into_iter().flatten();
+        updates.filter_map(|update| self.state_change(repository, update)).collect()
+    }
+
+    fn state_change(&self, repository: &str, update: &Value) -> Option<Value> {
+        let (old, new, full) = (update["old"].as_str()?, update["new"].as_str()?, update["ref"].as_str()?);
+        let branch = full.strip_prefix("refs/heads/").map(|name| ("branch", name));
+        let (kind, name) = branch.or_else(|| full.strip_prefix("refs/tags/").map(|name| ("tag", name)))?;
+        let absent = |id: &str| id.bytes().all(|byte| byte == b'0');
+        let mut detail = json!({
+            "repositoryName": repository, "repositoryId": repository_id(repository),
+            "referenceType": kind, "referenceName": name, "referenceFullName": full,
+        });
+        detail["event"] = json!(match (absent(old), absent(new)) {
+            (true, _) => "referenceCreated",
+            (_, true) => "referenceDeleted",
+            _ => "referenceUpdated",
+        });
+        if !absent(new) {
+            detail["commitId"] = json!(new);
+        }
+        if !absent(old) {
+            detail["oldCommitId"] = json!(old);
+        }
+        let arn = self.arn(repository);
+        Some(events::event(&self.account, &self.region, "aws.codecommit", "CodeCommit Repository State Change", &[arn], &detail))
+    }
+
+    pub(crate) fn answer(&self, call: &Call, request: &Request) -> Response {
+        let Ok(ask) = serde_json::from_slice::<Value>(&request.body) else {
+            return wire::json_error(400, "SerializationException", "the body is not JSON");
+        };
+        match self.operate(&call.operation, &ask) {
+            Ok(answer) => wire::json_response(&answer),
+            Err(Refusal(code, message)) => wire::json_error(400, code, &message),
+        }
+    }
+
+    fn operate(&self, operation: &str, ask: &Value) -> Answer {
+        if operation == "ListRepositories" {
+            let entries = std::fs::read_dir(&self.directory).into_iter().flatten().filter_map(Result::ok);
+            let names = entries.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".git").map(str::to_owned));
+            let rows = names.map(|name| json!({"repositoryName": name, "repositoryId": repository_id(&name)}));
+            return Ok(json!({"repositories": rows.collect::<Vec<_>>()}));
+        }
+        let Some(name) = ask["repositoryName"].as_str() else {
+            return refuse("RepositoryNameRequiredException", "A repository name is required");
+        };
+        let simple = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        if !simple || name.is_empty() || name.starts_with('.') {
+            return refuse("InvalidRepositoryNameException", format!("{name} is not a valid repository name"));
+        }
+        let repository = Repository { path: self.path(name) };
+        if !repository.path.is_dir() {
+            return refuse("RepositoryDoesNotExistException", format!("{name} does not exist"));
+        }
+        match operation {
+            "GetRepository" => Ok(self.metadata(name, &repository)),
+            "ListBranches" => Ok(json!({"branches": repository.branches()})),
+            "GetBranch" => repository.get_branch(ask),
+            "GetCommit" => repository.get_commit(ask),
+            "GetFile" => repository.get_file(ask),
+            "GetFolder" => repository.get_folder(ask),
+            "GetDifferences" => repository.get_differences(ask),
+            _ => refuse("InvalidAction", format!("the sandbox's CodeCommit has no {operation}")),
+        }
+    }
+
+    fn metadata(&self, name: &str, repository: &Repository) -> Value {
+        let mut metadata = json!({
+            "accountId": self.account, "repositoryId": repository_id(name), "repositoryName": name, "Arn": self.arn(name),
+            "cloneUrlHttp": format!("https://git-codecommit.{}.amazonaws.com/v1/repos/{name}", self.region),
+            "cloneUrlSsh": format!("ssh://git-codecommit.{}.amazonaws.com/v1/repos/{name}", self.region),
+        });
+        if repository.branches().iter().any(|branch| branch == "main") {
+            metadata["defaultBranch"] = json!("main");
+        }
+        json!({"repositoryMetadata": metadata})
+    }
+}
+
+/// The same for a name each time, in the form of a UUID.
+fn repository_id(name: &str) -> String {
+    use sha2::{Digest, Sha256};
+    let hex: String = Sha256::digest(name).iter().map(|byte| format!("{byte:02x}")).collect();
+    [(0, 8), (8, 12), (12, 16), (16, 20), (20, 32)].map(|(from, to)| hex.get(from..to).unwrap_or_default().to_owned()).join("-")
+}
+
+/// Without what a surrounding git (a hook, a rebase) or the user's own configuration may have set.
+fn clean(command: &mut Command) -> &mut Command {
+    for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_QUARANTINE_PATH"] {
+        command.env_remove(name);
+    }
+    command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1").env("LC_ALL", "C")
+}
+
+struct Repository {
+    path: PathBuf,
+}
+
+struct Object {
+    id: String,
+    kind: String,
+    content: Vec<u8>,
+}
+
+impl Repository {
+    /// Runs git in the repository; nothing when it fails.
+    fn git(&self, arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
+        let mut command = Command::new("git");
+        clean(&mut command).args(["--literal-pathspecs", "-c", "safe.directory=*", "--git-dir"]).arg(&self.path).args(arguments);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
+        child.stdin.take()?.write_all(input).ok()?;
+        let output = child.wait_with_output().ok()?;
+        output.status.success().then_some(output.stdout)
+    }
+
+    fn text(&self, arguments: &[&str]) -> Option<String> {
+        Some(String::from_utf8_lossy(&self.git(arguments, b"")?).into_owned())
+    }
+
+    /// An object by its name, which goes in over standard input and so is never taken for an option.
+    fn object(&self, name: &str) -> Option<Object> {
+        if name.contains('\n') {
+            return None;
+        }
+        let output = self.git(&["cat-file", "--batch"], format!("{name}\n").as_bytes())?;
+        let end = output.iter().position(|byte| *byte == b'\n')?;
+        let head = String::from_utf8_lossy(output.get(..end)?).into_owned();
+        let [id, kind, size] = head.split(' ').collect::<Vec<_>>().try_into().ok()?;
+        let size: usize = size.parse().ok()?;
+        Some(Object { id: id.to_owned(), kind: kind.to_owned(), content: output.get(end + 1..end + 1 + size)?.to_vec() })
+    }
+
+    fn branches(&self) -> Vec<String> {
+        let names = self.text(&["for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads"]).unwrap_or_default();
+        names.lines().map(str::to_owned).collect()
+    }
+
+    /// The commit that a branch, a tag, `HEAD`, a full reference or a full commit id stands for.
+    fn commit(&self, specifier: &str) -> Result<String, Refusal> {
+        let is_id = specifier.len() == 40 && specifier.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let names = if is_id || specifier == "HEAD" || specifier.starts_with("refs/") {
+            vec![specifier.to_owned()]
+        } else {
+            vec![format!("refs/heads/{specifier}"), format!("refs/tags/{specifier}")]
+        };
+        let found = names.iter().find_map(|name| self.object(&format!("{name}^{{commit}}")));
+        match found {
+            Some(object) if object.kind == "commit" => Ok(object.id),
+            _ => refuse("CommitDoesNotExistException", format!("Could not find commit {specifier}")),
+        }
+    }
+
+    fn get_branch(&self, ask: &Value) -> Answer {
+        let Some(name) = ask["branchName"].as_str() else {
+            return refuse("BranchNameRequiredException", "A branch name is required");
+        };
+        match self.object(&format!("refs/heads/{name}^{{commit}}")) {
+            Some(commit) if commit.kind == "commit" => Ok(json!({"branch": {"branchName": name, "commitId": commit.id}})),
+            _ => refuse("BranchDoesNotExistException", format!("Branch {name} does not exist")),
+        }
+    }
+
+    fn get_commit(&self, ask: &Value) -> Answer {
+        let Some(id) = ask["commitId"].as_str() else {
+            return refuse("CommitIdRequiredException", "A commit ID is required");
+        };
+        if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return refuse("InvalidCommitIdException", format!("{id} is not a valid commit ID"));
+        }
+        match self.object(&format!("{id}^{{commit}}")) {
+            Some(commit) if commit.kind == "commit" => Ok(json!({"commit": commit_json(&commit)})),
+            _ => refuse("CommitIdDoesNotExistException", format!("Commit {id} does not exist")),
+        }
+    }
+
+    fn get_file(&self, ask: &Value) -> Answer {
+        let commit = self.commit(ask["commitSpecifier"].as_str().unwrap_or("HEAD"))?;
+        let Some(path) = ask["filePath"].as_str() else { return refuse("PathRequiredException", "A file path is required") };
+        let path = path.trim_start_matches('/');
+        let file = self.object(&format!("{commit}:{path}")).filter(|object| object.kind == "blob");
+        let Some(file) = file else {
+            return refuse("FileDoesNotExistException", format!("The file {path} does not exist at commit {commit}"));
+        };
+        if file.content.len() > LARGEST_FILE {
+            return refuse("FileTooLargeException", format!("The file {path} is larger than {LARGEST_FILE} bytes"));
+        }
+        let mode = self.text(&["ls-tree", &commit, "--", path]).unwrap_or_default();
+        Ok(json!({
+            "commitId": commit, "blobId": file.id, "filePath": path, "fileMode": file_mode(mode.split(' ').next().unwrap_or_default()),
+            "fileSize": file.content.len(), "fileContent": wire::base64(&file.content),
+        }))
+    }
+
+    fn get_folder(&self, ask: &Value) -> Answer {
+        let commit = self.commit(ask["commitSpecifier"].as_str().unwrap_or("HEAD"))?;
+        let folder = ask["folderPath"].as_str().unwrap_or_default().trim_matches('/');
+        let tree = self.object(&format!("{commit}:{folder}")).filter(|object| object.kind == "tree");
+        let Some(tree) = tree else {
+            return refuse("FolderDoesNotExistException", format!("The folder {folder} does not exist at commit {commit}"));
+        };
+        let (mut files, mut folders, mut links, mut modules) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let listing = self.text(&["ls-tree", "-z", &tree.id]).unwrap_or_default();
+        for (mode, id, name) in listing.split('\0').filter_map(tree_entry) {
+            let absolute = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+            let blob = json!({"blobId": id, "absolutePath": absolute, "relativePath": name, "fileMode": file_mode(mode)});
+            match mode {
+                "040000" => folders.push(json!({"treeId": id, "absolutePath": absolute, "relativePath": name})),
+                "120000" => links.push(blob),
+                "160000" => modules.push(json!({"commitId": id, "absolutePath": absolute, "relativePath": name})),
+                _ => files.push(blob),
+            }
+        }
+        Ok(json!({
+            "commitId": commit, "folderPath": folder, "treeId": tree.id, "files": files, "subFolders": folders,
+            "symbolicLinks": links, "subModules": modules,
+        }))
+    }
+
+    fn get_differences(&self, ask: &Value) -> Answer {
+        let Some(after) = ask["afterCommitSpecifier"].as_str() else {
+            return refuse("CommitRequiredException", "An after commit is required");
+        };
+        let after = self.commit(after)?;
+        let mut differences = Vec::new();
+        if let Some(before) = ask["beforeCommitSpecifier"].as_str() {
+            let before = self.commit(before)?;
+            let raw = self.text(&["diff-tree", "-r", "-z", "--no-renames", &before, &after]).unwrap_or_default();
+            let mut fields = raw.split('\0');
+            while let (Some(change), Some(path)) = (fields.next(), fields.next()) {
+                let parts: Vec<&str> = change.trim_start_matches(':').split(' ').collect();
+                let [before_mode, after_mode, before_id, after_id, kind] = parts[..] else { continue };
+                let mut difference = json!({"changeType": kind.get(..1).unwrap_or("M")});
+                if kind != "A" {
+                    difference["beforeBlob"] = json!({"blobId": before_id, "path": path, "mode": before_mode});
+                }
+                if kind != "D" {
+                    difference["afterBlob"] = json!({"blobId": after_id, "path": path, "mode": after_mode});
+                }
+                differences.push(difference);
+            }
+        } else {
+            let listing = self.text(&["ls-tree", "-r", "-z", &after]).unwrap_or_default();
+            differences.extend(listing.split('\0').filter_map(tree_entry).map(|(mode, id, path)| {
+                json!({"changeType": "A", "afterBlob": {"blobId": id, "path": path, "mode": mode}})
+            }));
+        }
+        Ok(json!({"differences": differences}))
+    }
+}
+
+/// Mode, id and name of a line of `git ls-tree -z`.
+fn tree_entry(line: &str) -> Option<(&str, &str, &str)> {
+    let (head, name) = line.split_once('\t')?;
+    let mut words = head.split(' ');
+    let (mode, _, id) = (words.next()?, words.next()?, words.next()?);
+    Some((mode, id.trim(), name))
+}
+
+fn file_mode(mode: &str) -> &'static str {
+    match mode {
+        "100755" => "EXECUTABLE",
+        "120000" => "SYMLINK",
+        _ => "NORMAL",
+    }
+}
+
+fn commit_json(commit: &Object) -> Value {
+    let raw = String::from_utf8_lossy(&commit.content).into_owned();
+    let (head, message) = raw.split_once("\n\n").unwrap_or((&raw, ""));
+    let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned();
+    let parents: Vec<&str> = head.lines().filter_map(|line| line.strip_prefix("parent ")).collect();
+    json!({
+        "commitId": commit.id, "treeId": field("tree "), "parents": parents, "message": message,
+        "author": person(&field("author ")), "committer": person(&field("committer ")), "additionalData": "",
+    })
+}
+
+/// `Name <mail> 1763633623 +0100` as the API has it: the date as git writes it.
+fn person(line: &str) -> Value {
+    let (name, rest) = line.split_once('<').unwrap_or((line, ""));
+    let (email, date) = rest.split_once('>').unwrap_or((rest, ""));
+    json!({"name": name.trim(), "email": email.trim(), "date": date.trim()})
+}
+
+/// A unique name for a repository of a test.
+#[must_use]
+pub fn unique_name(prefix: &str) -> String {
+    format!("{prefix}-{:04x}", ids::random() & 0xffff)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! Events of AWS services, delivered as EventBridge would.
+//!
+//! MiniStack, like AWS, refuses `PutEvents` with a source that begins with `aws.`; so the rules of the bus are read, their
+//! patterns put to MiniStack's own `TestEventPattern`, and what matches is sent to the targets.
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use crate::client::Client;
+use crate::ids;
+
+/// An event in EventBridge's envelope, with a fresh id and the time of now.
+#[must_use]
+pub fn event(account: &str, region: &str, source: &str, detail_type: &str, resources: &[String], detail: &Value) -> Value {
+    json!({
+        "version": "0", "id": ids::uuid(), "detail-type": detail_type, "source": source, "account": account,
+        "time": ids::now_seconds(), "region": region, "resources": resources, "detail": detail,
+    })
+}
+
+/// Delivers an event to a bus (`default`, or the name or ARN of another); returns the names of the rules it matched.
+///
+/// # Errors
+/// When the bus does not exist, or a target refuses the event.
+pub fn deliver(client: &Client, bus: &str, event: &Value) -> Result<Vec<String>> {
+    let mut matched = Vec::new();
+    let rules = client.json("events", "AWSEvents.ListRules", &json!({"EventBusName": bus}))?;
+    for rule in rules["Rules"].as_array().into_iter().flatten() {
+        let (Some(name), Some(pattern)) = (rule["Name"].as_str(), rule["EventPattern"].as_str()) else { continue };
+        if rule["State"] == "DISABLED" || !matches(client, pattern, event)? {
+            continue;
+        }
+        matched.push(name.to_owned());
+        let ask = json!({"Rule": name, "EventBusName": bus});
+        let targets = client.json("events", "AWSEvents.ListTargetsByRule", &ask)?;
+        for target in targets["Targets"].as_array().into_iter().flatten() {
+            send(client, target, event).with_context(|| format!("deliver an event to a target of the rule `{name}`"))?;
+        }
+    }
+    Ok(matched)
+}
+
+/// Whether a pattern matches an event, by MiniStack's judgement.
+///
+/// # Errors
+/// When the pattern is not one.
+pub fn matches(client: &Client, pattern: &str, event: &Value) -> Result<bool> {
+    let ask = json!({"EventPattern": pattern, "Event": event.to_string()});
+    Ok(client.json("events", "AWSEvents.TestEventPattern", &ask)?["Result"] == true)
+}
+
+fn send(client: &Client, target: &Value, event: &Value) -> Result<()> {
+    let input = input(target, event);
+    let arn = target["Arn"].as_str().unwrap_or_default();
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    match (parts.get(2).copied(), parts.get(5).copied()) {
+        (Some("sqs"), Some(queue)) => {
+            let url = client.json("sqs", "AmazonSQS.GetQueueUrl", &json!({"QueueName": queue}))?;
+            let url = url["QueueUrl"].as_str().context("GetQueueUrl gave no URL")?;
+            client.sqs_send(url, &input, target["SqsParameters"]["MessageGroupId"].as_str())
+        }
+        (Some("lambda"), Some(_)) => {
+            let path = format!("/2015-03-31/functions/{}/invocations", crate::wire::percent_encode(arn));
+            let request = crate::http::Request::new("POST", &path).header("x-amz-invocation-type", "Event").body(input);
+            client.send("lambda", request).map(drop)
+        }
+        (Some("events"), Some(bus)) => deliver(client, bus.trim_start_matches("event-bus/"), event).map(drop),
+        _ => anyhow::bail!("the sandbox delivers events to queues, functions and buses, not to `{arn}`"),
+    }
+}
+
+/// What the target gets: `Input`, the part at `InputPath`, or the whole event.
+fn input(target: &Value, event: &Value) -> String {
+    if let Some(constant) = target["Input"].as_str() {
+        return constant.to_owned();
+    }
+    let path = target["InputPath"].as_str().unwrap_or("$");
+    let part = path.trim_start_matches('$').split('.').filter(|name| !name.is_empty());
+    part.fold(event, |value, name| &value[name]).to_string()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! The programs the sandbox stands on, from PyPI, in virtual environments under `target/tools`.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+
+/// Where the installed programs are.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    /// The root of the workspace.
+    pub workspace: PathBuf,
+    /// The Python of the cloud's environment (it has PyYAML); also runs the guard.
+    pub python: PathBuf,
+    /// The AWS emulator that runs what `sam deploy` deploys.
+    pub ministack: PathBuf,
+    /// The AWS emulator that has StackSets.
+    pub moto_server: PathBuf,
+    /// The SAM command line.
+    pub sam: PathBuf,
+    /// The linter of CloudFormation templates.
+    pub cfn_lint: PathBuf,
+    /// The builder of Lambda functions; its directory, [`Tools::bin`], must be on `PATH` for `sam build`.
+    pub cargo_lambda: PathBuf,
+    /// The directory of `sam`, `cargo-lambda` and `cfn-lint`.
+    pub bin: PathBuf,
+}
+
+/// A virtual environment: its name and its pinned requirements.
+struct Environment {
+    name: &'static str,
+    requirements: &'static str,
+}
+
+const CLOUD: Environment = Environment { name: "cloud", requirements: include_str!("../tools/cloud.txt") };
+const SAM: Environment = Environment { name: "sam", requirements: include_str!("../tools/sam.txt") };
+const PYTHON_FUNCTION: Environment =
+    Environment { name: "python-function", requirements: include_str!("../tools/python-function.txt") };
+
+impl Tools {
+    /// Installs what is missing or out of date; `progress` hears one line for each thing that takes long.
+    ///
+    /// # Errors
+    /// When there is no Python 3 that can make virtual environments, or a package cannot be installed.
+    pub fn ensure(workspace: &Path, progress: &mut dyn FnMut(&str)) -> Result<Self> {
+        let cloud = install(workspace, &CLOUD, progress)?;
+        let sam = install(workspace, &SAM, progress)?;
+        Ok(Self {
+            workspace: workspace.to_owned(),
+            python: cloud.join("python3"),
+            ministack: cloud.join("ministack"),
+            moto_server: cloud.join("moto_server"),
+            sam: sam.join("sam"),
+            cfn_lint: sam.join("cfn-lint"),
+            cargo_lambda: sam.join("cargo-lambda"),
+            bin: sam,
+        })
+    }
+
+    /// `PATH` with the tools before everything else, as `sam build` needs it.
+    #[must_use]
+    pub fn path(&self) -> std::ffi::OsString {
+        let mut path = self.bin.clone().into_os_string();
+        if let Some(rest) = std::env::var_os("PATH") {
+            path.push(":");
+            path.push(rest);
+        }
+        path
+    }
+}
+
+/// Installs the environment of the Python function that the cold start measurement compares with; returns its `python3`.
+///
+/// # Errors
+/// As [`Tools::ensure`].
+pub fn ensure_python_function(workspace: &Path, progress: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+    Ok(install(workspace, &PYTHON_FUNCTION, progress)?.join("python3"))
+}
+
+fn install(workspace: &Path, environment: &Environment, progress: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+    let tools = workspace.join("target/tools");
+    fs::create_dir_all(&tools).with_context(|| format!("create `{}`", tools.display()))?;
+    let home = tools.join(environment.name);
+    let stamp = home.join("requirements.sha256");
+    let digest = digest(environment.requirements);
+    let current = || fs::read_to_string(&stamp).is_ok_and(|text| text.trim() == digest);
+    let bin = home.join("bin");
+    if current() {
+        return Ok(bin);
+    }
+    let lock = File::create(tools.join(format!("{}.lock", environment.name)))?;
+    if lock.try_lock().is_err() {
+        progress(&format!("waiting for another process that installs {}", environment.name));
+        lock.lock()?;
+    }
+    // The other process may have done it while we waited.
+    if current() {
+        return Ok(bin);
+    }
+    progress(&format!("installing {}", packages(environment.requirements).join(", ")));
+    create(&home)?;
+    let requirements = home.join("requirements.txt");
+    fs::write(&requirements, environment.requirements)?;
+    let mut pip = Command::new(bin.join("python3"));
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "-r"]).arg(&requirements);
+    check(&mut pip, &format!("install the packages of `{}`", environment.name))?;
+    fs::write(&stamp, &digest)?;
+    Ok(bin)
+}
+
+fn create(home: &Path) -> Result<()> {
+    let version = Command::new("python3").args(["-c", "import sys; print(sys.version_info >= (3, 10))"]).output();
+    match version {
+        Err(error) => bail!("`python3` is needed for the local cloud and cannot be run ({error}): install Python 3.10 or later"),
+        Ok(output) if String::from_utf8_lossy(&output.stdout).trim() != "True" => {
+            bail!("`python3` is too old for the local cloud: install Python 3.10 or later")
+        }
+        Ok(_) => {}
+    }
+    let mut venv = Command::new("python3");
+    venv.args(["-m", "venv", "--clear"]).arg(home);
+    check(&mut venv, "create a virtual environment (on Debian and Ubuntu this needs the package `python3-venv`)")
+}
+
+fn check(command: &mut Command, what: &str) -> Result<()> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| what.to_owned())?;
+    if !output.status.success() {
+        let wrote = [output.stdout, output.stderr].concat();
+        bail!("could not {what}:\n{}", String::from_utf8_lossy(&wrote).trim());
+    }
+    Ok(())
+}
+
+fn packages(requirements: &str) -> Vec<&str> {
+    requirements.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
+}
+
+fn digest(requirements: &str) -> String {
+    Sha256::digest(packages(requirements).join("\n")).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests;

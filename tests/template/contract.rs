@@ -1,0 +1,157 @@
+//! What other people's tools rely on: outputs, parameters, environment variables, binaries.
+
+use serde_json::json;
+
+use crate::template::Template;
+
+/// The environment variables of each function, required and optional.
+const ENVIRONMENT: &[(&str, &str, &[&str])] = &[
+    (
+        "DeployFunction",
+        "deploy",
+        &[
+            "ADMINISTRATION_ROLE_ARN",
+            "BRANCH_NAME",
+            "COMPLIANCE_EVENT_BUS_ARN",
+            "EXECUTION_ROLE_NAME",
+            "NOTIFICATION_TOPIC_ARN",
+            "POLICY_FILE",
+            "REPOSITORY_NAME",
+            "STATE_TABLE_NAME",
+            "TEMPLATE_BUCKET_NAME",
+        ],
+    ),
+    ("LifecycleFunction", "lifecycle", &["DEPLOY_QUEUE_URL", "STATE_TABLE_NAME"]),
+    ("ReportFunction", "report", &["CONFIG_AGGREGATOR_NAME", "NOTIFICATION_TOPIC_ARN", "STATE_TABLE_NAME"]),
+    ("SweepFunction", "sweep", &["CONFIG_AGGREGATOR_NAME", "NOTIFICATION_TOPIC_ARN", "STATE_TABLE_NAME"]),
+];
+
+#[test]
+fn functions_get_their_environment_and_nothing_else() {
+    let template = Template::application();
+    assert!(template.section("Globals")["Function"].get("Environment").is_none());
+    for (id, _, expected) in ENVIRONMENT {
+        let variables = template.properties(id)["Environment"]["Variables"].as_object().unwrap();
+        assert_eq!(Vec::from_iter(variables.keys()), *expected, "{id}");
+    }
+}
+
+#[test]
+fn there_are_four_functions_each_with_its_binary() {
+    let template = Template::application();
+    let ids: Vec<&str> = ENVIRONMENT.iter().map(|(id, _, _)| *id).collect();
+    assert_eq!(template.of_type("AWS::Serverless::Function"), ids);
+    let globals = &template.section("Globals")["Function"];
+    assert_eq!(globals["Runtime"], "provided.al2023");
+    assert_eq!(globals["Handler"], "bootstrap");
+    assert_eq!(globals["Architectures"], json!([{"Ref": "Architecture"}]));
+    for (id, binary, _) in ENVIRONMENT {
+        let metadata = &template.resource(id)["Metadata"];
+        assert_eq!(metadata["BuildMethod"], "rust-cargolambda", "{id}");
+        assert_eq!(metadata["BuildProperties"]["Binary"], *binary, "{id}");
+        assert_eq!(template.properties(id)["CodeUri"], format!("functions/{binary}"), "{id}");
+        assert!(template.properties(id)["Timeout"].as_i64().is_some_and(|seconds| seconds <= 900), "{id}");
+    }
+}
+
+#[test]
+fn outputs_are_there() {
+    let template = Template::application();
+    let outputs = template.section("Outputs");
+    for (name, value) in [
+        ("DeployFunction", json!({"Ref": "DeployFunction"})),
+        ("LifecycleFunction", json!({"Ref": "LifecycleFunction"})),
+        ("ReportFunction", json!({"Ref": "ReportFunction"})),
+        ("SweepFunction", json!({"Ref": "SweepFunction"})),
+        ("DeployQueueUrl", json!({"Ref": "DeployQueue"})),
+        ("ReportQueueUrl", json!({"Ref": "ReportQueue"})),
+        ("EventBusArn", json!({"Fn::GetAtt": ["ComplianceEventBus", "Arn"]})),
+        ("NotificationTopicArn", json!({"Ref": "NotificationTopic"})),
+        ("StateTableName", json!({"Ref": "StateTable"})),
+    ] {
+        assert_eq!(outputs[name]["Value"], value, "{name}");
+    }
+    for (name, output) in outputs {
+        assert!(output["Description"].is_string(), "{name}");
+    }
+}
+
+#[test]
+fn parameters_are_there_and_say_what_they_are() {
+    let template = Template::application();
+    let parameters = template.section("Parameters");
+    for (name, default) in [
+        ("RepositoryName", None),
+        ("BranchName", Some("main")),
+        ("PolicyFile", Some("backup-compliance.yaml")),
+        ("NotificationEmail", Some("")),
+        ("OrganizationId", Some("")),
+        ("ConfigAggregatorName", Some("")),
+        ("Architecture", Some("x86_64")),
+        ("AdministrationRoleName", Some("AWSCloudFormationStackSetAdministrationRole")),
+        ("ExecutionRoleName", Some("AWSCloudFormationStackSetExecutionRole")),
+    ] {
+        assert_eq!(parameters[name].get("Default").and_then(|value| value.as_str()), default, "{name}");
+    }
+    assert_eq!(parameters["Architecture"]["AllowedValues"], json!(["x86_64", "arm64"]));
+    let groups = template.section("Metadata")["AWS::CloudFormation::Interface"]["ParameterGroups"].as_array().unwrap();
+    let grouped: Vec<&str> = groups
+        .iter()
+        .flat_map(|group| group["Parameters"].as_array().unwrap())
+        .map(|name| name.as_str().unwrap())
+        .collect();
+    assert_eq!(grouped.len(), parameters.len());
+    for (name, parameter) in parameters {
+        assert!(parameter["Description"].is_string(), "{name}");
+        let limited = parameter.get("AllowedPattern").or_else(|| parameter.get("AllowedValues"));
+        assert!(limited.is_some(), "{name}: anything goes");
+        assert_eq!(
+            parameter.get("AllowedPattern").is_some(),
+            parameter.get("ConstraintDescription").is_some(),
+            "{name}"
+        );
+        assert!(grouped.contains(&name.as_str()), "{name} is in no group");
+    }
+}
+
+#[test]
+fn functions_log_json_where_it_is_kept_for_a_while() {
+    let template = Template::application();
+    for (id, binary, _) in ENVIRONMENT {
+        let logging = &template.properties(id)["LoggingConfig"];
+        assert_eq!(logging["LogFormat"], "JSON", "{id}");
+        let group = logging["LogGroup"]["Ref"].as_str().unwrap();
+        let properties = template.properties(group);
+        assert_eq!(properties["RetentionInDays"], json!({"Ref": "LogRetentionDays"}), "{group}");
+        assert_eq!(
+            template.resolve(&properties["LogGroupName"]),
+            format!("/aws/lambda/backup-compliance-{binary}"),
+            "{group}"
+        );
+    }
+    assert_eq!(template.of_type("AWS::Logs::LogGroup").len(), ENVIRONMENT.len());
+}
+
+#[test]
+fn the_table_is_what_the_adapters_expect() {
+    let template = Template::application();
+    let table = template.properties("StateTable");
+    let key = |hash: &str, range: &str| json!([{"AttributeName": hash, "KeyType": "HASH"}, {"AttributeName": range, "KeyType": "RANGE"}]);
+    assert_eq!(table["KeySchema"], key("pk", "sk"));
+    assert_eq!(table["BillingMode"], "PAY_PER_REQUEST");
+    assert_eq!(table["TimeToLiveSpecification"], json!({"AttributeName": "expires_at", "Enabled": true}));
+    assert_eq!(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true);
+    let indexes = table["GlobalSecondaryIndexes"].as_array().unwrap();
+    assert_eq!(indexes.len(), 1);
+    assert_eq!(indexes[0]["IndexName"], "pending");
+    assert_eq!(indexes[0]["KeySchema"], key("pending_kind", "pending_since"));
+    assert_eq!(indexes[0]["Projection"]["ProjectionType"], "ALL");
+}
+
+#[test]
+fn no_switch_for_tests_and_no_endpoint() {
+    let text = Template::application().text().to_lowercase();
+    for word in ["endpoint_url", "localhost", "ministack", "moto", "test_mode"] {
+        assert!(!text.contains(word), "{word}");
+    }
+}

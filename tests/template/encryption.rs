@@ -1,0 +1,101 @@
+//! Encryption at rest with the key of the application, and in transit.
+
+use serde_json::{Value, json};
+
+use crate::template::Template;
+
+#[test]
+fn everything_at_rest_is_under_the_key() {
+    let template = Template::application();
+    let places = [
+        ("AWS::SQS::Queue", "/KmsMasterKeyId"),
+        ("AWS::SNS::Topic", "/KmsMasterKeyId"),
+        ("AWS::Logs::LogGroup", "/KmsKeyId"),
+        ("AWS::DynamoDB::Table", "/SSESpecification/KMSMasterKeyId"),
+        (
+            "AWS::S3::Bucket",
+            "/BucketEncryption/ServerSideEncryptionConfiguration/0/ServerSideEncryptionByDefault/KMSMasterKeyID",
+        ),
+    ];
+    for (kind, place) in places {
+        for id in template.of_type(kind) {
+            assert_eq!(template.properties(id).pointer(place), Some(&json!({"Fn::GetAtt": ["Key", "Arn"]})), "{id}");
+        }
+    }
+    assert_eq!(template.properties("Key")["EnableKeyRotation"], true);
+}
+
+#[test]
+fn the_key_serves_the_services_that_write_for_us() {
+    let template = Template::application();
+    let statements = template.properties("Key")["KeyPolicy"]["Statement"].as_array().unwrap();
+    let services: Vec<Value> = statements
+        .iter()
+        .filter_map(|statement| statement["Principal"].get("Service"))
+        .map(|service| template.resolve(service))
+        .collect();
+    assert_eq!(services, ["events.amazonaws.com", "cloudwatch.amazonaws.com", "logs.us-east-1.amazonaws.com"]);
+}
+
+/// Whoever writes to or reads from an encrypted queue or topic needs the key too; forgetting it fails only on AWS.
+#[test]
+fn roles_may_use_the_key_through_the_services_they_use() {
+    let template = Template::application();
+    for role in template.of_type("AWS::IAM::Role") {
+        let policies = template.resolve(&template.properties(role)["Policies"]);
+        let statements = policies[0]["PolicyDocument"]["Statement"].as_array().unwrap();
+        let mut used: Vec<&str> = Vec::new();
+        let mut through = Vec::new();
+        for statement in statements {
+            for action in crate::template::texts(&statement["Action"]) {
+                used.push(action.split(':').next().unwrap());
+            }
+            through.extend(crate::template::texts(&statement["Condition"]["StringEquals"]["kms:ViaService"]));
+        }
+        used.sort_unstable();
+        used.dedup();
+        used.retain(|service| ["dynamodb", "s3", "sns", "sqs"].contains(service));
+        through.sort_unstable();
+        let expected: Vec<String> = used.iter().map(|service| format!("{service}.us-east-1.amazonaws.com")).collect();
+        assert_eq!(through, expected, "{role}");
+    }
+}
+
+#[test]
+fn plain_http_is_refused() {
+    let template = Template::application();
+    let policies = ["AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy", "AWS::S3::BucketPolicy"];
+    for id in policies.iter().flat_map(|kind| template.of_type(kind)) {
+        let statements = template.properties(id)["PolicyDocument"]["Statement"].as_array().unwrap();
+        let refuses = |statement: &&Value| {
+            statement["Effect"] == "Deny"
+                && statement["Principal"] == "*"
+                && statement["Condition"]["Bool"]["aws:SecureTransport"] == "false"
+        };
+        assert_eq!(statements.iter().filter(refuses).count(), 1, "{id}");
+    }
+}
+
+#[test]
+fn the_bucket_is_closed_and_can_be_deleted() {
+    let template = Template::application();
+    let bucket = template.properties("TemplateBucket");
+    let blocked = bucket["PublicAccessBlockConfiguration"].as_object().unwrap();
+    assert_eq!(blocked.len(), 4);
+    assert!(blocked.values().all(|value| value == true));
+    assert_eq!(bucket["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"], 7);
+    // Old versions would keep CloudFormation from deleting it.
+    assert!(bucket.get("VersioningConfiguration").is_none());
+}
+
+#[test]
+fn nothing_stays_behind_when_the_stack_is_deleted() {
+    let template = Template::application();
+    for (id, resource) in template.section("Resources") {
+        let policy = resource.get("DeletionPolicy").and_then(Value::as_str).unwrap_or("Delete");
+        assert_eq!(policy, "Delete", "{id}");
+    }
+    for id in ["Key", "StateTable", "TemplateBucket"] {
+        assert_eq!(template.resource(id)["DeletionPolicy"], "Delete", "{id}: said and not left to a default");
+    }
+}

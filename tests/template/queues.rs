@@ -1,0 +1,107 @@
+//! Nothing is lost in silence: dead-letter queues, retries that fit the functions, alarms.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::template::Template;
+
+/// The queues that functions read from.
+fn sources(template: &Template) -> Vec<(&str, &str, &Value)> {
+    let mappings = template.of_type("AWS::Lambda::EventSourceMapping");
+    let properties = mappings.into_iter().map(|id| template.properties(id));
+    properties
+        .map(|mapping| {
+            let queue = mapping["EventSourceArn"]["Fn::GetAtt"][0].as_str().unwrap();
+            (queue, mapping["FunctionName"]["Ref"].as_str().unwrap(), mapping)
+        })
+        .collect()
+}
+
+fn dead_letter<'template>(template: &'template Template, queue: &str) -> Option<&'template str> {
+    template.properties(queue)["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0].as_str()
+}
+
+#[test]
+fn both_queues_have_a_dead_letter_queue_of_their_kind() {
+    let template = Template::application();
+    let sources = sources(&template);
+    assert_eq!(sources.iter().map(|(queue, _, _)| *queue).collect::<Vec<_>>(), ["DeployQueue", "ReportQueue"]);
+    for (queue, _, _) in sources {
+        let dead = dead_letter(&template, queue).unwrap_or_else(|| panic!("{queue} has none"));
+        assert_eq!(template.properties(queue).get("FifoQueue"), template.properties(dead).get("FifoQueue"), "{queue}");
+        assert!(template.properties(queue)["RedrivePolicy"]["maxReceiveCount"].as_i64().unwrap() >= 3, "{queue}");
+        // The age of a message goes on counting in the dead-letter queue.
+        let age = |queue: &str| template.properties(queue)["MessageRetentionPeriod"].as_i64().unwrap();
+        assert!(age(dead) >= age(queue), "{queue}");
+    }
+    assert_eq!(template.properties("DeployQueue")["ContentBasedDeduplication"], true);
+}
+
+#[test]
+fn messages_stay_hidden_as_long_as_a_function_may_need() {
+    let template = Template::application();
+    for (queue, function, mapping) in sources(&template) {
+        let timeout = template.properties(function)["Timeout"].as_i64().unwrap();
+        let window = mapping["MaximumBatchingWindowInSeconds"].as_i64().unwrap_or(0);
+        let hidden = template.properties(queue)["VisibilityTimeout"].as_i64().unwrap();
+        assert!(hidden >= 6 * timeout + window, "{queue}");
+        assert_eq!(mapping["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]), "{queue}");
+        let size = mapping["BatchSize"].as_i64().unwrap();
+        assert!(size <= 10 || window >= 1, "{queue}: Lambda refuses it");
+        if template.properties(queue)["FifoQueue"] == true {
+            assert!(size <= 10 && window == 0, "{queue}: Lambda refuses it");
+        }
+    }
+}
+
+#[test]
+fn each_queue_for_what_failed_has_an_alarm() {
+    let template = Template::application();
+    let read: BTreeSet<&str> = sources(&template).iter().map(|(queue, _, _)| *queue).collect();
+    let failed: BTreeSet<&str> =
+        template.of_type("AWS::SQS::Queue").into_iter().filter(|queue| !read.contains(queue)).collect();
+    let watched: BTreeSet<&str> = alarms(&template, "ApproximateNumberOfMessagesVisible")
+        .iter()
+        .map(|alarm| alarm["Value"]["Fn::GetAtt"][0].as_str().unwrap())
+        .collect();
+    assert_eq!(failed.len(), 3);
+    assert_eq!(watched, failed);
+}
+
+#[test]
+fn each_function_has_an_alarm_on_its_errors() {
+    let template = Template::application();
+    let watched: Vec<&str> =
+        alarms(&template, "Errors").iter().map(|alarm| alarm["Value"]["Ref"].as_str().unwrap()).collect();
+    assert_eq!(watched, template.of_type("AWS::Serverless::Function"));
+}
+
+/// The dimensions of the alarms on a metric that fire at the first occurrence and tell the topic.
+fn alarms<'template>(template: &'template Template, metric: &str) -> Vec<&'template Value> {
+    let all = template.of_type("AWS::CloudWatch::Alarm").into_iter().map(|id| template.properties(id));
+    all.filter(|alarm| alarm["MetricName"] == metric)
+        .map(|alarm| {
+            assert_eq!(alarm["Threshold"], 0);
+            assert_eq!(alarm["EvaluationPeriods"], 1);
+            assert_eq!(alarm["ComparisonOperator"], "GreaterThanThreshold");
+            assert_eq!(alarm["TreatMissingData"], "notBreaching");
+            assert_eq!(alarm["AlarmActions"], json!([{"Ref": "NotificationTopic"}]));
+            &alarm["Dimensions"][0]
+        })
+        .collect()
+}
+
+#[test]
+fn all_undelivered_events_end_in_one_place() {
+    let template = Template::application();
+    assert_eq!(
+        template.properties("UndeliveredEventsQueue").get("FifoQueue"),
+        None,
+        "EventBridge takes no FIFO queue for this"
+    );
+    for id in template.of_type("AWS::Scheduler::Schedule") {
+        let to = &template.properties(id)["Target"]["DeadLetterConfig"]["Arn"];
+        assert_eq!(*to, json!({"Fn::GetAtt": ["UndeliveredEventsQueue", "Arn"]}), "{id}");
+    }
+}

@@ -1,0 +1,189 @@
+//! Which event reaches which queue.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::template::{REGION, Template};
+use crate::{events, files, pattern};
+
+const PUSH: &str = "PushRule";
+const OPERATION: &str = "StackSetOperationRule";
+const CHANGE: &str = "ComplianceChangeRule";
+
+/// Which rule lets the events of a file through, message by message; a file that is not named here reaches no queue by a rule.
+const PASSED: &[(&str, &[Option<&str>])] = &[
+    ("bad/account-mismatch.json", &[Some(CHANGE)]),
+    ("bad/deploy-batch-one-poisoned.json", &[Some(PUSH), None, None]),
+    ("bad/sqs-batch-one-poisoned.json", &[Some(CHANGE), None, Some(CHANGE)]),
+    ("bad/timestamp-is-text.json", &[Some(CHANGE)]),
+    ("codecommit-branch-created.json", &[Some(PUSH)]),
+    ("codecommit-merge.json", &[Some(PUSH)]),
+    ("codecommit-push.json", &[Some(PUSH)]),
+    ("config-compliant.json", &[Some(CHANGE)]),
+    ("config-no-old-result.json", &[Some(CHANGE)]),
+    ("config-noncompliant-backup-plan.json", &[Some(CHANGE)]),
+    ("config-noncompliant-resource-id.json", &[Some(CHANGE)]),
+    ("config-noncompliant.json", &[Some(CHANGE)]),
+    ("config-not-applicable.json", &[Some(CHANGE)]),
+    ("config-odd-timestamps.json", &[Some(CHANGE)]),
+    ("config-unknown-control.json", &[Some(CHANGE)]),
+    ("stackset-operation-failed.json", &[Some(OPERATION)]),
+    ("stackset-operation-other-stackset.json", &[Some(OPERATION)]),
+    ("stackset-operation.json", &[Some(OPERATION)]),
+];
+
+/// The rules of the application and their patterns.
+fn rules(template: &Template) -> Vec<(&str, Value)> {
+    let ids = template.of_type("AWS::Events::Rule");
+    ids.into_iter().map(|id| (id, template.resolve(&template.properties(id)["EventPattern"]))).collect()
+}
+
+#[test]
+fn patterns_hold_no_reference_that_the_tests_cannot_fill_in() {
+    for (id, pattern) in rules(&Template::application()) {
+        let text = pattern.to_string();
+        assert!(!text.contains("${") && !text.contains("Fn::") && !text.contains("\"Ref\""), "{id}: {text}");
+    }
+}
+
+#[test]
+fn each_event_passes_exactly_the_rules_it_should() {
+    let template = Template::application();
+    let rules = rules(&template);
+    let mut used = BTreeSet::new();
+    for name in events::names() {
+        let events = events::inner(&name);
+        let nothing = vec![None; events.len()];
+        let expected = PASSED.iter().find(|(file, _)| *file == name).map_or(nothing, |(_, rules)| rules.to_vec());
+        assert_eq!(events.len(), expected.len(), "{name}: messages");
+        for (event, expected) in events.iter().zip(expected) {
+            let passed: Vec<&str> =
+                rules.iter().filter(|(_, pattern)| pattern::matches(pattern, event)).map(|(id, _)| *id).collect();
+            assert_eq!(passed, Vec::from_iter(expected), "{name}");
+            used.extend(passed);
+        }
+    }
+    assert_eq!(used.len(), rules.len(), "a rule that no sample event passes");
+}
+
+#[test]
+fn the_readme_names_the_same_rules() {
+    let readme = files::read("events/README.md");
+    for line in readme.lines() {
+        let Some((name, rest)) = line.strip_prefix("| `").and_then(|row| row.split_once('`')) else { continue };
+        let expected = PASSED.iter().find(|(file, _)| *file == name).map_or(&[][..], |(_, rules)| *rules);
+        let cell = rest.split('|').find(|cell| cell.contains("Rule`")).unwrap_or_default();
+        let named: Vec<&str> = cell.split('`').filter(|word| word.ends_with("Rule")).collect();
+        let passed: Vec<&str> = expected.iter().copied().flatten().collect();
+        assert_eq!(named, passed, "{name}");
+    }
+}
+
+/// A change of one member of an event that matches must keep it out.
+#[test]
+fn the_patterns_look_at_what_they_should() {
+    let template = Template::application();
+    let cases = [
+        (PUSH, "codecommit-push.json", "/source", "my.codecommit"),
+        (PUSH, "codecommit-push.json", "/detail/event", "unreferencedMergeCommitCreated"),
+        (PUSH, "codecommit-push.json", "/detail/referenceType", "tag"),
+        (PUSH, "codecommit-push.json", "/detail/referenceName", "Main"),
+        (PUSH, "codecommit-push.json", "/resources/0", "arn:aws:codecommit:us-east-1:000000000000:backup-policy2"),
+        (PUSH, "codecommit-push.json", "/resources/0", "arn:aws:codecommit:eu-west-1:000000000000:backup-policy"),
+        (OPERATION, "stackset-operation.json", "/account", "111111111111"),
+        (OPERATION, "stackset-operation.json", "/region", "eu-west-1"),
+        (OPERATION, "stackset-operation.json", "/detail/status-details/status", "QUEUED"),
+        (
+            OPERATION,
+            "stackset-operation.json",
+            "/detail/stack-set-arn",
+            "arn:aws:cloudformation:us-east-1:111111111111:stackset/a:b",
+        ),
+        (CHANGE, "config-noncompliant.json", "/source", "custom.config"),
+        (CHANGE, "config-noncompliant.json", "/detail-type", "Config Configuration Item Change"),
+        (CHANGE, "config-noncompliant.json", "/detail/messageType", "ConfigRuleComplianceSummary"),
+        (
+            CHANGE,
+            "config-noncompliant.json",
+            "/detail/configRuleARN",
+            "arn:aws:config:eu-west-1:222222222222:config-rule/aws-service-rule/securityhub.amazonaws.com/config-rule-ab12cd",
+        ),
+    ];
+    for (rule, file, member, other) in cases {
+        let pattern = template.resolve(&template.properties(rule)["EventPattern"]);
+        let mut event = events::inner(file).remove(0);
+        assert!(pattern::matches(&pattern, &event), "{rule} {file}");
+        *event.pointer_mut(member).unwrap_or_else(|| panic!("{member}")) = json!(other);
+        assert!(!pattern::matches(&pattern, &event), "{rule} lets {member} = {other} through");
+    }
+}
+
+#[test]
+fn compliance_changes_are_taken_from_the_central_bus_only() {
+    let template = Template::application();
+    for id in template.of_type("AWS::Events::Rule") {
+        let bus = template.properties(id).get("EventBusName");
+        assert_eq!(bus.is_some(), id == CHANGE, "{id}");
+    }
+    assert_eq!(template.properties(CHANGE)["EventBusName"], json!({"Ref": "ComplianceEventBus"}));
+}
+
+#[test]
+fn targets_are_the_queues_and_what_cannot_be_delivered_is_kept() {
+    let template = Template::application();
+    for (id, queue) in [(PUSH, "DeployQueue"), (OPERATION, "DeployQueue"), (CHANGE, "ReportQueue")] {
+        let targets = template.properties(id)["Targets"].as_array().unwrap();
+        assert_eq!(targets.len(), 1, "{id}");
+        let target = &targets[0];
+        assert_eq!(target["Arn"], json!({"Fn::GetAtt": [queue, "Arn"]}), "{id}");
+        assert_eq!(target["DeadLetterConfig"]["Arn"], json!({"Fn::GetAtt": ["UndeliveredEventsQueue", "Arn"]}), "{id}");
+        let group = if queue == "DeployQueue" { json!("deploy") } else { Value::Null };
+        assert_eq!(target["SqsParameters"]["MessageGroupId"], group, "{id}");
+        assert!(target.get("Input").is_none() && target.get("InputPath").is_none(), "{id}: the event arrives as it is");
+    }
+}
+
+/// What the schedules send is what the sample events of that name hold, but for id and time.
+#[test]
+fn schedules_send_what_the_samples_show() {
+    let template = Template::application();
+    let cases = [
+        ("LightLookSchedule", "schedule-light.json", "DeployQueue"),
+        ("FullLookSchedule", "schedule-full.json", "DeployQueue"),
+        ("SweepSchedule", "schedule-sweep.json", "SweepFunction"),
+    ];
+    assert_eq!(template.of_type("AWS::Scheduler::Schedule").len(), cases.len());
+    for (id, file, target) in cases {
+        let to = &template.properties(id)["Target"];
+        assert_eq!(to["Arn"], json!({"Fn::GetAtt": [target, "Arn"]}), "{id}");
+        let sent: Value = serde_json::from_str(to["Input"].as_str().unwrap()).unwrap();
+        let sample = events::inner(file).remove(0);
+        for member in ["source", "look"] {
+            assert_eq!(sent[member], sample[member], "{id}: {member}");
+        }
+        let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(keys(&sent), keys(&sample), "{id}");
+        if target == "DeployQueue" {
+            // Bodies that are equal within five minutes would be dropped.
+            assert_eq!(sent["id"], "<aws.scheduler.execution-id>", "{id}");
+            assert_eq!(to["SqsParameters"]["MessageGroupId"], "deploy", "{id}");
+        }
+    }
+}
+
+#[test]
+fn the_central_bus_admits_the_organisation_or_this_account() {
+    let template = Template::application();
+    let statements = template.properties("ComplianceEventBus")["Policy"]["Statement"].as_array().unwrap();
+    assert_eq!(statements.len(), 1);
+    let choice = statements[0]["Fn::If"].as_array().unwrap();
+    assert_eq!(choice[0], "HasOrganization");
+    for statement in [&choice[1], &choice[2]] {
+        assert_eq!(statement["Action"], "events:PutEvents");
+        let bus = format!("arn:aws:events:{REGION}:000000000000:event-bus/backup-compliance");
+        assert_eq!(template.resolve(&statement["Resource"]), json!(bus));
+    }
+    assert_eq!(choice[1]["Condition"], json!({"StringEquals": {"aws:PrincipalOrgID": {"Ref": "OrganizationId"}}}));
+    assert_eq!(template.resolve(&choice[2]["Principal"]), json!({"AWS": "arn:aws:iam::000000000000:root"}));
+}

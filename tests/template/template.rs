@@ -1,0 +1,163 @@
+//! A template to ask questions of: resources, references, values for sample parameters.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use crate::{files, yaml};
+
+/// The account and Region that the sample events of the application's own account come from.
+pub(crate) const ACCOUNT: &str = "000000000000";
+pub(crate) const REGION: &str = "us-east-1";
+
+pub(crate) struct Template {
+    text: String,
+    root: Value,
+}
+
+impl Template {
+    /// Reads a template, by its path from the root of the repository.
+    pub(crate) fn read(path: &str) -> Self {
+        let text = files::read(path);
+        let root = yaml::parse(&text);
+        Self { text, root }
+    }
+
+    /// The application.
+    pub(crate) fn application() -> Self {
+        Self::read("template.yaml")
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// A top-level section.
+    pub(crate) fn section(&self, name: &str) -> &Map<String, Value> {
+        self.root[name].as_object().unwrap_or_else(|| panic!("a section `{name}`"))
+    }
+
+    pub(crate) fn resource(&self, id: &str) -> &Value {
+        self.section("Resources").get(id).unwrap_or_else(|| panic!("a resource `{id}`"))
+    }
+
+    /// The properties of a resource.
+    pub(crate) fn properties(&self, id: &str) -> &Value {
+        &self.resource(id)["Properties"]
+    }
+
+    /// The logical ids of all resources of a type, sorted.
+    pub(crate) fn of_type(&self, kind: &str) -> Vec<&str> {
+        let found: Vec<&str> =
+            self.section("Resources").iter().filter(|(_, r)| r["Type"] == kind).map(|(id, _)| id.as_str()).collect();
+        assert!(!found.is_empty(), "no resource of type `{kind}`");
+        found
+    }
+
+    /// The resources that one stands on, directly or through others, by reference or `DependsOn`.
+    pub(crate) fn stands_on(&self, id: &str) -> BTreeSet<String> {
+        let mut seen = BTreeSet::new();
+        let mut open = vec![id.to_owned()];
+        while let Some(next) = open.pop() {
+            let mut names = BTreeSet::new();
+            references(self.resource(&next), &mut names);
+            names.extend(texts(&self.resource(&next)["DependsOn"]).into_iter().map(|name| self.owner(name)));
+            for name in names {
+                if self.section("Resources").contains_key(&name) && seen.insert(name.clone()) {
+                    open.push(name);
+                }
+            }
+        }
+        seen
+    }
+
+    /// The resource of this file behind a `DependsOn`: the SAM transform makes resources of its own out of a function.
+    fn owner(&self, name: &str) -> String {
+        let Some(function) = name.strip_suffix("EventInvokeConfig") else { return name.to_owned() };
+        assert!(self.properties(function)["EventInvokeConfig"].is_object(), "`{name}` does not exist");
+        function.to_owned()
+    }
+
+    /// A value with references to parameters and pseudo parameters filled in, and `Fn::If` decided, as if every optional parameter
+    /// had been given. References to resources stay as they are.
+    pub(crate) fn resolve(&self, value: &Value) -> Value {
+        match value {
+            Value::Array(items) => items.iter().map(|item| self.resolve(item)).collect(),
+            Value::Object(members) => match members.iter().next() {
+                Some((name, argument)) if name == "Ref" => {
+                    self.sample(argument.as_str().unwrap()).map_or_else(|| value.clone(), Value::from)
+                }
+                Some((name, argument)) if name == "Fn::Sub" => {
+                    self.substitute(argument.as_str().expect("the short Fn::Sub"))
+                }
+                Some((name, argument)) if name == "Fn::If" => self.resolve(&argument[1]),
+                _ => members.iter().map(|(key, member)| (key.clone(), self.resolve(member))).collect(),
+            },
+            other => other.clone(),
+        }
+    }
+
+    fn substitute(&self, text: &str) -> Value {
+        let mut out = text.to_owned();
+        for name in placeholders(text) {
+            if let Some(value) = self.sample(&name) {
+                out = out.replace(&format!("${{{name}}}"), &value);
+            }
+        }
+        json!(out)
+    }
+
+    fn sample(&self, name: &str) -> Option<String> {
+        let given: BTreeMap<&str, &str> = [
+            ("AWS::AccountId", ACCOUNT),
+            ("AWS::Partition", "aws"),
+            ("AWS::Region", REGION),
+            ("AWS::StackName", "backup-compliance"),
+            ("AWS::URLSuffix", "amazonaws.com"),
+            ("RepositoryName", "backup-policy"),
+        ]
+        .into();
+        if let Some(value) = given.get(name) {
+            return Some((*value).to_owned());
+        }
+        let default = &self.root["Parameters"][name]["Default"];
+        default.as_str().map(str::to_owned).or_else(|| default.as_i64().map(|number| number.to_string()))
+    }
+}
+
+/// The strings in a value that is one or a list of them.
+pub(crate) fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A value that may stand alone or in a list.
+pub(crate) fn listed(value: &Value) -> Vec<&Value> {
+    value.as_array().map_or_else(|| vec![value], |items| items.iter().collect())
+}
+
+fn references(value: &Value, out: &mut BTreeSet<String>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| references(item, out)),
+        Value::Object(members) => {
+            for (key, member) in members {
+                match (key.as_str(), member) {
+                    ("Ref", Value::String(name)) => _ = out.insert(name.clone()),
+                    ("Fn::GetAtt", Value::Array(path)) => _ = out.insert(path[0].as_str().unwrap().to_owned()),
+                    ("Fn::Sub", Value::String(text)) => {
+                        out.extend(placeholders(text).iter().map(|name| name.split('.').next().unwrap().to_owned()));
+                    }
+                    (_, member) => references(member, out),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn placeholders(text: &str) -> Vec<String> {
+    text.split("${").skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name.to_owned()).collect()
+}

@@ -1,0 +1,322 @@
+//! `cargo xtask sandbox up | down | status`: a local cloud that stays until it is taken down.
+//!
+//! `up` starts this program again in the background, with the cloud inside. The background process lives as long as it is
+//! not told to end; until the cloud is ready it also ends when `up` does, so that an interrupted `up` leaves nothing behind.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
+use sandbox::cloud::{Cloud, Options};
+use sandbox::{app, process};
+use serde_json::{Value, json};
+
+use crate::tools;
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Start a local cloud and deploy the application into it
+    Up {
+        #[command(flatten)]
+        which: Which,
+        /// Start the cloud only
+        #[arg(long)]
+        no_deploy: bool,
+    },
+    /// Stop a local cloud and remove everything of it
+    Down {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Tell what runs, since when, and where
+    Status,
+    /// The background process of `up`
+    #[command(hide = true)]
+    Stay {
+        #[command(flatten)]
+        which: Which,
+        #[arg(long)]
+        no_deploy: bool,
+    },
+}
+
+#[derive(Args)]
+struct Which {
+    /// The name of the cloud; several can run side by side
+    #[arg(long, default_value = DEFAULT)]
+    name: String,
+}
+
+const DEFAULT: &str = "default";
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    match &arguments.command {
+        Verb::Up { which, no_deploy } => up(&Place::of(&which.name)?, *no_deploy),
+        Verb::Down { which } => down(&Place::of(&which.name)?),
+        Verb::Status => status(),
+        Verb::Stay { which, no_deploy } => stay(&Place::of(&which.name)?, *no_deploy),
+    }
+}
+
+/// Where a cloud of this name leaves word.
+struct Place {
+    name: String,
+    directory: PathBuf,
+}
+
+impl Place {
+    fn of(name: &str) -> Result<Self> {
+        let simple = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if name.is_empty() || !simple {
+            bail!("`{name}` is not a name for a cloud: use letters, digits and hyphens");
+        }
+        Ok(Self { name: name.to_owned(), directory: root().join("up").join(name) })
+    }
+
+    fn state_file(&self) -> PathBuf {
+        self.directory.join("state.json")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.directory.join("log")
+    }
+
+    /// The file to source; the cloud without a name has the short path.
+    fn env(&self) -> PathBuf {
+        if self.name == DEFAULT { root().join("env") } else { self.directory.join("env") }
+    }
+
+    fn state(&self) -> Option<Value> {
+        serde_json::from_str(&fs::read_to_string(self.state_file()).ok()?).ok()
+    }
+
+    fn running(&self) -> Option<Value> {
+        self.state().filter(is_alive)
+    }
+
+    fn down_command(&self) -> String {
+        let name = if self.name == DEFAULT { String::new() } else { format!(" --name {}", self.name) };
+        format!("cargo xtask sandbox down{name}")
+    }
+
+    fn forget(&self) -> Result<()> {
+        if self.env().exists() {
+            fs::remove_file(self.env())?;
+        }
+        if self.directory.exists() {
+            fs::remove_dir_all(&self.directory)?;
+        }
+        Ok(())
+    }
+}
+
+fn root() -> PathBuf {
+    tools::workspace().join("target/sandbox")
+}
+
+fn number(state: &Value, name: &str) -> u32 {
+    state[name].as_u64().and_then(|number| u32::try_from(number).ok()).unwrap_or_default()
+}
+
+/// Whether the process of a state file still is the background process, and not another one with its old number.
+fn is_alive(state: &Value) -> bool {
+    let pid = number(state, "pid");
+    let arguments = ["-o", "command=", "-p", &pid.to_string()];
+    let listed = Command::new("ps").args(arguments).output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    // Where there is no `ps`, /proc says the same.
+    let command = listed.ok().filter(|text| !text.trim().is_empty()).or_else(|| {
+        let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        Some(String::from_utf8_lossy(&bytes).replace('\0', " "))
+    });
+    pid != 0 && command.is_some_and(|command| command.contains(" sandbox stay "))
+}
+
+fn up(place: &Place, no_deploy: bool) -> Result<()> {
+    if place.running().is_some() {
+        bail!("it is up already: `cargo xtask sandbox status` shows it, `{}` stops it", place.down_command());
+    }
+    if let Some(state) = place.state() {
+        clean_up_after(&state);
+    }
+    place.forget()?;
+    fs::create_dir_all(&place.directory)?;
+    tools::ensure()?;
+    let log = File::create(place.log())?;
+    let mut stay = Command::new(std::env::current_exe()?);
+    stay.args(["sandbox", "stay", "--name", &place.name]);
+    if no_deploy {
+        stay.arg("--no-deploy");
+    }
+    let mut background = stay
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .process_group(0)
+        .spawn()
+        .context("start the background process")?;
+    let lines = BufReader::new(background.stdout.take().context("the background process has no output")?).lines();
+    for line in lines.map_while(Result::ok) {
+        if line != READY {
+            println!("{line}");
+            continue;
+        }
+        let mut input = background.stdin.take().context("the background process has no input")?;
+        input.write_all(b"stay\n")?;
+        println!("\n  . {}    # makes this shell's aws and git talk to it", shown(&place.env()));
+        println!("  {}", place.down_command());
+        return Ok(());
+    }
+    let status = background.wait()?;
+    let log = fs::read_to_string(place.log()).unwrap_or_default();
+    place.forget()?;
+    bail!("the cloud did not come up ({status})\n{}", log.trim())
+}
+
+fn shown(path: &Path) -> String {
+    let base = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&base).unwrap_or(path).display().to_string()
+}
+
+const READY: &str = "ready";
+
+/// Everything `up` shows comes from here, line by line; after [`READY`] nobody listens any more.
+fn stay(place: &Place, no_deploy: bool) -> Result<()> {
+    let started = Instant::now();
+    let tools = tools::ensure()?;
+    println!("starting the local cloud");
+    let cloud = Cloud::start(&tools, Options::default())?;
+    let confirmed = watch_input();
+    let [gateway, ministack, moto] = cloud.ports();
+    let mut state = json!({
+        "name": place.name, "pid": std::process::id(), "id": cloud.id(), "directory": cloud.directory(),
+        "started": now(), "gateway": gateway, "ministack": ministack, "moto": moto, "stack": Value::Null,
+    });
+    fs::write(place.state_file(), state.to_string())?;
+    println!("the cloud is up at {} after {:.1} s", cloud.url(), started.elapsed().as_secs_f64());
+    let mut outputs = BTreeMap::new();
+    if !no_deploy {
+        println!("building the functions (sam build)");
+        app::build(&cloud, &tools, &mut |line| println!("  {line}"))?;
+        println!("deploying the application (sam deploy)");
+        outputs = app::deploy(&cloud, &tools, &[], &mut |line| println!("  {line}"))?;
+        state["stack"] = json!(app::STACK);
+        println!("the application is deployed after {:.1} s", started.elapsed().as_secs_f64());
+    }
+    fs::write(place.env(), exports(&cloud, &outputs))?;
+    fs::write(place.state_file(), state.to_string())?;
+    println!("{READY}");
+    std::io::stdout().flush()?;
+    if !confirmed.recv().unwrap_or(false) {
+        let _ = cloud.stop();
+        bail!("interrupted before it was up");
+    }
+    // Ended by `down`; the guard then ends everything else.
+    loop {
+        std::thread::sleep(Duration::from_secs(3600));
+    }
+}
+
+/// Ends this process when `up` dies before it has confirmed; otherwise sends `true`.
+fn watch_input() -> std::sync::mpsc::Receiver<bool> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        let _ = std::io::stdin().read_to_string(&mut text);
+        if text.trim() != "stay" {
+            // The guard ends the rest.
+            std::process::exit(1);
+        }
+        let _ = sender.send(true);
+    });
+    receiver
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn exports(cloud: &Cloud, outputs: &BTreeMap<String, String>) -> String {
+    let mut variables: Vec<(String, String)> =
+        cloud.environment().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    variables.push(("STACK_NAME".to_owned(), app::STACK.to_owned()));
+    variables.push(("REPOSITORY_NAME".to_owned(), cloud.options().repository.clone()));
+    variables.push(("REPOSITORY_PATH".to_owned(), cloud.repository_path().display().to_string()));
+    variables.extend(outputs.iter().map(|(name, value)| (name.clone(), value.clone())));
+    let line = |(name, value): &(String, String)| format!("export {name}='{}'\n", value.replace('\'', "'\\''"));
+    variables.iter().map(line).collect()
+}
+
+fn down(place: &Place) -> Result<()> {
+    let Some(state) = place.state() else {
+        place.forget()?;
+        println!("nothing is up");
+        return Ok(());
+    };
+    if is_alive(&state) {
+        process::signal(number(&state, "pid"), "TERM");
+    }
+    let left = clean_up_after(&state);
+    if !left.is_empty() {
+        bail!("still running: {left:?}");
+    }
+    place.forget()?;
+    println!("stopped, nothing is left");
+    Ok(())
+}
+
+/// Waits until the guard has done its work, and does it where the guard is gone as well.
+fn clean_up_after(state: &Value) -> Vec<process::Running> {
+    let id = state["id"].as_str().unwrap_or_default();
+    let directory = PathBuf::from(state["directory"].as_str().unwrap_or_default());
+    let inside = directory.starts_with(root());
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < deadline && (!process::running(id).is_empty() || (inside && directory.exists())) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    process::end_all(id);
+    if inside {
+        let _ = fs::remove_dir_all(&directory);
+    }
+    process::running(id)
+}
+
+fn status() -> Result<()> {
+    let mut names: Vec<String> = fs::read_dir(root().join("up"))
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    let mut any = false;
+    for name in names {
+        let place = Place::of(&name)?;
+        let Some(state) = place.state() else { continue };
+        any = true;
+        if !is_alive(&state) {
+            println!("{name}: crashed; `{}` removes what is left", place.down_command());
+            continue;
+        }
+        let minutes = now().saturating_sub(state["started"].as_u64().unwrap_or_default()) / 60;
+        println!("{name}: up for {minutes} min, process {}", state["pid"]);
+        println!("  endpoint   http://127.0.0.1:{}  (MiniStack on {}, moto on {})", state["gateway"], state["ministack"], state["moto"]);
+        println!("  stack      {}", state["stack"].as_str().unwrap_or("none yet"));
+        println!("  files      {}", state["directory"].as_str().unwrap_or_default());
+        println!("  variables  {}", shown(&place.env()));
+    }
+    if !any {
+        println!("nothing is up");
+    }
+    Ok(())
+}
