@@ -55,7 +55,13 @@ pub fn deploy(
     let mut sam = sam(cloud, tools, "deploy");
     sam.arg("--template-file").arg(build_directory(&tools.workspace).join("template.yaml"));
     sam.args(["--stack-name", STACK, "--resolve-s3", "--no-confirm-changeset", "--no-fail-on-empty-changeset"]);
-    sam.args(["--no-progressbar", "--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND", "--parameter-overrides"]);
+    sam.args([
+        "--no-progressbar",
+        "--capabilities",
+        "CAPABILITY_IAM",
+        "CAPABILITY_AUTO_EXPAND",
+        "--parameter-overrides",
+    ]);
     sam.arg(format!("RepositoryName={}", cloud.options().repository));
     sam.arg(format!("ConfigAggregatorName={AGGREGATOR}"));
     sam.args(overrides);

@@ -25,7 +25,8 @@ pub(crate) fn function_behind(peer: SocketAddr) -> Option<String> {
 fn function_of(process: &std::path::Path) -> Option<String> {
     process.file_name()?.to_str()?.parse::<u32>().ok()?;
     let environ = fs::read(process.join("environ")).ok()?;
-    let name = environ.split(|byte| *byte == 0).find_map(|variable| variable.strip_prefix(b"AWS_LAMBDA_FUNCTION_NAME="))?;
+    let name =
+        environ.split(|byte| *byte == 0).find_map(|variable| variable.strip_prefix(b"AWS_LAMBDA_FUNCTION_NAME="))?;
     Some(String::from_utf8_lossy(name).into_owned())
 }
 

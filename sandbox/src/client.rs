@@ -82,9 +82,15 @@ impl Client {
     /// # Errors
     /// When the service refuses, with its code and message.
     pub fn json(&self, service: &str, target: &str, body: &Value) -> Result<Value> {
-        let kind = if matches!(service, "sqs" | "dynamodb") { "application/x-amz-json-1.0" } else { "application/x-amz-json-1.1" };
-        let request =
-            Request::new("POST", "/").header("content-type", kind).header("x-amz-target", target).body(body.to_string());
+        let kind = if matches!(service, "sqs" | "dynamodb") {
+            "application/x-amz-json-1.0"
+        } else {
+            "application/x-amz-json-1.1"
+        };
+        let request = Request::new("POST", "/")
+            .header("content-type", kind)
+            .header("x-amz-target", target)
+            .body(body.to_string());
         json_answer(target, &self.send(service, request)?)
     }
 
@@ -188,8 +194,11 @@ impl Client {
     /// When there is no such stack.
     pub fn stack_outputs(&self, stack: &str) -> Result<BTreeMap<String, String>> {
         let xml = self.query("cloudformation", "DescribeStacks", &[("StackName", stack)])?;
-        let outputs = wire::xml_elements(&xml, "Outputs").into_iter().flat_map(|list| wire::xml_elements(list, "member"));
-        Ok(outputs.filter_map(|output| Some((wire::xml_text(output, "OutputKey")?, wire::xml_text(output, "OutputValue")?))).collect())
+        let outputs =
+            wire::xml_elements(&xml, "Outputs").into_iter().flat_map(|list| wire::xml_elements(list, "member"));
+        Ok(outputs
+            .filter_map(|output| Some((wire::xml_text(output, "OutputKey")?, wire::xml_text(output, "OutputValue")?)))
+            .collect())
     }
 
     /// Invokes a function and waits for its answer.
@@ -223,7 +232,8 @@ fn json_answer(what: &str, response: &Response) -> Result<Value> {
     if !response.is_success() {
         let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
         let code = response.get("x-amzn-errortype").or(body["__type"].as_str()).unwrap_or("error").to_owned();
-        let message = body["message"].as_str().or(body["Message"].as_str()).map_or_else(|| response.text(), str::to_owned);
+        let message =
+            body["message"].as_str().or(body["Message"].as_str()).map_or_else(|| response.text(), str::to_owned);
         bail!("{what}: {} {code}: {message}", response.status);
     }
     if response.body.is_empty() {

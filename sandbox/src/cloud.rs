@@ -85,7 +85,13 @@ impl Cloud {
             inside: inside.clone(),
             journal: Journal::default(),
             faults: Faults::default(),
-            stacksets: Arc::new(StackSets::new(moto, inside, &options.account, &options.region, options.operation_delay)),
+            stacksets: Arc::new(StackSets::new(
+                moto,
+                inside,
+                &options.account,
+                &options.region,
+                options.operation_delay,
+            )),
             codecommit,
             config: Config::new(&options.account, &options.region),
             backup: Backup::new(&tools.python),
@@ -252,7 +258,8 @@ fn environment(url: &str, region: &str) -> Vec<(&'static str, String)> {
 /// Gives a program the environment of the cloud and takes away what would overrule it.
 pub(crate) fn set_environment<'a>(command: &'a mut Command, url: &str, region: &str) -> &'a mut Command {
     let overruling = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(|name| {
-        name.starts_with("AWS_ENDPOINT_URL_") || matches!(name.as_str(), "AWS_PROFILE" | "AWS_DEFAULT_PROFILE" | "AWS_SESSION_TOKEN" | "AWS_CA_BUNDLE")
+        name.starts_with("AWS_ENDPOINT_URL_")
+            || matches!(name.as_str(), "AWS_PROFILE" | "AWS_DEFAULT_PROFILE" | "AWS_SESSION_TOKEN" | "AWS_CA_BUNDLE")
     });
     for name in overruling {
         command.env_remove(name);
@@ -265,7 +272,13 @@ pub(crate) fn set_environment<'a>(command: &'a mut Command, url: &str, region: &
 }
 
 /// Starts both emulators and waits until they answer; with other ports when somebody was quicker to take one.
-fn servers(guard: &Guard, tools: &Tools, options: &Options, directory: &Path, url: &str) -> Result<(SocketAddr, SocketAddr)> {
+fn servers(
+    guard: &Guard,
+    tools: &Tools,
+    options: &Options,
+    directory: &Path,
+    url: &str,
+) -> Result<(SocketAddr, SocketAddr)> {
     let mut attempt = 1;
     loop {
         match start_servers(guard, tools, options, directory, url) {
@@ -275,7 +288,13 @@ fn servers(guard: &Guard, tools: &Tools, options: &Options, directory: &Path, ur
     }
 }
 
-fn start_servers(guard: &Guard, tools: &Tools, options: &Options, directory: &Path, url: &str) -> Result<(SocketAddr, SocketAddr)> {
+fn start_servers(
+    guard: &Guard,
+    tools: &Tools,
+    options: &Options,
+    directory: &Path,
+    url: &str,
+) -> Result<(SocketAddr, SocketAddr)> {
     let (ministack, moto) = (process::free_port()?, process::free_port()?);
     let temporary = directory.join("tmp");
     let mut command = Command::new(&tools.ministack);

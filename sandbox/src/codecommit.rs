@@ -99,7 +99,14 @@ impl CodeCommit {
             detail["oldCommitId"] = json!(old);
         }
         let arn = self.arn(repository);
-        Some(events::event(&self.account, &self.region, "aws.codecommit", "CodeCommit Repository State Change", &[arn], &detail))
+        Some(events::event(
+            &self.account,
+            &self.region,
+            "aws.codecommit",
+            "CodeCommit Repository State Change",
+            &[arn],
+            &detail,
+        ))
     }
 
     pub(crate) fn answer(&self, call: &Call, request: &Request) -> Response {
@@ -159,7 +166,9 @@ impl CodeCommit {
 fn repository_id(name: &str) -> String {
     use sha2::{Digest, Sha256};
     let hex: String = Sha256::digest(name).iter().map(|byte| format!("{byte:02x}")).collect();
-    [(0, 8), (8, 12), (12, 16), (16, 20), (20, 32)].map(|(from, to)| hex.get(from..to).unwrap_or_default().to_owned()).join("-")
+    [(0, 8), (8, 12), (12, 16), (16, 20), (20, 32)]
+        .map(|(from, to)| hex.get(from..to).unwrap_or_default().to_owned())
+        .join("-")
 }
 
 /// Without what a surrounding git (a hook, a rebase) or the user's own configuration may have set.
@@ -184,7 +193,10 @@ impl Repository {
     /// Runs git in the repository; nothing when it fails.
     fn git(&self, arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
         let mut command = Command::new("git");
-        clean(&mut command).args(["--literal-pathspecs", "-c", "safe.directory=*", "--git-dir"]).arg(&self.path).args(arguments);
+        clean(&mut command)
+            .args(["--literal-pathspecs", "-c", "safe.directory=*", "--git-dir"])
+            .arg(&self.path)
+            .args(arguments);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
         child.stdin.take()?.write_all(input).ok()?;
         let output = child.wait_with_output().ok()?;
@@ -205,7 +217,11 @@ impl Repository {
         let head = String::from_utf8_lossy(output.get(..end)?).into_owned();
         let [id, kind, size] = head.split(' ').collect::<Vec<_>>().try_into().ok()?;
         let size: usize = size.parse().ok()?;
-        Some(Object { id: id.to_owned(), kind: kind.to_owned(), content: output.get(end + 1..end + 1 + size)?.to_vec() })
+        Some(Object {
+            id: id.to_owned(),
+            kind: kind.to_owned(),
+            content: output.get(end + 1..end + 1 + size)?.to_vec(),
+        })
     }
 
     fn branches(&self) -> Vec<String> {
@@ -233,7 +249,9 @@ impl Repository {
             return refuse("BranchNameRequiredException", "A branch name is required");
         };
         match self.object(&format!("refs/heads/{name}^{{commit}}")) {
-            Some(commit) if commit.kind == "commit" => Ok(json!({"branch": {"branchName": name, "commitId": commit.id}})),
+            Some(commit) if commit.kind == "commit" => {
+                Ok(json!({"branch": {"branchName": name, "commitId": commit.id}}))
+            }
             _ => refuse("BranchDoesNotExistException", format!("Branch {name} does not exist")),
         }
     }
@@ -253,7 +271,9 @@ impl Repository {
 
     fn get_file(&self, ask: &Value) -> Answer {
         let commit = self.commit(ask["commitSpecifier"].as_str().unwrap_or("HEAD"))?;
-        let Some(path) = ask["filePath"].as_str() else { return refuse("PathRequiredException", "A file path is required") };
+        let Some(path) = ask["filePath"].as_str() else {
+            return refuse("PathRequiredException", "A file path is required");
+        };
         let path = path.trim_start_matches('/');
         let file = self.object(&format!("{commit}:{path}")).filter(|object| object.kind == "blob");
         let Some(file) = file else {
@@ -274,13 +294,17 @@ impl Repository {
         let folder = ask["folderPath"].as_str().unwrap_or_default().trim_matches('/');
         let tree = self.object(&format!("{commit}:{folder}")).filter(|object| object.kind == "tree");
         let Some(tree) = tree else {
-            return refuse("FolderDoesNotExistException", format!("The folder {folder} does not exist at commit {commit}"));
+            return refuse(
+                "FolderDoesNotExistException",
+                format!("The folder {folder} does not exist at commit {commit}"),
+            );
         };
         let (mut files, mut folders, mut links, mut modules) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let listing = self.text(&["ls-tree", "-z", &tree.id]).unwrap_or_default();
         for (mode, id, name) in listing.split('\0').filter_map(tree_entry) {
             let absolute = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
-            let blob = json!({"blobId": id, "absolutePath": absolute, "relativePath": name, "fileMode": file_mode(mode)});
+            let blob =
+                json!({"blobId": id, "absolutePath": absolute, "relativePath": name, "fileMode": file_mode(mode)});
             match mode {
                 "040000" => folders.push(json!({"treeId": id, "absolutePath": absolute, "relativePath": name})),
                 "120000" => links.push(blob),
@@ -318,9 +342,9 @@ impl Repository {
             }
         } else {
             let listing = self.text(&["ls-tree", "-r", "-z", &after]).unwrap_or_default();
-            differences.extend(listing.split('\0').filter_map(tree_entry).map(|(mode, id, path)| {
-                json!({"changeType": "A", "afterBlob": {"blobId": id, "path": path, "mode": mode}})
-            }));
+            differences.extend(listing.split('\0').filter_map(tree_entry).map(
+                |(mode, id, path)| json!({"changeType": "A", "afterBlob": {"blobId": id, "path": path, "mode": mode}}),
+            ));
         }
         Ok(json!({"differences": differences}))
     }
@@ -345,7 +369,8 @@ fn file_mode(mode: &str) -> &'static str {
 fn commit_json(commit: &Object) -> Value {
     let raw = String::from_utf8_lossy(&commit.content).into_owned();
     let (head, message) = raw.split_once("\n\n").unwrap_or((&raw, ""));
-    let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned();
+    let field =
+        |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned();
     let parents: Vec<&str> = head.lines().filter_map(|line| line.strip_prefix("parent ")).collect();
     json!({
         "commitId": commit.id, "treeId": field("tree "), "parents": parents, "message": message,

@@ -106,19 +106,26 @@ impl Config {
                 Some(resource) => wire::json_response(&json!({"ConfigurationItem": item(&resource, true)})),
                 None => wire::json_error(400, "ResourceNotDiscoveredException", "Resource is not discovered"),
             },
-            "SelectAggregateResourceConfig" => match select(&self.resources(), ask["Expression"].as_str().unwrap_or_default()) {
-                Some((fields, rows)) => {
-                    let fields: Vec<Value> = fields.iter().map(|name| json!({"Name": name})).collect();
-                    wire::json_response(&json!({"Results": rows, "QueryInfo": {"SelectFields": fields}}))
+            "SelectAggregateResourceConfig" => {
+                match select(&self.resources(), ask["Expression"].as_str().unwrap_or_default()) {
+                    Some((fields, rows)) => {
+                        let fields: Vec<Value> = fields.iter().map(|name| json!({"Name": name})).collect();
+                        wire::json_response(&json!({"Results": rows, "QueryInfo": {"SelectFields": fields}}))
+                    }
+                    None => wire::json_error(
+                        400,
+                        "InvalidExpressionException",
+                        "the sandbox reads SELECT fields WHERE field = 'text' AND field IN ('text', …)",
+                    ),
                 }
-                None => wire::json_error(400, "InvalidExpressionException", "the sandbox reads SELECT fields WHERE field = 'text' AND field IN ('text', …)"),
-            },
+            }
             other => wire::json_error(400, "InvalidAction", &format!("the sandbox's Config has no {other}")),
         }
     }
 
     fn aggregators(&self) -> Value {
-        let arn = format!("arn:aws:config:{}:{}:config-aggregator/config-aggregator-sandbox", self.region, self.account);
+        let arn =
+            format!("arn:aws:config:{}:{}:config-aggregator/config-aggregator-sandbox", self.region, self.account);
         json!({"ConfigurationAggregators": [{
             "ConfigurationAggregatorName": AGGREGATOR, "ConfigurationAggregatorArn": arn,
             "OrganizationAggregationSource": {"AllAwsRegions": true, "RoleArn": format!("arn:aws:iam::{}:role/config", self.account)},
@@ -190,7 +197,8 @@ fn select(resources: &[Resource], expression: &str) -> Option<(Vec<String>, Vec<
 }
 
 fn row_of(resource: &Resource) -> Value {
-    let tags = resource.tags.iter().map(|(key, value)| json!({"key": key, "value": value, "tag": format!("{key}={value}")}));
+    let tags =
+        resource.tags.iter().map(|(key, value)| json!({"key": key, "value": value, "tag": format!("{key}={value}")}));
     json!({
         "accountId": resource.account, "awsRegion": resource.region, "resourceType": resource.resource_type,
         "resourceId": resource.resource_id, "resourceName": resource.resource_name, "arn": resource.arn,

@@ -11,7 +11,14 @@ use crate::ids;
 
 /// An event in EventBridge's envelope, with a fresh id and the time of now.
 #[must_use]
-pub fn event(account: &str, region: &str, source: &str, detail_type: &str, resources: &[String], detail: &Value) -> Value {
+pub fn event(
+    account: &str,
+    region: &str,
+    source: &str,
+    detail_type: &str,
+    resources: &[String],
+    detail: &Value,
+) -> Value {
     json!({
         "version": "0", "id": ids::uuid(), "detail-type": detail_type, "source": source, "account": account,
         "time": ids::now_seconds(), "region": region, "resources": resources, "detail": detail,
@@ -23,6 +30,9 @@ pub fn event(account: &str, region: &str, source: &str, detail_type: &str, resou
 /// # Errors
 /// When the bus does not exist, or a target refuses the event.
 pub fn deliver(client: &Client, bus: &str, event: &Value) -> Result<Vec<String>> {
+    // MiniStack takes an ARN for the name of a bus that has no rules.
+    let bus = bus.rsplit_once("event-bus/").map_or(bus, |(_, name)| name);
+    client.json("events", "AWSEvents.DescribeEventBus", &json!({"Name": bus}))?;
     let mut matched = Vec::new();
     let rules = client.json("events", "AWSEvents.ListRules", &json!({"EventBusName": bus}))?;
     for rule in rules["Rules"].as_array().into_iter().flatten() {
@@ -34,7 +44,8 @@ pub fn deliver(client: &Client, bus: &str, event: &Value) -> Result<Vec<String>>
         let ask = json!({"Rule": name, "EventBusName": bus});
         let targets = client.json("events", "AWSEvents.ListTargetsByRule", &ask)?;
         for target in targets["Targets"].as_array().into_iter().flatten() {
-            send(client, target, event).with_context(|| format!("deliver an event to a target of the rule `{name}`"))?;
+            send(client, target, event)
+                .with_context(|| format!("deliver an event to a target of the rule `{name}`"))?;
         }
     }
     Ok(matched)
@@ -64,7 +75,7 @@ fn send(client: &Client, target: &Value, event: &Value) -> Result<()> {
             let request = crate::http::Request::new("POST", &path).header("x-amz-invocation-type", "Event").body(input);
             client.send("lambda", request).map(drop)
         }
-        (Some("events"), Some(bus)) => deliver(client, bus.trim_start_matches("event-bus/"), event).map(drop),
+        (Some("events"), Some(bus)) => deliver(client, bus, event).map(drop),
         _ => anyhow::bail!("the sandbox delivers events to queues, functions and buses, not to `{arn}`"),
     }
 }

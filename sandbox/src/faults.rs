@@ -54,7 +54,11 @@ impl Faults {
             Protocol::RestXml => Response::new(
                 fault.status,
                 "application/xml",
-                format!("<Error><Code>{}</Code><Message>{}</Message></Error>", wire::xml_escape(&fault.code), wire::xml_escape(&fault.message)),
+                format!(
+                    "<Error><Code>{}</Code><Message>{}</Message></Error>",
+                    wire::xml_escape(&fault.code),
+                    wire::xml_escape(&fault.message)
+                ),
             ),
         };
         if fault.times == 0 {

@@ -95,7 +95,9 @@ async fn connection(stream: tokio::net::TcpStream, peer: SocketAddr, state: Arc<
         async move {
             let request = match read(request).await {
                 Ok(request) => request,
-                Err(error) => return Ok::<_, Infallible>(write(Response::new(400, "text/plain", format!("{error:#}")))),
+                Err(error) => {
+                    return Ok::<_, Infallible>(write(Response::new(400, "text/plain", format!("{error:#}"))));
+                }
             };
             let answered = tokio::task::spawn_blocking(move || {
                 let function = function.get_or_init(|| caller::function_behind(peer)).clone();
@@ -111,7 +113,10 @@ async fn connection(stream: tokio::net::TcpStream, peer: SocketAddr, state: Arc<
 
 async fn read(request: hyper::Request<Incoming>) -> Result<Request> {
     let (head, body) = request.into_parts();
-    let headers = head.headers.iter().map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    let headers = head
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
     let headers = headers.collect();
     let body = body.collect().await.context("read the body")?.to_bytes().to_vec();
@@ -151,7 +156,8 @@ impl Call {
         let parts: Vec<&str> = scope.split('/').collect();
         let part = |n: usize| parts.get(n).copied().unwrap_or_default().to_owned();
         let target = request.get("x-amz-target").unwrap_or_default();
-        let is_form = request.get("content-type").is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+        let is_form =
+            request.get("content-type").is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
         let form = if is_form { Form::parse(&String::from_utf8_lossy(&request.body)) } else { query };
         let service = if part(3).is_empty() { service_of_target(target).to_owned() } else { part(3) };
         let operation = match (target.rsplit_once('.'), form.get("Action")) {
@@ -278,12 +284,21 @@ impl State {
                 }
                 Ok(json!({"events": events.len()}))
             }
-            ("POST", "events") => events::deliver(&self.inside, form.get("bus").unwrap_or("default"), &body).map(|rules| json!({"matched": rules})),
+            ("POST", "events") => events::deliver(&self.inside, form.get("bus").unwrap_or("default"), &body)
+                .map(|rules| json!({"matched": rules})),
             ("POST", "resources") => self.config.add_json(&body).map(|added| json!({"added": added})),
             ("GET", "resources") => Ok(json!(self.config.resources())),
             ("GET", "journal") => Ok(json!(self.journal.since(journal::Mark::default()))),
-            ("GET", "health") => Ok(json!({"account": self.account, "region": self.region, "ministack": self.ministack.to_string()})),
-            _ => return Response::new(404, "text/plain", "the sandbox has push, events, resources, journal and health here\n"),
+            ("GET", "health") => {
+                Ok(json!({"account": self.account, "region": self.region, "ministack": self.ministack.to_string()}))
+            }
+            _ => {
+                return Response::new(
+                    404,
+                    "text/plain",
+                    "the sandbox has push, events, resources, journal and health here\n",
+                );
+            }
         };
         match answer {
             Ok(value) => Response::new(200, "application/json", value.to_string()),

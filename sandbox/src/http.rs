@@ -108,16 +108,8 @@ fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
 }
 
 /// Headers that belong to one connection and are never passed on.
-pub(crate) const HOP_BY_HOP: [&str; 8] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "transfer-encoding",
-    "upgrade",
-    "expect",
-    "te",
-    "content-length",
-];
+pub(crate) const HOP_BY_HOP: [&str; 8] =
+    ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "expect", "te", "content-length"];
 
 /// Sends one request and reads the whole response; `Host` is the server's address unless the request names one.
 ///

@@ -23,7 +23,7 @@ pub struct Entry {
     pub status: u16,
 }
 
-/// The requests so far.
+/// The requests that were answered so far, in the order of the answers.
 #[derive(Debug, Default)]
 pub struct Journal {
     entries: Mutex<Vec<Entry>>,
@@ -65,8 +65,23 @@ impl Journal {
 #[must_use]
 pub fn is_mutating(operation: &str) -> bool {
     const READS: [&str; 17] = [
-        "Get", "List", "Describe", "Query", "Scan", "BatchGet", "TransactGet", "Head", "Receive", "Select", "Test", "Filter",
-        "Lookup", "Search", "Validate", "Estimate", "Detect",
+        "Get",
+        "List",
+        "Describe",
+        "Query",
+        "Scan",
+        "BatchGet",
+        "TransactGet",
+        "Head",
+        "Receive",
+        "Select",
+        "Test",
+        "Filter",
+        "Lookup",
+        "Search",
+        "Validate",
+        "Estimate",
+        "Detect",
     ];
     if let Some((method, _)) = operation.split_once(' ') {
         return !matches!(method, "GET" | "HEAD" | "OPTIONS");

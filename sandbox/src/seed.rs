@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use crate::config::Resource;
 
 pub(crate) fn resources() -> Vec<Resource> {
-    let tags = |pairs: &[(&str, &str)]| pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect::<BTreeMap<_, _>>();
+    let tags = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect::<BTreeMap<_, _>>()
+    };
     vec![
         Resource {
             account: "222222222222".to_owned(),

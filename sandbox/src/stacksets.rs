@@ -1,5 +1,9 @@
 //! StackSets: moto holds them and the member stacks; here are operations, instances, and what moto does otherwise than AWS.
 //!
+//! moto's own stack instances are left aside: it forgets operation ids, deploys an instance from the StackSet's first template
+//! whatever came later, never updates one, and gives up on a template whose outputs name a resource type it does not have.
+//! So instances are kept here, and their stacks are made in moto's member accounts one by one.
+//!
 //! Every correction is one function, and says why it is there. Operations take [`StackSets::delay`] and are over then, with
 //! the status that the forced failures and the failure tolerance give; instances are *outdated* while an operation runs.
 
@@ -41,8 +45,6 @@ struct Set {
     id: String,
     operations: Vec<Operation>,
     members: BTreeMap<(String, String), Member>,
-    /// The template was updated: moto makes new instances from the first one all the same.
-    revised: bool,
 }
 
 /// A stack instance, with what its stack was last deployed with.
@@ -109,7 +111,12 @@ impl StackSets {
     /// Lets the next `times` operations that touch this instance fail there with this reason.
     pub fn fail_instance(&self, account: &str, region: &str, reason: &str, times: u32) {
         self.with(|book| {
-            book.failures.push(Failure { account: account.to_owned(), region: region.to_owned(), reason: reason.to_owned(), times });
+            book.failures.push(Failure {
+                account: account.to_owned(),
+                region: region.to_owned(),
+                reason: reason.to_owned(),
+                times,
+            });
         });
     }
 
@@ -139,7 +146,10 @@ impl StackSets {
             "UpdateStackSet" | "CreateStackInstances" | "UpdateStackInstances" | "DeleteStackInstances" => {
                 self.operate(&name, call, request)
             }
-            "DescribeStackSetOperation" | "ListStackSetOperations" | "ListStackSetOperationResults" | "ListStackInstances"
+            "DescribeStackSetOperation"
+            | "ListStackSetOperations"
+            | "ListStackSetOperationResults"
+            | "ListStackInstances"
             | "DescribeStackInstance" => self.look(&name, call, request).map(|response| (response, None)),
             "DeleteStackSet" => self.delete_stack_set(&name, call, request).map(|response| (response, None)),
             _ => self.moto(&call.form, request).map(|response| (response, None)),
@@ -152,7 +162,9 @@ impl StackSets {
         forwarded.body = form.encode().into_bytes();
         forwarded.method = "POST".to_owned();
         forwarded.target = "/".to_owned();
-        forwarded.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("host") && !name.eq_ignore_ascii_case("content-type"));
+        forwarded
+            .headers
+            .retain(|(name, _)| !name.eq_ignore_ascii_case("host") && !name.eq_ignore_ascii_case("content-type"));
         let forwarded = forwarded
             .header("content-type", "application/x-www-form-urlencoded; charset=utf-8")
             .header("x-moto-account-id", &self.account);
@@ -162,7 +174,11 @@ impl StackSets {
     /// moto accepts a second StackSet of the same name; AWS refuses it.
     fn create_stack_set(&self, name: &str, call: &Call, request: &Request) -> Result<Response> {
         if self.describe(name)?.is_some() {
-            return Ok(wire::query_error(409, "NameAlreadyExistsException", &format!("StackSet {name} already exists")));
+            return Ok(wire::query_error(
+                409,
+                "NameAlreadyExistsException",
+                &format!("StackSet {name} already exists"),
+            ));
         }
         let form = match self.with_template_body(&call.form) {
             Ok(form) => form,
@@ -180,14 +196,17 @@ impl StackSets {
     fn with_template_body(&self, form: &Form) -> Result<Form> {
         let mut form = form.clone();
         if let Some(url) = form.get("TemplateURL").map(str::to_owned) {
-            let (bucket, key) = bucket_and_key(&url).with_context(|| format!("TemplateURL `{url}` is not an S3 address"))?;
+            let (bucket, key) =
+                bucket_and_key(&url).with_context(|| format!("TemplateURL `{url}` is not an S3 address"))?;
             let object = self.inside.object(&bucket, &key)?;
             form.remove("TemplateURL");
             form.set("TemplateBody", &String::from_utf8_lossy(&object));
         } else if let Some(body) = form.get("TemplateBody")
             && body.len() > 51_200
         {
-            anyhow::bail!("1 validation error detected: Value at 'templateBody' failed to satisfy constraint: Member must have length less than or equal to 51200");
+            anyhow::bail!(
+                "1 validation error detected: Value at 'templateBody' failed to satisfy constraint: Member must have length less than or equal to 51200"
+            );
         }
         Ok(form)
     }
@@ -208,16 +227,20 @@ impl StackSets {
             return Ok(None);
         }
         let xml = response.text();
-        let parameters = wire::xml_elements(&xml, "Parameters").into_iter().flat_map(|list| wire::xml_elements(list, "member"));
+        let parameters =
+            wire::xml_elements(&xml, "Parameters").into_iter().flat_map(|list| wire::xml_elements(list, "member"));
         let parameters = parameters
-            .filter_map(|member| Some((wire::xml_text(member, "ParameterKey")?, wire::xml_text(member, "ParameterValue")?)))
+            .filter_map(|member| {
+                Some((wire::xml_text(member, "ParameterKey")?, wire::xml_text(member, "ParameterValue")?))
+            })
             .collect();
         Ok(Some((wire::xml_text(&xml, "TemplateBody").unwrap_or_default(), parameters)))
     }
 
     /// AWS refuses to delete a StackSet that has instances or an operation; moto looks at its own instances only.
     fn delete_stack_set(&self, name: &str, call: &Call, request: &Request) -> Result<Response> {
-        let (members, busy) = self.with(|book| book.sets.get(name).map_or((0, false), |set| (set.members.len(), set.is_busy())));
+        let (members, busy) =
+            self.with(|book| book.sets.get(name).map_or((0, false), |set| (set.members.len(), set.is_busy())));
         if busy {
             return Ok(in_progress(name));
         }
@@ -270,46 +293,56 @@ impl StackSets {
         {
             return Ok((instance_not_found(name, account, region), None));
         }
-        let response = self.moto(&form, request)?;
-        if !response.is_success() {
-            return Ok((response, None));
+        // A StackSet that is not there is moto's to refuse, whatever the operation.
+        if call.operation == "UpdateStackSet" || !self.with(|book| book.sets.contains_key(name)) {
+            let response = self.moto(&form, request)?;
+            if !response.is_success() {
+                return Ok((response, None));
+            }
         }
         if matches!(call.operation.as_str(), "UpdateStackSet" | "DeleteStackInstances") {
             pairs.retain(|pair| existing.contains(pair));
         }
         let overrides: BTreeMap<String, String> = form.parameters("ParameterOverrides").into_iter().collect();
         let (template, parameters) = self.describe(name)?.unwrap_or_default();
-        let stale = self.with(|book| {
+        let (action, stack_action) = match call.operation.as_str() {
+            "CreateStackInstances" => ("CREATE", "CreateStack"),
+            "DeleteStackInstances" => ("DELETE", "DeleteStack"),
+            _ => ("UPDATE", "UpdateStack"),
+        };
+        let members = self.with(|book| {
             let failures = &mut book.failures;
             let Some(set) = book.sets.get_mut(name) else { return Vec::new() };
-            set.revised |= call.operation == "UpdateStackSet";
             let results = pairs.iter().map(|(account, region)| Outcome {
                 account: account.clone(),
                 region: region.clone(),
                 failure: failure_of(failures, account, region),
             });
-            let results = results.collect();
-            let action = match call.operation.as_str() {
-                "CreateStackInstances" => "CREATE",
-                "DeleteStackInstances" => "DELETE",
-                _ => "UPDATE",
-            };
             let operation = Operation {
                 id: id.clone(),
                 action,
-                results,
+                results: results.collect(),
                 created: ids::now_millis(),
                 over: Instant::now() + self.delay,
                 ended: None,
                 tolerance: tolerance(&form),
                 retain: form.get("RetainStacks") == Some("true"),
             };
-            set.begin(name, operation, &template, &parameters, (call.operation != "UpdateStackSet").then_some(&overrides));
-            let behind = action == "UPDATE" || (action == "CREATE" && set.revised);
-            if behind { pairs.iter().filter_map(|pair| Some((pair.clone(), set.members.get(pair)?.clone()))).collect() } else { Vec::new() }
+            let touched = operation.results.iter().filter(|outcome| outcome.failure.is_none());
+            let touched: Vec<_> = touched.map(|outcome| (outcome.account.clone(), outcome.region.clone())).collect();
+            let retained = operation.retain;
+            set.begin(
+                name,
+                operation,
+                &template,
+                &parameters,
+                (call.operation != "UpdateStackSet").then_some(&overrides),
+            );
+            let touched = touched.into_iter().filter(|_| !retained);
+            touched.filter_map(|pair| Some((pair.clone(), set.members.get(&pair)?.clone()))).collect()
         });
-        for ((account, region), member) in stale {
-            self.update_member_stack(name, &account, &region, &member);
+        for ((account, region), member) in members {
+            self.member_stack(stack_action, &account, &region, &member);
         }
         let answer = wire::query_response(&call.operation, &format!("<OperationId>{}</OperationId>", xml_escape(&id)));
         Ok((answer, Some(Accepted { set: name.to_owned(), operation: id })))
@@ -319,16 +352,18 @@ impl StackSets {
         self.with(|book| book.sets.get(name).map(|set| set.members.keys().cloned().collect()).unwrap_or_default())
     }
 
-    /// moto changes the StackSet and leaves the stacks in the member accounts as they were.
-    fn update_member_stack(&self, name: &str, account: &str, region: &str, member: &Member) {
+    /// The stack of an instance, in the member account. Outputs are left out: moto gives up on those of a type it does not have.
+    fn member_stack(&self, action: &str, account: &str, region: &str, member: &Member) {
         let mut form = Form::default();
-        form.set("Action", "UpdateStack");
+        form.set("Action", action);
         form.set("Version", "2010-05-15");
-        form.set("StackName", &format!("StackSet:{name}"));
-        form.set("TemplateBody", &member.template);
-        for (n, (key, value)) in member.parameters.iter().enumerate() {
-            form.set(&format!("Parameters.member.{}.ParameterKey", n + 1), key);
-            form.set(&format!("Parameters.member.{}.ParameterValue", n + 1), value);
+        form.set("StackName", member.stack_id.split('/').nth(1).unwrap_or_default());
+        if action != "DeleteStack" {
+            form.set("TemplateBody", &without_outputs(&member.template));
+            for (n, (key, value)) in member.parameters.iter().enumerate() {
+                form.set(&format!("Parameters.member.{}.ParameterKey", n + 1), key);
+                form.set(&format!("Parameters.member.{}.ParameterValue", n + 1), value);
+            }
         }
         let request = Request::new("POST", "/")
             .header("content-type", "application/x-www-form-urlencoded")
@@ -366,7 +401,9 @@ impl StackSets {
         let known = self.with(|book| {
             let set = book.sets.get(name)?;
             Some(match call.operation.as_str() {
-                "ListStackSetOperations" => page(call, set.operations.iter().rev().map(|operation| operation.xml(&set.id)).collect()),
+                "ListStackSetOperations" => {
+                    page(call, set.operations.iter().rev().map(|operation| operation.xml(&set.id)).collect())
+                }
                 "ListStackInstances" => page(call, set.members_xml(&call.form)),
                 "DescribeStackInstance" => {
                     let key = |name: &str| call.form.get(name).unwrap_or_default().to_owned();
@@ -382,10 +419,17 @@ impl StackSets {
                 _ => {
                     let id = call.form.get("OperationId").unwrap_or_default();
                     match set.operations.iter().find(|operation| operation.id == id) {
-                        None => wire::query_error(404, "OperationNotFoundException", &format!("Operation {id} not found in StackSet {name}")),
+                        None => wire::query_error(
+                            404,
+                            "OperationNotFoundException",
+                            &format!("Operation {id} not found in StackSet {name}"),
+                        ),
                         Some(operation) if call.operation == "DescribeStackSetOperation" => {
                             let inside = operation.xml(&set.id);
-                            wire::query_response(&call.operation, &format!("<StackSetOperation>{inside}</StackSetOperation>"))
+                            wire::query_response(
+                                &call.operation,
+                                &format!("<StackSetOperation>{inside}</StackSetOperation>"),
+                            )
                         }
                         Some(operation) => page(call, operation.results_xml()),
                     }
@@ -395,6 +439,22 @@ impl StackSets {
         // Without a book there is no such StackSet: moto has the words for it.
         known.map_or_else(|| self.moto(&call.form, request), Ok)
     }
+}
+
+/// A template without its `Outputs`, in YAML by its top-level lines.
+fn without_outputs(template: &str) -> String {
+    if let Ok(Value::Object(mut object)) = serde_json::from_str(template) {
+        object.remove("Outputs");
+        return Value::Object(object).to_string();
+    }
+    let mut within = false;
+    let kept = template.lines().filter(|line| {
+        if !line.starts_with([' ', '#', '-']) && !line.trim().is_empty() {
+            within = line.starts_with("Outputs:");
+        }
+        !within
+    });
+    kept.collect::<Vec<_>>().join("\n")
 }
 
 /// SDKs may send accounts within `DeploymentTargets`, which moto reads for organizational units only.
@@ -409,7 +469,11 @@ fn accounts_at_the_top(form: &mut Form) {
 }
 
 fn in_progress(name: &str) -> Response {
-    wire::query_error(409, "OperationInProgressException", &format!("Another Operation on StackSet {name} is in progress"))
+    wire::query_error(
+        409,
+        "OperationInProgressException",
+        &format!("Another Operation on StackSet {name} is in progress"),
+    )
 }
 
 fn instance_not_found(name: &str, account: &str, region: &str) -> Response {
@@ -440,7 +504,8 @@ fn tolerance(form: &Form) -> Tolerance {
 fn page(call: &Call, rows: Vec<String>) -> Response {
     let start: usize = call.form.get("NextToken").and_then(|token| token.parse().ok()).unwrap_or(0);
     let most: usize = call.form.get("MaxResults").and_then(|most| most.parse().ok()).unwrap_or(100);
-    let next = (start + most < rows.len()).then(|| format!("<NextToken>{}</NextToken>", start + most)).unwrap_or_default();
+    let more = start + most < rows.len();
+    let next = if more { format!("<NextToken>{}</NextToken>", start + most) } else { String::new() };
     let rows: String = rows.iter().skip(start).take(most).map(|row| format!("<member>{row}</member>")).collect();
     wire::query_response(&call.operation, &format!("<Summaries>{rows}</Summaries>{next}"))
 }
@@ -480,7 +545,10 @@ impl Set {
                 overrides: BTreeMap::new(),
                 stack_id: format!(
                     "arn:aws:cloudformation:{}:{}:stack/StackSet-{name}-{}/{}",
-                    outcome.region, outcome.account, ids::uuid(), ids::uuid()
+                    outcome.region,
+                    outcome.account,
+                    ids::uuid(),
+                    ids::uuid()
                 ),
                 status: "OUTDATED",
                 detailed: "RUNNING",
@@ -507,7 +575,9 @@ impl Set {
 
     /// Ends the operations whose time is over.
     fn settle(&mut self, now: Instant) {
-        for operation in self.operations.iter_mut().filter(|operation| operation.ended.is_none() && operation.over <= now) {
+        for operation in
+            self.operations.iter_mut().filter(|operation| operation.ended.is_none() && operation.over <= now)
+        {
             operation.ended = Some(ids::now_millis());
             for outcome in &operation.results {
                 let key = (outcome.account.clone(), outcome.region.clone());
@@ -541,16 +611,35 @@ impl Set {
 
 impl Member {
     fn xml(&self, set: &str, account: &str, region: &str, with_overrides: bool) -> String {
-        let overrides: String = self.overrides.iter().map(|(key, value)| {
-            format!("<member><ParameterKey>{}</ParameterKey><ParameterValue>{}</ParameterValue></member>", xml_escape(key), xml_escape(value))
-        }).collect();
-        let overrides = if with_overrides { format!("<ParameterOverrides>{overrides}</ParameterOverrides>") } else { String::new() };
-        let reason = if self.reason.is_empty() { String::new() } else { format!("<StatusReason>{}</StatusReason>", xml_escape(&self.reason)) };
+        let overrides: String = self
+            .overrides
+            .iter()
+            .map(|(key, value)| {
+                format!(
+                    "<member><ParameterKey>{}</ParameterKey><ParameterValue>{}</ParameterValue></member>",
+                    xml_escape(key),
+                    xml_escape(value)
+                )
+            })
+            .collect();
+        let overrides = if with_overrides {
+            format!("<ParameterOverrides>{overrides}</ParameterOverrides>")
+        } else {
+            String::new()
+        };
+        let reason = if self.reason.is_empty() {
+            String::new()
+        } else {
+            format!("<StatusReason>{}</StatusReason>", xml_escape(&self.reason))
+        };
         format!(
             "<StackSetId>{}</StackSetId><Region>{region}</Region><Account>{account}</Account><StackId>{}</StackId>\
              <Status>{}</Status><StackInstanceStatus><DetailedStatus>{}</DetailedStatus></StackInstanceStatus>\
              <DriftStatus>NOT_CHECKED</DriftStatus>{reason}{overrides}",
-            xml_escape(set), xml_escape(&self.stack_id), self.status, self.detailed
+            xml_escape(set),
+            xml_escape(&self.stack_id),
+            self.status,
+            self.detailed
         )
     }
 }
@@ -584,7 +673,13 @@ impl Operation {
             "<OperationId>{}</OperationId><StackSetId>{}</StackSetId><Action>{}</Action><Status>{}</Status>\
              <CreationTimestamp>{}</CreationTimestamp>{ended}<RetainStacks>{}</RetainStacks>\
              <StatusDetails><FailedStackInstancesCount>{}</FailedStackInstancesCount></StatusDetails>",
-            xml_escape(&self.id), xml_escape(set), self.action, self.status(), self.created, self.retain, self.failed()
+            xml_escape(&self.id),
+            xml_escape(set),
+            self.action,
+            self.status(),
+            self.created,
+            self.retain,
+            self.failed()
         )
     }
 
@@ -595,7 +690,10 @@ impl Operation {
                 (None, Some(_)) => ("SUCCEEDED", String::new()),
                 (Some(reason), Some(_)) => ("FAILED", format!("<StatusReason>{}</StatusReason>", xml_escape(reason))),
             };
-            format!("<Account>{}</Account><Region>{}</Region><Status>{status}</Status>{reason}", outcome.account, outcome.region)
+            format!(
+                "<Account>{}</Account><Region>{}</Region><Status>{status}</Status>{reason}",
+                outcome.account, outcome.region
+            )
         };
         self.results.iter().map(row).collect()
     }

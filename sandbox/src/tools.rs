@@ -113,7 +113,9 @@ fn install(workspace: &Path, environment: &Environment, progress: &mut dyn FnMut
 fn create(home: &Path) -> Result<()> {
     let version = Command::new("python3").args(["-c", "import sys; print(sys.version_info >= (3, 10))"]).output();
     match version {
-        Err(error) => bail!("`python3` is needed for the local cloud and cannot be run ({error}): install Python 3.10 or later"),
+        Err(error) => {
+            bail!("`python3` is needed for the local cloud and cannot be run ({error}): install Python 3.10 or later")
+        }
         Ok(output) if String::from_utf8_lossy(&output.stdout).trim() != "True" => {
             bail!("`python3` is too old for the local cloud: install Python 3.10 or later")
         }

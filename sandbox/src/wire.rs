@@ -108,9 +108,23 @@ pub fn xml_escape(text: &str) -> String {
 /// Undoes [`xml_escape`], and the numeric references that serialisers write for line ends.
 #[must_use]
 pub fn xml_unescape(text: &str) -> String {
-    let named = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&#10;", "\n"), ("&#13;", "\r"),
-        ("&#xA;", "\n"), ("&#xD;", "\r"), ("&#x27;", "'"), ("&#39;", "'"), ("&#34;", "\"")];
-    named.iter().fold(text.to_owned(), |text, (escape, character)| text.replace(escape, character)).replace("&amp;", "&")
+    let named = [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&apos;", "'"),
+        ("&#10;", "\n"),
+        ("&#13;", "\r"),
+        ("&#xA;", "\n"),
+        ("&#xD;", "\r"),
+        ("&#x27;", "'"),
+        ("&#39;", "'"),
+        ("&#34;", "\""),
+    ];
+    named
+        .iter()
+        .fold(text.to_owned(), |text, (escape, character)| text.replace(escape, character))
+        .replace("&amp;", "&")
 }
 
 /// The contents, still escaped, of every element of this name, outermost ones only.
@@ -164,9 +178,7 @@ fn tag(xml: &str, open: &str) -> Option<usize> {
 }
 
 fn openings(xml: &str, open: &str) -> usize {
-    xml.match_indices(open)
-        .filter(|(at, _)| matches!(xml.as_bytes().get(at + open.len()), Some(b'>' | b' ')))
-        .count()
+    xml.match_indices(open).filter(|(at, _)| matches!(xml.as_bytes().get(at + open.len()), Some(b'>' | b' '))).count()
 }
 
 /// The answer of a Query operation: `inside` is the XML of its result element.

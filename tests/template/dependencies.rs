@@ -47,6 +47,15 @@ fn depends_on_names_only_what_nothing_else_stands_on() {
     }
 }
 
+/// CloudFormation invokes asynchronously; should the function die before it can answer, a retry saves an hour of waiting.
+#[test]
+fn how_lifecycle_is_retried_is_settled_before_it_is_called() {
+    let template = Template::application();
+    let asynchronous = &template.properties("LifecycleFunction")["EventInvokeConfig"];
+    assert_eq!(*asynchronous, json!({"MaximumRetryAttempts": 2, "MaximumEventAgeInSeconds": 3600}));
+    assert!(texts(&template.resource("Rollout")["DependsOn"]).contains(&"LifecycleFunctionEventInvokeConfig"));
+}
+
 #[test]
 fn a_change_of_what_is_in_force_is_an_update() {
     let template = Template::application();

@@ -134,7 +134,8 @@ fn number(state: &Value, name: &str) -> u32 {
 fn is_alive(state: &Value) -> bool {
     let pid = number(state, "pid");
     let arguments = ["-o", "command=", "-p", &pid.to_string()];
-    let listed = Command::new("ps").args(arguments).output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let listed =
+        Command::new("ps").args(arguments).output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     // Where there is no `ps`, /proc says the same.
     let command = listed.ok().filter(|text| !text.trim().is_empty()).or_else(|| {
         let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
@@ -310,7 +311,10 @@ fn status() -> Result<()> {
         }
         let minutes = now().saturating_sub(state["started"].as_u64().unwrap_or_default()) / 60;
         println!("{name}: up for {minutes} min, process {}", state["pid"]);
-        println!("  endpoint   http://127.0.0.1:{}  (MiniStack on {}, moto on {})", state["gateway"], state["ministack"], state["moto"]);
+        println!(
+            "  endpoint   http://127.0.0.1:{}  (MiniStack on {}, moto on {})",
+            state["gateway"], state["ministack"], state["moto"]
+        );
         println!("  stack      {}", state["stack"].as_str().unwrap_or("none yet"));
         println!("  files      {}", state["directory"].as_str().unwrap_or_default());
         println!("  variables  {}", shown(&place.env()));

@@ -41,8 +41,8 @@ struct Args {
     /// Where to write the results as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Measure only these (floor, deploy, report, python); the ratios need `floor` and `python`.
-    #[arg(long, value_delimiter = ',')]
+    /// Measure only these; the ratios need `floor` and `python`.
+    #[arg(long, value_delimiter = ',', value_parser = subject::NAMES, default_values = subject::NAMES)]
     only: Vec<String>,
 }
 
@@ -55,11 +55,7 @@ fn main() -> anyhow::Result<()> {
 
 async fn run(args: Args) -> anyhow::Result<()> {
     let root = args.root.canonicalize().with_context(|| format!("no folder `{}`", args.root.display()))?;
-    let mut subjects = subject::all(&root, &args.python)?;
-    if !args.only.is_empty() {
-        subjects.retain(|subject| args.only.iter().any(|name| name == subject.name));
-    }
-    anyhow::ensure!(!subjects.is_empty(), "nothing to measure: known are floor, deploy, report, python");
+    let subjects = subject::chosen(&root, &args.python, &args.only)?;
 
     let folder = tempfile::tempdir()?;
     let authority = folder.path().join("authority.pem");

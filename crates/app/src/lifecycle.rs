@@ -242,6 +242,3 @@ impl<S: RequestStore, Q: DeployQueue, C: Clock> Lifecycle<S, Q, C> {
 pub async fn put(responder: &impl Responder, answer: &Answer) -> Result<(), PortError> {
     responder.answer(&answer.envelope.response_url, answer).await
 }
-
-#[cfg(test)]
-mod tests;

@@ -118,7 +118,10 @@ impl AccountId {
     pub fn parse(text: &str) -> Result<Self, IdError> {
         let fix = "an account id is 12 digits, such as \"111111111111\"";
         if let Some(odd) = text.chars().find(|c| !c.is_ascii_digit()) {
-            return Err(IdError::new(format!("the account id `{}` contains `{}`", shown(text), odd.escape_debug()), fix));
+            return Err(IdError::new(
+                format!("the account id `{}` contains `{}`", shown(text), odd.escape_debug()),
+                fix,
+            ));
         }
         match text.len() {
             Self::LENGTH => Ok(Self(text.to_owned())),

@@ -3,13 +3,19 @@
 //! A tree over the events of `saphyr-parser` and not a deserialiser, because a fault must name the line and column of a
 //! *value*, several faults must come out of one run, and CloudFormation's tags (`!Sub`) must be kept.
 
+use std::collections::BTreeMap;
+
 use crate::fault::Position;
 
+#[cfg(test)]
+mod edited;
 mod reader;
 mod scalar;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use edited::edited;
 pub(crate) use reader::{Dialect, read};
 pub use scalar::ScalarKind;
 
@@ -113,13 +119,15 @@ impl Node {
                 }
                 (Value::Mapping(a), Value::Mapping(b)) => {
                     // The order of keys means nothing.
-                    a.len() == b.len()
-                        && a.iter().all(|(key, value)| {
-                            key.as_str().and_then(|key| other.get(key)).is_some_and(|other| value.same_as(other))
-                        })
+                    let (a, b) = (by_key(a), by_key(b));
+                    a.len() == b.len() && a.iter().zip(&b).all(|((a, one), (b, other))| a == b && one.same_as(other))
                 }
                 (Value::Scalar { text: a, .. }, Value::Scalar { text: b, .. }) => a == b,
                 _ => false,
             }
     }
+}
+
+fn by_key(entries: &[(Node, Node)]) -> BTreeMap<&str, &Node> {
+    entries.iter().filter_map(|(key, value)| Some((key.as_str()?, value))).collect()
 }

@@ -1,3 +1,4 @@
 //! What tests and tools need to run the product without AWS.
 
 pub mod runtime_api;
+pub mod world;

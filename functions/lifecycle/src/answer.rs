@@ -16,7 +16,7 @@ const RESERVE: Duration = Duration::from_secs(15);
 const WITHOUT_DEADLINE: Duration = Duration::from_secs(40);
 
 /// Handles a request of CloudFormation.
-pub async fn handle<S, Q, C>(
+pub(crate) async fn handle<S, Q, C>(
     event: Value,
     context: Context,
     lifecycle: &Result<Arc<Lifecycle<S, Q, C>>, String>,

@@ -75,19 +75,27 @@ fn head_commit_and_file_are_read() {
         assert_eq!(file["fileContent"], wire::base64(b"a: \xc3\xbc\n"), "{specifier}");
     }
     let folder = fixture.ask("GetFolder", json!({"folderPath": "/"})).unwrap();
-    assert_eq!((&folder["files"][0]["relativePath"], &folder["subFolders"][0]["relativePath"]), (&json!("framework.yaml"), &json!("sub")));
+    assert_eq!(
+        (&folder["files"][0]["relativePath"], &folder["subFolders"][0]["relativePath"]),
+        (&json!("framework.yaml"), &json!("sub"))
+    );
 }
 
 #[test]
 fn what_is_not_there_is_named() {
     let fixture = Fixture::new();
     let commit = fixture.push(&[("a", b"1"), ("sub/b", b"2")]);
-    let file = |specifier: &str, path: &str| fixture.ask("GetFile", json!({"commitSpecifier": specifier, "filePath": path})).unwrap_err();
+    let file = |specifier: &str, path: &str| {
+        fixture.ask("GetFile", json!({"commitSpecifier": specifier, "filePath": path})).unwrap_err()
+    };
     assert_eq!(file("main", "missing"), "FileDoesNotExistException");
     assert_eq!(file("main", "sub"), "FileDoesNotExistException");
     assert_eq!(file("other", "a"), "CommitDoesNotExistException");
     assert_eq!(file("--all", "a"), "CommitDoesNotExistException");
-    assert_eq!(fixture.ask("GetCommit", json!({"commitId": commit.replace(|_| true, "0")})), Err("CommitIdDoesNotExistException"));
+    assert_eq!(
+        fixture.ask("GetCommit", json!({"commitId": commit.replace(|_| true, "0")})),
+        Err("CommitIdDoesNotExistException")
+    );
     assert_eq!(fixture.ask("GetBranch", json!({"branchName": "x\ny"})), Err("BranchDoesNotExistException"));
     let missing = fixture.service.operate("GetBranch", &json!({"repositoryName": "other", "branchName": "main"}));
     assert_eq!(missing.map_err(|Refusal(code, _)| code), Err("RepositoryDoesNotExistException"));
@@ -125,7 +133,10 @@ fn a_push_becomes_the_documented_events() {
         {"old": two, "new": none, "ref": "refs/tags/v1"}, {"old": none, "new": one, "ref": "refs/notes/commits"},
     ]);
     let events = fixture.service.pushed("policy", &updates);
-    let details: Vec<_> = events.iter().map(|event| (event["detail"]["event"].as_str().unwrap(), event["detail"]["referenceType"].as_str().unwrap())).collect();
+    let details: Vec<_> = events
+        .iter()
+        .map(|event| (event["detail"]["event"].as_str().unwrap(), event["detail"]["referenceType"].as_str().unwrap()))
+        .collect();
     assert_eq!(details, [("referenceCreated", "branch"), ("referenceUpdated", "branch"), ("referenceDeleted", "tag")]);
     assert_eq!(events[0]["resources"], json!(["arn:aws:codecommit:us-east-1:000000000000:policy"]));
     assert_eq!(events[0]["detail"].get("oldCommitId"), None);

@@ -1,7 +1,9 @@
 use super::*;
 
 fn ask(operation: &str, body: &Value) -> (u16, Value) {
-    let request = Request::new("POST", "/").header("x-amz-target", &format!("StarlingDoveService.{operation}")).body(body.to_string());
+    let request = Request::new("POST", "/")
+        .header("x-amz-target", &format!("StarlingDoveService.{operation}"))
+        .body(body.to_string());
     let response = Config::new("000000000000", "us-east-1").answer(&Call::of(&request), &request);
     (response.status, serde_json::from_slice(&response.body).unwrap())
 }
@@ -37,7 +39,8 @@ fn another_aggregator_does_not_exist() {
 fn simple_expressions_are_understood_and_others_refused() {
     let resources = seed::resources();
     let names = |expression: &str| select(&resources, expression).map(|(_, rows)| rows);
-    let found = names("SELECT resourceName WHERE resourceType = 'AWS::RDS::DBCluster' and accountId IN ('1', '222222222222')");
+    let found =
+        names("SELECT resourceName WHERE resourceType = 'AWS::RDS::DBCluster' and accountId IN ('1', '222222222222')");
     assert_eq!(found, Some(vec!["{\"resourceName\":\"orders\"}".to_owned()]));
     assert_eq!(names("SELECT resourceId WHERE awsRegion = 'us-east-1'"), Some(vec![]));
     assert_eq!(names("SELECT resourceId").map(|rows| rows.len()), Some(2));

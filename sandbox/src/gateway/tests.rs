@@ -1,7 +1,9 @@
 use super::*;
 
 fn signed(service: &str) -> Request {
-    let scope = format!("AWS4-HMAC-SHA256 Credential=222222222222/20261120/eu-west-1/{service}/aws4_request, SignedHeaders=host, Signature=0");
+    let scope = format!(
+        "AWS4-HMAC-SHA256 Credential=222222222222/20261120/eu-west-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
+    );
     Request::new("POST", "/").header("Authorization", &scope)
 }
 

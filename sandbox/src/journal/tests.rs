@@ -2,10 +2,25 @@ use super::*;
 
 #[test]
 fn reading_is_told_from_changing() {
-    for read in ["DescribeStackSet", "GetFile", "BatchGetAggregateResourceConfig", "TransactGetItems", "GET /audit/frameworks", "ReceiveMessage"] {
+    for read in [
+        "DescribeStackSet",
+        "GetFile",
+        "BatchGetAggregateResourceConfig",
+        "TransactGetItems",
+        "GET /audit/frameworks",
+        "ReceiveMessage",
+    ] {
         assert!(!is_mutating(read), "{read}");
     }
-    for change in ["UpdateStackSet", "PutItem", "Publish", "BatchWriteItem", "SendMessage", "PUT /bucket/key", "TransactWriteItems"] {
+    for change in [
+        "UpdateStackSet",
+        "PutItem",
+        "Publish",
+        "BatchWriteItem",
+        "SendMessage",
+        "PUT /bucket/key",
+        "TransactWriteItems",
+    ] {
         assert!(is_mutating(change), "{change}");
     }
 }
@@ -14,7 +29,13 @@ fn reading_is_told_from_changing() {
 fn calls_are_counted_by_function_and_from_a_mark() {
     let journal = Journal::default();
     let entry = |who: &str, from_function| Entry {
-        service: "s3".into(), operation: "PutObject".into(), mutating: true, at: String::new(), who: who.into(), from_function, status: 200,
+        service: "s3".into(),
+        operation: "PutObject".into(),
+        mutating: true,
+        at: String::new(),
+        who: who.into(),
+        from_function,
+        status: 200,
     };
     journal.add(entry("app-DeployFunction-1", true));
     let mark = journal.mark();

@@ -12,8 +12,7 @@ fn owner() {
     let guard = Guard::start(Path::new("python3"), &id, Some(Path::new(&directory))).unwrap();
     // A tree that goes out of its way to escape: a background child, one in a session of its own, one reparented.
     let script = "sleep 600 & setsid sleep 601 & (setsid sh -c 'sleep 602' &) ; sleep 603";
-    let _child = guard.spawn(Command::new("sh").args(["-c", script])).unwrap();
-    std::thread::sleep(Duration::from_secs(600));
+    guard.spawn(Command::new("sh").args(["-c", script])).unwrap().wait().unwrap();
 }
 
 fn until(what: &str, condition: impl Fn() -> bool) {

@@ -2,11 +2,19 @@ use super::*;
 
 fn operation(tolerance: Tolerance, failed: &[(&str, bool)]) -> Operation {
     let results = failed.iter().map(|(region, failed)| Outcome {
-        account: "111111111111".into(), region: (*region).into(), failure: failed.then(|| "role missing".to_owned()),
+        account: "111111111111".into(),
+        region: (*region).into(),
+        failure: failed.then(|| "role missing".to_owned()),
     });
     Operation {
-        id: "op".into(), action: "CREATE", results: results.collect(), created: String::new(), over: Instant::now(),
-        ended: Some(String::new()), tolerance, retain: false,
+        id: "op".into(),
+        action: "CREATE",
+        results: results.collect(),
+        created: String::new(),
+        over: Instant::now(),
+        ended: Some(String::new()),
+        tolerance,
+        retain: false,
     }
 }
 
@@ -57,4 +65,11 @@ fn accounts_within_deployment_targets_are_brought_to_the_top() {
     let mut form = Form::parse("DeploymentTargets.Accounts.member.1=111111111111");
     accounts_at_the_top(&mut form);
     assert_eq!(form.encode(), "Accounts.member.1=111111111111");
+}
+
+#[test]
+fn outputs_are_left_out_of_both_kinds_of_template() {
+    let yaml = "Resources:\n  A: {}\nOutputs:\n  B:\n    Value: 1\n# why\nConditions: {}";
+    assert_eq!(without_outputs(yaml), "Resources:\n  A: {}\nConditions: {}");
+    assert_eq!(without_outputs("{\"Resources\": {}, \"Outputs\": {}}"), "{\"Resources\":{}}");
 }

@@ -6,7 +6,10 @@ fn every_package_is_pinned_exactly() {
         let packages = packages(environment.requirements);
         assert!(!packages.is_empty(), "{} is empty", environment.name);
         for package in packages {
-            assert!(package.split_once("==").is_some_and(|(name, version)| !name.is_empty() && !version.contains('*')), "{package}");
+            assert!(
+                package.split_once("==").is_some_and(|(name, version)| !name.is_empty() && !version.contains('*')),
+                "{package}"
+            );
         }
     }
 }

@@ -35,5 +35,8 @@ fn text_comes_back_as_it_was_written() {
 
 #[test]
 fn base64_pads() {
-    assert_eq!([base64(b""), base64(b"f"), base64(b"fo"), base64(b"foo"), base64(b"foob")], ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]);
+    assert_eq!(
+        [base64(b""), base64(b"f"), base64(b"fo"), base64(b"foo"), base64(b"foob")],
+        ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]
+    );
 }

@@ -1,32 +1,36 @@
 //! `cargo xtask bench cold-start`: builds what is compared, then runs the measuring program.
 //!
-//! The program is the package `bench-cold-start`, compiled with optimisations; this module only prepares for it.
+//! The program is the package `bench-cold-start`. It is compiled with optimisations, because a slow server would be measured
+//! along with the functions, and its TLS stack stays out of the build of every other command.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
 use clap::Args;
+use sandbox::tools::{Tools, ensure_python_function};
 
-/// The functions of the product that are measured, and the empty one they are held against.
-const BINARIES: [(&str, &str); 3] = [("deploy", "deploy"), ("report", "report"), ("bench-floor", "bench-floor")];
+use crate::tools;
 
-/// Measure start, first and warm invocation, memory and size of the functions, beside an empty one and one in Python.
-#[derive(Debug, Args)]
+/// What is measured, and the package (and binary) behind it; the Python function has none.
+const SUBJECTS: [(&str, Option<&str>); 4] =
+    [("floor", Some("bench-floor")), ("deploy", Some("deploy")), ("report", Some("report")), ("python", None)];
+
+/// Measure start, first and warm invocation, memory and size of the functions, beside an empty one and one in Python
+#[derive(Args)]
 #[command(after_help = "Example:\n  cargo xtask bench cold-start --rounds 40 --json target/bench/cold-start.json")]
-pub struct ColdStart {
-    /// Measured rounds; each starts every function twice, once over HTTP and once over TLS.
+pub(crate) struct ColdStart {
+    /// Measured rounds; each starts every function twice, once over HTTP and once over TLS
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Also write the results here, as JSON.
-    #[arg(long)]
+    /// Also write the results here, as JSON
+    #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Measure the functions in `target/lambda` as they are, even if the sources have changed since.
+    /// Measure the functions in `target/lambda` as they are, even if their sources have changed since
     #[arg(long)]
     no_build: bool,
-    /// Measure only these: floor, deploy, report, python.
-    #[arg(long, value_delimiter = ',')]
+    /// Measure only these; the ratios need `floor` and `python`
+    #[arg(long, value_delimiter = ',', value_parser = SUBJECTS.map(|(name, _)| name), default_values = SUBJECTS.map(|(name, _)| name))]
     only: Vec<String>,
 }
 
@@ -34,22 +38,22 @@ pub struct ColdStart {
 ///
 /// # Errors
 /// When something cannot be built or a function does not do its work.
-pub fn cold_start(args: ColdStart) -> anyhow::Result<()> {
-    let root = root()?;
-    let python = python(&root)?;
-    for (package, binary) in BINARIES {
-        let bootstrap = root.join("target/lambda").join(binary).join("bootstrap");
-        if !(args.no_build && bootstrap.is_file()) {
-            build_function(&root, package, binary)?;
+pub(crate) fn cold_start(args: &ColdStart) -> anyhow::Result<()> {
+    let root = tools::workspace();
+    let python = ensure_python_function(&root, &mut |line| eprintln!("{line}"))?;
+    let chosen = SUBJECTS.iter().filter(|(name, _)| args.only.iter().any(|only| only == name));
+    for package in chosen.filter_map(|(_, package)| *package) {
+        if !(args.no_build && root.join("target/lambda").join(package).join("bootstrap").is_file()) {
+            build_function(&root, &tools::ensure()?, package)?;
         }
     }
-    run(cargo().args(["build", "--quiet", "--profile", "tool", "--package", "bench-cold-start"]).current_dir(&root))?;
+    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    run(build.args(["build", "--profile", "tool", "--package", "bench-cold-start"]).current_dir(&root))?;
 
-    let mut bench = Command::new(target_dir(&root).join("tool/bench-cold-start"));
-    bench.arg("--root").arg(&root).arg("--python").arg(python).arg("--rounds").arg(args.rounds.to_string());
-    if !args.only.is_empty() {
-        bench.arg("--only").arg(args.only.join(","));
-    }
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let mut bench = Command::new(target.join("tool/bench-cold-start"));
+    bench.arg("--root").arg(&root).arg("--python").arg(python);
+    bench.arg("--rounds").arg(args.rounds.to_string()).arg("--only").arg(args.only.join(","));
     if let Some(json) = &args.json {
         if let Some(folder) = json.parent() {
             std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
@@ -60,35 +64,12 @@ pub fn cold_start(args: ColdStart) -> anyhow::Result<()> {
 }
 
 /// Built the way it is deployed, or the numbers would be somebody else's.
-fn build_function(root: &Path, package: &str, binary: &str) -> anyhow::Result<()> {
-    let mut path = OsString::from(root.join("target/tools/sam/bin"));
-    if let Some(inherited) = std::env::var_os("PATH") {
-        path.push(":");
-        path.push(inherited);
-    }
+fn build_function(root: &Path, tools: &Tools, package: &str) -> anyhow::Result<()> {
+    let mut build = Command::new(&tools.cargo_lambda);
     // `target/lambda` is where everything else looks for functions, wherever cargo keeps its own files.
-    let mut build = cargo();
-    build.args(["lambda", "build", "--release", "--package", package, "--bin", binary, "--lambda-dir"]);
-    build.arg(root.join("target/lambda")).env("PATH", path).current_dir(root);
+    build.args(["lambda", "build", "--release", "--package", package, "--bin", package, "--lambda-dir"]);
+    build.arg(root.join("target/lambda")).env("PATH", tools.path()).current_dir(root);
     run(&mut build)
-}
-
-/// The Python with the packages of `benches/python-report`, set up on first use.
-fn python(root: &Path) -> anyhow::Result<PathBuf> {
-    let folder = root.join("target/tools/pyfn");
-    let python = folder.join("bin/python");
-    if !python.exists() {
-        // The version the comparison is about, else what there is; the table names it.
-        let has = |name: &str| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success());
-        let host = if has("python3.11") { "python3.11" } else { "python3" };
-        run(Command::new(host).args(["-m", "venv"]).arg(&folder))?;
-    }
-    // Quick when all is there; finishes what an interrupted run left.
-    let requirements = root.join("benches/python-report/requirements.txt");
-    let mut install = Command::new(&python);
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(requirements);
-    run(&mut install)?;
-    Ok(python)
 }
 
 fn run(command: &mut Command) -> anyhow::Result<()> {
@@ -96,17 +77,4 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
     let status = command.status().with_context(|| format!("cannot run `{shown}`"))?;
     anyhow::ensure!(status.success(), "`{shown}` failed: {status}");
     Ok(())
-}
-
-fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-}
-
-fn target_dir(root: &Path) -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
-}
-
-fn root() -> anyhow::Result<PathBuf> {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    Ok(manifest.parent().context("xtask has no folder around it")?.to_path_buf())
 }

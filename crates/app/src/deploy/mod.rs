@@ -11,6 +11,3 @@ mod wanted;
 pub use memory::{FrameworkFacts, InFlight, Memory, Phase, Rollout, Variant};
 pub use reconcile::{Application, Deploy, FrameworkOutcome, Seen};
 pub use wanted::{Wanted, WantedFramework};
-
-#[cfg(test)]
-mod tests;

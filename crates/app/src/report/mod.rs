@@ -267,6 +267,3 @@ impl Reported {
         self.failures.push(why.to_owned());
     }
 }
-
-#[cfg(test)]
-mod tests;

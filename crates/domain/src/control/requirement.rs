@@ -15,7 +15,9 @@ impl Control {
         };
         let or_unknown = |name: &str| value(name).unwrap_or("?");
         match self.name {
-            "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN" => "every resource must be in at least one backup plan".to_owned(),
+            "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN" => {
+                "every resource must be in at least one backup plan".to_owned()
+            }
             "BACKUP_PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK" => format!(
                 "every backup plan must run at least every {} and keep backups at least {}",
                 interval(or_unknown("requiredFrequencyValue"), or_unknown("requiredFrequencyUnit")),
@@ -30,7 +32,10 @@ impl Control {
             }
             "BACKUP_RECOVERY_POINT_ENCRYPTED" => "every recovery point must be encrypted".to_owned(),
             "BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK" => {
-                format!("every recovery point must be kept at least {}", count(or_unknown("requiredRetentionDays"), "days"))
+                format!(
+                    "every recovery point must be kept at least {}",
+                    count(or_unknown("requiredRetentionDays"), "days")
+                )
             }
             "BACKUP_RESOURCES_PROTECTED_BY_CROSS_REGION" => match value("crossRegionList") {
                 Some(regions) => format!("backups of every resource must be copied to {}", list(regions)),
@@ -43,7 +48,9 @@ impl Control {
             "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_VAULT_LOCK" => {
                 let rule = "backups of every resource must be stored in a locked vault";
                 match (value("minRetentionDays"), value("maxRetentionDays")) {
-                    (Some(min), Some(max)) => format!("{rule} that keeps them between {min} and {}", count(max, "days")),
+                    (Some(min), Some(max)) => {
+                        format!("{rule} that keeps them between {min} and {}", count(max, "days"))
+                    }
                     (Some(min), None) => format!("{rule} that keeps them at least {}", count(min, "days")),
                     (None, Some(max)) => format!("{rule} that keeps them at most {}", count(max, "days")),
                     (None, None) => rule.to_owned(),
@@ -54,7 +61,9 @@ impl Control {
                 count(or_unknown("recoveryPointAgeValue"), or_unknown("recoveryPointAgeUnit")),
             ),
             "RESTORE_TIME_FOR_RESOURCES_MEET_TARGET" => match value("maxRestoreTime") {
-                Some(minutes) => format!("the last restore test of every resource must take at most {}", count(minutes, "minutes")),
+                Some(minutes) => {
+                    format!("the last restore test of every resource must take at most {}", count(minutes, "minutes"))
+                }
                 None => "the last restore test of every resource must meet the target time".to_owned(),
             },
             "RESOURCES_IN_LOGICALLY_AIR_GAPPED_VAULT" => format!(

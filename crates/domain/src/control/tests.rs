@@ -45,7 +45,8 @@ fn every_control_states_its_requirement() {
 
 #[test]
 fn requirements_name_the_parameters_in_force() {
-    let cases: &[(&str, &[(&str, &str)], &str)] = &[
+    type Case = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+    let cases: &[Case] = &[
         (
             "BACKUP_PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK",
             &[("requiredFrequencyUnit", "hours"), ("requiredFrequencyValue", "24"), ("requiredRetentionDays", "35")],
@@ -102,7 +103,8 @@ const UUID: &str = "1b2c3d4e-5f60-4a7b-8c9d-0e1f2a3b4c5d";
 #[test]
 fn rule_names_are_taken_apart() {
     // name before the uuid, control, kind, resource type
-    let cases: &[(&str, Option<&str>, Option<&str>, Option<&str>)] = &[
+    type Case = (&'static str, Option<&'static str>, Option<&'static str>, Option<&'static str>);
+    let cases: &[Case] = &[
         (
             "AURORA-RESOURCES_PROTECTED_BY_BACKUP_PLAN",
             Some("BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN"),
@@ -121,7 +123,12 @@ fn rule_names_are_taken_apart() {
             None,
             Some("AWS::Backup::BackupPlan"),
         ),
-        ("PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK", Some("BACKUP_PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK"), None, Some("AWS::Backup::BackupPlan")),
+        (
+            "PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK",
+            Some("BACKUP_PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK"),
+            None,
+            Some("AWS::Backup::BackupPlan"),
+        ),
         ("BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN", Some("BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN"), None, None),
         (
             "STORAGE GATEWAY-BACKUP_LAST_RECOVERY_POINT_CREATED",
@@ -141,7 +148,12 @@ fn rule_names_are_taken_apart() {
             Some("S3"),
             Some("AWS::S3::Bucket"),
         ),
-        ("NEPTUNE-RESOURCES_PROTECTED_BY_BACKUP_PLAN", Some("BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN"), Some("NEPTUNE"), None),
+        (
+            "NEPTUNE-RESOURCES_PROTECTED_BY_BACKUP_PLAN",
+            Some("BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN"),
+            Some("NEPTUNE"),
+            None,
+        ),
         ("MY_RESOURCES_PROTECTED_BY_BACKUP_PLAN", None, None, None),
         ("-RESOURCES_PROTECTED_BY_BACKUP_PLAN", None, None, None),
         ("BACKUP_SOMETHING_NEW", None, None, None),
@@ -161,7 +173,8 @@ fn rule_names_are_taken_apart() {
 #[test]
 fn every_control_is_found_behind_every_kind() {
     for control in CONTROLS {
-        for kind in ["AURORA", "RDS", "EBS", "EC2", "EFS", "FSX", "DYNAMODB", "S3", "STORAGEGATEWAY", "VIRTUALMACHINE"] {
+        for kind in ["AURORA", "RDS", "EBS", "EC2", "EFS", "FSX", "DYNAMODB", "S3", "STORAGEGATEWAY", "VIRTUALMACHINE"]
+        {
             let rule = RuleName::parse(&format!("{kind}-{}-{UUID}", control.name));
             assert_eq!((rule.control, rule.kind.as_deref()), (Some(control), Some(kind)));
             assert!(rule.resource_type().is_some());

@@ -34,9 +34,7 @@ impl<'t> Source<'t> {
 
 /// Lines as YAML counts them: a lone carriage return ends one too.
 fn lines(text: &str) -> Vec<&str> {
-    text.split('\n')
-        .flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
-        .collect()
+    text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r')).collect()
 }
 
 /// The line and, below it, a caret under the column. Long lines are cut around the column, and whatever would move the

@@ -44,7 +44,9 @@ fn the_caret_stands_under_the_column() {
 #[test]
 fn long_lines_are_cut_around_the_column() {
     let line: String = ('a'..='z').cycle().take(400).collect();
-    for (column, cut_before, cut_after) in [(1, false, true), (61, false, true), (62, true, true), (399, true, false), (401, true, false)] {
+    for (column, cut_before, cut_after) in
+        [(1, false, true), (61, false, true), (62, true, true), (399, true, false), (401, true, false)]
+    {
         let excerpt = excerpt(&line, 1, column).expect("an excerpt");
         let (shown, caret) = excerpt.split_once('\n').expect("two lines");
         assert_eq!(shown.chars().count(), 100, "{column}");

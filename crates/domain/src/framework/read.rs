@@ -64,7 +64,11 @@ impl<'t> Reading<'_, '_, '_, 't> {
                 Some(found.filter(|(_, item)| *item != Found::Absent).collect())
             }
             Found::Tree(_) | Found::Text(_) => {
-                self.fault(node.at, format!("`{key}` is {}", node.describe()), "write it as a list, each item after a `-`");
+                self.fault(
+                    node.at,
+                    format!("`{key}` is {}", node.describe()),
+                    "write it as a list, each item after a `-`",
+                );
                 None
             }
         }
@@ -87,11 +91,19 @@ fn framework<'t>(reading: &mut Reading<'_, '_, '_, 't>, logical_id: &str, body: 
         Some((_, Found::Tree(properties))) if properties.entries().is_some() => properties,
         Some((_, Found::Unknown)) => return Framework { name: Resolved::Unknown, ..framework },
         Some((node, Found::Tree(_) | Found::Text(_))) => {
-            reading.fault(node.at, format!("`Properties` is {}", node.describe()), "write `FrameworkControls` under it");
+            reading.fault(
+                node.at,
+                format!("`Properties` is {}", node.describe()),
+                "write `FrameworkControls` under it",
+            );
             return framework;
         }
         Some((_, Found::Absent)) | None => {
-            reading.fault(body.at, format!("the framework `{}` has no `Properties`", shown(logical_id)), "add `FrameworkControls`");
+            reading.fault(
+                body.at,
+                format!("the framework `{}` has no `Properties`", shown(logical_id)),
+                "add `FrameworkControls`",
+            );
             return framework;
         }
     };
@@ -119,7 +131,11 @@ fn name<'t>(reading: &mut Reading<'_, '_, '_, 't>, properties: &'t Node) -> Reso
             None
         };
         if let Some(problem) = problem {
-            reading.fault(at, problem, "AWS Backup takes a letter followed by letters, digits and underscores, 256 at most");
+            reading.fault(
+                at,
+                problem,
+                "AWS Backup takes a letter followed by letters, digits and underscores, 256 at most",
+            );
         }
     }
     name
@@ -150,7 +166,9 @@ fn controls<'t>(reading: &mut Reading<'_, '_, '_, 't>, properties: &'t Node) -> 
                 controls.push(control);
             }
             Found::Unknown | Found::Absent => {}
-            Found::Tree(_) | Found::Text(_) => reading.fault(at, "this control is no mapping", "write `- ControlName: ...`"),
+            Found::Tree(_) | Found::Text(_) => {
+                reading.fault(at, "this control is no mapping", "write `- ControlName: ...`")
+            }
         }
     }
     controls
@@ -162,7 +180,11 @@ fn control<'t>(reading: &mut Reading<'_, '_, '_, 't>, item: &'t Node) -> Option<
         Resolved::Text(name) => name,
         Resolved::Unknown => return None,
         Resolved::Absent => {
-            reading.fault(item.at, "this control has no `ControlName`", "add one, such as `ControlName: BACKUP_RECOVERY_POINT_ENCRYPTED`");
+            reading.fault(
+                item.at,
+                "this control has no `ControlName`",
+                "add one, such as `ControlName: BACKUP_RECOVERY_POINT_ENCRYPTED`",
+            );
             return None;
         }
     };
@@ -282,8 +304,12 @@ fn refused(parameter: &Parameter, value: &str, others: &BTreeMap<String, String>
         Kind::Integer { min, max: u32::MAX } => (whole(value, min, u32::MAX), format!("a whole number from {min} up")),
         Kind::Integer { min, max } => (whole(value, min, max), format!("a whole number from {min} to {max}")),
         Kind::Period { unit, hours, days } => match others.get(unit).map(String::as_str) {
-            Some("hours") => (whole(value, hours.0, hours.1), format!("a whole number of hours from {} to {}", hours.0, hours.1)),
-            Some("days") => (whole(value, days.0, days.1), format!("a whole number of days from {} to {}", days.0, days.1)),
+            Some("hours") => {
+                (whole(value, hours.0, hours.1), format!("a whole number of hours from {} to {}", hours.0, hours.1))
+            }
+            Some("days") => {
+                (whole(value, days.0, days.1), format!("a whole number of days from {} to {}", days.0, days.1))
+            }
             // The unit is unknown or wrong: what neither could be is wrong all the same.
             _ => {
                 let (min, max) = (hours.0.min(days.0), hours.1.max(days.1));
@@ -294,9 +320,10 @@ fn refused(parameter: &Parameter, value: &str, others: &BTreeMap<String, String>
             let words_shown: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
             (words.contains(&value), words_shown.join(" or "))
         }
-        Kind::RegionList => {
-            (items().all(|item| RegionName::parse(item).is_ok()), "Region codes with commas and no spaces between".to_owned())
-        }
+        Kind::RegionList => (
+            items().all(|item| RegionName::parse(item).is_ok()),
+            "Region codes with commas and no spaces between".to_owned(),
+        ),
         Kind::AccountList { most } => (
             items().count() <= most && items().all(|item| AccountId::parse(item).is_ok()),
             format!("12-digit account ids with commas and no spaces between, {most} at most"),

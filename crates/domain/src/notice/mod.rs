@@ -53,7 +53,9 @@ impl Notice {
     #[must_use]
     pub fn subject(&self) -> String {
         let subject = match self {
-            Self::ViolationOpened(violation) => format!("[{}] {}", violation.severity.label(), violation.opened_headline()),
+            Self::ViolationOpened(violation) => {
+                format!("[{}] {}", violation.severity.label(), violation.opened_headline())
+            }
             Self::ViolationResolved(violation) => format!("[RESOLVED] {}", violation.resolved_headline()),
             Self::RolloutSucceeded(report) | Self::RolloutFailed(report) => report.headline(),
             Self::PolicyRejected(rejection) => rejection.headline(),
@@ -92,10 +94,8 @@ impl Notice {
     /// The message attributes that subscription filter policies use. None is empty: SNS refuses empty values.
     #[must_use]
     pub fn attributes(&self) -> BTreeMap<&'static str, String> {
-        let mut attributes = BTreeMap::from([
-            ("kind", self.kind().to_owned()),
-            ("severity", self.severity().label().to_owned()),
-        ]);
+        let mut attributes =
+            BTreeMap::from([("kind", self.kind().to_owned()), ("severity", self.severity().label().to_owned())]);
         match self {
             Self::ViolationOpened(violation) | Self::ViolationResolved(violation) => {
                 attributes.insert("account", violation.key.account.to_string());

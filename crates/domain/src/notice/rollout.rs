@@ -78,8 +78,15 @@ impl RolloutReport {
             field("Author", &self.author),
             field("Repository", &format!("{} ({})", self.repository, self.branch)),
             field("Changes", &changes),
-            self.trouble.as_deref().map(|trouble| format!("\nWhat went wrong\n{}", paragraph(trouble, 2))).unwrap_or_default(),
-            if faults.is_empty() { String::new() } else { format!("\nInstances that are not as they should be\n{faults}") },
+            self.trouble
+                .as_deref()
+                .map(|trouble| format!("\nWhat went wrong\n{}", paragraph(trouble, 2)))
+                .unwrap_or_default(),
+            if faults.is_empty() {
+                String::new()
+            } else {
+                format!("\nInstances that are not as they should be\n{faults}")
+            },
             if more > 0 { paragraph(&format!("and {more} more"), 2) } else { String::new() },
             self.next.as_deref().map(|next| format!("\n{}", paragraph(next, 0))).unwrap_or_default(),
         ]

@@ -18,30 +18,38 @@ pub(super) struct Fields<'n> {
     pub(super) at: Position,
     of: &'static str,
     node: &'n Node,
+    /// Keys that unknown keys were probably meant to be: that they are missing has then been said.
+    meant: Vec<&'static str>,
 }
 
 impl<'n> Fields<'n> {
     /// `None` when the node is no mapping.
     pub(super) fn of(faults: &mut Faults<'_, '_>, node: &'n Node, keys: &Keys) -> Option<Self> {
-        no_tag(faults, node);
+        if !no_tag(faults, node) {
+            return None;
+        }
         let Some(entries) = node.entries() else {
             let problem = format!("{} is {}", keys.of, node.describe());
             faults.at(node.at, problem, format!("write it as a mapping with the keys {}", words(keys.known)));
             return None;
         };
+        let mut meant = Vec::new();
         for (key, _) in entries {
             let name = key.as_str().unwrap_or_default();
             if let Some((_, instead)) = keys.unsupported.iter().find(|(key, _)| *key == name) {
                 faults.at(key.at, format!("`{name}` is not supported in this version"), *instead);
             } else if !keys.known.contains(&name) {
                 let fix = match nearest(name, keys.known.iter().copied()) {
-                    Some(known) => format!("did you mean `{known}`?"),
+                    Some(known) => {
+                        meant.push(known);
+                        format!("did you mean `{known}`?")
+                    }
                     None => format!("{} has the keys {}", keys.of, words(keys.known)),
                 };
                 faults.at(key.at, format!("unknown key `{}` in {}", shown(name), keys.of), fix);
             }
         }
-        Some(Self { at: node.at, of: keys.of, node })
+        Some(Self { at: node.at, of: keys.of, node, meant })
     }
 
     /// The value of a key that may be missing, but not empty.
@@ -51,14 +59,20 @@ impl<'n> Fields<'n> {
             faults.at(value.at, format!("`{key}` has no value"), "give it a value or remove the key");
             return None;
         }
-        no_tag(faults, value);
-        Some(value)
+        no_tag(faults, value).then_some(value)
     }
 
     /// The value of a key that must be there.
     pub(super) fn required(&self, faults: &mut Faults<'_, '_>, key: &str, example: &str) -> Option<&'n Node> {
         if !self.has(key) {
-            faults.at(self.at, format!("{} has no `{key}`", self.of), format!("add `{key}`, such as `{key}: {example}`"));
+            if self.meant.contains(&key) {
+                return None;
+            }
+            faults.at(
+                self.at,
+                format!("{} has no `{key}`", self.of),
+                format!("add `{key}`, such as `{key}: {example}`"),
+            );
             return None;
         }
         let value = self.node.get(key)?;
@@ -66,8 +80,7 @@ impl<'n> Fields<'n> {
             faults.at(value.at, format!("`{key}` has no value"), format!("give it one, such as `{key}: {example}`"));
             return None;
         }
-        no_tag(faults, value);
-        Some(value)
+        no_tag(faults, value).then_some(value)
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
@@ -75,11 +88,17 @@ impl<'n> Fields<'n> {
     }
 }
 
-/// CloudFormation's tags would be kept as plain texts without a word, and the policy would not mean what it says.
-fn no_tag(faults: &mut Faults<'_, '_>, node: &Node) {
+/// Whether the node has no tag. CloudFormation's tags would be kept as plain texts without a word, and the policy would not
+/// mean what it says.
+fn no_tag(faults: &mut Faults<'_, '_>, node: &Node) -> bool {
     if let Some(tag) = &node.tag {
-        faults.at(node.at, format!("the tag `!{}` means nothing in a policy file", shown(tag)), "write the value itself");
+        faults.at(
+            node.at,
+            format!("the tag `!{}` means nothing in a policy file", shown(tag)),
+            "write the value itself",
+        );
     }
+    node.tag.is_none()
 }
 
 /// The items of a list that must have some.
@@ -94,8 +113,9 @@ pub(super) fn list<'n>(faults: &mut Faults<'_, '_>, node: &'n Node, key: &str, e
             None
         }
         Some(items) => {
-            items.iter().for_each(|item| no_tag(faults, item));
-            Some(items)
+            // Counting and not `all`, which would stop at the first.
+            let tagged = items.iter().filter(|item| !no_tag(faults, item)).count();
+            (tagged == 0).then_some(items)
         }
     }
 }

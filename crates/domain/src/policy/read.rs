@@ -17,24 +17,25 @@ const DIALECT: Dialect = Dialect {
     empty_fix: "a policy starts with `version: 1` and lists its frameworks under `frameworks`",
 };
 
-const POLICY: Keys = Keys { of: "the policy", known: &["version", "frameworks", "exemptions"], unsupported: &[] };
+pub(super) const POLICY: Keys =
+    Keys { of: "the policy", known: &["version", "frameworks", "exemptions"], unsupported: &[] };
 
-const FRAMEWORK: Keys =
+pub(super) const FRAMEWORK: Keys =
     Keys { of: "a framework", known: &["name", "template", "parameters", "targets", "rollout"], unsupported: &[] };
 
-const TARGET: Keys = Keys {
+pub(super) const TARGET: Keys = Keys {
     of: "a target",
     known: &["accounts", "regions", "parameters"],
     unsupported: &[("organizationalUnits", "list the accounts under `accounts`")],
 };
 
-const ROLLOUT: Keys = Keys {
+pub(super) const ROLLOUT: Keys = Keys {
     of: "`rollout`",
     known: &["maxConcurrency", "failureTolerance", "regions", "regionOrder"],
     unsupported: &[],
 };
 
-const EXEMPTION: Keys = Keys {
+pub(super) const EXEMPTION: Keys = Keys {
     of: "an exemption",
     known: &["control", "resources", "accounts", "reason", "owner", "until"],
     unsupported: &[],
@@ -62,7 +63,11 @@ fn version(faults: &mut Faults<'_, '_>, fields: &Fields<'_>) {
     match (node.scalar_kind(), node.as_str()) {
         (Some(ScalarKind::Number), Some(Policy::VERSION)) => {}
         (Some(ScalarKind::Number), Some(other)) => {
-            faults.at(node.at, format!("version {} of the policy format is not known", shown(other)), "write `version: 1`");
+            faults.at(
+                node.at,
+                format!("version {} of the policy format is not known", shown(other)),
+                "write `version: 1`",
+            );
         }
         _ => faults.at(node.at, format!("`version` is {}", node.describe()), "write the number: `version: 1`"),
     }
@@ -75,12 +80,7 @@ fn frameworks(faults: &mut Faults<'_, '_>, fields: &Fields<'_>) -> Vec<Framework
     };
     let items = list(faults, node, "frameworks", EXAMPLE).unwrap_or_default();
     let mut names: BTreeMap<StackSetName, Position> = BTreeMap::new();
-    let mut frameworks = Vec::new();
-    for item in items {
-        let Some(framework) = framework(faults, item, &mut names) else { continue };
-        frameworks.push(framework);
-    }
-    frameworks
+    items.iter().filter_map(|item| framework(faults, item, &mut names)).collect()
 }
 
 fn framework(
@@ -164,13 +164,15 @@ fn parameter_value<'n>(faults: &mut Faults<'_, '_>, key: &Node, value: &'n Node)
 
 fn targets(faults: &mut Faults<'_, '_>, fields: &Fields<'_>) -> Vec<Target> {
     let example = format!("`- accounts: {ACCOUNTS}` with `regions: {REGIONS}`");
-    let Some(node) = fields.required(faults, "targets", &format!("[{{ accounts: {ACCOUNTS}, regions: {REGIONS} }}]")) else {
+    let Some(node) = fields.required(faults, "targets", &format!("[{{ accounts: {ACCOUNTS}, regions: {REGIONS} }}]"))
+    else {
         return Vec::new();
     };
     let items = list(faults, node, "targets", &example).unwrap_or_default();
     let targets: Vec<(Position, Target)> = items.iter().filter_map(|item| target(faults, item)).collect();
 
-    let instances: usize = targets.iter().map(|(_, target)| target.accounts.len().saturating_mul(target.regions.len())).sum();
+    let instances: usize =
+        targets.iter().map(|(_, target)| target.accounts.len().saturating_mul(target.regions.len())).sum();
     if instances > MOST_INSTANCES {
         let problem = format!("the targets come to {instances} stack instances");
         faults.at(node.at, problem, "a StackSet holds 100000 at most: split the framework in two");
@@ -187,7 +189,8 @@ fn target(faults: &mut Faults<'_, '_>, node: &Node) -> Option<(Position, Target)
         true => Vec::new(),
         false => fields.required(faults, "accounts", ACCOUNTS).map(|node| accounts(faults, node)).unwrap_or_default(),
     };
-    let regions = fields.required(faults, "regions", REGIONS).map(|node| regions(faults, node, "regions")).unwrap_or_default();
+    let regions =
+        fields.required(faults, "regions", REGIONS).map(|node| regions(faults, node, "regions")).unwrap_or_default();
     let parameters = parameters(faults, &fields);
     Some((fields.at, Target { accounts, regions, parameters }))
 }
@@ -203,8 +206,9 @@ fn account(faults: &mut Faults<'_, '_>, node: &Node) -> Option<AccountId> {
     };
     match AccountId::parse(number) {
         Ok(_) => {
-            let problem =
-                format!("the account id `{number}` must be quoted: YAML reads it as a number (leading zeros would be lost)");
+            let problem = format!(
+                "the account id `{number}` must be quoted: YAML reads it as a number (leading zeros would be lost)"
+            );
             faults.at(node.at, problem, format!("write \"{number}\""));
         }
         Err(IdError { problem, fix }) => faults.at(node.at, problem, format!("{fix}, in quotes")),
@@ -222,13 +226,15 @@ fn report_contradictions(faults: &mut Faults<'_, '_>, targets: &[(Position, Targ
     let mut first: BTreeMap<(&AccountId, &RegionName), &(Position, Target)> = BTreeMap::new();
     for entry in targets {
         let (at, target) = entry;
-        let pairs = target.accounts.iter().flat_map(|account| target.regions.iter().map(move |region| (account, region)));
+        let pairs =
+            target.accounts.iter().flat_map(|account| target.regions.iter().map(move |region| (account, region)));
         // One fault for a target, however many of its instances are affected.
         let mut reported = false;
         for pair @ (account, region) in pairs {
             let (first_at, other) = *first.entry(pair).or_insert(entry);
             if other.parameters != target.parameters && !reported {
-                let problem = format!("account {account} in {region} is also in the target at {first_at}, with other parameters");
+                let problem =
+                    format!("account {account} in {region} is also in the target at {first_at}, with other parameters");
                 faults.at(*at, problem, "keep it in one target");
                 reported = true;
             }
@@ -268,7 +274,8 @@ fn amount(faults: &mut Faults<'_, '_>, node: &Node, key: &str, least: u8) -> Opt
         faults.at(node.at, format!("`{key}` is {}", node.describe()), fix);
         return None;
     };
-    let number = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<u32>().ok()).flatten();
+    let number =
+        |digits: &str| digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<u32>().ok()).flatten();
     let amount = match text.strip_suffix('%') {
         Some(digits) => number(digits)
             .and_then(|percent| u8::try_from(percent).ok())
@@ -339,8 +346,10 @@ fn exemption(faults: &mut Faults<'_, '_>, node: &Node) -> Option<Exemption> {
         .map(|node| resources(faults, node))
         .unwrap_or_default();
     let accounts = fields.optional(faults, "accounts").map(|node| accounts(faults, node)).unwrap_or_default();
-    let reason = fields.required(faults, "reason", "throw-away test clusters").and_then(|node| text(faults, node, "`reason`"));
-    let owner = fields.required(faults, "owner", "data-platform@example.com").and_then(|node| text(faults, node, "`owner`"));
+    let reason =
+        fields.required(faults, "reason", "throw-away test clusters").and_then(|node| text(faults, node, "`reason`"));
+    let owner =
+        fields.required(faults, "owner", "data-platform@example.com").and_then(|node| text(faults, node, "`owner`"));
     let until = fields.required(faults, "until", "2027-01-31").and_then(|node| date(faults, node));
     Some(Exemption {
         control: control?,
@@ -381,12 +390,15 @@ fn resources(faults: &mut Faults<'_, '_>, node: &Node) -> Vec<String> {
 
 fn date(faults: &mut Faults<'_, '_>, node: &Node) -> Option<Date> {
     const LENGTH: usize = "2027-01-31".len();
-    let text = text(faults, node, "`until`")?;
-    // The parser takes other forms too, and an end of day that is not a whole day.
+    const FIX: &str = "write the last day on which it holds as year-month-day, such as `2027-01-31`";
+    let Some(text) = node.as_str() else {
+        faults.at(node.at, format!("`until` is {}", node.describe()), FIX);
+        return None;
+    };
+    // The date parser takes other forms too, such as a date with a time, which would not mean a whole day.
     let date = Some(text).filter(|text| text.len() == LENGTH).and_then(|text| text.parse::<Date>().ok());
     if date.is_none() {
-        let problem = format!("`{}` is not a date", shown(text));
-        faults.at(node.at, problem, "write year-month-day, such as `2027-01-31`; the exemption holds until the end of that day");
+        faults.at(node.at, format!("`{}` is not a date", shown(text)), FIX);
     }
     date
 }

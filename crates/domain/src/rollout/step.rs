@@ -1,6 +1,6 @@
 //! The one next thing to do.
 
-use super::{DetailedStatus, Desired, Digest, Instance, InstanceStatus, Observed, Parameters, Verdict, digest_of};
+use super::{Desired, DetailedStatus, Digest, Instance, InstanceStatus, Observed, Parameters, Verdict, digest_of};
 use crate::ids::{AccountId, RegionName};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -154,9 +154,7 @@ fn can_be_worked(detailed: &DetailedStatus) -> bool {
 }
 
 /// Deletions, those with retained stacks apart: an inoperable instance and one in a suspended account can only be let go.
-fn delete_groups<'a>(
-    instances: impl Iterator<Item = (&'a Instance, &'a super::ObservedInstance)>,
-) -> Vec<Operation> {
+fn delete_groups<'a>(instances: impl Iterator<Item = (&'a Instance, &'a super::ObservedInstance)>) -> Vec<Operation> {
     let with_retain = instances.map(|(instance, found)| {
         let retain = found.status == InstanceStatus::Inoperable
             || found.detailed == DetailedStatus::Inoperable

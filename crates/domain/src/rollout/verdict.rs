@@ -1,6 +1,6 @@
 //! How a rollout ended, read from its instances and never from the operation's own word.
 
-use super::{DetailedStatus, Desired, Instance, InstanceStatus, Observed, ObservedInstance};
+use super::{Desired, DetailedStatus, Instance, InstanceStatus, Observed, ObservedInstance};
 use serde::{Deserialize, Serialize};
 
 /// The outcome, instance by instance.

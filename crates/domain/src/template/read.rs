@@ -16,16 +16,16 @@ const DIALECT: Dialect = Dialect {
 const NOT_A_TEMPLATE: &str = "not a CloudFormation template";
 
 /// The tree, and the declared parameters with their defaults.
-pub(super) fn template(
-    faults: &mut Faults<'_, '_>,
-    bytes: usize,
-) -> Option<(Node, BTreeMap<String, Option<String>>)> {
+pub(super) fn template(faults: &mut Faults<'_, '_>, bytes: usize) -> Option<(Node, BTreeMap<String, Option<String>>)> {
     if bytes > Template::MAX {
         let problem = format!("the template has {bytes} bytes");
         faults.in_file(problem, format!("CloudFormation takes {} bytes at most: split it", Template::MAX));
         return None;
     }
     let root = yaml::read(faults, &DIALECT)?;
+    if !faults.is_empty() {
+        return None; // What stands in for an alias would bring faults of its own.
+    }
     resources(faults, &root)?;
     let parameters = parameters(faults, &root);
     Some((root, parameters))
@@ -57,7 +57,11 @@ fn resources(faults: &mut Faults<'_, '_>, root: &Node) -> Option<()> {
             continue; // `Fn::Transform` and `Fn::ForEach::...` stand among the resources.
         }
         if body.get("Type").and_then(Node::as_str).is_none() {
-            faults.at(key.at, format!("the resource `{name}` has no `Type`"), "add one, such as `Type: AWS::Backup::Framework`");
+            faults.at(
+                key.at,
+                format!("the resource `{name}` has no `Type`"),
+                "add one, such as `Type: AWS::Backup::Framework`",
+            );
         }
     }
     Some(())
@@ -73,7 +77,11 @@ fn parameters(faults: &mut Faults<'_, '_>, root: &Node) -> BTreeMap<String, Opti
     for (key, body) in entries {
         let Some(name) = key.as_str() else { continue };
         if body.get("Type").and_then(Node::as_str).is_none() {
-            faults.at(key.at, format!("the parameter `{}` has no `Type`", shown(name)), "add one, such as `Type: String`");
+            faults.at(
+                key.at,
+                format!("the parameter `{}` has no `Type`", shown(name)),
+                "add one, such as `Type: String`",
+            );
         }
         let default = body.get("Default");
         if let Some(default) = default

@@ -26,7 +26,11 @@ pub(crate) fn read(faults: &mut Faults<'_, '_>, dialect: &Dialect) -> Option<Nod
     let source = faults.source();
     if let Some((at, odd)) = control_character(source.text) {
         // The parser takes NUL for the end of the file: the rest would be ignored without a word.
-        faults.at(at, format!("the file contains the control character U+{:04X}", u32::from(odd)), "save the file as UTF-8 text");
+        faults.at(
+            at,
+            format!("the file contains the control character U+{:04X}", u32::from(odd)),
+            "save the file as UTF-8 text",
+        );
         return None;
     }
     let mut builder = Builder { faults, dialect, open: Vec::new(), anchors: BTreeMap::new(), weight: 0, root: None };
@@ -75,18 +79,21 @@ fn syntax_error(faults: &mut Faults<'_, '_>, at: Position, info: &str) {
         too_deep(faults, at);
         return;
     }
-    let tab_indents = |line: usize| {
-        let line = faults.source().line(line).unwrap_or_default();
-        line.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t')
-    };
-    let fix = if info.contains("tab") || tab_indents(at.line) || tab_indents(at.line.saturating_add(1)) {
-        "indent with spaces: YAML takes no tabs there"
-    } else {
-        "check indentation, colons, brackets and quotes here and just before"
-    };
+    // A tab that indents is often noticed only at the end of the line before.
+    let tab = [at.line, at.line.saturating_add(1)].into_iter().find_map(|line| {
+        let indentation = faults.source().line(line)?.chars().take_while(|c| c.is_whitespace());
+        let index = indentation.enumerate().find(|(_, c)| *c == '\t')?.0;
+        Some(Position { line, column: index + 1 })
+    });
+    if let Some(tab) = tab {
+        faults.at(tab, "not valid YAML: a tab indents this line", "indent with spaces: YAML takes no tabs there");
+        return;
+    }
     // "while scanning a plain scalar, found a tab": the second half is for people.
     let what = info.strip_prefix("while ").and_then(|info| info.split_once(", ")).map_or(info, |(_, what)| what);
-    faults.at(at, format!("not valid YAML: {}", what.trim_end_matches('.')), fix);
+    let what = what.trim_end_matches('.').replace('`', "'");
+    let fix = "check indentation, colons, brackets and quotes here and just before";
+    faults.at(at, format!("not valid YAML: {what}"), fix);
 }
 
 fn too_deep(faults: &mut Faults<'_, '_>, at: Position) {
@@ -132,7 +139,9 @@ struct Builder<'f, 's, 't> {
 impl Builder<'_, '_, '_> {
     fn take(&mut self, event: Event<'_>, at: Position) -> Result<(), Stop> {
         match event {
-            Event::Scalar(text, style, anchor, tag) => self.scalar(at, text.into_owned(), style, anchor, tag.as_deref()),
+            Event::Scalar(text, style, anchor, tag) => {
+                self.scalar(at, text.into_owned(), style, anchor, tag.as_deref())
+            }
             Event::SequenceStart(anchor, tag) => self.start(at, anchor, tag.as_deref(), Content::Sequence(Vec::new())),
             Event::MappingStart(anchor, tag) => {
                 let content = Content::Mapping { entries: Vec::new(), key: None, seen: BTreeMap::new() };
@@ -141,10 +150,16 @@ impl Builder<'_, '_, '_> {
             Event::SequenceEnd | Event::MappingEnd => self.end(),
             Event::Alias(anchor) => self.alias(at, anchor),
             Event::DocumentStart(_) if self.root.is_some() => {
-                self.faults.at(at, "a second YAML document starts here", "keep one document in the file, without `---`");
+                self.faults.at(
+                    at,
+                    "a second YAML document starts here",
+                    "keep one document in the file, without `---`",
+                );
                 Err(Stop)
             }
-            Event::DocumentStart(_) | Event::DocumentEnd | Event::StreamStart | Event::StreamEnd | Event::Nothing => Ok(()),
+            Event::DocumentStart(_) | Event::DocumentEnd | Event::StreamStart | Event::StreamEnd | Event::Nothing => {
+                Ok(())
+            }
         }
     }
 
@@ -194,7 +209,11 @@ impl Builder<'_, '_, '_> {
             return Ok(());
         }
         let Some(Anchored { node, weight, height }) = self.anchors.get(&anchor) else {
-            self.faults.at(at, "this alias stands for something that contains it", "write out what the alias stands for");
+            self.faults.at(
+                at,
+                "this alias stands for something that contains it",
+                "write out what the alias stands for",
+            );
             return Err(Stop);
         };
         let (mut node, weight, height) = (node.clone(), *weight, *height);

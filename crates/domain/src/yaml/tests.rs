@@ -49,11 +49,35 @@ fn byte_order_mark_line_ends_and_json_are_read() {
 fn plain_scalars_have_the_types_of_the_core_schema() {
     use ScalarKind::{Boolean, Null, Number, Text};
     for (text, kind) in [
-        ("~", Null), ("null", Null), ("NULL", Null), ("nul", Text), ("true", Boolean), ("False", Boolean), ("yes", Text),
-        ("111111111111", Number), ("012", Number), ("-1", Number), ("+1.5e-3", Number), (".5", Number), ("5.", Number),
-        ("0o17", Number), ("0x1F", Number), ("0xg", Text), (".inf", Number), ("-.INF", Number), (".nan", Number),
-        ("-", Text), ("+", Text), (".", Text), ("e5", Text), ("1e", Text), ("1.2.3", Text), ("1-2", Text),
-        ("2027-01-31", Text), ("100%", Text), ("1_000", Text),
+        ("~", Null),
+        ("null", Null),
+        ("NULL", Null),
+        ("nul", Text),
+        ("true", Boolean),
+        ("False", Boolean),
+        ("yes", Text),
+        ("111111111111", Number),
+        ("012", Number),
+        ("-1", Number),
+        ("+1.5e-3", Number),
+        (".5", Number),
+        ("5.", Number),
+        ("0o17", Number),
+        ("0x1F", Number),
+        ("0xg", Text),
+        (".inf", Number),
+        ("-.INF", Number),
+        (".nan", Number),
+        ("-", Text),
+        ("+", Text),
+        (".", Text),
+        ("e5", Text),
+        ("1e", Text),
+        ("1.2.3", Text),
+        ("1-2", Text),
+        ("2027-01-31", Text),
+        ("100%", Text),
+        ("1_000", Text),
     ] {
         assert_eq!(ScalarKind::of_plain(text), kind, "{text}");
     }
@@ -68,10 +92,19 @@ fn what_cannot_be_read_is_a_fault_with_its_place() {
         ("# only a comment\n", "f: the file is empty; write something"),
         ("---\n", "f: the file is empty; write something"),
         ("a: 1\nb: 2\na: 3\n", "f:3:1: the key `a` is given twice, first at line 1, column 1; keep one of the two"),
-        ("a: &x {b: 1}\nc:\n  <<: *x\n", "f:3:3: merge keys (`<<`) are not supported; write out the keys that it would merge"),
-        ("a: 1\n---\nb: 2\n", "f:2:1: a second YAML document starts here; keep one document in the file, without `---`"),
+        (
+            "a: &x {b: 1}\nc:\n  <<: *x\n",
+            "f:3:3: merge keys (`<<`) are not supported; write out the keys that it would merge",
+        ),
+        (
+            "a: 1\n---\nb: 2\n",
+            "f:2:1: a second YAML document starts here; keep one document in the file, without `---`",
+        ),
         ("[a]: 1\n", "f:1:1: a key is a list; a key must be a text"),
-        ("a: &x [*x]\n", "f:1:8: this alias stands for something that contains it; write out what the alias stands for"),
+        (
+            "a: &x [*x]\n",
+            "f:1:8: this alias stands for something that contains it; write out what the alias stands for",
+        ),
         ("a: \u{0}b\n", "f:1:4: the file contains the control character U+0000; save the file as UTF-8 text"),
     ] {
         assert_eq!(faults(text), [expected], "{text:?}");
@@ -80,7 +113,17 @@ fn what_cannot_be_read_is_a_fault_with_its_place() {
 
 #[test]
 fn syntax_errors_are_faults_with_their_place() {
-    let texts = ["a: [1, 2\nb: 3\n", "a: 1\n\tb: 2\n", "a: 'x\n", "a: b: c\n", "a: *nothing\n", "a: @x\n", "- a\nb: c\n", "a: \"\\q\"\n", "}"];
+    let texts = [
+        "a: [1, 2\nb: 3\n",
+        "a: 1\n\tb: 2\n",
+        "a: 'x\n",
+        "a: b: c\n",
+        "a: *nothing\n",
+        "a: @x\n",
+        "- a\nb: c\n",
+        "a: \"\\q\"\n",
+        "}",
+    ];
     let all: Vec<String> = texts.iter().map(|text| format!("{text:?}\n  {}", faults(text).join("\n  "))).collect();
     insta::assert_snapshot!(all.join("\n"));
 }

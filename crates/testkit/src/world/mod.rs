@@ -1,0 +1,179 @@
+//! A world to run the use cases in: every port of `app`, stateful, with a journal of calls and faults on demand.
+//!
+//! The same contract tests run on this and on the adapters against the local cloud (`tests/contract`), so that it tells the
+//! truth about what matters.
+
+mod outlets;
+mod repository;
+mod stack_sets;
+mod stores;
+
+use app::deploy::{FrameworkFacts, Rollout};
+use app::lifecycle::{Answer, Waiting};
+use app::ports::{PortError, PortErrorKind, ResourceId, Result, Versioned};
+use domain::ids::{CommitId, StackSetName};
+use domain::notice::{Notice, ResourceFacts};
+use domain::violation;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use repository::Commit;
+pub use stack_sets::FakeStackSet;
+
+/// Every port at once. Clones are the same world.
+#[derive(Debug, Clone)]
+pub struct World {
+    state: Arc<Mutex<State>>,
+}
+
+/// What a world holds. Tests may look at and change all of it.
+#[derive(Debug)]
+pub struct State {
+    /// The time; moves only when a test moves it.
+    pub now: Timestamp,
+    /// The branch's head.
+    pub head: Option<CommitId>,
+    /// All commits.
+    pub commits: BTreeMap<CommitId, Commit>,
+    /// The StackSets by name.
+    pub stack_sets: BTreeMap<StackSetName, FakeStackSet>,
+    /// Instances (`account/region`) on which operations fail, and why.
+    pub broken: BTreeMap<String, String>,
+    /// The rollouts that `deploy` remembers.
+    pub rollouts: BTreeMap<StackSetName, Versioned<Rollout>>,
+    /// The marker of a removal.
+    pub removing: bool,
+    /// The commit whose rejection was told.
+    pub rejected: Option<CommitId>,
+    /// The controls in force.
+    pub frameworks: BTreeMap<StackSetName, FrameworkFacts>,
+    /// Requests that wait.
+    pub requests: BTreeMap<String, Waiting>,
+    /// Requests for which `deploy` was woken.
+    pub looks: Vec<String>,
+    /// Answers that CloudFormation got.
+    pub answers: Vec<Answer>,
+    /// Notices published.
+    pub notices: Vec<Notice>,
+    /// Violations on record.
+    pub violations: BTreeMap<violation::Key, violation::Record>,
+    /// What AWS Config knows of resources.
+    pub resources: BTreeMap<ResourceId, ResourceFacts>,
+    calls: Vec<&'static str>,
+    faults: BTreeMap<&'static str, VecDeque<Fault>>,
+}
+
+#[derive(Debug, Clone)]
+struct Fault {
+    error: PortError,
+    /// The call takes effect all the same: only its answer is lost.
+    after_effect: bool,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            state: Arc::new(Mutex::new(State {
+                now: Timestamp::from_second(1_796_000_000).unwrap_or(Timestamp::UNIX_EPOCH),
+                head: None,
+                commits: BTreeMap::new(),
+                stack_sets: BTreeMap::new(),
+                broken: BTreeMap::new(),
+                rollouts: BTreeMap::new(),
+                removing: false,
+                rejected: None,
+                frameworks: BTreeMap::new(),
+                requests: BTreeMap::new(),
+                looks: Vec::new(),
+                answers: Vec::new(),
+                notices: Vec::new(),
+                violations: BTreeMap::new(),
+                resources: BTreeMap::new(),
+                calls: Vec::new(),
+                faults: BTreeMap::new(),
+            })),
+        }
+    }
+}
+
+impl World {
+    /// A world with nothing in it.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The state, to look at and to change.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next call of `operation` fails and does nothing.
+    pub fn fail_next(&self, operation: &'static str, kind: PortErrorKind) {
+        self.fault(operation, kind, false);
+    }
+
+    /// The next call of `operation` takes effect, but its answer is lost.
+    pub fn lose_next_answer(&self, operation: &'static str) {
+        self.fault(operation, PortErrorKind::Retryable, true);
+    }
+
+    fn fault(&self, operation: &'static str, kind: PortErrorKind, after_effect: bool) {
+        self.state().faults.entry(operation).or_default().push_back(Fault { error: error(operation, kind), after_effect });
+    }
+
+    /// The calls since the last time this was asked.
+    pub fn take_calls(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.state().calls)
+    }
+
+    /// Of these calls, those that change something.
+    #[must_use]
+    pub fn mutating(calls: &[&'static str]) -> Vec<&'static str> {
+        calls
+            .iter()
+            .filter(|call| {
+                let verb = call.split_once(':').map_or(**call, |(_, verb)| verb);
+                !["Get", "BatchGet", "Describe", "List", "Query"].iter().any(|read| verb.starts_with(read))
+            })
+            .copied()
+            .collect()
+    }
+
+    /// The notices published since the last time this was asked.
+    pub fn take_notices(&self) -> Vec<Notice> {
+        std::mem::take(&mut self.state().notices)
+    }
+
+    /// Makes a call: counts it, lets it fail if it is to fail, lets it take effect.
+    fn call<T>(&self, operation: &'static str, effect: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
+        let mut state = self.state();
+        state.calls.push(operation);
+        let fault = state.faults.get_mut(operation).and_then(VecDeque::pop_front);
+        match fault {
+            Some(fault) if !fault.after_effect => Err(fault.error),
+            Some(fault) => effect(&mut state).and(Err(fault.error)),
+            None => effect(&mut state),
+        }
+    }
+}
+
+/// An error of a port.
+#[must_use]
+pub fn error(operation: &'static str, kind: PortErrorKind) -> PortError {
+    PortError {
+        operation,
+        code: Some(format!("{kind:?}")),
+        message: "as the test wants it".into(),
+        request_id: Some("00000000-0000-4000-8000-000000000000".into()),
+        kind,
+    }
+}
+
+fn product<'a, A, R>(accounts: &'a BTreeSet<A>, regions: &'a BTreeSet<R>) -> impl Iterator<Item = (&'a A, &'a R)> {
+    accounts.iter().flat_map(move |account| regions.iter().map(move |region| (account, region)))
+}
+
+#[cfg(test)]
+mod tests;

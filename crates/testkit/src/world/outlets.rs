@@ -1,0 +1,45 @@
+//! Where the use cases speak: the topic, CloudFormation, the queue. And the time.
+
+use super::World;
+use app::lifecycle::{Answer, ResponseUrl};
+use app::ports::{Clock, DeployQueue, Notifier, Responder, Result};
+use domain::notice::Notice;
+use jiff::Timestamp;
+
+impl Clock for World {
+    fn now(&self) -> Timestamp {
+        self.state().now
+    }
+}
+
+impl Notifier for World {
+    async fn publish(&self, notices: &[Notice]) -> Vec<Result<()>> {
+        notices
+            .iter()
+            .map(|notice| {
+                self.call("sns:Publish", |state| {
+                    state.notices.push(notice.clone());
+                    Ok(())
+                })
+            })
+            .collect()
+    }
+}
+
+impl Responder for World {
+    async fn answer(&self, _url: &ResponseUrl, answer: &Answer) -> Result<()> {
+        self.call("cloudformation:PutAnswer", |state| {
+            state.answers.push(answer.clone());
+            Ok(())
+        })
+    }
+}
+
+impl DeployQueue for World {
+    async fn look(&self, request_id: &str) -> Result<()> {
+        self.call("sqs:SendMessage", |state| {
+            state.looks.push(request_id.to_owned());
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,177 @@
+//! One cloud, started and asked: what the README promises of the servers behind the gateway and of the corrections.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr, reason = "a test")]
+
+use std::path::Path;
+use std::process::Command;
+
+use sandbox::client::Client;
+use sandbox::cloud::{Cloud, Options};
+use sandbox::http::Request;
+use sandbox::tools::Tools;
+use sandbox::wire;
+use serde_json::{Value, json};
+
+const TEMPLATE: &str = "
+Parameters:
+  Days: {Type: Number, Default: 35}
+  Bus: {Type: String, Default: ''}
+Conditions:
+  Sends: !Not [!Equals [!Ref Bus, '']]
+Resources:
+  Framework:
+    Type: AWS::Backup::Framework
+    Properties:
+      FrameworkName: policy
+      FrameworkControls:
+        - ControlName: BACKUP_RECOVERY_POINT_ENCRYPTED
+        - ControlName: BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK
+          ControlInputParameters: [{ParameterName: requiredRetentionDays, ParameterValue: !Ref Days}]
+        - !If [Sends, {ControlName: BACKUP_LAST_RECOVERY_POINT_CREATED}, !Ref AWS::NoValue]
+Outputs:
+  Arn: {Value: !GetAtt Framework.FrameworkArn}
+";
+
+fn start() -> Cloud {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let tools = Tools::ensure(workspace, &mut |line| eprintln!("{line}")).unwrap();
+    Cloud::start(&tools, Options::default()).unwrap()
+}
+
+/// A FIFO queue that gets what a rule of the default bus matches.
+fn queue_of(client: &Client, name: &str, pattern: &Value) -> String {
+    let attributes = json!({"FifoQueue": "true", "ContentBasedDeduplication": "true"});
+    let ask = json!({"QueueName": format!("{name}.fifo"), "Attributes": attributes});
+    let queue = client.json("sqs", "AmazonSQS.CreateQueue", &ask).unwrap();
+    client.json("events", "AWSEvents.PutRule", &json!({"Name": name, "EventPattern": pattern.to_string()})).unwrap();
+    let target = json!({
+        "Id": "queue", "Arn": format!("arn:aws:sqs:us-east-1:000000000000:{name}.fifo"), "SqsParameters": {"MessageGroupId": "deploy"},
+    });
+    client.json("events", "AWSEvents.PutTargets", &json!({"Rule": name, "Targets": [target]})).unwrap();
+    queue["QueueUrl"].as_str().unwrap().to_owned()
+}
+
+fn next_event(client: &Client, queue: &str) -> Value {
+    for _ in 0..10 {
+        if let Some(body) = client.sqs_take(queue, 2).unwrap().first() {
+            return serde_json::from_str(body).unwrap();
+        }
+    }
+    panic!("no event came");
+}
+
+fn code_of(refused: anyhow::Result<String>) -> String {
+    refused.unwrap_err().to_string().split(": ").nth(1).unwrap().to_owned()
+}
+
+#[test]
+fn stack_sets_behave_as_on_aws() {
+    let cloud = start();
+    let client = cloud.client();
+    let cfn = |action: &str, parameters: &[(&str, &str)]| client.query("cloudformation", action, parameters);
+    let queue = queue_of(&client, "operations", &json!({"source": ["aws.cloudformation"]}));
+    let key = Request::new("PUT", "/templates");
+    assert!(client.send("s3", key).unwrap().is_success());
+    assert!(client.send("s3", Request::new("PUT", "/templates/a/t.yaml").body(TEMPLATE)).unwrap().is_success());
+
+    let url = "https://templates.s3.us-east-1.amazonaws.com/a/t.yaml";
+    cfn("CreateStackSet", &[("StackSetName", "s"), ("TemplateURL", url)]).unwrap();
+    assert_eq!(
+        code_of(cfn("CreateStackSet", &[("StackSetName", "s"), ("TemplateBody", "x")])),
+        "NameAlreadyExistsException"
+    );
+    let described = cfn("DescribeStackSet", &[("StackSetName", "s")]).unwrap();
+    assert_eq!(wire::xml_text(&described, "TemplateBody").as_deref(), Some(TEMPLATE.trim()));
+
+    cloud.fail_instance("222222222222", "eu-west-1", "role not found", 1);
+    let create = [
+        ("StackSetName", "s"),
+        ("OperationId", "create-1"),
+        ("Accounts.member.1", "111111111111"),
+        ("Accounts.member.2", "222222222222"),
+        ("Regions.member.1", "eu-west-1"),
+        ("ParameterOverrides.member.1.ParameterKey", "Days"),
+        ("ParameterOverrides.member.1.ParameterValue", "90"),
+    ];
+    cfn("CreateStackInstances", &create).unwrap();
+    assert_eq!(code_of(cfn("CreateStackInstances", &create)), "OperationIdAlreadyExistsException");
+    let event = next_event(&client, &queue);
+    assert_eq!(event["detail"]["stack-set-operation-id"], "create-1");
+    assert_eq!(event["detail"]["status-details"]["status"], "FAILED");
+    let results = cfn("ListStackSetOperationResults", &[("StackSetName", "s"), ("OperationId", "create-1")]).unwrap();
+    assert_eq!(wire::xml_text(&results, "StatusReason").as_deref(), Some("role not found"));
+
+    let frameworks = cloud.frameworks("111111111111", "eu-west-1").unwrap();
+    assert_eq!(frameworks[0]["FrameworkControls"][1]["ControlInputParameters"][0]["ParameterValue"], "90");
+    assert_eq!(frameworks[0]["FrameworkControls"].as_array().map(Vec::len), Some(2));
+    assert_eq!(cloud.frameworks("222222222222", "eu-west-1").unwrap(), Vec::<Value>::new());
+
+    let update = [
+        ("StackSetName", "s"),
+        ("OperationId", "update-1"),
+        ("UsePreviousTemplate", "true"),
+        ("Parameters.member.1.ParameterKey", "Bus"),
+        ("Parameters.member.1.ParameterValue", "arn:bus"),
+    ];
+    cfn("UpdateStackSet", &update).unwrap();
+    assert_eq!(next_event(&client, &queue)["detail"]["status-details"]["status"], "SUCCEEDED");
+    let frameworks =
+        client.in_account("222222222222", "eu-west-1").rest("backup", "GET", "/audit/frameworks/policy", None).unwrap();
+    assert_eq!(frameworks["FrameworkControls"].as_array().map(Vec::len), Some(3));
+
+    let delete = [
+        ("StackSetName", "s"),
+        ("OperationId", "delete-1"),
+        ("Accounts.member.1", "111111111111"),
+        ("Accounts.member.2", "222222222222"),
+        ("Regions.member.1", "eu-west-1"),
+        ("RetainStacks", "false"),
+    ];
+    cfn("DeleteStackInstances", &delete).unwrap();
+    assert_eq!(code_of(cfn("DeleteStackSet", &[("StackSetName", "s")])), "OperationInProgressException");
+    next_event(&client, &queue);
+    cfn("DeleteStackSet", &[("StackSetName", "s")]).unwrap();
+    assert_eq!(code_of(cfn("DescribeStackSet", &[("StackSetName", "s")])), "StackSetNotFoundException");
+    assert_eq!(cloud.stop(), []);
+}
+
+#[test]
+fn a_push_faults_and_the_end() {
+    let cloud = start();
+    let client = cloud.client();
+    let queue =
+        queue_of(&client, "pushes", &json!({"source": ["aws.codecommit"], "detail": {"referenceName": ["main"]}}));
+    let work = cloud.directory().join("tmp/work");
+    std::fs::create_dir_all(&work).unwrap();
+    let git = |arguments: &[&str]| {
+        let identity = ["-c", "user.name=Mary", "-c", "user.email=mary@example.com"];
+        assert!(Command::new("git").current_dir(&work).args(identity).args(arguments).status().unwrap().success());
+    };
+    git(&["init", "--quiet", "-b", "main"]);
+    git(&["commit", "--quiet", "--allow-empty", "-m", "first"]);
+    git(&["push", "--quiet", cloud.repository_path().to_str().unwrap(), "main", "main:other"]);
+    let event = next_event(&client, &queue);
+    assert_eq!(
+        (&event["detail"]["event"], &event["detail"]["referenceName"]),
+        (&json!("referenceCreated"), &json!("main"))
+    );
+    let ask = json!({"repositoryName": cloud.options().repository, "branchName": "main"});
+    let branch = client.json("codecommit", "CodeCommit_20150413.GetBranch", &ask).unwrap();
+    assert_eq!(branch["branch"]["commitId"], event["detail"]["commitId"]);
+
+    let mark = cloud.journal().mark();
+    cloud.fail_next("codecommit", "GetBranch", 400, "ThrottlingException", "slow down", 1);
+    let refused = client.json("codecommit", "CodeCommit_20150413.GetBranch", &ask).unwrap_err().to_string();
+    assert!(refused.contains("ThrottlingException: slow down"), "{refused}");
+    assert!(client.json("codecommit", "CodeCommit_20150413.GetBranch", &ask).is_ok());
+    let journal = cloud.journal().since(mark);
+    assert_eq!(journal.iter().map(|entry| entry.status).collect::<Vec<_>>(), [400, 200]);
+    assert!(journal.iter().all(|entry| !entry.mutating && !entry.from_function && entry.who == "test"));
+
+    assert!(cloud.deliver("arn:aws:events:us-east-1:000000000000:event-bus/none", &event).is_err());
+    assert!(cloud.running().len() >= 2);
+    let directory = cloud.directory().to_owned();
+    assert_eq!(cloud.stop(), []);
+    assert!(!directory.exists());
+}
