@@ -82,6 +82,16 @@ pub fn delete(cloud: &Cloud, tools: &Tools, line: &mut dyn FnMut(&str)) -> Resul
 fn sam(cloud: &Cloud, tools: &Tools, verb: &str) -> Command {
     let mut command = Command::new(&tools.sam);
     command.arg(verb).current_dir(&tools.workspace);
+    // What `cargo run` and `cargo test` tell their child is not meant for the cargo that `sam build` runs.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_"]
+            .iter()
+            .any(|own| text.starts_with(own))
+        {
+            command.env_remove(&name);
+        }
+    }
     cloud::set_environment(&mut command, &cloud.url(), &cloud.options().region)
         .env("PATH", tools.path())
         .env("SAM_CLI_TELEMETRY", "0")

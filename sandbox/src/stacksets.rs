@@ -4,7 +4,7 @@
 //! whatever came later, never updates one, and gives up on a template whose outputs name a resource type it does not have.
 //! So instances are kept here, and their stacks are made in moto's member accounts one by one.
 //!
-//! Every correction is one function, and says why it is there. Operations take [`StackSets::delay`] and are over then, with
+//! Every correction is one function, and says why it is there. Operations take a set time and are over then, with
 //! the status that the forced failures and the failure tolerance give; instances are *outdated* while an operation runs.
 
 use std::collections::BTreeMap;
