@@ -5,6 +5,8 @@
 mod invoke;
 #[path = "cli/lint.rs"]
 mod lint;
+#[path = "cli/notice.rs"]
+mod notice;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -46,9 +48,12 @@ impl Ran {
 #[test]
 fn every_command_explains_itself_with_an_example() {
     let here = Path::new(".");
-    for (name, command) in
-        [("help", &["--help"][..]), ("help_lint", &["lint", "--help"]), ("help_invoke", &["invoke", "--help"])]
-    {
+    for (name, command) in [
+        ("help", &["--help"][..]),
+        ("help_lint", &["lint", "--help"]),
+        ("help_notice", &["notice", "--help"]),
+        ("help_invoke", &["invoke", "--help"]),
+    ] {
         let ran = run(here, command);
         assert_eq!(ran.status, Some(0));
         assert!(name == "help" || ran.stdout.contains("\nExamples:\n"), "{command:?} has no example");
@@ -62,6 +67,8 @@ fn arguments_that_make_no_sense_are_refused_with_status_2() {
         (&["frobnicate"][..], "frobnicate"),
         (&["lint", "--format", "xml"], "[possible values: human, json]"),
         (&["invoke", "report"], "<EVENT>"),
+        (&["notice"], "<EVENT>"),
+        (&["notice", "-", "--channel", "sms"], "[possible values: email, json]"),
         (&["invoke", "report", "-", "--env", "NOVALUE"], "not of the form `NAME=value`"),
         (&["invoke", "report", "-", "--timeout", "0"], "1..=900"),
     ] {

@@ -18,6 +18,7 @@ use crate::faults::{Fault, Faults};
 use crate::gateway::{Gateway, State};
 use crate::http::{self, Request};
 use crate::journal::{Entry, Journal, Mark};
+use crate::mailbox::{Mail, Mailbox};
 use crate::process::{self, Guard, Running};
 use crate::stacksets::StackSets;
 use crate::tools::Tools;
@@ -95,6 +96,7 @@ impl Cloud {
             codecommit,
             config: Config::new(&options.account, &options.region),
             backup: Backup::new(&tools.python),
+            mailbox: Mailbox::default(),
             log: directory.join("gateway.log"),
         });
         gateway.serve(Arc::clone(&state))?;
@@ -199,6 +201,20 @@ impl Cloud {
     /// When there is no such bus, or a target refuses the event.
     pub fn deliver(&self, bus: &str, event: &Value) -> Result<Vec<String>> {
         events::deliver(&self.state.inside, bus, event)
+    }
+
+    /// Subscribes the mailbox to a topic, as a person would with an e-mail address.
+    ///
+    /// # Errors
+    /// When the subscription is refused or not confirmed.
+    pub fn open_mailbox(&self, topic_arn: &str) -> Result<()> {
+        self.state.mailbox.subscribe(&self.state.inside, topic_arn, &self.url())
+    }
+
+    /// What has come into the mailbox, oldest first.
+    #[must_use]
+    pub fn mails(&self) -> Vec<Mail> {
+        self.state.mailbox.all()
     }
 
     /// Adds a resource to what Config has recorded.

@@ -17,6 +17,7 @@ use crate::codecommit::CodeCommit;
 use crate::config::Config;
 use crate::faults::{Faults, Protocol};
 use crate::http::{self, HOP_BY_HOP, Request, Response};
+use crate::mailbox::Mailbox;
 use crate::journal::{self, Entry, Journal};
 use crate::stacksets::StackSets;
 use crate::wire::{self, Form};
@@ -37,6 +38,7 @@ pub(crate) struct State {
     pub(crate) codecommit: CodeCommit,
     pub(crate) config: Config,
     pub(crate) backup: Backup,
+    pub(crate) mailbox: Mailbox,
     /// Where trouble is written that no caller hears of.
     pub(crate) log: PathBuf,
 }
@@ -287,6 +289,8 @@ impl State {
             ("POST", "events") => events::deliver(&self.inside, form.get("bus").unwrap_or("default"), &body)
                 .map(|rules| json!({"matched": rules})),
             ("POST", "resources") => self.config.add_json(&body).map(|added| json!({"added": added})),
+            ("POST", "mail") => self.mailbox.take(&self.inside, &body).map(|()| json!({"taken": true})),
+            ("GET", "mail") => Ok(json!(self.mailbox.all())),
             ("GET", "resources") => Ok(json!(self.config.resources())),
             ("GET", "journal") => Ok(json!(self.journal.since(journal::Mark::default()))),
             ("GET", "health") => {
@@ -296,7 +300,7 @@ impl State {
                 return Response::new(
                     404,
                     "text/plain",
-                    "the sandbox has push, events, resources, journal and health here\n",
+                    "the sandbox has push, events, resources, mail, journal and health here\n",
                 );
             }
         };

@@ -23,12 +23,12 @@ pub(crate) fn resources() -> Vec<Resource> {
             account: "222222222222".to_owned(),
             region: "eu-west-1".to_owned(),
             resource_type: "AWS::Backup::BackupPlan".to_owned(),
-            resource_id: "1c7b2f4e-5a0d-4f6b-9c3e-0e8d7a6b5c4d".to_owned(),
+            resource_id: "8f81f553-3a74-4a3f-b93d-b3360dc80c50".to_owned(),
             resource_name: "monthly-archive".to_owned(),
-            arn: "arn:aws:backup:eu-west-1:222222222222:backup-plan:1c7b2f4e-5a0d-4f6b-9c3e-0e8d7a6b5c4d".to_owned(),
+            arn: "arn:aws:backup:eu-west-1:222222222222:backup-plan:8f81f553-3a74-4a3f-b93d-b3360dc80c50".to_owned(),
             tags: tags(&[("owner", "archive-team@example.com")]),
             configuration: serde_json::json!({
-                "BackupPlanId": "1c7b2f4e-5a0d-4f6b-9c3e-0e8d7a6b5c4d",
+                "BackupPlanId": "8f81f553-3a74-4a3f-b93d-b3360dc80c50",
                 "BackupPlan": {"BackupPlanName": "monthly-archive", "BackupPlanRule": [{
                     "RuleName": "monthly", "ScheduleExpression": "cron(0 5 1 * ? *)", "TargetBackupVault": "Default",
                     "Lifecycle": {"DeleteAfterDays": 8},

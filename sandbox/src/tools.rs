@@ -2,9 +2,10 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use crate::process::{self, Guard};
 use sha2::{Digest, Sha256};
 
 /// Where the installed programs are.
@@ -100,17 +101,24 @@ fn install(workspace: &Path, environment: &Environment, progress: &mut dyn FnMut
         return Ok(bin);
     }
     progress(&format!("installing {}", packages(environment.requirements).join(", ")));
-    create(&home)?;
+    check_python()?;
+    // Guarded like everything else that is started: an installation must not go on after we are gone.
+    let guard = Guard::start(Path::new("python3"), &process::new_id(), None)?;
+    let mut venv = Command::new("python3");
+    venv.args(["-m", "venv", "--clear"]).arg(&home);
+    process::run(&guard, &mut venv, &mut |_| {})
+        .context("create a virtual environment (on Debian and Ubuntu this needs the package `python3-venv`)")?;
     let requirements = home.join("requirements.txt");
     fs::write(&requirements, environment.requirements)?;
     let mut pip = Command::new(bin.join("python3"));
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "-r"]).arg(&requirements);
-    check(&mut pip, &format!("install the packages of `{}`", environment.name))?;
+    process::run(&guard, &mut pip, &mut |_| {})
+        .with_context(|| format!("install the packages of `{}`", environment.name))?;
     fs::write(&stamp, &digest)?;
     Ok(bin)
 }
 
-fn create(home: &Path) -> Result<()> {
+fn check_python() -> Result<()> {
     let version = Command::new("python3").args(["-c", "import sys; print(sys.version_info >= (3, 10))"]).output();
     match version {
         Err(error) => {
@@ -120,17 +128,6 @@ fn create(home: &Path) -> Result<()> {
             bail!("`python3` is too old for the local cloud: install Python 3.10 or later")
         }
         Ok(_) => {}
-    }
-    let mut venv = Command::new("python3");
-    venv.args(["-m", "venv", "--clear"]).arg(home);
-    check(&mut venv, "create a virtual environment (on Debian and Ubuntu this needs the package `python3-venv`)")
-}
-
-fn check(command: &mut Command, what: &str) -> Result<()> {
-    let output = command.stdin(Stdio::null()).output().with_context(|| what.to_owned())?;
-    if !output.status.success() {
-        let wrote = [output.stdout, output.stderr].concat();
-        bail!("could not {what}:\n{}", String::from_utf8_lossy(&wrote).trim());
     }
     Ok(())
 }

@@ -4,10 +4,14 @@
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::disallowed_methods,
-    reason = "a tool for people at a terminal: it prints, and reads the clock and the environment"
+    clippy::indexing_slicing,
+    reason = "a tool for people at a terminal: it prints, reads the clock and the environment, and a panic in it harms nobody"
 )]
 
+mod bench;
+mod demo;
 mod sandbox;
+mod test;
 mod tools;
 
 use std::process::ExitCode;
@@ -25,11 +29,25 @@ struct Arguments {
 enum Command {
     /// The local cloud: start it with the application in it, look at it, stop it
     Sandbox(sandbox::Arguments),
+    /// The story from `git push` to a notice, in a local cloud: told, shown and checked
+    Demo(demo::Arguments),
+    Test(test::Arguments),
+    /// Measurements
+    #[command(subcommand)]
+    Bench(Bench),
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    ColdStart(bench::ColdStart),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Sandbox(arguments) => sandbox::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Bench(Bench::ColdStart(arguments)) => bench::cold_start(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

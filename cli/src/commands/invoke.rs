@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use serde_json::Value;
 use testkit::runtime_api::{Invocation, Launch, Outcome};
 
-use crate::{Format, Verdict, env_file, output};
+use crate::{Format, Verdict, env_file, event_file, output};
 
 /// Run a function once, as Lambda would.
 ///
@@ -52,7 +50,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 pub(crate) fn run(args: &Args, format: Format) -> anyhow::Result<Verdict> {
-    let event = event(&args.event)?;
+    let event = event_file::read(&args.event)?;
     let program = program(args)?;
     let variables = variables(args)?;
 
@@ -107,23 +105,6 @@ fn verdict(args: &Args, started: bool, outcome: Outcome) -> anyhow::Result<Verdi
     };
     output::problem(&problem);
     Ok(Verdict::Findings)
-}
-
-fn event(path: &Path) -> anyhow::Result<Value> {
-    let shown = path.display();
-    let mut bytes = Vec::new();
-    if path == Path::new("-") {
-        std::io::stdin().lock().read_to_end(&mut bytes).context("cannot read the event from standard input")?;
-    } else {
-        bytes = std::fs::read(path).with_context(|| format!("cannot read the event `{shown}`"))?;
-    }
-    serde_json::from_slice(&bytes).map_err(|e| {
-        // serde_json puts the place behind; editors and terminals know it in front.
-        let problem = e.to_string();
-        let place = format!(" at line {} column {}", e.line(), e.column());
-        let problem = problem.strip_suffix(&place).unwrap_or(&problem);
-        anyhow!("{shown}:{}:{}: the event is not JSON: {problem}", e.line(), e.column())
-    })
 }
 
 fn program(args: &Args) -> anyhow::Result<PathBuf> {

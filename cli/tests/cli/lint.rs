@@ -51,7 +51,7 @@ fn findings_can_be_had_as_json() {
     let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     let finding = &report["findings"][0];
     assert_eq!(finding["file"], "backup-compliance.yaml");
-    assert_eq!(finding["problem"], "the template `nowhere.yaml` of framework `backup-compliance` is not there");
+    assert_eq!(finding["problem"], "the template `nowhere.yaml` is not in the repository");
     assert!(finding["line"].is_u64(), "{finding}");
 }
 
@@ -81,6 +81,22 @@ fn templates_start_from_the_root_that_is_given() {
 }
 
 #[test]
+fn a_parameter_that_the_template_lacks_is_found_in_the_policy() {
+    let folder = changed(|policy| {
+        policy
+            .replace("        regions: [us", "        parameters: { MinimumRetentionDay: \"3\" }\n        regions: [us")
+    });
+    let ran = run(folder.path(), &["lint"]);
+    assert_eq!(ran.status, Some(1), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.starts_with("backup-compliance.yaml:"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("the template `framework.yaml` declares no parameter `MinimumRetentionDay`"),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
 fn what_cannot_be_read_is_status_2() {
     let folder = tempfile::tempdir().unwrap();
     let ran = run(folder.path(), &["lint"]);
@@ -95,4 +111,10 @@ fn what_cannot_be_read_is_status_2() {
     let ran = run(folder.path(), &["lint", "latin.yaml"]);
     assert_eq!(ran.status, Some(2));
     assert!(ran.stderr.contains("not UTF-8"), "{}", ran.stderr);
+
+    let folder = changed(|policy| policy.replace("template: framework.yaml", "template: latin.yaml"));
+    fs::write(folder.path().join("latin.yaml"), b"Resources: \xe9").unwrap();
+    let ran = run(folder.path(), &["lint"]);
+    assert_eq!(ran.status, Some(2));
+    assert!(ran.stderr.contains("cannot read the template `latin.yaml`: it is not UTF-8"), "{}", ran.stderr);
 }

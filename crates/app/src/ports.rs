@@ -128,7 +128,11 @@ pub trait StackSets {
     /// The StackSet itself, strongly consistent; `None` when there is none.
     fn describe(&self, name: &StackSetName) -> impl Future<Output = Result<Option<ObservedStackSet>>> + Send;
     /// All its instances.
-    fn observe(&self, name: &StackSetName, stack_set: ObservedStackSet) -> impl Future<Output = Result<Observed>> + Send;
+    fn observe(
+        &self,
+        name: &StackSetName,
+        stack_set: ObservedStackSet,
+    ) -> impl Future<Output = Result<Observed>> + Send;
     /// The state of an operation; `None` when there is none of that id.
     fn operation(&self, name: &StackSetName, id: &str) -> impl Future<Output = Result<Option<OperationStatus>>> + Send;
     /// Creates the StackSet, tagged as ours.
@@ -244,5 +248,8 @@ pub struct ResourceId {
 /// What AWS Config knows of resources across the organisation.
 pub trait ResourceDirectory {
     /// Names and ARNs of resources, those that are known. Without an aggregator nothing is known, which is no error.
-    fn look_up(&self, resources: &[ResourceId]) -> impl Future<Output = Result<BTreeMap<ResourceId, ResourceFacts>>> + Send;
+    fn look_up(
+        &self,
+        resources: &[ResourceId],
+    ) -> impl Future<Output = Result<BTreeMap<ResourceId, ResourceFacts>>> + Send;
 }

@@ -3,9 +3,25 @@
 
 use crate::ports::{Clock, FrameworkDirectory, Notifier, ResourceDirectory, Result, ViolationStore};
 use crate::report::{Report, Reported};
+use serde_json::Value;
 
 /// Notices told by one run; the rest waits for the next.
 const LIMIT: usize = 500;
+
+/// Whether an event asks for a sweep.
+///
+/// # Errors
+/// Says what was expected.
+pub fn asked(event: &Value) -> Result<(), &'static str> {
+    let is = |key: &str, expected: &str| event.get(key).and_then(Value::as_str) == Some(expected);
+    if is("source", "backup-compliance.schedule") && is("look", "sweep") {
+        Ok(())
+    } else {
+        Err(
+            "not an event of the sweep: `{\"source\": \"backup-compliance.schedule\", \"look\": \"sweep\"}` is expected",
+        )
+    }
+}
 
 /// Tells what is owed.
 ///

@@ -1,5 +1,9 @@
 //! One AWS configuration, and the clients made of it. Endpoints are overridden by the SDK's own variables only.
 
+use crate::https::Https;
+use crate::s3::TemplateBucket;
+use crate::settings::environment;
+use app::ports::Result;
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -29,6 +33,12 @@ impl Clients {
         Self { config }
     }
 
+    /// Clients of a configuration that somebody else made: contract tests name the endpoint of a local cloud in it.
+    #[must_use]
+    pub fn from_config(config: SdkConfig) -> Self {
+        Self { config }
+    }
+
     /// CloudFormation.
     #[must_use]
     pub fn cloudformation(&self) -> aws_sdk_cloudformation::Client {
@@ -53,10 +63,14 @@ impl Clients {
         aws_sdk_dynamodb::Client::new(&self.config)
     }
 
-    /// S3.
-    #[must_use]
-    pub fn s3(&self) -> aws_sdk_s3::Client {
-        aws_sdk_s3::Client::new(&self.config)
+    /// The bucket for templates.
+    ///
+    /// # Errors
+    /// When the machine has no certificates to trust.
+    pub fn template_bucket(&self, name: &str) -> Result<TemplateBucket> {
+        let endpoint = environment("AWS_ENDPOINT_URL_S3").or_else(|| self.config.endpoint_url().map(ToOwned::to_owned));
+        let credentials = self.config.credentials_provider();
+        Ok(TemplateBucket::new(Https::new()?, credentials, endpoint, name, &self.region()))
     }
 
     /// SNS.
@@ -71,9 +85,7 @@ impl Clients {
         aws_sdk_sqs::Client::new(&self.config)
     }
 
-    /// The Region that everything is in.
-    #[must_use]
-    pub fn region(&self) -> String {
+    fn region(&self) -> String {
         self.config.region().map(|region| region.as_ref().to_owned()).unwrap_or_default()
     }
 }

@@ -52,6 +52,9 @@ const CONFLICT: &[&str] = &[
     "OperationInProgress",
     "StaleRequestException",
     "StaleRequest",
+    // Instances are still on their way out, or somebody has just made one.
+    "StackSetNotEmptyException",
+    "StackSetNotEmpty",
     "ConditionalCheckFailedException",
 ];
 
@@ -82,7 +85,10 @@ fn kind(code: Option<&str>, status: Option<u16>) -> PortErrorKind {
         Some(code) if RETRYABLE.contains(&code) => PortErrorKind::Retryable,
         Some(code) if DENIED.contains(&code) => PortErrorKind::Denied,
         Some(code) if CONFLICT.contains(&code) => PortErrorKind::Conflict,
-        Some(code) if code.contains("NotFound") || code.contains("DoesNotExist") => PortErrorKind::NotFound,
+        // One thing, and each service has its own word for it.
+        Some(code) if ["NotFound", "DoesNotExist", "NonExistent", "NoSuch"].iter().any(|word| code.contains(word)) => {
+            PortErrorKind::NotFound
+        }
         // No answer at all (time-out, connection), or one that says that the service is unwell.
         _ => match status {
             None | Some(429 | 500..=599) => PortErrorKind::Retryable,
@@ -115,8 +121,11 @@ mod tests {
             (Some("AccessDenied"), Some(403), PortErrorKind::Denied),
             (Some("OperationInProgressException"), Some(409), PortErrorKind::Conflict),
             (Some("ConditionalCheckFailedException"), Some(400), PortErrorKind::Conflict),
+            (Some("StackSetNotEmptyException"), Some(409), PortErrorKind::Conflict),
             (Some("StackSetNotFoundException"), Some(404), PortErrorKind::NotFound),
             (Some("BranchDoesNotExistException"), Some(400), PortErrorKind::NotFound),
+            (Some("AWS.SimpleQueueService.NonExistentQueue"), Some(400), PortErrorKind::NotFound),
+            (Some("NoSuchConfigurationAggregatorException"), Some(400), PortErrorKind::NotFound),
             (Some("ValidationError"), Some(400), PortErrorKind::Refused),
             (Some("ANewWord"), Some(503), PortErrorKind::Retryable),
             (None, None, PortErrorKind::Retryable),

@@ -6,6 +6,7 @@ mod codecommit;
 mod config;
 mod dynamodb;
 mod error;
+mod https;
 mod responder;
 pub mod runtime;
 mod s3;

@@ -1,27 +1,23 @@
 //! Answers CloudFormation: one PUT to a pre-signed URL.
 
+use crate::https::{Https, failure};
 use app::lifecycle::{Answer, ResponseUrl};
 use app::ports::{PortError, PortErrorKind, Responder, Result};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use hyper::{Method, Request};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 const OPERATION: &str = "cloudformation:answer to the custom resource";
 /// Waits between the attempts; one attempt more than there are waits.
 const WAITS: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(2)];
-const ATTEMPT: Duration = Duration::from_secs(8);
 
 /// Puts answers.
 #[derive(Debug, Clone)]
 pub struct SignedUrlResponder {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    https: Https,
 }
 
 impl SignedUrlResponder {
@@ -30,14 +26,7 @@ impl SignedUrlResponder {
     /// # Errors
     /// When the machine has none.
     pub fn new() -> Result<Self> {
-        let connector = HttpsConnectorBuilder::new()
-            .with_native_roots()
-            .map_err(|error| failure(PortErrorKind::Refused, error.to_string()))?
-            // Local emulators hand out plain addresses; CloudFormation's are https.
-            .https_or_http()
-            .enable_http1()
-            .build();
-        Ok(Self { client: Client::builder(TokioExecutor::new()).build(connector) })
+        Https::new().map(|https| Self { https })
     }
 
     async fn put(&self, url: &ResponseUrl, body: Bytes) -> Result<()> {
@@ -48,27 +37,13 @@ impl SignedUrlResponder {
             .header(CONTENT_TYPE, "")
             .header(CONTENT_LENGTH, body.len())
             .body(Full::new(body))
-            .map_err(|_| failure(PortErrorKind::Refused, "the response URL is no address"))?;
-        let answer = timeout(ATTEMPT, self.client.request(request)).await;
-        // The errors of the client may name the address: none of them is passed on.
-        let response = match answer {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) if error.is_connect() => {
-                return Err(failure(PortErrorKind::Retryable, "no connection to the response URL"));
-            }
-            Ok(Err(_)) => return Err(failure(PortErrorKind::Retryable, "the connection broke")),
-            Err(_) => return Err(failure(PortErrorKind::Retryable, "no answer within 8 s")),
-        };
-        let status = response.status();
-        if status.is_success() {
-            return Ok(());
-        }
-        let detail = response.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-        let code = String::from_utf8_lossy(&detail)
-            .split_once("<Code>")
-            .and_then(|(_, rest)| rest.split_once("</Code>").map(|(code, _)| code.to_owned()));
-        let kind = if status.is_server_error() { PortErrorKind::Retryable } else { PortErrorKind::Refused };
-        Err(failure(kind, format!("status {status} {}", code.unwrap_or_default())))
+            .map_err(|_| failure(OPERATION, PortErrorKind::Refused, "the response URL is no address"))?;
+        let outcome = self.https.send(OPERATION, request).await;
+        // The signature is the permission: one that has expired is nothing that a role could mend.
+        outcome.map_err(|error| match error.kind {
+            PortErrorKind::Denied => PortError { kind: PortErrorKind::Refused, ..error },
+            _ => error,
+        })
     }
 }
 
@@ -87,8 +62,4 @@ impl Responder for SignedUrlResponder {
         }
         outcome
     }
-}
-
-fn failure(kind: PortErrorKind, message: impl Into<String>) -> PortError {
-    PortError { operation: OPERATION, code: None, message: message.into(), request_id: None, kind }
 }

@@ -1,6 +1,11 @@
 //! What the functions share: logs, and how a failure is told to Lambda.
 
+use crate::settings::environment;
 use app::events::Batch;
+use lambda_runtime::tracing::subscriber::filter::{LevelFilter, Targets};
+use lambda_runtime::tracing::subscriber::layer::SubscriberExt;
+use lambda_runtime::tracing::subscriber::util::SubscriberInitExt;
+use lambda_runtime::tracing::subscriber;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use serde::Serialize;
 use serde_json::Value;
@@ -8,10 +13,25 @@ use std::future::Future;
 use std::time::{Duration, SystemTime};
 use tracing::error;
 
+/// Our crates and functions, as log targets.
+const OWN: [&str; 7] = ["app::", "aws::", "domain::", "deploy", "lifecycle", "report", "sweep"];
+
 /// Starts logging. Honours `AWS_LAMBDA_LOG_LEVEL` and `AWS_LAMBDA_LOG_FORMAT`, which template.yaml sets through
 /// `LoggingConfig`.
+///
+/// The level is for our own lines. What the runtime and the SDK log below INFO holds whole events and requests, and with them the
+/// pre-signed URLs of CloudFormation.
 pub fn init_logs() {
-    lambda_runtime::tracing::init_default_subscriber();
+    let level = environment("AWS_LAMBDA_LOG_LEVEL").or_else(|| environment("RUST_LOG"));
+    let level = level.and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
+    let targets = Targets::new().with_default(level.min(LevelFilter::INFO));
+    let targets = targets.with_targets(OWN.map(|target| (target, level)));
+    let lines = subscriber::fmt().with_target(false).without_time().with_max_level(level);
+    if environment("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("json")) {
+        lines.json().finish().with(targets).init();
+    } else {
+        lines.finish().with(targets).init();
+    }
 }
 
 /// A failure as Lambda shows it: a stable type and the whole text.

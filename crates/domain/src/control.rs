@@ -7,12 +7,14 @@ mod catalogue;
 mod requirement;
 mod resource;
 mod rule_name;
+mod severity;
 #[cfg(test)]
 mod tests;
 
 pub use catalogue::CONTROLS;
 pub use resource::{config_type, resource_kind};
 pub use rule_name::RuleName;
+pub use severity::Severity;
 
 use crate::fault;
 
@@ -23,6 +25,13 @@ pub struct Control {
     pub name: &'static str,
     /// Title in plain words.
     pub title: &'static str,
+    /// What is wrong with a resource that breaks it, to follow the resource's name: "Aurora cluster orders *is in no backup
+    /// plan*".
+    pub broken: &'static str,
+    /// What is right with a resource that satisfies it, likewise.
+    pub fixed: &'static str,
+    /// How bad it is to break it.
+    pub severity: Severity,
     /// What it evaluates, in plain words.
     pub evaluates: &'static str,
     /// Its parameters.

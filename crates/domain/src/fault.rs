@@ -47,6 +47,11 @@ impl Fault {
     pub fn of_file(file: impl Into<String>, problem: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { file: file.into(), at: None, problem: problem.into(), fix: fix.into(), excerpt: None }
     }
+
+    /// A fault at a place in a file of this text.
+    pub fn at(file: &str, text: &str, at: Position, problem: impl Into<String>, fix: impl Into<String>) -> Self {
+        Source::new(file, text).fault(at, problem, fix)
+    }
 }
 
 impl fmt::Display for Fault {
@@ -98,6 +103,15 @@ pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
             _ => Some(new),
         })
         .map(|(_, candidate)| candidate)
+}
+
+/// Characters that show nothing and may change how the text around them is shown: direction marks and overrides, joiners,
+/// separators of lines and paragraphs.
+pub(crate) fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    )
 }
 
 fn plain(word: &str) -> String {

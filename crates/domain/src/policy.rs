@@ -49,6 +49,8 @@ pub struct Target {
     pub regions: Vec<RegionName>,
     /// Parameter values for these instances, instead of the framework's.
     pub parameters: BTreeMap<String, String>,
+    /// Where it stands in the policy file.
+    pub at: Position,
 }
 
 /// How a StackSet operation proceeds (`OperationPreferences` of the CloudFormation API).

@@ -75,12 +75,6 @@ impl Template {
         &self.root
     }
 
-    /// Whether the template is too large for a request and must be staged in S3.
-    #[must_use]
-    pub fn needs_staging(&self) -> bool {
-        self.text.len() > Self::INLINE_LIMIT
-    }
-
     /// The declared parameters and their defaults.
     #[must_use]
     pub fn parameters(&self) -> &BTreeMap<String, Option<String>> {

@@ -1,12 +1,11 @@
 //! Brings what is deployed to what the policy repository says: pushes, ended operations, CloudFormation requests, schedules.
 
 use app::deploy::{Application, Deploy};
-use app::events::{Batch, trigger};
+use app::events::{Batch, Trigger, trigger};
 use aws::runtime::{self, Failure};
 use aws::settings::{DeploySettings, environment};
 use aws::{
-    Clients, CloudFormationStackSets, CodeCommitRepository, SignedUrlResponder, StateTable, SystemClock, TemplateBucket,
-    Topic,
+    Clients, CloudFormationStackSets, CodeCommitRepository, SignedUrlResponder, StateTable, SystemClock, Topic,
 };
 use lambda_runtime::Error;
 
@@ -25,7 +24,7 @@ async fn main() -> Result<(), Error> {
         repository: CodeCommitRepository::new(clients.codecommit(), &settings.repository_name, &settings.branch_name),
         stack_sets: CloudFormationStackSets::new(
             clients.cloudformation(),
-            TemplateBucket::new(clients.s3(), &settings.template_bucket_name, &clients.region()),
+            clients.template_bucket(&settings.template_bucket_name)?,
             &settings.administration_role_arn,
             &settings.execution_role_name,
         ),
@@ -37,8 +36,12 @@ async fn main() -> Result<(), Error> {
     runtime::run(move |event, _| async move {
         let batch = Batch::read(event);
         let triggers = batch.triggers(|event| trigger(event, &deploy.application.repository, &deploy.application.branch));
-        let looked = deploy.handle(&triggers).await;
-        runtime::answer(&batch, looked.map_err(|error| Failure::port(&error)), |_| Vec::new())
+        let looked = match triggers.as_slice() {
+            // In a queue it would block the group, so it is dropped there; a person wants to know what was expected.
+            [Trigger::Nonsense(why)] if !batch.queued => Err(Failure::event(why.as_str())),
+            triggers => deploy.handle(triggers).await.map_err(|error| Failure::port(&error)),
+        };
+        runtime::answer(&batch, looked, |_| Vec::new())
     })
     .await
 }

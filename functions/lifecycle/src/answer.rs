@@ -8,12 +8,14 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 /// What is kept back of the invocation's time to put the answer.
 const RESERVE: Duration = Duration::from_secs(15);
 /// The time to work where nobody tells a real deadline (`cargo lambda watch` sends one in 1970).
 const WITHOUT_DEADLINE: Duration = Duration::from_secs(40);
+/// What taking a request back may cost of the reserve.
+const WITHDRAWAL: Duration = Duration::from_secs(4);
 
 /// Handles a request of CloudFormation.
 pub(crate) async fn handle<S, Q, C>(
@@ -36,17 +38,23 @@ where
             let lifecycle = Arc::clone(lifecycle);
             let given = envelope.clone();
             // A task of its own: a panic in it ends the task, and is answered like any other failure.
-            let work = tokio::spawn(async move { lifecycle.take(&event, given).await });
-            match timeout(time, work).await {
+            let taker = Arc::clone(&lifecycle);
+            let mut work = tokio::spawn(async move { taker.take(&event, given).await });
+            match timeout(time, &mut work).await {
                 Ok(Ok(handled)) => handled,
                 Ok(Err(panicked)) => {
                     error!(request = request_id, %panicked, "the work ended early");
+                    withdraw(&lifecycle, &request_id).await;
                     Handled::Answer(Answer::failure(&envelope, "an internal error: see the log of the lifecycle function"))
                 }
-                Err(_) => Handled::Answer(Answer::failure(
-                    &envelope,
-                    &format!("the request could not be taken on within {} s", time.as_secs()),
-                )),
+                Err(_) => {
+                    work.abort();
+                    withdraw(&lifecycle, &request_id).await;
+                    Handled::Answer(Answer::failure(
+                        &envelope,
+                        &format!("the request could not be taken on within {} s", time.as_secs()),
+                    ))
+                }
             }
         }
     };
@@ -62,3 +70,19 @@ where
         }
     }
 }
+
+/// Takes back a request that may have been kept before the work ended early: it is answered here, so `deploy` must not find it and
+/// answer once more.
+async fn withdraw<S: RequestStore, Q, C>(lifecycle: &Lifecycle<S, Q, C>, request_id: &str) {
+    if request_id.is_empty() {
+        return;
+    }
+    match timeout(WITHDRAWAL, lifecycle.requests.forget(request_id)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => warn!(request = request_id, %error, "the request may still be kept"),
+        Err(_) => warn!(request = request_id, "the request may still be kept: no answer in time"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,8 @@ async fn main() -> Result<(), Error> {
         resources: ConfigAggregator::new(clients.config(), settings.config_aggregator_name),
         clock: SystemClock,
     };
-    runtime::run(move |_, _| async move {
+    runtime::run(move |event, _| async move {
+        app::sweep::asked(&event).map_err(Failure::event)?;
         let reported = app::sweep::sweep(report).await.map_err(|error| Failure::port(&error))?;
         runtime::document(&reported)
     })

@@ -10,4 +10,4 @@ mod wanted;
 
 pub use memory::{FrameworkFacts, InFlight, Memory, Phase, Rollout, Variant};
 pub use reconcile::{Application, Deploy, FrameworkOutcome, Seen};
-pub use wanted::{Wanted, WantedFramework};
+pub use wanted::{PolicyAt, Wanted, WantedFramework};

@@ -1,7 +1,7 @@
 //! One look.
 
 use super::memory::{InFlight, Memory, Phase, Rollout};
-use super::wanted::{self, Wanted, WantedFramework};
+use super::wanted::{PolicyAt, Wanted, WantedFramework};
 use crate::events::{Look, Trigger};
 use crate::lifecycle::{self, Answer, RequestKind, Waiting};
 use crate::ports::{
@@ -181,7 +181,9 @@ where
             return Ok(Seen { skipped: Some(format!("the branch `{branch}` does not exist yet")), ..Seen::default() });
         };
         let mut seen = Seen { commit: Some(commit.clone()), ..Seen::default() };
-        let wanted = match wanted::read(&self.repository, &self.application, &commit).await? {
+        let Application { policy_file, event_bus_arn, .. } = &self.application;
+        let policy = PolicyAt { commit: &commit, policy_file, event_bus_arn };
+        let wanted = match policy.read(&self.repository).await? {
             Ok(wanted) => wanted,
             Err(faults) => return self.reject(seen, &commit, faults).await,
         };
@@ -477,10 +479,9 @@ where
         for Waiting { request, since } in waiting {
             let envelope = &request.envelope;
             let answer = match outcome {
-                Ok(seen) if !seen.rejected.is_empty() => Answer::failure(
-                    envelope,
-                    &format!("the policy is rejected: {}", seen.rejected.join(" | ")),
-                ),
+                Ok(seen) if !seen.rejected.is_empty() => {
+                    Answer::failure(envelope, &format!("the policy is rejected: {}", seen.rejected.join(" | ")))
+                }
                 Ok(seen) => match seen.frameworks.values().find_map(FrameworkOutcome::failure) {
                     Some(failure) => Answer::failure(envelope, failure),
                     None => Answer::success(envelope),

@@ -40,9 +40,10 @@ where
             .collect();
         let done = seen.frameworks.values().all(|outcome| *outcome == FrameworkOutcome::Removed);
         let stuck = !left.is_empty()
-            && seen.frameworks.values().all(|outcome| {
-                matches!(outcome, FrameworkOutcome::Removed | FrameworkOutcome::Failed(_))
-            });
+            && seen
+                .frameworks
+                .values()
+                .all(|outcome| matches!(outcome, FrameworkOutcome::Removed | FrameworkOutcome::Failed(_)));
         for Waiting { request, since } in waiting {
             let envelope = &request.envelope;
             let answer = if request.kind != RequestKind::Delete {

@@ -1,15 +1,14 @@
 //! What the policy at a commit wants, or everything that is wrong with it.
 
 use super::memory::{FrameworkFacts, Variant};
-use super::reconcile::Application;
 use crate::ports::{PolicyRepository, RepositoryFile, Result};
-use domain::fault::Fault;
+use domain::fault::{Fault, Position, nearest};
 use domain::framework::Framework;
 use domain::ids::CommitId;
 use domain::policy::{FrameworkPolicy, Policy};
 use domain::rollout::{Desired, Instance, Parameters};
 use domain::template::Template;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The parameter through which a framework template learns where compliance events go.
 const EVENT_BUS_PARAMETER: &str = "ComplianceEventBusArn";
@@ -29,115 +28,171 @@ pub struct WantedFramework {
     /// Its controls, for those who explain violations.
     pub facts: FrameworkFacts,
     /// Where the policy file declares it.
-    pub at: domain::fault::Position,
+    pub at: Position,
 }
 
-/// Reads the policy file and its templates at a commit.
-///
-/// # Errors
-/// The outer one when the repository could not be read; the inner one when what was read cannot be used: every fault of every
-/// file.
-pub(super) async fn read(
-    repository: &impl PolicyRepository,
-    application: &Application,
-    commit: &CommitId,
-) -> Result<Result<Wanted, Vec<Fault>>> {
-    let file = application.policy_file.as_str();
-    let text = match repository.file(commit, file).await? {
-        RepositoryFile::Text(text) => text,
-        other => return Ok(Err(vec![unreadable(file, &other, "the application's parameter PolicyFile")])),
-    };
-    let policy = match Policy::read(file, &text) {
-        Ok(policy) => policy,
-        Err(faults) => return Ok(Err(faults)),
-    };
-    let mut texts: BTreeMap<&str, RepositoryFile> = BTreeMap::new();
-    for framework in &policy.frameworks {
-        if !texts.contains_key(framework.template.as_str()) {
-            texts.insert(&framework.template, repository.file(commit, &framework.template).await?);
-        }
-    }
-    let mut frameworks = Vec::new();
-    let mut faults = Vec::new();
-    for framework in &policy.frameworks {
-        let found = texts.get(framework.template.as_str()).unwrap_or(&RepositoryFile::Missing);
-        match wanted(application, framework, found) {
-            Ok(framework) => frameworks.push(framework),
-            Err(more) => faults.extend(more),
-        }
-    }
-    // Two frameworks may share a template: its faults are told once.
-    let mut told = std::collections::BTreeSet::new();
-    faults.retain(|fault| told.insert(fault.to_string()));
-    Ok(if faults.is_empty() { Ok(Wanted { frameworks }) } else { Err(faults) })
+/// The policy of a repository at a commit. `deploy` reads it to put it in force, the command line to say what is wrong with
+/// it: both read it here, so that what passes the one passes the other.
+#[derive(Debug, Clone, Copy)]
+pub struct PolicyAt<'a> {
+    /// The commit.
+    pub commit: &'a CommitId,
+    /// The policy file's path in the repository.
+    pub policy_file: &'a str,
+    /// Where frameworks are to forward compliance events, given to templates that declare `ComplianceEventBusArn`.
+    pub event_bus_arn: &'a str,
 }
 
-fn wanted(
-    application: &Application,
-    framework: &FrameworkPolicy,
-    file: &RepositoryFile,
-) -> Result<WantedFramework, Vec<Fault>> {
-    let RepositoryFile::Text(text) = file else {
-        let mut fault = unreadable(&framework.template, file, &format!("the framework `{}`", framework.name));
-        fault.file.clone_from(&application.policy_file);
-        fault.at = Some(framework.at);
-        return Err(vec![fault]);
-    };
-    let template = Template::read(&framework.template, text)?;
-    let mut parameters = framework.parameters.clone();
-    if template.declares(EVENT_BUS_PARAMETER) {
-        parameters.entry(EVENT_BUS_PARAMETER.to_owned()).or_insert_with(|| application.event_bus_arn.clone());
-    }
-    let mut variants = Vec::new();
-    let mut instances: BTreeMap<Instance, Parameters> = BTreeMap::new();
-    for target in &framework.targets {
-        let mut in_force = parameters.clone();
-        in_force.extend(target.parameters.clone());
-        let controls = Framework::read_all(&template, &in_force)?
-            .into_iter()
-            .flat_map(|framework| framework.controls)
-            .map(|control| (control.control.name.to_owned(), control.parameters))
-            .collect();
-        variants.push(Variant {
-            accounts: target.accounts.iter().cloned().collect(),
-            regions: target.regions.iter().cloned().collect(),
-            controls,
-        });
-        for account in &target.accounts {
-            for region in &target.regions {
-                let instance = Instance { account: account.clone(), region: region.clone() };
-                instances.insert(instance, target.parameters.clone());
+impl PolicyAt<'_> {
+    /// Reads the policy file and its templates.
+    ///
+    /// # Errors
+    /// The outer one when the repository could not be read; the inner one when what was read cannot be used: every fault of
+    /// every file.
+    pub async fn read(&self, repository: &impl PolicyRepository) -> Result<Result<Wanted, Vec<Fault>>> {
+        let text = match repository.file(self.commit, self.policy_file).await? {
+            RepositoryFile::Text(text) => text,
+            other => {
+                let fix = "add it, or correct the application's parameter `PolicyFile`";
+                let (problem, fix) = unreadable(&format!("the policy file `{}`", self.policy_file), &other, fix);
+                return Ok(Err(vec![Fault::of_file(self.policy_file, problem, fix)]));
+            }
+        };
+        let policy = match Policy::read(self.policy_file, &text) {
+            Ok(policy) => policy,
+            Err(faults) => return Ok(Err(faults)),
+        };
+        let mut templates: BTreeMap<&str, RepositoryFile> = BTreeMap::new();
+        for framework in &policy.frameworks {
+            if !templates.contains_key(framework.template.as_str()) {
+                templates.insert(&framework.template, repository.file(self.commit, &framework.template).await?);
             }
         }
+        let mut frameworks = Vec::new();
+        let mut faults = Vec::new();
+        for framework in &policy.frameworks {
+            let template = templates.get(framework.template.as_str()).unwrap_or(&RepositoryFile::Missing);
+            match self.wanted(&text, framework, template) {
+                Ok(framework) => frameworks.push(framework),
+                Err(more) => faults.extend(more),
+            }
+        }
+        // Two frameworks may share a template: its faults are told once.
+        let mut told = BTreeSet::new();
+        faults.retain(|fault| told.insert(fault.to_string()));
+        Ok(if faults.is_empty() { Ok(Wanted { frameworks }) } else { Err(faults) })
     }
-    let capabilities = template.capabilities().into_iter().map(|capability| capability.as_str().to_owned()).collect();
-    Ok(WantedFramework {
-        desired: Desired {
-            name: framework.name.clone(),
-            template: text.clone(),
-            capabilities,
-            parameters,
-            instances,
-            rollout: framework.rollout.clone(),
-        },
-        facts: FrameworkFacts { stack_set: framework.name.clone(), variants },
-        at: framework.at,
+
+    fn wanted(
+        &self,
+        policy: &str,
+        framework: &FrameworkPolicy,
+        file: &RepositoryFile,
+    ) -> Result<WantedFramework, Vec<Fault>> {
+        let in_policy =
+            |at: Position, problem: String, fix: String| Fault::at(self.policy_file, policy, at, problem, fix);
+        let RepositoryFile::Text(text) = file else {
+            let fix = format!(
+                "add it, or correct `template` of the framework `{}`: the path starts from the root of the repository",
+                framework.name
+            );
+            let (problem, fix) = unreadable(&format!("the template `{}`", framework.template), file, &fix);
+            return Err(vec![in_policy(framework.at, problem, fix)]);
+        };
+        let template = Template::read(&framework.template, text)?;
+        let declared = |parameters: &Parameters| -> Parameters {
+            parameters.iter().filter(|(name, _)| template.declares(name)).map(|(k, v)| (k.clone(), v.clone())).collect()
+        };
+        let mut filled_in = Parameters::new();
+        if template.declares(EVENT_BUS_PARAMETER) {
+            filled_in.insert(EVENT_BUS_PARAMETER.to_owned(), self.event_bus_arn.to_owned());
+        }
+        // What is wrong whatever the policy says is the template's fault.
+        let of_template = Framework::read_all(&template, &filled_in).err().unwrap_or_default();
+        let mut faults: Vec<Fault> = undeclared(&template, &framework.parameters)
+            .map(|(problem, fix)| in_policy(framework.at, problem, fix))
+            .collect();
+        let mut parameters = filled_in;
+        parameters.extend(declared(&framework.parameters));
+        let mut variants = Vec::new();
+        let mut instances: BTreeMap<Instance, Parameters> = BTreeMap::new();
+        for target in &framework.targets {
+            let target_faults = undeclared(&template, &target.parameters);
+            faults.extend(target_faults.map(|(problem, fix)| in_policy(target.at, problem, fix)));
+            let mut in_force = parameters.clone();
+            in_force.extend(declared(&target.parameters));
+            let controls = match Framework::read_all(&template, &in_force) {
+                Ok(frameworks) => frameworks
+                    .into_iter()
+                    .flat_map(|framework| framework.controls)
+                    .map(|control| (control.control.name.to_owned(), control.parameters))
+                    .collect(),
+                Err(more) => {
+                    let at = if target.parameters.is_empty() { framework.at } else { target.at };
+                    faults.extend(more.into_iter().map(|fault| {
+                        if of_template.contains(&fault) { fault } else { in_policy(at, blamed(&fault), fault.fix) }
+                    }));
+                    continue;
+                }
+            };
+            variants.push(Variant {
+                accounts: target.accounts.iter().cloned().collect(),
+                regions: target.regions.iter().cloned().collect(),
+                controls,
+            });
+            for account in &target.accounts {
+                for region in &target.regions {
+                    let instance = Instance { account: account.clone(), region: region.clone() };
+                    instances.insert(instance, target.parameters.clone());
+                }
+            }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let capabilities =
+            template.capabilities().into_iter().map(|capability| capability.as_str().to_owned()).collect();
+        Ok(WantedFramework {
+            desired: Desired {
+                name: framework.name.clone(),
+                template: text.clone(),
+                capabilities,
+                parameters,
+                instances,
+                rollout: framework.rollout.clone(),
+            },
+            facts: FrameworkFacts { stack_set: framework.name.clone(), variants },
+            at: framework.at,
+        })
+    }
+}
+
+/// Parameters that the policy gives and the template does not know: problem and fix of each.
+fn undeclared<'a>(template: &'a Template, given: &'a Parameters) -> impl Iterator<Item = (String, String)> + use<'a> {
+    given.keys().filter(|name| !template.declares(name)).map(|name| {
+        let fix = match nearest(name, template.parameters().keys().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "remove it, or declare it under `Parameters` of the template".to_owned(),
+        };
+        (format!("the template `{}` declares no parameter `{}`", template.file(), name.escape_debug()), fix)
     })
 }
 
-fn unreadable(path: &str, found: &RepositoryFile, named_by: &str) -> Fault {
+/// The problem of a fault that stands in the template and comes of the policy's parameters.
+fn blamed(fault: &Fault) -> String {
+    let place = fault.at.map(|Position { line, column }| format!(":{line}:{column}")).unwrap_or_default();
+    format!("with the parameters given here, {} ({}{place})", fault.problem, fault.file)
+}
+
+/// Problem and fix of a file that cannot be had.
+fn unreadable(what: &str, found: &RepositoryFile, if_missing: &str) -> (String, String) {
     let (problem, fix) = match found {
-        RepositoryFile::Missing | RepositoryFile::Text(_) => (
-            format!("the file `{path}` is not in the repository at this commit"),
-            format!("add it, or correct the path that {named_by} gives"),
-        ),
-        RepositoryFile::NotText => {
-            (format!("the file `{path}` is not UTF-8 text"), "store it as UTF-8, without a binary prefix".to_owned())
-        }
+        RepositoryFile::Missing | RepositoryFile::Text(_) => ("is not in the repository", if_missing),
+        RepositoryFile::NotText => ("is not UTF-8 text", "store it as UTF-8"),
         RepositoryFile::TooLarge => (
-            format!("the file `{path}` is larger than CodeCommit hands out (6 MB)"),
-            "make it smaller: CloudFormation takes templates of at most 1 MB".to_owned(),
+            "is larger than CodeCommit hands out (6 MB)",
+            "make it smaller: CloudFormation takes templates of at most 1 MB",
         ),
     };
-    Fault::of_file(path, problem, fix)
+    (format!("{what} {problem}"), fix.to_owned())
 }

@@ -36,7 +36,10 @@ impl Batch {
         match serde_json::from_value::<SqsEvent>(payload) {
             Ok(batch) => Self { messages: batch.records.into_iter().map(message).collect(), queued: true },
             Err(error) => Self {
-                messages: vec![Message { id: String::new(), event: Err(format!("the SQS batch cannot be read: {error}")) }],
+                messages: vec![Message {
+                    id: String::new(),
+                    event: Err(format!("the SQS batch cannot be read: {error}")),
+                }],
                 queued: false,
             },
         }

@@ -53,17 +53,21 @@ pub fn compliance_change(event: &Value) -> Result<Change, NotUnderstood> {
     if let Some(sender) = text(event, "account")
         && sender != account
     {
-        return Err(poisoned(format!("the event was sent by account {sender} and claims to be about account {account}")));
+        return Err(poisoned(format!(
+            "the event was sent by account {sender} and claims to be about account {account}"
+        )));
     }
     let account = AccountId::parse(account).map_err(|error| poisoned(error.to_string()))?;
     let region = RegionName::parse(required(detail, "awsRegion")?).map_err(|error| poisoned(error.to_string()))?;
-    if let Some((_, owner)) = rule_arn.split_once(":config:").map(|(_, rest)| rest).and_then(|rest| rest.split_once(':'))
+    if let Some((_, owner)) =
+        rule_arn.split_once(":config:").map(|(_, rest)| rest).and_then(|rest| rest.split_once(':'))
         && !owner.starts_with(account.as_str())
     {
         return Err(poisoned(format!("the rule `{rule_arn}` belongs to another account than {account}")));
     }
 
-    let result = detail.get("newEvaluationResult").ok_or_else(|| poisoned("the detail has no `newEvaluationResult`"))?;
+    let result =
+        detail.get("newEvaluationResult").ok_or_else(|| poisoned("the detail has no `newEvaluationResult`"))?;
     let word = required(result, "complianceType")?;
     let compliance = Compliance::from_api(word)
         .ok_or_else(|| not_ours(format!("the result `{word}` says nothing about compliance")))?;
@@ -74,8 +78,9 @@ pub fn compliance_change(event: &Value) -> Result<Change, NotUnderstood> {
     let resource_id = of_resource("resourceId").ok_or_else(|| poisoned("the detail has no `resourceId`"))?;
     let rule_name = of_resource("configRuleName").ok_or_else(|| poisoned("the detail has no `configRuleName`"))?;
 
-    let triggered = identifier.and_then(|identifier| time(identifier, "orderingTimestamp"));
-    let recorded = time(result, "resultRecordedTime");
+    // A time that is missing is replaced by the next best; one that cannot be read would put the change in a wrong place.
+    let triggered = identifier.map_or(Ok(None), |identifier| readable_time(identifier, "orderingTimestamp"))?;
+    let recorded = readable_time(result, "resultRecordedTime")?;
     let notified = time(detail, "notificationCreationTime").or_else(|| time(event, "time"));
     let earliest = triggered
         .or(recorded)
@@ -107,6 +112,15 @@ pub fn compliance_change(event: &Value) -> Result<Change, NotUnderstood> {
 fn time(value: &Value, key: &str) -> Option<Timestamp> {
     let written = text(value, key)?;
     written.parse().ok().or_else(|| Timestamp::strptime("%Y-%m-%dT%H:%M:%S%.f%z", written).ok())
+}
+
+fn readable_time(value: &Value, key: &str) -> Result<Option<Timestamp>, NotUnderstood> {
+    let found = time(value, key);
+    match value.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(_) if found.is_some() => Ok(found),
+        Some(other) => Err(poisoned(format!("`{key}` is no time: `{other}`; RFC 3339 is expected, such as `2026-11-23T04:12:09Z`"))),
+    }
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {

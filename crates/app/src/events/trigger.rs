@@ -51,7 +51,9 @@ pub fn trigger(event: &Value, repository: &str, branch: &str) -> Trigger {
         ("backup-compliance.schedule", _) => match text(event, "look") {
             Some("light") => Trigger::Schedule(Look::Light),
             Some("full") => Trigger::Schedule(Look::Full),
-            other => Trigger::Nonsense(format!("the schedule asks for the look `{}`: light or full", other.unwrap_or(""))),
+            other => {
+                Trigger::Nonsense(format!("the schedule asks for the look `{}`: light or full", other.unwrap_or("")))
+            }
         },
         ("aws.codecommit", Some("CodeCommit Repository State Change")) => match detail {
             Some(detail) => push(detail, repository, branch),

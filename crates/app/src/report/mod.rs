@@ -68,7 +68,8 @@ where
         let mut reported = Reported::default();
         let mut by_key: BTreeMap<Key, Vec<(Change, String)>> = BTreeMap::new();
         for message in messages {
-            match message.event.as_ref().map_err(|why| NotUnderstood::Poisoned(why.clone())).and_then(compliance_change) {
+            match message.event.as_ref().map_err(|why| NotUnderstood::Poisoned(why.clone())).and_then(compliance_change)
+            {
                 Ok(change) => by_key.entry(change.key.clone()).or_default().push((change, message.id.clone())),
                 Err(NotUnderstood::NotOurs(why)) => {
                     info!(message = message.id, why, "ignored");
@@ -176,11 +177,8 @@ where
             .zip(ids)
             .map(|(due, id)| {
                 let Key { account, region, control, .. } = &due.record.key;
-                let parameters = frameworks
-                    .iter()
-                    .find_map(|facts| facts.parameters(account, region, control))
-                    .cloned()
-                    .unwrap_or_default();
+                let parameters =
+                    frameworks.iter().find_map(|facts| facts.parameters(account, region, control)).cloned();
                 let resource = resources.get(&id).cloned().unwrap_or_default();
                 let notice = ViolationNotice::new(&due.record, due.pending, resource, parameters);
                 match due.pending {
@@ -227,8 +225,8 @@ fn replay(known: Option<Record>, changes: &[(Change, String)]) -> (Recorded, Opt
     for (change, _) in changes {
         match apply(current.as_ref(), change) {
             Outcome::Store(record) => {
-                current = Some(record.clone());
-                stored = Some(record);
+                current = Some((*record).clone());
+                stored = Some(*record);
             }
             Outcome::Quiet(Quiet::Repeated | Quiet::Late) => quiet = quiet.saturating_add(1),
             Outcome::Owed(_) => {}

@@ -58,7 +58,10 @@ async fn settle(world: &World) -> Seen {
 
 async fn rolled_out(accounts: &[&str]) -> World {
     let world = World::new();
-    world.push("Start", &[("backup-compliance.yaml", Some(&policy(accounts, None))), ("framework.yaml", Some(FRAMEWORK))]);
+    world.push(
+        "Start",
+        &[("backup-compliance.yaml", Some(&policy(accounts, None))), ("framework.yaml", Some(FRAMEWORK))],
+    );
     push_seen(&world).await.unwrap();
     settle(&world).await;
     world.take_notices();
@@ -149,7 +152,8 @@ async fn a_light_look_costs_two_reads_when_nothing_is_pending() {
 #[tokio::test(flavor = "current_thread")]
 async fn a_light_look_stands_in_for_a_completion_event_that_was_lost() {
     let world = World::new();
-    world.push("Start", &[("backup-compliance.yaml", Some(&policy(&[ONE], None))), ("framework.yaml", Some(FRAMEWORK))]);
+    world
+        .push("Start", &[("backup-compliance.yaml", Some(&policy(&[ONE], None))), ("framework.yaml", Some(FRAMEWORK))]);
     push_seen(&world).await.unwrap();
     world.end_operations();
     let seen = deploy(&world).handle(&[Trigger::Schedule(Look::Light)]).await.unwrap();
@@ -162,10 +166,8 @@ async fn accounts_that_leave_are_deleted_before_others_are_created() {
     world.push("Swap", &[("backup-compliance.yaml", Some(&policy(&[TWO, THREE], None)))]);
     push_seen(&world).await.unwrap();
     settle(&world).await;
-    let operations: Vec<_> = World::mutating(&world.take_calls())
-        .into_iter()
-        .filter(|call| call.starts_with("cloudformation:"))
-        .collect();
+    let operations: Vec<_> =
+        World::mutating(&world.take_calls()).into_iter().filter(|call| call.starts_with("cloudformation:")).collect();
     assert_eq!(operations, ["cloudformation:DeleteStackInstances", "cloudformation:CreateStackInstances"]);
     let notices = world.take_notices();
     let [Notice::RolloutSucceeded(report)] = notices.as_slice() else { panic!("{notices:?}") };
@@ -248,7 +250,10 @@ async fn a_stack_set_of_somebody_else_is_left_alone() {
 async fn a_rollout_that_partly_fails_says_where_and_is_tried_three_times() {
     let world = World::new();
     world.state().broken.insert(format!("{TWO}/eu-west-1"), "no execution role".into());
-    world.push("Start", &[("backup-compliance.yaml", Some(&policy(&[ONE, TWO], None))), ("framework.yaml", Some(FRAMEWORK))]);
+    world.push(
+        "Start",
+        &[("backup-compliance.yaml", Some(&policy(&[ONE, TWO], None))), ("framework.yaml", Some(FRAMEWORK))],
+    );
     push_seen(&world).await.unwrap();
     let seen = settle(&world).await;
     assert!(matches!(outcome(&seen), FrameworkOutcome::FailedBefore), "{seen:?}");
@@ -275,7 +280,10 @@ async fn a_rollout_that_partly_fails_says_where_and_is_tried_three_times() {
 async fn an_answer_that_is_lost_starts_no_second_operation() {
     for call in ["cloudformation:CreateStackInstances", "dynamodb:PutItem", "cloudformation:CreateStackSet"] {
         let world = World::new();
-        world.push("Start", &[("backup-compliance.yaml", Some(&policy(&[ONE], None))), ("framework.yaml", Some(FRAMEWORK))]);
+        world.push(
+            "Start",
+            &[("backup-compliance.yaml", Some(&policy(&[ONE], None))), ("framework.yaml", Some(FRAMEWORK))],
+        );
         world.lose_next_answer(call);
         assert_eq!(push_seen(&world).await.unwrap_err().kind, PortErrorKind::Retryable, "{call}");
         // SQS delivers the trigger again; a write whose answer was lost makes one delivery more necessary.
@@ -292,7 +300,8 @@ async fn an_answer_that_is_lost_starts_no_second_operation() {
 #[tokio::test(flavor = "current_thread")]
 async fn a_refusal_of_aws_is_told_with_what_would_help() {
     let world = World::new();
-    world.push("Start", &[("backup-compliance.yaml", Some(&policy(&[ONE], None))), ("framework.yaml", Some(FRAMEWORK))]);
+    world
+        .push("Start", &[("backup-compliance.yaml", Some(&policy(&[ONE], None))), ("framework.yaml", Some(FRAMEWORK))]);
     world.fail_next("cloudformation:CreateStackSet", PortErrorKind::Denied);
     let seen = push_seen(&world).await.unwrap();
     assert!(matches!(outcome(&seen), FrameworkOutcome::Failed(_)));
@@ -377,7 +386,10 @@ async fn a_delete_is_answered_only_when_instances_and_stack_set_are_gone() {
     assert_eq!(answers_given[0]["Status"], "SUCCESS");
     let state_is_empty = {
         let state = world.state();
-        state.stack_sets.is_empty() && state.rollouts.is_empty() && state.frameworks.is_empty() && state.requests.is_empty()
+        state.stack_sets.is_empty()
+            && state.rollouts.is_empty()
+            && state.frameworks.is_empty()
+            && state.requests.is_empty()
     };
     assert!(state_is_empty);
 
@@ -396,7 +408,8 @@ async fn a_delete_of_what_never_was_succeeds() {
 #[tokio::test(flavor = "current_thread")]
 async fn a_delete_waits_for_an_operation_that_is_going_on() {
     let world = World::new();
-    world.push("Start", &[("backup-compliance.yaml", Some(&policy(&[ONE], None))), ("framework.yaml", Some(FRAMEWORK))]);
+    world
+        .push("Start", &[("backup-compliance.yaml", Some(&policy(&[ONE], None))), ("framework.yaml", Some(FRAMEWORK))]);
     push_seen(&world).await.unwrap();
     request(&world, "Delete", "9").await.unwrap();
     assert!(answers(&world).is_empty());

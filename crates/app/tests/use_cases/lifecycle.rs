@@ -105,13 +105,10 @@ fn the_physical_id_is_kept_or_derived_and_never_fresh() {
 fn an_answer_fits_into_four_kilobytes_and_has_a_reason_only_when_it_fails() {
     let envelope = Envelope::read(&event()).unwrap();
     let success = Answer::success(&envelope).body();
-    assert_eq!(success.as_object().unwrap().keys().collect::<Vec<_>>(), [
-        "LogicalResourceId",
-        "PhysicalResourceId",
-        "RequestId",
-        "StackId",
-        "Status"
-    ]);
+    assert_eq!(
+        success.as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["LogicalResourceId", "PhysicalResourceId", "RequestId", "StackId", "Status"]
+    );
     let failure = Answer::failure(&envelope, &"\u{1f9ef}\"".repeat(3_000)).body();
     assert_eq!(failure["Status"], "FAILED");
     assert!(failure.to_string().len() <= 4_096, "{}", failure.to_string().len());

@@ -132,9 +132,11 @@ async fn a_poisoned_message_fails_alone_and_what_is_not_ours_is_accepted() {
     elsewhere["detail"]["configRuleARN"] = json!("arn:aws:config:eu-west-1:222222222222:config-rule/config-rule-1");
     let mut forged = event("NON_COMPLIANT", 10);
     forged["account"] = json!("333333333333");
-    let reported =
-        send(&world, &[json!("{not json"), event("NON_COMPLIANT", 10), elsewhere, forged, json!({ "source": "aws.ec2" })])
-            .await;
+    let reported = send(
+        &world,
+        &[json!("{not json"), event("NON_COMPLIANT", 10), elsewhere, forged, json!({ "source": "aws.ec2" })],
+    )
+    .await;
     assert_eq!(reported.failed, ["m0", "m3"]);
     assert_eq!((reported.told, reported.ignored), (1, 2));
     assert!(reported.failures[0].contains("line 1, column 2"), "{reported:?}");

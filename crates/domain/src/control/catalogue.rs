@@ -1,4 +1,4 @@
-use super::{Control, Kind, Parameter, Scope, Trigger};
+use super::{Control, Kind, Parameter, Scope, Severity, Trigger};
 
 const DOCUMENTATION: &str = "https://docs.aws.amazon.com/aws-backup/latest/devguide/controls-and-remediation.html";
 
@@ -35,6 +35,9 @@ pub static CONTROLS: &[Control] = &[
     Control {
         name: "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN",
         title: "Resources are in a backup plan",
+        broken: "is in no backup plan",
+        fixed: "is in a backup plan",
+        severity: Severity::High,
         evaluates: "whether at least one backup plan selects the resource",
         parameters: &[],
         scopes: EVERY_SCOPE,
@@ -49,6 +52,9 @@ pub static CONTROLS: &[Control] = &[
     Control {
         name: "BACKUP_PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK",
         title: "Backup plans run often enough and keep backups long enough",
+        broken: "falls short on frequency or retention",
+        fixed: "meets frequency and retention",
+        severity: Severity::Medium,
         evaluates: "whether a backup plan has at least one rule that meets both the frequency and the retention",
         parameters: &[
             optional("requiredFrequencyUnit", HOURS_OR_DAYS, Some("days")),
@@ -71,6 +77,9 @@ pub static CONTROLS: &[Control] = &[
     Control {
         name: "BACKUP_RECOVERY_POINT_MANUAL_DELETION_DISABLED",
         title: "Vaults refuse the deletion of recovery points by hand",
+        broken: "lets people delete recovery points",
+        fixed: "denies deleting recovery points",
+        severity: Severity::High,
         evaluates: "whether the access policy of a backup vault denies deleting and shortening recovery points",
         parameters: &[optional("principalArnList", Kind::ArnList { most: 5 }, None)],
         scopes: &[Scope::Tag, Scope::SingleResource],
@@ -86,6 +95,9 @@ pub static CONTROLS: &[Control] = &[
     Control {
         name: "BACKUP_RECOVERY_POINT_ENCRYPTED",
         title: "Recovery points are encrypted",
+        broken: "is not encrypted",
+        fixed: "is encrypted",
+        severity: Severity::Medium,
         evaluates: "whether a recovery point is encrypted",
         parameters: &[],
         scopes: &[Scope::Tag],
@@ -100,6 +112,9 @@ pub static CONTROLS: &[Control] = &[
     Control {
         name: "BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK",
         title: "Recovery points are kept long enough",
+        broken: "is not kept long enough",
+        fixed: "is kept long enough",
+        severity: Severity::Medium,
         evaluates: "whether a recovery point is kept for at least the required number of days",
         parameters: &[optional("requiredRetentionDays", RETENTION_DAYS, Some("35"))],
         scopes: &[Scope::Tag],
@@ -113,6 +128,9 @@ pub static CONTROLS: &[Control] = &[
     Control {
         name: "BACKUP_RESOURCES_PROTECTED_BY_CROSS_REGION",
         title: "Backups are copied to another Region",
+        broken: "is not copied to another Region",
+        fixed: "is copied to another Region",
+        severity: Severity::Medium,
         evaluates: "whether a backup plan of the resource copies its backups to another Region",
         parameters: &[optional("crossRegionList", Kind::RegionList, None)],
         scopes: EVERY_SCOPE,
@@ -126,6 +144,9 @@ pub static CONTROLS: &[Control] = &[
     Control {
         name: "BACKUP_RESOURCES_PROTECTED_BY_CROSS_ACCOUNT",
         title: "Backups are copied to another account",
+        broken: "is not copied to another account",
+        fixed: "is copied to another account",
+        severity: Severity::Medium,
         evaluates: "whether a backup plan of the resource copies its backups to another account of the organization",
         parameters: &[optional("crossAccountList", Kind::AccountList { most: 5 }, None)],
         scopes: EVERY_SCOPE,
@@ -140,6 +161,9 @@ pub static CONTROLS: &[Control] = &[
     Control {
         name: "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_VAULT_LOCK",
         title: "Backups are kept in a locked vault",
+        broken: "is in no locked vault",
+        fixed: "is in a locked vault",
+        severity: Severity::Medium,
         evaluates: "whether a backup plan of the resource stores its backups in a vault with a Vault Lock",
         parameters: &[
             optional("minRetentionDays", RETENTION_DAYS, None),
@@ -157,6 +181,9 @@ pub static CONTROLS: &[Control] = &[
     Control {
         name: "BACKUP_LAST_RECOVERY_POINT_CREATED",
         title: "A recent recovery point exists",
+        broken: "has no recent recovery point",
+        fixed: "has a recent recovery point",
+        severity: Severity::High,
         evaluates: "whether the newest recovery point of the resource, in its own account and Region, is recent enough",
         parameters: &[
             optional(
@@ -178,6 +205,9 @@ pub static CONTROLS: &[Control] = &[
     Control {
         name: "RESTORE_TIME_FOR_RESOURCES_MEET_TARGET",
         title: "Restore tests meet the target time",
+        broken: "takes too long to restore",
+        fixed: "is restored fast enough",
+        severity: Severity::Medium,
         evaluates: "whether the last restore test of the resource finished within the target time",
         parameters: &[Parameter {
             name: "maxRestoreTime",
@@ -197,6 +227,9 @@ pub static CONTROLS: &[Control] = &[
     Control {
         name: "RESOURCES_IN_LOGICALLY_AIR_GAPPED_VAULT",
         title: "Backups are in a logically air-gapped vault",
+        broken: "is not in an air-gapped vault",
+        fixed: "is in an air-gapped vault",
+        severity: Severity::Medium,
         evaluates: "whether a recent recovery point of the resource lies in a logically air-gapped vault",
         parameters: &[
             optional(

@@ -1,6 +1,6 @@
 //! The file that faults are about, and the faults found in it so far.
 
-use super::{Fault, Position};
+use super::{Fault, Position, is_invisible};
 
 /// A file being read: makes faults with the line they are about.
 pub(crate) struct Source<'t> {
@@ -38,10 +38,11 @@ fn lines(text: &str) -> Vec<&str> {
 }
 
 /// The line and, below it, a caret under the column. Long lines are cut around the column, and whatever would move the
-/// caret (tabs, control characters) is shown as one column.
+/// caret (tabs, control characters, marks that turn the direction of text) is shown as one column.
 fn excerpt(line: &str, column: usize) -> Option<String> {
-    const WIDTH: usize = 100;
-    const BEFORE: usize = 60;
+    /// Indented by four, it fits the width of an e-mail.
+    const WIDTH: usize = 72;
+    const BEFORE: usize = 48;
     if line.trim().is_empty() {
         return None;
     }
@@ -57,7 +58,7 @@ fn excerpt(line: &str, column: usize) -> Option<String> {
         out.push(match character {
             _ if cut => '…',
             '\t' => ' ',
-            other if other.is_control() => '\u{fffd}',
+            other if other.is_control() || is_invisible(other) => '\u{fffd}',
             other => other,
         });
     }

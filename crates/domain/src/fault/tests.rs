@@ -45,11 +45,11 @@ fn the_caret_stands_under_the_column() {
 fn long_lines_are_cut_around_the_column() {
     let line: String = ('a'..='z').cycle().take(400).collect();
     for (column, cut_before, cut_after) in
-        [(1, false, true), (61, false, true), (62, true, true), (399, true, false), (401, true, false)]
+        [(1, false, true), (49, false, true), (50, true, true), (399, true, false), (401, true, false)]
     {
         let excerpt = excerpt(&line, 1, column).expect("an excerpt");
         let (shown, caret) = excerpt.split_once('\n').expect("two lines");
-        assert_eq!(shown.chars().count(), 100, "{column}");
+        assert_eq!(shown.chars().count(), 72, "{column}");
         assert_eq!((shown.starts_with('…'), shown.ends_with('…')), (cut_before, cut_after), "{column}");
         assert_eq!(shown.chars().nth(caret.len() - 1), line.chars().nth(column - 1), "{column}");
     }

@@ -5,13 +5,12 @@ mod rejection;
 mod rollout;
 mod text;
 mod violation;
-mod wording;
 
 pub use rejection::Rejection;
 pub use rollout::RolloutReport;
 pub use violation::{ResourceFacts, ViolationNotice};
 
-use crate::violation::Severity;
+use crate::control::Severity;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -52,15 +51,20 @@ impl Notice {
     /// The subject of an e-mail: printable ASCII in one line, under 100 characters.
     #[must_use]
     pub fn subject(&self) -> String {
-        let subject = match self {
+        match self {
             Self::ViolationOpened(violation) => {
-                format!("[{}] {}", violation.severity.label(), violation.opened_headline())
+                text::subject(&violation.name(), SUBJECT_LIMIT, |name| violation.opened_headline(name))
             }
-            Self::ViolationResolved(violation) => format!("[RESOLVED] {}", violation.resolved_headline()),
-            Self::RolloutSucceeded(report) | Self::RolloutFailed(report) => report.headline(),
-            Self::PolicyRejected(rejection) => rejection.headline(),
-        };
-        text::subject(&subject, SUBJECT_LIMIT)
+            Self::ViolationResolved(violation) => {
+                text::subject(&violation.name(), SUBJECT_LIMIT, |name| violation.resolved_headline(name))
+            }
+            Self::RolloutSucceeded(report) | Self::RolloutFailed(report) => {
+                text::subject(report.stack_set.as_str(), SUBJECT_LIMIT, |name| report.headline(name))
+            }
+            Self::PolicyRejected(rejection) => {
+                text::subject(rejection.commit.short(), SUBJECT_LIMIT, |commit| rejection.headline(commit))
+            }
+        }
     }
 
     /// The text for a person. The first line says it all; no line of prose is longer than 76 columns.

@@ -1,6 +1,6 @@
 //! The notice about a policy that cannot be used.
 
-use super::text::{count, field, one_line, paragraph};
+use super::text::{count, field, one_line, paragraph, sentence};
 use crate::fault::Fault;
 use crate::ids::CommitId;
 use serde_json::{Value, json};
@@ -26,12 +26,8 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    pub(super) fn headline(&self) -> String {
-        format!(
-            "[REJECTED] Backup policy at {} has {}; nothing was changed",
-            self.commit.short(),
-            count(self.faults.len(), "fault"),
-        )
+    pub(super) fn headline(&self, commit: &str) -> String {
+        format!("[REJECTED] Backup policy at {commit} has {}; nothing was changed", count(self.faults.len(), "fault"))
     }
 
     pub(super) fn text(&self) -> String {
@@ -40,7 +36,7 @@ impl Rejection {
         [
             paragraph(
                 &format!(
-                    "The backup policy at commit {} cannot be used: it has {}. What is deployed was not touched.",
+                    "The backup policy at commit {} has {} and was not rolled out. What is deployed stays as it is.",
                     self.commit.short(),
                     count(self.faults.len(), "fault"),
                 ),
@@ -51,9 +47,9 @@ impl Rejection {
             field("Author", &self.author),
             field("Repository", &format!("{} ({})", self.repository, self.branch)),
             faults,
-            if more > 0 { paragraph(&format!("and {more} more"), 0) } else { String::new() },
+            if more > 0 { format!("\n{}", paragraph(&format!("and {more} more"), 0)) } else { String::new() },
             "\n".into(),
-            paragraph("Correct the file and push again.", 0),
+            paragraph("To see all faults before a push, run `backup-compliance lint` in the repository.", 0),
         ]
         .concat()
     }
@@ -72,18 +68,16 @@ impl Rejection {
 }
 
 fn describe(fault: &Fault) -> String {
-    let place = fault.at.map_or_else(
-        || one_line(&fault.file),
-        |at| format!("{}, line {}, column {}", one_line(&fault.file), at.line, at.column),
-    );
+    let place = fault.at.map_or_else(|| fault.file.clone(), |at| format!("{}, {at}", fault.file));
     let excerpt: String = fault
         .excerpt
         .as_deref()
-        .map(|excerpt| excerpt.lines().map(|line| format!("    {line}\n")).collect())
+        .map(|excerpt| excerpt.lines().map(|line| format!("    {}\n", one_line(line))).collect())
         .unwrap_or_default();
     [
-        format!("\n{place}\n"),
-        paragraph(&fault.problem, 2),
+        "\n".into(),
+        paragraph(&place, 0),
+        paragraph(&sentence(&fault.problem), 2),
         excerpt,
         if fault.fix.is_empty() { String::new() } else { paragraph(&format!("Fix: {}", fault.fix), 2) },
     ]

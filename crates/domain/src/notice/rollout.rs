@@ -1,8 +1,8 @@
 //! Notices about a rollout.
 
-use super::text::{count, field, one_line, paragraph};
+use super::text::{count, field, item, one_line, paragraph};
 use crate::ids::{CommitId, StackSetName};
-use crate::rollout::Verdict;
+use crate::rollout::{InstanceFault, Verdict};
 use serde_json::{Value, json};
 
 /// Instances named one by one in a notice; the rest are counted.
@@ -46,47 +46,69 @@ impl RolloutReport {
         format!("{} of {}", self.verdict.succeeded, count(self.verdict.total, "instance"))
     }
 
-    pub(super) fn headline(&self) -> String {
+    pub(super) fn headline(&self, stack_set: &str) -> String {
         if self.succeeded() {
-            format!("Backup framework {} is rolled out: {}", self.stack_set, self.tally())
+            format!("Backup framework {stack_set} is rolled out: {}", self.tally())
+        } else if self.trouble.is_some() {
+            format!("[FAILED] Backup framework {stack_set} could not be rolled out")
         } else {
-            format!("[FAILED] Rollout of backup framework {}: {} done", self.stack_set, self.tally())
+            format!("[FAILED] Rollout of backup framework {stack_set}: {} done", self.tally())
         }
     }
 
-    pub(super) fn text(&self) -> String {
-        let changes = [(self.created, "created"), (self.updated, "updated"), (self.deleted, "deleted")]
+    fn summary(&self) -> String {
+        let (name, tally) = (&self.stack_set, self.tally());
+        if self.succeeded() {
+            format!("The backup framework {name} is rolled out: {tally} are as the policy wants them.")
+        } else if self.trouble.is_some() {
+            format!("The backup framework {name} could not be rolled out.")
+        } else {
+            format!("The rollout of the backup framework {name} failed: {tally} are as the policy wants them.")
+        }
+    }
+
+    /// What was done on the way, as far as anything was.
+    fn changes(&self) -> String {
+        let changes: Vec<String> = [(self.created, "created"), (self.updated, "updated"), (self.deleted, "deleted")]
             .into_iter()
             .filter(|(number, _)| *number > 0)
             .map(|(number, what)| format!("{number} {what}"))
-            .collect::<Vec<_>>()
-            .join(", ");
-        let changes = if changes.is_empty() { "nothing had to be changed".to_owned() } else { changes };
-        let faults: String = self
-            .verdict
-            .faults
-            .iter()
-            .take(NAMED)
-            .map(|fault| paragraph(&format!("{}: {}: {}", fault.instance, fault.outcome, fault.reason), 2))
             .collect();
+        if changes.is_empty() { "none were needed".to_owned() } else { changes.join(", ") }
+    }
+
+    /// The faults by what went wrong: a missing role or a suspended account is one cause for many instances.
+    fn faults(&self) -> String {
+        let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+        for InstanceFault { instance, outcome, reason } in self.verdict.faults.iter().take(NAMED) {
+            let (cause, place) = (format!("{outcome}: {reason}"), instance.to_string());
+            match groups.iter_mut().find(|(known, _)| *known == cause) {
+                Some((_, places)) => places.push(place),
+                None => groups.push((cause, vec![place])),
+            }
+        }
+        groups.iter().map(|(cause, places)| [item(cause), paragraph(&places.join(", "), 4)].concat()).collect()
+    }
+
+    pub(super) fn text(&self) -> String {
+        let faults = self.faults();
         let more = self.verdict.faults.len().saturating_sub(NAMED);
-        let verb = if self.succeeded() { "is in force in" } else { "could not be put in force everywhere: it is in" };
+        let section = |title: &str, body: String| match body.is_empty() {
+            true => body,
+            false => format!("\n{title}\n{body}"),
+        };
         [
-            paragraph(&format!("The backup framework {} {verb} {}.", self.stack_set, self.tally()), 0),
+            paragraph(&self.summary(), 0),
             "\n".into(),
             field("Commit", &format!("{} {}", self.commit.short(), self.message)),
             field("Author", &self.author),
             field("Repository", &format!("{} ({})", self.repository, self.branch)),
-            field("Changes", &changes),
-            self.trouble
-                .as_deref()
-                .map(|trouble| format!("\nWhat went wrong\n{}", paragraph(trouble, 2)))
-                .unwrap_or_default(),
-            if faults.is_empty() {
-                String::new()
-            } else {
-                format!("\nInstances that are not as they should be\n{faults}")
-            },
+            if self.trouble.is_some() { String::new() } else { field("Changes", &self.changes()) },
+            section(
+                "What went wrong",
+                self.trouble.as_deref().map(|trouble| paragraph(trouble, 2)).unwrap_or_default(),
+            ),
+            section("Instances that are not as they should be", faults),
             if more > 0 { paragraph(&format!("and {more} more"), 2) } else { String::new() },
             self.next.as_deref().map(|next| format!("\n{}", paragraph(next, 0))).unwrap_or_default(),
         ]

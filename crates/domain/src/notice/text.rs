@@ -1,27 +1,61 @@
 //! Plain text that fits an e-mail, whatever the names in it.
 
+use crate::fault::is_invisible;
+
 /// Lines of prose end here.
 const WIDTH: usize = 76;
 /// Where the values of a field list begin.
-const LABEL: usize = 12;
+const LABEL: usize = 15;
+/// Longest text that is taken over from elsewhere (a commit message, a reason of CloudFormation); nobody reads more in a mail.
+const LONGEST: usize = 1_000;
 
-/// One printable line of at most `limit` characters. Control characters become spaces, others than ASCII a `?`, so that a
+/// One line of printable ASCII of at most `limit` characters. Whatever else is in it becomes a space or a `?`, so that a
 /// resource cannot be named to look like a header or a second line.
-pub(super) fn subject(text: &str, limit: usize) -> String {
-    let mut line: String = one_line(text).chars().map(|c| if c.is_ascii() { c } else { '?' }).collect();
-    if line.chars().count() > limit {
-        line = line.chars().take(limit.saturating_sub(3)).collect();
-        line.push_str("...");
-    }
-    line
+///
+/// `build` makes the line around a name that others chose. A line that is too long has its name shortened, so that what
+/// stands behind the name is not lost.
+pub(super) fn subject(name: &str, limit: usize, build: impl Fn(&str) -> String) -> String {
+    /// A name cut further says nothing.
+    const LEAST: usize = 8;
+    let line = ascii_line(&build(name));
+    let Some(excess) = line.len().checked_sub(limit).filter(|excess| *excess > 0) else { return line };
+    let name = ascii_line(name);
+    let line = ascii_line(&build(&cut(&name, name.len().saturating_sub(excess).max(LEAST), "...")));
+    cut(&line, limit, "...")
 }
 
-/// The text without control characters and line breaks (they become spaces), without direction overrides.
+fn ascii_line(text: &str) -> String {
+    let ascii: String = one_line(text).chars().map(|c| if c.is_ascii() { c } else { '?' }).collect();
+    ascii.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The text as one line of bounded length: without control characters and line breaks (they become spaces), without
+/// characters that nobody sees.
 pub(super) fn one_line(text: &str) -> String {
-    text.chars()
-        .filter(|c| !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
-        .map(|c| if c.is_control() || c == '\u{2028}' || c == '\u{2029}' { ' ' } else { c })
-        .collect()
+    let line: String = text
+        .chars()
+        // One character more than is kept, to know whether something is cut.
+        .take(LONGEST.saturating_add(1))
+        .map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c })
+        .filter(|c| !is_invisible(*c))
+        .collect();
+    cut(&line, LONGEST, "…")
+}
+
+/// At most `limit` characters, the last of them `mark` when something was cut.
+fn cut(text: &str, limit: usize, mark: &str) -> String {
+    if text.chars().count() <= limit {
+        return text.to_owned();
+    }
+    let kept = limit.saturating_sub(mark.chars().count());
+    let kept: String = text.chars().take(kept).collect();
+    format!("{}{mark}", kept.trim_end())
+}
+
+/// The text with its first letter in capitals: a sentence may start with the word for a resource.
+pub(super) fn sentence(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map(|first| first.to_uppercase().chain(rest).collect()).unwrap_or_default()
 }
 
 /// A paragraph, wrapped, each line behind `indent` spaces.
@@ -31,9 +65,22 @@ pub(super) fn paragraph(text: &str, indent: usize) -> String {
     lines.iter().map(|line| format!("{prefix}{line}\n")).collect()
 }
 
-/// `  Label     value`, wrapped under the value.
+/// A line of a list, wrapped behind its dash.
+pub(super) fn item(text: &str) -> String {
+    let lines = wrap(&one_line(text), WIDTH.saturating_sub(4));
+    lines
+        .iter()
+        .enumerate()
+        .map(|(number, line)| format!("  {} {line}\n", if number == 0 { '-' } else { ' ' }))
+        .collect()
+}
+
+/// `  Label     value`, wrapped under the value; nothing where there is no value.
 pub(super) fn field(label: &str, value: &str) -> String {
     let lines = wrap(&one_line(value), WIDTH.saturating_sub(LABEL));
+    if lines.is_empty() {
+        return String::new();
+    }
     lines
         .iter()
         .enumerate()
@@ -58,7 +105,9 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
         }
         line.push_str(word);
     }
-    lines.push(line);
+    if !line.is_empty() {
+        lines.push(line);
+    }
     lines
 }
 

@@ -1,12 +1,15 @@
 //! Notices about one violation.
 
-use super::text::{field, one_line, paragraph};
-use super::wording;
-use crate::control;
-use crate::violation::{Key, Pending, Record, Severity};
+use super::text::{field, one_line, paragraph, sentence};
+use crate::control::{self, Severity};
+use crate::violation::{Key, Pending, Record};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+
+const UNKNOWN_CONTROL: &str =
+    "This version does not know the control. See what the Config rule above checks, and correct the resource.";
+const AUDIT_MANAGER: &str = "https://docs.aws.amazon.com/aws-backup/latest/devguide/controls-and-remediation.html";
 
 /// A violation as it is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +30,9 @@ pub struct ViolationNotice {
     pub rule_arn: String,
     /// What the rule adds in words.
     pub annotation: Option<String>,
-    /// The control's parameters in force for this account and Region, where they are known.
-    pub parameters: BTreeMap<String, String>,
+    /// The control's parameters in force for this account and Region. `None` when nobody knows, which is not the same as
+    /// none: those that a framework does not give have their defaults.
+    pub parameters: Option<BTreeMap<String, String>>,
     /// It was closed because the control no longer applies, not because it is satisfied.
     pub no_longer_applies: bool,
 }
@@ -49,11 +53,11 @@ impl ViolationNotice {
         record: &Record,
         pending: Pending,
         resource: ResourceFacts,
-        parameters: BTreeMap<String, String>,
+        parameters: Option<BTreeMap<String, String>>,
     ) -> Self {
         Self {
             key: record.key.clone(),
-            severity: Severity::of_control(&record.key.control),
+            severity: control::find(&record.key.control).map_or(Severity::Medium, |control| control.severity),
             resource,
             since: record.since,
             at: record.ordering.triggered,
@@ -65,50 +69,65 @@ impl ViolationNotice {
         }
     }
 
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         one_line(self.resource.name.as_deref().unwrap_or(&self.key.resource_id))
-    }
-
-    fn thing(&self) -> String {
-        format!("{} {}", control::resource_kind(&self.key.resource_type), self.name())
-    }
-
-    fn place(&self) -> String {
-        format!("account {}, {}", self.key.account, self.key.region)
     }
 
     fn control(&self) -> Option<&'static control::Control> {
         control::find(&self.key.control)
     }
 
+    /// What the control asks for. Numbers are only named where they are known.
     fn requirement(&self) -> Option<String> {
-        self.control().map(|control| control.requirement(&self.parameters))
+        let control = self.control()?;
+        Some(match &self.parameters {
+            Some(parameters) => control.requirement(parameters),
+            None if control.parameters.is_empty() => control.requirement(&BTreeMap::new()),
+            None => control.title.to_owned(),
+        })
     }
 
-    pub(super) fn opened_headline(&self) -> String {
-        format!("{} {} ({})", self.thing(), wording::broken(&self.key.control), self.place())
+    fn broken(&self) -> &'static str {
+        self.control().map_or("breaks a backup control", |control| control.broken)
     }
 
-    pub(super) fn resolved_headline(&self) -> String {
-        let now = if self.no_longer_applies {
+    fn fixed(&self) -> &'static str {
+        if self.no_longer_applies {
             "is no longer subject to the control"
         } else {
-            wording::fixed(&self.key.control)
-        };
-        format!("{} {now} ({})", self.thing(), self.place())
+            self.control().map_or("satisfies the backup control", |control| control.fixed)
+        }
+    }
+
+    pub(super) fn opened_headline(&self, name: &str) -> String {
+        format!("[{}] {}", self.severity.label(), self.headline(name, self.broken()))
+    }
+
+    pub(super) fn resolved_headline(&self, name: &str) -> String {
+        format!("[RESOLVED] {}", self.headline(name, self.fixed()))
+    }
+
+    /// Subjects are short, and the digits say that it is an account.
+    fn headline(&self, name: &str, state: &str) -> String {
+        let Key { account, region, resource_type, .. } = &self.key;
+        format!("{} {name} {state} ({account}, {region})", sentence(control::resource_kind(resource_type)))
+    }
+
+    fn summary(&self, state: &str) -> String {
+        let Key { account, region, resource_type, .. } = &self.key;
+        let kind = sentence(control::resource_kind(resource_type));
+        format!("{kind} {} {state} (account {account}, {region}).", self.name())
     }
 
     fn facts(&self) -> String {
-        let id = if self.resource.name.as_deref().is_some_and(|name| name != self.key.resource_id) {
-            field("Id", &self.key.resource_id)
-        } else {
-            String::new()
+        let id = match self.resource.name.as_deref() {
+            Some(name) if name != self.key.resource_id => field("Id", &self.key.resource_id),
+            _ => String::new(),
         };
-        let arn = self.resource.arn.as_deref().map(|arn| field("ARN", arn)).unwrap_or_default();
         [
             field("Resource", &format!("{} ({})", self.name(), self.key.resource_type)),
             id,
-            arn,
+            self.resource.arn.as_deref().map(|arn| field("ARN", arn)).unwrap_or_default(),
             field("Account", self.key.account.as_str()),
             field("Region", self.key.region.as_str()),
             field("Control", &self.key.control),
@@ -118,44 +137,40 @@ impl ViolationNotice {
     }
 
     pub(super) fn opened_text(&self) -> String {
-        let since = self.since.unwrap_or(self.at);
-        let said = self.annotation.as_deref().map(|words| field("Config says", words)).unwrap_or_default();
-        let (todo, link) = self.control().map_or_else(
-            || {
-                (
-                    "See the Config rule named below for what it checks, and correct the resource.".to_owned(),
-                    "https://docs.aws.amazon.com/aws-backup/latest/devguide/controls-and-remediation.html",
-                )
-            },
-            |control| (control.remediation.to_owned(), control.documentation),
-        );
+        let (todo, link) = self
+            .control()
+            .map_or((UNKNOWN_CONTROL, AUDIT_MANAGER), |control| (control.remediation, control.documentation));
         [
-            paragraph(&format!("{}.", self.opened_headline()), 0),
+            paragraph(&self.summary(self.broken()), 0),
             "\n".into(),
             self.facts(),
-            field("Since", &moment(since)),
+            field("Since", &moment(self.since.unwrap_or(self.at))),
             field("Severity", self.severity.label()),
-            said,
+            self.annotation.as_deref().map(|words| field("Config says", words)).unwrap_or_default(),
+            field("Config rule", &self.rule_name),
             "\nWhat to do\n".into(),
-            paragraph(&todo, 2),
+            paragraph(todo, 2),
             paragraph(link, 2),
             "\n".into(),
-            paragraph("You will get one message when this is resolved.", 0),
-            paragraph(&format!("Config rule: {}", self.rule_name), 0),
+            paragraph("You will get one more message, when this is resolved.", 0),
         ]
         .concat()
     }
 
     pub(super) fn resolved_text(&self) -> String {
-        let opened = self.since.map(|since| field("Was open", &format!("since {}", moment(since)))).unwrap_or_default();
+        let end = if self.no_longer_applies {
+            "The resource was deleted, or the framework no longer covers it. There is nothing left to do."
+        } else {
+            "There is nothing left to do."
+        };
         [
-            paragraph(&format!("Resolved: {}.", self.resolved_headline()), 0),
+            paragraph(&format!("Resolved: {}", self.summary(self.fixed())), 0),
             "\n".into(),
             self.facts(),
-            opened,
+            self.since.map(|since| field("Open since", &moment(since))).unwrap_or_default(),
             field("Resolved", &moment(self.at)),
             "\n".into(),
-            paragraph("Nothing is left to do.", 0),
+            paragraph(end, 0),
         ]
         .concat()
     }
@@ -169,7 +184,7 @@ impl ViolationNotice {
             "control": {
                 "name": self.key.control,
                 "requirement": self.requirement(),
-                "parameters": self.parameters,
+                "parameters": self.parameters.clone().unwrap_or_default(),
                 "remediation": control.map(|control| control.remediation),
                 "documentation": control.map(|control| control.documentation),
             },

@@ -169,20 +169,20 @@ fn targets(faults: &mut Faults<'_, '_>, fields: &Fields<'_>) -> Vec<Target> {
         return Vec::new();
     };
     let items = list(faults, node, "targets", &example).unwrap_or_default();
-    let targets: Vec<(Position, Target)> = items.iter().filter_map(|item| target(faults, item)).collect();
+    let targets: Vec<Target> = items.iter().filter_map(|item| target(faults, item)).collect();
 
     let instances: usize =
-        targets.iter().map(|(_, target)| target.accounts.len().saturating_mul(target.regions.len())).sum();
+        targets.iter().map(|target| target.accounts.len().saturating_mul(target.regions.len())).sum();
     if instances > MOST_INSTANCES {
         let problem = format!("the targets come to {instances} stack instances");
         faults.at(node.at, problem, "a StackSet holds 100000 at most: split the framework in two");
     } else {
         report_contradictions(faults, &targets);
     }
-    targets.into_iter().map(|(_, target)| target).collect()
+    targets
 }
 
-fn target(faults: &mut Faults<'_, '_>, node: &Node) -> Option<(Position, Target)> {
+fn target(faults: &mut Faults<'_, '_>, node: &Node) -> Option<Target> {
     let fields = Fields::of(faults, node, &TARGET)?;
     // Whoever wrote organizational units has been told what to do; that `accounts` is missing follows from it.
     let accounts = match fields.has("organizationalUnits") && !fields.has("accounts") {
@@ -192,7 +192,7 @@ fn target(faults: &mut Faults<'_, '_>, node: &Node) -> Option<(Position, Target)
     let regions =
         fields.required(faults, "regions", REGIONS).map(|node| regions(faults, node, "regions")).unwrap_or_default();
     let parameters = parameters(faults, &fields);
-    Some((fields.at, Target { accounts, regions, parameters }))
+    Some(Target { accounts, regions, parameters, at: fields.at })
 }
 
 fn accounts(faults: &mut Faults<'_, '_>, node: &Node) -> Vec<AccountId> {
@@ -222,20 +222,21 @@ fn regions(faults: &mut Faults<'_, '_>, node: &Node, key: &str) -> Vec<RegionNam
 }
 
 /// One account in one Region has one stack, which has one value for each parameter.
-fn report_contradictions(faults: &mut Faults<'_, '_>, targets: &[(Position, Target)]) {
-    let mut first: BTreeMap<(&AccountId, &RegionName), &(Position, Target)> = BTreeMap::new();
-    for entry in targets {
-        let (at, target) = entry;
+fn report_contradictions(faults: &mut Faults<'_, '_>, targets: &[Target]) {
+    let mut first: BTreeMap<(&AccountId, &RegionName), &Target> = BTreeMap::new();
+    for target in targets {
         let pairs =
             target.accounts.iter().flat_map(|account| target.regions.iter().map(move |region| (account, region)));
         // One fault for a target, however many of its instances are affected.
         let mut reported = false;
         for pair @ (account, region) in pairs {
-            let (first_at, other) = *first.entry(pair).or_insert(entry);
+            let other = *first.entry(pair).or_insert(target);
             if other.parameters != target.parameters && !reported {
-                let problem =
-                    format!("account {account} in {region} is also in the target at {first_at}, with other parameters");
-                faults.at(*at, problem, "keep it in one target");
+                let problem = format!(
+                    "account {account} in {region} is also in the target at {}, with other parameters",
+                    other.at
+                );
+                faults.at(target.at, problem, "keep it in one target");
                 reported = true;
             }
         }

@@ -45,7 +45,7 @@ impl Desired {
         digest_of(&serde_json::json!({
             "definition": self.definition_digest().0,
             "instances": instances,
-            "rollout": format!("{:?}", self.rollout),
+            "rollout": self.rollout,
         }))
     }
 }

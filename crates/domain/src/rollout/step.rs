@@ -1,6 +1,10 @@
 //! The one next thing to do.
 
-use super::{Desired, DetailedStatus, Digest, Instance, InstanceStatus, Observed, Parameters, Verdict, digest_of};
+use super::verdict::judge;
+use super::{
+    Desired, DetailedStatus, Digest, Instance, InstanceStatus, Observed, ObservedInstance, Parameters, Verdict,
+    digest_of,
+};
 use crate::ids::{AccountId, RegionName};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -113,7 +117,7 @@ pub fn next_step(desired: &Desired, observed: &Observed, owner: &str, tried: &BT
     // What the policy wants otherwise than it is: other overrides, or an instance that an earlier operation left behind.
     let wrong = desired.instances.iter().filter(|(instance, overrides)| {
         observed.instances.get(instance).is_some_and(|found| {
-            &found.overrides != *overrides || (is_behind(&found.status) && can_be_worked(&found.detailed))
+            can_be_worked(found) && (&found.overrides != *overrides || judge(instance, found).is_some())
         })
     });
     let corrections = products(wrong.map(|(instance, overrides)| (instance, overrides.clone())))
@@ -145,22 +149,15 @@ pub fn next_removal_step(observed: &Observed, owner: &str, tried: &BTreeSet<Dige
         .map_or_else(|| Step::Finished(Verdict::left_over(observed)), Step::Start)
 }
 
-fn is_behind(status: &InstanceStatus) -> bool {
-    matches!(status, InstanceStatus::Outdated | InstanceStatus::Unknown(_))
-}
-
-fn can_be_worked(detailed: &DetailedStatus) -> bool {
-    !matches!(detailed, DetailedStatus::SkippedSuspendedAccount)
+/// StackSets do not touch instances in suspended accounts, nor those whose deletion has failed.
+fn can_be_worked(found: &ObservedInstance) -> bool {
+    found.status != InstanceStatus::Inoperable
+        && !matches!(found.detailed, DetailedStatus::Inoperable | DetailedStatus::SkippedSuspendedAccount)
 }
 
 /// Deletions, those with retained stacks apart: an inoperable instance and one in a suspended account can only be let go.
-fn delete_groups<'a>(instances: impl Iterator<Item = (&'a Instance, &'a super::ObservedInstance)>) -> Vec<Operation> {
-    let with_retain = instances.map(|(instance, found)| {
-        let retain = found.status == InstanceStatus::Inoperable
-            || found.detailed == DetailedStatus::Inoperable
-            || found.detailed == DetailedStatus::SkippedSuspendedAccount;
-        (instance, retain)
-    });
+fn delete_groups<'a>(instances: impl Iterator<Item = (&'a Instance, &'a ObservedInstance)>) -> Vec<Operation> {
+    let with_retain = instances.map(|(instance, found)| (instance, !can_be_worked(found)));
     products(with_retain)
         .into_iter()
         .map(|(accounts, regions, retain)| Operation::DeleteInstances { accounts, regions, retain })
@@ -168,7 +165,7 @@ fn delete_groups<'a>(instances: impl Iterator<Item = (&'a Instance, &'a super::O
 }
 
 /// Groups (account, Region) pairs that share a property into products of accounts and Regions that cover exactly them.
-fn products<'a, P: Ord + Clone>(
+pub(super) fn products<'a, P: Ord + Clone>(
     pairs: impl Iterator<Item = (&'a Instance, P)>,
 ) -> Vec<(BTreeSet<AccountId>, BTreeSet<RegionName>, P)> {
     let mut regions_of: BTreeMap<(P, AccountId), BTreeSet<RegionName>> = BTreeMap::new();

@@ -68,7 +68,8 @@ impl Verdict {
     }
 }
 
-fn judge(instance: &Instance, found: &ObservedInstance) -> Option<InstanceFault> {
+/// What is wrong with an instance that the policy wants.
+pub(super) fn judge(instance: &Instance, found: &ObservedInstance) -> Option<InstanceFault> {
     let told = found.reason.as_deref().filter(|reason| !reason.trim().is_empty());
     match (&found.status, &found.detailed) {
         (_, DetailedStatus::SkippedSuspendedAccount) => {

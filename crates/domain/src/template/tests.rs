@@ -57,11 +57,9 @@ fn what_is_no_template_is_refused() {
 }
 
 #[test]
-fn size_decides_how_a_template_travels() {
+fn a_template_is_as_large_as_cloud_formation_takes_and_no_larger() {
     let of_size = |bytes: usize| format!("{RESOURCE}#{}", "x".repeat(bytes - RESOURCE.len() - 1));
-    assert!(!read(&of_size(Template::INLINE_LIMIT)).needs_staging());
-    assert!(read(&of_size(Template::INLINE_LIMIT + 1)).needs_staging());
-    assert!(read(&of_size(Template::MAX)).needs_staging());
+    assert_eq!(read(&of_size(Template::MAX)).text().len(), Template::MAX);
     assert_eq!(
         faults(&of_size(Template::MAX + 1)),
         ["t: the template has 1048577 bytes; CloudFormation takes 1048576 bytes at most: split it"]

@@ -62,10 +62,10 @@ pub struct Ordering {
 }
 
 impl Ordering {
-    /// A text that sorts as the ordering does and has the same width for every time from year 0 to 9999: milliseconds, UTC.
+    /// A text that sorts as the ordering does: UTC to the nanosecond, of one width for every time from year 0 to 9999.
     #[must_use]
     pub fn sort_key(&self) -> String {
-        [self.triggered, self.recorded, self.notified].map(|time| format!("{time:.3}")).join("|")
+        [self.triggered, self.recorded, self.notified].map(|time| format!("{time:.9}")).join("|")
     }
 
     /// Whether two results are one: Config repeats a notification with another notification time.

@@ -5,11 +5,9 @@
 
 mod change;
 mod record;
-mod severity;
 
 pub use change::{Change, Compliance, Ordering};
 pub use record::{Outcome, Pending, Quiet, Record, Status, apply};
-pub use severity::Severity;
 
 use crate::ids::{AccountId, RegionName};
 use serde::{Deserialize, Serialize};

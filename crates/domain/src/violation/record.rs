@@ -52,7 +52,7 @@ pub enum Pending {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// Store the record; tell people when `pending` says so.
-    Store(Record),
+    Store(Box<Record>),
     /// Nothing to store; the record still owes a notice (the last attempt ended between storing and telling).
     Owed(Pending),
     /// Nothing to do.
@@ -101,7 +101,7 @@ pub fn apply(known: Option<&Record>, change: &Change) -> Outcome {
         }
         (false, false) => (opened_at, was_owed),
     };
-    Outcome::Store(Record {
+    Outcome::Store(Box::new(Record {
         key: change.key.clone(),
         status: if is_open { Status::Open } else { Status::Closed },
         since,
@@ -110,5 +110,5 @@ pub fn apply(known: Option<&Record>, change: &Change) -> Outcome {
         rule_arn: change.rule_arn.clone(),
         annotation: change.annotation.clone(),
         pending,
-    })
+    }))
 }

@@ -1,7 +1,7 @@
 //! A policy repository.
 
-use super::World;
-use app::ports::{CommitFacts, PolicyRepository, RepositoryFile, Result};
+use super::{World, error};
+use app::ports::{CommitFacts, PolicyRepository, PortErrorKind, RepositoryFile, Result};
 use domain::ids::CommitId;
 use std::collections::BTreeMap;
 
@@ -30,8 +30,9 @@ impl World {
             };
         }
         let id = format!("{:040x}", 0xa11c_e000_u64 + state.commits.len() as u64 + 1);
+        #[expect(clippy::expect_used, reason = "forty hexadecimal digits are a commit id")]
         let id = CommitId::parse(&id).expect("forty hexadecimal digits");
-        let facts = CommitFacts { author: "Ada <ada@example.com>".into(), message: message.into() };
+        let facts = CommitFacts { author: "Ada <ada@example.com>".into(), message: message.lines().next().unwrap_or_default().into() };
         state.commits.insert(id.clone(), Commit { files, facts });
         state.head = Some(id.clone());
         id
@@ -45,11 +46,10 @@ impl PolicyRepository for World {
 
     async fn file(&self, commit: &CommitId, path: &str) -> Result<RepositoryFile> {
         self.call("codecommit:GetFile", |state| {
-            Ok(state
-                .commits
-                .get(commit)
-                .and_then(|commit| commit.files.get(path).cloned())
-                .unwrap_or(RepositoryFile::Missing))
+            let Some(commit) = state.commits.get(commit) else {
+                return Err(error("codecommit:GetFile", PortErrorKind::NotFound));
+            };
+            Ok(commit.files.get(path).cloned().unwrap_or(RepositoryFile::Missing))
         })
     }
 

@@ -1,4 +1,4 @@
-//! How bad a violation is.
+//! How bad it is to break a control.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,17 +17,6 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// The severity of a violation of a control. Where no backup exists or somebody could delete it, data can be lost: high.
-    #[must_use]
-    pub fn of_control(control: &str) -> Self {
-        match control {
-            "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN"
-            | "BACKUP_LAST_RECOVERY_POINT_CREATED"
-            | "BACKUP_RECOVERY_POINT_MANUAL_DELETION_DISABLED" => Self::High,
-            _ => Self::Medium,
-        }
-    }
-
     /// The label.
     #[must_use]
     pub const fn label(self) -> &'static str {

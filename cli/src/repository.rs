@@ -1,0 +1,109 @@
+//! A folder in place of the policy repository, and the policy in it as `deploy` would read it.
+
+use std::future::Future;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::task::{Context as TaskContext, Poll, Waker};
+
+use anyhow::{Context as _, anyhow, bail};
+use app::deploy::{PolicyAt, Wanted};
+use app::ports::{CommitFacts, PolicyRepository, PortError, PortErrorKind, RepositoryFile};
+use domain::fault::Fault;
+use domain::ids::CommitId;
+
+/// The policy file of a folder.
+const POLICY_FILE: &str = "backup-compliance.yaml";
+/// What the deployment fills in; any event bus will do to read a policy.
+const EVENT_BUS: &str = "arn:aws:events:us-east-1:000000000000:event-bus/backup-compliance";
+
+/// Reads the policy in a file, or in the policy file of a folder: what it wants, or everything that is wrong with it.
+/// Templates are looked for from `root`; without it, from the policy file's folder.
+///
+/// # Errors
+/// When a file cannot be read. A template that is not there is a fault.
+pub(crate) fn policy(path: &Path, root: Option<&Path>) -> anyhow::Result<Result<Wanted, Vec<Fault>>> {
+    let file = policy_file(path)?;
+    let text = read(&file).with_context(|| format!("cannot read the policy file `{}`", file.display()))?;
+    let root = root.or(file.parent()).unwrap_or(Path::new("")).to_path_buf();
+    let shown = file.display().to_string();
+    let folder = Folder { root, policy_file: shown.clone(), policy: text };
+    let commit = CommitId::parse("0")?;
+    let policy = PolicyAt { commit: &commit, policy_file: &shown, event_bus_arn: EVENT_BUS };
+    let wanted = at_once(policy.read(&folder))?.map_err(|error| anyhow!(error.message))?;
+    Ok(wanted.map_err(|faults| faults.into_iter().map(|fault| folder.located(fault)).collect()))
+}
+
+fn policy_file(path: &Path) -> anyhow::Result<PathBuf> {
+    if !path.is_dir() {
+        return Ok(path.to_path_buf());
+    }
+    let file = if path == Path::new(".") { PathBuf::from(POLICY_FILE) } else { path.join(POLICY_FILE) };
+    if !file.exists() {
+        bail!("no `{POLICY_FILE}` in `{}`; name the policy file if it is called otherwise", path.display());
+    }
+    Ok(file)
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    let bytes = std::fs::read(path)?;
+    String::from_utf8(bytes).map_err(|e| anyhow!("it is not UTF-8 text from byte {}", e.utf8_error().valid_up_to()))
+}
+
+/// Drives a future that has nothing to wait for, since a folder answers at once.
+fn at_once<T>(future: impl Future<Output = T>) -> anyhow::Result<T> {
+    match pin!(future).poll(&mut TaskContext::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Ok(value),
+        Poll::Pending => bail!("reading a folder does not wait"),
+    }
+}
+
+/// A folder that holds the templates of a policy.
+struct Folder {
+    root: PathBuf,
+    /// The policy file as the user knows it; it need not be under the root.
+    policy_file: String,
+    policy: String,
+}
+
+impl Folder {
+    /// The fault with the file as the user can open it from here.
+    fn located(&self, mut fault: Fault) -> Fault {
+        if fault.file != self.policy_file {
+            fault.file = self.root.join(&fault.file).display().to_string();
+        }
+        fault
+    }
+}
+
+impl PolicyRepository for Folder {
+    async fn head(&self) -> Result<Option<CommitId>, PortError> {
+        Ok(None)
+    }
+
+    async fn file(&self, _: &CommitId, path: &str) -> Result<RepositoryFile, PortError> {
+        if path == self.policy_file {
+            return Ok(RepositoryFile::Text(self.policy.clone()));
+        }
+        let path = self.root.join(path);
+        match read(&path) {
+            Ok(text) => Ok(RepositoryFile::Text(text)),
+            Err(e) if is_missing(&e) => Ok(RepositoryFile::Missing),
+            Err(e) => Err(PortError {
+                operation: "read",
+                code: None,
+                message: format!("cannot read the template `{}`: {e:#}", path.display()),
+                request_id: None,
+                kind: PortErrorKind::Refused,
+            }),
+        }
+    }
+
+    async fn commit(&self, _: &CommitId) -> Result<CommitFacts, PortError> {
+        Ok(CommitFacts { author: String::new(), message: String::new() })
+    }
+}
+
+fn is_missing(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::NotFound)
+}

@@ -1,0 +1,113 @@
+use std::fs;
+use std::path::PathBuf;
+
+use crate::{run, run_with};
+
+fn project() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+#[test]
+fn an_event_is_shown_as_its_reader_gets_it() {
+    let ran = run(&project(), &["notice", "events/config-noncompliant.json"]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""));
+    insta::assert_snapshot!("notice_opened", ran.stdout);
+}
+
+#[test]
+fn requirements_come_from_the_policy() {
+    let folder = tempfile::tempdir().unwrap();
+    let framework = project().join("framework");
+    fs::copy(framework.join("backup-compliance.yaml"), folder.path().join("backup-compliance.yaml")).unwrap();
+    fs::copy(framework.join("examples/five-controls/framework.yaml"), folder.path().join("framework.yaml")).unwrap();
+    let policy = folder.path().to_str().unwrap();
+    let event = "events/config-noncompliant-backup-plan.json";
+    let ran = run(&project(), &["notice", event, "--policy", policy]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""));
+    insta::assert_snapshot!("notice_opened_backup_plan", ran.stdout);
+
+    let ran = run(&project(), &["notice", event]);
+    assert!(!ran.stdout.contains("35 days"), "nobody said what is required:\n{}", ran.stdout);
+
+    fs::write(folder.path().join("framework.yaml"), "Resources: {}").unwrap();
+    let ran = run(&project(), &["notice", event, "--policy", policy]);
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(2), ""));
+    assert!(ran.stderr.contains("has faults, see `backup-compliance lint"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_resolved_violation_is_shown_with_what_it_takes() {
+    let ran = run(&project(), &["notice", "events/config-compliant.json"]);
+    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    assert!(
+        ran.stderr.starts_with("note: `report` tells this only of a violation that it knows to be open"),
+        "{}",
+        ran.stderr
+    );
+    insta::assert_snapshot!("notice_resolved", ran.stdout);
+
+    let ran = run(&project(), &["notice", "events/config-not-applicable.json"]);
+    assert!(ran.stdout.contains("is no longer subject to the control"), "{}", ran.stdout);
+}
+
+#[test]
+fn machines_get_one_document_a_notice() {
+    let ran = run(&project(), &["notice", "events/config-noncompliant.json", "--channel", "json"]);
+    let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&document["kind"], &document["severity"]), (&"violation.opened".into(), &"HIGH".into()));
+
+    let ran = run(&project(), &["--format", "json", "notice", "events/config-noncompliant.json"]);
+    let all: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(all, serde_json::json!({ "notices": [document], "ignored": [] }));
+}
+
+#[test]
+fn an_event_that_is_none_of_ours_is_status_1_with_the_reason() {
+    let ran = run(&project(), &["notice", "events/config-other-service-rule.json"]);
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(1), ""));
+    assert!(ran.stderr.starts_with("error: no notice: the rule `arn:"), "{}", ran.stderr);
+    let ran = run_with(&project(), &["notice", "-"], &[], r#"{"Records": []}"#);
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(1), "error: no notice: the batch has no messages\n"));
+}
+
+#[test]
+fn what_cannot_be_understood_is_status_2_with_its_place() {
+    let ran = run_with(&project(), &["notice", "-"], &[], "{\n  \"a\": 1,\n  b\n}");
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(2), ""));
+    assert_eq!(ran.stderr, "error: -:3:3: the event is not JSON: key must be a string\n");
+    let ran = run(&project(), &["notice", "events/bad/sqs-batch-one-poisoned.json"]);
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(2), ""));
+    assert!(ran.stderr.contains("not JSON at line 1, column "), "{}", ran.stderr);
+    let ran = run(&project(), &["notice", "events/bad/account-mismatch.json"]);
+    assert_eq!(ran.status, Some(2));
+    assert!(ran.stderr.contains("claims to be about account"), "{}", ran.stderr);
+    let ran = run(&project(), &["notice", "gone.json"]);
+    assert_eq!(ran.status, Some(2));
+    assert!(ran.stderr.contains("cannot read the event `gone.json`"), "{}", ran.stderr);
+}
+
+#[test]
+fn opened_and_resolved_in_one_file_is_one_notice() {
+    let body = |name: &str| {
+        let text = fs::read_to_string(project().join("events").join(name)).unwrap();
+        let batch: serde_json::Value = serde_json::from_str(&text).unwrap();
+        batch["Records"][0].clone()
+    };
+    let batch = |names: &[&str]| {
+        serde_json::json!({ "Records": names.iter().map(|name| body(name)).collect::<Vec<_>>() }).to_string()
+    };
+    let args = ["notice", "-", "--format", "json"];
+    for (names, kinds) in [
+        (&["config-compliant.json", "config-noncompliant.json"][..], &["violation.resolved"][..]),
+        (
+            &["config-noncompliant-backup-plan.json", "config-noncompliant.json"],
+            &["violation.opened", "violation.opened"],
+        ),
+        (&["config-noncompliant.json", "config-noncompliant.json"], &["violation.opened"]),
+    ] {
+        let ran = run_with(&project(), &args, &[], &batch(names));
+        let shown: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        let told: Vec<_> = shown["notices"].as_array().unwrap().iter().map(|notice| &notice["kind"]).collect();
+        assert_eq!(told, kinds, "{names:?}");
+    }
+}

@@ -1,0 +1,92 @@
+//! What a policy wants, and which file is to blame when it cannot be had.
+
+use crate::policy::{FRAMEWORK, ONE, TWO, policy};
+use app::deploy::{PolicyAt, Wanted};
+use app::ports::PortErrorKind;
+use domain::fault::Fault;
+use testkit::world::World;
+
+const BUS: &str = "arn:aws:events:us-east-1:000000000000:event-bus/backup-compliance";
+
+async fn read(policy: &str, template: Option<&str>) -> Result<Wanted, Vec<Fault>> {
+    let world = World::new();
+    let commit = world.push("Policy", &[("backup-compliance.yaml", Some(policy)), ("framework.yaml", template)]);
+    let policy = PolicyAt { commit: &commit, policy_file: "backup-compliance.yaml", event_bus_arn: BUS };
+    policy.read(&world).await.unwrap()
+}
+
+async fn faults(policy: &str, template: Option<&str>) -> Vec<String> {
+    read(policy, template).await.unwrap_err().iter().map(ToString::to_string).collect()
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn every_instance_has_its_overrides_and_every_target_its_parameters() {
+    let wanted = read(&policy(&[ONE, TWO], Some("90")), Some(FRAMEWORK)).await.unwrap();
+    let framework = &wanted.frameworks[0];
+    let desired = &framework.desired;
+    assert_eq!(desired.parameters["ComplianceEventBusArn"], BUS, "the template declares it");
+    assert!(!desired.parameters.contains_key("MinimumRetentionDays"), "the template's default is left to it");
+    let overrides: Vec<_> =
+        desired.instances.iter().map(|(instance, given)| (instance.to_string(), given.len())).collect();
+    let expected = [(ONE, "eu-west-1", 0), (ONE, "us-east-1", 0), (TWO, "eu-west-1", 1), (TWO, "us-east-1", 1)];
+    assert_eq!(overrides, expected.map(|(account, region, given)| (format!("{account}/{region}"), given)));
+    for (account, days) in [(ONE, "35"), (TWO, "90")] {
+        let (account, region) = (account.parse().unwrap(), "eu-west-1".parse().unwrap());
+        let control = "BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK";
+        assert_eq!(framework.facts.parameters(&account, &region, control).unwrap()["requiredRetentionDays"], days);
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_parameter_that_the_template_lacks_is_the_policys_fault() {
+    let with = |parameters: &str| {
+        policy(&[ONE], None).replace("    targets:", &format!("    parameters: {{ {parameters} }}\n    targets:"))
+    };
+    assert_eq!(
+        faults(&with("MinimumRetentionDay: \"35\", Colour: red"), Some(FRAMEWORK)).await,
+        [
+            "backup-compliance.yaml:3:5: the template `framework.yaml` declares no parameter `Colour`; \
+             remove it, or declare it under `Parameters` of the template",
+            "backup-compliance.yaml:3:5: the template `framework.yaml` declares no parameter `MinimumRetentionDay`; \
+             did you mean `MinimumRetentionDays`?",
+        ]
+    );
+    let in_target = policy(&[ONE, TWO], Some("90")).replace("MinimumRetentionDays", "Days");
+    let fault = &read(&in_target, Some(FRAMEWORK)).await.unwrap_err()[0];
+    assert!(fault.to_string().starts_with("backup-compliance.yaml:8:9: "), "the place of the target: {fault}");
+    assert!(fault.excerpt.as_ref().unwrap().contains("- accounts: [\"222222222222\"]"), "{fault:?}");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_value_that_a_control_does_not_take_is_the_fault_of_who_gives_it() {
+    let line = 1 + FRAMEWORK.lines().position(|line| line.contains("!Ref MinimumRetentionDays")).unwrap();
+    let expected = format!(
+        "backup-compliance.yaml:8:9: with the parameters given here, the parameter `requiredRetentionDays` is `0` \
+         (framework.yaml:{line}:"
+    );
+    let told = faults(&policy(&[ONE, TWO], Some("0")), Some(FRAMEWORK)).await;
+    assert!(told.len() == 1 && told[0].starts_with(&expected), "{told:?}");
+
+    // The same value as a default of the template: whatever the policy says, the template is wrong; told once.
+    let template = FRAMEWORK.replace("Default: \"35\"", "Default: \"0\"");
+    let told = faults(&policy(&[ONE, TWO], Some("0")), Some(&template)).await;
+    assert!(told.len() == 1 && told[0].starts_with(&format!("framework.yaml:{line}:")), "{told:?}");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_template_that_is_missing_is_named_where_the_policy_names_it() {
+    assert_eq!(
+        faults(&policy(&[ONE], None), None).await,
+        ["backup-compliance.yaml:3:5: the template `framework.yaml` is not in the repository; \
+          add it, or correct `template` of the framework `backup-compliance`: the path starts from the root of the repository"]
+    );
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_repository_that_cannot_be_read_is_no_fault_of_the_policy() {
+    let world = World::new();
+    let commit = world.push("Policy", &[("backup-compliance.yaml", Some(&policy(&[ONE], None)))]);
+    world.fail_next("codecommit:GetFile", PortErrorKind::Denied);
+    let policy = PolicyAt { commit: &commit, policy_file: "backup-compliance.yaml", event_bus_arn: BUS };
+    assert_eq!(policy.read(&world).await.unwrap_err().kind, PortErrorKind::Denied);
+}

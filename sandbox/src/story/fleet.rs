@@ -1,0 +1,65 @@
+//! What is deployed, asked of CloudFormation and of AWS Backup as a person would.
+
+use anyhow::Result;
+
+use crate::client::Client;
+use crate::cloud::Cloud;
+use crate::wire;
+
+/// The StackSet of the starter policy.
+pub(super) const STACK_SET: &str = "backup-compliance";
+
+/// A stack instance: account, Region, status.
+pub(super) type Instance = (String, String, String);
+
+/// All instances of the StackSet, sorted; none when there is no StackSet.
+pub(super) fn instances(client: &Client) -> Result<Vec<Instance>> {
+    if !exists(client)? {
+        return Ok(Vec::new());
+    }
+    let xml = client.query("cloudformation", "ListStackInstances", &[("StackSetName", STACK_SET)])?;
+    let mut instances: Vec<Instance> = wire::xml_elements(&xml, "Summaries")
+        .into_iter()
+        .flat_map(|list| wire::xml_elements(list, "member"))
+        .filter_map(|member| {
+            Some((wire::xml_text(member, "Account")?, wire::xml_text(member, "Region")?, wire::xml_text(member, "Status")?))
+        })
+        .collect();
+    instances.sort();
+    Ok(instances)
+}
+
+/// Whether the StackSet exists.
+pub(super) fn exists(client: &Client) -> Result<bool> {
+    match client.query("cloudformation", "DescribeStackSet", &[("StackSetName", STACK_SET)]) {
+        Ok(_) => Ok(true),
+        Err(error) if format!("{error:#}").contains("NotFound") => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The number of controls of the framework in each of these accounts and Regions; 0 where there is none.
+pub(super) fn controls(cloud: &Cloud, places: &[Instance]) -> Result<Vec<usize>> {
+    places
+        .iter()
+        .map(|(account, region, _)| {
+            let frameworks = cloud.frameworks(account, region)?;
+            Ok(frameworks
+                .first()
+                .and_then(|framework| framework["FrameworkControls"].as_array())
+                .map_or(0, Vec::len))
+        })
+        .collect()
+}
+
+/// Instances in words: `111111111111: eu-west-1, us-east-1`.
+pub(super) fn describe(instances: &[Instance]) -> String {
+    let mut accounts: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (account, region, _) in instances {
+        match accounts.last_mut() {
+            Some((last, regions)) if last == account => regions.push(region),
+            _ => accounts.push((account, vec![region])),
+        }
+    }
+    accounts.iter().map(|(account, regions)| format!("{account}: {}", regions.join(", "))).collect::<Vec<_>>().join("; ")
+}

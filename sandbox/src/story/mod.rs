@@ -1,0 +1,124 @@
+//! The story of the product, told against a running cloud: `cargo xtask demo` prints it, an end-to-end test runs it.
+//!
+//! Every claim that is told is checked, and none is skipped: a claim that does not hold makes the story fail.
+
+mod chapters;
+mod fleet;
+mod policy;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use serde::Serialize;
+
+use crate::cloud::Cloud;
+use crate::mailbox::Mail;
+use crate::tools::Tools;
+
+/// Hears the story.
+pub trait Listener {
+    /// A chapter begins.
+    fn chapter(&mut self, number: usize, title: &str);
+    /// What happens now.
+    fn say(&mut self, text: &str);
+    /// A sign of life from something that takes long.
+    fn progress(&mut self, line: &str);
+    /// A claim, and whether it holds; `detail` is what was seen.
+    fn claim(&mut self, claim: &str, held: bool, detail: &str);
+    /// A notice as its reader gets it.
+    fn mail(&mut self, mail: &Mail);
+}
+
+/// How the story went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Claims that hold.
+    pub held: usize,
+    /// Claims that do not, each with what was seen.
+    pub broken: Vec<String>,
+    /// AWS calls of a function for some events: what happened, the function, the calls in order.
+    pub calls: Vec<(String, String, Vec<String>)>,
+}
+
+/// The longest that anything in the story may take, apart from building and deploying.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Tells the whole story.
+///
+/// # Errors
+/// When the story cannot go on: something did not happen that the rest stands on.
+pub fn tell(cloud: &Cloud, tools: &Tools, listener: &mut dyn Listener) -> Result<Summary> {
+    let summary = Summary { held: 0, broken: Vec::new(), calls: Vec::new() };
+    let mut story = Story { cloud, tools, listener, summary, chapter: 0, read: 0 };
+    chapters::all(&mut story)?;
+    Ok(story.summary)
+}
+
+struct Story<'s> {
+    cloud: &'s Cloud,
+    tools: &'s Tools,
+    listener: &'s mut dyn Listener,
+    summary: Summary,
+    chapter: usize,
+    /// Mails read so far.
+    read: usize,
+}
+
+impl Story<'_> {
+    fn chapter(&mut self, title: &str) {
+        self.chapter += 1;
+        self.listener.chapter(self.chapter, title);
+    }
+
+    fn say(&mut self, text: &str) {
+        self.listener.say(text);
+    }
+
+    fn claim(&mut self, claim: &str, held: bool, seen: &str) {
+        self.listener.claim(claim, held, seen);
+        if held {
+            self.summary.held += 1;
+        } else {
+            self.summary.broken.push(format!("chapter {}: {claim}: {seen}", self.chapter));
+        }
+    }
+
+    /// Waits for the next mail and shows it.
+    fn next_mail(&mut self, kind: &str) -> Result<Mail> {
+        let read = self.read;
+        let mails = wait_for(&format!("a notice `{kind}`"), || Ok(Some(self.cloud.mails()).filter(|all| all.len() > read)))?;
+        let Some(mail) = mails.get(read).cloned() else { bail!("the mailbox lost a mail") };
+        self.read += 1;
+        self.listener.mail(&mail);
+        self.claim(&format!("the notice is `{kind}`"), mail.kind == kind, &mail.kind);
+        Ok(mail)
+    }
+
+    /// Claims that nothing more has come.
+    fn no_more_mail(&mut self, claim: &str) {
+        let more: Vec<String> = self.cloud.mails().into_iter().skip(self.read).map(|mail| mail.subject).collect();
+        self.claim(claim, more.is_empty(), &if more.is_empty() { "no notice".to_owned() } else { more.join(", ") });
+    }
+
+    /// Claims that a text says all of these, wherever its lines break.
+    fn says(&mut self, claim: &str, text: &str, expected: &[&str]) {
+        let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let missing: Vec<&str> = expected.iter().filter(|words| !flat.contains(**words)).copied().collect();
+        let seen = if missing.is_empty() { expected.join(", ") } else { format!("it does not say {}", missing.join(", ")) };
+        self.claim(claim, missing.is_empty(), &seen);
+    }
+}
+
+/// Asks again and again until there is an answer.
+fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask()? {
+            return Ok(answer);
+        }
+        if Instant::now() > deadline {
+            bail!("waited {} s in vain for {what}", PATIENCE.as_secs());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}

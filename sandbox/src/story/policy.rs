@@ -1,0 +1,60 @@
+//! The policy repository of the story: a checkout that is edited, committed and pushed with ordinary git.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+/// Who pushes.
+pub(super) const AUTHOR: &str = "Grace Okafor";
+const EMAIL: &str = "grace@example.com";
+
+/// A checkout.
+pub(super) struct Checkout {
+    directory: PathBuf,
+}
+
+impl Checkout {
+    /// A new one, with this repository as its origin.
+    pub(super) fn new(directory: &Path, origin: &Path) -> Result<Self> {
+        std::fs::create_dir_all(directory)?;
+        let checkout = Self { directory: directory.to_owned() };
+        checkout.git(&["init", "--quiet", "--initial-branch=main"])?;
+        checkout.git(&["remote", "add", "origin", &origin.to_string_lossy()])?;
+        Ok(checkout)
+    }
+
+    /// Writes files, commits and pushes; returns the commit.
+    pub(super) fn push(&self, message: &str, files: &[(&str, &str)]) -> Result<String> {
+        for (name, content) in files {
+            std::fs::write(self.directory.join(name), content)?;
+        }
+        self.git(&["add", "--all"])?;
+        self.git(&["commit", "--quiet", "--message", message])?;
+        self.git(&["push", "--quiet", "origin", "main"])?;
+        Ok(self.git(&["rev-parse", "HEAD"])?.trim().to_owned())
+    }
+
+    fn git(&self, arguments: &[&str]) -> Result<String> {
+        let output = Command::new("git")
+            .args(arguments)
+            .current_dir(&self.directory)
+            // The story must not depend on whose laptop it is told on.
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_AUTHOR_NAME", AUTHOR)
+            .env("GIT_AUTHOR_EMAIL", EMAIL)
+            .env("GIT_COMMITTER_NAME", AUTHOR)
+            .env("GIT_COMMITTER_EMAIL", EMAIL)
+            .env_remove("GIT_DIR")
+            .env_remove("GIT_WORK_TREE")
+            .env_remove("GIT_INDEX_FILE")
+            .output()
+            .context("run git: it must be installed")?;
+        if !output.status.success() {
+            bail!("`git {}` failed: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}

@@ -1,0 +1,77 @@
+//! A local cloud, and clients of the SDK that talk to it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aws::Clients;
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_sqs::config::Credentials;
+use sandbox::client::Client;
+use sandbox::cloud::{Cloud, Options};
+use sandbox::tools::Tools;
+use serde_json::{Value, json};
+
+/// A cloud of this test's own.
+#[derive(Debug)]
+pub(crate) struct Local {
+    pub(crate) cloud: Cloud,
+    pub(crate) clients: Clients,
+}
+
+pub(crate) fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+impl Local {
+    pub(crate) async fn start() -> Self {
+        let tools = Tools::ensure(&workspace(), &mut |_| {}).unwrap();
+        // Long enough for a few calls to meet a running operation.
+        let options = Options { operation_delay: Duration::from_millis(1500), ..Options::default() };
+        let cloud = Cloud::start(&tools, options).unwrap();
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .endpoint_url(cloud.url())
+            .region(Region::new(cloud.options().region.clone()))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .load()
+            .await;
+        Self { clients: Clients::from_config(config), cloud }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        self.cloud.client()
+    }
+
+    /// The operations of a service that were asked for since a mark.
+    pub(crate) fn calls(&self, service: &str, mark: sandbox::journal::Mark) -> Vec<String> {
+        let entries = self.cloud.journal().since(mark);
+        entries.into_iter().filter(|entry| entry.service == service).map(|entry| entry.operation).collect()
+    }
+
+    /// The state table as `template.yaml` has it.
+    pub(crate) fn state_table(&self) -> &'static str {
+        let table = "state";
+        let client = self.client();
+        client.json("dynamodb", "DynamoDB_20120810.CreateTable", &state_table(table)).unwrap();
+        let ttl = json!({"TableName": table, "TimeToLiveSpecification": {"AttributeName": "expires_at", "Enabled": true}});
+        client.json("dynamodb", "DynamoDB_20120810.UpdateTimeToLive", &ttl).unwrap();
+        table
+    }
+}
+
+fn state_table(name: &str) -> Value {
+    let text = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
+    let keys = |hash: &str, range: &str| {
+        json!([{"AttributeName": hash, "KeyType": "HASH"}, {"AttributeName": range, "KeyType": "RANGE"}])
+    };
+    json!({
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [text("pk"), text("sk"), text("pending_kind"), text("pending_since")],
+        "KeySchema": keys("pk", "sk"),
+        "GlobalSecondaryIndexes": [{
+            "IndexName": "pending",
+            "KeySchema": keys("pending_kind", "pending_since"),
+            "Projection": {"ProjectionType": "ALL"},
+        }],
+    })
+}

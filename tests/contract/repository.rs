@@ -1,0 +1,135 @@
+//! `PolicyRepository`.
+
+use std::path::Path;
+use std::process::Command;
+
+use app::ports::{CommitFacts, PolicyRepository, PortErrorKind, RepositoryFile};
+use aws::CodeCommitRepository;
+use domain::ids::CommitId;
+use testkit::world::World;
+
+use crate::cloud::Local;
+
+/// CodeCommit's `GetFile` hands out at most 6 MB.
+const LARGEST: usize = 6 * 1024 * 1024;
+
+/// Commits files, path and content, on top of the head.
+trait Push {
+    fn push(&self, message: &str, files: &[(&str, &[u8])]) -> CommitId;
+}
+
+async fn holds(repository: &impl PolicyRepository, git: &impl Push) {
+    assert_eq!(repository.head().await.unwrap(), None, "a branch that is not there yet");
+
+    let first = git.push("First policy\n\nWith a reason.", &[("policy.yaml", b"version: 1\n"), ("a/b/deep.yaml", "ü: ✓\n".as_bytes())]);
+    assert_eq!(repository.head().await.unwrap(), Some(first.clone()));
+    let text = |text: &str| RepositoryFile::Text(text.to_owned());
+    assert_eq!(repository.file(&first, "policy.yaml").await.unwrap(), text("version: 1\n"));
+    assert_eq!(repository.file(&first, "a/b/deep.yaml").await.unwrap(), text("ü: ✓\n"));
+    for absent in ["none.yaml", "a/b", "policy.yaml/x", "Policy.yaml"] {
+        assert_eq!(repository.file(&first, absent).await.unwrap(), RepositoryFile::Missing, "{absent}");
+    }
+    let facts = CommitFacts { author: "Ada <ada@example.com>".to_owned(), message: "First policy".to_owned() };
+    assert_eq!(repository.commit(&first).await.unwrap(), facts);
+
+    let odd = git.push("Odd files", &[
+        ("binary.yaml", b"\xff\xfe\x00"),
+        ("empty.yaml", b""),
+        ("policy.yaml", b"version: 2\n"),
+        ("large.yaml", &vec![b'#'; LARGEST]),
+        ("too-large.yaml", &vec![b'#'; LARGEST + 1]),
+    ]);
+    assert_eq!(repository.head().await.unwrap(), Some(odd.clone()));
+    assert_eq!(repository.file(&odd, "binary.yaml").await.unwrap(), RepositoryFile::NotText);
+    assert_eq!(repository.file(&odd, "empty.yaml").await.unwrap(), text(""));
+    assert_eq!(repository.file(&odd, "too-large.yaml").await.unwrap(), RepositoryFile::TooLarge);
+    let RepositoryFile::Text(large) = repository.file(&odd, "large.yaml").await.unwrap() else { panic!("large.yaml") };
+    assert_eq!(large.len(), LARGEST);
+    assert_eq!(repository.file(&first, "policy.yaml").await.unwrap(), text("version: 1\n"), "the commit counts");
+    assert_eq!(repository.file(&first, "empty.yaml").await.unwrap(), RepositoryFile::Missing);
+
+    // Rewritten away between two calls.
+    let gone = CommitId::parse(&"dead".repeat(10)).unwrap();
+    let error = repository.file(&gone, "policy.yaml").await.unwrap_err();
+    assert_eq!(error.kind, PortErrorKind::NotFound, "{error}");
+    let unknown = CommitFacts { author: "unknown".to_owned(), message: String::new() };
+    assert_eq!(repository.commit(&gone).await.unwrap(), unknown);
+}
+
+impl Push for World {
+    fn push(&self, message: &str, files: &[(&str, &[u8])]) -> CommitId {
+        let texts: Vec<_> = files.iter().map(|(path, _)| (*path, Some(""))).collect();
+        let id = World::push(self, message, &texts);
+        let mut state = self.state();
+        let commit = state.commits.get_mut(&id).unwrap();
+        for (path, content) in files {
+            let file = match String::from_utf8(content.to_vec()) {
+                Ok(text) if text.len() <= LARGEST => RepositoryFile::Text(text),
+                Ok(_) => RepositoryFile::TooLarge,
+                Err(_) => RepositoryFile::NotText,
+            };
+            commit.files.insert((*path).to_owned(), file);
+        }
+        id
+    }
+}
+
+/// A clone, as a person has it.
+struct Clone<'a> {
+    work: &'a Path,
+    remote: &'a Path,
+}
+
+impl Clone<'_> {
+    fn git(&self, arguments: &[&str]) -> String {
+        let identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "core.autocrlf=false"];
+        let output = Command::new("git").current_dir(self.work).args(identity).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+}
+
+impl Push for Clone<'_> {
+    fn push(&self, message: &str, files: &[(&str, &[u8])]) -> CommitId {
+        for (path, content) in files {
+            let path = self.work.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        }
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "-m", message]);
+        self.git(&["push", "--quiet", self.remote.to_str().unwrap(), "HEAD:main"]);
+        CommitId::parse(&self.git(&["rev-parse", "HEAD"])).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn the_fake_holds_the_contract() {
+    let world = World::new();
+    holds(&world, &world).await;
+}
+
+#[tokio::test]
+async fn the_adapter_holds_the_contract() {
+    let local = Local::start().await;
+    let work = local.cloud.directory().join("tmp/work");
+    std::fs::create_dir_all(&work).unwrap();
+    let git = Clone { work: &work, remote: local.cloud.repository_path() };
+    git.git(&["init", "--quiet", "-b", "main"]);
+    let name = &local.cloud.options().repository;
+    let repository = CodeCommitRepository::new(local.clients.codecommit(), name, "main");
+    holds(&repository, &git).await;
+
+    // Tags and other branches of the same name parts are not the branch.
+    git.git(&["push", "--quiet", git.remote.to_str().unwrap(), "HEAD:refs/heads/feature/other", "HEAD:refs/tags/release"]);
+    for absent in ["release", "feature", "other"] {
+        let branch = CodeCommitRepository::new(local.clients.codecommit(), name, absent);
+        assert_eq!(branch.head().await.unwrap(), None, "{absent}");
+    }
+    // A repository that is not there is a fault of the settings, not an empty one.
+    let nowhere = CodeCommitRepository::new(local.clients.codecommit(), "nowhere", "main");
+    let error = nowhere.head().await.unwrap_err();
+    assert_eq!((error.kind, error.operation), (PortErrorKind::NotFound, "codecommit:GetBranch"), "{error}");
+    assert!(error.to_string().contains("RepositoryDoesNotExistException"), "{error}");
+    assert_eq!(local.cloud.stop(), []);
+}

@@ -1,0 +1,129 @@
+//! A small HTTP server that answers as it is told and keeps what it was sent.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// What one request is answered with.
+#[derive(Debug, Clone)]
+pub(crate) enum Reply {
+    /// A status and a body.
+    Status(u16, String),
+    /// A whole response, head and body.
+    #[allow(dead_code, reason = "the end-to-end tests use this file too, and need it")]
+    Raw(String),
+    /// The connection is closed without a word.
+    Break,
+    /// Nothing, for as long as the test runs.
+    #[allow(dead_code, reason = "the end-to-end tests use this file too, and need it")]
+    Hang,
+}
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+pub(crate) struct Received {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Received {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+/// The server. Its threads end with the process.
+#[derive(Debug, Clone)]
+pub(crate) struct Server {
+    address: SocketAddr,
+    received: Arc<Mutex<Vec<Received>>>,
+}
+
+impl Server {
+    /// Gives these replies in order, then the last of them again and again; without any, 200 to all.
+    pub(crate) fn start(replies: &[Reply]) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let server = Self { address: listener.local_addr().unwrap(), received: Arc::default() };
+        let (received, replies) = (Arc::clone(&server.received), Arc::new(replies.to_vec()));
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (received, replies) = (Arc::clone(&received), Arc::clone(&replies));
+                thread::spawn(move || serve(stream, &received, &replies));
+            }
+        });
+        server
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// An address with a secret in it, as a pre-signed one has.
+    pub(crate) fn signed_url(&self) -> String {
+        format!("http://{}/stack%7CRollout?X-Amz-Credential=EXAMPLE&X-Amz-Signature={SECRET}", self.address)
+    }
+
+    pub(crate) fn received(&self) -> Vec<Received> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What may be seen nowhere.
+pub(crate) const SECRET: &str = "c0ffee5ec7e7";
+
+fn serve(mut stream: TcpStream, received: &Mutex<Vec<Received>>, replies: &[Reply]) {
+    let Some(request) = read(&stream) else { return };
+    let reply = {
+        let mut received = received.lock().unwrap_or_else(PoisonError::into_inner);
+        let reply = replies.get(received.len()).or(replies.last()).cloned();
+        received.push(request);
+        reply.unwrap_or(Reply::Status(200, String::new()))
+    };
+    match reply {
+        Reply::Break => {}
+        Reply::Hang => loop {
+            thread::sleep(Duration::from_secs(3600));
+        },
+        Reply::Raw(response) => {
+            let _ = stream.write_all(response.as_bytes());
+        }
+        Reply::Status(status, body) => {
+            let head = format!(
+                "HTTP/1.1 {status} Whatever\r\ncontent-length: {}\r\ncontent-type: application/xml\r\nconnection: close\r\n\r\n",
+                body.len()
+            );
+            // Whoever hangs up early does not want the answer.
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
+        }
+    }
+}
+
+fn read(stream: &TcpStream) -> Option<Received> {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    let mut words = line.split_whitespace();
+    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let mut headers = Vec::new();
+    loop {
+        line.clear();
+        reader.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        headers.push((name.to_owned(), value.trim().to_owned()));
+    }
+    let mut request = Received { method, target, headers, body: Vec::new() };
+    let length = request.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    request.body = vec![0; length];
+    reader.read_exact(&mut request.body).ok()?;
+    Some(request)
+}

@@ -1,0 +1,216 @@
+//! What `deploy` and `lifecycle` remember: `DeployStore`, `RequestStore`, `FrameworkDirectory`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use app::deploy::{FrameworkFacts, InFlight, Phase, Rollout, Variant};
+use app::lifecycle::{Envelope, Request, RequestKind, ResponseUrl};
+use app::ports::{DeployStore, FrameworkDirectory, PortErrorKind, RequestStore, Versioned};
+use aws::StateTable;
+use domain::ids::{AccountId, CommitId, RegionName, StackSetName};
+use domain::rollout::{Digest, Operation};
+use jiff::{SignedDuration, Timestamp};
+use testkit::world::World;
+
+use crate::cloud::Local;
+use crate::server::SECRET;
+
+fn name(name: &str) -> StackSetName {
+    StackSetName::parse(name).unwrap()
+}
+
+fn commit(letter: &str) -> CommitId {
+    CommitId::parse(&letter.repeat(40)).unwrap()
+}
+
+fn rollout(of: &str) -> Rollout {
+    Rollout {
+        name: name(of),
+        digest: Digest("d1".to_owned()),
+        commit: commit("a"),
+        author: "Zoë \"the\" Ångström <zoe@example.com>".to_owned(),
+        message: "quotes \" and \\ and \u{1f9ef} and a tab\t".to_owned(),
+        phase: Phase::Running,
+        attempt: 1,
+        tried: BTreeSet::from([Digest("t1".to_owned())]),
+        in_flight: Some(InFlight {
+            id: "bc-1".to_owned(),
+            operation: Operation::CreateInstances {
+                accounts: [AccountId::parse("012345678901").unwrap()].into(),
+                regions: [RegionName::parse("eu-west-1").unwrap()].into(),
+                overrides: BTreeMap::from([("Days".to_owned(), "35".to_owned())]),
+            },
+        }),
+        sequence: u64::from(u32::MAX) + 1,
+        created: 1,
+        updated: 2,
+        deleted: 3,
+        overrides: BTreeMap::from([(
+            "012345678901/eu-west-1".to_owned(),
+            BTreeMap::from([("Days".to_owned(), "90".to_owned())]),
+        )]),
+    }
+}
+
+async fn conflicts(store: &impl DeployStore, rollout: &Versioned<Rollout>, why: &str) {
+    let error = store.put_rollout(rollout).await.expect_err(why);
+    assert_eq!(error.kind, PortErrorKind::Conflict, "{why}: {error}");
+}
+
+async fn rollouts_are_stored_by_whoever_read_them_last(store: &impl DeployStore) {
+    assert_eq!(store.memory().await.unwrap(), app::deploy::Memory::default());
+    let fresh = Versioned { value: rollout("one"), version: 0 };
+    store.put_rollout(&fresh).await.unwrap();
+    conflicts(store, &fresh, "somebody else made it").await;
+    let stored = store.memory().await.unwrap().rollouts;
+    assert_eq!(stored[&name("one")], Versioned { value: rollout("one"), version: 1 });
+
+    let mut second = stored[&name("one")].clone();
+    second.value.phase = Phase::Succeeded;
+    store.put_rollout(&second).await.unwrap();
+    conflicts(store, &second, "read before the last change").await;
+    store.put_rollout(&Versioned { value: rollout("two"), version: 0 }).await.unwrap();
+    let memory = store.memory().await.unwrap();
+    assert!(!memory.removing);
+    assert_eq!(memory.rollouts.keys().cloned().collect::<Vec<_>>(), [name("one"), name("two")]);
+    assert_eq!(memory.rollouts[&name("one")].version, 2);
+    assert_eq!(memory.rollouts[&name("one")].value.phase, Phase::Succeeded);
+
+    store.forget_rollout(&name("one")).await.unwrap();
+    store.forget_rollout(&name("one")).await.unwrap();
+    conflicts(store, &Versioned { value: rollout("one"), version: 2 }, "forgotten meanwhile").await;
+    assert_eq!(store.memory().await.unwrap().rollouts.len(), 1);
+    store.forget_rollout(&name("two")).await.unwrap();
+}
+
+async fn the_marker_of_a_removal_is_no_rollout(store: &impl DeployStore) {
+    store.put_rollout(&Versioned { value: rollout("removal"), version: 0 }).await.unwrap();
+    store.set_removal(true).await.unwrap();
+    store.set_removal(true).await.unwrap();
+    let memory = store.memory().await.unwrap();
+    assert!(memory.removing);
+    assert_eq!(memory.rollouts.len(), 1);
+    store.set_removal(false).await.unwrap();
+    store.set_removal(false).await.unwrap();
+    let memory = store.memory().await.unwrap();
+    assert!(!memory.removing);
+    assert_eq!(memory.rollouts.len(), 1, "a StackSet may be called `removal`");
+    store.forget_rollout(&name("removal")).await.unwrap();
+}
+
+async fn the_last_rejection_is_remembered(store: &impl DeployStore) {
+    assert_eq!(store.rejected().await.unwrap(), None);
+    for letter in ["a", "b"] {
+        store.set_rejected(&commit(letter)).await.unwrap();
+        assert_eq!(store.rejected().await.unwrap(), Some(commit(letter)));
+    }
+}
+
+fn facts(of: &str, days: &str) -> FrameworkFacts {
+    let parameters = BTreeMap::from([("requiredRetentionDays".to_owned(), days.to_owned())]);
+    FrameworkFacts {
+        stack_set: name(of),
+        variants: vec![Variant {
+            accounts: [AccountId::parse("222222222222").unwrap()].into(),
+            regions: [RegionName::parse("eu-west-1").unwrap()].into(),
+            controls: BTreeMap::from([("BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK".to_owned(), parameters)]),
+        }],
+    }
+}
+
+async fn what_deploy_publishes_the_others_read(store: &(impl DeployStore + FrameworkDirectory)) {
+    assert_eq!(store.frameworks().await.unwrap(), []);
+    store.put_framework(&facts("one", "35")).await.unwrap();
+    store.put_framework(&facts("two", "35")).await.unwrap();
+    store.put_framework(&facts("one", "90")).await.unwrap();
+    assert_eq!(store.frameworks().await.unwrap(), [facts("one", "90"), facts("two", "35")]);
+    store.forget_framework(&name("one")).await.unwrap();
+    store.forget_framework(&name("one")).await.unwrap();
+    assert_eq!(store.frameworks().await.unwrap(), [facts("two", "35")]);
+}
+
+fn request(id: &str) -> Request {
+    Request {
+        kind: RequestKind::Create,
+        envelope: Envelope {
+            response_url: ResponseUrl::from(format!("https://example.com/?X-Amz-Signature={SECRET}").as_str()),
+            stack_id: "arn:aws:cloudformation:us-east-1:000000000000:stack/app/1".to_owned(),
+            request_id: id.to_owned(),
+            logical_resource_id: "Rollout".to_owned(),
+            physical_resource_id: "rollout".to_owned(),
+        },
+    }
+}
+
+const NOON: &str = "2026-11-23T12:00:00Z";
+
+async fn requests_wait_in_the_order_of_their_arrival(store: &impl RequestStore) {
+    let noon: Timestamp = NOON.parse().unwrap();
+    assert_eq!(store.waiting().await.unwrap(), []);
+    store.keep(&request("later"), noon + SignedDuration::from_mins(1)).await.unwrap();
+    store.keep(&request("z-first"), noon).await.unwrap();
+    // Delivered twice: the clock of the first delivery runs.
+    store.keep(&request("z-first"), noon + SignedDuration::from_mins(9)).await.unwrap();
+    let waiting = store.waiting().await.unwrap();
+    let order: Vec<_> = waiting.iter().map(|waiting| (waiting.request.clone(), waiting.since)).collect();
+    assert_eq!(order, [(request("z-first"), noon), (request("later"), noon + SignedDuration::from_mins(1))]);
+    assert!(waiting[0].request.envelope.response_url.reveal().contains(SECRET));
+    assert!(!format!("{waiting:?}").contains(SECRET), "what is printed shows the signed address");
+    store.forget("z-first").await.unwrap();
+    store.forget("z-first").await.unwrap();
+    assert_eq!(store.waiting().await.unwrap().len(), 1);
+}
+
+async fn holds(store: &(impl DeployStore + RequestStore + FrameworkDirectory)) {
+    rollouts_are_stored_by_whoever_read_them_last(store).await;
+    the_marker_of_a_removal_is_no_rollout(store).await;
+    the_last_rejection_is_remembered(store).await;
+    what_deploy_publishes_the_others_read(store).await;
+    requests_wait_in_the_order_of_their_arrival(store).await;
+}
+
+#[tokio::test]
+async fn the_fake_holds_the_contract() {
+    holds(&World::new()).await;
+}
+
+#[tokio::test]
+async fn the_adapter_holds_the_contract_and_keeps_to_its_partitions() {
+    let local = Local::start().await;
+    let table = local.state_table();
+    let store = StateTable::new(local.clients.dynamodb(), table);
+    holds(&store).await;
+
+    let items = local.client().scan(table).unwrap();
+    // The roles in template.yaml are limited to these partitions.
+    let partitions: BTreeSet<&str> = items.iter().filter_map(|item| item["pk"]["S"].as_str()).collect();
+    assert_eq!(partitions, BTreeSet::from(["framework", "policy", "request"]));
+    let kept = items.iter().find(|item| item["pk"]["S"] == "request").unwrap();
+    let expiry: i64 = kept["expires_at"]["N"].as_str().unwrap().parse().unwrap();
+    let since = NOON.parse::<Timestamp>().unwrap().as_second() + 60;
+    assert_eq!(expiry - since, 2 * 60 * 60, "kept until the signed address is worth nothing any more");
+    for item in items.iter().filter(|item| item["pk"]["S"] != "request") {
+        assert!(item.get("expires_at").is_none(), "{item} must not expire");
+    }
+
+    // More than one page (1 MB) of rollouts.
+    let mut large = rollout("x");
+    large.message = "m".repeat(300_000);
+    for of in ["p1", "p2", "p3", "p4", "p5"] {
+        large.name = name(of);
+        store.put_rollout(&Versioned { value: large.clone(), version: 0 }).await.unwrap();
+    }
+    assert_eq!(store.memory().await.unwrap().rollouts.len(), 5);
+
+    // Something that this version cannot read is an error that names it, not a loss.
+    let put = serde_json::json!({"TableName": table, "Item": {
+        "pk": {"S": "rollout"}, "sk": {"S": "odd"}, "version": {"N": "1"}, "document": {"S": "{\"name\":5}"},
+    }});
+    local.client().json("dynamodb", "DynamoDB_20120810.PutItem", &put).unwrap();
+    let error = store.memory().await.unwrap_err();
+    assert!(error.to_string().contains("the item `rollout` / `odd` cannot be read"), "{error}");
+
+    let nowhere = StateTable::new(local.clients.dynamodb(), "nowhere");
+    let error = nowhere.memory().await.unwrap_err();
+    assert_eq!((error.kind, error.operation), (PortErrorKind::NotFound, "dynamodb:Query"), "{error}");
+    assert_eq!(local.cloud.stop(), []);
+}

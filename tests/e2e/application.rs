@@ -1,0 +1,284 @@
+//! The application without `sam`: what template.yaml makes, made by hand, and functions that are started one by one.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use sandbox::client::Client;
+use sandbox::cloud::{Cloud, Options};
+use sandbox::config::AGGREGATOR;
+use sandbox::http::Request;
+use sandbox::journal::Mark;
+use sandbox::tools::Tools;
+use sandbox::wire;
+use serde_json::{Value, json};
+use testkit::runtime_api::{Function, Launch, Outcome};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::binaries::{binary, workspace};
+
+pub(crate) const TABLE: &str = "state";
+pub(crate) const BUCKET: &str = "templates";
+pub(crate) const STACK_SET: &str = "backup-compliance";
+
+/// A cloud with what the functions need, and a clone of the policy repository.
+pub(crate) struct Application {
+    pub(crate) cloud: Cloud,
+    pub(crate) client: Client,
+    pub(crate) topic: String,
+    pub(crate) notices: String,
+    pub(crate) deploy_queue: String,
+    work: PathBuf,
+    runtime: Runtime,
+}
+
+/// The text of a file of the repository.
+pub(crate) fn file(path: &str) -> String {
+    std::fs::read_to_string(workspace().join(path)).unwrap_or_else(|error| panic!("`{path}`: {error}"))
+}
+
+/// A sample event, by its path in `events/`.
+pub(crate) fn event(name: &str) -> Value {
+    serde_json::from_str(&file(&format!("events/{name}"))).unwrap_or_else(|error| panic!("`{name}`: {error}"))
+}
+
+/// The event in the only message of a sample batch.
+pub(crate) fn bare(name: &str) -> Value {
+    serde_json::from_str(event(name)["Records"][0]["body"].as_str().unwrap()).unwrap()
+}
+
+/// What a queue is told when every message was dealt with, and when some were not.
+pub(crate) fn failures(ids: &[&str]) -> Value {
+    json!({"batchItemFailures": ids.iter().map(|id| json!({"itemIdentifier": id})).collect::<Vec<_>>()})
+}
+
+impl Application {
+    pub(crate) fn start() -> Self {
+        let tools = Tools::ensure(&workspace(), &mut |_| {}).unwrap();
+        // Operations are over when they are accepted: nothing has to be waited for.
+        let cloud = Cloud::start(&tools, Options { operation_delay: Duration::ZERO, ..Options::default() }).unwrap();
+        let client = cloud.client();
+        create_table(&client);
+        assert!(client.send("s3", Request::new("PUT", &format!("/{BUCKET}"))).unwrap().is_success());
+        let created = client.query("sns", "CreateTopic", &[("Name", "notices")]).unwrap();
+        let topic = wire::xml_text(&created, "TopicArn").unwrap();
+        let notices = client.subscribe_queue(&topic, "notices").unwrap();
+        let attributes = json!({"FifoQueue": "true", "ContentBasedDeduplication": "true"});
+        let ask = json!({"QueueName": "deploy.fifo", "Attributes": attributes});
+        let queue = client.json("sqs", "AmazonSQS.CreateQueue", &ask).unwrap();
+        let work = cloud.directory().join("tmp/work");
+        std::fs::create_dir_all(&work).unwrap();
+        let application = Self {
+            deploy_queue: queue["QueueUrl"].as_str().unwrap().to_owned(),
+            runtime: Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap(),
+            cloud,
+            client,
+            topic,
+            notices,
+            work,
+        };
+        application.git(&["init", "--quiet", "-b", "main"]);
+        application
+    }
+
+    fn git(&self, arguments: &[&str]) -> String {
+        let identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "core.autocrlf=false"];
+        let output = Command::new("git").current_dir(&self.work).args(identity).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Commits and pushes files, `None` to remove one; returns the commit.
+    pub(crate) fn push(&self, message: &str, files: &[(&str, Option<&[u8]>)]) -> String {
+        for (path, content) in files {
+            match content {
+                Some(content) => std::fs::write(self.work.join(path), content).unwrap(),
+                None => std::fs::remove_file(self.work.join(path)).unwrap(),
+            }
+        }
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--allow-empty", "-m", message]);
+        self.git(&["push", "--quiet", self.cloud.repository_path().to_str().unwrap(), "main"]);
+        self.git(&["rev-parse", "HEAD"])
+    }
+
+    /// Pushes the starter policy.
+    pub(crate) fn push_starter(&self) -> String {
+        let (policy, framework) = (file("framework/backup-compliance.yaml"), file("framework/framework.yaml"));
+        let files = [("backup-compliance.yaml", Some(policy.as_bytes())), ("framework.yaml", Some(framework.as_bytes()))];
+        self.push("Start with three controls", &files)
+    }
+
+    /// The variables of a function, as template.yaml sets them.
+    pub(crate) fn settings(&self, function: &str) -> Vec<(&'static str, String)> {
+        let text = |text: &str| text.to_owned();
+        match function {
+            "deploy" => vec![
+                ("REPOSITORY_NAME", self.cloud.options().repository.clone()),
+                ("BRANCH_NAME", text("main")),
+                ("POLICY_FILE", text("backup-compliance.yaml")),
+                ("STATE_TABLE_NAME", text(TABLE)),
+                ("NOTIFICATION_TOPIC_ARN", self.topic.clone()),
+                ("COMPLIANCE_EVENT_BUS_ARN", text("arn:aws:events:us-east-1:000000000000:event-bus/backup-compliance")),
+                ("TEMPLATE_BUCKET_NAME", text(BUCKET)),
+                ("ADMINISTRATION_ROLE_ARN", text("arn:aws:iam::000000000000:role/AWSCloudFormationStackSetAdministrationRole")),
+                ("EXECUTION_ROLE_NAME", text("AWSCloudFormationStackSetExecutionRole")),
+            ],
+            "lifecycle" => {
+                vec![("STATE_TABLE_NAME", text(TABLE)), ("DEPLOY_QUEUE_URL", self.deploy_queue.clone())]
+            }
+            "report" | "sweep" => vec![
+                ("STATE_TABLE_NAME", text(TABLE)),
+                ("NOTIFICATION_TOPIC_ARN", self.topic.clone()),
+                ("CONFIG_AGGREGATOR_NAME", text(AGGREGATOR)),
+            ],
+            other => panic!("there is no function `{other}`"),
+        }
+    }
+
+    /// Starts a function with its settings.
+    pub(crate) fn function(&self, name: &str) -> Running<'_> {
+        self.launch(name, |launch| launch.envs(self.settings(name)))
+    }
+
+    /// Starts a function with whatever `prepare` gives it beyond the cloud.
+    pub(crate) fn launch(&self, name: &str, prepare: impl FnOnce(Launch) -> Launch) -> Running<'_> {
+        let launch = Launch::new(binary(name)).name(name).envs(self.cloud.environment()).env("RUST_BACKTRACE", "0");
+        let function = self.runtime.block_on(prepare(launch).start()).unwrap();
+        Running { application: self, function, name: name.to_owned(), mark: self.cloud.journal().mark() }
+    }
+
+    /// What the topic was told since the last time, `expected` notices and no more; a kind each, the documents with them.
+    pub(crate) fn take_notices(&self, expected: &[&str]) -> Vec<Value> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let mut documents: Vec<Value> = Vec::new();
+        loop {
+            for body in self.client.sqs_take(&self.notices, u32::from(documents.len() < expected.len())).unwrap() {
+                let message: Value = serde_json::from_str(&body).unwrap();
+                let document: Value = serde_json::from_str(message["Message"].as_str().unwrap()).unwrap();
+                assert_eq!(message["MessageAttributes"]["kind"]["Value"], document["kind"]);
+                documents.push(document);
+            }
+            if documents.len() >= expected.len() {
+                break;
+            }
+            assert!(Instant::now() < deadline, "of {expected:?} only {documents:?} came");
+        }
+        let mut kinds: Vec<&str> = documents.iter().map(|document| document["kind"].as_str().unwrap()).collect();
+        kinds.sort_unstable();
+        assert_eq!(kinds, expected, "{documents:?}");
+        documents
+    }
+
+    /// The items of a partition of the state table (the beginning of its key).
+    pub(crate) fn items(&self, partition: &str) -> Vec<Value> {
+        let mut items = self.client.scan(TABLE).unwrap();
+        items.retain(|item| item["pk"]["S"].as_str().is_some_and(|key| key.starts_with(partition)));
+        items
+    }
+
+    /// Forgets the items of a partition.
+    pub(crate) fn forget(&self, partition: &str) {
+        for item in self.items(partition) {
+            let ask = json!({"TableName": TABLE, "Key": {"pk": item["pk"], "sk": item["sk"]}});
+            self.client.json("dynamodb", "DynamoDB_20120810.DeleteItem", &ask).unwrap();
+        }
+    }
+
+    /// The instances of the StackSet, `account/region status`.
+    pub(crate) fn instances(&self) -> Vec<String> {
+        let xml = self.client.query("cloudformation", "ListStackInstances", &[("StackSetName", STACK_SET)]).unwrap();
+        let mut instances: Vec<String> = wire::xml_elements(&xml, "member")
+            .into_iter()
+            .filter_map(|member| {
+                let text = |name: &str| wire::xml_text(member, name);
+                Some(format!("{}/{} {}", text("Account")?, text("Region")?, text("Status")?))
+            })
+            .collect();
+        instances.sort();
+        instances
+    }
+
+    /// Ends the cloud; nothing may be left.
+    pub(crate) fn stop(self) {
+        assert_eq!(self.cloud.stop(), []);
+    }
+}
+
+fn create_table(client: &Client) {
+    let text = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
+    let keys = |hash: &str, range: &str| {
+        json!([{"AttributeName": hash, "KeyType": "HASH"}, {"AttributeName": range, "KeyType": "RANGE"}])
+    };
+    let table = json!({
+        "TableName": TABLE,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [text("pk"), text("sk"), text("pending_kind"), text("pending_since")],
+        "KeySchema": keys("pk", "sk"),
+        "GlobalSecondaryIndexes": [{
+            "IndexName": "pending",
+            "KeySchema": keys("pending_kind", "pending_since"),
+            "Projection": {"ProjectionType": "ALL"},
+        }],
+    });
+    client.json("dynamodb", "DynamoDB_20120810.CreateTable", &table).unwrap();
+}
+
+/// A function that runs.
+pub(crate) struct Running<'a> {
+    application: &'a Application,
+    function: Function,
+    name: String,
+    mark: Mark,
+}
+
+impl Running<'_> {
+    /// Gives it an event.
+    pub(crate) fn invoke(&mut self, event: &Value) -> Outcome {
+        self.invoke_within(event, Duration::from_secs(60))
+    }
+
+    /// Gives it an event and a deadline.
+    pub(crate) fn invoke_within(&mut self, event: &Value, time: Duration) -> Outcome {
+        self.mark = self.application.cloud.journal().mark();
+        self.application.runtime.block_on(self.function.invoke(event, time)).outcome
+    }
+
+    /// Gives it an event that it must answer.
+    pub(crate) fn answer(&mut self, event: &Value) -> Value {
+        match self.invoke(event) {
+            Outcome::Response(answer) => answer,
+            other => panic!("{}: {other:?}\n{}", self.name, self.function.log().join("\n")),
+        }
+    }
+
+    /// Gives it an event that it must refuse; what it says.
+    pub(crate) fn refuse(&mut self, event: &Value) -> String {
+        match self.invoke(event) {
+            Outcome::Error { message, .. } => message,
+            other => panic!("{}: {other:?}", self.name),
+        }
+    }
+
+    /// What it asked of AWS since its last event, in order: `service:Operation`.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        let calls = self.application.cloud.journal().calls_of(&self.name, self.mark);
+        calls.into_iter().map(|call| format!("{}:{}", call.service, call.operation)).collect()
+    }
+
+    /// Those that change something.
+    pub(crate) fn changes(&self) -> Vec<String> {
+        let calls = self.application.cloud.mutating_calls_of(&self.name, self.mark);
+        calls.into_iter().map(|call| format!("{}:{}", call.service, call.operation)).collect()
+    }
+
+    /// How its start went: an error if it ended.
+    pub(crate) fn ready(&mut self) -> Result<(), Outcome> {
+        self.application.runtime.block_on(self.function.ready()).map(drop)
+    }
+
+    /// Ends it; everything it wrote.
+    pub(crate) fn stop(self) -> String {
+        self.application.runtime.block_on(self.function.stop()).join("\n")
+    }
+}

@@ -1,0 +1,159 @@
+//! Policies that cannot be used: each is refused with what is wrong, where, and what would be right, and nothing is touched.
+
+use serde_json::Value;
+
+use crate::application::{Application, event, failures, file};
+
+const POLICY: &str = "backup-compliance.yaml";
+
+/// What a push breaks, and what is said of it.
+struct Case {
+    name: &'static str,
+    /// The path and what becomes of it; `None` removes the file.
+    file: (&'static str, Option<Vec<u8>>),
+    /// The file that is blamed, line and column if the fault has a place, and parts of problem and cure.
+    blamed: &'static str,
+    at: Option<(u64, u64)>,
+    problem: &'static str,
+    fix: &'static str,
+}
+
+fn policy(name: &'static str, text: &str, at: (u64, u64), problem: &'static str, fix: &'static str) -> Case {
+    let file = (POLICY, Some(text.as_bytes().to_vec()));
+    Case { name, file, blamed: POLICY, at: Some(at), problem, fix }
+}
+
+/// A good policy with one thing replaced.
+fn with(from: &str, to: &str) -> String {
+    let good = "version: 1\nframeworks:\n  - name: backup-compliance\n    template: framework.yaml\n    targets:\n      \
+                - accounts: [\"111111111111\"]\n        regions: [us-east-1]\n";
+    assert_eq!(good.matches(from).count(), 1, "{from}");
+    good.replace(from, to)
+}
+
+fn cases() -> Vec<Case> {
+    let whole = |name, content: Option<Vec<u8>>, problem, fix| Case {
+        name,
+        file: (POLICY, content),
+        blamed: POLICY,
+        at: None,
+        problem,
+        fix,
+    };
+    let template = |name, content: Option<&str>, blamed, at, problem, fix| Case {
+        name,
+        file: ("framework.yaml", content.map(|text| text.as_bytes().to_vec())),
+        blamed,
+        at,
+        problem,
+        fix,
+    };
+    vec![
+        whole("missing", None, "is not in the repository", "PolicyFile"),
+        whole("empty", Some(Vec::new()), "the file is empty", "starts with `version: 1`"),
+        whole("not text", Some(b"version: 1\n\xff\xfe".to_vec()), "is not UTF-8", "UTF-8"),
+        whole("over 6 MB", Some(vec![b'#'; 6 * 1024 * 1024 + 1]), "larger than CodeCommit hands out (6 MB)", "smaller"),
+        policy("not YAML", "version: 1\nframeworks: [\n", (3, 1), "not valid YAML", "check"),
+        policy("an unknown key", &with("targets:", "target:"), (5, 5), "unknown key `target`", "did you mean `targets`"),
+        policy("a key twice", &with("version: 1\n", "version: 1\nversion: 1\n"), (2, 1), "given twice", "keep one"),
+        policy("a number for an account", &with("\"111111111111\"", "111111111111"), (6, 20), "must be quoted", "\"111111111111\""),
+        policy("eleven digits", &with("\"111111111111\"", "\"11111111111\""), (6, 20), "has 11 digits", "12 digits"),
+        policy("no such Region", &with("us-east-1", "us-esat-1"), (7, 19), "no AWS Region `us-esat-1`", "did you mean `us-east-1`"),
+        policy("no target", &with("[\"111111111111\"]", "[]"), (6, 19), "`accounts` is empty", "at least one"),
+        policy("a wrong type", &with("[us-east-1]", "us-east-1"), (7, 18), "`regions` is a text", "a list"),
+        policy(
+            "one name twice",
+            &format!("{}  - name: backup-compliance\n    template: framework.yaml\n    targets: [{{ accounts: [\"222222222222\"], regions: [eu-west-1] }}]\n", with("version: 1", "version: 1")),
+            (8, 11),
+            "backup-compliance",
+            "",
+        ),
+        template("a template that is missing", None, POLICY, Some((7, 5)), "is not in the repository", ""),
+        template("not a template", Some("just: words\n"), "framework.yaml", Some((1, 1)), "", ""),
+        template(
+            "no framework in it",
+            Some("Resources:\n  Topic:\n    Type: AWS::SNS::Topic\n"),
+            "framework.yaml",
+            Some((2, 3)),
+            "has no backup framework",
+            "`AWS::Backup::Framework`",
+        ),
+        template(
+            "no such control",
+            Some("Resources:\n  F:\n    Type: AWS::Backup::Framework\n    Properties:\n      FrameworkControls:\n        - ControlName: BACKUP_RECOVERY_POINT_ENCRYPTET\n"),
+            "framework.yaml",
+            Some((6, 24)),
+            "BACKUP_RECOVERY_POINT_ENCRYPTET",
+            "BACKUP_RECOVERY_POINT_ENCRYPTED",
+        ),
+    ]
+}
+
+#[test]
+fn each_fault_is_told_once_with_its_place_and_its_cure_and_nothing_is_touched() {
+    let application = Application::start();
+    let mut deploy = application.function("deploy");
+    application.push_starter();
+    deploy.answer(&event("codecommit-push.json"));
+    deploy.answer(&event("stackset-operation.json"));
+    application.take_notices(&["rollout.succeeded"]);
+    let deployed = application.instances();
+    let remembered = application.items("rollout");
+
+    let good = [POLICY, "framework.yaml"].map(|path| (path, file(&format!("framework/{path}"))));
+    let mut wrong = Vec::new();
+    for case in cases() {
+        let (path, content) = (case.file.0, case.file.1.as_deref());
+        let commit = application.push(case.name, &[(path, content)]);
+        assert_eq!(deploy.answer(&event("codecommit-push.json")), failures(&[]), "{}", case.name);
+        let changes = deploy.changes();
+        assert_eq!(changes, ["sns:PublishBatch", "dynamodb:PutItem"], "{}", case.name);
+        let notice = application.take_notices(&["policy.rejected"]).remove(0);
+        assert_eq!(notice["commit"], commit.as_str(), "{}", case.name);
+        assert_eq!(notice["author"], "Ada <ada@example.com>", "{}", case.name);
+        let fault = &notice["faults"][0];
+        let text = |name: &str| fault[name].as_str().unwrap_or_default().to_owned();
+        let at = fault["line"].as_u64().zip(fault["column"].as_u64());
+        println!("{}: {fault}", case.name);
+        let as_expected = text("file") == case.blamed
+            && at == case.at
+            && text("problem").contains(case.problem)
+            && text("fix").contains(case.fix)
+            && !text("fix").is_empty()
+            && notice["faultCount"] == 1;
+        if !as_expected {
+            wrong.push(format!("{}: {notice}", case.name));
+        }
+        // The same commit again: told once.
+        deploy.answer(&event("codecommit-push.json"));
+        assert_eq!(deploy.changes(), Vec::<String>::new(), "{}", case.name);
+        let restored: Vec<_> = good.iter().map(|(path, text)| (*path, Some(text.as_bytes()))).collect();
+        application.push("As it was", &restored);
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    application.take_notices(&[]);
+    assert_eq!(application.instances(), deployed);
+    assert_eq!(application.items("rollout"), remembered);
+    // And the way back is clean.
+    deploy.answer(&event("codecommit-push.json"));
+    assert_eq!(deploy.changes(), Vec::<String>::new());
+    deploy.stop();
+    application.stop();
+}
+
+#[test]
+fn a_stack_set_of_somebody_else_is_left_alone() {
+    let application = Application::start();
+    let mut deploy = application.function("deploy");
+    let parameters = [("StackSetName", "backup-compliance"), ("TemplateBody", "Resources:\n  T:\n    Type: AWS::SNS::Topic\n")];
+    application.client.query("cloudformation", "CreateStackSet", &parameters).unwrap();
+    application.push_starter();
+    assert_eq!(deploy.answer(&event("codecommit-push.json")), failures(&[]));
+    assert!(!deploy.changes().iter().any(|call| call.starts_with("cloudformation:")), "{:?}", deploy.changes());
+    let notice = application.take_notices(&["policy.rejected"]).remove(0);
+    let problem = notice["faults"][0]["problem"].as_str().unwrap();
+    assert!(problem.contains("exists already and was not made by this application"), "{problem}");
+    assert_eq!(application.items("rollout"), Vec::<Value>::new());
+    deploy.stop();
+    application.stop();
+}

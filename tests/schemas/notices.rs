@@ -1,0 +1,123 @@
+//! `schemas/notice.schema.json`.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use app::events::Batch;
+use app::report::Report;
+use domain::notice::Notice;
+use jsonschema::Validator;
+use serde_json::{Value, json};
+use testkit::world::World;
+
+use crate::{faults, samples, schema};
+
+const SCHEMA: &str = "schemas/notice.schema.json";
+const KINDS: [&str; 5] =
+    ["policy.rejected", "rollout.failed", "rollout.succeeded", "violation.opened", "violation.resolved"];
+
+/// The error of a `oneOf` says only that none fits: this asks the one that is meant.
+fn of_kind(kind: &str) -> Validator {
+    let name = match kind {
+        "violation.opened" => "violationOpened",
+        "violation.resolved" => "violationResolved",
+        "rollout.succeeded" => "rolloutSucceeded",
+        "rollout.failed" => "rolloutFailed",
+        "policy.rejected" => "policyRejected",
+        other => panic!("the schema has no kind `{other}`"),
+    };
+    let mut schema: Value = serde_json::from_str(&crate::read(SCHEMA)).unwrap();
+    schema["$ref"] = json!(format!("#/$defs/{name}"));
+    schema.as_object_mut().unwrap().remove("oneOf");
+    jsonschema::draft202012::options().should_validate_formats(true).build(&schema).unwrap()
+}
+
+fn check(notice: &Notice) {
+    let document = notice.json();
+    let found = faults(&of_kind(notice.kind()), &document);
+    assert!(found.is_empty(), "{found:#?}\n{document:#}");
+    assert!(schema(SCHEMA).is_valid(&document), "{document:#}");
+}
+
+#[test]
+fn every_kind_of_notice_is_described() {
+    let notices = samples::all();
+    notices.iter().for_each(check);
+    let kinds: BTreeSet<&str> = notices.iter().map(Notice::kind).collect();
+    assert_eq!(kinds, BTreeSet::from(KINDS));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_the_sample_events_lead_to_is_described() {
+    let mut told = 0;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if !(name.starts_with("config-") && name.ends_with(".json")) {
+            continue;
+        }
+        let world = World::new();
+        let report = Report {
+            violations: world.clone(),
+            notifier: world.clone(),
+            frameworks: world.clone(),
+            resources: world.clone(),
+            clock: world.clone(),
+        };
+        let event = |name: &str| Batch::read(serde_json::from_str(&crate::read(&format!("events/{name}"))).unwrap());
+        // What is resolved must have been open.
+        if name != "config-noncompliant.json" {
+            report.handle(&event("config-noncompliant.json").messages).await;
+        }
+        report.handle(&event(&name).messages).await;
+        let notices = world.take_notices();
+        notices.iter().for_each(check);
+        told += notices.len();
+    }
+    assert!(told > 10, "{told}");
+}
+
+/// What a reader of notices may rely on: change any of it, and the schema refuses the notice.
+#[test]
+fn what_is_missing_added_or_of_another_type_is_refused() {
+    let schema = schema(SCHEMA);
+    for notice in samples::all() {
+        let document = notice.json();
+        for key in document.as_object().unwrap().keys() {
+            let mut without = document.clone();
+            without.as_object_mut().unwrap().remove(key);
+            assert!(!schema.is_valid(&without), "{} without `{key}`", notice.kind());
+            let mut other = document.clone();
+            other[key] = json!([[]]);
+            assert!(!schema.is_valid(&other), "{} with another `{key}`", notice.kind());
+        }
+        let mut more = document.clone();
+        more["extra"] = json!(1);
+        assert!(!schema.is_valid(&more), "{} with one more", notice.kind());
+        for kind in KINDS.iter().copied().chain(["violation.digest"]).filter(|kind| *kind != notice.kind()) {
+            let mut other = document.clone();
+            other["kind"] = json!(kind);
+            assert!(!schema.is_valid(&other), "{} as {kind}", notice.kind());
+        }
+    }
+}
+
+#[test]
+fn every_member_says_what_it_is() {
+    let schema: Value = serde_json::from_str(&crate::read(SCHEMA)).unwrap();
+    for shape in ["violation", "rollout", "rejection"] {
+        described(shape, &schema["$defs"][shape], &schema);
+    }
+}
+
+fn described(path: &str, schema: &Value, root: &Value) {
+    let target = schema["$ref"].as_str().map(|name| &root["$defs"][name.trim_start_matches("#/$defs/")]);
+    let said = schema.get("description").or_else(|| target.and_then(|target| target.get("description")));
+    assert!(said.is_some_and(Value::is_string), "`{path}` has no description");
+    for (name, member) in schema["properties"].as_object().into_iter().flatten() {
+        described(&format!("{path}.{name}"), member, root);
+    }
+    if let Some(items) = schema.get("items") {
+        described(&format!("{path}[]"), items, root);
+    }
+}

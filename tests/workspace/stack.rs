@@ -1,0 +1,37 @@
+//! What the functions are made of: one TLS provider, one HTTP stack.
+
+use std::collections::BTreeSet;
+
+use crate::cargo::{Package, tree};
+
+/// Everything that is linked into a function on Lambda.
+fn functions() -> Vec<Package> {
+    let packages = ["deploy", "lifecycle", "report", "sweep"].map(|name| ["--package", name]).concat();
+    tree(&[&packages[..], &["--edges", "normal", "--target", "x86_64-unknown-linux-gnu"]].concat())
+}
+
+fn majors(packages: &[Package], name: &str) -> BTreeSet<String> {
+    packages.iter().filter(|package| package.name == name).map(Package::major).collect()
+}
+
+#[test]
+fn there_is_one_tls_provider() {
+    let packages = functions();
+    assert_eq!(majors(&packages, "aws-lc-rs").len(), 1, "AWS-LC");
+    let others: Vec<&Package> = packages
+        .iter()
+        .filter(|package| {
+            ["boring", "native-tls", "openssl", "openssl-sys", "ring", "rustls-rustcrypto", "schannel"]
+                .contains(&package.name.as_str())
+        })
+        .collect();
+    assert!(others.is_empty(), "{others:?}");
+}
+
+#[test]
+fn there_is_one_http_stack() {
+    let packages = functions();
+    for (name, major) in [("http", "1"), ("hyper", "1"), ("rustls", "0.23")] {
+        assert_eq!(majors(&packages, name), BTreeSet::from([major.to_owned()]), "{name}");
+    }
+}
