@@ -32,6 +32,12 @@ fn build_lock(workspace: &Path) -> Result<File> {
 /// # Errors
 /// When the build fails: with the end of what it wrote.
 pub fn build(cloud: &Cloud, tools: &Tools, line: &mut dyn FnMut(&str)) -> Result<()> {
+    // MiniStack runs the very packages that are built for Lambda.
+    anyhow::ensure!(
+        cfg!(target_os = "linux"),
+        "the local cloud runs the functions as Linux programs: on {} use a Linux container or virtual machine",
+        std::env::consts::OS
+    );
     let lock = build_lock(&tools.workspace)?;
     lock.lock()?;
     let mut sam = sam(cloud, tools, "build");

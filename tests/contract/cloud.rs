@@ -52,7 +52,8 @@ impl Local {
         let table = "state";
         let client = self.client();
         client.json("dynamodb", "DynamoDB_20120810.CreateTable", &state_table(table)).unwrap();
-        let ttl = json!({"TableName": table, "TimeToLiveSpecification": {"AttributeName": "expires_at", "Enabled": true}});
+        let ttl =
+            json!({"TableName": table, "TimeToLiveSpecification": {"AttributeName": "expires_at", "Enabled": true}});
         client.json("dynamodb", "DynamoDB_20120810.UpdateTimeToLive", &ttl).unwrap();
         table
     }
@@ -60,9 +61,7 @@ impl Local {
 
 fn state_table(name: &str) -> Value {
     let text = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
-    let keys = |hash: &str, range: &str| {
-        json!([{"AttributeName": hash, "KeyType": "HASH"}, {"AttributeName": range, "KeyType": "RANGE"}])
-    };
+    let keys = |hash: &str, range: &str| json!([{"AttributeName": hash, "KeyType": "HASH"}, {"AttributeName": range, "KeyType": "RANGE"}]);
     json!({
         "TableName": name,
         "BillingMode": "PAY_PER_REQUEST",

@@ -28,7 +28,12 @@ fn named() -> ResourceFacts {
 /// Expects `cluster-1` (`billing`) and `cluster-2` (without name and ARN) in eu-west-1, and nothing else.
 async fn holds(directory: &impl ResourceDirectory) {
     assert_eq!(directory.look_up(&[]).await.unwrap(), BTreeMap::new());
-    let ids = [id("eu-west-1", "cluster-1"), id("eu-west-1", "cluster-2"), id("us-east-1", "cluster-1"), id("eu-west-1", "x")];
+    let ids = [
+        id("eu-west-1", "cluster-1"),
+        id("eu-west-1", "cluster-2"),
+        id("us-east-1", "cluster-1"),
+        id("eu-west-1", "x"),
+    ];
     let known = directory.look_up(&ids).await.unwrap();
     let expected =
         BTreeMap::from([(ids[0].clone(), named()), (ids[1].clone(), ResourceFacts { name: None, arn: None })]);
@@ -46,9 +51,7 @@ async fn the_fake_holds_the_contract() {
 #[tokio::test]
 async fn the_adapter_holds_the_contract_and_asks_for_a_hundred_at_a_time() {
     let local = Local::start().await;
-    for (resource, name, arn) in
-        [("cluster-1", "billing", "arn:aws:rds:::cluster:billing"), ("cluster-2", "", "")]
-    {
+    for (resource, name, arn) in [("cluster-1", "billing", "arn:aws:rds:::cluster:billing"), ("cluster-2", "", "")] {
         local.cloud.add_resource(Resource {
             account: "222222222222".to_owned(),
             region: "eu-west-1".to_owned(),

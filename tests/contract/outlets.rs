@@ -194,7 +194,8 @@ async fn the_queue_holds_the_contract() {
     });
     let answer = client.json("sqs", "AmazonSQS.ReceiveMessage", &ask).unwrap();
     let messages = answer["Messages"].as_array().unwrap();
-    let bodies: Vec<Value> = messages.iter().map(|m| serde_json::from_str(m["Body"].as_str().unwrap()).unwrap()).collect();
+    let bodies: Vec<Value> =
+        messages.iter().map(|m| serde_json::from_str(m["Body"].as_str().unwrap()).unwrap()).collect();
     let look = |id: &str| json!({"source": "backup-compliance.lifecycle", "requestId": id});
     assert_eq!(bodies, [look("r-1"), look("r-2")]);
     for message in messages {

@@ -21,7 +21,10 @@ trait Push {
 async fn holds(repository: &impl PolicyRepository, git: &impl Push) {
     assert_eq!(repository.head().await.unwrap(), None, "a branch that is not there yet");
 
-    let first = git.push("First policy\n\nWith a reason.", &[("policy.yaml", b"version: 1\n"), ("a/b/deep.yaml", "ü: ✓\n".as_bytes())]);
+    let first = git.push(
+        "First policy\n\nWith a reason.",
+        &[("policy.yaml", b"version: 1\n"), ("a/b/deep.yaml", "ü: ✓\n".as_bytes())],
+    );
     assert_eq!(repository.head().await.unwrap(), Some(first.clone()));
     let text = |text: &str| RepositoryFile::Text(text.to_owned());
     assert_eq!(repository.file(&first, "policy.yaml").await.unwrap(), text("version: 1\n"));
@@ -32,13 +35,16 @@ async fn holds(repository: &impl PolicyRepository, git: &impl Push) {
     let facts = CommitFacts { author: "Ada <ada@example.com>".to_owned(), message: "First policy".to_owned() };
     assert_eq!(repository.commit(&first).await.unwrap(), facts);
 
-    let odd = git.push("Odd files", &[
-        ("binary.yaml", b"\xff\xfe\x00"),
-        ("empty.yaml", b""),
-        ("policy.yaml", b"version: 2\n"),
-        ("large.yaml", &vec![b'#'; LARGEST]),
-        ("too-large.yaml", &vec![b'#'; LARGEST + 1]),
-    ]);
+    let odd = git.push(
+        "Odd files",
+        &[
+            ("binary.yaml", b"\xff\xfe\x00"),
+            ("empty.yaml", b""),
+            ("policy.yaml", b"version: 2\n"),
+            ("large.yaml", &vec![b'#'; LARGEST]),
+            ("too-large.yaml", &vec![b'#'; LARGEST + 1]),
+        ],
+    );
     assert_eq!(repository.head().await.unwrap(), Some(odd.clone()));
     assert_eq!(repository.file(&odd, "binary.yaml").await.unwrap(), RepositoryFile::NotText);
     assert_eq!(repository.file(&odd, "empty.yaml").await.unwrap(), text(""));
@@ -121,7 +127,13 @@ async fn the_adapter_holds_the_contract() {
     holds(&repository, &git).await;
 
     // Tags and other branches of the same name parts are not the branch.
-    git.git(&["push", "--quiet", git.remote.to_str().unwrap(), "HEAD:refs/heads/feature/other", "HEAD:refs/tags/release"]);
+    git.git(&[
+        "push",
+        "--quiet",
+        git.remote.to_str().unwrap(),
+        "HEAD:refs/heads/feature/other",
+        "HEAD:refs/tags/release",
+    ]);
     for absent in ["release", "feature", "other"] {
         let branch = CodeCommitRepository::new(local.clients.codecommit(), name, absent);
         assert_eq!(branch.head().await.unwrap(), None, "{absent}");

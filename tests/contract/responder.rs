@@ -74,7 +74,13 @@ async fn what_may_pass_is_tried_again() {
 async fn what_will_not_pass_is_told_without_the_address() {
     let responder = SignedUrlResponder::new().unwrap();
     let cases: [(&str, &[Reply], PortErrorKind, usize, &str); 4] = [
-        ("expired", &[Reply::Status(403, "<Error><Code>AccessDenied</Code></Error>".into())], PortErrorKind::Refused, 1, "403"),
+        (
+            "expired",
+            &[Reply::Status(403, "<Error><Code>AccessDenied</Code></Error>".into())],
+            PortErrorKind::Refused,
+            1,
+            "403",
+        ),
         ("bad", &[Reply::Status(400, String::new())], PortErrorKind::Refused, 1, "400"),
         ("unwell", &[status(503)], PortErrorKind::Retryable, 3, "SlowDown"),
         ("broken", &[Reply::Break], PortErrorKind::Retryable, 3, "the connection broke"),

@@ -8,7 +8,8 @@ use aws::CloudFormationStackSets;
 use domain::ids::{AccountId, RegionName, StackSetName};
 use domain::policy::Rollout;
 use domain::rollout::{
-    Desired, DetailedStatus, Instance, InstanceStatus, Observed, ObservedStackSet, Operation, OperationStatus, Parameters,
+    Desired, DetailedStatus, Instance, InstanceStatus, Observed, ObservedStackSet, Operation, OperationStatus,
+    Parameters,
 };
 use sandbox::http::Request;
 use testkit::world::World;
@@ -69,7 +70,11 @@ fn assert_current(observed: &Observed) {
     let all = ["111111111111/eu-west-1", "111111111111/us-east-1", "222222222222/eu-west-1", "222222222222/us-east-1"];
     assert_eq!(instances, all);
     for (instance, found) in &observed.instances {
-        assert_eq!((&found.status, &found.detailed), (&InstanceStatus::Current, &DetailedStatus::Succeeded), "{instance}");
+        assert_eq!(
+            (&found.status, &found.detailed),
+            (&InstanceStatus::Current, &DetailedStatus::Succeeded),
+            "{instance}"
+        );
         assert_eq!(found.overrides, Parameters::new(), "{instance}: lists do not have the overrides");
     }
 }
@@ -104,8 +109,7 @@ async fn a_whole_life(stack_sets: &impl StackSets, hurry: &impl Fn()) {
     stack_sets.create(&before, OWNER).await.unwrap();
     assert_eq!(observed(stack_sets, name).await.instances, BTreeMap::new());
 
-    let create =
-        Operation::CreateInstances { accounts: accounts(), regions: regions(), overrides: Parameters::new() };
+    let create = Operation::CreateInstances { accounts: accounts(), regions: regions(), overrides: Parameters::new() };
     assert_eq!(stack_sets.operation(name, "create-1").await.unwrap(), None);
     assert_eq!(stack_sets.start(name, "create-1", &create, Some(&before), OWNER).await.unwrap(), Accepted::Now);
     assert_eq!(stack_sets.operation(name, "create-1").await.unwrap(), Some(OperationStatus::InFlight));
@@ -178,8 +182,7 @@ async fn the_fake_tells_of_a_failed_instance_as_stack_sets_do() {
 async fn a_failure_shows(stack_sets: &impl StackSets, hurry: &impl Fn()) {
     let wanted = desired("failing", "35");
     stack_sets.create(&wanted, OWNER).await.unwrap();
-    let create =
-        Operation::CreateInstances { accounts: accounts(), regions: regions(), overrides: Parameters::new() };
+    let create = Operation::CreateInstances { accounts: accounts(), regions: regions(), overrides: Parameters::new() };
     stack_sets.start(&wanted.name, "create-1", &create, Some(&wanted), OWNER).await.unwrap();
     ended(stack_sets, hurry, &wanted.name, "create-1").await;
     let found = observed(stack_sets, &wanted.name).await;

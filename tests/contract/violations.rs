@@ -165,7 +165,10 @@ async fn the_adapter_holds_the_contract_and_lets_closed_records_expire() {
     assert!(owed.get("expires_at").is_none(), "what is open or owed must not expire: {owed}");
     assert_eq!(owed["pending_kind"]["S"], "notice");
     let quiet = item("not-owed");
-    assert!(quiet.get("pending_kind").is_none() && quiet.get("pending_since").is_none(), "the index is sparse: {quiet}");
+    assert!(
+        quiet.get("pending_kind").is_none() && quiet.get("pending_since").is_none(),
+        "the index is sparse: {quiet}"
+    );
     assert!(item("unheard").get("expires_at").is_none(), "closed, and still owes a notice");
 
     let mark = local.cloud.journal().mark();

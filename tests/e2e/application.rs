@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use testkit::runtime_api::{Function, Launch, Outcome};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::binaries::{binary, workspace};
+use crate::binaries::{program, workspace};
 
 pub(crate) const TABLE: &str = "state";
 pub(crate) const BUCKET: &str = "templates";
@@ -105,7 +105,8 @@ impl Application {
     /// Pushes the starter policy.
     pub(crate) fn push_starter(&self) -> String {
         let (policy, framework) = (file("framework/backup-compliance.yaml"), file("framework/framework.yaml"));
-        let files = [("backup-compliance.yaml", Some(policy.as_bytes())), ("framework.yaml", Some(framework.as_bytes()))];
+        let files =
+            [("backup-compliance.yaml", Some(policy.as_bytes())), ("framework.yaml", Some(framework.as_bytes()))];
         self.push("Start with three controls", &files)
     }
 
@@ -121,7 +122,10 @@ impl Application {
                 ("NOTIFICATION_TOPIC_ARN", self.topic.clone()),
                 ("COMPLIANCE_EVENT_BUS_ARN", text("arn:aws:events:us-east-1:000000000000:event-bus/backup-compliance")),
                 ("TEMPLATE_BUCKET_NAME", text(BUCKET)),
-                ("ADMINISTRATION_ROLE_ARN", text("arn:aws:iam::000000000000:role/AWSCloudFormationStackSetAdministrationRole")),
+                (
+                    "ADMINISTRATION_ROLE_ARN",
+                    text("arn:aws:iam::000000000000:role/AWSCloudFormationStackSetAdministrationRole"),
+                ),
                 ("EXECUTION_ROLE_NAME", text("AWSCloudFormationStackSetExecutionRole")),
             ],
             "lifecycle" => {
@@ -143,7 +147,10 @@ impl Application {
 
     /// Starts a function with whatever `prepare` gives it beyond the cloud.
     pub(crate) fn launch(&self, name: &str, prepare: impl FnOnce(Launch) -> Launch) -> Running<'_> {
-        let launch = Launch::new(binary(name)).name(name).envs(self.cloud.environment()).env("RUST_BACKTRACE", "0");
+        let launch = Launch::new(program(name, &self.cloud.directory().join("tmp/functions")))
+            .name(name)
+            .envs(self.cloud.environment())
+            .env("RUST_BACKTRACE", "0");
         let function = self.runtime.block_on(prepare(launch).start()).unwrap();
         Running { application: self, function, name: name.to_owned(), mark: self.cloud.journal().mark() }
     }
@@ -207,9 +214,7 @@ impl Application {
 
 fn create_table(client: &Client) {
     let text = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
-    let keys = |hash: &str, range: &str| {
-        json!([{"AttributeName": hash, "KeyType": "HASH"}, {"AttributeName": range, "KeyType": "RANGE"}])
-    };
+    let keys = |hash: &str, range: &str| json!([{"AttributeName": hash, "KeyType": "HASH"}, {"AttributeName": range, "KeyType": "RANGE"}]);
     let table = json!({
         "TableName": TABLE,
         "BillingMode": "PAY_PER_REQUEST",

@@ -1,5 +1,6 @@
 //! Which program a function is.
 
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -11,7 +12,7 @@ pub(crate) fn workspace() -> PathBuf {
 ///
 /// # Panics
 /// When none was built; says how to.
-pub(crate) fn binary(function: &str) -> PathBuf {
+fn binary(function: &str) -> PathBuf {
     let mut id = function.to_owned();
     id.get_mut(..1).unwrap().make_ascii_uppercase();
     let target = workspace().join("target");
@@ -20,7 +21,7 @@ pub(crate) fn binary(function: &str) -> PathBuf {
         target.join(format!("lambda/{function}/bootstrap")),
         target.join(format!("debug/{function}")),
     ];
-    let built = |path: &PathBuf| -> Option<SystemTime> { std::fs::metadata(path).ok()?.modified().ok() };
+    let built = |path: &PathBuf| -> Option<SystemTime> { fs::metadata(path).ok()?.modified().ok() };
     let newest = places.iter().filter_map(|path| Some((built(path)?, path))).max();
     match newest {
         Some((_, path)) => path.clone(),
@@ -29,4 +30,19 @@ pub(crate) fn binary(function: &str) -> PathBuf {
              look; looked for {places:?}"
         ),
     }
+}
+
+/// The program of a function under a name of its own in `folder`: a build that another test starts may replace the program at any
+/// time, and holds the lock while it does.
+pub(crate) fn program(function: &str, folder: &Path) -> PathBuf {
+    let program = folder.join(function);
+    if !program.exists() {
+        fs::create_dir_all(folder).unwrap();
+        let sandbox = workspace().join("target/sandbox");
+        fs::create_dir_all(&sandbox).unwrap();
+        let lock = File::create(sandbox.join("build.lock")).unwrap();
+        lock.lock_shared().unwrap();
+        fs::hard_link(binary(function), &program).unwrap();
+    }
+    program
 }

@@ -65,7 +65,12 @@ fn each_event_does_what_the_readme_says_and_no_call_more() {
     application.take_notices(&[]);
     let ended = [
         UNCHANGED.as_slice(),
-        &["cloudformation:DescribeStackSetOperation", "cloudformation:ListStackInstances", "sns:PublishBatch", "dynamodb:PutItem"],
+        &[
+            "cloudformation:DescribeStackSetOperation",
+            "cloudformation:ListStackInstances",
+            "sns:PublishBatch",
+            "dynamodb:PutItem",
+        ],
     ]
     .concat();
     costs(&mut deploy, "stackset-operation.json", "rollout ended", &ended);
@@ -74,13 +79,24 @@ fn each_event_does_what_the_readme_says_and_no_call_more() {
     assert_eq!(notice["author"], "Ada <ada@example.com>");
     assert_eq!((&notice["instances"]["succeeded"], &notice["instances"]["total"]), (&json!(6), &json!(6)));
     assert_eq!(application.instances().len(), 6);
-    assert!(application.instances().iter().all(|instance| instance.ends_with(" CURRENT")), "{:?}", application.instances());
+    assert!(
+        application.instances().iter().all(|instance| instance.ends_with(" CURRENT")),
+        "{:?}",
+        application.instances()
+    );
 
     application.push("Explain", &[("README.md", Some(b"# Our policy\n"))]);
-    for name in ["codecommit-push.json", "codecommit-merge.json", "stackset-operation.json", "stackset-operation-failed.json"] {
+    for name in
+        ["codecommit-push.json", "codecommit-merge.json", "stackset-operation.json", "stackset-operation-failed.json"]
+    {
         costs(&mut deploy, name, "unchanged", &UNCHANGED);
     }
-    costs(&mut deploy, "bad/deploy-batch-one-poisoned.json", "one look", &[&UNCHANGED[..1], &["dynamodb:Query"], &UNCHANGED[1..]].concat());
+    costs(
+        &mut deploy,
+        "bad/deploy-batch-one-poisoned.json",
+        "one look",
+        &[&UNCHANGED[..1], &["dynamodb:Query"], &UNCHANGED[1..]].concat(),
+    );
     costs(&mut deploy, "schedule-light.json", "nothing pending", &[query, query]);
     let full = [&UNCHANGED[..1], &["dynamodb:Query"], &UNCHANGED[1..], &["cloudformation:ListStackInstances"]].concat();
     costs(&mut deploy, "schedule-full.json", "all as wanted", &full);
@@ -151,7 +167,7 @@ fn a_person_who_sends_one_event_is_told_what_came_of_it() {
     let outcome = deploy.answer(&bare("codecommit-tag-pushed.json"));
     assert!(outcome["skipped"].as_str().is_some_and(|why| why.contains("tag")), "{outcome}");
     for (wrong, expected) in [
-        (json!({}), "no `source`"),
+        (event("bad/empty-object.json"), "no `source`"),
         (json!([]), "no `source`"),
         (json!("text"), "no `source`"),
         (bare("bad/unknown-look.json"), "`sideways`: light or full"),
@@ -170,7 +186,8 @@ fn when_aws_is_unwell_the_messages_come_again() {
     let mut deploy = application.function("deploy");
     application.push_starter();
     let batch = event("bad/deploy-batch-one-poisoned.json");
-    let ids: Vec<&str> = batch["Records"].as_array().unwrap().iter().map(|record| record["messageId"].as_str().unwrap()).collect();
+    let ids: Vec<&str> =
+        batch["Records"].as_array().unwrap().iter().map(|record| record["messageId"].as_str().unwrap()).collect();
     // The SDK tries three times.
     application.cloud.fail_next("codecommit", "GetBranch", 500, "InternalFailure", "try later", 3);
     assert_eq!(deploy.answer(&batch), failures(&ids), "the whole batch: one look stands for it");

@@ -63,7 +63,8 @@ fn a_good_request_is_handed_over_and_deploy_answers_it_once() {
         assert_eq!(application.items("request").len(), 1, "{name}");
         let bodies = application.client.sqs_take(&application.deploy_queue, 5).unwrap();
         let look = json!({"source": "backup-compliance.lifecycle", "requestId": request["RequestId"]});
-        assert_eq!(bodies.iter().map(|body| serde_json::from_str::<Value>(body).unwrap()).collect::<Vec<_>>(), [look.clone()]);
+        let [body] = bodies.as_slice() else { panic!("{bodies:?}") };
+        assert_eq!(serde_json::from_str::<Value>(body).unwrap(), look);
         look
     };
 
@@ -145,7 +146,7 @@ fn what_is_wrong_with_a_request_is_its_answer() {
         assert!(reason.contains(expected), "{name}: {reason}");
     }
     // Nobody to answer: an error in the log, and for whoever asked.
-    for wrong in [event("bad/lifecycle-no-url.json"), json!({}), json!([])] {
+    for wrong in [event("bad/lifecycle-no-url.json"), event("bad/empty-object.json"), json!([])] {
         let said = lifecycle.refuse(&wrong);
         assert!(said.contains("no `ResponseURL`"), "{said}");
         assert_eq!(lifecycle.calls(), Vec::<String>::new());
@@ -162,15 +163,35 @@ fn what_is_wrong_with_a_request_is_its_answer() {
     application.stop();
 }
 
+/// Service, operation, status, code, how often it is refused, and what the answer says.
+type Refusal = (&'static str, &'static str, u16, &'static str, u32, &'static [&'static str]);
+
 #[test]
 fn a_failing_call_is_the_answer_and_names_what_is_missing() {
     let application = Application::start();
     let mut lifecycle = application.function("lifecycle");
     let denied = "AccessDeniedException";
-    let cases: [(&str, &str, u16, &str, u32, &[&str]); 4] = [
-        ("dynamodb", "PutItem", 400, denied, 1, &["dynamodb:PutItem failed: AccessDeniedException: as the test wants it (request ", "does not allow `dynamodb:PutItem`"]),
+    let cases: [Refusal; 4] = [
+        (
+            "dynamodb",
+            "PutItem",
+            400,
+            denied,
+            1,
+            &[
+                "dynamodb:PutItem failed: AccessDeniedException: as the test wants it (request ",
+                "does not allow `dynamodb:PutItem`",
+            ],
+        ),
         ("dynamodb", "PutItem", 500, "InternalServerError", 3, &["dynamodb:PutItem failed: InternalServerError"]),
-        ("sqs", "SendMessage", 403, "AccessDenied", 1, &["sqs:SendMessage failed: AccessDenied", "(request ", "does not allow `sqs:SendMessage`"]),
+        (
+            "sqs",
+            "SendMessage",
+            403,
+            "AccessDenied",
+            1,
+            &["sqs:SendMessage failed: AccessDenied", "(request ", "does not allow `sqs:SendMessage`"],
+        ),
         ("sqs", "SendMessage", 500, "InternalFailure", 3, &["sqs:SendMessage failed: InternalFailure"]),
     ];
     for (service, operation, status, code, times, expected) in cases {

@@ -6,6 +6,7 @@
     clippy::indexing_slicing,
     reason = "a test that cannot go on has failed, and the panic says where"
 )]
+#![allow(clippy::print_stdout, reason = "calls are counted here: the tables go into the README")]
 
 mod application;
 mod binaries;
@@ -19,3 +20,25 @@ mod server;
 mod start_up;
 mod story;
 mod templates;
+
+/// A sample event that no test gives to its function would be a promise that nobody keeps.
+#[test]
+fn every_sample_event_is_used_here() {
+    let tests = [
+        include_str!("deploy_events.rs"),
+        include_str!("lifecycle.rs"),
+        include_str!("report_events.rs"),
+        include_str!("start_up.rs"),
+    ]
+    .concat();
+    let mut unused = Vec::new();
+    for folder in ["", "bad/"] {
+        for entry in std::fs::read_dir(binaries::workspace().join("events").join(folder)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if name.ends_with(".json") && !tests.contains(&format!("{folder}{name}\"")) {
+                unused.push(format!("{folder}{name}"));
+            }
+        }
+    }
+    assert_eq!(unused, Vec::<String>::new());
+}

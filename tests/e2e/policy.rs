@@ -54,16 +54,37 @@ fn cases() -> Vec<Case> {
         whole("not text", Some(b"version: 1\n\xff\xfe".to_vec()), "is not UTF-8", "UTF-8"),
         whole("over 6 MB", Some(vec![b'#'; 6 * 1024 * 1024 + 1]), "larger than CodeCommit hands out (6 MB)", "smaller"),
         policy("not YAML", "version: 1\nframeworks: [\n", (3, 1), "not valid YAML", "check"),
-        policy("an unknown key", &with("targets:", "target:"), (5, 5), "unknown key `target`", "did you mean `targets`"),
+        policy(
+            "an unknown key",
+            &with("targets:", "target:"),
+            (5, 5),
+            "unknown key `target`",
+            "did you mean `targets`",
+        ),
         policy("a key twice", &with("version: 1\n", "version: 1\nversion: 1\n"), (2, 1), "given twice", "keep one"),
-        policy("a number for an account", &with("\"111111111111\"", "111111111111"), (6, 20), "must be quoted", "\"111111111111\""),
+        policy(
+            "a number for an account",
+            &with("\"111111111111\"", "111111111111"),
+            (6, 20),
+            "must be quoted",
+            "\"111111111111\"",
+        ),
         policy("eleven digits", &with("\"111111111111\"", "\"11111111111\""), (6, 20), "has 11 digits", "12 digits"),
-        policy("no such Region", &with("us-east-1", "us-esat-1"), (7, 19), "no AWS Region `us-esat-1`", "did you mean `us-east-1`"),
+        policy(
+            "no such Region",
+            &with("us-east-1", "us-esat-1"),
+            (7, 19),
+            "no AWS Region `us-esat-1`",
+            "did you mean `us-east-1`",
+        ),
         policy("no target", &with("[\"111111111111\"]", "[]"), (6, 19), "`accounts` is empty", "at least one"),
         policy("a wrong type", &with("[us-east-1]", "us-east-1"), (7, 18), "`regions` is a text", "a list"),
         policy(
             "one name twice",
-            &format!("{}  - name: backup-compliance\n    template: framework.yaml\n    targets: [{{ accounts: [\"222222222222\"], regions: [eu-west-1] }}]\n", with("version: 1", "version: 1")),
+            &format!(
+                "{}  - name: backup-compliance\n    template: framework.yaml\n    targets: [{{ accounts: [\"222222222222\"], regions: [eu-west-1] }}]\n",
+                with("version: 1", "version: 1")
+            ),
             (8, 11),
             "backup-compliance",
             "",
@@ -80,7 +101,9 @@ fn cases() -> Vec<Case> {
         ),
         template(
             "no such control",
-            Some("Resources:\n  F:\n    Type: AWS::Backup::Framework\n    Properties:\n      FrameworkControls:\n        - ControlName: BACKUP_RECOVERY_POINT_ENCRYPTET\n"),
+            Some(
+                "Resources:\n  F:\n    Type: AWS::Backup::Framework\n    Properties:\n      FrameworkControls:\n        - ControlName: BACKUP_RECOVERY_POINT_ENCRYPTET\n",
+            ),
             "framework.yaml",
             Some((6, 24)),
             "BACKUP_RECOVERY_POINT_ENCRYPTET",
@@ -145,7 +168,8 @@ fn each_fault_is_told_once_with_its_place_and_its_cure_and_nothing_is_touched() 
 fn a_stack_set_of_somebody_else_is_left_alone() {
     let application = Application::start();
     let mut deploy = application.function("deploy");
-    let parameters = [("StackSetName", "backup-compliance"), ("TemplateBody", "Resources:\n  T:\n    Type: AWS::SNS::Topic\n")];
+    let parameters =
+        [("StackSetName", "backup-compliance"), ("TemplateBody", "Resources:\n  T:\n    Type: AWS::SNS::Topic\n")];
     application.client.query("cloudformation", "CreateStackSet", &parameters).unwrap();
     application.push_starter();
     assert_eq!(deploy.answer(&event("codecommit-push.json")), failures(&[]));

@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use crate::application::{Application, bare, event, failures};
 
+/// Operation, status, code, message, how often it is refused, and what the notice says.
+type Refusal = (&'static str, u16, &'static str, &'static str, u32, &'static [&'static str]);
+
 #[test]
 fn a_refused_rollout_is_told_with_what_is_missing() {
     let application = Application::start();
@@ -11,11 +14,45 @@ fn a_refused_rollout_is_told_with_what_is_missing() {
     application.push_starter();
     let administration = "Role arn:aws:iam::000000000000:role/AWSCloudFormationStackSetAdministrationRole is invalid or cannot be assumed";
     // A limit counts as throttling for the SDK, which tries it three times.
-    let cases: [(&str, u16, &str, &str, u32, &[&str]); 4] = [
-        ("CreateStackSet", 403, "AccessDenied", "not authorized", 1, &["cloudformation:CreateStackSet failed: AccessDenied: not authorized (request ", "does not allow `cloudformation:CreateStackSet`"]),
-        ("CreateStackSet", 400, "ValidationError", administration, 1, &["cloudformation:CreateStackSet failed: ValidationError", "framework/prerequisites/administration-role.yaml"]),
-        ("CreateStackInstances", 403, "AccessDenied", "not authorized", 1, &["does not allow `cloudformation:CreateStackInstances`"]),
-        ("CreateStackInstances", 400, "LimitExceededException", "too many", 3, &["cloudformation:CreateStackInstances failed: LimitExceededException: too many (request "]),
+    let cases: [Refusal; 4] = [
+        (
+            "CreateStackSet",
+            403,
+            "AccessDenied",
+            "not authorized",
+            1,
+            &[
+                "cloudformation:CreateStackSet failed: AccessDenied: not authorized (request ",
+                "does not allow `cloudformation:CreateStackSet`",
+            ],
+        ),
+        (
+            "CreateStackSet",
+            400,
+            "ValidationError",
+            administration,
+            1,
+            &[
+                "cloudformation:CreateStackSet failed: ValidationError",
+                "framework/prerequisites/administration-role.yaml",
+            ],
+        ),
+        (
+            "CreateStackInstances",
+            403,
+            "AccessDenied",
+            "not authorized",
+            1,
+            &["does not allow `cloudformation:CreateStackInstances`"],
+        ),
+        (
+            "CreateStackInstances",
+            400,
+            "LimitExceededException",
+            "too many",
+            3,
+            &["cloudformation:CreateStackInstances failed: LimitExceededException: too many (request "],
+        ),
     ];
     for (operation, status, code, message, times, expected) in cases {
         application.forget("rollout");
@@ -77,8 +114,12 @@ fn an_answer_that_is_lost_starts_nothing_twice() {
     assert_eq!(deploy.answer(&batch), failures(&[id]));
     assert_eq!(deploy.answer(&batch), failures(&[]));
     let notice = application.take_notices(&["rollout.succeeded"]).remove(0);
-    assert_eq!(notice["instances"], json!({"total": 6, "succeeded": 6, "failed": 0, "created": 6, "updated": 0, "deleted": 0}));
-    let operations = application.client.query("cloudformation", "ListStackSetOperations", &[("StackSetName", "backup-compliance")]);
+    assert_eq!(
+        notice["instances"],
+        json!({"total": 6, "succeeded": 6, "failed": 0, "created": 6, "updated": 0, "deleted": 0})
+    );
+    let operations =
+        application.client.query("cloudformation", "ListStackSetOperations", &[("StackSetName", "backup-compliance")]);
     assert_eq!(operations.unwrap().matches("<Action>CREATE</Action>").count(), 1);
     deploy.stop();
     application.stop();

@@ -42,9 +42,8 @@ fn leads_to(
 fn each_event_does_what_the_readme_says_and_no_call_more() {
     let application = Application::start();
     let mut report = application.function("report");
-    let mut case = |events: &[&str], kinds: &[&str], calls: &[&str]| {
-        leads_to(&application, &mut report, events, kinds, calls)
-    };
+    let mut case =
+        |events: &[&str], kinds: &[&str], calls: &[&str]| leads_to(&application, &mut report, events, kinds, calls);
     let (opened, resolved) = (["violation.opened"], ["violation.resolved"]);
     let read = ["dynamodb:BatchGetItem"];
     let recorded = ["dynamodb:BatchGetItem", "dynamodb:PutItem"];
@@ -73,7 +72,10 @@ fn each_event_does_what_the_readme_says_and_no_call_more() {
     let notice = case(&["config-noncompliant-backup-plan.json"], &opened, &TOLD).remove(0);
     assert_eq!(notice["control"]["name"], "BACKUP_PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK");
     let notice = case(&["config-unknown-control.json"], &opened, &TOLD).remove(0);
-    assert!(notice["rule"]["name"].as_str().unwrap().starts_with(notice["control"]["name"].as_str().unwrap()), "{notice}");
+    assert!(
+        notice["rule"]["name"].as_str().unwrap().starts_with(notice["control"]["name"].as_str().unwrap()),
+        "{notice}"
+    );
     for near_miss in ["config-other-service-rule.json", "config-own-rule.json", "bad/sqs-no-records.json"] {
         case(&[near_miss], &[], &[]);
     }
@@ -98,7 +100,11 @@ fn what_cannot_be_understood_fails_alone() {
         let said = report.refuse(&bare(name));
         assert!(said.contains(expected), "{name}: {said}");
     }
-    for (wrong, expected) in [(json!({}), "no `source`"), (json!([]), "not a JSON object"), (json!(5), "not a JSON object")] {
+    for (wrong, expected) in [
+        (event("bad/empty-object.json"), "no `source`"),
+        (json!([]), "not a JSON object"),
+        (json!(5), "not a JSON object"),
+    ] {
         let said = report.refuse(&wrong);
         assert!(said.contains(expected), "{wrong}: {said}");
     }
@@ -138,7 +144,14 @@ fn a_notice_that_could_not_be_told_is_told_later() {
     assert_eq!(report.answer(&batch), failures(&[]));
     application.take_notices(&["violation.opened"]);
     // What config knows is not needed to tell it.
-    application.cloud.fail_next("config", "BatchGetAggregateResourceConfig", 403, "AccessDeniedException", "not you", 1);
+    application.cloud.fail_next(
+        "config",
+        "BatchGetAggregateResourceConfig",
+        403,
+        "AccessDeniedException",
+        "not you",
+        1,
+    );
     assert_eq!(report.answer(&event("config-compliant.json")), failures(&[]));
     application.take_notices(&["violation.resolved"]);
     let log = report.stop();
@@ -173,7 +186,11 @@ fn the_sweep_tells_what_a_crash_left_untold() {
     assert_eq!(sweep.answer(&asked)["told"], 0, "once");
     application.take_notices(&[]);
 
-    for wrong in [json!({}), json!({"source": "backup-compliance.schedule", "look": "full"}), bare("config-compliant.json")] {
+    for wrong in [
+        event("bad/empty-object.json"),
+        json!({"source": "backup-compliance.schedule", "look": "full"}),
+        bare("config-compliant.json"),
+    ] {
         let said = sweep.refuse(&wrong);
         assert!(said.contains("\"look\": \"sweep\""), "{wrong}: {said}");
         assert_eq!(sweep.calls(), Vec::<String>::new(), "{wrong}");

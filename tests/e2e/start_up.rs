@@ -1,5 +1,6 @@
 //! A function that is not set up as template.yaml does it, and what Lambda itself would not let through.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use serde_json::json;
 use testkit::runtime_api::Outcome;
 
 use crate::application::{Application, event, file};
-use crate::binaries::binary;
+use crate::binaries::program;
 use crate::server::{Reply, Server};
 
 #[test]
@@ -32,9 +33,8 @@ fn missing_variables_end_the_start_and_are_all_named() {
         assert!(!log.contains("CONFIG_AGGREGATOR_NAME"), "{name}: that one is optional:\n{log}");
     }
     // Without an aggregator the names are missing, and nothing else.
-    let mut report = application.launch("report", |launch| {
-        launch.envs(application.settings("report")).env("CONFIG_AGGREGATOR_NAME", "")
-    });
+    let mut report = application
+        .launch("report", |launch| launch.envs(application.settings("report")).env("CONFIG_AGGREGATOR_NAME", ""));
     report.answer(&event("config-noncompliant-resource-id.json"));
     let notice = application.take_notices(&["violation.opened"]).remove(0);
     assert_eq!(notice["resource"]["name"], "cluster-7XK3Q2EXAMPLE5NWQ4");
@@ -48,6 +48,7 @@ fn missing_variables_end_the_start_and_are_all_named() {
 fn what_is_not_json_is_an_error_and_no_end() {
     let payload = file("events/bad/not-json.json");
     assert!(serde_json::from_str::<serde_json::Value>(&payload).is_err());
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("functions-{}", std::process::id()));
     for name in ["deploy", "report", "lifecycle", "sweep"] {
         let next = format!(
             "HTTP/1.1 200 OK\r\nlambda-runtime-aws-request-id: 00000000-0000-4000-8000-000000000001\r\n\
@@ -57,10 +58,18 @@ fn what_is_not_json_is_an_error_and_no_end() {
         );
         let api = Server::start(&[Reply::Raw(next), Reply::Status(202, "{\"status\":\"OK\"}".into()), Reply::Hang]);
         let settings = [
-            "REPOSITORY_NAME", "BRANCH_NAME", "POLICY_FILE", "STATE_TABLE_NAME", "NOTIFICATION_TOPIC_ARN",
-            "COMPLIANCE_EVENT_BUS_ARN", "TEMPLATE_BUCKET_NAME", "ADMINISTRATION_ROLE_ARN", "EXECUTION_ROLE_NAME", "DEPLOY_QUEUE_URL",
+            "REPOSITORY_NAME",
+            "BRANCH_NAME",
+            "POLICY_FILE",
+            "STATE_TABLE_NAME",
+            "NOTIFICATION_TOPIC_ARN",
+            "COMPLIANCE_EVENT_BUS_ARN",
+            "TEMPLATE_BUCKET_NAME",
+            "ADMINISTRATION_ROLE_ARN",
+            "EXECUTION_ROLE_NAME",
+            "DEPLOY_QUEUE_URL",
         ];
-        let mut child = Command::new(binary(name))
+        let mut child = Command::new(program(name, &folder))
             .env_clear()
             .envs(settings.map(|variable| (variable, "x")))
             .envs([
@@ -92,4 +101,5 @@ fn what_is_not_json_is_an_error_and_no_end() {
         assert_ne!(received[1].json()["errorMessage"], json!(""), "{name}");
         assert!(alive, "{name} ended");
     }
+    std::fs::remove_dir_all(&folder).unwrap();
 }

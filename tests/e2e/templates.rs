@@ -41,7 +41,11 @@ fn over_51200_bytes_it_goes_through_the_bucket_and_nothing_stays_there() {
     push(&application, &large);
     assert_eq!(deploy.answer(&event("codecommit-push.json")), failures(&[]));
     let calls = deploy.calls();
-    let staged: Vec<&str> = calls.iter().map(String::as_str).filter(|call| call.starts_with("s3:") || call.ends_with("UpdateStackSet")).collect();
+    let staged: Vec<&str> = calls
+        .iter()
+        .map(String::as_str)
+        .filter(|call| call.starts_with("s3:") || call.ends_with("UpdateStackSet"))
+        .collect();
     assert_eq!(staged, ["s3:PutObject", "cloudformation:UpdateStackSet", "s3:DeleteObject"]);
     assert_eq!(objects(&application), Vec::<String>::new());
     let xml = application.client.query("cloudformation", "DescribeStackSet", &[("StackSetName", STACK_SET)]).unwrap();

@@ -145,7 +145,8 @@ fn conclude(ended: &[Ended], took: Duration, failure: Option<(&str, anyhow::Erro
     let Some((name, error)) = failure else {
         let skipped = ended.len() - done;
         let more = if skipped == 0 { String::new() } else { format!(", {skipped} skipped") };
-        println!("\n{} {done} steps passed{more}, in {}", style("ok:").green().bold(), seconds(took));
+        let steps = if done == 1 { "step" } else { "steps" };
+        println!("\n{} {done} {steps} passed{more}, in {}", style("ok:").green().bold(), seconds(took));
         return Ok(());
     };
     println!();

@@ -101,13 +101,7 @@ fn kind(code: Option<&str>, status: Option<u16>) -> PortErrorKind {
 
 /// An error of ours about what a service answered.
 pub(crate) fn unexpected(operation: &'static str, message: impl Into<String>) -> PortError {
-    PortError {
-        operation,
-        code: None,
-        message: message.into(),
-        request_id: None,
-        kind: PortErrorKind::Refused,
-    }
+    PortError { operation, code: None, message: message.into(), request_id: None, kind: PortErrorKind::Refused }
 }
 
 #[cfg(test)]

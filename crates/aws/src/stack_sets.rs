@@ -164,8 +164,6 @@ impl StackSets for CloudFormationStackSets {
             .execution_role_name(&self.execution_role_name)
             // Operations that others start by hand then queue instead of failing ours.
             .managed_execution(ManagedExecution::builder().active(true).build())
-            // The same definition again is the same request: an answer that was lost does no harm.
-            .client_request_token(format!("bc-{}", desired.definition_digest()))
             .send()
             .await
             .map(|_| ());

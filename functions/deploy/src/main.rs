@@ -4,9 +4,7 @@ use app::deploy::{Application, Deploy};
 use app::events::{Batch, Trigger, trigger};
 use aws::runtime::{self, Failure};
 use aws::settings::{DeploySettings, environment};
-use aws::{
-    Clients, CloudFormationStackSets, CodeCommitRepository, SignedUrlResponder, StateTable, SystemClock, Topic,
-};
+use aws::{Clients, CloudFormationStackSets, CodeCommitRepository, SignedUrlResponder, StateTable, SystemClock, Topic};
 use lambda_runtime::Error;
 
 #[tokio::main(flavor = "current_thread")]
@@ -35,7 +33,8 @@ async fn main() -> Result<(), Error> {
     };
     runtime::run(move |event, _| async move {
         let batch = Batch::read(event);
-        let triggers = batch.triggers(|event| trigger(event, &deploy.application.repository, &deploy.application.branch));
+        let triggers =
+            batch.triggers(|event| trigger(event, &deploy.application.repository, &deploy.application.branch));
         let looked = match triggers.as_slice() {
             // In a queue it would block the group, so it is dropped there; a person wants to know what was expected.
             [Trigger::Nonsense(why)] if !batch.queued => Err(Failure::event(why.as_str())),

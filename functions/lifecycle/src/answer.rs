@@ -45,7 +45,10 @@ where
                 Ok(Err(panicked)) => {
                     error!(request = request_id, %panicked, "the work ended early");
                     withdraw(&lifecycle, &request_id).await;
-                    Handled::Answer(Answer::failure(&envelope, "an internal error: see the log of the lifecycle function"))
+                    Handled::Answer(Answer::failure(
+                        &envelope,
+                        "an internal error: see the log of the lifecycle function",
+                    ))
                 }
                 Err(_) => {
                     work.abort();

@@ -119,7 +119,9 @@ fn readable_time(value: &Value, key: &str) -> Result<Option<Timestamp>, NotUnder
     match value.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(_) if found.is_some() => Ok(found),
-        Some(other) => Err(poisoned(format!("`{key}` is no time: `{other}`; RFC 3339 is expected, such as `2026-11-23T04:12:09Z`"))),
+        Some(other) => Err(poisoned(format!(
+            "`{key}` is no time: `{other}`; RFC 3339 is expected, such as `2026-11-23T04:12:09Z`"
+        ))),
     }
 }
 

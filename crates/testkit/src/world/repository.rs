@@ -32,7 +32,10 @@ impl World {
         let id = format!("{:040x}", 0xa11c_e000_u64 + state.commits.len() as u64 + 1);
         #[expect(clippy::expect_used, reason = "forty hexadecimal digits are a commit id")]
         let id = CommitId::parse(&id).expect("forty hexadecimal digits");
-        let facts = CommitFacts { author: "Ada <ada@example.com>".into(), message: message.lines().next().unwrap_or_default().into() };
+        let facts = CommitFacts {
+            author: "Ada <ada@example.com>".into(),
+            message: message.lines().next().unwrap_or_default().into(),
+        };
         state.commits.insert(id.clone(), Commit { files, facts });
         state.head = Some(id.clone());
         id
