@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
 use crate::process::{self, Guard};
+use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
 /// Where the installed programs are.

@@ -34,7 +34,7 @@ async fn an_answer_arrives() {
     assert_eq!(world.state().answers.len(), 1);
 
     let server = Server::start(&[]);
-    put(&SignedUrlResponder::new().unwrap(), &server.signed_url(), Some("ümlaut \"quoted\"\n")).await.unwrap();
+    put(&SignedUrlResponder::default(), &server.signed_url(), Some("ümlaut \"quoted\"\n")).await.unwrap();
     let received = server.received();
     assert_eq!(received.len(), 1);
     let request = &received[0];
@@ -57,7 +57,7 @@ fn status(status: u16) -> Reply {
 
 #[tokio::test]
 async fn what_may_pass_is_tried_again() {
-    let responder = SignedUrlResponder::new().unwrap();
+    let responder = SignedUrlResponder::default();
     let cases: [(&str, &[Reply]); 3] = [
         ("unwell once", &[status(500), status(200)]),
         ("unwell twice", &[status(503), status(503), status(200)]),
@@ -72,7 +72,7 @@ async fn what_may_pass_is_tried_again() {
 
 #[tokio::test]
 async fn what_will_not_pass_is_told_without_the_address() {
-    let responder = SignedUrlResponder::new().unwrap();
+    let responder = SignedUrlResponder::default();
     let cases: [(&str, &[Reply], PortErrorKind, usize, &str); 4] = [
         (
             "expired",

@@ -203,7 +203,7 @@ async fn the_adapter_holds_the_contract() {
     assert!(made.is_success());
     let stack_sets = CloudFormationStackSets::new(
         local.clients.cloudformation(),
-        local.clients.template_bucket("templates").unwrap(),
+        local.clients.template_bucket("templates"),
         "arn:aws:iam::000000000000:role/administration",
         "execution",
     );
@@ -227,7 +227,7 @@ async fn more_instances_than_fit_on_a_page_are_all_seen() {
     let local = Local::start().await;
     let stack_sets = CloudFormationStackSets::new(
         local.clients.cloudformation(),
-        local.clients.template_bucket("templates").unwrap(),
+        local.clients.template_bucket("templates"),
         "arn:aws:iam::000000000000:role/administration",
         "execution",
     );

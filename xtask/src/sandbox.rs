@@ -94,6 +94,11 @@ impl Place {
     }
 
     /// The file to source; the cloud without a name has the short path.
+    /// What the deployed functions are told by their environment, for running one of them by hand.
+    fn functions(&self) -> PathBuf {
+        self.env().with_file_name("functions.env")
+    }
+
     fn env(&self) -> PathBuf {
         if self.name == DEFAULT { root().join("env") } else { self.directory.join("env") }
     }
@@ -112,6 +117,9 @@ impl Place {
     }
 
     fn forget(&self) -> Result<()> {
+        if self.functions().exists() {
+            fs::remove_file(self.functions())?;
+        }
         if self.env().exists() {
             fs::remove_file(self.env())?;
         }
@@ -216,6 +224,7 @@ fn stay(place: &Place, no_deploy: bool) -> Result<()> {
         println!("the application is deployed after {:.1} s", started.elapsed().as_secs_f64());
     }
     fs::write(place.env(), exports(&cloud, &outputs))?;
+    fs::write(place.functions(), function_variables(&cloud, &outputs)?)?;
     fs::write(place.state_file(), state.to_string())?;
     println!("{READY}");
     std::io::stdout().flush()?;
@@ -257,6 +266,19 @@ fn exports(cloud: &Cloud, outputs: &BTreeMap<String, String>) -> String {
     variables.extend(outputs.iter().map(|(name, value)| (name.clone(), value.clone())));
     let line = |(name, value): &(String, String)| format!("export {name}='{}'\n", value.replace('\'', "'\\''"));
     variables.iter().map(line).collect()
+}
+
+/// The variables of all functions, a line each; those of one name have one value.
+fn function_variables(cloud: &Cloud, outputs: &BTreeMap<String, String>) -> Result<String> {
+    let client = cloud.client();
+    let mut variables = BTreeMap::new();
+    for (_, function) in outputs.iter().filter(|(name, _)| name.ends_with("Function")) {
+        let found = client.rest("lambda", "GET", &format!("/2015-03-31/functions/{function}/configuration"), None)?;
+        for (name, value) in found["Environment"]["Variables"].as_object().into_iter().flatten() {
+            variables.insert(name.clone(), value.as_str().unwrap_or_default().to_owned());
+        }
+    }
+    Ok(variables.into_iter().map(|(name, value)| format!("{name}={value}\n")).collect())
 }
 
 fn down(place: &Place) -> Result<()> {

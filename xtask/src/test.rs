@@ -53,7 +53,7 @@ enum Outcome {
 }
 
 /// In the order in which they run. The tests come last, so that their count stands at the end of a log.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 10] = [
     Step { name: "tools", about: "install the Python tools under target/tools, if they are not there", run: install },
     Step { name: "fmt", about: "cargo fmt --all --check", run: fmt },
     Step { name: "validate", about: "sam validate --lint", run: validate },
@@ -63,7 +63,6 @@ const STEPS: [Step; 11] = [
     Step { name: "docs", about: "cargo doc with private items, warnings denied", run: docs },
     Step { name: "doctests", about: "the examples in doc comments", run: doctests },
     Step { name: "functions", about: "sam build of the four functions, as they are deployed", run: functions },
-    Step { name: "binaries", about: "build what the tests start", run: binaries },
     Step {
         name: "tests",
         about: "unit, contract, template and end-to-end tests (cargo nextest if installed, else cargo test)",
@@ -312,10 +311,6 @@ fn functions(_: &Run) -> Result<Outcome> {
         bail!("the local cloud left processes behind: {left:?}");
     }
     Ok(Outcome::Ok)
-}
-
-fn binaries(run: &Run) -> Result<Outcome> {
-    run.pass(&mut run.cargo(&["build", "--workspace"]))
 }
 
 fn tests(run: &Run) -> Result<Outcome> {

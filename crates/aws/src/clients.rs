@@ -3,7 +3,6 @@
 use crate::https::Https;
 use crate::s3::TemplateBucket;
 use crate::settings::environment;
-use app::ports::Result;
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -64,13 +63,11 @@ impl Clients {
     }
 
     /// The bucket for templates.
-    ///
-    /// # Errors
-    /// When the machine has no certificates to trust.
-    pub fn template_bucket(&self, name: &str) -> Result<TemplateBucket> {
+    #[must_use]
+    pub fn template_bucket(&self, name: &str) -> TemplateBucket {
         let endpoint = environment("AWS_ENDPOINT_URL_S3").or_else(|| self.config.endpoint_url().map(ToOwned::to_owned));
         let credentials = self.config.credentials_provider();
-        Ok(TemplateBucket::new(Https::new()?, credentials, endpoint, name, &self.region()))
+        TemplateBucket::new(Https::default(), credentials, endpoint, name, &self.region())
     }
 
     /// SNS.

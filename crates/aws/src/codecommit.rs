@@ -29,9 +29,7 @@ impl PolicyRepository for CodeCommitRepository {
                 let id = found.branch.and_then(|branch| branch.commit_id).unwrap_or_default();
                 CommitId::parse(&id).map(Some).map_err(|error| crate::error::unexpected(OPERATION, error.to_string()))
             }
-            Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_branch_does_not_exist_exception()) =>
-            {
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_branch_does_not_exist_exception()) => {
                 Ok(None)
             }
             Err(error) => Err(wrap(OPERATION, &error)),

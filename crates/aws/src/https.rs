@@ -8,35 +8,40 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::time::timeout;
 
 /// The longest that one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(8);
 
-/// A client that trusts the machine's certificates.
-#[derive(Debug, Clone)]
+type Connection = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// A client that trusts the machine's certificates. It is made when it is first used: reading some 150 certificate files is half
+/// of the start of a function, and most invocations have no use for it.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Https {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Arc<OnceLock<Connection>>,
 }
 
 impl Https {
-    /// # Errors
-    /// When the machine has no certificates.
-    pub(crate) fn new() -> Result<Self> {
+    fn client(&self, operation: &'static str) -> Result<&Connection> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
         let connector = HttpsConnectorBuilder::new()
             .with_native_roots()
-            .map_err(|error| failure("start-up", PortErrorKind::Refused, error.to_string()))?
+            .map_err(|error| failure(operation, PortErrorKind::Refused, format!("no certificates to trust: {error}")))?
             // Local emulators have plain addresses.
             .https_or_http()
             .enable_http1()
             .build();
-        Ok(Self { client: Client::builder(TokioExecutor::new()).build(connector) })
+        Ok(self.client.get_or_init(|| Client::builder(TokioExecutor::new()).build(connector)))
     }
 
     /// One request. An error names `operation` and never the address, which may be a secret.
     pub(crate) async fn send(&self, operation: &'static str, request: Request<Full<Bytes>>) -> Result<()> {
-        let answer = timeout(ATTEMPT, self.client.request(request)).await;
+        let answer = timeout(ATTEMPT, self.client(operation)?.request(request)).await;
         let response = match answer {
             Ok(Ok(response)) => response,
             Ok(Err(error)) if error.is_connect() => {
@@ -52,7 +57,8 @@ impl Https {
         let request_id =
             response.headers().get("x-amz-request-id").and_then(|id| id.to_str().ok()).map(ToOwned::to_owned);
         let body = timeout(ATTEMPT, response.into_body().collect()).await;
-        let body = body.ok().and_then(std::result::Result::ok).map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        let body =
+            body.ok().and_then(std::result::Result::ok).map(http_body_util::Collected::to_bytes).unwrap_or_default();
         let text = String::from_utf8_lossy(&body);
         let element = |name: &str| {
             let (_, rest) = text.split_once(&format!("<{name}>"))?;

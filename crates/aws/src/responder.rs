@@ -14,21 +14,13 @@ const OPERATION: &str = "cloudformation:answer to the custom resource";
 /// Waits between the attempts; one attempt more than there are waits.
 const WAITS: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(2)];
 
-/// Puts answers.
-#[derive(Debug, Clone)]
+/// Puts answers, to addresses whose certificates the machine trusts.
+#[derive(Debug, Clone, Default)]
 pub struct SignedUrlResponder {
     https: Https,
 }
 
 impl SignedUrlResponder {
-    /// A responder that trusts the machine's certificates.
-    ///
-    /// # Errors
-    /// When the machine has none.
-    pub fn new() -> Result<Self> {
-        Https::new().map(|https| Self { https })
-    }
-
     async fn put(&self, url: &ResponseUrl, body: Bytes) -> Result<()> {
         let request = Request::builder()
             .method(Method::PUT)

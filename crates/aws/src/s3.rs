@@ -82,11 +82,8 @@ impl TemplateBucket {
     ) -> Result<Request<Full<Bytes>>> {
         let refused = |error: &dyn std::error::Error| failure(operation, PortErrorKind::Refused, error.to_string());
         let provider = self.credentials.as_ref().ok_or_else(|| no_credentials(operation, "there are none"))?;
-        let identity = provider
-            .provide_credentials()
-            .await
-            .map_err(|error| no_credentials(operation, &error.to_string()))?
-            .into();
+        let identity =
+            provider.provide_credentials().await.map_err(|error| no_credentials(operation, &error.to_string()))?.into();
         let mut settings = SigningSettings::default();
         // What S3 asks for, unlike all other services: the digest as a header, and paths as they are.
         settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
@@ -101,15 +98,11 @@ impl TemplateBucket {
             .build()
             .map_err(|error| refused(&error))?
             .into();
-        let signable =
-            SignableRequest::new(method.as_str(), address, std::iter::empty(), SignableBody::Bytes(&body))
-                .map_err(|error| refused(&error))?;
-        let (instructions, _) = sign(signable, &parameters).map_err(|error| refused(&error))?.into_parts();
-        let mut request = Request::builder()
-            .method(method)
-            .uri(address)
-            .body(Full::new(body))
+        let signable = SignableRequest::new(method.as_str(), address, std::iter::empty(), SignableBody::Bytes(&body))
             .map_err(|error| refused(&error))?;
+        let (instructions, _) = sign(signable, &parameters).map_err(|error| refused(&error))?.into_parts();
+        let mut request =
+            Request::builder().method(method).uri(address).body(Full::new(body)).map_err(|error| refused(&error))?;
         instructions.apply_to_request_http1x(&mut request);
         Ok(request)
     }

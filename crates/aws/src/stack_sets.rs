@@ -94,7 +94,9 @@ impl StackSets for CloudFormationStackSets {
         const OPERATION: &str = "cloudformation:DescribeStackSet";
         let found = match self.client.describe_stack_set().stack_set_name(name.as_str()).send().await {
             Ok(found) => found.stack_set,
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_stack_set_not_found_exception()) => None,
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_stack_set_not_found_exception()) => {
+                None
+            }
             Err(error) => return Err(wrap(OPERATION, &error)),
         };
         // A deleted StackSet can still be described for a while.
@@ -120,7 +122,9 @@ impl StackSets for CloudFormationStackSets {
                     let (instance, found) = read_instance(&summary)?;
                     observed.instances.insert(instance, found);
                 }
-                Err(error) if error.as_service_error().is_some_and(|error| error.is_stack_set_not_found_exception()) => {
+                Err(error)
+                    if error.as_service_error().is_some_and(|error| error.is_stack_set_not_found_exception()) =>
+                {
                     return Ok(Observed::default());
                 }
                 Err(error) => return Err(wrap(OPERATION, &error)),
@@ -186,8 +190,9 @@ impl StackSets for CloudFormationStackSets {
         let preferences = desired.map(|desired| preferences(&desired.rollout));
         match operation {
             Operation::UpdateStackSet => {
-                let desired = desired
-                    .ok_or_else(|| unexpected("cloudformation:UpdateStackSet", "there is no definition to update to"))?;
+                let desired = desired.ok_or_else(|| {
+                    unexpected("cloudformation:UpdateStackSet", "there is no definition to update to")
+                })?;
                 self.update(id, desired, owner).await.map(|()| Accepted::Now)
             }
             Operation::CreateInstances { accounts, regions, overrides } => self
@@ -304,9 +309,9 @@ fn preferences(rollout: &Rollout) -> StackSetOperationPreferences {
         })
         // With the strict mode, concurrency is at most the tolerance plus one, whatever the policy asks for.
         .concurrency_mode(ConcurrencyMode::SoftFailureTolerance)
-        .set_region_order((!rollout.region_order.is_empty()).then(|| {
-            rollout.region_order.iter().map(ToString::to_string).collect()
-        }));
+        .set_region_order(
+            (!rollout.region_order.is_empty()).then(|| rollout.region_order.iter().map(ToString::to_string).collect()),
+        );
     let builder = match rollout.max_concurrency {
         Amount::Count(count) => builder.max_concurrent_count(clamp(count)),
         Amount::Percentage(percentage) => builder.max_concurrent_percentage(i32::from(percentage)),

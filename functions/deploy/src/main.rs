@@ -22,13 +22,13 @@ async fn main() -> Result<(), Error> {
         repository: CodeCommitRepository::new(clients.codecommit(), &settings.repository_name, &settings.branch_name),
         stack_sets: CloudFormationStackSets::new(
             clients.cloudformation(),
-            clients.template_bucket(&settings.template_bucket_name)?,
+            clients.template_bucket(&settings.template_bucket_name),
             &settings.administration_role_arn,
             &settings.execution_role_name,
         ),
         memory: StateTable::new(clients.dynamodb(), &settings.state_table_name),
         notifier: Topic::new(clients.sns(), &settings.notification_topic_arn),
-        responder: SignedUrlResponder::new()?,
+        responder: SignedUrlResponder::default(),
         clock: SystemClock,
     };
     runtime::run(move |event, _| async move {

@@ -10,12 +10,18 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
-/// What is kept back of the invocation's time to put the answer.
-const RESERVE: Duration = Duration::from_secs(15);
+/// What is kept back of the invocation's time to put the answer: three attempts of 8 s, the waits between them, and the
+/// withdrawal.
+const RESERVE: Duration = Duration::from_secs(32);
 /// The time to work where nobody tells a real deadline (`cargo lambda watch` sends one in 1970).
-const WITHOUT_DEADLINE: Duration = Duration::from_secs(40);
+const WITHOUT_DEADLINE: Duration = Duration::from_secs(25);
 /// What taking a request back may cost of the reserve.
 const WITHDRAWAL: Duration = Duration::from_secs(4);
+
+/// The time to work out of the time that is left: all but the reserve, and at least a third.
+fn working_time(left: Duration) -> Duration {
+    left.saturating_sub(RESERVE).max(left / 3)
+}
 
 /// Handles a request of CloudFormation.
 pub(crate) async fn handle<S, Q, C>(
@@ -34,7 +40,7 @@ where
     let handled = match lifecycle {
         Err(missing) => Handled::Answer(Answer::failure(&envelope, missing)),
         Ok(lifecycle) => {
-            let time = runtime::time_left(&context).map_or(WITHOUT_DEADLINE, |left| left.saturating_sub(RESERVE));
+            let time = runtime::time_left(&context).map_or(WITHOUT_DEADLINE, working_time);
             let lifecycle = Arc::clone(lifecycle);
             let given = envelope.clone();
             // A task of its own: a panic in it ends the task, and is answered like any other failure.

@@ -83,12 +83,20 @@ fn first_push(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     let commit =
         stage.checkout.push(message, &[("framework.yaml", &framework), ("backup-compliance.yaml", &stage.policy)])?;
     let mail = story.next_mail("rollout.succeeded")?;
-    story.says("it names commit, author and 6 of 6", &mail.text, &[short(&commit), message, AUTHOR, "6 of 6 instances"]);
+    story.says(
+        "it names commit, author and 6 of 6",
+        &mail.text,
+        &[short(&commit), message, AUTHOR, "6 of 6 instances"],
+    );
     let instances = fleet::instances(&stage.client)?;
     let current = instances.iter().filter(|(_, _, status)| status == "CURRENT").count();
     story.claim("6 stack instances are CURRENT", (instances.len(), current) == (6, 6), &fleet::describe(&instances));
     let controls = fleet::controls(story.cloud, &instances)?;
-    story.claim("each account and Region has the framework with its 3 controls", controls == [3; 6], &format!("{controls:?}"));
+    story.claim(
+        "each account and Region has the framework with its 3 controls",
+        controls == [3; 6],
+        &format!("{controls:?}"),
+    );
     count(story, "first push, until everything is rolled out", "deploy", mark);
     Ok(())
 }
@@ -106,7 +114,11 @@ fn push_that_changes_nothing(story: &mut Story<'_>, stage: &Stage) -> Result<()>
     })?;
     story.claim("deploy says that nothing changed", true, message_of(&said));
     let mutating = story.cloud.mutating_calls_of("deploy", mark);
-    story.claim("not one AWS call changed anything", mutating.is_empty(), &format!("{} changing calls", mutating.len()));
+    story.claim(
+        "not one AWS call changed anything",
+        mutating.is_empty(),
+        &format!("{} changing calls", mutating.len()),
+    );
     count(story, "push that changes nothing", "deploy", mark);
     story.no_more_mail("nobody is disturbed");
     Ok(())
@@ -116,7 +128,9 @@ fn push_that_changes_nothing(story: &mut Story<'_>, stage: &Stage) -> Result<()>
 
 fn violation_opens(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     story.chapter("The Aurora cluster `orders` is in no backup plan");
-    story.say("AWS Config in account 222222222222 finds the cluster NON_COMPLIANT; the framework's rule forwards the event.");
+    story.say(
+        "AWS Config in account 222222222222 finds the cluster NON_COMPLIANT; the framework's rule forwards the event.",
+    );
     let mark = story.cloud.journal().mark();
     let event = cluster(story, "NON_COMPLIANT", 12)?;
     let matched = story.cloud.deliver(bus(stage)?, &event)?;
@@ -165,7 +179,11 @@ fn violation_is_resolved(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     let event = cluster(story, "COMPLIANT", 42)?;
     story.cloud.deliver(bus(stage)?, &event)?;
     let mail = story.next_mail("violation.resolved")?;
-    story.says("it says that the cluster is all right again", &mail.text, &["Aurora cluster orders", "is in a backup plan"]);
+    story.says(
+        "it says that the cluster is all right again",
+        &mail.text,
+        &["Aurora cluster orders", "is in a backup plan"],
+    );
     settle(stage)?;
     count(story, "violation is resolved", "report", mark);
     story.no_more_mail("it is told once");
@@ -191,11 +209,7 @@ fn framework_grows(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     let event = body(story, "events/config-noncompliant-backup-plan.json")?;
     story.cloud.deliver(bus(stage)?, &event)?;
     let mail = story.next_mail("violation.opened")?;
-    story.says(
-        "it says what the framework requires",
-        &mail.text,
-        &["monthly-archive", "every 24 hours", "35 days"],
-    );
+    story.says("it says what the framework requires", &mail.text, &["monthly-archive", "every 24 hours", "35 days"]);
     settle(stage)?;
     story.no_more_mail("it is told once");
     Ok(())
@@ -214,7 +228,11 @@ fn account_leaves(story: &mut Story<'_>, stage: &mut Stage) -> Result<()> {
     story.says("2 instances are deleted, 4 are left", &mail.text, &["2 deleted", "4 of 4 instances"]);
     let instances = fleet::instances(&stage.client)?;
     let gone = instances.iter().all(|(account, _, _)| account != ACCOUNT_THAT_LEAVES);
-    story.claim("the account is out and 4 instances remain", gone && instances.len() == 4, &fleet::describe(&instances));
+    story.claim(
+        "the account is out and 4 instances remain",
+        gone && instances.len() == 4,
+        &fleet::describe(&instances),
+    );
     count(story, "push that deletes 2 instances", "deploy", mark);
     Ok(())
 }
@@ -229,7 +247,13 @@ fn broken_pushes(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     let short_account = stage.policy.replace("\"222222222222\"", "\"22222222222\"");
     let unclosed = stage.policy.replace("[us-east-1, eu-west-1]", "[us-east-1, eu-west-1");
     let pushes: [(&str, &str, &str, String, &[&str]); 3] = [
-        ("YAML that does not parse", "Break the YAML", "backup-compliance.yaml", unclosed, &["backup-compliance.yaml, line "]),
+        (
+            "YAML that does not parse",
+            "Break the YAML",
+            "backup-compliance.yaml",
+            unclosed,
+            &["backup-compliance.yaml, line "],
+        ),
         (
             "an account id with 11 digits",
             "Mistype an account",
@@ -248,7 +272,9 @@ fn broken_pushes(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     for (what, message, name, content, expected) in pushes {
         story.say(&format!("Pushed: {what}."));
         let mark = story.cloud.journal().mark();
-        let commit = stage.checkout.push(message, &[("backup-compliance.yaml", &stage.policy), ("framework.yaml", &good), (name, &content)])?;
+        let commit = stage
+            .checkout
+            .push(message, &[("backup-compliance.yaml", &stage.policy), ("framework.yaml", &good), (name, &content)])?;
         let mail = story.next_mail("policy.rejected")?;
         let mut expected = expected.to_vec();
         expected.extend([short(&commit), "column ", "Fix: "]);
@@ -295,7 +321,11 @@ fn delete_application(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
         .sum::<Result<usize>>()?;
     story.claim("no framework is left in any account", left == 0, &format!("{left} frameworks"));
     let left = resources_left(&stage.client, &groups)?;
-    story.claim("no resource of the application is left", left.is_empty(), &if left.is_empty() { "nothing".into() } else { left.join(", ") });
+    story.claim(
+        "no resource of the application is left",
+        left.is_empty(),
+        &if left.is_empty() { "nothing".into() } else { left.join(", ") },
+    );
     Ok(())
 }
 
@@ -392,7 +422,9 @@ fn resources_left(client: &Client, groups: &[(String, Value)]) -> Result<Vec<Str
     let topics = client.query("sns", "ListTopics", &[])?;
     let texts = |list: &Value, field: Option<&str>| -> Vec<String> {
         let items = list.as_array().cloned().unwrap_or_default();
-        let text = |item: &Value| field.map_or_else(|| item.as_str().map(str::to_owned), |name| item[name].as_str().map(str::to_owned));
+        let text = |item: &Value| {
+            field.map_or_else(|| item.as_str().map(str::to_owned), |name| item[name].as_str().map(str::to_owned))
+        };
         items.iter().filter_map(text).collect()
     };
     found.extend(texts(&functions["Functions"], Some("FunctionName")));

@@ -22,7 +22,11 @@ pub(super) fn instances(client: &Client) -> Result<Vec<Instance>> {
         .into_iter()
         .flat_map(|list| wire::xml_elements(list, "member"))
         .filter_map(|member| {
-            Some((wire::xml_text(member, "Account")?, wire::xml_text(member, "Region")?, wire::xml_text(member, "Status")?))
+            Some((
+                wire::xml_text(member, "Account")?,
+                wire::xml_text(member, "Region")?,
+                wire::xml_text(member, "Status")?,
+            ))
         })
         .collect();
     instances.sort();
@@ -44,10 +48,7 @@ pub(super) fn controls(cloud: &Cloud, places: &[Instance]) -> Result<Vec<usize>>
         .iter()
         .map(|(account, region, _)| {
             let frameworks = cloud.frameworks(account, region)?;
-            Ok(frameworks
-                .first()
-                .and_then(|framework| framework["FrameworkControls"].as_array())
-                .map_or(0, Vec::len))
+            Ok(frameworks.first().and_then(|framework| framework["FrameworkControls"].as_array()).map_or(0, Vec::len))
         })
         .collect()
 }
@@ -61,5 +62,9 @@ pub(super) fn describe(instances: &[Instance]) -> String {
             _ => accounts.push((account, vec![region])),
         }
     }
-    accounts.iter().map(|(account, regions)| format!("{account}: {}", regions.join(", "))).collect::<Vec<_>>().join("; ")
+    accounts
+        .iter()
+        .map(|(account, regions)| format!("{account}: {}", regions.join(", ")))
+        .collect::<Vec<_>>()
+        .join("; ")
 }

@@ -86,7 +86,8 @@ impl Story<'_> {
     /// Waits for the next mail and shows it.
     fn next_mail(&mut self, kind: &str) -> Result<Mail> {
         let read = self.read;
-        let mails = wait_for(&format!("a notice `{kind}`"), || Ok(Some(self.cloud.mails()).filter(|all| all.len() > read)))?;
+        let mails =
+            wait_for(&format!("a notice `{kind}`"), || Ok(Some(self.cloud.mails()).filter(|all| all.len() > read)))?;
         let Some(mail) = mails.get(read).cloned() else { bail!("the mailbox lost a mail") };
         self.read += 1;
         self.listener.mail(&mail);
@@ -104,7 +105,8 @@ impl Story<'_> {
     fn says(&mut self, claim: &str, text: &str, expected: &[&str]) {
         let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let missing: Vec<&str> = expected.iter().filter(|words| !flat.contains(**words)).copied().collect();
-        let seen = if missing.is_empty() { expected.join(", ") } else { format!("it does not say {}", missing.join(", ")) };
+        let seen =
+            if missing.is_empty() { expected.join(", ") } else { format!("it does not say {}", missing.join(", ")) };
         self.claim(claim, missing.is_empty(), &seen);
     }
 }

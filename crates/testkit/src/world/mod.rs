@@ -120,7 +120,11 @@ impl World {
     }
 
     fn fault(&self, operation: &'static str, kind: PortErrorKind, after_effect: bool) {
-        self.state().faults.entry(operation).or_default().push_back(Fault { error: error(operation, kind), after_effect });
+        self.state()
+            .faults
+            .entry(operation)
+            .or_default()
+            .push_back(Fault { error: error(operation, kind), after_effect });
     }
 
     /// The calls since the last time this was asked.

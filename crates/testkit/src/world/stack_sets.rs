@@ -100,11 +100,7 @@ impl FakeStackSet {
     }
 }
 
-fn find<'s>(
-    state: &'s mut State,
-    operation: &'static str,
-    name: &StackSetName,
-) -> Result<&'s mut FakeStackSet> {
+fn find<'s>(state: &'s mut State, operation: &'static str, name: &StackSetName) -> Result<&'s mut FakeStackSet> {
     state.stack_sets.get_mut(name).ok_or_else(|| error(operation, PortErrorKind::NotFound))
 }
 
@@ -120,18 +116,19 @@ impl StackSets for World {
             let found = state.stack_sets.get(name);
             Ok(Observed {
                 stack_set: found.map(|_| stack_set),
-                instances: found.map(|found| found.instances.clone()).unwrap_or_default().into_iter().map(hide).collect(),
+                instances: found
+                    .map(|found| found.instances.clone())
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(hide)
+                    .collect(),
             })
         })
     }
 
     async fn operation(&self, name: &StackSetName, id: &str) -> Result<Option<OperationStatus>> {
         self.call("cloudformation:DescribeStackSetOperation", |state| {
-            Ok(state
-                .stack_sets
-                .get(name)
-                .and_then(|stack_set| stack_set.operations.get(id))
-                .map(|(status, _)| *status))
+            Ok(state.stack_sets.get(name).and_then(|stack_set| stack_set.operations.get(id)).map(|(status, _)| *status))
         })
     }
 

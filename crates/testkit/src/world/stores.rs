@@ -15,9 +15,7 @@ use std::collections::BTreeMap;
 
 impl DeployStore for World {
     async fn memory(&self) -> Result<Memory> {
-        self.call("dynamodb:Query", |state| {
-            Ok(Memory { rollouts: state.rollouts.clone(), removing: state.removing })
-        })
+        self.call("dynamodb:Query", |state| Ok(Memory { rollouts: state.rollouts.clone(), removing: state.removing }))
     }
 
     async fn put_rollout(&self, rollout: &Versioned<Rollout>) -> Result<()> {
