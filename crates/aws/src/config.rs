@@ -32,6 +32,9 @@ impl ResourceDirectory for ConfigAggregator {
         let Some(name) = &self.name else { return Ok(known) };
         for batch in resources.chunks(BATCH) {
             let identifiers: Vec<_> = batch.iter().filter_map(identifier).collect();
+            if identifiers.is_empty() {
+                continue;
+            }
             let answer = self
                 .client
                 .batch_get_aggregate_resource_config()
@@ -60,7 +63,11 @@ impl ResourceDirectory for ConfigAggregator {
     }
 }
 
+/// How the API names a resource; nothing for a type that it does not have: one of those would have the whole batch refused.
 fn identifier(resource: &ResourceId) -> Option<AggregateResourceIdentifier> {
+    if !ResourceType::values().contains(&resource.kind.as_str()) {
+        return None;
+    }
     AggregateResourceIdentifier::builder()
         .source_account_id(resource.account.as_str())
         .source_region(resource.region.as_str())
@@ -68,4 +75,25 @@ fn identifier(resource: &ResourceId) -> Option<AggregateResourceIdentifier> {
         .resource_id(&resource.id)
         .build()
         .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resource(kind: &str) -> ResourceId {
+        ResourceId {
+            account: AccountId::parse("222222222222").unwrap(),
+            region: RegionName::parse("eu-west-1").unwrap(),
+            kind: kind.into(),
+            id: "an-id".into(),
+        }
+    }
+
+    #[test]
+    fn a_type_that_the_api_does_not_have_is_left_out() {
+        assert!(identifier(&resource("AWS::RDS::DBCluster")).is_some());
+        assert!(identifier(&resource("AWS::Backup::RecoveryPoint")).is_some());
+        assert!(identifier(&resource("AWS::BackupGateway::VirtualMachine")).is_none());
+    }
 }
