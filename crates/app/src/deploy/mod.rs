@@ -3,9 +3,11 @@
 //! A level-triggered reconciler. Each look reads the head of the branch, what is remembered and what is deployed, does at most
 //! one operation per StackSet, and ends; the operation's own event, or the schedule, brings it back.
 
+mod bring;
 mod memory;
 mod reconcile;
 mod removal;
+mod requests;
 mod wanted;
 
 pub use memory::{FrameworkFacts, InFlight, Memory, Phase, Rollout, Variant};
