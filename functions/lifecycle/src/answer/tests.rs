@@ -1,4 +1,4 @@
-use super::{RESERVE, handle};
+use super::{RESERVE, handle, working_time};
 use app::lifecycle::{Answer, Lifecycle, Request, ResponseUrl, Waiting};
 use app::ports::{DeployQueue, PortErrorKind, RequestStore, Responder, Result};
 use jiff::Timestamp;
@@ -69,10 +69,10 @@ fn reasons(world: &World) -> Vec<String> {
     world.state().answers.iter().map(|answer| answer.reason().unwrap_or("none").to_owned()).collect()
 }
 
-/// An invocation that has a moment for its work beyond what is kept back for the answer.
+/// An invocation that has half a second for its work.
 #[expect(clippy::disallowed_methods, reason = "Lambda's deadline is a wall-clock time")]
 fn short_of_time() -> Context {
-    let deadline = SystemTime::now() + RESERVE + Duration::from_millis(500);
+    let deadline = SystemTime::now() + Duration::from_millis(1_500);
     let mut context = Context::default();
     context.deadline = deadline.duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap();
     context
@@ -92,6 +92,14 @@ async fn a_panic_and_a_call_that_never_ends_are_answered_once_and_leave_no_reque
         assert!(world.state().requests.is_empty(), "deploy would answer once more");
         assert!(world.take_calls().contains(&"dynamodb:PutItem"), "the request was kept before it went wrong");
     }
+}
+
+#[test]
+fn the_answer_has_its_time_and_the_work_has_some_of_what_there_is() {
+    let seconds = Duration::from_secs;
+    assert_eq!(working_time(seconds(60)), seconds(60) - RESERVE);
+    assert_eq!(working_time(seconds(30)), seconds(10));
+    assert_eq!(working_time(seconds(0)), seconds(0));
 }
 
 #[tokio::test]
