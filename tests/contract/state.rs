@@ -158,6 +158,12 @@ async fn requests_wait_in_the_order_of_their_arrival(store: &impl RequestStore) 
     store.forget("z-first").await.unwrap();
     store.forget("z-first").await.unwrap();
     assert_eq!(store.waiting().await.unwrap().len(), 1);
+    // Taken back, it may come again; answered, it may not.
+    store.keep(&request("z-first"), noon).await.unwrap();
+    assert_eq!(store.waiting().await.unwrap().len(), 2);
+    store.answered("z-first", noon).await.unwrap();
+    store.keep(&request("z-first"), noon).await.unwrap();
+    assert_eq!(store.waiting().await.unwrap().len(), 1);
 }
 
 async fn holds(store: &(impl DeployStore + RequestStore + FrameworkDirectory)) {

@@ -181,11 +181,13 @@ pub trait DeployStore {
 
 /// CloudFormation requests that wait for their answer.
 pub trait RequestStore {
-    /// Keeps a request. Keeping it twice changes nothing.
+    /// Keeps a request. Keeping it twice changes nothing, also when it was answered in between.
     fn keep(&self, request: &crate::lifecycle::Request, at: Timestamp) -> impl Future<Output = Result<()>> + Send;
     /// All that wait, oldest first.
     fn waiting(&self) -> impl Future<Output = Result<Vec<crate::lifecycle::Waiting>>> + Send;
-    /// Forgets an answered one.
+    /// Notes that a request was answered: it waits no longer, and a late second delivery of it is not answered again.
+    fn answered(&self, request_id: &str, at: Timestamp) -> impl Future<Output = Result<()>> + Send;
+    /// Takes back one that was kept and is answered elsewhere.
     fn forget(&self, request_id: &str) -> impl Future<Output = Result<()>> + Send;
 }
 

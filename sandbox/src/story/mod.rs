@@ -85,6 +85,7 @@ impl Story<'_> {
 
     /// Waits for the next mail and shows it.
     fn next_mail(&mut self, kind: &str) -> Result<Mail> {
+        self.listener.progress("waiting for the notice");
         let read = self.read;
         let mails =
             wait_for(&format!("a notice `{kind}`"), || Ok(Some(self.cloud.mails()).filter(|all| all.len() > read)))?;

@@ -44,7 +44,7 @@ where
         self.clock.now().as_second().saturating_sub(since.as_second()) > ANSWER_WITHIN_SECONDS
     }
 
-    /// Puts an answer, then forgets the request: a crash in between repeats the same answer, which changes nothing.
+    /// Puts an answer, then notes it: a crash in between repeats the same answer, which changes nothing.
     pub(super) async fn settle(&self, answer: &Answer, request_id: &str) -> Result<()> {
         match lifecycle::put(&self.responder, answer).await {
             Ok(()) => info!(request = request_id, failure = ?answer.reason(), "CloudFormation is answered"),
@@ -54,6 +54,6 @@ where
             }
             Err(error) => return Err(error),
         }
-        self.memory.forget(request_id).await
+        self.memory.answered(request_id, self.clock.now()).await
     }
 }

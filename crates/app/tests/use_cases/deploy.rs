@@ -372,6 +372,15 @@ async fn a_create_succeeds_when_the_first_operation_is_accepted_and_fails_on_a_w
 }
 
 #[tokio::test(flavor = "current_thread")]
+async fn a_request_that_is_delivered_again_after_its_answer_is_not_answered_again() {
+    let world = World::new();
+    request(&world, "Create", "1").await.unwrap();
+    assert_eq!(answers(&world).len(), 1);
+    request(&world, "Create", "1").await.unwrap();
+    assert_eq!(answers(&world), Vec::<Value>::new());
+}
+
+#[tokio::test(flavor = "current_thread")]
 async fn a_delete_is_answered_only_when_instances_and_stack_set_are_gone() {
     let world = rolled_out(&[ONE, TWO]).await;
     request(&world, "Delete", "9").await.unwrap();

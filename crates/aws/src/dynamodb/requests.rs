@@ -1,5 +1,5 @@
 //! CloudFormation requests that wait for their answer. Partition `request`: an item a request, with the pre-signed URL;
-//! removed when answered, and by the table's time to live when the URL is worth nothing any more.
+//! a bare mark when answered; removed by the table's time to live when the URL is worth nothing any more.
 
 use super::{StateTable, document, number, read_document, text};
 use crate::error::wrap;
@@ -35,10 +35,26 @@ impl RequestStore for StateTable {
     }
 
     async fn waiting(&self) -> Result<Vec<Waiting>> {
-        let mut waiting: Vec<Waiting> =
-            self.partition(REQUESTS).await?.iter().map(read_document).collect::<Result<_>>()?;
+        let items = self.partition(REQUESTS).await?;
+        // What has no document any more was answered.
+        let waiting = items.iter().filter(|item| item.contains_key("document")).map(read_document);
+        let mut waiting: Vec<Waiting> = waiting.collect::<Result<_>>()?;
         waiting.sort_by_key(|waiting| waiting.since);
         Ok(waiting)
+    }
+
+    async fn answered(&self, request_id: &str, at: Timestamp) -> Result<()> {
+        self.client
+            .put_item()
+            .table_name(&self.name)
+            .item("pk", text(REQUESTS))
+            .item("sk", text(request_id))
+            .item("answered_at", text(at.to_string()))
+            .item("expires_at", number(at.as_second().saturating_add(KEPT_SECONDS)))
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| wrap("dynamodb:PutItem", &error))
     }
 
     async fn forget(&self, request_id: &str) -> Result<()> {

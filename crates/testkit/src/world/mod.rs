@@ -50,6 +50,8 @@ pub struct State {
     pub frameworks: BTreeMap<StackSetName, FrameworkFacts>,
     /// Requests that wait.
     pub requests: BTreeMap<String, Waiting>,
+    /// Requests that were answered.
+    pub answered: BTreeSet<String>,
     /// Requests for which `deploy` was woken.
     pub looks: Vec<String>,
     /// Answers that CloudFormation got.
@@ -85,6 +87,7 @@ impl Default for World {
                 rejected: None,
                 frameworks: BTreeMap::new(),
                 requests: BTreeMap::new(),
+                answered: BTreeSet::new(),
                 looks: Vec::new(),
                 answers: Vec::new(),
                 notices: Vec::new(),

@@ -74,6 +74,9 @@ impl DeployStore for World {
 impl RequestStore for World {
     async fn keep(&self, request: &Request, at: Timestamp) -> Result<()> {
         self.call("dynamodb:PutItem", |state| {
+            if state.answered.contains(&request.envelope.request_id) {
+                return Ok(());
+            }
             state
                 .requests
                 .entry(request.envelope.request_id.clone())
@@ -87,6 +90,14 @@ impl RequestStore for World {
             let mut waiting: Vec<Waiting> = state.requests.values().cloned().collect();
             waiting.sort_by_key(|waiting| waiting.since);
             Ok(waiting)
+        })
+    }
+
+    async fn answered(&self, request_id: &str, _at: Timestamp) -> Result<()> {
+        self.call("dynamodb:PutItem", |state| {
+            state.requests.remove(request_id);
+            state.answered.insert(request_id.to_owned());
+            Ok(())
         })
     }
 

@@ -39,6 +39,10 @@ impl RequestStore for HangingStore {
         pending().await
     }
 
+    async fn answered(&self, _request_id: &str, _at: Timestamp) -> Result<()> {
+        pending().await
+    }
+
     async fn forget(&self, _request_id: &str) -> Result<()> {
         pending().await
     }
