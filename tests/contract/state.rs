@@ -34,6 +34,7 @@ fn rollout(of: &str) -> Rollout {
         tried: BTreeSet::from([Digest("t1".to_owned())]),
         in_flight: Some(InFlight {
             id: "bc-1".to_owned(),
+            size: 1,
             operation: Operation::CreateInstances {
                 accounts: [AccountId::parse("012345678901").unwrap()].into(),
                 regions: [RegionName::parse("eu-west-1").unwrap()].into(),

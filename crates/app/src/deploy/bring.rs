@@ -63,7 +63,7 @@ where
                 Some(OperationStatus::InFlight) => return Ok(FrameworkOutcome::Waiting),
                 Some(OperationStatus::Ended) => rollout.value.ended(),
                 // Written down, never started: the look before this one ended too early.
-                None => rollout.value.in_flight = None,
+                None => {}
             }
         }
         if !same && rollout.version > 0 {
@@ -141,14 +141,8 @@ where
         instances: usize,
     ) -> Result<FrameworkOutcome> {
         let size = operation.size(instances);
-        let counter = match operation {
-            Operation::CreateInstances { .. } => &mut rollout.value.created,
-            Operation::DeleteInstances { .. } => &mut rollout.value.deleted,
-            Operation::UpdateStackSet | Operation::UpdateInstances { .. } => &mut rollout.value.updated,
-        };
-        *counter = counter.saturating_add(size);
         rollout.value.phase = Phase::Running;
-        let id = self.write_down(&mut rollout, &operation).await?;
+        let id = self.write_down(&mut rollout, &operation, size).await?;
         let owner = self.application.owner();
         let started =
             self.stack_sets.start(&rollout.value.name, &id, &operation, Some(&framework.desired), &owner).await;
@@ -167,11 +161,23 @@ where
     }
 
     /// Remembers an operation before it is started, so that one whose answer is lost is found again.
-    pub(super) async fn write_down(&self, rollout: &mut Versioned<Rollout>, operation: &Operation) -> Result<String> {
+    pub(super) async fn write_down(
+        &self,
+        rollout: &mut Versioned<Rollout>,
+        operation: &Operation,
+        size: usize,
+    ) -> Result<String> {
         let value = &mut rollout.value;
-        value.sequence = value.sequence.saturating_add(1);
-        let id = format!("bc-{}", digest_of(&json!([value.name, value.digest, value.sequence])));
-        value.in_flight = Some(InFlight { id: id.clone(), operation: operation.clone() });
+        // Written down before and not found since: the same id again, should it only not be visible yet.
+        let before = value.in_flight.take().filter(|in_flight| in_flight.operation == *operation);
+        let id = before.map_or_else(
+            || {
+                value.sequence = value.sequence.saturating_add(1);
+                format!("bc-{}", digest_of(&json!([value.name, value.digest, value.sequence])))
+            },
+            |in_flight| in_flight.id,
+        );
+        value.in_flight = Some(InFlight { id: id.clone(), operation: operation.clone(), size });
         self.remember(rollout).await?;
         Ok(id)
     }

@@ -53,8 +53,15 @@ pub struct Rollout {
 impl Rollout {
     /// The operation in flight has ended.
     pub(super) fn ended(&mut self) {
-        let Some(InFlight { operation, .. }) = self.in_flight.take() else { return };
+        let Some(InFlight { operation, size, .. }) = self.in_flight.take() else { return };
         self.tried.insert(operation.key());
+        // Counted at the end: an operation that had to be started twice has happened once.
+        let counter = match operation {
+            Operation::CreateInstances { .. } => &mut self.created,
+            Operation::DeleteInstances { .. } => &mut self.deleted,
+            Operation::UpdateStackSet | Operation::UpdateInstances { .. } => &mut self.updated,
+        };
+        *counter = counter.saturating_add(size);
         let (accounts, regions, given) = match &operation {
             Operation::UpdateStackSet => return,
             Operation::DeleteInstances { accounts, regions, .. } => (accounts, regions, None),
@@ -104,6 +111,8 @@ pub struct InFlight {
     pub id: String,
     /// What it does.
     pub operation: Operation,
+    /// The number of instances it works on.
+    pub size: usize,
 }
 
 /// The controls that one StackSet puts in force, for those who explain violations.

@@ -71,7 +71,7 @@ where
             match self.stack_sets.operation(&name, &in_flight.id).await? {
                 Some(OperationStatus::InFlight) => return Ok(FrameworkOutcome::Waiting),
                 Some(OperationStatus::Ended) => rollout.value.ended(),
-                None => rollout.value.in_flight = None,
+                None => {}
             }
         }
         let observed = match self.stack_sets.describe(&name).await? {
@@ -82,7 +82,8 @@ where
         match next_removal_step(&observed, &owner, &rollout.value.tried) {
             Step::Start(operation) => {
                 rollout.value.phase = Phase::Running;
-                let id = self.write_down(&mut rollout, &operation).await?;
+                let size = operation.size(observed.instances.len());
+                let id = self.write_down(&mut rollout, &operation, size).await?;
                 match self.stack_sets.start(&name, &id, &operation, None, &owner).await {
                     Ok(_) => Ok(FrameworkOutcome::Started(id)),
                     Err(error) if error.kind == PortErrorKind::Conflict => Ok(FrameworkOutcome::Waiting),

@@ -298,6 +298,22 @@ async fn an_answer_that_is_lost_starts_no_second_operation() {
 }
 
 #[tokio::test(flavor = "current_thread")]
+async fn an_operation_that_had_to_be_started_twice_has_one_id_and_is_counted_once() {
+    let world = World::new();
+    world
+        .push("Start", &[("backup-compliance.yaml", Some(&policy(&[ONE], None))), ("framework.yaml", Some(FRAMEWORK))]);
+    world.fail_next("cloudformation:CreateStackInstances", PortErrorKind::Retryable);
+    push_seen(&world).await.unwrap_err();
+    let id = world.state().rollouts[&name()].value.in_flight.clone().unwrap().id;
+    push_seen(&world).await.unwrap();
+    assert_eq!(world.state().stack_sets[&name()].operations.keys().cloned().collect::<Vec<_>>(), [id]);
+    settle(&world).await;
+    let notices = world.take_notices();
+    let [Notice::RolloutSucceeded(report)] = notices.as_slice() else { panic!("{notices:?}") };
+    assert_eq!((report.created, report.verdict.succeeded), (2, 2));
+}
+
+#[tokio::test(flavor = "current_thread")]
 async fn a_refusal_of_aws_is_told_with_what_would_help() {
     let world = World::new();
     world
