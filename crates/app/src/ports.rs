@@ -2,11 +2,12 @@
 
 use crate::lifecycle::Answer;
 use domain::ids::{AccountId, CommitId, RegionName, StackSetName};
-use domain::notice::{Notice, ResourceFacts};
+use domain::notice::{BlindSpot, Notice};
+use domain::policy::Reporting;
 use domain::rollout::{Desired, Observed, ObservedStackSet, Operation, OperationStatus};
-use domain::violation;
+use domain::violation::{self, Compliance, Group, Key, Outlet, Record, ResourceFacts};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 /// Why a port could not do what it was asked.
@@ -175,7 +176,9 @@ pub trait DeployStore {
     fn set_rejected(&self, commit: &CommitId) -> impl Future<Output = Result<()>> + Send;
     /// Publishes to the other functions which controls are in force where.
     fn put_framework(&self, facts: &crate::deploy::FrameworkFacts) -> impl Future<Output = Result<()>> + Send;
-    /// Takes them back.
+    /// Publishes to them how violations are judged and told.
+    fn put_reporting(&self, reporting: &Reporting) -> impl Future<Output = Result<()>> + Send;
+    /// Takes the controls back.
     fn forget_framework(&self, name: &StackSetName) -> impl Future<Output = Result<()>> + Send;
 }
 
@@ -203,35 +206,206 @@ pub trait DeployQueue {
     fn look(&self, request_id: &str) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// Tells people and machines.
+/// Tells people: of rollouts and policies.
 pub trait Notifier {
     /// Publishes notices; the outcome of each, in order.
     fn publish(&self, notices: &[Notice]) -> impl Future<Output = Vec<Result<()>>> + Send;
 }
 
-/// Violations on record.
-pub trait ViolationStore {
-    /// The records of these keys, those that exist.
-    fn read(
-        &self,
-        keys: &[violation::Key],
-    ) -> impl Future<Output = Result<BTreeMap<violation::Key, violation::Record>>> + Send;
-    /// Stores a record if the stored one is still at `seen` (`None`: if there is none). A conflict otherwise.
-    fn put(
-        &self,
-        record: &violation::Record,
-        seen: Option<&violation::Ordering>,
-    ) -> impl Future<Output = Result<()>> + Send;
-    /// Marks that people were told what this record owed, unless a later result has changed it since.
-    fn told(&self, record: &violation::Record, at: Timestamp) -> impl Future<Output = Result<()>> + Send;
-    /// Records that owe a notice since before `before`, at most `limit`.
-    fn owing(&self, before: Timestamp, limit: usize) -> impl Future<Output = Result<Vec<violation::Record>>> + Send;
+/// Tells people and machines of violations.
+pub trait Outlets {
+    /// Those that are switched on.
+    fn in_use(&self) -> BTreeSet<Outlet>;
+    /// Tells one of them; the outcome of each notice, in order. A notice that the outlet has no form for is told by leaving it
+    /// out.
+    fn tell(&self, outlet: Outlet, notices: &[Notice]) -> impl Future<Output = Vec<Result<()>>> + Send;
 }
 
-/// The controls in force, as `deploy` published them.
-pub trait FrameworkDirectory {
-    /// Of every framework.
-    fn frameworks(&self) -> impl Future<Output = Result<Vec<crate::deploy::FrameworkFacts>>> + Send;
+/// Violations on record.
+pub trait ViolationStore {
+    /// The records of these keys, those that exist. Strongly consistent.
+    fn read(&self, keys: &[Key]) -> impl Future<Output = Result<BTreeMap<Key, Versioned<Record>>>> + Send;
+    /// Stores a record if the stored one is still at the version that it was read at (0: if there is none), and says the version
+    /// that it has now. A conflict otherwise.
+    fn put(&self, record: &Versioned<Record>) -> impl Future<Output = Result<u64>> + Send;
+    /// Records of a group that owe something. May miss what was stored in the last second.
+    fn owed_by(&self, group: &Group) -> impl Future<Output = Result<Vec<Versioned<Record>>>> + Send;
+    /// Records of all groups that have owed something since before `before`, at most `limit`.
+    fn owing(&self, before: Timestamp, limit: usize) -> impl Future<Output = Result<Vec<Versioned<Record>>>> + Send;
+    /// Open records of an account, exempt ones included. May miss what was stored in the last second.
+    fn open_in(&self, account: &AccountId) -> impl Future<Output = Result<Vec<Versioned<Record>>>> + Send;
+    /// Accounts with open records.
+    fn accounts(&self) -> impl Future<Output = Result<BTreeSet<AccountId>>> + Send;
+}
+
+/// A stretch of time in which a group was told something: what comes meanwhile is held, and told together when it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Its end.
+    pub until: Timestamp,
+    /// Whether somebody has seen to it that what is held is told then.
+    pub flush_asked: bool,
+}
+
+/// The windows.
+pub trait WindowStore {
+    /// The windows of these groups, those that exist; ended ones may be among them.
+    fn windows(&self, groups: &[Group]) -> impl Future<Output = Result<BTreeMap<Group, Window>>> + Send;
+    /// Opens a window, unless there is one that has not ended at `now`: then `false`.
+    fn open_window(
+        &self,
+        group: &Group,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> impl Future<Output = Result<bool>> + Send;
+    /// Notes that a flush was asked for.
+    fn flush_asked(&self, group: &Group) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// The queue that `report` itself is fed from.
+pub trait ReportQueue {
+    /// Sends a message that asks to tell what is held of a group, `after` from now.
+    fn ask_flush(&self, group: &Group, after: std::time::Duration) -> impl Future<Output = Result<()>> + Send;
+    /// Puts a message that can never be understood where people find it, with the reason.
+    fn bury(&self, body: &str, reason: &str) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// What is in force, as `deploy` published it, and who is who.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct InForce {
+    /// The controls of every framework.
+    pub frameworks: Vec<crate::deploy::FrameworkFacts>,
+    /// How violations are judged and told; `None` when nothing was published yet.
+    pub reporting: Option<Reporting>,
+    /// The accounts of the organisation and their names, as far as somebody could ask.
+    pub accounts: BTreeMap<AccountId, String>,
+}
+
+/// What `deploy` published.
+pub trait PolicyDirectory {
+    /// All of it, in one read.
+    fn in_force(&self) -> impl Future<Output = Result<InForce>> + Send;
+}
+
+/// What the sweep remembers.
+pub trait SweepStore {
+    /// Where to go on, if a sweep ended before it was through; and what was found on the way so far.
+    fn progress(&self) -> impl Future<Output = Result<Versioned<Option<Progress>>>> + Send;
+    /// Stores it; a conflict when another sweep stored it since.
+    fn put_progress(&self, progress: &Versioned<Option<Progress>>) -> impl Future<Output = Result<u64>> + Send;
+    /// Places that could not be seen when they were looked at last.
+    fn blind_spots(&self) -> impl Future<Output = Result<Vec<BlindSpot>>> + Send;
+    /// Replaces them.
+    fn put_blind_spots(&self, spots: &[BlindSpot]) -> impl Future<Output = Result<()>> + Send;
+    /// Exemptions (their digests) whose owner was told that they end soon.
+    fn expiry_told(&self) -> impl Future<Output = Result<BTreeSet<String>>> + Send;
+    /// Replaces them.
+    fn put_expiry_told(&self, told: &BTreeSet<String>) -> impl Future<Output = Result<()>> + Send;
+    /// Publishes the names of the organisation's accounts to whoever tells of violations.
+    fn put_accounts(&self, accounts: &BTreeMap<AccountId, String>) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// How far a sweep is.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// When this round began.
+    pub began: Timestamp,
+    /// The last account that is done.
+    pub after: AccountId,
+    /// Places that could not be seen so far.
+    pub blind: Vec<BlindSpot>,
+}
+
+/// The organisation.
+pub trait Organization {
+    /// Its active accounts and their names; `None` when this account may not ask.
+    fn accounts(&self) -> impl Future<Output = Result<Option<BTreeMap<AccountId, String>>>> + Send;
+}
+
+/// The ways in which results of Config rules can be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Via {
+    /// The aggregator's compliance calls.
+    Aggregator,
+    /// The aggregator's advanced queries over `AWS::Config::ResourceCompliance`, where that type is recorded.
+    Query,
+    /// AWS Config in the member account itself, through a role there.
+    Member,
+}
+
+/// The result of a rule for a resource, as Config has it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EvaluationResult {
+    /// The rule's name.
+    pub rule_name: String,
+    /// Its ARN; empty where the source does not tell it.
+    pub rule_arn: String,
+    /// The resource's type as AWS Config names it.
+    pub resource_type: String,
+    /// The resource's id as AWS Config has it.
+    pub resource_id: String,
+    /// The result.
+    pub compliance: Compliance,
+    /// `OrderingTimestamp`, or the next best.
+    pub triggered: Timestamp,
+    /// `ResultRecordedTime`, or the next best.
+    pub recorded: Timestamp,
+    /// What the rule adds in words.
+    pub annotation: Option<String>,
+}
+
+/// What can be seen of one account and Region.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sight {
+    /// Names of the rules of AWS Backup Audit Manager there; empty where nothing can be seen.
+    pub rules: BTreeSet<String>,
+    /// Their NON_COMPLIANT results, all of them.
+    pub broken: Vec<EvaluationResult>,
+}
+
+/// AWS Config's own state.
+pub trait ComplianceSource {
+    /// The ways that are set up, best first.
+    fn ways(&self) -> Vec<Via>;
+    /// What can be seen of an account in these Regions. A Region that cannot be seen has no entry.
+    fn look(
+        &self,
+        via: Via,
+        account: &AccountId,
+        regions: &BTreeSet<RegionName>,
+    ) -> impl Future<Output = Result<BTreeMap<RegionName, Sight>>> + Send;
+    /// The COMPLIANT results of one rule.
+    fn satisfied(
+        &self,
+        via: Via,
+        account: &AccountId,
+        region: &RegionName,
+        rule_name: &str,
+    ) -> impl Future<Output = Result<Vec<EvaluationResult>>> + Send;
+}
+
+/// A backup selection, as far as AWS Config tells.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Selection {
+    /// The name of its plan, or its id where the name is not known.
+    pub plan: String,
+    /// Its own name.
+    pub name: String,
+    /// Tags that bring a resource in: key and value.
+    pub tags: Vec<(String, String)>,
+    /// Patterns of ARNs that bring a resource in.
+    pub resources: Vec<String>,
+}
+
+/// Backup plans across the organisation.
+pub trait BackupPlans {
+    /// The selections of all plans in an account and Region; empty where nothing is known.
+    fn selections(
+        &self,
+        account: &AccountId,
+        region: &RegionName,
+    ) -> impl Future<Output = Result<Vec<Selection>>> + Send;
 }
 
 /// A resource in an account and Region.
@@ -249,7 +423,7 @@ pub struct ResourceId {
 
 /// What AWS Config knows of resources across the organisation.
 pub trait ResourceDirectory {
-    /// Names and ARNs of resources, those that are known. Without an aggregator nothing is known, which is no error.
+    /// Names, ARNs and tags of resources, those that are known. Without an aggregator nothing is known, which is no error.
     fn look_up(
         &self,
         resources: &[ResourceId],

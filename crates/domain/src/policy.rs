@@ -9,18 +9,23 @@ use crate::control::Control;
 use crate::fault::{Fault, Faults, Position, Source};
 use crate::ids::{AccountId, RegionName, StackSetName};
 
+mod exemption;
 mod fields;
 mod read;
+mod reporting;
 #[cfg(test)]
 mod tests;
+
+pub use exemption::{Exempting, wildcard};
+pub use reporting::{DEFAULT_REMINDERS, Reporting, SeverityRule};
 
 /// A policy file that has no faults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// The frameworks, at least one, no two of one name.
     pub frameworks: Vec<FrameworkPolicy>,
-    /// What is exempt, until when and why.
-    pub exemptions: Vec<Exemption>,
+    /// How violations are judged and told: what is exempt, how bad what is, when people are reminded.
+    pub reporting: Reporting,
 }
 
 /// One framework: a template, where it applies, and how it gets there.
@@ -88,14 +93,19 @@ pub enum RegionConcurrency {
 }
 
 /// Resources that may break a control for a while.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Exemption {
     /// The control.
+    #[serde(with = "crate::control::as_name")]
     pub control: &'static Control,
     /// ARNs, in which `*` stands for any text.
     pub resources: Vec<String>,
     /// Accounts; empty means all.
     pub accounts: Vec<AccountId>,
+    /// Tags that the resource must have, all of them; `*` in a value stands for any text.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
     /// Why.
     pub reason: String,
     /// Who answers for it.

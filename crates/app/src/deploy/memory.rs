@@ -3,6 +3,7 @@
 use crate::ports::Versioned;
 use domain::ids::{AccountId, CommitId, RegionName, StackSetName};
 use domain::rollout::{Digest, Instance, Observed, Operation, Parameters};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -135,6 +136,9 @@ pub struct Variant {
     pub regions: BTreeSet<RegionName>,
     /// Control name to its parameters.
     pub controls: BTreeMap<String, BTreeMap<String, String>>,
+    /// Since when each control has been in force with these parameters; one that is missing, for an unknown time.
+    #[serde(default)]
+    pub since: BTreeMap<String, Timestamp>,
 }
 
 impl FrameworkFacts {
@@ -150,5 +154,14 @@ impl FrameworkFacts {
             .iter()
             .filter(|variant| variant.accounts.contains(account) && variant.regions.contains(region))
             .find_map(|variant| variant.controls.get(control))
+    }
+
+    /// Since when a control has been in force in an account and Region with its parameters, if that is known.
+    #[must_use]
+    pub fn since(&self, account: &AccountId, region: &RegionName, control: &str) -> Option<Timestamp> {
+        self.variants
+            .iter()
+            .filter(|variant| variant.accounts.contains(account) && variant.regions.contains(region))
+            .find_map(|variant| variant.since.get(control).copied())
     }
 }

@@ -139,6 +139,7 @@ impl PolicyAt<'_> {
                 accounts: target.accounts.iter().cloned().collect(),
                 regions: target.regions.iter().cloned().collect(),
                 controls,
+                since: BTreeMap::new(),
             });
             for account in &target.accounts {
                 for region in &target.regions {

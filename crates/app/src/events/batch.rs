@@ -18,6 +18,8 @@ pub struct Batch {
 pub struct Message {
     /// The queue's id of it; empty for an event that came directly.
     pub id: String,
+    /// Its body, as it came.
+    pub body: String,
     /// The event in it, or why there is none.
     pub event: Result<Value, String>,
 }
@@ -31,13 +33,14 @@ impl Batch {
             .and_then(Value::as_array)
             .is_some_and(|records| records.iter().all(|record| record.get("eventSource") == Some(&"aws:sqs".into())));
         if !from_queue {
-            return Self { messages: vec![Message { id: String::new(), event: Ok(payload) }], queued: false };
+            return Self { messages: vec![Message { id: String::new(), body: payload.to_string(), event: Ok(payload) }], queued: false };
         }
         match serde_json::from_value::<SqsEvent>(payload) {
             Ok(batch) => Self { messages: batch.records.into_iter().map(message).collect(), queued: true },
             Err(error) => Self {
                 messages: vec![Message {
                     id: String::new(),
+                    body: String::new(),
                     event: Err(format!("the SQS batch cannot be read: {error}")),
                 }],
                 queued: false,
@@ -74,5 +77,5 @@ fn message(message: aws_lambda_events::sqs::SqsMessage) -> Message {
     let event = serde_json::from_str(&body).map_err(|error| {
         format!("the message body is not JSON at line {}, column {}: {error}", error.line(), error.column())
     });
-    Message { id: message.message_id.unwrap_or_default(), event }
+    Message { id: message.message_id.unwrap_or_default(), body, event }
 }

@@ -14,6 +14,8 @@ pub enum Severity {
     Medium,
     /// Data could be lost: no backup, or backups that can be deleted.
     High,
+    /// As high, and the policy says that this resource matters more than others.
+    Critical,
 }
 
 impl Severity {
@@ -25,6 +27,7 @@ impl Severity {
             Self::Low => "LOW",
             Self::Medium => "MEDIUM",
             Self::High => "HIGH",
+            Self::Critical => "CRITICAL",
         }
     }
 }

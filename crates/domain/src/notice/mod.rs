@@ -1,16 +1,19 @@
 //! What people and machines are told: one notice, as a subject, as text for a person, as JSON for a machine, and as the
 //! attributes that subscriptions filter on.
 
+mod digest;
 mod rejection;
 mod rollout;
 mod text;
 mod violation;
 
+pub use digest::{BlindSpot, BlindSpots, Digest, DigestEntry, ExpiringExemption, ExpiringExemptions};
 pub use rejection::Rejection;
 pub use rollout::RolloutReport;
-pub use violation::{ResourceFacts, ViolationNotice};
+pub use violation::{NoticeContext, ViolationNotice};
 
 use crate::control::Severity;
+use crate::ids::{AccountId, RegionName};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -27,6 +30,12 @@ pub enum Notice {
     ViolationOpened(ViolationNotice),
     /// It no longer does.
     ViolationResolved(ViolationNotice),
+    /// Several violations of one account and control: opened, resolved, or still open.
+    ViolationDigest(Digest),
+    /// Exemptions of one owner that end soon.
+    ExemptionsExpiring(ExpiringExemptions),
+    /// Accounts and Regions of which nothing is known.
+    BlindSpots(BlindSpots),
     /// Every instance is as the policy wants it.
     RolloutSucceeded(RolloutReport),
     /// Some are not.
@@ -42,6 +51,7 @@ impl Notice {
         match self {
             Self::ViolationOpened(_) => "violation.opened",
             Self::ViolationResolved(_) => "violation.resolved",
+            Self::ViolationDigest(_) | Self::ExemptionsExpiring(_) | Self::BlindSpots(_) => "violation.digest",
             Self::RolloutSucceeded(_) => "rollout.succeeded",
             Self::RolloutFailed(_) => "rollout.failed",
             Self::PolicyRejected(_) => "policy.rejected",
@@ -58,6 +68,9 @@ impl Notice {
             Self::ViolationResolved(violation) => {
                 text::subject(&violation.name(), SUBJECT_LIMIT, |name| violation.resolved_headline(name))
             }
+            Self::ViolationDigest(digest) => digest.subject(SUBJECT_LIMIT),
+            Self::ExemptionsExpiring(expiring) => expiring.subject(SUBJECT_LIMIT),
+            Self::BlindSpots(spots) => spots.subject(SUBJECT_LIMIT),
             Self::RolloutSucceeded(report) | Self::RolloutFailed(report) => {
                 text::subject(report.stack_set.as_str(), SUBJECT_LIMIT, |name| report.headline(name))
             }
@@ -73,6 +86,9 @@ impl Notice {
         match self {
             Self::ViolationOpened(violation) => violation.opened_text(),
             Self::ViolationResolved(violation) => violation.resolved_text(),
+            Self::ViolationDigest(digest) => digest.text(),
+            Self::ExemptionsExpiring(expiring) => expiring.text(),
+            Self::BlindSpots(spots) => spots.text(),
             Self::RolloutSucceeded(report) | Self::RolloutFailed(report) => report.text(),
             Self::PolicyRejected(rejection) => rejection.text(),
         }
@@ -83,6 +99,9 @@ impl Notice {
     pub fn json(&self) -> Value {
         let mut document = match self {
             Self::ViolationOpened(violation) | Self::ViolationResolved(violation) => violation.json(),
+            Self::ViolationDigest(digest) => digest.json(),
+            Self::ExemptionsExpiring(expiring) => expiring.json(),
+            Self::BlindSpots(spots) => spots.json(),
             Self::RolloutSucceeded(report) | Self::RolloutFailed(report) => report.json(),
             Self::PolicyRejected(rejection) => rejection.json(),
         };
@@ -97,19 +116,53 @@ impl Notice {
 
     /// The message attributes that subscription filter policies use. None is empty: SNS refuses empty values.
     #[must_use]
-    pub fn attributes(&self) -> BTreeMap<&'static str, String> {
-        let mut attributes =
-            BTreeMap::from([("kind", self.kind().to_owned()), ("severity", self.severity().label().to_owned())]);
+    pub fn attributes(&self) -> BTreeMap<&'static str, Attribute> {
+        let mut attributes: BTreeMap<&'static str, Attribute> =
+            BTreeMap::from([("kind", self.kind().into()), ("severity", self.severity().label().into())]);
         match self {
             Self::ViolationOpened(violation) | Self::ViolationResolved(violation) => {
-                attributes.insert("account", violation.key.account.to_string());
-                attributes.insert("region", violation.key.region.to_string());
-                attributes.insert("control", violation.key.control.clone());
+                attributes.insert("account", violation.key.account.as_str().into());
+                attributes.insert("region", violation.key.region.as_str().into());
+                attributes.insert("control", violation.key.control.as_str().into());
             }
-            Self::RolloutSucceeded(_) | Self::RolloutFailed(_) | Self::PolicyRejected(_) => {}
+            Self::ViolationDigest(digest) => {
+                attributes.insert("account", digest.account.as_str().into());
+                attributes.insert("control", digest.control.as_str().into());
+            }
+            Self::ExemptionsExpiring(_)
+            | Self::BlindSpots(_)
+            | Self::RolloutSucceeded(_)
+            | Self::RolloutFailed(_)
+            | Self::PolicyRejected(_) => {}
         }
-        attributes.retain(|_, value| !value.is_empty());
+        attributes.retain(|_, value| match value {
+            Attribute::Text(text) => !text.is_empty(),
+            Attribute::List(texts) => !texts.is_empty(),
+        });
         attributes
+    }
+
+    /// The custom notification of Amazon Q Developer in chat applications.
+    #[must_use]
+    pub fn chat(&self) -> Value {
+        json!({ "version": "1.0", "source": "custom", "content": { "description": self.text() } })
+    }
+
+    /// Type and detail of the event on the bus; only single turns of violations have one.
+    #[must_use]
+    pub fn event(&self) -> Option<(&'static str, Value)> {
+        match self {
+            Self::ViolationOpened(_) => Some(("Backup Compliance Violation Opened", self.json())),
+            Self::ViolationResolved(_) => Some(("Backup Compliance Violation Resolved", self.json())),
+            _ => None,
+        }
+    }
+
+    /// The finding in the AWS Security Finding Format; only single turns of violations have one.
+    #[must_use]
+    pub fn finding(&self, home: &FindingHome) -> Option<Value> {
+        let _ = home;
+        None
     }
 
     /// How bad it is.
@@ -118,10 +171,35 @@ impl Notice {
         match self {
             Self::ViolationOpened(violation) => violation.severity,
             Self::ViolationResolved(_) | Self::RolloutSucceeded(_) => Severity::Informational,
+            Self::ViolationDigest(_) | Self::ExemptionsExpiring(_) | Self::BlindSpots(_) => Severity::Medium,
             Self::RolloutFailed(_) => Severity::High,
             Self::PolicyRejected(_) => Severity::Medium,
         }
     }
+}
+
+/// The value of a message attribute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attribute {
+    /// `String`.
+    Text(String),
+    /// `String.Array`: a filter policy matches when it matches any of them.
+    List(Vec<String>),
+}
+
+impl From<&str> for Attribute {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+/// Where a finding of Security Hub is imported.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FindingHome {
+    /// The account that imports it.
+    pub account: AccountId,
+    /// The Region that it is imported in.
+    pub region: RegionName,
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::text::{field, one_line, paragraph, sentence};
 use crate::control::{self, Severity};
-use crate::violation::{Key, Pending, Record};
+use crate::violation::{Closing, Debt, Found, Heard, Key, Record, ResourceFacts, Told};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -16,14 +16,26 @@ const AUDIT_MANAGER: &str = "https://docs.aws.amazon.com/aws-backup/latest/devgu
 pub struct ViolationNotice {
     /// Which violation.
     pub key: Key,
+    /// What is told of it.
+    pub what: Told,
     /// How bad it is.
     pub severity: Severity,
     /// What AWS Config knows of the resource.
     pub resource: ResourceFacts,
+    /// Who owns the resource, by the tag that the policy names.
+    pub owner: Option<String>,
+    /// The name or alias of the account.
+    pub account_name: Option<String>,
     /// Since when the resource breaks (or broke) the control.
     pub since: Option<Timestamp>,
     /// When the result came that this notice tells of.
     pub at: Timestamp,
+    /// When what this notice tells was recorded: later for every later notice of one violation.
+    pub recorded_at: Timestamp,
+    /// How the violation came to be.
+    pub found: Found,
+    /// Who brought the news.
+    pub heard: Heard,
     /// The Config rule.
     pub rule_name: String,
     /// Its ARN.
@@ -33,40 +45,56 @@ pub struct ViolationNotice {
     /// The control's parameters in force for this account and Region. `None` when nobody knows, which is not the same as
     /// none: those that a framework does not give have their defaults.
     pub parameters: Option<BTreeMap<String, String>>,
-    /// It was closed because the control no longer applies, not because it is satisfied.
-    pub no_longer_applies: bool,
+    /// What would bring the resource into a backup plan that is there already, one sentence each, best first.
+    pub ways: Vec<String>,
+    /// The exemption that nearly applies, and what it lacks, in one sentence.
+    pub near_exemption: Option<String>,
 }
 
-/// What AWS Config knows of a resource beyond its id.
+/// What a notice says beyond what is on record.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ResourceFacts {
-    /// The name that people use.
-    pub name: Option<String>,
-    /// The ARN.
-    pub arn: Option<String>,
+pub struct NoticeContext {
+    /// The name or alias of the account.
+    pub account_name: Option<String>,
+    /// The key of the tag that names an owner.
+    pub owner_tag: Option<String>,
+    /// The control's parameters in force.
+    pub parameters: Option<BTreeMap<String, String>>,
+    /// See [`ViolationNotice::ways`].
+    pub ways: Vec<String>,
+    /// See [`ViolationNotice::near_exemption`].
+    pub near_exemption: Option<String>,
 }
 
 impl ViolationNotice {
-    /// The notice that `pending` says is owed for a record.
+    /// The notice of a debt of a record.
     #[must_use]
-    pub fn new(
-        record: &Record,
-        pending: Pending,
-        resource: ResourceFacts,
-        parameters: Option<BTreeMap<String, String>>,
-    ) -> Self {
+    pub fn new(record: &Record, debt: &Debt, context: NoticeContext) -> Self {
+        let NoticeContext { account_name, owner_tag, parameters, ways, near_exemption } = context;
         Self {
             key: record.key.clone(),
-            severity: control::find(&record.key.control).map_or(Severity::Medium, |control| control.severity),
-            resource,
-            since: record.since,
+            what: debt.what.clone(),
+            severity: record.severity,
+            owner: owner_tag.and_then(|key| record.resource.tags.get(&key).cloned()),
+            resource: record.resource.clone(),
+            account_name,
+            since: debt.since.or(record.since),
             at: record.ordering.triggered,
+            recorded_at: debt.at,
+            found: record.found,
+            heard: record.heard,
             rule_name: record.rule_name.clone(),
             rule_arn: record.rule_arn.clone(),
             annotation: record.annotation.clone(),
             parameters,
-            no_longer_applies: pending == Pending::NoLongerApplies,
+            ways,
+            near_exemption,
         }
+    }
+
+    /// It was closed for another reason than that the resource satisfies the control.
+    fn no_longer_applies(&self) -> bool {
+        matches!(&self.what, Told::Resolved(closing) if *closing != Closing::Satisfied)
     }
 
     pub(super) fn name(&self) -> String {
@@ -92,7 +120,7 @@ impl ViolationNotice {
     }
 
     fn fixed(&self) -> &'static str {
-        if self.no_longer_applies {
+        if self.no_longer_applies() {
             "is no longer subject to the control"
         } else {
             self.control().map_or("satisfies the backup control", |control| control.fixed)
@@ -158,7 +186,7 @@ impl ViolationNotice {
     }
 
     pub(super) fn resolved_text(&self) -> String {
-        let end = if self.no_longer_applies {
+        let end = if self.no_longer_applies() {
             "The resource was deleted, or the framework no longer covers it. There is nothing left to do."
         } else {
             "There is nothing left to do."
@@ -198,7 +226,7 @@ impl ViolationNotice {
             "at": self.at,
             "rule": { "name": self.rule_name, "arn": self.rule_arn },
             "annotation": self.annotation,
-            "noLongerApplies": self.no_longer_applies,
+            "noLongerApplies": self.no_longer_applies(),
         })
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 
 use super::fields::{Fields, Keys, list, name, text, words};
-use super::{Amount, Exemption, FrameworkPolicy, Policy, RegionConcurrency, Rollout, Target};
+use super::{Amount, Exemption, FrameworkPolicy, Policy, RegionConcurrency, Reporting, Rollout, Target};
 use crate::control::{self, Control};
 use crate::fault::{Faults, Position, nearest};
 use crate::ids::{AccountId, IdError, RegionName, StackSetName, shown};
@@ -55,7 +55,7 @@ pub(super) fn policy(faults: &mut Faults<'_, '_>) -> Option<Policy> {
     version(faults, &fields);
     let frameworks = frameworks(faults, &fields);
     let exemptions = exemptions(faults, &fields);
-    Some(Policy { frameworks, exemptions })
+    Some(Policy { frameworks, reporting: Reporting { exemptions, ..Reporting::default() } })
 }
 
 fn version(faults: &mut Faults<'_, '_>, fields: &Fields<'_>) {
@@ -356,6 +356,7 @@ fn exemption(faults: &mut Faults<'_, '_>, node: &Node) -> Option<Exemption> {
         control: control?,
         resources,
         accounts,
+        tags: BTreeMap::new(),
         reason: reason?.to_owned(),
         owner: owner?.to_owned(),
         until: until?,

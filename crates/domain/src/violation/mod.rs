@@ -4,10 +4,14 @@
 //! framework is recreated; the violation does not.
 
 mod change;
+mod debt;
+mod facts;
 mod record;
 
 pub use change::{Change, Compliance, Ordering};
-pub use record::{Outcome, Pending, Quiet, Record, Status, apply};
+pub use debt::{Debt, Outlet, Told};
+pub use facts::{Closing, Found, Heard, ResourceFacts};
+pub use record::{Exempt, Opening, Outcome, Quiet, Record, Status, Turn, apply};
 
 use crate::ids::{AccountId, RegionName};
 use serde::{Deserialize, Serialize};
@@ -32,6 +36,30 @@ impl std::fmt::Display for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { account, region, control, resource_type, resource_id } = self;
         write!(f, "{account}/{region}/{control}/{resource_type}/{resource_id}")
+    }
+}
+
+/// Violations that are told together: those of one account and control.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Group {
+    /// The account.
+    pub account: AccountId,
+    /// The control, as in [`Key::control`].
+    pub control: String,
+}
+
+impl Key {
+    /// The group that it is told in.
+    #[must_use]
+    pub fn group(&self) -> Group {
+        Group { account: self.account.clone(), control: self.control.clone() }
+    }
+}
+
+impl std::fmt::Display for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}#{}", self.account, self.control)
     }
 }
 

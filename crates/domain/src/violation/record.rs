@@ -1,8 +1,17 @@
 //! What is known of a violation, and how a change is applied to it.
+//!
+//! A record holds what is true and what is owed: every time it opens or closes, a debt is written down in the same step, and taken
+//! off outlet by outlet as each is told. Whoever finds a record can finish what somebody else began.
 
-use super::{Change, Compliance, Key, Ordering};
+use super::{Change, Closing, Compliance, Debt, Found, Heard, Key, Ordering, Outlet, ResourceFacts, Told};
+use crate::control::Severity;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Debts of one record. Older pairs of opened and resolved are folded into the next debt and counted there.
+const MOST_DEBTS: usize = 8;
 
 /// What is kept of one violation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,18 +21,34 @@ pub struct Record {
     pub key: Key,
     /// Open or not.
     pub status: Status,
-    /// Since when it is open, or was open when it was last resolved; `None` when it never was.
+    /// Since when it is open, or was open when it was last closed; `None` when it never was.
     pub since: Option<Timestamp>,
     /// The last result applied.
     pub ordering: Ordering,
     /// The Config rule's name in that result.
     pub rule_name: String,
-    /// The Config rule's ARN in that result.
+    /// The Config rule's ARN in that result; empty where nobody told it.
     pub rule_arn: String,
     /// What the rule added in words.
     pub annotation: Option<String>,
-    /// A notice that is owed: recorded, perhaps published, not yet known to be published.
-    pub pending: Option<Pending>,
+    /// How the violation came to be known when it was last opened.
+    pub found: Found,
+    /// Who brought the news of that.
+    pub heard: Heard,
+    /// Why it is closed; `None` while it is open and when it never was.
+    pub closed: Option<Closing>,
+    /// How bad it is, by the policy's rules when it was last opened.
+    pub severity: Severity,
+    /// What AWS Config knew of the resource then.
+    pub resource: ResourceFacts,
+    /// The exemption under which it is recorded and not told.
+    pub exempt: Option<Exempt>,
+    /// The greatest age in days at which people were reminded of it since it was opened; 0 for none.
+    pub reminded: u32,
+    /// When Security Hub last got its finding.
+    pub finding_at: Option<Timestamp>,
+    /// What is owed to whom, oldest first: recorded, perhaps told, not yet known to be told.
+    pub owed: Vec<Debt>,
 }
 
 /// Whether the resource breaks the control.
@@ -36,27 +61,55 @@ pub enum Status {
     Closed,
 }
 
-/// A notice that is owed to people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The exemption that keeps a violation quiet, as it was when it was applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Pending {
-    /// `violation.opened`.
-    Opened,
-    /// `violation.resolved`, because the resource satisfies the control.
-    Resolved,
-    /// `violation.resolved`, because the control no longer applies to the resource.
-    NoLongerApplies,
+pub struct Exempt {
+    /// Why the resource may break the control.
+    pub reason: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// The last day on which the exemption holds.
+    pub until: Date,
+}
+
+/// What is known of a violation at the moment when it opens, beyond the result itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opening {
+    /// How it came to be.
+    pub found: Found,
+    /// Who brought the news.
+    pub heard: Heard,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What AWS Config knows of the resource.
+    pub resource: ResourceFacts,
+    /// The exemption that covers it.
+    pub exempt: Option<Exempt>,
 }
 
 /// What a change leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Store the record; tell people when `pending` says so.
-    Store(Box<Record>),
-    /// Nothing to store; the record still owes a notice (the last attempt ended between storing and telling).
-    Owed(Pending),
-    /// Nothing to do.
+    /// Store the record.
+    Store {
+        /// As it is now.
+        record: Box<Record>,
+        /// What has happened to the violation, if anything: to be written down with [`Record::opened`] or [`Record::closed_by`]
+        /// before the record is stored.
+        turn: Option<Turn>,
+    },
+    /// Nothing to store; whatever the record still owes, it owes.
     Quiet(Quiet),
+}
+
+/// What happens to a violation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// It opens.
+    Opens,
+    /// It closes.
+    Closes(Closing),
 }
 
 /// Why nothing is done.
@@ -68,47 +121,160 @@ pub enum Quiet {
     Late,
 }
 
-/// Applies a change to what is known.
-///
-/// Late and repeated results change nothing. A notice that is still owed is kept if it is still true, replaced if the newer
-/// result makes another one due, and dropped if it is overtaken (opened and resolved before anybody was told).
+/// Applies a change to what is known. Late and repeated results change nothing.
 #[must_use]
 pub fn apply(known: Option<&Record>, change: &Change) -> Outcome {
-    if let Some(record) = known {
-        let same_state = (record.status == Status::Open) == (change.compliance == Compliance::NonCompliant);
-        if same_state && change.ordering.same_result(&record.ordering) {
-            return record.pending.map_or(Outcome::Quiet(Quiet::Repeated), Outcome::Owed);
-        }
-        if change.ordering <= record.ordering {
-            return record.pending.map_or(Outcome::Quiet(Quiet::Late), Outcome::Owed);
-        }
-    }
-    let was_open = known.is_some_and(|record| record.status == Status::Open);
-    let was_owed = known.and_then(|record| record.pending);
     let is_open = change.compliance == Compliance::NonCompliant;
-    let opened_at = known.and_then(|record| record.since);
-    let (since, pending) = match (was_open, is_open) {
-        (false, true) => (Some(change.ordering.triggered), Some(Pending::Opened)),
-        (true, true) => (opened_at, was_owed),
-        (true, false) => {
-            let resolved = match change.compliance {
-                Compliance::NotApplicable => Pending::NoLongerApplies,
-                Compliance::Compliant | Compliance::NonCompliant => Pending::Resolved,
-            };
-            // Nobody heard that it was open: there is nothing to take back.
-            let unheard = was_owed == Some(Pending::Opened);
-            (opened_at, (!unheard).then_some(resolved))
-        }
-        (false, false) => (opened_at, was_owed),
+    let Some(record) = known else {
+        let record = Record {
+            key: change.key.clone(),
+            status: status(is_open),
+            since: is_open.then_some(change.ordering.triggered),
+            ordering: change.ordering,
+            rule_name: change.rule_name.clone(),
+            rule_arn: change.rule_arn.clone(),
+            annotation: change.annotation.clone(),
+            found: Found::FirstResult,
+            heard: Heard::Event,
+            closed: None,
+            severity: Severity::Medium,
+            resource: ResourceFacts::default(),
+            exempt: None,
+            reminded: 0,
+            finding_at: None,
+            owed: Vec::new(),
+        };
+        return Outcome::Store { record: Box::new(record), turn: is_open.then_some(Turn::Opens) };
     };
-    Outcome::Store(Box::new(Record {
-        key: change.key.clone(),
-        status: if is_open { Status::Open } else { Status::Closed },
-        since,
+    let was_open = record.status == Status::Open;
+    if was_open == is_open && change.ordering.same_result(&record.ordering) {
+        return Outcome::Quiet(Quiet::Repeated);
+    }
+    if change.ordering <= record.ordering {
+        return Outcome::Quiet(Quiet::Late);
+    }
+    let turn = match (was_open, change.compliance) {
+        (false, Compliance::NonCompliant) => Some(Turn::Opens),
+        (true, Compliance::Compliant) => Some(Turn::Closes(Closing::Satisfied)),
+        (true, Compliance::NotApplicable) => Some(Turn::Closes(Closing::NotApplicable)),
+        (true, Compliance::NonCompliant) | (false, Compliance::Compliant | Compliance::NotApplicable) => None,
+    };
+    let record = Record {
+        status: status(is_open),
+        since: if turn == Some(Turn::Opens) { Some(change.ordering.triggered) } else { record.since },
         ordering: change.ordering,
         rule_name: change.rule_name.clone(),
-        rule_arn: change.rule_arn.clone(),
+        rule_arn: if change.rule_arn.is_empty() { record.rule_arn.clone() } else { change.rule_arn.clone() },
         annotation: change.annotation.clone(),
-        pending,
-    }))
+        ..record.clone()
+    };
+    Outcome::Store { record: Box::new(record), turn }
+}
+
+const fn status(is_open: bool) -> Status {
+    if is_open { Status::Open } else { Status::Closed }
+}
+
+impl Record {
+    /// Writes down that the violation opens, and to whom that is owed: to all of `outlets`, unless it is exempt.
+    pub fn opened(&mut self, opening: Opening, outlets: &BTreeSet<Outlet>, now: Timestamp) {
+        let Opening { found, heard, severity, resource, exempt } = opening;
+        self.found = found;
+        self.heard = heard;
+        self.severity = severity;
+        self.resource = resource;
+        self.exempt = exempt;
+        self.closed = None;
+        self.reminded = 0;
+        if self.exempt.is_none() {
+            self.owe(Told::Opened, outlets, now);
+        }
+    }
+
+    /// Writes down that the violation closes, and to whom that is owed: to all of `outlets`, unless it was exempt.
+    pub fn closed_by(&mut self, closing: Closing, outlets: &BTreeSet<Outlet>, now: Timestamp) {
+        self.status = Status::Closed;
+        self.closed = Some(closing);
+        if self.exempt.take().is_none() {
+            self.owe(Told::Resolved(closing), outlets, now);
+        }
+    }
+
+    /// Writes down that an exemption has come to cover the open violation: it is still recorded, and for those who were told that
+    /// it is open there is nothing left to do.
+    pub fn exempted(&mut self, exempt: Exempt, outlets: &BTreeSet<Outlet>, now: Timestamp) {
+        self.exempt = Some(exempt.clone());
+        self.owe(Told::Exempted(exempt), outlets, now);
+    }
+
+    /// Writes down that the exemption of the open violation holds no longer: from now on it is a violation like any other.
+    pub fn exemption_ended(&mut self, outlets: &BTreeSet<Outlet>, now: Timestamp) {
+        if let Some(exempt) = self.exempt.take() {
+            self.owe(Told::ExemptionEnded(exempt), outlets, now);
+        }
+    }
+
+    /// Writes down that people are to be reminded of it, at an age of so many days.
+    pub fn remind(&mut self, days: u32, outlets: &BTreeSet<Outlet>, now: Timestamp) {
+        self.reminded = self.reminded.max(days);
+        self.owe(Told::Reminder(days), &only(outlets, &[Outlet::Topic, Outlet::Chat]), now);
+    }
+
+    /// Writes down that Security Hub is to get the finding once more, before it forgets it.
+    pub fn refresh_finding(&mut self, outlets: &BTreeSet<Outlet>, now: Timestamp) {
+        self.owe(Told::Refreshed, &only(outlets, &[Outlet::Finding]), now);
+    }
+
+    /// When the oldest debt was written down.
+    #[must_use]
+    pub fn owed_since(&self) -> Option<Timestamp> {
+        self.owed.iter().map(|debt| debt.at).min()
+    }
+
+    /// The debts that an outlet has not been told.
+    pub fn owed_to(&self, outlet: Outlet) -> impl Iterator<Item = &Debt> {
+        self.owed.iter().filter(move |debt| debt.outlets.contains(&outlet))
+    }
+
+    /// Takes off what an outlet was told. Debts that were written down since remain.
+    pub fn told(&mut self, outlet: Outlet, debts: &[Debt], now: Timestamp) {
+        for debt in &mut self.owed {
+            if debts.iter().any(|told| told.at == debt.at && told.what == debt.what) {
+                debt.outlets.remove(&outlet);
+                if outlet == Outlet::Finding {
+                    self.finding_at = Some(now);
+                }
+            }
+        }
+        self.owed.retain(|debt| !debt.outlets.is_empty());
+    }
+
+    fn owe(&mut self, what: Told, outlets: &BTreeSet<Outlet>, now: Timestamp) {
+        // A finding is a state, not a story: only the last one counts.
+        if outlets.contains(&Outlet::Finding) {
+            for debt in &mut self.owed {
+                debt.outlets.remove(&Outlet::Finding);
+            }
+            self.owed.retain(|debt| !debt.outlets.is_empty());
+        }
+        if outlets.is_empty() {
+            return;
+        }
+        // Two turns in one instant are told apart by their times.
+        let at = match self.owed.last() {
+            Some(last) if last.at >= now => last.at.checked_add(jiff::SignedDuration::from_nanos(1)).unwrap_or(now),
+            _ => now,
+        };
+        self.owed.push(Debt { what, at, since: self.since, outlets: outlets.clone(), folded: 0 });
+        if self.owed.len() > MOST_DEBTS {
+            let gone: u32 = self.owed.drain(..2).map(|debt| debt.folded.saturating_add(1)).fold(0, u32::saturating_add);
+            if let Some(first) = self.owed.first_mut() {
+                first.folded = first.folded.saturating_add(gone);
+            }
+        }
+    }
+}
+
+fn only(outlets: &BTreeSet<Outlet>, of: &[Outlet]) -> BTreeSet<Outlet> {
+    outlets.iter().filter(|outlet| of.contains(outlet)).copied().collect()
 }
