@@ -5,7 +5,7 @@ use domain::ids::{AccountId, CommitId, RegionName, StackSetName};
 use domain::notice::{BlindSpot, Notice};
 use domain::policy::Reporting;
 use domain::rollout::{Desired, Observed, ObservedStackSet, Operation, OperationStatus};
-use domain::violation::{self, Compliance, Group, Key, Outlet, Record, ResourceFacts};
+use domain::violation::{Compliance, Group, Key, Outlet, Record, ResourceFacts};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;

@@ -89,6 +89,7 @@ pub fn compliance_change(event: &Value) -> Result<Change, NotUnderstood> {
     let recorded = recorded.unwrap_or(earliest);
     let ordering = Ordering { triggered: earliest, recorded, notified: notified.unwrap_or(recorded) };
 
+    let before = detail.get("oldEvaluationResult").filter(|before| before.is_object());
     let rule = RuleName::parse(rule_name);
     let control = rule.control.map_or_else(|| rule_name.to_owned(), |control| control.name.to_owned());
     Ok(Change {
@@ -104,7 +105,11 @@ pub fn compliance_change(event: &Value) -> Result<Change, NotUnderstood> {
         rule_name: rule_name.to_owned(),
         rule_arn: rule_arn.to_owned(),
         annotation: text(result, "annotation").map(ToOwned::to_owned),
-        had_result: detail.get("oldEvaluationResult").is_some_and(Value::is_object),
+        had_result: before.is_some(),
+        // Only tells a regression from what a rollout found: one that cannot be read is as good as none.
+        previous: before
+            .and_then(|before| before.get("evaluationResultIdentifier"))
+            .and_then(|identifier| time(identifier, "orderingTimestamp")),
     })
 }
 
