@@ -1,8 +1,8 @@
 //! `sweep`: compares the records with AWS Config's own state, and sees to what is overdue.
 
 use crate::ports::{
-    BackupPlans, Clock, ComplianceSource, Organization, Outlets, PolicyDirectory, ResourceDirectory, Result, SweepStore,
-    ViolationStore,
+    BackupPlans, Clock, ComplianceSource, Organization, Outlets, PolicyDirectory, ResourceDirectory, Result,
+    SweepStore, ViolationStore,
 };
 use jiff::Timestamp;
 use serde::Serialize;
