@@ -4,7 +4,7 @@
 
 mod chapters;
 mod fleet;
-mod policy;
+pub mod policy;
 
 use std::time::{Duration, Instant};
 
