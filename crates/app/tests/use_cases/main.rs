@@ -11,4 +11,6 @@ mod deploy;
 mod lifecycle;
 mod policy;
 mod report;
+mod reporting;
+mod since;
 mod wanted;
