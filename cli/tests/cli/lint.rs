@@ -62,18 +62,16 @@ fn exempting(exemption: &str) -> tempfile::TempDir {
 
 #[test]
 fn exemptions_that_do_nothing_are_warned_of_and_the_status_stays_0() {
-    let exemption = "{ control: BACKUP_RECOVERY_POINT_ENCRYPTED, resources: [\"*\"], reason: r, owner: o, until: 2020-01-31 }";
+    let exemption =
+        "{ control: BACKUP_RECOVERY_POINT_ENCRYPTED, resources: [\"*\"], reason: r, owner: o, until: 2020-01-31 }";
     let folder = exempting(exemption);
     let ran = run(folder.path(), &["lint"]);
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""), "{}", ran.stdout);
-    assert!(
-        ran.stdout.contains(": warning: the exemption has ended: its last day was 2020-01-31\n"),
-        "{}",
-        ran.stdout
-    );
+    assert!(ran.stdout.contains(": warning: the exemption has ended: its last day was 2020-01-31\n"), "{}", ran.stdout);
     assert!(ran.stdout.ends_with(": no findings, 1 warning\n"), "{}", ran.stdout);
 
-    let folder = exempting(&exemption.replace("2020", "9000").replace("reason", "accounts: [\"999999999999\"], reason"));
+    let folder =
+        exempting(&exemption.replace("2020", "9000").replace("reason", "accounts: [\"999999999999\"], reason"));
     let ran = run(folder.path(), &["lint", "--format", "json"]);
     assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
     let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();

@@ -13,4 +13,5 @@ mod policy;
 mod report;
 mod reporting;
 mod since;
+mod sweep;
 mod wanted;

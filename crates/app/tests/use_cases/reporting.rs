@@ -61,7 +61,9 @@ fn open(world: &World, account: &str, table: &str) {
 
 fn told(world: &World) -> Vec<PolicyWarnings> {
     let notices = world.take_notices().into_iter();
-    notices.filter_map(|notice| if let Notice::PolicyWarnings(warnings) = notice { Some(warnings) } else { None }).collect()
+    notices
+        .filter_map(|notice| if let Notice::PolicyWarnings(warnings) = notice { Some(warnings) } else { None })
+        .collect()
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -81,8 +83,11 @@ async fn what_the_policy_says_about_violations_is_published_with_the_first_push_
     let seen = push_seen(&world).await.unwrap();
     assert_eq!(outcome(&seen), &FrameworkOutcome::Unchanged);
     // The document and its digest, and nothing else: no framework has changed.
-    let writes: Vec<_> =
-        world.take_calls().into_iter().filter(|call| call.contains(":Put") || call.starts_with("cloudformation:C")).collect();
+    let writes: Vec<_> = world
+        .take_calls()
+        .into_iter()
+        .filter(|call| call.contains(":Put") || call.starts_with("cloudformation:C"))
+        .collect();
     assert_eq!(writes, ["dynamodb:PutItem"; 2]);
     let reporting = world.state().reporting.clone().unwrap();
     assert_eq!(reporting.exemptions[0].owner, "ada@example.com");
@@ -256,7 +261,8 @@ async fn too_many_accounts_are_not_asked_unless_the_exemptions_name_them() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn whatever_fails_while_warning_the_policy_is_published() {
-    let text = exempting(&[ONE], &[(COVERAGE, SCRATCH, "until: 2027-01-31"), (COVERAGE, "[\"*\"]", "until: 2020-01-31")]);
+    let text =
+        exempting(&[ONE], &[(COVERAGE, SCRATCH, "until: 2027-01-31"), (COVERAGE, "[\"*\"]", "until: 2020-01-31")]);
     for (call, kind, tries, warnings) in [
         ("sns:Publish", PortErrorKind::Denied, 1, 2),
         ("sns:Publish", PortErrorKind::Retryable, 2, 2),
