@@ -278,14 +278,20 @@ async fn a_rollout_that_partly_fails_says_where_and_is_tried_three_times() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn an_answer_that_is_lost_starts_no_second_operation() {
-    for call in ["cloudformation:CreateStackInstances", "dynamodb:PutItem", "cloudformation:CreateStackSet"] {
+    // The writes: exemptions and severities, their digest, the controls, the rollout twice.
+    let writes = (0..5).map(|before| ("dynamodb:PutItem", before));
+    let operations = ["cloudformation:CreateStackInstances", "cloudformation:CreateStackSet"].map(|call| (call, 0));
+    for (call, before) in operations.into_iter().chain(writes) {
         let world = World::new();
         world.push(
             "Start",
             &[("backup-compliance.yaml", Some(&policy(&[ONE], None))), ("framework.yaml", Some(FRAMEWORK))],
         );
+        for _ in 0..before {
+            world.pass_next(call);
+        }
         world.lose_next_answer(call);
-        assert_eq!(push_seen(&world).await.unwrap_err().kind, PortErrorKind::Retryable, "{call}");
+        assert_eq!(push_seen(&world).await.unwrap_err().kind, PortErrorKind::Retryable, "{call} {before}");
         // SQS delivers the trigger again; a write whose answer was lost makes one delivery more necessary.
         for _ in 0..3 {
             let _ = push_seen(&world).await;
