@@ -134,10 +134,11 @@ async fn a_look_that_ends_while_it_publishes_is_made_good_by_the_next() {
         }
         assert_eq!(push_seen(&world).await.unwrap_err().kind, PortErrorKind::Retryable);
         push_seen(&world).await.unwrap();
-        let state = world.state();
-        let published = state.reporting.as_ref().unwrap();
-        assert_eq!((published.exemptions.len(), state.reporting_digest.as_ref()), (1, Some(&published.digest().0)));
-        drop(state);
+        let (published, digest) = {
+            let state = world.state();
+            (state.reporting.clone().unwrap(), state.reporting_digest.clone())
+        };
+        assert_eq!((published.exemptions.len(), digest), (1, Some(published.digest().0)));
         let told = told(&world).len();
         // Written down before the answer was lost, it is not told again.
         assert_eq!(told, if (before, took_effect) == (1, true) { 1 } else { 2 }, "{before} {took_effect}");

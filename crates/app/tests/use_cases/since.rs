@@ -2,8 +2,10 @@
 
 use crate::deploy::{name, push_seen, rolled_out, settle};
 use crate::policy::{FRAMEWORK, ONE, THREE, TWO, policy};
+use app::deploy::{FrameworkFacts, Variant};
 use domain::ids::{AccountId, RegionName};
 use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
 use testkit::world::World;
 
 const COVERAGE: &str = "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN";
@@ -128,4 +130,63 @@ async fn facts_that_stay_the_same_are_not_published_again() {
     // One write: the rollout itself.
     assert_eq!(World::mutating(&world.take_calls()), ["sns:Publish", "dynamodb:PutItem"]);
     assert_eq!(world.state().frameworks[&name()], before);
+}
+
+/// Two accounts in two Regions, each of which was without the control, or had it with the same or other parameters.
+#[test]
+fn every_place_has_the_time_that_it_would_have_alone() {
+    let now: Timestamp = "2026-11-30T00:00:00Z".parse().unwrap();
+    let time = |days: i64| now - SignedDuration::from_hours(days * 24);
+    let account = |text: &str| AccountId::parse(text).unwrap();
+    let region = |text: &str| RegionName::parse(text).unwrap();
+    let places: Vec<_> =
+        [ONE, TWO].iter().flat_map(|one| ["eu-west-1", "us-east-1"].map(|name| (account(one), region(name)))).collect();
+    let controls = |days: &str| {
+        let parameters = BTreeMap::from([("requiredRetentionDays".to_owned(), days.to_owned())]);
+        BTreeMap::from([(RETENTION.to_owned(), parameters), (COVERAGE.to_owned(), BTreeMap::new())])
+    };
+    let facts = |variants| FrameworkFacts { stack_set: name(), variants };
+    let wanted = facts(vec![Variant {
+        accounts: places.iter().map(|(account, _)| account.clone()).collect(),
+        regions: places.iter().map(|(_, region)| region.clone()).collect(),
+        controls: controls("35"),
+        since: BTreeMap::new(),
+    }]);
+    // Parameters and time before, and the times of the two controls after; the two that lie long back become one.
+    let (settled, recent) = (time(40), time(2));
+    let states = [
+        (None, now, now),
+        (Some(("35", recent)), recent, recent),
+        (Some(("90", recent)), now, recent),
+        (Some(("35", settled)), settled, settled),
+    ];
+    for combination in 0..states.len().pow(4) {
+        let of = |place: usize| states[combination / states.len().pow(u32::try_from(place).unwrap()) % states.len()];
+        let published = facts(
+            places
+                .iter()
+                .enumerate()
+                .filter_map(|(place, (account, region))| {
+                    let (days, since) = of(place).0?;
+                    Some(Variant {
+                        accounts: BTreeSet::from([account.clone()]),
+                        regions: BTreeSet::from([region.clone()]),
+                        controls: controls(days),
+                        since: [RETENTION, COVERAGE].map(|control| (control.to_owned(), since)).into(),
+                    })
+                })
+                .collect(),
+        );
+        let next = wanted.clone().following(Some(&published), now);
+        for (place, (account, region)) in places.iter().enumerate() {
+            let (_, retention, coverage) = of(place);
+            assert_eq!(next.since(account, region, RETENTION), Some(retention), "{combination}: {next:#?}");
+            assert_eq!(next.since(account, region, COVERAGE), Some(coverage), "{combination}: {next:#?}");
+            assert_eq!(next.parameters(account, region, RETENTION), wanted.parameters(account, region, RETENTION));
+            let holding = |v: &&Variant| v.accounts.contains(account) && v.regions.contains(region);
+            assert_eq!(next.variants.iter().filter(holding).count(), 1, "{combination}: {next:#?}");
+        }
+        // What is published once is published for good.
+        assert_eq!(wanted.clone().following(Some(&next), now + HOUR), next);
+    }
 }

@@ -52,6 +52,8 @@ const MOST_INSTANCES: usize = 100_000;
 const MOST_VALUE_BYTES: usize = 4096;
 /// Most characters of the value of a tag (AWS's rules for tags).
 const MOST_TAG_CHARACTERS: usize = 256;
+/// Most bytes of what a policy says about violations: it is kept as one item of the state table, which holds 400 KB.
+const MOST_REPORTING_BYTES: usize = 380_000;
 
 pub(super) fn policy(faults: &mut Faults<'_, '_>) -> Option<Policy> {
     let root = yaml::read(faults, &DIALECT)?;
@@ -60,7 +62,14 @@ pub(super) fn policy(faults: &mut Faults<'_, '_>) -> Option<Policy> {
     let frameworks = frameworks(faults, &fields);
     let reporting = notices::notices(faults, &fields);
     let (exemptions_at, exemptions) = exemptions(faults, &fields).into_iter().unzip();
-    Some(Policy { frameworks, reporting: Reporting { exemptions, ..reporting }, exemptions_at })
+    let reporting = Reporting { exemptions, ..reporting };
+    let bytes = serde_json::to_string(&reporting).map_or(0, |json| json.len());
+    if bytes > MOST_REPORTING_BYTES {
+        let problem = format!("`notices` and `exemptions` come to {bytes} bytes");
+        let fix = format!("keep them below {MOST_REPORTING_BYTES}: patterns say in one line what lists say in many");
+        faults.in_file(problem, fix);
+    }
+    Some(Policy { frameworks, reporting, exemptions_at })
 }
 
 fn version(faults: &mut Faults<'_, '_>, fields: &Fields<'_>) {

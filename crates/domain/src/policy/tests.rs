@@ -353,6 +353,19 @@ fn two_exemptions_for_the_same_are_one_too_many() {
 }
 
 #[test]
+fn what_is_published_has_its_limit() {
+    let (start, rest) = FULL.split_once("[\"arn:aws:rds:*:*:cluster:scratch-*\"]").expect("text");
+    let policy = |tables: u32| {
+        let list: Vec<String> = (0..tables).map(|n| format!("\"arn:aws:dynamodb:*:*:table/scratch-{n:08}\"")).collect();
+        Policy::read("p", &format!("{start}[{}]{rest}", list.join(", ")))
+    };
+    assert_eq!(policy(8_000).expect("a policy").reporting.exemptions[0].resources.len(), 8_000);
+    let faults = policy(9_000).expect_err("a fault");
+    assert_eq!(faults.len(), 1, "{faults:#?}");
+    assert_eq!(faults[0].problem, "`notices` and `exemptions` come to 414523 bytes");
+}
+
+#[test]
 fn what_is_published_is_read_back_as_it_was() {
     let reporting = read(FULL).reporting;
     let json = serde_json::to_string(&reporting).expect("serialises");
