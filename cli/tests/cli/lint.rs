@@ -55,7 +55,7 @@ fn findings_can_be_had_as_json() {
     assert!(finding["line"].is_u64(), "{finding}");
 }
 
-/// What `framework/backup-compliance.yaml` shows in a comment, made real.
+/// A copy of the starter policy with an exemption.
 fn exempting(exemption: &str) -> tempfile::TempDir {
     changed(|policy| format!("{policy}\nexemptions:\n  - {exemption}\n"))
 }
