@@ -436,12 +436,7 @@ fn the_member_role_serves_report_and_sweep_and_can_do_little() {
     may.sort();
     assert_eq!(
         may,
-        [
-            "config:DescribeComplianceByConfigRule",
-            "config:DescribeConfigRules",
-            "config:GetComplianceDetailsByConfigRule",
-            "securityhub:BatchImportFindings",
-        ]
+        ["config:DescribeConfigRules", "config:GetComplianceDetailsByConfigRule", "securityhub:BatchImportFindings",]
     );
     for statement in statements(&template, "MemberRole") {
         let lists = texts(&statement["Action"]).iter().all(|action| action.starts_with("config:Describe"));
