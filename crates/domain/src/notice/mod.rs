@@ -6,11 +6,13 @@ mod rejection;
 mod rollout;
 mod text;
 mod violation;
+mod warnings;
 
 pub use digest::{BlindSpot, BlindSpots, Digest, DigestEntry, ExpiringExemption, ExpiringExemptions};
 pub use rejection::Rejection;
 pub use rollout::RolloutReport;
 pub use violation::{NoticeContext, ViolationNotice};
+pub use warnings::PolicyWarnings;
 
 use crate::control::Severity;
 use crate::ids::{AccountId, RegionName};
@@ -36,6 +38,8 @@ pub enum Notice {
     ExemptionsExpiring(ExpiringExemptions),
     /// Accounts and Regions of which nothing is known.
     BlindSpots(BlindSpots),
+    /// What is odd in a policy that was put in force.
+    PolicyWarnings(PolicyWarnings),
     /// Every instance is as the policy wants it.
     RolloutSucceeded(RolloutReport),
     /// Some are not.
@@ -51,7 +55,9 @@ impl Notice {
         match self {
             Self::ViolationOpened(_) => "violation.opened",
             Self::ViolationResolved(_) => "violation.resolved",
-            Self::ViolationDigest(_) | Self::ExemptionsExpiring(_) | Self::BlindSpots(_) => "violation.digest",
+            Self::ViolationDigest(_) | Self::ExemptionsExpiring(_) | Self::BlindSpots(_) | Self::PolicyWarnings(_) => {
+                "violation.digest"
+            }
             Self::RolloutSucceeded(_) => "rollout.succeeded",
             Self::RolloutFailed(_) => "rollout.failed",
             Self::PolicyRejected(_) => "policy.rejected",
@@ -71,6 +77,7 @@ impl Notice {
             Self::ViolationDigest(digest) => digest.subject(SUBJECT_LIMIT),
             Self::ExemptionsExpiring(expiring) => expiring.subject(SUBJECT_LIMIT),
             Self::BlindSpots(spots) => spots.subject(SUBJECT_LIMIT),
+            Self::PolicyWarnings(warnings) => warnings.subject(SUBJECT_LIMIT),
             Self::RolloutSucceeded(report) | Self::RolloutFailed(report) => {
                 text::subject(report.stack_set.as_str(), SUBJECT_LIMIT, |name| report.headline(name))
             }
@@ -89,6 +96,7 @@ impl Notice {
             Self::ViolationDigest(digest) => digest.text(),
             Self::ExemptionsExpiring(expiring) => expiring.text(),
             Self::BlindSpots(spots) => spots.text(),
+            Self::PolicyWarnings(warnings) => warnings.text(),
             Self::RolloutSucceeded(report) | Self::RolloutFailed(report) => report.text(),
             Self::PolicyRejected(rejection) => rejection.text(),
         }
@@ -102,6 +110,7 @@ impl Notice {
             Self::ViolationDigest(digest) => digest.json(),
             Self::ExemptionsExpiring(expiring) => expiring.json(),
             Self::BlindSpots(spots) => spots.json(),
+            Self::PolicyWarnings(warnings) => warnings.json(),
             Self::RolloutSucceeded(report) | Self::RolloutFailed(report) => report.json(),
             Self::PolicyRejected(rejection) => rejection.json(),
         };
@@ -131,6 +140,7 @@ impl Notice {
             }
             Self::ExemptionsExpiring(_)
             | Self::BlindSpots(_)
+            | Self::PolicyWarnings(_)
             | Self::RolloutSucceeded(_)
             | Self::RolloutFailed(_)
             | Self::PolicyRejected(_) => {}
@@ -171,7 +181,9 @@ impl Notice {
         match self {
             Self::ViolationOpened(violation) => violation.severity,
             Self::ViolationResolved(_) | Self::RolloutSucceeded(_) => Severity::Informational,
-            Self::ViolationDigest(_) | Self::ExemptionsExpiring(_) | Self::BlindSpots(_) => Severity::Medium,
+            Self::ViolationDigest(_) | Self::ExemptionsExpiring(_) | Self::BlindSpots(_) | Self::PolicyWarnings(_) => {
+                Severity::Medium
+            }
             Self::RolloutFailed(_) => Severity::High,
             Self::PolicyRejected(_) => Severity::Medium,
         }
