@@ -5,7 +5,7 @@ use domain::ids::{AccountId, CommitId, RegionName, StackSetName};
 use domain::notice::{BlindSpot, Notice};
 use domain::policy::Reporting;
 use domain::rollout::{Desired, Observed, ObservedStackSet, Operation, OperationStatus};
-use domain::violation::{self, Compliance, Group, Key, Outlet, Record, ResourceFacts};
+use domain::violation::{Compliance, Group, Key, Outlet, Record, ResourceFacts};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -174,9 +174,16 @@ pub trait DeployStore {
     fn rejected(&self) -> impl Future<Output = Result<Option<CommitId>>> + Send;
     /// Remembers it.
     fn set_rejected(&self, commit: &CommitId) -> impl Future<Output = Result<()>> + Send;
+    /// What was published last of a StackSet's controls. Only asked before something is published.
+    fn framework(
+        &self,
+        name: &StackSetName,
+    ) -> impl Future<Output = Result<Option<crate::deploy::FrameworkFacts>>> + Send;
     /// Publishes to the other functions which controls are in force where.
     fn put_framework(&self, facts: &crate::deploy::FrameworkFacts) -> impl Future<Output = Result<()>> + Send;
-    /// Publishes to them how violations are judged and told.
+    /// Publishes to them how violations are judged and told; then remembers its digest, for [`Memory::reporting`].
+    ///
+    /// [`Memory::reporting`]: crate::deploy::Memory::reporting
     fn put_reporting(&self, reporting: &Reporting) -> impl Future<Output = Result<()>> + Send;
     /// Takes the controls back.
     fn forget_framework(&self, name: &StackSetName) -> impl Future<Output = Result<()>> + Send;
@@ -252,12 +259,8 @@ pub trait WindowStore {
     /// The windows of these groups, those that exist; ended ones may be among them.
     fn windows(&self, groups: &[Group]) -> impl Future<Output = Result<BTreeMap<Group, Window>>> + Send;
     /// Opens a window, unless there is one that has not ended at `now`: then `false`.
-    fn open_window(
-        &self,
-        group: &Group,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> impl Future<Output = Result<bool>> + Send;
+    fn open_window(&self, group: &Group, now: Timestamp, until: Timestamp)
+    -> impl Future<Output = Result<bool>> + Send;
     /// Notes that a flush was asked for.
     fn flush_asked(&self, group: &Group) -> impl Future<Output = Result<()>> + Send;
 }

@@ -69,6 +69,7 @@ pub(super) fn record(key: Key, found: Found, resource: ResourceFacts) -> Record 
         rule_arn: RULE_ARN.into(),
         annotation: None,
         had_result: true,
+        previous: None,
     };
     let Outcome::Store { mut record, .. } = apply(None, &change) else { panic!("the first result is stored") };
     let severity = find(&key.control).map_or(Severity::Medium, |control| control.severity);

@@ -31,15 +31,16 @@ fn change(compliance: Compliance, ordering: Ordering) -> Change {
         rule_arn: "arn".into(),
         annotation: Some("words".into()),
         had_result: true,
+        previous: None,
     }
 }
 
+/// A record of earlier, with nothing owed.
 fn record(status: Status) -> Record {
+    let compliance = if status == Open { NonCompliant } else { Compliant };
+    let Outcome::Store { record, .. } = apply(None, &change(compliance, ordering(0, 0, 0))) else { panic!("stored") };
     Record {
-        key: key(),
-        status,
         since: Some(time(-100)),
-        ordering: ordering(0, 0, 0),
         rule_name: "before".into(),
         rule_arn: "before".into(),
         annotation: None,
@@ -48,10 +49,9 @@ fn record(status: Status) -> Record {
         closed: (status == Closed).then_some(Closing::Satisfied),
         severity: Severity::High,
         resource: ResourceFacts { name: Some("orders".into()), ..ResourceFacts::default() },
-        exempt: None,
         reminded: 7,
         finding_at: Some(time(-50)),
-        owed: vec![],
+        ..*record
     }
 }
 
