@@ -212,6 +212,7 @@ fn violation_message(violation: &ViolationNotice) -> Message {
             let is = if is_open { "Was exempt" } else { "Exempt" };
             format!("{is} until {}, {}: {}", exempt.until, code(&exempt.owner, NAME), code(&exempt.reason, 300))
         }),
+        violation.before().map(|turns| format!("Before: {turns}")),
         line("Config says", violation.annotation.as_deref().filter(|_| is_open)),
         line("An exemption nearly applies:", violation.near().as_deref().filter(|_| is_open)),
     ];
@@ -249,6 +250,7 @@ fn digest_message(digest: &Digest) -> Message {
             None => format!("Control {}", code(&digest.control, NAME)),
         },
     ];
+    lines.extend(digest.before().map(|turns| format!("Before: {turns}")));
     for section in digest.sections() {
         lines.push(String::new());
         lines.push(format!("{} ({})", section.title, section.total));

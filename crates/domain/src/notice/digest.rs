@@ -195,6 +195,20 @@ impl Digest {
         chosen
     }
 
+    /// Turns that are not told one by one.
+    fn earlier(&self) -> usize {
+        let folded = self.entries.iter().map(|entry| usize::try_from(entry.folded).unwrap_or(usize::MAX));
+        folded.fold(0, usize::saturating_add)
+    }
+
+    /// That there were more turns, in a sentence.
+    pub(super) fn before(&self) -> Option<String> {
+        match self.earlier() {
+            0 => None,
+            turns => Some(format!("{}, back and forth, not told one by one", count(turns, "earlier turn"))),
+        }
+    }
+
     /// What shows all that is open. A name that a shell would read otherwise than we mean it is left out.
     pub(super) fn command(&self) -> String {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
@@ -265,6 +279,7 @@ impl Digest {
             field("Control", &shown(&self.control, NAME)),
             self.requirement().map(|words| field("Required", &words)).unwrap_or_default(),
             field("Severity", self.severity().label()),
+            self.before().map(|turns| field("Before", &turns)).unwrap_or_default(),
             sections,
             advice.unwrap_or_default(),
             "\nAll that is open\n".into(),
@@ -300,6 +315,7 @@ impl Digest {
                 "resolved": self.number(EntryKind::Resolved),
                 "exemptionEnded": self.number(EntryKind::ExemptionEnded),
                 "reminded": self.number(EntryKind::Reminder),
+                "earlierTurns": self.earlier(),
                 "found": {
                     "rollout": found(Found::Rollout),
                     "regression": found(Found::Regression),

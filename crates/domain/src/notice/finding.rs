@@ -3,7 +3,7 @@
 use super::link::partition;
 use super::text::{cut, one_line, quoted, sentence, short};
 use super::{FindingHome, ViolationNotice, words};
-use crate::control::Severity;
+use crate::control::{self, Severity};
 use crate::violation::{Closing, Told};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -135,7 +135,8 @@ fn product_fields(violation: &ViolationNotice) -> Map<String, Value> {
 
 fn resource(violation: &ViolationNotice) -> Value {
     let key = &violation.key;
-    let id = violation.resource.arn.as_deref().unwrap_or(&key.resource_id);
+    let arn = violation.resource.arn.clone().or_else(|| control::derived_arn(key));
+    let id = arn.as_deref().unwrap_or(&key.resource_id);
     let tags: Map<String, Value> = violation
         .resource
         .tags

@@ -206,6 +206,16 @@ impl Notice {
     }
 }
 
+impl From<ViolationNotice> for Notice {
+    /// The notice of a single turn.
+    fn from(violation: ViolationNotice) -> Self {
+        match words::closed_word(&violation.what) {
+            Some(_) => Self::ViolationResolved(violation),
+            None => Self::ViolationOpened(violation),
+        }
+    }
+}
+
 /// The value of a message attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attribute {

@@ -187,7 +187,7 @@ fn a_digest_counts_everything_and_shows_the_worst_and_oldest() {
     );
     let document = notice.json();
     let counts = json!({
-        "opened": 412, "resolved": 3, "exemptionEnded": 0, "reminded": 0,
+        "opened": 412, "resolved": 3, "exemptionEnded": 0, "reminded": 0, "earlierTurns": 0,
         "found": { "rollout": 400, "regression": 2, "firstResult": 10 },
         "closed": { "satisfied": 2, "resourceGone": 1 },
     });
@@ -252,6 +252,20 @@ fn a_digest_is_found_by_each_of_its_regions() {
     assert_eq!(notice.attributes()["region"], Attribute::List(vec!["eu-west-1".into(), "us-east-1".into()]));
     assert_eq!(notice.json()["regions"], json!(["eu-west-1", "us-east-1"]));
     assert!(notice.text().contains("  Regions      eu-west-1, us-east-1\n"), "{}", notice.text());
+}
+
+#[test]
+fn turns_that_are_not_told_one_by_one_are_counted() {
+    let folded = |turns| ViolationNotice { folded: turns, ..opened() };
+    let one = Notice::ViolationOpened(folded(1));
+    let many = Notice::ViolationDigest(digest(vec![folded(40), folded(2), opened()]));
+    assert_eq!(one.json()["earlierTurns"], 1);
+    assert_eq!(many.json()["counts"]["earlierTurns"], 42);
+    for (notice, words) in [(one, "1 earlier turn, back and forth"), (many, "42 earlier turns, back and forth")] {
+        assert!(notice.text().contains(&format!("\n  Before       {words}")), "{}", notice.text());
+        let chat = notice.chat();
+        assert!(chat["content"]["description"].as_str().is_some_and(|text| text.contains(words)), "{chat:#}");
+    }
 }
 
 #[test]
@@ -591,10 +605,7 @@ fn violations() -> impl Strategy<Value = ViolationNotice> {
 
 fn notices() -> impl Strategy<Value = Notice> {
     let optional = || prop::option::of(names());
-    let single = violations().prop_map(|violation| match words::closed_word(&violation.what) {
-        Some(_) => Notice::ViolationResolved(violation),
-        None => Notice::ViolationOpened(violation),
-    });
+    let single = violations().prop_map(Notice::from);
     let digests = (names(), optional(), prop::collection::vec(violations(), 1..8)).prop_map(
         |(control, account_name, entries)| Notice::ViolationDigest(Digest { control, account_name, ..digest(entries) }),
     );

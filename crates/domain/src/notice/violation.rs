@@ -265,14 +265,10 @@ impl ViolationNotice {
         self.near_exemption.as_deref().map(|near| shown(near, WORDS))
     }
 
-    fn earlier(&self) -> String {
-        match self.folded {
-            0 => String::new(),
-            turns => {
-                let turns = count(usize::try_from(turns).unwrap_or(usize::MAX), "earlier turn");
-                field("Before", &format!("{turns}, back and forth, not told one by one"))
-            }
-        }
+    /// That there were more turns, in a sentence.
+    pub(super) fn before(&self) -> Option<String> {
+        let turns = usize::try_from(self.folded).unwrap_or(usize::MAX);
+        (turns > 0).then(|| format!("{}, back and forth, not told one by one", count(turns, "earlier turn")))
     }
 
     pub(super) fn text(&self) -> String {
@@ -297,7 +293,7 @@ impl ViolationNotice {
             self.facts(),
             field("Since", &moment(self.since.unwrap_or(self.at))),
             field("Found", &self.story()),
-            self.earlier(),
+            optional("Before", self.before().as_deref()),
             exemption.unwrap_or_default(),
             field("Severity", self.severity.label()),
             optional("Config says", self.annotation.as_deref().map(|words| shown(words, WORDS)).as_deref()),
@@ -343,7 +339,7 @@ impl ViolationNotice {
             optional("Open since", self.since.map(moment).as_deref()),
             field("Resolved", &moment(ended)),
             optional("Open for", self.since.map(|since| span(since, ended)).as_deref()),
-            self.earlier(),
+            optional("Before", self.before().as_deref()),
             when,
             "\n".into(),
             paragraph(&end, 0),
