@@ -7,6 +7,8 @@
 use super::text::{cut, moment, sentence, short, span};
 use super::{Digest, Notice, ViolationNotice, digest, words};
 use crate::control;
+use crate::ids::RegionName;
+use crate::violation::Told;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -206,7 +208,10 @@ fn violation_message(violation: &ViolationNotice) -> Message {
         is_open.then(|| format!("Found {}", violation.story())),
         (!is_open).then(|| {
             let ended = violation.ended();
-            format!("Resolved {} after {}", moment(ended), span(since, ended))
+            match &violation.what {
+                Told::Exempted(_) => format!("Exempt since {}", moment(ended)),
+                _ => format!("Resolved {} after {}", moment(ended), span(since, ended)),
+            }
         }),
         violation.exempt().map(|exempt| {
             let is = if is_open { "Was exempt" } else { "Exempt" };
@@ -242,9 +247,15 @@ fn violation_message(violation: &ViolationNotice) -> Message {
 
 fn digest_message(digest: &Digest) -> Message {
     const ENTRY: usize = 60;
+    let regions: Vec<&str> = digest.regions().into_iter().map(RegionName::as_str).collect();
     let mut lines = vec![
         format!("{}.", digest.tally()),
-        format!("Account {}", account(digest.account.as_str(), digest.account_name.as_deref())),
+        format!(
+            "Account {}, {} {}",
+            account(digest.account.as_str(), digest.account_name.as_deref()),
+            if regions.len() == 1 { "Region" } else { "Regions" },
+            regions.join(", ")
+        ),
         match digest.requirement() {
             Some(words) => format!("Control {}: {}", code(&digest.control, NAME), plain(&words, 400)),
             None => format!("Control {}", code(&digest.control, NAME)),
@@ -257,11 +268,11 @@ fn digest_message(digest: &Digest) -> Message {
         for entry in &section.shown {
             let owner =
                 entry.owner.as_deref().map(|owner| format!(", owner {}", code(owner, ENTRY))).unwrap_or_default();
+            let region = if regions.len() > 1 { format!(" ({})", entry.key.region) } else { String::new() };
             lines.push(format!(
-                "- {} {} ({}){owner}, {}",
+                "- {} {}{region}{owner}, {}",
                 entry.kind_in_chat(),
                 code(&entry.name(), ENTRY),
-                entry.key.region,
                 digest::facts(entry)
             ));
         }

@@ -387,11 +387,8 @@ pub(super) fn facts(entry: &DigestEntry) -> String {
     let severity = entry.severity.label();
     match &entry.what {
         Told::Resolved(_) | Told::Exempted(_) => format!("open since {since}"),
-        Told::Reminder(days) => {
-            format!("{severity}, since {since}, over {}", count(usize::try_from(*days).unwrap_or(usize::MAX), "day"))
-        }
         Told::ExemptionEnded(exempt) => format!("{severity}, since {since}, was exempt until {}", exempt.until),
-        Told::Opened | Told::Refreshed => format!("{severity}, since {since}"),
+        Told::Opened | Told::Reminder(_) | Told::Refreshed => format!("{severity}, since {since}"),
     }
 }
 

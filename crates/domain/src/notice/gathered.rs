@@ -68,39 +68,27 @@ impl ExpiringExemptions {
         self.exemptions.iter().map(|expiring| expiring.violations).fold(0, usize::saturating_add)
     }
 
-    /// The day on which the first of them ends.
-    fn first(&self) -> String {
+    /// `1 exemption of data@example.com ends on 2026-12-31`.
+    fn summary(&self, owner: &str) -> String {
         let first = self.exemptions.iter().map(|expiring| expiring.exemption.until).min();
-        first.map(|until| until.to_string()).unwrap_or_default()
-    }
-
-    pub(super) fn headline(&self, owner: &str) -> String {
-        let number = self.exemptions.len();
-        let end = if number == 1 { "ends" } else { "end" };
-        format!(
-            "[EXEMPTIONS] {} of {} {end} soon, first on {}",
-            count(number, "exemption"),
-            quoted(owner),
-            self.first()
-        )
+        let first = first.map(|until| until.to_string()).unwrap_or_default();
+        let number = count(self.exemptions.len(), "exemption");
+        let end = if self.exemptions.len() == 1 { "ends on" } else { "end soon, the first on" };
+        format!("{number} of {} {end} {first}", quoted(owner))
     }
 
     pub(super) fn subject(&self, limit: usize) -> String {
-        text::subject(&shown(&self.owner, 200), limit, |name| self.headline(name))
+        text::subject(&shown(&self.owner, 200), limit, |name| format!("[EXEMPTIONS] {}", self.summary(name)))
     }
 
     pub(super) fn text(&self) -> String {
         let number = self.exemptions.len();
-        let (end, them) = if number == 1 { ("ends", "it") } else { ("end", "them") };
         let exemptions: String = self.exemptions.iter().take(SHOWN).map(describe).collect();
         [
             paragraph(
                 &format!(
-                    "{} of {} {end} soon, the first on {}. What still breaks its control on the day after is told to everybody; \
-                     that would be {} today.",
-                    count(number, "exemption"),
-                    quoted(&shown(&self.owner, 200)),
-                    self.first(),
+                    "{}. What still breaks its control on the day after is told to everybody; that would be {} today.",
+                    self.summary(&shown(&self.owner, 200)),
                     count(self.violations(), "violation"),
                 ),
                 0,
@@ -109,9 +97,7 @@ impl ExpiringExemptions {
             more(number),
             "\nWhat to do\n".into(),
             paragraph(
-                &format!(
-                    "Bring the resources into line, or prolong {them} in the policy file with a reason that still holds."
-                ),
+                "Bring the resources into line, or choose a later `until` in the policy file with a reason that still holds.",
                 2,
             ),
         ]

@@ -184,7 +184,7 @@ pub(super) fn changes() -> Digest {
 
 pub(super) fn reminder() -> Digest {
     let mut entries: Vec<ViolationNotice> = (20..22).map(|n| entry(n, Told::Reminder(7), Found::Rollout)).collect();
-    entries.push(ViolationNotice { what: Told::Reminder(7), ..opened() });
+    entries.push(told(Told::Reminder(7), 7));
     digest(entries)
 }
 

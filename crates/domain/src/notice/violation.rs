@@ -337,8 +337,14 @@ impl ViolationNotice {
             "\n".into(),
             self.facts(),
             optional("Open since", self.since.map(moment).as_deref()),
-            field("Resolved", &moment(ended)),
-            optional("Open for", self.since.map(|since| span(since, ended)).as_deref()),
+            match &self.what {
+                Told::Exempted(_) => field("Exempt since", &moment(ended)),
+                _ => [
+                    field("Resolved", &moment(ended)),
+                    optional("Open for", self.since.map(|since| span(since, ended)).as_deref()),
+                ]
+                .concat(),
+            },
             optional("Before", self.before().as_deref()),
             when,
             "\n".into(),
