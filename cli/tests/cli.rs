@@ -68,7 +68,7 @@ fn arguments_that_make_no_sense_are_refused_with_status_2() {
         (&["lint", "--format", "xml"], "[possible values: human, json]"),
         (&["invoke", "report"], "<EVENT>"),
         (&["notice"], "<EVENT>"),
-        (&["notice", "-", "--channel", "sms"], "[possible values: email, json]"),
+        (&["notice", "-", "--channel", "sms"], "[possible values: email, json, chat, finding, event]"),
         (&["invoke", "report", "-", "--env", "NOVALUE"], "not of the form `NAME=value`"),
         (&["invoke", "report", "-", "--timeout", "0"], "1..=900"),
     ] {

@@ -1,29 +1,45 @@
 //! One notice of each kind, and of each way in which notices of a kind differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use domain::control::{Severity, find};
 use domain::fault::Fault;
 use domain::ids::{AccountId, CommitId, RegionName, StackSetName};
-use domain::notice::{Notice, Rejection, ResourceFacts, RolloutReport, ViolationNotice};
-use domain::policy::Policy;
+use domain::notice::{
+    BlindSpot, BlindSpots, Digest, ExpiringExemption, ExpiringExemptions, Notice, NoticeContext, PolicyWarnings,
+    Rejection, RolloutReport, ViolationNotice,
+};
+use domain::policy::{Exemption, Policy};
 use domain::rollout::{Instance, InstanceFault, Verdict};
-use domain::violation::{Key, Ordering, Pending, Record, Status};
+use domain::violation::{
+    Change, Closing, Compliance, Debt, Exempt, Found, Heard, Key, Opening, Ordering, Outcome, Outlet, Record,
+    ResourceFacts, Told, apply,
+};
 use jiff::Timestamp;
 
-fn record(control: &str, pending: Pending) -> Record {
-    let time = |text: &str| text.parse::<Timestamp>().unwrap();
-    Record {
+const PLAN: &str = "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN";
+
+fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn account() -> AccountId {
+    AccountId::parse("222222222222").unwrap()
+}
+
+fn record(control: &str, all_is_known: bool) -> Record {
+    let triggered = time("2026-11-20T04:12:09.311Z");
+    let change = Change {
         key: Key {
-            account: AccountId::parse("222222222222").unwrap(),
+            account: account(),
             region: RegionName::parse("eu-west-1").unwrap(),
             control: control.to_owned(),
             resource_type: "AWS::RDS::DBCluster".to_owned(),
             resource_id: "cluster-7XK3".to_owned(),
         },
-        status: if pending == Pending::Opened { Status::Open } else { Status::Closed },
-        since: Some(time("2026-11-20T04:12:09.311Z")),
+        compliance: Compliance::NonCompliant,
         ordering: Ordering {
-            triggered: time("2026-11-20T04:12:09.311Z"),
+            triggered,
             recorded: time("2026-11-20T04:12:29.902Z"),
             notified: time("2026-11-20T04:12:31Z"),
         },
@@ -31,23 +47,104 @@ fn record(control: &str, pending: Pending) -> Record {
         rule_arn:
             "arn:aws:config:eu-west-1:222222222222:config-rule/aws-service-rule/backup.amazonaws.com/config-rule-ab12cd"
                 .to_owned(),
-        annotation: None,
-        pending: Some(pending),
+        annotation: all_is_known.then(|| "The resource is in no backup plan.".to_owned()),
+        had_result: true,
+        previous: None,
+    };
+    let Outcome::Store { mut record, .. } = apply(None, &change) else { panic!("the first result is stored") };
+    let resource = if all_is_known {
+        ResourceFacts {
+            name: Some("orders".to_owned()),
+            arn: Some("arn:aws:rds:eu-west-1:222222222222:cluster:orders".to_owned()),
+            tags: (0..60).map(|n| (format!("tag-{n}"), "v".repeat(256))).collect(),
+        }
+    } else {
+        ResourceFacts::default()
+    };
+    let found = if all_is_known { Found::Regression } else { Found::FirstResult };
+    let heard = if all_is_known { Heard::Sweep } else { Heard::Event };
+    let severity = find(control).map_or(Severity::Critical, |control| control.severity);
+    let opening = Opening { found, heard, severity, resource, exempt: None };
+    record.opened(opening, &BTreeSet::from([Outlet::Topic]), time("2026-11-20T04:12:40Z"));
+    *record
+}
+
+fn exempt() -> Exempt {
+    Exempt {
+        reason: "throw-away".to_owned(),
+        owner: "data@example.com".to_owned(),
+        until: "2027-01-31".parse().unwrap(),
     }
 }
 
-fn violation(control: &str, pending: Pending, all_is_known: bool) -> Notice {
-    let mut record = record(control, pending);
-    let (resource, parameters) = if all_is_known {
-        record.annotation = Some("The resource is in no backup plan.".to_owned());
-        let arn = "arn:aws:rds:eu-west-1:222222222222:cluster:orders".to_owned();
-        let parameters = BTreeMap::from([("requiredRetentionDays".to_owned(), "35".to_owned())]);
-        (ResourceFacts { name: Some("orders".to_owned()), arn: Some(arn) }, Some(parameters))
+/// Everything that can be told of a violation by a notice of its own.
+fn turns() -> Vec<Told> {
+    let closings = [
+        Closing::Satisfied,
+        Closing::NotApplicable,
+        Closing::ResourceGone,
+        Closing::ControlRemoved,
+        Closing::FrameworkRemoved,
+    ];
+    let mut turns = vec![Told::Opened, Told::ExemptionEnded(exempt()), Told::Exempted(exempt())];
+    turns.extend(closings.map(Told::Resolved));
+    turns
+}
+
+fn violation(control: &str, what: Told, all_is_known: bool) -> ViolationNotice {
+    let record = record(control, all_is_known);
+    let context = if all_is_known {
+        NoticeContext {
+            account_name: Some("payments".to_owned()),
+            owner_tag: Some("tag-1".to_owned()),
+            parameters: Some(BTreeMap::from([("requiredRetentionDays".to_owned(), "35".to_owned())])),
+            ways: vec!["Give it the tag backup=daily.".to_owned(); 7],
+            near_exemption: Some("An exemption nearly covers it.".to_owned()),
+        }
     } else {
-        (ResourceFacts::default(), None)
+        NoticeContext::default()
     };
-    let notice = ViolationNotice::new(&record, pending, resource, parameters);
-    if pending == Pending::Opened { Notice::ViolationOpened(notice) } else { Notice::ViolationResolved(notice) }
+    let at = time("2026-11-22T04:12:40Z");
+    let debt = Debt { what, at, since: record.since, outlets: BTreeSet::from([Outlet::Topic]), folded: 2 };
+    ViolationNotice::new(&record, &debt, context)
+}
+
+fn digest(control: &str, turns: Vec<Told>) -> Notice {
+    let known = |n: usize| n.is_multiple_of(2);
+    let entries = turns.into_iter().enumerate().map(|(n, what)| violation(control, what, known(n))).collect();
+    let account_name = Some("payments".to_owned());
+    Notice::ViolationDigest(Digest { account: account(), account_name, control: control.to_owned(), entries })
+}
+
+fn expiring(exemptions: usize) -> Notice {
+    let Exempt { reason, owner, until } = exempt();
+    let exemption = Exemption {
+        control: find(PLAN).unwrap(),
+        resources: vec!["arn:aws:rds:*:*:cluster:scratch-*".to_owned(); 7],
+        accounts: vec![account()],
+        tags: BTreeMap::from([("environment".to_owned(), "sandbox".to_owned())]),
+        reason,
+        owner: owner.clone(),
+        until,
+    };
+    let exemptions = vec![ExpiringExemption { exemption, violations: 3 }; exemptions];
+    Notice::ExemptionsExpiring(ExpiringExemptions { owner, exemptions })
+}
+
+fn blind(places: usize) -> Notice {
+    let spot = BlindSpot {
+        account: account(),
+        region: RegionName::parse("eu-west-1").unwrap(),
+        why: "the aggregator has no data".to_owned(),
+        since: time("2026-11-20T04:12:40Z"),
+    };
+    Notice::BlindSpots(BlindSpots { spots: vec![spot; places] })
+}
+
+fn warnings(number: usize) -> Notice {
+    let RolloutReport { repository, branch, commit, .. } = rollout(0, None);
+    let warnings = vec!["An exemption covers no open violation.".to_owned(); number];
+    Notice::PolicyWarnings(PolicyWarnings { commit, repository, branch, warnings })
 }
 
 fn rollout(faults: usize, trouble: Option<&str>) -> RolloutReport {
@@ -102,11 +199,17 @@ fn wrong_accounts(number: usize) -> String {
 pub(crate) fn all() -> Vec<Notice> {
     const KNOWN: &str = "BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK";
     let mut notices = Vec::new();
-    for control in [KNOWN, "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN", "A-RULE-OF-TOMORROW"] {
-        for pending in [Pending::Opened, Pending::Resolved, Pending::NoLongerApplies] {
-            notices.extend([true, false].map(|all_is_known| violation(control, pending, all_is_known)));
+    for control in [KNOWN, PLAN, "A-RULE-OF-TOMORROW"] {
+        for what in turns() {
+            notices.extend([true, false].map(|all_is_known| violation(control, what.clone(), all_is_known).into()));
         }
+        notices.push(digest(control, turns()));
+        notices.push(digest(control, vec![Told::Reminder(7), Told::Reminder(30)]));
+        notices.push(digest(control, vec![Told::Opened; 60]));
     }
+    notices.extend([1, 60].map(expiring));
+    notices.extend([1, 60].map(blind));
+    notices.extend([1, 60].map(warnings));
     notices.push(Notice::RolloutSucceeded(rollout(0, None)));
     notices.extend([1, 5, 60].map(|faults| Notice::RolloutFailed(rollout(faults, None))));
     notices.push(Notice::RolloutFailed(rollout(0, Some("cloudformation:CreateStackSet failed: AccessDenied"))));

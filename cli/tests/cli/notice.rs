@@ -87,7 +87,7 @@ fn what_cannot_be_understood_is_status_2_with_its_place() {
 }
 
 #[test]
-fn opened_and_resolved_in_one_file_is_one_notice() {
+fn what_is_told_together_is_one_notice() {
     let body = |name: &str| {
         let text = fs::read_to_string(project().join("events").join(name)).unwrap();
         let batch: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -98,7 +98,7 @@ fn opened_and_resolved_in_one_file_is_one_notice() {
     };
     let args = ["notice", "-", "--format", "json"];
     for (names, kinds) in [
-        (&["config-compliant.json", "config-noncompliant.json"][..], &["violation.resolved"][..]),
+        (&["config-compliant.json", "config-noncompliant.json"][..], &["violation.digest"][..]),
         (
             &["config-noncompliant-backup-plan.json", "config-noncompliant.json"],
             &["violation.opened", "violation.opened"],
@@ -110,4 +110,80 @@ fn opened_and_resolved_in_one_file_is_one_notice() {
         let told: Vec<_> = shown["notices"].as_array().unwrap().iter().map(|notice| &notice["kind"]).collect();
         assert_eq!(told, kinds, "{names:?}");
     }
+}
+
+#[test]
+fn every_channel_has_its_form() {
+    let shown = |event: &str, channel: &str| -> serde_json::Value {
+        let ran = run(&project(), &["notice", event, "--channel", channel]);
+        assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+        serde_json::from_str(&ran.stdout).unwrap()
+    };
+    let opened = "events/config-noncompliant.json";
+    let chat = shown(opened, "chat");
+    assert_eq!((&chat["version"], &chat["source"]), (&"1.0".into(), &"custom".into()));
+    let title = "[HIGH] Aurora cluster orders is in no backup plan (222222222222, eu-west-1)";
+    assert_eq!(chat["content"]["title"], title);
+    let finding = shown(opened, "finding");
+    assert_eq!((&finding["AwsAccountId"], &finding["RecordState"]), (&"222222222222".into(), &"ACTIVE".into()));
+    assert_eq!(finding["ProductArn"], "arn:aws:securityhub:eu-west-1:222222222222:product/222222222222/default");
+    let passed = shown("events/config-compliant.json", "finding");
+    assert_eq!((&finding["Id"], &finding["Compliance"]["Status"]), (&passed["Id"], &"FAILED".into()));
+    assert_eq!(passed["Compliance"]["Status"], "PASSED");
+    let event = shown(opened, "event");
+    assert_eq!(event["detail-type"], "Backup Compliance Violation Opened");
+    assert_eq!(event["detail"], shown(opened, "json"));
+
+    let ran = run(&project(), &["--format", "json", "notice", opened, "--channel", "finding"]);
+    let all: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(all, serde_json::json!({ "notices": [finding], "ignored": [] }));
+}
+
+#[test]
+fn findings_and_events_are_never_digests() {
+    let body = |name: &str| {
+        let text = fs::read_to_string(project().join("events").join(name)).unwrap();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()["Records"][0].clone()
+    };
+    let batch = serde_json::json!({ "Records": [body("config-noncompliant.json"), body("config-compliant.json")] });
+    let shown = |channel: &str| -> Vec<serde_json::Value> {
+        let args = ["notice", "-", "--format", "json", "--channel", channel];
+        let ran = run_with(&project(), &args, &[], &batch.to_string());
+        let shown: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        shown["notices"].as_array().unwrap().clone()
+    };
+    let types: Vec<_> = shown("event").iter().map(|event| event["detail-type"].clone()).collect();
+    assert_eq!(types, ["Backup Compliance Violation Opened", "Backup Compliance Violation Resolved"]);
+    // Of findings only the last state counts.
+    let states: Vec<_> = shown("finding").iter().map(|finding| finding["Compliance"]["Status"].clone()).collect();
+    assert_eq!(states, ["PASSED"]);
+    assert_eq!(shown("chat").len(), 1);
+}
+
+#[test]
+fn severities_and_exemptions_come_from_the_policy() {
+    let folder = tempfile::tempdir().unwrap();
+    let framework = project().join("framework");
+    let policy = |more: &str| {
+        let start = "version: 1\nframeworks:\n  - name: backup-compliance\n    template: framework.yaml\n    targets:\n      \
+                     - accounts: [\"222222222222\"]\n        regions: [eu-west-1]\n";
+        fs::write(folder.path().join("backup-compliance.yaml"), format!("{start}{more}")).unwrap();
+    };
+    fs::copy(framework.join("examples/five-controls/framework.yaml"), folder.path().join("framework.yaml")).unwrap();
+    let shown =
+        || run(&project(), &["notice", "events/config-noncompliant.json", "--policy", folder.path().to_str().unwrap()]);
+    policy("notices:\n  severity:\n    - accounts: [\"222222222222\"]\n      severity: critical\n");
+    let ran = shown();
+    assert!(ran.stdout.starts_with("Subject: [CRITICAL] Aurora cluster orders is in no backup plan"), "{}", ran.stdout);
+    policy(
+        "exemptions:\n  - control: BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN\n    resources: [\"*\"]\n    \
+         reason: throw-away\n    owner: data@example.com\n    until: 2027-01-31\n",
+    );
+    let ran = shown();
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(1), ""), "{}", ran.stderr);
+    assert!(
+        ran.stderr.ends_with("is exempt until 2027-01-31 (data@example.com): it is recorded, and nobody is told\n"),
+        "{}",
+        ran.stderr
+    );
 }
