@@ -239,3 +239,31 @@ fn what_report_and_sweep_ask_is_answered() {
     assert_eq!(next_event(&client, &mine)["detail"], json!({"a": 1}));
     assert_eq!(cloud.stop(), []);
 }
+
+#[test]
+fn a_flood_is_delivered_to_the_queue_of_a_rule() {
+    let cloud = start();
+    let client = cloud.client();
+    let created = client.json("sqs", "AmazonSQS.CreateQueue", &json!({"QueueName": "flood"})).unwrap();
+    let queue = created["QueueUrl"].as_str().unwrap();
+    let pattern = json!({"source": ["aws.config"], "account": ["111111111111"]}).to_string();
+    client.json("events", "AWSEvents.PutRule", &json!({"Name": "flood", "EventPattern": pattern})).unwrap();
+    let target = json!({"Id": "queue", "Arn": "arn:aws:sqs:us-east-1:000000000000:flood"});
+    client.json("events", "AWSEvents.PutTargets", &json!({"Rule": "flood", "Targets": [target]})).unwrap();
+    let from = "2026-11-20T04:00:00Z".parse().unwrap();
+    let mut events = sandbox::story::violations::flood(&cloud, "111111111111", "us-east-1", 25, from);
+    events.extend(sandbox::story::violations::flood(&cloud, "222222222222", "us-east-1", 3, from));
+    assert_eq!(cloud.deliver_all("default", &events).unwrap(), ["flood"]);
+    assert_eq!(client.sqs_depth(queue).unwrap(), (25, 0));
+    assert_eq!(cloud.deliver_all("default", &events[25..]).unwrap(), Vec::<String>::new());
+    let rules = client
+        .json(
+            "config",
+            "StarlingDoveService.DescribeAggregateComplianceByConfigRules",
+            &json!({"ConfigurationAggregatorName": "organization", "Filters": {"AccountId": "222222222222"}}),
+        )
+        .unwrap();
+    let compliance = &rules["AggregateComplianceByConfigRules"][0]["Compliance"];
+    assert_eq!(compliance["ComplianceContributorCount"]["CappedCount"], 3);
+    assert_eq!(cloud.stop(), []);
+}

@@ -5,6 +5,7 @@
 mod chapters;
 mod fleet;
 pub mod policy;
+pub mod violations;
 
 use std::time::{Duration, Instant};
 
