@@ -8,6 +8,7 @@ use std::process::Command;
 
 use sandbox::client::Client;
 use sandbox::cloud::{Cloud, Options};
+use sandbox::config::{Compliance, Evaluation};
 use sandbox::http::Request;
 use sandbox::tools::Tools;
 use sandbox::wire;
@@ -178,8 +179,6 @@ fn a_push_faults_and_the_end() {
 
 #[test]
 fn what_report_and_sweep_ask_is_answered() {
-    use sandbox::config::{Compliance, Evaluation};
-
     let cloud = start();
     let client = cloud.client();
     let queue = queue_of(&client, "results", &json!({"source": ["aws.config"]}));
@@ -250,9 +249,20 @@ fn a_flood_is_delivered_to_the_queue_of_a_rule() {
     client.json("events", "AWSEvents.PutRule", &json!({"Name": "flood", "EventPattern": pattern})).unwrap();
     let target = json!({"Id": "queue", "Arn": "arn:aws:sqs:us-east-1:000000000000:flood"});
     client.json("events", "AWSEvents.PutTargets", &json!({"Rule": "flood", "Targets": [target]})).unwrap();
-    let from = "2026-11-20T04:00:00Z".parse().unwrap();
-    let mut events = sandbox::story::violations::flood(&cloud, "111111111111", "us-east-1", 25, from);
-    events.extend(sandbox::story::violations::flood(&cloud, "222222222222", "us-east-1", 3, from));
+    let find = |account: &str, id: usize| {
+        cloud.evaluate(&Evaluation {
+            account: account.into(),
+            region: "us-east-1".into(),
+            control: "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN".into(),
+            resource_type: "AWS::EC2::Volume".into(),
+            resource_id: format!("vol-{id}"),
+            compliance: Compliance::NonCompliant,
+            at: None,
+            annotation: None,
+        })
+    };
+    let mut events: Vec<Value> = (0..25).filter_map(|id| find("111111111111", id)).collect();
+    events.extend((0..3).filter_map(|id| find("222222222222", id)));
     assert_eq!(cloud.deliver_all("default", &events).unwrap(), ["flood"]);
     assert_eq!(client.sqs_depth(queue).unwrap(), (25, 0));
     assert_eq!(cloud.deliver_all("default", &events[25..]).unwrap(), Vec::<String>::new());
