@@ -112,35 +112,40 @@ impl Results {
             return;
         }
         text.push_str("\nDomain and use case, one core, batches of 1,000 messages:\n\n");
-        let names: BTreeSet<&str> = speeds.iter().flat_map(|speed| speed.calls_per_1000.keys().copied()).collect();
-        let mut head = row(&[
+        let mut rows = vec![row(&[
             "records on file",
             "events",
-            "events/s of core (median)",
-            "events/s of clock (median)",
+            "events/s of core",
+            "of clock",
             "least",
             "most",
             "µs/event",
             "notices",
-        ]);
-        head.extend(names.iter().map(|name| format!("{name}/1000")));
-        let mut rows = vec![head];
-        for speed in speeds {
+        ])];
+        for speed in &speeds {
             let rate = speed.events_per_second;
-            let mut cells = vec![
+            let of_core = speed.events_per_cpu_second.map(|rate| format!("{:.0}", rate.p50));
+            rows.push(vec![
                 speed.on_file.to_string(),
                 speed.events.to_string(),
-                speed.events_per_cpu_second.map_or_else(|| "–".to_owned(), |rate| format!("{:.0}", rate.p50)),
+                of_core.unwrap_or_else(|| "–".to_owned()),
                 format!("{:.0}", rate.p50),
                 format!("{:.0}", rate.min),
                 format!("{:.0}", rate.max),
                 format!("{:.1}", speed.microseconds_per_event),
                 speed.notices.to_string(),
-            ];
-            cells.extend(
-                names.iter().map(|name| format!("{:.1}", speed.calls_per_1000.get(name).copied().unwrap_or_default())),
-            );
-            rows.push(cells);
+            ]);
+        }
+        lay_out(text, &rows);
+        text.push_str("\nCalls of the ports for 1,000 events, by records on file:\n\n");
+        let mut head = row(&["call"]);
+        head.extend(speeds.iter().map(|speed| speed.on_file.to_string()));
+        let names: BTreeSet<&str> = speeds.iter().flat_map(|speed| speed.calls_per_1000.keys().copied()).collect();
+        let calls = |name: &str, speed: &Speed| speed.calls_per_1000.get(name).copied().unwrap_or_default();
+        let mut rows = vec![head];
+        for name in names {
+            let cells = speeds.iter().map(|speed| format!("{:.1}", calls(name, speed)));
+            rows.push(std::iter::once(name.to_owned()).chain(cells).collect());
         }
         lay_out(text, &rows);
     }

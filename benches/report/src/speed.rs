@@ -49,7 +49,8 @@ pub(crate) fn measure(flood: &Flood, from: Timestamp, on_file: usize, rounds: us
     let (mut rates, mut cpu_rates) = (Vec::with_capacity(rounds), Vec::with_capacity(rounds));
     let (mut notices, mut calls) = (0, BTreeMap::new());
     for _ in 0..rounds {
-        let world = World::new(in_force()?, from + SignedDuration::from_mins(30));
+        let home = (AccountId::parse("000000000000")?, RegionName::parse("us-east-1")?);
+        let world = World::new(home, in_force()?, from + SignedDuration::from_mins(30));
         world.preload(others.iter().cloned());
         let (started, worked) = (Instant::now(), worked());
         runtime.block_on(work(&world, &batches))?;
