@@ -23,9 +23,21 @@ const BATCH: usize = 1000;
 /// The window of the application, unless its parameter says otherwise.
 const WINDOW: Duration = Duration::from_secs(300);
 
+/// The outlets that the application has unless its parameters say otherwise.
+pub(crate) const USUAL: [Outlet; 2] = [Outlet::Topic, Outlet::Event];
+/// Those, and each other way to tell on its own or beside them.
+pub(crate) const CHOICES: [&[Outlet]; 4] = [
+    &USUAL,
+    &[Outlet::Topic],
+    &[Outlet::Topic, Outlet::Event, Outlet::Finding],
+    &[Outlet::Topic, Outlet::Event, Outlet::Finding, Outlet::Chat],
+];
+
 /// What came of a run; times are those of one core.
 #[derive(Debug, Serialize)]
 pub(crate) struct Speed {
+    /// Who was told, by names that are written as in the records.
+    pub(crate) outlets: Vec<Outlet>,
     /// Records that were on file before.
     pub(crate) on_file: usize,
     pub(crate) events: usize,
@@ -42,7 +54,13 @@ pub(crate) struct Speed {
 }
 
 /// Handles the flood `rounds` times, each time with a new world in which so many other records are on file.
-pub(crate) fn measure(flood: &Flood, from: Timestamp, on_file: usize, rounds: usize) -> anyhow::Result<Speed> {
+pub(crate) fn measure(
+    flood: &Flood,
+    from: Timestamp,
+    outlets: &[Outlet],
+    on_file: usize,
+    rounds: usize,
+) -> anyhow::Result<Speed> {
     let batches = flood.batches(BATCH);
     let others = others(on_file, from)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
@@ -50,7 +68,7 @@ pub(crate) fn measure(flood: &Flood, from: Timestamp, on_file: usize, rounds: us
     let (mut notices, mut calls) = (0, BTreeMap::new());
     for _ in 0..rounds {
         let home = (AccountId::parse("000000000000")?, RegionName::parse("us-east-1")?);
-        let world = World::new(home, in_force()?, from + SignedDuration::from_mins(30));
+        let world = World::new(home, outlets, in_force()?, from + SignedDuration::from_mins(30));
         world.preload(others.iter().cloned());
         let (started, worked) = (Instant::now(), worked());
         runtime.block_on(work(&world, &batches))?;
@@ -66,6 +84,7 @@ pub(crate) fn measure(flood: &Flood, from: Timestamp, on_file: usize, rounds: us
     let events_per_cpu_second = Spread::of(&cpu_rates);
     let thousands = count(flood.events.len()) / 1000.0;
     Ok(Speed {
+        outlets: outlets.to_vec(),
         on_file,
         events: flood.events.len(),
         events_per_second,

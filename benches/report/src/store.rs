@@ -18,6 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 pub(crate) struct World {
     /// The account and the Region that findings are imported in.
     home: (AccountId, RegionName),
+    outlets: BTreeSet<Outlet>,
     state: Mutex<State>,
 }
 
@@ -37,8 +38,12 @@ struct State {
 }
 
 impl World {
-    pub(crate) fn new(home: (AccountId, RegionName), in_force: InForce, now: Timestamp) -> Self {
-        Self { home, state: Mutex::new(State { in_force, now, ..State::default() }) }
+    pub(crate) fn new(home: (AccountId, RegionName), outlets: &[Outlet], in_force: InForce, now: Timestamp) -> Self {
+        Self {
+            home,
+            outlets: outlets.iter().copied().collect(),
+            state: Mutex::new(State { in_force, now, ..State::default() }),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -171,7 +176,7 @@ impl WindowStore for &World {
 
 impl Outlets for &World {
     fn in_use(&self) -> BTreeSet<Outlet> {
-        BTreeSet::from([Outlet::Topic, Outlet::Finding, Outlet::Event])
+        self.outlets.clone()
     }
 
     async fn tell(&self, outlet: Outlet, notices: &[Notice]) -> Vec<Result<()>> {
