@@ -128,6 +128,7 @@ impl Results {
             "least",
             "most",
             "µs/event",
+            "of that reading",
             "notices",
         ])];
         for speed in &speeds {
@@ -142,6 +143,7 @@ impl Results {
                 format!("{:.0}", rate.min),
                 format!("{:.0}", rate.max),
                 format!("{:.1}", speed.microseconds_per_event),
+                format!("{:.1}", speed.microseconds_reading),
                 speed.notices.to_string(),
             ]);
         }
