@@ -207,6 +207,14 @@ impl Cloud {
         events::deliver(&self.state.inside, bus, event)
     }
 
+    /// Delivers many events to a bus; returns the rules that took any of them.
+    ///
+    /// # Errors
+    /// As [`Cloud::deliver`].
+    pub fn deliver_all(&self, bus: &str, events: &[Value]) -> Result<Vec<String>> {
+        events::deliver_all(&self.state.inside, bus, events)
+    }
+
     /// Subscribes the mailbox to a topic, as a person would with an e-mail address.
     ///
     /// # Errors

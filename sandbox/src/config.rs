@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -304,12 +305,13 @@ impl State {
             return Err(("InvalidExpressionException", why.to_owned()));
         };
         let shown =
-            |resource: &&Resource| self.shows(&resource.account, &resource.region, false) && query.holds(resource);
-        let mut rows: Vec<Value> =
-            self.resources.values().filter(shown).map(|found| json!(query.row(found).to_string())).collect();
+            |resource: &Resource| self.shows(&resource.account, &resource.region, false) && query.holds(resource);
+        let row = |resource: &Resource, captured| json!(query.row(resource, captured).to_string());
+        let known = self.resources.values().filter(|resource| shown(resource));
+        let mut rows: Vec<Value> = known.map(|resource| row(resource, Timestamp::now())).collect();
         if self.records_compliance && expression.contains(RESOURCE_COMPLIANCE) {
             let derived = self.rules.resource_compliance();
-            rows.extend(derived.iter().filter(shown).map(|found| json!(query.row(found).to_string())));
+            rows.extend(derived.iter().filter(|(item, _)| shown(item)).map(|(item, captured)| row(item, *captured)));
         }
         let mut answer = page(&rows, ask, "Results", &Limits { default: 25, most: 100 }, self.empty_pages)?;
         let fields: Vec<Value> = query.fields.iter().map(|name| json!({"Name": name})).collect();

@@ -30,6 +30,14 @@ pub fn event(
 /// # Errors
 /// When the bus does not exist, or a target refuses the event.
 pub fn deliver(client: &Client, bus: &str, event: &Value) -> Result<Vec<String>> {
+    deliver_all(client, bus, std::slice::from_ref(event))
+}
+
+/// Delivers many events, those for queues in tens; returns the names of the rules that matched any of them.
+///
+/// # Errors
+/// As [`deliver`].
+pub fn deliver_all(client: &Client, bus: &str, events: &[Value]) -> Result<Vec<String>> {
     // MiniStack takes an ARN for the name of a bus that has no rules.
     let bus = bus.rsplit_once("event-bus/").map_or(bus, |(_, name)| name);
     client.json("events", "AWSEvents.DescribeEventBus", &json!({"Name": bus}))?;
@@ -37,14 +45,23 @@ pub fn deliver(client: &Client, bus: &str, event: &Value) -> Result<Vec<String>>
     let rules = client.json("events", "AWSEvents.ListRules", &json!({"EventBusName": bus}))?;
     for rule in rules["Rules"].as_array().into_iter().flatten() {
         let (Some(name), Some(pattern)) = (rule["Name"].as_str(), rule["EventPattern"].as_str()) else { continue };
-        if rule["State"] == "DISABLED" || !matches(client, pattern, event)? {
+        if rule["State"] == "DISABLED" {
+            continue;
+        }
+        let mut taken = Vec::new();
+        for event in events {
+            if matches(client, pattern, event)? {
+                taken.push(event);
+            }
+        }
+        if taken.is_empty() {
             continue;
         }
         matched.push(name.to_owned());
         let ask = json!({"Rule": name, "EventBusName": bus});
         let targets = client.json("events", "AWSEvents.ListTargetsByRule", &ask)?;
         for target in targets["Targets"].as_array().into_iter().flatten() {
-            send(client, target, event)
+            send(client, target, &taken)
                 .with_context(|| format!("deliver an event to a target of the rule `{name}`"))?;
         }
     }
@@ -60,22 +77,28 @@ pub fn matches(client: &Client, pattern: &str, event: &Value) -> Result<bool> {
     Ok(client.json("events", "AWSEvents.TestEventPattern", &ask)?["Result"] == true)
 }
 
-fn send(client: &Client, target: &Value, event: &Value) -> Result<()> {
-    let input = input(target, event);
+fn send(client: &Client, target: &Value, events: &[&Value]) -> Result<()> {
     let arn = target["Arn"].as_str().unwrap_or_default();
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let inputs: Vec<String> = events.iter().map(|event| input(target, event)).collect();
     match (parts.get(2).copied(), parts.get(5).copied()) {
         (Some("sqs"), Some(queue)) => {
             let url = client.json("sqs", "AmazonSQS.GetQueueUrl", &json!({"QueueName": queue}))?;
             let url = url["QueueUrl"].as_str().context("GetQueueUrl gave no URL")?;
-            client.sqs_send(url, &input, target["SqsParameters"]["MessageGroupId"].as_str())
+            match target["SqsParameters"]["MessageGroupId"].as_str() {
+                Some(group) => inputs.iter().try_for_each(|input| client.sqs_send(url, input, Some(group))),
+                None => client.sqs_send_all(url, &inputs),
+            }
         }
-        (Some("lambda"), Some(_)) => {
+        (Some("lambda"), Some(_)) => inputs.into_iter().try_for_each(|input| {
             let path = format!("/2015-03-31/functions/{}/invocations", crate::wire::percent_encode(arn));
             let request = crate::http::Request::new("POST", &path).header("x-amz-invocation-type", "Event").body(input);
             client.send("lambda", request).map(drop)
+        }),
+        (Some("events"), Some(bus)) => {
+            let events: Vec<Value> = events.iter().map(|event| (*event).clone()).collect();
+            deliver_all(client, bus, &events).map(drop)
         }
-        (Some("events"), Some(bus)) => deliver(client, bus, event).map(drop),
         _ => anyhow::bail!("the sandbox delivers events to queues, functions and buses, not to `{arn}`"),
     }
 }

@@ -338,8 +338,8 @@ impl State {
     /// Lets rules find something; delivers the events to the bus, if there is one, and gives them.
     fn evaluate(&self, bus: Option<&str>, body: &Value) -> Result<Value> {
         let events = self.config.evaluate_json(body)?;
-        for event in bus.iter().flat_map(|_| &events) {
-            events::deliver(&self.inside, bus.unwrap_or_default(), event)?;
+        if let Some(bus) = bus {
+            events::deliver_all(&self.inside, bus, &events)?;
         }
         Ok(json!({"events": events}))
     }

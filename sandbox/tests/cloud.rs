@@ -8,6 +8,7 @@ use std::process::Command;
 
 use sandbox::client::Client;
 use sandbox::cloud::{Cloud, Options};
+use sandbox::config::{Compliance, Evaluation};
 use sandbox::http::Request;
 use sandbox::tools::Tools;
 use sandbox::wire;
@@ -178,8 +179,6 @@ fn a_push_faults_and_the_end() {
 
 #[test]
 fn what_report_and_sweep_ask_is_answered() {
-    use sandbox::config::{Compliance, Evaluation};
-
     let cloud = start();
     let client = cloud.client();
     let queue = queue_of(&client, "results", &json!({"source": ["aws.config"]}));
@@ -237,5 +236,44 @@ fn what_report_and_sweep_ask_is_answered() {
     let put = client.json("events", "AWSEvents.PutEvents", &json!({"Entries": [entry]})).unwrap();
     assert_eq!(put["FailedEntryCount"], 0);
     assert_eq!(next_event(&client, &mine)["detail"], json!({"a": 1}));
+    assert_eq!(cloud.stop(), []);
+}
+
+#[test]
+fn a_flood_is_delivered_to_the_queue_of_a_rule() {
+    let cloud = start();
+    let client = cloud.client();
+    let created = client.json("sqs", "AmazonSQS.CreateQueue", &json!({"QueueName": "flood"})).unwrap();
+    let queue = created["QueueUrl"].as_str().unwrap();
+    let pattern = json!({"source": ["aws.config"], "account": ["111111111111"]}).to_string();
+    client.json("events", "AWSEvents.PutRule", &json!({"Name": "flood", "EventPattern": pattern})).unwrap();
+    let target = json!({"Id": "queue", "Arn": "arn:aws:sqs:us-east-1:000000000000:flood"});
+    client.json("events", "AWSEvents.PutTargets", &json!({"Rule": "flood", "Targets": [target]})).unwrap();
+    let find = |account: &str, id: usize| {
+        cloud.evaluate(&Evaluation {
+            account: account.into(),
+            region: "us-east-1".into(),
+            control: "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN".into(),
+            resource_type: "AWS::EC2::Volume".into(),
+            resource_id: format!("vol-{id}"),
+            compliance: Compliance::NonCompliant,
+            at: None,
+            annotation: None,
+        })
+    };
+    let mut events: Vec<Value> = (0..25).filter_map(|id| find("111111111111", id)).collect();
+    events.extend((0..3).filter_map(|id| find("222222222222", id)));
+    assert_eq!(cloud.deliver_all("default", &events).unwrap(), ["flood"]);
+    assert_eq!(client.sqs_depth(queue).unwrap(), (25, 0));
+    assert_eq!(cloud.deliver_all("default", &events[25..]).unwrap(), Vec::<String>::new());
+    let rules = client
+        .json(
+            "config",
+            "StarlingDoveService.DescribeAggregateComplianceByConfigRules",
+            &json!({"ConfigurationAggregatorName": "organization", "Filters": {"AccountId": "222222222222"}}),
+        )
+        .unwrap();
+    let compliance = &rules["AggregateComplianceByConfigRules"][0]["Compliance"];
+    assert_eq!(compliance["ComplianceContributorCount"]["CappedCount"], 3);
     assert_eq!(cloud.stop(), []);
 }

@@ -16,7 +16,8 @@ fn layer(name: &str) -> Option<u8> {
 }
 
 /// What is there to test and to show, and never deployed.
-const TOOLS: [&str; 6] = ["testkit", "sandbox", "tests", "xtask", "bench-floor", "bench-cold-start"];
+const TOOLS: [&str; 8] =
+    ["testkit", "sandbox", "tests", "xtask", "bench-common", "bench-floor", "bench-cold-start", "bench-report"];
 
 /// Dependencies of one package on others of the workspace that the rule does not allow.
 fn faults(package: &Value, members: &[&str]) -> Vec<String> {

@@ -111,3 +111,6 @@ pub(crate) fn of(flood: &Through) -> Result<Cost> {
     let total_usd = lines.iter().map(|line| line.usd).sum();
     Ok(Cost { region: prices.region, lines, total_usd, left_out })
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use bench_common::machine::Machine;
 use bench_common::table::{lay_out, row};
+use domain::violation::Outlet;
 use serde::Serialize;
 
 use crate::cost::Cost;
@@ -24,7 +25,8 @@ const GROWTH: f64 = 1.25;
 #[derive(Debug, Serialize)]
 pub(crate) struct Results {
     machine: Machine,
-    pub(crate) throughput: Option<Speed>,
+    /// The first with the outlets that the application usually has.
+    pub(crate) throughput: Vec<Speed>,
     pub(crate) growth: Vec<Speed>,
     pub(crate) flood: Option<Through>,
     pub(crate) cost: Option<Cost>,
@@ -46,7 +48,7 @@ impl Results {
     pub(crate) fn new() -> Self {
         Self {
             machine: Machine::this(),
-            throughput: None,
+            throughput: Vec::new(),
             growth: Vec::new(),
             flood: None,
             cost: None,
@@ -62,9 +64,14 @@ impl Results {
         let mut judge = |figure: &str, value: String, aim: String, met: bool| {
             verdicts.push(Verdict { figure: figure.to_owned(), value, aim, met });
         };
-        if let Some(speed) = &self.throughput {
+        if let Some(speed) = self.throughput.first() {
             let rate = speed.events_per_cpu_second.unwrap_or(speed.events_per_second).p50;
-            judge("events per second and core", format!("{rate:.0}"), format!("at least {RATE:.0}"), rate >= RATE);
+            judge(
+                &format!("events per second and core, told to {}", names(&speed.outlets)),
+                format!("{rate:.0}"),
+                format!("at least {RATE:.0}"),
+                rate >= RATE,
+            );
         }
         if let (Some(first), Some(last)) = (self.growth.first(), self.growth.last()) {
             let ratio = last.microseconds_per_event / first.microseconds_per_event;
@@ -112,35 +119,44 @@ impl Results {
             return;
         }
         text.push_str("\nDomain and use case, one core, batches of 1,000 messages:\n\n");
-        let names: BTreeSet<&str> = speeds.iter().flat_map(|speed| speed.calls_per_1000.keys().copied()).collect();
-        let mut head = row(&[
+        let mut rows = vec![row(&[
+            "told to",
             "records on file",
             "events",
-            "events/s of core (median)",
-            "events/s of clock (median)",
+            "events/s of core",
+            "of clock",
             "least",
             "most",
             "µs/event",
+            "of that reading",
             "notices",
-        ]);
-        head.extend(names.iter().map(|name| format!("{name}/1000")));
-        let mut rows = vec![head];
-        for speed in speeds {
+        ])];
+        for speed in &speeds {
             let rate = speed.events_per_second;
-            let mut cells = vec![
+            let of_core = speed.events_per_cpu_second.map(|rate| format!("{:.0}", rate.p50));
+            rows.push(vec![
+                names(&speed.outlets),
                 speed.on_file.to_string(),
                 speed.events.to_string(),
-                speed.events_per_cpu_second.map_or_else(|| "–".to_owned(), |rate| format!("{:.0}", rate.p50)),
+                of_core.unwrap_or_else(|| "–".to_owned()),
                 format!("{:.0}", rate.p50),
                 format!("{:.0}", rate.min),
                 format!("{:.0}", rate.max),
                 format!("{:.1}", speed.microseconds_per_event),
+                format!("{:.1}", speed.microseconds_reading),
                 speed.notices.to_string(),
-            ];
-            cells.extend(
-                names.iter().map(|name| format!("{:.1}", speed.calls_per_1000.get(name).copied().unwrap_or_default())),
-            );
-            rows.push(cells);
+            ]);
+        }
+        lay_out(text, &rows);
+        text.push_str("\nCalls of the ports for 1,000 events, by outlets and records on file:\n\n");
+        let mut head = row(&["call"]);
+        head.extend(speeds.iter().map(|speed| format!("{}; {}", names(&speed.outlets), speed.on_file)));
+        let kinds: BTreeSet<&str> = speeds.iter().flat_map(|speed| speed.calls_per_1000.keys().copied()).collect();
+        let calls = |name: &str, speed: &Speed| speed.calls_per_1000.get(name).copied().unwrap_or_default();
+        let mut rows = vec![head];
+        for name in kinds {
+            let cells = speeds.iter().map(|speed| format!("{:.1}", calls(name, speed)));
+            rows.push(std::iter::once(name.to_owned()).chain(cells).collect());
         }
         lay_out(text, &rows);
     }
@@ -223,6 +239,16 @@ impl Results {
             calls(text, &sample.calls_per_1000);
         }
     }
+}
+
+fn names(outlets: &[Outlet]) -> String {
+    let name = |outlet: &Outlet| match outlet {
+        Outlet::Topic => "topic",
+        Outlet::Chat => "chat",
+        Outlet::Finding => "findings",
+        Outlet::Event => "events",
+    };
+    outlets.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 fn calls(text: &mut String, calls: &BTreeMap<String, f64>) {

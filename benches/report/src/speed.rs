@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use app::deploy::{FrameworkFacts, Variant};
-use app::events::{Batch, compliance_change, flush_message};
+use app::events::{Batch, asked, compliance_change, flush_message};
 use app::ports::InForce;
 use app::report::Report;
 use bench_common::stats::Spread;
@@ -23,9 +23,21 @@ const BATCH: usize = 1000;
 /// The window of the application, unless its parameter says otherwise.
 const WINDOW: Duration = Duration::from_secs(300);
 
+/// The outlets that the application has unless its parameters say otherwise.
+pub(crate) const USUAL: [Outlet; 2] = [Outlet::Topic, Outlet::Event];
+/// Those, and each other way to tell on its own or beside them.
+pub(crate) const CHOICES: [&[Outlet]; 4] = [
+    &USUAL,
+    &[Outlet::Topic],
+    &[Outlet::Topic, Outlet::Event, Outlet::Finding],
+    &[Outlet::Topic, Outlet::Event, Outlet::Finding, Outlet::Chat],
+];
+
 /// What came of a run; times are those of one core.
 #[derive(Debug, Serialize)]
 pub(crate) struct Speed {
+    /// Who was told, by names that are written as in the records.
+    pub(crate) outlets: Vec<Outlet>,
     /// Records that were on file before.
     pub(crate) on_file: usize,
     pub(crate) events: usize,
@@ -35,6 +47,8 @@ pub(crate) struct Speed {
     pub(crate) events_per_cpu_second: Option<Spread>,
     /// By the time that the core worked, if that is known.
     pub(crate) microseconds_per_event: f64,
+    /// The part of it that is spent on reading: JSON, the batch, what each message asks for.
+    pub(crate) microseconds_reading: f64,
     /// Notices to the topic.
     pub(crate) notices: usize,
     /// Calls of the ports for 1,000 events.
@@ -42,14 +56,21 @@ pub(crate) struct Speed {
 }
 
 /// Handles the flood `rounds` times, each time with a new world in which so many other records are on file.
-pub(crate) fn measure(flood: &Flood, from: Timestamp, on_file: usize, rounds: usize) -> anyhow::Result<Speed> {
+pub(crate) fn measure(
+    flood: &Flood,
+    from: Timestamp,
+    outlets: &[Outlet],
+    on_file: usize,
+    rounds: usize,
+) -> anyhow::Result<Speed> {
     let batches = flood.batches(BATCH);
     let others = others(on_file, from)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let (mut rates, mut cpu_rates) = (Vec::with_capacity(rounds), Vec::with_capacity(rounds));
     let (mut notices, mut calls) = (0, BTreeMap::new());
     for _ in 0..rounds {
-        let world = World::new(in_force()?, from + SignedDuration::from_mins(30));
+        let home = (AccountId::parse("000000000000")?, RegionName::parse("us-east-1")?);
+        let world = World::new(home, outlets, in_force()?, from + SignedDuration::from_mins(30));
         world.preload(others.iter().cloned());
         let (started, worked) = (Instant::now(), worked());
         runtime.block_on(work(&world, &batches))?;
@@ -61,15 +82,23 @@ pub(crate) fn measure(flood: &Flood, from: Timestamp, on_file: usize, rounds: us
         notices = world.notices(Outlet::Topic);
         calls = world.take_calls();
     }
+    let (started, before) = (Instant::now(), worked());
+    read(&batches)?;
+    let reading = match (before, worked()) {
+        (Some(before), Some(now)) => now - before,
+        _ => started.elapsed(),
+    };
     let events_per_second = Spread::of(&rates).context("no rounds")?;
     let events_per_cpu_second = Spread::of(&cpu_rates);
     let thousands = count(flood.events.len()) / 1000.0;
     Ok(Speed {
+        outlets: outlets.to_vec(),
         on_file,
         events: flood.events.len(),
         events_per_second,
         events_per_cpu_second,
         microseconds_per_event: 1e6 / events_per_cpu_second.unwrap_or(events_per_second).p50,
+        microseconds_reading: reading.as_secs_f64() * 1e6 / count(flood.events.len()),
         notices,
         calls_per_1000: calls.into_iter().map(|(name, calls)| (name, count(calls) / thousands)).collect(),
     })
@@ -106,6 +135,17 @@ async fn work(world: &World, batches: &[String]) -> anyhow::Result<()> {
     let flushes: Vec<Value> = world.take_asked().iter().map(flush_message).collect();
     for flushes in flushes.chunks(BATCH) {
         handle(&batch(0, flushes).to_string()).await?;
+    }
+    Ok(())
+}
+
+/// What `report` does with a batch before anything else.
+fn read(batches: &[String]) -> anyhow::Result<()> {
+    for payload in batches {
+        for message in Batch::read(serde_json::from_str(payload)?).messages {
+            let event = message.event.map_err(anyhow::Error::msg)?;
+            std::hint::black_box(asked(&event)?);
+        }
     }
     Ok(())
 }

@@ -9,13 +9,16 @@ use app::ports::{
     ResourceId, Result, Selection, Versioned, ViolationStore, Window, WindowStore,
 };
 use domain::ids::{AccountId, RegionName};
-use domain::notice::Notice;
+use domain::notice::{FindingHome, Notice};
 use domain::violation::{Group, Key, Outlet, Record, ResourceFacts};
 use jiff::{SignedDuration, Timestamp};
 
 /// What `report` is given.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct World {
+    /// The account and the Region that findings are imported in.
+    home: (AccountId, RegionName),
+    outlets: BTreeSet<Outlet>,
     state: Mutex<State>,
 }
 
@@ -35,8 +38,12 @@ struct State {
 }
 
 impl World {
-    pub(crate) fn new(in_force: InForce, now: Timestamp) -> Self {
-        Self { state: Mutex::new(State { in_force, now, ..State::default() }) }
+    pub(crate) fn new(home: (AccountId, RegionName), outlets: &[Outlet], in_force: InForce, now: Timestamp) -> Self {
+        Self {
+            home,
+            outlets: outlets.iter().copied().collect(),
+            state: Mutex::new(State { in_force, now, ..State::default() }),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -169,11 +176,12 @@ impl WindowStore for &World {
 
 impl Outlets for &World {
     fn in_use(&self) -> BTreeSet<Outlet> {
-        BTreeSet::from([Outlet::Topic, Outlet::Finding, Outlet::Event])
+        self.outlets.clone()
     }
 
     async fn tell(&self, outlet: Outlet, notices: &[Notice]) -> Vec<Result<()>> {
-        // A topic would write the notice down, so that is part of the work.
+        // An outlet would write the notice down, so that is part of the work.
+        let home = FindingHome { account: self.home.0.clone(), region: self.home.1.clone() };
         let written: usize = match outlet {
             Outlet::Topic => notices
                 .iter()
@@ -181,7 +189,9 @@ impl Outlets for &World {
                 .sum(),
             Outlet::Chat => notices.iter().map(|notice| notice.chat().to_string().len()).sum(),
             Outlet::Event => notices.iter().filter_map(Notice::event).map(|(_, detail)| detail.to_string().len()).sum(),
-            Outlet::Finding => 0,
+            Outlet::Finding => {
+                notices.iter().filter_map(|notice| notice.finding(&home)).map(|finding| finding.to_string().len()).sum()
+            }
         };
         let mut state = self.call("tell");
         state.bytes += written;

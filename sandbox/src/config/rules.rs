@@ -160,25 +160,29 @@ impl Rules {
         self.places.get(&(account.to_owned(), region.to_owned()))?.get(name)
     }
 
-    /// The items of the type `AWS::Config::ResourceCompliance`.
-    pub(super) fn resource_compliance(&self) -> Vec<Resource> {
-        let mut found: BTreeMap<Target<'_>, (bool, Vec<Value>)> = BTreeMap::new();
+    /// The items of the type `AWS::Config::ResourceCompliance`, each with the time of the last result in it.
+    pub(super) fn resource_compliance(&self) -> Vec<(Resource, Timestamp)> {
+        let mut found: BTreeMap<Target<'_>, (bool, Timestamp, Vec<Value>)> = BTreeMap::new();
         for (place, rule) in self.all() {
             for (resource, outcome) in &rule.results {
                 if outcome.compliance == Compliance::NotApplicable {
                     continue;
                 }
-                let (broken, rules) = found.entry((place, resource)).or_default();
+                let (broken, captured, rules) = found.entry((place, resource)).or_default();
                 *broken |= outcome.compliance == Compliance::NonCompliant;
+                *captured = outcome.after(2).max(*captured);
                 rules.push(json!({
                     "configRuleName": rule.name, "configRuleArn": rule.arn, "configRuleId": rule.id,
                     "complianceType": outcome.compliance.text(),
                 }));
             }
         }
-        let item = |(((account, region), (kind, id)), (broken, rules)): (Target<'_>, (bool, Vec<Value>))| {
+        let item = |(((account, region), (kind, id)), (broken, captured, rules)): (
+            Target<'_>,
+            (bool, Timestamp, Vec<Value>),
+        )| {
             let compliance = if broken { Compliance::NonCompliant } else { Compliance::Compliant };
-            Resource {
+            let item = Resource {
                 account: account.clone(),
                 region: region.clone(),
                 resource_type: RESOURCE_COMPLIANCE.to_owned(),
@@ -189,7 +193,8 @@ impl Rules {
                 configuration: json!({
                     "targetResourceType": kind, "targetResourceId": id, "complianceType": compliance.text(), "configRuleList": rules,
                 }),
-            }
+            };
+            (item, captured)
         };
         found.into_iter().map(item).collect()
     }

@@ -1,9 +1,9 @@
 //! Advanced queries: `SELECT fields [WHERE condition]` with comparisons, `IN`, `LIKE`, `BETWEEN`, `AND`, `OR` and `NOT`.
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::Resource;
-use crate::ids;
 
 /// A query that was understood.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,8 +54,8 @@ impl Query {
     }
 
     /// The chosen fields of a resource, nested as they are in it.
-    pub(super) fn row(&self, resource: &Resource) -> Value {
-        let whole = whole(resource);
+    pub(super) fn row(&self, resource: &Resource, captured: Timestamp) -> Value {
+        let whole = whole(resource, captured);
         if self.fields.iter().any(|field| field == "*") {
             return whole;
         }
@@ -150,12 +150,12 @@ fn tags(resource: &Resource) -> Value {
     )
 }
 
-fn whole(resource: &Resource) -> Value {
+fn whole(resource: &Resource, captured: Timestamp) -> Value {
     json!({
         "accountId": resource.account, "awsRegion": resource.region, "resourceType": resource.resource_type,
         "resourceId": resource.resource_id, "resourceName": resource.resource_name, "arn": resource.arn,
         "tags": tags(resource), "configuration": resource.configuration,
-        "configurationItemCaptureTime": ids::now_millis(),
+        "configurationItemCaptureTime": format!("{captured:.3}"),
     })
 }
 

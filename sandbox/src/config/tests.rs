@@ -137,10 +137,10 @@ fn the_compliance_of_resources_can_be_queried_unless_it_is_not_recorded() {
     let config = broken(1);
     config.evaluate(&volume("vol-well", Compliance::Compliant, "2026-11-20T04:12:09Z"));
     config.evaluate(&volume("vol-gone", Compliance::NotApplicable, "2026-11-20T04:12:09Z"));
-    let expression = "SELECT accountId, configuration.targetResourceId, configuration.configRuleList.complianceType \
+    let expression = "SELECT accountId, configurationItemCaptureTime, configuration.targetResourceId, configuration.configRuleList.complianceType \
                       WHERE resourceType = 'AWS::Config::ResourceCompliance' AND configuration.complianceType = 'NON_COMPLIANT'";
     let expected = json!({
-        "accountId": "222222222222",
+        "accountId": "222222222222", "configurationItemCaptureTime": "2026-11-20T04:12:11.311Z",
         "configuration": {"targetResourceId": "vol-0000", "configRuleList": [{"complianceType": "NON_COMPLIANT"}]},
     });
     assert_eq!(found(&config, expression), Some(vec![expected.clone()]));
