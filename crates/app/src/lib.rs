@@ -5,7 +5,10 @@
 
 pub mod deploy;
 pub mod events;
+mod in_force;
 pub mod lifecycle;
 pub mod ports;
 pub mod report;
 pub mod sweep;
+mod telling;
+mod ways;

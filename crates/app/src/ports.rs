@@ -5,7 +5,7 @@ use domain::ids::{AccountId, CommitId, RegionName, StackSetName};
 use domain::notice::{BlindSpot, Notice};
 use domain::policy::Reporting;
 use domain::rollout::{Desired, Observed, ObservedStackSet, Operation, OperationStatus};
-use domain::violation::{self, Compliance, Group, Key, Outlet, Record, ResourceFacts};
+use domain::violation::{Compliance, Group, Key, Outlet, Record, ResourceFacts};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -252,12 +252,8 @@ pub trait WindowStore {
     /// The windows of these groups, those that exist; ended ones may be among them.
     fn windows(&self, groups: &[Group]) -> impl Future<Output = Result<BTreeMap<Group, Window>>> + Send;
     /// Opens a window, unless there is one that has not ended at `now`: then `false`.
-    fn open_window(
-        &self,
-        group: &Group,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> impl Future<Output = Result<bool>> + Send;
+    fn open_window(&self, group: &Group, now: Timestamp, until: Timestamp)
+    -> impl Future<Output = Result<bool>> + Send;
     /// Notes that a flush was asked for.
     fn flush_asked(&self, group: &Group) -> impl Future<Output = Result<()>> + Send;
 }

@@ -21,6 +21,8 @@ pub struct Change {
     pub annotation: Option<String>,
     /// Whether Config had a result for this rule and resource before.
     pub had_result: bool,
+    /// When that result was triggered, if the event says it.
+    pub previous: Option<Timestamp>,
 }
 
 /// `complianceType` of an evaluation result.

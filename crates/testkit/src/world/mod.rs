@@ -3,17 +3,22 @@
 //! The same contract tests run on this and on the adapters against the local cloud (`tests/contract`), so that it tells the
 //! truth about what matters.
 
+mod compliance;
 mod outlets;
 mod repository;
 mod stack_sets;
 mod stores;
+mod violations;
 
 use app::deploy::{FrameworkFacts, Rollout};
 use app::lifecycle::{Answer, Waiting};
-use app::ports::{PortError, PortErrorKind, ResourceId, Result, Versioned};
-use domain::ids::{CommitId, StackSetName};
-use domain::notice::{Notice, ResourceFacts};
-use domain::violation;
+use app::ports::{
+    EvaluationResult, PortError, PortErrorKind, Progress, ResourceId, Result, Selection, Versioned, Via, Window,
+};
+use domain::ids::{AccountId, CommitId, RegionName, StackSetName};
+use domain::notice::{BlindSpot, Notice};
+use domain::policy::Reporting;
+use domain::violation::{Group, Key, Outlet, Record, ResourceFacts};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -56,12 +61,45 @@ pub struct State {
     pub looks: Vec<String>,
     /// Answers that CloudFormation got.
     pub answers: Vec<Answer>,
-    /// Notices published.
+    /// Notices published on the notification topic.
     pub notices: Vec<Notice>,
+    /// What the other outlets were told.
+    pub told: Vec<(Outlet, Notice)>,
+    /// The outlets that are switched on.
+    pub outlets: BTreeSet<Outlet>,
     /// Violations on record.
-    pub violations: BTreeMap<violation::Key, violation::Record>,
+    pub violations: BTreeMap<Key, Versioned<Record>>,
+    /// Windows in which what comes is held.
+    pub windows: BTreeMap<Group, Window>,
+    /// Flushes that were asked for, and when they come.
+    pub flushes: Vec<(Timestamp, Group)>,
+    /// Messages that can never be understood, with their reasons.
+    pub buried: Vec<(String, String)>,
+    /// How violations are judged and told, as published.
+    pub reporting: Option<Reporting>,
+    /// Names of the organisation's accounts, as published.
+    pub account_names: BTreeMap<AccountId, String>,
+    /// The organisation's accounts, if this one may ask.
+    pub organization: Option<BTreeMap<AccountId, String>>,
+    /// How far a sweep is.
+    pub progress: Versioned<Option<Progress>>,
+    /// What the last sweep could not see.
+    pub blind: Vec<BlindSpot>,
+    /// Exemptions whose end was told.
+    pub expiry_told: BTreeSet<String>,
     /// What AWS Config knows of resources.
     pub resources: BTreeMap<ResourceId, ResourceFacts>,
+    /// Results of Audit Manager's rules in AWS Config: by place, then by rule.
+    pub compliance: BTreeMap<(AccountId, RegionName), BTreeMap<String, Vec<EvaluationResult>>>,
+    /// The ways to AWS Config that are set up.
+    pub ways: Vec<Via>,
+    /// Places that a way does not show.
+    pub hidden: BTreeSet<(Via, AccountId, RegionName)>,
+    /// Backup selections by place.
+    pub selections: BTreeMap<(AccountId, RegionName), Vec<Selection>>,
+    /// The process dies at the step of this number from now: calls go on for ever. A call has two steps, before its effect and
+    /// after it.
+    pub dies_in: Option<usize>,
     calls: Vec<&'static str>,
     faults: BTreeMap<&'static str, VecDeque<Fault>>,
 }
@@ -91,8 +129,24 @@ impl Default for World {
                 looks: Vec::new(),
                 answers: Vec::new(),
                 notices: Vec::new(),
+                told: Vec::new(),
+                outlets: BTreeSet::from([Outlet::Topic]),
                 violations: BTreeMap::new(),
+                windows: BTreeMap::new(),
+                flushes: Vec::new(),
+                buried: Vec::new(),
+                reporting: None,
+                account_names: BTreeMap::new(),
+                organization: None,
+                progress: Versioned { value: None, version: 0 },
+                blind: Vec::new(),
+                expiry_told: BTreeSet::new(),
                 resources: BTreeMap::new(),
+                compliance: BTreeMap::new(),
+                ways: vec![Via::Aggregator],
+                hidden: BTreeSet::new(),
+                selections: BTreeMap::new(),
+                dies_in: None,
                 calls: Vec::new(),
                 faults: BTreeMap::new(),
             })),
@@ -142,7 +196,9 @@ impl World {
             .iter()
             .filter(|call| {
                 let verb = call.split_once(':').map_or(**call, |(_, verb)| verb);
-                !["Get", "BatchGet", "Describe", "List", "Query"].iter().any(|read| verb.starts_with(read))
+                !["Get", "BatchGet", "Describe", "List", "Query", "Scan", "Select"]
+                    .iter()
+                    .any(|read| verb.starts_with(read))
             })
             .copied()
             .collect()
@@ -151,6 +207,28 @@ impl World {
     /// The notices published since the last time this was asked.
     pub fn take_notices(&self) -> Vec<Notice> {
         std::mem::take(&mut self.state().notices)
+    }
+
+    /// Makes a call over the network: as [`World::call`], and the process may die before it or after it.
+    async fn remote<T>(&self, operation: &'static str, effect: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
+        self.step().await;
+        let outcome = self.call(operation, effect);
+        self.step().await;
+        outcome
+    }
+
+    async fn step(&self) {
+        let dead = match &mut self.state().dies_in {
+            None => false,
+            Some(0) => true,
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+        };
+        if dead {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Makes a call: counts it, lets it fail if it is to fail, lets it take effect.

@@ -3,15 +3,10 @@
 use super::{World, error};
 use app::deploy::{FrameworkFacts, Memory, Rollout};
 use app::lifecycle::{Request, Waiting};
-use app::ports::{
-    DeployStore, FrameworkDirectory, PortErrorKind, RequestStore, ResourceDirectory, ResourceId, Result, Versioned,
-    ViolationStore,
-};
+use app::ports::{DeployStore, PortErrorKind, RequestStore, Result, Versioned};
 use domain::ids::{CommitId, StackSetName};
-use domain::notice::ResourceFacts;
-use domain::violation::{Key, Ordering, Record};
+use domain::policy::Reporting;
 use jiff::Timestamp;
-use std::collections::BTreeMap;
 
 impl DeployStore for World {
     async fn memory(&self) -> Result<Memory> {
@@ -63,6 +58,13 @@ impl DeployStore for World {
         })
     }
 
+    async fn put_reporting(&self, reporting: &Reporting) -> Result<()> {
+        self.call("dynamodb:PutItem", |state| {
+            state.reporting = Some(reporting.clone());
+            Ok(())
+        })
+    }
+
     async fn forget_framework(&self, name: &StackSetName) -> Result<()> {
         self.call("dynamodb:DeleteItem", |state| {
             state.frameworks.remove(name);
@@ -105,70 +107,6 @@ impl RequestStore for World {
         self.call("dynamodb:DeleteItem", |state| {
             state.requests.remove(request_id);
             Ok(())
-        })
-    }
-}
-
-impl ViolationStore for World {
-    async fn read(&self, keys: &[Key]) -> Result<BTreeMap<Key, Record>> {
-        self.call("dynamodb:BatchGetItem", |state| {
-            Ok(keys
-                .iter()
-                .filter_map(|key| state.violations.get(key).map(|record| (key.clone(), record.clone())))
-                .collect())
-        })
-    }
-
-    async fn put(&self, record: &Record, seen: Option<&Ordering>) -> Result<()> {
-        const OPERATION: &str = "dynamodb:PutItem";
-        self.call(OPERATION, |state| {
-            let stored = state.violations.get(&record.key).map(|stored| stored.ordering);
-            let in_order = stored.is_none_or(|stored| stored < record.ordering);
-            if stored != seen.copied() || !in_order {
-                return Err(error(OPERATION, PortErrorKind::Conflict));
-            }
-            state.violations.insert(record.key.clone(), record.clone());
-            Ok(())
-        })
-    }
-
-    async fn told(&self, record: &Record, _at: Timestamp) -> Result<()> {
-        self.call("dynamodb:UpdateItem", |state| {
-            if let Some(stored) = state.violations.get_mut(&record.key)
-                && stored.ordering == record.ordering
-            {
-                stored.pending = None;
-            }
-            Ok(())
-        })
-    }
-
-    async fn owing(&self, before: Timestamp, limit: usize) -> Result<Vec<Record>> {
-        self.call("dynamodb:Query", |state| {
-            Ok(state
-                .violations
-                .values()
-                .filter(|record| record.pending.is_some() && record.ordering.notified < before)
-                .take(limit)
-                .cloned()
-                .collect())
-        })
-    }
-}
-
-impl FrameworkDirectory for World {
-    async fn frameworks(&self) -> Result<Vec<FrameworkFacts>> {
-        self.call("dynamodb:Query", |state| Ok(state.frameworks.values().cloned().collect()))
-    }
-}
-
-impl ResourceDirectory for World {
-    async fn look_up(&self, resources: &[ResourceId]) -> Result<BTreeMap<ResourceId, ResourceFacts>> {
-        self.call("config:BatchGetAggregateResourceConfig", |state| {
-            Ok(resources
-                .iter()
-                .filter_map(|id| state.resources.get(id).map(|facts| (id.clone(), facts.clone())))
-                .collect())
         })
     }
 }

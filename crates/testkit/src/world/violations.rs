@@ -1,0 +1,220 @@
+//! What is remembered of violations, and who is told of them.
+
+use super::{World, error};
+use app::ports::{
+    InForce, Organization, Outlets, PolicyDirectory, PortErrorKind, Progress, ReportQueue, Result, SweepStore,
+    Versioned, ViolationStore, Window, WindowStore,
+};
+use domain::ids::AccountId;
+use domain::notice::{BlindSpot, Notice};
+use domain::violation::{Group, Key, Outlet, Record, Status};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+impl ViolationStore for World {
+    async fn read(&self, keys: &[Key]) -> Result<BTreeMap<Key, Versioned<Record>>> {
+        self.remote("dynamodb:BatchGetItem", |state| {
+            let found =
+                keys.iter().filter_map(|key| state.violations.get(key).map(|record| (key.clone(), record.clone())));
+            Ok(found.collect())
+        })
+        .await
+    }
+
+    async fn put(&self, record: &Versioned<Record>) -> Result<u64> {
+        const OPERATION: &str = "dynamodb:PutItem";
+        self.remote(OPERATION, |state| {
+            let key = &record.value.key;
+            if state.violations.get(key).map_or(0, |stored| stored.version) != record.version {
+                return Err(error(OPERATION, PortErrorKind::Conflict));
+            }
+            let version = record.version + 1;
+            state.violations.insert(key.clone(), Versioned { value: record.value.clone(), version });
+            Ok(version)
+        })
+        .await
+    }
+
+    async fn owed_by(&self, group: &Group) -> Result<Vec<Versioned<Record>>> {
+        self.remote("dynamodb:Query", |state| {
+            let owing = state.violations.values().filter(|record| !record.value.owed.is_empty());
+            Ok(owing.filter(|record| record.value.key.group() == *group).cloned().collect())
+        })
+        .await
+    }
+
+    async fn owing(&self, before: Timestamp, limit: usize) -> Result<Vec<Versioned<Record>>> {
+        self.remote("dynamodb:Scan", |state| {
+            let owing = state
+                .violations
+                .values()
+                .filter(|record| record.value.owed_since().is_some_and(|since| since < before));
+            Ok(owing.take(limit).cloned().collect())
+        })
+        .await
+    }
+
+    async fn open_in(&self, account: &AccountId) -> Result<Vec<Versioned<Record>>> {
+        self.remote("dynamodb:Query", |state| {
+            let open = state.violations.values().filter(|record| record.value.status == Status::Open);
+            Ok(open.filter(|record| record.value.key.account == *account).cloned().collect())
+        })
+        .await
+    }
+
+    async fn accounts(&self) -> Result<BTreeSet<AccountId>> {
+        self.remote("dynamodb:Scan", |state| {
+            let open = state.violations.values().filter(|record| record.value.status == Status::Open);
+            Ok(open.map(|record| record.value.key.account.clone()).collect())
+        })
+        .await
+    }
+}
+
+impl WindowStore for World {
+    async fn windows(&self, groups: &[Group]) -> Result<BTreeMap<Group, Window>> {
+        self.remote("dynamodb:BatchGetItem", |state| {
+            let found =
+                groups.iter().filter_map(|group| state.windows.get(group).map(|window| (group.clone(), *window)));
+            Ok(found.collect())
+        })
+        .await
+    }
+
+    async fn open_window(&self, group: &Group, now: Timestamp, until: Timestamp) -> Result<bool> {
+        self.remote("dynamodb:PutItem", |state| {
+            if state.windows.get(group).is_some_and(|window| window.until > now) {
+                return Ok(false);
+            }
+            state.windows.insert(group.clone(), Window { until, flush_asked: false });
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn flush_asked(&self, group: &Group) -> Result<()> {
+        self.remote("dynamodb:UpdateItem", |state| {
+            if let Some(window) = state.windows.get_mut(group) {
+                window.flush_asked = true;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl ReportQueue for World {
+    async fn ask_flush(&self, group: &Group, after: Duration) -> Result<()> {
+        self.remote("sqs:SendMessage", |state| {
+            let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
+            state.flushes.push((state.now.checked_add(after).unwrap_or(Timestamp::MAX), group.clone()));
+            Ok(())
+        })
+        .await
+    }
+
+    async fn bury(&self, body: &str, reason: &str) -> Result<()> {
+        self.remote("sqs:SendMessage", |state| {
+            state.buried.push((body.to_owned(), reason.to_owned()));
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl PolicyDirectory for World {
+    async fn in_force(&self) -> Result<InForce> {
+        self.remote("dynamodb:Query", |state| {
+            Ok(InForce {
+                frameworks: state.frameworks.values().cloned().collect(),
+                reporting: state.reporting.clone(),
+                accounts: state.account_names.clone(),
+            })
+        })
+        .await
+    }
+}
+
+impl Outlets for World {
+    fn in_use(&self) -> BTreeSet<Outlet> {
+        self.state().outlets.clone()
+    }
+
+    async fn tell(&self, outlet: Outlet, notices: &[Notice]) -> Vec<Result<()>> {
+        let operation = match outlet {
+            Outlet::Topic => "sns:Publish",
+            Outlet::Chat => "sns:PublishChat",
+            Outlet::Finding => "securityhub:BatchImportFindings",
+            Outlet::Event => "events:PutEvents",
+        };
+        let mut outcomes = Vec::new();
+        for notice in notices {
+            let told = self.remote(operation, |state| {
+                match outlet {
+                    Outlet::Topic => state.notices.push(notice.clone()),
+                    Outlet::Chat | Outlet::Finding | Outlet::Event => state.told.push((outlet, notice.clone())),
+                }
+                Ok(())
+            });
+            outcomes.push(told.await);
+        }
+        outcomes
+    }
+}
+
+impl SweepStore for World {
+    async fn progress(&self) -> Result<Versioned<Option<Progress>>> {
+        self.remote("dynamodb:GetItem", |state| Ok(state.progress.clone())).await
+    }
+
+    async fn put_progress(&self, progress: &Versioned<Option<Progress>>) -> Result<u64> {
+        const OPERATION: &str = "dynamodb:PutItem";
+        self.remote(OPERATION, |state| {
+            if state.progress.version != progress.version {
+                return Err(error(OPERATION, PortErrorKind::Conflict));
+            }
+            state.progress = Versioned { value: progress.value.clone(), version: progress.version + 1 };
+            Ok(state.progress.version)
+        })
+        .await
+    }
+
+    async fn blind_spots(&self) -> Result<Vec<BlindSpot>> {
+        self.remote("dynamodb:GetItem", |state| Ok(state.blind.clone())).await
+    }
+
+    async fn put_blind_spots(&self, spots: &[BlindSpot]) -> Result<()> {
+        self.remote("dynamodb:PutItem", |state| {
+            state.blind = spots.to_vec();
+            Ok(())
+        })
+        .await
+    }
+
+    async fn expiry_told(&self) -> Result<BTreeSet<String>> {
+        self.remote("dynamodb:GetItem", |state| Ok(state.expiry_told.clone())).await
+    }
+
+    async fn put_expiry_told(&self, told: &BTreeSet<String>) -> Result<()> {
+        self.remote("dynamodb:PutItem", |state| {
+            state.expiry_told = told.clone();
+            Ok(())
+        })
+        .await
+    }
+
+    async fn put_accounts(&self, accounts: &BTreeMap<AccountId, String>) -> Result<()> {
+        self.remote("dynamodb:PutItem", |state| {
+            state.account_names = accounts.clone();
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl Organization for World {
+    async fn accounts(&self) -> Result<Option<BTreeMap<AccountId, String>>> {
+        self.remote("organizations:ListAccounts", |state| Ok(state.organization.clone())).await
+    }
+}
