@@ -15,6 +15,7 @@ use domain::violation::{Change, Closing, Heard, Key, Outlet, Record, Status};
 use futures_util::StreamExt;
 use futures_util::stream::iter;
 use jiff::SignedDuration;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use tracing::{info, warn};
 
@@ -171,10 +172,8 @@ where
         let key = &record.value.key;
         let Some((via, _)) = seen.get(&key.region) else { return Ok(Verdict::Open) };
         for rule in &doubt.rules {
-            let asked = (key.region.clone(), rule.clone());
-            if !satisfied.contains_key(&asked) {
-                let results = self.source.satisfied(*via, account, &key.region, rule).await?;
-                satisfied.insert(asked, results);
+            if let Entry::Vacant(unasked) = satisfied.entry((key.region.clone(), rule.clone())) {
+                unasked.insert(self.source.satisfied(*via, account, &key.region, rule).await?);
             }
         }
         Ok(match result(record, satisfied) {
