@@ -62,15 +62,27 @@ impl Local {
 fn state_table(name: &str) -> Value {
     let text = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
     let keys = |hash: &str, range: &str| json!([{"AttributeName": hash, "KeyType": "HASH"}, {"AttributeName": range, "KeyType": "RANGE"}]);
+    let index = |name: &str, hash: &str, range: &str| json!({"IndexName": name, "KeySchema": keys(hash, range), "Projection": {"ProjectionType": "ALL"}});
+    let attributes = ["pk", "sk", "pending_group", "pending_since", "open_account", "open_since"];
     json!({
         "TableName": name,
         "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": [text("pk"), text("sk"), text("pending_kind"), text("pending_since")],
+        "AttributeDefinitions": attributes.map(text),
         "KeySchema": keys("pk", "sk"),
-        "GlobalSecondaryIndexes": [{
-            "IndexName": "pending",
-            "KeySchema": keys("pending_kind", "pending_since"),
-            "Projection": {"ProjectionType": "ALL"},
-        }],
+        "GlobalSecondaryIndexes": [
+            index("pending", "pending_group", "pending_since"),
+            index("open", "open_account", "open_since"),
+        ],
     })
+}
+
+/// Clients of a server that answers as it is told.
+pub(crate) async fn clients_of(server: &crate::server::Server) -> Clients {
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .endpoint_url(format!("http://{}", server.address()))
+        .region(Region::new("eu-west-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .load()
+        .await;
+    Clients::from_config(config)
 }
