@@ -336,15 +336,14 @@ async fn events_that_were_refused_are_told_by_their_place() {
     let _ = EventBus::new(clients.eventbridge(), "default");
 }
 
+/// The findings there are: the last part of the id, the account that it was imported in, the state.
 fn findings(local: &Local) -> Vec<(String, String, String)> {
-    let text =
-        |finding: &Value, path: &str| finding.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let findings = local.cloud.findings();
+    let findings = local.cloud.findings().into_iter();
     let mut found: Vec<_> = findings
-        .iter()
         .map(|finding| {
-            let of = |path| text(finding, path);
-            (of("/ProductFields/resourceId"), of("/AwsAccountId"), of("/Compliance/Status"))
+            let id = finding["Id"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            (id, text(&finding["AwsAccountId"]), text(&finding["Compliance"]["Status"]))
         })
         .collect();
     found.sort();

@@ -10,7 +10,7 @@ use aws_smithy_types::DateTime;
 use domain::control::RuleName;
 use domain::ids::{AccountId, RegionName};
 use domain::violation::Compliance;
-use jiff::Timestamp;
+use jiff::{Timestamp, Unit};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use tracing::info;
@@ -421,8 +421,11 @@ impl Found<'_> {
     }
 }
 
+/// To the millisecond. On the wire a time is a number of seconds with a fraction, and what comes out of that is some nanoseconds
+/// off: unrounded, the result that an event told of would seem to be another one.
 fn moment(time: &DateTime) -> Option<Timestamp> {
-    Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()
+    let nanos = i32::try_from(time.subsec_nanos()).ok()?;
+    Timestamp::new(time.secs(), nanos).ok()?.round(Unit::Millisecond).ok()
 }
 
 fn word(compliance: Compliance) -> ComplianceType {
@@ -562,6 +565,17 @@ mod tests {
             let error = sights(&[row], &regions(&["eu-west-1"])).unwrap_err();
             assert!(error.to_string().contains("a result has no"), "{missing}: {error}");
         }
+    }
+
+    #[test]
+    fn a_time_that_was_a_fraction_is_the_one_that_it_was() {
+        let told: Timestamp = "2026-11-23T12:00:00.311Z".parse().unwrap();
+        let seconds = told.as_second();
+        for nanos in [310_999_870, 311_000_000, 311_000_108, 311_000_499] {
+            assert_eq!(moment(&DateTime::from_secs_and_nanos(seconds, nanos)), Some(told), "{nanos}");
+        }
+        let next = moment(&DateTime::from_secs_and_nanos(seconds, 999_999_880));
+        assert_eq!(next.map(|time| time.as_millisecond()), Some((seconds + 1) * 1000));
     }
 
     #[test]
