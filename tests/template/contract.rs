@@ -1,7 +1,7 @@
 //! What other people's tools rely on: outputs, parameters, environment variables, binaries.
 
-use aws::settings::{DeploySettings, LifecycleSettings, ReportSettings};
-use serde_json::json;
+use aws::settings::{DeploySettings, LifecycleSettings, ReportSettings, SweepSettings};
+use serde_json::{Value, json};
 
 use crate::template::Template;
 
@@ -10,7 +10,7 @@ const FUNCTIONS: &[(&str, &str, &[&str])] = &[
     ("DeployFunction", "deploy", DeploySettings::VARIABLES),
     ("LifecycleFunction", "lifecycle", LifecycleSettings::VARIABLES),
     ("ReportFunction", "report", ReportSettings::VARIABLES),
-    ("SweepFunction", "sweep", ReportSettings::VARIABLES),
+    ("SweepFunction", "sweep", SweepSettings::VARIABLES),
 ];
 
 #[test]
@@ -63,6 +63,8 @@ fn outputs_are_there() {
     for (name, output) in outputs {
         assert!(output["Description"].is_string(), "{name}");
     }
+    assert_eq!(outputs["ChatTopicArn"]["Value"], json!({"Ref": "ChatTopic"}));
+    assert_eq!(outputs["ChatTopicArn"]["Condition"], template.resource("ChatTopic")["Condition"]);
 }
 
 #[test]
@@ -70,19 +72,25 @@ fn parameters_are_there_and_say_what_they_are() {
     let template = Template::application();
     let parameters = template.section("Parameters");
     for (name, default) in [
-        ("RepositoryName", None),
-        ("BranchName", Some("main")),
-        ("PolicyFile", Some("backup-compliance.yaml")),
-        ("NotificationEmail", Some("")),
-        ("OrganizationId", Some("")),
-        ("ConfigAggregatorName", Some("")),
-        ("Architecture", Some("x86_64")),
-        ("AdministrationRoleName", Some("AWSCloudFormationStackSetAdministrationRole")),
-        ("ExecutionRoleName", Some("AWSCloudFormationStackSetExecutionRole")),
+        ("RepositoryName", Value::Null),
+        ("BranchName", json!("main")),
+        ("PolicyFile", json!("backup-compliance.yaml")),
+        ("NotificationEmail", json!("")),
+        ("OrganizationId", json!("")),
+        ("ConfigAggregatorName", json!("")),
+        ("Architecture", json!("x86_64")),
+        ("AdministrationRoleName", json!("AWSCloudFormationStackSetAdministrationRole")),
+        ("ExecutionRoleName", json!("AWSCloudFormationStackSetExecutionRole")),
+        ("MemberRoleName", json!("")),
+        ("DigestWindowSeconds", json!(300)),
+        ("ChatNotifications", json!("disabled")),
+        ("SecurityHub", json!("off")),
+        ("NoticeEventBusName", json!("default")),
     ] {
-        assert_eq!(parameters[name].get("Default").and_then(|value| value.as_str()), default, "{name}");
+        assert_eq!(*parameters[name].get("Default").unwrap_or(&Value::Null), default, "{name}");
     }
     assert_eq!(parameters["Architecture"]["AllowedValues"], json!(["x86_64", "arm64"]));
+    assert_eq!(parameters["SecurityHub"]["AllowedValues"], json!(["off", "central", "member"]));
     let groups = template.section("Metadata")["AWS::CloudFormation::Interface"]["ParameterGroups"].as_array().unwrap();
     let grouped: Vec<&str> = groups
         .iter()
@@ -92,7 +100,7 @@ fn parameters_are_there_and_say_what_they_are() {
     assert_eq!(grouped.len(), parameters.len());
     for (name, parameter) in parameters {
         assert!(parameter["Description"].is_string(), "{name}");
-        let limited = parameter.get("AllowedPattern").or_else(|| parameter.get("AllowedValues"));
+        let limited = ["AllowedPattern", "AllowedValues", "MaxValue"].iter().find_map(|limit| parameter.get(*limit));
         assert!(limited.is_some(), "{name}: anything goes");
         assert_eq!(
             parameter.get("AllowedPattern").is_some(),
@@ -100,6 +108,47 @@ fn parameters_are_there_and_say_what_they_are() {
             "{name}"
         );
         assert!(grouped.contains(&name.as_str()), "{name} is in no group");
+    }
+}
+
+/// Only an account itself imports findings of its own, so without the role there would be none.
+#[test]
+fn findings_in_member_accounts_ask_for_the_role() {
+    let template = Template::application();
+    let rules: Vec<&Value> = template.section("Rules").values().collect();
+    assert_eq!(rules.len(), 1);
+    assert_eq!(rules[0]["RuleCondition"], json!({"Fn::Equals": [{"Ref": "SecurityHub"}, "member"]}));
+    let assertions = rules[0]["Assertions"].as_array().unwrap();
+    assert_eq!(assertions.len(), 1);
+    assert_eq!(assertions[0]["Assert"], json!({"Fn::Not": [{"Fn::Equals": [{"Ref": "MemberRoleName"}, ""]}]}));
+    assert!(assertions[0]["AssertDescription"].as_str().is_some_and(|text| text.contains("MemberRoleName")));
+}
+
+/// What stands under a condition is empty without it, and then the code does without.
+#[test]
+fn what_is_optional_may_be_empty() {
+    let template = Template::application();
+    for id in ["DeployFunction", "ReportFunction", "SweepFunction"] {
+        let variable = &template.properties(id)["Environment"]["Variables"]["CHAT_TOPIC_ARN"];
+        assert_eq!(*variable, json!({"Fn::If": ["HasChat", {"Ref": "ChatTopic"}, ""]}), "{id}");
+    }
+    for (name, given) in [
+        ("HasOrganization", "OrganizationId"),
+        ("HasAggregator", "ConfigAggregatorName"),
+        ("HasEmail", "NotificationEmail"),
+        ("HasMemberRole", "MemberRoleName"),
+        ("HasNoticeBus", "NoticeEventBusName"),
+    ] {
+        let condition = json!({"Fn::Not": [{"Fn::Equals": [{"Ref": given}, ""]}]});
+        assert_eq!(template.section("Conditions")[name], condition, "{name}");
+    }
+    for (name, parameter, value) in [
+        ("HasChat", "ChatNotifications", "enabled"),
+        ("FindingsAreCentral", "SecurityHub", "central"),
+        ("FindingsAreInMembers", "SecurityHub", "member"),
+    ] {
+        let condition = json!({"Fn::Equals": [{"Ref": parameter}, value]});
+        assert_eq!(template.section("Conditions")[name], condition, "{name}");
     }
 }
 
@@ -131,10 +180,13 @@ fn the_table_is_what_the_adapters_expect() {
     assert_eq!(table["TimeToLiveSpecification"], json!({"AttributeName": "expires_at", "Enabled": true}));
     assert_eq!(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true);
     let indexes = table["GlobalSecondaryIndexes"].as_array().unwrap();
-    assert_eq!(indexes.len(), 1);
-    assert_eq!(indexes[0]["IndexName"], "pending");
-    assert_eq!(indexes[0]["KeySchema"], key("pending_kind", "pending_since"));
-    assert_eq!(indexes[0]["Projection"]["ProjectionType"], "ALL");
+    let expected = [("pending", key("pending_group", "pending_since")), ("open", key("open_account", "open_since"))];
+    assert_eq!(indexes.len(), expected.len());
+    for (index, (name, key)) in indexes.iter().zip(expected) {
+        assert_eq!(index["IndexName"], name);
+        assert_eq!(index["KeySchema"], key, "{name}");
+        assert_eq!(index["Projection"]["ProjectionType"], "ALL", "{name}");
+    }
 }
 
 #[test]

@@ -1,7 +1,12 @@
 //! One role per function, and no more in it than its function does.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
 use serde_json::{Value, json};
 
+use crate::files;
 use crate::template::{Template, listed, texts};
 
 const TEMPLATES: &[&str] = &[
@@ -10,7 +15,104 @@ const TEMPLATES: &[&str] = &[
     "framework/examples/five-controls/framework.yaml",
     "framework/prerequisites/administration-role.yaml",
     "framework/prerequisites/execution-role.yaml",
+    "framework/prerequisites/member-role.yaml",
 ];
+
+const MEMBER_ROLE: &str = "framework/prerequisites/member-role.yaml";
+
+/// All that a function calls, as its adapters do: what its role may do, no less and no more. (`iam:` is asked for on behalf of
+/// StackSets, `kms:` by the services that encrypt, `sqs:` and `logs:` also by Lambda.)
+const CALLS: &[(&str, &[&str])] = &[
+    (
+        "DeployRole",
+        &[
+            "cloudformation:CreateStackInstances",
+            "cloudformation:CreateStackSet",
+            "cloudformation:DeleteStackInstances",
+            "cloudformation:DeleteStackSet",
+            "cloudformation:DescribeStackSet",
+            "cloudformation:DescribeStackSetOperation",
+            "cloudformation:ListStackInstances",
+            "cloudformation:TagResource",
+            "cloudformation:UpdateStackInstances",
+            "cloudformation:UpdateStackSet",
+            "codecommit:GetBranch",
+            "codecommit:GetCommit",
+            "codecommit:GetFile",
+            "dynamodb:DeleteItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "dynamodb:Scan",
+            "iam:GetRole",
+            "iam:PassRole",
+            "s3:DeleteObject",
+            "s3:GetObject",
+            "s3:PutObject",
+            "sns:Publish",
+        ],
+    ),
+    ("LifecycleRole", &["dynamodb:DeleteItem", "dynamodb:PutItem", "sqs:SendMessage"]),
+    (
+        "ReportRole",
+        &[
+            "config:BatchGetAggregateResourceConfig",
+            "config:SelectAggregateResourceConfig",
+            "dynamodb:BatchGetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+            "events:PutEvents",
+            "securityhub:BatchImportFindings",
+            "sns:Publish",
+            "sqs:SendMessage",
+            "sts:AssumeRole",
+        ],
+    ),
+    ("ScheduleRole", &["lambda:InvokeFunction", "sqs:SendMessage"]),
+    (
+        "SweepRole",
+        &[
+            "config:BatchGetAggregateResourceConfig",
+            "config:DescribeAggregateComplianceByConfigRules",
+            "config:GetAggregateComplianceDetailsByConfigRule",
+            "config:SelectAggregateResourceConfig",
+            "dynamodb:BatchGetItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "dynamodb:Scan",
+            "events:PutEvents",
+            "organizations:ListAccounts",
+            "securityhub:BatchImportFindings",
+            "sns:Publish",
+            "sts:AssumeRole",
+        ],
+    ),
+];
+
+/// The conditions of the template, and what roles may do only while they hold.
+const SWITCHED: &[(&str, &[(&str, &str)])] = &[
+    ("HasNoticeBus", &[("ReportRole", "events:PutEvents"), ("SweepRole", "events:PutEvents")]),
+    (
+        "FindingsAreCentral",
+        &[("ReportRole", "securityhub:BatchImportFindings"), ("SweepRole", "securityhub:BatchImportFindings")],
+    ),
+    ("FindingsAreInMembers", &[("ReportRole", "sts:AssumeRole")]),
+    ("HasMemberRole", &[("SweepRole", "sts:AssumeRole")]),
+    (
+        "HasAggregator",
+        &[
+            ("ReportRole", "config:BatchGetAggregateResourceConfig"),
+            ("ReportRole", "config:SelectAggregateResourceConfig"),
+            ("SweepRole", "config:DescribeAggregateComplianceByConfigRules"),
+        ],
+    ),
+    ("HasOrganization", &[("SweepRole", "organizations:ListAccounts")]),
+];
+
+/// Actions that know no resource.
+const WITHOUT_A_RESOURCE: &[&str] = &["organizations:ListAccounts"];
 
 /// The statements of a role, as if every optional parameter had been given.
 fn statements(template: &Template, role: &str) -> Vec<Value> {
@@ -52,10 +154,63 @@ fn roles_name_their_actions_and_their_resources() {
             for action in texts(&statement["Action"]) {
                 assert!(!action.contains('*'), "{role}: {action}");
             }
+            let without = texts(&statement["Action"]).iter().all(|action| WITHOUT_A_RESOURCE.contains(action));
             for resource in listed(&statement["Resource"]) {
-                assert_ne!(resource, "*", "{role}: {statement}");
+                assert_eq!(resource == "*", without, "{role}: {statement}");
             }
         }
+    }
+}
+
+#[test]
+fn each_role_may_do_what_its_function_calls_and_nothing_else() {
+    let template = Template::application();
+    let roles: Vec<&str> = CALLS.iter().map(|(role, _)| *role).collect();
+    assert_eq!(template.of_type("AWS::IAM::Role"), roles);
+    for (role, calls) in CALLS {
+        let polled =
+            ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"];
+        let mut may: BTreeSet<String> = actions(&template, role).into_iter().collect();
+        may.retain(|action| !action.starts_with("kms:") && !action.starts_with("logs:"));
+        let takes = polled.iter().filter(|action| may.remove(**action)).count();
+        let queue = ["DeployRole", "ReportRole"].contains(role);
+        assert_eq!(takes, if queue { polled.len() } else { 0 }, "{role}: what Lambda needs to poll");
+        assert_eq!(may.iter().map(String::as_str).collect::<Vec<_>>(), *calls, "{role}");
+    }
+}
+
+/// Each call that the adapters name in their errors is allowed to somebody.
+#[test]
+fn no_adapter_makes_a_call_that_no_role_allows() {
+    let mut allowed: BTreeSet<&str> = CALLS.iter().flat_map(|(_, calls)| calls.iter().copied()).collect();
+    let member = actions(&Template::read(MEMBER_ROLE), "MemberRole");
+    allowed.extend(member.iter().map(String::as_str));
+    // One permission for both.
+    allowed.extend(["sns:PublishBatch", "sqs:SendMessageBatch"]);
+    let mut named = BTreeSet::new();
+    operations(&files::root().join("crates/aws/src"), &mut named);
+    assert!(named.len() > 15, "{named:?}");
+    let unknown: Vec<&String> = named.iter().filter(|operation| !allowed.contains(operation.as_str())).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+/// The texts `"service:Operation"` in the sources of a folder.
+fn operations(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            operations(&entry, found);
+            continue;
+        }
+        let source = fs::read_to_string(&entry).unwrap();
+        let quoted = source.split('"').filter(|text| {
+            text.split_once(':').is_some_and(|(service, operation)| {
+                !service.is_empty()
+                    && service.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+                    && operation.starts_with(|first: char| first.is_ascii_uppercase())
+                    && operation.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            })
+        });
+        found.extend(quoted.map(str::to_owned));
     }
 }
 
@@ -94,46 +249,86 @@ fn the_administration_role_is_handed_to_cloudformation_only() {
     }
 }
 
-/// Who may touch which records: the first part of a record's key decides.
+/// Who may touch which records: the first part of a record's key decides. An index holds violations only.
 #[test]
 fn records_are_kept_apart() {
     let template = Template::application();
+    let table = || json!({"Fn::GetAtt": ["StateTable", "Arn"]});
+    let index = |name: &str| json!(format!("${{StateTable.Arn}}/index/{name}"));
+    let keys = |keys: &[&str]| json!({"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": keys}});
     let violations = || json!({"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["violation#*"]}});
-    let frameworks = || json!({"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["framework"]}});
     let expected = [
         (
             "DeployRole",
             vec![
-                json!({"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["rollout", "request", "framework", "policy"]}}),
+                row(
+                    &["DeleteItem", "GetItem", "PutItem", "Query"],
+                    table(),
+                    keys(&["rollout", "request", "framework", "policy"]),
+                ),
+                row(&["Query", "Scan"], index("open"), Value::Null),
             ],
         ),
-        ("LifecycleRole", vec![json!({"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["request"]}})]),
-        ("ReportRole", vec![frameworks(), violations(), Value::Null]),
-        ("SweepRole", vec![frameworks(), violations(), Value::Null]),
+        ("LifecycleRole", vec![row(&["DeleteItem", "PutItem"], table(), keys(&["request"]))]),
+        (
+            "ReportRole",
+            vec![
+                row(&["Query"], table(), keys(&["framework"])),
+                row(&["BatchGetItem", "PutItem"], table(), violations()),
+                row(&["BatchGetItem", "PutItem", "UpdateItem"], table(), keys(&["window"])),
+                row(&["Query"], index("pending"), Value::Null),
+            ],
+        ),
+        (
+            "SweepRole",
+            vec![
+                row(&["Query"], table(), keys(&["framework"])),
+                row(&["BatchGetItem", "PutItem"], table(), violations()),
+                row(&["GetItem", "PutItem"], table(), keys(&["sweep"])),
+                row(&["Scan"], index("pending"), Value::Null),
+                row(&["Query", "Scan"], index("open"), Value::Null),
+                row(&["PutItem"], table(), keys(&["framework"])),
+            ],
+        ),
     ];
-    for (role, conditions) in expected {
-        let table: Vec<Value> = statements(&template, role)
+    for (role, expected) in expected {
+        let found: Vec<Value> = statements(&template, role)
             .into_iter()
             .filter(|statement| texts(&statement["Action"]).iter().any(|action| action.starts_with("dynamodb:")))
             .collect();
-        let found: Vec<&Value> =
-            table.iter().map(|statement| statement.get("Condition").unwrap_or(&Value::Null)).collect();
-        assert_eq!(found, Vec::from_iter(&conditions), "{role}");
-        for statement in table {
-            let table_itself = statement["Resource"] == json!({"Fn::GetAtt": ["StateTable", "Arn"]});
+        assert_eq!(found.len(), expected.len(), "{role}");
+        for (statement, (actions, resource, condition)) in found.iter().zip(expected) {
+            let named: Vec<&str> =
+                texts(&statement["Action"]).iter().map(|action| action.strip_prefix("dynamodb:").unwrap()).collect();
+            assert_eq!(named, actions, "{role}: {statement}");
+            assert_eq!(statement["Resource"], resource, "{role}: {statement}");
+            assert_eq!(*statement.get("Condition").unwrap_or(&Value::Null), condition, "{role}: {statement}");
             // A condition on leading keys is met by a scan, which has none.
-            assert!(!texts(&statement["Action"]).contains(&"dynamodb:Scan"), "{role}");
-            assert_eq!(
-                table_itself,
-                statement.get("Condition").is_some(),
-                "{role}: without a condition only the index"
-            );
+            assert!(!named.contains(&"Scan") || resource != table(), "{role}: {statement}");
         }
     }
-    for role in ["ReportRole", "SweepRole"] {
-        let read_only = &statements(&template, role)[0];
-        assert_eq!(texts(&read_only["Action"]), ["dynamodb:Query"], "{role}");
+}
+
+/// What a statement allows on which records: actions of DynamoDB, resource, condition.
+fn row(actions: &'static [&'static str], resource: Value, condition: Value) -> (&'static [&'static str], Value, Value) {
+    (actions, resource, condition)
+}
+
+/// The indexes that the roles name are those of the table.
+#[test]
+fn the_indexes_are_there() {
+    let template = Template::application();
+    let table = &template.properties("StateTable")["GlobalSecondaryIndexes"];
+    let there: BTreeSet<String> =
+        table.as_array().unwrap().iter().map(|index| index["IndexName"].as_str().unwrap().to_owned()).collect();
+    let mut named = BTreeSet::new();
+    for role in template.of_type("AWS::IAM::Role") {
+        for statement in statements(&template, role) {
+            let resources = texts(&statement["Resource"]).into_iter().map(str::to_owned).collect::<Vec<_>>();
+            named.extend(resources.iter().filter_map(|arn| arn.split_once("/index/")).map(|(_, name)| name.to_owned()));
+        }
     }
+    assert_eq!(named, there);
 }
 
 #[test]
@@ -148,12 +343,104 @@ fn only_deploy_works_on_stack_sets_and_only_the_aggregator_is_asked() {
         assert_eq!(any("config:"), ["ReportRole", "SweepRole"].contains(&role), "{role}");
         assert_eq!(any("sns:"), ["DeployRole", "ReportRole", "SweepRole"].contains(&role), "{role}");
         assert_eq!(any("lambda:"), role == "ScheduleRole", "{role}");
+        for outlet in ["events:", "securityhub:", "sts:"] {
+            assert_eq!(any(outlet), ["ReportRole", "SweepRole"].contains(&role), "{role}: {outlet}");
+        }
+        assert_eq!(any("organizations:"), role == "SweepRole", "{role}");
     }
     for statement in statements(&template, "DeployRole") {
         if texts(&statement["Action"]).iter().any(|action| action.starts_with("cloudformation:")) {
             let stack_sets = "arn:aws:cloudformation:us-east-1:000000000000:stackset/*";
             assert!(texts(&statement["Resource"]).contains(&stack_sets), "{statement}");
         }
+    }
+}
+
+/// The statement of a role that allows an action, with its resource and condition filled in.
+fn statement(template: &Template, role: &str, action: &str) -> Value {
+    let mut found = statements(template, role);
+    found.retain(|statement| texts(&statement["Action"]).contains(&action));
+    assert_eq!(found.len(), 1, "{role}: {action}");
+    found.remove(0)
+}
+
+#[test]
+fn what_violations_are_told_to_is_named() {
+    let template = Template::application();
+    for role in ["ReportRole", "SweepRole"] {
+        let of = |action: &str| statement(&template, role, action);
+        assert_eq!(of("events:PutEvents")["Resource"], "arn:aws:events:us-east-1:000000000000:event-bus/default");
+        // The product that an account has for findings of its own, here and nowhere else.
+        let product = "arn:aws:securityhub:us-east-1:000000000000:product/000000000000/default";
+        assert_eq!(of("securityhub:BatchImportFindings")["Resource"], product);
+        let member = of("sts:AssumeRole");
+        assert_eq!(member["Resource"], "arn:aws:iam::*:role/backup-compliance-member");
+        assert_eq!(member["Condition"], json!({"StringEquals": {"aws:ResourceOrgID": "o-exampleorgid"}}));
+    }
+    for role in ["DeployRole", "ReportRole", "SweepRole"] {
+        let topics = json!([{"Ref": "NotificationTopic"}, {"Ref": "ChatTopic"}]);
+        assert_eq!(statement(&template, role, "sns:Publish")["Resource"], topics, "{role}");
+    }
+    let queues = json!([{"Fn::GetAtt": ["ReportQueue", "Arn"]}, {"Fn::GetAtt": ["ReportDeadLetterQueue", "Arn"]}]);
+    assert_eq!(statement(&template, "ReportRole", "sqs:SendMessage")["Resource"], queues);
+}
+
+/// What is switched off by a parameter is not allowed either. Without an organisation only this account can be a target.
+#[test]
+fn what_is_switched_off_is_not_allowed() {
+    let template = Template::application();
+    let off = |conditions: &[&str], action: &str, role: &str| {
+        let policies = template.properties(role)["Policies"].as_array().unwrap();
+        let statements = &template.resolve_without(&policies[0]["PolicyDocument"]["Statement"], conditions);
+        let allowing = statements.as_array().unwrap().iter();
+        allowing.filter(|statement| texts(&statement["Action"]).contains(&action)).cloned().collect::<Vec<Value>>()
+    };
+    for (condition, actions) in SWITCHED {
+        for (role, action) in *actions {
+            assert_eq!(off(&[], action, role).len(), 1, "{role}: {action}");
+            assert_eq!(off(&[condition], action, role), Vec::<Value>::new(), "{role}: {action} without {condition}");
+        }
+    }
+    for role in ["ReportRole", "SweepRole"] {
+        let alone = off(&["HasOrganization"], "sts:AssumeRole", role);
+        assert_eq!(alone[0]["Resource"], "arn:aws:iam::000000000000:role/backup-compliance-member", "{role}");
+        assert!(alone[0].get("Condition").is_none(), "{role}: {alone:?}");
+        let topics = off(&["HasChat"], "sns:Publish", role);
+        assert_eq!(topics[0]["Resource"], json!([{"Ref": "NotificationTopic"}]), "{role}");
+    }
+}
+
+#[test]
+fn the_member_role_serves_report_and_sweep_and_can_do_little() {
+    let template = Template::read(MEMBER_ROLE);
+    let application = Template::application();
+    let trust = template.resolve(&template.properties("MemberRole")["AssumeRolePolicyDocument"]["Statement"]);
+    let trust = trust.as_array().unwrap();
+    assert_eq!(trust.len(), 1);
+    assert_eq!(trust[0]["Principal"], json!({"AWS": "arn:aws:iam::000000000000:root"}));
+    let patterns = texts(&trust[0]["Condition"]["ArnLike"]["aws:PrincipalArn"]);
+    let trusted: Vec<&str> = patterns
+        .iter()
+        .map(|pattern| {
+            let name = pattern.strip_prefix("arn:aws:iam::000000000000:role/backup-compliance-").unwrap();
+            name.strip_suffix("-*").unwrap()
+        })
+        .collect();
+    assert_eq!(trusted, ["ReportRole", "SweepRole"]);
+    for (role, function) in trusted.iter().zip(["ReportFunction", "SweepFunction"]) {
+        // The generated name: the stack, the logical id, a suffix; and no path before it.
+        assert_eq!(application.properties(function)["Role"], json!({"Fn::GetAtt": [role, "Arn"]}));
+        assert!(application.properties(role).get("Path").is_none(), "{role}");
+    }
+    let mut may = actions(&template, "MemberRole");
+    may.sort();
+    assert_eq!(
+        may,
+        ["config:DescribeConfigRules", "config:GetComplianceDetailsByConfigRule", "securityhub:BatchImportFindings",]
+    );
+    for statement in statements(&template, "MemberRole") {
+        let lists = texts(&statement["Action"]).iter().all(|action| action.starts_with("config:Describe"));
+        assert_eq!(statement["Resource"] == "*", lists, "{statement}");
     }
 }
 

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use app::report::Reported;
+use app::sweep::Swept;
 use serde_json::{Value, json};
 
 use crate::template::Template;
+use crate::{events, files};
 
 /// The queues that functions read from.
 fn sources(template: &Template) -> Vec<(&str, &str, &Value)> {
@@ -55,6 +58,31 @@ fn messages_stay_hidden_as_long_as_a_function_may_need() {
     }
 }
 
+/// The message that ends a window waits in the report queue, a second longer than the window.
+#[test]
+fn the_longest_window_is_one_that_sqs_can_wait_for() {
+    const LONGEST_DELAY: i64 = 900;
+    let template = Template::application();
+    let parameter = &template.section("Parameters")["DigestWindowSeconds"];
+    assert!(parameter["MaxValue"].as_i64().is_some_and(|seconds| seconds < LONGEST_DELAY));
+    assert_eq!(parameter["MinValue"], 0);
+}
+
+/// A batch of report holds what its memory and the payload of a function can take.
+#[test]
+fn a_batch_fits_into_an_invocation() {
+    const PAYLOAD: usize = 6 * 1024 * 1024;
+    let template = Template::application();
+    let size = template.properties("ReportMessages")["BatchSize"].as_u64().unwrap();
+    assert_eq!(size, 1000);
+    let flood = files::read("events/config-flood.json");
+    let message = flood.len() / events::inner("config-flood.json").len();
+    assert!(message * usize::try_from(size).unwrap() < PAYLOAD, "{message} bytes a message");
+    for id in ["ReportFunction", "SweepFunction"] {
+        assert_eq!(template.properties(id)["MemorySize"], 512, "{id}");
+    }
+}
+
 #[test]
 fn each_queue_for_what_failed_has_an_alarm() {
     let template = Template::application();
@@ -75,6 +103,41 @@ fn each_function_has_an_alarm_on_its_errors() {
     let watched: Vec<&str> =
         alarms(&template, "Errors").iter().map(|alarm| alarm["Value"]["Ref"].as_str().unwrap()).collect();
     assert_eq!(watched, template.of_type("AWS::Serverless::Function"));
+}
+
+/// What the functions count themselves: the name of the metric is the name in what they answer, with a capital.
+#[test]
+fn what_was_refused_and_what_cannot_be_seen_has_an_alarm() {
+    let template = Template::application();
+    let report = serde_json::to_value(Reported::default()).unwrap();
+    let sweep = serde_json::to_value(Swept::default()).unwrap();
+    let mut watched = BTreeSet::new();
+    for id in template.of_type("AWS::CloudWatch::Alarm") {
+        let alarm = template.properties(id);
+        if alarm["Namespace"] != "BackupCompliance" {
+            continue;
+        }
+        let metric = alarm["MetricName"].as_str().unwrap();
+        let dimensions = alarm["Dimensions"].as_array().unwrap();
+        assert_eq!(dimensions.len(), 1, "{id}");
+        assert_eq!(dimensions[0]["Name"], "Function", "{id}");
+        let function = dimensions[0]["Value"].as_str().unwrap();
+        let counts = if function == "report" { &report } else { &sweep };
+        let count = counts.as_object().unwrap().iter().find(|(name, _)| {
+            let (first, rest) = name.split_at(1);
+            format!("{}{rest}", first.to_uppercase()) == metric
+        });
+        assert!(count.is_some_and(|(_, count)| count.is_u64()), "{id}: {function} counts no `{metric}`");
+        assert_eq!(alarm["Threshold"], 0, "{id}");
+        assert_eq!(alarm["ComparisonOperator"], "GreaterThanThreshold", "{id}");
+        assert_eq!(alarm["AlarmActions"], json!([{"Ref": "NotificationTopic"}]), "{id}");
+        let needed = alarm.get("DatapointsToAlarm").unwrap_or(&alarm["EvaluationPeriods"]);
+        watched.insert((function, metric, needed.as_i64().unwrap()));
+    }
+    assert_eq!(
+        watched,
+        BTreeSet::from([("report", "Refused", 1), ("sweep", "BlindSpots", 3), ("sweep", "Refused", 1)])
+    );
 }
 
 /// The dimensions of the alarms on a metric that fire at the first occurrence and tell the topic.

@@ -81,8 +81,15 @@ impl Template {
     /// A value with references to parameters and pseudo parameters filled in, and `Fn::If` decided, as if every optional parameter
     /// had been given. References to resources stay as they are.
     pub(crate) fn resolve(&self, value: &Value) -> Value {
+        self.resolve_without(value, &[])
+    }
+
+    /// The same with some conditions that do not hold.
+    pub(crate) fn resolve_without(&self, value: &Value, not: &[&str]) -> Value {
         match value {
-            Value::Array(items) => items.iter().map(|item| self.resolve(item)).collect(),
+            Value::Array(items) => {
+                items.iter().map(|item| self.resolve_without(item, not)).filter(|item| !is_nothing(item)).collect()
+            }
             Value::Object(members) => match members.iter().next() {
                 Some((name, argument)) if name == "Ref" => {
                     self.sample(argument.as_str().unwrap()).map_or_else(|| value.clone(), Value::from)
@@ -90,8 +97,15 @@ impl Template {
                 Some((name, argument)) if name == "Fn::Sub" => {
                     self.substitute(argument.as_str().expect("the short Fn::Sub"))
                 }
-                Some((name, argument)) if name == "Fn::If" => self.resolve(&argument[1]),
-                _ => members.iter().map(|(key, member)| (key.clone(), self.resolve(member))).collect(),
+                Some((name, argument)) if name == "Fn::If" => {
+                    let holds = !not.contains(&argument[0].as_str().unwrap());
+                    self.resolve_without(&argument[if holds { 1 } else { 2 }], not)
+                }
+                _ => members
+                    .iter()
+                    .map(|(key, member)| (key.clone(), self.resolve_without(member, not)))
+                    .filter(|(_, member)| !is_nothing(member))
+                    .collect(),
             },
             other => other.clone(),
         }
@@ -115,6 +129,9 @@ impl Template {
             ("AWS::StackName", "backup-compliance"),
             ("AWS::URLSuffix", "amazonaws.com"),
             ("RepositoryName", "backup-policy"),
+            ("OrganizationId", "o-exampleorgid"),
+            ("MemberRoleName", "backup-compliance-member"),
+            ("ApplicationAccountId", ACCOUNT),
         ]
         .into();
         if let Some(value) = given.get(name) {
@@ -137,6 +154,11 @@ pub(crate) fn texts(value: &Value) -> Vec<&str> {
 /// A value that may stand alone or in a list.
 pub(crate) fn listed(value: &Value) -> Vec<&Value> {
     value.as_array().map_or_else(|| vec![value], |items| items.iter().collect())
+}
+
+/// What stands for a member or an item that is not there.
+fn is_nothing(value: &Value) -> bool {
+    *value == json!({"Ref": "AWS::NoValue"})
 }
 
 fn references(value: &Value, out: &mut BTreeSet<String>) {

@@ -61,7 +61,14 @@ fn parameters_and_kinds_are_in_the_readme() {
     for name in names {
         assert!(readme.contains(&format!("`{name}`")), "the parameter `{name}`");
     }
-    for kind in ["violation.opened", "violation.resolved", "rollout.succeeded", "rollout.failed", "policy.rejected"] {
+    for kind in [
+        "violation.opened",
+        "violation.resolved",
+        "violation.digest",
+        "rollout.succeeded",
+        "rollout.failed",
+        "policy.rejected",
+    ] {
         assert!(readme.contains(&format!("| `{kind}` |")), "the kind `{kind}`");
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use aws::settings::{DeploySettings, LifecycleSettings, ReportSettings};
+use aws::settings::{DeploySettings, LifecycleSettings, ReportSettings, SweepSettings};
 
 use crate::files;
 
@@ -11,7 +11,7 @@ const FUNCTIONS: [(&str, &[&str]); 4] = [
     ("deploy", DeploySettings::VARIABLES),
     ("lifecycle", LifecycleSettings::VARIABLES),
     ("report", ReportSettings::VARIABLES),
-    ("sweep", ReportSettings::VARIABLES),
+    ("sweep", SweepSettings::VARIABLES),
 ];
 
 /// The variable and the functions of each row `| `VARIABLE` | deploy, report | ...` of the README.

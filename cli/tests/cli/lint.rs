@@ -55,6 +55,32 @@ fn findings_can_be_had_as_json() {
     assert!(finding["line"].is_u64(), "{finding}");
 }
 
+/// A copy of the starter policy with an exemption.
+fn exempting(exemption: &str) -> tempfile::TempDir {
+    changed(|policy| format!("{policy}\nexemptions:\n  - {exemption}\n"))
+}
+
+#[test]
+fn exemptions_that_do_nothing_are_warned_of_and_the_status_stays_0() {
+    let exemption =
+        "{ control: BACKUP_RECOVERY_POINT_ENCRYPTED, resources: [\"*\"], reason: r, owner: o, until: 2020-01-31 }";
+    let folder = exempting(exemption);
+    let ran = run(folder.path(), &["lint"]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""), "{}", ran.stdout);
+    assert!(ran.stdout.contains(": warning: the exemption has ended: its last day was 2020-01-31\n"), "{}", ran.stdout);
+    assert!(ran.stdout.ends_with(": no findings, 1 warning\n"), "{}", ran.stdout);
+
+    let folder =
+        exempting(&exemption.replace("2020", "9000").replace("reason", "accounts: [\"999999999999\"], reason"));
+    let ran = run(folder.path(), &["lint", "--format", "json"]);
+    assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(report["findings"], serde_json::json!([]));
+    let warning = &report["warnings"][0];
+    assert_eq!(warning["problem"], "account 999999999999 of the exemption is in no target of this policy");
+    assert_eq!((&warning["file"], warning["line"].is_u64()), (&"backup-compliance.yaml".into(), true), "{warning}");
+}
+
 #[test]
 fn a_control_that_does_not_exist_is_found_in_the_template() {
     let folder = changed(|policy| policy.replace("template: framework.yaml", "template: other.yaml"));

@@ -174,9 +174,16 @@ pub trait DeployStore {
     fn rejected(&self) -> impl Future<Output = Result<Option<CommitId>>> + Send;
     /// Remembers it.
     fn set_rejected(&self, commit: &CommitId) -> impl Future<Output = Result<()>> + Send;
+    /// What was published last of a StackSet's controls. Only asked before something is published.
+    fn framework(
+        &self,
+        name: &StackSetName,
+    ) -> impl Future<Output = Result<Option<crate::deploy::FrameworkFacts>>> + Send;
     /// Publishes to the other functions which controls are in force where.
     fn put_framework(&self, facts: &crate::deploy::FrameworkFacts) -> impl Future<Output = Result<()>> + Send;
-    /// Publishes to them how violations are judged and told.
+    /// Publishes to them how violations are judged and told; then remembers its digest, for [`Memory::reporting`].
+    ///
+    /// [`Memory::reporting`]: crate::deploy::Memory::reporting
     fn put_reporting(&self, reporting: &Reporting) -> impl Future<Output = Result<()>> + Send;
     /// Takes the controls back.
     fn forget_framework(&self, name: &StackSetName) -> impl Future<Output = Result<()>> + Send;

@@ -12,7 +12,7 @@ mod severity;
 mod tests;
 
 pub use catalogue::CONTROLS;
-pub use resource::{config_type, resource_kind};
+pub use resource::{config_type, derived_arn, resource_kind};
 pub use rule_name::RuleName;
 pub use severity::Severity;
 

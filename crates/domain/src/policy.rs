@@ -26,6 +26,8 @@ pub struct Policy {
     pub frameworks: Vec<FrameworkPolicy>,
     /// How violations are judged and told: what is exempt, how bad what is, when people are reminded.
     pub reporting: Reporting,
+    /// Where each of its exemptions stands in the policy file.
+    pub exemptions_at: Vec<Position>,
 }
 
 /// One framework: a template, where it applies, and how it gets there.

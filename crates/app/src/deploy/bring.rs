@@ -1,12 +1,12 @@
 //! One framework, brought a step further: what was remembered, what is found, the one next operation, and the verdict.
 
-use super::memory::{InFlight, Phase, Rollout};
+use super::memory::{FrameworkFacts, InFlight, Phase, Rollout};
 use super::reconcile::{Deploy, FrameworkOutcome};
 use super::wanted::WantedFramework;
 use crate::events::Look;
 use crate::ports::{
     Clock, CommitFacts, DeployStore, Notifier, PolicyRepository, PortError, PortErrorKind, RequestStore, Responder,
-    Result, StackSets, Versioned,
+    Result, StackSets, Versioned, ViolationStore,
 };
 use domain::ids::CommitId;
 use domain::notice::{Notice, RolloutReport};
@@ -24,7 +24,7 @@ impl<G, S, M, N, R, C> Deploy<G, S, M, N, R, C>
 where
     G: PolicyRepository,
     S: StackSets,
-    M: DeployStore + RequestStore,
+    M: DeployStore + RequestStore + ViolationStore,
     N: Notifier,
     R: Responder,
     C: Clock,
@@ -78,7 +78,7 @@ where
             rollout.value.tried.clear();
         }
         if rollout.version == 0 || !same {
-            self.memory.put_framework(&framework.facts).await?;
+            self.publish(&framework.facts).await?;
         }
 
         let mut observed = match stack_set {
@@ -102,6 +102,16 @@ where
             // Not there right after its creation, or taken over by somebody in between: the next look tells.
             Step::CreateStackSet | Step::NotOurs { .. } | Step::DeleteStackSet => Ok(FrameworkOutcome::Waiting),
         }
+    }
+
+    /// Publishes the controls of a framework, unless that is what was published last.
+    async fn publish(&self, facts: &FrameworkFacts) -> Result<()> {
+        let published = self.memory.framework(&facts.stack_set).await?;
+        let facts = facts.clone().following(published.as_ref(), self.clock.now());
+        if published.as_ref() == Some(&facts) {
+            return Ok(());
+        }
+        self.memory.put_framework(&facts).await
     }
 
     async fn begin(

@@ -14,6 +14,8 @@ pub struct Memory {
     pub rollouts: BTreeMap<StackSetName, Versioned<Rollout>>,
     /// The application is being removed: nothing may be deployed.
     pub removing: bool,
+    /// The digest of what the policy said about violations when that was last published.
+    pub reporting: Option<String>,
 }
 
 /// What is known of the rollout of one StackSet.
@@ -136,12 +138,18 @@ pub struct Variant {
     pub regions: BTreeSet<RegionName>,
     /// Control name to its parameters.
     pub controls: BTreeMap<String, BTreeMap<String, String>>,
-    /// Since when each control has been in force with these parameters; one that is missing, for an unknown time.
+    /// Since when each control has been in force with these parameters, at least; one that is missing, for an unknown time.
     #[serde(default)]
     pub since: BTreeMap<String, Timestamp>,
 }
 
 impl FrameworkFacts {
+    /// Whether this framework has a control anywhere.
+    #[must_use]
+    pub fn has(&self, control: &str) -> bool {
+        self.variants.iter().any(|variant| variant.controls.contains_key(control))
+    }
+
     /// The parameters of a control in an account and Region, if this framework has it there.
     #[must_use]
     pub fn parameters(

@@ -7,7 +7,9 @@ mod bring;
 mod memory;
 mod reconcile;
 mod removal;
+mod reporting;
 mod requests;
+mod since;
 mod wanted;
 
 pub use memory::{FrameworkFacts, InFlight, Memory, Phase, Rollout, Variant};

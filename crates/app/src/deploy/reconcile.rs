@@ -6,6 +6,7 @@ use crate::events::{Look, Trigger};
 use crate::lifecycle::RequestKind;
 use crate::ports::{
     Clock, CommitFacts, DeployStore, Notifier, PolicyRepository, RequestStore, Responder, Result, StackSets,
+    ViolationStore,
 };
 use domain::fault::Fault;
 use domain::ids::{CommitId, StackSetName};
@@ -65,6 +66,8 @@ pub struct Seen {
     pub frameworks: BTreeMap<StackSetName, FrameworkOutcome>,
     /// The policy's faults, when it was refused.
     pub rejected: Vec<String>,
+    /// What is odd about the policy; said once for each change of what it says about violations.
+    pub warnings: Vec<String>,
     /// Why nothing was looked at.
     pub skipped: Option<String>,
 }
@@ -93,7 +96,7 @@ impl<G, S, M, N, R, C> Deploy<G, S, M, N, R, C>
 where
     G: PolicyRepository,
     S: StackSets,
-    M: DeployStore + RequestStore,
+    M: DeployStore + RequestStore + ViolationStore,
     N: Notifier,
     R: Responder,
     C: Clock,
@@ -186,6 +189,7 @@ where
         for name in undeclared {
             warn!(stack_set = %name, "the policy no longer declares this framework; it is left as it is");
         }
+        seen.warnings = self.publish_reporting(&memory, &wanted, &commit).await?;
         let mut facts = None;
         for (framework, stack_set) in wanted.frameworks.iter().zip(found.values_in_order(&wanted)) {
             let known = memory.rollouts.get(&framework.desired.name).cloned();

@@ -5,7 +5,7 @@ use super::reconcile::{Deploy, FrameworkOutcome, Seen};
 use crate::lifecycle::{Answer, RequestKind, Waiting};
 use crate::ports::{
     Clock, DeployStore, Notifier, PolicyRepository, PortErrorKind, RequestStore, Responder, Result, StackSets,
-    Versioned,
+    Versioned, ViolationStore,
 };
 use domain::rollout::{Observed, OperationStatus, Step, next_removal_step};
 use tracing::info;
@@ -14,7 +14,7 @@ impl<G, S, M, N, R, C> Deploy<G, S, M, N, R, C>
 where
     G: PolicyRepository,
     S: StackSets,
-    M: DeployStore + RequestStore,
+    M: DeployStore + RequestStore + ViolationStore,
     N: Notifier,
     R: Responder,
     C: Clock,

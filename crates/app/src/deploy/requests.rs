@@ -4,6 +4,7 @@ use super::reconcile::{Deploy, FrameworkOutcome, Seen};
 use crate::lifecycle::{self, Answer, Waiting};
 use crate::ports::{
     Clock, DeployStore, Notifier, PolicyRepository, PortErrorKind, RequestStore, Responder, Result, StackSets,
+    ViolationStore,
 };
 use tracing::{info, warn};
 
@@ -14,7 +15,7 @@ impl<G, S, M, N, R, C> Deploy<G, S, M, N, R, C>
 where
     G: PolicyRepository,
     S: StackSets,
-    M: DeployStore + RequestStore,
+    M: DeployStore + RequestStore + ViolationStore,
     N: Notifier,
     R: Responder,
     C: Clock,

@@ -5,7 +5,7 @@ use crate::ports::{PolicyRepository, RepositoryFile, Result};
 use domain::fault::{Fault, Position, nearest};
 use domain::framework::Framework;
 use domain::ids::CommitId;
-use domain::policy::{FrameworkPolicy, Policy};
+use domain::policy::{FrameworkPolicy, Policy, Reporting};
 use domain::rollout::{Desired, Instance, Parameters};
 use domain::template::Template;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +18,25 @@ const EVENT_BUS_PARAMETER: &str = "ComplianceEventBusArn";
 pub struct Wanted {
     /// Each of its frameworks.
     pub frameworks: Vec<WantedFramework>,
+    /// What it says about violations.
+    pub reporting: Reporting,
+    /// Where each of the exemptions stands in the policy file.
+    exemptions_at: Vec<Position>,
+    /// The policy file: path and text.
+    file: (String, String),
+}
+
+impl Wanted {
+    /// A warning about an exemption, at its place.
+    pub(super) fn warning(
+        &self,
+        exemption: usize,
+        problem: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Option<Fault> {
+        let (file, text) = &self.file;
+        Some(Fault::at(file, text, *self.exemptions_at.get(exemption)?, problem, fix))
+    }
 }
 
 /// One framework.
@@ -80,7 +99,11 @@ impl PolicyAt<'_> {
         // Two frameworks may share a template: its faults are told once.
         let mut told = BTreeSet::new();
         faults.retain(|fault| told.insert(fault.to_string()));
-        Ok(if faults.is_empty() { Ok(Wanted { frameworks }) } else { Err(faults) })
+        if !faults.is_empty() {
+            return Ok(Err(faults));
+        }
+        let Policy { reporting, exemptions_at, .. } = policy;
+        Ok(Ok(Wanted { frameworks, reporting, exemptions_at, file: (self.policy_file.to_owned(), text) }))
     }
 
     fn wanted(

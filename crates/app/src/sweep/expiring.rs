@@ -9,11 +9,10 @@ use crate::ports::{
 use domain::notice::{ExpiringExemption, ExpiringExemptions, Notice};
 use domain::policy::Exemption;
 use domain::violation::Record;
-use jiff::civil::Date;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Owners hear of it so many days before.
-const DAYS: i32 = 14;
+const DAYS: u32 = 14;
 
 impl<S, O, D, R, X, G, C> Sweep<S, O, D, R, X, G, C>
 where
@@ -32,8 +31,8 @@ where
             .reporting
             .exemptions
             .iter()
-            .filter(|exemption| ends_soon(exemption, today))
-            .map(|exemption| (name(exemption), exemption))
+            .filter(|exemption| exemption.expires_within(today, DAYS))
+            .map(|exemption| (exemption.digest().0, exemption))
             .collect();
         let known = self.store.expiry_told().await?;
         let mut told: BTreeSet<String> = known.iter().filter(|name| ending.contains_key(*name)).cloned().collect();
@@ -72,17 +71,6 @@ where
         }
         Ok(records)
     }
-}
-
-fn ends_soon(exemption: &Exemption, today: Date) -> bool {
-    let days = exemption.until.since(today).map(|span| span.get_days());
-    exemption.until >= today && days.is_ok_and(|days| days <= DAYS)
-}
-
-/// What an exemption is remembered by: a later end makes it another one.
-fn name(exemption: &Exemption) -> String {
-    let Exemption { control, resources, accounts, tags, owner, until, .. } = exemption;
-    serde_json::json!([control.name, resources, accounts, tags, owner, until]).to_string()
 }
 
 /// Whether a record is kept quiet by this exemption, as far as the record tells.

@@ -9,9 +9,9 @@ use domain::rollout::InstanceStatus;
 use serde_json::{Value, json};
 use testkit::world::World;
 
-type Fake = Deploy<World, World, World, World, World, World>;
+pub(crate) type Fake = Deploy<World, World, World, World, World, World>;
 
-fn deploy(world: &World) -> Fake {
+pub(crate) fn deploy(world: &World) -> Fake {
     Deploy {
         application: Application {
             repository: "backup-policy".into(),
@@ -28,24 +28,24 @@ fn deploy(world: &World) -> Fake {
     }
 }
 
-fn name() -> StackSetName {
+pub(crate) fn name() -> StackSetName {
     StackSetName::parse("backup-compliance").unwrap()
 }
 
-fn outcome(seen: &Seen) -> &FrameworkOutcome {
+pub(crate) fn outcome(seen: &Seen) -> &FrameworkOutcome {
     &seen.frameworks[&name()]
 }
 
-async fn push_seen(world: &World) -> Result<Seen> {
+pub(crate) async fn push_seen(world: &World) -> Result<Seen> {
     deploy(world).handle(&[Trigger::Push]).await
 }
 
-async fn ended(world: &World) -> Result<Seen> {
+pub(crate) async fn ended(world: &World) -> Result<Seen> {
     deploy(world).handle(&[Trigger::OperationEnded { stack_set: "backup-compliance".into() }]).await
 }
 
 /// Looks until nothing is in flight, as events would make it.
-async fn settle(world: &World) -> Seen {
+pub(crate) async fn settle(world: &World) -> Seen {
     for _ in 0..20 {
         let busy = world.end_operations() > 0;
         let seen = ended(world).await.unwrap();
@@ -56,7 +56,7 @@ async fn settle(world: &World) -> Seen {
     panic!("the rollout does not settle");
 }
 
-async fn rolled_out(accounts: &[&str]) -> World {
+pub(crate) async fn rolled_out(accounts: &[&str]) -> World {
     let world = World::new();
     world.push(
         "Start",
@@ -278,14 +278,20 @@ async fn a_rollout_that_partly_fails_says_where_and_is_tried_three_times() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn an_answer_that_is_lost_starts_no_second_operation() {
-    for call in ["cloudformation:CreateStackInstances", "dynamodb:PutItem", "cloudformation:CreateStackSet"] {
+    // The writes: exemptions and severities, their digest, the controls, the rollout twice.
+    let writes = (0..5).map(|before| ("dynamodb:PutItem", before));
+    let operations = ["cloudformation:CreateStackInstances", "cloudformation:CreateStackSet"].map(|call| (call, 0));
+    for (call, before) in operations.into_iter().chain(writes) {
         let world = World::new();
         world.push(
             "Start",
             &[("backup-compliance.yaml", Some(&policy(&[ONE], None))), ("framework.yaml", Some(FRAMEWORK))],
         );
+        for _ in 0..before {
+            world.pass_next(call);
+        }
         world.lose_next_answer(call);
-        assert_eq!(push_seen(&world).await.unwrap_err().kind, PortErrorKind::Retryable, "{call}");
+        assert_eq!(push_seen(&world).await.unwrap_err().kind, PortErrorKind::Retryable, "{call} {before}");
         // SQS delivers the trigger again; a write whose answer was lost makes one delivery more necessary.
         for _ in 0..3 {
             let _ = push_seen(&world).await;

@@ -11,5 +11,7 @@ mod deploy;
 mod lifecycle;
 mod policy;
 mod report;
+mod reporting;
+mod since;
 mod sweep;
 mod wanted;

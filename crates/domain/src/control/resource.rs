@@ -1,4 +1,8 @@
-//! Resource types: what Config calls them, what Audit Manager's rule names call them, and what people call them.
+//! Resource types: what Config calls them, what Audit Manager's rule names call them, and what people call them; and the ARNs of
+//! their resources.
+
+use crate::ids::RegionName;
+use crate::violation::Key;
 
 /// Prefix of a rule's name, type in Config, words.
 const PROTECTED: &[(&str, &str, &str)] = &[
@@ -38,4 +42,54 @@ pub fn resource_kind(resource_type: &str) -> &str {
 pub fn config_type(prefix: &str) -> Option<&'static str> {
     let prefix: String = prefix.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_uppercase();
     PROTECTED.iter().find(|(name, _, _)| *name == prefix).map(|(_, config_type, _)| *config_type)
+}
+
+/// Type in Config, service and kind of the ARN of a resource: `service:region:account:kind<id>`.
+const WITH_ARNS: &[(&str, &str, &str)] = &[
+    ("AWS::DynamoDB::Table", "dynamodb", "table/"),
+    ("AWS::EC2::Instance", "ec2", "instance/"),
+    ("AWS::EC2::Volume", "ec2", "volume/"),
+    ("AWS::EFS::FileSystem", "elasticfilesystem", "file-system/"),
+    ("AWS::FSx::FileSystem", "fsx", "file-system/"),
+    ("AWS::Backup::BackupPlan", "backup", "backup-plan:"),
+    ("AWS::Backup::BackupVault", "backup", "backup-vault:"),
+];
+
+/// The ARN of the resource of a violation, where it follows from type and id. `None` where it does not, or may not.
+#[must_use]
+pub fn derived_arn(key: &Key) -> Option<String> {
+    let Key { account, region, resource_type, resource_id: id, .. } = key;
+    if id.starts_with("arn:") {
+        return Some(id.clone());
+    }
+    // An ARN of several parts is no id, and neither is nothing.
+    if id.is_empty() || id.contains([':', '/', '*']) {
+        return None;
+    }
+    let partition = partition(region);
+    let regional = |service: &str, kind: &str| Some(format!("arn:{partition}:{service}:{region}:{account}:{kind}{id}"));
+    match resource_type.as_str() {
+        "AWS::S3::Bucket" => Some(format!("arn:{partition}:s3:::{id}")),
+        "AWS::RDS::DBCluster" if is_database_identifier(id, "cluster-") => regional("rds", "cluster:"),
+        "AWS::RDS::DBInstance" if is_database_identifier(id, "db-") => regional("rds", "db:"),
+        other => {
+            let (_, service, kind) = WITH_ARNS.iter().find(|(config_type, _, _)| *config_type == other)?;
+            regional(service, kind)
+        }
+    }
+}
+
+/// Whether an id is the name that people gave to a database, which its ARN ends in, and not the resource id that AWS gave it,
+/// such as `cluster-` with 26 capitals and digits. RDS keeps names in lower case.
+fn is_database_identifier(id: &str, prefix: &str) -> bool {
+    const RESOURCE_ID: usize = 26;
+    id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && id.strip_prefix(prefix).is_none_or(|rest| rest.len() != RESOURCE_ID)
+}
+
+/// The partition that a Region is in, as it stands in ARNs.
+fn partition(region: &RegionName) -> &'static str {
+    const PARTITIONS: &[(&str, &str)] = &[("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("eusc-", "aws-eusc")];
+    let name = region.as_str();
+    PARTITIONS.iter().find(|(prefix, _)| name.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
 }

@@ -196,3 +196,60 @@ proptest! {
         prop_assert_eq!(RuleName::parse(&raw).raw, raw);
     }
 }
+
+#[test]
+fn arns_are_derived_where_they_follow_from_type_and_id() {
+    let plan = "83fcb8ee-2d93-42ac-b06f-591563f3f8de";
+    let snapshot = "arn:aws:ec2:eu-west-1::snapshot/snap-0123456789abcdef0";
+    for (region, resource_type, id, arn) in [
+        ("eu-west-1", "AWS::S3::Bucket", "orders", Some("arn:aws:s3:::orders")),
+        ("cn-north-1", "AWS::S3::Bucket", "orders", Some("arn:aws-cn:s3:::orders")),
+        ("eu-west-1", "AWS::DynamoDB::Table", "orders", Some("arn:aws:dynamodb:eu-west-1:222233334444:table/orders")),
+        ("eu-west-1", "AWS::EC2::Instance", "i-1", Some("arn:aws:ec2:eu-west-1:222233334444:instance/i-1")),
+        (
+            "us-gov-west-1",
+            "AWS::EC2::Volume",
+            "vol-1",
+            Some("arn:aws-us-gov:ec2:us-gov-west-1:222233334444:volume/vol-1"),
+        ),
+        (
+            "eu-west-1",
+            "AWS::EFS::FileSystem",
+            "fs-1",
+            Some("arn:aws:elasticfilesystem:eu-west-1:222233334444:file-system/fs-1"),
+        ),
+        ("eu-west-1", "AWS::FSx::FileSystem", "fs-1", Some("arn:aws:fsx:eu-west-1:222233334444:file-system/fs-1")),
+        (
+            "eu-west-1",
+            "AWS::Backup::BackupVault",
+            "prod",
+            Some("arn:aws:backup:eu-west-1:222233334444:backup-vault:prod"),
+        ),
+        (
+            "eusc-de-east-1",
+            "AWS::Backup::BackupPlan",
+            plan,
+            Some("arn:aws-eusc:backup:eusc-de-east-1:222233334444:backup-plan:83fcb8ee-2d93-42ac-b06f-591563f3f8de"),
+        ),
+        ("eu-west-1", "AWS::Backup::RecoveryPoint", snapshot, Some(snapshot)),
+        ("eu-west-1", "AWS::Backup::RecoveryPoint", "snap-0123456789abcdef0", None),
+        ("eu-west-1", "AWS::RDS::DBCluster", "orders", Some("arn:aws:rds:eu-west-1:222233334444:cluster:orders")),
+        ("eu-west-1", "AWS::RDS::DBInstance", "orders-1", Some("arn:aws:rds:eu-west-1:222233334444:db:orders-1")),
+        // Ids that AWS gave, which no ARN ends in.
+        ("eu-west-1", "AWS::RDS::DBCluster", "cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ", None),
+        ("eu-west-1", "AWS::RDS::DBInstance", "db-ABCDEFGHIJKLMNOPQRSTUVWXYZ", None),
+        ("eu-west-1", "AWS::RDS::DBInstance", "db-01234567890123456789012345", None),
+        ("eu-west-1", "AWS::StorageGateway::Volume", "vol-1", None),
+        ("eu-west-1", "AWS::S3::Bucket", "a:b", None),
+        ("eu-west-1", "AWS::S3::Bucket", "", None),
+    ] {
+        let key = crate::violation::Key {
+            account: crate::ids::AccountId::parse("222233334444").expect("an account"),
+            region: crate::ids::RegionName::parse(region).expect("a Region"),
+            control: "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN".to_owned(),
+            resource_type: resource_type.to_owned(),
+            resource_id: id.to_owned(),
+        };
+        assert_eq!(derived_arn(&key).as_deref(), arn, "{resource_type} {id} in {region}");
+    }
+}

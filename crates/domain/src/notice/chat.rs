@@ -4,8 +4,9 @@
 //! places. So what comes from outside is not escaped with entities or backslashes, which one of them might undo, but stands in
 //! code spans, and the few characters that mean something even there are replaced by others that look like them.
 
-use super::text::{cut, one_line, short};
+use super::text::{cut, moment, sentence, short, span};
 use super::{Digest, Notice, ViolationNotice, digest, words};
+use crate::control;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -82,6 +83,23 @@ fn block(text: &str) -> String {
     format!("```\n{}\n```", cut(&lines.join("\n"), DESCRIPTION.saturating_sub(FENCES), "…"))
 }
 
+/// As many whole lines as fit: a line that is cut could end inside code, and leave it open.
+fn fit_lines(lines: &[String]) -> String {
+    let mut left = DESCRIPTION.saturating_sub(2);
+    let mut out = String::new();
+    for line in lines {
+        let Some(rest) = left.checked_sub(line.chars().count().saturating_add(1)) else {
+            out.push('…');
+            break;
+        };
+        left = rest;
+        out.push_str(line);
+        out.push('\n');
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
 /// What stays the same for all messages about one thing, whatever it is called.
 fn thread(parts: &[&str]) -> String {
     let digest = Sha256::digest(parts.join("\n").as_bytes());
@@ -121,7 +139,11 @@ pub(super) fn notification(notice: &Notice) -> Value {
             "title": title(&subject),
             "description": message.description,
             "nextSteps": message.steps,
-            "keywords": keywords.iter().map(|word| plain(word, KEYWORD)).collect::<Vec<_>>(),
+            "keywords": keywords
+                .iter()
+                .map(|word| plain(word, KEYWORD))
+                .filter(|word| !word.is_empty())
+                .collect::<Vec<_>>(),
         },
         "metadata": {
             "threadId": message.thread,
@@ -180,11 +202,11 @@ fn violation_message(violation: &ViolationNotice) -> Message {
             Some(words) => format!("Control {}: {}", code(&key.control, NAME), plain(&words, 400)),
             None => format!("Control {}", code(&key.control, NAME)),
         }),
-        Some(format!("Since {}", super::text::moment(since))),
+        Some(format!("Since {}", moment(since))),
         is_open.then(|| format!("Found {}", violation.story())),
         (!is_open).then(|| {
             let ended = violation.ended();
-            format!("Resolved {} after {}", super::text::moment(ended), super::text::span(since, ended))
+            format!("Resolved {} after {}", moment(ended), span(since, ended))
         }),
         violation.exempt().map(|exempt| {
             let is = if is_open { "Was exempt" } else { "Exempt" };
@@ -203,7 +225,7 @@ fn violation_message(violation: &ViolationNotice) -> Message {
     };
     let lines: Vec<String> = lines.into_iter().flatten().collect();
     Message {
-        description: cut(&lines.join("\n"), DESCRIPTION, "…"),
+        description: fit_lines(&lines),
         steps,
         keywords: vec![key.account.to_string(), key.region.to_string(), key.control.clone()],
         thread: thread(&[&key.to_string()]),
@@ -250,7 +272,7 @@ fn digest_message(digest: &Digest) -> Message {
     let list = format!("All that is open: `{}`", digest.command());
     let own: Vec<&str> = advice.iter().flat_map(|(todo, page)| [*todo, *page]).chain([list.as_str()]).collect();
     Message {
-        description: cut(&lines.join("\n"), DESCRIPTION, "…"),
+        description: fit_lines(&lines),
         steps: steps(&[], &own, digest.links()),
         keywords: vec![digest.account.to_string(), digest.control.clone()],
         thread: thread(&[digest.account.as_str(), &digest.control]),
@@ -284,7 +306,7 @@ fn other_message(notice: &Notice) -> Message {
 impl ViolationNotice {
     /// The kind of resource; a type that we have no words for came from outside.
     fn kind_in_chat(&self) -> String {
-        let kind = self.kind_of_resource();
-        if kind == one_line(&self.key.resource_type) { code(&kind, 128) } else { super::text::sentence(&kind) }
+        let kind = control::resource_kind(&self.key.resource_type);
+        if kind == self.key.resource_type { code(kind, 64) } else { sentence(kind) }
     }
 }

@@ -1,6 +1,6 @@
 //! Violations of one account and control, told together.
 
-use super::text::{self, count, field, fit, item, moment, paragraph, quoted, short};
+use super::text::{self, count, day, field, fit, item, paragraph, quoted, shown};
 use super::violation::{NAME, control_json, requirement};
 use super::{ViolationNotice, link, words};
 use crate::control::{self, Severity};
@@ -58,6 +58,9 @@ impl EntryKind {
         }
     }
 }
+
+/// The place of a section among the others.
+type Rank = (EntryKind, u8);
 
 /// Entries that are told under one title.
 #[derive(Debug)]
@@ -134,52 +137,62 @@ impl Digest {
         }
     }
 
-    pub(super) fn headline(&self, account_name: &str) -> String {
-        let space = if account_name.is_empty() { "" } else { " " };
-        let (mark, tally, what) = (self.mark(), self.tally(), words::broken_by_many(&self.control));
-        format!("[{mark}] {tally}: {what} ({}{space}{account_name})", self.account)
-    }
-
     /// The account's name as it stands in a sentence; empty when it is not known.
     pub(super) fn shown_name(&self) -> String {
-        self.account_name.as_deref().map(|name| quoted(&short(name, 64))).unwrap_or_default()
+        self.account_name.as_deref().map(|name| quoted(&shown(name, 64))).unwrap_or_default()
     }
 
+    /// The account is never cut off: where there is no room for all, first its name is left out, then what makes up the number.
     pub(super) fn subject(&self, limit: usize) -> String {
-        text::subject(&self.shown_name(), limit, |name| self.headline(name))
+        let (mark, what, account) = (self.mark(), words::broken_by_many(&self.control), &self.account);
+        let name = self.shown_name();
+        let space = if name.is_empty() { "" } else { " " };
+        let (tally, total) = (self.tally(), count(self.entries.len(), "change"));
+        let whole = |name: &str| format!("[{mark}] {tally}: {what} ({account}{space}{name})");
+        let without_name = |_: &str| format!("[{mark}] {tally}: {what} ({account})");
+        let without_tally = |name: &str| format!("[{mark}] {total}: {what} ({account}{space}{name})");
+        text::subject_of(&name, limit, &[&whole, &without_name, &without_tally])
     }
 
-    /// Everything, grouped; of all entries the first are shown: what opened before what is resolved, the worst and oldest first.
+    /// Everything, grouped, with the entries that are shown.
     pub(super) fn sections(&self) -> Vec<Section<'_>> {
-        let mut sections: Vec<Section<'_>> = Vec::new();
-        for (number, entry) in self.in_order().into_iter().enumerate() {
-            let title = title(entry);
-            let at = sections.iter().position(|section| section.title == title);
-            if at.is_none() {
-                sections.push(Section { title, total: 0, shown: Vec::new() });
-            }
-            let section = match at {
-                Some(at) => sections.get_mut(at),
-                None => sections.last_mut(),
-            };
-            if let Some(section) = section {
-                section.total = section.total.saturating_add(1);
-                if number < SHOWN {
-                    section.shown.push(entry);
-                }
+        let mut sections: BTreeMap<Rank, Section<'_>> = BTreeMap::new();
+        for (entry, is_shown) in self.chosen() {
+            let section = sections.entry(rank(entry)).or_insert_with(|| Section {
+                title: title(entry),
+                total: 0,
+                shown: Vec::new(),
+            });
+            section.total = section.total.saturating_add(1);
+            if is_shown {
+                section.shown.push(entry);
             }
         }
-        sections
+        sections.into_values().collect()
     }
 
-    fn in_order(&self) -> Vec<&DigestEntry> {
+    /// All entries, the worst first, then the oldest, and whether each is shown: the first ones, and the first few of each section.
+    fn chosen(&self) -> Vec<(&DigestEntry, bool)> {
+        /// Of each section; of all sections there can be, no more than are shown.
+        const FEW: usize = 2;
         let mut entries: Vec<&DigestEntry> = self.entries.iter().collect();
         entries.sort_by(|a, b| {
             let place =
                 |entry: &DigestEntry| (EntryKind::of(entry), Reverse(entry.severity), entry.since.unwrap_or(entry.at));
             place(a).cmp(&place(b)).then_with(|| a.key.cmp(&b.key)).then_with(|| a.recorded_at.cmp(&b.recorded_at))
         });
-        entries
+        let mut of_section: BTreeMap<Rank, usize> = BTreeMap::new();
+        let mut chosen: Vec<(&DigestEntry, bool)> = entries
+            .into_iter()
+            .map(|entry| {
+                let number = of_section.entry(rank(entry)).or_default();
+                *number = number.saturating_add(1);
+                (entry, *number <= FEW)
+            })
+            .collect();
+        let room = SHOWN.saturating_sub(chosen.iter().filter(|(_, is_shown)| *is_shown).count());
+        chosen.iter_mut().filter(|(_, is_shown)| !is_shown).take(room).for_each(|(_, is_shown)| *is_shown = true);
+        chosen
     }
 
     /// What shows all that is open. A name that a shell would read otherwise than we mean it is left out.
@@ -192,6 +205,11 @@ impl Digest {
             _ => String::new(),
         };
         format!("backup-compliance violations --account {}{control}", self.account)
+    }
+
+    /// The command as a shell reads it when it is copied from a mail.
+    fn command_lines(&self) -> String {
+        format!("  {}\n", self.command().replace(" --control ", " \\\n    --control "))
     }
 
     /// The rule in the console of the account, in each of the first Regions.
@@ -209,7 +227,7 @@ impl Digest {
     }
 
     pub(super) fn requirement(&self) -> Option<String> {
-        requirement(&self.control, self.parameters()).map(|words| short(&words, 500))
+        requirement(&self.control, self.parameters()).map(|words| shown(&words, 500))
     }
 
     /// What to do, and where AWS describes it.
@@ -229,7 +247,7 @@ impl Digest {
             self.account
         );
         let regions: Vec<&str> = self.regions().into_iter().map(RegionName::as_str).collect();
-        let sections: String = self.sections().iter().map(section).collect();
+        let sections: String = self.sections().iter().map(|entries| section(entries, regions.len() > 1)).collect();
         let advice =
             self.advice().map(|(todo, page)| format!("\nWhat to do\n{}{}", paragraph(todo, 2), paragraph(page, 2)));
         let links = self.links();
@@ -244,13 +262,13 @@ impl Digest {
                 },
             ),
             field(if regions.len() == 1 { "Region" } else { "Regions" }, &regions.join(", ")),
-            field("Control", &short(&self.control, NAME)),
+            field("Control", &shown(&self.control, NAME)),
             self.requirement().map(|words| field("Required", &words)).unwrap_or_default(),
             field("Severity", self.severity().label()),
             sections,
             advice.unwrap_or_default(),
             "\nAll that is open\n".into(),
-            paragraph(&self.command(), 2),
+            self.command_lines(),
             if links.is_empty() { String::new() } else { "\nIn the AWS console of the account\n".into() },
             links.iter().map(|link| paragraph(link, 2)).collect(),
         ]
@@ -258,7 +276,8 @@ impl Digest {
     }
 
     pub(super) fn json(&self) -> Value {
-        let entries = self.in_order();
+        let entries = self.chosen();
+        let shown = entries.iter().filter(|(_, is_shown)| *is_shown).map(|(entry, _)| entry_json(entry));
         let found = |found: Found| {
             self.entries
                 .iter()
@@ -288,12 +307,24 @@ impl Digest {
                 },
                 "closed": closed,
             },
-            "entries": entries.iter().take(SHOWN).map(|entry| entry_json(entry)).collect::<Vec<_>>(),
+            "entries": shown.collect::<Vec<_>>(),
             "more": entries.len().saturating_sub(SHOWN),
             "command": self.command(),
             "consoleLinks": self.links(),
         })
     }
+}
+
+fn rank(entry: &DigestEntry) -> Rank {
+    let kind = EntryKind::of(entry);
+    let within = match (&entry.what, entry.found) {
+        (Told::Resolved(closing), _) => *closing as u8,
+        (Told::Exempted(_), _) => u8::MAX,
+        (Told::Opened | Told::Refreshed, Found::Regression) => 1,
+        (Told::Opened | Told::Refreshed, Found::FirstResult) => 2,
+        (Told::Opened | Told::Refreshed | Told::ExemptionEnded(_) | Told::Reminder(_), _) => 0,
+    };
+    (kind, within)
 }
 
 /// What stands above an entry: entries with one title stand together.
@@ -312,32 +343,31 @@ fn title(entry: &DigestEntry) -> String {
     }
 }
 
-fn section(section: &Section<'_>) -> String {
-    let entries: String = section.shown.iter().map(|entry| item(&line(entry))).collect();
-    let more = section.total.saturating_sub(section.shown.len());
-    let more = match (more, section.shown.is_empty()) {
-        (0, _) | (_, true) => String::new(),
-        (more, false) => paragraph(&format!("and {more} more"), 4),
+fn section(section: &Section<'_>, names_region: bool) -> String {
+    let entries: String = section.shown.iter().map(|entry| item(&line(entry, names_region))).collect();
+    let more = match section.total.saturating_sub(section.shown.len()) {
+        0 => String::new(),
+        more => paragraph(&format!("and {more} more"), 4),
     };
     format!("\n{} ({})\n{entries}{more}", section.title, section.total)
 }
 
 /// One entry in one line.
-fn line(entry: &DigestEntry) -> String {
+fn line(entry: &DigestEntry, names_region: bool) -> String {
+    let region = if names_region { format!(" ({})", entry.key.region) } else { String::new() };
     let owner =
-        entry.owner.as_deref().map(|owner| format!(", owner {}", quoted(&short(owner, 64)))).unwrap_or_default();
+        entry.owner.as_deref().map(|owner| format!(", owner {}", quoted(&shown(owner, 48)))).unwrap_or_default();
     format!(
-        "{} {} ({}){owner}, {}",
-        text::sentence(&entry.kind_of_resource()),
-        quoted(&short(&entry.name(), 100)),
-        entry.key.region,
+        "{} {}{region}{owner}, {}",
+        text::sentence(&shown(&entry.kind_of_resource(), 40)),
+        quoted(&shown(&entry.name(), 80)),
         facts(entry)
     )
 }
 
 /// What is told of an entry behind its name.
 pub(super) fn facts(entry: &DigestEntry) -> String {
-    let since = moment(entry.since.unwrap_or(entry.at));
+    let since = day(entry.since.unwrap_or(entry.at));
     let severity = entry.severity.label();
     match &entry.what {
         Told::Resolved(_) | Told::Exempted(_) => format!("open since {since}"),
@@ -358,7 +388,7 @@ fn entry_json(entry: &DigestEntry) -> Value {
         "resource": {
             "type": fit(&entry.key.resource_type, 120),
             "id": fit(&entry.key.resource_id, 400),
-            "name": fit(&entry.name(), 300),
+            "name": fit(&entry.whole_name(), 300),
             "arn": entry.resource.arn.as_deref().map(|arn| fit(arn, 400)),
         },
         "owner": entry.owner.as_deref().map(|owner| fit(owner, 128)),

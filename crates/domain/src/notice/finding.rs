@@ -1,7 +1,7 @@
 //! The form of a notice for AWS Security Hub: a finding in the AWS Security Finding Format.
 
 use super::link::partition;
-use super::text::{cut, one_line, sentence, short};
+use super::text::{cut, one_line, quoted, sentence, short};
 use super::{FindingHome, ViolationNotice, words};
 use crate::control::Severity;
 use crate::violation::{Closing, Told};
@@ -27,7 +27,7 @@ pub(super) fn finding(violation: &ViolationNotice, home: &FindingHome) -> Value 
     let is_open = words::closed_word(&violation.what).is_none();
     let severity = if is_open { violation.severity } else { Severity::Informational };
     let kind = sentence(&violation.kind_of_resource());
-    let headline = format!("{kind} {} {}", super::text::quoted(&violation.name()), violation.state());
+    let headline = format!("{kind} {} {}", quoted(&violation.name()), violation.state());
     json!({
         "SchemaVersion": "2018-10-08",
         "Id": stable(&format!("backup-compliance/{key}")),

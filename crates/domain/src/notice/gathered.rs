@@ -1,7 +1,7 @@
 //! Notices to those who run the policy, not about single violations: exemptions that end, places that nobody can see, warnings.
 
 use super::digest::SHOWN;
-use super::text::{self, count, field, fit, item, moment, paragraph, quoted, short};
+use super::text::{self, count, field, fit, item, moment, paragraph, quoted, shown};
 use crate::ids::{AccountId, CommitId, RegionName};
 use crate::policy::Exemption;
 use jiff::Timestamp;
@@ -86,7 +86,7 @@ impl ExpiringExemptions {
     }
 
     pub(super) fn subject(&self, limit: usize) -> String {
-        text::subject(&short(&self.owner, 200), limit, |name| self.headline(name))
+        text::subject(&shown(&self.owner, 200), limit, |name| self.headline(name))
     }
 
     pub(super) fn text(&self) -> String {
@@ -99,7 +99,7 @@ impl ExpiringExemptions {
                     "{} of {} {end} soon, the first on {}. What still breaks its control on the day after is told to everybody; \
                      that would be {} today.",
                     count(number, "exemption"),
-                    quoted(&short(&self.owner, 200)),
+                    quoted(&shown(&self.owner, 200)),
                     self.first(),
                     count(self.violations(), "violation"),
                 ),
@@ -129,7 +129,7 @@ impl ExpiringExemptions {
                 "accounts": exemption.accounts.iter().take(NAMED).collect::<Vec<_>>(),
                 "accountCount": exemption.accounts.len(),
                 "tags": tags,
-                "reason": fit(&exemption.reason, 300),
+                "reason": fit(&exemption.reason, 250),
                 "until": exemption.until,
                 "violations": violations,
             })
@@ -147,16 +147,16 @@ impl ExpiringExemptions {
 fn describe(expiring: &ExpiringExemption) -> String {
     let ExpiringExemption { exemption, violations } = expiring;
     let accounts: Vec<String> = exemption.accounts.iter().map(ToString::to_string).collect();
-    let resources: Vec<String> = exemption.resources.iter().take(NAMED).map(|arn| short(arn, 150)).collect();
+    let resources: Vec<String> = exemption.resources.iter().take(NAMED).map(|arn| shown(&fit(arn, 150), 150)).collect();
     let tags: Vec<String> =
-        exemption.tags.iter().take(NAMED).map(|(key, value)| short(&format!("{key}={value}"), 60)).collect();
+        exemption.tags.iter().take(NAMED).map(|(key, value)| shown(&fit(&format!("{key}={value}"), 100), 60)).collect();
     [
         format!("\n{} ends\n", exemption.until),
         field("Control", exemption.control.name),
         field("Resources", &listed(&resources, exemption.resources.len())),
         field("Accounts", &listed(accounts.get(..NAMED).unwrap_or(&accounts), accounts.len())),
         field("Tags", &listed(&tags, exemption.tags.len())),
-        field("Reason", &short(&exemption.reason, 200)),
+        field("Reason", &shown(&fit(&exemption.reason, 300), 200)),
         field("Keeps quiet", &count(*violations, "open violation")),
     ]
     .concat()
@@ -191,7 +191,7 @@ impl BlindSpots {
         let mut causes: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for BlindSpot { account, region, why, since } in self.spots.iter().take(SHOWN) {
             let place = format!("{account} {region} since {}", moment(*since));
-            causes.entry(short(why, 200)).or_default().push(place);
+            causes.entry(shown(why, 200)).or_default().push(place);
         }
         let causes: String = causes
             .iter()
@@ -237,7 +237,7 @@ impl PolicyWarnings {
 
     pub(super) fn text(&self) -> String {
         let number = self.warnings.len();
-        let warnings: String = self.warnings.iter().take(SHOWN).map(|warning| item(&short(warning, 300))).collect();
+        let warnings: String = self.warnings.iter().take(SHOWN).map(|warning| item(&shown(warning, 300))).collect();
         [
             paragraph(
                 &format!(

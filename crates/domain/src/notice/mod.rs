@@ -10,6 +10,8 @@ mod link;
 mod page;
 mod rejection;
 mod rollout;
+#[cfg(test)]
+mod samples;
 mod text;
 mod violation;
 mod words;
@@ -76,9 +78,7 @@ impl Notice {
     #[must_use]
     pub fn subject(&self) -> String {
         match self {
-            Self::ViolationOpened(violation) | Self::ViolationResolved(violation) => {
-                text::subject(&violation.name(), SUBJECT_LIMIT, |name| violation.headline(name))
-            }
+            Self::ViolationOpened(violation) | Self::ViolationResolved(violation) => violation.subject(SUBJECT_LIMIT),
             Self::ViolationDigest(digest) => digest.subject(SUBJECT_LIMIT),
             Self::ExemptionsExpiring(expiring) => expiring.subject(SUBJECT_LIMIT),
             Self::BlindSpots(spots) => spots.subject(SUBJECT_LIMIT),

@@ -1,154 +1,29 @@
+use super::samples::{self, account, all, changes, digest, entry, flood, key, opened, record, region, told};
 use super::*;
 use crate::control::{self, CONTROLS};
 use crate::fault::{Fault, Position, is_invisible};
-use crate::ids::{AccountId, CommitId, RegionName, StackSetName};
-use crate::rollout::{Instance, InstanceFault, Verdict};
-use crate::violation::{Key, Ordering, Pending, Record, Status};
-use jiff::Timestamp;
+use crate::ids::StackSetName;
+use crate::violation::{Closing, Exempt, Found, Heard, ResourceFacts, Told};
 use proptest::prelude::*;
 
-const RULE_ARN: &str =
-    "arn:aws:config:eu-west-1:222222222222:config-rule/aws-service-rule/backup.amazonaws.com/config-rule-ab12cd";
+/// What SNS takes, less room for subject, attributes and envelope.
+const SNS_BYTES: usize = 262_144 - 4_096;
+const FINDING_BYTES: usize = 240 * 1_000;
 
-fn time(text: &str) -> Timestamp {
-    text.parse().expect("a time")
+fn home() -> FindingHome {
+    FindingHome { account: account("111111111111"), region: region("eu-west-1") }
 }
 
-fn instance(account: usize, region: &str) -> Instance {
-    Instance {
-        account: AccountId::parse(&format!("{account:012}")).expect("12 digits"),
-        region: RegionName::parse(region).expect("a Region"),
-    }
-}
-
-fn record(control: &str, resource_type: &str, resource_id: &str) -> Record {
-    let triggered = time("2026-11-23T04:12:09.311Z");
-    Record {
-        key: Key {
-            account: AccountId::parse("222222222222").expect("12 digits"),
-            region: RegionName::parse("eu-west-1").expect("a Region"),
-            control: control.into(),
-            resource_type: resource_type.into(),
-            resource_id: resource_id.into(),
-        },
-        status: Status::Open,
-        since: Some(triggered),
-        ordering: Ordering { triggered, recorded: triggered, notified: triggered },
-        rule_name: format!("{}-1b2c3d4e-5f60-4a7b-8c9d-0e1f2a3b4c5d", control.trim_start_matches("BACKUP_")),
-        rule_arn: RULE_ARN.into(),
-        annotation: None,
-        pending: Some(Pending::Opened),
-    }
-}
-
-fn orders() -> Record {
-    let mut record = record("BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN", "AWS::RDS::DBCluster", "cluster-7XK3Q");
-    record.annotation = Some("The resource is not protected by a backup plan.".into());
-    record
-}
-
-fn orders_facts() -> ResourceFacts {
-    let arn = "arn:aws:rds:eu-west-1:222222222222:cluster:orders".to_owned();
-    ResourceFacts { name: Some("orders".into()), arn: Some(arn) }
-}
-
-fn backup_plan() -> ViolationNotice {
-    let record = record(
-        "BACKUP_PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK",
-        "AWS::Backup::BackupPlan",
-        "8f81f553-3a74-4a3f-b93d-b3360dc80c50",
-    );
-    let facts = ResourceFacts { name: Some("monthly".into()), arn: None };
-    let parameters =
-        [("requiredFrequencyUnit", "hours"), ("requiredFrequencyValue", "24"), ("requiredRetentionDays", "35")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()));
-    ViolationNotice::new(&record, Pending::Opened, facts, Some(BTreeMap::from(parameters)))
-}
-
-fn resolved(pending: Pending) -> Notice {
-    let mut record = orders();
-    record.ordering.triggered = time("2026-11-24T04:12:10.507Z");
-    record.annotation = None;
-    Notice::ViolationResolved(ViolationNotice::new(&record, pending, orders_facts(), Some(BTreeMap::new())))
-}
-
-fn report(total: usize, faults: usize) -> RolloutReport {
-    let regions = ["eu-west-1", "us-east-1"];
-    let fault = |index: usize| InstanceFault {
-        instance: instance(111_111_111_111 + index / 2, regions[index % 2]),
-        outcome: if index == 0 { "cancelled" } else { "failed" }.into(),
-        reason: if index == 0 {
-            "Cancelled since failure tolerance has exceeded".into()
-        } else {
-            "ResourceLogicalId:Framework, ResourceType:AWS::Backup::Framework, ResourceStatusReason:Config is not recording in \
-             this account and Region."
-                .into()
-        },
-    };
-    RolloutReport {
-        stack_set: StackSetName::parse("backup-compliance").expect("a name"),
-        repository: "backup-policies".into(),
-        branch: "main".into(),
-        commit: CommitId::parse("a11ce0000000000000000000000000000000beef").expect("an id"),
-        author: "Ada Lovelace <ada@example.com>".into(),
-        message: "Keep recovery points for 35 days".into(),
-        verdict: Verdict { total, succeeded: total - faults, faults: (0..faults).map(fault).collect() },
-        created: if faults == 0 { 2 } else { 0 },
-        updated: total,
-        deleted: 0,
-        trouble: None,
-        next: (faults > 0).then(|| "The next hourly look tries again (attempt 2 of 3). A push starts over.".into()),
-    }
-}
-
-fn trouble() -> RolloutReport {
-    let trouble = "cloudformation:CreateStackSet failed: ValidationError: Account 000000000000 should have \
-                   'AWSCloudFormationStackSetAdministrationRole' role (request 1f0c); the StackSets administration role is \
-                   missing or cannot be used: deploy framework/prerequisites/administration-role.yaml in this account";
-    let verdict = Verdict { total: 6, succeeded: 0, faults: vec![] };
-    let next = Some("It was tried 3 times and is not tried again before the next push.".into());
-    RolloutReport { verdict, updated: 0, trouble: Some(trouble.into()), next, ..report(6, 0) }
-}
-
-fn rejection() -> Rejection {
-    let RolloutReport { repository, branch, commit, author, .. } = report(6, 0);
-    let policy =
-        "version: 1\nframeworks:\n  - name: backup-compliance\n    targets:\n      - accounts: [\"22222222222\"]\n";
-    let missing = "the template `framework.yaml` is not in the repository";
-    let faults = vec![
-        Fault::at(
-            "backup-compliance.yaml",
-            policy,
-            Position { line: 5, column: 20 },
-            "the account id `22222222222` has 11 digits",
-            "an account id is 12 digits, such as \"111111111111\"",
-        ),
-        Fault::of_file("framework.yaml", missing, "add it, or correct `template` of the framework `backup-compliance`"),
-    ];
-    Rejection { repository, branch, commit, author, message: "Add the data account".into(), faults }
-}
-
-fn fixtures() -> Vec<(&'static str, Notice)> {
-    let opened = |record: &Record, facts| {
-        Notice::ViolationOpened(ViolationNotice::new(record, Pending::Opened, facts, Some(BTreeMap::new())))
-    };
-    let unknown = record("BACKUP_SOMETHING_NEW", "AWS::Neptune::DBCluster", "graph");
-    vec![
-        ("opened", opened(&orders(), orders_facts())),
-        ("opened_backup_plan", Notice::ViolationOpened(backup_plan())),
-        ("opened_unknown_control", opened(&unknown, ResourceFacts::default())),
-        ("resolved", resolved(Pending::Resolved)),
-        ("resolved_no_longer_applies", resolved(Pending::NoLongerApplies)),
-        ("rollout_succeeded", Notice::RolloutSucceeded(report(6, 0))),
-        ("rollout_failed", Notice::RolloutFailed(report(60, 25))),
-        ("rollout_trouble", Notice::RolloutFailed(trouble())),
-        ("rejected", Notice::PolicyRejected(rejection())),
-    ]
+/// What the topic gets: two texts for people and three documents for machines, each a text in one JSON document.
+fn sns_bytes(notice: &Notice) -> usize {
+    let text = json!(notice.text()).to_string().len();
+    let document = json!(notice.json().to_string()).to_string().len();
+    2 * text + 3 * document
 }
 
 #[test]
 fn every_notice_as_its_readers_get_it() {
-    for (name, notice) in fixtures() {
+    for (name, notice) in all() {
         let json = serde_json::to_string_pretty(&notice.json()).expect("serialises");
         let attributes = notice.attributes();
         let all = format!("Subject: {}\n\n{}\n{attributes:?}\n{json}", notice.subject(), notice.text());
@@ -157,8 +32,8 @@ fn every_notice_as_its_readers_get_it() {
 }
 
 #[test]
-fn every_fixture_keeps_to_the_form_of_a_mail() {
-    for (name, notice) in fixtures() {
+fn every_fixture_keeps_to_its_forms() {
+    for (name, notice) in all() {
         assert_eq!(misfit(&notice), None, "{name}");
     }
 }
@@ -166,32 +41,53 @@ fn every_fixture_keeps_to_the_form_of_a_mail() {
 #[test]
 fn what_a_control_requires_is_named_with_the_parameters_in_force() {
     let unwrapped = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let known = unwrapped(Notice::ViolationOpened(backup_plan()).text());
+    let text = |notice: ViolationNotice| unwrapped(Notice::ViolationOpened(notice).text());
+    let known = text(samples::backup_plan());
     let required = "Required every backup plan must run at least every 24 hours and keep backups at least 35 days";
     assert!(known.contains(required), "{known}");
     // The defaults are in force where a framework gives none, and nobody knows what is where the framework is not known.
-    let given_none = ViolationNotice { parameters: Some(BTreeMap::new()), ..backup_plan() };
-    let given_none = unwrapped(Notice::ViolationOpened(given_none).text());
+    let given_none = text(ViolationNotice { parameters: Some(BTreeMap::new()), ..samples::backup_plan() });
     assert!(given_none.contains("run at least every day and keep backups at least 35 days"), "{given_none}");
-    let unknown = unwrapped(Notice::ViolationOpened(ViolationNotice { parameters: None, ..backup_plan() }).text());
+    let unknown = text(ViolationNotice { parameters: None, ..samples::backup_plan() });
     assert!(unknown.contains("Required Backup plans run often enough and keep backups long enough"), "{unknown}");
     assert!(!unknown.contains("35"), "{unknown}");
 }
 
 #[test]
 fn subjects_name_the_place_however_long_the_name() {
+    let exempt = samples::exempt();
+    let closings = [
+        Closing::Satisfied,
+        Closing::NotApplicable,
+        Closing::ResourceGone,
+        Closing::ControlRemoved,
+        Closing::FrameworkRemoved,
+    ];
+    let mut whats = vec![Told::Opened, Told::ExemptionEnded(exempt.clone()), Told::Exempted(exempt)];
+    whats.extend(closings.map(Told::Resolved));
     for control in CONTROLS {
         for resource_type in control.resource_types {
-            let record = record(control.name, resource_type, &"n".repeat(300));
-            let notice = ViolationNotice::new(&record, Pending::Opened, ResourceFacts::default(), None);
-            for notice in [Notice::ViolationOpened(notice.clone()), Notice::ViolationResolved(notice)] {
-                let subject = notice.subject();
-                assert!(subject.ends_with("(222222222222, eu-west-1)") && subject.len() <= 99, "{subject}");
+            for (what, place) in whats.iter().flat_map(|what| [(what, "eu-west-1"), (what, "ap-southeast-1")]) {
+                let mut key = key(control.name, resource_type, &"n".repeat(300));
+                key.region = region(place);
+                let mut record = record(key, Found::Rollout, ResourceFacts::default());
+                record.severity = Severity::Critical;
+                let notice =
+                    ViolationNotice { what: what.clone(), ..samples::notice(&record, NoticeContext::default()) };
+                let subject = Notice::ViolationOpened(notice).subject();
+                assert!(subject.ends_with(&format!("(222222222222, {place})")) && subject.len() <= 99, "{subject}");
             }
+        }
+        // Of a digest the account is never cut, however long its name.
+        for entries in [flood().entries, samples::reminder().entries] {
+            let account_name = Some("n".repeat(300));
+            let digest = Digest { control: control.name.to_owned(), account_name, ..digest(entries) };
+            let subject = Notice::ViolationDigest(digest).subject();
+            assert!(subject.contains(" (222222222222") && subject.ends_with(')') && subject.len() <= 99, "{subject}");
         }
     }
     let stack_set = StackSetName::parse(&"n".repeat(128)).expect("a name");
-    let subject = Notice::RolloutSucceeded(RolloutReport { stack_set, ..report(6, 0) }).subject();
+    let subject = Notice::RolloutSucceeded(RolloutReport { stack_set, ..samples::report(6, 0) }).subject();
     assert!(
         subject.ends_with("...is rolled out: 6 of 6 instances")
             || subject.ends_with(" is rolled out: 6 of 6 instances")
@@ -209,21 +105,361 @@ fn severities_tell_lost_data_from_wrong_settings() {
             "BACKUP_LAST_RECOVERY_POINT_CREATED"
         ]
     );
-    let severities: Vec<_> = fixtures().iter().map(|(_, notice)| notice.severity().label()).collect();
-    let expected =
-        ["HIGH", "MEDIUM", "MEDIUM", "INFORMATIONAL", "INFORMATIONAL", "INFORMATIONAL", "HIGH", "HIGH", "MEDIUM"];
-    assert_eq!(severities, expected);
+    let of = |wanted: &str| all().into_iter().find(|(name, _)| *name == wanted).map(|(_, notice)| notice.severity());
+    for (name, severity) in [
+        ("opened", Severity::High),
+        ("opened_backup_plan", Severity::Medium),
+        ("opened_unknown_control", Severity::Medium),
+        ("exemption_ended", Severity::High),
+        ("resolved", Severity::Informational),
+        ("exempted", Severity::Informational),
+        ("digest", Severity::High),
+        ("digest_reminder", Severity::High),
+        ("exemptions_expiring", Severity::Medium),
+        ("blind_spots", Severity::Medium),
+        ("policy_warnings", Severity::Low),
+        ("rollout_succeeded", Severity::Informational),
+        ("rollout_failed", Severity::High),
+        ("rejected", Severity::Medium),
+    ] {
+        assert_eq!(of(name), Some(severity), "{name}");
+    }
+    // What is resolved does not make a digest worse, however bad it was.
+    let critical = ViolationNotice { severity: Severity::Critical, ..told(Told::Resolved(Closing::Satisfied), 1) };
+    assert_eq!(digest(vec![critical.clone()]).severity(), Severity::Informational);
+    let low = ViolationNotice { severity: Severity::Low, ..opened() };
+    assert_eq!(digest(vec![critical, low]).severity(), Severity::Low);
 }
 
-/// What is wrong with the form of a notice, if anything.
+#[test]
+fn every_control_has_words_for_a_headline() {
+    for control in CONTROLS {
+        for words in [control.broken, control.fixed, &words::broken_by_many(control.name)] {
+            assert!(!words.is_empty() && words.len() <= 40 && !words.ends_with('.'), "{}: {words}", control.name);
+            assert!(!words.starts_with("breaking "), "{} has no words for many", control.name);
+        }
+        assert_ne!(control.broken, control.fixed);
+    }
+    assert_eq!(control::find("BACKUP_SOMETHING_NEW"), None, "the unknown control of the fixtures is unknown");
+    assert_eq!(words::broken_by_many("BACKUP_SOMETHING_NEW"), "breaking BACKUP_SOMETHING_NEW");
+}
+
+#[test]
+fn times_between_are_told_in_two_units() {
+    let start = samples::since();
+    let later = |seconds: i64| start.checked_add(jiff::SignedDuration::from_secs(seconds)).expect("within range");
+    for (seconds, words) in [
+        (-5, "less than a minute"),
+        (59, "less than a minute"),
+        (60, "1 minute"),
+        (3_599, "59 minutes"),
+        (3_600, "1 hour"),
+        (7_260, "2 hours 1 minute"),
+        (86_400, "1 day"),
+        (86_460, "1 day"),
+        (273_600, "3 days 4 hours"),
+    ] {
+        assert_eq!(text::span(start, later(seconds)), words);
+    }
+}
+
+#[test]
+fn a_closing_without_a_result_is_dated_when_it_was_noticed() {
+    let by_result = told(Told::Resolved(Closing::Satisfied), 3);
+    assert_eq!(by_result.ended(), by_result.at);
+    let mut by_sweep = told(Told::Resolved(Closing::ResourceGone), 3);
+    by_sweep.at = samples::since();
+    assert_eq!(by_sweep.ended(), by_sweep.recorded_at);
+    let text = Notice::ViolationResolved(by_sweep).text();
+    assert!(text.contains("  Resolved     2026-11-26 04:12 UTC\n  Open for     3 days\n"), "{text}");
+}
+
+#[test]
+fn a_digest_counts_everything_and_shows_the_worst_and_oldest() {
+    let mut digest = flood();
+    for (place, severity) in [(200, Severity::Critical), (300, Severity::Critical), (3, Severity::Low)] {
+        digest.entries.get_mut(place).expect("there").severity = severity;
+    }
+    let notice = Notice::ViolationDigest(digest);
+    assert_eq!(
+        notice.subject(),
+        "[CRITICAL] 412 opened, 3 resolved: resources in no backup plan (222222222222 payments)"
+    );
+    let document = notice.json();
+    let counts = json!({
+        "opened": 412, "resolved": 3, "exemptionEnded": 0, "reminded": 0,
+        "found": { "rollout": 400, "regression": 2, "firstResult": 10 },
+        "closed": { "satisfied": 2, "resourceGone": 1 },
+    });
+    assert_eq!(document["counts"], counts);
+    assert_eq!((&document["more"], &document["reason"]), (&json!(390), &json!("changes")));
+    let entries = document["entries"].as_array().expect("a list");
+    assert_eq!(entries.len(), 25);
+    let names: Vec<_> =
+        entries.iter().take(3).map(|entry| entry["resource"]["name"].as_str().expect("a name")).collect();
+    // 200 % 30 and 300 % 30 days old; then the oldest of those that are high.
+    assert_eq!(names, ["orders-200", "orders-300", "orders-029"]);
+    let text = notice.text();
+    for line in [
+        "Opened, found by the rollout of the control (400)\n",
+        "    and 382 more\n",
+        "  - RDS instance orders-410, owner orders-team, HIGH, since 2026-11-03\n",
+        "Opened, regressions (2)\n",
+        "Opened, new resources or newly in scope (10)\n",
+        "Resolved, the control is satisfied now (2)\n",
+        "Resolved, the resource is gone (1)\n",
+        "  backup-compliance violations --account 222222222222 \\\n    --control BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN\n",
+    ] {
+        assert!(text.contains(line), "`{line}` is not in\n{text}");
+    }
+    assert_eq!(text.lines().filter(|line| line.starts_with("  - ")).count(), 25);
+}
+
+#[test]
+fn the_subject_of_a_digest_says_what_kind_it_is() {
+    let subject = |entries: Vec<ViolationNotice>| Notice::ViolationDigest(digest(entries)).subject();
+    let place = "resources in no backup plan (222222222222 payments)";
+    let reminder = |n, days| entry(n, Told::Reminder(days), Found::Rollout);
+    let resolved = |n| entry(n, Told::Resolved(Closing::Satisfied), Found::Rollout);
+    let ended = |n| entry(n, Told::ExemptionEnded(samples::exempt()), Found::Rollout);
+    for (entries, expected) in [
+        ((0..12).map(|n| reminder(n, 7)).collect(), "[REMINDER] 12 still open after 7 days"),
+        (vec![reminder(0, 7), reminder(1, 30)], "[REMINDER] 2 still open after 7 days or more"),
+        (vec![resolved(0), resolved(1)], "[RESOLVED] 2 resolved"),
+        (vec![ended(0), resolved(1)], "[HIGH] 1 exemption ended, 1 resolved"),
+        (vec![ended(0), ended(1)], "[HIGH] 2 exemptions ended"),
+        (vec![opened(), reminder(0, 1)], "[HIGH] 1 opened, 1 still open after 1 day"),
+    ] {
+        assert_eq!(subject(entries), format!("{expected}: {place}"));
+    }
+    // Where there is no room for all, the account stays.
+    assert_eq!(
+        subject(vec![opened(), reminder(0, 1), resolved(1)]),
+        "[HIGH] 1 opened, 1 still open after 1 day, 1 resolved: resources in no backup plan (222222222222)"
+    );
+    let all = vec![opened(), ended(2), ended(3), reminder(0, 7), reminder(1, 30), resolved(1)];
+    assert_eq!(subject(all), format!("[HIGH] 6 changes: {place}"));
+    assert_eq!(Notice::ViolationDigest(samples::reminder()).json()["reason"], "reminder");
+    assert_eq!(Notice::ViolationDigest(digest(vec![reminder(0, 7), resolved(1)])).json()["reason"], "changes");
+}
+
+#[test]
+fn a_digest_is_found_by_each_of_its_regions() {
+    let mut digest = changes();
+    assert_eq!(Notice::ViolationDigest(digest.clone()).attributes()["region"], Attribute::Text("eu-west-1".into()));
+    digest.entries.first_mut().expect("there").key.region = region("us-east-1");
+    let notice = Notice::ViolationDigest(digest);
+    assert_eq!(notice.attributes()["region"], Attribute::List(vec!["eu-west-1".into(), "us-east-1".into()]));
+    assert_eq!(notice.json()["regions"], json!(["eu-west-1", "us-east-1"]));
+    assert!(notice.text().contains("  Regions      eu-west-1, us-east-1\n"), "{}", notice.text());
+}
+
+#[test]
+fn parameters_of_a_digest_are_those_that_all_have() {
+    let parameters = |days: &str| Some(BTreeMap::from([("requiredRetentionDays".to_owned(), days.to_owned())]));
+    let entry = |days: &str| ViolationNotice { parameters: parameters(days), ..samples::backup_plan() };
+    let requirement = |entries| {
+        let control = samples::backup_plan().key.control;
+        Notice::ViolationDigest(Digest { control, ..digest(entries) }).json()["control"]["requirement"].clone()
+    };
+    let same = requirement(vec![entry("90"), entry("90")]);
+    assert!(same.as_str().is_some_and(|words| words.ends_with("at least 90 days")), "{same}");
+    let different = requirement(vec![entry("90"), entry("35")]);
+    assert_eq!(different, "Backup plans run often enough and keep backups long enough");
+}
+
+#[test]
+fn only_a_control_that_a_shell_reads_as_one_word_stands_in_a_command() {
+    for control in ["; rm -rf ~", "$(id)", "a b", "-x", "", "ä", &"a".repeat(129)] {
+        let digest = Digest { control: control.to_owned(), ..changes() };
+        assert_eq!(digest.command(), "backup-compliance violations --account 222222222222");
+    }
+    let digest = Digest { control: "A_rule-2".to_owned(), ..changes() };
+    assert_eq!(digest.command(), "backup-compliance violations --account 222222222222 --control A_rule-2");
+}
+
+#[test]
+fn links_lead_to_the_console_of_their_region_whatever_the_name() {
+    let link = |name: &str, id: &str| link::timeline(&region(name), "AWS::S3::Bucket", id).expect("short enough");
+    assert_eq!(
+        link("eu-west-1", "a b/../#&resourceType=x\u{202e}é"),
+        "https://eu-west-1.console.aws.amazon.com/config/home?region=eu-west-1#/resources/timeline?\
+         resourceId=a%20b%2F..%2F%23%26resourceType%3Dx%E2%80%AE%C3%A9&resourceType=AWS%3A%3AS3%3A%3ABucket"
+    );
+    for (name, start) in [
+        ("cn-north-1", "https://cn-north-1.console.amazonaws.cn/config/"),
+        ("us-gov-west-1", "https://us-gov-west-1.console.amazonaws-us-gov.com/config/"),
+        ("eusc-de-east-1", "https://eusc-de-east-1.console.amazonaws-eusc.eu/config/"),
+    ] {
+        assert!(link(name, "x").starts_with(start), "{name}");
+    }
+    assert_eq!(link::timeline(&region("eu-west-1"), "AWS::S3::Bucket", &"x".repeat(2_000)), None);
+}
+
+#[test]
+fn names_cannot_pose_as_the_text_around_them() {
+    let name =
+        "orders is in a backup plan.\r\nSubject: all is well\u{2028}<!channel> *bold* `x` https://evil.example @here";
+    let resource = ResourceFacts {
+        name: Some(name.to_owned()),
+        arn: None,
+        tags: BTreeMap::from([("a".to_owned(), "x\n  Owner        boss".to_owned())]),
+    };
+    let notice = Notice::ViolationOpened(ViolationNotice { resource, ..opened() });
+    assert_eq!(
+        notice.subject(),
+        "[HIGH] Aurora cluster \"orders is in a backup pla...\" is in no backup plan (222222222222, eu-west-1)"
+    );
+    let text = notice.text();
+    assert!(
+        text.starts_with("Aurora cluster \"orders is in a backup plan. Subject: all is well <!channel>\n"),
+        "{text}"
+    );
+    assert!(text.contains("\n  Tags         a=x Owner boss\n"), "{text}");
+    let chat = notice.chat();
+    assert_eq!(
+        chat["content"]["description"].as_str().and_then(|text| text.lines().next()),
+        Some(
+            "Aurora cluster `orders is in a backup plan. Subject: all is well ‹!channel› *bold* ˋxˋ https[:]//evil.example ＠here` \
+             is in no backup plan."
+        )
+    );
+    assert_eq!(
+        chat["content"]["title"],
+        "[HIGH] Aurora cluster \"orders is in a backup pla...\" is in no backup plan (222222222222, eu-west-1)"
+    );
+    // Between our own words nothing formats, links or calls.
+    let name = "[x](y) *b* _i_ ~s~ :tada: @all a_b";
+    let resource = ResourceFacts { name: Some(name.to_owned()), ..ResourceFacts::default() };
+    let chat =
+        Notice::ViolationResolved(ViolationNotice { resource, ..told(Told::Resolved(Closing::ResourceGone), 1) })
+            .chat();
+    assert_eq!(
+        chat["content"]["title"],
+        "[RESOLVED] Aurora cluster \"［x］(y) ∗b∗ ＿i＿ ∼s∼ ∶tada: ＠all a_b\" is gone (222222222222, eu-west-1)"
+    );
+}
+
+#[test]
+fn messages_about_one_violation_are_one_thread() {
+    let thread = |notice: Notice| notice.chat()["metadata"]["threadId"].clone();
+    let opened_thread = thread(Notice::ViolationOpened(opened()));
+    let resolved = told(Told::Resolved(Closing::Satisfied), 1);
+    assert_eq!(
+        opened_thread,
+        thread(Notice::ViolationResolved(ViolationNotice { rule_arn: String::new(), ..resolved }))
+    );
+    let mut other = opened();
+    other.key.region = region("us-east-1");
+    assert_ne!(opened_thread, thread(Notice::ViolationOpened(other)));
+    let digests = thread(Notice::ViolationDigest(changes()));
+    assert_eq!(digests, thread(Notice::ViolationDigest(samples::reminder())));
+    assert_ne!(digests, thread(Notice::ViolationDigest(Digest { control: "X".into(), ..changes() })));
+}
+
+#[test]
+fn a_finding_opens_passes_or_is_archived() {
+    let exempt = samples::exempt();
+    for (what, status, state, severity) in [
+        (Told::Opened, "FAILED", "ACTIVE", "HIGH"),
+        (Told::Refreshed, "FAILED", "ACTIVE", "HIGH"),
+        (Told::ExemptionEnded(exempt.clone()), "FAILED", "ACTIVE", "HIGH"),
+        (Told::Exempted(exempt), "FAILED", "ARCHIVED", "INFORMATIONAL"),
+        (Told::Resolved(Closing::Satisfied), "PASSED", "ACTIVE", "INFORMATIONAL"),
+        (Told::Resolved(Closing::NotApplicable), "NOT_AVAILABLE", "ARCHIVED", "INFORMATIONAL"),
+        (Told::Resolved(Closing::ResourceGone), "NOT_AVAILABLE", "ARCHIVED", "INFORMATIONAL"),
+        (Told::Resolved(Closing::ControlRemoved), "NOT_AVAILABLE", "ARCHIVED", "INFORMATIONAL"),
+        (Told::Resolved(Closing::FrameworkRemoved), "NOT_AVAILABLE", "ARCHIVED", "INFORMATIONAL"),
+    ] {
+        let violation = told(what.clone(), 2);
+        let updated = violation.recorded_at.to_string();
+        let finding = Notice::ViolationOpened(violation).finding(&home()).expect("a finding");
+        let found = (&finding["Compliance"]["Status"], &finding["RecordState"]);
+        assert_eq!(found, (&json!(status), &json!(state)), "{what:?}");
+        assert_eq!(finding["FindingProviderFields"]["Severity"]["Label"], severity, "{what:?}");
+        assert_eq!(finding["UpdatedAt"], updated);
+        assert_eq!(finding["CreatedAt"], "2026-11-23T04:12:09.311Z");
+        assert_eq!(
+            finding["Id"],
+            "backup-compliance/222222222222/eu-west-1/BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN/AWS::RDS::DBCluster/cluster-7XK3Q"
+        );
+    }
+    for notice in [Notice::ViolationDigest(changes()), Notice::BlindSpots(samples::blind())] {
+        assert_eq!((notice.finding(&home()), notice.event()), (None, None));
+    }
+}
+
+#[test]
+fn a_finding_is_at_home_in_the_account_that_imports_it_and_names_the_true_one() {
+    let finding = |home: &FindingHome, violation: ViolationNotice| {
+        Notice::ViolationOpened(violation).finding(home).expect("a finding")
+    };
+    let document = finding(&home(), opened());
+    assert_eq!(document["AwsAccountId"], "111111111111");
+    assert_eq!(document["ProductArn"], "arn:aws:securityhub:eu-west-1:111111111111:product/111111111111/default");
+    assert_eq!(document["ProductFields"]["backup-compliance/account"], "222222222222");
+    let resource = json!({
+        "Type": "AwsRdsDbCluster",
+        "Id": "arn:aws:rds:eu-west-1:222222222222:cluster:orders",
+        "Partition": "aws",
+        "Region": "eu-west-1",
+        "Tags": { "environment": "prod", "owner": "orders-team@example.com", "service": "checkout" },
+    });
+    assert_eq!(document["Resources"], json!([resource]));
+    for (name, partition) in [("cn-north-1", "aws-cn"), ("us-gov-east-1", "aws-us-gov"), ("eusc-de-east-1", "aws-eusc")]
+    {
+        let mut violation = opened();
+        violation.key.region = region(name);
+        let document = finding(&FindingHome { region: region(name), ..home() }, violation);
+        assert_eq!(document["Resources"][0]["Partition"], partition);
+        let arn = format!("arn:{partition}:securityhub:{name}:111111111111:product/111111111111/default");
+        assert_eq!(document["ProductArn"], arn);
+    }
+}
+
+#[test]
+fn security_hub_gets_nothing_blank_and_no_more_than_it_takes() {
+    let tags = (0..60).map(|n| (format!("tag-{n:02}"), if n == 0 { "  ".to_owned() } else { "v".repeat(300) }));
+    let resource = ResourceFacts { name: None, arn: None, tags: tags.collect() };
+    let mut violation = ViolationNotice { resource, rule_arn: String::new(), ..opened() };
+    violation.key.resource_id = "n".repeat(1_000);
+    let one = Notice::ViolationOpened(violation.clone()).finding(&home()).expect("a finding");
+    let tags = one["Resources"][0]["Tags"].as_object().expect("tags");
+    assert_eq!((tags.len(), tags.get("tag-00")), (50, None));
+    assert!(one["ProductFields"].get("backup-compliance/configRuleArn").is_none());
+    violation.key.resource_id.push('n');
+    let other = Notice::ViolationOpened(violation).finding(&home()).expect("a finding");
+    assert_ne!(one["Id"], other["Id"], "names that differ only behind what is kept");
+    assert_ne!(one["Resources"][0]["Id"], other["Resources"][0]["Id"]);
+    assert_eq!(one["Id"].as_str().map(str::len), Some(512));
+}
+
+/// Everything in a document that is a text.
+fn texts(document: &Value) -> Vec<&str> {
+    match document {
+        Value::String(text) => vec![text],
+        Value::Array(items) => items.iter().flat_map(texts).collect(),
+        Value::Object(fields) => fields.values().flat_map(texts).collect(),
+        _ => vec![],
+    }
+}
+
+fn odd(text: &str) -> Option<char> {
+    text.chars().find(|c| (c.is_control() && *c != '\n') || is_invisible(*c))
+}
+
+/// What is wrong with any form of a notice, if anything.
 fn misfit(notice: &Notice) -> Option<String> {
+    misfit_of_mail(notice).or_else(|| misfit_of_chat(&notice.chat())).or_else(|| misfit_of_machines(notice))
+}
+
+fn misfit_of_mail(notice: &Notice) -> Option<String> {
     let (subject, text) = (notice.subject(), notice.text());
     if subject.is_empty() || subject.len() >= 100 || !subject.bytes().all(|b| (b' '..=b'~').contains(&b)) {
         return Some(format!("subject: {subject:?}"));
     }
-    let odd = text.chars().find(|c| (c.is_control() && *c != '\n') || is_invisible(*c));
-    if odd.is_some() || !text.ends_with('\n') {
-        return Some(format!("text has {odd:?}: {text:?}"));
+    if odd(&text).is_some() || !text.ends_with('\n') {
+        return Some(format!("text has {:?}: {text:?}", odd(&text)));
     }
     // Only a word that cannot be broken may go beyond, alone behind its label or indentation.
     let too_long = |line: &&str| {
@@ -233,58 +469,183 @@ fn misfit(notice: &Notice) -> Option<String> {
     text.lines().find(too_long).map(|line| format!("too long: {line:?}"))
 }
 
-/// Names that people and attackers choose: other scripts, control characters, marks of direction, line ends, very long.
+fn misfit_of_chat(chat: &Value) -> Option<String> {
+    let content = &chat["content"];
+    let length = |value: &Value| value.as_str().map(|text| text.chars().count());
+    let within = |value: &Value, limit: usize| length(value).is_some_and(|length| (1..=limit).contains(&length));
+    let all_within = |value: &Value, limit| value.as_array().is_some_and(|all| all.iter().all(|v| within(v, limit)));
+    if !(within(&content["title"], 250)
+        && within(&content["description"], 8_000)
+        && all_within(&content["nextSteps"], 350)
+        && all_within(&content["keywords"], 75))
+    {
+        return Some(format!("chat: sizes of {chat:#}"));
+    }
+    let is_link = |text: &str| {
+        let odd = |c: char| !c.is_ascii_alphanumeric() && !":/?#&=-._~%".contains(c);
+        text.starts_with("https://") && !text.contains(odd)
+    };
+    for text in texts(chat).into_iter().filter(|text| !is_link(text)) {
+        let calls =
+            |at: usize| text.get(..at).is_none_or(|before| !before.ends_with(|c: char| c.is_ascii_alphanumeric()));
+        let mentions = text.match_indices('@').any(|(at, _)| calls(at));
+        if odd(text).is_some() || text.contains(['<', '>', '&']) || text.contains("://") || mentions {
+            return Some(format!("chat: {text:?}"));
+        }
+    }
+    // What is opened as code is closed in the same line.
+    let description = content["description"].as_str().unwrap_or_default();
+    let block = description.strip_prefix("```\n").and_then(|text| text.strip_suffix("\n```"));
+    let open = |line: &str| line.matches('`').count() % 2 == 1;
+    let unclosed = match block {
+        Some(text) => text.contains('`'),
+        None => description.lines().any(open),
+    };
+    unclosed.then(|| format!("chat: code is not closed in {description:?}"))
+}
+
+fn misfit_of_machines(notice: &Notice) -> Option<String> {
+    if notice.attributes().values().any(|value| *value == Attribute::Text(String::new())) {
+        return Some("an attribute is empty".to_owned());
+    }
+    if notice.json()["kind"] != notice.kind() {
+        return Some("another kind".to_owned());
+    }
+    let bytes = sns_bytes(notice);
+    if bytes > SNS_BYTES {
+        return Some(format!("{bytes} bytes for SNS"));
+    }
+    let event = notice.event().map_or(0, |(_, detail)| detail.to_string().len());
+    if event > 240 * 1_024 {
+        return Some(format!("{event} bytes for the event bus"));
+    }
+    let finding = notice.finding(&home())?;
+    let bytes = finding.to_string().len();
+    let within = |name: &str, limit: usize| {
+        finding[name].as_str().is_some_and(|v| !v.trim().is_empty() && v.chars().count() <= limit)
+    };
+    let fields = ["ProductFields", "Tags"].map(|name| finding.get(name).or(finding["Resources"][0].get(name)));
+    let blank = fields.into_iter().flatten().flat_map(texts).any(|text| text.trim().is_empty());
+    let fits = within("Id", 512) && within("GeneratorId", 512) && within("Title", 256) && within("Description", 1_024);
+    (bytes > FINDING_BYTES || !fits || blank).then(|| format!("finding of {bytes} bytes: {finding:#}"))
+}
+
+/// Names that people and attackers choose: other scripts, control characters, marks of direction, line ends, headers, links,
+/// commands, mentions, very long.
 fn names() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-z][a-z0-9-]{0,20}",
         "\\PC{0,80}",
         "(\\PC|[\\x00-\\x1f\\x7f\u{85}\u{2028}\u{202e}\u{2066}\u{200b}\u{feff}\r\n]){0,60}",
-        "[a-z]{400,3000}",
-        "([a-z]{1,12} ){200,400}",
+        "[a-z]{400,1200}",
+        "([a-z]{1,12} ){100,200}",
         "[^a]{0,40}\r\nBcc: [a-z]{1,9}@example.com",
+        "[<>&@!#*_~`|\\[\\]():/\\\\ a]{0,60}",
+        prop::sample::select(vec![
+            "<!channel>".to_owned(),
+            "<@U012AB3CD> <https://evil.example|click>".to_owned(),
+            "@here [x](https://evil.example) ```".to_owned(),
+            "$(rm -rf ~); `id` && true".to_owned(),
+            "x\n\nWhat to do\n  Pay".to_owned(),
+            " ".to_owned(),
+            "😀".repeat(1_024),
+            "\"\\".repeat(512),
+            "\u{1}".repeat(1_024),
+        ]),
     ]
+    .boxed()
+}
+
+fn violations() -> impl Strategy<Value = ViolationNotice> {
+    let optional = || prop::option::of(names());
+    let control =
+        prop_oneof![names(), prop::sample::select(CONTROLS.iter().map(|c| c.name.to_owned()).collect::<Vec<_>>())];
+    let told = (0usize..8, names(), names()).prop_map(|(which, reason, owner)| {
+        let exempt = Exempt { reason, owner, until: samples::exempt().until };
+        match which {
+            0 => Told::Opened,
+            1 => Told::ExemptionEnded(exempt),
+            2 => Told::Exempted(exempt),
+            3 => Told::Reminder(7),
+            4 => Told::Refreshed,
+            5 => Told::Resolved(Closing::ResourceGone),
+            6 => Told::Resolved(Closing::NotApplicable),
+            _ => Told::Resolved(Closing::Satisfied),
+        }
+    });
+    let tags = prop::collection::btree_map(names(), names(), 0..4);
+    let resource = (optional(), optional(), tags).prop_map(|(name, arn, tags)| ResourceFacts { name, arn, tags });
+    let words = (optional(), optional(), optional(), optional(), prop::collection::vec(names(), 0..4));
+    (control, names(), names(), resource, told, words)
+        .prop_map(|(control, resource_type, resource_id, resource, what, words)| {
+            let (annotation, owner, account_name, near_exemption, ways) = words;
+            let record = record(key(&control, &resource_type, &resource_id), Found::Rollout, resource);
+            let notice = samples::notice(
+                &record,
+                NoticeContext { account_name, ways, near_exemption, ..NoticeContext::default() },
+            );
+            ViolationNotice { what, annotation, owner, rule_name: resource_id, rule_arn: resource_type, ..notice }
+        })
+        .boxed()
 }
 
 fn notices() -> impl Strategy<Value = Notice> {
     let optional = || prop::option::of(names());
-    let control =
-        prop_oneof![names(), prop::sample::select(CONTROLS.iter().map(|c| c.name.to_owned()).collect::<Vec<_>>())];
-    let violation = (control, names(), names(), optional(), optional(), optional(), any::<bool>()).prop_map(
-        |(control, resource_type, resource_id, name, arn, annotation, opened)| {
-            let mut record = record(&control, &resource_type, &resource_id);
-            record.annotation = annotation;
-            let pending = if opened { Pending::Opened } else { Pending::NoLongerApplies };
-            let notice = ViolationNotice::new(&record, pending, ResourceFacts { name, arn }, None);
-            if opened { Notice::ViolationOpened(notice) } else { Notice::ViolationResolved(notice) }
-        },
+    let single = violations().prop_map(|violation| match words::closed_word(&violation.what) {
+        Some(_) => Notice::ViolationResolved(violation),
+        None => Notice::ViolationOpened(violation),
+    });
+    let digests = (names(), optional(), prop::collection::vec(violations(), 1..8)).prop_map(
+        |(control, account_name, entries)| Notice::ViolationDigest(Digest { control, account_name, ..digest(entries) }),
     );
     let rollout = (names(), names(), names(), optional(), optional(), 0usize..30).prop_map(
         |(author, message, reason, trouble, next, faults)| {
-            let mut report = RolloutReport { author, message, trouble, next, ..report(40, faults) };
+            let mut report = RolloutReport { author, message, trouble, next, ..samples::report(40, faults) };
             report.verdict.faults.iter_mut().for_each(|fault| fault.reason.clone_from(&reason));
             Notice::RolloutFailed(report)
         },
     );
     let rejected = (names(), names(), names(), names(), names(), 1usize..300).prop_map(
         |(author, message, file, line, fix, column)| {
-            let mut rejection = Rejection { author, message, ..rejection() };
+            let mut rejection = Rejection { author, message, ..samples::rejection() };
             let at = Position { line: 1, column };
             rejection.faults.push(Fault::at(&file, &line, at, format!("`{line}` is wrong"), fix));
             Notice::PolicyRejected(rejection)
         },
     );
-    prop_oneof![violation, rollout, rejected]
+    let expiring = (names(), names(), prop::collection::vec(names(), 1..9), 1usize..40).prop_map(
+        |(owner, reason, resources, n)| {
+            let mut expiring = samples::expiring();
+            let exemption = &mut expiring.exemptions.first_mut().expect("one").exemption;
+            exemption.tags = resources.iter().map(|name| (name.clone(), name.clone())).collect();
+            (exemption.reason, exemption.resources) = (reason, resources);
+            let exemptions = expiring.exemptions.iter().cycle().take(n).cloned().collect();
+            Notice::ExemptionsExpiring(ExpiringExemptions { owner, exemptions })
+        },
+    );
+    let blind = (names(), 1usize..40).prop_map(|(why, n)| {
+        let spots = samples::blind().spots.into_iter().cycle().take(n);
+        Notice::BlindSpots(BlindSpots { spots: spots.map(|spot| BlindSpot { why: why.clone(), ..spot }).collect() })
+    });
+    let warnings =
+        (names(), names(), prop::collection::vec(names(), 1..40)).prop_map(|(repository, branch, warnings)| {
+            Notice::PolicyWarnings(PolicyWarnings { repository, branch, warnings, ..samples::warnings() })
+        });
+    prop_oneof![3 => single, 2 => digests, 1 => rollout, 1 => rejected, 1 => expiring, 1 => blind, 1 => warnings]
 }
 
 proptest! {
-    #[test]
-    fn whatever_the_names_a_notice_is_a_mail(notice in notices()) {
-        prop_assert_eq!(misfit(&notice), None);
-        prop_assert!(notice.text().len() < 60_000, "several forms of it fit the 256 KiB of SNS");
-        prop_assert!(notice.attributes().values().all(|value| !value.is_empty()));
-        prop_assert_eq!(&notice.json()["kind"], notice.kind());
-    }
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
+    #[test]
+    fn whatever_the_names_every_form_is_right(notice in notices()) {
+        if let Some(misfit) = misfit(&notice) {
+            prop_assert!(false, "{}: {misfit}", notice.kind());
+        }
+    }
+}
+
+proptest! {
     #[test]
     fn nothing_that_was_said_is_lost_in_wrapping(words in prop::collection::vec("[a-z]{1,90}", 1..30)) {
         let said = words.join(" ");
@@ -294,15 +655,97 @@ proptest! {
             prop_assert_eq!(&read, &words);
         }
     }
+
+    #[test]
+    fn what_is_fitted_takes_no_more_than_it_may(said in names(), budget in 3usize..3_000) {
+        let fitted = text::fit(&said, budget);
+        let cost = |text: &str| json!(json!(text).to_string()).to_string().len() - json!(json!("").to_string()).to_string().len();
+        prop_assert!(cost(&fitted) <= budget, "{} > {budget}: {fitted:?}", cost(&fitted));
+        prop_assert!(fitted == said || (cost(&said) > budget && fitted.ends_with('…')));
+    }
 }
 
+/// The longest names there are, of each kind of character that takes more room in one of the forms.
 #[test]
-fn every_control_has_words_for_a_headline() {
-    for control in CONTROLS {
-        for words in [control.broken, control.fixed] {
-            assert!(!words.is_empty() && words.len() <= 40 && !words.ends_with('.'), "{}: {words}", control.name);
+fn ten_thousand_entries_of_the_worst_names_fit() {
+    let others: Vec<_> = (40..10_000)
+        .map(|n| ViolationNotice {
+            parameters: None,
+            ..entry(n, Told::ExemptionEnded(samples::exempt()), Found::Rollout)
+        })
+        .collect();
+    for character in ["n", "😀", "\"", "\\", "\u{1}", "<", "`", "é ", "n n"] {
+        let long = |length: usize| character.repeat(length);
+        let resource = ResourceFacts {
+            name: Some(long(1_024)),
+            arn: Some(long(2_048)),
+            tags: (0..50).map(|n| (format!("{n:02}{}", long(126)), long(256))).collect(),
+        };
+        let exempt = Exempt { reason: long(2_000), owner: long(500), until: samples::exempt().until };
+        let record = record(key(&long(512), &long(256), &long(1_024)), Found::FirstResult, resource);
+        let context = NoticeContext {
+            account_name: Some(long(256)),
+            owner_tag: None,
+            parameters: Some((0..12).map(|n| (format!("{n}{}", long(64)), long(400))).collect()),
+            ways: vec![long(2_000); 50],
+            near_exemption: Some(long(2_000)),
+        };
+        let worst = ViolationNotice {
+            what: Told::ExemptionEnded(exempt.clone()),
+            owner: Some(long(256)),
+            annotation: Some(long(1_024)),
+            rule_name: long(512),
+            rule_arn: long(1_024),
+            heard: Heard::Sweep,
+            folded: u32::MAX,
+            ..samples::notice(&record, context)
+        };
+        let critical = ViolationNotice { severity: Severity::Critical, ..worst.clone() };
+        let of = |entries| Digest { account_name: Some(long(256)), control: long(512), ..digest(entries) };
+        // Those that are shown are the worst; more of them would only take memory.
+        let shown = ViolationNotice { parameters: None, ..critical.clone() };
+        let rest = if character == "😀" { others.len() } else { 100 };
+        let many: Vec<_> = vec![shown; 40].into_iter().chain(others.iter().take(rest).cloned()).collect();
+        let exempted = ViolationNotice { what: Told::Exempted(exempt), ..worst.clone() };
+        let mut report = samples::report(60, 40);
+        report.verdict.faults.iter_mut().for_each(|fault| fault.reason = long(4_000));
+        (report.message, report.author, report.trouble) = (long(4_000), long(400), Some(long(4_000)));
+        let mut rejection = samples::rejection();
+        rejection.faults =
+            vec![Fault::at(&long(500), &long(5_000), Position { line: 1, column: 1 }, long(4_000), long(4_000)); 40];
+        let spot = BlindSpot { why: long(2_000), ..samples::blind().spots.remove(0) };
+        let mut expiring = samples::expiring().exemptions.remove(0);
+        expiring.exemption.resources = vec![long(1_000); 50];
+        expiring.exemption.tags = (0..50).map(|n| (format!("{n}{}", long(126)), long(256))).collect();
+        expiring.exemption.reason = long(2_000);
+        expiring.exemption.accounts = vec![account("222222222222"); 500];
+        for (name, notice) in [
+            ("digest", Notice::ViolationDigest(of(many))),
+            ("digest with parameters", Notice::ViolationDigest(of(vec![critical; 30]))),
+            ("exemption ended", Notice::ViolationOpened(worst)),
+            ("exempted", Notice::ViolationResolved(exempted)),
+            ("rollout", Notice::RolloutFailed(report)),
+            ("rejection", Notice::PolicyRejected(rejection)),
+            ("blind", Notice::BlindSpots(BlindSpots { spots: vec![spot; 1_000] })),
+            (
+                "expiring",
+                Notice::ExemptionsExpiring(ExpiringExemptions { owner: long(500), exemptions: vec![expiring; 300] }),
+            ),
+            (
+                "warnings",
+                Notice::PolicyWarnings(PolicyWarnings {
+                    warnings: vec![long(4_000); 300],
+                    repository: long(200),
+                    branch: long(500),
+                    ..samples::warnings()
+                }),
+            ),
+        ] {
+            let found = misfit(&notice).map(|mut misfit| {
+                misfit.truncate(misfit.floor_char_boundary(400));
+                misfit
+            });
+            assert_eq!(found, None, "{name} of {character:?}");
         }
-        assert_ne!(control.broken, control.fixed);
     }
-    assert_eq!(control::find("BACKUP_SOMETHING_NEW"), None, "the unknown control of the fixtures is unknown");
 }

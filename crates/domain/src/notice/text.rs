@@ -16,12 +16,23 @@ const LONGEST: usize = 1_000;
 /// `build` makes the line around a name that others chose. A line that is too long has its name shortened, so that what
 /// stands behind the name is not lost.
 pub(super) fn subject(name: &str, limit: usize, build: impl Fn(&str) -> String) -> String {
+    subject_of(name, limit, &[&build])
+}
+
+/// The same of several ways to build the line: the first that leaves room for enough of the name.
+pub(super) fn subject_of(name: &str, limit: usize, builds: &[&dyn Fn(&str) -> String]) -> String {
     /// A name cut further says nothing.
     const LEAST: usize = 8;
-    let line = ascii_line(&build(name));
-    let Some(excess) = line.len().checked_sub(limit).filter(|excess| *excess > 0) else { return line };
     let name = ascii_line(name);
-    let line = ascii_line(&build(&cut(&name, name.len().saturating_sub(excess).max(LEAST), "...")));
+    let mut line = String::new();
+    for build in builds {
+        line = ascii_line(&build(&name));
+        let Some(excess) = line.len().checked_sub(limit).filter(|excess| *excess > 0) else { return line };
+        line = ascii_line(&build(&cut(&name, name.len().saturating_sub(excess).max(LEAST), "...")));
+        if line.len() <= limit {
+            return line;
+        }
+    }
     cut(&line, limit, "...")
 }
 
@@ -68,6 +79,11 @@ pub(super) fn short(text: &str, limit: usize) -> String {
     cut(&one_line(text).split_whitespace().collect::<Vec<_>>().join(" "), limit, "…")
 }
 
+/// The same for people, in whose mail an address in a name must not become a link.
+pub(super) fn shown(text: &str, limit: usize) -> String {
+    cut(&short(text, limit).replace("://", "[:]//"), limit, "…")
+}
+
 /// A name inside a sentence. One that has spaces in it could go on as the sentence does, so it stands in quotes.
 pub(super) fn quoted(name: &str) -> String {
     if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c == '"') {
@@ -104,6 +120,11 @@ pub(super) fn fit(text: &str, budget: usize) -> String {
 /// `2026-11-20 04:12 UTC`: people compare minutes, not milliseconds.
 pub(super) fn moment(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// `2026-11-20`: in a list of many, the day is enough.
+pub(super) fn day(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d").to_string()
 }
 
 /// How long from one time to another, in the two largest units that say something: `3 days 4 hours`, `12 minutes`.

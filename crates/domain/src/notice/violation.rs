@@ -1,7 +1,7 @@
 //! Notices about one violation.
 
 use super::text::{
-    count, field, field_of_lines, fit, item, moment, one_line, paragraph, quoted, sentence, short, span,
+    self, count, field, field_of_lines, fit, item, moment, one_line, paragraph, quoted, sentence, shown, span,
 };
 use super::{link, words};
 use crate::control::{self, Severity};
@@ -110,12 +110,17 @@ impl ViolationNotice {
         matches!(&self.what, Told::Resolved(closing) if *closing != Closing::Satisfied)
     }
 
+    /// The name that people use, in one line.
+    pub(super) fn whole_name(&self) -> String {
+        one_line(self.resource.name.as_deref().unwrap_or(&self.key.resource_id))
+    }
+
     pub(super) fn name(&self) -> String {
-        short(self.resource.name.as_deref().unwrap_or(&self.key.resource_id), NAME)
+        shown(self.resource.name.as_deref().unwrap_or(&self.key.resource_id), NAME)
     }
 
     pub(super) fn kind_of_resource(&self) -> String {
-        short(control::resource_kind(&self.key.resource_type), 128)
+        shown(control::resource_kind(&self.key.resource_type), 128)
     }
 
     pub(super) fn control(&self) -> Option<&'static control::Control> {
@@ -182,18 +187,23 @@ impl ViolationNotice {
         if words::closed_word(&self.what).is_some() { "RESOLVED" } else { self.severity.label() }
     }
 
-    /// Subjects are short, and the digits say that it is an account.
-    pub(super) fn headline(&self, name: &str) -> String {
+    /// The resource and the place are never cut off: where there is no room for all, first the kind of the resource is left out,
+    /// then what is so with it. The digits say that it is an account.
+    pub(super) fn subject(&self, limit: usize) -> String {
         let Key { account, region, .. } = &self.key;
-        let (mark, lead, kind) = (self.mark(), self.lead(), sentence(&self.kind_of_resource()));
-        format!("[{mark}] {lead}{kind} {} {} ({account}, {region})", quoted(name), self.state())
+        let (start, kind) = (format!("[{}] {}", self.mark(), self.lead()), sentence(&self.kind_of_resource()));
+        let (state, place) = (self.state(), format!("({account}, {region})"));
+        let whole = |name: &str| format!("{start}{kind} {} {state} {place}", quoted(name));
+        let without_kind = |name: &str| format!("{start}{} {state} {place}", quoted(name));
+        let without_state = |name: &str| format!("{start}{} {place}", quoted(name));
+        text::subject_of(&self.name(), limit, &[&whole, &without_kind, &without_state])
     }
 
     fn summary(&self) -> String {
         let Key { account, region, .. } = &self.key;
         let lead = if words::closed_word(&self.what).is_some() { "Resolved: " } else { self.lead() };
         let kind = sentence(&self.kind_of_resource());
-        let account_name = self.account_name.as_deref().map(|name| format!(" {}", quoted(&short(name, 64))));
+        let account_name = self.account_name.as_deref().map(|name| format!(" {}", quoted(&shown(name, 64))));
         let account_name = account_name.unwrap_or_default();
         format!("{lead}{kind} {} {} (account {account}{account_name}, {region}).", quoted(&self.name()), self.state())
     }
@@ -211,38 +221,38 @@ impl ViolationNotice {
         if more > 0 {
             lines.push(format!("and {more} more"));
         }
-        lines
+        lines.iter().map(|line| shown(line, NAME)).collect()
     }
 
     pub(super) fn shown_account(&self) -> String {
         match self.account_name.as_deref() {
-            Some(name) => format!("{} ({})", self.key.account, short(name, 64)),
+            Some(name) => format!("{} ({})", self.key.account, shown(name, 64)),
             None => self.key.account.to_string(),
         }
     }
 
     fn facts(&self) -> String {
         let id = match self.resource.name.as_deref() {
-            Some(name) if name != self.key.resource_id => field("Id", &self.key.resource_id),
+            Some(name) if name != self.key.resource_id => field("Id", &shown(&self.key.resource_id, 1_000)),
             _ => String::new(),
         };
         [
-            field("Resource", &format!("{} ({})", self.name(), short(&self.key.resource_type, 128))),
+            field("Resource", &format!("{} ({})", self.name(), shown(&self.key.resource_type, 128))),
             id,
             optional("ARN", self.resource.arn.as_deref()),
             field_of_lines("Tags", &self.tags()),
-            optional("Owner", self.owner.as_deref().map(|owner| short(owner, NAME)).as_deref()),
+            optional("Owner", self.owner.as_deref().map(|owner| shown(owner, NAME)).as_deref()),
             field("Account", &self.shown_account()),
             field("Region", self.key.region.as_str()),
-            field("Control", &short(&self.key.control, NAME)),
-            optional("Required", self.requirement().map(|words| short(&words, WORDS)).as_deref()),
+            field("Control", &shown(&self.key.control, NAME)),
+            optional("Required", self.requirement().map(|words| shown(&words, WORDS)).as_deref()),
         ]
         .concat()
     }
 
     /// What would be done about it, best first: what brings just this resource into a plan, then what the control asks for.
     pub(super) fn steps(&self) -> Vec<String> {
-        let ways = self.ways.iter().take(WAYS).map(|way| short(way, WORDS));
+        let ways = self.ways.iter().take(WAYS).map(|way| shown(way, WORDS));
         let general = self.control().map_or(UNKNOWN_CONTROL, |control| control.remediation);
         ways.chain([general.to_owned()]).collect()
     }
@@ -252,7 +262,7 @@ impl ViolationNotice {
     }
 
     pub(super) fn near(&self) -> Option<String> {
-        self.near_exemption.as_deref().map(|near| short(near, WORDS))
+        self.near_exemption.as_deref().map(|near| shown(near, WORDS))
     }
 
     fn earlier(&self) -> String {
@@ -278,7 +288,7 @@ impl ViolationNotice {
         let exemption = self.exempt().map(|exempt| {
             field(
                 "Was exempt",
-                &format!("until {}, {}: {}", exempt.until, short(&exempt.owner, NAME), short(&exempt.reason, WORDS)),
+                &format!("until {}, {}: {}", exempt.until, shown(&exempt.owner, NAME), shown(&exempt.reason, WORDS)),
             )
         });
         [
@@ -290,8 +300,8 @@ impl ViolationNotice {
             self.earlier(),
             exemption.unwrap_or_default(),
             field("Severity", self.severity.label()),
-            optional("Config says", self.annotation.as_deref().map(|words| short(words, WORDS)).as_deref()),
-            field("Config rule", &short(&self.rule_name, NAME)),
+            optional("Config says", self.annotation.as_deref().map(|words| shown(words, WORDS)).as_deref()),
+            field("Config rule", &shown(&self.rule_name, NAME)),
             "\nWhat to do\n".into(),
             todo,
             paragraph(self.documentation(), 2),
@@ -313,8 +323,8 @@ impl ViolationNotice {
             Told::Exempted(exempt) => (
                 [
                     field("Exempt until", &exempt.until.to_string()),
-                    field("Reason", &short(&exempt.reason, WORDS)),
-                    field("Exempted by", &short(&exempt.owner, NAME)),
+                    field("Reason", &shown(&exempt.reason, WORDS)),
+                    field("Exempted by", &shown(&exempt.owner, NAME)),
                 ]
                 .concat(),
                 format!(
@@ -360,7 +370,7 @@ impl ViolationNotice {
             "resource": {
                 "type": fit(&self.key.resource_type, 400),
                 "id": fit(&self.key.resource_id, 3_500),
-                "name": fit(&one_line(self.resource.name.as_deref().unwrap_or(&self.key.resource_id)), 3_500),
+                "name": fit(&self.whole_name(), 3_500),
                 "arn": optional(&self.resource.arn, 3_500),
                 "tags": tags,
                 "moreTags": more_tags,
@@ -402,13 +412,13 @@ pub(super) fn requirement(control: &str, parameters: Option<&BTreeMap<String, St
 /// A control in the JSON form.
 pub(super) fn control_json(name: &str, parameters: Option<&BTreeMap<String, String>>) -> Value {
     /// More than any control has.
-    const MOST: usize = 20;
+    const MOST: usize = 12;
     let control = control::find(name);
     let shown: Map<String, Value> = parameters
         .into_iter()
         .flatten()
         .take(MOST)
-        .map(|(name, value)| (fit(name, 100), json!(fit(value, 400))))
+        .map(|(name, value)| (fit(name, 100), json!(fit(value, 300))))
         .collect();
     json!({
         "name": fit(name, 800),

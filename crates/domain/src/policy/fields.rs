@@ -90,7 +90,7 @@ impl<'n> Fields<'n> {
 
 /// Whether the node has no tag. CloudFormation's tags would be kept as plain texts without a word, and the policy would not
 /// mean what it says.
-fn no_tag(faults: &mut Faults<'_, '_>, node: &Node) -> bool {
+pub(super) fn no_tag(faults: &mut Faults<'_, '_>, node: &Node) -> bool {
     if let Some(tag) = &node.tag {
         faults.at(
             node.at,

@@ -1,7 +1,7 @@
 //! From the tree of a policy file to a [`Policy`]. Nothing stops at the first fault: each part is read for itself, and a part that
 //! cannot be read is left out of a policy that nobody gets to see.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 
@@ -12,13 +12,15 @@ use crate::fault::{Faults, Position, nearest};
 use crate::ids::{AccountId, IdError, RegionName, StackSetName, shown};
 use crate::yaml::{self, Dialect, Node, ScalarKind};
 
+pub(super) mod notices;
+
 const DIALECT: Dialect = Dialect {
     aliases_refused_by: None,
     empty_fix: "a policy starts with `version: 1` and lists its frameworks under `frameworks`",
 };
 
 pub(super) const POLICY: Keys =
-    Keys { of: "the policy", known: &["version", "frameworks", "exemptions"], unsupported: &[] };
+    Keys { of: "the policy", known: &["version", "frameworks", "notices", "exemptions"], unsupported: &[] };
 
 pub(super) const FRAMEWORK: Keys =
     Keys { of: "a framework", known: &["name", "template", "parameters", "targets", "rollout"], unsupported: &[] };
@@ -37,7 +39,7 @@ pub(super) const ROLLOUT: Keys = Keys {
 
 pub(super) const EXEMPTION: Keys = Keys {
     of: "an exemption",
-    known: &["control", "resources", "accounts", "reason", "owner", "until"],
+    known: &["control", "resources", "accounts", "tags", "reason", "owner", "until"],
     unsupported: &[],
 };
 
@@ -48,14 +50,26 @@ const REGIONS: &str = "[eu-west-1]";
 const MOST_INSTANCES: usize = 100_000;
 /// Most bytes of the value of a template parameter (CloudFormation quotas).
 const MOST_VALUE_BYTES: usize = 4096;
+/// Most characters of the value of a tag (AWS's rules for tags).
+const MOST_TAG_CHARACTERS: usize = 256;
+/// Most bytes of what a policy says about violations: it is kept as one item of the state table, which holds 400 KB.
+const MOST_REPORTING_BYTES: usize = 380_000;
 
 pub(super) fn policy(faults: &mut Faults<'_, '_>) -> Option<Policy> {
     let root = yaml::read(faults, &DIALECT)?;
     let fields = Fields::of(faults, &root, &POLICY)?;
     version(faults, &fields);
     let frameworks = frameworks(faults, &fields);
-    let exemptions = exemptions(faults, &fields);
-    Some(Policy { frameworks, reporting: Reporting { exemptions, ..Reporting::default() } })
+    let reporting = notices::notices(faults, &fields);
+    let (exemptions_at, exemptions) = exemptions(faults, &fields).into_iter().unzip();
+    let reporting = Reporting { exemptions, ..reporting };
+    let bytes = serde_json::to_string(&reporting).map_or(0, |json| json.len());
+    if bytes > MOST_REPORTING_BYTES {
+        let problem = format!("`notices` and `exemptions` come to {bytes} bytes");
+        let fix = format!("keep them below {MOST_REPORTING_BYTES}: patterns say in one line what lists say in many");
+        faults.in_file(problem, fix);
+    }
+    Some(Policy { frameworks, reporting, exemptions_at })
 }
 
 fn version(faults: &mut Faults<'_, '_>, fields: &Fields<'_>) {
@@ -327,14 +341,37 @@ fn region_order(faults: &mut Faults<'_, '_>, node: &Node, targets: &[Target]) ->
     order
 }
 
-fn exemptions(faults: &mut Faults<'_, '_>, fields: &Fields<'_>) -> Vec<Exemption> {
+fn exemptions(faults: &mut Faults<'_, '_>, fields: &Fields<'_>) -> Vec<(Position, Exemption)> {
     let Some(node) = fields.optional(faults, "exemptions") else { return Vec::new() };
     let Some(items) = node.as_sequence() else {
         let fix = "write a list; each item has `control`, `resources`, `reason`, `owner` and `until`";
         faults.at(node.at, format!("`exemptions` is {}", node.describe()), fix);
         return Vec::new();
     };
-    items.iter().filter_map(|item| exemption(faults, item)).collect()
+    let mut exemptions: Vec<(Position, Exemption)> = Vec::new();
+    for item in items {
+        let Some(exemption) = exemption(faults, item) else { continue };
+        // One with a fault may have been meant to say something else.
+        if faults.is_empty()
+            && let Some((first, _)) = exemptions.iter().find(|(_, earlier)| same_conditions(earlier, &exemption))
+        {
+            let problem = format!("the exemption at {first} is for the same control, resources, accounts and tags");
+            faults.at(item.at, problem, "keep the one that holds");
+        }
+        exemptions.push((item.at, exemption));
+    }
+    exemptions
+}
+
+/// Whether two exemptions are about the same, whoever answers for them and however long they hold.
+fn same_conditions(one: &Exemption, other: &Exemption) -> bool {
+    fn same<T: Ord>(one: &[T], other: &[T]) -> bool {
+        one.iter().collect::<BTreeSet<_>>() == other.iter().collect::<BTreeSet<_>>()
+    }
+    one.control == other.control
+        && same(&one.resources, &other.resources)
+        && same(&one.accounts, &other.accounts)
+        && one.tags == other.tags
 }
 
 fn exemption(faults: &mut Faults<'_, '_>, node: &Node) -> Option<Exemption> {
@@ -347,6 +384,7 @@ fn exemption(faults: &mut Faults<'_, '_>, node: &Node) -> Option<Exemption> {
         .map(|node| resources(faults, node))
         .unwrap_or_default();
     let accounts = fields.optional(faults, "accounts").map(|node| accounts(faults, node)).unwrap_or_default();
+    let tags = fields.optional(faults, "tags").map_or_else(BTreeMap::new, |node| tags(faults, node));
     let reason =
         fields.required(faults, "reason", "throw-away test clusters").and_then(|node| text(faults, node, "`reason`"));
     let owner =
@@ -356,11 +394,67 @@ fn exemption(faults: &mut Faults<'_, '_>, node: &Node) -> Option<Exemption> {
         control: control?,
         resources,
         accounts,
-        tags: BTreeMap::new(),
+        tags,
         reason: reason?.to_owned(),
         owner: owner?.to_owned(),
         until: until?,
     })
+}
+
+/// Tags that a resource must have: keys, and values in which `*` stands for any text.
+fn tags(faults: &mut Faults<'_, '_>, node: &Node) -> BTreeMap<String, String> {
+    const EXAMPLE: &str = "`{ environment: sandbox }`";
+    let entries = node.entries().unwrap_or_default();
+    if entries.is_empty() {
+        let (problem, fix) = match node.entries() {
+            Some(_) => {
+                ("`tags` is empty".to_owned(), format!("name at least one, such as {EXAMPLE}, or remove the key"))
+            }
+            None => (format!("`tags` is {}", node.describe()), format!("write keys and values, such as {EXAMPLE}")),
+        };
+        faults.at(node.at, problem, fix);
+    }
+    let mut tags = BTreeMap::new();
+    for (key, value) in entries {
+        let (Some(name), Some(text)) = (tag_key(faults, key), tag_value(faults, key, value)) else { continue };
+        tags.insert(name.to_owned(), text.to_owned());
+    }
+    tags
+}
+
+fn tag_key<'n>(faults: &mut Faults<'_, '_>, node: &'n Node) -> Option<&'n str> {
+    let name = node.as_str()?;
+    let characters = name.chars().count();
+    if !(1..=notices::MOST_KEY_CHARACTERS).contains(&characters) {
+        let problem = format!("the key of the tag `{}` has {characters} characters", shown(name));
+        faults.at(node.at, problem, "the key of a tag has 1 to 128 characters");
+        return None;
+    }
+    Some(name)
+}
+
+/// The value of a tag. It may be empty, as tags may. A number or a boolean is refused: YAML may not keep it as written.
+fn tag_value<'n>(faults: &mut Faults<'_, '_>, key: &Node, value: &'n Node) -> Option<&'n str> {
+    let name = shown(key.as_str()?);
+    let fault = if value.tag.is_some() {
+        ("has a YAML tag".to_owned(), "write the value itself".to_owned())
+    } else if value.is_null() {
+        ("has no value".to_owned(), "write \"\" for an empty one, or \"*\" for any".to_owned())
+    } else {
+        match (value.scalar_kind(), value.as_str()) {
+            (Some(ScalarKind::Text), Some(text)) => match text.chars().count() {
+                0..=MOST_TAG_CHARACTERS => return Some(text),
+                characters => (format!("has a value of {characters} characters"), "AWS keeps 256 at most".to_owned()),
+            },
+            (Some(_), Some(text)) => (
+                format!("is {}, `{}`", value.describe(), shown(text)),
+                format!("put it in quotes: \"{}\"", shown(text)),
+            ),
+            _ => (format!("is {}", value.describe()), "write a text, with `*` for any text".to_owned()),
+        }
+    };
+    faults.at(value.at, format!("the tag `{name}` {}", fault.0), fault.1);
+    None
 }
 
 fn control_name(faults: &mut Faults<'_, '_>, node: &Node) -> Option<&'static Control> {

@@ -3,6 +3,9 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::*;
+use crate::control::Severity;
+
+mod exempting;
 
 /// Everything a policy may have.
 const FULL: &str = r#"version: 1
@@ -25,9 +28,20 @@ exemptions:
   - control: BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN
     resources: ["arn:aws:rds:*:*:cluster:scratch-*"]
     accounts: ["222222222222"]
+    tags: { environment: sandbox, "cost-center": "" }
     reason: throw-away test clusters
     owner: data-platform@example.com
     until: 2027-01-31
+notices:
+  ownerTag: team
+  reminders: [3, 14]
+  severity:
+    - control: BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN
+      accounts: ["222222222222"]
+      tags: { environment: prod-* }
+      severity: critical
+    - tags: { environment: demo }
+      severity: low
 "#;
 
 /// The least a policy must have.
@@ -72,16 +86,32 @@ fn a_full_policy_is_read() {
             region_order: vec![region("eu-west-1"), region("us-east-1")],
         }
     );
-    let [exemption] = policy.exemptions.as_slice() else { panic!("one exemption") };
+    let [exemption] = policy.reporting.exemptions.as_slice() else { panic!("one exemption") };
     assert_eq!(exemption.control.name, "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN");
     assert_eq!(exemption.until, jiff::civil::date(2027, 1, 31));
+    let tags: Vec<_> = exemption.tags.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(tags, [("cost-center", ""), ("environment", "sandbox")]);
+    assert_eq!(policy.exemptions_at, [Position { line: 18, column: 5 }]);
+    assert_eq!((policy.reporting.owner_tag.as_str(), policy.reporting.reminders.as_slice()), ("team", &[3, 14][..]));
+    let [prod, demo] = policy.reporting.severity.as_slice() else { panic!("two rules") };
+    assert_eq!(
+        *prod,
+        SeverityRule {
+            control: Some("BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN".to_owned()),
+            accounts: vec![AccountId::parse("222222222222").expect("an account")],
+            tags: BTreeMap::from([("environment".to_owned(), "prod-*".to_owned())]),
+            severity: Severity::Critical,
+        }
+    );
+    assert_eq!((demo.control.as_ref(), demo.accounts.len(), demo.severity), (None, 0, Severity::Low));
 }
 
 #[test]
 fn the_least_policy_has_defaults() {
     let policy = read(LEAST);
     assert_eq!(policy.frameworks[0].rollout, Rollout::default());
-    assert!(policy.frameworks[0].parameters.is_empty() && policy.exemptions.is_empty());
+    assert!(policy.frameworks[0].parameters.is_empty());
+    assert_eq!(policy.reporting, Reporting::default());
 }
 
 #[test]
@@ -157,6 +187,38 @@ const BROKEN: &[(&str, &str)] = &[
     ("until: 2027-01-31", "until: 2027-01-31T10:00"),
     ("until: 2027-01-31", "until: 20270131"),
     ("exemptions:", "exemption:"),
+    ("exemptions:", "exemptions: {}\nexemption:"),
+    ("    tags: { environment: sandbox, \"cost-center\": \"\" }", "    tag: { environment: sandbox }"),
+    ("tags: { environment: sandbox, \"cost-center\": \"\" }", "tags: {}"),
+    ("tags: { environment: sandbox, \"cost-center\": \"\" }", "tags: [environment]"),
+    ("tags: { environment: sandbox, \"cost-center\": \"\" }", "tags:"),
+    ("environment: sandbox, \"cost-center\": \"\"", "a: 5, b: true, c: , d: [x], e: !Ref f, \"\": g"),
+    (
+        "    reason: throw",
+        "    reason: is throw-away\n    owner: me\n    until: 2026-12-31\n  - <<: x\n    reason: throw",
+    ),
+    ("ownerTag: team", "ownerTag: 5"),
+    ("ownerTag: team", "ownerTag: \"\""),
+    ("ownerTag: team", "ownertag: team"),
+    ("ownerTag: team", "owner: team"),
+    ("reminders: [3, 14]", "reminders: [14, 3, 14, 7, 30]"),
+    ("reminders: [3, 14]", "reminders: [0, -1, 3651, 1.5, \"7\", seven, [7], !Days 7, ]"),
+    ("reminders: [3, 14]", "reminders: 7"),
+    ("reminders: [3, 14]", "reminders:"),
+    ("reminders: [3, 14]", "reminder: [3]"),
+    ("  severity:\n    - control", "  severity: high\n  severities:\n    - control"),
+    ("severity: critical", "severity: Critical"),
+    ("severity: critical", "severity: CRITICAL"),
+    ("severity: critical", "severity: hihg"),
+    ("severity: critical", "severity: P1"),
+    ("severity: critical", "severity: 1"),
+    ("      severity: critical\n", ""),
+    ("tags: { environment: prod-* }", "tags: { environment: \"*\" }\n      account: [\"222222222222\"]"),
+    ("- tags: { environment: demo }\n      severity: low", "- high"),
+    (
+        "- tags: { environment: demo }\n      severity: low",
+        "- severity: low\n    - tags: { a: b }\n      severity: high",
+    ),
     ("  - control", "  control"),
 ];
 
@@ -204,12 +266,119 @@ fn all_faults_come_in_one_run_from_top_to_bottom() {
         .replace("until: 2027-01-31", "until: soon\n    unitl: later");
     let faults = faults(&text);
     let places: Vec<_> = faults.iter().filter_map(|fault| fault.at).map(|at| (at.line, at.column)).collect();
-    assert_eq!(places, [(1, 10), (4, 5), (7, 36), (8, 19), (23, 12), (24, 5)]);
+    assert_eq!(places, [(1, 10), (4, 5), (7, 36), (8, 19), (24, 12), (25, 5)]);
     assert_eq!(faults[2].problem, "the account id `22222222222` has 11 digits");
     assert_eq!(
         faults[2].excerpt.as_deref(),
         Some(concat!("      - accounts: [\"111111111111\", 22222222222]\n", "                                   ^"))
     );
+}
+
+/// The reader stops nobody who writes a rule for everything, but what stands behind it would mean nothing.
+#[test]
+fn a_rule_that_is_never_reached_is_a_fault() {
+    let read = |rules: &str| {
+        let text = format!("{LEAST}notices:\n  reminders: []\n  severity:\n{rules}");
+        Policy::read("p", &text).map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    for (what, first, second, reached) in [
+        ("everything", "{ severity: low }", "{ tags: { a: b }, severity: high }", false),
+        ("the same", "{ tags: { a: b }, severity: low }", "{ tags: { a: b }, severity: high }", false),
+        ("more tags", "{ tags: { a: b }, severity: low }", "{ tags: { a: b, c: d }, severity: high }", false),
+        ("fewer tags", "{ tags: { a: b, c: d }, severity: low }", "{ tags: { a: b }, severity: high }", true),
+        ("a wider value", "{ tags: { a: \"b*\" }, severity: low }", "{ tags: { a: \"b*c\" }, severity: high }", false),
+        (
+            "a narrower value",
+            "{ tags: { a: \"b*c\" }, severity: low }",
+            "{ tags: { a: \"b*\" }, severity: high }",
+            true,
+        ),
+        ("any value", "{ tags: { a: \"*\" }, severity: low }", "{ tags: { a: \"\" }, severity: high }", false),
+        (
+            "more accounts",
+            "{ accounts: [\"111111111111\", \"222222222222\"], severity: low }",
+            "{ accounts: [\"222222222222\"], severity: high }",
+            false,
+        ),
+        ("some accounts", "{ accounts: [\"111111111111\"], severity: low }", "{ severity: high }", true),
+        (
+            "another control",
+            "{ control: BACKUP_RECOVERY_POINT_ENCRYPTED, severity: low }",
+            "{ control: BACKUP_LAST_RECOVERY_POINT_CREATED, severity: high }",
+            true,
+        ),
+        (
+            "all controls",
+            "{ accounts: [\"111111111111\"], severity: low }",
+            "{ accounts: [\"111111111111\"], control: BACKUP_RECOVERY_POINT_ENCRYPTED, severity: high }",
+            false,
+        ),
+    ] {
+        let outcome = read(&format!("    - {first}\n    - {second}\n"));
+        match (reached, outcome) {
+            (true, Ok(policy)) => assert_eq!(policy.reporting.severity.len(), 2, "{what}"),
+            (false, Err(faults)) => assert_eq!(
+                faults,
+                ["p:12:7: this rule is never reached: the one at line 11, column 7 matches all that it matches; \
+                  put it before that one, or remove it: the first rule that matches counts"],
+                "{what}"
+            ),
+            (_, outcome) => panic!("{what}: {outcome:?}"),
+        }
+    }
+}
+
+#[test]
+fn reminders_may_be_none() {
+    let text = format!("{LEAST}notices: {{ reminders: [] }}\n");
+    assert_eq!(read(&text).reporting, Reporting { reminders: Vec::new(), ..Reporting::default() });
+}
+
+#[test]
+fn two_exemptions_for_the_same_are_one_too_many() {
+    let (frameworks, rest) = FULL.split_once("exemptions:\n").expect("text");
+    let (exemption, _) = rest.split_once("notices:").expect("text");
+    let read = |second: &str| Policy::read("p", &format!("{frameworks}exemptions:\n{exemption}{second}"));
+    let later = exemption.replace("2027-01-31", "2027-06-30").replace("data-platform", "somebody");
+    let faults = read(&later).expect_err("a fault");
+    assert_eq!(faults.len(), 1, "{faults:#?}");
+    assert_eq!(
+        faults[0].to_string(),
+        "p:25:5: the exemption at line 18, column 5 is for the same control, resources, accounts and tags; \
+         keep the one that holds"
+    );
+    for other in [exemption.replace("scratch", "demo"), exemption.replace("sandbox", "demo")] {
+        assert_eq!(read(&other).expect("another exemption").reporting.exemptions.len(), 2);
+    }
+}
+
+#[test]
+fn what_is_published_has_its_limit() {
+    let (start, rest) = FULL.split_once("[\"arn:aws:rds:*:*:cluster:scratch-*\"]").expect("text");
+    let policy = |tables: u32| {
+        let list: Vec<String> = (0..tables).map(|n| format!("\"arn:aws:dynamodb:*:*:table/scratch-{n:08}\"")).collect();
+        Policy::read("p", &format!("{start}[{}]{rest}", list.join(", ")))
+    };
+    assert_eq!(policy(8_000).expect("a policy").reporting.exemptions[0].resources.len(), 8_000);
+    let faults = policy(9_000).expect_err("a fault");
+    assert_eq!(faults.len(), 1, "{faults:#?}");
+    assert_eq!(faults[0].problem, "`notices` and `exemptions` come to 414523 bytes");
+}
+
+#[test]
+fn what_is_published_is_read_back_as_it_was() {
+    let reporting = read(FULL).reporting;
+    let json = serde_json::to_string(&reporting).expect("serialises");
+    assert_eq!(serde_json::from_str::<Reporting>(&json).expect("is read"), reporting);
+    assert_eq!(read(FULL).reporting.digest(), reporting.digest());
+    for changed in [
+        FULL.replace("[3, 14]", "[3, 15]"),
+        FULL.replace("ownerTag: team", "ownerTag: owner"),
+        FULL.replace("severity: low", "severity: high"),
+        FULL.replace("reason: throw-away", "reason: other"),
+    ] {
+        assert_ne!(read(&changed).reporting.digest(), reporting.digest());
+    }
 }
 
 #[test]
@@ -260,6 +429,8 @@ fn the_schema_for_editors_knows_the_same_keys_and_words() {
         (&defs["target"], read::TARGET.known),
         (&defs["rollout"], read::ROLLOUT.known),
         (&defs["exemption"], read::EXEMPTION.known),
+        (&defs["notices"], read::notices::NOTICES.known),
+        (&defs["severityRule"], read::notices::SEVERITY_RULE.known),
     ] {
         let mut known: Vec<&str> = known.to_vec();
         known.sort_unstable();
@@ -268,6 +439,12 @@ fn the_schema_for_editors_knows_the_same_keys_and_words() {
     let controls: Vec<&str> = crate::control::CONTROLS.iter().map(|control| control.name).collect();
     assert_eq!(defs["control"]["enum"], serde_json::json!(controls));
     assert_eq!(defs["region"]["enum"], serde_json::json!(crate::ids::REGIONS));
+    let severities = read::notices::SEVERITIES.map(|(word, _)| word);
+    assert_eq!(defs["severityRule"]["properties"]["severity"]["enum"], serde_json::json!(severities));
+    let notices = &defs["notices"]["properties"];
+    assert_eq!(notices["reminders"]["items"]["maximum"], read::notices::MOST_DAYS);
+    assert_eq!(notices["reminders"]["default"], serde_json::json!(Reporting::default().reminders));
+    assert_eq!(notices["ownerTag"]["default"], serde_json::json!(Reporting::default().owner_tag));
 }
 
 fn well_formed(faults: &[Fault]) -> bool {

@@ -77,6 +77,8 @@ pub struct State {
     pub buried: Vec<(String, String)>,
     /// How violations are judged and told, as published.
     pub reporting: Option<Reporting>,
+    /// The digest of it that `deploy` remembers.
+    pub reporting_digest: Option<String>,
     /// Names of the organisation's accounts, as published.
     pub account_names: BTreeMap<AccountId, String>,
     /// The organisation's accounts, if this one may ask.
@@ -101,7 +103,7 @@ pub struct State {
     /// after it.
     pub dies_in: Option<usize>,
     calls: Vec<&'static str>,
-    faults: BTreeMap<&'static str, VecDeque<Fault>>,
+    faults: BTreeMap<&'static str, VecDeque<Option<Fault>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -136,6 +138,7 @@ impl Default for World {
                 flushes: Vec::new(),
                 buried: Vec::new(),
                 reporting: None,
+                reporting_digest: None,
                 account_names: BTreeMap::new(),
                 organization: None,
                 progress: Versioned { value: None, version: 0 },
@@ -176,12 +179,17 @@ impl World {
         self.fault(operation, PortErrorKind::Retryable, true);
     }
 
+    /// The next call of `operation` succeeds: a fault that is asked for after this happens to the one behind it.
+    pub fn pass_next(&self, operation: &'static str) {
+        self.state().faults.entry(operation).or_default().push_back(None);
+    }
+
     fn fault(&self, operation: &'static str, kind: PortErrorKind, after_effect: bool) {
         self.state()
             .faults
             .entry(operation)
             .or_default()
-            .push_back(Fault { error: error(operation, kind), after_effect });
+            .push_back(Some(Fault { error: error(operation, kind), after_effect }));
     }
 
     /// The calls since the last time this was asked.
@@ -235,7 +243,7 @@ impl World {
     fn call<T>(&self, operation: &'static str, effect: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
         let mut state = self.state();
         state.calls.push(operation);
-        let fault = state.faults.get_mut(operation).and_then(VecDeque::pop_front);
+        let fault = state.faults.get_mut(operation).and_then(VecDeque::pop_front).flatten();
         match fault {
             Some(fault) if !fault.after_effect => Err(fault.error),
             Some(fault) => effect(&mut state).and(Err(fault.error)),

@@ -10,7 +10,13 @@ use jiff::Timestamp;
 
 impl DeployStore for World {
     async fn memory(&self) -> Result<Memory> {
-        self.call("dynamodb:Query", |state| Ok(Memory { rollouts: state.rollouts.clone(), removing: state.removing }))
+        self.call("dynamodb:Query", |state| {
+            Ok(Memory {
+                rollouts: state.rollouts.clone(),
+                removing: state.removing,
+                reporting: state.reporting_digest.clone(),
+            })
+        })
     }
 
     async fn put_rollout(&self, rollout: &Versioned<Rollout>) -> Result<()> {
@@ -51,6 +57,10 @@ impl DeployStore for World {
         })
     }
 
+    async fn framework(&self, name: &StackSetName) -> Result<Option<FrameworkFacts>> {
+        self.call("dynamodb:GetItem", |state| Ok(state.frameworks.get(name).cloned()))
+    }
+
     async fn put_framework(&self, facts: &FrameworkFacts) -> Result<()> {
         self.call("dynamodb:PutItem", |state| {
             state.frameworks.insert(facts.stack_set.clone(), facts.clone());
@@ -61,6 +71,10 @@ impl DeployStore for World {
     async fn put_reporting(&self, reporting: &Reporting) -> Result<()> {
         self.call("dynamodb:PutItem", |state| {
             state.reporting = Some(reporting.clone());
+            Ok(())
+        })?;
+        self.call("dynamodb:PutItem", |state| {
+            state.reporting_digest = Some(reporting.digest().0);
             Ok(())
         })
     }

@@ -1,0 +1,322 @@
+//! Notices for tests and for the page that shows them.
+
+use super::*;
+use crate::control::find;
+use crate::fault::{Fault, Position};
+use crate::ids::{CommitId, StackSetName};
+use crate::policy::Exemption;
+use crate::rollout::{Instance, InstanceFault, Verdict};
+use crate::violation::{
+    Change, Closing, Compliance, Debt, Exempt, Found, Heard, Key, Opening, Ordering, Outcome, Outlet, Record,
+    ResourceFacts, Told, apply,
+};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
+
+const RULE_ARN: &str =
+    "arn:aws:config:eu-west-1:222222222222:config-rule/aws-service-rule/backup.amazonaws.com/config-rule-ab12cd";
+
+pub(super) const PLAN: &str = "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN";
+
+pub(super) fn time(text: &str) -> Timestamp {
+    text.parse().expect("a time")
+}
+
+/// When the resource of [`orders`] began to break the control.
+pub(super) fn since() -> Timestamp {
+    time("2026-11-23T04:12:09.311Z")
+}
+
+/// When that was recorded.
+fn recorded() -> Timestamp {
+    time("2026-11-23T04:12:33.125Z")
+}
+
+pub(super) fn account(id: &str) -> AccountId {
+    AccountId::parse(id).expect("12 digits")
+}
+
+pub(super) fn region(name: &str) -> RegionName {
+    RegionName::parse(name).expect("a Region")
+}
+
+fn outlets() -> BTreeSet<Outlet> {
+    [Outlet::Topic, Outlet::Chat, Outlet::Finding, Outlet::Event].into()
+}
+
+fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+pub(super) fn key(control: &str, resource_type: &str, resource_id: &str) -> Key {
+    Key {
+        account: account("222222222222"),
+        region: region("eu-west-1"),
+        control: control.into(),
+        resource_type: resource_type.into(),
+        resource_id: resource_id.into(),
+    }
+}
+
+/// A violation that has just opened, as `report` writes it down.
+pub(super) fn record(key: Key, found: Found, resource: ResourceFacts) -> Record {
+    let rule = key.control.trim_start_matches("BACKUP_").to_owned();
+    let change = Change {
+        key: key.clone(),
+        compliance: Compliance::NonCompliant,
+        ordering: Ordering { triggered: since(), recorded: since(), notified: since() },
+        rule_name: format!("{rule}-1b2c3d4e-5f60-4a7b-8c9d-0e1f2a3b4c5d"),
+        rule_arn: RULE_ARN.into(),
+        annotation: None,
+        had_result: true,
+        previous: None,
+    };
+    let Outcome::Store { mut record, .. } = apply(None, &change) else { panic!("the first result is stored") };
+    let severity = find(&key.control).map_or(Severity::Medium, |control| control.severity);
+    let opening = Opening { found, heard: Heard::Event, severity, resource, exempt: None };
+    record.opened(opening, &outlets(), recorded());
+    *record
+}
+
+pub(super) fn orders() -> Record {
+    let resource = ResourceFacts {
+        name: Some("orders".into()),
+        arn: Some("arn:aws:rds:eu-west-1:222222222222:cluster:orders".into()),
+        tags: map(&[("environment", "prod"), ("owner", "orders-team@example.com"), ("service", "checkout")]),
+    };
+    let mut record = record(key(PLAN, "AWS::RDS::DBCluster", "cluster-7XK3Q"), Found::Regression, resource);
+    record.annotation = Some("The resource is not protected by a backup plan.".into());
+    record
+}
+
+pub(super) fn context() -> NoticeContext {
+    NoticeContext {
+        account_name: Some("payments".into()),
+        owner_tag: Some("owner".into()),
+        parameters: Some(BTreeMap::new()),
+        ways: vec!["Give it the tag backup=daily: the plan daily-35-days (4f6c6a0e) selects it.".into()],
+        near_exemption: None,
+    }
+}
+
+/// The notice of what a record owes last.
+pub(super) fn notice(record: &Record, context: NoticeContext) -> ViolationNotice {
+    ViolationNotice::new(record, record.owed.last().expect("something is owed"), context)
+}
+
+pub(super) fn opened() -> ViolationNotice {
+    notice(&orders(), context())
+}
+
+pub(super) fn told(what: Told, days: i64) -> ViolationNotice {
+    let mut record = orders();
+    let at = since().checked_add(SignedDuration::from_hours(24 * days)).expect("within range");
+    if matches!(what, Told::Resolved(_)) {
+        record.ordering.triggered = at;
+    }
+    let debt = Debt { what, at, since: record.since, outlets: outlets(), folded: 0 };
+    ViolationNotice::new(&record, &debt, NoticeContext { ways: vec![], ..context() })
+}
+
+pub(super) fn exempt() -> Exempt {
+    Exempt {
+        reason: "throw-away test clusters".into(),
+        owner: "data-platform@example.com".into(),
+        until: "2027-01-31".parse().expect("a date"),
+    }
+}
+
+pub(super) fn backup_plan() -> ViolationNotice {
+    let control = "BACKUP_PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK";
+    let key = key(control, "AWS::Backup::BackupPlan", "8f81f553-3a74-4a3f-b93d-b3360dc80c50");
+    let resource = ResourceFacts { name: Some("monthly".into()), ..Default::default() };
+    let parameters =
+        map(&[("requiredFrequencyUnit", "hours"), ("requiredFrequencyValue", "24"), ("requiredRetentionDays", "35")]);
+    let near =
+        "The exemption of data-platform@example.com until 2027-01-31 covers it but for the tag environment=sandbox.";
+    let context =
+        NoticeContext { parameters: Some(parameters), near_exemption: Some(near.into()), ..NoticeContext::default() };
+    notice(&record(key, Found::Rollout, resource), context)
+}
+
+/// One of many databases.
+pub(super) fn entry(number: usize, what: Told, found: Found) -> ViolationNotice {
+    let name = format!("orders-{number:03}");
+    let arn = format!("arn:aws:rds:eu-west-1:222222222222:db:{name}");
+    let resource = ResourceFacts { name: Some(name.clone()), arn: Some(arn), tags: map(&[("owner", "orders-team")]) };
+    let mut record = record(key(PLAN, "AWS::RDS::DBInstance", &name), found, resource);
+    let age = i64::try_from(number % 30).expect("small");
+    record.since = record.since.map(|since| since.checked_sub(SignedDuration::from_hours(24 * age)).expect("in range"));
+    let debt = Debt { what, at: recorded(), since: record.since, outlets: outlets(), folded: 0 };
+    ViolationNotice::new(&record, &debt, NoticeContext { ways: vec![], ..context() })
+}
+
+pub(super) fn digest(entries: Vec<ViolationNotice>) -> Digest {
+    Digest { account: account("222222222222"), account_name: Some("payments".into()), control: PLAN.into(), entries }
+}
+
+/// The hour after a rollout.
+pub(super) fn flood() -> Digest {
+    let mut entries: Vec<ViolationNotice> = (0..400).map(|n| entry(n, Told::Opened, Found::Rollout)).collect();
+    entries.extend((400..410).map(|n| entry(n, Told::Opened, Found::FirstResult)));
+    entries.push(entry(410, Told::Opened, Found::Regression));
+    entries.push(opened());
+    entries.extend((0..2).map(|n| entry(n, Told::Resolved(Closing::Satisfied), Found::Rollout)));
+    entries.push(entry(2, Told::Resolved(Closing::ResourceGone), Found::Rollout));
+    digest(entries)
+}
+
+/// One after a busy quarter of an hour: every section, short enough for a page.
+pub(super) fn changes() -> Digest {
+    digest(vec![
+        entry(11, Told::Opened, Found::Rollout),
+        entry(12, Told::Opened, Found::FirstResult),
+        opened(),
+        entry(
+            13,
+            Told::ExemptionEnded(Exempt { until: "2026-11-22".parse().expect("a date"), ..exempt() }),
+            Found::Rollout,
+        ),
+        entry(14, Told::Resolved(Closing::Satisfied), Found::Rollout),
+        entry(15, Told::Exempted(exempt()), Found::Rollout),
+    ])
+}
+
+pub(super) fn reminder() -> Digest {
+    let mut entries: Vec<ViolationNotice> = (20..22).map(|n| entry(n, Told::Reminder(7), Found::Rollout)).collect();
+    entries.push(ViolationNotice { what: Told::Reminder(7), ..opened() });
+    digest(entries)
+}
+
+fn exemption() -> Exemption {
+    let Exempt { reason, owner, until } = exempt();
+    Exemption {
+        control: find(PLAN).expect("known"),
+        resources: vec!["arn:aws:rds:*:*:cluster:scratch-*".into()],
+        accounts: vec![account("222222222222")],
+        tags: map(&[("environment", "sandbox")]),
+        reason,
+        owner,
+        until,
+    }
+}
+
+pub(super) fn expiring() -> ExpiringExemptions {
+    let exemptions = vec![ExpiringExemption { exemption: exemption(), violations: 3 }];
+    ExpiringExemptions { owner: exempt().owner, exemptions }
+}
+
+pub(super) fn blind() -> BlindSpots {
+    let spot = |id: &str, name: &str| BlindSpot {
+        account: account(id),
+        region: region(name),
+        why: "the aggregator has no data of this account and Region".into(),
+        since: since(),
+    };
+    BlindSpots { spots: vec![spot("333333333333", "eu-west-1"), spot("333333333333", "us-east-1")] }
+}
+
+pub(super) fn warnings() -> PolicyWarnings {
+    let RolloutReport { repository, branch, commit, .. } = report(6, 0);
+    let warnings = vec![
+        "The exemption of data-platform@example.com for BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN ended on 2026-10-31."
+            .into(),
+        "The exemption of search@example.com for BACKUP_LAST_RECOVERY_POINT_CREATED covers no open violation.".into(),
+    ];
+    PolicyWarnings { commit, repository, branch, warnings }
+}
+
+fn instance(account: usize, region: &str) -> Instance {
+    Instance {
+        account: AccountId::parse(&format!("{account:012}")).expect("12 digits"),
+        region: RegionName::parse(region).expect("a Region"),
+    }
+}
+
+pub(super) fn report(total: usize, faults: usize) -> RolloutReport {
+    let regions = ["eu-west-1", "us-east-1"];
+    let fault = |index: usize| InstanceFault {
+        instance: instance(111_111_111_111 + index / 2, regions[index % 2]),
+        outcome: if index == 0 { "cancelled" } else { "failed" }.into(),
+        reason: if index == 0 {
+            "Cancelled since failure tolerance has exceeded".into()
+        } else {
+            "ResourceLogicalId:Framework, ResourceType:AWS::Backup::Framework, ResourceStatusReason:Config is not recording in \
+             this account and Region."
+                .into()
+        },
+    };
+    RolloutReport {
+        stack_set: StackSetName::parse("backup-compliance").expect("a name"),
+        repository: "backup-policies".into(),
+        branch: "main".into(),
+        commit: CommitId::parse("a11ce0000000000000000000000000000000beef").expect("an id"),
+        author: "Ada Lovelace <ada@example.com>".into(),
+        message: "Keep recovery points for 35 days".into(),
+        verdict: Verdict { total, succeeded: total - faults, faults: (0..faults).map(fault).collect() },
+        created: if faults == 0 { 2 } else { 0 },
+        updated: total,
+        deleted: 0,
+        trouble: None,
+        next: (faults > 0).then(|| "The next hourly look tries again (attempt 2 of 3). A push starts over.".into()),
+    }
+}
+
+pub(super) fn trouble() -> RolloutReport {
+    let trouble = "cloudformation:CreateStackSet failed: ValidationError: Account 000000000000 should have \
+                   'AWSCloudFormationStackSetAdministrationRole' role (request 1f0c); the StackSets administration role is \
+                   missing or cannot be used: deploy framework/prerequisites/administration-role.yaml in this account";
+    let verdict = Verdict { total: 6, succeeded: 0, faults: vec![] };
+    let next = Some("It was tried 3 times and is not tried again before the next push.".into());
+    RolloutReport { verdict, updated: 0, trouble: Some(trouble.into()), next, ..report(6, 0) }
+}
+
+pub(super) fn rejection() -> Rejection {
+    let RolloutReport { repository, branch, commit, author, .. } = report(6, 0);
+    let policy =
+        "version: 1\nframeworks:\n  - name: backup-compliance\n    targets:\n      - accounts: [\"22222222222\"]\n";
+    let missing = "the template `framework.yaml` is not in the repository";
+    let faults = vec![
+        Fault::at(
+            "backup-compliance.yaml",
+            policy,
+            Position { line: 5, column: 20 },
+            "the account id `22222222222` has 11 digits",
+            "an account id is 12 digits, such as \"111111111111\"",
+        ),
+        Fault::of_file("framework.yaml", missing, "add it, or correct `template` of the framework `backup-compliance`"),
+    ];
+    Rejection { repository, branch, commit, author, message: "Add the data account".into(), faults }
+}
+
+/// One of each kind, and of each way in which notices of a kind differ.
+pub(super) fn all() -> Vec<(&'static str, Notice)> {
+    let unknown =
+        record(key("BACKUP_SOMETHING_NEW", "AWS::Neptune::DBCluster", "graph"), Found::FirstResult, Default::default());
+    let by_sweep = ViolationNotice { heard: Heard::Sweep, folded: 6, ..opened() };
+    let resolved = |closing| Notice::ViolationResolved(told(Told::Resolved(closing), 1));
+    let ended = Exempt { until: "2026-11-30".parse().expect("a date"), ..exempt() };
+    vec![
+        ("opened", Notice::ViolationOpened(opened())),
+        ("opened_by_sweep", Notice::ViolationOpened(by_sweep)),
+        ("opened_backup_plan", Notice::ViolationOpened(backup_plan())),
+        ("opened_unknown_control", Notice::ViolationOpened(notice(&unknown, NoticeContext::default()))),
+        ("exemption_ended", Notice::ViolationOpened(told(Told::ExemptionEnded(ended), 8))),
+        ("resolved", resolved(Closing::Satisfied)),
+        ("resolved_not_applicable", resolved(Closing::NotApplicable)),
+        ("resolved_resource_gone", resolved(Closing::ResourceGone)),
+        ("resolved_control_removed", resolved(Closing::ControlRemoved)),
+        ("resolved_framework_removed", resolved(Closing::FrameworkRemoved)),
+        ("exempted", Notice::ViolationResolved(told(Told::Exempted(exempt()), 2))),
+        ("digest", Notice::ViolationDigest(changes())),
+        ("digest_flood", Notice::ViolationDigest(flood())),
+        ("digest_reminder", Notice::ViolationDigest(reminder())),
+        ("exemptions_expiring", Notice::ExemptionsExpiring(expiring())),
+        ("blind_spots", Notice::BlindSpots(blind())),
+        ("policy_warnings", Notice::PolicyWarnings(warnings())),
+        ("rollout_succeeded", Notice::RolloutSucceeded(report(6, 0))),
+        ("rollout_failed", Notice::RolloutFailed(report(60, 25))),
+        ("rollout_trouble", Notice::RolloutFailed(trouble())),
+        ("rejected", Notice::PolicyRejected(rejection())),
+    ]
+}
