@@ -40,6 +40,7 @@ enum Command {
 #[derive(Subcommand)]
 enum Bench {
     ColdStart(bench::ColdStart),
+    Report(bench::Report),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Bench(Bench::ColdStart(arguments)) => bench::cold_start(&arguments),
+        Command::Bench(Bench::Report(arguments)) => bench::report(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,7 +9,6 @@ mod machine;
 mod measure;
 mod reach;
 mod results;
-mod stats;
 mod subject;
 mod table;
 mod zip;

@@ -9,8 +9,8 @@ use serde_json::Value;
 use testkit::runtime_api::{Function, Outcome};
 
 use crate::endpoint::Endpoint;
-use crate::stats::Spread;
 use crate::subject::Subject;
+use bench_common::stats::Spread;
 
 /// Invocations after the first, of which the median counts.
 const WARM: usize = 9;

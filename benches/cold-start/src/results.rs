@@ -7,8 +7,8 @@ use serde::Serialize;
 use crate::machine::Machine;
 use crate::measure::Sample;
 use crate::reach::{self, Reach};
-use crate::stats::Spread;
 use crate::subject::Subject;
+use bench_common::stats::Spread;
 
 /// The measurements as they come in.
 #[derive(Debug)]

@@ -2,23 +2,20 @@
 
 use std::fmt::Write as _;
 
+use bench_common::stats::Spread;
+use bench_common::table::{lay_out, row as header};
+
 use crate::results::{Figures, Summary, Times};
-use crate::stats::Spread;
 
 const NONE: &str = "–";
 
 pub(crate) fn render(summary: &Summary) -> String {
-    let machine = &summary.machine;
     let mut text = format!(
-        "{} rounds, interleaved, on {} ({} cores, {} MiB, Linux {}, load {:.1} at the start); Python {}\n\
+        "{} rounds, interleaved, on {}; Python {}\n\
          Times in ms, median / 90th percentile. Start: process start to the first request for an event.\n\n",
         summary.rounds,
-        machine.cpu,
-        machine.cores,
-        machine.memory_mib.unwrap_or_default(),
-        machine.kernel,
-        machine.load.unwrap_or_default(),
-        machine.python,
+        summary.machine.machine.describe(),
+        summary.machine.python,
     );
     let mut rows = vec![header(&[
         "function",
@@ -82,10 +79,6 @@ pub(crate) fn render(summary: &Summary) -> String {
     text
 }
 
-fn header(cells: &[&str]) -> Vec<String> {
-    cells.iter().map(|cell| (*cell).to_owned()).collect()
-}
-
 fn row(figures: &Figures) -> Vec<String> {
     let of = |times: Option<&Times>, pick: fn(&Times) -> Spread| {
         times.map(pick).map_or_else(|| NONE.to_owned(), |spread| format!("{:.2} / {:.2}", spread.p50, spread.p90))
@@ -102,20 +95,4 @@ fn row(figures: &Figures) -> Vec<String> {
         figures.memory_mib.map_or_else(|| NONE.to_owned(), |memory| format!("{:.1}", memory.max)),
         format!("{:.2}", figures.zipped_mb),
     ]
-}
-
-fn lay_out(text: &mut String, rows: &[Vec<String>]) {
-    let columns = rows.first().map_or(0, Vec::len);
-    let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths = (0..columns).map(width).collect::<Vec<_>>();
-    for (index, row) in rows.iter().enumerate() {
-        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect::<Vec<_>>();
-        let _ = writeln!(text, "| {} |", cells.join(" | "));
-        if index == 0 {
-            let rule = widths.iter().map(|&width| "-".repeat(width)).collect::<Vec<_>>();
-            let _ = writeln!(text, "| {} |", rule.join(" | "));
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! The ten chapters.
+//! The chapters about rollouts and about one violation; [`super::violations`] has those about many.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::policy::{AUTHOR, Checkout};
-use super::{Story, fleet, wait_for};
+use super::{Story, fleet, violations, wait_for};
 use crate::app;
 use crate::client::Client;
 use crate::journal::{Entry, Mark};
@@ -14,12 +14,15 @@ use crate::journal::{Entry, Mark};
 const ACCOUNT_THAT_LEAVES: &str = "333333333333";
 
 /// What the chapters share.
-struct Stage {
-    client: Client,
-    outputs: BTreeMap<String, String>,
-    checkout: Checkout,
-    policy: String,
+pub(super) struct Stage {
+    pub(super) client: Client,
+    pub(super) outputs: BTreeMap<String, String>,
+    pub(super) checkout: Checkout,
+    pub(super) policy: String,
 }
+
+/// What differs from how the application comes: windows in which one can wait, and findings.
+const PARAMETERS: [&str; 2] = ["DigestWindowSeconds=4", "SecurityHub=central"];
 
 pub(super) fn all(story: &mut Story<'_>) -> Result<()> {
     let mut stage = deploy_application(story)?;
@@ -29,6 +32,7 @@ pub(super) fn all(story: &mut Story<'_>) -> Result<()> {
     repeated_and_late(story, &stage)?;
     violation_is_resolved(story, &stage)?;
     framework_grows(story, &stage)?;
+    violations::all(story, &mut stage)?;
     account_leaves(story, &mut stage)?;
     broken_pushes(story, &stage)?;
     delete_application(story, &stage)
@@ -40,7 +44,7 @@ fn deploy_application(story: &mut Story<'_>) -> Result<Stage> {
     story.chapter("The application is built and deployed with SAM");
     story.say("sam build compiles the four functions, sam deploy creates the application in the local cloud.");
     app::build(story.cloud, story.tools, &mut |line| story.listener.progress(line))?;
-    let outputs = app::deploy(story.cloud, story.tools, &[], &mut |line| story.listener.progress(line))?;
+    let outputs = app::deploy(story.cloud, story.tools, &PARAMETERS, &mut |line| story.listener.progress(line))?;
     let missing: Vec<&str> = [
         "DeployFunction",
         "LifecycleFunction",
@@ -152,8 +156,14 @@ fn violation_opens(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
             "backup plan",
         ],
     );
+    story.says(
+        "and who owns it, and which tag would bring it into a backup plan that is there",
+        &mail.text,
+        &["orders-team@example.com", "`backup` = `daily`", "by-tag"],
+    );
     settle(stage)?;
     count(story, "violation opens", "report", mark);
+    finding(story, "FAILED", "ACTIVE")?;
     story.no_more_mail("it is told once");
     Ok(())
 }
@@ -189,6 +199,7 @@ fn violation_is_resolved(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     );
     settle(stage)?;
     count(story, "violation is resolved", "report", mark);
+    finding(story, "PASSED", "ACTIVE")?;
     story.no_more_mail("it is told once");
     Ok(())
 }
@@ -211,6 +222,7 @@ fn framework_grows(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     story.say("A plan that runs monthly and keeps 8 days turns NON_COMPLIANT.");
     let event = body(story, "events/config-noncompliant-backup-plan.json")?;
     story.cloud.deliver(bus(stage)?, &event)?;
+    violations::recorded(story, &event)?;
     let mail = story.next_mail("violation.opened")?;
     story.says("it says what the framework requires", &mail.text, &["monthly-archive", "every 24 hours", "35 days"]);
     settle(stage)?;
@@ -334,12 +346,12 @@ fn delete_application(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
 
 // ------------------------------------------------------------------------------------------------ helpers
 
-fn file(story: &Story<'_>, path: &str) -> Result<String> {
+pub(super) fn file(story: &Story<'_>, path: &str) -> Result<String> {
     std::fs::read_to_string(story.tools.workspace.join(path)).with_context(|| format!("read `{path}`"))
 }
 
 /// The event in a sample file: the body of its one message.
-fn body(story: &Story<'_>, path: &str) -> Result<Value> {
+pub(super) fn body(story: &Story<'_>, path: &str) -> Result<Value> {
     let batch: Value = serde_json::from_str(&file(story, path)?)?;
     let body = batch["Records"][0]["body"].as_str().with_context(|| format!("`{path}` has no message"))?;
     Ok(serde_json::from_str(body)?)
@@ -360,15 +372,15 @@ fn cluster(story: &Story<'_>, compliance: &str, minute: u8) -> Result<Value> {
     Ok(event)
 }
 
-fn bus(stage: &Stage) -> Result<&str> {
+pub(super) fn bus(stage: &Stage) -> Result<&str> {
     stage.outputs.get("EventBusArn").map(String::as_str).context("no EventBusArn")
 }
 
-fn short(commit: &str) -> &str {
+pub(super) fn short(commit: &str) -> &str {
     commit.get(..8).unwrap_or(commit)
 }
 
-fn names(calls: &[Entry]) -> Vec<String> {
+pub(super) fn names(calls: &[Entry]) -> Vec<String> {
     calls.iter().map(|call| call.operation.clone()).collect()
 }
 
@@ -385,8 +397,27 @@ fn seen_by_report(story: &Story<'_>, mark: Mark, times: usize) -> Result<Option<
     Ok((calls.iter().filter(|call| call.operation == "BatchGetItem").count() >= times).then_some(()))
 }
 
+/// Claims that Security Hub has one finding about the cluster, in this state.
+fn finding(story: &mut Story<'_>, compliance: &str, state: &str) -> Result<()> {
+    let about_it = || {
+        let findings = story.cloud.findings().into_iter();
+        let found: Vec<Value> = findings.filter(|finding| finding["Id"].to_string().contains("cluster-7XK3")).collect();
+        let states: Vec<String> = found
+            .iter()
+            .map(|finding| {
+                let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                format!("{} {}", text(&finding["Compliance"]["Status"]), text(&finding["RecordState"]))
+            })
+            .collect();
+        Ok(Some(states).filter(|states| states.iter().any(|found| *found == format!("{compliance} {state}"))))
+    };
+    let states = wait_for("the finding in Security Hub", about_it)?;
+    story.claim(&format!("Security Hub has one finding, {compliance}"), states.len() == 1, &states.join(", "));
+    Ok(())
+}
+
 /// Waits until the report queue is empty and nothing of it is in work.
-fn settle(stage: &Stage) -> Result<()> {
+pub(super) fn settle(stage: &Stage) -> Result<()> {
     let queue = stage.outputs.get("ReportQueueUrl").context("no ReportQueueUrl")?;
     wait_for("the report queue to be empty", || Ok((stage.client.sqs_depth(queue)? == (0, 0)).then_some(())))
 }

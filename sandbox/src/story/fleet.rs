@@ -53,6 +53,32 @@ pub(super) fn controls(cloud: &Cloud, places: &[Instance]) -> Result<Vec<usize>>
         .collect()
 }
 
+/// The controls of the framework in an account and Region.
+pub(super) fn control_names(cloud: &Cloud, account: &str, region: &str) -> Result<Vec<String>> {
+    let frameworks = cloud.frameworks(account, region)?;
+    let controls = frameworks.iter().filter_map(|framework| framework["FrameworkControls"].as_array()).flatten();
+    Ok(controls.filter_map(|control| control["ControlName"].as_str().map(str::to_owned)).collect())
+}
+
+/// A type of resource that a control looks at.
+pub(super) fn evaluated_type(control: &str) -> &'static str {
+    if control.contains("RECOVERY_POINT") && !control.contains("CREATED") {
+        if control.contains("MANUAL_DELETION") { "AWS::Backup::BackupVault" } else { "AWS::Backup::RecoveryPoint" }
+    } else if control.contains("BACKUP_PLAN_MIN") {
+        "AWS::Backup::BackupPlan"
+    } else {
+        "AWS::RDS::DBCluster"
+    }
+}
+
+/// The control in the name of a Config rule: without the type in front, with `BACKUP_`, without the id at the end.
+pub(super) fn control_of(rule: &str) -> Option<String> {
+    const ID: usize = 37;
+    let name = rule.get(..rule.len().checked_sub(ID)?)?;
+    let name = name.split_once('-').map_or(name, |(_, control)| control);
+    Some(if name.starts_with("BACKUP_") { name.to_owned() } else { format!("BACKUP_{name}") })
+}
+
 /// Instances in words: `111111111111: eu-west-1, us-east-1`.
 pub(super) fn describe(instances: &[Instance]) -> String {
     let mut accounts: Vec<(&str, Vec<&str>)> = Vec::new();

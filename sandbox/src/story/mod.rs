@@ -4,7 +4,8 @@
 
 mod chapters;
 mod fleet;
-mod policy;
+pub mod policy;
+mod violations;
 
 use std::time::{Duration, Instant};
 
@@ -94,6 +95,13 @@ impl Story<'_> {
         self.listener.mail(&mail);
         self.claim(&format!("the notice is `{kind}`"), mail.kind == kind, &mail.kind);
         Ok(mail)
+    }
+
+    /// The mails that have come and were not read.
+    fn rest_of_mail(&mut self) -> Vec<Mail> {
+        let mails: Vec<Mail> = self.cloud.mails().into_iter().skip(self.read).collect();
+        self.read += mails.len();
+        mails
     }
 
     /// Claims that nothing more has come.

@@ -6,17 +6,21 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 /// Who pushes.
-pub(super) const AUTHOR: &str = "Grace Okafor";
+pub const AUTHOR: &str = "Grace Okafor";
 const EMAIL: &str = "grace@example.com";
 
 /// A checkout.
-pub(super) struct Checkout {
+#[derive(Debug)]
+pub struct Checkout {
     directory: PathBuf,
 }
 
 impl Checkout {
     /// A new one, with this repository as its origin.
-    pub(super) fn new(directory: &Path, origin: &Path) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn new(directory: &Path, origin: &Path) -> Result<Self> {
         std::fs::create_dir_all(directory)?;
         let checkout = Self { directory: directory.to_owned() };
         checkout.git(&["init", "--quiet", "--initial-branch=main"])?;
@@ -25,7 +29,10 @@ impl Checkout {
     }
 
     /// Writes files, commits and pushes; returns the commit.
-    pub(super) fn push(&self, message: &str, files: &[(&str, &str)]) -> Result<String> {
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn push(&self, message: &str, files: &[(&str, &str)]) -> Result<String> {
         for (name, content) in files {
             std::fs::write(self.directory.join(name), content)?;
         }

@@ -1,7 +1,7 @@
-//! `cargo xtask bench cold-start`: builds what is compared, then runs the measuring program.
+//! `cargo xtask bench`: builds what is measured, then runs the measuring program.
 //!
-//! The program is the package `bench-cold-start`. It is compiled with optimisations, because a slow server would be measured
-//! along with the functions, and its TLS stack stays out of the build of every other command.
+//! The programs are the packages `bench-cold-start` and `bench-report`. They are compiled with optimisations, because a slow server
+//! would be measured along with the functions, and what they link stays out of the build of every other command.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -34,6 +34,53 @@ pub(crate) struct ColdStart {
     only: Vec<String>,
 }
 
+/// What `bench report` measures.
+const SECTIONS: [&str; 5] = ["throughput", "growth", "flood", "memory", "sample"];
+
+/// Measure how compliance changes are reported: speed, growth, a flood through the local cloud, memory and cost, beside the logic
+/// of the public sample
+#[derive(Args)]
+#[command(after_help = "Example:\n  cargo xtask bench report --only throughput,growth")]
+pub(crate) struct Report {
+    /// Events of the flood
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(10..))]
+    events: u32,
+    /// Events for the logic of the public sample, which takes two calls for each
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(10..))]
+    sample_events: u32,
+    /// The length of the digest window in the local cloud, in seconds
+    #[arg(long, default_value_t = 30)]
+    window: u32,
+    /// Write the results here, as JSON
+    #[arg(long, value_name = "FILE", default_value = "target/bench-report.json")]
+    json: PathBuf,
+    /// Take the application as `sam build` built it last
+    #[arg(long)]
+    no_build: bool,
+    /// Measure only these; the last three start a local cloud with the application in it
+    #[arg(long, value_delimiter = ',', value_parser = SECTIONS, default_values = SECTIONS)]
+    only: Vec<String>,
+}
+
+/// Runs the benchmark of reports. A figure that misses its aim is shown as such and is no error.
+///
+/// # Errors
+/// When something cannot be built, or does not do its work.
+pub(crate) fn report(args: &Report) -> anyhow::Result<()> {
+    let root = tools::workspace();
+    let mut bench = program(&root, "bench-report")?;
+    bench.arg("--root").arg(&root).arg("--only").arg(args.only.join(","));
+    bench.arg("--events").arg(args.events.to_string()).arg("--sample-events").arg(args.sample_events.to_string());
+    bench.arg("--window").arg(args.window.to_string());
+    if args.no_build {
+        bench.arg("--no-build");
+    }
+    if let Some(folder) = args.json.parent() {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+    }
+    run(bench.arg("--json").arg(&args.json))
+}
+
 /// Runs the benchmark. A figure that misses its aim is shown as such and is no error.
 ///
 /// # Errors
@@ -47,11 +94,7 @@ pub(crate) fn cold_start(args: &ColdStart) -> anyhow::Result<()> {
             build_function(&root, &tools::ensure()?, package)?;
         }
     }
-    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    run(build.args(["build", "--profile", "tool", "--package", "bench-cold-start"]).current_dir(&root))?;
-
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let mut bench = Command::new(target.join("tool/bench-cold-start"));
+    let mut bench = program(&root, "bench-cold-start")?;
     bench.arg("--root").arg(&root).arg("--python").arg(python);
     bench.arg("--rounds").arg(args.rounds.to_string()).arg("--only").arg(args.only.join(","));
     if let Some(json) = &args.json {
@@ -61,6 +104,14 @@ pub(crate) fn cold_start(args: &ColdStart) -> anyhow::Result<()> {
         bench.arg("--json").arg(json);
     }
     run(&mut bench)
+}
+
+/// A measuring program, built.
+fn program(root: &Path, package: &str) -> anyhow::Result<Command> {
+    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    run(build.args(["build", "--profile", "tool", "--package", package]).current_dir(root))?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    Ok(Command::new(target.join("tool").join(package)))
 }
 
 /// Built the way it is deployed, or the numbers would be somebody else's.

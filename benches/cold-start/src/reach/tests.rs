@@ -1,5 +1,5 @@
 use super::*;
-use crate::stats::Spread;
+use bench_common::stats::Spread;
 
 fn spread(value: f64) -> Spread {
     Spread { p50: value, p90: value, min: value, max: value }

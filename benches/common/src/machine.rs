@@ -1,0 +1,53 @@
+//! The machine the figures belong to.
+
+use serde::Serialize;
+
+/// What a reader must know to compare.
+#[derive(Debug, Serialize)]
+pub struct Machine {
+    /// The model of the processor.
+    pub cpu: String,
+    /// How many cores there are.
+    pub cores: usize,
+    /// The release of the kernel.
+    pub kernel: String,
+    /// How much memory there is.
+    pub memory_mib: Option<u64>,
+    /// Work of others at the start: figures of a busy machine are worth less.
+    pub load: Option<f64>,
+}
+
+impl Machine {
+    /// This machine, now.
+    #[must_use]
+    pub fn this() -> Self {
+        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let after = |text: &str, key: &str| {
+            let line = text.lines().find(|line| line.starts_with(key))?;
+            line.split_once(':').map(|(_, value)| value.trim().to_owned())
+        };
+        let known = |text: Option<String>| text.filter(|t| !t.is_empty()).unwrap_or_else(|| "unknown".to_owned());
+        Self {
+            cpu: known(after(&read("/proc/cpuinfo"), "model name")),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            kernel: known(Some(read("/proc/sys/kernel/osrelease").trim().to_owned())),
+            memory_mib: after(&read("/proc/meminfo"), "MemTotal")
+                .and_then(|value| value.strip_suffix(" kB")?.parse::<u64>().ok())
+                .map(|kib| kib / 1024),
+            load: read("/proc/loadavg").split(' ').next().and_then(|value| value.parse().ok()),
+        }
+    }
+
+    /// In one line, without a full stop.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        format!(
+            "{} ({} cores, {} MiB, Linux {}, load {:.1} at the start)",
+            self.cpu,
+            self.cores,
+            self.memory_mib.unwrap_or_default(),
+            self.kernel,
+            self.load.unwrap_or_default(),
+        )
+    }
+}

@@ -1,0 +1,57 @@
+"""The logic of the public sample for reporting compliance changes, reduced to its calls.
+
+For every event it looks the resource up and imports one finding into Security Hub, whose id is the id of the event. Nothing is
+recorded, so nothing is known to be told already, and nothing is ever closed.
+"""
+
+import os
+from datetime import datetime, timezone
+
+import boto3
+from botocore.exceptions import ClientError
+
+CONFIG = boto3.client("config")
+SECURITY_HUB = boto3.client("securityhub")
+AGGREGATOR = os.environ["CONFIG_AGGREGATOR_NAME"]
+ACCOUNT = os.environ["ACCOUNT_ID"]
+REGION = os.environ["AWS_REGION"]
+FAILED = {"COMPLIANT": "PASSED", "NON_COMPLIANT": "FAILED"}
+
+
+def handler(event, _context):
+    detail = event["detail"]
+    result = detail["newEvaluationResult"]
+    name = look_up(detail)
+    now = datetime.now(timezone.utc).isoformat()
+    finding = {
+        "SchemaVersion": "2018-10-08",
+        "Id": event["id"],
+        "ProductArn": f"arn:aws:securityhub:{REGION}:{ACCOUNT}:product/{ACCOUNT}/default",
+        "GeneratorId": "python-sample",
+        "AwsAccountId": ACCOUNT,
+        "Types": ["Software and Configuration Checks"],
+        "CreatedAt": now,
+        "UpdatedAt": now,
+        "Severity": {"Label": "HIGH"},
+        "Title": detail["configRuleName"][:256],
+        "Description": f"{name} is {result['complianceType']} in account {detail['awsAccountId']}"[:1024],
+        "Resources": [{"Type": "Other", "Id": detail["resourceId"]}],
+        "Compliance": {"Status": FAILED.get(result["complianceType"], "NOT_AVAILABLE")},
+    }
+    SECURITY_HUB.batch_import_findings(Findings=[finding])
+
+
+def look_up(detail):
+    identifier = {
+        "SourceAccountId": detail["awsAccountId"],
+        "SourceRegion": detail["awsRegion"],
+        "ResourceId": detail["resourceId"],
+        "ResourceType": detail["resourceType"],
+    }
+    try:
+        item = CONFIG.get_aggregate_resource_config(
+            ConfigurationAggregatorName=AGGREGATOR, ResourceIdentifier=identifier
+        )["ConfigurationItem"]
+    except ClientError:
+        return detail["resourceId"]
+    return item.get("resourceName") or detail["resourceId"]

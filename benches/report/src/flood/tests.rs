@@ -1,0 +1,20 @@
+use super::*;
+
+#[test]
+fn a_flood_has_as_many_events_as_asked_for_and_says_what_must_remain() {
+    let flood = Flood::new(1000, "2026-11-20T04:00:00Z".parse().unwrap());
+    assert_eq!((flood.events.len(), flood.expected.len()), (1000, 800));
+    assert_eq!(flood.open(), 700);
+    let closing =
+        flood.events.iter().filter(|event| event["detail"]["newEvaluationResult"]["complianceType"] == "COMPLIANT");
+    assert_eq!(closing.count(), 100);
+    assert_eq!(Flood::new(1000, "2026-11-20T04:00:00Z".parse().unwrap()).events, flood.events);
+    assert_eq!(flood.batches(300).len(), 4);
+}
+
+#[test]
+fn every_event_is_understood() {
+    for event in Flood::new(30, "2026-11-20T04:00:00Z".parse().unwrap()).events {
+        assert!(app::events::compliance_change(&event).is_ok(), "{event}");
+    }
+}

@@ -1,0 +1,278 @@
+//! The chapters about many violations: a flood, a lost event, an exemption, reminders.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::chapters::{Stage, bus, settle};
+use super::{Story, fleet, wait_for};
+use crate::config::{Compliance, Evaluation, Resource};
+
+const COVERAGE: &str = "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN";
+const CLUSTER: &str = "AWS::RDS::DBCluster";
+const TABLE: &str = "AWS::DynamoDB::Table";
+/// Where the flood comes from.
+const FLOODED: [&str; 2] = ["111111111111", "222222222222"];
+const REGION: &str = "eu-west-1";
+/// Violations of the flood.
+const FLOOD: usize = 500;
+/// Mails that a flood may lead to: for each of two accounts the first digest, and one or two when windows end.
+const FEW: usize = 8;
+
+pub(super) fn all(story: &mut Story<'_>, stage: &mut Stage) -> Result<()> {
+    rules(story, stage)?;
+    flood(story, stage)?;
+    lost_event(story, stage)?;
+    exemption(story, stage)?;
+    weeks_later(story, stage)
+}
+
+/// Config's own state after an event that came from a sample file.
+pub(super) fn recorded(story: &Story<'_>, event: &Value) -> Result<()> {
+    let detail = &event["detail"];
+    let result = &detail["newEvaluationResult"];
+    let text = |value: &Value| value.as_str().map(str::to_owned).context("the sample event lacks a field");
+    let name = text(&detail["configRuleName"])?;
+    let control = fleet::control_of(&name).with_context(|| format!("`{name}` names no control"))?;
+    let evaluation = Evaluation {
+        account: text(&detail["awsAccountId"])?,
+        region: text(&detail["awsRegion"])?,
+        control,
+        resource_type: text(&detail["resourceType"])?,
+        resource_id: text(&detail["resourceId"])?,
+        compliance: serde_json::from_value(result["complianceType"].clone())?,
+        at: text(&result["evaluationResultIdentifier"]["orderingTimestamp"])?.parse().ok(),
+        annotation: None,
+    };
+    drop(story.cloud.evaluate(&evaluation));
+    Ok(())
+}
+
+fn evaluation(account: &str, resource_type: &str, resource_id: &str, compliance: Compliance) -> Evaluation {
+    Evaluation {
+        account: account.to_owned(),
+        region: REGION.to_owned(),
+        control: COVERAGE.to_owned(),
+        resource_type: resource_type.to_owned(),
+        resource_id: resource_id.to_owned(),
+        compliance,
+        at: None,
+        annotation: None,
+    }
+}
+
+/// Every control of every framework that is deployed has a rule that has found something, as on AWS after a day.
+fn rules(story: &Story<'_>, stage: &Stage) -> Result<()> {
+    for (account, region, _) in fleet::instances(&stage.client)? {
+        for control in fleet::control_names(story.cloud, &account, &region)? {
+            let kind = fleet::evaluated_type(&control);
+            let fine = evaluation(&account, kind, "all-is-well", Compliance::Compliant);
+            drop(story.cloud.evaluate(&Evaluation { region: region.clone(), control, ..fine }));
+        }
+    }
+    Ok(())
+}
+
+// ------------------------------------------------------------------------------------------------ a flood
+
+fn flood(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
+    story.chapter("The evaluation of the day finds 500 tables in no backup plan");
+    story.say("250 in each of two accounts; every one is an event of its own.");
+    let mut events = Vec::new();
+    for number in 0..FLOOD {
+        let account = FLOODED[number % FLOODED.len()];
+        let name = format!("table-{number:03}");
+        story.cloud.add_resource(table(account, &name));
+        events.extend(story.cloud.evaluate(&evaluation(account, TABLE, &name, Compliance::NonCompliant)));
+    }
+    anyhow::ensure!(events.len() == FLOOD, "Config sent {} events", events.len());
+    let (first, rest) = events.split_first().context("no events")?;
+    story.cloud.deliver(bus(stage)?, first)?;
+    let queue = stage.outputs.get("ReportQueueUrl").context("no ReportQueueUrl")?;
+    let bodies: Vec<String> = rest.iter().map(Value::to_string).collect();
+    stage.client.sqs_send_all(queue, &bodies)?;
+    let records = wait_for("all 500 violations to be recorded and told", || {
+        let records = flooded(stage)?;
+        let told = records.iter().all(|record| record["pending_group"].is_null());
+        Ok(Some(records.len()).filter(|count| *count == FLOOD && told))
+    })?;
+    story.claim("each is on record, and nothing is left to tell", records == FLOOD, &format!("{records} records"));
+    let mails = story.rest_of_mail();
+    if let Some(digest) = mails.iter().find(|mail| mail.kind == "violation.digest") {
+        story.listener.mail(digest);
+        story.says(
+            "a digest counts, names 25, and says where to see the rest",
+            &digest.text,
+            &["more", "backup-compliance violations"],
+        );
+    }
+    let told: usize = mails.iter().map(|mail| opened(&mail.subject)).sum();
+    let seen = format!("{} mails tell of {told}", mails.len());
+    story.claim("500 violations are a few mails", !mails.is_empty() && mails.len() <= FEW, &seen);
+    story.claim("and every one of them is counted once", told == FLOOD, &seen);
+    Ok(())
+}
+
+/// The records of the flood.
+fn flooded(stage: &Stage) -> Result<Vec<Value>> {
+    let table = stage.outputs.get("StateTableName").context("no StateTableName")?;
+    let mut records = stage.client.scan(table)?;
+    records.retain(|item| item["sk"]["S"].as_str().is_some_and(|key| key.contains("#table-")));
+    Ok(records)
+}
+
+/// How many violations a mail says have opened: one, or as many as its subject says.
+fn opened(subject: &str) -> usize {
+    let words: Vec<&str> = subject.split_whitespace().collect();
+    let counted = words.windows(2).find(|pair| pair[1].trim_end_matches([',', ':']) == "opened");
+    counted.map_or(1, |pair| pair[0].parse().unwrap_or(0))
+}
+
+fn table(account: &str, name: &str) -> Resource {
+    Resource {
+        account: account.to_owned(),
+        region: REGION.to_owned(),
+        resource_type: TABLE.to_owned(),
+        resource_id: name.to_owned(),
+        resource_name: name.to_owned(),
+        arn: format!("arn:aws:dynamodb:{REGION}:{account}:table/{name}"),
+        tags: [("owner".to_owned(), "shop-team@example.com".to_owned())].into(),
+        configuration: json!({}),
+    }
+}
+
+// ------------------------------------------------------------------------------------------------ a lost event
+
+fn lost_event(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
+    story.chapter("An event gets lost, and a Region cannot be seen");
+    story.say("AWS Config sends its events at best effort and never again. The hourly sweep compares.");
+    let carts = evaluation("222222222222", TABLE, "carts", Compliance::NonCompliant);
+    let lost = story.cloud.evaluate(&carts);
+    story.claim("Config has sent an event that never arrives", lost.is_some(), "not delivered");
+    story.cloud.blind("111111111111", "us-east-1", true);
+    let swept = sweep(story, stage, None)?;
+    let mail = story.next_mail("violation.opened")?;
+    story.says("the sweep has found it", &mail.text, &["carts", "222222222222", "sweep"]);
+    let mail = story.next_mail("violation.digest")?;
+    story.says("and says what it could not see", &mail.text, &["111111111111", "us-east-1"]);
+    let counts = format!("opened {}, closed {}, blind spots {}", swept["opened"], swept["closed"], swept["blindSpots"]);
+    let right = (&swept["opened"], &swept["closed"], &swept["blindSpots"]) == (&json!(1), &json!(0), &json!(1));
+    story.claim("it found one violation, closed none and has one blind spot", right, &counts);
+    let swept = sweep(story, stage, None)?;
+    story.claim(
+        "the next sweep has nothing to add",
+        swept["opened"] == json!(0),
+        &format!("opened {}", swept["opened"]),
+    );
+    story.cloud.blind("111111111111", "us-east-1", false);
+    story.no_more_mail("each is told once");
+    Ok(())
+}
+
+/// Invokes the sweep as the schedule does; `due` is when it was due, if not now.
+fn sweep(story: &mut Story<'_>, stage: &Stage, due: Option<Timestamp>) -> Result<Value> {
+    let function = stage.outputs.get("SweepFunction").context("no SweepFunction")?;
+    let mut event = json!({ "source": "backup-compliance.schedule", "look": "sweep" });
+    if let Some(due) = due {
+        event["time"] = json!(due.to_string());
+    }
+    story.listener.progress("the sweep is running");
+    let swept = stage.client.invoke(function, &event)?;
+    anyhow::ensure!(swept["complete"] == json!(true), "the sweep was not complete: {swept}");
+    Ok(swept)
+}
+
+// ------------------------------------------------------------------------------------------------ an exemption
+
+/// Days that the exemption holds from today.
+const EXEMPT_DAYS: i64 = 10;
+
+fn exemption(story: &mut Story<'_>, stage: &mut Stage) -> Result<()> {
+    story.chapter("An exemption is pushed");
+    scratch(story, stage, "scratch-1")?;
+    let mail = story.next_mail("violation.opened")?;
+    story.says("a throw-away cluster is reported like any other", &mail.text, &["scratch-1"]);
+    let until = later(EXEMPT_DAYS).to_string();
+    let until = until.get(..10).unwrap_or(&until);
+    story.say(&format!("The owner exempts `scratch-*` until {until}, with a reason, in the policy repository."));
+    let policy = format!(
+        "{}\nexemptions:\n  - control: {COVERAGE}\n    resources: [\"arn:aws:rds:*:*:cluster:scratch-*\"]\n    \
+         reason: throw-away test clusters\n    owner: data-platform@example.com\n    until: {until}\n",
+        stage.policy.trim_end()
+    );
+    stage.policy = policy;
+    stage.checkout.push("Exempt scratch clusters", &[("backup-compliance.yaml", &stage.policy)])?;
+    let table = stage.outputs.get("StateTableName").context("no StateTableName")?;
+    wait_for("deploy to publish the exemption", || {
+        let items = stage.client.scan(table)?;
+        let published = items.iter().any(|item| {
+            item["pk"]["S"] == "framework" && item["document"].to_string().contains("throw-away test clusters")
+        });
+        Ok(published.then_some(()))
+    })?;
+    let swept = sweep(story, stage, None)?;
+    story.claim("the sweep applies it", swept["exempted"] == json!(1), &format!("{} exempt", swept["exempted"]));
+    let mail = story.next_mail("violation.resolved")?;
+    story.says(
+        "who was told of the cluster is told why",
+        &mail.text,
+        &["scratch-1", "throw-away test clusters", until],
+    );
+    let mail = story.next_mail("violation.digest")?;
+    story.says("its owner is told that it ends within 14 days", &mail.text, &["data-platform@example.com", until]);
+    scratch(story, stage, "scratch-2")?;
+    settle(stage)?;
+    let exempt = wait_for("the second cluster to be recorded", || {
+        let records = stage.client.scan(table)?;
+        let record = records.into_iter().find(|item| item["sk"]["S"].to_string().contains("scratch-2"));
+        Ok(record.map(|record| record["document"]["S"].to_string()))
+    })?;
+    let noted = exempt.contains("throw-away test clusters");
+    story.claim("another such cluster is recorded as exempt", noted, if noted { "exempt" } else { &exempt });
+    story.no_more_mail("and nobody is told of it");
+    Ok(())
+}
+
+/// A throw-away cluster in account 111111111111 is in no backup plan.
+fn scratch(story: &mut Story<'_>, stage: &Stage, name: &str) -> Result<()> {
+    story.cloud.add_resource(Resource {
+        resource_type: CLUSTER.to_owned(),
+        arn: format!("arn:aws:rds:{REGION}:111111111111:cluster:{name}"),
+        ..table("111111111111", name)
+    });
+    let event = story.cloud.evaluate(&evaluation("111111111111", CLUSTER, name, Compliance::NonCompliant));
+    story.cloud.deliver(bus(stage)?, &event.context("Config sent no event")?)?;
+    Ok(())
+}
+
+fn later(days: i64) -> Timestamp {
+    Timestamp::now().checked_add(SignedDuration::from_hours(24 * days)).unwrap_or(Timestamp::MAX)
+}
+
+// ------------------------------------------------------------------------------------------------ weeks later
+
+fn weeks_later(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
+    story.chapter("Weeks later, by the time that the schedule gives to the sweep");
+    let swept = sweep(story, stage, Some(later(8)))?;
+    let mut reminded = BTreeSet::new();
+    for _ in 0..3 {
+        let mail = story.next_mail("violation.digest")?;
+        story.says("people are reminded after 7 days", &mail.text, &["7 days"]);
+        reminded.insert(mail.subject);
+    }
+    let open = FLOOD + 2;
+    let seen = format!("{} violations in {} mails", swept["reminded"], reminded.len());
+    story.claim("of every violation that is open and not exempt", swept["reminded"] == json!(open), &seen);
+    let swept = sweep(story, stage, Some(later(9)))?;
+    story.claim("once", swept["reminded"] == json!(0), &format!("{} reminded a day later", swept["reminded"]));
+
+    let swept = sweep(story, stage, Some(later(EXEMPT_DAYS + 1)))?;
+    let ended = format!("{} exemptions ended", swept["exemptionsEnded"]);
+    story.claim("the exemption holds to its last day and no longer", swept["exemptionsEnded"] == json!(2), &ended);
+    let mail = story.next_mail("violation.digest")?;
+    story.says("what it kept quiet is told now", &mail.text, &["scratch-1", "scratch-2", "xemption"]);
+    story.no_more_mail("each is told once");
+    Ok(())
+}
