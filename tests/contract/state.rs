@@ -127,7 +127,10 @@ fn facts(of: &str, days: &str) -> FrameworkFacts {
 
 async fn what_is_published_the_others_read(store: &(impl DeployStore + SweepStore + PolicyDirectory)) {
     assert_eq!(store.in_force().await.unwrap(), InForce::default());
+    assert_eq!(store.framework(&name("one")).await.unwrap(), None);
+    assert_eq!(store.memory().await.unwrap().reporting, None);
     store.put_framework(&facts("one", "35")).await.unwrap();
+    assert_eq!(store.framework(&name("one")).await.unwrap(), Some(facts("one", "35")));
     store.put_framework(&facts("two", "35")).await.unwrap();
     store.put_framework(&facts("one", "90")).await.unwrap();
     let frameworks = vec![facts("one", "90"), facts("two", "35")];
@@ -144,7 +147,9 @@ async fn what_is_published_the_others_read(store: &(impl DeployStore + SweepStor
     let known =
         InForce { reporting: Some(reporting("team")), accounts: accounts("Zoë's \"shop\" \u{1f9ef}"), ..known };
     assert_eq!(store.in_force().await.unwrap(), known);
-    assert_eq!(store.memory().await.unwrap().rollouts, BTreeMap::new(), "what was published is no rollout");
+    let memory = store.memory().await.unwrap();
+    assert_eq!(memory.rollouts, BTreeMap::new(), "what was published is no rollout");
+    assert_eq!(memory.reporting, Some(reporting("team").digest().0), "and is remembered, so that it is published once");
 
     store.forget_framework(&name("one")).await.unwrap();
     store.forget_framework(&name("one")).await.unwrap();

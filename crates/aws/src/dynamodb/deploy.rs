@@ -2,12 +2,10 @@
 //! published about reporting. Partition `policy`: the commit whose rejection was told last.
 
 use super::{StateTable, document, key, read_document, read_text, read_version, text};
-use crate::error::unexpected;
 use app::deploy::{FrameworkFacts, Memory, Rollout};
 use app::ports::{DeployStore, Result, Versioned};
 use domain::ids::{CommitId, StackSetName};
 use domain::policy::Reporting;
-use domain::rollout::digest_of;
 
 const ROLLOUTS: &str = "rollout";
 /// No StackSet's name begins with this character.
@@ -23,6 +21,7 @@ impl DeployStore for StateTable {
         for item in self.partition(ROLLOUTS).await? {
             match read_text(&item, "sk") {
                 Some(REMOVAL) => memory.removing = true,
+                Some(REPORTING) => memory.reporting = read_text(&item, "digest").map(ToOwned::to_owned),
                 Some(mark) if mark.starts_with(MARK) => {}
                 _ => {
                     let value: Rollout = read_document(&item)?;
@@ -61,6 +60,10 @@ impl DeployStore for StateTable {
         self.put_item(item).await
     }
 
+    async fn framework(&self, name: &StackSetName) -> Result<Option<FrameworkFacts>> {
+        self.framework_item(name).await
+    }
+
     async fn put_framework(&self, facts: &FrameworkFacts) -> Result<()> {
         self.put_framework_item(facts).await
     }
@@ -68,10 +71,8 @@ impl DeployStore for StateTable {
     async fn put_reporting(&self, reporting: &Reporting) -> Result<()> {
         self.put_reporting_item(reporting).await?;
         // Afterwards: whoever ends in between publishes once more.
-        let value =
-            serde_json::to_value(reporting).map_err(|error| unexpected("dynamodb:PutItem", error.to_string()))?;
         let mut item = key(ROLLOUTS, REPORTING);
-        item.insert("digest".into(), text(digest_of(&value).0));
+        item.insert("digest".into(), text(reporting.digest().0));
         self.put_item(item).await
     }
 

@@ -15,6 +15,10 @@ const REPORTING: &str = "#reporting";
 const ACCOUNTS: &str = "#accounts";
 
 impl StateTable {
+    pub(super) async fn framework_item(&self, name: &StackSetName) -> Result<Option<FrameworkFacts>> {
+        self.item(FRAMEWORKS, name.as_str()).await?.as_ref().map(read_document).transpose()
+    }
+
     pub(super) async fn put_framework_item(&self, facts: &FrameworkFacts) -> Result<()> {
         let mut item = key(FRAMEWORKS, facts.stack_set.as_str());
         item.insert("document".into(), document(facts)?);
