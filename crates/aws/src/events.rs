@@ -10,7 +10,7 @@ const OPERATION: &str = "events:PutEvents";
 const SOURCE: &str = "backup-compliance";
 /// `PutEvents` takes at most ten events.
 const BATCH: usize = 10;
-/// And 1 MB in all. Less is asked of it: that limit was 256 KB until 2025, and is still in some Regions' documentation.
+/// And 1 MB in all. Less is asked of it, which also fits into the 256 KB that it was before.
 const BATCH_BYTES: usize = 240 * 1024;
 
 /// An event bus.
