@@ -28,13 +28,12 @@ impl Local {
         // Long enough for a few calls to meet a running operation.
         let options = Options { operation_delay: Duration::from_millis(1500), ..Options::default() };
         let cloud = Cloud::start(&tools, options).unwrap();
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .endpoint_url(cloud.url())
-            .region(Region::new(cloud.options().region.clone()))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .load()
-            .await;
-        Self { clients: Clients::from_config(config), cloud }
+        Self { clients: clients_at(cloud.url(), &cloud.options().region).await, cloud }
+    }
+
+    /// Clients that remember nothing, as those of another execution environment.
+    pub(crate) async fn new_clients(&self) -> Clients {
+        clients_at(self.cloud.url(), &self.cloud.options().region).await
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -78,9 +77,13 @@ fn state_table(name: &str) -> Value {
 
 /// Clients of a server that answers as it is told.
 pub(crate) async fn clients_of(server: &crate::server::Server) -> Clients {
+    clients_at(format!("http://{}", server.address()), "eu-west-1").await
+}
+
+async fn clients_at(url: String, region: &str) -> Clients {
     let config = aws_config::defaults(BehaviorVersion::latest())
-        .endpoint_url(format!("http://{}", server.address()))
-        .region(Region::new("eu-west-1"))
+        .endpoint_url(url)
+        .region(Region::new(region.to_owned()))
         .credentials_provider(Credentials::new("test", "test", None, None, "test"))
         .load()
         .await;

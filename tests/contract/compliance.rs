@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use app::ports::{BackupPlans, ComplianceSource, EvaluationResult, Organization, PortErrorKind, Selection, Sight, Via};
-use aws::{ConfigAggregator, ConfigCompliance, Members, OrganizationAccounts};
+use aws::{Clients, ConfigAggregator, ConfigCompliance, OrganizationAccounts};
 use domain::ids::RegionName;
 use domain::violation::Compliance;
 use sandbox::config::{AGGREGATOR, Compliance as Found, Evaluation, Hidden, Resource};
@@ -113,13 +113,9 @@ fn evaluate(local: &Local, region: &str, control: &str, of: (&str, &str), compli
     });
 }
 
-fn members(local: &Local) -> Members {
-    local.clients.members("aws", "backup-compliance")
-}
-
-fn source(local: &Local) -> ConfigCompliance {
-    let aggregator = ConfigAggregator::new(local.clients.config(), Some(AGGREGATOR.to_owned()));
-    ConfigCompliance::new(aggregator, Some(members(local)))
+fn source(clients: &Clients) -> ConfigCompliance {
+    let aggregator = ConfigAggregator::new(clients.config(), Some(AGGREGATOR.to_owned()));
+    ConfigCompliance::new(aggregator, Some(clients.members("aws", "backup-compliance")))
 }
 
 #[tokio::test]
@@ -133,7 +129,7 @@ async fn the_adapter_holds_the_contract_in_all_its_ways() {
         evaluate(&local, region, CONTROL, (cluster, "fine"), Found::Compliant);
     }
     evaluate(&local, "eu-west-1", ENCRYPTED, ("AWS::Backup::RecoveryPoint", "p"), Found::Compliant);
-    let source = source(&local);
+    let source = source(&local.clients);
     assert_eq!(source.ways(), WAYS);
     for empty_pages in [false, true] {
         local.cloud.config().send_empty_pages(empty_pages);
@@ -166,7 +162,7 @@ async fn the_adapter_holds_the_contract_in_all_its_ways() {
     assert!(look(Via::Member).await.is_some());
     local.cloud.let_in(ACCOUNT, false);
     // Whoever was let in before is in for as long as his credentials hold; another invocation elsewhere is not.
-    let stranger = self::source(&local);
+    let stranger = self::source(&local.new_clients().await);
     let mark = local.cloud.journal().mark();
     let many = regions(&["eu-west-1", "us-east-1", "eu-central-1"]);
     assert_eq!(stranger.look(Via::Member, &place.0, &many).await.unwrap(), BTreeMap::new());
@@ -190,6 +186,9 @@ async fn the_adapter_holds_the_contract_in_all_its_ways() {
     let mark = local.cloud.journal().mark();
     stranger.look(Via::Member, &place.0, &many).await.unwrap();
     assert_eq!(local.calls("sts", mark), Vec::<String>::new(), "credentials are kept");
+    let mark = local.cloud.journal().mark();
+    self::source(&local.clients).look(Via::Member, &place.0, &many).await.unwrap();
+    assert_eq!(local.calls("sts", mark), Vec::<String>::new(), "and shared by all that a function is made of");
 
     let none = ConfigCompliance::new(ConfigAggregator::new(local.clients.config(), None), None);
     assert_eq!(none.ways(), []);

@@ -3,7 +3,7 @@
 use crate::config::{ConfigAggregator, ConfigCompliance};
 use crate::events::EventBus;
 use crate::https::Https;
-use crate::members::Members;
+use crate::members::{Members, Sessions};
 use crate::organization::OrganizationAccounts;
 use crate::outlets::Channels;
 use crate::s3::TemplateBucket;
@@ -13,12 +13,21 @@ use crate::sns::Topic;
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use std::fmt;
 use std::time::Duration;
 
 /// The configuration that all clients share, connections included.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Clients {
     config: SdkConfig,
+    sessions: Sessions,
+}
+
+// What it holds is long, and some of it is nobody's business.
+impl fmt::Debug for Clients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clients").finish_non_exhaustive()
+    }
 }
 
 impl Clients {
@@ -36,13 +45,13 @@ impl Clients {
             )
             .load()
             .await;
-        Self { config }
+        Self { config, sessions: Sessions::default() }
     }
 
     /// Clients of a configuration that somebody else made: contract tests name the endpoint of a local cloud in it.
     #[must_use]
     pub fn from_config(config: SdkConfig) -> Self {
-        Self { config }
+        Self { config, sessions: Sessions::default() }
     }
 
     /// CloudFormation.
@@ -84,7 +93,7 @@ impl Clients {
     /// The role of this name in member accounts.
     #[must_use]
     pub fn members(&self, partition: &str, role: &str) -> Members {
-        Members::new(self.config.clone(), partition, role)
+        Members::new(self.config.clone(), self.sessions.clone(), partition, role)
     }
 
     /// Names, tags and backup plans, through the aggregator of this name.

@@ -18,13 +18,16 @@ const SESSION: &str = "backup-compliance";
 /// Credentials that hold no longer than this are not used any more.
 const MARGIN: Duration = Duration::from_mins(5);
 
-/// The role of this name in every member account. Clones share its credentials.
+/// Credentials of roles in member accounts, by role and account.
+pub(crate) type Sessions = Arc<Mutex<BTreeMap<(String, AccountId), Credentials>>>;
+
+/// The role of this name in every member account.
 #[derive(Clone)]
 pub struct Members {
     config: Arc<SdkConfig>,
     partition: String,
     role: String,
-    known: Arc<Mutex<BTreeMap<AccountId, Credentials>>>,
+    sessions: Sessions,
 }
 
 impl fmt::Debug for Members {
@@ -34,8 +37,8 @@ impl fmt::Debug for Members {
 }
 
 impl Members {
-    pub(crate) fn new(config: SdkConfig, partition: &str, role: &str) -> Self {
-        Self { config: Arc::new(config), partition: partition.to_owned(), role: role.to_owned(), known: Arc::default() }
+    pub(crate) fn new(config: SdkConfig, sessions: Sessions, partition: &str, role: &str) -> Self {
+        Self { config: Arc::new(config), partition: partition.to_owned(), role: role.to_owned(), sessions }
     }
 
     /// AWS Config in an account and Region.
@@ -50,13 +53,14 @@ impl Members {
     /// The role's credentials in an account: assumed once, and again when they are about to expire.
     #[expect(clippy::disallowed_methods, reason = "credentials expire at a wall-clock time")]
     pub(crate) async fn credentials(&self, account: &AccountId) -> Result<Credentials> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(account).cloned();
+        let session = (self.role.clone(), account.clone());
+        let known = self.sessions.lock().unwrap_or_else(PoisonError::into_inner).get(&session).cloned();
         let soon = SystemTime::now().checked_add(MARGIN);
         if let Some(known) = known.filter(|known| known.expiry() > soon) {
             return Ok(known);
         }
         let credentials = self.assume(account).await?;
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(account.clone(), credentials.clone());
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).insert(session, credentials.clone());
         Ok(credentials)
     }
 

@@ -10,6 +10,8 @@ use aws_smithy_types::DateTime;
 use domain::control::RuleName;
 use domain::ids::{AccountId, RegionName};
 use domain::violation::Compliance;
+use futures_util::StreamExt;
+use futures_util::stream::iter;
 use jiff::{Timestamp, Unit};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +25,8 @@ const BACKUP_RULES: &str = ":config-rule/aws-service-rule/backup.amazonaws.com";
 const RULES: i32 = 1000;
 /// The most results in a page.
 const RESULTS: i32 = 100;
+/// Rules that are asked about side by side: an account has some dozens, and AWS Config does not say how many calls it takes.
+const AT_ONCE: usize = 4;
 
 /// AWS Config's own state.
 #[derive(Debug, Clone)]
@@ -131,15 +135,25 @@ impl ConfigAggregator {
             pages.turn(answer.next_token())?;
         }
         let mut sights = BTreeMap::new();
+        let mut questions = Vec::new();
         for (region, rules) in rules {
-            let mut sight = Sight { rules: of_backup(rules.keys().map(String::as_str)), broken: Vec::new() };
-            for rule in sight.rules.iter().filter(|rule| rules.get(*rule).is_some_and(|found| *found)) {
-                let results = self.results(name, account, &region, rule, Compliance::NonCompliant).await?;
-                sight.broken.extend(results);
-            }
+            let ours = of_backup(rules.keys().map(String::as_str));
+            let broken = ours.iter().filter(|rule| rules.get(*rule).is_some_and(|found| *found));
+            questions.extend(broken.map(|rule| (region.clone(), rule.clone())));
             // Rules of others say nothing of Audit Manager's.
-            if !sight.rules.is_empty() {
-                sights.insert(region, sight);
+            if !ours.is_empty() {
+                sights.insert(region, Sight { rules: ours, broken: Vec::new() });
+            }
+        }
+        let mut answers = iter(questions.into_iter().map(|(region, rule)| async move {
+            let results = self.results(name, account, &region, &rule, Compliance::NonCompliant).await;
+            results.map(|results| (region, results))
+        }))
+        .buffered(AT_ONCE);
+        while let Some(answer) = answers.next().await {
+            let (region, results) = answer?;
+            if let Some(sight) = sights.get_mut(&region) {
+                sight.broken.extend(results);
             }
         }
         Ok(sights)
@@ -337,9 +351,17 @@ async fn sight_there(client: &aws_sdk_config::Client) -> Result<Sight> {
         pages.turn(answer.next_token())?;
     }
     let mut broken = Vec::new();
-    for (rule, arn) in &rules {
-        broken.extend(results_there(client, rule, arn, Compliance::NonCompliant).await?);
+    let questions: Vec<(String, String)> = rules.iter().map(|(rule, arn)| (rule.clone(), arn.clone())).collect();
+    let mut answers = iter(
+        questions
+            .into_iter()
+            .map(|(rule, arn)| async move { results_there(client, &rule, &arn, Compliance::NonCompliant).await }),
+    )
+    .buffered(AT_ONCE);
+    while let Some(answer) = answers.next().await {
+        broken.extend(answer?);
     }
+    drop(answers);
     Ok(Sight { rules: rules.into_keys().collect(), broken })
 }
 
