@@ -28,13 +28,12 @@ impl Local {
         // Long enough for a few calls to meet a running operation.
         let options = Options { operation_delay: Duration::from_millis(1500), ..Options::default() };
         let cloud = Cloud::start(&tools, options).unwrap();
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .endpoint_url(cloud.url())
-            .region(Region::new(cloud.options().region.clone()))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .load()
-            .await;
-        Self { clients: Clients::from_config(config), cloud }
+        Self { clients: clients_at(cloud.url(), &cloud.options().region).await, cloud }
+    }
+
+    /// Clients that remember nothing, as those of another execution environment.
+    pub(crate) async fn new_clients(&self) -> Clients {
+        clients_at(self.cloud.url(), &self.cloud.options().region).await
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -62,15 +61,31 @@ impl Local {
 fn state_table(name: &str) -> Value {
     let text = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
     let keys = |hash: &str, range: &str| json!([{"AttributeName": hash, "KeyType": "HASH"}, {"AttributeName": range, "KeyType": "RANGE"}]);
+    let index = |name: &str, hash: &str, range: &str| json!({"IndexName": name, "KeySchema": keys(hash, range), "Projection": {"ProjectionType": "ALL"}});
+    let attributes = ["pk", "sk", "pending_group", "pending_since", "open_account", "open_since"];
     json!({
         "TableName": name,
         "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": [text("pk"), text("sk"), text("pending_kind"), text("pending_since")],
+        "AttributeDefinitions": attributes.map(text),
         "KeySchema": keys("pk", "sk"),
-        "GlobalSecondaryIndexes": [{
-            "IndexName": "pending",
-            "KeySchema": keys("pending_kind", "pending_since"),
-            "Projection": {"ProjectionType": "ALL"},
-        }],
+        "GlobalSecondaryIndexes": [
+            index("pending", "pending_group", "pending_since"),
+            index("open", "open_account", "open_since"),
+        ],
     })
+}
+
+/// Clients of a server that answers as it is told.
+pub(crate) async fn clients_of(server: &crate::server::Server) -> Clients {
+    clients_at(format!("http://{}", server.address()), "eu-west-1").await
+}
+
+async fn clients_at(url: String, region: &str) -> Clients {
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .endpoint_url(url)
+        .region(Region::new(region.to_owned()))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .load()
+        .await;
+    Clients::from_config(config)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use app::ports::{PortErrorKind, ResourceDirectory, ResourceId};
 use aws::ConfigAggregator;
 use domain::ids::{AccountId, RegionName};
-use domain::notice::ResourceFacts;
+use domain::violation::ResourceFacts;
 use sandbox::config::{AGGREGATOR, Resource};
 use serde_json::Value;
 use testkit::world::World;
@@ -21,8 +21,13 @@ fn id(region: &str, id: &str) -> ResourceId {
     }
 }
 
+fn tags() -> BTreeMap<String, String> {
+    BTreeMap::from([("owner".to_owned(), "Zoë".to_owned()), ("empty".to_owned(), String::new())])
+}
+
 fn named() -> ResourceFacts {
-    ResourceFacts { name: Some("billing".to_owned()), arn: Some("arn:aws:rds:::cluster:billing".to_owned()) }
+    let arn = "arn:aws:rds:::cluster:billing".to_owned();
+    ResourceFacts { name: Some("billing".to_owned()), arn: Some(arn), tags: tags() }
 }
 
 /// Expects `cluster-1` (`billing`) and `cluster-2` (without name and ARN) in eu-west-1, and nothing else.
@@ -35,8 +40,7 @@ async fn holds(directory: &impl ResourceDirectory) {
         id("eu-west-1", "x"),
     ];
     let known = directory.look_up(&ids).await.unwrap();
-    let expected =
-        BTreeMap::from([(ids[0].clone(), named()), (ids[1].clone(), ResourceFacts { name: None, arn: None })]);
+    let expected = BTreeMap::from([(ids[0].clone(), named()), (ids[1].clone(), ResourceFacts::default())]);
     assert_eq!(known, expected);
 }
 
@@ -48,38 +52,72 @@ async fn the_fake_holds_the_contract() {
     holds(&world).await;
 }
 
-#[tokio::test]
-async fn the_adapter_holds_the_contract_and_asks_for_a_hundred_at_a_time() {
-    let local = Local::start().await;
-    for (resource, name, arn) in [("cluster-1", "billing", "arn:aws:rds:::cluster:billing"), ("cluster-2", "", "")] {
-        local.cloud.add_resource(Resource {
-            account: "222222222222".to_owned(),
-            region: "eu-west-1".to_owned(),
-            resource_type: "AWS::RDS::DBCluster".to_owned(),
-            resource_id: resource.to_owned(),
-            resource_name: name.to_owned(),
-            arn: arn.to_owned(),
-            tags: BTreeMap::new(),
-            configuration: Value::Null,
-        });
+fn recorded(account: &str, resource: &str, name: &str, arn: &str, tags: BTreeMap<String, String>) -> Resource {
+    Resource {
+        account: account.to_owned(),
+        region: "eu-west-1".to_owned(),
+        resource_type: "AWS::RDS::DBCluster".to_owned(),
+        resource_id: resource.to_owned(),
+        resource_name: name.to_owned(),
+        arn: arn.to_owned(),
+        tags,
+        configuration: Value::Null,
     }
+}
+
+#[tokio::test]
+async fn the_adapter_holds_the_contract_and_asks_as_few_times_as_it_can() {
+    let local = Local::start().await;
+    let add = |resource| local.cloud.add_resource(resource);
+    add(recorded("222222222222", "cluster-1", "billing", "arn:aws:rds:::cluster:billing", tags()));
+    add(recorded("222222222222", "cluster-2", "", "", BTreeMap::new()));
+    // Names are given more than once.
+    add(recorded("333333333333", "cluster-1", "not this one", "", BTreeMap::new()));
     let directory = ConfigAggregator::new(local.clients.config(), Some(AGGREGATOR.to_owned()));
     let mark = local.cloud.journal().mark();
     holds(&directory).await;
-    assert_eq!(local.calls("config", mark), ["BatchGetAggregateResourceConfig"], "nothing is asked about nothing");
-
-    let many: Vec<_> = (0..150).map(|n| id("eu-west-1", &format!("cluster-{n}"))).collect();
+    // What the query does not find might be of a type that cannot be queried.
+    let both = ["SelectAggregateResourceConfig", "BatchGetAggregateResourceConfig"];
+    assert_eq!(local.calls("config", mark), both, "nothing is asked about nothing");
     let mark = local.cloud.journal().mark();
-    assert_eq!(directory.look_up(&many).await.unwrap().len(), 2);
-    assert_eq!(local.calls("config", mark).len(), 2);
+    assert_eq!(directory.look_up(&[id("eu-west-1", "cluster-1")]).await.unwrap().len(), 1);
+    assert_eq!(local.calls("config", mark), ["SelectAggregateResourceConfig"], "all are found");
+
+    // More than one query, more than one page of one, and more than one batch of what is not found.
+    for n in 10..160 {
+        add(recorded("222222222222", &format!("cluster-{n}"), "", "", BTreeMap::new()));
+    }
+    let many: Vec<_> = (0..300).map(|n| id("eu-west-1", &format!("cluster-{n}"))).collect();
+    for always in [false, true] {
+        local.cloud.config().send_empty_pages(always);
+        let mark = local.cloud.journal().mark();
+        assert_eq!(directory.look_up(&many).await.unwrap().len(), 152);
+        let calls = local.calls("config", mark);
+        let of = |name: &str| calls.iter().filter(|call| *call == name).count();
+        assert_eq!(of("BatchGetAggregateResourceConfig"), 2, "{calls:?}");
+        assert!(of("SelectAggregateResourceConfig") >= 2, "{calls:?}");
+    }
+    local.cloud.config().send_empty_pages(false);
+
+    // An id that could end the quotes never gets into a query.
+    let hostile = id("eu-west-1", "x') OR accountId LIKE ('%");
+    let mark = local.cloud.journal().mark();
+    assert_eq!(directory.look_up(&[hostile]).await.unwrap(), BTreeMap::new());
+    assert_eq!(local.calls("config", mark), ["BatchGetAggregateResourceConfig"]);
 
     let none = ConfigAggregator::new(local.clients.config(), None);
     let mark = local.cloud.journal().mark();
     assert_eq!(none.look_up(&many).await.unwrap(), BTreeMap::new());
     assert_eq!(local.calls("config", mark), Vec::<String>::new(), "without an aggregator nobody is asked");
 
+    // A query that is refused costs the tags, not the names.
+    let refuse = |code| local.cloud.fail_next("config", "SelectAggregateResourceConfig", 400, code, "no", 1);
+    refuse("InvalidExpressionException");
+    let known = directory.look_up(&[id("eu-west-1", "cluster-1")]).await.unwrap();
+    let untagged = ResourceFacts { tags: BTreeMap::new(), ..named() };
+    assert_eq!(known, BTreeMap::from([(id("eu-west-1", "cluster-1"), untagged)]));
     let code = "NoSuchConfigurationAggregatorException";
-    local.cloud.fail_next("config", "BatchGetAggregateResourceConfig", 400, code, "no such aggregator", 1);
+    refuse(code);
     let error = directory.look_up(&many).await.unwrap_err();
     assert_eq!((error.kind, error.code.as_deref()), (PortErrorKind::NotFound, Some(code)), "{error}");
     assert_eq!(local.cloud.stop(), []);

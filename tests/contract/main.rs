@@ -8,7 +8,7 @@
 //! | managed execution queues an operation that conflicts with a running one | refused as without managed execution, `Conflict` |
 //! | one StackSet operation takes minutes | 1.5 s, so that a running one can be met |
 //! | items past `expires_at` go within days | they stay: only the attribute is checked |
-//! | the index `pending` follows the table after a moment | at once |
+//! | the indexes `pending` and `open` follow the table after a moment | at once |
 //! | SNS refuses empty attributes and subjects that are not ASCII | taken: the test looks at them itself |
 //! | `PutItem` answers a lost condition with 400 | the same |
 #![allow(
@@ -20,8 +20,11 @@
 )]
 
 mod cloud;
+mod compliance;
 mod directory;
 mod outlets;
+mod queues;
+mod records;
 mod repository;
 mod responder;
 mod server;

@@ -1,46 +1,52 @@
-//! `Notifier` and `DeployQueue`.
+//! `Notifier` and `Outlets`.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use app::ports::{DeployQueue, Notifier, PortErrorKind};
-use aws::{Queue, Topic};
+use app::ports::{Notifier, Outlets, PortErrorKind, Result};
+use aws::settings::{SecurityHubMode, Telling, TopicArn};
+use aws::{Channels, Clients, EventBus, Topic, Topics};
 use domain::fault::{Fault, Position};
-use domain::ids::{AccountId, CommitId, RegionName, StackSetName};
-use domain::notice::{Notice, Rejection, ResourceFacts, RolloutReport, ViolationNotice};
+use domain::ids::{CommitId, StackSetName};
+use domain::notice::{Attribute, Digest, FindingHome, Notice, Rejection, RolloutReport};
 use domain::rollout::Verdict;
-use domain::violation::{Key, Ordering, Pending, Record, Status};
+use domain::violation::{Closing, Outlet, Record, Told};
 use serde_json::{Value, json};
 use testkit::world::World;
 
-use crate::cloud::Local;
+use crate::cloud::{Local, clients_of};
+use crate::records::{ACCOUNT, CONTROL, account, notice, record, region};
+use crate::server::{Reply, Server};
 
 /// A name that tries everything a name could do: end the subject, forge a header, turn the text round, break the JSON.
 const HOSTILE: &str = "orders\r\nSubject: you have won\u{202e}\u{0}\"}],{\u{1f9ef}\u{2028}'--&lt;<script>";
 
-fn violation(name: &str, control: &str) -> Notice {
-    let at = "2026-11-23T04:12:09.311Z".parse().unwrap();
-    let record = Record {
-        key: Key {
-            account: AccountId::parse("222222222222").unwrap(),
-            region: RegionName::parse("eu-west-1").unwrap(),
-            control: control.to_owned(),
-            resource_type: "AWS::RDS::DBCluster".to_owned(),
-            resource_id: name.to_owned(),
-        },
-        status: Status::Open,
-        since: Some(at),
-        ordering: Ordering { triggered: at, recorded: at, notified: at },
-        rule_name: "rule".to_owned(),
-        rule_arn: "arn:aws:config:eu-west-1:222222222222:config-rule/x".to_owned(),
-        annotation: Some(HOSTILE.to_owned()),
-        pending: Some(Pending::Opened),
-    };
-    let facts = ResourceFacts { name: Some(name.to_owned()), arn: None };
-    Notice::ViolationOpened(ViolationNotice::new(&record, Pending::Opened, facts, None))
+fn named(name: &str, control: &str) -> Record {
+    let mut record = record(name);
+    record.key.control = control.to_owned();
+    record.annotation = Some(HOSTILE.to_owned());
+    record
 }
 
-const CONTROL: &str = "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN";
+fn violation(name: &str, control: &str) -> Notice {
+    notice(&named(name, control), Told::Opened, 10)
+}
+
+/// Violations of two Regions.
+fn digest() -> Notice {
+    let mut there = named("there", CONTROL);
+    there.key.region = region("us-east-1");
+    let entries = [named(HOSTILE, CONTROL), there].map(|record| match notice(&record, Told::Opened, 10) {
+        Notice::ViolationOpened(entry) => entry,
+        other => panic!("{other:?}"),
+    });
+    Notice::ViolationDigest(Digest {
+        account: account(ACCOUNT),
+        account_name: Some(HOSTILE.to_owned()),
+        control: CONTROL.to_owned(),
+        entries: entries.to_vec(),
+    })
+}
 
 fn commit() -> CommitId {
     CommitId::parse(&"a".repeat(40)).unwrap()
@@ -79,7 +85,13 @@ fn rejection() -> Notice {
 /// More than one call holds, with everything hostile in it.
 fn notices() -> Vec<Notice> {
     let mut notices: Vec<Notice> = (0..11).map(|n| violation(&format!("cluster-{n}"), CONTROL)).collect();
-    notices.extend([violation(HOSTILE, CONTROL), violation("unknown", "MY RULE / \u{fc}"), rollout(), rejection()]);
+    notices.extend([
+        violation(HOSTILE, CONTROL),
+        violation("unknown", "MY RULE / \u{fc}"),
+        rollout(),
+        rejection(),
+        digest(),
+    ]);
     notices
 }
 
@@ -95,8 +107,18 @@ async fn the_fake_holds_the_contract() {
     let world = World::new();
     holds(&world).await;
     assert_eq!(world.take_notices(), notices());
-    world.look("r-1").await.unwrap();
-    assert_eq!(world.state().looks, ["r-1"]);
+
+    world.state().outlets = [Outlet::Topic, Outlet::Chat, Outlet::Finding, Outlet::Event].into();
+    everybody_is_told(&world).await;
+}
+
+/// One outcome for each notice, also for those that an outlet has no form for.
+async fn everybody_is_told(outlets: &impl Outlets) {
+    for outlet in outlets.in_use() {
+        assert_eq!(outlets.tell(outlet, &[]).await, [], "{outlet:?}");
+        let outcomes = outlets.tell(outlet, &notices()).await;
+        assert_eq!(outcomes, vec![Ok(()); notices().len()], "{outlet:?}");
+    }
 }
 
 /// Takes messages until there are as many as expected.
@@ -111,13 +133,31 @@ fn take(local: &Local, queue: &str, expected: usize) -> Vec<Value> {
     taken
 }
 
+/// The attributes of a notice in the envelope of SNS.
+fn attributes(notice: &Notice) -> Value {
+    let attributes = notice.attributes().into_iter().map(|(name, value)| {
+        let value = match value {
+            Attribute::Text(text) => json!({"Type": "String", "Value": text}),
+            Attribute::List(texts) => json!({"Type": "String.Array", "Value": json!(texts).to_string()}),
+        };
+        assert_ne!(value["Value"], "", "SNS refuses empty attributes");
+        (name.to_owned(), value)
+    });
+    Value::Object(attributes.collect())
+}
+
+fn topic(local: &Local, name: &str) -> (String, String) {
+    let client = local.client();
+    let created = client.query("sns", "CreateTopic", &[("Name", name)]).unwrap();
+    let arn = sandbox::wire::xml_text(&created, "TopicArn").unwrap();
+    let queue = client.subscribe_queue(&arn, name).unwrap();
+    (arn, queue)
+}
+
 #[tokio::test]
 async fn the_topic_holds_the_contract_and_serves_people_and_machines() {
     let local = Local::start().await;
-    let client = local.client();
-    let created = client.query("sns", "CreateTopic", &[("Name", "notices")]).unwrap();
-    let arn = sandbox::wire::xml_text(&created, "TopicArn").unwrap();
-    let queue = client.subscribe_queue(&arn, "notices").unwrap();
+    let (arn, queue) = topic(&local, "notices");
     // A protocol without a text of its own gets the default one: what an e-mail says.
     local.cloud.open_mailbox(&arn).unwrap();
 
@@ -136,16 +176,7 @@ async fn the_topic_holds_the_contract_and_serves_people_and_machines() {
         let subject = message["Subject"].as_str().unwrap();
         assert_eq!(subject, notice.subject());
         assert!(subject.len() < 100 && subject.chars().all(|c| c == ' ' || c.is_ascii_graphic()), "{subject:?}");
-        let attributes = message["MessageAttributes"].as_object().unwrap();
-        let told: BTreeMap<&str, String> = attributes
-            .iter()
-            .map(|(name, value)| {
-                assert_eq!(value["Type"], "String", "{name}");
-                (name.as_str(), value["Value"].as_str().unwrap().to_owned())
-            })
-            .collect();
-        assert_eq!(told, notice.attributes());
-        assert!(told.values().all(|value| !value.is_empty()), "SNS refuses empty attributes");
+        assert_eq!(message["MessageAttributes"], attributes(&notice));
     }
     assert_eq!(taken, Vec::<Value>::new());
 
@@ -171,39 +202,267 @@ async fn the_topic_holds_the_contract_and_serves_people_and_machines() {
     local.cloud.fail_next("sns", "PublishBatch", 403, "AuthorizationError", "not you", 1);
     let outcomes = topic.publish(&notices()).await;
     let refused: Vec<bool> = outcomes.iter().map(Result::is_err).collect();
-    assert_eq!(refused, [[true; 10].as_slice(), &[false; 5]].concat());
+    assert_eq!(refused, [[true; 10].as_slice(), &[false; 6]].concat());
     assert_eq!(outcomes[0].as_ref().unwrap_err().kind, PortErrorKind::Denied);
     assert_eq!(local.cloud.stop(), []);
 }
 
 #[tokio::test]
-async fn the_queue_holds_the_contract() {
+async fn chat_channels_get_what_they_understand_and_only_what_people_got() {
+    let local = Local::start().await;
+    let (people, chat) = (topic(&local, "notices"), topic(&local, "chat"));
+    let topics =
+        Topics::new(Topic::new(local.clients.sns(), &people.0), Some(Topic::chat(local.clients.sns(), &chat.0)));
+    let mark = local.cloud.journal().mark();
+    holds(&topics).await;
+    assert_eq!(local.calls("sns", mark), ["PublishBatch"; 4]);
+    assert_eq!(take(&local, &people.1, notices().len()).len(), notices().len());
+    let mut taken = take(&local, &chat.1, notices().len());
+    for notice in notices() {
+        let at = taken.iter().position(|message| {
+            serde_json::from_str::<Value>(message["Message"].as_str().unwrap()).unwrap() == notice.chat()
+        });
+        let message = taken.swap_remove(at.unwrap_or_else(|| panic!("no message is {}", notice.chat())));
+        assert_eq!(message["MessageAttributes"], attributes(&notice));
+        let body: Value = serde_json::from_str(message["Message"].as_str().unwrap()).unwrap();
+        assert_eq!((&body["version"], &body["source"]), (&json!("1.0"), &json!("custom")));
+        assert!(body["content"]["description"].as_str().is_some_and(|text| !text.is_empty()), "{body}");
+    }
+
+    // People are not told: chat is not told either, so that the next attempt tells both.
+    let one = [violation("once", CONTROL)];
+    local.cloud.fail_next("sns", "PublishBatch", 403, "AuthorizationError", "not you", 1);
+    let mark = local.cloud.journal().mark();
+    assert!(topics.publish(&one).await[0].is_err());
+    assert_eq!(local.calls("sns", mark), ["PublishBatch"]);
+    // Chat is not told: people were, and need not be told again.
+    let broken = Topics::new(
+        Topic::new(local.clients.sns(), &people.0),
+        Some(Topic::chat(local.clients.sns(), &format!("{}-gone", chat.0))),
+    );
+    assert_eq!(broken.publish(&one).await, [Ok(())]);
+    assert_eq!(take(&local, &people.1, 1).len(), 1);
+    assert_eq!(local.cloud.stop(), []);
+}
+
+/// Outlets of a cloud in us-east-1.
+fn channels(clients: &Clients, people: &str, chat: Option<&str>, mode: SecurityHubMode, bus: Option<&str>) -> Channels {
+    let home = FindingHome { account: account("000000000000"), region: region("us-east-1") };
+    clients.channels(&Telling {
+        notification_topic: &TopicArn { arn: people.to_owned(), partition: "aws".to_owned(), home },
+        chat_topic_arn: chat,
+        security_hub: mode,
+        member_role_name: Some("backup-compliance"),
+        event_bus_name: bus,
+    })
+}
+
+#[tokio::test]
+async fn all_outlets_hold_the_contract_and_those_that_are_off_are_owed_nothing() {
     let local = Local::start().await;
     let client = local.client();
-    let attributes = json!({"FifoQueue": "true", "ContentBasedDeduplication": "true"});
-    let ask = json!({"QueueName": "deploy.fifo", "Attributes": attributes});
-    let created = client.json("sqs", "AmazonSQS.CreateQueue", &ask).unwrap();
-    let url = created["QueueUrl"].as_str().unwrap();
-    let queue = Queue::new(local.clients.sqs(), url);
-    queue.look("r-1").await.unwrap();
-    queue.look("r-1").await.unwrap();
-    queue.look("r-2").await.unwrap();
-    assert_eq!(client.sqs_depth(url).unwrap(), (2, 0), "the same request twice is one message");
-    let ask = json!({
-        "QueueUrl": url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 2, "MessageSystemAttributeNames": ["All"], "AttributeNames": ["All"],
+    let (people, chat) = (topic(&local, "notices"), topic(&local, "chat"));
+    client.json("events", "AWSEvents.CreateEventBus", &json!({"Name": "compliance"})).unwrap();
+    let queue = client.json("sqs", "AmazonSQS.CreateQueue", &json!({"QueueName": "events"})).unwrap();
+    let pattern = json!({"source": ["backup-compliance"]}).to_string();
+    let rule = json!({"Name": "all", "EventBusName": "compliance", "EventPattern": pattern});
+    client.json("events", "AWSEvents.PutRule", &rule).unwrap();
+    let target = json!({
+        "Rule": "all", "EventBusName": "compliance", "Targets": [{"Id": "1", "Arn": "arn:aws:sqs:us-east-1:000000000000:events"}],
     });
-    let answer = client.json("sqs", "AmazonSQS.ReceiveMessage", &ask).unwrap();
-    let messages = answer["Messages"].as_array().unwrap();
-    let bodies: Vec<Value> =
-        messages.iter().map(|m| serde_json::from_str(m["Body"].as_str().unwrap()).unwrap()).collect();
-    let look = |id: &str| json!({"source": "backup-compliance.lifecycle", "requestId": id});
-    assert_eq!(bodies, [look("r-1"), look("r-2")]);
-    for message in messages {
-        assert_eq!(message["Attributes"]["MessageGroupId"], "deploy", "one group, or two looks overlap");
+    client.json("events", "AWSEvents.PutTargets", &target).unwrap();
+
+    let all = channels(&local.clients, &people.0, Some(&chat.0), SecurityHubMode::Central, Some("compliance"));
+    assert_eq!(all.in_use(), BTreeSet::from([Outlet::Topic, Outlet::Chat, Outlet::Finding, Outlet::Event]));
+    let mark = local.cloud.journal().mark();
+    everybody_is_told(&all).await;
+    assert_eq!(local.calls("events", mark), ["PutEvents"; 2], "ten events a call, and none for what has none");
+    assert_eq!(local.calls("securityhub", mark), ["BatchImportFindings"]);
+    assert_eq!(take(&local, &people.1, notices().len()).len(), notices().len());
+    assert_eq!(take(&local, &chat.1, notices().len()).len(), notices().len());
+
+    let expected: Vec<(&str, Value)> = notices().iter().filter_map(Notice::event).collect();
+    assert_eq!(expected.len(), 13);
+    let mut events = take(&local, queue["QueueUrl"].as_str().unwrap(), expected.len());
+    for (kind, detail) in expected {
+        let at = events.iter().position(|event| event["detail"] == detail).unwrap_or_else(|| panic!("{detail}"));
+        let event = events.swap_remove(at);
+        assert_eq!((&event["source"], &event["detail-type"]), (&json!("backup-compliance"), &json!(kind)));
     }
-    let gone = Queue::new(local.clients.sqs(), &url.replace("deploy.fifo", "gone.fifo"));
-    let error = gone.look("r-1").await.unwrap_err();
-    assert_eq!(error.operation, "sqs:SendMessage");
-    assert_eq!(error.kind, PortErrorKind::NotFound, "{error}");
+
+    let few = channels(&local.clients, &people.0, None, SecurityHubMode::Off, None);
+    assert_eq!(few.in_use(), BTreeSet::from([Outlet::Topic]));
+    let mark = local.cloud.journal().mark();
+    for outlet in [Outlet::Chat, Outlet::Finding, Outlet::Event] {
+        assert_eq!(few.tell(outlet, &notices()).await, vec![Ok(()); notices().len()]);
+    }
+    for service in ["sns", "events", "securityhub"] {
+        assert_eq!(local.calls(service, mark), Vec::<String>::new(), "{service}");
+    }
     assert_eq!(local.cloud.stop(), []);
+}
+
+/// What became of each: nothing, or kind and code.
+fn outcomes(told: &[Result<()>]) -> Vec<Option<(PortErrorKind, &str)>> {
+    told.iter()
+        .map(|outcome| outcome.as_ref().err().map(|error| (error.kind, error.code.as_deref().unwrap_or_default())))
+        .collect()
+}
+
+#[tokio::test]
+async fn events_that_were_refused_are_told_by_their_place() {
+    let answer = json!({"FailedEntryCount": 2, "Entries": [
+        {"EventId": "1"}, {"ErrorCode": "ThrottlingException", "ErrorMessage": "later"}, {"EventId": "3"},
+        {"ErrorCode": "MalformedDetail", "ErrorMessage": "no"},
+    ]});
+    let server = Server::start(&[Reply::Status(200, answer.to_string())]);
+    let clients = clients_of(&server).await;
+    let bus = channels(&clients, "arn", None, SecurityHubMode::Off, Some("default"));
+    // The second has no event, and so cannot be refused.
+    let notices =
+        [violation("a", CONTROL), rollout(), violation("b", CONTROL), violation("c", CONTROL), violation("d", CONTROL)];
+    let told = bus.tell(Outlet::Event, &notices).await;
+    let (throttled, refused) = (PortErrorKind::Retryable, PortErrorKind::Refused);
+    let expected = [None, None, Some((throttled, "ThrottlingException")), None, Some((refused, "MalformedDetail"))];
+    assert_eq!(outcomes(&told), expected);
+    let entries = server.received()[0].json()["Entries"].as_array().unwrap().clone();
+    assert_eq!(entries.len(), 4);
+    assert!(entries.iter().all(|entry| entry["EventBusName"] == "default" && entry["Source"] == "backup-compliance"));
+    // An answer that does not say what became of each is no success.
+    let server = Server::start(&[Reply::Status(200, json!({"FailedEntryCount": 0, "Entries": []}).to_string())]);
+    let clients = clients_of(&server).await;
+    let bus = channels(&clients, "arn", None, SecurityHubMode::Off, Some("default"));
+    assert!(bus.tell(Outlet::Event, &notices[..1]).await[0].is_err());
+    let _ = EventBus::new(clients.eventbridge(), "default");
+}
+
+/// The findings there are: the last part of the id, the account that it was imported in, the state.
+fn findings(local: &Local) -> Vec<(String, String, String)> {
+    let findings = local.cloud.findings().into_iter();
+    let mut found: Vec<_> = findings
+        .map(|finding| {
+            let id = finding["Id"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            (id, text(&finding["AwsAccountId"]), text(&finding["Compliance"]["Status"]))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+fn found(resource: &str, account: &str, status: &str) -> (String, String, String) {
+    (resource.to_owned(), account.to_owned(), status.to_owned())
+}
+
+#[tokio::test]
+async fn findings_are_imported_where_the_application_is() {
+    let local = Local::start().await;
+    let hub = channels(&local.clients, "arn", None, SecurityHubMode::Central, None);
+    let resolved = Told::Resolved(Closing::Satisfied);
+    // Opened and resolved in one call: the state is what counts.
+    let told = [
+        notice(&record("a"), Told::Opened, 10),
+        rollout(),
+        notice(&record("b"), Told::Opened, 10),
+        notice(&record("a"), resolved.clone(), 11),
+    ];
+    let mark = local.cloud.journal().mark();
+    assert_eq!(hub.tell(Outlet::Finding, &told).await, vec![Ok(()); 4]);
+    assert_eq!(local.calls("securityhub", mark), ["BatchImportFindings"]);
+    let central = "000000000000";
+    assert_eq!(findings(&local), [found("a", central, "PASSED"), found("b", central, "FAILED")]);
+    assert_eq!(hub.tell(Outlet::Finding, &[notice(&record("b"), resolved, 12)]).await, [Ok(())]);
+    assert_eq!(findings(&local), [found("a", central, "PASSED"), found("b", central, "PASSED")]);
+
+    let many: Vec<Notice> = (0..150).map(|n| notice(&record(&format!("many-{n}")), Told::Opened, 10)).collect();
+    let mark = local.cloud.journal().mark();
+    assert_eq!(hub.tell(Outlet::Finding, &many).await, vec![Ok(()); 150]);
+    assert_eq!(local.calls("securityhub", mark), ["BatchImportFindings"; 2], "a hundred findings a call");
+
+    // What may pass is tried again, within reason.
+    local.cloud.fail_next("securityhub", "BatchImportFindings", 429, "TooManyRequestsException", "later", 2);
+    assert_eq!(hub.tell(Outlet::Finding, &many[..1]).await, [Ok(())]);
+    local.cloud.fail_next("securityhub", "BatchImportFindings", 500, "InternalException", "unwell", 3);
+    let mark = local.cloud.journal().mark();
+    let told = hub.tell(Outlet::Finding, &many[..2]).await;
+    assert_eq!(outcomes(&told), [Some((PortErrorKind::Retryable, "InternalException")); 2]);
+    assert_eq!(local.calls("securityhub", mark).len(), 3);
+    local.cloud.fail_next("securityhub", "BatchImportFindings", 403, "AccessDeniedException", "not you", 1);
+    let told = hub.tell(Outlet::Finding, &many[..1]).await;
+    assert_eq!(outcomes(&told), [Some((PortErrorKind::Denied, "AccessDeniedException"))]);
+
+    local.cloud.security_hub("000000000000", "us-east-1", false);
+    let told = hub.tell(Outlet::Finding, &many[..1]).await;
+    assert_eq!(outcomes(&told), [Some((PortErrorKind::Refused, "InvalidAccessException"))], "no permission would help");
+    assert!(told[0].as_ref().unwrap_err().message.contains("not subscribed"), "{told:?}");
+    assert_eq!(local.cloud.stop(), []);
+}
+
+#[tokio::test]
+async fn findings_are_imported_where_the_violation_is() {
+    let local = Local::start().await;
+    let (here, there) = (("222222222222", "eu-west-1"), ("222222222222", "us-east-1"));
+    for (account, region) in [here, there] {
+        local.cloud.security_hub(account, region, true);
+    }
+    let hub = channels(&local.clients, "arn", None, SecurityHubMode::Member, None);
+    let in_region = |name: &str, of: &str| {
+        let mut record = record(name);
+        record.key.region = region(of);
+        record
+    };
+    let mut outsider = record("outsider");
+    outsider.key.account = account("999999999999");
+    let told = [
+        notice(&in_region("a", "eu-west-1"), Told::Opened, 10),
+        notice(&outsider, Told::Opened, 10),
+        notice(&in_region("b", "us-east-1"), Told::Opened, 10),
+        notice(&in_region("c", "eu-central-1"), Told::Opened, 10),
+        rollout(),
+    ];
+    let mark = local.cloud.journal().mark();
+    let outcome = hub.tell(Outlet::Finding, &told).await;
+    let expected = [
+        None,
+        Some((PortErrorKind::Denied, "AccessDenied")),
+        None,
+        Some((PortErrorKind::Refused, "InvalidAccessException")),
+        None,
+    ];
+    assert_eq!(outcomes(&outcome), expected, "{outcome:?}");
+    assert_eq!(findings(&local), [found("a", ACCOUNT, "FAILED"), found("b", ACCOUNT, "FAILED")]);
+    assert_eq!(local.calls("sts", mark), ["AssumeRole"; 2], "once for each account");
+    assert_eq!(local.cloud.stop(), []);
+}
+
+#[tokio::test]
+async fn findings_are_sent_as_security_hub_documents_it() {
+    let first = notice(&record("a"), Told::Opened, 10);
+    let second = notice(&record("b"), Told::Opened, 10);
+    let home = FindingHome { account: account("000000000000"), region: region("us-east-1") };
+    let id = |notice: &Notice| notice.finding(&home).unwrap()["Id"].as_str().unwrap().to_owned();
+    let refused = json!({"FailedCount": 1, "SuccessCount": 1, "FailedFindings": [
+        {"Id": id(&first), "ErrorCode": "InvalidInput", "ErrorMessage": "finding.Title must not be blank"},
+    ]});
+    let server = Server::start(&[Reply::Status(200, refused.to_string()), Reply::Status(200, "<html>".to_owned())]);
+    let clients = clients_of(&server).await;
+    let hub = channels(&clients, "arn", None, SecurityHubMode::Central, None);
+    let told = hub.tell(Outlet::Finding, &[first.clone(), second.clone(), first.clone()]).await;
+    let wrong = Some((PortErrorKind::Refused, "InvalidInput"));
+    assert_eq!(outcomes(&told), [wrong, None, wrong], "all of one id have one outcome");
+    assert!(told[0].as_ref().unwrap_err().to_string().contains("finding.Title must not be blank"), "{told:?}");
+
+    let received = server.received();
+    let request = &received[0];
+    assert_eq!((request.method.as_str(), request.target.as_str()), ("POST", "/findings/import"));
+    assert_eq!(request.header("content-type"), Some("application/json"));
+    let authorization = request.header("authorization").unwrap();
+    assert!(authorization.starts_with("AWS4-HMAC-SHA256 Credential=test/"), "{authorization}");
+    assert!(authorization.contains("/us-east-1/securityhub/aws4_request"), "{authorization}");
+    assert!(authorization.contains("content-type;host;x-amz-date"), "{authorization}");
+    let sent = request.json()["Findings"].as_array().unwrap().clone();
+    assert_eq!(sent, [first.finding(&home).unwrap(), second.finding(&home).unwrap()]);
+
+    let told = hub.tell(Outlet::Finding, &[second]).await;
+    assert_eq!(told[0].as_ref().unwrap_err().kind, PortErrorKind::Refused, "an odd answer is no success");
 }

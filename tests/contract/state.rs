@@ -1,14 +1,17 @@
-//! What `deploy` and `lifecycle` remember: `DeployStore`, `RequestStore`, `FrameworkDirectory`.
+//! What `deploy`, `lifecycle` and `sweep` remember: `DeployStore`, `RequestStore`, `PolicyDirectory`, `SweepStore`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use app::deploy::{FrameworkFacts, InFlight, Phase, Rollout, Variant};
 use app::lifecycle::{Envelope, Request, RequestKind, ResponseUrl};
-use app::ports::{DeployStore, FrameworkDirectory, PortErrorKind, RequestStore, Versioned};
+use app::ports::{DeployStore, InForce, PolicyDirectory, PortErrorKind, Progress, RequestStore, SweepStore, Versioned};
 use aws::StateTable;
 use domain::ids::{AccountId, CommitId, RegionName, StackSetName};
+use domain::notice::BlindSpot;
+use domain::policy::Reporting;
 use domain::rollout::{Digest, Operation};
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 use testkit::world::World;
 
 use crate::cloud::Local;
@@ -114,19 +117,93 @@ fn facts(of: &str, days: &str) -> FrameworkFacts {
             accounts: [AccountId::parse("222222222222").unwrap()].into(),
             regions: [RegionName::parse("eu-west-1").unwrap()].into(),
             controls: BTreeMap::from([("BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK".to_owned(), parameters)]),
+            since: BTreeMap::from([(
+                "BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK".to_owned(),
+                "2026-11-23T12:00:00.311Z".parse().unwrap(),
+            )]),
         }],
     }
 }
 
-async fn what_deploy_publishes_the_others_read(store: &(impl DeployStore + FrameworkDirectory)) {
-    assert_eq!(store.frameworks().await.unwrap(), []);
+async fn what_is_published_the_others_read(store: &(impl DeployStore + SweepStore + PolicyDirectory)) {
+    assert_eq!(store.in_force().await.unwrap(), InForce::default());
+    assert_eq!(store.framework(&name("one")).await.unwrap(), None);
+    assert_eq!(store.memory().await.unwrap().reporting, None);
     store.put_framework(&facts("one", "35")).await.unwrap();
+    assert_eq!(store.framework(&name("one")).await.unwrap(), Some(facts("one", "35")));
     store.put_framework(&facts("two", "35")).await.unwrap();
     store.put_framework(&facts("one", "90")).await.unwrap();
-    assert_eq!(store.frameworks().await.unwrap(), [facts("one", "90"), facts("two", "35")]);
+    let frameworks = vec![facts("one", "90"), facts("two", "35")];
+    let known = InForce { frameworks, reporting: None, accounts: BTreeMap::new() };
+    assert_eq!(store.in_force().await.unwrap(), known);
+
+    // Names of accounts and the rest of the policy lie beside the frameworks, and are none.
+    let reporting = |owner: &str| Reporting { owner_tag: owner.to_owned(), ..Reporting::default() };
+    store.put_reporting(&reporting("owner")).await.unwrap();
+    store.put_reporting(&reporting("team")).await.unwrap();
+    let accounts = |name: &str| BTreeMap::from([(AccountId::parse("222222222222").unwrap(), name.to_owned())]);
+    store.put_accounts(&accounts("shop")).await.unwrap();
+    store.put_accounts(&accounts("Zoë's \"shop\" \u{1f9ef}")).await.unwrap();
+    let known =
+        InForce { reporting: Some(reporting("team")), accounts: accounts("Zoë's \"shop\" \u{1f9ef}"), ..known };
+    assert_eq!(store.in_force().await.unwrap(), known);
+    let memory = store.memory().await.unwrap();
+    assert_eq!(memory.rollouts, BTreeMap::new(), "what was published is no rollout");
+    assert_eq!(memory.reporting, Some(reporting("team").digest().0), "and is remembered, so that it is published once");
+
     store.forget_framework(&name("one")).await.unwrap();
     store.forget_framework(&name("one")).await.unwrap();
-    assert_eq!(store.frameworks().await.unwrap(), [facts("two", "35")]);
+    assert_eq!(store.in_force().await.unwrap(), InForce { frameworks: vec![facts("two", "35")], ..known });
+}
+
+fn blind(account: &str, region: &str, why: &str) -> BlindSpot {
+    BlindSpot {
+        account: AccountId::parse(account).unwrap(),
+        region: RegionName::parse(region).unwrap(),
+        why: why.to_owned(),
+        since: NOON.parse().unwrap(),
+    }
+}
+
+async fn a_sweep_knows_where_it_was(store: &impl SweepStore) {
+    assert_eq!(store.progress().await.unwrap(), Versioned { value: None, version: 0 });
+    let spots = vec![
+        blind("222222222222", "eu-west-1", "nothing \"there\""),
+        blind("222222222222", "us-east-1", "not allowed"),
+        blind("333333333333", "eu-west-1", "not allowed"),
+    ];
+    let progress = |after: &str| Progress {
+        began: NOON.parse().unwrap(),
+        after: AccountId::parse(after).unwrap(),
+        blind: spots.clone(),
+    };
+    let first = Versioned { value: Some(progress("222222222222")), version: 0 };
+    let version = store.put_progress(&first).await.unwrap();
+    assert_eq!(store.progress().await.unwrap(), Versioned { version, ..first.clone() });
+    // Another sweep has read the same and is slower.
+    let error = store.put_progress(&first).await.unwrap_err();
+    assert_eq!(error.kind, PortErrorKind::Conflict, "{error}");
+    let version = store.put_progress(&Versioned { value: Some(progress("333333333333")), version }).await.unwrap();
+    let through = Versioned { value: None, version };
+    let version = store.put_progress(&through).await.unwrap();
+    assert_eq!(store.progress().await.unwrap(), Versioned { value: None, version });
+    let error = store.put_progress(&through).await.unwrap_err();
+    assert_eq!(error.kind, PortErrorKind::Conflict, "{error}");
+
+    assert_eq!(store.blind_spots().await.unwrap(), []);
+    store.put_blind_spots(&spots).await.unwrap();
+    let mut known = store.blind_spots().await.unwrap();
+    known.sort();
+    assert_eq!(known, spots);
+    store.put_blind_spots(&[]).await.unwrap();
+    assert_eq!(store.blind_spots().await.unwrap(), []);
+
+    assert_eq!(store.expiry_told().await.unwrap(), BTreeSet::new());
+    for told in [BTreeSet::from(["d1".to_owned(), "d2".to_owned()]), BTreeSet::from(["d3".to_owned()]), BTreeSet::new()]
+    {
+        store.put_expiry_told(&told).await.unwrap();
+        assert_eq!(store.expiry_told().await.unwrap(), told);
+    }
 }
 
 fn request(id: &str) -> Request {
@@ -167,11 +244,12 @@ async fn requests_wait_in_the_order_of_their_arrival(store: &impl RequestStore) 
     assert_eq!(store.waiting().await.unwrap().len(), 1);
 }
 
-async fn holds(store: &(impl DeployStore + RequestStore + FrameworkDirectory)) {
+async fn holds(store: &(impl DeployStore + RequestStore + PolicyDirectory + SweepStore)) {
     rollouts_are_stored_by_whoever_read_them_last(store).await;
     the_marker_of_a_removal_is_no_rollout(store).await;
     the_last_rejection_is_remembered(store).await;
-    what_deploy_publishes_the_others_read(store).await;
+    what_is_published_the_others_read(store).await;
+    a_sweep_knows_where_it_was(store).await;
     requests_wait_in_the_order_of_their_arrival(store).await;
 }
 
@@ -190,7 +268,7 @@ async fn the_adapter_holds_the_contract_and_keeps_to_its_partitions() {
     let items = local.client().scan(table).unwrap();
     // The roles in template.yaml are limited to these partitions.
     let partitions: BTreeSet<&str> = items.iter().filter_map(|item| item["pk"]["S"].as_str()).collect();
-    assert_eq!(partitions, BTreeSet::from(["framework", "policy", "request"]));
+    assert_eq!(partitions, BTreeSet::from(["framework", "policy", "request", "rollout", "sweep"]));
     let kept = items.iter().find(|item| item["pk"]["S"] == "request").unwrap();
     let expiry: i64 = kept["expires_at"]["N"].as_str().unwrap().parse().unwrap();
     let since = NOON.parse::<Timestamp>().unwrap().as_second() + 60;
@@ -198,6 +276,13 @@ async fn the_adapter_holds_the_contract_and_keeps_to_its_partitions() {
     for item in items.iter().filter(|item| item["pk"]["S"] != "request") {
         assert!(item.get("expires_at").is_none(), "{item} must not expire");
     }
+
+    // What was published about reporting is remembered by its digest, with the rollouts.
+    let rollouts: Vec<&Value> = items.iter().filter(|item| item["pk"]["S"] == "rollout").collect();
+    let published = serde_json::to_value(Reporting { owner_tag: "team".to_owned(), ..Reporting::default() }).unwrap();
+    assert_eq!(rollouts.len(), 1);
+    assert_eq!(rollouts[0]["sk"]["S"], "#reporting");
+    assert_eq!(rollouts[0]["digest"]["S"], domain::rollout::digest_of(&published).0);
 
     // More than one page (1 MB) of rollouts.
     let mut large = rollout("x");

@@ -1,146 +1,207 @@
-//! `ViolationStore`.
+//! `ViolationStore` and `WindowStore`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use app::ports::{PortErrorKind, ViolationStore};
+use app::ports::{PortErrorKind, Versioned, ViolationStore, Window, WindowStore};
 use aws::StateTable;
-use domain::ids::{AccountId, RegionName};
-use domain::violation::{Key, Ordering, Pending, Record, Status};
-use jiff::Timestamp;
+use domain::violation::{Group, Outlet, Record};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
 use testkit::world::World;
 
-use crate::cloud::Local;
+use crate::cloud::{Local, clients_of};
+use crate::records::{ACCOUNT, CONTROL, account, at, closed, key, owing, record, region};
+use crate::server::{Reply, Server};
 
-fn at(minute: u8) -> Timestamp {
-    format!("2026-11-23T12:{minute:02}:00.5Z").parse().unwrap()
+/// Stores a record that nobody has stored before.
+async fn put(store: &impl ViolationStore, record: Record) -> Versioned<Record> {
+    let version = store.put(&Versioned { value: record.clone(), version: 0 }).await.unwrap();
+    Versioned { value: record, version }
 }
 
-fn ordering(minute: u8) -> Ordering {
-    Ordering { triggered: at(minute), recorded: at(minute), notified: at(minute) }
-}
-
-fn key(resource: &str) -> Key {
-    Key {
-        account: AccountId::parse("222222222222").unwrap(),
-        region: RegionName::parse("eu-west-1").unwrap(),
-        control: "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN".to_owned(),
-        resource_type: "AWS::RDS::DBCluster".to_owned(),
-        resource_id: resource.to_owned(),
-    }
-}
-
-fn record(resource: &str, minute: u8, status: Status, pending: Option<Pending>) -> Record {
-    Record {
-        key: key(resource),
-        status,
-        since: Some(at(1)),
-        ordering: ordering(minute),
-        rule_name: "AURORA-RESOURCES_PROTECTED_BY_BACKUP_PLAN-1b2c".to_owned(),
-        rule_arn: "arn:aws:config:eu-west-1:222222222222:config-rule/x".to_owned(),
-        annotation: Some("said \"so\"\n\u{202e}".to_owned()),
-        pending,
-    }
-}
-
-async fn stored(store: &impl ViolationStore, resource: &str) -> Option<Record> {
+async fn stored(store: &impl ViolationStore, resource: &str) -> Option<Versioned<Record>> {
     store.read(&[key(resource)]).await.unwrap().remove(&key(resource))
 }
 
-async fn conflicts(store: &impl ViolationStore, record: &Record, seen: Option<&Ordering>, why: &str) {
-    let error = store.put(record, seen).await.expect_err(why);
+async fn conflicts(store: &impl ViolationStore, record: &Versioned<Record>, why: &str) {
+    let error = store.put(record).await.expect_err(why);
     assert_eq!(error.kind, PortErrorKind::Conflict, "{why}: {error}");
 }
 
 async fn nobody_overwrites_what_he_has_not_seen(store: &impl ViolationStore) {
     assert_eq!(store.read(&[]).await.unwrap(), BTreeMap::new());
     assert_eq!(stored(store, "orders").await, None);
-    let opened = record("orders", 1, Status::Open, Some(Pending::Opened));
-    conflicts(store, &opened, Some(&ordering(0)), "there is nothing to have seen").await;
-    store.put(&opened, None).await.unwrap();
-    assert_eq!(stored(store, "orders").await, Some(opened.clone()));
-    conflicts(store, &opened, None, "somebody was quicker").await;
-    let closed = record("orders", 5, Status::Closed, Some(Pending::Resolved));
-    conflicts(store, &closed, Some(&ordering(2)), "another state was seen").await;
-    conflicts(store, &record("orders", 0, Status::Closed, None), Some(&ordering(1)), "older than what is stored").await;
-    conflicts(store, &opened, Some(&ordering(1)), "the same once more").await;
-    store.put(&closed, Some(&ordering(1))).await.unwrap();
-    assert_eq!(stored(store, "orders").await, Some(closed));
+    conflicts(store, &Versioned { value: record("orders"), version: 1 }, "there is nothing to have seen").await;
+    let first = put(store, owing("orders", 1)).await;
+    assert_eq!(first.version, 1);
+    assert_eq!(stored(store, "orders").await, Some(first.clone()));
+    conflicts(store, &Versioned { version: 0, ..first.clone() }, "somebody was quicker").await;
+    let second = Versioned { value: closed("orders"), version: first.version };
+    assert_eq!(store.put(&second).await.unwrap(), 2, "the new version is told, to go on with");
+    conflicts(store, &first, "another state was seen").await;
+    conflicts(store, &second, "the same once more").await;
+    let third = Versioned { version: 2, ..first };
+    assert_eq!(store.put(&third).await.unwrap(), 3);
+    assert_eq!(stored(store, "orders").await, Some(Versioned { version: 3, ..third }));
 }
 
-async fn what_was_told_is_owed_no_more(store: &impl ViolationStore) {
-    let opened = record("told", 1, Status::Open, Some(Pending::Opened));
-    store.told(&opened, at(2)).await.unwrap();
-    assert_eq!(stored(store, "told").await, None, "a record that is gone does not come back");
-    store.put(&opened, None).await.unwrap();
-    store.told(&opened, at(2)).await.unwrap();
-    assert_eq!(stored(store, "told").await, Some(Record { pending: None, ..opened.clone() }));
-    // A later result came in between: what it owes stays owed.
-    let closed = record("told", 3, Status::Closed, Some(Pending::Resolved));
-    store.put(&closed, Some(&ordering(1))).await.unwrap();
-    store.told(&opened, at(4)).await.unwrap();
-    assert_eq!(stored(store, "told").await, Some(closed.clone()));
-    store.told(&closed, at(4)).await.unwrap();
-    assert_eq!(stored(store, "told").await, Some(Record { pending: None, ..closed }));
+/// Of two that read the same state, one stores.
+async fn of_two_at_once_one_is_told_so(store: &impl ViolationStore) {
+    let seen = put(store, record("contended")).await;
+    let quick = Versioned { value: owing("contended", 3), ..seen.clone() };
+    let slow = Versioned { value: closed("contended"), ..seen };
+    store.put(&quick).await.unwrap();
+    conflicts(store, &slow, "somebody was quicker").await;
+    let now = stored(store, "contended").await.unwrap();
+    assert_eq!(now.value, quick.value);
+    store.put(&Versioned { value: slow.value, ..now }).await.unwrap();
 }
 
-async fn owing(store: &impl ViolationStore, before: u8, limit: usize) -> Vec<String> {
-    let mut owing: Vec<String> =
-        store.owing(at(before), limit).await.unwrap().into_iter().map(|record| record.key.resource_id).collect();
-    owing.sort();
-    owing
+fn names(records: &[Versioned<Record>]) -> BTreeSet<&str> {
+    records.iter().map(|record| record.value.key.resource_id.as_str()).collect()
 }
 
-async fn what_is_owed_is_found(store: &impl ViolationStore) {
-    for record in store.owing(at(59), 100).await.unwrap() {
-        store.told(&record, at(59)).await.unwrap();
+/// Records of a control of their own, so that what else is stored does not count.
+fn of_group(mut record: Record, control: &str) -> Record {
+    record.key.control = control.to_owned();
+    record
+}
+
+async fn what_is_owed_is_found_by_its_group(store: &impl ViolationStore) {
+    let group = Group { account: account(ACCOUNT), control: "MINE".to_owned() };
+    assert_eq!(store.owed_by(&group).await.unwrap(), []);
+    let mut a = put(store, of_group(owing("owed-a", 10), "MINE")).await;
+    put(store, of_group(owing("owed-b", 11), "MINE")).await;
+    put(store, of_group(owing("other", 11), "MINE-TOO")).await;
+    put(store, of_group(record("quiet"), "MINE")).await;
+    let owed = store.owed_by(&group).await.unwrap();
+    assert_eq!(names(&owed), BTreeSet::from(["owed-a", "owed-b"]));
+    assert!(owed.contains(&a), "whole, and with the version that it can be stored at: {owed:?}");
+
+    // One outlet was told, the other was not: still owed.
+    let debts = a.value.owed.clone();
+    a.value.told(Outlet::Topic, &debts, at(20));
+    a.version = store.put(&a).await.unwrap();
+    assert_eq!(names(&store.owed_by(&group).await.unwrap()), BTreeSet::from(["owed-a", "owed-b"]));
+    a.value.told(Outlet::Chat, &debts, at(21));
+    store.put(&a).await.unwrap();
+    assert_eq!(names(&store.owed_by(&group).await.unwrap()), BTreeSet::from(["owed-b"]));
+}
+
+async fn what_is_overdue_is_found(store: &impl ViolationStore) {
+    // All that is owed so far is owed no more.
+    for mut record in store.owing(at(59), 1000).await.unwrap() {
+        record.value.owed.clear();
+        store.put(&record).await.unwrap();
     }
-    for (resource, minute) in [("owed-a", 10), ("owed-b", 11), ("owed-c", 20)] {
-        store.put(&record(resource, minute, Status::Open, Some(Pending::Opened)), None).await.unwrap();
+    for (resource, minute) in [("late-a", 10), ("late-b", 11), ("late-c", 20)] {
+        put(store, of_group(owing(resource, minute), resource)).await;
     }
-    store.put(&record("not-owed", 10, Status::Open, None), None).await.unwrap();
-    assert_eq!(owing(store, 15, 100).await, ["owed-a", "owed-b"], "not what is on its way just now");
-    assert_eq!(owing(store, 30, 2).await.len(), 2);
-    assert_eq!(owing(store, 10, 100).await, Vec::<String>::new(), "before means before");
-    store.told(&record("owed-a", 10, Status::Open, Some(Pending::Opened)), at(30)).await.unwrap();
-    assert_eq!(owing(store, 30, 100).await, ["owed-b", "owed-c"]);
+    put(store, record("nothing-owed")).await;
+    let found = store.owing(at(15), 100).await.unwrap();
+    assert_eq!(names(&found), BTreeSet::from(["late-a", "late-b"]), "not what is on its way just now");
+    assert!(found.iter().all(|record| record.version == 1), "{found:?}");
+    assert_eq!(store.owing(at(30), 2).await.unwrap().len(), 2);
+    assert_eq!(store.owing(at(10), 100).await.unwrap(), [], "before means before");
+}
+
+async fn open_violations_are_found_by_their_account(store: &impl ViolationStore) {
+    let mine = |mut record: Record| {
+        record.key.account = account("333333333333");
+        record
+    };
+    assert_eq!(store.open_in(&account("333333333333")).await.unwrap(), []);
+    assert!(!store.accounts().await.unwrap().contains(&account("333333333333")));
+    let open = put(store, mine(record("open"))).await;
+    put(store, mine(owing("open-and-owing", 3))).await;
+    put(store, mine(closed("closed"))).await;
+    let mut elsewhere = mine(record("elsewhere"));
+    elsewhere.key.region = region("us-east-1");
+    put(store, elsewhere).await;
+    let found = store.open_in(&account("333333333333")).await.unwrap();
+    assert_eq!(names(&found), BTreeSet::from(["open", "open-and-owing", "elsewhere"]));
+    assert!(found.contains(&open), "{found:?}");
+    assert!(store.accounts().await.unwrap().is_superset(&BTreeSet::from([account(ACCOUNT), account("333333333333")])));
+
+    for record in found {
+        store.put(&Versioned { value: Record { status: closed("").status, ..record.value }, ..record }).await.unwrap();
+    }
+    assert_eq!(store.open_in(&account("333333333333")).await.unwrap(), []);
+    assert!(!store.accounts().await.unwrap().contains(&account("333333333333")));
 }
 
 async fn more_than_one_call_holds(store: &impl ViolationStore) {
     let mut keys = Vec::new();
     for n in 0..130 {
         let name = format!("many-{n}");
-        store.put(&record(&name, 1, Status::Open, None), None).await.unwrap();
+        put(store, record(&name)).await;
         keys.push(key(&name));
     }
     keys.push(key("none"));
+    // Twice the same key is one record.
+    keys.push(key("many-0"));
     let found = store.read(&keys).await.unwrap();
     assert_eq!(found.len(), 130);
     assert!(!found.contains_key(&key("none")));
 }
 
 async fn names_are_kept_apart(store: &impl ViolationStore) {
-    let mut other_region = record("same", 1, Status::Open, None);
-    other_region.key.region = RegionName::parse("us-east-1").unwrap();
-    let mut other_control = record("same", 1, Status::Open, None);
-    other_control.key.control = "BACKUP_RECOVERY_POINT_ENCRYPTED".to_owned();
-    for record in [&record("same", 1, Status::Open, None), &other_region, &other_control] {
-        store.put(record, None).await.unwrap();
-    }
+    let mut other_region = record("same");
+    other_region.key.region = region("us-east-1");
+    let other_control = of_group(record("same"), "BACKUP_RECOVERY_POINT_ENCRYPTED");
     let keys = [key("same"), other_region.key.clone(), other_control.key.clone()];
+    for record in [record("same"), other_region, other_control] {
+        put(store, record).await;
+    }
     assert_eq!(store.read(&keys).await.unwrap().len(), 3);
 }
 
-async fn holds(store: &impl ViolationStore) {
+async fn a_window_is_opened_by_one(store: &impl WindowStore) {
+    let group = Group { account: account(ACCOUNT), control: CONTROL.to_owned() };
+    let other = Group { control: "ANOTHER / \u{fc}".to_owned(), ..group.clone() };
+    assert_eq!(store.windows(&[]).await.unwrap(), BTreeMap::new());
+    assert_eq!(store.windows(std::slice::from_ref(&group)).await.unwrap(), BTreeMap::new());
+    // Nobody asked for it: nothing comes to be.
+    store.flush_asked(&group).await.unwrap();
+    assert_eq!(store.windows(std::slice::from_ref(&group)).await.unwrap(), BTreeMap::new());
+
+    assert!(store.open_window(&group, at(1), at(6)).await.unwrap());
+    assert!(!store.open_window(&group, at(2), at(7)).await.unwrap(), "one is open");
+    assert!(store.open_window(&other, at(2), at(7)).await.unwrap(), "each group has its own");
+    let windows = store.windows(&[group.clone(), other.clone(), group.clone()]).await.unwrap();
+    let open = |until, flush_asked| Window { until, flush_asked };
+    assert_eq!(windows, BTreeMap::from([(group.clone(), open(at(6), false)), (other.clone(), open(at(7), false))]));
+
+    store.flush_asked(&group).await.unwrap();
+    store.flush_asked(&group).await.unwrap();
+    let windows = store.windows(&[group.clone(), other]).await.unwrap();
+    assert_eq!(windows[&group], open(at(6), true));
+
+    // At its very end it has ended, and the next one begins without what was asked of the last.
+    let early = at(6) - SignedDuration::from_millis(1);
+    assert!(!store.open_window(&group, early, at(9)).await.unwrap());
+    assert!(store.open_window(&group, at(6), at(11)).await.unwrap());
+    assert_eq!(store.windows(std::slice::from_ref(&group)).await.unwrap()[&group], open(at(11), false));
+}
+
+async fn holds(store: &(impl ViolationStore + WindowStore)) {
     nobody_overwrites_what_he_has_not_seen(store).await;
-    what_was_told_is_owed_no_more(store).await;
-    what_is_owed_is_found(store).await;
+    of_two_at_once_one_is_told_so(store).await;
+    what_is_owed_is_found_by_its_group(store).await;
+    what_is_overdue_is_found(store).await;
+    open_violations_are_found_by_their_account(store).await;
     more_than_one_call_holds(store).await;
     names_are_kept_apart(store).await;
+    a_window_is_opened_by_one(store).await;
 }
 
 #[tokio::test]
 async fn the_fake_holds_the_contract() {
     holds(&World::new()).await;
+}
+
+fn expiry(item: &Value) -> Option<i64> {
+    item.get("expires_at").map(|at| at["N"].as_str().unwrap().parse().unwrap())
 }
 
 #[tokio::test]
@@ -149,30 +210,105 @@ async fn the_adapter_holds_the_contract_and_lets_closed_records_expire() {
     let table = local.state_table();
     let store = StateTable::new(local.clients.dynamodb(), table);
     holds(&store).await;
-    store.put(&record("unheard", 1, Status::Closed, Some(Pending::Resolved)), None).await.unwrap();
+    put(&store, closed("told")).await;
+    let unheard = Record { owed: owing("", 5).owed, ..closed("unheard") };
+    put(&store, unheard).await;
 
     let items = local.client().scan(table).unwrap();
     let item = |resource: &str| {
-        let sort = format!("BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN#AWS::RDS::DBCluster#{resource}");
-        let found = items.iter().find(|item| item["sk"]["S"] == sort.as_str() && item["pk"]["S"] != "");
+        let sort = format!("{CONTROL}#AWS::RDS::DBCluster#{resource}");
+        let found = items.iter().find(|item| item["sk"]["S"] == sort.as_str());
         found.unwrap_or_else(|| panic!("{resource}")).clone()
     };
+    let names = |item: &Value| item.as_object().unwrap().keys().cloned().collect::<BTreeSet<String>>();
+    let plain = ["document", "pk", "sk", "version"];
+    let with = |more: &[&str]| plain.iter().chain(more).map(|name| (*name).to_owned()).collect::<BTreeSet<String>>();
+
     let told = item("told");
     assert_eq!(told["pk"]["S"], "violation#222222222222#eu-west-1");
-    let expiry: i64 = told["expires_at"]["N"].as_str().unwrap().parse().unwrap();
-    assert_eq!(expiry - at(4).as_second(), 90 * 24 * 60 * 60, "a closed record stays for ninety days");
-    let owed = item("owed-b");
-    assert!(owed.get("expires_at").is_none(), "what is open or owed must not expire: {owed}");
-    assert_eq!(owed["pending_kind"]["S"], "notice");
-    let quiet = item("not-owed");
-    assert!(
-        quiet.get("pending_kind").is_none() && quiet.get("pending_since").is_none(),
-        "the index is sparse: {quiet}"
+    assert_eq!(names(&told), with(&["expires_at"]));
+    let days = (expiry(&told).unwrap() - std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() as i64) as f64 / 86_400.0;
+    assert!((89.9..=90.0).contains(&days), "a closed record stays for ninety days, not {days}");
+
+    let quiet = item("nothing-owed");
+    assert_eq!(names(&quiet), with(&["open_account", "open_since"]), "the index `pending` is sparse");
+    assert_eq!(quiet["open_account"]["S"], ACCOUNT);
+    assert_eq!(
+        quiet["open_since"]["S"], "2026-11-23T12:01:00.500000000Z",
+        "of one width, so that texts sort as times do"
     );
-    assert!(item("unheard").get("expires_at").is_none(), "closed, and still owes a notice");
+    let unheard = item("unheard");
+    assert_eq!(names(&unheard), with(&["pending_group", "pending_since"]), "what is owed must not expire");
+    assert_eq!(unheard["pending_group"]["S"], format!("{ACCOUNT}#{CONTROL}"));
+    assert_eq!(unheard["pending_since"]["S"], "2026-11-23T12:05:00.500000000Z");
+
+    let windows: Vec<&Value> = items.iter().filter(|item| item["pk"]["S"] == "window").collect();
+    assert_eq!(windows.len(), 2);
+    for window in windows {
+        let until: i64 = window["until"]["N"].as_str().unwrap().parse().unwrap();
+        assert!(expiry(window).unwrap() > until / 1000, "{window} goes when it has ended");
+    }
 
     let mark = local.cloud.journal().mark();
     store.read(&(0..201).map(|n| key(&format!("many-{n}"))).collect::<Vec<_>>()).await.unwrap();
     assert_eq!(local.calls("dynamodb", mark), ["BatchGetItem"; 3], "at most a hundred keys a call");
+
+    // More than one page (1 MB) of each index.
+    let large = |n: usize| {
+        let mut record = of_group(owing(&format!("large-{n}"), 30), "LARGE");
+        record.annotation = Some("x".repeat(300_000));
+        record
+    };
+    for n in 0..5 {
+        put(&store, large(n)).await;
+    }
+    let group = Group { account: account(ACCOUNT), control: "LARGE".to_owned() };
+    assert_eq!(store.owed_by(&group).await.unwrap().len(), 5);
+    assert!(store.owing(at(59), 1000).await.unwrap().len() > 5);
+    assert!(store.open_in(&account(ACCOUNT)).await.unwrap().len() > 130);
+    assert_eq!(store.accounts().await.unwrap(), BTreeSet::from([account(ACCOUNT)]));
     assert_eq!(local.cloud.stop(), []);
+}
+
+/// One answer of `BatchGetItem`: the records found, and the sort keys that were left.
+fn batch(found: &[&str], left: &[&str]) -> Reply {
+    let sort = |resource: &str| format!("{CONTROL}#AWS::RDS::DBCluster#{resource}");
+    let place = |resource: &str| json!({"pk": {"S": "violation#222222222222#eu-west-1"}, "sk": {"S": sort(resource)}});
+    let items: Vec<Value> = found
+        .iter()
+        .map(|resource| {
+            let mut item = place(resource);
+            item["version"] = json!({"N": "7"});
+            item["document"] = json!({"S": serde_json::to_string(&record(resource)).unwrap()});
+            item
+        })
+        .collect();
+    let keys: Vec<Value> = left.iter().map(|resource| place(resource)).collect();
+    let unprocessed = if keys.is_empty() { json!({}) } else { json!({"t": {"Keys": keys, "ConsistentRead": true}}) };
+    Reply::Status(200, json!({"Responses": {"t": items}, "UnprocessedKeys": unprocessed}).to_string())
+}
+
+#[tokio::test]
+async fn keys_that_are_left_are_asked_for_again_and_not_for_ever() {
+    let server = Server::start(&[
+        batch(&["a"], &["b", "c"]),
+        batch(&[], &["b", "c"]),
+        batch(&["b"], &["c"]),
+        batch(&["c"], &[]),
+    ]);
+    let store = StateTable::new(clients_of(&server).await.dynamodb(), "t");
+    let found = store.read(&[key("a"), key("b"), key("c")]).await.unwrap();
+    assert_eq!(found.into_values().map(|record| record.version).collect::<Vec<_>>(), [7, 7, 7]);
+    let asked: Vec<usize> = server
+        .received()
+        .iter()
+        .map(|request| request.json()["RequestItems"]["t"]["Keys"].as_array().unwrap().len())
+        .collect();
+    assert_eq!(asked, [3, 2, 2, 1]);
+
+    let server = Server::start(&[batch(&[], &["a"])]);
+    let store = StateTable::new(clients_of(&server).await.dynamodb(), "t");
+    let error = store.read(&[key("a")]).await.unwrap_err();
+    assert_eq!((error.kind, error.operation), (PortErrorKind::Retryable, "dynamodb:BatchGetItem"), "{error}");
+    assert_eq!(server.received().len(), 6);
 }

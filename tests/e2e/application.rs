@@ -28,6 +28,8 @@ pub(crate) struct Application {
     pub(crate) topic: String,
     pub(crate) notices: String,
     pub(crate) deploy_queue: String,
+    pub(crate) report_queue: String,
+    pub(crate) report_dead_letters: String,
     work: PathBuf,
     runtime: Runtime,
 }
@@ -66,10 +68,16 @@ impl Application {
         let attributes = json!({"FifoQueue": "true", "ContentBasedDeduplication": "true"});
         let ask = json!({"QueueName": "deploy.fifo", "Attributes": attributes});
         let queue = client.json("sqs", "AmazonSQS.CreateQueue", &ask).unwrap();
+        let [report_queue, report_dead_letters] = ["report", "report-dead-letters"].map(|name| {
+            let queue = client.json("sqs", "AmazonSQS.CreateQueue", &json!({"QueueName": name})).unwrap();
+            queue["QueueUrl"].as_str().unwrap().to_owned()
+        });
         let work = cloud.directory().join("tmp/work");
         std::fs::create_dir_all(&work).unwrap();
         let application = Self {
             deploy_queue: queue["QueueUrl"].as_str().unwrap().to_owned(),
+            report_queue,
+            report_dead_letters,
             runtime: Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap(),
             cloud,
             client,
@@ -131,9 +139,20 @@ impl Application {
             "lifecycle" => {
                 vec![("STATE_TABLE_NAME", text(TABLE)), ("DEPLOY_QUEUE_URL", self.deploy_queue.clone())]
             }
-            "report" | "sweep" => vec![
+            "report" => vec![
                 ("STATE_TABLE_NAME", text(TABLE)),
                 ("NOTIFICATION_TOPIC_ARN", self.topic.clone()),
+                ("REPORT_QUEUE_URL", self.report_queue.clone()),
+                ("REPORT_DEAD_LETTER_QUEUE_URL", self.report_dead_letters.clone()),
+                // Nothing is held: one event, one notice.
+                ("DIGEST_WINDOW_SECONDS", text("0")),
+                ("SECURITY_HUB", text("off")),
+                ("CONFIG_AGGREGATOR_NAME", text(AGGREGATOR)),
+            ],
+            "sweep" => vec![
+                ("STATE_TABLE_NAME", text(TABLE)),
+                ("NOTIFICATION_TOPIC_ARN", self.topic.clone()),
+                ("SECURITY_HUB", text("off")),
                 ("CONFIG_AGGREGATOR_NAME", text(AGGREGATOR)),
             ],
             other => panic!("there is no function `{other}`"),
@@ -215,16 +234,17 @@ impl Application {
 fn create_table(client: &Client) {
     let text = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
     let keys = |hash: &str, range: &str| json!([{"AttributeName": hash, "KeyType": "HASH"}, {"AttributeName": range, "KeyType": "RANGE"}]);
+    let index = |name: &str, hash: &str, range: &str| json!({"IndexName": name, "KeySchema": keys(hash, range), "Projection": {"ProjectionType": "ALL"}});
+    let attributes = ["pk", "sk", "pending_group", "pending_since", "open_account", "open_since"];
     let table = json!({
         "TableName": TABLE,
         "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": [text("pk"), text("sk"), text("pending_kind"), text("pending_since")],
+        "AttributeDefinitions": attributes.map(text),
         "KeySchema": keys("pk", "sk"),
-        "GlobalSecondaryIndexes": [{
-            "IndexName": "pending",
-            "KeySchema": keys("pending_kind", "pending_since"),
-            "Projection": {"ProjectionType": "ALL"},
-        }],
+        "GlobalSecondaryIndexes": [
+            index("pending", "pending_group", "pending_since"),
+            index("open", "open_account", "open_since"),
+        ],
     });
     client.json("dynamodb", "DynamoDB_20120810.CreateTable", &table).unwrap();
 }

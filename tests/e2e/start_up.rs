@@ -32,6 +32,19 @@ fn missing_variables_end_the_start_and_are_all_named() {
         assert!(!log.contains(&format!("`{}`", required[0])), "{name}:\n{log}");
         assert!(!log.contains("CONFIG_AGGREGATOR_NAME"), "{name}: that one is optional:\n{log}");
     }
+    // What is there and cannot be used is named with what was expected.
+    for (name, variable, wrong, expected) in [
+        ("report", "DIGEST_WINDOW_SECONDS", "five minutes", "`DIGEST_WINDOW_SECONDS` is `five minutes`"),
+        ("report", "SECURITY_HUB", "member", "`MEMBER_ROLE_NAME` is not set"),
+        ("sweep", "SECURITY_HUB", "yes", "`off`, `central` or `member`"),
+        ("sweep", "NOTIFICATION_TOPIC_ARN", "notices", "the ARN of an SNS topic"),
+    ] {
+        let mut function =
+            application.launch(name, |launch| launch.envs(application.settings(name)).env(variable, wrong));
+        assert!(function.ready().is_err(), "{name} starts with `{variable}` = `{wrong}`");
+        let log = function.stop();
+        assert!(log.contains(expected) && log.contains(variable), "{name}:\n{log}");
+    }
     // Without an aggregator the names are missing, and nothing else.
     let mut report = application
         .launch("report", |launch| launch.envs(application.settings("report")).env("CONFIG_AGGREGATOR_NAME", ""));
@@ -57,22 +70,26 @@ fn what_is_not_json_is_an_error_and_no_end() {
             payload.len()
         );
         let api = Server::start(&[Reply::Raw(next), Reply::Status(202, "{\"status\":\"OK\"}".into()), Reply::Hang]);
-        let settings = [
+        let any = [
             "REPOSITORY_NAME",
             "BRANCH_NAME",
             "POLICY_FILE",
             "STATE_TABLE_NAME",
-            "NOTIFICATION_TOPIC_ARN",
             "COMPLIANCE_EVENT_BUS_ARN",
             "TEMPLATE_BUCKET_NAME",
             "ADMINISTRATION_ROLE_ARN",
             "EXECUTION_ROLE_NAME",
             "DEPLOY_QUEUE_URL",
+            "REPORT_QUEUE_URL",
+            "REPORT_DEAD_LETTER_QUEUE_URL",
         ];
         let mut child = Command::new(program(name, &folder))
             .env_clear()
-            .envs(settings.map(|variable| (variable, "x")))
+            .envs(any.map(|variable| (variable, "x")))
             .envs([
+                ("NOTIFICATION_TOPIC_ARN", "arn:aws:sns:us-east-1:000000000000:notices"),
+                ("DIGEST_WINDOW_SECONDS", "300"),
+                ("SECURITY_HUB", "off"),
                 ("AWS_LAMBDA_RUNTIME_API", api.address().to_string().as_str()),
                 ("AWS_LAMBDA_FUNCTION_NAME", name),
                 ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),

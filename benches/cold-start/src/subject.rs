@@ -94,6 +94,13 @@ fn variables(event: &Value) -> Vec<(&'static str, String)> {
         ("ADMINISTRATION_ROLE_ARN", "arn:aws:iam::000000000000:role/administration".to_owned()),
         ("EXECUTION_ROLE_NAME", "execution".to_owned()),
         ("CONFIG_AGGREGATOR_NAME", String::new()),
+        ("REPORT_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/000000000000/report".to_owned()),
+        (
+            "REPORT_DEAD_LETTER_QUEUE_URL",
+            "https://sqs.us-east-1.amazonaws.com/000000000000/report-dead-letters".to_owned(),
+        ),
+        ("DIGEST_WINDOW_SECONDS", "300".to_owned()),
+        ("SECURITY_HUB", "off".to_owned()),
     ]
 }
 

@@ -1,0 +1,303 @@
+//! `ComplianceSource`, `BackupPlans` and `Organization`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use app::ports::{BackupPlans, ComplianceSource, EvaluationResult, Organization, PortErrorKind, Selection, Sight, Via};
+use aws::{Clients, ConfigAggregator, ConfigCompliance, OrganizationAccounts};
+use domain::ids::RegionName;
+use domain::violation::Compliance;
+use sandbox::config::{AGGREGATOR, Compliance as Found, Evaluation, Hidden, Resource};
+use serde_json::{Value, json};
+use testkit::world::World;
+
+use crate::cloud::{Local, clients_of};
+use crate::records::{ACCOUNT, CONTROL, account, region};
+use crate::server::{Reply, Server};
+
+const WAYS: [Via; 3] = [Via::Aggregator, Via::Query, Via::Member];
+const ENCRYPTED: &str = "BACKUP_RECOVERY_POINT_ENCRYPTED";
+
+fn regions(names: &[&str]) -> BTreeSet<RegionName> {
+    names.iter().map(|name| region(name)).collect()
+}
+
+/// Type, id and compliance of results.
+fn shown(results: &[EvaluationResult]) -> BTreeSet<(String, String, bool)> {
+    let shown = results.iter().map(|result| {
+        (result.resource_type.clone(), result.resource_id.clone(), result.compliance == Compliance::NonCompliant)
+    });
+    shown.collect()
+}
+
+fn of(names: &[&str], broken: bool) -> BTreeSet<(String, String, bool)> {
+    names.iter().map(|name| ("AWS::RDS::DBCluster".to_owned(), (*name).to_owned(), broken)).collect()
+}
+
+/// Expects in eu-west-1 the clusters `broken-0` to `broken-119` that break a control, `fine` that keeps it, and a recovery point
+/// that keeps another; in us-east-1 nothing but `fine`; nothing anywhere else.
+async fn holds(source: &impl ComplianceSource, via: Via) {
+    let account = account(ACCOUNT);
+    assert_eq!(source.look(via, &account, &BTreeSet::new()).await.unwrap(), BTreeMap::new(), "{via:?}");
+    let asked = regions(&["eu-west-1", "us-east-1", "eu-central-1"]);
+    let sights = source.look(via, &account, &asked).await.unwrap();
+    // Where there is nothing to see there is no entry, or an empty one: either way nothing is known.
+    let seen: BTreeMap<&str, &Sight> = sights
+        .iter()
+        .filter(|(_, sight)| !sight.rules.is_empty())
+        .map(|(region, sight)| (region.as_str(), sight))
+        .collect();
+    assert_eq!(seen.keys().copied().collect::<Vec<_>>(), ["eu-west-1", "us-east-1"], "{via:?}");
+    let sight = seen["eu-west-1"];
+    assert_eq!(sight.rules.len(), 2, "{via:?}: rules that found nothing wrong are seen, too: {:?}", sight.rules);
+    let names: Vec<String> = (0..120).map(|n| format!("broken-{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    assert_eq!(shown(&sight.broken), of(&names, true), "{via:?}");
+    assert_eq!(sight.broken.len(), 120, "{via:?}: each once");
+    assert!(sight.broken.iter().all(|result| sight.rules.contains(&result.rule_name)), "{via:?}");
+    assert_eq!(seen["us-east-1"].broken, [], "{via:?}");
+
+    let rule = sight.rules.iter().find(|rule| rule.contains("PROTECTED_BY_BACKUP_PLAN")).unwrap();
+    let satisfied = source.satisfied(via, &account, &region("eu-west-1"), rule).await.unwrap();
+    assert_eq!(shown(&satisfied), of(&["fine"], false), "{via:?}");
+    assert_eq!(satisfied[0].rule_name, *rule, "{via:?}");
+    // One Region alone shows the same.
+    let alone = source.look(via, &account, &regions(&["eu-west-1"])).await.unwrap();
+    let alone = &alone[&region("eu-west-1")];
+    assert_eq!((&alone.rules, shown(&alone.broken)), (&sight.rules, shown(&sight.broken)), "{via:?}");
+    // An account that nobody knows shows nothing.
+    let stranger = source.look(via, &crate::records::account("999999999999"), &asked).await.unwrap();
+    assert!(stranger.values().all(|sight| sight.rules.is_empty()), "{via:?}: {stranger:?}");
+}
+
+fn result(rule: &str, kind: &str, id: &str, compliance: Compliance) -> EvaluationResult {
+    let time = "2026-11-23T12:00:00Z".parse().unwrap();
+    EvaluationResult {
+        rule_name: rule.to_owned(),
+        rule_arn: String::new(),
+        resource_type: kind.to_owned(),
+        resource_id: id.to_owned(),
+        compliance,
+        triggered: time,
+        recorded: time,
+        annotation: None,
+    }
+}
+
+#[tokio::test]
+async fn the_fake_holds_the_contract() {
+    let world = World::new();
+    let cluster = |id: &str, compliance| result("PROTECTED_BY_BACKUP_PLAN", "AWS::RDS::DBCluster", id, compliance);
+    let mut results: Vec<_> = (0..120).map(|n| cluster(&format!("broken-{n}"), Compliance::NonCompliant)).collect();
+    results.push(cluster("fine", Compliance::Compliant));
+    let point = result("ENCRYPTED", "AWS::Backup::RecoveryPoint", "p", Compliance::Compliant);
+    let here =
+        BTreeMap::from([("PROTECTED_BY_BACKUP_PLAN".to_owned(), results), ("ENCRYPTED".to_owned(), vec![point])]);
+    let there = BTreeMap::from([("PROTECTED_BY_BACKUP_PLAN".to_owned(), vec![cluster("fine", Compliance::Compliant)])]);
+    world.state().compliance.insert((account(ACCOUNT), region("eu-west-1")), here);
+    world.state().compliance.insert((account(ACCOUNT), region("us-east-1")), there);
+    for via in WAYS {
+        holds(&world, via).await;
+    }
+}
+
+fn evaluate(local: &Local, region: &str, control: &str, of: (&str, &str), compliance: Found) {
+    local.cloud.evaluate(&Evaluation {
+        account: ACCOUNT.to_owned(),
+        region: region.to_owned(),
+        control: control.to_owned(),
+        resource_type: of.0.to_owned(),
+        resource_id: of.1.to_owned(),
+        compliance,
+        at: Some("2026-11-23T12:00:00.311Z".parse().unwrap()),
+        annotation: (compliance == Found::NonCompliant).then(|| "not in any plan".to_owned()),
+    });
+}
+
+fn source(clients: &Clients) -> ConfigCompliance {
+    let aggregator = ConfigAggregator::new(clients.config(), Some(AGGREGATOR.to_owned()));
+    ConfigCompliance::new(aggregator, Some(clients.members("aws", "backup-compliance")))
+}
+
+#[tokio::test]
+async fn the_adapter_holds_the_contract_in_all_its_ways() {
+    let local = Local::start().await;
+    let cluster = "AWS::RDS::DBCluster";
+    for n in 0..120 {
+        evaluate(&local, "eu-west-1", CONTROL, (cluster, &format!("broken-{n}")), Found::NonCompliant);
+    }
+    for region in ["eu-west-1", "us-east-1"] {
+        evaluate(&local, region, CONTROL, (cluster, "fine"), Found::Compliant);
+    }
+    evaluate(&local, "eu-west-1", ENCRYPTED, ("AWS::Backup::RecoveryPoint", "p"), Found::Compliant);
+    let source = source(&local.clients);
+    assert_eq!(source.ways(), WAYS);
+    for empty_pages in [false, true] {
+        local.cloud.config().send_empty_pages(empty_pages);
+        for via in WAYS {
+            holds(&source, via).await;
+        }
+    }
+    local.cloud.config().send_empty_pages(false);
+
+    let place = (account(ACCOUNT), regions(&["eu-west-1"]));
+    let look = async |via| source.look(via, &place.0, &place.1).await.unwrap().remove(&region("eu-west-1"));
+    let triggered = "2026-11-23T12:00:00.311Z".parse().unwrap();
+    for via in [Via::Aggregator, Via::Member] {
+        let sight = look(via).await.unwrap();
+        assert_eq!(sight.broken[0].triggered, triggered, "{via:?}: to the millisecond, as in the event");
+        assert!(sight.broken[0].recorded >= triggered, "{via:?}");
+        assert_eq!(sight.broken[0].annotation.as_deref(), Some("not in any plan"), "{via:?}");
+    }
+    let arn = ":config-rule/aws-service-rule/backup.amazonaws.com/";
+    for via in [Via::Query, Via::Member] {
+        assert!(look(via).await.unwrap().broken[0].rule_arn.contains(arn), "{via:?}");
+    }
+
+    // Each way fails alone.
+    local.cloud.config().hide(ACCOUNT, "eu-west-1", Some(Hidden::Rules));
+    assert_eq!(look(Via::Aggregator).await, None);
+    assert!(look(Via::Query).await.is_some());
+    local.cloud.config().record_compliance(false);
+    assert_eq!(look(Via::Query).await, None);
+    assert!(look(Via::Member).await.is_some());
+    local.cloud.let_in(ACCOUNT, false);
+    // Whoever was let in before is in for as long as his credentials hold; another invocation elsewhere is not.
+    let stranger = self::source(&local.new_clients().await);
+    let mark = local.cloud.journal().mark();
+    let many = regions(&["eu-west-1", "us-east-1", "eu-central-1"]);
+    assert_eq!(stranger.look(Via::Member, &place.0, &many).await.unwrap(), BTreeMap::new());
+    assert_eq!(local.calls("sts", mark), ["AssumeRole"], "an account that does not let us in is asked once");
+    local.cloud.let_in(ACCOUNT, true);
+
+    // Not now is not never: nobody may take it for an empty account.
+    local.cloud.fail_next("sts", "AssumeRole", 400, "Throttling", "later", 3);
+    let error = stranger.look(Via::Member, &place.0, &place.1).await.unwrap_err();
+    assert_eq!((error.kind, error.operation), (PortErrorKind::Retryable, "sts:AssumeRole"), "{error}");
+    local.cloud.clear_faults();
+    let operation = "DescribeAggregateComplianceByConfigRules";
+    local.cloud.fail_next("config", operation, 400, "ThrottlingException", "later", 3);
+    let error = source.look(Via::Aggregator, &place.0, &place.1).await.unwrap_err();
+    assert_eq!(error.kind, PortErrorKind::Retryable, "{error}");
+    local.cloud.clear_faults();
+    // A Region that says no is not seen; the others are.
+    local.cloud.fail_next("config", "DescribeConfigRules", 400, "AccessDeniedException", "an SCP", 1);
+    let seen = stranger.look(Via::Member, &place.0, &regions(&["eu-west-1", "us-east-1"])).await.unwrap();
+    assert_eq!(seen.keys().map(RegionName::as_str).collect::<Vec<_>>(), ["us-east-1"]);
+    let mark = local.cloud.journal().mark();
+    stranger.look(Via::Member, &place.0, &many).await.unwrap();
+    assert_eq!(local.calls("sts", mark), Vec::<String>::new(), "credentials are kept");
+    let mark = local.cloud.journal().mark();
+    self::source(&local.clients).look(Via::Member, &place.0, &many).await.unwrap();
+    assert_eq!(local.calls("sts", mark), Vec::<String>::new(), "and shared by all that a function is made of");
+
+    let none = ConfigCompliance::new(ConfigAggregator::new(local.clients.config(), None), None);
+    assert_eq!(none.ways(), []);
+    for via in WAYS {
+        assert_eq!(none.look(via, &place.0, &place.1).await.unwrap(), BTreeMap::new());
+        assert_eq!(none.satisfied(via, &place.0, &region("eu-west-1"), "x").await.unwrap(), []);
+    }
+    assert_eq!(local.cloud.stop(), []);
+}
+
+#[tokio::test]
+async fn pages_that_go_round_in_circles_end() {
+    let rows = json!({"Results": [], "NextToken": "again"}).to_string();
+    let server = Server::start(&[Reply::Status(200, rows)]);
+    let clients = clients_of(&server).await;
+    let aggregator = ConfigAggregator::new(clients.config(), Some("a".to_owned()));
+    let source = ConfigCompliance::new(aggregator.clone(), None);
+    let place = (account(ACCOUNT), regions(&["eu-west-1"]));
+    for via in [Via::Aggregator, Via::Query] {
+        let error = source.look(via, &place.0, &place.1).await.unwrap_err();
+        assert!(error.to_string().contains("the pages go round in circles"), "{via:?}: {error}");
+    }
+    assert!(aggregator.selections(&place.0, &region("eu-west-1")).await.is_err());
+    assert_eq!(server.received().len(), 6, "two pages each");
+}
+
+fn plan(id: &str, name: &str) -> Resource {
+    Resource {
+        account: "444444444444".to_owned(),
+        region: "eu-west-1".to_owned(),
+        resource_type: "AWS::Backup::BackupPlan".to_owned(),
+        resource_id: id.to_owned(),
+        resource_name: name.to_owned(),
+        arn: String::new(),
+        tags: BTreeMap::new(),
+        configuration: json!({"BackupPlanId": id, "BackupPlan": {"BackupPlanName": name}}),
+    }
+}
+
+fn selection(plan_id: &str, id: &str, of: &Value) -> Resource {
+    Resource {
+        resource_type: "AWS::Backup::BackupSelection".to_owned(),
+        configuration: json!({"BackupPlanId": plan_id, "SelectionId": id, "BackupSelection": of}),
+        ..plan(id, "")
+    }
+}
+
+async fn plans_are_known(plans: &impl BackupPlans) {
+    let there = plans.selections(&account("444444444444"), &region("eu-west-1")).await.unwrap();
+    let expected = Selection {
+        plan: "gold".to_owned(),
+        name: "tagged".to_owned(),
+        tags: vec![("backup".to_owned(), "daily".to_owned())],
+        resources: vec!["arn:aws:rds:*:*:cluster:*".to_owned()],
+    };
+    assert_eq!(there, [expected]);
+    assert_eq!(plans.selections(&account("444444444444"), &region("us-east-1")).await.unwrap(), []);
+    assert_eq!(plans.selections(&account("555555555555"), &region("eu-west-1")).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn plans_are_known_of_the_account_and_region_only() {
+    let world = World::new();
+    let selected = Selection {
+        plan: "gold".to_owned(),
+        name: "tagged".to_owned(),
+        tags: vec![("backup".to_owned(), "daily".to_owned())],
+        resources: vec!["arn:aws:rds:*:*:cluster:*".to_owned()],
+    };
+    world.state().selections.insert((account("444444444444"), region("eu-west-1")), vec![selected]);
+    plans_are_known(&world).await;
+
+    let local = Local::start().await;
+    local.cloud.add_resource(plan("p-1", "gold"));
+    let of = json!({
+        "SelectionName": "tagged", "Resources": ["arn:aws:rds:*:*:cluster:*"],
+        "ListOfTags": [{"ConditionKey": "backup", "ConditionValue": "daily", "ConditionType": "STRINGEQUALS"}],
+    });
+    local.cloud.add_resource(selection("p-1", "s-1", &of));
+    let aggregator = ConfigAggregator::new(local.clients.config(), Some(AGGREGATOR.to_owned()));
+    plans_are_known(&aggregator).await;
+    let none = ConfigAggregator::new(local.clients.config(), None);
+    assert_eq!(none.selections(&account("444444444444"), &region("eu-west-1")).await.unwrap(), []);
+    assert_eq!(local.cloud.stop(), []);
+}
+
+#[tokio::test]
+async fn the_organisation_is_known_to_those_who_may_ask() {
+    let world = World::new();
+    assert_eq!(Organization::accounts(&world).await.unwrap(), None);
+
+    let local = Local::start().await;
+    for n in 0..30 {
+        local.cloud.join(&format!("7{n:011}"), &format!("shop {n}"));
+    }
+    local.cloud.leave("700000000003");
+    let organization = OrganizationAccounts::new(Some(local.clients.organizations()));
+    let accounts = organization.accounts().await.unwrap().unwrap();
+    assert_eq!(accounts[&account("700000000029")], "shop 29");
+    assert!(!accounts.contains_key(&account("700000000003")));
+    let mark = local.cloud.journal().mark();
+    assert_eq!(OrganizationAccounts::new(None).accounts().await.unwrap(), None);
+    assert_eq!(local.calls("organizations", mark), Vec::<String>::new());
+
+    for code in ["AccessDeniedException", "AWSOrganizationsNotInUseException"] {
+        local.cloud.fail_next("organizations", "ListAccounts", 400, code, "no", 1);
+        assert_eq!(organization.accounts().await.unwrap(), None, "{code}");
+    }
+    local.cloud.fail_next("organizations", "ListAccounts", 400, "TooManyRequestsException", "later", 3);
+    assert_eq!(organization.accounts().await.unwrap_err().kind, PortErrorKind::Retryable);
+    assert_eq!(local.cloud.stop(), []);
+}
