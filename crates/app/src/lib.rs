@@ -5,6 +5,7 @@
 
 pub mod deploy;
 pub mod events;
+pub mod inspect;
 pub mod lifecycle;
 pub mod ports;
 pub mod report;
