@@ -9,7 +9,15 @@ use console::{Style, style};
 /// # Errors
 /// When it cannot be written, say to a full disk.
 pub(crate) fn line(text: &str) -> anyhow::Result<()> {
-    match writeln!(io::stdout().lock(), "{text}") {
+    self::text(&format!("{text}\n"))
+}
+
+/// Writes text to standard output, its line ends in it.
+///
+/// # Errors
+/// When it cannot be written, say to a full disk.
+pub(crate) fn text(text: &str) -> anyhow::Result<()> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
         Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(e.into()),
         _ => Ok(()),
     }

@@ -53,6 +53,8 @@ fn every_command_explains_itself_with_an_example() {
         ("help_lint", &["lint", "--help"]),
         ("help_notice", &["notice", "--help"]),
         ("help_invoke", &["invoke", "--help"]),
+        ("help_violations", &["violations", "--help"]),
+        ("help_redrive", &["redrive", "--help"]),
     ] {
         let ran = run(here, command);
         assert_eq!(ran.status, Some(0));
@@ -65,7 +67,11 @@ fn every_command_explains_itself_with_an_example() {
 fn arguments_that_make_no_sense_are_refused_with_status_2() {
     for (args, said) in [
         (&["frobnicate"][..], "frobnicate"),
-        (&["lint", "--format", "xml"], "[possible values: human, json]"),
+        (&["lint", "--format", "xml"], "[possible values: human, json, csv]"),
+        (&["lint", "--format", "csv"], "this command has no CSV, only `violations` has"),
+        (&["redrive", "--format", "csv"], "this command has no CSV, only `violations` has"),
+        (&["violations", "--account", "1234"], "has 4 digits"),
+        (&["redrive", "--delete"], "--only <MESSAGE_ID>..."),
         (&["invoke", "report"], "<EVENT>"),
         (&["notice"], "<EVENT>"),
         (&["notice", "-", "--channel", "sms"], "[possible values: email, json]"),

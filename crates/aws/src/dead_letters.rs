@@ -155,7 +155,8 @@ mod tests {
 
     #[test]
     fn a_message_is_read_with_its_attributes() {
-        let attribute = |text: &str| MessageAttributeValue::builder().data_type("String").string_value(text).build().unwrap();
+        let attribute =
+            |text: &str| MessageAttributeValue::builder().data_type("String").string_value(text).build().unwrap();
         let message = Message::builder()
             .message_id("id")
             .receipt_handle("receipt")
