@@ -95,47 +95,41 @@ pub(crate) fn problem(error: &PortError) -> anyhow::Error {
 }
 
 fn explained(error: &PortError) -> String {
-    let says = |words: &[&str]| words.iter().any(|word| error.message.contains(word));
-    let code = error.code.as_deref().unwrap_or_default();
-    if error.code.is_none() && says(&["Missing Region", "MissingRegion"]) {
+    const EXPORT: &str = "`eval \"$(aws configure export-credentials --format env)\"`";
+    // An error that is no service's answer ends with the whole of its insides.
+    let message = error.message.split_once("Failure(").map_or(error.message.as_str(), |(message, _)| message);
+    let message = message.rsplit_once(" (").filter(|_| message.len() < error.message.len()).map_or(message, |(m, _)| m);
+    let says = |words: &str| error.code.is_none() && error.message.contains(words);
+    if says("Missing Region") {
         return "no AWS Region is known: set AWS_REGION to the application's, or AWS_PROFILE to a profile that has one"
             .to_owned();
     }
-    if error.code.is_none()
-        && says(&[
-            "CredentialsNotLoaded",
-            "no providers in chain provided credentials",
-            "credential provider was not enabled",
-            "failed to load credentials",
-            "InvalidConfiguration(InvalidConfiguration",
-            "ProviderError",
-        ])
-    {
+    if says("requires following cargo feature(s)") {
         return format!(
-            "no AWS credentials can be had: sign in, then set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for a \
-             profile of IAM Identity Center: eval \"$(aws configure export-credentials --format env)\" ({})",
-            cause(&error.message)
+            "this program cannot sign in with the kind of profile that AWS_PROFILE names; let the AWS CLI do it: {EXPORT}"
         );
     }
-    if ["ExpiredToken", "ExpiredTokenException", "RequestExpired"].contains(&code) {
-        return shown(&format!("{error}; the credentials have expired: sign in again"));
+    if says("CredentialsNotLoaded") || says("InvalidConfiguration(") || says("ProviderError(") {
+        return format!(
+            "no AWS credentials are at hand: sign in, and name the profile in AWS_PROFILE, set AWS_ACCESS_KEY_ID and \
+             AWS_SECRET_ACCESS_KEY, or take over those of the AWS CLI: {EXPORT}"
+        );
     }
-    if ["InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch"].contains(&code) {
-        return shown(&format!("{error}; these credentials are not valid, or not in this Region's partition"));
-    }
-    if error.kind == PortErrorKind::Denied {
-        return shown(&format!(
-            "{error}; the credentials in use, or a policy above them, do not allow `{}`",
-            error.operation
-        ));
-    }
-    shown(&error.explained())
-}
-
-/// The sentence of the SDK's chain of causes that says the most: the last one, without the `Debug` form that follows it.
-fn cause(message: &str) -> String {
-    let sentence = message.split(" (").next().unwrap_or(message);
-    shown(sentence.rsplit(": ").next().unwrap_or(sentence))
+    let error = PortError { message: message.to_owned(), ..error.clone() };
+    let advice = match error.code.as_deref() {
+        Some("ExpiredToken" | "ExpiredTokenException" | "RequestExpired") => {
+            Some("the credentials have expired: sign in again".to_owned())
+        }
+        Some("InvalidClientTokenId" | "UnrecognizedClientException" | "SignatureDoesNotMatch") => {
+            Some("these credentials are not valid, or not in this Region's partition".to_owned())
+        }
+        // The port's own advice is for a function.
+        _ if error.kind == PortErrorKind::Denied => {
+            Some(format!("the credentials in use, or a policy above them, do not allow `{}`", error.operation))
+        }
+        _ => error.advice(),
+    };
+    shown(&advice.map_or_else(|| error.to_string(), |advice| format!("{error}; {advice}")))
 }
 
 #[cfg(test)]
@@ -156,15 +150,31 @@ mod tests {
     fn an_error_says_in_one_line_what_would_help() {
         let refused = PortErrorKind::Refused;
         for (error, said) in [
-            (error(None, "failed: Missing Region", PortErrorKind::Retryable), "set AWS_REGION"),
+            (error(None, "failed: Missing Region (DispatchFailure(..))", PortErrorKind::Retryable), "set AWS_REGION"),
+            (
+                error(
+                    None,
+                    "io error: client error (Connect): refused (DispatchFailure(DispatchFailure { a }))",
+                    PortErrorKind::Retryable,
+                ),
+                "sqs:ReceiveMessage failed: io error: client error (Connect): refused",
+            ),
             (
                 error(
                     None,
                     "dispatch failure: other: the credential provider was not enabled: no providers in chain provided \
-                     credentials (CredentialsNotLoaded(..))",
+                     credentials (DispatchFailure(CredentialsNotLoaded(..)))",
                     PortErrorKind::Retryable,
                 ),
-                "AWS_PROFILE or AWS_ACCESS_KEY_ID",
+                "set AWS_ACCESS_KEY_ID and",
+            ),
+            (
+                error(
+                    None,
+                    "dispatch failure: other: feature: This behavior requires following cargo feature(s) enabled: sso. (DispatchFailure(..))",
+                    PortErrorKind::Retryable,
+                ),
+                "let the AWS CLI do it",
             ),
             (error(Some("ExpiredToken"), "old", PortErrorKind::Retryable), "sign in again"),
             (error(Some("InvalidClientTokenId"), "odd", PortErrorKind::Denied), "credentials are not valid"),
@@ -173,6 +183,7 @@ mod tests {
         ] {
             let line = explained(&error);
             assert!(line.contains(said), "{line}");
+            assert!(!line.contains("Failure("), "{line}");
             assert!(!line.contains('\n') && !line.contains("role of this function"), "{line}");
         }
     }

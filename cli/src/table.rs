@@ -1,15 +1,27 @@
 //! Tables that fit a terminal.
 
+use std::borrow::Cow;
+
 use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
 /// Between two columns.
 const GAP: usize = 2;
 
-/// A column: its head, and the width below which it says nothing.
+/// A column: its head, the width below which it says nothing, and which end of a text gives way.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Column {
     pub(crate) head: &'static str,
     pub(crate) least: usize,
+    pub(crate) cut: Cut,
+}
+
+/// Where a text that is too long is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// At its end.
+    End,
+    /// At its start: names that begin alike are told apart by their ends.
+    Start,
 }
 
 /// Widths at which these rows fit into `room`: each column as wide as it needs to be, the widest ones narrowed. `None` when they
@@ -34,17 +46,31 @@ pub(crate) fn widths(columns: &[Column], rows: &[Vec<String>], room: Option<usiz
 }
 
 /// Cells side by side, cut and padded to these widths. The last one is not padded.
-pub(crate) fn cells(texts: &[String], widths: &[usize]) -> Vec<String> {
+pub(crate) fn cells(columns: &[Column], texts: &[String], widths: &[usize]) -> Vec<String> {
     let last = widths.len().saturating_sub(1);
     texts
         .iter()
         .zip(widths)
+        .zip(columns)
         .enumerate()
-        .map(|(index, (text, width))| {
-            let cut = truncate_str(text, *width, "…");
+        .map(|(index, ((text, width), column))| {
+            let cut = match column.cut {
+                Cut::End => truncate_str(text, *width, "…"),
+                Cut::Start => from_end(text, *width),
+            };
             if index == last { cut.into_owned() } else { pad_str(&cut, *width, Alignment::Left, None).into_owned() }
         })
         .collect()
+}
+
+/// The end of a text, as much as fits.
+fn from_end(text: &str, width: usize) -> Cow<'_, str> {
+    if measure_text_width(text) <= width {
+        return Cow::Borrowed(text);
+    }
+    let starts = text.char_indices().map(|(at, _)| at).filter_map(|at| text.get(at..));
+    let fits = |end: &&str| measure_text_width(end) < width;
+    starts.skip(1).find(fits).map_or(Cow::Borrowed("…"), |end| Cow::Owned(format!("…{end}")))
 }
 
 /// What [`cells`] made, as a line.
@@ -56,8 +82,11 @@ pub(crate) fn line(cells: &[String]) -> String {
 mod tests {
     use super::*;
 
-    const COLUMNS: [Column; 3] =
-        [Column { head: "A", least: 3 }, Column { head: "LONG", least: 4 }, Column { head: "C", least: 1 }];
+    const fn column(head: &'static str, least: usize) -> Column {
+        Column { head, least, cut: Cut::End }
+    }
+
+    const COLUMNS: [Column; 3] = [column("A", 3), column("LONG", 4), column("C", 1)];
 
     fn rows() -> Vec<Vec<String>> {
         [["x", "a long name 日本", "z"], ["yyyyyy", "b", "zz"]].map(|row| row.map(str::to_owned).to_vec()).to_vec()
@@ -82,11 +111,25 @@ mod tests {
         for room in 12..40 {
             let widths = widths(&COLUMNS, &rows(), Some(room)).unwrap();
             for row in rows() {
-                let line = line(&cells(&row, &widths));
+                let line = line(&cells(&COLUMNS, &row, &widths));
                 assert!(measure_text_width(&line) <= room, "{room}: {line}");
             }
         }
         let narrow = widths(&COLUMNS, &rows(), Some(24)).unwrap();
-        assert_eq!(line(&cells(&rows()[0], &narrow)), "x       a long name…  z");
+        assert_eq!(line(&cells(&COLUMNS, &rows()[0], &narrow)), "x       a long name…  z");
+    }
+
+    #[test]
+    fn a_text_may_be_cut_at_its_start() {
+        let column = [Column { cut: Cut::Start, ..column("A", 1) }];
+        let cut = |text: &str, width| cells(&column, &[text.to_owned()], &[width]).concat();
+        for (text, width, expected) in [
+            ("PROTECTED_BY_PLAN", 17, "PROTECTED_BY_PLAN"),
+            ("PROTECTED_BY_PLAN", 8, "…BY_PLAN"),
+            ("日本語", 4, "…語"),
+            ("ab", 1, "…"),
+        ] {
+            assert_eq!(cut(text, width), expected, "{text} {width}");
+        }
     }
 }

@@ -7,21 +7,26 @@ use jiff::Timestamp;
 
 use super::Shown;
 use crate::plain::{self, count, shown};
-use crate::table::{self, Column};
+use crate::table::{self, Column, Cut};
 use app::inspect::OpenViolation;
 
 const COLUMNS: [Column; 9] = [
-    Column { head: "AGE", least: 4 },
-    Column { head: "SEVERITY", least: 8 },
-    Column { head: "RESOURCE", least: 12 },
-    Column { head: "KIND", least: 10 },
-    Column { head: "ACCOUNT", least: 12 },
-    Column { head: "REGION", least: 9 },
-    Column { head: "CONTROL", least: 16 },
-    Column { head: "OWNER", least: 6 },
-    Column { head: "FOUND", least: 10 },
+    column("AGE", 4),
+    column("SEVERITY", 8),
+    column("RESOURCE", 12),
+    column("KIND", 10),
+    column("ACCOUNT", 12),
+    column("REGION", 9),
+    Column { head: "CONTROL", least: 24, cut: Cut::Start },
+    column("OWNER", 6),
+    column("FOUND", 10),
 ];
-const EXEMPT: Column = Column { head: "EXEMPT UNTIL", least: 12 };
+const EXEMPT: Column = column("EXEMPT UNTIL", 12);
+
+const fn column(head: &'static str, least: usize) -> Column {
+    Column { head, least, cut: Cut::End }
+}
+
 /// Where the severity stands.
 const SEVERITY: usize = 1;
 
@@ -50,9 +55,9 @@ fn listed(shown: &Shown<'_>, room: Option<usize>) -> Vec<String> {
         return shown.violations.iter().flat_map(|violation| block(violation, now, room.unwrap_or(0))).collect();
     };
     let heads: Vec<String> = columns.iter().map(|column| column.head.to_owned()).collect();
-    let head = style(table::line(&table::cells(&heads, &widths))).bold().to_string();
+    let head = style(table::line(&table::cells(&columns, &heads, &widths))).bold().to_string();
     let rows = rows.iter().zip(shown.violations).map(|(row, violation)| {
-        let mut cells = table::cells(row, &widths);
+        let mut cells = table::cells(&columns, row, &widths);
         if let Some(cell) = cells.get_mut(SEVERITY) {
             *cell = coloured(cell, violation.record.severity);
         }
@@ -143,16 +148,21 @@ pub(super) fn found(found: Found) -> &'static str {
 fn summary(shown: &Shown<'_>) -> String {
     let listing = shown.listing;
     let open = listing.violations.len();
-    let matching = if shown.narrowed { " that match" } else { "" };
     let mut text = match shown.oldest() {
-        None => format!("no open violations on record{matching}"),
+        None if shown.narrowed => "no open violation on record matches".to_owned(),
+        None => "no open violations on record".to_owned(),
         Some(oldest) => {
             let severities = shown.by_severity().into_iter().filter(|(_, number)| *number > 0);
             let severities: Vec<String> =
                 severities.map(|(severity, number)| format!("{number} {}", severity.label().to_lowercase())).collect();
+            let matching = match (shown.narrowed, open) {
+                (false, _) => "",
+                (true, 1) => " matches",
+                (true, _) => " match",
+            };
             format!(
-                "{} open{matching}: {}; the oldest since {} ({})",
-                count(plain::number(open), "violation"),
+                "{}{matching}: {}; the oldest since {} ({})",
+                count(plain::number(open), "open violation"),
                 severities.join(", "),
                 plain::time(oldest.since),
                 age(oldest, listing.at)

@@ -97,7 +97,7 @@ async fn exempt_ones_have_their_last_day() {
     let listing = listing("--exempt only").await;
     let page = human::page(&Shown::new(&listing, None, true), None);
     assert!(page.contains("EXEMPT UNTIL\n") && page.contains("2026-12-31\n"), "{page}");
-    assert!(page.contains("1 violation open that match: 1 low;"), "{page}");
+    assert!(page.contains("1 open violation matches: 1 low;"), "{page}");
     let narrow = human::page(&Shown::new(&listing, None, true), Some(60));
     assert!(narrow.contains("    exempt until 2026-12-31\n"), "{narrow}");
 }
@@ -122,7 +122,7 @@ async fn silence_is_not_taken_for_compliance() {
     let page = human::page(&Shown::new(&empty, None, true), None);
     assert_eq!(
         page,
-        "no open violations on record that match\n\nno framework is in force: nothing is evaluated, and an empty list says nothing \
+        "no open violation on record matches\n\nno framework is in force: nothing is evaluated, and an empty list says nothing \
          about compliance\nnot seen: 333333333333 eu-central-1 since 2026-11-22 06:00 UTC because AWS Config does not record \
          there\n"
     );
