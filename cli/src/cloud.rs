@@ -96,9 +96,10 @@ pub(crate) fn problem(error: &PortError) -> anyhow::Error {
 
 fn explained(error: &PortError) -> String {
     const EXPORT: &str = "`eval \"$(aws configure export-credentials --format env)\"`";
-    // An error that is no service's answer ends with the whole of its insides.
-    let message = error.message.split_once("Failure(").map_or(error.message.as_str(), |(message, _)| message);
-    let message = message.rsplit_once(" (").filter(|_| message.len() < error.message.len()).map_or(message, |(m, _)| m);
+    // An error that is no service's answer ends with the whole of the SDK's insides.
+    let insides = ["DispatchFailure", "TimeoutError", "ConstructionFailure", "ResponseError", "ServiceError"];
+    let starts = insides.iter().filter_map(|name| error.message.find(&format!(" ({name}("))).min();
+    let message = starts.and_then(|at| error.message.get(..at)).unwrap_or(&error.message);
     let says = |words: &str| error.code.is_none() && error.message.contains(words);
     if says("Missing Region") {
         return "no AWS Region is known: set AWS_REGION to the application's, or AWS_PROFILE to a profile that has one"
