@@ -142,6 +142,32 @@ impl Client {
         Ok((number("ApproximateNumberOfMessages"), number("ApproximateNumberOfMessagesNotVisible")))
     }
 
+    /// How many messages of a queue are not to be had yet: they were sent with a delay.
+    ///
+    /// # Errors
+    /// When the service refuses.
+    pub fn sqs_delayed(&self, queue_url: &str) -> Result<u64> {
+        let ask = json!({"QueueUrl": queue_url, "AttributeNames": ["All"]});
+        let answer = self.json("sqs", "AmazonSQS.GetQueueAttributes", &ask)?;
+        let delayed = answer["Attributes"]["ApproximateNumberOfMessagesDelayed"].as_str();
+        Ok(delayed.and_then(|text| text.parse().ok()).unwrap_or(0))
+    }
+
+    /// Sends messages to a queue, ten in a call.
+    ///
+    /// # Errors
+    /// When the service refuses one of them.
+    pub fn sqs_send_all(&self, queue_url: &str, bodies: &[String]) -> Result<()> {
+        for bodies in bodies.chunks(10) {
+            let entries = bodies.iter().enumerate().map(|(n, body)| json!({"Id": n.to_string(), "MessageBody": body}));
+            let ask = json!({"QueueUrl": queue_url, "Entries": entries.collect::<Vec<_>>()});
+            let answer = self.json("sqs", "AmazonSQS.SendMessageBatch", &ask)?;
+            let failed = answer["Failed"].as_array().map_or(0, Vec::len);
+            anyhow::ensure!(failed == 0, "SendMessageBatch refused {failed} of {} messages", bodies.len());
+        }
+        Ok(())
+    }
+
     /// Creates a queue and subscribes it to a topic; returns its URL. Bodies are SNS's envelope: `Message` is the text
     /// for the `sqs` protocol, `MessageAttributes` the attributes.
     ///

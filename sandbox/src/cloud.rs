@@ -12,14 +12,16 @@ use serde_json::Value;
 use crate::backup::Backup;
 use crate::client::Client;
 use crate::codecommit::CodeCommit;
-use crate::config::{Config, Resource};
+use crate::config::{Config, Evaluation, Hidden, Resource};
 use crate::events;
 use crate::faults::{Fault, Faults};
 use crate::gateway::{Gateway, State};
 use crate::http::{self, Request};
 use crate::journal::{Entry, Journal, Mark};
 use crate::mailbox::{Mail, Mailbox};
+use crate::organization::Organization;
 use crate::process::{self, Guard, Running};
+use crate::securityhub::SecurityHub;
 use crate::stacksets::StackSets;
 use crate::tools::Tools;
 
@@ -96,6 +98,8 @@ impl Cloud {
             codecommit,
             config: Config::new(&options.account, &options.region),
             backup: Backup::new(&tools.python),
+            organization: Organization::new(&options.account),
+            securityhub: SecurityHub::new(&options.account, &options.region),
             mailbox: Mailbox::default(),
             log: directory.join("gateway.log"),
         });
@@ -225,6 +229,55 @@ impl Cloud {
     /// Removes a resource from what Config has recorded.
     pub fn remove_resource(&self, account: &str, region: &str, resource_type: &str, resource_id: &str) {
         self.state.config.remove(account, region, resource_type, resource_id);
+    }
+
+    /// AWS Config, to set what it shows and what it does not.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.state.config
+    }
+
+    /// Lets a rule find something of a resource. Gives the event that Config sends when the result is another than before, or the
+    /// first: [`Cloud::deliver`] it, or lose it.
+    pub fn evaluate(&self, evaluation: &Evaluation) -> Option<Value> {
+        self.state.config.evaluate(evaluation)
+    }
+
+    /// Makes an account and Region a blind spot: the aggregator shows nothing of it, and no role of the account can be assumed.
+    /// With `false`, everything can be seen again.
+    pub fn blind(&self, account: &str, region: &str, blind: bool) {
+        self.state.config.hide(account, region, blind.then_some(Hidden::Everything));
+        self.state.organization.open(account, !blind);
+    }
+
+    /// Whether roles of an account can be assumed, as they all can at first.
+    pub fn let_in(&self, account: &str, open: bool) {
+        self.state.organization.open(account, open);
+    }
+
+    /// Lets an account into the organisation under a name, or changes its name.
+    pub fn join(&self, account: &str, name: &str) {
+        self.state.organization.join(account, name);
+    }
+
+    /// Lets an account leave the organisation.
+    pub fn leave(&self, account: &str) {
+        self.state.organization.leave(account);
+    }
+
+    /// Switches Security Hub on or off in an account and Region; at first it is on where the application is.
+    pub fn security_hub(&self, account: &str, region: &str, on: bool) {
+        if on {
+            self.state.securityhub.enable(account, region);
+        } else {
+            self.state.securityhub.disable(account, region);
+        }
+    }
+
+    /// Every finding of Security Hub, in all accounts and Regions.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Value> {
+        self.state.securityhub.findings()
     }
 
     /// The Audit Manager frameworks of a member account in a Region, in the shape of `DescribeFramework`.

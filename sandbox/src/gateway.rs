@@ -19,6 +19,8 @@ use crate::faults::{Faults, Protocol};
 use crate::http::{self, HOP_BY_HOP, Request, Response};
 use crate::journal::{self, Entry, Journal};
 use crate::mailbox::Mailbox;
+use crate::organization::Organization;
+use crate::securityhub::SecurityHub;
 use crate::stacksets::StackSets;
 use crate::wire::{self, Form};
 use crate::{caller, events, ids};
@@ -38,6 +40,8 @@ pub(crate) struct State {
     pub(crate) codecommit: CodeCommit,
     pub(crate) config: Config,
     pub(crate) backup: Backup,
+    pub(crate) organization: Organization,
+    pub(crate) securityhub: SecurityHub,
     pub(crate) mailbox: Mailbox,
     /// Where trouble is written that no caller hears of.
     pub(crate) log: PathBuf,
@@ -187,6 +191,7 @@ fn service_of_target(target: &str) -> &'static str {
         "DynamoDB_20120810" => "dynamodb",
         "AmazonSQS" => "sqs",
         "AWSEvents" => "events",
+        "AWSOrganizationsV20161128" => "organizations",
         _ => "",
     }
 }
@@ -194,6 +199,9 @@ fn service_of_target(target: &str) -> &'static str {
 /// REST protocols have no operation names on the wire: those that matter get theirs, the others method and path.
 fn rest_operation(service: &str, request: &Request) -> String {
     let (method, path) = (request.method.as_str(), request.path());
+    if let ("securityhub", Some(operation)) = (service, SecurityHub::operation(method, path)) {
+        return operation.to_owned();
+    }
     let in_bucket = path.trim_matches('/').contains('/');
     match (service, method) {
         ("lambda", "POST") if path.ends_with("/invocations") => "Invoke".to_owned(),
@@ -247,10 +255,24 @@ impl State {
                 response
             }
             "codecommit" => self.codecommit.answer(call, request),
-            "config" if call.operation.contains("Aggregat") => self.config.answer(call, request),
+            "config" if Config::knows(&call.operation) => self.config.answer(call, &self.caller(call), request),
+            "securityhub" => self.securityhub.answer(call, &self.caller(call), request),
+            "organizations" if Organization::knows(&call.operation) => {
+                self.organization.answer(call, &self.caller(call), request)
+            }
+            "sts" if call.operation == "AssumeRole" => self.organization.refuses(call).unwrap_or_else(|| {
+                let answer = self.forward(request);
+                self.organization.assumed(call, &answer);
+                answer
+            }),
             "backup" if self.backup.knows(call, &self.stacksets) => self.backup.answer(call, request, &self.stacksets),
             _ => self.forward(request),
         }
+    }
+
+    /// The account that a call comes from.
+    fn caller(&self, call: &Call) -> String {
+        self.organization.account_of(&call.access_key)
     }
 
     fn forward(&self, request: &Request) -> Response {
@@ -289,10 +311,13 @@ impl State {
             ("POST", "events") => events::deliver(&self.inside, form.get("bus").unwrap_or("default"), &body)
                 .map(|rules| json!({"matched": rules})),
             ("POST", "resources") => self.config.add_json(&body).map(|added| json!({"added": added})),
+            ("POST", "evaluations") => self.evaluate(form.get("bus"), &body),
+            ("GET", "findings") => Ok(json!(self.securityhub.findings())),
             ("POST", "mail") => self.mailbox.take(&self.inside, &body).map(|()| json!({"taken": true})),
             ("GET", "mail") => Ok(json!(self.mailbox.all())),
             ("GET", "resources") => Ok(json!(self.config.resources())),
             ("GET", "journal") => Ok(json!(self.journal.since(journal::Mark::default()))),
+            ("GET", "calls") => Ok(self.calls(&form)),
             ("GET", "health") => {
                 Ok(json!({"account": self.account, "region": self.region, "ministack": self.ministack.to_string()}))
             }
@@ -300,7 +325,7 @@ impl State {
                 return Response::new(
                     404,
                     "text/plain",
-                    "the sandbox has push, events, resources, mail, journal and health here\n",
+                    "the sandbox has push, events, evaluations, resources, findings, mail, journal, calls and health here\n",
                 );
             }
         };
@@ -308,6 +333,23 @@ impl State {
             Ok(value) => Response::new(200, "application/json", value.to_string()),
             Err(error) => Response::new(400, "application/json", json!({"error": format!("{error:#}")}).to_string()),
         }
+    }
+
+    /// Lets rules find something; delivers the events to the bus, if there is one, and gives them.
+    fn evaluate(&self, bus: Option<&str>, body: &Value) -> Result<Value> {
+        let events = self.config.evaluate_json(body)?;
+        for event in bus.iter().flat_map(|_| &events) {
+            events::deliver(&self.inside, bus.unwrap_or_default(), event)?;
+        }
+        Ok(json!({"events": events}))
+    }
+
+    /// How many calls of each kind there were between two marks, also of one function only.
+    fn calls(&self, form: &Form) -> Value {
+        let mark = |name: &str| form.get(name).and_then(|text| text.parse().ok()).map(journal::Mark::at);
+        let now = self.journal.mark();
+        let (from, to) = (mark("from").unwrap_or_default(), mark("to").unwrap_or(now));
+        json!({"mark": now.number(), "calls": self.journal.counts(from, to, form.get("function"))})
     }
 }
 

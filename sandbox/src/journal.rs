@@ -1,5 +1,6 @@
 //! What was asked of the cloud, in order: how tests count the calls of a function.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use serde::Serialize;
@@ -33,6 +34,20 @@ pub struct Journal {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Mark(usize);
 
+impl Mark {
+    /// The point after so many requests.
+    #[must_use]
+    pub fn at(requests: usize) -> Self {
+        Self(requests)
+    }
+
+    /// How many requests came before.
+    #[must_use]
+    pub fn number(self) -> usize {
+        self.0
+    }
+}
+
 impl Journal {
     pub(crate) fn add(&self, entry: Entry) {
         if let Ok(mut entries) = self.entries.lock() {
@@ -58,6 +73,22 @@ impl Journal {
         let mut entries = self.since(mark);
         entries.retain(|entry| entry.from_function && entry.who.to_lowercase().contains(&function.to_lowercase()));
         entries
+    }
+
+    /// How many calls of each kind (`dynamodb:PutItem`) there were between two points, if a function is named (a part of its
+    /// name) those of this function only.
+    #[must_use]
+    pub fn counts(&self, from: Mark, to: Mark, function: Option<&str>) -> BTreeMap<String, usize> {
+        let function = function.map(str::to_lowercase);
+        let mut counts = BTreeMap::new();
+        let Ok(entries) = self.entries.lock() else { return counts };
+        for entry in entries.iter().take(to.0).skip(from.0) {
+            let of_it = |function: &String| entry.from_function && entry.who.to_lowercase().contains(function);
+            if function.as_ref().is_none_or(of_it) {
+                *counts.entry(format!("{}:{}", entry.service, entry.operation)).or_default() += 1;
+            }
+        }
+        counts
     }
 }
 

@@ -2,38 +2,95 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Value, json};
+
 use crate::config::Resource;
 
 pub(crate) fn resources() -> Vec<Resource> {
-    let tags = |pairs: &[(&str, &str)]| {
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect::<BTreeMap<_, _>>()
-    };
+    let mut orders = resource(
+        ("222222222222", "eu-west-1", "AWS::RDS::DBCluster", "cluster-7XK3Q2EXAMPLE5NWQ4", "orders"),
+        "arn:aws:rds:eu-west-1:222222222222:cluster:orders",
+        &[("owner", "orders-team@example.com"), ("stage", "production")],
+    );
+    orders.configuration = json!({"engine": "aurora-postgresql", "status": "available"});
     vec![
+        orders,
+        plan(
+            "8f81f553-3a74-4a3f-b93d-b3360dc80c50",
+            "monthly-archive",
+            &json!([{
+                "RuleName": "monthly", "ScheduleExpression": "cron(0 5 1 * ? *)", "TargetBackupVault": "Default",
+                "Lifecycle": {"DeleteAfterDays": 8},
+            }]),
+        ),
+        // A plan that takes in whatever carries the tag `backup=daily`.
+        plan(
+            "c1b5f7a4-0d2e-4a7f-9d07-55d3b16c0e21",
+            "daily",
+            &json!([{
+                "RuleName": "daily", "ScheduleExpression": "cron(0 3 * * ? *)", "TargetBackupVault": "Default",
+                "Lifecycle": {"DeleteAfterDays": 35},
+            }]),
+        ),
         Resource {
             account: "222222222222".to_owned(),
             region: "eu-west-1".to_owned(),
-            resource_type: "AWS::RDS::DBCluster".to_owned(),
-            resource_id: "cluster-7XK3Q2EXAMPLE5NWQ4".to_owned(),
-            resource_name: "orders".to_owned(),
-            arn: "arn:aws:rds:eu-west-1:222222222222:cluster:orders".to_owned(),
-            tags: tags(&[("owner", "orders-team@example.com"), ("stage", "production")]),
-            configuration: serde_json::json!({"engine": "aurora-postgresql", "status": "available"}),
-        },
-        Resource {
-            account: "222222222222".to_owned(),
-            region: "eu-west-1".to_owned(),
-            resource_type: "AWS::Backup::BackupPlan".to_owned(),
-            resource_id: "8f81f553-3a74-4a3f-b93d-b3360dc80c50".to_owned(),
-            resource_name: "monthly-archive".to_owned(),
-            arn: "arn:aws:backup:eu-west-1:222222222222:backup-plan:8f81f553-3a74-4a3f-b93d-b3360dc80c50".to_owned(),
-            tags: tags(&[("owner", "archive-team@example.com")]),
-            configuration: serde_json::json!({
-                "BackupPlanId": "8f81f553-3a74-4a3f-b93d-b3360dc80c50",
-                "BackupPlan": {"BackupPlanName": "monthly-archive", "BackupPlanRule": [{
-                    "RuleName": "monthly", "ScheduleExpression": "cron(0 5 1 * ? *)", "TargetBackupVault": "Default",
-                    "Lifecycle": {"DeleteAfterDays": 8},
-                }]},
+            resource_type: "AWS::Backup::BackupSelection".to_owned(),
+            resource_id: "c1b5f7a4-0d2e-4a7f-9d07-55d3b16c0e21_6b0f3f0e-8f63-4c39-8f5e-2d1a9d0a7c11".to_owned(),
+            resource_name: "by-tag".to_owned(),
+            arn: String::new(),
+            tags: BTreeMap::new(),
+            configuration: json!({
+                "BackupPlanId": "c1b5f7a4-0d2e-4a7f-9d07-55d3b16c0e21",
+                "SelectionId": "6b0f3f0e-8f63-4c39-8f5e-2d1a9d0a7c11",
+                "BackupSelection": {
+                    "SelectionName": "by-tag",
+                    "IamRoleArn": "arn:aws:iam::222222222222:role/service-role/AWSBackupDefaultServiceRole",
+                    "Resources": [], "NotResources": [],
+                    "ListOfTags": [{"ConditionType": "STRINGEQUALS", "ConditionKey": "backup", "ConditionValue": "daily"}],
+                },
             }),
         },
+        resource(
+            ("222222222222", "eu-west-1", "AWS::DynamoDB::Table", "carts", "carts"),
+            "arn:aws:dynamodb:eu-west-1:222222222222:table/carts",
+            &[("owner", "orders-team@example.com"), ("stage", "production")],
+        ),
+        resource(
+            ("111111111111", "us-east-1", "AWS::EC2::Volume", "vol-0a1b2c3d4e5f60718", ""),
+            "arn:aws:ec2:us-east-1:111111111111:volume/vol-0a1b2c3d4e5f60718",
+            &[("owner", "shop-team@example.com"), ("stage", "production"), ("Name", "web-data")],
+        ),
+        resource(
+            ("333333333333", "us-east-1", "AWS::S3::Bucket", "clickstream-raw", "clickstream-raw"),
+            "arn:aws:s3:::clickstream-raw",
+            &[("owner", "analytics-team@example.com"), ("stage", "sandbox")],
+        ),
     ]
+}
+
+fn resource(
+    (account, region, kind, id, name): (&str, &str, &str, &str, &str),
+    arn: &str,
+    tags: &[(&str, &str)],
+) -> Resource {
+    Resource {
+        account: account.to_owned(),
+        region: region.to_owned(),
+        resource_type: kind.to_owned(),
+        resource_id: id.to_owned(),
+        resource_name: name.to_owned(),
+        arn: arn.to_owned(),
+        tags: tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        configuration: json!({}),
+    }
+}
+
+/// A backup plan in account 222222222222, eu-west-1.
+fn plan(id: &str, name: &str, rules: &Value) -> Resource {
+    let place = ("222222222222", "eu-west-1", "AWS::Backup::BackupPlan", id, name);
+    let arn = format!("arn:aws:backup:eu-west-1:222222222222:backup-plan:{id}");
+    let mut plan = resource(place, &arn, &[("owner", "archive-team@example.com")]);
+    plan.configuration = json!({"BackupPlanId": id, "BackupPlan": {"BackupPlanName": name, "BackupPlanRule": rules}});
+    plan
 }

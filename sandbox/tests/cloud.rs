@@ -175,3 +175,67 @@ fn a_push_faults_and_the_end() {
     assert_eq!(cloud.stop(), []);
     assert!(!directory.exists());
 }
+
+#[test]
+fn what_report_and_sweep_ask_is_answered() {
+    use sandbox::config::{Compliance, Evaluation};
+
+    let cloud = start();
+    let client = cloud.client();
+    let queue = queue_of(&client, "results", &json!({"source": ["aws.config"]}));
+    let volume = Evaluation {
+        account: "222222222222".into(),
+        region: "eu-west-1".into(),
+        control: "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN".into(),
+        resource_type: "AWS::EC2::Volume".into(),
+        resource_id: "vol-1".into(),
+        compliance: Compliance::NonCompliant,
+        at: None,
+        annotation: Some("in no plan".into()),
+    };
+    let event = cloud.evaluate(&volume).unwrap();
+    cloud.deliver("default", &event).unwrap();
+    assert_eq!(next_event(&client, &queue), event);
+
+    // A role in a member account: the credentials carry the account, with Config and with everything else.
+    let assume = |account: &str| {
+        let role = format!("arn:aws:iam::{account}:role/reader");
+        client.query("sts", "AssumeRole", &[("RoleArn", &role), ("RoleSessionName", "sweep")])
+    };
+    let key = wire::xml_text(&assume("222222222222").unwrap(), "AccessKeyId").unwrap();
+    let member = client.in_account(&key, "eu-west-1");
+    let whoami = member.query("sts", "GetCallerIdentity", &[]).unwrap();
+    assert_eq!(wire::xml_text(&whoami, "Account").as_deref(), Some("222222222222"));
+    let rules = member.json("config", "StarlingDoveService.DescribeConfigRules", &json!({})).unwrap();
+    assert_eq!(rules["ConfigRules"][0]["ConfigRuleName"], event["detail"]["configRuleName"]);
+    let central = client.json("config", "StarlingDoveService.DescribeConfigRules", &json!({})).unwrap();
+    assert_eq!(central["ConfigRules"], json!([]));
+    cloud.let_in("222222222222", false);
+    assert_eq!(code_of(assume("222222222222")), "AccessDenied");
+    assert_eq!(code_of(assume("999999999999")), "AccessDenied");
+
+    let mark = cloud.journal().mark();
+    let accounts = client.json("organizations", "AWSOrganizationsV20161128.ListAccounts", &json!({})).unwrap();
+    assert_eq!(accounts["Accounts"].as_array().map(Vec::len), Some(4));
+    let refused = client.rest("securityhub", "POST", "/findings/import", Some(&json!({"Findings": []}))).unwrap_err();
+    assert!(refused.to_string().contains("InvalidInputException"), "{refused}");
+    let counts = cloud.journal().counts(mark, cloud.journal().mark(), None);
+    let expected = [("organizations:ListAccounts".to_owned(), 1), ("securityhub:BatchImportFindings".to_owned(), 1)];
+    assert_eq!(counts.into_iter().collect::<Vec<_>>(), expected);
+
+    // What is delayed is neither waiting nor in flight.
+    let created = client.json("sqs", "AmazonSQS.CreateQueue", &json!({"QueueName": "later"})).unwrap();
+    let later = created["QueueUrl"].as_str().unwrap();
+    let send = json!({"QueueUrl": later, "MessageBody": "x", "DelaySeconds": 2});
+    client.json("sqs", "AmazonSQS.SendMessage", &send).unwrap();
+    assert_eq!((client.sqs_depth(later).unwrap(), client.sqs_delayed(later).unwrap()), ((0, 0), 1));
+    assert_eq!(client.sqs_take(later, 5).unwrap(), ["x"]);
+
+    // An event of our own on the default bus.
+    let mine = queue_of(&client, "mine", &json!({"source": ["backup-compliance"]}));
+    let entry = json!({"Source": "backup-compliance", "DetailType": "Backup Compliance Violation Opened", "Detail": "{\"a\":1}"});
+    let put = client.json("events", "AWSEvents.PutEvents", &json!({"Entries": [entry]})).unwrap();
+    assert_eq!(put["FailedEntryCount"], 0);
+    assert_eq!(next_event(&client, &mine)["detail"], json!({"a": 1}));
+    assert_eq!(cloud.stop(), []);
+}

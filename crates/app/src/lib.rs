@@ -5,8 +5,11 @@
 
 pub mod deploy;
 pub mod events;
+mod in_force;
 pub mod inspect;
 pub mod lifecycle;
 pub mod ports;
 pub mod report;
 pub mod sweep;
+mod telling;
+mod ways;

@@ -252,12 +252,8 @@ pub trait WindowStore {
     /// The windows of these groups, those that exist; ended ones may be among them.
     fn windows(&self, groups: &[Group]) -> impl Future<Output = Result<BTreeMap<Group, Window>>> + Send;
     /// Opens a window, unless there is one that has not ended at `now`: then `false`.
-    fn open_window(
-        &self,
-        group: &Group,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> impl Future<Output = Result<bool>> + Send;
+    fn open_window(&self, group: &Group, now: Timestamp, until: Timestamp)
+    -> impl Future<Output = Result<bool>> + Send;
     /// Notes that a flush was asked for.
     fn flush_asked(&self, group: &Group) -> impl Future<Output = Result<()>> + Send;
 }

@@ -1,8 +1,15 @@
 //! One AWS configuration, and the clients made of it. Endpoints are overridden by the SDK's own variables only.
 
+use crate::config::{ConfigAggregator, ConfigCompliance};
+use crate::events::EventBus;
 use crate::https::Https;
+use crate::members::Members;
+use crate::organization::OrganizationAccounts;
+use crate::outlets::Channels;
 use crate::s3::TemplateBucket;
-use crate::settings::environment;
+use crate::security_hub::{Importer, SecurityHub};
+use crate::settings::{SecurityHubMode, SweepSettings, Telling, environment};
+use crate::sns::Topic;
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -62,10 +69,82 @@ impl Clients {
         aws_sdk_dynamodb::Client::new(&self.config)
     }
 
+    /// EventBridge.
+    #[must_use]
+    pub fn eventbridge(&self) -> aws_sdk_eventbridge::Client {
+        aws_sdk_eventbridge::Client::new(&self.config)
+    }
+
+    /// Organizations.
+    #[must_use]
+    pub fn organizations(&self) -> aws_sdk_organizations::Client {
+        aws_sdk_organizations::Client::new(&self.config)
+    }
+
+    /// The role of this name in member accounts.
+    #[must_use]
+    pub fn members(&self, partition: &str, role: &str) -> Members {
+        Members::new(self.config.clone(), partition, role)
+    }
+
+    /// Names, tags and backup plans, through the aggregator of this name.
+    #[must_use]
+    pub fn aggregator(&self, name: Option<String>) -> ConfigAggregator {
+        ConfigAggregator::new(self.config(), name)
+    }
+
+    /// AWS Config's own state, in the ways that are set up.
+    #[must_use]
+    pub fn compliance(&self, settings: &SweepSettings) -> ConfigCompliance {
+        let partition = &settings.notification_topic.partition;
+        let members = settings.member_role_name.as_deref().map(|role| self.members(partition, role));
+        ConfigCompliance::new(self.aggregator(settings.config_aggregator_name.clone()), members)
+    }
+
+    /// The organisation, if its id was given.
+    #[must_use]
+    pub fn organization(&self, settings: &SweepSettings) -> OrganizationAccounts {
+        OrganizationAccounts::new(settings.organization_id.is_some().then(|| self.organizations()))
+    }
+
+    /// Everybody who is told of violations.
+    #[must_use]
+    pub fn channels(&self, telling: &Telling<'_>) -> Channels {
+        let Telling { notification_topic, chat_topic_arn, security_hub, member_role_name, event_bus_name } = *telling;
+        let importer = match (security_hub, member_role_name) {
+            (SecurityHubMode::Central, _) => {
+                Some(Importer::Central(notification_topic.home.clone(), self.config.credentials_provider()))
+            }
+            (SecurityHubMode::Member, Some(role)) => {
+                Some(Importer::Member(self.members(&notification_topic.partition, role)))
+            }
+            (SecurityHubMode::Off, _) | (SecurityHubMode::Member, None) => None,
+        };
+        let security_hub = importer.map(|importer| {
+            SecurityHub::new(
+                Https::default(),
+                self.endpoint("AWS_ENDPOINT_URL_SECURITYHUB"),
+                &notification_topic.partition,
+                importer,
+            )
+        });
+        Channels::new(
+            Topic::new(self.sns(), &notification_topic.arn),
+            chat_topic_arn.map(|arn| Topic::chat(self.sns(), arn)),
+            security_hub,
+            event_bus_name.map(|name| EventBus::new(self.eventbridge(), name)),
+        )
+    }
+
+    /// The endpoint of a service that is called without an SDK client, where one is given.
+    fn endpoint(&self, variable: &str) -> Option<String> {
+        environment(variable).or_else(|| self.config.endpoint_url().map(ToOwned::to_owned))
+    }
+
     /// The bucket for templates.
     #[must_use]
     pub fn template_bucket(&self, name: &str) -> TemplateBucket {
-        let endpoint = environment("AWS_ENDPOINT_URL_S3").or_else(|| self.config.endpoint_url().map(ToOwned::to_owned));
+        let endpoint = self.endpoint("AWS_ENDPOINT_URL_S3");
         let credentials = self.config.credentials_provider();
         TemplateBucket::new(Https::default(), credentials, endpoint, name, &self.region())
     }

@@ -80,6 +80,17 @@ where
     PortError { operation, kind: kind(code.as_deref(), status), code, message, request_id }
 }
 
+/// An error of a part of a request: the call as a whole succeeded.
+pub(crate) fn partial(operation: &'static str, code: &str, message: Option<&str>) -> PortError {
+    let kind = match kind(Some(code), Some(400)) {
+        // `InternalError` and its like, in whatever words.
+        PortErrorKind::Refused if code.starts_with("Internal") => PortErrorKind::Retryable,
+        kind => kind,
+    };
+    let message = message.unwrap_or("the service gives no reason").to_owned();
+    PortError { operation, code: Some(code.to_owned()), message, request_id: None, kind }
+}
+
 fn kind(code: Option<&str>, status: Option<u16>) -> PortErrorKind {
     match code {
         Some(code) if RETRYABLE.contains(&code) => PortErrorKind::Retryable,

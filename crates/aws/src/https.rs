@@ -39,8 +39,8 @@ impl Https {
         Ok(self.client.get_or_init(|| Client::builder(TokioExecutor::new()).build(connector)))
     }
 
-    /// One request. An error names `operation` and never the address, which may be a secret.
-    pub(crate) async fn send(&self, operation: &'static str, request: Request<Full<Bytes>>) -> Result<()> {
+    /// One request; the body of its answer. An error names `operation` and never the address, which may be a secret.
+    pub(crate) async fn send(&self, operation: &'static str, request: Request<Full<Bytes>>) -> Result<Bytes> {
         let answer = timeout(ATTEMPT, self.client(operation)?.request(request)).await;
         let response = match answer {
             Ok(Ok(response)) => response,
@@ -51,19 +51,16 @@ impl Https {
             Err(_) => return Err(failure(operation, PortErrorKind::Retryable, "no answer within 8 s")),
         };
         let status = response.status();
-        if status.is_success() {
-            return Ok(());
-        }
-        let request_id =
-            response.headers().get("x-amz-request-id").and_then(|id| id.to_str().ok()).map(ToOwned::to_owned);
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let request_id = header("x-amz-request-id").or_else(|| header("x-amzn-requestid")).map(ToOwned::to_owned);
+        let error_type = header("x-amzn-errortype").map(ToOwned::to_owned);
         let body = timeout(ATTEMPT, response.into_body().collect()).await;
-        let body =
-            body.ok().and_then(std::result::Result::ok).map(http_body_util::Collected::to_bytes).unwrap_or_default();
-        let text = String::from_utf8_lossy(&body);
-        let element = |name: &str| {
-            let (_, rest) = text.split_once(&format!("<{name}>"))?;
-            rest.split_once(&format!("</{name}>")).map(|(inner, _)| inner.to_owned())
-        };
+        let body = body.ok().and_then(std::result::Result::ok).map(http_body_util::Collected::to_bytes);
+        if status.is_success() {
+            return body.ok_or_else(|| failure(operation, PortErrorKind::Retryable, "the answer broke off"));
+        }
+        let body = body.unwrap_or_default();
+        let (code, message) = said(&body);
         let kind = match status {
             StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => PortErrorKind::Denied,
             StatusCode::NOT_FOUND => PortErrorKind::NotFound,
@@ -73,14 +70,54 @@ impl Https {
         };
         Err(PortError {
             operation,
-            code: element("Code"),
-            message: element("Message").unwrap_or_else(|| format!("the answer was {status}")),
+            code: error_type.or(code).map(|code| bare(&code).to_owned()),
+            message: message.unwrap_or_else(|| format!("the answer was {status}")),
             request_id,
             kind,
         })
     }
 }
 
+/// Code and message of an error, from its XML or its JSON.
+fn said(body: &[u8]) -> (Option<String>, Option<String>) {
+    if let Ok(document) = serde_json::from_slice::<serde_json::Value>(body) {
+        let text = |names: [&str; 3]| names.iter().find_map(|name| document.get(name)?.as_str().map(ToOwned::to_owned));
+        return (text(["__type", "Code", "code"]), text(["Message", "message", "errorMessage"]));
+    }
+    let text = String::from_utf8_lossy(body);
+    let element = |name: &str| {
+        let (_, rest) = text.split_once(&format!("<{name}>"))?;
+        rest.split_once(&format!("</{name}>")).map(|(inner, _)| inner.to_owned())
+    };
+    (element("Code"), element("Message"))
+}
+
+/// `com.amazonaws.securityhub#InvalidAccessException:http://…` is `InvalidAccessException`.
+fn bare(code: &str) -> &str {
+    let code = code.split_once(':').map_or(code, |(code, _)| code);
+    code.rsplit_once('#').map_or(code, |(_, code)| code)
+}
+
 pub(crate) fn failure(operation: &'static str, kind: PortErrorKind, message: impl Into<String>) -> PortError {
     PortError { operation, code: None, message: message.into(), request_id: None, kind }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_read_from_either_format() {
+        let some = |text: &str| Some(text.to_owned());
+        let xml = b"<Error><Code>AccessDenied</Code><Message>not you</Message></Error>";
+        assert_eq!(said(xml), (some("AccessDenied"), some("not you")));
+        assert_eq!(said(br#"{"Message":"no","Code":"X"}"#), (some("X"), some("no")));
+        assert_eq!(said(br#"{"__type":"a#X","message":"no"}"#), (some("a#X"), some("no")));
+        for nothing in [&b""[..], b"{}", b"[1]", b"null", b"<html>", b"\xff\xfe"] {
+            assert_eq!(said(nothing), (None, None));
+        }
+        for code in ["X", "a#X", "X:http://internal.amazon.com/a/", "com.amazonaws.s#X:http://b#c"] {
+            assert_eq!(bare(code), "X", "{code}");
+        }
+    }
 }

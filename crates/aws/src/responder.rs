@@ -30,7 +30,7 @@ impl SignedUrlResponder {
             .header(CONTENT_LENGTH, body.len())
             .body(Full::new(body))
             .map_err(|_| failure(OPERATION, PortErrorKind::Refused, "the response URL is no address"))?;
-        let outcome = self.https.send(OPERATION, request).await;
+        let outcome = self.https.send(OPERATION, request).await.map(drop);
         // The signature is the permission: one that has expired is nothing that a role could mend.
         outcome.map_err(|error| match error.kind {
             PortErrorKind::Denied => PortError { kind: PortErrorKind::Refused, ..error },

@@ -3,25 +3,19 @@
 //! Two plain requests, signed by AWS's own signing crate. The S3 client of the SDK would add a fifth to the package of `deploy`,
 //! for the checksums, event streams and second signature algorithm that nothing here uses.
 
-use crate::https::{Https, failure};
-use app::ports::{PortError, PortErrorKind, Result};
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode,
-    sign,
-};
-use aws_sigv4::sign::v4;
+use crate::https::Https;
+use crate::signed::{Manner, Signer};
+use app::ports::Result;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use domain::rollout::digest_of;
-use http_body_util::Full;
+use hyper::Method;
 use hyper::body::Bytes;
-use hyper::{Method, Request};
-use std::time::SystemTime;
 
 /// The application's own bucket for templates.
 #[derive(Debug, Clone)]
 pub struct TemplateBucket {
     https: Https,
-    credentials: Option<SharedCredentialsProvider>,
+    signer: Signer,
     endpoint: Option<String>,
     name: String,
     region: String,
@@ -43,7 +37,8 @@ impl TemplateBucket {
         name: &str,
         region: &str,
     ) -> Self {
-        Self { https, credentials, endpoint, name: name.to_owned(), region: region.to_owned() }
+        let signer = Signer::new(credentials, "s3", region, Manner::Storage);
+        Self { https, signer, endpoint, name: name.to_owned(), region: region.to_owned() }
     }
 
     pub(crate) async fn put(&self, template: &str) -> Result<Staged> {
@@ -68,46 +63,7 @@ impl TemplateBucket {
             .endpoint
             .as_deref()
             .map_or_else(|| self.address(key), |base| format!("{}/{}/{key}", base.trim_end_matches('/'), self.name));
-        let request = self.signed(operation, method, &address, body).await?;
-        self.https.send(operation, request).await
+        let request = self.signer.signed(operation, method, &address, &[], body).await?;
+        self.https.send(operation, request).await.map(drop)
     }
-
-    #[expect(clippy::disallowed_methods, reason = "a signature holds for some minutes of wall-clock time")]
-    async fn signed(
-        &self,
-        operation: &'static str,
-        method: Method,
-        address: &str,
-        body: Bytes,
-    ) -> Result<Request<Full<Bytes>>> {
-        let refused = |error: &dyn std::error::Error| failure(operation, PortErrorKind::Refused, error.to_string());
-        let provider = self.credentials.as_ref().ok_or_else(|| no_credentials(operation, "there are none"))?;
-        let identity =
-            provider.provide_credentials().await.map_err(|error| no_credentials(operation, &error.to_string()))?.into();
-        let mut settings = SigningSettings::default();
-        // What S3 asks for, unlike all other services: the digest as a header, and paths as they are.
-        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-        settings.percent_encoding_mode = PercentEncodingMode::Single;
-        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
-        let parameters = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(&self.region)
-            .name("s3")
-            .time(SystemTime::now())
-            .settings(settings)
-            .build()
-            .map_err(|error| refused(&error))?
-            .into();
-        let signable = SignableRequest::new(method.as_str(), address, std::iter::empty(), SignableBody::Bytes(&body))
-            .map_err(|error| refused(&error))?;
-        let (instructions, _) = sign(signable, &parameters).map_err(|error| refused(&error))?.into_parts();
-        let mut request =
-            Request::builder().method(method).uri(address).body(Full::new(body)).map_err(|error| refused(&error))?;
-        instructions.apply_to_request_http1x(&mut request);
-        Ok(request)
-    }
-}
-
-fn no_credentials(operation: &'static str, why: &str) -> PortError {
-    failure(operation, PortErrorKind::Denied, format!("no credentials: {why}"))
 }

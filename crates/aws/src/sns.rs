@@ -1,29 +1,46 @@
-//! The topic that people and machines are told through.
+//! The topics that people and machines are told through.
 
 use crate::error::wrap;
 use app::ports::{Notifier, PortError, PortErrorKind, Result};
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
-use domain::notice::Notice;
+use domain::notice::{Attribute, Notice};
 use serde_json::json;
 use std::collections::BTreeMap;
+use tracing::error;
 
 /// SNS takes at most ten messages in one call.
 const BATCH: usize = 10;
 /// And at most 256 KiB in all; the rest is for attributes and envelopes.
 const BATCH_BYTES: usize = 200 * 1024;
 
-/// The notification topic.
+/// A topic.
 #[derive(Debug, Clone)]
 pub struct Topic {
     client: aws_sdk_sns::Client,
     arn: String,
+    readers: Readers,
+}
+
+/// Who subscribes to a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Readers {
+    /// E-mail addresses, queues, functions, web hooks.
+    All,
+    /// Chat channels, which drop whatever does not look like a notification of theirs without a word.
+    Chat,
 }
 
 impl Topic {
-    /// The topic of this ARN.
+    /// The notification topic of this ARN.
     #[must_use]
     pub fn new(client: aws_sdk_sns::Client, arn: &str) -> Self {
-        Self { client, arn: arn.to_owned() }
+        Self { client, arn: arn.to_owned(), readers: Readers::All }
+    }
+
+    /// The topic of this ARN that chat channels subscribe to.
+    #[must_use]
+    pub fn chat(client: aws_sdk_sns::Client, arn: &str) -> Self {
+        Self { client, arn: arn.to_owned(), readers: Readers::Chat }
     }
 
     async fn publish_batch(&self, entries: Vec<PublishBatchRequestEntry>) -> Vec<Result<()>> {
@@ -68,24 +85,26 @@ impl Notifier for Topic {
         let mut batch = Vec::new();
         let mut bytes = 0_usize;
         for notice in notices {
-            let message = message(notice);
+            let message = match self.readers {
+                Readers::All => message(notice),
+                Readers::Chat => notice.chat().to_string(),
+            };
             if !batch.is_empty() && (batch.len() == BATCH || bytes.saturating_add(message.len()) > BATCH_BYTES) {
                 outcomes.extend(self.publish_batch(std::mem::take(&mut batch)).await);
                 bytes = 0;
             }
             bytes = bytes.saturating_add(message.len());
-            let attributes = notice.attributes().into_iter().filter_map(|(name, value)| {
-                let value = MessageAttributeValue::builder().data_type("String").string_value(value).build().ok()?;
-                Some((name.to_owned(), value))
-            });
+            let attributes =
+                notice.attributes().into_iter().filter_map(|(name, value)| Some((name.to_owned(), attribute(value)?)));
             let entry = PublishBatchRequestEntry::builder()
                 .id(batch.len().to_string())
-                .subject(notice.subject())
-                .message_structure("json")
                 .message(message)
-                .set_message_attributes(Some(attributes.collect()))
-                .build();
-            match entry {
+                .set_message_attributes(Some(attributes.collect()));
+            let entry = match self.readers {
+                Readers::All => entry.subject(notice.subject()).message_structure("json"),
+                Readers::Chat => entry,
+            };
+            match entry.build() {
                 Ok(entry) => batch.push(entry),
                 // The builder only misses what is set above; keep the outcomes in step all the same.
                 Err(error) => {
@@ -99,6 +118,49 @@ impl Notifier for Topic {
         }
         outcomes
     }
+}
+
+/// The topics of `deploy`: what is said on the notification topic is said in chat channels, too.
+#[derive(Debug, Clone)]
+pub struct Topics {
+    notifications: Topic,
+    chat: Option<Topic>,
+}
+
+impl Topics {
+    /// The notification topic, and the one for chat channels if there is one.
+    #[must_use]
+    pub fn new(notifications: Topic, chat: Option<Topic>) -> Self {
+        Self { notifications, chat }
+    }
+}
+
+impl Notifier for Topics {
+    async fn publish(&self, notices: &[Notice]) -> Vec<Result<()>> {
+        let outcomes = self.notifications.publish(notices).await;
+        if let Some(chat) = &self.chat {
+            // What is not told will be told again, then to both.
+            let told = notices.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok());
+            let told: Vec<Notice> = told.map(|(notice, _)| notice.clone()).collect();
+            for (notice, outcome) in told.iter().zip(chat.publish(&told).await) {
+                // A second e-mail would be worse than a gap in a chat channel.
+                if let Err(error) = outcome {
+                    error!(subject = notice.subject(), %error, "the chat topic was not told");
+                }
+            }
+        }
+        outcomes
+    }
+}
+
+fn attribute(value: Attribute) -> Option<MessageAttributeValue> {
+    let value = match value {
+        Attribute::Text(text) => MessageAttributeValue::builder().data_type("String").string_value(text),
+        Attribute::List(texts) => {
+            MessageAttributeValue::builder().data_type("String.Array").string_value(json!(texts).to_string())
+        }
+    };
+    value.build().ok()
 }
 
 /// One text for people, one document for machines. Each protocol gets the one that fits it.

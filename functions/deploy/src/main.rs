@@ -4,7 +4,9 @@ use app::deploy::{Application, Deploy};
 use app::events::{Batch, Trigger, trigger};
 use aws::runtime::{self, Failure};
 use aws::settings::{DeploySettings, environment};
-use aws::{Clients, CloudFormationStackSets, CodeCommitRepository, SignedUrlResponder, StateTable, SystemClock, Topic};
+use aws::{
+    Clients, CloudFormationStackSets, CodeCommitRepository, SignedUrlResponder, StateTable, SystemClock, Topic, Topics,
+};
 use lambda_runtime::Error;
 
 #[tokio::main(flavor = "current_thread")]
@@ -27,7 +29,10 @@ async fn main() -> Result<(), Error> {
             &settings.execution_role_name,
         ),
         memory: StateTable::new(clients.dynamodb(), &settings.state_table_name),
-        notifier: Topic::new(clients.sns(), &settings.notification_topic_arn),
+        notifier: Topics::new(
+            Topic::new(clients.sns(), &settings.notification_topic_arn),
+            settings.chat_topic_arn.as_deref().map(|arn| Topic::chat(clients.sns(), arn)),
+        ),
         responder: SignedUrlResponder::default(),
         clock: SystemClock,
     };

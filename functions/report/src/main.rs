@@ -4,7 +4,7 @@ use app::events::Batch;
 use app::report::Report;
 use aws::runtime::{self, Failure};
 use aws::settings::{ReportSettings, environment};
-use aws::{Clients, ConfigAggregator, StateTable, SystemClock, Topic};
+use aws::{Clients, FeedQueue, StateTable, SystemClock, metrics};
 use lambda_runtime::Error;
 
 #[tokio::main(flavor = "current_thread")]
@@ -14,22 +14,25 @@ async fn main() -> Result<(), Error> {
     let clients = Clients::connect().await;
     let table = StateTable::new(clients.dynamodb(), &settings.state_table_name);
     let report = &Report {
-        violations: table.clone(),
-        notifier: Topic::new(clients.sns(), &settings.notification_topic_arn),
-        frameworks: table,
-        resources: ConfigAggregator::new(clients.config(), settings.config_aggregator_name),
+        store: table.clone(),
+        outlets: clients.channels(&settings.telling()),
+        directory: table,
+        resources: clients.aggregator(settings.config_aggregator_name.clone()),
+        queue: FeedQueue::new(clients.sqs(), &settings.report_queue_url, &settings.dead_letter_queue_url, "report"),
         clock: SystemClock,
+        window: settings.digest_window,
     };
     runtime::run(move |event, _| async move {
         let batch = Batch::read(event);
         let reported = report.handle(&batch.messages).await;
+        metrics::emit_counts(&report.clock, "report", &reported);
         // A person who tries an event wants to see what is wrong with it; a queue wants to know which messages to keep.
         let outcome = match reported.failures.as_slice() {
             [] => Ok(reported),
             _ if batch.queued => Ok(reported),
             failures => Err(Failure::event(failures.join("; "))),
         };
-        runtime::answer(&batch, outcome, |reported| reported.failed.clone())
+        runtime::answer(&batch, outcome, |reported| reported.failed.iter().cloned().collect())
     })
     .await
 }

@@ -45,3 +45,30 @@ fn calls_are_counted_by_function_and_from_a_mark() {
     assert_eq!(journal.calls_of("deploy", mark).len(), 1);
     assert_eq!(journal.since(mark).len(), 3);
 }
+
+#[test]
+fn calls_are_counted_by_kind_between_two_marks() {
+    let journal = Journal::default();
+    let add = |operation: &str, function: Option<&str>| {
+        journal.add(Entry {
+            service: "sns".into(),
+            operation: operation.into(),
+            mutating: is_mutating(operation),
+            at: String::new(),
+            who: function.unwrap_or("test").into(),
+            from_function: function.is_some(),
+            status: 200,
+        });
+    };
+    add("Publish", Some("app-ReportFunction-1"));
+    let from = journal.mark();
+    add("Publish", Some("app-ReportFunction-1"));
+    add("Publish", None);
+    add("ListTopics", Some("app-ReportFunction-1"));
+    let to = journal.mark();
+    add("Publish", Some("app-ReportFunction-1"));
+    let counted = |function| journal.counts(from, to, function).into_iter().collect::<Vec<_>>();
+    assert_eq!(counted(None), [("sns:ListTopics".to_owned(), 1), ("sns:Publish".to_owned(), 2)]);
+    assert_eq!(counted(Some("report")), [("sns:ListTopics".to_owned(), 1), ("sns:Publish".to_owned(), 1)]);
+    assert_eq!(counted(Some("sweep")), []);
+}

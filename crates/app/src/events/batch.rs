@@ -33,7 +33,10 @@ impl Batch {
             .and_then(Value::as_array)
             .is_some_and(|records| records.iter().all(|record| record.get("eventSource") == Some(&"aws:sqs".into())));
         if !from_queue {
-            return Self { messages: vec![Message { id: String::new(), body: payload.to_string(), event: Ok(payload) }], queued: false };
+            return Self {
+                messages: vec![Message { id: String::new(), body: payload.to_string(), event: Ok(payload) }],
+                queued: false,
+            };
         }
         match serde_json::from_value::<SqsEvent>(payload) {
             Ok(batch) => Self { messages: batch.records.into_iter().map(message).collect(), queued: true },

@@ -5,7 +5,7 @@
 
 use domain::control::RuleName;
 use domain::ids::{AccountId, RegionName};
-use domain::violation::{Change, Compliance, Key, Ordering};
+use domain::violation::{Change, Compliance, Group, Key, Ordering};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -22,6 +22,38 @@ pub enum NotUnderstood {
 
 /// The service whose service-linked rules carry the frameworks' controls.
 const RULE_OWNER: &str = ":config-rule/aws-service-rule/backup.amazonaws.com/";
+
+/// What a message on the report queue asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// A compliance change is to be recorded and told.
+    Change(Box<Change>),
+    /// The window of a group has ended: what was held is to be told.
+    Flush(Group),
+}
+
+/// Who sends [`Asked::Flush`]; no event of AWS has this source, and EventBridge sends only events of AWS Config to the queue.
+const OWN_SOURCE: &str = "backup-compliance.report";
+
+/// The message that asks to tell what is held of a group.
+#[must_use]
+pub fn flush_message(group: &Group) -> Value {
+    serde_json::json!({ "source": OWN_SOURCE, "flush": group })
+}
+
+/// Understands a message of the report queue.
+///
+/// # Errors
+/// As [`compliance_change`].
+pub fn asked(event: &Value) -> Result<Asked, NotUnderstood> {
+    if text(event, "source") == Some(OWN_SOURCE) {
+        let group = event.get("flush").cloned().unwrap_or_default();
+        return serde_json::from_value(group)
+            .map(Asked::Flush)
+            .map_err(|error| poisoned(format!("`flush` names no account and control: {error}")));
+    }
+    compliance_change(event).map(|change| Asked::Change(Box::new(change)))
+}
 
 /// Understands an event.
 ///

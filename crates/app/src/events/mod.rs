@@ -6,7 +6,7 @@ mod compliance;
 mod trigger;
 
 pub use batch::{Batch, Message};
-pub use compliance::{NotUnderstood, compliance_change};
+pub use compliance::{Asked, NotUnderstood, asked, compliance_change, flush_message};
 pub use trigger::{Look, Trigger, trigger};
 
 #[cfg(test)]

@@ -11,4 +11,5 @@ mod deploy;
 mod lifecycle;
 mod policy;
 mod report;
+mod sweep;
 mod wanted;

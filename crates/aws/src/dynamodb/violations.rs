@@ -1,120 +1,69 @@
-//! Violations. Partition `violation#<account>#<region>`, an item a violation. A record that owes a notice is in the sparse index
-//! `pending`; a closed one expires.
+//! Violations. Partition `violation#<account>#<region>`, an item a violation. Two sparse indexes: a record that owes something is in
+//! `pending` by its group, an open one is in `open` by its account. A closed one that owes nothing expires.
 
-use super::{Item, StateTable, document, number, read_document, text};
+use super::{Item, Place, StateTable, document, key, moment, number, read_document, read_text, read_version, text};
+use crate::clock::SystemClock;
 use crate::error::wrap;
-use app::ports::{Result, ViolationStore};
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
-use domain::violation::{Key, Ordering, Record, Status};
+use app::ports::{Clock, Result, Versioned, ViolationStore};
+use domain::ids::AccountId;
+use domain::violation::{Group, Key, Record, Status};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// `BatchGetItem` takes at most 100 keys.
-const BATCH: usize = 100;
-/// Closed records are kept to tell late events from news; Config's own results are not older than a day or two.
+/// Closed records are kept to tell late events from news, and what was broken before from what is new.
 const CLOSED_KEPT_SECONDS: i64 = 90 * 24 * 60 * 60;
-const PENDING_INDEX: &str = "pending";
-/// The one value of the index's partition key.
-const OWED: &str = "notice";
+const PENDING: &str = "pending";
+const OPEN: &str = "open";
 
-impl ViolationStore for StateTable {
-    async fn read(&self, keys: &[Key]) -> Result<BTreeMap<Key, Record>> {
-        const OPERATION: &str = "dynamodb:BatchGetItem";
-        let mut records = BTreeMap::new();
-        for batch in keys.chunks(BATCH) {
-            let mut wanted: Vec<Item> = batch.iter().map(item_key).collect();
-            while !wanted.is_empty() {
-                let request = KeysAndAttributes::builder()
-                    .set_keys(Some(std::mem::take(&mut wanted)))
-                    .consistent_read(true)
-                    .build()
-                    .map_err(|error| crate::error::unexpected(OPERATION, error.to_string()))?;
-                let mut answer = self
-                    .client
-                    .batch_get_item()
-                    .request_items(&self.name, request)
-                    .send()
-                    .await
-                    .map_err(|error| wrap(OPERATION, &error))?;
-                let found = answer.responses.take().and_then(|mut tables| tables.remove(&self.name));
-                for item in found.unwrap_or_default() {
-                    let record: Record = read_document(&item)?;
-                    records.insert(record.key.clone(), record);
-                }
-                // What did not fit into one answer is asked for again.
-                if let Some(rest) = answer.unprocessed_keys.take().and_then(|mut tables| tables.remove(&self.name)) {
-                    wanted = rest.keys;
-                }
-            }
-        }
-        Ok(records)
-    }
-
-    async fn put(&self, record: &Record, seen: Option<&Ordering>) -> Result<()> {
-        let mut item = item_key(&record.key);
-        item.insert("document".into(), document(record)?);
-        item.insert("ordering_key".into(), text(record.ordering.sort_key()));
-        item.insert("status".into(), text(if record.status == Status::Open { "OPEN" } else { "CLOSED" }));
-        if record.pending.is_some() {
-            item.insert("pending_kind".into(), text(OWED));
-            item.insert("pending_since".into(), text(record.ordering.notified.to_string()));
-        } else if record.status == Status::Closed {
-            item.insert("expires_at".into(), number(expiry(record.ordering.notified)));
-        }
-        let put = self.client.put_item().table_name(&self.name).set_item(Some(item));
-        let put = match seen {
-            None => put.condition_expression("attribute_not_exists(pk)"),
-            Some(seen) => put
-                .condition_expression("ordering_key = :seen AND ordering_key < :new")
-                .expression_attribute_values(":seen", text(seen.sort_key()))
-                .expression_attribute_values(":new", text(record.ordering.sort_key())),
-        };
-        put.send().await.map(|_| ()).map_err(|error| wrap("dynamodb:PutItem", &error))
-    }
-
-    async fn told(&self, record: &Record, at: Timestamp) -> Result<()> {
-        let told = Record { pending: None, ..record.clone() };
-        let mut update = self
-            .client
-            .update_item()
-            .table_name(&self.name)
-            .set_key(Some(item_key(&record.key)))
-            .condition_expression("ordering_key = :seen")
-            .expression_attribute_values(":seen", text(record.ordering.sort_key()))
-            .expression_attribute_values(":document", document(&told)?)
-            .expression_attribute_values(":at", text(at.to_string()));
-        update = if record.status == Status::Closed {
-            update
-                .update_expression(
-                    "SET document = :document, told_at = :at, expires_at = :expiry REMOVE pending_kind, pending_since",
-                )
-                .expression_attribute_values(":expiry", number(expiry(at)))
-        } else {
-            update.update_expression(
-                "SET document = :document, told_at = :at REMOVE pending_kind, pending_since, expires_at",
-            )
-        };
-        match update.send().await {
-            Ok(_) => Ok(()),
-            // A later result is on record; what it owes is its own.
-            Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(wrap("dynamodb:UpdateItem", &error)),
-        }
-    }
-
-    async fn owing(&self, before: Timestamp, limit: usize) -> Result<Vec<Record>> {
+impl StateTable {
+    /// All records of a partition of an index.
+    async fn indexed(&self, index: &str, attribute: &str, value: &str) -> Result<Vec<Versioned<Record>>> {
         let mut pages = self
             .client
             .query()
             .table_name(&self.name)
-            .index_name(PENDING_INDEX)
-            .key_condition_expression("pending_kind = :kind AND pending_since < :before")
-            .expression_attribute_values(":kind", text(OWED))
-            .expression_attribute_values(":before", text(before.to_string()))
+            .index_name(index)
+            .key_condition_expression("#of = :of")
+            .expression_attribute_names("#of", attribute)
+            .expression_attribute_values(":of", text(value))
+            .into_paginator()
+            .items()
+            .send();
+        let mut records = Vec::new();
+        while let Some(item) = pages.next().await {
+            records.push(record(&item.map_err(|error| wrap("dynamodb:Query", &error))?)?);
+        }
+        Ok(records)
+    }
+}
+
+impl ViolationStore for StateTable {
+    async fn read(&self, keys: &[Key]) -> Result<BTreeMap<Key, Versioned<Record>>> {
+        let mut records = BTreeMap::new();
+        for item in self.items(keys.iter().map(place)).await? {
+            let record = record(&item)?;
+            records.insert(record.value.key.clone(), record);
+        }
+        Ok(records)
+    }
+
+    async fn put(&self, record: &Versioned<Record>) -> Result<u64> {
+        self.put_version(item(&record.value, SystemClock.now())?, record.version).await
+    }
+
+    async fn owed_by(&self, group: &Group) -> Result<Vec<Versioned<Record>>> {
+        self.indexed(PENDING, "pending_group", &group.to_string()).await
+    }
+
+    async fn owing(&self, before: Timestamp, limit: usize) -> Result<Vec<Versioned<Record>>> {
+        // All groups: a scan, of an index that holds next to nothing.
+        let mut pages = self
+            .client
+            .scan()
+            .table_name(&self.name)
+            .index_name(PENDING)
+            .filter_expression("pending_since < :before")
+            .expression_attribute_values(":before", moment(before))
             .into_paginator()
             .items()
             .send();
@@ -122,20 +71,61 @@ impl ViolationStore for StateTable {
         while records.len() < limit
             && let Some(item) = pages.next().await
         {
-            records.push(read_document(&item.map_err(|error| wrap("dynamodb:Query", &error))?)?);
+            records.push(record(&item.map_err(|error| wrap("dynamodb:Scan", &error))?)?);
         }
         Ok(records)
     }
+
+    async fn open_in(&self, account: &AccountId) -> Result<Vec<Versioned<Record>>> {
+        self.indexed(OPEN, "open_account", account.as_str()).await
+    }
+
+    async fn accounts(&self) -> Result<BTreeSet<AccountId>> {
+        let mut pages = self
+            .client
+            .scan()
+            .table_name(&self.name)
+            .index_name(OPEN)
+            .projection_expression("open_account")
+            .into_paginator()
+            .items()
+            .send();
+        let mut accounts = BTreeSet::new();
+        while let Some(item) = pages.next().await {
+            let item = item.map_err(|error| wrap("dynamodb:Scan", &error))?;
+            accounts.extend(read_text(&item, "open_account").and_then(|account| AccountId::parse(account).ok()));
+        }
+        Ok(accounts)
+    }
 }
 
-fn item_key(key: &Key) -> HashMap<String, AttributeValue> {
+fn record(item: &Item) -> Result<Versioned<Record>> {
+    Ok(Versioned { value: read_document(item)?, version: read_version(item) })
+}
+
+fn place(key: &Key) -> Place {
     let Key { account, region, control, resource_type, resource_id } = key;
-    HashMap::from([
-        ("pk".to_owned(), text(format!("violation#{account}#{region}"))),
-        ("sk".to_owned(), text(format!("{control}#{resource_type}#{resource_id}"))),
-    ])
+    (format!("violation#{account}#{region}"), format!("{control}#{resource_type}#{resource_id}"))
 }
 
-fn expiry(from: Timestamp) -> i64 {
-    from.as_second().saturating_add(CLOSED_KEPT_SECONDS)
+fn item(record: &Record, now: Timestamp) -> Result<Item> {
+    let (partition, sort) = place(&record.key);
+    let mut item = key(&partition, &sort);
+    item.insert("document".into(), document(record)?);
+    if let Some(since) = record.owed_since() {
+        item.insert("pending_group".into(), text(record.key.group().to_string()));
+        item.insert("pending_since".into(), moment(since));
+    }
+    match record.status {
+        Status::Open => {
+            item.insert("open_account".into(), text(record.key.account.as_str()));
+            item.insert("open_since".into(), moment(record.since.unwrap_or(record.ordering.triggered)));
+        }
+        Status::Closed if record.owed.is_empty() => {
+            // Of the machine's clock, as the table's: a sweep as of another day must not have records removed early.
+            item.insert("expires_at".into(), number(now.as_second().saturating_add(CLOSED_KEPT_SECONDS)));
+        }
+        Status::Closed => {}
+    }
+    Ok(item)
 }

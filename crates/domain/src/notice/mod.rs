@@ -1,13 +1,21 @@
 //! What people and machines are told: one notice, as a subject, as text for a person, as JSON for a machine, and as the
 //! attributes that subscriptions filter on.
 
+mod chat;
 mod digest;
+mod finding;
+mod gathered;
+mod link;
+#[cfg(test)]
+mod page;
 mod rejection;
 mod rollout;
 mod text;
 mod violation;
+mod words;
 
-pub use digest::{BlindSpot, BlindSpots, Digest, DigestEntry, ExpiringExemption, ExpiringExemptions};
+pub use digest::{Digest, DigestEntry};
+pub use gathered::{BlindSpot, BlindSpots, ExpiringExemption, ExpiringExemptions, PolicyWarnings};
 pub use rejection::Rejection;
 pub use rollout::RolloutReport;
 pub use violation::{NoticeContext, ViolationNotice};
@@ -22,6 +30,8 @@ pub const VERSION: u32 = 1;
 
 /// The longest subject that SNS takes is under 100 characters.
 const SUBJECT_LIMIT: usize = 99;
+/// A message attribute that a filter policy compares; SNS takes longer ones, nobody writes them into a policy.
+const ATTRIBUTE_LIMIT: usize = 256;
 
 /// A notice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +46,8 @@ pub enum Notice {
     ExemptionsExpiring(ExpiringExemptions),
     /// Accounts and Regions of which nothing is known.
     BlindSpots(BlindSpots),
+    /// What is odd about a policy that was put in force.
+    PolicyWarnings(PolicyWarnings),
     /// Every instance is as the policy wants it.
     RolloutSucceeded(RolloutReport),
     /// Some are not.
@@ -51,7 +63,9 @@ impl Notice {
         match self {
             Self::ViolationOpened(_) => "violation.opened",
             Self::ViolationResolved(_) => "violation.resolved",
-            Self::ViolationDigest(_) | Self::ExemptionsExpiring(_) | Self::BlindSpots(_) => "violation.digest",
+            Self::ViolationDigest(_) | Self::ExemptionsExpiring(_) | Self::BlindSpots(_) | Self::PolicyWarnings(_) => {
+                "violation.digest"
+            }
             Self::RolloutSucceeded(_) => "rollout.succeeded",
             Self::RolloutFailed(_) => "rollout.failed",
             Self::PolicyRejected(_) => "policy.rejected",
@@ -62,15 +76,13 @@ impl Notice {
     #[must_use]
     pub fn subject(&self) -> String {
         match self {
-            Self::ViolationOpened(violation) => {
-                text::subject(&violation.name(), SUBJECT_LIMIT, |name| violation.opened_headline(name))
-            }
-            Self::ViolationResolved(violation) => {
-                text::subject(&violation.name(), SUBJECT_LIMIT, |name| violation.resolved_headline(name))
+            Self::ViolationOpened(violation) | Self::ViolationResolved(violation) => {
+                text::subject(&violation.name(), SUBJECT_LIMIT, |name| violation.headline(name))
             }
             Self::ViolationDigest(digest) => digest.subject(SUBJECT_LIMIT),
             Self::ExemptionsExpiring(expiring) => expiring.subject(SUBJECT_LIMIT),
             Self::BlindSpots(spots) => spots.subject(SUBJECT_LIMIT),
+            Self::PolicyWarnings(warnings) => warnings.subject(SUBJECT_LIMIT),
             Self::RolloutSucceeded(report) | Self::RolloutFailed(report) => {
                 text::subject(report.stack_set.as_str(), SUBJECT_LIMIT, |name| report.headline(name))
             }
@@ -84,11 +96,11 @@ impl Notice {
     #[must_use]
     pub fn text(&self) -> String {
         match self {
-            Self::ViolationOpened(violation) => violation.opened_text(),
-            Self::ViolationResolved(violation) => violation.resolved_text(),
+            Self::ViolationOpened(violation) | Self::ViolationResolved(violation) => violation.text(),
             Self::ViolationDigest(digest) => digest.text(),
             Self::ExemptionsExpiring(expiring) => expiring.text(),
             Self::BlindSpots(spots) => spots.text(),
+            Self::PolicyWarnings(warnings) => warnings.text(),
             Self::RolloutSucceeded(report) | Self::RolloutFailed(report) => report.text(),
             Self::PolicyRejected(rejection) => rejection.text(),
         }
@@ -102,6 +114,7 @@ impl Notice {
             Self::ViolationDigest(digest) => digest.json(),
             Self::ExemptionsExpiring(expiring) => expiring.json(),
             Self::BlindSpots(spots) => spots.json(),
+            Self::PolicyWarnings(warnings) => warnings.json(),
             Self::RolloutSucceeded(report) | Self::RolloutFailed(report) => report.json(),
             Self::PolicyRejected(rejection) => rejection.json(),
         };
@@ -117,20 +130,30 @@ impl Notice {
     /// The message attributes that subscription filter policies use. None is empty: SNS refuses empty values.
     #[must_use]
     pub fn attributes(&self) -> BTreeMap<&'static str, Attribute> {
+        let text = |text: &str| Attribute::Text(text::short(text, ATTRIBUTE_LIMIT));
         let mut attributes: BTreeMap<&'static str, Attribute> =
             BTreeMap::from([("kind", self.kind().into()), ("severity", self.severity().label().into())]);
         match self {
             Self::ViolationOpened(violation) | Self::ViolationResolved(violation) => {
                 attributes.insert("account", violation.key.account.as_str().into());
                 attributes.insert("region", violation.key.region.as_str().into());
-                attributes.insert("control", violation.key.control.as_str().into());
+                attributes.insert("control", text(&violation.key.control));
             }
             Self::ViolationDigest(digest) => {
                 attributes.insert("account", digest.account.as_str().into());
-                attributes.insert("control", digest.control.as_str().into());
+                attributes.insert("control", text(&digest.control));
+                let regions: Vec<&str> = digest.regions().into_iter().map(RegionName::as_str).collect();
+                let regions = match regions.as_slice() {
+                    [only] => Attribute::Text((*only).to_owned()),
+                    several => Attribute::List(several.iter().map(|region| (*region).to_owned()).collect()),
+                };
+                attributes.insert("region", regions);
             }
-            Self::ExemptionsExpiring(_)
-            | Self::BlindSpots(_)
+            Self::ExemptionsExpiring(expiring) => {
+                attributes.insert("owner", text(&expiring.owner));
+            }
+            Self::BlindSpots(_)
+            | Self::PolicyWarnings(_)
             | Self::RolloutSucceeded(_)
             | Self::RolloutFailed(_)
             | Self::PolicyRejected(_) => {}
@@ -145,7 +168,7 @@ impl Notice {
     /// The custom notification of Amazon Q Developer in chat applications.
     #[must_use]
     pub fn chat(&self) -> Value {
-        json!({ "version": "1.0", "source": "custom", "content": { "description": self.text() } })
+        chat::notification(self)
     }
 
     /// Type and detail of the event on the bus; only single turns of violations have one.
@@ -161,19 +184,24 @@ impl Notice {
     /// The finding in the AWS Security Finding Format; only single turns of violations have one.
     #[must_use]
     pub fn finding(&self, home: &FindingHome) -> Option<Value> {
-        let _ = home;
-        None
+        match self {
+            Self::ViolationOpened(violation) | Self::ViolationResolved(violation) => {
+                Some(finding::finding(violation, home))
+            }
+            _ => None,
+        }
     }
 
     /// How bad it is.
     #[must_use]
-    pub const fn severity(&self) -> Severity {
+    pub fn severity(&self) -> Severity {
         match self {
             Self::ViolationOpened(violation) => violation.severity,
+            Self::ViolationDigest(digest) => digest.severity(),
             Self::ViolationResolved(_) | Self::RolloutSucceeded(_) => Severity::Informational,
-            Self::ViolationDigest(_) | Self::ExemptionsExpiring(_) | Self::BlindSpots(_) => Severity::Medium,
+            Self::PolicyWarnings(_) => Severity::Low,
+            Self::ExemptionsExpiring(_) | Self::BlindSpots(_) | Self::PolicyRejected(_) => Severity::Medium,
             Self::RolloutFailed(_) => Severity::High,
-            Self::PolicyRejected(_) => Severity::Medium,
         }
     }
 }

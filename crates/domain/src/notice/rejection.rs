@@ -1,6 +1,6 @@
 //! The notice about a policy that cannot be used.
 
-use super::text::{count, field, one_line, paragraph, sentence};
+use super::text::{count, field, fit, one_line, paragraph, sentence};
 use crate::fault::Fault;
 use crate::ids::CommitId;
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ impl Rejection {
     }
 
     pub(super) fn text(&self) -> String {
-        let faults: String = self.faults.iter().take(NAMED).map(describe).collect();
+        let faults: String = self.faults.iter().take(NAMED).map(|fault| describe(&bounded(fault))).collect();
         let more = self.faults.len().saturating_sub(NAMED);
         [
             paragraph(
@@ -62,7 +62,7 @@ impl Rejection {
             "author": self.author,
             "message": one_line(&self.message),
             "faultCount": self.faults.len(),
-            "faults": self.faults.iter().take(NAMED).collect::<Vec<_>>(),
+            "faults": self.faults.iter().take(NAMED).map(bounded).collect::<Vec<_>>(),
         })
     }
 }
@@ -82,4 +82,15 @@ fn describe(fault: &Fault) -> String {
         if fault.fix.is_empty() { String::new() } else { paragraph(&format!("Fix: {}", fault.fix), 2) },
     ]
     .concat()
+}
+
+/// Files and lines come from a repository, and a notice has its limits.
+fn bounded(fault: &Fault) -> Fault {
+    Fault {
+        file: fit(&fault.file, 400),
+        at: fault.at,
+        problem: fit(&fault.problem, 800),
+        fix: fit(&fault.fix, 600),
+        excerpt: fault.excerpt.as_deref().map(|excerpt| fit(excerpt, 600)),
+    }
 }

@@ -1,12 +1,14 @@
 //! Notices about a rollout.
 
-use super::text::{count, field, item, one_line, paragraph};
+use super::text::{count, field, fit, item, one_line, paragraph};
 use crate::ids::{CommitId, StackSetName};
 use crate::rollout::{InstanceFault, Verdict};
 use serde_json::{Value, json};
 
 /// Instances named one by one in a notice; the rest are counted.
 const NAMED: usize = 20;
+/// Longest reason of each, in bytes; CloudFormation's own are a few hundred.
+const REASON: usize = 1_200;
 
 /// A rollout that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +83,7 @@ impl RolloutReport {
     fn faults(&self) -> String {
         let mut groups: Vec<(String, Vec<String>)> = Vec::new();
         for InstanceFault { instance, outcome, reason } in self.verdict.faults.iter().take(NAMED) {
-            let (cause, place) = (format!("{outcome}: {reason}"), instance.to_string());
+            let (cause, place) = (format!("{outcome}: {}", fit(reason, REASON)), instance.to_string());
             match groups.iter_mut().find(|(known, _)| *known == cause) {
                 Some((_, places)) => places.push(place),
                 None => groups.push((cause, vec![place])),
@@ -131,9 +133,13 @@ impl RolloutReport {
                 "updated": self.updated,
                 "deleted": self.deleted,
             },
-            "faults": self.verdict.faults.iter().take(NAMED).collect::<Vec<_>>(),
-            "trouble": self.trouble,
-            "next": self.next,
+            "faults": self.verdict.faults.iter().take(NAMED).map(bounded).collect::<Vec<_>>(),
+            "trouble": self.trouble.as_deref().map(|trouble| fit(trouble, 4_000)),
+            "next": self.next.as_deref().map(|next| fit(next, 4_000)),
         })
     }
+}
+
+fn bounded(fault: &InstanceFault) -> InstanceFault {
+    InstanceFault { reason: fit(&fault.reason, REASON), ..fault.clone() }
 }

@@ -1,6 +1,7 @@
 //! Plain text that fits an e-mail, whatever the names in it.
 
 use crate::fault::is_invisible;
+use jiff::Timestamp;
 
 /// Lines of prose end here.
 const WIDTH: usize = 76;
@@ -37,13 +38,90 @@ pub(super) fn one_line(text: &str) -> String {
         // One character more than is kept, to know whether something is cut.
         .take(LONGEST.saturating_add(1))
         .map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c })
-        .filter(|c| !is_invisible(*c))
+        .filter(|c| !is_invisible(*c) && !is_blank(*c))
         .collect();
     cut(&line, LONGEST, "…")
 }
 
+/// Characters that take no room or look like a space and are none: fillers, soft hyphens, selectors, tags.
+fn is_blank(c: char) -> bool {
+    matches!(
+        c,
+        '\u{00ad}'
+            | '\u{034f}'
+            | '\u{115f}'
+            | '\u{1160}'
+            | '\u{17b4}'
+            | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{2800}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
+/// One line of at most so many characters, words separated by single spaces.
+pub(super) fn short(text: &str, limit: usize) -> String {
+    cut(&one_line(text).split_whitespace().collect::<Vec<_>>().join(" "), limit, "…")
+}
+
+/// A name inside a sentence. One that has spaces in it could go on as the sentence does, so it stands in quotes.
+pub(super) fn quoted(name: &str) -> String {
+    if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c == '"') {
+        format!("\"{}\"", name.replace('"', "'"))
+    } else {
+        name.to_owned()
+    }
+}
+
+/// The text as it is, cut where it would take more than `budget` bytes of a JSON document that stands as a text in another one:
+/// the way notices travel through SNS. A character that JSON escapes is escaped twice there.
+pub(super) fn fit(text: &str, budget: usize) -> String {
+    let cost = |c: char| match c {
+        '"' | '\\' => 4,
+        '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 3,
+        c if c < ' ' => 7,
+        c => c.len_utf8(),
+    };
+    let total = text.chars().map(cost).fold(0_usize, usize::saturating_add);
+    if total <= budget {
+        return text.to_owned();
+    }
+    let mut left = budget.saturating_sub('…'.len_utf8());
+    let kept = text.chars().take_while(|c| {
+        let fits = cost(*c) <= left;
+        left = left.saturating_sub(cost(*c));
+        fits
+    });
+    let mut kept: String = kept.collect();
+    kept.push('…');
+    kept
+}
+
+/// `2026-11-20 04:12 UTC`: people compare minutes, not milliseconds.
+pub(super) fn moment(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// How long from one time to another, in the two largest units that say something: `3 days 4 hours`, `12 minutes`.
+pub(super) fn span(from: Timestamp, to: Timestamp) -> String {
+    let minutes = usize::try_from(to.duration_since(from).as_secs().max(0) / 60).unwrap_or_default();
+    let (days, hours, minutes) = (minutes / 1440, minutes / 60 % 24, minutes % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => "less than a minute".to_owned(),
+        (0, 0, _) => count(minutes, "minute"),
+        (0, _, 0) => count(hours, "hour"),
+        (0, _, _) => format!("{} {}", count(hours, "hour"), count(minutes, "minute")),
+        (_, 0, _) => count(days, "day"),
+        _ => format!("{} {}", count(days, "day"), count(hours, "hour")),
+    }
+}
+
 /// At most `limit` characters, the last of them `mark` when something was cut.
-fn cut(text: &str, limit: usize, mark: &str) -> String {
+pub(super) fn cut(text: &str, limit: usize, mark: &str) -> String {
     if text.chars().count() <= limit {
         return text.to_owned();
     }
@@ -88,6 +166,15 @@ pub(super) fn field(label: &str, value: &str) -> String {
             let shown = if number == 0 { label } else { "" };
             format!("  {shown:<width$}{line}\n", width = LABEL.saturating_sub(2))
         })
+        .collect()
+}
+
+/// A field with a line for each of several values, none of them longer than a line, so that no value looks like two.
+pub(super) fn field_of_lines(label: &str, values: &[String]) -> String {
+    values
+        .iter()
+        .enumerate()
+        .map(|(number, value)| field(if number == 0 { label } else { "" }, &short(value, WIDTH.saturating_sub(LABEL))))
         .collect()
 }
 

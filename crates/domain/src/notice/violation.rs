@@ -1,14 +1,24 @@
 //! Notices about one violation.
 
-use super::text::{field, one_line, paragraph, sentence};
+use super::text::{
+    count, field, field_of_lines, fit, item, moment, one_line, paragraph, quoted, sentence, short, span,
+};
+use super::{link, words};
 use crate::control::{self, Severity};
-use crate::violation::{Closing, Debt, Found, Heard, Key, Record, ResourceFacts, Told};
+use crate::violation::{Closing, Debt, Exempt, Found, Heard, Key, Record, ResourceFacts, Told};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 const UNKNOWN_CONTROL: &str =
     "This version does not know the control. See what the Config rule above checks, and correct the resource.";
+/// Tags shown to people; the rest is counted.
+const TAGS: usize = 10;
+/// Ways into a backup plan that are told.
+const WAYS: usize = 5;
+/// Longest name, and longest text of somebody else, that stands in a mail or a chat.
+pub(super) const NAME: usize = 300;
+const WORDS: usize = 500;
 const AUDIT_MANAGER: &str = "https://docs.aws.amazon.com/aws-backup/latest/devguide/controls-and-remediation.html";
 
 /// A violation as it is told.
@@ -32,6 +42,8 @@ pub struct ViolationNotice {
     pub at: Timestamp,
     /// When what this notice tells was recorded: later for every later notice of one violation.
     pub recorded_at: Timestamp,
+    /// Earlier turns that are not told one by one: the resource went back and forth faster than anybody could be told.
+    pub folded: u32,
     /// How the violation came to be.
     pub found: Found,
     /// Who brought the news.
@@ -81,6 +93,7 @@ impl ViolationNotice {
             since: debt.since.or(record.since),
             at: record.ordering.triggered,
             recorded_at: debt.at,
+            folded: debt.folded,
             found: record.found,
             heard: record.heard,
             rule_name: record.rule_name.clone(),
@@ -98,53 +111,114 @@ impl ViolationNotice {
     }
 
     pub(super) fn name(&self) -> String {
-        one_line(self.resource.name.as_deref().unwrap_or(&self.key.resource_id))
+        short(self.resource.name.as_deref().unwrap_or(&self.key.resource_id), NAME)
     }
 
-    fn control(&self) -> Option<&'static control::Control> {
+    pub(super) fn kind_of_resource(&self) -> String {
+        short(control::resource_kind(&self.key.resource_type), 128)
+    }
+
+    pub(super) fn control(&self) -> Option<&'static control::Control> {
         control::find(&self.key.control)
     }
 
     /// What the control asks for. Numbers are only named where they are known.
-    fn requirement(&self) -> Option<String> {
-        let control = self.control()?;
-        Some(match &self.parameters {
-            Some(parameters) => control.requirement(parameters),
-            None if control.parameters.is_empty() => control.requirement(&BTreeMap::new()),
-            None => control.title.to_owned(),
-        })
+    pub(super) fn requirement(&self) -> Option<String> {
+        requirement(&self.key.control, self.parameters.as_ref())
     }
 
-    fn broken(&self) -> &'static str {
-        self.control().map_or("breaks a backup control", |control| control.broken)
-    }
-
-    fn fixed(&self) -> &'static str {
-        if self.no_longer_applies() {
-            "is no longer subject to the control"
-        } else {
-            self.control().map_or("satisfies the backup control", |control| control.fixed)
+    /// The exemption that has come, or has gone.
+    pub(super) fn exempt(&self) -> Option<&Exempt> {
+        match &self.what {
+            Told::Exempted(exempt) | Told::ExemptionEnded(exempt) => Some(exempt),
+            Told::Opened | Told::Resolved(_) | Told::Reminder(_) | Told::Refreshed => None,
         }
     }
 
-    pub(super) fn opened_headline(&self, name: &str) -> String {
-        format!("[{}] {}", self.severity.label(), self.headline(name, self.broken()))
+    /// How bad it is as it is told: what is resolved is not bad any more.
+    pub(super) const fn severity_told(&self) -> Severity {
+        if words::closed_word(&self.what).is_some() { Severity::Informational } else { self.severity }
     }
 
-    pub(super) fn resolved_headline(&self, name: &str) -> String {
-        format!("[RESOLVED] {}", self.headline(name, self.fixed()))
+    /// When it was closed: by a result, or by whoever noticed that there is none any more.
+    pub(super) fn ended(&self) -> Timestamp {
+        let by_result = matches!(self.what, Told::Resolved(Closing::Satisfied | Closing::NotApplicable));
+        if by_result && self.since.is_none_or(|since| self.at > since) { self.at } else { self.recorded_at }
+    }
+
+    pub(super) fn timeline(&self) -> Option<String> {
+        link::timeline(&self.key.region, &self.key.resource_type, &self.key.resource_id)
+    }
+
+    /// What is so with the resource, to follow its name.
+    pub(super) fn state(&self) -> String {
+        let control = self.control();
+        match &self.what {
+            Told::Resolved(Closing::Satisfied) => {
+                control.map_or("satisfies the backup control", |control| control.fixed).to_owned()
+            }
+            Told::Resolved(Closing::NotApplicable | Closing::ControlRemoved) => {
+                "is no longer subject to the control".to_owned()
+            }
+            Told::Resolved(Closing::ResourceGone) => "is gone".to_owned(),
+            Told::Resolved(Closing::FrameworkRemoved) => "is no longer covered by a framework".to_owned(),
+            Told::Exempted(exempt) => format!("is exempt until {}", exempt.until),
+            Told::Opened | Told::ExemptionEnded(_) | Told::Reminder(_) | Told::Refreshed => {
+                control.map_or("breaks a backup control", |control| control.broken).to_owned()
+            }
+        }
+    }
+
+    /// What stands before the resource.
+    fn lead(&self) -> &'static str {
+        match &self.what {
+            Told::ExemptionEnded(_) => "Exemption ended: ",
+            Told::Reminder(_) => "Still open: ",
+            Told::Opened | Told::Resolved(_) | Told::Exempted(_) | Told::Refreshed => "",
+        }
+    }
+
+    fn mark(&self) -> &'static str {
+        if words::closed_word(&self.what).is_some() { "RESOLVED" } else { self.severity.label() }
     }
 
     /// Subjects are short, and the digits say that it is an account.
-    fn headline(&self, name: &str, state: &str) -> String {
-        let Key { account, region, resource_type, .. } = &self.key;
-        format!("{} {name} {state} ({account}, {region})", sentence(control::resource_kind(resource_type)))
+    pub(super) fn headline(&self, name: &str) -> String {
+        let Key { account, region, .. } = &self.key;
+        let (mark, lead, kind) = (self.mark(), self.lead(), sentence(&self.kind_of_resource()));
+        format!("[{mark}] {lead}{kind} {} {} ({account}, {region})", quoted(name), self.state())
     }
 
-    fn summary(&self, state: &str) -> String {
-        let Key { account, region, resource_type, .. } = &self.key;
-        let kind = sentence(control::resource_kind(resource_type));
-        format!("{kind} {} {state} (account {account}, {region}).", self.name())
+    fn summary(&self) -> String {
+        let Key { account, region, .. } = &self.key;
+        let lead = if words::closed_word(&self.what).is_some() { "Resolved: " } else { self.lead() };
+        let kind = sentence(&self.kind_of_resource());
+        let account_name = self.account_name.as_deref().map(|name| format!(" {}", quoted(&short(name, 64))));
+        let account_name = account_name.unwrap_or_default();
+        format!("{lead}{kind} {} {} (account {account}{account_name}, {region}).", quoted(&self.name()), self.state())
+    }
+
+    /// How it was found, to follow "Found".
+    pub(super) fn story(&self) -> String {
+        format!("{}{}", words::found(self.found), words::heard(self.heard))
+    }
+
+    /// The tags that are shown, each in a line of its own.
+    pub(super) fn tags(&self) -> Vec<String> {
+        let tags = &self.resource.tags;
+        let mut lines: Vec<String> = tags.iter().take(TAGS).map(|(key, value)| format!("{key}={value}")).collect();
+        let more = tags.len().saturating_sub(TAGS);
+        if more > 0 {
+            lines.push(format!("and {more} more"));
+        }
+        lines
+    }
+
+    pub(super) fn shown_account(&self) -> String {
+        match self.account_name.as_deref() {
+            Some(name) => format!("{} ({})", self.key.account, short(name, 64)),
+            None => self.key.account.to_string(),
+        }
     }
 
     fn facts(&self) -> String {
@@ -153,85 +227,214 @@ impl ViolationNotice {
             _ => String::new(),
         };
         [
-            field("Resource", &format!("{} ({})", self.name(), self.key.resource_type)),
+            field("Resource", &format!("{} ({})", self.name(), short(&self.key.resource_type, 128))),
             id,
-            self.resource.arn.as_deref().map(|arn| field("ARN", arn)).unwrap_or_default(),
-            field("Account", self.key.account.as_str()),
+            optional("ARN", self.resource.arn.as_deref()),
+            field_of_lines("Tags", &self.tags()),
+            optional("Owner", self.owner.as_deref().map(|owner| short(owner, NAME)).as_deref()),
+            field("Account", &self.shown_account()),
             field("Region", self.key.region.as_str()),
-            field("Control", &self.key.control),
-            self.requirement().map(|requirement| field("Required", &requirement)).unwrap_or_default(),
+            field("Control", &short(&self.key.control, NAME)),
+            optional("Required", self.requirement().map(|words| short(&words, WORDS)).as_deref()),
         ]
         .concat()
     }
 
-    pub(super) fn opened_text(&self) -> String {
-        let (todo, link) = self
-            .control()
-            .map_or((UNKNOWN_CONTROL, AUDIT_MANAGER), |control| (control.remediation, control.documentation));
+    /// What would be done about it, best first: what brings just this resource into a plan, then what the control asks for.
+    pub(super) fn steps(&self) -> Vec<String> {
+        let ways = self.ways.iter().take(WAYS).map(|way| short(way, WORDS));
+        let general = self.control().map_or(UNKNOWN_CONTROL, |control| control.remediation);
+        ways.chain([general.to_owned()]).collect()
+    }
+
+    pub(super) fn documentation(&self) -> &'static str {
+        self.control().map_or(AUDIT_MANAGER, |control| control.documentation)
+    }
+
+    pub(super) fn near(&self) -> Option<String> {
+        self.near_exemption.as_deref().map(|near| short(near, WORDS))
+    }
+
+    fn earlier(&self) -> String {
+        match self.folded {
+            0 => String::new(),
+            turns => {
+                let turns = count(usize::try_from(turns).unwrap_or(usize::MAX), "earlier turn");
+                field("Before", &format!("{turns}, back and forth, not told one by one"))
+            }
+        }
+    }
+
+    pub(super) fn text(&self) -> String {
+        if words::closed_word(&self.what).is_some() { self.resolved_text() } else { self.opened_text() }
+    }
+
+    fn opened_text(&self) -> String {
+        let steps = self.steps();
+        let todo = match steps.as_slice() {
+            [only] => paragraph(only, 2),
+            several => several.iter().map(|step| item(step)).collect(),
+        };
+        let exemption = self.exempt().map(|exempt| {
+            field(
+                "Was exempt",
+                &format!("until {}, {}: {}", exempt.until, short(&exempt.owner, NAME), short(&exempt.reason, WORDS)),
+            )
+        });
         [
-            paragraph(&self.summary(self.broken()), 0),
+            paragraph(&self.summary(), 0),
             "\n".into(),
             self.facts(),
             field("Since", &moment(self.since.unwrap_or(self.at))),
+            field("Found", &self.story()),
+            self.earlier(),
+            exemption.unwrap_or_default(),
             field("Severity", self.severity.label()),
-            self.annotation.as_deref().map(|words| field("Config says", words)).unwrap_or_default(),
-            field("Config rule", &self.rule_name),
+            optional("Config says", self.annotation.as_deref().map(|words| short(words, WORDS)).as_deref()),
+            field("Config rule", &short(&self.rule_name, NAME)),
             "\nWhat to do\n".into(),
-            paragraph(todo, 2),
-            paragraph(link, 2),
+            todo,
+            paragraph(self.documentation(), 2),
+            self.near()
+                .map(|near| format!("\nAn exemption that nearly applies\n{}", paragraph(&near, 2)))
+                .unwrap_or_default(),
+            self.timeline()
+                .map(|link| format!("\nIn the AWS console of the account\n{}", paragraph(&link, 2)))
+                .unwrap_or_default(),
             "\n".into(),
-            paragraph("You will get one more message, when this is resolved.", 0),
+            paragraph("The next message about it says that it is resolved, or reminds of it.", 0),
         ]
         .concat()
     }
 
-    pub(super) fn resolved_text(&self) -> String {
-        let end = if self.no_longer_applies() {
-            "The resource was deleted, or the framework no longer covers it. There is nothing left to do."
-        } else {
-            "There is nothing left to do."
+    fn resolved_text(&self) -> String {
+        let ended = self.ended();
+        let (when, end) = match &self.what {
+            Told::Exempted(exempt) => (
+                [
+                    field("Exempt until", &exempt.until.to_string()),
+                    field("Reason", &short(&exempt.reason, WORDS)),
+                    field("Exempted by", &short(&exempt.owner, NAME)),
+                ]
+                .concat(),
+                format!(
+                    "The policy exempts the resource, so nobody is told of it any more. If it still breaks the control after {}, \
+                     you are told again.",
+                    exempt.until
+                ),
+            ),
+            Told::Resolved(closing) => (String::new(), words::closed_sentence(*closing).to_owned()),
+            Told::Opened | Told::ExemptionEnded(_) | Told::Reminder(_) | Told::Refreshed => Default::default(),
         };
         [
-            paragraph(&format!("Resolved: {}", self.summary(self.fixed())), 0),
+            paragraph(&self.summary(), 0),
             "\n".into(),
             self.facts(),
-            self.since.map(|since| field("Open since", &moment(since))).unwrap_or_default(),
-            field("Resolved", &moment(self.at)),
+            optional("Open since", self.since.map(moment).as_deref()),
+            field("Resolved", &moment(ended)),
+            optional("Open for", self.since.map(|since| span(since, ended)).as_deref()),
+            self.earlier(),
+            when,
             "\n".into(),
-            paragraph(end, 0),
+            paragraph(&end, 0),
         ]
         .concat()
     }
 
     pub(super) fn json(&self) -> Value {
-        let control = self.control();
+        let closed = words::closed_word(&self.what);
+        let reason = match &self.what {
+            Told::Opened | Told::Refreshed | Told::Reminder(_) => Some("result"),
+            Told::ExemptionEnded(_) => Some("exemptionEnded"),
+            Told::Resolved(_) | Told::Exempted(_) => None,
+        };
+        let tags = fit_tags(&self.resource.tags);
+        let more_tags = self.resource.tags.len().saturating_sub(tags.len());
+        let optional = |text: &Option<String>, budget| text.as_deref().map(|text| fit(text, budget));
         json!({
-            "id": self.key.to_string(),
+            "id": fit(&self.key.to_string(), 4_000),
             "account": self.key.account,
+            "accountName": optional(&self.account_name, 400),
             "region": self.key.region,
-            "control": {
-                "name": self.key.control,
-                "requirement": self.requirement(),
-                "parameters": self.parameters.clone().unwrap_or_default(),
-                "remediation": control.map(|control| control.remediation),
-                "documentation": control.map(|control| control.documentation),
-            },
+            "control": control_json(&self.key.control, self.parameters.as_ref()),
             "resource": {
-                "type": self.key.resource_type,
-                "id": self.key.resource_id,
-                "name": self.name(),
-                "arn": self.resource.arn,
+                "type": fit(&self.key.resource_type, 400),
+                "id": fit(&self.key.resource_id, 3_500),
+                "name": fit(&one_line(self.resource.name.as_deref().unwrap_or(&self.key.resource_id)), 3_500),
+                "arn": optional(&self.resource.arn, 3_500),
+                "tags": tags,
+                "moreTags": more_tags,
             },
+            "owner": optional(&self.owner, 1_000),
             "since": self.since,
             "at": self.at,
-            "rule": { "name": self.rule_name, "arn": self.rule_arn },
-            "annotation": self.annotation,
+            "recordedAt": self.recorded_at,
+            "earlierTurns": self.folded,
+            "found": words::found_word(self.found),
+            "heard": words::heard_word(self.heard),
+            "rule": { "name": fit(&self.rule_name, 800), "arn": fit(&self.rule_arn, 1_500) },
+            "annotation": optional(&self.annotation, 2_000),
+            "ways": self.ways.iter().take(WAYS).map(|way| fit(way, 1_000)).collect::<Vec<_>>(),
+            "nearExemption": optional(&self.near_exemption, 1_500),
+            "exemption": self.exempt().map(|exempt| json!({
+                "reason": fit(&exempt.reason, 1_500),
+                "owner": fit(&exempt.owner, 500),
+                "until": exempt.until,
+            })),
+            "reason": reason,
+            "closed": closed,
             "noLongerApplies": self.no_longer_applies(),
+            "console": self.timeline(),
         })
     }
 }
 
-/// `2026-11-20 04:12 UTC`: people compare minutes, not milliseconds.
-fn moment(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
+/// What a control asks for with these parameters. Numbers are only named where they are known.
+pub(super) fn requirement(control: &str, parameters: Option<&BTreeMap<String, String>>) -> Option<String> {
+    let control = control::find(control)?;
+    Some(match parameters {
+        Some(parameters) => control.requirement(parameters),
+        None if control.parameters.is_empty() => control.requirement(&BTreeMap::new()),
+        None => control.title.to_owned(),
+    })
+}
+
+/// A control in the JSON form.
+pub(super) fn control_json(name: &str, parameters: Option<&BTreeMap<String, String>>) -> Value {
+    /// More than any control has.
+    const MOST: usize = 20;
+    let control = control::find(name);
+    let shown: Map<String, Value> = parameters
+        .into_iter()
+        .flatten()
+        .take(MOST)
+        .map(|(name, value)| (fit(name, 100), json!(fit(value, 400))))
+        .collect();
+    json!({
+        "name": fit(name, 800),
+        "requirement": requirement(name, parameters).map(|words| fit(&words, 1_000)),
+        "parameters": shown,
+        "remediation": control.map(|control| control.remediation),
+        "documentation": control.map(|control| control.documentation),
+    })
+}
+
+/// As many tags as a notice has room for, as they are.
+fn fit_tags(tags: &BTreeMap<String, String>) -> Map<String, Value> {
+    /// 50 tags, the most that a resource has, of twice the usual length.
+    const ROOM: usize = 12_000;
+    let mut room = ROOM;
+    let mut shown = Map::new();
+    for (key, value) in tags {
+        let (key, value) = (fit(key, 1_000), fit(value, 2_000));
+        let cost = Value::String(json!({ &key: &value }).to_string()).to_string().len();
+        let Some(left) = room.checked_sub(cost) else { break };
+        room = left;
+        shown.insert(key, Value::String(value));
+    }
+    shown
+}
+
+fn optional(label: &str, value: Option<&str>) -> String {
+    value.map(|value| field(label, value)).unwrap_or_default()
 }

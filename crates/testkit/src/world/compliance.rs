@@ -45,7 +45,8 @@ impl ComplianceSource for World {
                 .filter(|region| !state.hidden.contains(&(via, account.clone(), (*region).clone())))
                 .filter_map(|region| {
                     let rules = state.compliance.get(&(account.clone(), region.clone()))?;
-                    let broken = rules.values().flatten().filter(|result| result.compliance == Compliance::NonCompliant);
+                    let broken =
+                        rules.values().flatten().filter(|result| result.compliance == Compliance::NonCompliant);
                     let sight = Sight { rules: rules.keys().cloned().collect(), broken: broken.cloned().collect() };
                     Some((region.clone(), sight))
                 });

@@ -196,7 +196,9 @@ impl World {
             .iter()
             .filter(|call| {
                 let verb = call.split_once(':').map_or(**call, |(_, verb)| verb);
-                !["Get", "BatchGet", "Describe", "List", "Query", "Scan", "Select"].iter().any(|read| verb.starts_with(read))
+                !["Get", "BatchGet", "Describe", "List", "Query", "Scan", "Select"]
+                    .iter()
+                    .any(|read| verb.starts_with(read))
             })
             .copied()
             .collect()

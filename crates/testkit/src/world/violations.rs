@@ -2,8 +2,8 @@
 
 use super::{World, error};
 use app::ports::{
-    InForce, Organization, Outlets, PolicyDirectory, PortErrorKind, Progress, ReportQueue, Result, SweepStore, Versioned,
-    ViolationStore, Window, WindowStore,
+    InForce, Organization, Outlets, PolicyDirectory, PortErrorKind, Progress, ReportQueue, Result, SweepStore,
+    Versioned, ViolationStore, Window, WindowStore,
 };
 use domain::ids::AccountId;
 use domain::notice::{BlindSpot, Notice};
@@ -15,7 +15,8 @@ use std::time::Duration;
 impl ViolationStore for World {
     async fn read(&self, keys: &[Key]) -> Result<BTreeMap<Key, Versioned<Record>>> {
         self.remote("dynamodb:BatchGetItem", |state| {
-            let found = keys.iter().filter_map(|key| state.violations.get(key).map(|record| (key.clone(), record.clone())));
+            let found =
+                keys.iter().filter_map(|key| state.violations.get(key).map(|record| (key.clone(), record.clone())));
             Ok(found.collect())
         })
         .await
@@ -45,8 +46,10 @@ impl ViolationStore for World {
 
     async fn owing(&self, before: Timestamp, limit: usize) -> Result<Vec<Versioned<Record>>> {
         self.remote("dynamodb:Scan", |state| {
-            let owing =
-                state.violations.values().filter(|record| record.value.owed_since().is_some_and(|since| since < before));
+            let owing = state
+                .violations
+                .values()
+                .filter(|record| record.value.owed_since().is_some_and(|since| since < before));
             Ok(owing.take(limit).cloned().collect())
         })
         .await
@@ -72,7 +75,8 @@ impl ViolationStore for World {
 impl WindowStore for World {
     async fn windows(&self, groups: &[Group]) -> Result<BTreeMap<Group, Window>> {
         self.remote("dynamodb:BatchGetItem", |state| {
-            let found = groups.iter().filter_map(|group| state.windows.get(group).map(|window| (group.clone(), *window)));
+            let found =
+                groups.iter().filter_map(|group| state.windows.get(group).map(|window| (group.clone(), *window)));
             Ok(found.collect())
         })
         .await

@@ -1,0 +1,272 @@
+//! One account: what AWS Config knows of it, what is on record, and what is overdue.
+
+use super::compare::{Doubt, Places, Verdict, changed, judge};
+use super::{Round, Sweep, Swept, spot};
+use crate::in_force::covering;
+use crate::ports::{
+    BackupPlans, Clock, ComplianceSource, EvaluationResult, Organization, Outlets, PolicyDirectory, PortErrorKind,
+    ResourceDirectory, Result, Sight, SweepStore, Versioned, Via, ViolationStore,
+};
+use crate::report::{Judge, look_up};
+use crate::telling::AT_ONCE;
+use domain::ids::{AccountId, RegionName};
+use domain::notice::BlindSpot;
+use domain::violation::{Change, Closing, Heard, Key, Outlet, Record, Status};
+use futures_util::StreamExt;
+use futures_util::stream::iter;
+use jiff::SignedDuration;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use tracing::{info, warn};
+
+/// Security Hub forgets a finding 90 days after its last update.
+const FINDING_LASTS: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// Results of one rule that are COMPLIANT, asked for once.
+type Satisfied = BTreeMap<(RegionName, String), Vec<EvaluationResult>>;
+
+impl<S, O, D, R, X, G, C> Sweep<S, O, D, R, X, G, C>
+where
+    S: ViolationStore + SweepStore,
+    O: Outlets,
+    D: PolicyDirectory,
+    R: ResourceDirectory + BackupPlans,
+    X: ComplianceSource,
+    G: Organization,
+    C: Clock,
+{
+    /// Compares one account. A failure concerns this account only: it is a blind spot until the next sweep.
+    pub(super) async fn account(
+        &self,
+        round: &Round<'_>,
+        account: &AccountId,
+        blind: &mut Vec<BlindSpot>,
+        swept: &mut Swept,
+    ) {
+        if let Err(error) = self.compare(round, account, blind, swept).await {
+            warn!(%account, %error, "the account could not be compared");
+            let regions = round.in_force.controls_in(account).into_keys();
+            blind.extend(regions.map(|region| spot(account, &region, error.explained(), round.now)));
+            swept.failures.push(error.to_string());
+        }
+    }
+
+    async fn compare(
+        &self,
+        round: &Round<'_>,
+        account: &AccountId,
+        blind: &mut Vec<BlindSpot>,
+        swept: &mut Swept,
+    ) -> Result<()> {
+        let in_force = round.in_force.controls_in(account);
+        let open = self.store.open_in(account).await?;
+        let mut regions: BTreeSet<RegionName> = in_force.keys().cloned().collect();
+        regions.extend(open.iter().map(|record| record.value.key.region.clone()));
+        let seen = self.look(account, &regions).await?;
+        let sights: BTreeMap<&RegionName, &Sight> = seen.iter().map(|(region, (_, sight))| (region, sight)).collect();
+        let published = !round.in_force.frameworks.is_empty();
+        let places = Places { in_force: &in_force, published, seen: &sights };
+        blind.extend(places.blind(account, round.now));
+
+        let mut known: BTreeMap<Key, Versioned<Record>> =
+            open.into_iter().map(|record| (record.value.key.clone(), record)).collect();
+        let mut news: BTreeMap<Key, Versioned<Record>> = BTreeMap::new();
+
+        // What Config says is broken, and is not on record as open.
+        let broken = places.broken(account, round.now);
+        let unknown: Vec<Key> = broken.keys().filter(|key| !known.contains_key(*key)).cloned().collect();
+        let on_file = if unknown.is_empty() { BTreeMap::new() } else { self.store.read(&unknown).await? };
+        let resources = look_up(&self.resources, unknown.iter()).await;
+        let judging = Judge {
+            in_force: round.in_force,
+            reporting: round.reporting,
+            outlets: round.outlets,
+            heard: Heard::Sweep,
+            now: round.now,
+        };
+        for (key, change) in unknown.iter().filter_map(|key| broken.get(key).map(|change| (key, change))) {
+            let before = on_file.get(key);
+            let known = before.map(|before| &before.value);
+            let replayed = judging.replay(known, std::iter::once(change), resources.get(key));
+            if let Some(value) = replayed.record {
+                let counter = if before.is_some() { &mut swept.repaired } else { &mut swept.opened };
+                *counter = counter.saturating_add(1);
+                info!(violation = %key, "found by the sweep");
+                news.insert(key.clone(), Versioned { value, version: before.map_or(0, |before| before.version) });
+            }
+        }
+
+        // What is on record as open, and Config does not say is broken.
+        let mut satisfied = Satisfied::new();
+        for (key, record) in &mut known {
+            let verdict = match judge(&record.value, &places, broken.contains_key(key), round.now) {
+                Verdict::Open => continue,
+                Verdict::Close(closing) => Verdict::Close(closing),
+                Verdict::Ask(doubt) => self.settle(account, record, &doubt, &seen, &mut satisfied, round).await?,
+            };
+            if let Verdict::Close(closing) = verdict {
+                info!(violation = %key, ?closing, "closed by the sweep");
+                self.close(record, closing, &satisfied, round);
+                swept.closed = swept.closed.saturating_add(1);
+                news.insert(key.clone(), record.clone());
+            }
+        }
+
+        // What is open, and overdue.
+        for (key, record) in known {
+            if record.value.status == Status::Open {
+                let mut later = record.clone();
+                overdue(&mut later.value, round, swept);
+                if later.value != record.value {
+                    news.insert(key, later);
+                }
+            }
+        }
+        let stored = self.store_all(news, swept).await;
+        self.tell(round, stored, swept).await;
+        Ok(())
+    }
+
+    /// Looks at every Region in the best way that shows it.
+    async fn look(
+        &self,
+        account: &AccountId,
+        regions: &BTreeSet<RegionName>,
+    ) -> Result<BTreeMap<RegionName, (Via, Sight)>> {
+        let mut seen: BTreeMap<RegionName, (Via, Sight)> = BTreeMap::new();
+        let mut failed = None;
+        for via in self.source.ways() {
+            let missing: BTreeSet<RegionName> =
+                regions.iter().filter(|region| !seen.contains_key(*region)).cloned().collect();
+            if missing.is_empty() {
+                break;
+            }
+            match self.source.look(via, account, &missing).await {
+                Ok(sights) => {
+                    let sights = sights.into_iter().filter(|(_, sight)| !sight.rules.is_empty());
+                    seen.extend(sights.map(|(region, sight)| (region, (via, sight))));
+                }
+                Err(error) => {
+                    warn!(%account, ?via, %error, "AWS Config could not be asked in this way");
+                    failed = Some(error);
+                }
+            }
+        }
+        // Where one way fails another may do; where none did, the failure is the reason.
+        match failed {
+            Some(error) if seen.is_empty() => Err(error),
+            _ => Ok(seen),
+        }
+    }
+
+    /// Settles a doubt: is the resource right, or gone?
+    async fn settle(
+        &self,
+        account: &AccountId,
+        record: &Versioned<Record>,
+        doubt: &Doubt,
+        seen: &BTreeMap<RegionName, (Via, Sight)>,
+        satisfied: &mut Satisfied,
+        round: &Round<'_>,
+    ) -> Result<Verdict> {
+        let key = &record.value.key;
+        let Some((via, _)) = seen.get(&key.region) else { return Ok(Verdict::Open) };
+        for rule in &doubt.rules {
+            if let Entry::Vacant(unasked) = satisfied.entry((key.region.clone(), rule.clone())) {
+                unasked.insert(self.source.satisfied(*via, account, &key.region, rule).await?);
+            }
+        }
+        Ok(match result(record, satisfied) {
+            // Not newer than what is on record: the aggregator lags behind.
+            Some(result) => {
+                let change = changed(account, &key.region, result, round.now);
+                if change.ordering > record.value.ordering { Verdict::Close(Closing::Satisfied) } else { Verdict::Open }
+            }
+            None => (*doubt.if_gone).clone(),
+        })
+    }
+
+    fn close(&self, record: &mut Versioned<Record>, closing: Closing, satisfied: &Satisfied, round: &Round<'_>) {
+        let key = record.value.key.clone();
+        match result(record, satisfied).filter(|_| closing == Closing::Satisfied) {
+            Some(result) => {
+                let change: Change = changed(&key.account, &key.region, result, round.now);
+                record.value.ordering = change.ordering;
+                record.value.annotation = change.annotation;
+            }
+            // The same result, told at a later time: whatever Config says next is newer.
+            None => record.value.ordering.notified = record.value.ordering.notified.max(round.now),
+        }
+        record.value.closed_by(closing, round.outlets, round.now);
+    }
+
+    /// Stores records side by side; those that somebody else has changed meanwhile wait for the next sweep.
+    async fn store_all(&self, news: BTreeMap<Key, Versioned<Record>>, swept: &mut Swept) -> Vec<Versioned<Record>> {
+        let mut work = iter(news.into_values().map(|record| async move {
+            let stored = self.store.put(&record).await;
+            stored.map(|version| Versioned { version, ..record })
+        }))
+        .buffer_unordered(AT_ONCE);
+        let mut stored = Vec::new();
+        while let Some(outcome) = work.next().await {
+            match outcome {
+                Ok(record) => stored.push(record),
+                Err(error) if error.kind == PortErrorKind::Conflict => {
+                    info!("changed meanwhile, left to the next sweep")
+                }
+                Err(error) => {
+                    warn!(%error, "not stored, left to the next sweep");
+                    swept.failures.push(error.to_string());
+                }
+            }
+        }
+        stored
+    }
+}
+
+fn result<'s>(record: &Versioned<Record>, satisfied: &'s Satisfied) -> Option<&'s EvaluationResult> {
+    let key = &record.value.key;
+    satisfied
+        .iter()
+        .filter(|((region, _), _)| *region == key.region)
+        .flat_map(|(_, results)| results)
+        .filter(|result| super::compare::control(&result.rule_name) == key.control)
+        .filter(|result| result.resource_type == key.resource_type && result.resource_id == key.resource_id)
+        .max_by_key(|result| (result.triggered, result.recorded))
+}
+
+/// Exemptions that have come or gone, reminders that are due, findings that would be forgotten.
+fn overdue(record: &mut Record, round: &Round<'_>, swept: &mut Swept) {
+    let Round { reporting, outlets, now, .. } = round;
+    // As long as no policy was published nobody knows what is exempt.
+    if round.in_force.reporting.is_some() {
+        let covering = covering(reporting, &record.key, &record.resource, *now);
+        match (record.exempt.is_some(), covering) {
+            (false, Some(exempt)) => {
+                record.exempted(exempt, outlets, *now);
+                swept.exempted = swept.exempted.saturating_add(1);
+            }
+            (true, None) => {
+                record.exemption_ended(outlets, *now);
+                swept.exemptions_ended = swept.exemptions_ended.saturating_add(1);
+            }
+            (true, Some(exempt)) => record.exempt = Some(exempt),
+            (false, None) => {}
+        }
+    }
+    if record.exempt.is_some() {
+        return;
+    }
+    let age = record.since.map_or(0, |since| now.duration_since(since).as_hours() / 24);
+    let due = reporting.reminders.iter().copied().filter(|days| i64::from(*days) <= age && *days > record.reminded);
+    // Who is about to be told that it is open need not be reminded of it.
+    let untold = record.owed.iter().any(|debt| debt.outlets.contains(&Outlet::Topic));
+    if let Some(days) = due.max().filter(|_| !untold) {
+        record.remind(days, outlets, *now);
+        swept.reminded = swept.reminded.saturating_add(1);
+    }
+    let fresh = record.finding_at.is_some_and(|at| now.duration_since(at) < FINDING_LASTS);
+    if outlets.contains(&Outlet::Finding) && !fresh && record.owed_to(Outlet::Finding).next().is_none() {
+        record.refresh_finding(outlets, *now);
+    }
+}

@@ -1,0 +1,258 @@
+//! `sweep`: compares the records with AWS Config's own state, and sees to what is overdue.
+//!
+//! Events of AWS Config are best effort and never repeated, so the sweep opens what was never heard of, closes what is gone, and
+//! tells what was recorded and never told. It goes account by account, ends before its time is up, and goes on from there. What
+//! it cannot see it reports as a blind spot, never as compliant.
+
+mod account;
+mod compare;
+mod expiring;
+
+use crate::ports::{
+    BackupPlans, Clock, ComplianceSource, InForce, Organization, Outlets, PolicyDirectory, Progress, ResourceDirectory,
+    Result, SweepStore, Versioned, ViolationStore,
+};
+use crate::telling::{Tally, Telling, Touched};
+use domain::ids::AccountId;
+use domain::notice::{BlindSpot, BlindSpots, Notice};
+use domain::policy::Reporting;
+use domain::violation::Outlet;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tracing::{error, info, warn};
+
+/// What is kept back of the time: an account that was begun must come to its end, and the progress must be stored.
+const RESERVE: Duration = Duration::from_secs(45);
+/// What a running `report` has just recorded, it tells itself; what is held in a window is told when it ends.
+const OWED_AFTER: SignedDuration = SignedDuration::from_mins(30);
+/// Records that owe something and are told in one run; the rest waits for the next.
+const RETOLD: usize = 1_000;
+
+/// The use case.
+#[derive(Debug)]
+pub struct Sweep<S, O, D, R, X, G, C> {
+    /// Violations on record, and what the sweep remembers.
+    pub store: S,
+    /// Tells people and machines.
+    pub outlets: O,
+    /// What is in force.
+    pub directory: D,
+    /// Names and tags of resources, and backup plans.
+    pub resources: R,
+    /// AWS Config's own state.
+    pub source: X,
+    /// The organisation.
+    pub organization: G,
+    /// The time.
+    pub clock: C,
+}
+
+/// What a sweep found and did.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Swept {
+    /// What was told.
+    #[serde(flatten)]
+    pub tally: Tally,
+    /// Accounts compared.
+    pub accounts: usize,
+    /// Violations that nobody had heard of.
+    pub opened: usize,
+    /// Violations that are gone.
+    pub closed: usize,
+    /// Violations that were on record as closed, and are not.
+    pub repaired: usize,
+    /// Open violations of which people were reminded.
+    pub reminded: usize,
+    /// Violations that have come to be exempt.
+    pub exempted: usize,
+    /// Violations whose exemption has ended.
+    pub exemptions_ended: usize,
+    /// Records that owed something for some time.
+    pub retold: usize,
+    /// Accounts and Regions where a framework should be in force and cannot be seen.
+    pub blind_spots: usize,
+    /// Whether all accounts are done; if not, the next sweep goes on where this one ended.
+    pub complete: bool,
+    /// What could not be asked or told.
+    pub failures: Vec<String>,
+}
+
+/// Whether an event asks for a sweep, and as of when: the time that it was due, where it says that.
+///
+/// # Errors
+/// Says what was expected.
+pub fn asked(event: &Value) -> Result<Option<Timestamp>, &'static str> {
+    let is = |key: &str, expected: &str| event.get(key).and_then(Value::as_str) == Some(expected);
+    if is("source", "backup-compliance.schedule") && is("look", "sweep") {
+        // A scheduler that fills in nothing sends its placeholder.
+        Ok(event.get("time").and_then(Value::as_str).and_then(|time| time.parse().ok()))
+    } else {
+        Err(
+            "not an event of the sweep: `{\"source\": \"backup-compliance.schedule\", \"look\": \"sweep\"}` is expected",
+        )
+    }
+}
+
+/// What all parts of one sweep share.
+struct Round<'a> {
+    in_force: &'a InForce,
+    reporting: &'a Reporting,
+    outlets: &'a BTreeSet<Outlet>,
+    now: Timestamp,
+}
+
+impl<S, O, D, R, X, G, C> Sweep<S, O, D, R, X, G, C>
+where
+    S: ViolationStore + SweepStore,
+    O: Outlets,
+    D: PolicyDirectory,
+    R: ResourceDirectory + BackupPlans,
+    X: ComplianceSource,
+    G: Organization,
+    C: Clock,
+{
+    /// Sweeps: as of `as_of`, or now. Ends before the time is up, and goes on from there the next time.
+    ///
+    /// # Errors
+    /// When what is in force or the records cannot be read.
+    pub async fn run(&self, as_of: Option<Timestamp>, time_left: impl Fn() -> Option<Duration>) -> Result<Swept> {
+        let mut swept = Swept::default();
+        let now = as_of.unwrap_or_else(|| self.clock.now());
+        let mut in_force = self.directory.in_force().await?;
+        let mut progress = SweepStore::progress(&self.store).await?;
+        if progress.value.is_none() {
+            self.learn_accounts(&mut in_force, &mut swept).await;
+        }
+        let reporting = in_force.reporting();
+        let outlets = self.outlets.in_use();
+        let round = Round { in_force: &in_force, reporting: &reporting, outlets: &outlets, now };
+        self.tell_owed(&round, &mut swept).await?;
+
+        let mut accounts = in_force.target_accounts();
+        accounts.extend(ViolationStore::accounts(&self.store).await?);
+        let began = progress.value.as_ref().map_or(now, |progress| progress.began);
+        let mut blind: Vec<BlindSpot> =
+            progress.value.as_ref().map(|progress| progress.blind.clone()).unwrap_or_default();
+        let after = progress.value.as_ref().map(|progress| progress.after.clone());
+        for account in accounts.into_iter().filter(|account| after.as_ref().is_none_or(|after| account > after)) {
+            if time_left().is_some_and(|left| left < RESERVE) {
+                info!(before = %account, "the time is up, the next sweep goes on from here");
+                return Ok(swept);
+            }
+            self.account(&round, &account, &mut blind, &mut swept).await;
+            swept.accounts = swept.accounts.saturating_add(1);
+            let done = Progress { began, after: account, blind: blind.clone() };
+            match self.store.put_progress(&Versioned { value: Some(done.clone()), version: progress.version }).await {
+                Ok(version) => progress = Versioned { value: Some(done), version },
+                Err(error) => {
+                    // Two at once would tell of the same blind spots; what they compare is safe.
+                    warn!(%error, "another sweep is under way");
+                    swept.failures.push(error.to_string());
+                    return Ok(swept);
+                }
+            }
+        }
+        self.finish(&round, blind, &mut swept).await?;
+        self.store.put_progress(&Versioned { value: None, version: progress.version }).await?;
+        swept.complete = true;
+        Ok(swept)
+    }
+
+    /// Names of accounts, and who belongs to the organisation: asked once a round.
+    async fn learn_accounts(&self, in_force: &mut InForce, swept: &mut Swept) {
+        match Organization::accounts(&self.organization).await {
+            Ok(Some(accounts)) if accounts != in_force.accounts => {
+                if let Err(error) = self.store.put_accounts(&accounts).await {
+                    warn!(%error, "names of accounts could not be stored");
+                    swept.failures.push(error.to_string());
+                }
+                in_force.accounts = accounts;
+            }
+            Ok(_) => {}
+            Err(error) => {
+                warn!(%error, "the organisation could not be asked");
+                swept.failures.push(error.to_string());
+            }
+        }
+    }
+
+    /// Tells what was recorded and never told: a `report` ended in between, or an outlet would not take it.
+    async fn tell_owed(&self, round: &Round<'_>, swept: &mut Swept) -> Result<()> {
+        let before = round.now.checked_sub(OWED_AFTER).unwrap_or(round.now);
+        let owed = self.store.owing(before, RETOLD).await?;
+        swept.retold = owed.len();
+        self.tell(round, owed, swept).await;
+        Ok(())
+    }
+
+    async fn tell(&self, round: &Round<'_>, records: Vec<Versioned<domain::violation::Record>>, swept: &mut Swept) {
+        let touched = records.into_iter().map(|record| Touched { record, messages: BTreeSet::new() }).collect();
+        let Self { store, outlets, resources, .. } = self;
+        let Round { in_force, reporting, now, .. } = round;
+        let telling = Telling { store, outlets, resources, in_force, reporting, now: *now };
+        let untold = telling.tell(touched, &BTreeSet::new(), &mut swept.tally).await;
+        swept.failures.extend(untold.into_iter().map(|untold| untold.why));
+    }
+
+    /// What can be said when all accounts are done.
+    async fn finish(&self, round: &Round<'_>, blind: Vec<BlindSpot>, swept: &mut Swept) -> Result<()> {
+        let known: BTreeMap<_, Timestamp> = self
+            .store
+            .blind_spots()
+            .await?
+            .into_iter()
+            .map(|spot| ((spot.account, spot.region, spot.why), spot.since))
+            .collect();
+        let mut new = Vec::new();
+        let mut spots = Vec::new();
+        for spot in blind {
+            match known.get(&(spot.account.clone(), spot.region.clone(), spot.why.clone())) {
+                Some(since) => spots.push(BlindSpot { since: *since, ..spot }),
+                None => {
+                    new.push(spot.clone());
+                    spots.push(spot);
+                }
+            }
+        }
+        swept.blind_spots = spots.len();
+        if !new.is_empty() && !self.tell_people(Notice::BlindSpots(BlindSpots { spots: new }), swept).await {
+            // Not remembered, so that the next sweep tells of them.
+            return Ok(());
+        }
+        if !(spots.is_empty() && known.is_empty()) {
+            self.store.put_blind_spots(&spots).await?;
+        }
+        self.expiring(round, swept).await
+    }
+
+    /// Tells both topics; whether the notification topic took it.
+    async fn tell_people(&self, notice: Notice, swept: &mut Swept) -> bool {
+        let mut told = true;
+        for outlet in self.outlets.in_use() {
+            if !matches!(outlet, Outlet::Topic | Outlet::Chat) {
+                continue;
+            }
+            for outcome in self.outlets.tell(outlet, std::slice::from_ref(&notice)).await {
+                match outcome {
+                    Ok(()) if outlet == Outlet::Topic => swept.tally.notices = swept.tally.notices.saturating_add(1),
+                    Ok(()) => {}
+                    Err(error) => {
+                        error!(?outlet, subject = notice.subject(), %error, "not told");
+                        swept.failures.push(error.to_string());
+                        told &= outlet != Outlet::Topic;
+                    }
+                }
+            }
+        }
+        told
+    }
+}
+
+/// A place that could not be seen.
+fn spot(account: &AccountId, region: &domain::ids::RegionName, why: impl Into<String>, now: Timestamp) -> BlindSpot {
+    BlindSpot { account: account.clone(), region: region.clone(), why: why.into(), since: now }
+}

@@ -1,0 +1,303 @@
+//! Telling what records owe.
+//!
+//! A record is stored with its debts before anybody is told; a debt is taken off when its outlet was told, and the record stored
+//! again. A crash in between leads to a second notice at worst, never to none.
+
+use crate::in_force::nearly_covering;
+use crate::ports::{
+    BackupPlans, InForce, Outlets, PortError, PortErrorKind, Result, Selection, Versioned, ViolationStore,
+};
+use crate::ways::ways;
+use domain::ids::{AccountId, RegionName};
+use domain::notice::{Digest, Notice, NoticeContext, ViolationNotice};
+use domain::policy::Reporting;
+use domain::violation::{Debt, Group, Key, Outlet, Record, Told};
+use futures_util::StreamExt;
+use futures_util::stream::iter;
+use jiff::Timestamp;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use tracing::{error, info, warn};
+
+/// Writes to the table under way at one time.
+pub(crate) const AT_ONCE: usize = 16;
+/// How often a record that somebody else changed meanwhile is read again.
+const READS: usize = 4;
+/// Places whose backup plans are asked for in one go. Beyond that a flood is told, and nobody reads three ways for each.
+const PLACES: usize = 10;
+/// The control about which an existing plan can be named.
+const COVERAGE: &str = "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN";
+
+/// A record that may owe something, and the messages that depend on its being told.
+#[derive(Debug, Clone)]
+pub(crate) struct Touched {
+    pub(crate) record: Versioned<Record>,
+    pub(crate) messages: BTreeSet<String>,
+}
+
+/// What was told.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tally {
+    /// Turns of violations and reminders that people were told, on the notification topic.
+    pub told: usize,
+    /// Messages that this took: single notices and digests.
+    pub notices: usize,
+    /// Of them, digests.
+    pub digests: usize,
+    /// Turns that wait for the end of their window.
+    pub held: usize,
+    /// What an outlet would not take. It stays on record as owed; the sweep tries again.
+    pub refused: usize,
+}
+
+/// What could not be told and should be tried again soon.
+#[derive(Debug)]
+pub(crate) struct Untold {
+    pub(crate) messages: BTreeSet<String>,
+    pub(crate) why: String,
+}
+
+/// Tells what records owe, in the light of what is in force.
+#[derive(Debug)]
+pub(crate) struct Telling<'a, S, O, R> {
+    pub(crate) store: &'a S,
+    pub(crate) outlets: &'a O,
+    pub(crate) resources: &'a R,
+    pub(crate) in_force: &'a InForce,
+    pub(crate) reporting: &'a Reporting,
+    pub(crate) now: Timestamp,
+}
+
+/// A message to one outlet, and the debts that it pays.
+struct Message {
+    notice: Notice,
+    /// Index of the record, and which of its debts.
+    pays: Vec<(usize, Debt)>,
+}
+
+impl<S, O, R> Telling<'_, S, O, R>
+where
+    S: ViolationStore,
+    O: Outlets,
+    R: BackupPlans,
+{
+    /// Tells every outlet what these records owe it. Groups in `held` are not told to people now.
+    pub(crate) async fn tell(
+        &self,
+        mut touched: Vec<Touched>,
+        held: &BTreeSet<Group>,
+        tally: &mut Tally,
+    ) -> Vec<Untold> {
+        touched.retain(|touched| !touched.record.value.owed.is_empty());
+        let mut untold = Vec::new();
+        if touched.is_empty() {
+            return untold;
+        }
+        let plans = self.plans(&touched, held).await;
+        let mut paid: BTreeMap<usize, BTreeMap<Outlet, Vec<Debt>>> = BTreeMap::new();
+        for outlet in self.outlets.in_use() {
+            let messages = match outlet {
+                Outlet::Topic | Outlet::Chat => self.for_people(outlet, &touched, held, &plans),
+                Outlet::Finding | Outlet::Event => self.for_machines(outlet, &touched, &plans),
+            };
+            if outlet == Outlet::Topic {
+                let waiting = touched.iter().filter(|touched| held.contains(&touched.record.value.key.group()));
+                tally.held = waiting
+                    .map(|touched| touched.record.value.owed_to(outlet).count())
+                    .fold(tally.held, usize::saturating_add);
+            }
+            if messages.is_empty() {
+                continue;
+            }
+            let (notices, pays): (Vec<Notice>, Vec<Vec<(usize, Debt)>>) =
+                messages.into_iter().map(|message| (message.notice, message.pays)).unzip();
+            let outcomes = self.outlets.tell(outlet, &notices).await;
+            for ((notice, pays), outcome) in notices.iter().zip(pays).zip(outcomes) {
+                match outcome {
+                    Ok(()) => {
+                        info!(?outlet, kind = notice.kind(), subject = notice.subject(), "told");
+                        if outlet == Outlet::Topic {
+                            tally.notices = tally.notices.saturating_add(1);
+                            tally.told = tally.told.saturating_add(pays.len());
+                            tally.digests =
+                                tally.digests.saturating_add(usize::from(matches!(notice, Notice::ViolationDigest(_))));
+                        }
+                        for (index, debt) in pays {
+                            paid.entry(index).or_default().entry(outlet).or_default().push(debt);
+                        }
+                    }
+                    Err(error) => self.not_told(outlet, notice, &pays, &touched, &error, tally, &mut untold),
+                }
+            }
+        }
+        untold.extend(self.note(&touched, paid).await);
+        untold
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one place where a failure is judged")]
+    fn not_told(
+        &self,
+        outlet: Outlet,
+        notice: &Notice,
+        pays: &[(usize, Debt)],
+        touched: &[Touched],
+        error: &PortError,
+        tally: &mut Tally,
+        untold: &mut Vec<Untold>,
+    ) {
+        error!(?outlet, kind = notice.kind(), subject = notice.subject(), %error, "not told");
+        if matches!(error.kind, PortErrorKind::Retryable | PortErrorKind::Conflict) {
+            let messages = pays.iter().filter_map(|(index, _)| touched.get(*index));
+            let messages = messages.flat_map(|touched| touched.messages.iter().cloned()).collect();
+            untold.push(Untold { messages, why: error.to_string() });
+        } else {
+            // The same call would be refused again. The debt stays on record, and the sweep tries again when somebody has seen to it.
+            tally.refused = tally.refused.saturating_add(1);
+        }
+    }
+
+    /// Takes off what was told, record by record.
+    async fn note(&self, touched: &[Touched], paid: BTreeMap<usize, BTreeMap<Outlet, Vec<Debt>>>) -> Vec<Untold> {
+        let notes = paid.into_iter().filter_map(|(index, paid)| touched.get(index).map(|touched| (touched, paid)));
+        iter(notes.map(|(touched, paid)| async move {
+            let noted = self.note_one(touched.record.clone(), &paid).await;
+            noted.err().map(|error| {
+                error!(violation = %touched.record.value.key, %error, "told, and not noted: it may be told again");
+                Untold { messages: touched.messages.clone(), why: error.to_string() }
+            })
+        }))
+        .buffer_unordered(AT_ONCE)
+        .filter_map(|untold| async move { untold })
+        .collect()
+        .await
+    }
+
+    async fn note_one(&self, mut record: Versioned<Record>, paid: &BTreeMap<Outlet, Vec<Debt>>) -> Result<()> {
+        let mut last = None;
+        for _ in 0..READS {
+            for (outlet, debts) in paid {
+                record.value.told(*outlet, debts, self.now);
+            }
+            match self.store.put(&record).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind == PortErrorKind::Conflict => {
+                    // Somebody has written down something newer; what it adds remains.
+                    let key = record.value.key.clone();
+                    match self.store.read(std::slice::from_ref(&key)).await?.remove(&key) {
+                        Some(newer) => record = newer,
+                        None => return Ok(()),
+                    }
+                    last = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(last.unwrap_or_else(changes_all_the_time))
+    }
+
+    /// One message for each account and control: a notice of one turn, or a digest.
+    fn for_people(&self, outlet: Outlet, touched: &[Touched], held: &BTreeSet<Group>, plans: &Plans) -> Vec<Message> {
+        let mut groups: BTreeMap<Group, Vec<(usize, Debt)>> = BTreeMap::new();
+        for (index, touched) in touched.iter().enumerate() {
+            let group = touched.record.value.key.group();
+            if held.contains(&group) {
+                continue;
+            }
+            let owed = touched.record.value.owed_to(outlet).map(|debt| (index, debt.clone()));
+            groups.entry(group).or_default().extend(owed);
+        }
+        groups
+            .into_iter()
+            .filter_map(|(group, pays)| {
+                let mut entries: Vec<ViolationNotice> = pays
+                    .iter()
+                    .filter_map(|(index, debt)| {
+                        touched.get(*index).map(|touched| self.notice(&touched.record.value, debt, plans))
+                    })
+                    .collect();
+                let single = entries.len() == 1
+                    && pays.iter().all(|(_, debt)| debt.folded == 0 && !matches!(debt.what, Told::Reminder(_)));
+                let notice = match entries.pop() {
+                    None => return None,
+                    Some(only) if single => turn(only),
+                    Some(last) => {
+                        let account_name = last.account_name.clone();
+                        entries.push(last);
+                        let Group { account, control } = group;
+                        Notice::ViolationDigest(Digest { account, account_name, control, entries })
+                    }
+                };
+                Some(Message { notice, pays })
+            })
+            .collect()
+    }
+
+    /// A message for each turn.
+    fn for_machines(&self, outlet: Outlet, touched: &[Touched], plans: &Plans) -> Vec<Message> {
+        let owed = touched.iter().enumerate().flat_map(|(index, touched)| {
+            touched.record.value.owed_to(outlet).map(move |debt| (index, &touched.record.value, debt))
+        });
+        owed.map(|(index, record, debt)| Message {
+            notice: turn(self.notice(record, debt, plans)),
+            pays: vec![(index, debt.clone())],
+        })
+        .collect()
+    }
+
+    fn notice(&self, record: &Record, debt: &Debt, plans: &Plans) -> ViolationNotice {
+        let Key { account, region, control, .. } = &record.key;
+        let opens = matches!(debt.what, Told::Opened | Told::ExemptionEnded(_));
+        let selections = plans.get(&(account.clone(), region.clone())).map(Vec::as_slice).unwrap_or_default();
+        let context = NoticeContext {
+            account_name: self.in_force.accounts.get(account).cloned(),
+            owner_tag: Some(self.reporting.owner_tag.clone()),
+            parameters: self.in_force.parameters(account, region, control),
+            ways: if opens && control == COVERAGE { ways(selections, &record.resource) } else { Vec::new() },
+            near_exemption: if opens { nearly_covering(self.reporting, record, self.now) } else { None },
+        };
+        ViolationNotice::new(record, debt, context)
+    }
+
+    /// The backup selections of the places where something is in no plan and somebody is about to be told.
+    async fn plans(&self, touched: &[Touched], held: &BTreeSet<Group>) -> Plans {
+        let places: BTreeSet<(AccountId, RegionName)> = touched
+            .iter()
+            .map(|touched| &touched.record.value)
+            .filter(|record| record.key.control == COVERAGE && !held.contains(&record.key.group()))
+            .filter(|record| record.owed.iter().any(|debt| matches!(debt.what, Told::Opened | Told::ExemptionEnded(_))))
+            .map(|record| (record.key.account.clone(), record.key.region.clone()))
+            .collect();
+        let mut plans = Plans::new();
+        if places.len() > PLACES {
+            return plans;
+        }
+        for (account, region) in places {
+            match self.resources.selections(&account, &region).await {
+                Ok(selections) => drop(plans.insert((account, region), selections)),
+                // What is told says as much as is known.
+                Err(error) => warn!(%account, %region, %error, "backup plans are not known"),
+            }
+        }
+        plans
+    }
+}
+
+type Plans = BTreeMap<(AccountId, RegionName), Vec<Selection>>;
+
+fn turn(notice: ViolationNotice) -> Notice {
+    match notice.what {
+        Told::Resolved(_) | Told::Exempted(_) => Notice::ViolationResolved(notice),
+        Told::Opened | Told::ExemptionEnded(_) | Told::Reminder(_) | Told::Refreshed => Notice::ViolationOpened(notice),
+    }
+}
+
+pub(crate) fn changes_all_the_time() -> PortError {
+    PortError {
+        operation: "dynamodb:PutItem",
+        code: None,
+        message: "the record changed again and again".into(),
+        request_id: None,
+        kind: PortErrorKind::Retryable,
+    }
+}

@@ -1,0 +1,384 @@
+use crate::report::{about, event, kinds, send};
+use app::deploy::{FrameworkFacts, Variant};
+use app::ports::{EvaluationResult, PortErrorKind, Via};
+use app::sweep::{Sweep, Swept};
+use domain::ids::{AccountId, RegionName, StackSetName};
+use domain::notice::Notice;
+use domain::policy::{Exemption, Reporting};
+use domain::violation::{Closing, Compliance, Heard, Outlet, Status, Told};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use testkit::world::World;
+
+const COVERAGE: &str = "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN";
+const RULE: &str = "AURORA-RESOURCES_PROTECTED_BY_BACKUP_PLAN-1b2c3d4e-5f60-4a7b-8c9d-0e1f2a3b4c5d";
+
+fn account(id: &str) -> AccountId {
+    AccountId::parse(id).unwrap()
+}
+
+fn home() -> AccountId {
+    account("222222222222")
+}
+
+fn region() -> RegionName {
+    RegionName::parse("eu-west-1").unwrap()
+}
+
+fn sweep(world: &World) -> Sweep<World, World, World, World, World, World, World> {
+    Sweep {
+        store: world.clone(),
+        outlets: world.clone(),
+        directory: world.clone(),
+        resources: world.clone(),
+        source: world.clone(),
+        organization: world.clone(),
+        clock: world.clone(),
+    }
+}
+
+/// Two hours after the events.
+fn world() -> World {
+    let world = World::new();
+    world.state().now = "2026-11-20T06:30:00Z".parse().unwrap();
+    world
+}
+
+async fn run(world: &World) -> Swept {
+    sweep(world).run(None, || None).await.unwrap()
+}
+
+/// The coverage control is in force in these accounts.
+fn in_force(world: &World, accounts: &[&str]) {
+    let name = StackSetName::parse("backup-compliance").unwrap();
+    let variant = Variant {
+        accounts: accounts.iter().map(|id| account(id)).collect(),
+        regions: BTreeSet::from([region()]),
+        controls: BTreeMap::from([(COVERAGE.to_owned(), BTreeMap::new())]),
+        since: BTreeMap::new(),
+    };
+    world.state().frameworks.insert(name.clone(), FrameworkFacts { stack_set: name, variants: vec![variant] });
+}
+
+fn time(minute: u8, second: &str) -> Timestamp {
+    format!("2026-11-20T04:{minute:02}:{second}Z").parse().unwrap()
+}
+
+/// What Config has of a cluster of an account.
+fn config_says(world: &World, id: &str, resource: &str, compliance: Option<Compliance>, minute: u8) {
+    let mut state = world.state();
+    let rules = state.compliance.entry((account(id), region())).or_default();
+    let results = rules.entry(RULE.to_owned()).or_default();
+    results.retain(|result| result.resource_id != resource);
+    results.extend(compliance.map(|compliance| EvaluationResult {
+        rule_name: RULE.into(),
+        rule_arn: String::new(),
+        resource_type: "AWS::RDS::DBCluster".into(),
+        resource_id: resource.into(),
+        compliance,
+        triggered: time(minute, "09.311"),
+        recorded: time(minute, "29.902"),
+        annotation: None,
+    }));
+}
+
+fn hours(world: &World, hours: i64) {
+    let mut state = world.state();
+    state.now = state.now.checked_add(SignedDuration::from_hours(hours)).unwrap();
+}
+
+fn closings(world: &World) -> Vec<Closing> {
+    let notices = world.take_notices();
+    let closing = |notice: &Notice| match notice {
+        Notice::ViolationResolved(notice) => match notice.what {
+            Told::Resolved(closing) => Some(closing),
+            _ => None,
+        },
+        _ => None,
+    };
+    notices.iter().filter_map(closing).collect()
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_violation_whose_event_was_lost_is_found_and_told_once() {
+    let world = world();
+    in_force(&world, &["222222222222"]);
+    config_says(&world, "222222222222", "orders", Some(Compliance::NonCompliant), 10);
+    let swept = run(&world).await;
+    assert_eq!((swept.accounts, swept.opened, swept.closed, swept.blind_spots), (1, 1, 0, 0), "{swept:?}");
+    assert!(swept.complete && swept.failures.is_empty());
+    let notices = world.take_notices();
+    let Notice::ViolationOpened(notice) = &notices[0] else { panic!("{notices:?}") };
+    assert_eq!((notices.len(), notice.heard), (1, Heard::Sweep));
+    let swept = run(&world).await;
+    assert_eq!((swept.opened, swept.repaired), (0, 0));
+    send(&world, &[event("NON_COMPLIANT", 10)]).await;
+    assert!(kinds(&world).is_empty(), "the event comes late, and is known");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_violation_that_is_gone_is_closed_with_the_reason() {
+    for (now_in_config, expected) in [
+        (Some(Compliance::Compliant), Closing::Satisfied),
+        // No result any more: the resource was deleted.
+        (None, Closing::ResourceGone),
+    ] {
+        let world = world();
+        in_force(&world, &["222222222222"]);
+        config_says(&world, "222222222222", "orders", now_in_config, 30);
+        send(&world, &[event("NON_COMPLIANT", 10)]).await;
+        world.take_notices();
+        let swept = run(&world).await;
+        assert_eq!(swept.closed, 1, "{expected:?}: {swept:?}");
+        assert_eq!(closings(&world), [expected]);
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_aggregator_that_lags_behind_changes_nothing() {
+    let world = world();
+    in_force(&world, &["222222222222"]);
+    config_says(&world, "222222222222", "orders", Some(Compliance::Compliant), 5);
+    config_says(&world, "222222222222", "bills", Some(Compliance::NonCompliant), 5);
+    send(&world, &[event("NON_COMPLIANT", 10), about("bills", "COMPLIANT", 10)]).await;
+    let mut fresh = about("fresh", "NON_COMPLIANT", 10);
+    fresh["detail"]["notificationCreationTime"] = json!(world.state().now.to_string());
+    send(&world, &[fresh]).await;
+    world.take_notices();
+    let swept = run(&world).await;
+    assert_eq!((swept.opened, swept.closed, swept.repaired), (0, 0, 0), "{swept:?}");
+    hours(&world, 2);
+    let swept = run(&world).await;
+    assert_eq!(swept.closed, 1, "the one that the aggregator has still not heard of is gone: {swept:?}");
+    config_says(&world, "222222222222", "fresh", Some(Compliance::NonCompliant), 10);
+    hours(&world, 1);
+    assert_eq!(run(&world).await.repaired, 1, "and back when it has");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_record_that_is_stale_is_repaired() {
+    let world = world();
+    in_force(&world, &["222222222222"]);
+    send(&world, &[event("NON_COMPLIANT", 10), event("COMPLIANT", 20)]).await;
+    world.take_notices();
+    config_says(&world, "222222222222", "orders", Some(Compliance::NonCompliant), 30);
+    assert_eq!(run(&world).await.repaired, 1);
+    assert_eq!(kinds(&world), ["violation.opened"]);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_removed_control_and_a_removed_framework_close_what_they_found() {
+    let world = world();
+    in_force(&world, &["222222222222"]);
+    send(&world, &[event("NON_COMPLIANT", 10)]).await;
+    world.take_notices();
+    in_force(&world, &["333333333333"]);
+    assert_eq!(run(&world).await.closed, 1);
+    assert_eq!(closings(&world), [Closing::FrameworkRemoved]);
+
+    send(&world, &[event("COMPLIANT", 20)]).await;
+    in_force(&world, &["222222222222"]);
+    send(&world, &[event("NON_COMPLIANT", 30)]).await;
+    for facts in world.state().frameworks.values_mut() {
+        for variant in &mut facts.variants {
+            variant.controls = BTreeMap::from([("BACKUP_RECOVERY_POINT_ENCRYPTED".to_owned(), BTreeMap::new())]);
+        }
+    }
+    world.take_notices();
+    run(&world).await;
+    assert!(closings(&world).contains(&Closing::ControlRemoved));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn as_long_as_nothing_was_published_nothing_was_removed() {
+    let world = world();
+    send(&world, &[event("NON_COMPLIANT", 10)]).await;
+    assert_eq!(run(&world).await.closed, 0);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_cannot_be_seen_is_a_blind_spot_and_not_compliant() {
+    let world = world();
+    in_force(&world, &["222222222222", "333333333333"]);
+    config_says(&world, "222222222222", "orders", Some(Compliance::NonCompliant), 10);
+    send(&world, &[event("NON_COMPLIANT", 10)]).await;
+    world.state().hidden.insert((Via::Aggregator, home(), region()));
+    world.take_notices();
+    let swept = run(&world).await;
+    assert_eq!((swept.closed, swept.blind_spots), (0, 2), "{swept:?}");
+    let notices = world.take_notices();
+    let Notice::BlindSpots(spots) = &notices[0] else { panic!("{notices:?}") };
+    assert_eq!(spots.spots.len(), 2);
+    assert_eq!(run(&world).await.blind_spots, 2, "counted each time");
+    assert!(kinds(&world).is_empty(), "and told once");
+
+    world.state().ways = vec![Via::Aggregator, Via::Query, Via::Member];
+    let swept = run(&world).await;
+    assert_eq!((swept.closed, swept.blind_spots), (0, 1), "another way shows it: {swept:?}");
+    world.state().hidden.clear();
+    world.fail_next("config:DescribeAggregateComplianceByConfigRules", PortErrorKind::Retryable);
+    world.state().ways = vec![Via::Aggregator];
+    let swept = run(&world).await;
+    assert_eq!((swept.closed, swept.blind_spots, swept.failures.len()), (0, 2, 1), "nor is one that failed: {swept:?}");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn it_stops_before_its_time_is_up_and_goes_on_from_there() {
+    let world = world();
+    let accounts = ["111111111111", "222222222222", "333333333333", "444444444444", "555555555555"];
+    in_force(&world, &accounts);
+    for id in accounts {
+        config_says(&world, id, "orders", Some(Compliance::NonCompliant), 10);
+    }
+    let minutes = Cell::new(3_u64);
+    let time_left = || {
+        minutes.set(minutes.get().saturating_sub(1));
+        Some(Duration::from_secs(60 * minutes.get()))
+    };
+    let first = sweep(&world).run(None, time_left).await.unwrap();
+    assert_eq!((first.accounts, first.opened, first.complete), (2, 2, false), "{first:?}");
+    let second = run(&world).await;
+    assert_eq!((second.accounts, second.opened, second.complete), (3, 3, true), "{second:?}");
+    assert_eq!(run(&world).await.accounts, 5, "the next round begins anew");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn people_are_reminded_at_each_age_once() {
+    let world = world();
+    in_force(&world, &["222222222222"]);
+    for name in ["orders", "bills"] {
+        config_says(&world, "222222222222", name, Some(Compliance::NonCompliant), 10);
+        send(&world, &[about(name, "NON_COMPLIANT", 10)]).await;
+    }
+    world.take_notices();
+    world.state().now = time(10, "10");
+    let mut told = Vec::new();
+    for _ in 0..40 {
+        hours(&world, 24);
+        run(&world).await;
+        told.extend(world.take_notices());
+    }
+    assert_eq!(told.len(), 2, "after 7 and after 30 days: {told:?}");
+    for (notice, days) in told.iter().zip([7, 30]) {
+        let Notice::ViolationDigest(digest) = notice else { panic!("{notice:?}") };
+        assert_eq!(digest.entries.len(), 2);
+        assert!(digest.entries.iter().all(|entry| entry.what == Told::Reminder(days)), "{digest:?}");
+    }
+}
+
+fn scratch(until: &str) -> Exemption {
+    Exemption {
+        control: domain::control::find(COVERAGE).unwrap(),
+        resources: vec!["*".into()],
+        accounts: Vec::new(),
+        tags: BTreeMap::new(),
+        reason: "throw-away test clusters".into(),
+        owner: "data-platform@example.com".into(),
+        until: until.parse().unwrap(),
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_exemption_holds_to_its_last_day_and_is_announced_two_weeks_before() {
+    let world = world();
+    in_force(&world, &["222222222222"]);
+    config_says(&world, "222222222222", "orders", Some(Compliance::NonCompliant), 10);
+    world.state().reporting = Some(Reporting { exemptions: vec![scratch("2027-01-31")], ..Reporting::default() });
+    send(&world, &[event("NON_COMPLIANT", 10)]).await;
+    let at = |day: &str| format!("{day}T12:00:00Z").parse::<Timestamp>().unwrap();
+    assert!(kinds(&world).is_empty());
+    sweep(&world).run(Some(at("2027-01-16")), || None).await.unwrap();
+    assert!(kinds(&world).is_empty(), "15 days before");
+    for _ in 0..2 {
+        sweep(&world).run(Some(at("2027-01-17")), || None).await.unwrap();
+    }
+    let notices = world.take_notices();
+    let [Notice::ExemptionsExpiring(expiring)] = notices.as_slice() else { panic!("once: {notices:?}") };
+    assert_eq!((expiring.owner.as_str(), expiring.exemptions[0].violations), ("data-platform@example.com", 1));
+    sweep(&world).run(Some(at("2027-01-31")), || None).await.unwrap();
+    assert!(kinds(&world).is_empty(), "it holds on its last day");
+    let swept = sweep(&world).run(Some(at("2027-02-01")), || None).await.unwrap();
+    assert_eq!(swept.exemptions_ended, 1);
+    let notices = world.take_notices();
+    let [Notice::ViolationOpened(notice)] = notices.as_slice() else { panic!("{notices:?}") };
+    assert!(matches!(&notice.what, Told::ExemptionEnded(exempt) if exempt.owner == "data-platform@example.com"));
+    send(&world, &[event("COMPLIANT", 20)]).await;
+    assert_eq!(kinds(&world), ["violation.resolved"], "a violation like any other");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_violation_that_comes_to_be_exempt_is_told_as_settled() {
+    let world = world();
+    world.state().outlets = BTreeSet::from([Outlet::Topic, Outlet::Finding]);
+    in_force(&world, &["222222222222"]);
+    config_says(&world, "222222222222", "orders", Some(Compliance::NonCompliant), 10);
+    send(&world, &[event("NON_COMPLIANT", 10)]).await;
+    world.take_notices();
+    world.state().reporting = Some(Reporting { exemptions: vec![scratch("2099-01-31")], ..Reporting::default() });
+    assert_eq!(run(&world).await.exempted, 1);
+    assert_eq!(kinds(&world), ["violation.resolved"]);
+    assert_eq!(world.state().told.len(), 2, "Security Hub is put right too");
+    let record = world.state().violations.values().next().unwrap().value.clone();
+    assert!(record.status == Status::Open && record.exempt.is_some(), "still recorded");
+    assert_eq!(run(&world).await.exempted, 0);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn findings_are_imported_again_before_they_are_forgotten() {
+    let world = world();
+    world.state().outlets = BTreeSet::from([Outlet::Finding]);
+    in_force(&world, &["222222222222"]);
+    config_says(&world, "222222222222", "orders", Some(Compliance::NonCompliant), 10);
+    send(&world, &[event("NON_COMPLIANT", 10)]).await;
+    run(&world).await;
+    assert_eq!(world.state().told.len(), 1);
+    hours(&world, 31 * 24);
+    run(&world).await;
+    run(&world).await;
+    assert_eq!(world.state().told.len(), 2);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_a_crash_left_untold_is_told() {
+    let world = world();
+    in_force(&world, &["222222222222"]);
+    config_says(&world, "222222222222", "orders", Some(Compliance::NonCompliant), 10);
+    world.fail_next("sns:Publish", PortErrorKind::Retryable);
+    send(&world, &[event("NON_COMPLIANT", 10)]).await;
+    assert!(kinds(&world).is_empty());
+    assert_eq!(run(&world).await.retold, 0, "whoever recorded it just now is about to tell it");
+    hours(&world, 1);
+    let swept = run(&world).await;
+    assert_eq!((swept.retold, kinds(&world)), (1, vec!["violation.opened"]));
+    assert_eq!(run(&world).await.retold, 0);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn names_of_accounts_are_learnt_and_published() {
+    let world = world();
+    in_force(&world, &["222222222222"]);
+    config_says(&world, "222222222222", "orders", Some(Compliance::NonCompliant), 10);
+    let names = BTreeMap::from([(home(), "payments".to_owned())]);
+    world.state().organization = Some(names.clone());
+    run(&world).await;
+    assert_eq!(world.state().account_names, names);
+    let notices = world.take_notices();
+    let Notice::ViolationOpened(notice) = &notices[0] else { panic!("{notices:?}") };
+    assert_eq!(notice.account_name.as_deref(), Some("payments"));
+}
+
+#[test]
+fn an_event_asks_for_a_sweep_and_may_say_when_it_was_due() {
+    let asked = |event| app::sweep::asked(&event);
+    let base = json!({ "source": "backup-compliance.schedule", "look": "sweep" });
+    assert_eq!(asked(base.clone()), Ok(None));
+    let mut due = base;
+    due["time"] = json!("2026-12-01T00:00:00Z");
+    assert_eq!(asked(due.clone()), Ok(Some("2026-12-01T00:00:00Z".parse().unwrap())));
+    due["time"] = json!("<aws.scheduler.scheduled-time>");
+    assert_eq!(asked(due), Ok(None), "a placeholder that nobody filled in");
+    assert!(asked(json!({ "source": "aws.config" })).is_err());
+}

@@ -1,0 +1,112 @@
+//! AWS Config: what the organisation's aggregator knows of resources, of backup plans and of the results of rules, and what
+//! member accounts know themselves.
+
+mod compliance;
+mod plans;
+mod query;
+mod resources;
+
+pub use compliance::ConfigCompliance;
+
+use crate::error::{unexpected, wrap};
+use app::ports::Result;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// The most rows that a query gives in one page.
+const ROWS: i32 = 100;
+
+/// An aggregator, if there is one.
+#[derive(Debug, Clone)]
+pub struct ConfigAggregator {
+    client: aws_sdk_config::Client,
+    name: Option<String>,
+}
+
+impl ConfigAggregator {
+    /// The aggregator of this name; without a name, nothing is known of anything.
+    #[must_use]
+    pub fn new(client: aws_sdk_config::Client, name: Option<String>) -> Self {
+        Self { client, name }
+    }
+
+    /// The rows that an advanced query finds.
+    async fn select(&self, name: &str, expression: &str) -> Result<Vec<Value>> {
+        const OPERATION: &str = "config:SelectAggregateResourceConfig";
+        let mut rows = Vec::new();
+        let mut pages = Pages::of(OPERATION);
+        while pages.more() {
+            let answer = self
+                .client
+                .select_aggregate_resource_config()
+                .configuration_aggregator_name(name)
+                .expression(expression)
+                .limit(ROWS)
+                .set_next_token(pages.token())
+                .send()
+                .await
+                .map_err(|error| wrap(OPERATION, &error))?;
+            for row in answer.results() {
+                let row = serde_json::from_str(row);
+                rows.push(row.map_err(|error| unexpected(OPERATION, format!("a row is no JSON: {error}")))?);
+            }
+            pages.turn(answer.next_token())?;
+        }
+        Ok(rows)
+    }
+}
+
+/// The way through pages: one may be empty and still not be the last. A token that comes again would lead in circles.
+#[derive(Debug)]
+struct Pages {
+    operation: &'static str,
+    seen: BTreeSet<String>,
+    next: Option<String>,
+    begun: bool,
+}
+
+impl Pages {
+    fn of(operation: &'static str) -> Self {
+        Self { operation, seen: BTreeSet::new(), next: None, begun: false }
+    }
+
+    fn more(&self) -> bool {
+        !self.begun || self.next.is_some()
+    }
+
+    fn token(&self) -> Option<String> {
+        self.next.clone()
+    }
+
+    fn turn(&mut self, token: Option<&str>) -> Result<()> {
+        self.begun = true;
+        self.next = token.filter(|token| !token.is_empty()).map(ToOwned::to_owned);
+        match &self.next {
+            Some(next) if !self.seen.insert(next.clone()) => {
+                Err(unexpected(self.operation, "the pages go round in circles: a token came twice"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_end_where_there_is_no_token_and_never_go_round() {
+        let mut pages = Pages::of("a:B");
+        assert!(pages.more());
+        assert_eq!(pages.token(), None);
+        pages.turn(Some("1")).unwrap();
+        assert_eq!((pages.more(), pages.token().as_deref()), (true, Some("1")));
+        pages.turn(Some("2")).unwrap();
+        assert!(pages.turn(Some("1")).unwrap_err().to_string().contains("a:B failed: the pages go round"));
+        for end in [None, Some("")] {
+            let mut pages = Pages::of("a:B");
+            pages.turn(end).unwrap();
+            assert!(!pages.more());
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Names, ARNs and tags of resources.
+
+use super::ConfigAggregator;
+use super::query::{LONGEST, field, list, literal, text};
+use crate::error::wrap;
+use app::ports::{PortErrorKind, ResourceDirectory, ResourceId, Result};
+use aws_sdk_config::types::{AggregateResourceIdentifier, ResourceType};
+use domain::ids::{AccountId, RegionName};
+use domain::violation::ResourceFacts;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use tracing::warn;
+
+/// `BatchGetAggregateResourceConfig` takes at most 100 resources.
+const BATCH: usize = 100;
+
+impl ResourceDirectory for ConfigAggregator {
+    async fn look_up(&self, resources: &[ResourceId]) -> Result<BTreeMap<ResourceId, ResourceFacts>> {
+        let mut known = BTreeMap::new();
+        let Some(name) = &self.name else { return Ok(known) };
+        let wanted: BTreeSet<&ResourceId> = resources.iter().collect();
+        for expression in expressions(&wanted) {
+            let rows = match self.select(name, &expression).await {
+                Ok(rows) => rows,
+                Err(error) if error.kind == PortErrorKind::Refused => {
+                    warn!(%error, "resources cannot be queried, so their tags are not known");
+                    Vec::new()
+                }
+                Err(error) => return Err(error),
+            };
+            known.extend(rows.iter().filter_map(resource).filter(|(id, _)| wanted.contains(id)));
+        }
+        // Some types are recorded and cannot be queried; their tags cannot be had this way.
+        let rest: Vec<&ResourceId> = wanted.into_iter().filter(|id| !known.contains_key(*id)).collect();
+        for batch in rest.chunks(BATCH) {
+            known.extend(self.items(name, batch).await?);
+        }
+        Ok(known)
+    }
+}
+
+impl ConfigAggregator {
+    /// What is known without tags.
+    async fn items(&self, name: &str, batch: &[&ResourceId]) -> Result<Vec<(ResourceId, ResourceFacts)>> {
+        const OPERATION: &str = "config:BatchGetAggregateResourceConfig";
+        let identifiers: Vec<_> = batch.iter().filter_map(|resource| identifier(resource)).collect();
+        if identifiers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let answer = self
+            .client
+            .batch_get_aggregate_resource_config()
+            .configuration_aggregator_name(name)
+            .set_resource_identifiers(Some(identifiers))
+            .send()
+            .await
+            .map_err(|error| wrap(OPERATION, &error))?;
+        let items = answer.base_configuration_items().iter();
+        Ok(items
+            .filter_map(|item| {
+                let account = AccountId::parse(item.account_id()?).ok()?;
+                let region = RegionName::parse(item.aws_region()?).ok()?;
+                let kind = item.resource_type()?.as_str().to_owned();
+                let id = item.resource_id()?.to_owned();
+                let text = |value: Option<&str>| value.filter(|text| !text.is_empty()).map(ToOwned::to_owned);
+                let (name, arn) = (text(item.resource_name()), text(item.arn()));
+                Some((ResourceId { account, region, kind, id }, ResourceFacts { name, arn, tags: BTreeMap::new() }))
+            })
+            .collect())
+    }
+}
+
+/// Queries that find these resources, each of a length that the service takes. One id may be that of resources in other Regions
+/// and of other types, too: whoever asks takes what was wanted.
+fn expressions(wanted: &BTreeSet<&ResourceId>) -> Vec<String> {
+    let mut expressions = Vec::new();
+    let (mut ids, mut accounts) = (BTreeSet::new(), BTreeSet::new());
+    for resource in wanted {
+        let (Some(id), Some(account)) = (literal(&resource.id), literal(resource.account.as_str())) else { continue };
+        let (mut more_ids, mut more_accounts) = (ids.clone(), accounts.clone());
+        more_ids.insert(id.clone());
+        more_accounts.insert(account.clone());
+        if expression(&more_ids, &more_accounts).len() < LONGEST {
+            (ids, accounts) = (more_ids, more_accounts);
+            continue;
+        }
+        if !ids.is_empty() {
+            expressions.push(expression(&ids, &accounts));
+        }
+        (ids, accounts) = (BTreeSet::from([id]), BTreeSet::from([account]));
+    }
+    if !ids.is_empty() {
+        expressions.push(expression(&ids, &accounts));
+    }
+    // An id that does not fit even alone is asked for by its identifier.
+    expressions.retain(|expression| expression.len() < LONGEST);
+    expressions
+}
+
+fn expression(ids: &BTreeSet<String>, accounts: &BTreeSet<String>) -> String {
+    let listed = |literals: &BTreeSet<String>| literals.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    format!(
+        "SELECT accountId, awsRegion, resourceType, resourceId, resourceName, arn, tags WHERE resourceId IN ({}) AND accountId IN ({})",
+        listed(ids),
+        listed(accounts)
+    )
+}
+
+fn resource(row: &Value) -> Option<(ResourceId, ResourceFacts)> {
+    let id = ResourceId {
+        account: AccountId::parse(text(row, "accountId")?).ok()?,
+        region: RegionName::parse(text(row, "awsRegion")?).ok()?,
+        kind: text(row, "resourceType")?.to_owned(),
+        id: text(row, "resourceId")?.to_owned(),
+    };
+    let owned = |path| text(row, path).map(ToOwned::to_owned);
+    Some((id, ResourceFacts { name: owned("resourceName"), arn: owned("arn"), tags: tags(row) }))
+}
+
+/// A list of `{key, value}`; a plain object is understood, too.
+fn tags(row: &Value) -> BTreeMap<String, String> {
+    let as_text = |value: &Value| value.as_str().map(ToOwned::to_owned);
+    if let Some(Value::Object(tags)) = field(row, "tags")
+        && !tags.contains_key("key")
+    {
+        return tags.iter().filter_map(|(key, value)| Some((key.clone(), as_text(value)?))).collect();
+    }
+    let tags = list(row, "tags").into_iter();
+    tags.filter_map(|tag| {
+        let key = as_text(field(tag, "key")?)?;
+        Some((key, field(tag, "value").and_then(as_text).unwrap_or_default()))
+    })
+    .collect()
+}
+
+/// How the API names a resource; nothing for a type that it does not have: one of those would have the whole batch refused.
+fn identifier(resource: &ResourceId) -> Option<AggregateResourceIdentifier> {
+    if !ResourceType::values().contains(&resource.kind.as_str()) {
+        return None;
+    }
+    AggregateResourceIdentifier::builder()
+        .source_account_id(resource.account.as_str())
+        .source_region(resource.region.as_str())
+        .resource_type(ResourceType::from(resource.kind.as_str()))
+        .resource_id(&resource.id)
+        .build()
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn resource_of(account: u64, kind: &str, id: &str) -> ResourceId {
+        ResourceId {
+            account: AccountId::parse(&format!("{account:012}")).unwrap(),
+            region: RegionName::parse("eu-west-1").unwrap(),
+            kind: kind.into(),
+            id: id.into(),
+        }
+    }
+
+    #[test]
+    fn a_type_that_the_api_does_not_have_is_left_out() {
+        let identifier = |kind| identifier(&resource_of(222_222_222_222, kind, "an-id"));
+        assert!(identifier("AWS::RDS::DBCluster").is_some());
+        assert!(identifier("AWS::Backup::RecoveryPoint").is_some());
+        assert!(identifier("AWS::BackupGateway::VirtualMachine").is_none());
+    }
+
+    #[test]
+    fn queries_are_short_enough_and_name_every_resource_once() {
+        let resources: Vec<ResourceId> = (0..500)
+            .map(|n| resource_of(n % 90, "AWS::RDS::DBCluster", &format!("cluster-7XK3Q2EXAMPLE5NWQ4-{n}")))
+            .collect();
+        let wanted: BTreeSet<&ResourceId> = resources.iter().collect();
+        let expressions = expressions(&wanted);
+        assert!(expressions.iter().all(|expression| expression.len() < LONGEST));
+        for resource in &resources {
+            let (id, account) = (format!("'{}'", resource.id), format!("'{}'", resource.account));
+            let naming = expressions.iter().filter(|expression| expression.contains(&id)).collect::<Vec<_>>();
+            assert_eq!(naming.len(), 1, "{id}");
+            assert!(naming[0].contains(&account), "{id}");
+        }
+        // As few as fit: each but the last is nearly full.
+        let (_, full) = expressions.split_last().unwrap();
+        assert!(full.iter().all(|expression| expression.len() > LONGEST - 80), "{:?}", full.iter().map(String::len));
+    }
+
+    #[test]
+    fn ids_that_cannot_be_quoted_or_are_too_long_are_left_out() {
+        let long = "x".repeat(LONGEST);
+        let resources = ["a' OR 'a' = 'a", "fine", &long, "also-fine"].map(|id| resource_of(1, "AWS::S3::Bucket", id));
+        let found = expressions(&resources.iter().collect());
+        let all = found.join("\n");
+        assert!(all.contains("'fine'") && all.contains("'also-fine'") && !all.contains(" OR "), "{all}");
+        assert!(found.iter().all(|expression| expression.len() < LONGEST));
+        assert_eq!(expressions(&BTreeSet::new()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn rows_are_read_with_what_they_have() {
+        let whole = json!({
+            "accountId": "000000000001", "awsRegion": "eu-west-1", "resourceType": "AWS::RDS::DBCluster", "resourceId": "c-1",
+            "resourceName": "orders", "arn": "arn:x",
+            "tags": [{"key": "owner", "value": "ada", "tag": "owner=ada"}, {"key": "bare"}, {"value": "no key"}, 5, null],
+        });
+        let (id, facts) = resource(&whole).unwrap();
+        assert_eq!(id, resource_of(1, "AWS::RDS::DBCluster", "c-1"));
+        assert_eq!((facts.name.as_deref(), facts.arn.as_deref()), (Some("orders"), Some("arn:x")));
+        assert_eq!(facts.tags, BTreeMap::from([("owner".into(), "ada".into()), ("bare".into(), String::new())]));
+        let mut other = whole.clone();
+        other["tags"] = json!({"owner": "ada", "odd": 5});
+        assert_eq!(resource(&other).unwrap().1.tags, BTreeMap::from([("owner".into(), "ada".into())]));
+        other["tags"] = json!(null);
+        other["resourceName"] = json!("");
+        other["arn"] = json!(null);
+        assert_eq!(resource(&other).unwrap().1, ResourceFacts::default());
+        for (name, wrong) in
+            [("accountId", json!("12")), ("awsRegion", json!("nowhere-1")), ("resourceId", json!(null))]
+        {
+            let mut row = whole.clone();
+            row[name] = wrong;
+            assert!(resource(&row).is_none(), "{row}");
+        }
+        assert!(resource(&json!("text")).is_none());
+    }
+}

@@ -1,0 +1,290 @@
+//! The form of a notice for chat channels: a custom notification of Amazon Q Developer in chat applications.
+//!
+//! The text is passed on to Slack and Microsoft Teams, which read different kinds of Markdown and decode entities in different
+//! places. So what comes from outside is not escaped with entities or backslashes, which one of them might undo, but stands in
+//! code spans, and the few characters that mean something even there are replaced by others that look like them.
+
+use super::text::{cut, one_line, short};
+use super::{Digest, Notice, ViolationNotice, digest, words};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// Most characters of each part.
+const TITLE: usize = 250;
+const DESCRIPTION: usize = 8_000;
+const STEP: usize = 350;
+const KEYWORD: usize = 75;
+/// Longest name in a chat: a screen is smaller than a mail.
+const NAME: usize = 150;
+
+/// Text from outside as code: shown as it is, formatted by nobody.
+fn code(text: &str, limit: usize) -> String {
+    let text = inert(&short(text, limit));
+    format!("`{}`", if text.is_empty() { "-" } else { text.as_str() })
+}
+
+/// What would mean something even inside code: control sequences in angle brackets, entities, mentions, addresses that become
+/// links, the end of the code.
+fn inert(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut before = ' ';
+    for c in text.replace("://", "：//").chars() {
+        out.push(match c {
+            '`' => 'ˋ',
+            '<' => '‹',
+            '>' => '›',
+            '&' => '＆',
+            // Inside an address of a mailbox it calls nobody.
+            '@' if !before.is_ascii_alphanumeric() => '＠',
+            c => c,
+        });
+        before = c;
+    }
+    out
+}
+
+/// Text from outside between our own words, where no code can stand: nothing in it formats, links or calls.
+fn plain(text: &str, limit: usize) -> String {
+    let text = inert(&short(text, limit));
+    let chars: Vec<char> = text.chars().collect();
+    let is_word = |at: Option<usize>| at.and_then(|at| chars.get(at)).is_some_and(|c| c.is_alphanumeric() || *c == '_');
+    let replaced = chars.iter().enumerate().map(|(at, c)| match c {
+        '*' => '∗',
+        '~' => '∼',
+        '[' => '［',
+        ']' => '］',
+        '\\' => '＼',
+        '#' => '＃',
+        '|' => '｜',
+        // `:name:` is an emoji.
+        ':' if chars.get(at.saturating_add(1)).is_some_and(|next| *next != ' ') => '∶',
+        // Between letters it formats nothing.
+        '_' if !(is_word(at.checked_sub(1)) && is_word(at.checked_add(1))) => '＿',
+        c => *c,
+    });
+    replaced.collect()
+}
+
+/// A first line for a chat, from the subject of a mail. What stands in brackets before it is ours.
+fn title(subject: &str) -> String {
+    match subject.strip_prefix('[').and_then(|subject| subject.split_once("] ")) {
+        Some((mark, rest)) => cut(&format!("[{mark}] {}", plain(rest, TITLE)), TITLE, "…"),
+        None => plain(subject, TITLE),
+    }
+}
+
+/// A text with its lines as they are, in a block of code.
+fn block(text: &str) -> String {
+    const FENCES: usize = 8;
+    let lines: Vec<String> = text.lines().map(inert).collect();
+    format!("```\n{}\n```", cut(&lines.join("\n"), DESCRIPTION.saturating_sub(FENCES), "…"))
+}
+
+/// What stays the same for all messages about one thing, whatever it is called.
+fn thread(parts: &[&str]) -> String {
+    let digest = Sha256::digest(parts.join("\n").as_bytes());
+    digest.iter().take(16).fold("backup-compliance-".to_owned(), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+/// A message before it is cut to size.
+struct Message {
+    description: String,
+    steps: Vec<String>,
+    keywords: Vec<String>,
+    thread: String,
+    resources: Vec<String>,
+    context: BTreeMap<&'static str, String>,
+}
+
+/// The custom notification of a notice.
+pub(super) fn notification(notice: &Notice) -> Value {
+    let message = match notice {
+        Notice::ViolationOpened(violation) | Notice::ViolationResolved(violation) => violation_message(violation),
+        Notice::ViolationDigest(digest) => digest_message(digest),
+        other => other_message(other),
+    };
+    let subject = notice.subject();
+    let mut keywords = message.keywords;
+    keywords.push(notice.severity().label().to_owned());
+    let mut context = message.context;
+    context.insert("severity", notice.severity().label().to_owned());
+    json!({
+        "version": "1.0",
+        "source": "custom",
+        "content": {
+            "textType": "client-markdown",
+            "title": title(&subject),
+            "description": message.description,
+            "nextSteps": message.steps,
+            "keywords": keywords.iter().map(|word| plain(word, KEYWORD)).collect::<Vec<_>>(),
+        },
+        "metadata": {
+            "threadId": message.thread,
+            "summary": title(&subject),
+            "eventType": notice.kind(),
+            "relatedResources": message.resources,
+            "additionalContext": context,
+        },
+    })
+}
+
+fn account(id: &str, name: Option<&str>) -> String {
+    name.map_or_else(|| format!("`{id}`"), |name| format!("`{id}` ({})", code(name, 64)))
+}
+
+/// ARNs of the usual form only: what reads them may make links of them.
+fn related<'a>(arns: impl Iterator<Item = &'a str>) -> Vec<String> {
+    /// More are no help in a message.
+    const MOST: usize = 5;
+    let is_usual = |arn: &&str| {
+        arn.starts_with("arn:")
+            && arn.len() <= 300
+            && arn.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/-_.".contains(&byte))
+            && !arn.contains("://")
+    };
+    arns.filter(is_usual).take(MOST).map(str::to_owned).collect()
+}
+
+/// Steps of our own words, ways in code, and links, all of them short enough to be shown whole.
+fn steps(ways: &[String], own: &[&str], links: Vec<String>) -> Vec<String> {
+    /// Two for the marks of the code.
+    const CODE: usize = STEP - 2;
+    let ways = ways.iter().take(3).map(|way| code(way, CODE));
+    let own = own.iter().map(|step| cut(step, STEP, "…"));
+    // Half of a link leads nowhere.
+    ways.chain(own).chain(links.into_iter().filter(|link| link.chars().count() <= STEP)).collect()
+}
+
+fn violation_message(violation: &ViolationNotice) -> Message {
+    let key = &violation.key;
+    let is_open = words::closed_word(&violation.what).is_none();
+    let line = |label: &str, value: Option<&str>| value.map(|value| format!("{label} {}", code(value, NAME)));
+    let tags: Vec<String> = violation.tags().iter().map(|tag| code(tag, 80)).collect();
+    let since = violation.since.unwrap_or(violation.at);
+    let lines = [
+        Some(format!("{} {} {}.", violation.kind_in_chat(), code(&violation.name(), NAME), violation.state())),
+        Some(format!(
+            "Account {}, Region `{}`",
+            account(key.account.as_str(), violation.account_name.as_deref()),
+            key.region
+        )),
+        line("ARN", violation.resource.arn.as_deref()),
+        line("Owner", violation.owner.as_deref()),
+        (!tags.is_empty()).then(|| format!("Tags {}", tags.join(" "))),
+        Some(match violation.requirement() {
+            Some(words) => format!("Control {}: {}", code(&key.control, NAME), plain(&words, 400)),
+            None => format!("Control {}", code(&key.control, NAME)),
+        }),
+        Some(format!("Since {}", super::text::moment(since))),
+        is_open.then(|| format!("Found {}", violation.story())),
+        (!is_open).then(|| {
+            let ended = violation.ended();
+            format!("Resolved {} after {}", super::text::moment(ended), super::text::span(since, ended))
+        }),
+        violation.exempt().map(|exempt| {
+            let is = if is_open { "Was exempt" } else { "Exempt" };
+            format!("{is} until {}, {}: {}", exempt.until, code(&exempt.owner, NAME), code(&exempt.reason, 300))
+        }),
+        line("Config says", violation.annotation.as_deref().filter(|_| is_open)),
+        line("An exemption nearly applies:", violation.near().as_deref().filter(|_| is_open)),
+    ];
+    let link = violation.timeline().into_iter().collect();
+    let steps = if is_open {
+        let own = violation.control().map(|control| control.remediation);
+        let own: Vec<&str> = own.into_iter().chain([violation.documentation()]).collect();
+        steps(&violation.ways, &own, link)
+    } else {
+        Vec::new()
+    };
+    let lines: Vec<String> = lines.into_iter().flatten().collect();
+    Message {
+        description: cut(&lines.join("\n"), DESCRIPTION, "…"),
+        steps,
+        keywords: vec![key.account.to_string(), key.region.to_string(), key.control.clone()],
+        thread: thread(&[&key.to_string()]),
+        resources: related(violation.resource.arn.as_deref().into_iter()),
+        context: BTreeMap::from([
+            ("account", key.account.to_string()),
+            ("region", key.region.to_string()),
+            ("control", plain(&key.control, NAME)),
+            ("resource", plain(&violation.name(), NAME)),
+        ]),
+    }
+}
+
+fn digest_message(digest: &Digest) -> Message {
+    const ENTRY: usize = 60;
+    let mut lines = vec![
+        format!("{}.", digest.tally()),
+        format!("Account {}", account(digest.account.as_str(), digest.account_name.as_deref())),
+        match digest.requirement() {
+            Some(words) => format!("Control {}: {}", code(&digest.control, NAME), plain(&words, 400)),
+            None => format!("Control {}", code(&digest.control, NAME)),
+        },
+    ];
+    for section in digest.sections() {
+        lines.push(String::new());
+        lines.push(format!("{} ({})", section.title, section.total));
+        for entry in &section.shown {
+            let owner =
+                entry.owner.as_deref().map(|owner| format!(", owner {}", code(owner, ENTRY))).unwrap_or_default();
+            lines.push(format!(
+                "- {} {} ({}){owner}, {}",
+                entry.kind_in_chat(),
+                code(&entry.name(), ENTRY),
+                entry.key.region,
+                digest::facts(entry)
+            ));
+        }
+        let more = section.total.saturating_sub(section.shown.len());
+        if more > 0 && !section.shown.is_empty() {
+            lines.push(format!("and {more} more"));
+        }
+    }
+    let advice = digest.advice();
+    let list = format!("All that is open: `{}`", digest.command());
+    let own: Vec<&str> = advice.iter().flat_map(|(todo, page)| [*todo, *page]).chain([list.as_str()]).collect();
+    Message {
+        description: cut(&lines.join("\n"), DESCRIPTION, "…"),
+        steps: steps(&[], &own, digest.links()),
+        keywords: vec![digest.account.to_string(), digest.control.clone()],
+        thread: thread(&[digest.account.as_str(), &digest.control]),
+        resources: related(digest.entries.iter().filter_map(|entry| entry.resource.arn.as_deref())),
+        context: BTreeMap::from([("account", digest.account.to_string()), ("control", plain(&digest.control, NAME))]),
+    }
+}
+
+/// Notices for those who run the policy: as in the mail.
+fn other_message(notice: &Notice) -> Message {
+    let (about, name) = match notice {
+        Notice::ExemptionsExpiring(expiring) => ("exemptions", expiring.owner.clone()),
+        Notice::RolloutSucceeded(report) | Notice::RolloutFailed(report) => ("rollout", report.stack_set.to_string()),
+        Notice::PolicyRejected(rejection) => ("policy", format!("{}@{}", rejection.repository, rejection.branch)),
+        Notice::PolicyWarnings(warnings) => ("policy", format!("{}@{}", warnings.repository, warnings.branch)),
+        Notice::BlindSpots(_)
+        | Notice::ViolationOpened(_)
+        | Notice::ViolationResolved(_)
+        | Notice::ViolationDigest(_) => ("blind spots", String::new()),
+    };
+    Message {
+        description: block(&notice.text()),
+        steps: Vec::new(),
+        keywords: vec![about.to_owned()],
+        thread: thread(&[about, &name]),
+        resources: Vec::new(),
+        context: BTreeMap::from([("about", about.to_owned())]),
+    }
+}
+
+impl ViolationNotice {
+    /// The kind of resource; a type that we have no words for came from outside.
+    fn kind_in_chat(&self) -> String {
+        let kind = self.kind_of_resource();
+        if kind == one_line(&self.key.resource_type) { code(&kind, 128) } else { super::text::sentence(&kind) }
+    }
+}

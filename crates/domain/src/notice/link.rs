@@ -1,0 +1,52 @@
+//! Links to the AWS console. Names come from outside, so whatever could end a link or change where it leads is encoded, here
+//! and nowhere else.
+
+use crate::ids::RegionName;
+use std::fmt::Write as _;
+
+/// Longer links are cut by mail programs and browsers; none is better than half of one.
+const LONGEST: usize = 2_000;
+
+/// The ARN partition that a Region belongs to.
+pub(super) fn partition(region: &RegionName) -> &'static str {
+    match region.as_str() {
+        name if name.starts_with("cn-") => "aws-cn",
+        name if name.starts_with("us-gov-") => "aws-us-gov",
+        name if name.starts_with("eusc-") => "aws-eusc",
+        _ => "aws",
+    }
+}
+
+/// What AWS Config recorded of a resource and its compliance over time. People must be signed in to its account.
+pub(super) fn timeline(region: &RegionName, resource_type: &str, resource_id: &str) -> Option<String> {
+    let (kind, id) = (encoded(resource_type), encoded(resource_id));
+    config(region, &format!("resources/timeline?resourceId={id}&resourceType={kind}"))
+}
+
+/// The Config rule with all its results.
+pub(super) fn rule(region: &RegionName, rule_name: &str) -> Option<String> {
+    config(region, &format!("rules/details?configRuleName={}", encoded(rule_name)))
+}
+
+fn config(region: &RegionName, place: &str) -> Option<String> {
+    let console = match partition(region) {
+        "aws-cn" => "console.amazonaws.cn",
+        "aws-us-gov" => "console.amazonaws-us-gov.com",
+        "aws-eusc" => "console.amazonaws-eusc.eu",
+        _ => "console.aws.amazon.com",
+    };
+    let link = format!("https://{region}.{console}/config/home?region={region}#/{place}");
+    (link.len() <= LONGEST).then_some(link)
+}
+
+/// Percent-encoded, everything but letters, digits, `-`, `.`, `_` and `~`.
+fn encoded(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}
