@@ -20,6 +20,7 @@
 )]
 
 mod cloud;
+mod dead_letters;
 mod directory;
 mod outlets;
 mod repository;
