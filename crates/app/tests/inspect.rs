@@ -1,5 +1,11 @@
 //! What the command line looks into: open violations, and dead-letter queues.
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed, and the panic says where"
+)]
 
 use app::inspect::{
     Action, DeadLetters, Destination, Exemptions, Fate, Job, Letter, NoRedrive, Order, Outgoing, Prospect, Query,
@@ -190,10 +196,13 @@ struct Queues {
     state: Mutex<State>,
 }
 
+/// Queue, body, and for a FIFO queue group and deduplication id.
+type Sent = (String, String, Option<(String, String)>);
+
 #[derive(Default)]
 struct State {
     here: Vec<(Letter, bool)>,
-    sent: Vec<(String, String, Option<(String, String)>)>,
+    sent: Vec<Sent>,
     hands_on_after: Option<u32>,
     receipts: u32,
     hidden_for: BTreeSet<Duration>,
@@ -373,7 +382,7 @@ async fn messages_that_come_round_again_are_told_once_and_given_back_by_their_la
     // The second taking brought the first three again: it is known by then that no new ones are in sight.
     assert_eq!(fates(&redriven).iter().map(|(id, _)| *id).collect::<Vec<_>>(), ["a", "b", "c"]);
     assert_eq!(redriven.more, 1);
-    assert_eq!(queues.left().1, true);
+    assert!(queues.left().1);
 }
 
 #[tokio::test]
