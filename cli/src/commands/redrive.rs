@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 use anyhow::{anyhow, bail};
 use app::inspect::{Action, DeadLetters, Destination, Fate, Job, NoRedrive, Reader, Redriven, redrive};
 use clap::ValueEnum;
-use indicatif::ProgressBar;
 
 use crate::cloud::{self, Cloud, Outputs};
 use crate::{Format, Verdict, output, plain};
@@ -141,13 +140,8 @@ pub(crate) fn run(args: &Args, format: Format) -> anyhow::Result<Verdict> {
 }
 
 async fn work(port: &impl DeadLetters, job: &Job) -> anyhow::Result<Redriven> {
-    let bar = ProgressBar::new(0);
-    let done = redrive(port, job, |taken, of| {
-        bar.set_length(of.max(plain::number(taken)));
-        bar.set_position(plain::number(taken));
-    })
-    .await;
-    bar.finish_and_clear();
+    let mut progress = output::Progress::of("messages");
+    let done = redrive(port, job, |taken, of| progress.at(taken, of)).await;
     done.map_err(|error| match error {
         NoRedrive::Port(error) => cloud::problem(&error),
         error @ NoRedrive::HandsOn { .. } => anyhow!("{}", plain::shown(&error.to_string())),

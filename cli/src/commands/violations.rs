@@ -11,7 +11,6 @@ use clap::ValueEnum;
 use console::Term;
 use domain::control::{CONTROLS, Severity, nearest};
 use domain::ids::{AccountId, RegionName};
-use indicatif::ProgressBar;
 use jiff::Timestamp;
 
 use crate::cloud::{self, Cloud};
@@ -199,13 +198,8 @@ async fn list<S>(store: &S, query: &Query, now: Timestamp) -> anyhow::Result<Lis
 where
     S: ViolationStore + PolicyDirectory + SweepStore,
 {
-    let bar = ProgressBar::new(0);
-    let listing = open_violations(store, query, now, |done, of| {
-        bar.set_length(plain::number(of));
-        bar.set_position(plain::number(done));
-    })
-    .await;
-    bar.finish_and_clear();
+    let mut progress = output::Progress::of("accounts");
+    let listing = open_violations(store, query, now, |done, of| progress.at(done, plain::number(of))).await;
     listing.map_err(|error| cloud::problem(&error))
 }
 
