@@ -173,6 +173,10 @@ fn summary(shown: &Shown<'_>) -> String {
     if listed < open {
         text.push_str(&format!("; {listed} listed"));
     }
+    let exempt = listing.violations.iter().filter(|violation| violation.exempt(listing.at).is_some()).count();
+    if exempt > 0 {
+        text.push_str(&format!("; {exempt} of them exempt"));
+    }
     if listing.exempt_left_out > 0 {
         text.push_str(&format!("; {} exempt left out (--exempt include)", listing.exempt_left_out));
     }

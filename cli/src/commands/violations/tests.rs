@@ -98,6 +98,7 @@ async fn exempt_ones_have_their_last_day() {
     let page = human::page(&Shown::new(&listing, None, true), None);
     assert!(page.contains("EXEMPT UNTIL\n") && page.contains("2026-12-31\n"), "{page}");
     assert!(page.contains("1 open violation matches: 1 low;"), "{page}");
+    assert!(page.contains("(9 d); 1 of them exempt\n"), "{page}");
     let narrow = human::page(&Shown::new(&listing, None, true), Some(60));
     assert!(narrow.contains("    exempt until 2026-12-31\n"), "{narrow}");
 }
