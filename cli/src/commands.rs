@@ -3,3 +3,5 @@
 pub(crate) mod invoke;
 pub(crate) mod lint;
 pub(crate) mod notice;
+pub(crate) mod redrive;
+pub(crate) mod violations;

@@ -1,31 +1,35 @@
 //! `backup-compliance`: the policy and the functions from the command line.
 //!
-//! Exit status: 0 clean, 1 findings (or a function that failed, an event without a notice), 2 input that cannot be read or used.
+//! Exit status: 0 clean, 1 findings (a violation, a dead letter, a function that failed, an event without a notice), 2 input or an
+//! account that cannot be read or used.
 
+mod cloud;
 mod commands;
 mod env_file;
 mod event_file;
 mod output;
+mod plain;
 mod repository;
+mod table;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::commands::{invoke, lint, notice};
+use crate::commands::{invoke, lint, notice, redrive, violations};
 
 /// Backup compliance from the command line: check a policy before it is pushed, see the notice that an event leads to, run a
-/// function as Lambda would.
+/// function as Lambda would, list open violations, mend what ended in a dead-letter queue.
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Exit status: 0 clean; 1 findings, an event without a notice or a failed function; 2 input that cannot be \
-                  read or used."
+    after_help = "Exit status: 0 clean; 1 findings, open violations, dead letters, an event without a notice or a failed \
+                  function; 2 input or an account that cannot be read or used."
 )]
 struct Cli {
     /// How results are written to standard output.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, global = true, value_enum, default_value_t = AnyFormat::Human)]
+    format: AnyFormat,
     #[command(subcommand)]
     command: Command,
 }
@@ -35,14 +39,37 @@ enum Command {
     Lint(lint::Args),
     Notice(notice::Args),
     Invoke(invoke::Args),
+    Violations(violations::Args),
+    Redrive(redrive::Args),
 }
 
+/// Every form in which a result can be had from some command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum AnyFormat {
     /// For people; in colour on a terminal, unless `NO_COLOR` is set.
     Human,
     /// One JSON document.
     Json,
+    /// For spreadsheets; `violations` only.
+    Csv,
+}
+
+/// The forms that every command has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Human,
+    Json,
+}
+
+impl AnyFormat {
+    /// For a command whose result is no table.
+    fn without_csv(self) -> anyhow::Result<Format> {
+        match self {
+            Self::Human => Ok(Format::Human),
+            Self::Json => Ok(Format::Json),
+            Self::Csv => anyhow::bail!("this command has no CSV, only `violations` has: use --format json"),
+        }
+    }
 }
 
 /// How a command that could do its work ended.
@@ -54,11 +81,7 @@ enum Verdict {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let ended = match &cli.command {
-        Command::Lint(args) => lint::run(args, cli.format),
-        Command::Notice(args) => notice::run(args, cli.format),
-        Command::Invoke(args) => invoke::run(args, cli.format),
-    };
+    let ended = run(&cli);
     match ended {
         Ok(Verdict::Clean) => ExitCode::SUCCESS,
         Ok(Verdict::Findings) => ExitCode::from(1),
@@ -66,5 +89,16 @@ fn main() -> ExitCode {
             output::problem(&format!("{error:#}"));
             ExitCode::from(2)
         }
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<Verdict> {
+    let format = cli.format;
+    match &cli.command {
+        Command::Lint(args) => lint::run(args, format.without_csv()?),
+        Command::Notice(args) => notice::run(args, format.without_csv()?),
+        Command::Invoke(args) => invoke::run(args, format.without_csv()?),
+        Command::Violations(args) => violations::run(args, format),
+        Command::Redrive(args) => redrive::run(args, format.without_csv()?),
     }
 }

@@ -3,13 +3,24 @@
 use std::io::{self, ErrorKind, Write as _};
 
 use console::{Style, style};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::plain;
 
 /// Writes text and a line end to standard output.
 ///
 /// # Errors
 /// When it cannot be written, say to a full disk.
 pub(crate) fn line(text: &str) -> anyhow::Result<()> {
-    match writeln!(io::stdout().lock(), "{text}") {
+    self::text(&format!("{text}\n"))
+}
+
+/// Writes text to standard output, its line ends in it.
+///
+/// # Errors
+/// When it cannot be written, say to a full disk.
+pub(crate) fn text(text: &str) -> anyhow::Result<()> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
         Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(e.into()),
         _ => Ok(()),
     }
@@ -28,4 +39,44 @@ pub(crate) fn problem(text: &str) {
 /// Says something that may be skipped on standard error.
 pub(crate) fn aside(text: &str) {
     note(&Style::new().for_stderr().dim().apply_to(text).to_string());
+}
+
+/// How far a long work is, on standard error if that is a terminal; nothing is shown of a short one.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    what: &'static str,
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    /// Of these, in the plural.
+    pub(crate) fn of(what: &'static str) -> Self {
+        Self { what, bar: None }
+    }
+
+    /// So many are done, of about so many.
+    pub(crate) fn at(&mut self, done: usize, of: u64) {
+        const SHORT: u64 = 20;
+        if of <= SHORT {
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::new(of).with_message(self.what);
+            match ProgressStyle::with_template("{bar:30} {pos} of {len} {msg}") {
+                Ok(style) => bar.with_style(style),
+                Err(_) => bar,
+            }
+        });
+        let done = plain::number(done);
+        bar.set_length(of.max(done));
+        bar.set_position(done);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
 }

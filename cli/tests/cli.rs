@@ -53,6 +53,8 @@ fn every_command_explains_itself_with_an_example() {
         ("help_lint", &["lint", "--help"]),
         ("help_notice", &["notice", "--help"]),
         ("help_invoke", &["invoke", "--help"]),
+        ("help_violations", &["violations", "--help"]),
+        ("help_redrive", &["redrive", "--help"]),
     ] {
         let ran = run(here, command);
         assert_eq!(ran.status, Some(0));
@@ -65,7 +67,11 @@ fn every_command_explains_itself_with_an_example() {
 fn arguments_that_make_no_sense_are_refused_with_status_2() {
     for (args, said) in [
         (&["frobnicate"][..], "frobnicate"),
-        (&["lint", "--format", "xml"], "[possible values: human, json]"),
+        (&["lint", "--format", "xml"], "[possible values: human, json, csv]"),
+        (&["lint", "--format", "csv"], "this command has no CSV, only `violations` has"),
+        (&["redrive", "--format", "csv"], "this command has no CSV, only `violations` has"),
+        (&["violations", "--account", "1234"], "has 4 digits"),
+        (&["redrive", "--delete"], "--only <MESSAGE_ID>..."),
         (&["invoke", "report"], "<EVENT>"),
         (&["notice"], "<EVENT>"),
         (&["notice", "-", "--channel", "sms"], "[possible values: email, json, chat, finding, event]"),
@@ -76,4 +82,33 @@ fn arguments_that_make_no_sense_are_refused_with_status_2() {
         assert_eq!(ran.status, Some(2), "{args:?}");
         assert!(ran.stderr.contains(said), "{args:?} said:\n{}", ran.stderr);
     }
+}
+
+const ALONE: [(&str, &str); 2] = [("AWS_EC2_METADATA_DISABLED", "true"), ("HOME", "/nonexistent")];
+const CREDENTIALS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "y")];
+
+/// Runs a command that AWS cannot be asked for, and expects one line about it.
+fn fails_in_one_line(command: &[&str], env: &[(&str, &str)], said: &str) {
+    let ran = run_with(Path::new("."), command, env, "");
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(2), ""), "{command:?}: {}", ran.stderr);
+    assert!(ran.stderr.contains(said), "{command:?}: {}", ran.stderr);
+    assert!(ran.stderr.starts_with("error: ") && ran.stderr.lines().count() == 1, "{command:?}: {}", ran.stderr);
+    assert!(!ran.stderr.contains("Failure("), "{command:?}: {}", ran.stderr);
+}
+
+#[test]
+fn without_credentials_or_a_region_one_line_says_what_would_help() {
+    for command in
+        [&["violations"][..], &["violations", "--table", "state"], &["redrive"], &["redrive", "deploy", "--send"]]
+    {
+        fails_in_one_line(command, &ALONE, "no AWS credentials are at hand: sign in");
+        fails_in_one_line(command, &[ALONE, CREDENTIALS].concat(), "no AWS Region is known: set AWS_REGION");
+    }
+}
+
+#[test]
+fn an_endpoint_where_nobody_answers_is_told_in_one_line() {
+    // The discard port.
+    let nobody = [("AWS_REGION", "eu-west-1"), ("AWS_ENDPOINT_URL", "http://127.0.0.1:9")];
+    fails_in_one_line(&["redrive"], &[ALONE, CREDENTIALS, nobody].concat(), "Connection refused");
 }

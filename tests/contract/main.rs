@@ -21,6 +21,7 @@
 
 mod cloud;
 mod compliance;
+mod dead_letters;
 mod directory;
 mod outlets;
 mod queues;

@@ -6,6 +6,7 @@
 pub mod deploy;
 pub mod events;
 mod in_force;
+pub mod inspect;
 pub mod lifecycle;
 pub mod ports;
 pub mod report;

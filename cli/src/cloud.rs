@@ -1,0 +1,191 @@
+//! AWS, with the credentials, the Region and the endpoints that the SDK finds in the environment.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+
+use anyhow::{Context as _, anyhow};
+use app::inspect::Stacks as _;
+use app::ports::{Clock as _, PortError, PortErrorKind};
+use aws::{Clients, CloudFormationStacks, DeadLetterQueues, StateTable, SystemClock};
+use jiff::Timestamp;
+
+use crate::plain::shown;
+
+/// The stack's name in every example and in the README.
+pub(crate) const STACK: &str = "backup-compliance";
+
+/// Clients of AWS.
+#[derive(Debug)]
+pub(crate) struct Cloud {
+    clients: Clients,
+}
+
+impl Cloud {
+    pub(crate) async fn connect() -> Self {
+        Self { clients: Clients::connect().await }
+    }
+
+    pub(crate) fn queues(&self) -> DeadLetterQueues {
+        DeadLetterQueues::new(self.clients.sqs())
+    }
+
+    pub(crate) fn state_table(&self, name: &str) -> StateTable {
+        StateTable::new(self.clients.dynamodb(), name)
+    }
+
+    /// The outputs of the application's stack.
+    ///
+    /// # Errors
+    /// When there is no such stack, or it cannot be asked.
+    pub(crate) async fn outputs(&self, stack: &str) -> anyhow::Result<Outputs> {
+        let outputs = CloudFormationStacks::new(self.clients.cloudformation()).outputs(stack).await;
+        let outputs = outputs.map_err(|error| problem(&error))?.ok_or_else(|| {
+            anyhow!(
+                "there is no stack `{}` in this account and Region: name the application's with --stack",
+                shown(stack)
+            )
+        })?;
+        Ok(Outputs { stack: stack.to_owned(), outputs })
+    }
+}
+
+/// The outputs of a stack.
+#[derive(Debug)]
+pub(crate) struct Outputs {
+    stack: String,
+    outputs: BTreeMap<String, String>,
+}
+
+impl Outputs {
+    #[cfg(test)]
+    pub(crate) fn of(stack: &str, outputs: BTreeMap<String, String>) -> Self {
+        Self { stack: stack.to_owned(), outputs }
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// When the stack has none of that name.
+    pub(crate) fn get(&self, key: &str) -> anyhow::Result<String> {
+        self.outputs.get(key).cloned().with_context(|| {
+            format!(
+                "the stack `{}` has no output `{key}`: it is not Backup Compliance's, or of another version",
+                shown(&self.stack)
+            )
+        })
+    }
+}
+
+/// Now.
+pub(crate) fn now() -> Timestamp {
+    SystemClock.now()
+}
+
+/// Does something that waits for AWS.
+///
+/// # Errors
+/// Its own, and when no runtime can be started.
+pub(crate) fn wait<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+/// An error of AWS in one line, with what would help a person at a terminal.
+pub(crate) fn problem(error: &PortError) -> anyhow::Error {
+    anyhow!(explained(error))
+}
+
+fn explained(error: &PortError) -> String {
+    const EXPORT: &str = "`eval \"$(aws configure export-credentials --format env)\"`";
+    // An error that is no service's answer ends with the whole of the SDK's insides.
+    let insides = ["DispatchFailure", "TimeoutError", "ConstructionFailure", "ResponseError", "ServiceError"];
+    let starts = insides.iter().filter_map(|name| error.message.find(&format!(" ({name}("))).min();
+    let message = starts.and_then(|at| error.message.get(..at)).unwrap_or(&error.message);
+    let says = |words: &str| error.code.is_none() && error.message.contains(words);
+    if says("Missing Region") {
+        return "no AWS Region is known: set AWS_REGION to the application's, or AWS_PROFILE to a profile that has one"
+            .to_owned();
+    }
+    if says("requires following cargo feature(s)") {
+        return format!(
+            "this program cannot sign in with the kind of profile that AWS_PROFILE names; let the AWS CLI do it: {EXPORT}"
+        );
+    }
+    if says("CredentialsNotLoaded") || says("InvalidConfiguration(") || says("ProviderError(") {
+        return format!(
+            "no AWS credentials are at hand: sign in, and name the profile in AWS_PROFILE, set AWS_ACCESS_KEY_ID and \
+             AWS_SECRET_ACCESS_KEY, or take over those of the AWS CLI: {EXPORT}"
+        );
+    }
+    let error = PortError { message: message.to_owned(), ..error.clone() };
+    let advice = match error.code.as_deref() {
+        Some("ExpiredToken" | "ExpiredTokenException" | "RequestExpired") => {
+            Some("the credentials have expired: sign in again".to_owned())
+        }
+        Some("InvalidClientTokenId" | "UnrecognizedClientException" | "SignatureDoesNotMatch") => {
+            Some("these credentials are not valid, or not in this Region's partition".to_owned())
+        }
+        // The port's own advice is for a function.
+        _ if error.kind == PortErrorKind::Denied => {
+            Some(format!("the credentials in use, or a policy above them, do not allow `{}`", error.operation))
+        }
+        _ => error.advice(),
+    };
+    shown(&advice.map_or_else(|| error.to_string(), |advice| format!("{error}; {advice}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(code: Option<&str>, message: &str, kind: PortErrorKind) -> PortError {
+        PortError {
+            operation: "sqs:ReceiveMessage",
+            code: code.map(str::to_owned),
+            message: message.to_owned(),
+            request_id: None,
+            kind,
+        }
+    }
+
+    #[test]
+    fn an_error_says_in_one_line_what_would_help() {
+        let refused = PortErrorKind::Refused;
+        for (error, said) in [
+            (error(None, "failed: Missing Region (DispatchFailure(..))", PortErrorKind::Retryable), "set AWS_REGION"),
+            (
+                error(
+                    None,
+                    "io error: client error (Connect): refused (DispatchFailure(DispatchFailure { a }))",
+                    PortErrorKind::Retryable,
+                ),
+                "sqs:ReceiveMessage failed: io error: client error (Connect): refused",
+            ),
+            (
+                error(
+                    None,
+                    "dispatch failure: other: the credential provider was not enabled: no providers in chain provided \
+                     credentials (DispatchFailure(CredentialsNotLoaded(..)))",
+                    PortErrorKind::Retryable,
+                ),
+                "set AWS_ACCESS_KEY_ID and",
+            ),
+            (
+                error(
+                    None,
+                    "dispatch failure: other: feature: This behavior requires following cargo feature(s) enabled: sso. (DispatchFailure(..))",
+                    PortErrorKind::Retryable,
+                ),
+                "let the AWS CLI do it",
+            ),
+            (error(Some("ExpiredToken"), "old", PortErrorKind::Retryable), "sign in again"),
+            (error(Some("InvalidClientTokenId"), "odd", PortErrorKind::Denied), "credentials are not valid"),
+            (error(Some("AccessDenied"), "no", PortErrorKind::Denied), "do not allow `sqs:ReceiveMessage`"),
+            (error(Some("Odd"), "a\nb\u{1b}[0m", refused), "sqs:ReceiveMessage failed: Odd: a\\nb\\u{1b}[0m"),
+        ] {
+            let line = explained(&error);
+            assert!(line.contains(said), "{line}");
+            assert!(!line.contains("Failure("), "{line}");
+            assert!(!line.contains('\n') && !line.contains("role of this function"), "{line}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+use app::ports::Versioned;
+use clap::Parser;
+use domain::notice::BlindSpot;
+use domain::policy::Reporting;
+use domain::violation::{self, Change, Compliance, Found, Key, Ordering, Outcome, Record};
+use jiff::ToSpan;
+use testkit::world::World;
+
+use super::*;
+
+const CONTROL: &str = "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN";
+
+#[derive(Debug, Parser)]
+struct Line {
+    #[command(flatten)]
+    args: Args,
+}
+
+fn args(line: &str) -> Result<Args, clap::Error> {
+    Line::try_parse_from(std::iter::once("violations").chain(line.split_whitespace())).map(|line| line.args)
+}
+
+fn account(text: &str) -> AccountId {
+    AccountId::parse(text).unwrap()
+}
+
+fn now() -> Timestamp {
+    "2026-11-23T12:00:00Z".parse().unwrap()
+}
+
+fn record(id: &str, hours: i64, severity: Severity) -> Record {
+    let since = now() - hours.hours();
+    let change = Change {
+        key: Key {
+            account: account("222222222222"),
+            region: RegionName::parse("eu-west-1").unwrap(),
+            control: CONTROL.to_owned(),
+            resource_type: "AWS::RDS::DBCluster".to_owned(),
+            resource_id: id.to_owned(),
+        },
+        compliance: Compliance::NonCompliant,
+        ordering: Ordering { triggered: since, recorded: since, notified: since },
+        rule_name: "AURORA-rule".to_owned(),
+        rule_arn: String::new(),
+        annotation: Some("+not\nprotected".to_owned()),
+        had_result: true,
+        previous: None,
+    };
+    let Outcome::Store { record, .. } = violation::apply(None, &change) else { panic!("the first result is stored") };
+    Record { severity, found: Found::Regression, ..*record }
+}
+
+/// Two that are open, one of them with a name that tries everything, one that is exempt, and a place that nobody sees.
+fn world() -> World {
+    let world = World::new();
+    let mut named = record("orders", 40 * 24, Severity::High);
+    named.resource.name = Some("=cmd|'/c calc'!A1\u{1b}[2J\u{202e}\", x".to_owned());
+    named.resource.tags.insert("owner".to_owned(), "team-shop".to_owned());
+    let mut exempt = record("scratch", 9 * 24, Severity::Low);
+    exempt.exempt = Some(violation::Exempt {
+        reason: "nobody needs it".to_owned(),
+        owner: "lab".to_owned(),
+        until: "2026-12-31".parse().unwrap(),
+    });
+    let records = [named, record("ledger", 5, Severity::Critical), exempt];
+    {
+        let mut state = world.state();
+        for record in records {
+            state.violations.insert(record.key.clone(), Versioned { value: record, version: 1 });
+        }
+        state.reporting = Some(Reporting::default());
+        state.account_names = [(account("222222222222"), "prod\u{7}".to_owned())].into();
+        state.blind = vec![BlindSpot {
+            account: account("333333333333"),
+            region: RegionName::parse("eu-central-1").unwrap(),
+            why: "AWS Config does not record there".to_owned(),
+            since: now() - 30.hours(),
+        }];
+    }
+    world
+}
+
+async fn listing(line: &str) -> Listing {
+    list(&world(), &args(line).unwrap().query(), now()).await.unwrap()
+}
+
+#[tokio::test]
+async fn people_get_a_table_a_summary_and_what_is_not_known() {
+    let listing = listing("").await;
+    insta::assert_snapshot!("wide", human::page(&Shown::new(&listing, None, false), None));
+    insta::assert_snapshot!("columns_120", human::page(&Shown::new(&listing, None, false), Some(120)));
+    insta::assert_snapshot!("columns_80", human::page(&Shown::new(&listing, Some(1), true), Some(80)));
+}
+
+#[tokio::test]
+async fn exempt_ones_have_their_last_day() {
+    let listing = listing("--exempt only").await;
+    let page = human::page(&Shown::new(&listing, None, true), None);
+    assert!(page.contains("EXEMPT UNTIL\n") && page.contains("2026-12-31\n"), "{page}");
+    assert!(page.contains("1 open violation matches: 1 low;"), "{page}");
+    assert!(page.contains("(9 d); 1 of them exempt\n"), "{page}");
+    let narrow = human::page(&Shown::new(&listing, None, true), Some(60));
+    assert!(narrow.contains("    exempt until 2026-12-31\n"), "{narrow}");
+}
+
+#[tokio::test]
+async fn every_line_of_a_table_fits_whatever_the_names() {
+    let listing = listing("--exempt include").await;
+    for room in 20..200 {
+        let page = human::page(&Shown::new(&listing, None, false), Some(room));
+        let table: Vec<&str> = page.lines().take_while(|line| !line.is_empty()).collect();
+        assert!(table.len() >= 4, "{page}");
+        for line in table {
+            assert!(console::measure_text_width(line) <= room, "{room}: {line}");
+            assert!(!line.contains(['\u{1b}', '\u{202e}', '\u{7}']), "{line:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn silence_is_not_taken_for_compliance() {
+    let mut empty = listing("--control NOTHING_IS_CALLED_SO").await;
+    let page = human::page(&Shown::new(&empty, None, true), None);
+    assert_eq!(
+        page,
+        "no open violation on record matches\n\nno framework is in force: nothing is evaluated, and an empty list says nothing \
+         about compliance\nnot seen: 333333333333 eu-central-1 since 2026-11-22 06:00 UTC because AWS Config does not record \
+         there\n"
+    );
+    empty.blind.clear();
+    empty.in_force = true;
+    assert_eq!(human::page(&Shown::new(&empty, None, false), None), "no open violations on record\n");
+}
+
+#[tokio::test]
+async fn programs_get_a_document_of_a_stable_shape() {
+    let listing = listing("--exempt include").await;
+    let json = machine::json(&Shown::new(&listing, Some(2), false));
+    insta::assert_snapshot!("json", serde_json::to_string_pretty(&json).unwrap());
+}
+
+#[tokio::test]
+async fn spreadsheets_get_rows_that_are_no_formulas() {
+    let listing = listing("--exempt include").await;
+    let text = machine::csv(&Shown::new(&listing, None, false)).unwrap();
+    insta::assert_snapshot!("csv", text);
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let rows: Vec<csv::StringRecord> = reader.records().collect::<Result<_, _>>().unwrap();
+    assert_eq!(rows.len(), 3);
+    for cell in rows.iter().flatten() {
+        assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{cell:?}");
+        assert!(!cell.chars().any(char::is_control), "{cell:?}");
+    }
+    assert!(text.lines().count() == 4 && text.ends_with("\r\n"), "one line a row");
+}
+
+#[tokio::test]
+async fn a_control_that_nobody_knows_is_pointed_out() {
+    let listing = listing("").await;
+    let asked =
+        |names: &[&str]| unknown_controls(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(), &listing);
+    assert_eq!(asked(&[CONTROL, &CONTROL.to_lowercase()]), Vec::<String>::new());
+    let hint = asked(&["BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLANS", "odd\u{1b}"]);
+    assert!(hint[0].ends_with(&format!("did you mean `{CONTROL}`?")), "{hint:?}");
+    assert!(hint[1].ends_with("`odd\\u{1b}`"), "{hint:?}");
+}
+
+#[test]
+fn arguments_become_a_query() {
+    let args = args(
+        "--account 222222222222 --account 333333333333 --region eu-west-1 --control A --severity high --owner b --older-than 7 \
+         --exempt include --sort severity",
+    );
+    let query = args.unwrap().query();
+    assert_eq!((query.accounts.len(), query.regions.len(), query.controls.len(), query.owners.len()), (2, 1, 1, 1));
+    assert_eq!((query.severity, query.older_than), (Some(Severity::High), Some(7)));
+    assert_eq!((query.exemptions, query.order), (Exemptions::Include, Order::Severity));
+    assert!(!self::args("").unwrap().narrows() && !self::args("--exempt include").unwrap().narrows());
+    for line in ["--owner x", "--exempt only", "--older-than 3", "--region eu-west-1"] {
+        assert!(self::args(line).unwrap().narrows(), "{line}");
+    }
+    for (line, said) in [
+        ("--account 22222222222", "has 11 digits"),
+        ("--region eu-wset-1", "did you mean `eu-west-1`?"),
+        ("--limit 0", "0"),
+        ("--stack a --table b", "cannot be used with"),
+        ("--severity awful", "possible values"),
+    ] {
+        let error = self::args(line).unwrap_err().to_string();
+        assert!(error.contains(said), "{line}: {error}");
+    }
+}

@@ -1,0 +1,87 @@
+//! Names that others chose, on a terminal and in a spreadsheet; and words around numbers and times.
+
+use domain::fault::is_invisible;
+use jiff::Timestamp;
+
+/// Longest text that is taken over from elsewhere.
+const LONGEST: usize = 1_000;
+
+/// A text in one line in which everything can be seen: what would move the cursor, change colours or the direction of reading is
+/// escaped.
+pub(crate) fn shown(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars().take(LONGEST) {
+        match c {
+            '"' | '\'' | '\\' => out.push(c),
+            _ => out.extend(c.escape_debug()),
+        }
+    }
+    if text.chars().nth(LONGEST).is_some() {
+        out.push('…');
+    }
+    out
+}
+
+/// A text as a cell of a spreadsheet, which takes what begins like a formula for one.
+pub(crate) fn cell(text: &str) -> String {
+    let is_formula = |c: char| matches!(c, '=' | '+' | '-' | '@' | '\t' | '\r' | '＝' | '＋' | '－' | '＠');
+    let visible = |c: char| if c.is_control() || is_invisible(c) { ' ' } else { c };
+    let plain: String = text.chars().map(visible).collect();
+    // Some programs skip what is blank before they look.
+    if text.starts_with(is_formula) || plain.trim_start().starts_with(is_formula) { format!("'{plain}") } else { plain }
+}
+
+/// `1 message`, `6 messages`.
+pub(crate) fn count(number: impl Into<u64>, noun: &str) -> String {
+    let number = number.into();
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// A time for people: UTC, to the minute.
+pub(crate) fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// `usize` as the number that [`count`] takes.
+pub(crate) fn number(of: usize) -> u64 {
+    u64::try_from(of).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_name_reaches_the_terminal_unseen() {
+        let every_invisible =
+            (0..=0x10_ffff_u32).filter_map(char::from_u32).filter(|c| c.is_control() || is_invisible(*c));
+        for c in every_invisible {
+            let line = shown(&format!("a{c}b"));
+            assert!(line.chars().all(|c| c == ' ' || c.is_ascii_graphic()), "{c:?}: {line}");
+        }
+        assert_eq!(shown("Größe \"a\\b\" 'c' 日本"), "Größe \"a\\b\" 'c' 日本");
+        assert_eq!(shown("\u{1b}[2Jx\r\n\u{202e}"), "\\u{1b}[2Jx\\r\\n\\u{202e}");
+        assert_eq!(shown(&"x".repeat(2_000)).chars().count(), 1_001);
+    }
+
+    #[test]
+    fn no_cell_is_a_formula() {
+        for (text, expected) in [
+            ("orders", "orders"),
+            ("a=b", "a=b"),
+            ("=HYPERLINK(\"x\")", "'=HYPERLINK(\"x\")"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", "' =1"),
+            ("\rx", "' x"),
+            (" =1", "' =1"),
+            ("\u{200b}=1", "' =1"),
+            ("\u{ff1d}1", "'\u{ff1d}1"),
+            ("a\nb\u{0}c\u{202e}d", "a b c d"),
+            ("", ""),
+        ] {
+            assert_eq!(cell(text), expected, "{text:?}");
+        }
+    }
+}

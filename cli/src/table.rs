@@ -1,0 +1,135 @@
+//! Tables that fit a terminal.
+
+use std::borrow::Cow;
+
+use console::{Alignment, measure_text_width, pad_str, truncate_str};
+
+/// Between two columns.
+const GAP: usize = 2;
+
+/// A column: its head, the width below which it says nothing, and which end of a text gives way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Column {
+    pub(crate) head: &'static str,
+    pub(crate) least: usize,
+    pub(crate) cut: Cut,
+}
+
+/// Where a text that is too long is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// At its end.
+    End,
+    /// At its start: names that begin alike are told apart by their ends.
+    Start,
+}
+
+/// Widths at which these rows fit into `room`: each column as wide as it needs to be, the widest ones narrowed. `None` when they
+/// do not fit even at the least.
+pub(crate) fn widths(columns: &[Column], rows: &[Vec<String>], room: Option<usize>) -> Option<Vec<usize>> {
+    let mut widths: Vec<usize> = columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| {
+            let cells = rows.iter().filter_map(|row| row.get(index)).map(|cell| measure_text_width(cell));
+            cells.max().unwrap_or(0).max(measure_text_width(column.head))
+        })
+        .collect();
+    let Some(room) = room else { return Some(widths) };
+    let room = room.saturating_sub(GAP.saturating_mul(columns.len().saturating_sub(1)));
+    while widths.iter().sum::<usize>() > room {
+        let narrowed = widths.iter_mut().zip(columns).filter(|(width, column)| **width > column.least);
+        let (width, _) = narrowed.max_by_key(|(width, _)| **width)?;
+        *width = width.saturating_sub(1);
+    }
+    Some(widths)
+}
+
+/// Cells side by side, cut and padded to these widths. The last one is not padded.
+pub(crate) fn cells(columns: &[Column], texts: &[String], widths: &[usize]) -> Vec<String> {
+    let last = widths.len().saturating_sub(1);
+    texts
+        .iter()
+        .zip(widths)
+        .zip(columns)
+        .enumerate()
+        .map(|(index, ((text, width), column))| {
+            let cut = match column.cut {
+                Cut::End => truncate_str(text, *width, "…"),
+                Cut::Start => from_end(text, *width),
+            };
+            if index == last { cut.into_owned() } else { pad_str(&cut, *width, Alignment::Left, None).into_owned() }
+        })
+        .collect()
+}
+
+/// The end of a text, as much as fits.
+fn from_end(text: &str, width: usize) -> Cow<'_, str> {
+    if measure_text_width(text) <= width {
+        return Cow::Borrowed(text);
+    }
+    let starts = text.char_indices().map(|(at, _)| at).filter_map(|at| text.get(at..));
+    let fits = |end: &&str| measure_text_width(end) < width;
+    starts.skip(1).find(fits).map_or(Cow::Borrowed("…"), |end| Cow::Owned(format!("…{end}")))
+}
+
+/// What [`cells`] made, as a line.
+pub(crate) fn line(cells: &[String]) -> String {
+    cells.join(&" ".repeat(GAP)).trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn column(head: &'static str, least: usize) -> Column {
+        Column { head, least, cut: Cut::End }
+    }
+
+    const COLUMNS: [Column; 3] = [column("A", 3), column("LONG", 4), column("C", 1)];
+
+    fn rows() -> Vec<Vec<String>> {
+        [["x", "a long name 日本", "z"], ["yyyyyy", "b", "zz"]].map(|row| row.map(str::to_owned).to_vec()).to_vec()
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_they_must_be_and_the_widest_give_way() {
+        for (room, expected) in [
+            (None, Some(vec![6, 16, 2])),
+            (Some(28), Some(vec![6, 16, 2])),
+            (Some(24), Some(vec![6, 12, 2])),
+            (Some(12), Some(vec![3, 4, 1])),
+            (Some(11), None),
+            (Some(0), None),
+        ] {
+            assert_eq!(widths(&COLUMNS, &rows(), room), expected, "{room:?}");
+        }
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_room() {
+        for room in 12..40 {
+            let widths = widths(&COLUMNS, &rows(), Some(room)).unwrap();
+            for row in rows() {
+                let line = line(&cells(&COLUMNS, &row, &widths));
+                assert!(measure_text_width(&line) <= room, "{room}: {line}");
+            }
+        }
+        let narrow = widths(&COLUMNS, &rows(), Some(24)).unwrap();
+        assert_eq!(line(&cells(&COLUMNS, &rows()[0], &narrow)), "x       a long name…  z");
+    }
+
+    #[test]
+    fn a_text_may_be_cut_at_its_start() {
+        let column = [Column { cut: Cut::Start, ..column("A", 1) }];
+        let cut = |text: &str, width| cells(&column, &[text.to_owned()], &[width]).concat();
+        for (text, width, expected) in [
+            ("PROTECTED_BY_PLAN", 17, "PROTECTED_BY_PLAN"),
+            ("PROTECTED_BY_PLAN", 8, "…BY_PLAN"),
+            ("日本語", 4, "…語"),
+            ("ab", 1, "…"),
+        ] {
+            assert_eq!(cut(text, width), expected, "{text} {width}");
+        }
+    }
+}
