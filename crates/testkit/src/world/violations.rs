@@ -1,6 +1,6 @@
 //! What is remembered of violations, and who is told of them.
 
-use super::{World, error};
+use super::{World, Written, error};
 use app::ports::{
     InForce, Organization, Outlets, PolicyDirectory, PortErrorKind, Progress, ReportQueue, Result, SweepStore,
     Versioned, ViolationStore, Window, WindowStore,
@@ -30,7 +30,12 @@ impl ViolationStore for World {
                 return Err(error(OPERATION, PortErrorKind::Conflict));
             }
             let version = record.version + 1;
-            state.violations.insert(key.clone(), Versioned { value: record.value.clone(), version });
+            let before = state.violations.insert(key.clone(), Versioned { value: record.value.clone(), version });
+            let (notices, told) = (state.notices.len(), state.told.len());
+            if let Some(written) = &mut state.written {
+                let before = before.map(|before| before.value);
+                written.push(Written { before, after: record.value.clone(), notices, told });
+            }
             Ok(version)
         })
         .await
