@@ -196,12 +196,6 @@ impl World {
         self.fault(operation, PortErrorKind::Retryable, true);
     }
 
-    /// Faults that were asked for and have not happened. They will not.
-    pub fn take_faults(&self) -> Vec<&'static str> {
-        let faults = std::mem::take(&mut self.state().faults);
-        faults.into_iter().flat_map(|(operation, faults)| faults.into_iter().map(move |_| operation)).collect()
-    }
-
     fn fault(&self, operation: &'static str, kind: PortErrorKind, after_effect: bool) {
         self.state()
             .faults
@@ -213,6 +207,12 @@ impl World {
     /// The calls since the last time this was asked.
     pub fn take_calls(&self) -> Vec<&'static str> {
         std::mem::take(&mut self.state().calls)
+    }
+
+    /// Faults that were asked for and have not happened. They will not.
+    pub fn take_faults(&self) -> Vec<&'static str> {
+        let faults = std::mem::take(&mut self.state().faults);
+        faults.into_iter().flat_map(|(operation, faults)| faults.into_iter().map(move |_| operation)).collect()
     }
 
     /// Of these calls, those that change something.
