@@ -54,6 +54,8 @@ pub(crate) struct Run {
     pub(crate) may_repeat: bool,
     /// Two functions ran at once.
     pub(crate) at_once: bool,
+    /// Something was lost or refused for which only the sweep makes up.
+    needs_sweep: bool,
     pub(crate) crashes: usize,
     pub(crate) faults: usize,
     /// Turns that an outlet was told more than once.
@@ -168,6 +170,7 @@ impl Run {
             put_aside: 0,
             may_repeat: false,
             at_once: false,
+            needs_sweep: false,
             crashes: 0,
             faults: 0,
             repeated: 0,
@@ -207,6 +210,13 @@ impl Run {
         self.say(|| "* all is well from now on".into());
         self.show_all();
         self.drain(story)?;
+        // Longer than a window, and twice: its end is told in a window of its own.
+        for _ in 0..2 {
+            self.pass(SignedDuration::from_mins(6));
+            self.come_due(story);
+            self.drain(story)?;
+        }
+        self.nothing_waits_for_the_sweep()?;
         for _ in 0..2 {
             self.pass(SignedDuration::from_mins(61));
             self.say(|| "* an hour passes".into());
@@ -225,6 +235,18 @@ impl Run {
             self.say_news();
         }
         self.drain(story)
+    }
+
+    fn nothing_waits_for_the_sweep(&self) -> Result<(), String> {
+        let state = self.world.state();
+        match state.violations.values().find(|record| !record.value.owed.is_empty()) {
+            Some(record) if !self.needs_sweep => Err(format!(
+                "nothing was lost or refused, and still r{} waits for the sweep to tell {:?}",
+                resource(&record.value.key),
+                record.value.owed
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn act(&mut self, story: &Story, act: &Act) -> Result<(), String> {
@@ -335,6 +357,7 @@ impl Run {
             let lost = story.lost_flushes.checked_shr(self.flushes).is_some_and(|bits| bits & 1 == 1);
             self.flushes += 1;
             if lost {
+                self.needs_sweep = true;
                 self.say(|| format!("  the end of the window of {group} is lost"));
             } else {
                 self.send(flush_message(&group), About::Flush(group.to_string()), 0);
@@ -354,6 +377,7 @@ impl Run {
             if message.receives < RECEIVES {
                 self.queue.push(message);
             } else {
+                self.needs_sweep = true;
                 self.put_aside += usize::from(matches!(message.about, About::Poison(_)));
                 self.say(|| format!("  {} goes to the dead-letter queue", message.id));
             }
@@ -460,10 +484,14 @@ impl Run {
         let happened = consumed(faults, &self.world.take_faults());
         self.faults += happened.len();
         self.may_repeat |= calls.len() > 1 || happened.iter().any(|fault| fault.may_repeat());
+        // What the outlet refuses it would refuse again; and nobody delivers a sweep again.
+        let sweeps = calls.iter().any(|call| matches!(call.what, Invocation::Sweep { .. }));
+        self.needs_sweep |= happened.iter().any(|fault| sweeps || fault.refuses());
         let alone = calls.len() == 1;
         for (done, received) in done.into_iter().zip(received) {
             match done {
                 None => {
+                    self.needs_sweep |= sweeps;
                     self.say(|| "  dies".into());
                     self.crashes += 1;
                     self.may_repeat = true;

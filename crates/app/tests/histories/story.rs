@@ -68,6 +68,11 @@ impl Fault {
     pub(crate) fn may_repeat(self) -> bool {
         self.kind.is_none() || self.operation == "dynamodb:PutItem"
     }
+
+    /// An outlet would not take it, and would not if it were told again.
+    pub(crate) fn refuses(self) -> bool {
+        self.kind.is_some_and(|kind| kind != PortErrorKind::Retryable)
+    }
 }
 
 /// What may happen in a history, beyond events in any order, lost and repeated.
@@ -147,7 +152,13 @@ impl Story {
         let gentle = dice.one_in(2);
         let window = if dice.one_in(3) { 0 } else { 300 };
         let lost_flushes = dice.roll() & dice.roll() & dice.roll();
-        let acts = (0..5 + dice.below(12)).map(|_| Self::act(dice, theme, &resources, gentle)).collect();
+        let mut acts = Vec::new();
+        if dice.one_in(4) {
+            acts.push(Self::policy(dice));
+        }
+        for _ in 0..5 + dice.below(12) {
+            acts.push(Self::act(dice, theme, &resources, gentle));
+        }
         Self { outlets, window, lost_flushes, acts }
     }
 
@@ -166,7 +177,7 @@ impl Story {
                 lags: dice.one_in(6),
             },
             9 if dice.one_in(3) => Act::Noise { poison: dice.one_in(2) },
-            9 if dice.one_in(3) => Act::Policy { exempt: dice.of(&[None, Some(-1), Some(0), Some(5), Some(90)]) },
+            9 if dice.one_in(2) => Self::policy(dice),
             9..=11 => Act::Wait(match dice.below(16) {
                 0..=7 => 20,
                 8..=11 => 310,
@@ -192,6 +203,10 @@ impl Story {
                 Act::Invoked { calls, order: dice.roll(), faults }
             }
         }
+    }
+
+    fn policy(dice: &mut Dice) -> Act {
+        Act::Policy { exempt: dice.of(&[None, Some(-1), Some(0), Some(0), Some(5), Some(90)]) }
     }
 
     fn fault(dice: &mut Dice, gentle: bool) -> Fault {
