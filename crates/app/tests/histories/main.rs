@@ -73,7 +73,7 @@ impl Seen {
         self.notices += state.notices.len();
         self.faults += run.faults;
         self.crashes += run.crashes;
-        self.at_once += usize::from(run.at_once);
+        self.at_once += usize::from(run.were_at_once);
         self.repeated += run.repeated;
     }
 }
@@ -82,28 +82,35 @@ impl Seen {
 fn events_in_any_order_repeated_and_lost() {
     let seen = histories(Theme { faults: false, crashes: false, at_once: false, all_outlets: false }, 1);
     println!("{seen:?}");
+    assert!(seen.turns > HISTORIES && seen.swept > HISTORIES / 20, "{seen:?}");
+    assert_eq!(seen.repeated, 0, "nothing went wrong");
 }
 
 #[test]
 fn stores_and_topics_that_fail() {
     let seen = histories(Theme { faults: true, crashes: false, at_once: false, all_outlets: true }, 2);
     println!("{seen:?}");
+    assert!(seen.turns > HISTORIES && seen.faults > HISTORIES / 2, "{seen:?}");
 }
 
 #[test]
 fn functions_that_die_after_any_step() {
     let seen = histories(Theme { faults: false, crashes: true, at_once: false, all_outlets: true }, 3);
     println!("{seen:?}");
+    assert!(seen.turns > HISTORIES && seen.crashes > HISTORIES / 3 && seen.repeated > 0, "{seen:?}");
 }
 
 #[test]
 fn functions_that_run_at_once() {
     let seen = histories(Theme { faults: false, crashes: false, at_once: true, all_outlets: true }, 4);
     println!("{seen:?}");
+    assert!(seen.turns > HISTORIES && seen.at_once > HISTORIES / 2 && seen.repeated > 0, "{seen:?}");
 }
 
 #[test]
 fn everything_at_once() {
     let seen = histories(Theme { faults: true, crashes: true, at_once: true, all_outlets: true }, 5);
     println!("{seen:?}");
+    let least = seen.faults.min(seen.crashes).min(seen.at_once);
+    assert!(seen.turns > HISTORIES && least > HISTORIES / 2, "{seen:?}");
 }

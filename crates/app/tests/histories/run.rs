@@ -1,7 +1,7 @@
 //! A history as it happens: AWS Config, the queue, and functions that are invoked, fail and die.
 
 use crate::oracle;
-use crate::story::{Act, Call, Fault, Invocation, Outcome, Story};
+use crate::story::{Act, Call, Dice, Fault, Invocation, Outcome, Story};
 use app::deploy::{FrameworkFacts, Variant};
 use app::events::{Message, flush_message};
 use app::ports::EvaluationResult;
@@ -26,6 +26,8 @@ use testkit::world::World;
 const RECEIVES: usize = 5;
 /// Seconds that may pass before the aggregator shows what Config has found.
 const LAGS: i64 = 300;
+/// A clock that is wrong.
+const BEHIND: SignedDuration = SignedDuration::from_secs(3);
 const REGION: &str = "eu-west-1";
 const ACCOUNTS: [&str; 2] = ["222222222222", "333333333333"];
 const CONTROLS: [&str; 2] = ["BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN", "BACKUP_LAST_RECOVERY_POINT_CREATED"];
@@ -52,8 +54,8 @@ pub(crate) struct Run {
     pub(crate) put_aside: usize,
     /// Something has happened after which it may not be known that something was told.
     pub(crate) may_repeat: bool,
-    /// Two functions ran at once.
-    pub(crate) at_once: bool,
+    /// Functions ran at once.
+    pub(crate) were_at_once: bool,
     /// Something was lost or refused for which only the sweep makes up.
     needs_sweep: bool,
     pub(crate) crashes: usize,
@@ -169,7 +171,7 @@ impl Run {
             poison: 0,
             put_aside: 0,
             may_repeat: false,
-            at_once: false,
+            were_at_once: false,
             needs_sweep: false,
             crashes: 0,
             faults: 0,
@@ -283,7 +285,15 @@ impl Run {
                     self.show_all();
                 }
             }
-            Act::Invoked { calls, order, faults } => self.invoked(story, calls, *order, faults)?,
+            Act::Invoked { calls, order, faults, index_lags } => {
+                self.world.state().index_lags = *index_lags;
+                // It may not show yet what is to be told, or show still what was told.
+                self.needs_sweep |= *index_lags;
+                self.may_repeat |= *index_lags;
+                let done = self.invoked(story, calls, *order, faults);
+                self.world.state().index_lags = false;
+                done?;
+            }
         }
         Ok(())
     }
@@ -389,7 +399,7 @@ impl Run {
         while !self.queue.is_empty() {
             self.pass(SignedDuration::from_millis(10));
             let what = Invocation::Report { from: 0, count: 10 };
-            self.invoked(story, &[Call { what, dies_after: None }], 0, &[])?;
+            self.invoked(story, &[Call { what, dies_after: None, behind: false }], 0, &[])?;
             self.say_news();
         }
         Ok(())
@@ -469,14 +479,17 @@ impl Run {
         let done = match (started, calls) {
             (mut started, [only]) if started.len() == 1 => {
                 self.world.state().dies_in = only.dies_after;
+                let behind = if only.behind { BEHIND } else { SignedDuration::ZERO };
+                self.pass(-behind);
                 let done = started.pop().map(drive);
+                self.pass(behind);
                 self.world.state().dies_in = None;
                 done.into_iter().collect()
             }
             (started, calls) => {
-                self.at_once = true;
+                self.were_at_once = true;
                 self.world.state().yields = true;
-                let done = self.both(started, calls, order);
+                let done = self.at_once(started, calls, order);
                 self.world.state().yields = false;
                 done
             }
@@ -517,35 +530,31 @@ impl Run {
         Ok(())
     }
 
-    /// Runs two functions at once, step by step; the bits say whose turn it is. Time goes by as they run.
-    fn both(&self, started: Vec<Running<'_>>, calls: &[Call], order: u64) -> Vec<Option<Done>> {
-        let flag = Arc::new(Woken(AtomicBool::new(false)));
-        let waker = Waker::from(Arc::clone(&flag));
-        let mut left: Vec<(Option<Running<'_>>, usize)> = started
-            .into_iter()
-            .zip(calls)
-            .map(|(running, call)| (Some(running), call.dies_after.unwrap_or(usize::MAX)))
-            .collect();
-        let mut done: Vec<Option<Done>> = left.iter().map(|_| None).collect();
-        for step in 0_u32.. {
-            // Runs of steps, not only turn by turn.
-            let turn = usize::from(order.rotate_right(step) & 1 == 1);
-            let alive = |index: usize| left.get(index).is_some_and(|(running, _)| running.is_some());
-            let index = match (alive(turn), alive(1 - turn)) {
-                (true, _) => turn,
-                (false, true) => 1 - turn,
-                (false, false) => break,
-            };
-            let (running, steps) = &mut left[index];
-            self.pass(SignedDuration::from_millis(1));
-            let polled = running.as_mut().map(|running| running.as_mut().poll(&mut Context::from_waker(&waker)));
-            if let Some(Poll::Ready(outcome)) = polled {
-                done[index] = Some(outcome);
-                *running = None;
-            } else if *steps == 0 {
-                *running = None;
-            } else {
-                *steps -= 1;
+    /// Runs functions at once, step by step; the dice say whose turn it is. Time goes by as they run.
+    fn at_once(&self, started: Vec<Running<'_>>, calls: &[Call], order: u64) -> Vec<Option<Done>> {
+        let waker = Waker::from(Arc::new(Woken(AtomicBool::new(false))));
+        let mut dice = Dice::new(order);
+        let mut done: Vec<Option<Done>> = calls.iter().map(|_| None).collect();
+        let mut left: Vec<_> = started.into_iter().zip(calls).enumerate().collect();
+        let mut steps = vec![0; calls.len()];
+        while !left.is_empty() {
+            let turn = dice.below(left.len());
+            // Some steps at a time, so that one may be far ahead of another.
+            for _ in 0..1 + dice.below(4) {
+                let (index, (running, call)) = &mut left[turn];
+                let behind = if call.behind { BEHIND } else { SignedDuration::ZERO };
+                self.pass(SignedDuration::from_millis(1) - behind);
+                let polled = running.as_mut().poll(&mut Context::from_waker(&waker));
+                self.pass(behind);
+                let dies = call.dies_after == Some(steps[*index]);
+                steps[*index] += 1;
+                if let Poll::Ready(outcome) = polled {
+                    done[*index] = Some(outcome);
+                } else if !dies {
+                    continue;
+                }
+                drop(left.remove(turn));
+                break;
             }
         }
         done

@@ -27,8 +27,8 @@ pub(crate) enum Act {
     Noise { poison: bool },
     /// Time passes.
     Wait(i64),
-    /// Functions are invoked: one, or two at once.
-    Invoked { calls: Vec<Call>, order: u64, faults: Vec<Fault> },
+    /// Functions are invoked: one, or several at once. The table's indexes may not know of its last write.
+    Invoked { calls: Vec<Call>, order: u64, faults: Vec<Fault>, index_lags: bool },
 }
 
 /// A result of a rule for a resource.
@@ -46,6 +46,8 @@ pub(crate) struct Call {
     pub(crate) what: Invocation,
     /// Dies after so many steps.
     pub(crate) dies_after: Option<usize>,
+    /// Its clock is some seconds behind.
+    pub(crate) behind: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -101,7 +103,7 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.roll() % u64::try_from(end).unwrap()).unwrap()
     }
 
@@ -187,20 +189,23 @@ impl Story {
             }),
             _ => {
                 let at_once = theme.at_once && dice.one_in(2);
-                let calls = (0..1 + usize::from(at_once)).map(|_| Call {
+                let count = if at_once { dice.of(&[2, 2, 3]) } else { 1 };
+                let calls = (0..count).map(|_| Call {
                     what: if dice.one_in(6) {
                         Invocation::Sweep { short: dice.one_in(4) }
                     } else {
                         Invocation::Report { from: dice.below(4), count: 1 + dice.below(5) }
                     },
                     dies_after: (theme.crashes && dice.one_in(3)).then(|| dice.below(if at_once { 14 } else { 24 })),
+                    behind: dice.one_in(6),
                 });
                 let calls = calls.collect();
                 let mut faults = Vec::new();
                 while theme.faults && faults.len() < 4 && dice.one_in(2) {
                     faults.push(Self::fault(dice, gentle));
                 }
-                Act::Invoked { calls, order: dice.roll(), faults }
+                let index_lags = theme.at_once && dice.one_in(6);
+                Act::Invoked { calls, order: dice.roll(), faults, index_lags }
             }
         }
     }
@@ -285,23 +290,35 @@ impl Act {
             Self::Wait(seconds) => {
                 simpler.extend([20, 310, 2_000].iter().filter(|less| *less < seconds).map(|less| Self::Wait(*less)));
             }
-            Self::Invoked { calls, order, faults } => {
-                let order = *order;
+            Self::Invoked { calls, order, faults, index_lags } => {
+                let with = |calls: &[Call], faults: &[Fault], index_lags| Self::Invoked {
+                    calls: calls.to_vec(),
+                    order: *order,
+                    faults: faults.to_vec(),
+                    index_lags,
+                };
+                if *index_lags {
+                    simpler.push(with(calls, faults, false));
+                }
                 for index in 0..faults.len() {
                     let mut faults = faults.clone();
                     faults.remove(index);
-                    simpler.push(Self::Invoked { calls: calls.clone(), order, faults });
+                    simpler.push(with(calls, &faults, *index_lags));
                 }
-                for index in 0..calls.len() {
-                    if calls.len() > 1 {
-                        let mut calls = calls.clone();
-                        calls.remove(index);
-                        simpler.push(Self::Invoked { calls, order, faults: faults.clone() });
+                for (index, Call { dies_after, behind, .. }) in calls.iter().enumerate() {
+                    let mut fewer = calls.clone();
+                    if fewer.len() > 1 {
+                        fewer.remove(index);
+                        simpler.push(with(&fewer, faults, *index_lags));
                     }
-                    if calls[index].dies_after.is_some() {
-                        let mut calls = calls.clone();
-                        calls[index].dies_after = None;
-                        simpler.push(Self::Invoked { calls, order, faults: faults.clone() });
+                    if dies_after.is_some() || *behind {
+                        let mut calmer = calls.clone();
+                        calmer[index].behind = false;
+                        if *behind {
+                            simpler.push(with(&calmer, faults, *index_lags));
+                        }
+                        calmer[index].dies_after = None;
+                        simpler.push(with(&calmer, faults, *index_lags));
                     }
                 }
             }
@@ -324,8 +341,8 @@ impl fmt::Display for Act {
             Self::Noise { poison: true } => write!(f, "a message comes that cannot be understood"),
             Self::Noise { poison: false } => write!(f, "an event comes that is none of ours"),
             Self::Wait(seconds) => write!(f, "{seconds} seconds pass"),
-            Self::Invoked { calls, faults, .. } => {
-                for (index, Call { what, dies_after }) in calls.iter().enumerate() {
+            Self::Invoked { calls, faults, index_lags, .. } => {
+                for (index, Call { what, dies_after, behind }) in calls.iter().enumerate() {
                     if index > 0 {
                         write!(f, ", and at once ")?;
                     }
@@ -334,9 +351,15 @@ impl fmt::Display for Act {
                         Invocation::Sweep { short: false } => write!(f, "sweep")?,
                         Invocation::Sweep { short: true } => write!(f, "sweep, with time for one account,")?,
                     }
+                    if *behind {
+                        write!(f, " by a clock that is behind")?;
+                    }
                     if let Some(steps) = dies_after {
                         write!(f, " and dies after {steps} steps")?;
                     }
+                }
+                if *index_lags {
+                    write!(f, "; the indexes lag behind")?;
                 }
                 for Fault { operation, kind } in faults {
                     match kind {

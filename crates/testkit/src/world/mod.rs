@@ -105,6 +105,9 @@ pub struct State {
     pub yields: bool,
     /// Every record that was stored, with what it replaced; `None`: not kept.
     pub written: Option<Vec<Written>>,
+    /// The indexes of the table do not know of the last write yet.
+    pub index_lags: bool,
+    last_write: Option<(Key, Option<Versioned<Record>>)>,
     calls: Vec<&'static str>,
     faults: BTreeMap<&'static str, VecDeque<Fault>>,
 }
@@ -167,6 +170,8 @@ impl Default for World {
                 dies_in: None,
                 yields: false,
                 written: None,
+                index_lags: false,
+                last_write: None,
                 calls: Vec::new(),
                 faults: BTreeMap::new(),
             })),
