@@ -12,6 +12,7 @@
     reason = "a test that cannot set itself up has failed; helpers of tests are no tests to the linter"
 )]
 
+mod known;
 mod oracle;
 mod run;
 mod story;
@@ -34,6 +35,7 @@ struct Seen {
     at_once: usize,
     swept: usize,
     exempted: usize,
+    folded: u32,
     repeated: usize,
 }
 
@@ -68,6 +70,8 @@ impl Seen {
                 self.turns += 1;
                 self.swept += usize::from(opens && after.heard == Heard::Sweep);
             }
+            let folded_before = before.as_ref().map_or(0, |before| oracle::folded(&before.owed));
+            self.folded += oracle::folded(&after.owed).saturating_sub(folded_before);
             self.exempted += usize::from(after.exempt.is_some());
         }
         self.notices += state.notices.len();

@@ -180,7 +180,7 @@ fn ends_true(
     let told_open = truth && record.exempt.is_none();
     for (outlet, heard) in heard {
         let of_it = heard.iter().filter(|(_, of, _)| *of == about).map(|(_, _, entry)| *entry);
-        let of_it = of_it.filter(|entry| entry.what != Told::Refreshed || *outlet == Outlet::Finding);
+        let mut of_it = of_it.filter(|entry| entry.what != Told::Refreshed || *outlet == Outlet::Finding);
         let last = match outlet {
             // An import that is not later than what Security Hub has is ignored.
             Outlet::Finding => of_it.fold(None, |known: Option<&ViolationNotice>, entry| match known {
@@ -190,7 +190,7 @@ fn ends_true(
             // An event bus keeps no order, and of two functions at once the slower one may come with old news.
             Outlet::Event => of_it.max_by_key(|entry| entry.recorded_at),
             _ if run.were_at_once => of_it.max_by_key(|entry| entry.recorded_at),
-            Outlet::Topic | Outlet::Chat => of_it.last(),
+            Outlet::Topic | Outlet::Chat => of_it.next_back(),
         };
         let open = last.is_some_and(|last| !matches!(last.what, Told::Resolved(_) | Told::Exempted(_)));
         if open != told_open {
@@ -216,7 +216,8 @@ fn entries(notice: &Notice) -> Vec<&ViolationNotice> {
     }
 }
 
-fn folded(owed: &[Debt]) -> u32 {
+/// Turns that stand in later debts only as a number.
+pub(crate) fn folded(owed: &[Debt]) -> u32 {
     owed.iter().map(|debt| debt.folded).sum()
 }
 

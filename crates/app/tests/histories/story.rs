@@ -158,6 +158,16 @@ impl Story {
         if dice.one_in(4) {
             acts.push(Self::policy(dice));
         }
+        // Now and then a resource goes back and forth faster than anybody can be told.
+        if dice.one_in(24) {
+            for number in 0..6 + dice.below(24) {
+                let result = if number % 2 == 0 { Outcome::Broken } else { Outcome::Satisfied };
+                acts.push(Act::Happens { resource: resources[0], result, copies: 1, ahead: 0, lags: false });
+                if dice.one_in(3) {
+                    acts.push(Self::act(dice, theme, &resources, gentle));
+                }
+            }
+        }
         for _ in 0..5 + dice.below(12) {
             acts.push(Self::act(dice, theme, &resources, gentle));
         }
