@@ -189,7 +189,7 @@ fn ends_true(
             }),
             // An event bus keeps no order, and of two functions at once the slower one may come with old news.
             Outlet::Event => of_it.max_by_key(|entry| entry.recorded_at),
-            _ if run.were_at_once => of_it.max_by_key(|entry| entry.recorded_at),
+            _ if run.raced => of_it.max_by_key(|entry| entry.recorded_at),
             Outlet::Topic | Outlet::Chat => of_it.next_back(),
         };
         let open = last.is_some_and(|last| !matches!(last.what, Told::Resolved(_) | Told::Exempted(_)));

@@ -56,6 +56,8 @@ pub(crate) struct Run {
     pub(crate) may_repeat: bool,
     /// Functions ran at once.
     pub(crate) were_at_once: bool,
+    /// Functions told people at once: of two reports only one does, in a window; but there may be none, and a sweep heeds none.
+    pub(crate) raced: bool,
     /// Something was lost or refused for which only the sweep makes up.
     needs_sweep: bool,
     pub(crate) crashes: usize,
@@ -172,6 +174,7 @@ impl Run {
             put_aside: 0,
             may_repeat: false,
             were_at_once: false,
+            raced: false,
             needs_sweep: false,
             crashes: 0,
             faults: 0,
@@ -488,6 +491,8 @@ impl Run {
             }
             (started, calls) => {
                 self.were_at_once = true;
+                self.raced |=
+                    story.window == 0 || calls.iter().any(|call| matches!(call.what, Invocation::Sweep { .. }));
                 self.world.state().yields = true;
                 let done = self.at_once(started, calls, order);
                 self.world.state().yields = false;
