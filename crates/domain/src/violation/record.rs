@@ -5,8 +5,8 @@
 
 use super::{Change, Closing, Compliance, Debt, Found, Heard, Key, Ordering, Outlet, ResourceFacts, Told};
 use crate::control::Severity;
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -47,6 +47,9 @@ pub struct Record {
     pub reminded: u32,
     /// When Security Hub last got its finding.
     pub finding_at: Option<Timestamp>,
+    /// When the last debt was written down, also when nothing is owed any more.
+    #[serde(default)]
+    pub last_owed: Option<Timestamp>,
     /// What is owed to whom, oldest first: recorded, perhaps told, not yet known to be told.
     pub owed: Vec<Debt>,
 }
@@ -142,6 +145,7 @@ pub fn apply(known: Option<&Record>, change: &Change) -> Outcome {
             exempt: None,
             reminded: 0,
             finding_at: None,
+            last_owed: None,
             owed: Vec::new(),
         };
         return Outcome::Store { record: Box::new(record), turn: is_open.then_some(Turn::Opens) };
@@ -260,11 +264,12 @@ impl Record {
         if outlets.is_empty() {
             return;
         }
-        // Two turns in one instant are told apart by their times.
-        let at = match self.owed.last() {
-            Some(last) if last.at >= now => last.at.checked_add(jiff::SignedDuration::from_nanos(1)).unwrap_or(now),
-            _ => now,
-        };
+        // Turns are told apart, and put in order, by their times: also two in one instant, and one that is written down by
+        // somebody who looked at the clock before another wrote down the one before. Security Hub compares milliseconds.
+        let last = self.owed.last().map(|debt| debt.at).max(self.last_owed);
+        let next = last.and_then(|last| last.checked_add(SignedDuration::from_millis(1)).ok());
+        let at = next.map_or(now, |next| next.max(now));
+        self.last_owed = Some(at);
         self.owed.push(Debt { what, at, since: self.since, outlets: outlets.clone(), folded: 0 });
         if self.owed.len() > MOST_DEBTS {
             let gone: u32 = self.owed.drain(..2).map(|debt| debt.folded.saturating_add(1)).fold(0, u32::saturating_add);

@@ -22,6 +22,7 @@ use domain::violation::{Group, Key, Outlet, Record, ResourceFacts};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 pub use repository::Commit;
 pub use stack_sets::FakeStackSet;
@@ -102,8 +103,28 @@ pub struct State {
     /// The process dies at the step of this number from now: calls go on for ever. A call has two steps, before its effect and
     /// after it.
     pub dies_in: Option<usize>,
+    /// Every step of a call lets others go first: for tests that run two at once.
+    pub yields: bool,
+    /// Every record that was stored, with what it replaced; `None`: not kept.
+    pub written: Option<Vec<Written>>,
+    /// The indexes of the table do not know of the last write yet.
+    pub index_lags: bool,
+    last_write: Option<(Key, Option<Versioned<Record>>)>,
     calls: Vec<&'static str>,
     faults: BTreeMap<&'static str, VecDeque<Option<Fault>>>,
+}
+
+/// A record that was stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// As it was before; `None`: there was none.
+    pub before: Option<Record>,
+    /// As it is now.
+    pub after: Record,
+    /// Notices published on the notification topic until then.
+    pub notices: usize,
+    /// What the other outlets had been told until then.
+    pub told: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -150,6 +171,10 @@ impl Default for World {
                 hidden: BTreeSet::new(),
                 selections: BTreeMap::new(),
                 dies_in: None,
+                yields: false,
+                written: None,
+                index_lags: false,
+                last_write: None,
                 calls: Vec::new(),
                 faults: BTreeMap::new(),
             })),
@@ -197,6 +222,12 @@ impl World {
         std::mem::take(&mut self.state().calls)
     }
 
+    /// Faults that were asked for and have not happened. They will not.
+    pub fn take_faults(&self) -> Vec<&'static str> {
+        let faults = std::mem::take(&mut self.state().faults);
+        faults.into_iter().flat_map(|(operation, faults)| faults.into_iter().map(move |_| operation)).collect()
+    }
+
     /// Of these calls, those that change something.
     #[must_use]
     pub fn mutating(calls: &[&'static str]) -> Vec<&'static str> {
@@ -226,14 +257,29 @@ impl World {
     }
 
     async fn step(&self) {
-        let dead = match &mut self.state().dies_in {
-            None => false,
-            Some(0) => true,
-            Some(left) => {
-                *left -= 1;
-                false
-            }
+        let (dead, mut waits) = {
+            let mut state = self.state();
+            let dead = match &mut state.dies_in {
+                None => false,
+                Some(0) => true,
+                Some(left) => {
+                    *left -= 1;
+                    false
+                }
+            };
+            (dead, state.yields)
         };
+        if waits {
+            std::future::poll_fn(|context| {
+                if !waits {
+                    return Poll::Ready(());
+                }
+                waits = false;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            })
+            .await;
+        }
         if dead {
             std::future::pending::<()>().await;
         }

@@ -1,6 +1,6 @@
 //! What is remembered of violations, and who is told of them.
 
-use super::{World, error};
+use super::{State, World, Written, error};
 use app::ports::{
     InForce, Organization, Outlets, PolicyDirectory, PortErrorKind, Progress, ReportQueue, Result, SweepStore,
     Versioned, ViolationStore, Window, WindowStore,
@@ -11,6 +11,17 @@ use domain::violation::{Group, Key, Outlet, Record, Status};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+impl State {
+    /// The records as the indexes have them.
+    fn indexed(&self) -> impl Iterator<Item = &Versioned<Record>> {
+        let unknown = self.last_write.as_ref().filter(|_| self.index_lags);
+        self.violations.iter().filter_map(move |(key, record)| match unknown {
+            Some((written, before)) if written == key => before.as_ref(),
+            _ => Some(record),
+        })
+    }
+}
 
 impl ViolationStore for World {
     async fn read(&self, keys: &[Key]) -> Result<BTreeMap<Key, Versioned<Record>>> {
@@ -30,7 +41,13 @@ impl ViolationStore for World {
                 return Err(error(OPERATION, PortErrorKind::Conflict));
             }
             let version = record.version + 1;
-            state.violations.insert(key.clone(), Versioned { value: record.value.clone(), version });
+            let before = state.violations.insert(key.clone(), Versioned { value: record.value.clone(), version });
+            state.last_write = Some((key.clone(), before.clone()));
+            let (notices, told) = (state.notices.len(), state.told.len());
+            if let Some(written) = &mut state.written {
+                let before = before.map(|before| before.value);
+                written.push(Written { before, after: record.value.clone(), notices, told });
+            }
             Ok(version)
         })
         .await
@@ -38,7 +55,7 @@ impl ViolationStore for World {
 
     async fn owed_by(&self, group: &Group) -> Result<Vec<Versioned<Record>>> {
         self.remote("dynamodb:Query", |state| {
-            let owing = state.violations.values().filter(|record| !record.value.owed.is_empty());
+            let owing = state.indexed().filter(|record| !record.value.owed.is_empty());
             Ok(owing.filter(|record| record.value.key.group() == *group).cloned().collect())
         })
         .await
@@ -46,10 +63,7 @@ impl ViolationStore for World {
 
     async fn owing(&self, before: Timestamp, limit: usize) -> Result<Vec<Versioned<Record>>> {
         self.remote("dynamodb:Scan", |state| {
-            let owing = state
-                .violations
-                .values()
-                .filter(|record| record.value.owed_since().is_some_and(|since| since < before));
+            let owing = state.indexed().filter(|record| record.value.owed_since().is_some_and(|since| since < before));
             Ok(owing.take(limit).cloned().collect())
         })
         .await
@@ -57,7 +71,7 @@ impl ViolationStore for World {
 
     async fn open_in(&self, account: &AccountId) -> Result<Vec<Versioned<Record>>> {
         self.remote("dynamodb:Query", |state| {
-            let open = state.violations.values().filter(|record| record.value.status == Status::Open);
+            let open = state.indexed().filter(|record| record.value.status == Status::Open);
             Ok(open.filter(|record| record.value.key.account == *account).cloned().collect())
         })
         .await
@@ -65,7 +79,7 @@ impl ViolationStore for World {
 
     async fn accounts(&self) -> Result<BTreeSet<AccountId>> {
         self.remote("dynamodb:Scan", |state| {
-            let open = state.violations.values().filter(|record| record.value.status == Status::Open);
+            let open = state.indexed().filter(|record| record.value.status == Status::Open);
             Ok(open.map(|record| record.value.key.account.clone()).collect())
         })
         .await
