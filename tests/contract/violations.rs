@@ -162,7 +162,7 @@ async fn a_window_is_opened_by_one(store: &impl WindowStore) {
     assert_eq!(store.windows(&[]).await.unwrap(), BTreeMap::new());
     assert_eq!(store.windows(std::slice::from_ref(&group)).await.unwrap(), BTreeMap::new());
     // Nobody asked for it: nothing comes to be.
-    store.flush_asked(&group).await.unwrap();
+    store.flush_asked(&group, at(6)).await.unwrap();
     assert_eq!(store.windows(std::slice::from_ref(&group)).await.unwrap(), BTreeMap::new());
 
     assert!(store.open_window(&group, at(1), at(6)).await.unwrap());
@@ -172,8 +172,11 @@ async fn a_window_is_opened_by_one(store: &impl WindowStore) {
     let open = |until, flush_asked| Window { until, flush_asked };
     assert_eq!(windows, BTreeMap::from([(group.clone(), open(at(6), false)), (other.clone(), open(at(7), false))]));
 
-    store.flush_asked(&group).await.unwrap();
-    store.flush_asked(&group).await.unwrap();
+    store.flush_asked(&group, at(5)).await.unwrap();
+    let windows = store.windows(std::slice::from_ref(&group)).await.unwrap();
+    assert_eq!(windows[&group], open(at(6), false), "of another window");
+    store.flush_asked(&group, at(6)).await.unwrap();
+    store.flush_asked(&group, at(6)).await.unwrap();
     let windows = store.windows(&[group.clone(), other]).await.unwrap();
     assert_eq!(windows[&group], open(at(6), true));
 

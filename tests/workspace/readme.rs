@@ -1,10 +1,10 @@
 //! What the README shows is what the code says.
 
 use app::events::Batch;
-use app::ports::ResourceId;
+use app::ports::{ResourceId, Selection};
 use app::report::Report;
 use domain::ids::{AccountId, RegionName};
-use domain::notice::ResourceFacts;
+use domain::violation::ResourceFacts;
 use testkit::world::World;
 
 use crate::files;
@@ -19,13 +19,25 @@ async fn the_notice_in_the_readme_is_what_people_get() {
         id: "orders".to_owned(),
     };
     let arn = "arn:aws:rds:eu-west-1:222222222222:cluster:orders".to_owned();
-    world.state().resources.insert(id, ResourceFacts { name: Some("orders".to_owned()), arn: Some(arn) });
+    let tags = [("owner".to_owned(), "orders-team@example.com".to_owned())].into();
+    let facts = ResourceFacts { name: Some("orders".to_owned()), arn: Some(arn), tags };
+    let selection = Selection {
+        plan: "daily".to_owned(),
+        name: "by-tag".to_owned(),
+        tags: vec![("backup".to_owned(), "daily".to_owned())],
+        resources: Vec::new(),
+    };
+    world.state().selections.insert((id.account.clone(), id.region.clone()), vec![selection]);
+    world.state().account_names.insert(id.account.clone(), "payments".to_owned());
+    world.state().resources.insert(id, facts);
     let report = Report {
-        violations: world.clone(),
-        notifier: world.clone(),
-        frameworks: world.clone(),
+        store: world.clone(),
+        outlets: world.clone(),
+        directory: world.clone(),
         resources: world.clone(),
+        queue: world.clone(),
         clock: world.clone(),
+        window: std::time::Duration::ZERO,
     };
     let event = serde_json::from_str(&files::read("events/config-noncompliant.json")).unwrap();
     report.handle(&Batch::read(event).messages).await;
@@ -37,7 +49,14 @@ async fn the_notice_in_the_readme_is_what_people_get() {
 /// Links between files of the repository lead somewhere.
 #[test]
 fn documents_link_to_files_that_are_there() {
-    for document in ["README.md", "ARCHITECTURE.md", "framework/README.md", "sandbox/README.md", "events/README.md"] {
+    for document in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "framework/README.md",
+        "sandbox/README.md",
+        "events/README.md",
+        "docs/notices.md",
+    ] {
         let text = files::read(document);
         let folder = files::root().join(document).parent().unwrap().to_path_buf();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

@@ -165,9 +165,9 @@ impl WindowStore for &World {
         Ok(!is_open)
     }
 
-    async fn flush_asked(&self, group: &Group) -> Result<()> {
+    async fn flush_asked(&self, group: &Group, until: Timestamp) -> Result<()> {
         let mut state = self.call("flush_asked");
-        if let Some(window) = state.windows.get_mut(group) {
+        if let Some(window) = state.windows.get_mut(group).filter(|window| window.until == until) {
             window.flush_asked = true;
         }
         Ok(())

@@ -261,8 +261,8 @@ pub trait WindowStore {
     /// Opens a window, unless there is one that has not ended at `now`: then `false`.
     fn open_window(&self, group: &Group, now: Timestamp, until: Timestamp)
     -> impl Future<Output = Result<bool>> + Send;
-    /// Notes that a flush was asked for.
-    fn flush_asked(&self, group: &Group) -> impl Future<Output = Result<()>> + Send;
+    /// Notes that a flush was asked for at the end of the window that lasts until then. Nothing is noted of a later one.
+    fn flush_asked(&self, group: &Group, until: Timestamp) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// The queue that `report` itself is fed from.

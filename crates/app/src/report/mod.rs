@@ -357,7 +357,7 @@ where
         let wait = until.duration_since(now).saturating_add(AFTER);
         // Asked first and noted then: to ask twice does no harm.
         self.queue.ask_flush(group, Duration::try_from(wait).unwrap_or_default()).await?;
-        self.store.flush_asked(group).await
+        self.store.flush_asked(group, until).await
     }
 }
 
@@ -374,16 +374,10 @@ pub(crate) async fn look_up<'k>(
     directory: &impl ResourceDirectory,
     keys: impl Iterator<Item = &'k Key>,
 ) -> BTreeMap<Key, ResourceFacts> {
-    let wanted: BTreeMap<ResourceId, Vec<&Key>> = keys.fold(BTreeMap::new(), |mut wanted, key| {
-        let id = ResourceId {
-            account: key.account.clone(),
-            region: key.region.clone(),
-            kind: key.resource_type.clone(),
-            id: key.resource_id.clone(),
-        };
-        wanted.entry(id).or_insert_with(Vec::new).push(key);
-        wanted
-    });
+    let mut wanted: BTreeMap<ResourceId, Vec<&Key>> = BTreeMap::new();
+    for key in keys {
+        wanted.entry(resource_id(key)).or_default().push(key);
+    }
     if wanted.is_empty() {
         return BTreeMap::new();
     }
@@ -394,6 +388,16 @@ pub(crate) async fn look_up<'k>(
     });
     let known = wanted.into_iter().filter_map(|(id, keys)| found.get(&id).map(|facts| (keys, facts)));
     known.flat_map(|(keys, facts)| keys.into_iter().map(move |key| (key.clone(), facts.clone()))).collect()
+}
+
+/// The resource of a violation.
+pub(crate) fn resource_id(key: &Key) -> ResourceId {
+    ResourceId {
+        account: key.account.clone(),
+        region: key.region.clone(),
+        kind: key.resource_type.clone(),
+        id: key.resource_id.clone(),
+    }
 }
 
 impl Reported {

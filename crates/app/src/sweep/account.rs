@@ -5,9 +5,9 @@ use super::{Round, Sweep, Swept, spot};
 use crate::in_force::covering;
 use crate::ports::{
     BackupPlans, Clock, ComplianceSource, EvaluationResult, Organization, Outlets, PolicyDirectory, PortErrorKind,
-    ResourceDirectory, Result, Sight, SweepStore, Versioned, Via, ViolationStore,
+    ResourceDirectory, ResourceId, Result, Sight, SweepStore, Versioned, Via, ViolationStore,
 };
-use crate::report::{Judge, look_up};
+use crate::report::{Judge, look_up, resource_id};
 use crate::telling::AT_ONCE;
 use domain::ids::{AccountId, RegionName};
 use domain::notice::BlindSpot;
@@ -98,11 +98,18 @@ where
 
         // What is on record as open, and Config does not say is broken.
         let mut satisfied = Satisfied::new();
+        let verdicts: BTreeMap<Key, Verdict> = known
+            .iter()
+            .map(|(key, record)| (key.clone(), judge(&record.value, &places, broken.contains_key(key), round.now)))
+            .collect();
+        let missing = self.missing(verdicts.iter().filter(|(_, verdict)| **verdict == Verdict::Search)).await?;
         for (key, record) in &mut known {
-            let verdict = match judge(&record.value, &places, broken.contains_key(key), round.now) {
-                Verdict::Open => continue,
-                Verdict::Close(closing) => Verdict::Close(closing),
-                Verdict::Ask(doubt) => self.settle(account, record, &doubt, &seen, &mut satisfied, round).await?,
+            let verdict = match verdicts.get(key) {
+                None | Some(Verdict::Open) => continue,
+                Some(Verdict::Close(closing)) => Verdict::Close(*closing),
+                Some(Verdict::Search) if missing.contains(key) => Verdict::Close(Closing::ResourceGone),
+                Some(Verdict::Search) => Verdict::Open,
+                Some(Verdict::Ask(doubt)) => self.settle(account, record, doubt, &seen, &mut satisfied, round).await?,
             };
             if let Verdict::Close(closing) = verdict {
                 info!(violation = %key, ?closing, "closed by the sweep");
@@ -125,6 +132,18 @@ where
         let stored = self.store_all(news, swept).await;
         self.tell(round, stored, swept).await;
         Ok(())
+    }
+
+    /// Of these, the resources that Config's inventory does not have any more. Without an aggregator nobody can say.
+    async fn missing<'k>(&self, searched: impl Iterator<Item = (&'k Key, &'k Verdict)>) -> Result<BTreeSet<Key>> {
+        let keys: Vec<&Key> = searched.map(|(key, _)| key).collect();
+        if keys.is_empty() || !self.source.ways().contains(&Via::Aggregator) {
+            return Ok(BTreeSet::new());
+        }
+        let wanted: BTreeSet<ResourceId> = keys.iter().map(|key| resource_id(key)).collect();
+        let wanted: Vec<ResourceId> = wanted.into_iter().collect();
+        let there = self.resources.look_up(&wanted).await?;
+        Ok(keys.into_iter().filter(|key| !there.contains_key(&resource_id(key))).cloned().collect())
     }
 
     /// Looks at every Region in the best way that shows it.

@@ -31,6 +31,8 @@ pub(super) enum Verdict {
     Close(Closing),
     /// See what Config has to say in its favour.
     Ask(Doubt),
+    /// No rule of its control has any result: it is gone, if Config does not know the resource any more.
+    Search,
 }
 
 /// An open record that Config does not say is broken.
@@ -70,18 +72,13 @@ impl Places<'_> {
         broken
     }
 
-    /// Where a control should be in force and no rule of it can be seen.
+    /// Where a framework should be in force and nothing of it can be seen. One control alone says nothing: an aggregator leaves out
+    /// rules without results, and where there is nothing to evaluate there are none.
     pub(super) fn blind(&self, account: &AccountId, now: Timestamp) -> Vec<BlindSpot> {
-        let spots = self.in_force.iter().filter_map(|(region, controls)| {
-            if !self.seen.contains_key(region) {
-                return Some(spot(account, region, "no rule of a backup framework can be seen", now));
-            }
-            let missing: Vec<&str> =
-                controls.iter().filter(|name| self.rules(region, name).is_empty()).map(String::as_str).collect();
-            (!missing.is_empty())
-                .then(|| spot(account, region, format!("no rule of {} can be seen", missing.join(", ")), now))
-        });
-        spots.collect()
+        const WHY: &str = "no result of any backup control can be seen: the framework is missing, AWS Config does not record \
+                           there, the aggregator does not cover it, or there is nothing to evaluate";
+        let unseen = self.in_force.keys().filter(|region| !self.seen.contains_key(*region));
+        unseen.map(|region| spot(account, region, WHY, now)).collect()
     }
 }
 
@@ -112,9 +109,9 @@ pub(super) fn judge(record: &Record, places: &Places<'_>, broken: bool, now: Tim
     }
     let Key { region, control, .. } = &record.key;
     let rules = places.rules(region, control);
+    // An event may have told of it before the aggregator has heard.
+    let old = now.duration_since(record.ordering.notified) >= GONE_AFTER;
     if !rules.is_empty() {
-        // A later look may have heard of it before the aggregator has.
-        let old = now.duration_since(record.ordering.notified) >= GONE_AFTER;
         let if_gone = if old { Verdict::Close(Closing::ResourceGone) } else { Verdict::Open };
         return Verdict::Ask(Doubt { rules, if_gone: Box::new(if_gone) });
     }
@@ -123,6 +120,7 @@ pub(super) fn judge(record: &Record, places: &Places<'_>, broken: bool, now: Tim
     }
     let known_control = domain::control::find(control).is_some();
     match places.in_force.get(region) {
+        Some(controls) if controls.contains(control) && old && places.seen.contains_key(region) => Verdict::Search,
         Some(controls) if controls.contains(control) => Verdict::Open,
         // A rule whose control we do not know may belong to a framework that is in force: only a look can tell.
         Some(_) if !known_control && !places.seen.contains_key(region) => Verdict::Open,

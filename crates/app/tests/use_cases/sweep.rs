@@ -1,11 +1,11 @@
 use crate::report::{about, event, kinds, send};
 use app::deploy::{FrameworkFacts, Variant};
-use app::ports::{EvaluationResult, PortErrorKind, Via};
+use app::ports::{EvaluationResult, PortErrorKind, ResourceId, Via};
 use app::sweep::{Sweep, Swept};
 use domain::ids::{AccountId, RegionName, StackSetName};
 use domain::notice::Notice;
 use domain::policy::{Exemption, Reporting};
-use domain::violation::{Closing, Compliance, Heard, Outlet, Status, Told};
+use domain::violation::{Closing, Compliance, Heard, Outlet, ResourceFacts, Status, Told};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use std::cell::Cell;
@@ -135,6 +135,29 @@ async fn a_violation_that_is_gone_is_closed_with_the_reason() {
         assert_eq!(swept.closed, 1, "{expected:?}: {swept:?}");
         assert_eq!(closings(&world), [expected]);
     }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_rule_without_results_is_no_blind_spot_and_closes_only_what_is_gone() {
+    let world = world();
+    in_force(&world, &["222222222222"]);
+    // The aggregator shows a rule of another control and none of this one: it leaves out rules without results.
+    let other = "BACKUP_RECOVERY_POINT_ENCRYPTED-1b2c3d4e-5f60-4a7b-8c9d-0e1f2a3b4c5d".to_owned();
+    world.state().compliance.insert((home(), region()), BTreeMap::from([(other, Vec::new())]));
+    send(&world, &[event("NON_COMPLIANT", 10), about("deleted", "NON_COMPLIANT", 10)]).await;
+    world.take_notices();
+    let orders =
+        ResourceId { account: home(), region: region(), kind: "AWS::RDS::DBCluster".into(), id: "orders".into() };
+    world.state().resources.insert(orders, ResourceFacts::default());
+    let swept = run(&world).await;
+    assert_eq!((swept.closed, swept.blind_spots), (1, 0), "{swept:?}");
+    assert_eq!(closings(&world), [Closing::ResourceGone]);
+    let open: Vec<_> = world.state().violations.values().filter(|r| r.value.status == Status::Open).cloned().collect();
+    assert_eq!(
+        (open.len(), open[0].value.key.resource_id.as_str()),
+        (1, "orders"),
+        "it is there, and not yet evaluated anew"
+    );
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -57,15 +57,17 @@ impl WindowStore for StateTable {
         }
     }
 
-    async fn flush_asked(&self, group: &Group) -> Result<()> {
+    async fn flush_asked(&self, group: &Group, until: Timestamp) -> Result<()> {
         let update = self
             .client
             .update_item()
             .table_name(&self.name)
             .set_key(Some(key(WINDOWS, &group.to_string())))
             .update_expression("SET flush_asked = :asked")
-            // One that has gone meanwhile must not come back without its end.
-            .condition_expression("attribute_exists(pk)")
+            // One that has gone meanwhile must not come back without its end, and a later one needs a flush of its own.
+            .condition_expression("#until = :until")
+            .expression_attribute_names("#until", "until")
+            .expression_attribute_values(":until", number(until.as_millisecond()))
             .expression_attribute_values(":asked", AttributeValue::Bool(true))
             .send()
             .await

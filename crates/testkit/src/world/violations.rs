@@ -107,9 +107,9 @@ impl WindowStore for World {
         .await
     }
 
-    async fn flush_asked(&self, group: &Group) -> Result<()> {
+    async fn flush_asked(&self, group: &Group, until: Timestamp) -> Result<()> {
         self.remote("dynamodb:UpdateItem", |state| {
-            if let Some(window) = state.windows.get_mut(group) {
+            if let Some(window) = state.windows.get_mut(group).filter(|window| window.until == until) {
                 window.flush_asked = true;
             }
             Ok(())
