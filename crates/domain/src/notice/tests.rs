@@ -372,8 +372,11 @@ fn what_queues_refuse_is_in_no_form() {
         Notice::RolloutSucceeded(rollout),
         Notice::ExemptionsExpiring(expiring),
     ] {
-        let all =
-            [notice.text(), notice.json().to_string(), notice.chat().to_string(), format!("{:?}", notice.attributes())];
+        let mut all = vec![notice.text(), notice.json().to_string(), notice.chat().to_string()];
+        all.extend(notice.attributes().into_values().map(|value| match value {
+            Attribute::Text(text) => text,
+            Attribute::List(texts) => texts.concat(),
+        }));
         for form in all {
             let refused = form.find(|c: char| (c < ' ' && c != '\n') || matches!(c, '\u{fffe}' | '\u{ffff}'));
             assert_eq!(refused, None, "{form}");
