@@ -56,11 +56,11 @@ impl Rejection {
 
     pub(super) fn json(&self) -> Value {
         json!({
-            "repository": self.repository,
-            "branch": self.branch,
+            "repository": fit(&self.repository, 400),
+            "branch": fit(&self.branch, 1_000),
             "commit": self.commit,
-            "author": self.author,
-            "message": one_line(&self.message),
+            "author": fit(&self.author, 1_000),
+            "message": fit(&one_line(&self.message), 4_000),
             "faultCount": self.faults.len(),
             "faults": self.faults.iter().take(NAMED).map(bounded).collect::<Vec<_>>(),
         })

@@ -120,11 +120,11 @@ impl RolloutReport {
     pub(super) fn json(&self) -> Value {
         json!({
             "stackSet": self.stack_set,
-            "repository": self.repository,
-            "branch": self.branch,
+            "repository": fit(&self.repository, 400),
+            "branch": fit(&self.branch, 1_000),
             "commit": self.commit,
-            "author": self.author,
-            "message": one_line(&self.message),
+            "author": fit(&self.author, 1_000),
+            "message": fit(&one_line(&self.message), 4_000),
             "instances": {
                 "total": self.verdict.total,
                 "succeeded": self.verdict.succeeded,

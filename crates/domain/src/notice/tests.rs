@@ -354,6 +354,36 @@ fn names_cannot_pose_as_the_text_around_them() {
     );
 }
 
+/// SNS and SQS take what XML takes, and refuse a message with any other code point.
+#[test]
+fn what_queues_refuse_is_in_no_form() {
+    let name = "a\u{0}b\u{fffe}c\u{ffff}d";
+    let resource = ResourceFacts {
+        name: Some(name.to_owned()),
+        arn: Some(name.to_owned()),
+        tags: BTreeMap::from([(name.to_owned(), name.to_owned())]),
+    };
+    let violation = ViolationNotice { resource, owner: Some(name.to_owned()), ..opened() };
+    let rollout = RolloutReport { author: name.to_owned(), message: name.to_owned(), ..samples::report(6, 0) };
+    let expiring = ExpiringExemptions { owner: name.to_owned(), ..samples::expiring() };
+    for notice in [
+        Notice::ViolationOpened(violation.clone()),
+        Notice::ViolationDigest(digest(vec![violation])),
+        Notice::RolloutSucceeded(rollout),
+        Notice::ExemptionsExpiring(expiring),
+    ] {
+        let mut all = vec![notice.text(), notice.json().to_string(), notice.chat().to_string()];
+        all.extend(notice.attributes().into_values().map(|value| match value {
+            Attribute::Text(text) => text,
+            Attribute::List(texts) => texts.concat(),
+        }));
+        for form in all {
+            let refused = form.find(|c: char| (c < ' ' && c != '\n') || matches!(c, '\u{fffe}' | '\u{ffff}'));
+            assert_eq!(refused, None, "{form}");
+        }
+    }
+}
+
 #[test]
 fn messages_about_one_violation_are_one_thread() {
     let thread = |notice: Notice| notice.chat()["metadata"]["threadId"].clone();

@@ -70,6 +70,8 @@ fn is_blank(c: char) -> bool {
             | '\u{fe00}'..='\u{fe0f}'
             | '\u{ffa0}'
             | '\u{fff0}'..='\u{fffb}'
+            | '\u{fffe}'
+            | '\u{ffff}'
             | '\u{e0000}'..='\u{e0fff}'
     )
 }
@@ -93,9 +95,10 @@ pub(super) fn quoted(name: &str) -> String {
     }
 }
 
-/// The text as it is, cut where it would take more than `budget` bytes of a JSON document that stands as a text in another one:
+/// The text as it is, but for two code points that are no characters and that queues refuse, cut where it would take more than `budget` bytes of a JSON document that stands as a text in another one:
 /// the way notices travel through SNS. A character that JSON escapes is escaped twice there.
 pub(super) fn fit(text: &str, budget: usize) -> String {
+    let text = text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}");
     let cost = |c: char| match c {
         '"' | '\\' => 4,
         '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 3,
@@ -104,7 +107,7 @@ pub(super) fn fit(text: &str, budget: usize) -> String {
     };
     let total = text.chars().map(cost).fold(0_usize, usize::saturating_add);
     if total <= budget {
-        return text.to_owned();
+        return text;
     }
     let mut left = budget.saturating_sub('…'.len_utf8());
     let kept = text.chars().take_while(|c| {
