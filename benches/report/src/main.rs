@@ -72,14 +72,14 @@ fn main() -> anyhow::Result<()> {
     let rounds = size(args.rounds);
     if args.wants("throughput") {
         eprintln!("throughput: {} events, {rounds} rounds", flood.events.len());
-        for outlets in speed::CHOICES {
-            results.throughput.push(speed::measure(&flood, from, outlets, 0, rounds)?);
+        for told in speed::CHOICES {
+            results.throughput.push(speed::measure(&flood, from, told, 0, rounds)?);
         }
     }
     if args.wants("growth") {
         for on_file in [1_000, 10_000, 100_000] {
             eprintln!("growth: {on_file} records on file");
-            results.growth.push(speed::measure(&flood, from, &speed::USUAL, on_file, rounds)?);
+            results.growth.push(speed::measure(&flood, from, (&speed::USUAL, true), on_file, rounds)?);
         }
     }
     if ["flood", "memory", "sample"].iter().any(|section| args.wants(section)) {

@@ -67,7 +67,7 @@ impl Results {
         if let Some(speed) = self.throughput.first() {
             let rate = speed.events_per_cpu_second.unwrap_or(speed.events_per_second).p50;
             judge(
-                &format!("events per second and core, told to {}", names(&speed.outlets)),
+                &format!("events per second and core, told to {}", names(speed)),
                 format!("{rate:.0}"),
                 format!("at least {RATE:.0}"),
                 rate >= RATE,
@@ -135,7 +135,7 @@ impl Results {
             let rate = speed.events_per_second;
             let of_core = speed.events_per_cpu_second.map(|rate| format!("{:.0}", rate.p50));
             rows.push(vec![
-                names(&speed.outlets),
+                names(speed),
                 speed.on_file.to_string(),
                 speed.events.to_string(),
                 of_core.unwrap_or_else(|| "–".to_owned()),
@@ -150,7 +150,7 @@ impl Results {
         lay_out(text, &rows);
         text.push_str("\nCalls of the ports for 1,000 events, by outlets and records on file:\n\n");
         let mut head = row(&["call"]);
-        head.extend(speeds.iter().map(|speed| format!("{}; {}", names(&speed.outlets), speed.on_file)));
+        head.extend(speeds.iter().map(|speed| format!("{}; {}", names(speed), speed.on_file)));
         let kinds: BTreeSet<&str> = speeds.iter().flat_map(|speed| speed.calls_per_1000.keys().copied()).collect();
         let calls = |name: &str, speed: &Speed| speed.calls_per_1000.get(name).copied().unwrap_or_default();
         let mut rows = vec![head];
@@ -241,14 +241,15 @@ impl Results {
     }
 }
 
-fn names(outlets: &[Outlet]) -> String {
+fn names(speed: &Speed) -> String {
     let name = |outlet: &Outlet| match outlet {
         Outlet::Topic => "topic",
         Outlet::Chat => "chat",
         Outlet::Finding => "findings",
         Outlet::Event => "events",
     };
-    outlets.iter().map(name).collect::<Vec<_>>().join(", ")
+    let names = speed.outlets.iter().map(name).collect::<Vec<_>>().join(", ");
+    if speed.written { names } else { format!("{names} (nothing written)") }
 }
 
 fn calls(text: &mut String, calls: &BTreeMap<String, f64>) {

@@ -26,11 +26,12 @@ const WINDOW: Duration = Duration::from_secs(300);
 /// The outlets that the application has unless its parameters say otherwise.
 pub(crate) const USUAL: [Outlet; 2] = [Outlet::Topic, Outlet::Event];
 /// Those, and each other way to tell on its own or beside them.
-pub(crate) const CHOICES: [&[Outlet]; 4] = [
-    &USUAL,
-    &[Outlet::Topic],
-    &[Outlet::Topic, Outlet::Event, Outlet::Finding],
-    &[Outlet::Topic, Outlet::Event, Outlet::Finding, Outlet::Chat],
+pub(crate) const CHOICES: [(&[Outlet], bool); 5] = [
+    (&USUAL, true),
+    (&USUAL, false),
+    (&[Outlet::Topic], true),
+    (&[Outlet::Topic, Outlet::Event, Outlet::Finding], true),
+    (&[Outlet::Topic, Outlet::Event, Outlet::Finding, Outlet::Chat], true),
 ];
 
 /// What came of a run; times are those of one core.
@@ -38,6 +39,8 @@ pub(crate) const CHOICES: [&[Outlet]; 4] = [
 pub(crate) struct Speed {
     /// Who was told, by names that are written as in the records.
     pub(crate) outlets: Vec<Outlet>,
+    /// Whether texts, documents and findings were written for them: adapters have that done.
+    pub(crate) written: bool,
     /// Records that were on file before.
     pub(crate) on_file: usize,
     pub(crate) events: usize,
@@ -59,7 +62,7 @@ pub(crate) struct Speed {
 pub(crate) fn measure(
     flood: &Flood,
     from: Timestamp,
-    outlets: &[Outlet],
+    (outlets, written): (&[Outlet], bool),
     on_file: usize,
     rounds: usize,
 ) -> anyhow::Result<Speed> {
@@ -70,7 +73,7 @@ pub(crate) fn measure(
     let (mut notices, mut calls) = (0, BTreeMap::new());
     for _ in 0..rounds {
         let home = (AccountId::parse("000000000000")?, RegionName::parse("us-east-1")?);
-        let world = World::new(home, outlets, in_force()?, from + SignedDuration::from_mins(30));
+        let world = World::new(home, outlets, written, in_force()?, from + SignedDuration::from_mins(30));
         world.preload(others.iter().cloned());
         let (started, worked) = (Instant::now(), worked());
         runtime.block_on(work(&world, &batches))?;
@@ -93,6 +96,7 @@ pub(crate) fn measure(
     let thousands = count(flood.events.len()) / 1000.0;
     Ok(Speed {
         outlets: outlets.to_vec(),
+        written,
         on_file,
         events: flood.events.len(),
         events_per_second,

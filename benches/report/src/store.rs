@@ -19,6 +19,8 @@ pub(crate) struct World {
     /// The account and the Region that findings are imported in.
     home: (AccountId, RegionName),
     outlets: BTreeSet<Outlet>,
+    /// Whether the outlets write down what they are told, as real ones must.
+    write: bool,
     state: Mutex<State>,
 }
 
@@ -38,10 +40,17 @@ struct State {
 }
 
 impl World {
-    pub(crate) fn new(home: (AccountId, RegionName), outlets: &[Outlet], in_force: InForce, now: Timestamp) -> Self {
+    pub(crate) fn new(
+        home: (AccountId, RegionName),
+        outlets: &[Outlet],
+        write: bool,
+        in_force: InForce,
+        now: Timestamp,
+    ) -> Self {
         Self {
             home,
             outlets: outlets.iter().copied().collect(),
+            write,
             state: Mutex::new(State { in_force, now, ..State::default() }),
         }
     }
@@ -183,6 +192,7 @@ impl Outlets for &World {
         // An outlet would write the notice down, so that is part of the work.
         let home = FindingHome { account: self.home.0.clone(), region: self.home.1.clone() };
         let written: usize = match outlet {
+            _ if !self.write => 0,
             Outlet::Topic => notices
                 .iter()
                 .map(|notice| notice.subject().len() + notice.text().len() + notice.json().to_string().len())
