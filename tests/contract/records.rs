@@ -54,6 +54,7 @@ pub(crate) fn record(resource: &str) -> Record {
         },
         exempt: None,
         reminded: 0,
+        last_owed: None,
         finding_at: None,
         owed: Vec::new(),
     }
