@@ -414,14 +414,14 @@ pub trait BackupPlans {
 /// A resource in an account and Region.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResourceId {
+    /// The id as AWS Config has it.
+    pub id: String,
     /// The account that owns it.
     pub account: AccountId,
     /// The Region that it is in.
     pub region: RegionName,
     /// The type as AWS Config names it.
     pub kind: String,
-    /// The id as AWS Config has it.
-    pub id: String,
 }
 
 /// What AWS Config knows of resources across the organisation.

@@ -95,7 +95,7 @@ where
             return untold;
         }
         let plans = self.plans(&touched, held).await;
-        let mut paid: BTreeMap<usize, BTreeMap<Outlet, Vec<Debt>>> = BTreeMap::new();
+        let mut paid: Vec<Vec<(Outlet, Debt)>> = vec![Vec::new(); touched.len()];
         for outlet in self.outlets.in_use() {
             let messages = match outlet {
                 Outlet::Topic | Outlet::Chat => self.for_people(outlet, &touched, held, &plans),
@@ -124,14 +124,16 @@ where
                                 tally.digests.saturating_add(usize::from(matches!(notice, Notice::ViolationDigest(_))));
                         }
                         for (index, debt) in pays {
-                            paid.entry(index).or_default().entry(outlet).or_default().push(debt);
+                            if let Some(paid) = paid.get_mut(index) {
+                                paid.push((outlet, debt));
+                            }
                         }
                     }
                     Err(error) => self.not_told(outlet, notice, &pays, &touched, &error, tally, &mut untold),
                 }
             }
         }
-        untold.extend(self.note(&touched, paid).await);
+        untold.extend(self.note(touched, paid).await);
         untold
     }
 
@@ -158,13 +160,13 @@ where
     }
 
     /// Takes off what was told, record by record.
-    async fn note(&self, touched: &[Touched], paid: BTreeMap<usize, BTreeMap<Outlet, Vec<Debt>>>) -> Vec<Untold> {
-        let notes = paid.into_iter().filter_map(|(index, paid)| touched.get(index).map(|touched| (touched, paid)));
-        iter(notes.map(|(touched, paid)| async move {
-            let noted = self.note_one(touched.record.clone(), &paid).await;
+    async fn note(&self, touched: Vec<Touched>, paid: Vec<Vec<(Outlet, Debt)>>) -> Vec<Untold> {
+        let notes = touched.into_iter().zip(paid).filter(|(_, paid)| !paid.is_empty());
+        iter(notes.map(|(Touched { record, messages }, paid)| async move {
+            let noted = self.note_one(record, &paid).await;
             noted.err().map(|error| {
-                error!(violation = %touched.record.value.key, %error, "told, and not noted: it may be told again");
-                Untold { messages: touched.messages.clone(), why: error.to_string() }
+                error!(%error, "told, and not noted: it may be told again");
+                Untold { messages, why: error.to_string() }
             })
         }))
         .buffer_unordered(AT_ONCE)
@@ -173,11 +175,11 @@ where
         .await
     }
 
-    async fn note_one(&self, mut record: Versioned<Record>, paid: &BTreeMap<Outlet, Vec<Debt>>) -> Result<()> {
+    async fn note_one(&self, mut record: Versioned<Record>, paid: &[(Outlet, Debt)]) -> Result<()> {
         let mut last = None;
         for _ in 0..READS {
-            for (outlet, debts) in paid {
-                record.value.told(*outlet, debts, self.now);
+            for (outlet, debt) in paid {
+                record.value.told(*outlet, std::slice::from_ref(debt), self.now);
             }
             match self.store.put(&record).await {
                 Ok(_) => return Ok(()),

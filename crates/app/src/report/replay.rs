@@ -3,7 +3,9 @@
 use crate::in_force::covering;
 use crate::ports::InForce;
 use domain::policy::Reporting;
-use domain::violation::{Change, Heard, Opening, Outcome, Outlet, Quiet, Record, ResourceFacts, Turn, apply};
+use domain::violation::{
+    Change, Compliance, Heard, Opening, Outcome, Outlet, Quiet, Record, ResourceFacts, Status, Turn, apply,
+};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 
@@ -31,14 +33,18 @@ pub(crate) struct Replayed {
 impl Judge<'_> {
     /// Whether one of the changes opens the violation, so that more must be known of the resource.
     pub(crate) fn opens<'c>(known: Option<&Record>, changes: impl Iterator<Item = &'c Change>) -> bool {
-        let mut current = known.cloned();
+        let mut open = known.is_some_and(|known| known.status == Status::Open);
+        let mut last = known.map(|known| known.ordering);
         for change in changes {
-            if let Outcome::Store { record, turn } = apply(current.as_ref(), change) {
-                if turn == Some(Turn::Opens) {
-                    return true;
-                }
-                current = Some(*record);
+            // As `apply` has it, without the records that it would make.
+            if last.is_some_and(|last| change.ordering <= last) {
+                continue;
             }
+            let broken = change.compliance == Compliance::NonCompliant;
+            if broken && !open {
+                return true;
+            }
+            (open, last) = (broken, Some(change.ordering));
         }
         false
     }

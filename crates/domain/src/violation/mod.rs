@@ -17,9 +17,13 @@ use crate::ids::{AccountId, RegionName};
 use serde::{Deserialize, Serialize};
 
 /// What a violation is known by.
+///
+/// What differs most between the violations of a flood stands first: keys are compared often.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Key {
+    /// The resource's id as AWS Config has it.
+    pub resource_id: String,
     /// The account that owns the resource.
     pub account: AccountId,
     /// The Region that the resource is in.
@@ -28,8 +32,6 @@ pub struct Key {
     pub control: String,
     /// The resource's type as AWS Config names it, such as `AWS::RDS::DBCluster`.
     pub resource_type: String,
-    /// The resource's id as AWS Config has it.
-    pub resource_id: String,
 }
 
 impl std::fmt::Display for Key {
