@@ -21,8 +21,8 @@ pub(super) struct Stage {
     pub(super) policy: String,
 }
 
-/// What differs from how the application comes: windows in which one can wait, and findings.
-const PARAMETERS: [&str; 2] = ["DigestWindowSeconds=4", "SecurityHub=central"];
+/// What differs from how the application comes: windows in which one can wait, findings, and names of accounts.
+const PARAMETERS: [&str; 3] = ["DigestWindowSeconds=4", "SecurityHub=central", "OrganizationId=o-sandbox123"];
 
 pub(super) fn all(story: &mut Story<'_>) -> Result<()> {
     let mut stage = deploy_application(story)?;

@@ -100,7 +100,8 @@ fn flood(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     })?;
     story.claim("each is on record, and nothing is left to tell", records == FLOOD, &format!("{records} records"));
     let mails = story.rest_of_mail();
-    if let Some(digest) = mails.iter().find(|mail| mail.kind == "violation.digest") {
+    let digests = mails.iter().filter(|mail| mail.kind == "violation.digest");
+    if let Some(digest) = digests.max_by_key(|mail| opened(&mail.subject)) {
         story.listener.mail(digest);
         story.says(
             "a digest counts, names 25, and says where to see the rest",

@@ -620,7 +620,7 @@ mod tests {
                 invoked: invoked.as_ref(),
                 annotation: Some(""),
             };
-            found.read("a:B", "rule", "", Compliance::NonCompliant)
+            found.read("config:DescribeConfigRules", "rule", "", Compliance::NonCompliant)
         };
         let times = |result: Result<Option<EvaluationResult>>| {
             let result = result.unwrap().unwrap();
@@ -639,7 +639,11 @@ mod tests {
             invoked: None,
             annotation: None,
         };
-        assert!(bare.read("a:B", "rule", "", Compliance::NonCompliant).is_err());
-        assert_eq!(bare.read("a:B", "rule", "", Compliance::Compliant).unwrap(), None, "not what was asked for");
+        assert!(bare.read("config:DescribeConfigRules", "rule", "", Compliance::NonCompliant).is_err());
+        assert_eq!(
+            bare.read("config:DescribeConfigRules", "rule", "", Compliance::Compliant).unwrap(),
+            None,
+            "not what was asked for"
+        );
     }
 }

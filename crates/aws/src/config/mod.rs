@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn pages_end_where_there_is_no_token_and_never_go_round() {
-        let mut pages = Pages::of("a:B");
+        let mut pages = Pages::of("config:DescribeConfigRules");
         assert!(pages.more());
         assert_eq!(pages.token(), None);
         pages.turn(Some("1")).unwrap();
@@ -104,7 +104,7 @@ mod tests {
         pages.turn(Some("2")).unwrap();
         assert!(pages.turn(Some("1")).unwrap_err().to_string().contains("a:B failed: the pages go round"));
         for end in [None, Some("")] {
-            let mut pages = Pages::of("a:B");
+            let mut pages = Pages::of("config:DescribeConfigRules");
             pages.turn(end).unwrap();
             assert!(!pages.more());
         }

@@ -273,7 +273,7 @@ fn digest_message(digest: &Digest) -> Message {
                 "- {} {}{region}{owner}, {}",
                 entry.kind_in_chat(),
                 code(&entry.name(), ENTRY),
-                digest::facts(entry)
+                digest::facts(entry, digest.severity())
             ));
         }
         let more = section.total.saturating_sub(section.shown.len());

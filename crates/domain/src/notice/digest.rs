@@ -261,7 +261,8 @@ impl Digest {
             self.account
         );
         let regions: Vec<&str> = self.regions().into_iter().map(RegionName::as_str).collect();
-        let sections: String = self.sections().iter().map(|entries| section(entries, regions.len() > 1)).collect();
+        let sections: String =
+            self.sections().iter().map(|entries| section(entries, regions.len() > 1, self.severity())).collect();
         let advice =
             self.advice().map(|(todo, page)| format!("\nWhat to do\n{}{}", paragraph(todo, 2), paragraph(page, 2)));
         let links = self.links();
@@ -359,8 +360,8 @@ fn title(entry: &DigestEntry) -> String {
     }
 }
 
-fn section(section: &Section<'_>, names_region: bool) -> String {
-    let entries: String = section.shown.iter().map(|entry| item(&line(entry, names_region))).collect();
+fn section(section: &Section<'_>, names_region: bool, worst: Severity) -> String {
+    let entries: String = section.shown.iter().map(|entry| item(&line(entry, names_region, worst))).collect();
     let more = match section.total.saturating_sub(section.shown.len()) {
         0 => String::new(),
         more => paragraph(&format!("and {more} more"), 4),
@@ -369,7 +370,7 @@ fn section(section: &Section<'_>, names_region: bool) -> String {
 }
 
 /// One entry in one line.
-fn line(entry: &DigestEntry, names_region: bool) -> String {
+fn line(entry: &DigestEntry, names_region: bool, worst: Severity) -> String {
     let region = if names_region { format!(" ({})", entry.key.region) } else { String::new() };
     let owner =
         entry.owner.as_deref().map(|owner| format!(", owner {}", quoted(&shown(owner, 48)))).unwrap_or_default();
@@ -377,18 +378,18 @@ fn line(entry: &DigestEntry, names_region: bool) -> String {
         "{} {}{region}{owner}, {}",
         text::sentence(&shown(&entry.kind_of_resource(), 40)),
         quoted(&shown(&entry.name(), 80)),
-        facts(entry)
+        facts(entry, worst)
     )
 }
 
-/// What is told of an entry behind its name.
-pub(super) fn facts(entry: &DigestEntry) -> String {
+/// What is told of an entry behind its name. How bad it is stands above all entries, where it is as bad as the worst.
+pub(super) fn facts(entry: &DigestEntry, worst: Severity) -> String {
     let since = day(entry.since.unwrap_or(entry.at));
-    let severity = entry.severity.label();
+    let severity = if entry.severity == worst { String::new() } else { format!("{}, ", entry.severity.label()) };
     match &entry.what {
         Told::Resolved(_) | Told::Exempted(_) => format!("open since {since}"),
-        Told::ExemptionEnded(exempt) => format!("{severity}, since {since}, was exempt until {}", exempt.until),
-        Told::Opened | Told::Reminder(_) | Told::Refreshed => format!("{severity}, since {since}"),
+        Told::ExemptionEnded(exempt) => format!("{severity}since {since}, was exempt until {}", exempt.until),
+        Told::Opened | Told::Reminder(_) | Told::Refreshed => format!("{severity}since {since}"),
     }
 }
 
