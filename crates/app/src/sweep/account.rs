@@ -278,11 +278,15 @@ fn overdue(record: &mut Record, round: &Round<'_>, swept: &mut Swept) {
     }
     let age = record.since.map_or(0, |since| now.duration_since(since).as_hours() / 24);
     let due = reporting.reminders.iter().copied().filter(|days| i64::from(*days) <= age && *days > record.reminded);
-    // Who is about to be told that it is open need not be reminded of it.
+    // Who is about to be told that it is open need not be reminded of it, now or in an hour.
     let untold = record.owed.iter().any(|debt| debt.outlets.contains(&Outlet::Topic));
-    if let Some(days) = due.max().filter(|_| !untold) {
-        record.remind(days, outlets, *now);
-        swept.reminded = swept.reminded.saturating_add(1);
+    match due.max() {
+        Some(days) if untold => record.reminded = days,
+        Some(days) => {
+            record.remind(days, outlets, *now);
+            swept.reminded = swept.reminded.saturating_add(1);
+        }
+        None => {}
     }
     let fresh = record.finding_at.is_some_and(|at| now.duration_since(at) < FINDING_LASTS);
     if outlets.contains(&Outlet::Finding) && !fresh && record.owed_to(Outlet::Finding).next().is_none() {
