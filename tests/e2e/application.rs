@@ -4,6 +4,10 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use app::deploy::{FrameworkFacts, Variant};
+use domain::ids::{AccountId, RegionName, StackSetName};
+use domain::policy::Reporting;
+use domain::violation::Record;
 use sandbox::client::Client;
 use sandbox::cloud::{Cloud, Options};
 use sandbox::config::AGGREGATOR;
@@ -164,6 +168,12 @@ impl Application {
         self.launch(name, |launch| launch.envs(self.settings(name)))
     }
 
+    /// Starts a function with other settings, or more of them.
+    pub(crate) fn function_with(&self, name: &str, settings: &[(&str, &str)]) -> Running<'_> {
+        let more = settings.iter().copied();
+        self.launch(name, |launch| launch.envs(self.settings(name)).envs(more))
+    }
+
     /// Starts a function with whatever `prepare` gives it beyond the cloud.
     pub(crate) fn launch(&self, name: &str, prepare: impl FnOnce(Launch) -> Launch) -> Running<'_> {
         let launch = Launch::new(program(name, &self.cloud.directory().join("tmp/functions")))
@@ -209,6 +219,60 @@ impl Application {
             let ask = json!({"TableName": TABLE, "Key": {"pk": item["pk"], "sk": item["sk"]}});
             self.client.json("dynamodb", "DynamoDB_20120810.DeleteItem", &ask).unwrap();
         }
+    }
+
+    /// The violations on record.
+    pub(crate) fn records(&self) -> Vec<Record> {
+        let items = self.items("violation#");
+        items.iter().map(|item| serde_json::from_str(item["document"]["S"].as_str().unwrap()).unwrap()).collect()
+    }
+
+    /// Puts an item with a document.
+    pub(crate) fn put(&self, partition: &str, sort: &str, document: &Value) {
+        let item = json!({"pk": {"S": partition}, "sk": {"S": sort}, "document": {"S": document.to_string()}});
+        let ask = json!({"TableName": TABLE, "Item": item});
+        self.client.json("dynamodb", "DynamoDB_20120810.PutItem", &ask).unwrap();
+    }
+
+    /// Puts a framework in force, as far as `report` and `sweep` know.
+    pub(crate) fn in_force(&self, accounts: &[&str], regions: &[&str], controls: &[&str]) {
+        let variant = Variant {
+            accounts: accounts.iter().map(|account| AccountId::parse(account).unwrap()).collect(),
+            regions: regions.iter().map(|region| RegionName::parse(region).unwrap()).collect(),
+            controls: controls.iter().map(|control| ((*control).to_owned(), [].into())).collect(),
+            since: [].into(),
+        };
+        let facts = FrameworkFacts { stack_set: StackSetName::parse(STACK_SET).unwrap(), variants: vec![variant] };
+        self.put("framework", STACK_SET, &json!(facts));
+    }
+
+    /// Publishes what the policy says about violations.
+    pub(crate) fn publish(&self, reporting: &Reporting) {
+        self.put("framework", "#reporting", &json!(reporting));
+    }
+
+    /// Takes the messages of a queue with their attributes, in the form in which Lambda hands a batch to a function; waits up to
+    /// `seconds` for the first.
+    pub(crate) fn take_batch(&self, queue: &str, seconds: u32) -> Value {
+        let ask = json!({
+            "QueueUrl": queue, "MaxNumberOfMessages": 10, "WaitTimeSeconds": seconds, "MessageAttributeNames": ["All"],
+        });
+        let answer = self.client.json("sqs", "AmazonSQS.ReceiveMessage", &ask).unwrap();
+        let messages = answer["Messages"].as_array().cloned().unwrap_or_default();
+        let records = messages.iter().map(|message| {
+            let delete = json!({"QueueUrl": queue, "ReceiptHandle": message["ReceiptHandle"]});
+            self.client.json("sqs", "AmazonSQS.DeleteMessage", &delete).unwrap();
+            let attributes = message["MessageAttributes"].as_object().cloned().unwrap_or_default();
+            let attributes = attributes.into_iter().map(|(name, value)| {
+                (name, json!({"stringValue": value["StringValue"], "dataType": value["DataType"]}))
+            });
+            json!({
+                "messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"], "body": message["Body"],
+                "attributes": {}, "messageAttributes": attributes.collect::<serde_json::Map<_, _>>(),
+                "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:queue", "awsRegion": "us-east-1",
+            })
+        });
+        json!({"Records": records.collect::<Vec<_>>()})
     }
 
     /// The instances of the StackSet, `account/region status`.

@@ -53,7 +53,12 @@ fn each_event_does_what_the_readme_says_and_no_call_more() {
         "codecommit:GetFile",
         "codecommit:GetFile",
         "cloudformation:DescribeStackSet",
+        // How violations are told: published, and remembered.
+        "dynamodb:PutItem",
+        "dynamodb:PutItem",
         "codecommit:GetCommit",
+        // What was in force before, so that it is known since when.
+        "dynamodb:GetItem",
         "dynamodb:PutItem",
         "dynamodb:PutItem",
         "cloudformation:CreateStackSet",
@@ -102,6 +107,18 @@ fn each_event_does_what_the_readme_says_and_no_call_more() {
     costs(&mut deploy, "schedule-full.json", "all as wanted", &full);
     application.take_notices(&[]);
 
+    // Nothing is deployed for an exemption, and it holds at once; that it covers nothing is said.
+    let exemption = "exemptions:\n  - control: BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN\n    \
+                     resources: [\"arn:aws:rds:*:*:cluster:scratch-*\"]\n    reason: throw-away test clusters\n    \
+                     owner: data-platform@example.com\n    until: 2999-01-31\n";
+    let policy = format!("{}\n{exemption}", file("framework/backup-compliance.yaml").trim_end());
+    application.push("Exempt scratch clusters", &[("backup-compliance.yaml", Some(policy.as_bytes()))]);
+    let published =
+        [UNCHANGED.as_slice(), &["dynamodb:Scan", "sns:PublishBatch", "dynamodb:PutItem", "dynamodb:PutItem"]].concat();
+    costs(&mut deploy, "codecommit-push.json", "other exemptions", &published);
+    let digest = application.take_notices(&["violation.digest"]).remove(0);
+    assert_eq!(digest["reason"], "policyWarnings");
+
     // An event that was lost: the light look stands in for it.
     let five = file("framework/examples/five-controls/framework.yaml");
     application.push("Five controls", &[("framework.yaml", Some(five.as_bytes()))]);
@@ -109,6 +126,7 @@ fn each_event_does_what_the_readme_says_and_no_call_more() {
         UNCHANGED.as_slice(),
         &[
             "codecommit:GetCommit",
+            "dynamodb:GetItem",
             "dynamodb:PutItem",
             "cloudformation:ListStackInstances",
             "dynamodb:PutItem",

@@ -12,6 +12,7 @@ mod application;
 mod binaries;
 mod deploy_events;
 mod lifecycle;
+mod operations;
 mod policy;
 mod refusals;
 mod report_events;

@@ -212,14 +212,14 @@ where
         groups
             .into_iter()
             .filter_map(|(group, pays)| {
+                let single = pays.len() == 1
+                    && pays.iter().all(|(_, debt)| debt.folded == 0 && !matches!(debt.what, Told::Reminder(_)));
                 let mut entries: Vec<ViolationNotice> = pays
                     .iter()
                     .filter_map(|(index, debt)| {
-                        touched.get(*index).map(|touched| self.notice(&touched.record.value, debt, plans))
+                        touched.get(*index).map(|touched| self.notice(&touched.record.value, debt, plans, single))
                     })
                     .collect();
-                let single = entries.len() == 1
-                    && pays.iter().all(|(_, debt)| debt.folded == 0 && !matches!(debt.what, Told::Reminder(_)));
                 let notice = match entries.pop() {
                     None => return None,
                     Some(only) if single => turn(only),
@@ -241,15 +241,16 @@ where
             touched.record.value.owed_to(outlet).map(move |debt| (index, &touched.record.value, debt))
         });
         owed.map(|(index, record, debt)| Message {
-            notice: turn(self.notice(record, debt, plans)),
+            notice: turn(self.notice(record, debt, plans, true)),
             pays: vec![(index, debt.clone())],
         })
         .collect()
     }
 
-    fn notice(&self, record: &Record, debt: &Debt, plans: &Plans) -> ViolationNotice {
+    /// What a debt tells; with what would help this one resource, if it is told alone.
+    fn notice(&self, record: &Record, debt: &Debt, plans: &Plans, alone: bool) -> ViolationNotice {
         let Key { account, region, control, .. } = &record.key;
-        let opens = matches!(debt.what, Told::Opened | Told::ExemptionEnded(_));
+        let opens = alone && matches!(debt.what, Told::Opened | Told::ExemptionEnded(_));
         let selections = plans.get(&(account.clone(), region.clone())).map(Vec::as_slice).unwrap_or_default();
         let context = NoticeContext {
             account_name: self.in_force.accounts.get(account).cloned(),

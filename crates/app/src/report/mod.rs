@@ -294,9 +294,9 @@ where
         let for_people = |record: &Record| {
             [Outlet::Topic, Outlet::Chat].into_iter().any(|outlet| record.owed_to(outlet).next().is_some())
         };
-        let mut groups: BTreeMap<Group, BTreeSet<String>> = BTreeMap::new();
-        for Touched { record, messages } in touched.iter().filter(|touched| for_people(&touched.record.value)) {
-            groups.entry(record.value.key.group()).or_default().extend(messages.iter().cloned());
+        let mut groups: BTreeMap<Group, Vec<&Touched>> = BTreeMap::new();
+        for touched in touched.iter().filter(|touched| for_people(&touched.record.value)) {
+            groups.entry(touched.record.value.key.group()).or_default().push(touched);
         }
         let names: Vec<Group> = groups.keys().cloned().collect();
         if names.is_empty() {
@@ -305,18 +305,18 @@ where
         let windows = match self.store.windows(&names).await {
             Ok(windows) => windows,
             Err(error) => {
-                reported.fail(groups.into_values().flatten(), &error.to_string());
+                reported.fail(groups.into_values().flat_map(messages), &error.to_string());
                 return names.into_iter().collect();
             }
         };
         let until = now.checked_add(length).unwrap_or(now);
-        for (group, messages) in groups {
+        for (group, waiting) in groups {
             let window = windows.get(&group).filter(|window| window.until > now).copied();
             match self.hold(&group, window, flushed.contains(&group), now, until).await {
                 Ok(false) => {}
                 Ok(true) => drop(held.insert(group)),
                 Err(error) => {
-                    reported.fail(messages, &error.to_string());
+                    reported.fail(messages(waiting), &error.to_string());
                     held.insert(group);
                 }
             }
@@ -388,6 +388,11 @@ pub(crate) async fn look_up<'k>(
     });
     let known = wanted.into_iter().filter_map(|(id, keys)| found.get(&id).map(|facts| (keys, facts)));
     known.flat_map(|(keys, facts)| keys.into_iter().map(move |key| (key.clone(), facts.clone()))).collect()
+}
+
+/// The messages that depend on these being told.
+fn messages(of: Vec<&Touched>) -> impl Iterator<Item = String> {
+    of.into_iter().flat_map(|touched| touched.messages.iter().cloned())
 }
 
 /// The resource of a violation.
