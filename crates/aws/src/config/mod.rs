@@ -102,7 +102,9 @@ mod tests {
         pages.turn(Some("1")).unwrap();
         assert_eq!((pages.more(), pages.token().as_deref()), (true, Some("1")));
         pages.turn(Some("2")).unwrap();
-        assert!(pages.turn(Some("1")).unwrap_err().to_string().contains("a:B failed: the pages go round"));
+        assert!(
+            pages.turn(Some("1")).unwrap_err().to_string().contains("DescribeConfigRules failed: the pages go round")
+        );
         for end in [None, Some("")] {
             let mut pages = Pages::of("config:DescribeConfigRules");
             pages.turn(end).unwrap();
