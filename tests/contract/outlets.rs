@@ -310,6 +310,28 @@ fn outcomes(told: &[Result<()>]) -> Vec<Option<(PortErrorKind, &str)>> {
 }
 
 #[tokio::test]
+async fn a_message_that_the_topic_refuses_is_told_by_its_place() {
+    let answer = "<PublishBatchResponse><PublishBatchResult><Successful><member><Id>0</Id><MessageId>m</MessageId></member>\
+                  </Successful><Failed>\
+                  <member><Id>2</Id><Code>InvalidParameter</Code><Message>too long</Message><SenderFault>true</SenderFault></member>\
+                  <member><Id>1</Id><Code>InternalError</Code><Message>later</Message><SenderFault>false</SenderFault></member>\
+                  </Failed></PublishBatchResult></PublishBatchResponse>";
+    let server = Server::start(&[Reply::Status(200, answer.to_owned())]);
+    let clients = clients_of(&server).await;
+    let topic = channels(&clients, "arn:aws:sns:eu-west-1:111111111111:notices", None, SecurityHubMode::Off, None);
+    let notices = [violation("a", CONTROL), violation("b", CONTROL), violation("c", CONTROL), violation("d", CONTROL)];
+    let told = topic.tell(Outlet::Topic, &notices).await;
+    let expected = [
+        None,
+        Some((PortErrorKind::Retryable, "InternalError")),
+        Some((PortErrorKind::Refused, "InvalidParameter")),
+        // The answer does not speak of it.
+        Some((PortErrorKind::Retryable, "")),
+    ];
+    assert_eq!(outcomes(&told), expected);
+}
+
+#[tokio::test]
 async fn events_that_were_refused_are_told_by_their_place() {
     let answer = json!({"FailedEntryCount": 2, "Entries": [
         {"EventId": "1"}, {"ErrorCode": "ThrottlingException", "ErrorMessage": "later"}, {"EventId": "3"},

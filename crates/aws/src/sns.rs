@@ -55,21 +55,24 @@ impl Topic {
         match answer {
             Ok(answer) => {
                 // The call succeeds even where single messages were refused.
-                let refused: BTreeMap<&str, PortError> = answer
-                    .failed()
-                    .iter()
-                    .map(|entry| {
-                        let error = PortError {
-                            operation: "sns:PublishBatch",
-                            code: Some(entry.code().to_owned()),
-                            message: entry.message().unwrap_or("the message was refused").to_owned(),
-                            request_id: None,
-                            kind: if entry.sender_fault() { PortErrorKind::Refused } else { PortErrorKind::Retryable },
-                        };
-                        (entry.id(), error)
-                    })
-                    .collect();
-                (0..count).map(|index| refused.get(index.to_string().as_str()).cloned().map_or(Ok(()), Err)).collect()
+                let mut outcomes: BTreeMap<&str, Result<()>> =
+                    answer.successful().iter().filter_map(|entry| Some((entry.id()?, Ok(())))).collect();
+                let refused = answer.failed().iter().map(|entry| {
+                    let error = PortError {
+                        operation: "sns:PublishBatch",
+                        code: Some(entry.code().to_owned()),
+                        message: entry.message().unwrap_or("the message was refused").to_owned(),
+                        request_id: None,
+                        kind: if entry.sender_fault() { PortErrorKind::Refused } else { PortErrorKind::Retryable },
+                    };
+                    (entry.id(), Err(error))
+                });
+                outcomes.extend(refused);
+                // What the answer does not speak of may be lost: told again, it is told twice at worst.
+                let silence = || Err(PortError { kind: PortErrorKind::Retryable, ..unspoken() });
+                (0..count)
+                    .map(|index| outcomes.get(index.to_string().as_str()).cloned().unwrap_or_else(silence))
+                    .collect()
             }
             Err(error) => {
                 let error = wrap("sns:PublishBatch", &error);
@@ -77,6 +80,10 @@ impl Topic {
             }
         }
     }
+}
+
+fn unspoken() -> PortError {
+    crate::error::unexpected("sns:PublishBatch", "the answer does not say what became of the message")
 }
 
 impl Notifier for Topic {
