@@ -96,7 +96,14 @@ where
         }
         let plans = self.plans(&touched, held).await;
         let mut paid: Vec<Vec<(Outlet, Debt)>> = vec![Vec::new(); touched.len()];
-        for outlet in self.outlets.in_use() {
+        let in_use = self.outlets.in_use();
+        for (touched, paid) in touched.iter().zip(&mut paid) {
+            // What was switched off is owed nothing any more.
+            for debt in &touched.record.value.owed {
+                paid.extend(debt.outlets.difference(&in_use).map(|outlet| (*outlet, debt.clone())));
+            }
+        }
+        for outlet in in_use {
             let messages = match outlet {
                 Outlet::Topic | Outlet::Chat => self.for_people(outlet, &touched, held, &plans),
                 Outlet::Finding | Outlet::Event => self.for_machines(outlet, &touched, &plans),

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 const OPERATION: &str = "securityhub:BatchImportFindings";
 /// `BatchImportFindings` takes at most 100 findings.
@@ -47,6 +47,14 @@ pub(crate) enum Importer {
 /// Findings of one home: which notice each is of, its id, and the finding as JSON.
 type Findings = Vec<(usize, String, String)>;
 
+/// How long imports may go on. In member mode each account and Region is one of its own, and people must not be told twice because a
+/// function ran out of time over findings: what is left is owed, and tried again.
+const BUDGET: Duration = Duration::from_secs(15);
+
+fn late() -> PortError {
+    PortError { kind: PortErrorKind::Retryable, ..unexpected(OPERATION, "no time was left for it") }
+}
+
 impl SecurityHub {
     pub(crate) fn new(https: Https, endpoint: Option<String>, partition: &str, importer: Importer) -> Self {
         Self { https, endpoint, partition: partition.to_owned(), importer }
@@ -62,7 +70,16 @@ impl SecurityHub {
             let id = finding.get("Id").and_then(Value::as_str).unwrap_or_default().to_owned();
             homes.entry(home).or_default().push((index, id, finding.to_string()));
         }
+        let end = Instant::now() + BUDGET;
         for (home, findings) in homes {
+            if Instant::now() > end {
+                for (index, _, _) in findings {
+                    if let Some(place) = outcomes.get_mut(index) {
+                        *place = Err(late());
+                    }
+                }
+                continue;
+            }
             self.import_at(&home, findings, &mut outcomes).await;
         }
         outcomes

@@ -63,7 +63,9 @@ pub struct Reported {
     pub ignored: usize,
     /// Messages that can never be understood, put into the dead-letter queue with the reason.
     pub buried: usize,
-    /// Messages to be delivered again.
+    /// How many messages are to be delivered again.
+    pub retried: usize,
+    /// Which.
     #[serde(skip)]
     pub failed: BTreeSet<String>,
     /// Why, one text each.
@@ -334,8 +336,9 @@ where
         until: Timestamp,
     ) -> Result<bool> {
         let window = match window {
-            // A flush that comes a little early is a flush all the same.
-            Some(_) if flush => return Ok(false),
+            // A flush that comes a little early is a flush all the same. One that comes late, when somebody has told of the group
+            // again and opened a window of its own, is not.
+            Some(window) if flush && window.until.duration_since(now) <= AFTER => return Ok(false),
             Some(window) => window,
             None if self.store.open_window(group, now, until).await? => {
                 // What is stored by somebody else at this very moment is told at the end of the window that begins here.
@@ -407,7 +410,10 @@ pub(crate) fn resource_id(key: &Key) -> ResourceId {
 
 impl Reported {
     fn fail(&mut self, messages: impl IntoIterator<Item = String>, why: &str) {
+        let before = self.failed.len();
         self.failed.extend(messages);
+        self.retried = self.failed.len();
+        error!(why, messages = self.retried.saturating_sub(before), "they come again");
         self.failures.push(why.to_owned());
     }
 }

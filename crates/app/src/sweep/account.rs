@@ -11,7 +11,7 @@ use crate::report::{Judge, look_up, resource_id};
 use crate::telling::AT_ONCE;
 use domain::ids::{AccountId, RegionName};
 use domain::notice::BlindSpot;
-use domain::violation::{Change, Closing, Heard, Key, Outlet, Record, Status};
+use domain::violation::{Change, Closing, Heard, Key, Outlet, Record, ResourceFacts, Status};
 use futures_util::StreamExt;
 use futures_util::stream::iter;
 use jiff::SignedDuration;
@@ -22,8 +22,22 @@ use tracing::{info, warn};
 /// Security Hub forgets a finding 90 days after its last update.
 const FINDING_LASTS: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// Results of one rule that are COMPLIANT, asked for once.
-type Satisfied = BTreeMap<(RegionName, String), Vec<EvaluationResult>>;
+/// Types that Config's inventory can be asked for, so that one that is not there is gone (awslabs/aws-config-resource-schema).
+const IN_INVENTORY: [&str; 10] = [
+    "AWS::Backup::BackupPlan",
+    "AWS::Backup::BackupVault",
+    "AWS::Backup::RecoveryPoint",
+    "AWS::DynamoDB::Table",
+    "AWS::EC2::Instance",
+    "AWS::EC2::Volume",
+    "AWS::EFS::FileSystem",
+    "AWS::RDS::DBCluster",
+    "AWS::RDS::DBInstance",
+    "AWS::S3::Bucket",
+];
+
+/// Results of one rule that are COMPLIANT, by resource, asked for once.
+type Satisfied = BTreeMap<(RegionName, String), BTreeMap<(String, String), EvaluationResult>>;
 
 impl<S, O, D, R, X, G, C> Sweep<S, O, D, R, X, G, C>
 where
@@ -46,7 +60,10 @@ where
         if let Err(error) = self.compare(round, account, blind, swept).await {
             warn!(%account, %error, "the account could not be compared");
             let regions = round.in_force.controls_in(account).into_keys();
-            blind.extend(regions.map(|region| spot(account, &region, error.explained(), round.now)));
+            // Without what differs from one failure to the next: a blind spot is known by its reason.
+            let code = error.code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default();
+            let why = format!("{} failed{code}", error.operation);
+            blind.extend(regions.map(|region| spot(account, &region, why.clone(), round.now)));
             swept.failures.push(error.to_string());
         }
     }
@@ -102,14 +119,21 @@ where
             .iter()
             .map(|(key, record)| (key.clone(), judge(&record.value, &places, broken.contains_key(key), round.now)))
             .collect();
-        let missing = self.missing(verdicts.iter().filter(|(_, verdict)| **verdict == Verdict::Search)).await?;
+        let searched = verdicts.iter().filter(|(_, verdict)| match verdict {
+            Verdict::Search => true,
+            Verdict::Ask(doubt) => *doubt.if_gone == Verdict::Search,
+            Verdict::Open | Verdict::Close(_) => false,
+        });
+        let missing = self.missing(searched).await?;
         for (key, record) in &mut known {
             let verdict = match verdicts.get(key) {
                 None | Some(Verdict::Open) => continue,
-                Some(Verdict::Close(closing)) => Verdict::Close(*closing),
-                Some(Verdict::Search) if missing.contains(key) => Verdict::Close(Closing::ResourceGone),
-                Some(Verdict::Search) => Verdict::Open,
                 Some(Verdict::Ask(doubt)) => self.settle(account, record, doubt, &seen, &mut satisfied, round).await?,
+                Some(verdict) => verdict.clone(),
+            };
+            let verdict = match verdict {
+                Verdict::Search if missing.contains(key) => Verdict::Close(Closing::ResourceGone),
+                other => other,
             };
             if let Verdict::Close(closing) = verdict {
                 info!(violation = %key, ?closing, "closed by the sweep");
@@ -120,9 +144,14 @@ where
         }
 
         // What is open, and overdue.
+        let fresh = self.fresh(round, &known).await;
         for (key, record) in known {
             if record.value.status == Status::Open {
                 let mut later = record.clone();
+                if let Some(resource) = fresh.get(&key) {
+                    later.value.severity = round.reporting.severity(&key, resource);
+                    later.value.resource.clone_from(resource);
+                }
                 overdue(&mut later.value, round, swept);
                 if later.value != record.value {
                     news.insert(key, later);
@@ -134,9 +163,19 @@ where
         Ok(())
     }
 
+    /// What Config knows of resources now, where that may have changed what the policy says of them: where nothing was known when the
+    /// violation was opened, and everywhere if the policy goes by tags.
+    async fn fresh(&self, round: &Round<'_>, known: &BTreeMap<Key, Versioned<Record>>) -> BTreeMap<Key, ResourceFacts> {
+        let by_tags = round.reporting.goes_by_tags();
+        let open = known.values().filter(|record| record.value.status == Status::Open);
+        let asked = open.filter(|record| by_tags || record.value.resource.arn.is_none());
+        look_up(&self.resources, asked.map(|record| &record.value.key)).await
+    }
+
     /// Of these, the resources that Config's inventory does not have any more. Without an aggregator nobody can say.
     async fn missing<'k>(&self, searched: impl Iterator<Item = (&'k Key, &'k Verdict)>) -> Result<BTreeSet<Key>> {
-        let keys: Vec<&Key> = searched.map(|(key, _)| key).collect();
+        let searched = searched.map(|(key, _)| key);
+        let keys: Vec<&Key> = searched.filter(|key| IN_INVENTORY.contains(&key.resource_type.as_str())).collect();
         if keys.is_empty() || !self.source.ways().contains(&Via::Aggregator) {
             return Ok(BTreeSet::new());
         }
@@ -192,7 +231,10 @@ where
         let Some((via, _)) = seen.get(&key.region) else { return Ok(Verdict::Open) };
         for rule in &doubt.rules {
             if let Entry::Vacant(unasked) = satisfied.entry((key.region.clone(), rule.clone())) {
-                unasked.insert(self.source.satisfied(*via, account, &key.region, rule).await?);
+                let results = self.source.satisfied(*via, account, &key.region, rule).await?;
+                let by_resource =
+                    |result: EvaluationResult| ((result.resource_type.clone(), result.resource_id.clone()), result);
+                unasked.insert(results.into_iter().map(by_resource).collect());
             }
         }
         Ok(match result(record, satisfied) {
@@ -245,12 +287,11 @@ where
 
 fn result<'s>(record: &Versioned<Record>, satisfied: &'s Satisfied) -> Option<&'s EvaluationResult> {
     let key = &record.value.key;
+    let resource = (key.resource_type.clone(), key.resource_id.clone());
     satisfied
         .iter()
-        .filter(|((region, _), _)| *region == key.region)
-        .flat_map(|(_, results)| results)
-        .filter(|result| super::compare::control(&result.rule_name) == key.control)
-        .filter(|result| result.resource_type == key.resource_type && result.resource_id == key.resource_id)
+        .filter(|((region, rule), _)| *region == key.region && super::compare::control(rule) == key.control)
+        .filter_map(|(_, results)| results.get(&resource))
         .max_by_key(|result| (result.triggered, result.recorded))
 }
 

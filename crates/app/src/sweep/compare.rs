@@ -112,7 +112,12 @@ pub(super) fn judge(record: &Record, places: &Places<'_>, broken: bool, now: Tim
     // An event may have told of it before the aggregator has heard.
     let old = now.duration_since(record.ordering.notified) >= GONE_AFTER;
     if !rules.is_empty() {
-        let if_gone = if old { Verdict::Close(Closing::ResourceGone) } else { Verdict::Open };
+        // A framework that was made anew has new rules, and as long as those have not looked everywhere they say nothing.
+        let if_gone = match (old, rules.contains(&record.rule_name)) {
+            (true, true) => Verdict::Close(Closing::ResourceGone),
+            (true, false) => Verdict::Search,
+            (false, _) => Verdict::Open,
+        };
         return Verdict::Ask(Doubt { rules, if_gone: Box::new(if_gone) });
     }
     if !places.published {

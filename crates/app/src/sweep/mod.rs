@@ -9,8 +9,8 @@ mod compare;
 mod expiring;
 
 use crate::ports::{
-    BackupPlans, Clock, ComplianceSource, InForce, Organization, Outlets, PolicyDirectory, Progress, ResourceDirectory,
-    Result, SweepStore, Versioned, ViolationStore,
+    BackupPlans, Clock, ComplianceSource, InForce, Organization, Outlets, PolicyDirectory, PortErrorKind, Progress,
+    ResourceDirectory, Result, SweepStore, Versioned, ViolationStore,
 };
 use crate::telling::{Tally, Telling, Touched};
 use domain::ids::AccountId;
@@ -29,7 +29,7 @@ const RESERVE: Duration = Duration::from_secs(45);
 /// What a running `report` has just recorded, it tells itself; what is held in a window is told when it ends.
 const OWED_AFTER: SignedDuration = SignedDuration::from_mins(30);
 /// Records that owe something and are told in one run; the rest waits for the next.
-const RETOLD: usize = 1_000;
+const RETOLD: usize = 5_000;
 
 /// The use case.
 #[derive(Debug)]
@@ -150,7 +150,8 @@ where
                 Ok(version) => progress = Versioned { value: Some(done), version },
                 Err(error) => {
                     // Two at once would tell of the same blind spots; what they compare is safe.
-                    warn!(%error, "another sweep is under way");
+                    let other = error.kind == PortErrorKind::Conflict;
+                    warn!(%error, other, "the progress could not be stored; if it is another sweep's, that one goes on");
                     swept.failures.push(error.to_string());
                     return Ok(swept);
                 }

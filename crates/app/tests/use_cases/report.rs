@@ -1,5 +1,5 @@
 use app::events::{Batch, Message};
-use app::ports::{PortErrorKind, ResourceId};
+use app::ports::{PortErrorKind, ResourceId, Window};
 use app::report::{Report, Reported};
 use domain::ids::{AccountId, RegionName};
 use domain::notice::Notice;
@@ -340,6 +340,37 @@ async fn every_outlet_is_told_and_one_that_refuses_costs_the_others_nothing() {
     let findings = world.state().told.iter().filter(|(outlet, _)| *outlet == Outlet::Finding).count();
     assert_eq!(findings, 1, "a finding is a state: the import that was refused is overtaken");
     assert!(world.state().violations.values().all(|record| record.value.owed.is_empty()));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_outlet_that_was_switched_off_is_owed_nothing_any_more() {
+    let world = World::new();
+    world.state().outlets = BTreeSet::from([Outlet::Topic, Outlet::Finding]);
+    world.fail_next("securityhub:BatchImportFindings", PortErrorKind::Refused);
+    send(&world, &[event("NON_COMPLIANT", 10)]).await;
+    assert_eq!(world.state().violations.values().filter(|record| !record.value.owed.is_empty()).count(), 1);
+    world.state().outlets = BTreeSet::from([Outlet::Topic]);
+    send(&world, &[event("NON_COMPLIANT", 10)]).await;
+    assert!(world.state().violations.values().all(|record| record.value.owed.is_empty()));
+    assert_eq!(kinds(&world), ["violation.opened"], "and nobody hears of it twice");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_flush_that_finds_a_newer_window_does_not_tell_what_another_is_telling() {
+    let world = World::new();
+    send_calmly(&world, &[about("first", "NON_COMPLIANT", 1)]).await;
+    send_calmly(&world, &[about("second", "NON_COMPLIANT", 2)]).await;
+    world.take_notices();
+    let window = *world.state().windows.values().next().unwrap();
+    pass(&world, 300);
+    // The other function has opened the next window just now, and is telling.
+    let later = Window { until: window.until.checked_add(SignedDuration::from_secs(300)).unwrap(), flush_asked: false };
+    world.state().windows.insert(group(), later);
+    let flush = app::events::flush_message(&group());
+    let reported = send_calmly(&world, &[flush]).await;
+    assert_eq!((reported.tally.told, reported.tally.held), (0, 1));
+    assert!(kinds(&world).is_empty());
+    assert!(world.state().windows[&group()].flush_asked, "what is left then is told at the end of that window");
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -161,6 +161,52 @@ async fn a_rule_without_results_is_no_blind_spot_and_closes_only_what_is_gone() 
 }
 
 #[tokio::test(flavor = "current_thread")]
+async fn a_framework_made_anew_closes_only_what_is_gone() {
+    let world = world();
+    in_force(&world, &["222222222222"]);
+    send(&world, &[event("NON_COMPLIANT", 10), about("deleted", "NON_COMPLIANT", 10)]).await;
+    world.take_notices();
+    // The new rule has a new name, and has looked at one other resource only.
+    let renamed = RULE.replace("1b2c3d4e", "99999999");
+    config_says(&world, "222222222222", "other", Some(Compliance::Compliant), 20);
+    for rules in world.state().compliance.values_mut() {
+        let mut results = rules.remove(RULE).unwrap();
+        results.iter_mut().for_each(|result| result.rule_name.clone_from(&renamed));
+        rules.insert(renamed.clone(), results);
+    }
+    let orders =
+        ResourceId { account: home(), region: region(), kind: "AWS::RDS::DBCluster".into(), id: "orders".into() };
+    world.state().resources.insert(orders, ResourceFacts::default());
+    let swept = run(&world).await;
+    assert_eq!((swept.closed, swept.opened), (1, 0), "{swept:?}");
+    assert_eq!(closings(&world), [Closing::ResourceGone]);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_was_not_known_of_a_resource_when_it_opened_is_learnt() {
+    let world = world();
+    in_force(&world, &["222222222222"]);
+    config_says(&world, "222222222222", "orders", Some(Compliance::NonCompliant), 10);
+    let mut exemption = scratch("2099-01-31");
+    exemption.resources = vec!["arn:aws:rds:*:*:cluster:scratch-*".into()];
+    exemption.tags = BTreeMap::from([("stage".to_owned(), "sandbox".to_owned())]);
+    world.state().reporting = Some(Reporting { exemptions: vec![exemption], ..Reporting::default() });
+    send(&world, &[event("NON_COMPLIANT", 10)]).await;
+    assert_eq!(kinds(&world), ["violation.opened"], "nothing is known of it yet");
+    let orders =
+        ResourceId { account: home(), region: region(), kind: "AWS::RDS::DBCluster".into(), id: "orders".into() };
+    let facts = ResourceFacts {
+        name: Some("scratch-1".into()),
+        arn: Some("arn:aws:rds:eu-west-1:222222222222:cluster:scratch-1".into()),
+        tags: BTreeMap::from([("stage".to_owned(), "sandbox".to_owned())]),
+    };
+    world.state().resources.insert(orders, facts.clone());
+    let swept = run(&world).await;
+    assert_eq!(swept.exempted, 1, "{swept:?}");
+    assert_eq!(world.state().violations.values().next().unwrap().value.resource, facts);
+}
+
+#[tokio::test(flavor = "current_thread")]
 async fn an_aggregator_that_lags_behind_changes_nothing() {
     let world = world();
     in_force(&world, &["222222222222"]);

@@ -9,9 +9,11 @@ mod resources;
 pub use compliance::ConfigCompliance;
 
 use crate::error::{unexpected, wrap};
-use app::ports::Result;
+use app::ports::{PortError, PortErrorKind, Result};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::future::Future;
+use std::time::Duration;
 
 /// The most rows that a query gives in one page.
 const ROWS: i32 = 100;
@@ -21,6 +23,18 @@ const ROWS: i32 = 100;
 pub struct ConfigAggregator {
     client: aws_sdk_config::Client,
     name: Option<String>,
+}
+
+/// How long names, tags and plans may be asked for in one go. They make a notice better; a slow AWS Config must not hold it back.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    const OPERATION: &str = "config:SelectAggregateResourceConfig";
+    let late = || PortError {
+        kind: PortErrorKind::Retryable,
+        ..unexpected(OPERATION, format!("no answer within {} s", PATIENCE.as_secs()))
+    };
+    tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(late()))
 }
 
 impl ConfigAggregator {

@@ -1,7 +1,7 @@
 //! Names, ARNs and tags of resources.
 
-use super::ConfigAggregator;
 use super::query::{LONGEST, field, list, literal, text};
+use super::{ConfigAggregator, in_time};
 use crate::error::wrap;
 use app::ports::{PortErrorKind, ResourceDirectory, ResourceId, Result};
 use aws_sdk_config::types::{AggregateResourceIdentifier, ResourceType};
@@ -16,6 +16,12 @@ const BATCH: usize = 100;
 
 impl ResourceDirectory for ConfigAggregator {
     async fn look_up(&self, resources: &[ResourceId]) -> Result<BTreeMap<ResourceId, ResourceFacts>> {
+        in_time(self.known(resources)).await
+    }
+}
+
+impl ConfigAggregator {
+    async fn known(&self, resources: &[ResourceId]) -> Result<BTreeMap<ResourceId, ResourceFacts>> {
         let mut known = BTreeMap::new();
         let Some(name) = &self.name else { return Ok(known) };
         let wanted: BTreeSet<&ResourceId> = resources.iter().collect();
@@ -37,9 +43,7 @@ impl ResourceDirectory for ConfigAggregator {
         }
         Ok(known)
     }
-}
 
-impl ConfigAggregator {
     /// What is known without tags.
     async fn items(&self, name: &str, batch: &[&ResourceId]) -> Result<Vec<(ResourceId, ResourceFacts)>> {
         const OPERATION: &str = "config:BatchGetAggregateResourceConfig";

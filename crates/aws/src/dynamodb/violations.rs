@@ -9,6 +9,7 @@ use domain::ids::AccountId;
 use domain::violation::{Group, Key, Record, Status};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
+use tracing::error;
 
 /// Closed records are kept to tell late events from news, and what was broken before from what is new.
 const CLOSED_KEPT_SECONDS: i64 = 90 * 24 * 60 * 60;
@@ -31,7 +32,7 @@ impl StateTable {
             .send();
         let mut records = Vec::new();
         while let Some(item) = pages.next().await {
-            records.push(record(&item.map_err(|error| wrap("dynamodb:Query", &error))?)?);
+            records.extend(readable(&item.map_err(|error| wrap("dynamodb:Query", &error))?));
         }
         Ok(records)
     }
@@ -41,8 +42,8 @@ impl ViolationStore for StateTable {
     async fn read(&self, keys: &[Key]) -> Result<BTreeMap<Key, Versioned<Record>>> {
         let mut records = BTreeMap::new();
         for item in self.items(keys.iter().map(place)).await? {
-            let record = record(&item)?;
-            records.insert(record.value.key.clone(), record);
+            // As if there were none: what concerns it cannot be stored, and comes again alone.
+            records.extend(readable(&item).map(|record| (record.value.key.clone(), record)));
         }
         Ok(records)
     }
@@ -71,7 +72,7 @@ impl ViolationStore for StateTable {
         while records.len() < limit
             && let Some(item) = pages.next().await
         {
-            records.push(record(&item.map_err(|error| wrap("dynamodb:Scan", &error))?)?);
+            records.extend(readable(&item.map_err(|error| wrap("dynamodb:Scan", &error))?));
         }
         Ok(records)
     }
@@ -97,6 +98,12 @@ impl ViolationStore for StateTable {
         }
         Ok(accounts)
     }
+}
+
+/// The record of an item. One that another version has written, in a form that this one does not know, must not stop all others.
+fn readable(item: &Item) -> Option<Versioned<Record>> {
+    let key = || (read_text(item, "pk").unwrap_or_default(), read_text(item, "sk").unwrap_or_default());
+    record(item).inspect_err(|error| error!(%error, key = ?key(), "a record cannot be read")).ok()
 }
 
 fn record(item: &Item) -> Result<Versioned<Record>> {

@@ -56,6 +56,13 @@ impl Default for Reporting {
 }
 
 impl Reporting {
+    /// Whether it matters what tags a resource has.
+    #[must_use]
+    pub fn goes_by_tags(&self) -> bool {
+        self.exemptions.iter().any(|exemption| !exemption.tags.is_empty())
+            || self.severity.iter().any(|rule| !rule.tags.is_empty())
+    }
+
     /// How bad a violation is: by the first rule that matches, else as the catalogue has it for the control.
     #[must_use]
     pub fn severity(&self, key: &Key, resource: &ResourceFacts) -> Severity {
