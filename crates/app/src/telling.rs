@@ -183,10 +183,16 @@ where
     }
 
     async fn note_one(&self, mut record: Versioned<Record>, paid: &[(Outlet, Debt)]) -> Result<()> {
+        let in_use = self.outlets.in_use();
         let mut last = None;
         for _ in 0..READS {
             for (outlet, debt) in paid {
+                let finding_at = record.value.finding_at;
                 record.value.told(*outlet, std::slice::from_ref(debt), self.now);
+                if !in_use.contains(outlet) {
+                    // Let off, not told: when Security Hub is switched on again it gets its finding at once.
+                    record.value.finding_at = finding_at;
+                }
             }
             match self.store.put(&record).await {
                 Ok(_) => return Ok(()),

@@ -124,11 +124,24 @@ where
             Verdict::Ask(doubt) => *doubt.if_gone == Verdict::Search,
             Verdict::Open | Verdict::Close(_) => false,
         });
-        let missing = self.missing(searched).await?;
+        // A doubt that cannot be settled now stays one; it must not hold back what was found above.
+        let (missing, mut trouble) = match self.missing(searched).await {
+            Ok(missing) => (missing, None),
+            Err(error) => (BTreeSet::new(), Some(error)),
+        };
         for (key, record) in &mut known {
             let verdict = match verdicts.get(key) {
                 None | Some(Verdict::Open) => continue,
-                Some(Verdict::Ask(doubt)) => self.settle(account, record, doubt, &seen, &mut satisfied, round).await?,
+                Some(Verdict::Ask(_)) if trouble.is_some() => continue,
+                Some(Verdict::Ask(doubt)) => {
+                    match self.settle(account, record, doubt, &seen, &mut satisfied, round).await {
+                        Ok(verdict) => verdict,
+                        Err(error) => {
+                            trouble = Some(error);
+                            continue;
+                        }
+                    }
+                }
                 Some(verdict) => verdict.clone(),
             };
             let verdict = match verdict {
@@ -141,6 +154,11 @@ where
                 swept.closed = swept.closed.saturating_add(1);
                 news.insert(key.clone(), record.clone());
             }
+        }
+
+        if let Some(error) = trouble {
+            warn!(%account, %error, "whether open violations are gone is left to the next sweep");
+            swept.failures.push(error.to_string());
         }
 
         // What is open, and overdue.

@@ -207,6 +207,21 @@ async fn what_was_not_known_of_a_resource_when_it_opened_is_learnt() {
 }
 
 #[tokio::test(flavor = "current_thread")]
+async fn a_doubt_that_cannot_be_settled_does_not_hold_back_what_was_found() {
+    let world = world();
+    in_force(&world, &["222222222222"]);
+    send(&world, &[event("NON_COMPLIANT", 10)]).await;
+    config_says(&world, "222222222222", "orders", Some(Compliance::Compliant), 30);
+    config_says(&world, "222222222222", "lost", Some(Compliance::NonCompliant), 30);
+    world.take_notices();
+    world.fail_next("config:GetAggregateComplianceDetailsByConfigRule", PortErrorKind::Retryable);
+    let swept = run(&world).await;
+    assert_eq!((swept.opened, swept.closed, swept.blind_spots, swept.failures.len()), (1, 0, 0, 1), "{swept:?}");
+    assert_eq!(kinds(&world), ["violation.opened"]);
+    assert_eq!(run(&world).await.closed, 1, "and is settled by the next");
+}
+
+#[tokio::test(flavor = "current_thread")]
 async fn an_aggregator_that_lags_behind_changes_nothing() {
     let world = world();
     in_force(&world, &["222222222222"]);
