@@ -1,10 +1,10 @@
 //! What the use cases need of the world.
 
 use crate::lifecycle::Answer;
-use domain::ids::{AccountId, CommitId, RegionName, StackSetName};
+use domain::ids::{AccountId, CommitId, RegionName, StackSetName, UnitId};
 use domain::notice::{BlindSpot, Notice};
 use domain::policy::Reporting;
-use domain::rollout::{Desired, Observed, ObservedStackSet, Operation, OperationStatus};
+use domain::rollout::{CallAs, Desired, Membership, Observed, ObservedStackSet, Operation, OperationStatus};
 use domain::violation::{Compliance, Group, Key, Outlet, Record, ResourceFacts};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -113,6 +113,8 @@ pub trait PolicyRepository {
     fn file(&self, commit: &CommitId, path: &str) -> impl Future<Output = Result<RepositoryFile>> + Send;
     /// Author and message of a commit.
     fn commit(&self, commit: &CommitId) -> impl Future<Output = Result<CommitFacts>> + Send;
+    /// Comments on a commit. The same text again is one comment.
+    fn comment(&self, commit: &CommitId, text: &str) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// How a mutating call was taken.
@@ -124,31 +126,59 @@ pub enum Accepted {
     Before,
 }
 
+/// Which StackSet, and for whom it is called: every call has to say so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StackSetRef<'a> {
+    /// The StackSet.
+    pub name: &'a StackSetName,
+    /// For whom.
+    pub call_as: CallAs,
+}
+
+/// An operation to be started.
+#[derive(Debug, Clone, Copy)]
+pub struct Start<'a> {
+    /// The StackSet.
+    pub of: StackSetRef<'a>,
+    /// The id, chosen by us: the same again is not started again.
+    pub id: &'a str,
+    /// What it does.
+    pub operation: &'a Operation,
+    /// What the policy wants; `None` in a removal, which has no settings of its own.
+    pub desired: Option<&'a Desired>,
+    /// What our tag says.
+    pub owner: &'a str,
+    /// The StackSet as it was found: its other tags are kept.
+    pub found: &'a ObservedStackSet,
+}
+
 /// CloudFormation StackSets.
 pub trait StackSets {
     /// The StackSet itself, strongly consistent; `None` when there is none.
-    fn describe(&self, name: &StackSetName) -> impl Future<Output = Result<Option<ObservedStackSet>>> + Send;
-    /// All its instances.
+    fn describe(&self, of: StackSetRef<'_>) -> impl Future<Output = Result<Option<ObservedStackSet>>> + Send;
+    /// All its instances, and with service-managed permissions the units that StackSets deploys to on its own.
     fn observe(
         &self,
-        name: &StackSetName,
+        of: StackSetRef<'_>,
         stack_set: ObservedStackSet,
     ) -> impl Future<Output = Result<Observed>> + Send;
     /// The state of an operation; `None` when there is none of that id.
-    fn operation(&self, name: &StackSetName, id: &str) -> impl Future<Output = Result<Option<OperationStatus>>> + Send;
-    /// Creates the StackSet, tagged as ours.
+    fn operation(&self, of: StackSetRef<'_>, id: &str) -> impl Future<Output = Result<Option<OperationStatus>>> + Send;
+    /// Creates the StackSet, tagged as ours, with managed execution.
     fn create(&self, desired: &Desired, owner: &str) -> impl Future<Output = Result<()>> + Send;
-    /// Starts an operation under the given id.
-    fn start(
-        &self,
-        name: &StackSetName,
-        id: &str,
-        operation: &Operation,
-        desired: Option<&Desired>,
-        owner: &str,
-    ) -> impl Future<Output = Result<Accepted>> + Send;
+    /// Starts an operation under its id.
+    fn start(&self, start: Start<'_>) -> impl Future<Output = Result<Accepted>> + Send;
+    /// Asks an operation to stop: what it has not come to is cancelled. One that has ended already is left as it is.
+    fn stop(&self, of: StackSetRef<'_>, id: &str) -> impl Future<Output = Result<()>> + Send;
     /// Deletes the empty StackSet; one that is gone already is deleted.
-    fn delete(&self, name: &StackSetName) -> impl Future<Output = Result<()>> + Send;
+    fn delete(&self, of: StackSetRef<'_>) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// The organizational units of the organisation.
+pub trait OrganizationalUnits {
+    /// The accounts below these units, child units included, with the root and the management account; one that does not exist, or
+    /// is not in this organisation, is missing from the answer.
+    fn membership(&self, units: &BTreeSet<UnitId>) -> impl Future<Output = Result<Membership>> + Send;
 }
 
 /// A document and the version that it was read at, for optimistic locking.

@@ -3,6 +3,8 @@
 use crate::error::wrap;
 use app::ports::{CommitFacts, PolicyRepository, PortErrorKind, RepositoryFile, Result};
 use domain::ids::CommitId;
+use domain::rollout::digest_of;
+use serde_json::json;
 
 /// One branch of one repository.
 #[derive(Debug, Clone)]
@@ -83,5 +85,19 @@ impl PolicyRepository for CodeCommitRepository {
         };
         let message = found.and_then(|commit| commit.message).unwrap_or_default();
         Ok(CommitFacts { author, message: message.lines().next().unwrap_or_default().to_owned() })
+    }
+
+    async fn comment(&self, commit: &CommitId, text: &str) -> Result<()> {
+        self.client
+            .post_comment_for_compared_commit()
+            .repository_name(&self.repository)
+            .after_commit_id(commit.as_str())
+            .content(text)
+            // The same text again, after an answer that was lost, is the same comment.
+            .client_request_token(digest_of(&json!([commit, text])).0)
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| wrap("codecommit:PostCommentForComparedCommit", &error))
     }
 }

@@ -1,21 +1,22 @@
-//! CloudFormation StackSets with self-managed permissions.
+//! CloudFormation StackSets.
 
 use crate::error::{unexpected, wrap};
 use crate::s3::{Staged, TemplateBucket};
-use app::ports::{Accepted, Result, StackSets};
+use app::ports::{Accepted, Result, StackSetRef, StackSets, Start};
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::{
-    Capability, ConcurrencyMode, ManagedExecution, Parameter, RegionConcurrencyType, StackInstanceSummary,
-    StackSetOperationPreferences, StackSetStatus, Tag,
+    AccountFilterType, AutoDeployment as AwsAutoDeployment, CallAs as AwsCallAs, Capability,
+    ConcurrencyMode as AwsConcurrencyMode, DeploymentTargets, ManagedExecution, Parameter, PermissionModels,
+    RegionConcurrencyType, StackInstanceSummary, StackSet, StackSetOperationPreferences, StackSetStatus, Tag,
 };
-use domain::ids::{AccountId, RegionName, StackSetName};
-use domain::policy::{Amount, RegionConcurrency, Rollout};
+use domain::ids::{AccountId, RegionName, UnitId};
+use domain::policy::{Amount, ConcurrencyMode, RegionConcurrency, Rollout};
 use domain::rollout::{
-    Desired, DetailedStatus, Digest, Instance, InstanceStatus, Observed, ObservedInstance, ObservedStackSet, Operation,
-    OperationStatus, Parameters,
+    AutoDeployment, CallAs, Desired, DetailedStatus, Digest, Filter, Instance, InstanceStatus, Observed,
+    ObservedInstance, ObservedStackSet, Operation, OperationStatus, Parameters, PermissionModel, Permissions, Places,
 };
 use domain::template::Template;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tracing::warn;
 
 /// Says that a StackSet is ours, and of which policy.
@@ -62,60 +63,121 @@ impl CloudFormationStackSets {
         }
     }
 
-    async fn update(&self, id: &str, desired: &Desired, owner: &str) -> Result<()> {
+    async fn update(&self, start: &Start<'_>, desired: &Desired) -> Result<Accepted> {
         let staged = self.staged(&desired.template).await?;
+        let own_roles = desired.permissions == Permissions::SelfManaged;
         let outcome = self
             .client
             .update_stack_set()
             .stack_set_name(desired.name.as_str())
-            .operation_id(id)
+            .call_as(call_as(start.of.call_as))
+            .operation_id(start.id)
             .set_template_body(staged.is_none().then(|| desired.template.clone()))
             .set_template_url(staged.as_ref().map(|staged| staged.url.clone()))
             .set_parameters(Some(parameters(&desired.parameters)))
             .set_capabilities(Some(capabilities(desired)))
-            .set_tags(Some(tags(desired, owner)))
+            .set_tags(Some(tags(desired, start.owner, &start.found.tags)))
             // A custom role that is left out of an update falls back to the default name.
-            .administration_role_arn(&self.administration_role_arn)
-            .execution_role_name(&self.execution_role_name)
+            .set_administration_role_arn(own_roles.then(|| self.administration_role_arn.clone()))
+            .set_execution_role_name(own_roles.then(|| self.execution_role_name.clone()))
+            .set_auto_deployment(auto_deployment(&desired.permissions))
             .operation_preferences(preferences(&desired.rollout))
             .send()
             .await
-            .map(|_| ());
+            .map(|_| Accepted::Now);
         self.unstage(staged).await;
         outcome.or_else(|error| match error.as_service_error() {
-            Some(service) if service.is_operation_id_already_exists_exception() => Ok(()),
+            Some(service) if service.is_operation_id_already_exists_exception() => Ok(Accepted::Before),
             _ => Err(wrap("cloudformation:UpdateStackSet", &error)),
         })
     }
-}
 
-impl StackSets for CloudFormationStackSets {
-    async fn describe(&self, name: &StackSetName) -> Result<Option<ObservedStackSet>> {
-        const OPERATION: &str = "cloudformation:DescribeStackSet";
-        let found = match self.client.describe_stack_set().stack_set_name(name.as_str()).send().await {
+    /// Switches managed execution on and leaves everything else: parameters that are not repeated would fall back to the template's
+    /// defaults, capabilities and roles to none.
+    async fn manage_execution(&self, start: &Start<'_>) -> Result<Accepted> {
+        const OPERATION: &str = "cloudformation:UpdateStackSet";
+        let described = self.stack_set(start.of).await?;
+        let found = described.ok_or_else(|| unexpected(OPERATION, "the StackSet is gone"))?;
+        let kept = found.parameters().iter().filter_map(|parameter| parameter.parameter_key());
+        let kept: Vec<_> =
+            kept.map(|key| Parameter::builder().parameter_key(key).use_previous_value(true).build()).collect();
+        self.client
+            .update_stack_set()
+            .stack_set_name(start.of.name.as_str())
+            .call_as(call_as(start.of.call_as))
+            .operation_id(start.id)
+            .use_previous_template(true)
+            .set_parameters(Some(kept))
+            .set_capabilities(found.capabilities.clone())
+            .set_administration_role_arn(found.administration_role_arn.clone())
+            .set_execution_role_name(found.execution_role_name.clone())
+            .managed_execution(ManagedExecution::builder().active(true).build())
+            .set_operation_preferences(start.desired.map(|desired| preferences(&desired.rollout)))
+            .send()
+            .await
+            .map(|_| Accepted::Now)
+            .or_else(|error| match error.as_service_error() {
+                Some(service) if service.is_operation_id_already_exists_exception() => Ok(Accepted::Before),
+                _ => Err(wrap(OPERATION, &error)),
+            })
+    }
+
+    async fn stack_set(&self, of: StackSetRef<'_>) -> Result<Option<StackSet>> {
+        let asked = self.client.describe_stack_set().stack_set_name(of.name.as_str()).call_as(call_as(of.call_as));
+        let found = match asked.send().await {
             Ok(found) => found.stack_set,
             Err(error) if error.as_service_error().is_some_and(|error| error.is_stack_set_not_found_exception()) => {
                 None
             }
-            Err(error) => return Err(wrap(OPERATION, &error)),
+            Err(error) => return Err(wrap("cloudformation:DescribeStackSet", &error)),
         };
         // A deleted StackSet can still be described for a while.
-        let Some(found) = found.filter(|found| found.status != Some(StackSetStatus::Deleted)) else { return Ok(None) };
-        let tag = |key: &str| {
-            found.tags().iter().find(|tag| tag.key() == Some(key)).and_then(|tag| tag.value()).map(ToOwned::to_owned)
-        };
-        Ok(Some(ObservedStackSet {
-            id: found.stack_set_id.clone().unwrap_or_default(),
-            owner: tag(OWNER_TAG),
-            definition: tag(DEFINITION_TAG).map(Digest),
-        }))
+        Ok(found.filter(|found| found.status != Some(StackSetStatus::Deleted)))
     }
 
-    async fn observe(&self, name: &StackSetName, stack_set: ObservedStackSet) -> Result<Observed> {
+    /// The units to whose new accounts StackSets deploys on its own.
+    async fn auto_targets(&self, of: StackSetRef<'_>) -> Result<BTreeMap<UnitId, BTreeSet<RegionName>>> {
+        const OPERATION: &str = "cloudformation:ListStackSetAutoDeploymentTargets";
+        let mut targets: BTreeMap<UnitId, BTreeSet<RegionName>> = BTreeMap::new();
+        let mut token = None;
+        loop {
+            let page = self
+                .client
+                .list_stack_set_auto_deployment_targets()
+                .stack_set_name(of.name.as_str())
+                .call_as(call_as(of.call_as))
+                .set_next_token(token)
+                .send()
+                .await
+                .map_err(|error| wrap(OPERATION, &error))?;
+            for summary in page.summaries() {
+                let unit = UnitId::parse(summary.organizational_unit_id().unwrap_or_default())
+                    .map_err(|error| unexpected(OPERATION, error.to_string()))?;
+                let regions = targets.entry(unit).or_default();
+                for region in summary.regions() {
+                    let region = RegionName::parse(region).map_err(|error| unexpected(OPERATION, error.to_string()))?;
+                    regions.insert(region);
+                }
+            }
+            token = page.next_token;
+            if token.as_ref().is_none_or(String::is_empty) {
+                return Ok(targets);
+            }
+        }
+    }
+}
+
+impl StackSets for CloudFormationStackSets {
+    async fn describe(&self, of: StackSetRef<'_>) -> Result<Option<ObservedStackSet>> {
+        Ok(self.stack_set(of).await?.map(|found| read_stack_set(&found)))
+    }
+
+    async fn observe(&self, of: StackSetRef<'_>, stack_set: ObservedStackSet) -> Result<Observed> {
         const OPERATION: &str = "cloudformation:ListStackInstances";
+        let service_managed = stack_set.permissions == PermissionModel::ServiceManaged;
         let mut observed = Observed { stack_set: Some(stack_set), ..Observed::default() };
-        let mut pages =
-            self.client.list_stack_instances().stack_set_name(name.as_str()).into_paginator().items().send();
+        let asked = self.client.list_stack_instances().stack_set_name(of.name.as_str()).call_as(call_as(of.call_as));
+        let mut pages = asked.into_paginator().items().send();
         while let Some(item) = pages.next().await {
             match item {
                 Ok(summary) => {
@@ -130,12 +192,21 @@ impl StackSets for CloudFormationStackSets {
                 Err(error) => return Err(wrap(OPERATION, &error)),
             }
         }
+        if service_managed {
+            observed.auto_targets = self.auto_targets(of).await?;
+        }
         Ok(observed)
     }
 
-    async fn operation(&self, name: &StackSetName, id: &str) -> Result<Option<OperationStatus>> {
-        let answer =
-            self.client.describe_stack_set_operation().stack_set_name(name.as_str()).operation_id(id).send().await;
+    async fn operation(&self, of: StackSetRef<'_>, id: &str) -> Result<Option<OperationStatus>> {
+        let answer = self
+            .client
+            .describe_stack_set_operation()
+            .stack_set_name(of.name.as_str())
+            .call_as(call_as(of.call_as))
+            .operation_id(id)
+            .send()
+            .await;
         match answer {
             Ok(found) => {
                 let status = found.stack_set_operation.and_then(|operation| operation.status);
@@ -154,18 +225,25 @@ impl StackSets for CloudFormationStackSets {
 
     async fn create(&self, desired: &Desired, owner: &str) -> Result<()> {
         let staged = self.staged(&desired.template).await?;
+        let own_roles = desired.permissions == Permissions::SelfManaged;
         let outcome = self
             .client
             .create_stack_set()
             .stack_set_name(desired.name.as_str())
+            .call_as(call_as(desired.permissions.call_as()))
+            .permission_model(match desired.permissions.model() {
+                PermissionModel::SelfManaged => PermissionModels::SelfManaged,
+                PermissionModel::ServiceManaged => PermissionModels::ServiceManaged,
+            })
             .description(format!("AWS Backup Audit Manager framework, managed by the policy {owner}"))
             .set_template_body(staged.is_none().then(|| desired.template.clone()))
             .set_template_url(staged.as_ref().map(|staged| staged.url.clone()))
             .set_parameters(Some(parameters(&desired.parameters)))
             .set_capabilities(Some(capabilities(desired)))
-            .set_tags(Some(tags(desired, owner)))
-            .administration_role_arn(&self.administration_role_arn)
-            .execution_role_name(&self.execution_role_name)
+            .set_tags(Some(tags(desired, owner, &BTreeMap::new())))
+            .set_administration_role_arn(own_roles.then(|| self.administration_role_arn.clone()))
+            .set_execution_role_name(own_roles.then(|| self.execution_role_name.clone()))
+            .set_auto_deployment(auto_deployment(&desired.permissions))
             // Operations that others start by hand then queue instead of failing ours.
             .managed_execution(ManagedExecution::builder().active(true).build())
             .send()
@@ -179,29 +257,26 @@ impl StackSets for CloudFormationStackSets {
         })
     }
 
-    async fn start(
-        &self,
-        name: &StackSetName,
-        id: &str,
-        operation: &Operation,
-        desired: Option<&Desired>,
-        owner: &str,
-    ) -> Result<Accepted> {
+    async fn start(&self, start: Start<'_>) -> Result<Accepted> {
+        let Start { of, id, operation, desired, .. } = start;
         let preferences = desired.map(|desired| preferences(&desired.rollout));
         match operation {
+            Operation::ManagedExecution => self.manage_execution(&start).await,
             Operation::UpdateStackSet => {
                 let desired = desired.ok_or_else(|| {
                     unexpected("cloudformation:UpdateStackSet", "there is no definition to update to")
                 })?;
-                self.update(id, desired, owner).await.map(|()| Accepted::Now)
+                self.update(&start, desired).await
             }
-            Operation::CreateInstances { accounts, regions, overrides } => self
+            Operation::CreateInstances { at, overrides } => self
                 .client
                 .create_stack_instances()
-                .stack_set_name(name.as_str())
+                .stack_set_name(of.name.as_str())
+                .call_as(call_as(of.call_as))
                 .operation_id(id)
-                .set_accounts(Some(texts(accounts)))
-                .set_regions(Some(names(regions)))
+                .set_accounts(accounts(at))
+                .set_deployment_targets(deployment_targets(at))
+                .set_regions(Some(names(&at.regions)))
                 .set_parameter_overrides((!overrides.is_empty()).then(|| parameters(overrides)))
                 .set_operation_preferences(preferences)
                 .send()
@@ -211,13 +286,15 @@ impl StackSets for CloudFormationStackSets {
                     Some(service) if service.is_operation_id_already_exists_exception() => Ok(Accepted::Before),
                     _ => Err(wrap("cloudformation:CreateStackInstances", &error)),
                 }),
-            Operation::UpdateInstances { accounts, regions, overrides } => self
+            Operation::UpdateInstances { at, overrides } => self
                 .client
                 .update_stack_instances()
-                .stack_set_name(name.as_str())
+                .stack_set_name(of.name.as_str())
+                .call_as(call_as(of.call_as))
                 .operation_id(id)
-                .set_accounts(Some(texts(accounts)))
-                .set_regions(Some(names(regions)))
+                .set_accounts(accounts(at))
+                .set_deployment_targets(deployment_targets(at))
+                .set_regions(Some(names(&at.regions)))
                 // An empty list takes all overrides back; no list would keep them.
                 .set_parameter_overrides(Some(parameters(overrides)))
                 .set_operation_preferences(preferences)
@@ -228,13 +305,15 @@ impl StackSets for CloudFormationStackSets {
                     Some(service) if service.is_operation_id_already_exists_exception() => Ok(Accepted::Before),
                     _ => Err(wrap("cloudformation:UpdateStackInstances", &error)),
                 }),
-            Operation::DeleteInstances { accounts, regions, retain } => self
+            Operation::DeleteInstances { at, retain } => self
                 .client
                 .delete_stack_instances()
-                .stack_set_name(name.as_str())
+                .stack_set_name(of.name.as_str())
+                .call_as(call_as(of.call_as))
                 .operation_id(id)
-                .set_accounts(Some(texts(accounts)))
-                .set_regions(Some(names(regions)))
+                .set_accounts(accounts(at))
+                .set_deployment_targets(deployment_targets(at))
+                .set_regions(Some(names(&at.regions)))
                 .retain_stacks(*retain)
                 .set_operation_preferences(preferences.or_else(|| Some(removal_preferences())))
                 .send()
@@ -247,15 +326,68 @@ impl StackSets for CloudFormationStackSets {
         }
     }
 
-    async fn delete(&self, name: &StackSetName) -> Result<()> {
+    async fn stop(&self, of: StackSetRef<'_>, id: &str) -> Result<()> {
+        self.client
+            .stop_stack_set_operation()
+            .stack_set_name(of.name.as_str())
+            .call_as(call_as(of.call_as))
+            .operation_id(id)
+            .send()
+            .await
+            .map(drop)
+            .or_else(|error| match error.as_service_error() {
+                // It has ended meanwhile, or is stopping.
+                Some(service)
+                    if service.is_operation_not_found_exception() || service.is_invalid_operation_exception() =>
+                {
+                    Ok(())
+                }
+                _ => Err(wrap("cloudformation:StopStackSetOperation", &error)),
+            })
+    }
+
+    async fn delete(&self, of: StackSetRef<'_>) -> Result<()> {
         const OPERATION: &str = "cloudformation:DeleteStackSet";
-        match self.client.delete_stack_set().stack_set_name(name.as_str()).send().await {
+        match self.client.delete_stack_set().stack_set_name(of.name.as_str()).call_as(call_as(of.call_as)).send().await
+        {
             Ok(_) => Ok(()),
             Err(error) => {
                 let error = wrap(OPERATION, &error);
                 if error.kind == app::ports::PortErrorKind::NotFound { Ok(()) } else { Err(error) }
             }
         }
+    }
+}
+
+fn read_stack_set(found: &StackSet) -> ObservedStackSet {
+    let mut tags: BTreeMap<String, String> = found
+        .tags()
+        .iter()
+        .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
+        .collect();
+    let auto = found.auto_deployment();
+    ObservedStackSet {
+        id: found.stack_set_id.clone().unwrap_or_default(),
+        owner: tags.remove(OWNER_TAG),
+        definition: tags.remove(DEFINITION_TAG).map(Digest),
+        permissions: match found.permission_model() {
+            Some(PermissionModels::ServiceManaged) => PermissionModel::ServiceManaged,
+            _ => PermissionModel::SelfManaged,
+        },
+        managed_execution: found.managed_execution().and_then(|managed| managed.active()).unwrap_or(false),
+        auto_deployment: auto.map(|auto| AutoDeployment {
+            enabled: auto.enabled().unwrap_or(false),
+            retain_stacks: auto.retain_stacks_on_account_removal().unwrap_or(false),
+        }),
+        template: found.template_body.clone(),
+        parameters: found
+            .parameters()
+            .iter()
+            .filter_map(|parameter| {
+                Some((parameter.parameter_key()?.to_owned(), parameter.parameter_value()?.to_owned()))
+            })
+            .collect(),
+        tags,
     }
 }
 
@@ -273,7 +405,8 @@ fn read_instance(summary: &StackInstanceSummary) -> Result<(Instance, ObservedIn
             detailed: DetailedStatus::from_api(detailed.map_or("", |status| status.as_str())),
             reason: summary.status_reason().map(ToOwned::to_owned),
             // Not listed by StackSets; the caller knows what it last gave.
-            overrides: Parameters::new(),
+            overrides: None,
+            unit: summary.organizational_unit_id().and_then(|unit| UnitId::parse(unit).ok()),
         },
     ))
 }
@@ -286,11 +419,49 @@ fn capabilities(desired: &Desired) -> Vec<Capability> {
     desired.capabilities.iter().map(|name| Capability::from(name.as_str())).collect()
 }
 
-fn tags(desired: &Desired, owner: &str) -> Vec<Tag> {
+/// Ours, and those that others gave it: an update that gives tags takes all others away.
+fn tags(desired: &Desired, owner: &str, others: &BTreeMap<String, String>) -> Vec<Tag> {
     let definition = desired.definition_digest();
-    [(OWNER_TAG, owner), (DEFINITION_TAG, definition.0.as_str())]
-        .map(|(key, value)| Tag::builder().key(key).value(value).build())
-        .into()
+    let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
+    let ours = [tag(OWNER_TAG, owner), tag(DEFINITION_TAG, &definition.0)];
+    ours.into_iter().chain(others.iter().map(|(key, value)| tag(key, value))).collect()
+}
+
+fn call_as(of: CallAs) -> AwsCallAs {
+    match of {
+        CallAs::Own => AwsCallAs::SelfValue,
+        CallAs::DelegatedAdministrator => AwsCallAs::DelegatedAdmin,
+    }
+}
+
+fn auto_deployment(permissions: &Permissions) -> Option<AwsAutoDeployment> {
+    let AutoDeployment { enabled, retain_stacks } = permissions.service_managed()?.auto_deployment;
+    // What happens when an account leaves may only be said where accounts are followed.
+    let builder = AwsAutoDeployment::builder().enabled(enabled);
+    Some(builder.set_retain_stacks_on_account_removal(enabled.then_some(retain_stacks)).build())
+}
+
+/// The accounts, with self-managed permissions.
+fn accounts(at: &Places) -> Option<Vec<String>> {
+    at.through.is_none().then(|| texts(&at.accounts))
+}
+
+/// The unit and which of its accounts, with service-managed permissions.
+fn deployment_targets(at: &Places) -> Option<DeploymentTargets> {
+    let through = at.through.as_ref()?;
+    let builder = DeploymentTargets::builder().organizational_unit_ids(through.unit.as_str());
+    Some(
+        match &through.filter {
+            Filter::Whole => builder,
+            Filter::Listed => {
+                builder.account_filter_type(AccountFilterType::Intersection).set_accounts(Some(texts(&at.accounts)))
+            }
+            Filter::Except(left_out) => {
+                builder.account_filter_type(AccountFilterType::Difference).set_accounts(Some(texts(left_out)))
+            }
+        }
+        .build(),
+    )
 }
 
 fn texts(accounts: &BTreeSet<AccountId>) -> Vec<String> {
@@ -307,8 +478,10 @@ fn preferences(rollout: &Rollout) -> StackSetOperationPreferences {
             RegionConcurrency::Parallel => RegionConcurrencyType::Parallel,
             RegionConcurrency::Sequential => RegionConcurrencyType::Sequential,
         })
-        // With the strict mode, concurrency is at most the tolerance plus one, whatever the policy asks for.
-        .concurrency_mode(ConcurrencyMode::SoftFailureTolerance)
+        .concurrency_mode(match rollout.mode {
+            ConcurrencyMode::Soft => AwsConcurrencyMode::SoftFailureTolerance,
+            ConcurrencyMode::Strict => AwsConcurrencyMode::StrictFailureTolerance,
+        })
         .set_region_order(
             (!rollout.region_order.is_empty()).then(|| rollout.region_order.iter().map(ToString::to_string).collect()),
         );
@@ -327,7 +500,7 @@ fn preferences(rollout: &Rollout) -> StackSetOperationPreferences {
 fn removal_preferences() -> StackSetOperationPreferences {
     StackSetOperationPreferences::builder()
         .region_concurrency_type(RegionConcurrencyType::Parallel)
-        .concurrency_mode(ConcurrencyMode::SoftFailureTolerance)
+        .concurrency_mode(AwsConcurrencyMode::SoftFailureTolerance)
         .max_concurrent_percentage(100)
         .failure_tolerance_percentage(100)
         .build()

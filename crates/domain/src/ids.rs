@@ -102,6 +102,12 @@ identifier! {
 }
 
 identifier! {
+    /// An organizational unit, such as `ou-abcd-11111111`, or the root of an organisation, such as `r-abcd`
+    /// (`DeploymentTargets.OrganizationalUnitIds` of the CloudFormation API).
+    UnitId
+}
+
+identifier! {
     /// A CloudFormation or Config resource type, such as `AWS::RDS::DBCluster`. AWS adds types all the time and Config
     /// has some of its own, so any text is taken.
     ResourceType
@@ -146,6 +152,35 @@ impl RegionName {
             None => "a Region is written as its code, such as `eu-west-1`".to_owned(),
         };
         Err(IdError::new(format!("there is no AWS Region `{}`", shown(text)), fix))
+    }
+}
+
+impl UnitId {
+    /// Reads the id of an organizational unit or of a root.
+    ///
+    /// # Errors
+    /// When AWS Organizations has no ids of this form.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        let fix = "an organizational unit is written as its id, such as `ou-abcd-11111111`, the root of the organisation as `r-abcd`";
+        let part = |part: &str, least: usize| {
+            (least..=32).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        };
+        let right = match (text.strip_prefix("ou-"), text.strip_prefix("r-")) {
+            (Some(rest), _) => rest.split_once('-').is_some_and(|(root, unit)| part(root, 4) && part(unit, 8)),
+            (None, Some(root)) => part(root, 4),
+            (None, None) => false,
+        };
+        match right {
+            true => Ok(Self(text.to_owned())),
+            false if text.is_empty() => Err(IdError::new("the organizational unit is empty", fix)),
+            false => Err(IdError::new(format!("`{}` is no organizational unit", shown(text)), fix)),
+        }
+    }
+
+    /// Whether it is the root of an organisation, to which all accounts belong.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.0.starts_with("r-")
     }
 }
 

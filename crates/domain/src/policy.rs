@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::Control;
 use crate::fault::{Fault, Faults, Position, Source};
-use crate::ids::{AccountId, RegionName, StackSetName};
+use crate::ids::{AccountId, RegionName, StackSetName, UnitId};
+use crate::rollout::{AccountFilter, AutoDeployment, CallAs};
 
 mod exemption;
 mod fields;
@@ -28,6 +29,8 @@ pub struct Policy {
     pub reporting: Reporting,
     /// Where each of its exemptions stands in the policy file.
     pub exemptions_at: Vec<Position>,
+    /// A framework that leaves the policy is removed, instances and StackSet; otherwise it is left as it is and people are told.
+    pub remove_undeclared: bool,
 }
 
 /// One framework: a template, where it applies, and how it gets there.
@@ -39,25 +42,64 @@ pub struct FrameworkPolicy {
     pub template: String,
     /// Values for the template's parameters, as written.
     pub parameters: BTreeMap<String, String>,
-    /// Where it applies; at least one.
+    /// Where it applies; at least one, and all of one kind: accounts or organizational units.
     pub targets: Vec<Target>,
     /// How it is rolled out.
     pub rollout: Rollout,
+    /// Take over a StackSet of this name that was not made by any policy.
+    pub adopt: bool,
+    /// For whom StackSets is called; of use with organizational units only.
+    pub call_as: CallAs,
+    /// What happens to accounts that join or leave the organizational units.
+    pub auto_deployment: AutoDeployment,
     /// Where it stands in the policy file.
     pub at: Position,
 }
 
-/// Accounts and Regions: every account in every Region.
+impl FrameworkPolicy {
+    /// Whether it applies to organizational units, which takes service-managed permissions.
+    #[must_use]
+    pub fn is_service_managed(&self) -> bool {
+        self.targets.iter().any(|target| matches!(target.place, Place::Units { .. }))
+    }
+}
+
+/// Accounts, or organizational units, and Regions: every account in every Region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// At least one.
-    pub accounts: Vec<AccountId>,
+    /// Which accounts.
+    pub place: Place,
     /// At least one.
     pub regions: Vec<RegionName>,
     /// Parameter values for these instances, instead of the framework's.
     pub parameters: BTreeMap<String, String>,
     /// Where it stands in the policy file.
     pub at: Position,
+}
+
+/// Which accounts a target has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// These; at least one.
+    Accounts(Vec<AccountId>),
+    /// Those of organizational units.
+    Units {
+        /// The units, at least one; their child units belong to them.
+        units: Vec<UnitId>,
+        /// Which of their accounts.
+        accounts: AccountFilter,
+    },
+}
+
+impl Target {
+    /// The accounts that it lists; those of organizational units only AWS knows.
+    #[must_use]
+    pub fn accounts(&self) -> &[AccountId] {
+        match &self.place {
+            Place::Accounts(accounts) => accounts,
+            Place::Units { .. } => &[],
+        }
+    }
 }
 
 /// How a StackSet operation proceeds (`OperationPreferences` of the CloudFormation API).
@@ -68,6 +110,9 @@ pub struct Rollout {
     pub max_concurrency: Amount,
     /// Accounts that may fail in a Region before the operation stops there.
     pub failure_tolerance: Amount,
+    /// Whether the tolerance also limits how many accounts are worked on at the same time.
+    #[serde(default)]
+    pub mode: ConcurrencyMode,
     /// Whether Regions are worked on at the same time.
     pub regions: RegionConcurrency,
     /// The Regions in the order in which they are worked on; empty leaves the order to AWS.
@@ -82,6 +127,17 @@ pub enum Amount {
     Count(u32),
     /// So many in a hundred, 0 to 100.
     Percentage(u8),
+}
+
+/// `ConcurrencyMode` of the CloudFormation API.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ConcurrencyMode {
+    /// Concurrency stays as it is set; the tolerance may be exceeded by what is under way.
+    #[default]
+    Soft,
+    /// At most one account more than the tolerance that is left is worked on at the same time, so that it is never exceeded.
+    Strict,
 }
 
 /// Whether Regions are worked on one after the other.
@@ -121,6 +177,7 @@ impl Default for Rollout {
         Self {
             max_concurrency: Amount::Percentage(100),
             failure_tolerance: Amount::Percentage(10),
+            mode: ConcurrencyMode::Soft,
             regions: RegionConcurrency::Parallel,
             region_order: Vec::new(),
         }

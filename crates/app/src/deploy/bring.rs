@@ -1,29 +1,31 @@
 //! One framework, brought a step further: what was remembered, what is found, the one next operation, and the verdict.
 
-use super::memory::{FrameworkFacts, InFlight, Phase, Rollout};
-use super::reconcile::{Deploy, FrameworkOutcome};
+use super::memory::{Ended, FrameworkFacts, InFlight, Phase, Rollout};
+use super::reconcile::{Deploy, FrameworkOutcome, Work, settled};
 use super::wanted::WantedFramework;
 use crate::events::Look;
 use crate::ports::{
-    Clock, CommitFacts, DeployStore, Notifier, PolicyRepository, PortError, PortErrorKind, RequestStore, Responder,
-    Result, StackSets, Versioned, ViolationStore,
+    Clock, CommitFacts, DeployStore, Notifier, OrganizationalUnits, PolicyRepository, PortError, PortErrorKind,
+    RequestStore, Responder, Result, StackSets, Start, Versioned, ViolationStore,
 };
-use domain::ids::CommitId;
+use domain::ids::{CommitId, UnitId};
 use domain::notice::{Notice, RolloutReport};
 use domain::rollout::{
-    Desired, Digest, Observed, ObservedStackSet, Operation, OperationStatus, Step, Verdict, digest_of, next_step,
+    Context, Digest, Given, Membership, Observed, ObservedStackSet, Operation, OperationStatus, Step, Verdict,
+    digest_of, next_step,
 };
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
-use tracing::info;
+use std::collections::BTreeSet;
+use tracing::{Span, info, warn};
 
-/// How often the schedule tries a failed rollout of one digest.
-const ATTEMPTS: u32 = 3;
+/// How often the schedule tries a failed rollout of one digest again.
+const RETRIES: u32 = 3;
 
-impl<G, S, M, N, R, C> Deploy<G, S, M, N, R, C>
+impl<G, S, O, M, N, R, C> Deploy<G, S, O, M, N, R, C>
 where
     G: PolicyRepository,
     S: StackSets,
+    O: OrganizationalUnits,
     M: DeployStore + RequestStore + ViolationStore,
     N: Notifier,
     R: Responder,
@@ -35,73 +37,107 @@ where
         framework: &WantedFramework,
         known: Option<Versioned<Rollout>>,
         stack_set: Option<ObservedStackSet>,
-        commit: &CommitId,
-        facts: &mut Option<CommitFacts>,
-        look: Look,
+        membership: Option<Membership>,
+        work: &mut Work<'_>,
     ) -> Result<FrameworkOutcome> {
         let desired = &framework.desired;
-        let digest = desired.digest();
-        let same = known.as_ref().is_some_and(|known| known.value.digest == digest);
-        let intact = stack_set.as_ref().is_some_and(|found| found.definition == Some(desired.definition_digest()));
-        if let Some(known) = &known
-            && same
-            && look < Look::Full
-        {
-            match known.value.phase {
-                Phase::Succeeded if intact => return Ok(FrameworkOutcome::Unchanged),
-                Phase::Failed => return Ok(FrameworkOutcome::FailedBefore),
-                Phase::Running | Phase::Succeeded => {}
-            }
+        let remembered = known.as_ref().map(|known| &known.value);
+        if let Some(outcome) = settled(desired, remembered, stack_set.as_ref(), work.commit, work.look) {
+            return Ok(outcome);
         }
-
+        work.counts.reconciliations = work.counts.reconciliations.saturating_add(1);
+        let digest = desired.digest();
+        let same =
+            known.as_ref().is_some_and(|known| known.value.digest == digest && known.value.phase != Phase::Removing);
         let mut rollout = match known {
             Some(known) => known,
-            None => Versioned { value: self.begin(desired, &digest, commit, facts).await?, version: 0 },
+            None => Versioned { value: self.begin(framework, &digest, stack_set.as_ref(), work).await?, version: 0 },
         };
         if let Some(in_flight) = rollout.value.in_flight.clone() {
-            match self.stack_sets.operation(&desired.name, &in_flight.id).await? {
-                Some(OperationStatus::InFlight) => return Ok(FrameworkOutcome::Waiting),
-                Some(OperationStatus::Ended) => rollout.value.ended(),
+            Span::current().record("operation", &in_flight.id);
+            match self.stack_sets.operation(framework.stack_set(), &in_flight.id).await? {
+                Some(OperationStatus::InFlight | OperationStatus::Stopping) => return Ok(FrameworkOutcome::Waiting),
+                Some(OperationStatus::Ended) => rollout.value.operation_ended(),
                 // Written down, never started: the look before this one ended too early.
                 None => {}
             }
         }
         if !same && rollout.version > 0 {
-            let fresh = self.begin(desired, &digest, commit, facts).await?;
-            let Rollout { sequence, overrides, .. } = rollout.value;
-            rollout.value = Rollout { sequence, overrides, ..fresh };
+            let fresh = self.begin(framework, &digest, stack_set.as_ref(), work).await?;
+            // An operation that was written down and never seen keeps its id, should it only not be visible yet.
+            let Rollout { sequence, in_flight, .. } = rollout.value;
+            let given = if stack_set.is_some() { rollout.value.given } else { fresh.given.clone() };
+            rollout.value = Rollout { sequence, in_flight, given, ..fresh };
         } else if rollout.value.phase == Phase::Failed {
-            if rollout.value.attempt >= ATTEMPTS {
+            if work.look < Look::Full || rollout.value.commit != *work.commit {
+                // A push: the count of attempts starts anew, and the verdict is told to whoever pushed.
+                let CommitFacts { author, message } = self.facts(work).await?;
+                let value = &mut rollout.value;
+                (value.commit, value.author, value.message) = (work.commit.clone(), author, message);
+                value.attempt = 1;
+                value.began = self.clock.now();
+            } else if rollout.value.attempt > RETRIES {
                 return Ok(FrameworkOutcome::FailedBefore);
+            } else {
+                rollout.value.attempt = rollout.value.attempt.saturating_add(1);
             }
-            rollout.value.attempt = rollout.value.attempt.saturating_add(1);
             rollout.value.tried.clear();
+            rollout.value.phase = Phase::Running;
+            (rollout.value.created, rollout.value.updated, rollout.value.deleted) = (0, 0, 0);
         }
-        if rollout.version == 0 || !same {
+        if rollout.version == 0 || !same || membership.is_some() {
             self.publish(&framework.facts).await?;
         }
 
         let mut observed = match stack_set {
-            Some(stack_set) => self.stack_sets.observe(&desired.name, stack_set).await?,
+            Some(stack_set) => self.stack_sets.observe(framework.stack_set(), stack_set).await?,
             None => Observed::default(),
         };
-        rollout.value.complete(&mut observed);
+        rollout.value.given.complete(&mut observed);
+        let membership = self.with_former_units(membership.unwrap_or_default(), &observed).await?;
         let owner = self.application.owner();
-        if let Step::CreateStackSet = next_step(desired, &observed, &owner, &rollout.value.tried) {
+        let tried = rollout.value.tried.clone();
+        let context = Context { owner: &owner, membership: &membership, tried: &tried };
+        let mut step = next_step(desired, &observed, context);
+        if step == Step::CreateStackSet {
             self.remember(&mut rollout).await?;
+            work.counts.mutating_calls = work.counts.mutating_calls.saturating_add(1);
             if let Err(error) = self.stack_sets.create(desired, &owner).await {
-                return self.trouble(rollout, &error, desired.instances.len()).await;
+                return self.trouble(rollout, &error, framework, work).await;
             }
             // Creation is no operation and has no event: go on at once with what the StackSet looks like now.
-            let created = self.stack_sets.describe(&desired.name).await?;
+            let created = self.stack_sets.describe(framework.stack_set()).await?;
             observed = Observed { stack_set: created, ..Observed::default() };
+            step = next_step(desired, &observed, context);
         }
-        match next_step(desired, &observed, &owner, &rollout.value.tried) {
-            Step::Start(operation) => self.start(rollout, operation, framework, observed.instances.len()).await,
-            Step::Finished(verdict) => self.finish(rollout, verdict).await,
+        match step {
+            Step::Start(operation) => self.start(rollout, operation, framework, &observed, work).await,
+            Step::Finished(verdict) => self.finish(rollout, verdict, work).await,
             // Not there right after its creation, or taken over by somebody in between: the next look tells.
-            Step::CreateStackSet | Step::NotOurs { .. } | Step::DeleteStackSet => Ok(FrameworkOutcome::Waiting),
+            Step::CreateStackSet | Step::NotOurs { .. } | Step::OtherPermissions { .. } | Step::DeleteStackSet => {
+                Ok(FrameworkOutcome::Waiting)
+            }
         }
+    }
+
+    /// Units that the policy no longer names, and that StackSets still knows, are part of the question, too.
+    async fn with_former_units(&self, mut membership: Membership, observed: &Observed) -> Result<Membership> {
+        let through = observed.instances.values().filter_map(|found| found.unit.as_ref());
+        let former: BTreeSet<UnitId> = observed
+            .auto_targets
+            .keys()
+            .chain(through)
+            .filter(|unit| !membership.units.contains_key(*unit))
+            .cloned()
+            .collect();
+        if !former.is_empty() {
+            let more = self.organization.membership(&former).await?;
+            membership.units.extend(more.units);
+            membership.inactive.extend(more.inactive);
+            membership.root = membership.root.or(more.root);
+            membership.management = membership.management.or(more.management);
+        }
+        Ok(membership)
     }
 
     /// Publishes the controls of a framework, unless that is what was published last.
@@ -114,21 +150,25 @@ where
         self.memory.put_framework(&facts).await
     }
 
+    pub(super) async fn facts(&self, work: &mut Work<'_>) -> Result<CommitFacts> {
+        Ok(match &work.facts {
+            Some(facts) => facts.clone(),
+            None => work.facts.insert(self.repository.commit(work.commit).await?).clone(),
+        })
+    }
+
     async fn begin(
         &self,
-        desired: &Desired,
+        framework: &WantedFramework,
         digest: &Digest,
-        commit: &CommitId,
-        facts: &mut Option<CommitFacts>,
+        found: Option<&ObservedStackSet>,
+        work: &mut Work<'_>,
     ) -> Result<Rollout> {
-        let CommitFacts { author, message } = match facts {
-            Some(facts) => facts.clone(),
-            None => facts.insert(self.repository.commit(commit).await?).clone(),
-        };
+        let CommitFacts { author, message } = self.facts(work).await?;
         Ok(Rollout {
-            name: desired.name.clone(),
+            name: framework.desired.name.clone(),
             digest: digest.clone(),
-            commit: commit.clone(),
+            commit: work.commit.clone(),
             author,
             message,
             phase: Phase::Running,
@@ -139,7 +179,13 @@ where
             created: 0,
             updated: 0,
             deleted: 0,
-            overrides: BTreeMap::new(),
+            // Of a StackSet that is there and that nothing is remembered of, nobody knows what it gave to whom.
+            given: if found.is_some() { Given::default() } else { Given::all_known() },
+            call_as: framework.desired.permissions.call_as(),
+            began: self.clock.now(),
+            ended: None,
+            let_go: Vec::new(),
+            undeclared: false,
         })
     }
 
@@ -148,25 +194,34 @@ where
         mut rollout: Versioned<Rollout>,
         operation: Operation,
         framework: &WantedFramework,
-        instances: usize,
+        observed: &Observed,
+        work: &mut Work<'_>,
     ) -> Result<FrameworkOutcome> {
-        let size = operation.size(instances);
+        let Some(found) = &observed.stack_set else { return Ok(FrameworkOutcome::Waiting) };
+        let size = operation.size(observed.instances.len());
         rollout.value.phase = Phase::Running;
         let id = self.write_down(&mut rollout, &operation, size).await?;
         let owner = self.application.owner();
-        let started =
-            self.stack_sets.start(&rollout.value.name, &id, &operation, Some(&framework.desired), &owner).await;
-        match started {
+        let started = self.stack_sets.start(Start {
+            of: framework.stack_set(),
+            id: &id,
+            operation: &operation,
+            desired: Some(&framework.desired),
+            owner: &owner,
+            found,
+        });
+        work.counts.mutating_calls = work.counts.mutating_calls.saturating_add(1);
+        match started.await {
             Ok(_) => {
-                info!(stack_set = %rollout.value.name, operation = %id, what = ?operation, "operation started");
+                info!(what = operation.api(), instances = size, "operation started");
                 Ok(FrameworkOutcome::Started(id))
             }
             // Somebody else's operation is going on, or was just now: the schedule looks again.
             Err(error) if error.kind == PortErrorKind::Conflict => {
-                info!(stack_set = %rollout.value.name, %error, "the StackSet is busy");
+                info!(%error, "the StackSet is busy");
                 Ok(FrameworkOutcome::Waiting)
             }
-            Err(error) => self.trouble(rollout, &error, framework.desired.instances.len()).await,
+            Err(error) => self.trouble(rollout, &error, framework, work).await,
         }
     }
 
@@ -187,6 +242,7 @@ where
             },
             |in_flight| in_flight.id,
         );
+        Span::current().record("operation", &id);
         value.in_flight = Some(InFlight { id: id.clone(), operation: operation.clone(), size });
         self.remember(rollout).await?;
         Ok(id)
@@ -198,19 +254,37 @@ where
         Ok(())
     }
 
-    async fn finish(&self, mut rollout: Versioned<Rollout>, verdict: Verdict) -> Result<FrameworkOutcome> {
-        let settled = rollout.value.phase == Phase::Succeeded && verdict.is_success();
-        if settled {
+    async fn finish(
+        &self,
+        mut rollout: Versioned<Rollout>,
+        verdict: Verdict,
+        work: &mut Work<'_>,
+    ) -> Result<FrameworkOutcome> {
+        let success = verdict.is_success();
+        work.counts.instances_succeeded = work.counts.instances_succeeded.saturating_add(verdict.succeeded);
+        work.counts.instances_failed = work.counts.instances_failed.saturating_add(verdict.faults.len());
+        work.counts.instances_skipped = work.counts.instances_skipped.saturating_add(verdict.skipped.len());
+        if rollout.value.phase == Phase::Succeeded && success {
             return Ok(FrameworkOutcome::Unchanged);
         }
-        let success = verdict.is_success();
         let (succeeded, total) = (verdict.succeeded, verdict.total);
+        let now = self.clock.now();
+        rollout.value.ended = Some(Ended::new(now, &verdict, None));
         let report = self.report(&rollout.value, verdict, None);
-        self.tell(if success { Notice::RolloutSucceeded(report) } else { Notice::RolloutFailed(report) }).await?;
+        let notice = if success { Notice::RolloutSucceeded(report) } else { Notice::RolloutFailed(report) };
+        self.tell(&notice).await?;
+        self.comment(&rollout.value.commit, &notice).await;
         rollout.value.phase = if success { Phase::Succeeded } else { Phase::Failed };
         rollout.value.tried.clear();
         rollout.value.in_flight = None;
         self.remember(&mut rollout).await?;
+        if success {
+            work.counts.rollouts_succeeded = work.counts.rollouts_succeeded.saturating_add(1);
+            let seconds = now.as_second().saturating_sub(rollout.value.began.as_second());
+            work.counts.seconds_to_converge = work.counts.seconds_to_converge.max(Some(seconds));
+        } else {
+            work.counts.rollouts_failed = work.counts.rollouts_failed.saturating_add(1);
+        }
         Ok(if success {
             FrameworkOutcome::Succeeded
         } else {
@@ -223,30 +297,34 @@ where
         &self,
         mut rollout: Versioned<Rollout>,
         error: &PortError,
-        total: usize,
+        framework: &WantedFramework,
+        work: &mut Work<'_>,
     ) -> Result<FrameworkOutcome> {
         if matches!(error.kind, PortErrorKind::Retryable | PortErrorKind::Conflict) {
             return Err(error.clone());
         }
-        let verdict = Verdict { total, succeeded: 0, faults: Vec::new() };
-        let report = self.report(&rollout.value, verdict, Some(error.explained()));
-        self.tell(Notice::RolloutFailed(report)).await?;
+        let verdict = Verdict { total: framework.desired.instances.len(), ..Verdict::default() };
+        rollout.value.ended = Some(Ended::new(self.clock.now(), &verdict, Some(error.explained())));
+        let notice = Notice::RolloutFailed(self.report(&rollout.value, verdict, Some(error.explained())));
+        self.tell(&notice).await?;
+        self.comment(&rollout.value.commit, &notice).await;
         rollout.value.phase = Phase::Failed;
         rollout.value.in_flight = None;
         self.remember(&mut rollout).await?;
+        work.counts.rollouts_failed = work.counts.rollouts_failed.saturating_add(1);
         Ok(FrameworkOutcome::Failed(error.explained()))
     }
 
-    fn report(&self, rollout: &Rollout, verdict: Verdict, trouble: Option<String>) -> RolloutReport {
+    pub(super) fn report(&self, rollout: &Rollout, verdict: Verdict, trouble: Option<String>) -> RolloutReport {
         let failed = !verdict.is_success() || trouble.is_some();
         let next = failed.then(|| {
-            if rollout.attempt < ATTEMPTS {
+            if rollout.attempt <= RETRIES {
                 format!(
-                    "The next hourly look tries again (attempt {} of {ATTEMPTS}). A push starts over.",
-                    rollout.attempt.saturating_add(1)
+                    "The next full look (hourly, unless it is set otherwise) tries again: retry {} of {RETRIES}. A push starts over.",
+                    rollout.attempt
                 )
             } else {
-                format!("It was tried {ATTEMPTS} times and is not tried again before the next push.")
+                format!("It was tried {} times and is not tried again before the next push.", rollout.attempt)
             }
         });
         RolloutReport {
@@ -260,12 +338,25 @@ where
             created: rollout.created,
             updated: rollout.updated,
             deleted: rollout.deleted,
+            removed: rollout.phase == Phase::Removing,
+            let_go: rollout.let_go.iter().flat_map(domain::rollout::Places::instances).collect(),
             trouble,
             next,
         }
     }
 
-    pub(super) async fn tell(&self, notice: Notice) -> Result<()> {
-        self.notifier.publish(std::slice::from_ref(&notice)).await.into_iter().collect()
+    pub(super) async fn tell(&self, notice: &Notice) -> Result<()> {
+        self.notifier.publish(std::slice::from_ref(notice)).await.into_iter().collect()
+    }
+
+    /// Writes a verdict where its author sees it, if that is switched on. It was told already: a comment that fails holds nothing
+    /// back.
+    pub(super) async fn comment(&self, commit: &CommitId, notice: &Notice) {
+        if !self.application.comment_on_commits {
+            return;
+        }
+        if let Err(error) = self.repository.comment(commit, &notice.comment()).await {
+            warn!(commit = %commit, %error, "the commit could not be commented on");
+        }
     }
 }

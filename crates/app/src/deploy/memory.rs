@@ -1,11 +1,14 @@
 //! What `deploy` remembers between two looks.
 
-use crate::ports::Versioned;
+use crate::ports::{StackSetRef, Versioned};
 use domain::ids::{AccountId, CommitId, RegionName, StackSetName};
-use domain::rollout::{Digest, Instance, Observed, Operation, Parameters};
+use domain::rollout::{CallAs, Digest, Given, Operation, Places, Verdict};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Instances that are remembered one by one of those that are not as they should be; the rest are counted.
+const FAULTS_KEPT: usize = 20;
 
 /// Everything, as one read returns it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -48,48 +51,75 @@ pub struct Rollout {
     pub updated: usize,
     /// Instances deleted by this attempt.
     pub deleted: usize,
-    /// Parameter overrides that were last given to instances (`account/region`), those that have any. StackSets do not list
-    /// them with the instances, and asking for each instance would cost a call for each.
-    pub overrides: BTreeMap<String, Parameters>,
+    /// Parameter overrides that were last given to instances.
+    pub given: Given,
+    /// For whom the StackSet is called.
+    #[serde(default)]
+    pub call_as: CallAs,
+    /// When this rollout was first looked at.
+    pub began: Timestamp,
+    /// How the last attempt ended, when one has.
+    #[serde(default)]
+    pub ended: Option<Ended>,
+    /// Stacks that this removal has let go of: they stay, and no StackSet knows of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub let_go: Vec<Places>,
+    /// People were told that the policy no longer declares it.
+    #[serde(default)]
+    pub undeclared: bool,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ended {
+    /// When.
+    pub at: Timestamp,
+    /// Instances that are not as they should be, all of them.
+    pub failed: usize,
+    /// Instances that StackSets leave alone, all of them.
+    pub skipped: usize,
+    /// The verdict, with the first instances only.
+    pub verdict: Verdict,
+    /// What AWS refused, if that is why.
+    pub trouble: Option<String>,
+}
+
+impl Ended {
+    pub(super) fn new(at: Timestamp, verdict: &Verdict, trouble: Option<String>) -> Self {
+        let first = |faults: &[_]| faults.iter().take(FAULTS_KEPT).cloned().collect();
+        Self {
+            at,
+            failed: verdict.faults.len(),
+            skipped: verdict.skipped.len(),
+            verdict: Verdict { faults: first(&verdict.faults), skipped: first(&verdict.skipped), ..*verdict },
+            trouble,
+        }
+    }
 }
 
 impl Rollout {
+    /// The StackSet and for whom it is called.
+    #[must_use]
+    pub fn stack_set(&self) -> StackSetRef<'_> {
+        StackSetRef { name: &self.name, call_as: self.call_as }
+    }
+
     /// The operation in flight has ended.
-    pub(super) fn ended(&mut self) {
+    pub(super) fn operation_ended(&mut self) {
         let Some(InFlight { operation, size, .. }) = self.in_flight.take() else { return };
         self.tried.insert(operation.key());
+        self.given.note(&operation);
         // Counted at the end: an operation that had to be started twice has happened once.
-        let counter = match operation {
+        let counter = match &operation {
             Operation::CreateInstances { .. } => &mut self.created,
             Operation::DeleteInstances { .. } => &mut self.deleted,
             Operation::UpdateStackSet | Operation::UpdateInstances { .. } => &mut self.updated,
+            Operation::ManagedExecution => return,
         };
         *counter = counter.saturating_add(size);
-        let (accounts, regions, given) = match &operation {
-            Operation::UpdateStackSet => return,
-            Operation::DeleteInstances { accounts, regions, .. } => (accounts, regions, None),
-            Operation::CreateInstances { accounts, regions, overrides }
-            | Operation::UpdateInstances { accounts, regions, overrides } => {
-                (accounts, regions, Some(overrides).filter(|overrides| !overrides.is_empty()))
-            }
-        };
-        for account in accounts {
-            for region in regions {
-                let instance = Instance { account: account.clone(), region: region.clone() }.to_string();
-                match given {
-                    Some(overrides) => self.overrides.insert(instance, overrides.clone()),
-                    None => self.overrides.remove(&instance),
-                };
-            }
-        }
-    }
-
-    /// Adds to what was observed the overrides that only we know of.
-    pub(super) fn complete(&self, observed: &mut Observed) {
-        for (instance, found) in &mut observed.instances {
-            if let Some(overrides) = self.overrides.get(&instance.to_string()) {
-                found.overrides.clone_from(overrides);
-            }
+        if let Operation::DeleteInstances { at, retain: true } = operation {
+            self.let_go.push(at);
         }
     }
 }
@@ -104,6 +134,8 @@ pub enum Phase {
     Succeeded,
     /// Not every instance was, and people were told.
     Failed,
+    /// It is being removed.
+    Removing,
 }
 
 /// An operation and its id.
@@ -141,6 +173,14 @@ pub struct Variant {
     /// Since when each control has been in force with these parameters, at least; one that is missing, for an unknown time.
     #[serde(default)]
     pub since: BTreeMap<String, Timestamp>,
+}
+
+impl Phase {
+    /// Whether operations are going on, so that a light look is worth more than one read.
+    #[must_use]
+    pub fn is_busy(self) -> bool {
+        matches!(self, Self::Running | Self::Removing)
+    }
 }
 
 impl FrameworkFacts {

@@ -1,20 +1,21 @@
 //! One look.
 
-use super::memory::{Memory, Phase};
+use super::memory::{Memory, Phase, Rollout};
 use super::wanted::{PolicyAt, Wanted};
 use crate::events::{Look, Trigger};
 use crate::lifecycle::RequestKind;
 use crate::ports::{
-    Clock, CommitFacts, DeployStore, Notifier, PolicyRepository, RequestStore, Responder, Result, StackSets,
-    ViolationStore,
+    Clock, CommitFacts, DeployStore, Notifier, OrganizationalUnits, PolicyRepository, RequestStore, Responder, Result,
+    StackSets, ViolationStore,
 };
 use domain::fault::Fault;
 use domain::ids::{CommitId, StackSetName};
 use domain::notice::{Notice, Rejection};
-use domain::rollout::ObservedStackSet;
+use domain::rollout::{Desired, Membership, ObservedStackSet, PermissionModel};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use tracing::{info, warn};
+use tracing::field::Empty;
+use tracing::{Instrument as _, info, info_span, warn};
 
 /// What the application follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct Application {
     pub policy_file: String,
     /// Where frameworks forward compliance events to.
     pub event_bus_arn: String,
+    /// Verdicts are also written as comments on their commits.
+    pub comment_on_commits: bool,
 }
 
 impl Application {
@@ -39,13 +42,15 @@ impl Application {
 
 /// The use case.
 #[derive(Debug)]
-pub struct Deploy<G, S, M, N, R, C> {
+pub struct Deploy<G, S, O, M, N, R, C> {
     /// What the application follows.
     pub application: Application,
     /// The policy repository.
     pub repository: G,
     /// CloudFormation StackSets.
     pub stack_sets: S,
+    /// The organisation, for targets that are organizational units.
+    pub organization: O,
     /// What is remembered; also keeps the requests that wait.
     pub memory: M,
     /// Tells people.
@@ -70,6 +75,31 @@ pub struct Seen {
     pub warnings: Vec<String>,
     /// Why nothing was looked at.
     pub skipped: Option<String>,
+    /// The same in numbers.
+    pub counts: Counts,
+}
+
+/// What looks come to, in numbers; they become metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// StackSets that were looked at beyond what is remembered of them.
+    pub reconciliations: usize,
+    /// Calls to StackSets that change something.
+    pub mutating_calls: usize,
+    /// Rollouts that ended with every instance as wanted.
+    pub rollouts_succeeded: usize,
+    /// Rollouts that ended otherwise.
+    pub rollouts_failed: usize,
+    /// Instances that were as wanted, in the verdicts of this look.
+    pub instances_succeeded: usize,
+    /// Instances that were not.
+    pub instances_failed: usize,
+    /// Instances that StackSets leave alone.
+    pub instances_skipped: usize,
+    /// From the first look at a change to its last instance, in seconds; of the slowest rollout that succeeded in this look.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds_to_converge: Option<i64>,
 }
 
 /// What came of one framework.
@@ -90,12 +120,15 @@ pub enum FrameworkOutcome {
     FailedBefore,
     /// The StackSet and its instances are gone.
     Removed,
+    /// The policy no longer declares it, and does not say that it is to be removed.
+    Undeclared,
 }
 
-impl<G, S, M, N, R, C> Deploy<G, S, M, N, R, C>
+impl<G, S, O, M, N, R, C> Deploy<G, S, O, M, N, R, C>
 where
     G: PolicyRepository,
     S: StackSets,
+    O: OrganizationalUnits,
     M: DeployStore + RequestStore + ViolationStore,
     N: Notifier,
     R: Responder,
@@ -149,7 +182,7 @@ where
 
     async fn look(&self, memory: Memory, look: Look, requests: bool) -> Result<Seen> {
         let waiting = if requests || memory.removing { self.memory.waiting().await? } else { Vec::new() };
-        let busy = memory.rollouts.values().any(|rollout| rollout.value.phase == Phase::Running);
+        let busy = memory.rollouts.values().any(|rollout| rollout.value.phase.is_busy());
         if look == Look::Light && waiting.is_empty() && !busy {
             return Ok(Seen { skipped: Some("nothing is pending".into()), ..Seen::default() });
         }
@@ -177,56 +210,80 @@ where
         let mut seen = Seen { commit: Some(commit.clone()), ..Seen::default() };
         let Application { policy_file, event_bus_arn, .. } = &self.application;
         let policy = PolicyAt { commit: &commit, policy_file, event_bus_arn };
-        let wanted = match policy.read(&self.repository).await? {
+        let mut wanted = match policy.read(&self.repository).await? {
             Ok(wanted) => wanted,
             Err(faults) => return self.reject(seen, &commit, faults).await,
         };
-        let (found, faults) = self.describe(&wanted).await?;
+        let (mut found, mut faults) = self.describe(&wanted).await?;
+        if faults.is_empty() {
+            faults = self.place(&mut wanted, &memory, &mut found, &commit, look).await?;
+        }
         if !faults.is_empty() {
             return self.reject(seen, &commit, faults).await;
         }
-        let undeclared = memory.rollouts.keys().filter(|name| !found.contains_key(name));
-        for name in undeclared {
-            warn!(stack_set = %name, "the policy no longer declares this framework; it is left as it is");
-        }
         seen.warnings = self.publish_reporting(&memory, &wanted, &commit).await?;
-        let mut facts = None;
-        for (framework, stack_set) in wanted.frameworks.iter().zip(found.values_in_order(&wanted)) {
-            let known = memory.rollouts.get(&framework.desired.name).cloned();
-            let name = framework.desired.name.clone();
-            let outcome = self.bring(framework, known, stack_set, &commit, &mut facts, look).await?;
-            info!(stack_set = %name, commit = %commit, outcome = ?outcome, "looked at the framework");
-            seen.frameworks.insert(name, outcome);
+        let mut work = Work { commit: &commit, facts: None, look, counts: Counts::default() };
+        for framework in &wanted.frameworks {
+            let name = &framework.desired.name;
+            let known = memory.rollouts.get(name).cloned();
+            let Found { stack_set, membership } = found.remove(name).unwrap_or_default();
+            let span = info_span!("rollout", stack_set = %name, commit = %commit, operation = Empty);
+            let bringing = self.bring(framework, known, stack_set, membership, &mut work);
+            let outcome = bringing.instrument(span.clone()).await?;
+            span.in_scope(|| info!(outcome = ?outcome, "looked at the framework"));
+            seen.frameworks.insert(name.clone(), outcome);
         }
+        let declared: BTreeSet<&StackSetName> =
+            wanted.frameworks.iter().map(|framework| &framework.desired.name).collect();
+        for (name, rollout) in memory.rollouts.into_iter().filter(|(name, _)| !declared.contains(name)) {
+            let span = info_span!("removal", stack_set = %name, commit = %commit, operation = Empty);
+            let removing = self.undeclared(rollout, wanted.remove_undeclared, &mut work);
+            seen.frameworks.insert(name, removing.instrument(span).await?);
+        }
+        seen.counts = work.counts;
         Ok(seen)
     }
 
     /// The StackSets of all frameworks, and a fault for each that belongs to somebody else.
-    async fn describe(&self, wanted: &Wanted) -> Result<(Found, Vec<Fault>)> {
+    async fn describe(&self, wanted: &Wanted) -> Result<(BTreeMap<StackSetName, Found>, Vec<Fault>)> {
         let owner = self.application.owner();
-        let mut found = Found::default();
+        let mut all = BTreeMap::new();
         let mut faults = Vec::new();
         for framework in &wanted.frameworks {
-            let name = &framework.desired.name;
-            let stack_set = self.stack_sets.describe(name).await?;
-            if let Some(stack_set) = &stack_set
-                && stack_set.owner.as_deref() != Some(owner.as_str())
-            {
-                let whose = stack_set.owner.as_deref().map_or_else(
-                    || "was not made by this application".to_owned(),
-                    |other| format!("belongs to the policy `{other}`"),
-                );
-                let mut fault = Fault::of_file(
-                    &self.application.policy_file,
-                    format!("a StackSet `{name}` exists already and {whose}"),
-                    "give the framework another name, or delete that StackSet first",
-                );
-                fault.at = Some(framework.at);
-                faults.push(fault);
-            }
-            found.0.insert(name.clone(), stack_set);
+            let desired = &framework.desired;
+            let name = &desired.name;
+            let stack_set = self.stack_sets.describe(framework.stack_set()).await?;
+            let refusal = stack_set.as_ref().and_then(|found| refusal(desired, found, &owner));
+            faults.extend(refusal.map(|(problem, fix)| wanted.fault(framework.at, problem, fix)));
+            all.insert(name.clone(), Found { stack_set, membership: None });
         }
-        Ok((found, faults))
+        Ok((all, faults))
+    }
+
+    /// Asks who belongs to the organizational units of those frameworks that are to be looked at, and finds their instances.
+    async fn place(
+        &self,
+        wanted: &mut Wanted,
+        memory: &Memory,
+        found: &mut BTreeMap<StackSetName, Found>,
+        commit: &CommitId,
+        look: Look,
+    ) -> Result<Vec<Fault>> {
+        let mut faults = Vec::new();
+        for index in 0..wanted.frameworks.len() {
+            let Some(framework) = wanted.frameworks.get(index) else { continue };
+            let Some(found) = found.get_mut(&framework.desired.name) else { continue };
+            let units = framework.desired.units();
+            let known = memory.rollouts.get(&framework.desired.name).map(|known| &known.value);
+            if units.is_empty() || settled(&framework.desired, known, found.stack_set.as_ref(), commit, look).is_some()
+            {
+                continue;
+            }
+            let membership = self.organization.membership(&units).await?;
+            faults.extend(wanted.place(index, &membership));
+            found.membership = Some(membership);
+        }
+        Ok(faults)
     }
 
     async fn reject(&self, mut seen: Seen, commit: &CommitId, faults: Vec<Fault>) -> Result<Seen> {
@@ -239,7 +296,8 @@ where
         let Application { repository, branch, .. } = self.application.clone();
         let notice =
             Notice::PolicyRejected(Rejection { repository, branch, commit: commit.clone(), author, message, faults });
-        self.tell(notice).await?;
+        self.tell(&notice).await?;
+        self.comment(commit, &notice).await;
         self.memory.set_rejected(commit).await?;
         Ok(seen)
     }
@@ -254,15 +312,68 @@ impl FrameworkOutcome {
     }
 }
 
+/// What was found of a framework before anything is done.
 #[derive(Default)]
-struct Found(BTreeMap<StackSetName, Option<ObservedStackSet>>);
+struct Found {
+    stack_set: Option<ObservedStackSet>,
+    /// Who belongs to its organizational units, where that was asked.
+    membership: Option<Membership>,
+}
 
-impl Found {
-    fn contains_key(&self, name: &StackSetName) -> bool {
-        self.0.contains_key(name)
+/// What one look does, for all frameworks.
+pub(super) struct Work<'a> {
+    /// The head of the branch.
+    pub(super) commit: &'a CommitId,
+    /// Its author and message, once they were asked for.
+    pub(super) facts: Option<CommitFacts>,
+    /// How closely to look.
+    pub(super) look: Look,
+    /// What was done.
+    pub(super) counts: Counts,
+}
+
+/// Why a StackSet cannot be worked by this policy: problem and fix.
+fn refusal(desired: &Desired, found: &ObservedStackSet, owner: &str) -> Option<(String, String)> {
+    let name = &desired.name;
+    match found.owner.as_deref() {
+        Some(ours) if ours == owner => {}
+        Some(other) => {
+            let problem = format!("a StackSet `{name}` exists already and belongs to the policy `{other}`");
+            return Some((problem, "give the framework another name, or remove it from that policy first".to_owned()));
+        }
+        None if desired.adopt => {}
+        None => {
+            let problem = format!("a StackSet `{name}` exists already and was not made by this application");
+            let fix = "give the framework another name, or write `adopt: true` to take the StackSet over: `backup-compliance plan` shows what would become of its instances";
+            return Some((problem, fix.to_owned()));
+        }
     }
+    (found.permissions != desired.permissions.model()).then(|| {
+        let (has, wants) = match found.permissions {
+            PermissionModel::SelfManaged => ("self-managed permissions", "organizational units"),
+            PermissionModel::ServiceManaged => ("service-managed permissions", "accounts"),
+        };
+        let problem = format!("the StackSet `{name}` has {has}, and the targets are {wants}");
+        (problem, "AWS cannot change this while a StackSet has instances: give the framework another name".to_owned())
+    })
+}
 
-    fn values_in_order<'a>(&'a self, wanted: &'a Wanted) -> impl Iterator<Item = Option<ObservedStackSet>> + 'a {
-        wanted.frameworks.iter().map(|framework| self.0.get(&framework.desired.name).cloned().flatten())
+/// What a look comes to that goes by what is remembered; `None` when the instances have to be looked at.
+pub(super) fn settled(
+    desired: &Desired,
+    known: Option<&Rollout>,
+    stack_set: Option<&ObservedStackSet>,
+    commit: &CommitId,
+    look: Look,
+) -> Option<FrameworkOutcome> {
+    let known = known.filter(|known| known.digest == desired.digest() && look < Look::Full)?;
+    match known.phase {
+        Phase::Succeeded => {
+            let intact = stack_set.is_some_and(|found| found.definition == Some(desired.definition_digest()));
+            intact.then_some(FrameworkOutcome::Unchanged)
+        }
+        // A push tries again, also one that changes nothing: whoever pushes wants to see it done.
+        Phase::Failed => (known.commit == *commit).then_some(FrameworkOutcome::FailedBefore),
+        Phase::Running | Phase::Removing => None,
     }
 }

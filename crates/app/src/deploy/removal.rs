@@ -1,19 +1,31 @@
-//! The end: every StackSet of ours is removed, instances first, and only then is CloudFormation answered.
+//! The end of a StackSet: instances first, then the StackSet. Of one framework that has left the policy, or of all of them when the
+//! application is deleted; only then is CloudFormation answered.
 
-use super::memory::{Memory, Phase, Rollout};
-use super::reconcile::{Deploy, FrameworkOutcome, Seen};
+use super::memory::{Ended, Memory, Phase, Rollout};
+use super::reconcile::{Counts, Deploy, FrameworkOutcome, Seen, Work};
+use crate::events::Look;
 use crate::lifecycle::{Answer, RequestKind, Waiting};
 use crate::ports::{
-    Clock, DeployStore, Notifier, PolicyRepository, PortErrorKind, RequestStore, Responder, Result, StackSets,
-    Versioned, ViolationStore,
+    Clock, DeployStore, Notifier, OrganizationalUnits, PolicyRepository, PortErrorKind, RequestStore, Responder,
+    Result, StackSets, Start, Versioned, ViolationStore,
 };
-use domain::rollout::{Observed, OperationStatus, Step, next_removal_step};
-use tracing::info;
+use domain::ids::UnitId;
+use domain::notice::Notice;
+use domain::rollout::{
+    Context, Membership, Observed, Operation, OperationStatus, PermissionModel, Step, Verdict, next_removal_step,
+};
+use std::collections::BTreeSet;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, info, info_span, warn};
 
-impl<G, S, M, N, R, C> Deploy<G, S, M, N, R, C>
+/// Instances that the answer to CloudFormation names; the rest are counted.
+const NAMED: usize = 20;
+
+impl<G, S, O, M, N, R, C> Deploy<G, S, O, M, N, R, C>
 where
     G: PolicyRepository,
     S: StackSets,
+    O: OrganizationalUnits,
     M: DeployStore + RequestStore + ViolationStore,
     N: Notifier,
     R: Responder,
@@ -26,8 +38,9 @@ where
         }
         let mut seen = Seen::default();
         for (name, rollout) in memory.rollouts {
-            let outcome = self.remove(rollout).await?;
-            info!(stack_set = %name, outcome = ?outcome, "removing");
+            let span = info_span!("removal", stack_set = %name, commit = %rollout.value.commit, operation = Empty);
+            let outcome = self.remove(rollout, &mut seen.counts).instrument(span.clone()).await?;
+            span.in_scope(|| info!(outcome = ?outcome, "removing"));
             seen.frameworks.insert(name, outcome);
         }
         let left: Vec<String> = seen
@@ -52,7 +65,16 @@ where
                 Answer::success(envelope)
             } else if stuck || self.overdue(*since) {
                 let left = if left.is_empty() {
-                    "the StackSet operations did not end within the hour that CloudFormation gives".to_owned()
+                    let names: Vec<&str> = seen
+                        .frameworks
+                        .iter()
+                        .filter(|(_, outcome)| **outcome != FrameworkOutcome::Removed)
+                        .map(|(name, _)| name.as_str())
+                        .collect();
+                    format!(
+                        "the StackSet operations did not end within the hour that CloudFormation gives, still there: {}",
+                        names.join(", ")
+                    )
                 } else {
                     left.join(" | ")
                 };
@@ -65,51 +87,178 @@ where
         Ok(seen)
     }
 
-    async fn remove(&self, mut rollout: Versioned<Rollout>) -> Result<FrameworkOutcome> {
+    /// A framework that has left the policy: removed if the policy says so, else left as it is and told once.
+    pub(super) async fn undeclared(
+        &self,
+        mut rollout: Versioned<Rollout>,
+        remove: bool,
+        work: &mut Work<'_>,
+    ) -> Result<FrameworkOutcome> {
+        if !remove {
+            if !rollout.value.undeclared {
+                let warning = format!(
+                    "the policy no longer declares the framework `{}`; its StackSet and instances stay as they are. Write `removeUndeclared: true` to have it removed, or declare it again",
+                    rollout.value.name
+                );
+                self.warn(&[warning], work.commit).await?;
+                rollout.value.undeclared = true;
+                self.remember(&mut rollout).await?;
+            }
+            return Ok(FrameworkOutcome::Undeclared);
+        }
+        // What could not be removed is tried again by the full look, or by a push.
+        if rollout.value.phase == Phase::Failed
+            && rollout.value.undeclared
+            && work.look < Look::Full
+            && rollout.value.commit == *work.commit
+        {
+            return Ok(FrameworkOutcome::FailedBefore);
+        }
+        if !rollout.value.undeclared || rollout.value.commit != *work.commit {
+            rollout.value.undeclared = true;
+            let facts = self.facts(work).await?;
+            let value = &mut rollout.value;
+            (value.commit, value.author, value.message) = (work.commit.clone(), facts.author, facts.message);
+        }
+        self.remove(rollout, &mut work.counts).await
+    }
+
+    async fn remove(&self, mut rollout: Versioned<Rollout>, counts: &mut Counts) -> Result<FrameworkOutcome> {
+        counts.reconciliations = counts.reconciliations.saturating_add(1);
         let name = rollout.value.name.clone();
+        if rollout.value.phase != Phase::Removing {
+            rollout.value.phase = Phase::Removing;
+            rollout.value.tried.clear();
+            (rollout.value.created, rollout.value.updated, rollout.value.deleted) = (0, 0, 0);
+        }
         if let Some(in_flight) = rollout.value.in_flight.clone() {
-            match self.stack_sets.operation(&name, &in_flight.id).await? {
-                Some(OperationStatus::InFlight) => return Ok(FrameworkOutcome::Waiting),
-                Some(OperationStatus::Ended) => rollout.value.ended(),
+            Span::current().record("operation", &in_flight.id);
+            match self.stack_sets.operation(rollout.value.stack_set(), &in_flight.id).await? {
+                Some(OperationStatus::InFlight)
+                    if !matches!(in_flight.operation, Operation::DeleteInstances { .. }) =>
+                {
+                    return self.stop(rollout, &in_flight.id, counts).await;
+                }
+                Some(OperationStatus::InFlight | OperationStatus::Stopping) => {
+                    self.remember(&mut rollout).await?;
+                    return Ok(FrameworkOutcome::Waiting);
+                }
+                Some(OperationStatus::Ended) => rollout.value.operation_ended(),
                 None => {}
             }
         }
-        let observed = match self.stack_sets.describe(&name).await? {
-            Some(stack_set) => self.stack_sets.observe(&name, stack_set).await?,
+        let observed = match self.stack_sets.describe(rollout.value.stack_set()).await? {
+            Some(stack_set) => self.stack_sets.observe(rollout.value.stack_set(), stack_set).await?,
             None => Observed::default(),
         };
+        let membership = self.members_left(&observed).await?;
         let owner = self.application.owner();
-        match next_removal_step(&observed, &owner, &rollout.value.tried) {
+        let tried = rollout.value.tried.clone();
+        let context = Context { owner: &owner, membership: &membership, tried: &tried };
+        match next_removal_step(&observed, context) {
             Step::Start(operation) => {
-                rollout.value.phase = Phase::Running;
+                let Some(found) = &observed.stack_set else { return Ok(FrameworkOutcome::Waiting) };
                 let size = operation.size(observed.instances.len());
                 let id = self.write_down(&mut rollout, &operation, size).await?;
-                match self.stack_sets.start(&name, &id, &operation, None, &owner).await {
+                counts.mutating_calls = counts.mutating_calls.saturating_add(1);
+                let of = rollout.value.stack_set();
+                let start = Start { of, id: &id, operation: &operation, desired: None, owner: &owner, found };
+                match self.stack_sets.start(start).await {
                     Ok(_) => Ok(FrameworkOutcome::Started(id)),
                     Err(error) if error.kind == PortErrorKind::Conflict => Ok(FrameworkOutcome::Waiting),
                     Err(error) if error.kind == PortErrorKind::Retryable => Err(error),
-                    Err(error) => Ok(FrameworkOutcome::Failed(error.explained())),
+                    Err(error) => self.stuck(rollout, Verdict::default(), Some(error.explained()), counts).await,
                 }
             }
-            Step::DeleteStackSet => match self.stack_sets.delete(&name).await {
-                Ok(()) => self.forget(&rollout.value).await,
-                Err(error) if error.kind == PortErrorKind::Conflict => Ok(FrameworkOutcome::Waiting),
-                Err(error) if error.kind == PortErrorKind::Retryable => Err(error),
-                Err(error) => Ok(FrameworkOutcome::Failed(error.explained())),
-            },
-            Step::Finished(verdict) if verdict.is_success() => self.forget(&rollout.value).await,
-            Step::Finished(verdict) => {
-                // The next deletion starts over.
-                rollout.value.tried.clear();
-                rollout.value.phase = Phase::Failed;
-                self.remember(&mut rollout).await?;
-                let left: Vec<String> =
-                    verdict.faults.iter().map(|fault| format!("{} ({})", fault.instance, fault.reason)).collect();
-                Ok(FrameworkOutcome::Failed(left.join(", ")))
+            Step::DeleteStackSet => {
+                counts.mutating_calls = counts.mutating_calls.saturating_add(1);
+                match self.stack_sets.delete(rollout.value.stack_set()).await {
+                    Ok(()) => self.gone(rollout).await,
+                    Err(error) if error.kind == PortErrorKind::Conflict => {
+                        self.remember(&mut rollout).await?;
+                        Ok(FrameworkOutcome::Waiting)
+                    }
+                    Err(error) if error.kind == PortErrorKind::Retryable => Err(error),
+                    Err(error) => self.stuck(rollout, Verdict::default(), Some(error.explained()), counts).await,
+                }
             }
+            Step::Finished(verdict) if verdict.is_success() => self.gone(rollout).await,
+            Step::Finished(verdict) => self.stuck(rollout, verdict, None, counts).await,
             // Somebody else's: not ours to remove.
-            Step::NotOurs { .. } | Step::CreateStackSet => self.forget(&rollout.value).await,
+            Step::NotOurs { owner } => {
+                warn!(stack_set = %name, ?owner, "the StackSet is no longer ours; it is left as it is");
+                self.forget(&rollout.value).await
+            }
+            Step::CreateStackSet | Step::OtherPermissions { .. } => self.forget(&rollout.value).await,
         }
+    }
+
+    /// A rollout may take hours, and a removal has one: what it has not come to is cancelled.
+    async fn stop(&self, mut rollout: Versioned<Rollout>, id: &str, counts: &mut Counts) -> Result<FrameworkOutcome> {
+        self.remember(&mut rollout).await?;
+        counts.mutating_calls = counts.mutating_calls.saturating_add(1);
+        match self.stack_sets.stop(rollout.value.stack_set(), id).await {
+            Ok(()) => {}
+            Err(error) if error.kind == PortErrorKind::Retryable => return Err(error),
+            // It ends by itself.
+            Err(error) => warn!(%error, "the operation could not be stopped"),
+        }
+        Ok(FrameworkOutcome::Waiting)
+    }
+
+    async fn members_left(&self, observed: &Observed) -> Result<Membership> {
+        let service_managed =
+            observed.stack_set.as_ref().is_some_and(|found| found.permissions == PermissionModel::ServiceManaged);
+        if !service_managed {
+            return Ok(Membership::default());
+        }
+        let through = observed.instances.values().filter_map(|found| found.unit.as_ref());
+        let units: BTreeSet<UnitId> = observed.auto_targets.keys().chain(through).cloned().collect();
+        self.organization.membership(&units).await
+    }
+
+    /// What is left cannot be removed by what was tried. The next deletion starts over.
+    async fn stuck(
+        &self,
+        mut rollout: Versioned<Rollout>,
+        verdict: Verdict,
+        trouble: Option<String>,
+        counts: &mut Counts,
+    ) -> Result<FrameworkOutcome> {
+        counts.rollouts_failed = counts.rollouts_failed.saturating_add(1);
+        counts.instances_failed = counts.instances_failed.saturating_add(verdict.faults.len());
+        let named = verdict.faults.iter().take(NAMED).map(|fault| format!("{} ({})", fault.instance, fault.reason));
+        let mut left: Vec<String> = trouble.clone().into_iter().chain(named).collect();
+        let more = verdict.faults.len().saturating_sub(NAMED);
+        if more > 0 {
+            left.push(format!("and {more} more"));
+        }
+        rollout.value.ended = Some(Ended::new(self.clock.now(), &verdict, trouble.clone()));
+        let notice = Notice::RolloutFailed(self.report(&rollout.value, verdict, trouble));
+        self.tell(&notice).await?;
+        self.comment(&rollout.value.commit, &notice).await;
+        rollout.value.tried.clear();
+        rollout.value.in_flight = None;
+        rollout.value.phase = Phase::Failed;
+        self.remember(&mut rollout).await?;
+        Ok(FrameworkOutcome::Failed(left.join(", ")))
+    }
+
+    async fn gone(&self, rollout: Versioned<Rollout>) -> Result<FrameworkOutcome> {
+        let rollout = rollout.value;
+        // What was never there is not worth a word.
+        if rollout.deleted > 0 || rollout.undeclared {
+            let notice = Notice::RolloutSucceeded(self.report(&rollout, Verdict::default(), None));
+            match self.tell(&notice).await {
+                // The topic may be gone before: what is removed stays removed.
+                Err(error) if error.kind != PortErrorKind::Retryable => warn!(%error, "the removal could not be told"),
+                told => told?,
+            }
+            if rollout.undeclared {
+                self.comment(&rollout.commit, &notice).await;
+            }
+        }
+        self.forget(&rollout).await
     }
 
     async fn forget(&self, rollout: &Rollout) -> Result<FrameworkOutcome> {

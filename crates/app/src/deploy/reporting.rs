@@ -5,8 +5,8 @@ use super::reconcile::Deploy;
 use super::wanted::Wanted;
 use crate::in_force::today;
 use crate::ports::{
-    Clock, DeployStore, Notifier, PolicyRepository, PortErrorKind, RequestStore, Responder, Result, StackSets,
-    ViolationStore,
+    Clock, DeployStore, Notifier, OrganizationalUnits, PolicyRepository, PortErrorKind, RequestStore, Responder,
+    Result, StackSets, ViolationStore,
 };
 use domain::fault::Fault;
 use domain::ids::{AccountId, CommitId};
@@ -22,10 +22,11 @@ const MOST_ACCOUNTS: usize = 200;
 /// Accounts named in a warning.
 const NAMED: usize = 3;
 
-impl<G, S, M, N, R, C> Deploy<G, S, M, N, R, C>
+impl<G, S, O, M, N, R, C> Deploy<G, S, O, M, N, R, C>
 where
     G: PolicyRepository,
     S: StackSets,
+    O: OrganizationalUnits,
     M: DeployStore + RequestStore + ViolationStore,
     N: Notifier,
     R: Responder,
@@ -54,7 +55,7 @@ where
         Ok(warnings)
     }
 
-    async fn warn(&self, warnings: &[String], commit: &CommitId) -> Result<()> {
+    pub(super) async fn warn(&self, warnings: &[String], commit: &CommitId) -> Result<()> {
         if warnings.is_empty() {
             return Ok(());
         }
@@ -65,7 +66,7 @@ where
             branch: self.application.branch.clone(),
             warnings: warnings.to_vec(),
         });
-        match self.tell(notice).await {
+        match self.tell(&notice).await {
             Err(error) if error.kind != PortErrorKind::Retryable => {
                 warn!(%error, "the warnings could not be told; they are in this log");
                 Ok(())

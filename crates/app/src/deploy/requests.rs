@@ -3,18 +3,19 @@
 use super::reconcile::{Deploy, FrameworkOutcome, Seen};
 use crate::lifecycle::{self, Answer, Waiting};
 use crate::ports::{
-    Clock, DeployStore, Notifier, PolicyRepository, PortErrorKind, RequestStore, Responder, Result, StackSets,
-    ViolationStore,
+    Clock, DeployStore, Notifier, OrganizationalUnits, PolicyRepository, PortErrorKind, RequestStore, Responder,
+    Result, StackSets, ViolationStore,
 };
 use tracing::{info, warn};
 
 /// CloudFormation gives a custom resource an hour; the answer must be there before.
 const ANSWER_WITHIN_SECONDS: i64 = 55 * 60;
 
-impl<G, S, M, N, R, C> Deploy<G, S, M, N, R, C>
+impl<G, S, O, M, N, R, C> Deploy<G, S, O, M, N, R, C>
 where
     G: PolicyRepository,
     S: StackSets,
+    O: OrganizationalUnits,
     M: DeployStore + RequestStore + ViolationStore,
     N: Notifier,
     R: Responder,

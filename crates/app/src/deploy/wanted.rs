@@ -1,13 +1,16 @@
 //! What the policy at a commit wants, or everything that is wrong with it.
 
 use super::memory::{FrameworkFacts, Variant};
-use crate::ports::{PolicyRepository, RepositoryFile, Result};
+use crate::ports::{PolicyRepository, RepositoryFile, Result, StackSetRef};
 use domain::fault::{Fault, Position, nearest};
 use domain::framework::Framework;
 use domain::ids::CommitId;
-use domain::policy::{FrameworkPolicy, Policy, Reporting};
-use domain::rollout::{Desired, Instance, Parameters};
-use domain::template::Template;
+use domain::policy::{FrameworkPolicy, Place, Policy, Reporting, Target};
+use domain::rollout::{
+    AccountFilter, Desired, Instance, Membership, Parameters, Permissions, ServiceManaged, UnitTarget,
+    Wanted as WantedInstance,
+};
+use domain::template::{Capability, Template};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The parameter through which a framework template learns where compliance events go.
@@ -20,6 +23,8 @@ pub struct Wanted {
     pub frameworks: Vec<WantedFramework>,
     /// What it says about violations.
     pub reporting: Reporting,
+    /// Frameworks that have left the policy are to be removed.
+    pub remove_undeclared: bool,
     /// Where each of the exemptions stands in the policy file.
     exemptions_at: Vec<Position>,
     /// The policy file: path and text.
@@ -27,6 +32,24 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// Finds the instances of a framework whose targets are organizational units; what the policy says of them that cannot be is a
+    /// fault.
+    pub(super) fn place(&mut self, framework: usize, membership: &Membership) -> Vec<Fault> {
+        let Some(framework) = self.frameworks.get_mut(framework) else { return Vec::new() };
+        let (file, text) = &self.file;
+        framework
+            .place(membership)
+            .into_iter()
+            .map(|(at, problem, fix)| Fault::at(file, text, at, problem, fix))
+            .collect()
+    }
+
+    /// A fault at a place of the policy file.
+    pub(super) fn fault(&self, at: Position, problem: impl Into<String>, fix: impl Into<String>) -> Fault {
+        let (file, text) = &self.file;
+        Fault::at(file, text, at, problem, fix)
+    }
+
     /// A warning about an exemption, at its place.
     pub(super) fn warning(
         &self,
@@ -48,6 +71,58 @@ pub struct WantedFramework {
     pub facts: FrameworkFacts,
     /// Where the policy file declares it.
     pub at: Position,
+    /// Where it declares each of its targets.
+    targets_at: Vec<Position>,
+}
+
+impl WantedFramework {
+    /// The StackSet and for whom it is called.
+    #[must_use]
+    pub fn stack_set(&self) -> StackSetRef<'_> {
+        StackSetRef { name: &self.desired.name, call_as: self.desired.permissions.call_as() }
+    }
+
+    fn place(&mut self, membership: &Membership) -> Vec<(Position, String, String)> {
+        let mut faults = Vec::new();
+        let Permissions::ServiceManaged(service) = &self.desired.permissions else { return faults };
+        let targets = service.targets.iter().zip(&self.targets_at).zip(&mut self.facts.variants);
+        for ((target, at), variant) in targets {
+            for unit in target.units.iter().filter(|unit| !membership.units.contains_key(*unit)) {
+                let problem = format!("there is no organizational unit `{unit}` in this organisation");
+                let fix = "compare it with `aws organizations list-organizational-units-for-parent`; a unit that was moved keeps its id";
+                faults.push((*at, problem, fix.to_owned()));
+            }
+            let members: BTreeSet<_> = target.units.iter().flat_map(|unit| membership.accounts(unit)).collect();
+            if let AccountFilter::Only(listed) | AccountFilter::Except(listed) = &target.accounts {
+                for account in listed {
+                    if membership.management.as_ref() == Some(account)
+                        && matches!(target.accounts, AccountFilter::Only(_))
+                    {
+                        let problem = format!("account {account} is the management account");
+                        let fix = "StackSets with organizational units never deploy to it: remove it here, and cover it by a framework that lists it under `accounts`";
+                        faults.push((*at, problem, fix.to_owned()));
+                    } else if !members.contains(account)
+                        && target.units.iter().all(|unit| membership.units.contains_key(unit))
+                    {
+                        let problem =
+                            format!("account {account} is in none of the organizational units of this target");
+                        faults.push((*at, problem, "remove it, or name the unit that it is in".to_owned()));
+                    }
+                }
+            }
+            variant.accounts = members
+                .into_iter()
+                .filter(|account| {
+                    target.accounts.admits(account)
+                        && !membership.inactive.contains(*account)
+                        && membership.management.as_ref() != Some(*account)
+                })
+                .cloned()
+                .collect();
+        }
+        self.desired.place(membership);
+        faults
+    }
 }
 
 /// The policy of a repository at a commit. `deploy` reads it to put it in force, the command line to say what is wrong with
@@ -102,8 +177,14 @@ impl PolicyAt<'_> {
         if !faults.is_empty() {
             return Ok(Err(faults));
         }
-        let Policy { reporting, exemptions_at, .. } = policy;
-        Ok(Ok(Wanted { frameworks, reporting, exemptions_at, file: (self.policy_file.to_owned(), text) }))
+        let Policy { reporting, exemptions_at, remove_undeclared, .. } = policy;
+        Ok(Ok(Wanted {
+            frameworks,
+            reporting,
+            remove_undeclared,
+            exemptions_at,
+            file: (self.policy_file.to_owned(), text),
+        }))
     }
 
     fn wanted(
@@ -137,8 +218,9 @@ impl PolicyAt<'_> {
             .collect();
         let mut parameters = filled_in;
         parameters.extend(declared(&framework.parameters));
+        faults.extend(self.macros(policy, framework, &template));
         let mut variants = Vec::new();
-        let mut instances: BTreeMap<Instance, Parameters> = BTreeMap::new();
+        let mut instances: BTreeMap<Instance, WantedInstance> = BTreeMap::new();
         for target in &framework.targets {
             let target_faults = undeclared(&template, &target.parameters);
             faults.extend(target_faults.map(|(problem, fix)| in_policy(target.at, problem, fix)));
@@ -159,15 +241,16 @@ impl PolicyAt<'_> {
                 }
             };
             variants.push(Variant {
-                accounts: target.accounts.iter().cloned().collect(),
+                accounts: target.accounts().iter().cloned().collect(),
                 regions: target.regions.iter().cloned().collect(),
                 controls,
                 since: BTreeMap::new(),
             });
-            for account in &target.accounts {
+            let wanted = WantedInstance::from(target.parameters.clone());
+            for account in target.accounts() {
                 for region in &target.regions {
                     let instance = Instance { account: account.clone(), region: region.clone() };
-                    instances.insert(instance, target.parameters.clone());
+                    instances.insert(instance, wanted.clone());
                 }
             }
         }
@@ -182,13 +265,52 @@ impl PolicyAt<'_> {
                 template: text.clone(),
                 capabilities,
                 parameters,
+                permissions: permissions(framework),
+                adopt: framework.adopt,
                 instances,
+                skipped: BTreeMap::new(),
                 rollout: framework.rollout.clone(),
             },
             facts: FrameworkFacts { stack_set: framework.name.clone(), variants },
             at: framework.at,
+            targets_at: framework.targets.iter().map(|target| target.at).collect(),
         })
     }
+
+    /// What StackSets with service-managed permissions do not take (CloudFormation user guide, "Considerations for creating
+    /// StackSets with service-managed permissions").
+    fn macros(&self, policy: &str, framework: &FrameworkPolicy, template: &Template) -> Option<Fault> {
+        let expands = framework.is_service_managed() && template.capabilities().contains(&Capability::AutoExpand);
+        expands.then(|| {
+            let problem = format!(
+                "the template `{}` uses macros or nested stacks, which StackSets does not take with organizational units",
+                framework.template
+            );
+            let fix = "write the template out (`aws cloudformation get-template --template-stage Processed` shows it), or list accounts instead";
+            Fault::at(self.policy_file, policy, framework.at, problem, fix)
+        })
+    }
+}
+
+/// Who makes the roles in the target accounts: AWS where targets are organizational units.
+fn permissions(framework: &FrameworkPolicy) -> Permissions {
+    if !framework.is_service_managed() {
+        return Permissions::SelfManaged;
+    }
+    let target = |target: &Target| match &target.place {
+        Place::Accounts(_) => None,
+        Place::Units { units, accounts } => Some(UnitTarget {
+            units: units.iter().cloned().collect(),
+            accounts: accounts.clone(),
+            regions: target.regions.iter().cloned().collect(),
+            overrides: target.parameters.clone(),
+        }),
+    };
+    Permissions::ServiceManaged(ServiceManaged {
+        call_as: framework.call_as,
+        auto_deployment: framework.auto_deployment,
+        targets: framework.targets.iter().filter_map(target).collect(),
+    })
 }
 
 /// Parameters that the policy gives and the template does not know: problem and fix of each.

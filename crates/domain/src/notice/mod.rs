@@ -32,6 +32,8 @@ pub const VERSION: u32 = 1;
 
 /// The longest subject that SNS takes is under 100 characters.
 const SUBJECT_LIMIT: usize = 99;
+/// Longest comment on a commit, in bytes (CodeCommit quotas), with room for what JSON escapes.
+const COMMENT_LIMIT: usize = 10_000;
 /// A message attribute that a filter policy compares; SNS takes longer ones, nobody writes them into a policy.
 const ATTRIBUTE_LIMIT: usize = 256;
 
@@ -72,6 +74,12 @@ impl Notice {
             Self::RolloutFailed(_) => "rollout.failed",
             Self::PolicyRejected(_) => "policy.rejected",
         }
+    }
+
+    /// The notice as a comment on a commit (CodeCommit takes 10,240 bytes at most).
+    #[must_use]
+    pub fn comment(&self) -> String {
+        text::fit(&self.text(), COMMENT_LIMIT)
     }
 
     /// The subject of an e-mail: printable ASCII in one line, under 100 characters.

@@ -2,7 +2,7 @@
 
 use super::text::{count, field, fit, item, one_line, paragraph};
 use crate::ids::{CommitId, StackSetName};
-use crate::rollout::{InstanceFault, Verdict};
+use crate::rollout::{Instance, InstanceFault, Verdict};
 use serde_json::{Value, json};
 
 /// Instances named one by one in a notice; the rest are counted.
@@ -33,6 +33,10 @@ pub struct RolloutReport {
     pub updated: usize,
     /// Instances deleted on the way.
     pub deleted: usize,
+    /// It was a removal: of a framework that has left the policy, or of all of them.
+    pub removed: bool,
+    /// Stacks that a removal has let go of: they stay in their accounts.
+    pub let_go: Vec<Instance>,
     /// A fault of the whole rollout: AWS refused a call, the StackSet is not ours.
     pub trouble: Option<String>,
     /// What happens next, when it failed.

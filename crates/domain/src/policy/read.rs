@@ -6,34 +6,39 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 
 use super::fields::{Fields, Keys, list, name, text, words};
-use super::{Amount, Exemption, FrameworkPolicy, Policy, RegionConcurrency, Reporting, Rollout, Target};
+use super::{
+    Amount, ConcurrencyMode, Exemption, FrameworkPolicy, Policy, RegionConcurrency, Reporting, Rollout, Target,
+};
 use crate::control::{self, Control};
 use crate::fault::{Faults, Position, nearest};
-use crate::ids::{AccountId, IdError, RegionName, StackSetName, shown};
+use crate::ids::{RegionName, StackSetName, shown};
 use crate::yaml::{self, Dialect, Node, ScalarKind};
 
 pub(super) mod notices;
+pub(super) mod targets;
+
+use targets::{accounts, targets};
 
 const DIALECT: Dialect = Dialect {
     aliases_refused_by: None,
     empty_fix: "a policy starts with `version: 1` and lists its frameworks under `frameworks`",
 };
 
-pub(super) const POLICY: Keys =
-    Keys { of: "the policy", known: &["version", "frameworks", "notices", "exemptions"], unsupported: &[] };
+pub(super) const POLICY: Keys = Keys {
+    of: "the policy",
+    known: &["version", "removeUndeclared", "frameworks", "notices", "exemptions"],
+    unsupported: &[],
+};
 
-pub(super) const FRAMEWORK: Keys =
-    Keys { of: "a framework", known: &["name", "template", "parameters", "targets", "rollout"], unsupported: &[] };
-
-pub(super) const TARGET: Keys = Keys {
-    of: "a target",
-    known: &["accounts", "regions", "parameters"],
-    unsupported: &[("organizationalUnits", "list the accounts under `accounts`")],
+pub(super) const FRAMEWORK: Keys = Keys {
+    of: "a framework",
+    known: &["name", "template", "parameters", "targets", "rollout", "adopt", "callAs", "autoDeployment"],
+    unsupported: &[],
 };
 
 pub(super) const ROLLOUT: Keys = Keys {
     of: "`rollout`",
-    known: &["maxConcurrency", "failureTolerance", "regions", "regionOrder"],
+    known: &["maxConcurrency", "failureTolerance", "concurrencyMode", "regions", "regionOrder"],
     unsupported: &[],
 };
 
@@ -46,8 +51,6 @@ pub(super) const EXEMPTION: Keys = Keys {
 const ACCOUNTS: &str = "[\"111111111111\"]";
 const REGIONS: &str = "[eu-west-1]";
 
-/// Most instances of a StackSet (CloudFormation quotas).
-const MOST_INSTANCES: usize = 100_000;
 /// Most bytes of the value of a template parameter (CloudFormation quotas).
 const MOST_VALUE_BYTES: usize = 4096;
 /// Most characters of the value of a tag (AWS's rules for tags).
@@ -69,7 +72,8 @@ pub(super) fn policy(faults: &mut Faults<'_, '_>) -> Option<Policy> {
         let fix = format!("keep them below {MOST_REPORTING_BYTES}: patterns say in one line what lists say in many");
         faults.in_file(problem, fix);
     }
-    Some(Policy { frameworks, reporting, exemptions_at })
+    let remove_undeclared = flag(faults, &fields, "removeUndeclared").unwrap_or(false);
+    Some(Policy { frameworks, reporting, exemptions_at, remove_undeclared })
 }
 
 fn version(faults: &mut Faults<'_, '_>, fields: &Fields<'_>) {
@@ -118,7 +122,19 @@ fn framework(
     let parameters = parameters(faults, &fields);
     let targets = targets(faults, &fields);
     let rollout = rollout(faults, &fields, &targets);
-    Some(FrameworkPolicy { name: name?, template: template?, parameters, targets, rollout, at: fields.at })
+    let adopt = flag(faults, &fields, "adopt").unwrap_or(false);
+    let (call_as, auto_deployment) = targets::service_managed(faults, &fields, &targets);
+    Some(FrameworkPolicy {
+        name: name?,
+        template: template?,
+        parameters,
+        targets,
+        rollout,
+        adopt,
+        call_as,
+        auto_deployment,
+        at: fields.at,
+    })
 }
 
 /// A path inside the repository, as CodeCommit knows it: relative, forward slashes, no detours.
@@ -140,6 +156,25 @@ fn path(faults: &mut Faults<'_, '_>, node: &Node) -> Option<String> {
     };
     faults.at(node.at, problem, "write the path from the top of the repository, such as `policies/framework.yaml`");
     None
+}
+
+/// `true` or `false`; `None` where the key is missing or has something else, which is then reported.
+fn flag(faults: &mut Faults<'_, '_>, fields: &Fields<'_>, key: &str) -> Option<bool> {
+    let node = fields.optional(faults, key)?;
+    boolean(faults, node, key)
+}
+
+fn boolean(faults: &mut Faults<'_, '_>, node: &Node, key: &str) -> Option<bool> {
+    match (node.scalar_kind(), node.as_str()) {
+        (Some(ScalarKind::Boolean), Some(text)) if text.eq_ignore_ascii_case("true") => Some(true),
+        (Some(ScalarKind::Boolean), Some(_)) => Some(false),
+        _ => {
+            let shown = node.as_str().map(|text| format!("`{}`", shown(text)));
+            let problem = format!("`{key}` is {}", shown.unwrap_or_else(|| node.describe().to_owned()));
+            faults.at(node.at, problem, format!("write `{key}: true` or `{key}: false`"));
+            None
+        }
+    }
 }
 
 fn parameters(faults: &mut Faults<'_, '_>, fields: &Fields<'_>) -> BTreeMap<String, String> {
@@ -176,87 +211,6 @@ fn parameter_value<'n>(faults: &mut Faults<'_, '_>, key: &Node, value: &'n Node)
     None
 }
 
-fn targets(faults: &mut Faults<'_, '_>, fields: &Fields<'_>) -> Vec<Target> {
-    let example = format!("`- accounts: {ACCOUNTS}` with `regions: {REGIONS}`");
-    let Some(node) = fields.required(faults, "targets", &format!("[{{ accounts: {ACCOUNTS}, regions: {REGIONS} }}]"))
-    else {
-        return Vec::new();
-    };
-    let items = list(faults, node, "targets", &example).unwrap_or_default();
-    let targets: Vec<Target> = items.iter().filter_map(|item| target(faults, item)).collect();
-
-    let instances: usize =
-        targets.iter().map(|target| target.accounts.len().saturating_mul(target.regions.len())).sum();
-    if instances > MOST_INSTANCES {
-        let problem = format!("the targets come to {instances} stack instances");
-        faults.at(node.at, problem, "a StackSet holds 100000 at most: split the framework in two");
-    } else {
-        report_contradictions(faults, &targets);
-    }
-    targets
-}
-
-fn target(faults: &mut Faults<'_, '_>, node: &Node) -> Option<Target> {
-    let fields = Fields::of(faults, node, &TARGET)?;
-    // Whoever wrote organizational units has been told what to do; that `accounts` is missing follows from it.
-    let accounts = match fields.has("organizationalUnits") && !fields.has("accounts") {
-        true => Vec::new(),
-        false => fields.required(faults, "accounts", ACCOUNTS).map(|node| accounts(faults, node)).unwrap_or_default(),
-    };
-    let regions =
-        fields.required(faults, "regions", REGIONS).map(|node| regions(faults, node, "regions")).unwrap_or_default();
-    let parameters = parameters(faults, &fields);
-    Some(Target { accounts, regions, parameters, at: fields.at })
-}
-
-fn accounts(faults: &mut Faults<'_, '_>, node: &Node) -> Vec<AccountId> {
-    let items = list(faults, node, "accounts", ACCOUNTS).unwrap_or_default();
-    items.iter().filter_map(|item| account(faults, item)).collect()
-}
-
-fn account(faults: &mut Faults<'_, '_>, node: &Node) -> Option<AccountId> {
-    let (Some(ScalarKind::Number), Some(number)) = (node.scalar_kind(), node.as_str()) else {
-        return name(faults, node, "the account id", AccountId::parse);
-    };
-    match AccountId::parse(number) {
-        Ok(_) => {
-            let problem = format!(
-                "the account id `{number}` must be quoted: YAML reads it as a number (leading zeros would be lost)"
-            );
-            faults.at(node.at, problem, format!("write \"{number}\""));
-        }
-        Err(IdError { problem, fix }) => faults.at(node.at, problem, format!("{fix}, in quotes")),
-    }
-    None
-}
-
-fn regions(faults: &mut Faults<'_, '_>, node: &Node, key: &str) -> Vec<RegionName> {
-    let items = list(faults, node, key, REGIONS).unwrap_or_default();
-    items.iter().filter_map(|item| name(faults, item, "the Region", RegionName::parse)).collect()
-}
-
-/// One account in one Region has one stack, which has one value for each parameter.
-fn report_contradictions(faults: &mut Faults<'_, '_>, targets: &[Target]) {
-    let mut first: BTreeMap<(&AccountId, &RegionName), &Target> = BTreeMap::new();
-    for target in targets {
-        let pairs =
-            target.accounts.iter().flat_map(|account| target.regions.iter().map(move |region| (account, region)));
-        // One fault for a target, however many of its instances are affected.
-        let mut reported = false;
-        for pair @ (account, region) in pairs {
-            let other = *first.entry(pair).or_insert(target);
-            if other.parameters != target.parameters && !reported {
-                let problem = format!(
-                    "account {account} in {region} is also in the target at {}, with other parameters",
-                    other.at
-                );
-                faults.at(target.at, problem, "keep it in one target");
-                reported = true;
-            }
-        }
-    }
-}
-
 fn rollout(faults: &mut Faults<'_, '_>, fields: &Fields<'_>, targets: &[Target]) -> Rollout {
     let mut rollout = Rollout::default();
     let Some(node) = fields.optional(faults, "rollout") else { return rollout };
@@ -271,8 +225,13 @@ fn rollout(faults: &mut Faults<'_, '_>, fields: &Fields<'_>, targets: &[Target])
     {
         rollout.failure_tolerance = amount;
     }
+    if let Some(node) = fields.optional(faults, "concurrencyMode")
+        && let Some(mode) = one_of(faults, node, "concurrencyMode", &MODES)
+    {
+        rollout.mode = mode;
+    }
     if let Some(node) = fields.optional(faults, "regions")
-        && let Some(regions) = region_concurrency(faults, node)
+        && let Some(regions) = one_of(faults, node, "regions", &CONCURRENCIES)
     {
         rollout.regions = regions;
     }
@@ -308,17 +267,21 @@ fn amount(faults: &mut Faults<'_, '_>, node: &Node, key: &str, least: u8) -> Opt
     amount
 }
 
-fn region_concurrency(faults: &mut Faults<'_, '_>, node: &Node) -> Option<RegionConcurrency> {
-    const KNOWN: [(&str, RegionConcurrency); 2] =
-        [("parallel", RegionConcurrency::Parallel), ("sequential", RegionConcurrency::Sequential)];
-    let text = text(faults, node, "`regions`")?;
-    let found = KNOWN.iter().find(|(word, _)| *word == text).map(|(_, concurrency)| *concurrency);
+const MODES: [(&str, ConcurrencyMode); 2] = [("soft", ConcurrencyMode::Soft), ("strict", ConcurrencyMode::Strict)];
+const CONCURRENCIES: [(&str, RegionConcurrency); 2] =
+    [("parallel", RegionConcurrency::Parallel), ("sequential", RegionConcurrency::Sequential)];
+
+/// One of a few words, and what it stands for.
+fn one_of<T: Copy>(faults: &mut Faults<'_, '_>, node: &Node, key: &str, known: &[(&str, T)]) -> Option<T> {
+    let text = text(faults, node, &format!("`{key}`"))?;
+    let found = known.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning);
     if found.is_none() {
-        let fix = match nearest(text, KNOWN.iter().map(|(word, _)| *word)) {
+        let all: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
+        let fix = match nearest(text, all.iter().copied()) {
             Some(word) => format!("did you mean `{word}`?"),
-            None => format!("it is {}", words(&["parallel", "sequential"]).replace(" and ", " or ")),
+            None => format!("it is {}", words(&all).replace(" and ", " or ")),
         };
-        faults.at(node.at, format!("`regions` of `rollout` is `{}`", shown(text)), fix);
+        faults.at(node.at, format!("`{key}` is `{}`", shown(text)), fix);
     }
     found
 }

@@ -1,19 +1,28 @@
 //! One StackSet brought from what is deployed to what the policy wants, one operation at a time.
 //!
-//! [`next_step`] is a pure function of what is wanted, what was observed and what this attempt already tried. It is asked
-//! again after every operation, so lost, repeated and late triggers are harmless. The order of its steps is that of AWS's
-//! own handler of `AWS::CloudFormation::StackSet`: instances that left the policy are deleted, the StackSet is updated,
-//! missing instances are created, parameter overrides are corrected.
+//! [`operations`] lists, in their order, the operations that a StackSet needs; a plan shows them. [`next_step`] is the first of
+//! them that this attempt has not tried; `deploy` starts it, and asks again when it has ended, so lost, repeated and late
+//! triggers are harmless. The order is that of AWS's own handler of `AWS::CloudFormation::StackSet`: managed execution, instances
+//! that left the policy are deleted, the StackSet is updated, missing instances are created, parameter overrides are corrected.
 
 mod desired;
+mod given;
+mod membership;
 mod observed;
+mod operation;
 mod step;
 mod verdict;
 
-pub use desired::{Desired, Digest, digest_of};
+pub use desired::{
+    AccountFilter, AutoDeployment, CallAs, Desired, Digest, PermissionModel, Permissions, ServiceManaged, SkipReason,
+    UnitTarget, Wanted, digest_of,
+};
+pub use given::Given;
+pub use membership::Membership;
 pub use observed::{DetailedStatus, InstanceStatus, Observed, ObservedInstance, ObservedStackSet, OperationStatus};
-pub use step::{Operation, Step, next_removal_step, next_step};
-pub use verdict::{InstanceFault, Verdict};
+pub use operation::{Filter, Operation, Places, Through};
+pub use step::{Context, Step, next_removal_step, next_step, operations};
+pub use verdict::{InstanceFault, Outcome, Verdict};
 
 use crate::ids::{AccountId, RegionName};
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,9 @@
 //! What is deployed, as StackSets report it.
 
-use super::{Digest, Instance, Parameters};
-use std::collections::BTreeMap;
+use super::{AutoDeployment, Digest, Instance, Parameters, PermissionModel};
+use crate::ids::{RegionName, UnitId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A StackSet as it was found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -10,10 +12,12 @@ pub struct Observed {
     pub stack_set: Option<ObservedStackSet>,
     /// All its instances.
     pub instances: BTreeMap<Instance, ObservedInstance>,
+    /// Units, and Regions of each, to whose new accounts StackSets deploys on its own (`ListStackSetAutoDeploymentTargets`).
+    pub auto_targets: BTreeMap<UnitId, BTreeSet<RegionName>>,
 }
 
 /// The StackSet itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ObservedStackSet {
     /// `name:uuid`.
     pub id: String,
@@ -21,6 +25,18 @@ pub struct ObservedStackSet {
     pub owner: Option<String>,
     /// The definition that it was last given by us, from our own tag.
     pub definition: Option<Digest>,
+    /// Its permission model, which cannot be changed while it has instances.
+    pub permissions: PermissionModel,
+    /// Whether operations that do not conflict run side by side and others are queued, instead of being refused.
+    pub managed_execution: bool,
+    /// What happens to accounts that join its units; `None` with self-managed permissions.
+    pub auto_deployment: Option<AutoDeployment>,
+    /// Its template, as CloudFormation keeps it.
+    pub template: Option<String>,
+    /// The values of its parameters.
+    pub parameters: Parameters,
+    /// Its tags, without ours: an update that gives tags takes all others away.
+    pub tags: BTreeMap<String, String>,
 }
 
 /// One instance of it.
@@ -32,8 +48,10 @@ pub struct ObservedInstance {
     pub detailed: DetailedStatus,
     /// Why, in CloudFormation's words.
     pub reason: Option<String>,
-    /// Parameter overrides in force.
-    pub overrides: Parameters,
+    /// Parameter overrides in force; `None` where nobody knows. StackSets do not list them.
+    pub overrides: Option<Arc<Parameters>>,
+    /// The organizational unit that it was deployed through; `None` with self-managed permissions.
+    pub unit: Option<UnitId>,
 }
 
 /// `StackInstance.Status` of the CloudFormation API.
@@ -103,8 +121,10 @@ impl DetailedStatus {
 /// `StackSetOperation.Status` of the CloudFormation API, as far as a reconciler must tell it apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OperationStatus {
-    /// Queued, running or stopping: look again when it has ended.
+    /// Queued or running: look again when it has ended.
     InFlight,
+    /// It was asked to stop, and is still at what it has begun: look again when it has ended.
+    Stopping,
     /// Ended, with whatever outcome: the instances tell the truth, not this word.
     Ended,
 }
@@ -116,6 +136,7 @@ impl OperationStatus {
     pub fn from_api(word: &str) -> Self {
         match word {
             "SUCCEEDED" | "FAILED" | "STOPPED" => Self::Ended,
+            "STOPPING" => Self::Stopping,
             _ => Self::InFlight,
         }
     }

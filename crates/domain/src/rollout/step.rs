@@ -1,13 +1,13 @@
-//! The one next thing to do.
+//! The operations that a StackSet needs, and the one next thing to do.
 
 use super::verdict::judge;
 use super::{
-    Desired, DetailedStatus, Digest, Instance, InstanceStatus, Observed, ObservedInstance, Parameters, Verdict,
-    digest_of,
+    Desired, DetailedStatus, Digest, Filter, Instance, InstanceStatus, Membership, Observed, ObservedInstance,
+    Operation, Parameters, PermissionModel, Places, Through, Verdict, Wanted,
 };
-use crate::ids::{AccountId, RegionName};
-use serde::{Deserialize, Serialize};
+use crate::ids::{AccountId, RegionName, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,109 +25,40 @@ pub enum Step {
         /// Who claims it by tag, if anybody.
         owner: Option<String>,
     },
-}
-
-/// One StackSets operation: exactly one mutating call.
-///
-/// StackSets work on the product of accounts and Regions, so the pairs that need the same thing are grouped into products.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", tag = "operation")]
-pub enum Operation {
-    /// `DeleteStackInstances`.
-    DeleteInstances {
-        /// The accounts.
-        accounts: BTreeSet<AccountId>,
-        /// The Regions.
-        regions: BTreeSet<RegionName>,
-        /// Leave the stacks where they are: for accounts that StackSets cannot reach.
-        retain: bool,
-    },
-    /// `UpdateStackSet`, which brings every instance along.
-    UpdateStackSet,
-    /// `CreateStackInstances`.
-    CreateInstances {
-        /// The accounts.
-        accounts: BTreeSet<AccountId>,
-        /// The Regions.
-        regions: BTreeSet<RegionName>,
-        /// Parameter overrides of these instances.
-        overrides: Parameters,
-    },
-    /// `UpdateStackInstances`: sets the overrides, and so also works a failed instance again.
-    UpdateInstances {
-        /// The accounts.
-        accounts: BTreeSet<AccountId>,
-        /// The Regions.
-        regions: BTreeSet<RegionName>,
-        /// Parameter overrides of these instances.
-        overrides: Parameters,
+    /// The StackSet has the other permission model, which cannot be changed.
+    OtherPermissions {
+        /// The one that it has.
+        found: PermissionModel,
     },
 }
 
-impl Operation {
-    /// Tells this operation from others of the same rollout.
-    #[must_use]
-    pub fn key(&self) -> Digest {
-        digest_of(&serde_json::json!(self))
-    }
-
-    /// The number of instances it works on; `all` is the number in the StackSet.
-    #[must_use]
-    pub fn size(&self, all: usize) -> usize {
-        match self {
-            Self::UpdateStackSet => all,
-            Self::DeleteInstances { accounts, regions, .. }
-            | Self::CreateInstances { accounts, regions, .. }
-            | Self::UpdateInstances { accounts, regions, .. } => accounts.len().saturating_mul(regions.len()),
-        }
-    }
+/// What else a step depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// What our tag on a StackSet says when it is ours.
+    pub owner: &'a str,
+    /// Who belongs to the units of the policy; empty with self-managed permissions.
+    pub membership: &'a Membership,
+    /// The keys of the operations that this attempt has already seen end: an instance that still is not right after them is a
+    /// failure to be reported, not to be tried for ever.
+    pub tried: &'a BTreeSet<Digest>,
 }
 
 /// The next step towards `desired`.
-///
-/// `owner` is what our tag on the StackSet says when it is ours. `tried` holds the keys of the operations that this attempt
-/// has already seen end: an instance that still is not right after them is a failure to be reported, not to be tried for ever.
 #[must_use]
-pub fn next_step(desired: &Desired, observed: &Observed, owner: &str, tried: &BTreeSet<Digest>) -> Step {
+pub fn next_step(desired: &Desired, observed: &Observed, context: Context<'_>) -> Step {
     let Some(stack_set) = &observed.stack_set else { return Step::CreateStackSet };
-    if stack_set.owner.as_deref() != Some(owner) {
+    let ours = stack_set.owner.as_deref() == Some(context.owner);
+    // Somebody else's policy is not robbed, whatever this one says.
+    let adopted = desired.adopt && stack_set.owner.is_none();
+    if !ours && !adopted {
         return Step::NotOurs { owner: stack_set.owner.clone() };
     }
-    let untried = |operation: Operation| (!tried.contains(&operation.key())).then_some(Step::Start(operation));
-
-    let left = observed.instances.iter().filter(|(instance, _)| !desired.instances.contains_key(instance));
-    if let Some(step) = delete_groups(left).into_iter().find_map(untried) {
-        return step;
+    if stack_set.permissions != desired.permissions.model() {
+        return Step::OtherPermissions { found: stack_set.permissions };
     }
-
-    if stack_set.definition != Some(desired.definition_digest())
-        && let Some(step) = untried(Operation::UpdateStackSet)
-    {
-        return step;
-    }
-
-    let missing = desired.instances.iter().filter(|(instance, _)| !observed.instances.contains_key(instance));
-    let creations = products(missing.map(|(instance, overrides)| (instance, overrides.clone())))
-        .into_iter()
-        .map(|(accounts, regions, overrides)| Operation::CreateInstances { accounts, regions, overrides });
-    if let Some(step) = creations.into_iter().find_map(untried) {
-        return step;
-    }
-
-    // What the policy wants otherwise than it is: other overrides, or an instance that an earlier operation left behind.
-    let wrong = desired.instances.iter().filter(|(instance, overrides)| {
-        observed.instances.get(instance).is_some_and(|found| {
-            can_be_worked(found) && (&found.overrides != *overrides || judge(instance, found).is_some())
-        })
-    });
-    let corrections = products(wrong.map(|(instance, overrides)| (instance, overrides.clone())))
-        .into_iter()
-        .map(|(accounts, regions, overrides)| Operation::UpdateInstances { accounts, regions, overrides });
-    if let Some(step) = corrections.into_iter().find_map(untried) {
-        return step;
-    }
-
-    Step::Finished(Verdict::of(desired, observed))
+    first_untried(operations(desired, observed, context.owner, context.membership), context)
+        .unwrap_or_else(|| Step::Finished(Verdict::of(desired, observed)))
 }
 
 /// The next step towards nothing at all: instances first, then the StackSet.
@@ -135,18 +66,217 @@ pub fn next_step(desired: &Desired, observed: &Observed, owner: &str, tried: &BT
 /// Returns [`Step::Finished`] when the StackSet is gone, or when instances are left that this attempt could not delete; the
 /// verdict then names them.
 #[must_use]
-pub fn next_removal_step(observed: &Observed, owner: &str, tried: &BTreeSet<Digest>) -> Step {
+pub fn next_removal_step(observed: &Observed, context: Context<'_>) -> Step {
     let Some(stack_set) = &observed.stack_set else { return Step::Finished(Verdict::nothing_left()) };
-    if stack_set.owner.as_deref() != Some(owner) {
+    if stack_set.owner.as_deref() != Some(context.owner) {
         return Step::NotOurs { owner: stack_set.owner.clone() };
     }
     if observed.instances.is_empty() {
         return Step::DeleteStackSet;
     }
-    delete_groups(observed.instances.iter())
+    let nothing_wanted = BTreeMap::new();
+    let wanted = Wishes { desired: None, instances: &nothing_wanted };
+    first_untried(deletions(&wanted, observed, context.membership), context)
+        .unwrap_or_else(|| Step::Finished(Verdict::left_over(observed)))
+}
+
+fn first_untried(operations: Vec<Operation>, context: Context<'_>) -> Option<Step> {
+    operations.into_iter().find(|operation| !context.tried.contains(&operation.key())).map(Step::Start)
+}
+
+/// The operations that bring a StackSet of ours to `desired` if each of them succeeds, in the order in which they run.
+#[must_use]
+pub fn operations(desired: &Desired, observed: &Observed, owner: &str, membership: &Membership) -> Vec<Operation> {
+    let mut operations = Vec::new();
+    if observed.stack_set.as_ref().is_some_and(|found| !found.managed_execution) {
+        operations.push(Operation::ManagedExecution);
+    }
+    let wanted = Wishes { desired: Some(desired), instances: &desired.instances };
+    operations.extend(deletions(&wanted, observed, membership));
+    // A StackSet that is yet to be created is created as it should be.
+    let updated = observed.stack_set.as_ref().is_some_and(|found| {
+        found.definition != Some(desired.definition_digest()) || found.owner.as_deref() != Some(owner)
+    });
+    if updated {
+        operations.push(Operation::UpdateStackSet);
+    }
+    operations.extend(creations(desired, observed));
+    operations.extend(corrections(desired, observed, updated));
+    operations
+}
+
+/// What is to stay.
+struct Wishes<'a> {
+    desired: Option<&'a Desired>,
+    instances: &'a BTreeMap<Instance, Wanted>,
+}
+
+impl Wishes<'_> {
+    fn knows(&self, instance: &Instance) -> bool {
+        self.instances.contains_key(instance) || self.desired.is_some_and(|desired| desired.knows(instance))
+    }
+
+    /// Whether the policy names a unit in a Region.
+    fn names(&self, unit: &UnitId, region: &RegionName) -> bool {
+        let targets = self.desired.and_then(|desired| desired.permissions.service_managed());
+        let mut targets = targets.into_iter().flat_map(|service| &service.targets);
+        targets.any(|target| target.units.contains(unit) && target.regions.contains(region))
+    }
+}
+
+/// Deletions, those with retained stacks apart: an inoperable instance and one in a suspended account can only be let go.
+fn deletions(wanted: &Wishes<'_>, observed: &Observed, membership: &Membership) -> Vec<Operation> {
+    let left: BTreeMap<&Instance, &ObservedInstance> =
+        observed.instances.iter().filter(|(instance, _)| !wanted.knows(instance)).collect();
+    let retained = |instance: &Instance, found: &ObservedInstance| {
+        !can_be_worked(found) || membership.inactive.contains(&instance.account)
+    };
+    if observed.stack_set.as_ref().is_none_or(|found| found.permissions == PermissionModel::SelfManaged) {
+        let pairs = left.iter().map(|(instance, found)| (*instance, retained(instance, found)));
+        return products(pairs)
+            .into_iter()
+            .map(|(accounts, regions, retain)| Operation::DeleteInstances {
+                at: Places { accounts, regions, through: None },
+                retain,
+            })
+            .collect();
+    }
+    let (gone, let_go): (Vec<_>, Vec<_>) = left.iter().partition(|(instance, found)| !retained(instance, found));
+    let let_go = let_go
         .into_iter()
-        .find(|operation| !tried.contains(&operation.key()))
-        .map_or_else(|| Step::Finished(Verdict::left_over(observed)), Step::Start)
+        .filter_map(|(instance, found)| Some((*instance, (true, listed(reaching(instance, found, membership)?)))));
+    let mut operations = unit_deletions(products(let_go));
+
+    // Units that the policy no longer names are deleted as a whole, for only that ends their auto-deployment; where something of
+    // them is wanted through another unit, their instances are deleted one by one.
+    let mut whole: BTreeMap<Instance, UnitId> = BTreeMap::new();
+    for (unit, regions) in &observed.auto_targets {
+        let regions: BTreeSet<RegionName> =
+            regions.iter().filter(|region| leaves(unit, region, wanted, observed, membership)).cloned().collect();
+        if regions.is_empty() {
+            continue;
+        }
+        let mut accounts = BTreeSet::new();
+        for (instance, found) in &gone {
+            let through = found.unit.as_ref() == Some(unit) || membership.contains(unit, &instance.account);
+            if through && regions.contains(&instance.region) {
+                accounts.insert(instance.account.clone());
+                whole.insert((**instance).clone(), unit.clone());
+            }
+        }
+        let through = Some(Through { unit: unit.clone(), filter: Filter::Whole });
+        operations.push(Operation::DeleteInstances { at: Places { accounts, regions, through }, retain: false });
+    }
+    let rest = gone
+        .into_iter()
+        .filter(|(instance, _)| !whole.contains_key(**instance))
+        .filter_map(|(instance, found)| Some((*instance, (false, listed(reaching(instance, found, membership)?)))));
+    operations.extend(unit_deletions(products(rest)));
+    operations
+}
+
+/// Whether a whole unit can be deleted in a Region: the policy does not name it there, and nothing in it is wanted.
+fn leaves(
+    unit: &UnitId,
+    region: &RegionName,
+    wanted: &Wishes<'_>,
+    observed: &Observed,
+    membership: &Membership,
+) -> bool {
+    let stays = |instance: &Instance| instance.region == *region && wanted.knows(instance);
+    !wanted.names(unit, region)
+        && !observed.instances.iter().any(|(instance, found)| found.unit.as_ref() == Some(unit) && stays(instance))
+        && !membership
+            .accounts(unit)
+            .any(|account| stays(&Instance { account: account.clone(), region: region.clone() }))
+}
+
+fn unit_deletions(groups: Vec<(BTreeSet<AccountId>, BTreeSet<RegionName>, (bool, Through))>) -> Vec<Operation> {
+    groups
+        .into_iter()
+        .map(|(accounts, regions, (retain, through))| Operation::DeleteInstances {
+            at: Places { accounts, regions, through: Some(through) },
+            retain,
+        })
+        .collect()
+}
+
+/// The unit through which StackSets reach an instance: the one that it was deployed through, if its account is still there.
+fn reaching(instance: &Instance, found: &ObservedInstance, membership: &Membership) -> Option<UnitId> {
+    let deployed = found.unit.as_ref();
+    deployed
+        .filter(|unit| membership.contains(unit, &instance.account) || !membership.units.contains_key(*unit))
+        .or(membership.root.as_ref())
+        .or(deployed)
+        .or_else(|| {
+            membership.units.iter().find(|(_, accounts)| accounts.contains(&instance.account)).map(|(unit, _)| unit)
+        })
+        .cloned()
+}
+
+fn listed(unit: UnitId) -> Through {
+    Through { unit, filter: Filter::Listed }
+}
+
+fn creations(desired: &Desired, observed: &Observed) -> Vec<Operation> {
+    let mut missing: BTreeMap<&Instance, &Wanted> =
+        desired.instances.iter().filter(|(instance, _)| !observed.instances.contains_key(instance)).collect();
+    let mut operations = Vec::new();
+    // A unit in which StackSets is to deploy on its own has to be named as a whole once, also while no account is in it. A filter
+    // that lists accounts and auto-deployment, which knows no filters, do not go together.
+    let service = desired.permissions.service_managed().filter(|service| service.auto_deployment.enabled);
+    for target in service.into_iter().flat_map(|service| &service.targets) {
+        let filter = Filter::of(&target.accounts);
+        for unit in target.units.iter().filter(|_| filter != Filter::Listed) {
+            let known = observed.auto_targets.get(unit);
+            let regions: BTreeSet<RegionName> = target
+                .regions
+                .iter()
+                .filter(|region| known.is_none_or(|known| !known.contains(*region)))
+                .cloned()
+                .collect();
+            if regions.is_empty() {
+                continue;
+            }
+            let covered: Vec<&Instance> = missing
+                .iter()
+                .filter(|(instance, wanted)| wanted.unit.as_ref() == Some(unit) && regions.contains(&instance.region))
+                .map(|(instance, _)| *instance)
+                .collect();
+            let accounts = covered.iter().map(|instance| instance.account.clone()).collect();
+            for instance in covered {
+                missing.remove(instance);
+            }
+            let through = Some(Through { unit: unit.clone(), filter: filter.clone() });
+            let overrides = target.overrides.clone();
+            operations.push(Operation::CreateInstances { at: Places { accounts, regions, through }, overrides });
+        }
+    }
+    operations.extend(grouped(missing.into_iter()).map(|(at, overrides)| Operation::CreateInstances { at, overrides }));
+    operations
+}
+
+/// What the policy wants otherwise than it is: other overrides, or an instance that an earlier operation left behind. An update of
+/// the StackSet brings instances along, but changes no overrides.
+fn corrections(desired: &Desired, observed: &Observed, updated: bool) -> impl Iterator<Item = Operation> {
+    let wrong = desired.instances.iter().filter(move |(instance, wanted)| {
+        observed.instances.get(instance).is_some_and(|found| {
+            can_be_worked(found)
+                && (found.overrides.as_deref() != Some(&*wanted.overrides)
+                    || (!updated && judge(instance, found).is_some()))
+        })
+    });
+    grouped(wrong).map(|(at, overrides)| Operation::UpdateInstances { at, overrides })
+}
+
+/// Groups instances by what they are to be given and through which unit they are reached.
+fn grouped<'a>(
+    instances: impl Iterator<Item = (&'a Instance, &'a Wanted)>,
+) -> impl Iterator<Item = (Places, Parameters)> {
+    let pairs = instances.map(|(instance, wanted)| (instance, (Arc::clone(&wanted.overrides), wanted.unit.clone())));
+    products(pairs).into_iter().map(|(accounts, regions, (overrides, unit))| {
+        (Places { accounts, regions, through: unit.map(listed) }, Parameters::clone(&overrides))
+    })
 }
 
 /// StackSets do not touch instances in suspended accounts, nor those whose deletion has failed.
@@ -155,26 +285,20 @@ fn can_be_worked(found: &ObservedInstance) -> bool {
         && !matches!(found.detailed, DetailedStatus::Inoperable | DetailedStatus::SkippedSuspendedAccount)
 }
 
-/// Deletions, those with retained stacks apart: an inoperable instance and one in a suspended account can only be let go.
-fn delete_groups<'a>(instances: impl Iterator<Item = (&'a Instance, &'a ObservedInstance)>) -> Vec<Operation> {
-    let with_retain = instances.map(|(instance, found)| (instance, !can_be_worked(found)));
-    products(with_retain)
-        .into_iter()
-        .map(|(accounts, regions, retain)| Operation::DeleteInstances { accounts, regions, retain })
-        .collect()
-}
-
 /// Groups (account, Region) pairs that share a property into products of accounts and Regions that cover exactly them.
 pub(super) fn products<'a, P: Ord + Clone>(
     pairs: impl Iterator<Item = (&'a Instance, P)>,
 ) -> Vec<(BTreeSet<AccountId>, BTreeSet<RegionName>, P)> {
-    let mut regions_of: BTreeMap<(P, AccountId), BTreeSet<RegionName>> = BTreeMap::new();
+    let mut regions_of: BTreeMap<(P, &AccountId), BTreeSet<&RegionName>> = BTreeMap::new();
     for (instance, property) in pairs {
-        regions_of.entry((property, instance.account.clone())).or_default().insert(instance.region.clone());
+        regions_of.entry((property, &instance.account)).or_default().insert(&instance.region);
     }
-    let mut accounts_of: BTreeMap<(P, BTreeSet<RegionName>), BTreeSet<AccountId>> = BTreeMap::new();
+    let mut accounts_of: BTreeMap<(P, BTreeSet<&RegionName>), BTreeSet<AccountId>> = BTreeMap::new();
     for ((property, account), regions) in regions_of {
-        accounts_of.entry((property, regions)).or_default().insert(account);
+        accounts_of.entry((property, regions)).or_default().insert(account.clone());
     }
-    accounts_of.into_iter().map(|((property, regions), accounts)| (accounts, regions, property)).collect()
+    accounts_of
+        .into_iter()
+        .map(|((property, regions), accounts)| (accounts, regions.into_iter().cloned().collect(), property))
+        .collect()
 }

@@ -18,6 +18,7 @@ use app::ports::{
 use domain::ids::{AccountId, CommitId, RegionName, StackSetName};
 use domain::notice::{BlindSpot, Notice};
 use domain::policy::Reporting;
+use domain::rollout::Membership;
 use domain::violation::{Group, Key, Outlet, Record, ResourceFacts};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -46,6 +47,10 @@ pub struct State {
     pub stack_sets: BTreeMap<StackSetName, FakeStackSet>,
     /// Instances (`account/region`) on which operations fail, and why.
     pub broken: BTreeMap<String, String>,
+    /// The organisation's units, its management account and its inactive accounts.
+    pub units: Membership,
+    /// Comments on commits.
+    pub comments: Vec<(CommitId, String)>,
     /// The rollouts that `deploy` remembers.
     pub rollouts: BTreeMap<StackSetName, Versioned<Rollout>>,
     /// The marker of a removal.
@@ -143,6 +148,8 @@ impl Default for World {
                 commits: BTreeMap::new(),
                 stack_sets: BTreeMap::new(),
                 broken: BTreeMap::new(),
+                units: Membership::default(),
+                comments: Vec::new(),
                 rollouts: BTreeMap::new(),
                 removing: false,
                 rejected: None,
@@ -308,10 +315,6 @@ pub fn error(operation: &'static str, kind: PortErrorKind) -> PortError {
         request_id: Some("00000000-0000-4000-8000-000000000000".into()),
         kind,
     }
-}
-
-fn product<'a, A, R>(accounts: &'a BTreeSet<A>, regions: &'a BTreeSet<R>) -> impl Iterator<Item = (&'a A, &'a R)> {
-    accounts.iter().flat_map(move |account| regions.iter().map(move |region| (account, region)))
 }
 
 #[cfg(test)]

@@ -64,4 +64,14 @@ impl PolicyRepository for World {
             ))
         })
     }
+
+    async fn comment(&self, commit: &CommitId, text: &str) -> Result<()> {
+        self.call("codecommit:PostCommentForComparedCommit", |state| {
+            let comment = (commit.clone(), text.to_owned());
+            if !state.comments.contains(&comment) {
+                state.comments.push(comment);
+            }
+            Ok(())
+        })
+    }
 }

@@ -1,13 +1,14 @@
 //! StackSets, one operation at a time. An operation stays in flight until a test ends it.
 
-use super::{State, World, error, product};
-use app::ports::{Accepted, PortErrorKind, Result, StackSets};
-use domain::ids::StackSetName;
+use super::{State, World, error};
+use app::ports::{Accepted, OrganizationalUnits, PortErrorKind, Result, StackSetRef, StackSets, Start};
+use domain::ids::{StackSetName, UnitId};
 use domain::rollout::{
-    Desired, DetailedStatus, Instance, InstanceStatus, Observed, ObservedInstance, ObservedStackSet, Operation,
-    OperationStatus, Parameters,
+    Desired, DetailedStatus, Filter, Instance, InstanceStatus, Membership, Observed, ObservedInstance,
+    ObservedStackSet, Operation, OperationStatus, Parameters, Permissions,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A StackSet.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub struct FakeStackSet {
     pub template: String,
     /// Its instances.
     pub instances: BTreeMap<Instance, ObservedInstance>,
+    /// Units that it deploys to on its own.
+    pub auto_targets: BTreeMap<UnitId, BTreeSet<domain::ids::RegionName>>,
     /// Operations by id.
     pub operations: BTreeMap<String, (OperationStatus, Operation)>,
 }
@@ -32,7 +35,7 @@ impl World {
             let in_flight: Vec<(String, Operation)> = stack_set
                 .operations
                 .iter()
-                .filter(|(_, (status, _))| *status == OperationStatus::InFlight)
+                .filter(|(_, (status, _))| *status != OperationStatus::Ended)
                 .map(|(id, (_, operation))| (id.clone(), operation.clone()))
                 .collect();
             for (id, operation) in in_flight {
@@ -47,37 +50,35 @@ impl World {
 
 impl FakeStackSet {
     fn take_effect(&mut self, operation: &Operation, broken: &BTreeMap<String, String>) {
-        let work = |instance: &Instance, overrides: Parameters| match broken.get(&instance.to_string()) {
-            None => ObservedInstance {
-                status: InstanceStatus::Current,
-                detailed: DetailedStatus::Succeeded,
-                reason: None,
-                overrides,
-            },
-            Some(reason) => ObservedInstance {
-                status: InstanceStatus::Outdated,
-                detailed: DetailedStatus::Failed,
-                reason: Some(reason.clone()),
-                overrides,
-            },
+        let work = |instance: &Instance, overrides: Option<Arc<Parameters>>, unit: Option<UnitId>| {
+            let (status, detailed, reason) = match broken.get(&instance.to_string()) {
+                None => (InstanceStatus::Current, DetailedStatus::Succeeded, None),
+                Some(reason) => (InstanceStatus::Outdated, DetailedStatus::Failed, Some(reason.clone())),
+            };
+            ObservedInstance { status, detailed, reason, overrides, unit }
         };
         match operation {
+            Operation::ManagedExecution => self.observed.managed_execution = true,
             Operation::UpdateStackSet => {
                 for (instance, found) in &mut self.instances {
-                    *found = work(instance, std::mem::take(&mut found.overrides));
+                    *found = work(instance, found.overrides.take(), found.unit.take());
                 }
             }
-            Operation::CreateInstances { accounts, regions, overrides }
-            | Operation::UpdateInstances { accounts, regions, overrides } => {
-                for (account, region) in product(accounts, regions) {
-                    let instance = Instance { account: account.clone(), region: region.clone() };
-                    let worked = work(&instance, overrides.clone());
+            Operation::CreateInstances { at, overrides } | Operation::UpdateInstances { at, overrides } => {
+                let overrides = Arc::new(overrides.clone());
+                let unit = at.through.as_ref().map(|through| through.unit.clone());
+                for instance in at.instances() {
+                    let worked = work(&instance, Some(Arc::clone(&overrides)), unit.clone());
                     self.instances.insert(instance, worked);
                 }
+                if let (Operation::CreateInstances { .. }, Some(through)) = (operation, &at.through)
+                    && through.filter != Filter::Listed
+                {
+                    self.auto_targets.entry(through.unit.clone()).or_default().extend(at.regions.iter().cloned());
+                }
             }
-            Operation::DeleteInstances { accounts, regions, retain } => {
-                for (account, region) in product(accounts, regions) {
-                    let instance = Instance { account: account.clone(), region: region.clone() };
+            Operation::DeleteInstances { at, retain } => {
+                for instance in at.instances() {
                     match broken.get(&instance.to_string()) {
                         Some(reason) if !retain => {
                             if let Some(found) = self.instances.get_mut(&instance) {
@@ -91,12 +92,17 @@ impl FakeStackSet {
                         }
                     }
                 }
+                if let Some(through) = at.through.as_ref().filter(|through| through.filter == Filter::Whole)
+                    && let Some(regions) = self.auto_targets.get_mut(&through.unit)
+                {
+                    regions.retain(|region| !at.regions.contains(region));
+                }
             }
         }
     }
 
     fn is_busy(&self) -> bool {
-        self.operations.values().any(|(status, _)| *status == OperationStatus::InFlight)
+        self.operations.values().any(|(status, _)| *status != OperationStatus::Ended)
     }
 }
 
@@ -105,65 +111,53 @@ fn find<'s>(state: &'s mut State, operation: &'static str, name: &StackSetName) 
 }
 
 impl StackSets for World {
-    async fn describe(&self, name: &StackSetName) -> Result<Option<ObservedStackSet>> {
+    async fn describe(&self, of: StackSetRef<'_>) -> Result<Option<ObservedStackSet>> {
         self.call("cloudformation:DescribeStackSet", |state| {
-            Ok(state.stack_sets.get(name).map(|stack_set| stack_set.observed.clone()))
+            Ok(state.stack_sets.get(of.name).map(|stack_set| stack_set.observed.clone()))
         })
     }
 
-    async fn observe(&self, name: &StackSetName, stack_set: ObservedStackSet) -> Result<Observed> {
+    async fn observe(&self, of: StackSetRef<'_>, stack_set: ObservedStackSet) -> Result<Observed> {
         self.call("cloudformation:ListStackInstances", |state| {
-            let found = state.stack_sets.get(name);
+            let Some(found) = state.stack_sets.get(of.name) else { return Ok(Observed::default()) };
             Ok(Observed {
-                stack_set: found.map(|_| stack_set),
-                instances: found
-                    .map(|found| found.instances.clone())
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(hide)
-                    .collect(),
+                stack_set: Some(stack_set),
+                instances: found.instances.clone().into_iter().map(hide).collect(),
+                auto_targets: found.auto_targets.clone(),
             })
         })
     }
 
-    async fn operation(&self, name: &StackSetName, id: &str) -> Result<Option<OperationStatus>> {
+    async fn operation(&self, of: StackSetRef<'_>, id: &str) -> Result<Option<OperationStatus>> {
         self.call("cloudformation:DescribeStackSetOperation", |state| {
-            Ok(state.stack_sets.get(name).and_then(|stack_set| stack_set.operations.get(id)).map(|(status, _)| *status))
+            let stack_set = state.stack_sets.get(of.name);
+            Ok(stack_set.and_then(|stack_set| stack_set.operations.get(id)).map(|(status, _)| *status))
         })
     }
 
     async fn create(&self, desired: &Desired, owner: &str) -> Result<()> {
         self.call("cloudformation:CreateStackSet", |state| {
             state.stack_sets.entry(desired.name.clone()).or_insert_with(|| FakeStackSet {
-                observed: ObservedStackSet {
-                    id: format!("{}:0", desired.name),
-                    owner: Some(owner.to_owned()),
-                    definition: Some(desired.definition_digest()),
-                },
+                observed: ObservedStackSet { managed_execution: true, ..defined(desired, owner) },
                 template: desired.template.clone(),
                 instances: BTreeMap::new(),
+                auto_targets: BTreeMap::new(),
                 operations: BTreeMap::new(),
             });
             Ok(())
         })
     }
 
-    async fn start(
-        &self,
-        name: &StackSetName,
-        id: &str,
-        operation: &Operation,
-        desired: Option<&Desired>,
-        owner: &str,
-    ) -> Result<Accepted> {
+    async fn start(&self, start: Start<'_>) -> Result<Accepted> {
+        let Start { of, id, operation, desired, owner, found } = start;
         let call = match operation {
-            Operation::UpdateStackSet => "cloudformation:UpdateStackSet",
+            Operation::UpdateStackSet | Operation::ManagedExecution => "cloudformation:UpdateStackSet",
             Operation::CreateInstances { .. } => "cloudformation:CreateStackInstances",
             Operation::UpdateInstances { .. } => "cloudformation:UpdateStackInstances",
             Operation::DeleteInstances { .. } => "cloudformation:DeleteStackInstances",
         };
         self.call(call, |state| {
-            let stack_set = find(state, call, name)?;
+            let stack_set = find(state, call, of.name)?;
             if stack_set.operations.contains_key(id) {
                 return Ok(Accepted::Before);
             }
@@ -172,8 +166,12 @@ impl StackSets for World {
             }
             if let (Operation::UpdateStackSet, Some(desired)) = (operation, desired) {
                 stack_set.template.clone_from(&desired.template);
-                stack_set.observed.definition = Some(desired.definition_digest());
-                stack_set.observed.owner = Some(owner.to_owned());
+                stack_set.observed = ObservedStackSet {
+                    id: stack_set.observed.id.clone(),
+                    managed_execution: stack_set.observed.managed_execution,
+                    tags: found.tags.clone(),
+                    ..defined(desired, owner)
+                };
                 for found in stack_set.instances.values_mut() {
                     found.status = InstanceStatus::Outdated;
                     found.detailed = DetailedStatus::Pending;
@@ -184,21 +182,63 @@ impl StackSets for World {
         })
     }
 
-    async fn delete(&self, name: &StackSetName) -> Result<()> {
+    async fn stop(&self, of: StackSetRef<'_>, id: &str) -> Result<()> {
+        const OPERATION: &str = "cloudformation:StopStackSetOperation";
+        self.call(OPERATION, |state| {
+            if let Some((status, _)) = find(state, OPERATION, of.name)?.operations.get_mut(id)
+                && *status == OperationStatus::InFlight
+            {
+                *status = OperationStatus::Stopping;
+            }
+            Ok(())
+        })
+    }
+
+    async fn delete(&self, of: StackSetRef<'_>) -> Result<()> {
         const OPERATION: &str = "cloudformation:DeleteStackSet";
-        self.call(OPERATION, |state| match state.stack_sets.get(name) {
+        self.call(OPERATION, |state| match state.stack_sets.get(of.name) {
             Some(stack_set) if !stack_set.instances.is_empty() || stack_set.is_busy() => {
                 Err(error(OPERATION, PortErrorKind::Conflict))
             }
             _ => {
-                state.stack_sets.remove(name);
+                state.stack_sets.remove(of.name);
                 Ok(())
             }
         })
     }
 }
 
+impl OrganizationalUnits for World {
+    async fn membership(&self, units: &BTreeSet<UnitId>) -> Result<Membership> {
+        self.call("organizations:ListAccountsForParent", |state| {
+            let known = state.units.units.iter().filter(|(unit, _)| units.contains(*unit));
+            Ok(Membership {
+                units: known.map(|(unit, accounts)| (unit.clone(), accounts.clone())).collect(),
+                ..state.units.clone()
+            })
+        })
+    }
+}
+
+/// What `DescribeStackSet` tells of what was given.
+fn defined(desired: &Desired, owner: &str) -> ObservedStackSet {
+    ObservedStackSet {
+        id: format!("{}:0", desired.name),
+        owner: Some(owner.to_owned()),
+        definition: Some(desired.definition_digest()),
+        permissions: desired.permissions.model(),
+        managed_execution: false,
+        auto_deployment: match &desired.permissions {
+            Permissions::SelfManaged => None,
+            Permissions::ServiceManaged(service) => Some(service.auto_deployment),
+        },
+        template: Some(desired.template.clone()),
+        parameters: desired.parameters.clone(),
+        tags: BTreeMap::new(),
+    }
+}
+
 /// `ListStackInstances` does not list overrides.
 fn hide((instance, found): (Instance, ObservedInstance)) -> (Instance, ObservedInstance) {
-    (instance, ObservedInstance { overrides: Parameters::new(), ..found })
+    (instance, ObservedInstance { overrides: None, ..found })
 }
