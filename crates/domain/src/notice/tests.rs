@@ -620,7 +620,7 @@ fn misfit_of_comment(notice: &Notice) -> Option<String> {
         let is_word = |text: &str| !text.contains([' ', '*']) || text.contains("a_");
         let wrong = outside.clone().find(formats).filter(|text| !is_word(text));
         let is_of_rollout = notice.kind().starts_with("rollout.") || notice.kind().starts_with("policy.");
-        (parts.len() % 2 == 0 || (is_of_rollout && wrong.is_some())).then(|| format!("comment: {line:?}"))
+        (parts.len().is_multiple_of(2) || (is_of_rollout && wrong.is_some())).then(|| format!("comment: {line:?}"))
     })
 }
 
@@ -817,7 +817,7 @@ fn notices() -> impl Strategy<Value = Notice> {
             };
             let faults: Vec<_> = ends.iter().enumerate().map(fault).collect();
             let skip =
-                |n: usize| samples::ended(100 + n, End::Skipped, &ends.get(n % 5).map_or("x", |(name, _, _)| name));
+                |n: usize| samples::ended(100 + n, End::Skipped, ends.get(n % 5).map_or("x", |(name, _, _)| name));
             let verdict = Verdict { total: 100, succeeded: 30, faults, skipped: (0..skipped).map(skip).collect() };
             let let_go = (0..let_go).map(|n| samples::ended(200 + n, End::Skipped, "").instance).collect();
             let failed = trouble.is_some() || !verdict.is_success();
