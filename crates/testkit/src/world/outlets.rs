@@ -28,18 +28,20 @@ impl Notifier for World {
 
 impl Responder for World {
     async fn answer(&self, _url: &ResponseUrl, answer: &Answer) -> Result<()> {
-        self.call("cloudformation:PutAnswer", |state| {
+        self.remote("cloudformation:PutAnswer", |state| {
             state.answers.push(answer.clone());
             Ok(())
         })
+        .await
     }
 }
 
 impl DeployQueue for World {
     async fn look(&self, request_id: &str) -> Result<()> {
-        self.call("sqs:SendMessage", |state| {
+        self.remote("sqs:SendMessage", |state| {
             state.looks.push(request_id.to_owned());
             Ok(())
         })
+        .await
     }
 }
