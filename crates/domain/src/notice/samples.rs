@@ -5,7 +5,7 @@ use crate::control::find;
 use crate::fault::{Fault, Position};
 use crate::ids::{CommitId, StackSetName};
 use crate::policy::Exemption;
-use crate::rollout::{Instance, InstanceFault, Verdict};
+use crate::rollout::{self, Instance, InstanceFault, Verdict};
 use crate::violation::{
     Change, Closing, Compliance, Debt, Exempt, Found, Heard, Key, Opening, Ordering, Outcome, Outlet, Record,
     ResourceFacts, Told, apply,
@@ -237,7 +237,7 @@ pub(super) fn report(total: usize, faults: usize) -> RolloutReport {
     let regions = ["eu-west-1", "us-east-1"];
     let fault = |index: usize| InstanceFault {
         instance: instance(111_111_111_111 + index / 2, regions[index % 2]),
-        outcome: if index == 0 { "cancelled" } else { "failed" }.into(),
+        outcome: if index == 0 { rollout::Outcome::Cancelled } else { rollout::Outcome::Failed },
         reason: if index == 0 {
             "Cancelled since failure tolerance has exceeded".into()
         } else {
@@ -253,10 +253,17 @@ pub(super) fn report(total: usize, faults: usize) -> RolloutReport {
         commit: CommitId::parse("a11ce0000000000000000000000000000000beef").expect("an id"),
         author: "Ada Lovelace <ada@example.com>".into(),
         message: "Keep recovery points for 35 days".into(),
-        verdict: Verdict { total, succeeded: total - faults, faults: (0..faults).map(fault).collect() },
+        verdict: Verdict {
+            total,
+            succeeded: total - faults,
+            faults: (0..faults).map(fault).collect(),
+            skipped: vec![],
+        },
         created: if faults == 0 { 2 } else { 0 },
         updated: total,
         deleted: 0,
+        removed: false,
+        let_go: vec![],
         trouble: None,
         next: (faults > 0).then(|| "The next hourly look tries again (attempt 2 of 3). A push starts over.".into()),
     }
@@ -266,7 +273,7 @@ pub(super) fn trouble() -> RolloutReport {
     let trouble = "cloudformation:CreateStackSet failed: ValidationError: Account 000000000000 should have \
                    'AWSCloudFormationStackSetAdministrationRole' role (request 1f0c); the StackSets administration role is \
                    missing or cannot be used: deploy framework/prerequisites/administration-role.yaml in this account";
-    let verdict = Verdict { total: 6, succeeded: 0, faults: vec![] };
+    let verdict = Verdict { total: 6, ..Verdict::default() };
     let next = Some("It was tried 3 times and is not tried again before the next push.".into());
     RolloutReport { verdict, updated: 0, trouble: Some(trouble.into()), next, ..report(6, 0) }
 }
