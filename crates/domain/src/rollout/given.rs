@@ -2,7 +2,9 @@
 //! instance would cost a call for each.
 
 use super::step::products;
+use super::verdict::judge;
 use super::{Instance, Observed, Operation, Parameters, Places};
+use crate::ids::UnitId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +22,19 @@ pub struct Given {
 struct Group {
     #[serde(flatten)]
     at: Places,
-    overrides: Parameters,
+    /// `None`: nobody knows.
+    #[serde(default)]
+    overrides: Option<Parameters>,
+    /// The unit that they were last seen deployed through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unit: Option<UnitId>,
+}
+
+/// What is known of an instance.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Known {
+    overrides: Option<Arc<Parameters>>,
+    unit: Option<UnitId>,
 }
 
 impl Given {
@@ -44,35 +58,84 @@ impl Given {
         for instance in at.instances() {
             match &overrides {
                 Some(overrides) if !self.complete || !overrides.is_empty() => {
-                    drop(all.insert(instance, Arc::clone(overrides)));
+                    drop(all.insert(instance, Known { overrides: Some(Arc::clone(overrides)), unit: None }));
                 }
                 _ => drop(all.remove(&instance)),
             }
         }
-        let pairs = all.iter().map(|(instance, overrides)| (instance, Arc::clone(overrides)));
-        self.groups = products(pairs)
-            .into_iter()
-            .map(|(accounts, regions, overrides)| Group {
-                at: Places { accounts, regions, through: None },
-                overrides: Parameters::clone(&overrides),
-            })
-            .collect();
+        self.keep(&all);
+    }
+
+    /// Forgets what need not be so any more, and says whether there was any.
+    ///
+    /// An instance that is not as it should be: an operation that failed or was stopped may not have come to it, and an update of
+    /// the StackSet would make it look right with overrides that it never got. One that is gone, or is deployed through another
+    /// unit than before: if it comes, or has come, again without us, then without overrides.
+    pub fn doubt(&mut self, observed: &Observed) -> bool {
+        let mut all = self.expanded();
+        let mut changed = false;
+        all.retain(|instance, known| {
+            let Some(found) = observed.instances.get(instance) else {
+                changed = true;
+                return false;
+            };
+            if known.overrides.is_none() {
+                return true;
+            }
+            let moved = known.unit.is_some() && known.unit != found.unit;
+            if moved || judge(instance, found).is_some() {
+                (known.overrides, known.unit) = (None, None);
+                changed = true;
+                return self.complete;
+            }
+            changed |= known.unit != found.unit;
+            known.unit.clone_from(&found.unit);
+            true
+        });
+        if self.complete {
+            for (instance, found) in &observed.instances {
+                if judge(instance, found).is_some() && !all.contains_key(instance) {
+                    all.insert(instance.clone(), Known { overrides: None, unit: None });
+                    changed = true;
+                }
+            }
+        }
+        if changed {
+            self.keep(&all);
+        }
+        changed
     }
 
     /// Adds to what was observed what only we know.
     pub fn complete(&self, observed: &mut Observed) {
-        let all = self.expanded();
+        let mut now = self.clone();
+        now.doubt(observed);
+        let all = now.expanded();
         let none = Arc::new(Parameters::new());
         for (instance, found) in &mut observed.instances {
-            found.overrides = all.get(instance).cloned().or_else(|| self.complete.then(|| Arc::clone(&none)));
+            found.overrides = match all.get(instance) {
+                Some(known) => known.overrides.clone(),
+                None => self.complete.then(|| Arc::clone(&none)),
+            };
         }
     }
 
-    fn expanded(&self) -> BTreeMap<Instance, Arc<Parameters>> {
+    fn keep(&mut self, all: &BTreeMap<Instance, Known>) {
+        self.groups = products(all.iter().map(|(instance, known)| (instance, known.clone())))
+            .into_iter()
+            .map(|(accounts, regions, known)| Group {
+                at: Places { accounts, regions, through: None },
+                overrides: known.overrides.as_deref().cloned(),
+                unit: known.unit,
+            })
+            .collect();
+    }
+
+    fn expanded(&self) -> BTreeMap<Instance, Known> {
         let mut all = BTreeMap::new();
         for group in &self.groups {
-            let overrides = Arc::new(group.overrides.clone());
-            all.extend(group.at.instances().map(|instance| (instance, Arc::clone(&overrides))));
+            let known = Known { overrides: group.overrides.clone().map(Arc::new), unit: group.unit.clone() };
+            all.extend(group.at.instances().map(|instance| (instance, known.clone())));
         }
         all
     }

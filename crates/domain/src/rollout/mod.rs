@@ -50,5 +50,5 @@ impl std::fmt::Display for Instance {
     }
 }
 
-#[cfg(any())]
+#[cfg(test)]
 mod tests;
