@@ -74,10 +74,15 @@ pub fn next_removal_step(observed: &Observed, context: Context<'_>) -> Step {
     if observed.instances.is_empty() {
         return Step::DeleteStackSet;
     }
-    let nothing_wanted = BTreeMap::new();
-    let wanted = Wishes { desired: None, instances: &nothing_wanted };
-    first_untried(deletions(&wanted, observed, context.membership), context)
+    first_untried(removal_operations(observed, context.membership), context)
         .unwrap_or_else(|| Step::Finished(Verdict::left_over(observed)))
+}
+
+/// The operations that leave nothing of a StackSet's instances if each of them succeeds, in the order in which they run.
+#[must_use]
+pub fn removal_operations(observed: &Observed, membership: &Membership) -> Vec<Operation> {
+    let nothing_wanted = BTreeMap::new();
+    deletions(&Wishes { desired: None, instances: &nothing_wanted }, observed, membership)
 }
 
 fn first_untried(operations: Vec<Operation>, context: Context<'_>) -> Option<Step> {
@@ -128,9 +133,7 @@ impl Wishes<'_> {
 fn deletions(wanted: &Wishes<'_>, observed: &Observed, membership: &Membership) -> Vec<Operation> {
     let left: BTreeMap<&Instance, &ObservedInstance> =
         observed.instances.iter().filter(|(instance, _)| !wanted.knows(instance)).collect();
-    let retained = |instance: &Instance, found: &ObservedInstance| {
-        !can_be_worked(found) || membership.inactive.contains(&instance.account)
-    };
+    let retained = |instance: &Instance, found: &ObservedInstance| is_let_go(instance, found, membership);
     if observed.stack_set.as_ref().is_none_or(|found| found.permissions == PermissionModel::SelfManaged) {
         let pairs = left.iter().map(|(instance, found)| (*instance, retained(instance, found)));
         return products(pairs)
@@ -175,6 +178,11 @@ fn deletions(wanted: &Wishes<'_>, observed: &Observed, membership: &Membership) 
     operations
 }
 
+/// Whether the stack of an instance that is not wanted stays, since StackSets cannot work on it.
+pub(super) fn is_let_go(instance: &Instance, found: &ObservedInstance, membership: &Membership) -> bool {
+    !can_be_worked(found) || membership.inactive.contains(&instance.account)
+}
+
 /// Whether a whole unit can be deleted in a Region: the policy does not name it there, and nothing in it is wanted.
 fn leaves(
     unit: &UnitId,
@@ -202,7 +210,7 @@ fn unit_deletions(groups: Vec<(BTreeSet<AccountId>, BTreeSet<RegionName>, (bool,
 }
 
 /// The unit through which StackSets reach an instance: the one that it was deployed through, if its account is still there.
-fn reaching(instance: &Instance, found: &ObservedInstance, membership: &Membership) -> Option<UnitId> {
+pub(super) fn reaching(instance: &Instance, found: &ObservedInstance, membership: &Membership) -> Option<UnitId> {
     let deployed = found.unit.as_ref();
     deployed
         .filter(|unit| membership.contains(unit, &instance.account) || !membership.units.contains_key(*unit))
@@ -280,7 +288,7 @@ fn grouped<'a>(
 }
 
 /// StackSets do not touch instances in suspended accounts, nor those whose deletion has failed.
-fn can_be_worked(found: &ObservedInstance) -> bool {
+pub(super) fn can_be_worked(found: &ObservedInstance) -> bool {
     found.status != InstanceStatus::Inoperable
         && !matches!(found.detailed, DetailedStatus::Inoperable | DetailedStatus::SkippedSuspendedAccount)
 }
