@@ -333,7 +333,7 @@ pub(super) struct Work<'a> {
 }
 
 /// Why a StackSet cannot be worked by this policy: problem and fix.
-fn refusal(desired: &Desired, found: &ObservedStackSet, owner: &str) -> Option<(String, String)> {
+pub(crate) fn refusal(desired: &Desired, found: &ObservedStackSet, owner: &str) -> Option<(String, String)> {
     let name = &desired.name;
     match found.owner.as_deref() {
         Some(ours) if ours == owner => {}
@@ -359,7 +359,7 @@ fn refusal(desired: &Desired, found: &ObservedStackSet, owner: &str) -> Option<(
 }
 
 /// What a look comes to that goes by what is remembered; `None` when the instances have to be looked at.
-pub(super) fn settled(
+pub(crate) fn settled(
     desired: &Desired,
     known: Option<&Rollout>,
     stack_set: Option<&ObservedStackSet>,
