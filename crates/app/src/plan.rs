@@ -1,5 +1,5 @@
 //! What a push would do: the policy at a commit held against what is deployed, as `deploy` would hold it. Nothing is changed, and
-//! nothing here could: of StackSets and of what is remembered this use case sees only the questions.
+//! nothing here could: of StackSets this use case sees only the questions.
 
 use crate::deploy::members::{members_left, with_former_units};
 use crate::deploy::memory::given_by_nobody;
@@ -7,7 +7,7 @@ use crate::deploy::reconcile::{refusal, settled};
 use crate::deploy::wanted::EVENT_BUS_PARAMETER;
 use crate::deploy::{FrameworkOutcome, InFlight, Memory, PolicyAt, Rollout, Wanted, WantedFramework};
 use crate::events::Look;
-use crate::ports::{DeployStore, OrganizationalUnits, PolicyRepository, Result, StackSetRef, StackSets};
+use crate::ports::{OrganizationalUnits, PolicyRepository, Result, StackSetRef, StackSets};
 use domain::fault::Fault;
 use domain::ids::{CommitId, StackSetName};
 use domain::rollout::plan::Plan;
@@ -47,18 +47,6 @@ impl<T: StackSets> DeployedStackSets for T {
 
     fn operation(&self, of: StackSetRef<'_>, id: &str) -> impl Future<Output = Result<Option<OperationStatus>>> + Send {
         StackSets::operation(self, of, id)
-    }
-}
-
-/// The one question of [`DeployStore`] that a plan has.
-pub trait Remembered {
-    /// See [`DeployStore::memory`].
-    fn memory(&self) -> impl Future<Output = Result<Memory>> + Send;
-}
-
-impl<T: DeployStore> Remembered for T {
-    fn memory(&self) -> impl Future<Output = Result<Memory>> + Send {
-        DeployStore::memory(self)
     }
 }
 
@@ -166,10 +154,10 @@ where
     ///
     /// # Errors
     /// The outer one when AWS could not be asked; the inner one when `deploy` would reject the policy: every fault of it.
-    pub async fn plan<M: Remembered>(
+    pub async fn plan(
         &self,
         question: &Question,
-        memory: Option<&M>,
+        memory: Option<&Memory>,
         mut looking: impl FnMut(&StackSetName),
     ) -> Result<Result<Outlook, Vec<Fault>>> {
         let event_bus_arn = question.event_bus_arn.as_deref().unwrap_or(ANY_BUS);
@@ -179,10 +167,8 @@ where
             Err(faults) => return Ok(Err(faults)),
         };
         let remembered = memory.is_some();
-        let memory = match memory {
-            Some(memory) => memory.memory().await?,
-            None => Memory::default(),
-        };
+        let nothing = Memory::default();
+        let memory = memory.unwrap_or(&nothing);
         let mut found = match self.judge(&mut wanted, question).await? {
             Ok(found) => found,
             Err(faults) => return Ok(Err(faults)),

@@ -82,7 +82,19 @@ pub fn next_removal_step(observed: &Observed, context: Context<'_>) -> Step {
 #[must_use]
 pub fn removal_operations(observed: &Observed, membership: &Membership) -> Vec<Operation> {
     let nothing_wanted = BTreeMap::new();
-    deletions(&Wishes { desired: None, instances: &nothing_wanted }, observed, membership)
+    let mut operations = deletions(&Wishes { desired: None, instances: &nothing_wanted }, observed, membership);
+    // A StackSet without instances is deleted at once, whatever units it would deploy to.
+    let deletes_none = |operation: &Operation| operation.places().is_some_and(|at| at.accounts.is_empty());
+    if observed
+        .instances
+        .iter()
+        .all(|(instance, found)| found.unit.is_none() || reaching(instance, found, membership).is_some())
+    {
+        while operations.last().is_some_and(deletes_none) {
+            operations.pop();
+        }
+    }
+    operations
 }
 
 fn first_untried(operations: Vec<Operation>, context: Context<'_>) -> Option<Step> {
@@ -161,8 +173,12 @@ fn deletions(wanted: &Wishes<'_>, observed: &Observed, membership: &Membership) 
         }
         let mut accounts = BTreeSet::new();
         for (instance, found) in &gone {
-            let through = found.unit.as_ref() == Some(unit) || membership.contains(unit, &instance.account);
-            if through && regions.contains(&instance.region) {
+            // An account that has moved since is in the unit that has it now, and in one deletion only.
+            let through = match membership.units.contains_key(unit) {
+                true => membership.contains(unit, &instance.account),
+                false => found.unit.as_ref() == Some(unit),
+            };
+            if through && regions.contains(&instance.region) && !whole.contains_key(*instance) {
                 accounts.insert(instance.account.clone());
                 whole.insert((**instance).clone(), unit.clone());
             }
@@ -251,13 +267,23 @@ fn creations(desired: &Desired, observed: &Observed) -> Vec<Operation> {
                 .filter(|(instance, wanted)| wanted.unit.as_ref() == Some(unit) && regions.contains(&instance.region))
                 .map(|(instance, _)| *instance)
                 .collect();
-            let accounts = covered.iter().map(|instance| instance.account.clone()).collect();
+            let mut accounts_of: BTreeMap<&RegionName, BTreeSet<AccountId>> =
+                regions.iter().map(|region| (region, BTreeSet::new())).collect();
             for instance in covered {
                 missing.remove(instance);
+                accounts_of.entry(&instance.region).or_default().insert(instance.account.clone());
+            }
+            // Regions apart in which other accounts are missing: an instance that is there is none of those that are meant, and
+            // nobody may believe that it was given the overrides.
+            let mut regions_of: BTreeMap<BTreeSet<AccountId>, BTreeSet<RegionName>> = BTreeMap::new();
+            for (region, accounts) in accounts_of {
+                regions_of.entry(accounts).or_default().insert(region.clone());
             }
             let through = Some(Through { unit: unit.clone(), filter: filter.clone() });
-            let overrides = target.overrides.clone();
-            operations.push(Operation::CreateInstances { at: Places { accounts, regions, through }, overrides });
+            operations.extend(regions_of.into_iter().map(|(accounts, regions)| Operation::CreateInstances {
+                at: Places { accounts, regions, through: through.clone() },
+                overrides: target.overrides.clone(),
+            }));
         }
     }
     operations.extend(grouped(missing.into_iter()).map(|(at, overrides)| Operation::CreateInstances { at, overrides }));
