@@ -79,6 +79,8 @@ pub struct Question {
 /// What a push would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outlook {
+    /// The names of all frameworks of the policy, also where a plan of one was asked for.
+    pub declared: Vec<StackSetName>,
     /// The frameworks of the policy, in its order.
     pub frameworks: Vec<FrameworkOutlook>,
     /// Those that have left the policy, by name; none where it is not known what was deployed before.
@@ -174,8 +176,9 @@ where
             Err(faults) => return Ok(Err(faults)),
         };
         let asked = |name: &StackSetName| question.only.as_ref().is_none_or(|only| only == name);
+        let declared = wanted.frameworks.iter().map(|framework| framework.desired.name.clone()).collect();
         let mut outlook =
-            Outlook { frameworks: Vec::new(), undeclared: Vec::new(), remembered, removing: memory.removing };
+            Outlook { declared, frameworks: Vec::new(), undeclared: Vec::new(), remembered, removing: memory.removing };
         for framework in wanted.frameworks.iter().filter(|framework| asked(&framework.desired.name)) {
             let name = &framework.desired.name;
             looking(name);

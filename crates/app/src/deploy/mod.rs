@@ -14,5 +14,5 @@ mod since;
 pub(crate) mod wanted;
 
 pub use memory::{Ended, FrameworkFacts, InFlight, Memory, Phase, Rollout, Variant};
-pub use reconcile::{Application, Counts, Deploy, FrameworkOutcome, Seen};
+pub use reconcile::{Application, Counts, Deploy, FrameworkOutcome, Seen, owner};
 pub use wanted::{PolicyAt, Wanted, WantedFramework};

@@ -36,8 +36,14 @@ impl Application {
     /// What our tag says on StackSets that are ours: one application a repository and branch.
     #[must_use]
     pub fn owner(&self) -> String {
-        format!("{}@{}", self.repository, self.branch)
+        owner(&self.repository, &self.branch)
     }
+}
+
+/// What our tag says on the StackSets of the application that follows this repository and branch.
+#[must_use]
+pub fn owner(repository: &str, branch: &str) -> String {
+    format!("{repository}@{branch}")
 }
 
 /// The use case.

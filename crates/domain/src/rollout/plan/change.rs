@@ -325,9 +325,11 @@ struct Combination {
     for_example: Option<Instance>,
 }
 
+type BeforeAndAfter = (Arc<Parameters>, Arc<Parameters>);
+
 /// All combinations among the instances that stay, or where there are none, that come; the most frequent first.
 fn combinations(desired: &Desired, observed: &Observed) -> Vec<Combination> {
-    let mut all: BTreeMap<(Arc<Parameters>, Arc<Parameters>), (usize, &Instance)> = BTreeMap::new();
+    let mut all: BTreeMap<BeforeAndAfter, (usize, &Instance)> = BTreeMap::new();
     let is_new = observed.stack_set.is_none();
     for (instance, wanted) in &desired.instances {
         let before = match observed.instances.get(instance) {
