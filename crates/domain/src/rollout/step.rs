@@ -74,10 +74,27 @@ pub fn next_removal_step(observed: &Observed, context: Context<'_>) -> Step {
     if observed.instances.is_empty() {
         return Step::DeleteStackSet;
     }
-    let nothing_wanted = BTreeMap::new();
-    let wanted = Wishes { desired: None, instances: &nothing_wanted };
-    first_untried(deletions(&wanted, observed, context.membership), context)
+    first_untried(removal_operations(observed, context.membership), context)
         .unwrap_or_else(|| Step::Finished(Verdict::left_over(observed)))
+}
+
+/// The operations that leave nothing of a StackSet's instances if each of them succeeds, in the order in which they run.
+#[must_use]
+pub fn removal_operations(observed: &Observed, membership: &Membership) -> Vec<Operation> {
+    let nothing_wanted = BTreeMap::new();
+    let mut operations = deletions(&Wishes { desired: None, instances: &nothing_wanted }, observed, membership);
+    // A StackSet without instances is deleted at once, whatever units it would deploy to.
+    let deletes_none = |operation: &Operation| operation.places().is_some_and(|at| at.accounts.is_empty());
+    if observed
+        .instances
+        .iter()
+        .all(|(instance, found)| found.unit.is_none() || reaching(instance, found, membership).is_some())
+    {
+        while operations.last().is_some_and(deletes_none) {
+            operations.pop();
+        }
+    }
+    operations
 }
 
 fn first_untried(operations: Vec<Operation>, context: Context<'_>) -> Option<Step> {
@@ -132,9 +149,7 @@ impl Wishes<'_> {
 fn deletions(wanted: &Wishes<'_>, observed: &Observed, membership: &Membership) -> Vec<Operation> {
     let left: BTreeMap<&Instance, &ObservedInstance> =
         observed.instances.iter().filter(|(instance, _)| !wanted.knows(instance)).collect();
-    let retained = |instance: &Instance, found: &ObservedInstance| {
-        !can_be_worked(found) || membership.inactive.contains(&instance.account)
-    };
+    let retained = |instance: &Instance, found: &ObservedInstance| is_let_go(instance, found, membership);
     if observed.stack_set.as_ref().is_none_or(|found| found.permissions == PermissionModel::SelfManaged) {
         let pairs = left.iter().map(|(instance, found)| (*instance, retained(instance, found)));
         return products(pairs)
@@ -211,9 +226,14 @@ fn whole_units<'a>(
     (operations, rest)
 }
 
+/// Whether the stack of an instance that is not wanted stays, since StackSets cannot work on it.
+pub(super) fn is_let_go(instance: &Instance, found: &ObservedInstance, membership: &Membership) -> bool {
+    !can_be_worked(found) || membership.inactive.contains(&instance.account)
+}
+
 /// The unit through which StackSets reach an instance: the one that it was deployed through, if its account is still there, else
 /// the root, below which all accounts are.
-fn reaching(instance: &Instance, found: &ObservedInstance, membership: &Membership) -> Option<UnitId> {
+pub(super) fn reaching(instance: &Instance, found: &ObservedInstance, membership: &Membership) -> Option<UnitId> {
     let deployed = found.unit.as_ref();
     deployed
         .filter(|unit| membership.contains(unit, &instance.account))
@@ -313,15 +333,18 @@ fn grouped<'a>(
 }
 
 /// StackSets do not touch instances in suspended accounts, nor those whose deletion has failed.
-fn can_be_worked(found: &ObservedInstance) -> bool {
+pub(super) fn can_be_worked(found: &ObservedInstance) -> bool {
     found.status != InstanceStatus::Inoperable
         && !matches!(found.detailed, DetailedStatus::Inoperable | DetailedStatus::SkippedSuspendedAccount)
 }
 
+/// Accounts and Regions, each account in each Region, and what they share.
+type Product<P> = (BTreeSet<AccountId>, BTreeSet<RegionName>, P);
+
 /// Groups (account, Region) pairs that share a property into products of accounts and Regions that cover exactly them.
 pub(super) fn products<'a, P: Ord + Clone>(
     pairs: impl Iterator<Item = (&'a Instance, P)>,
-) -> Vec<(BTreeSet<AccountId>, BTreeSet<RegionName>, P)> {
+) -> Vec<Product<P>> {
     let mut regions_of: BTreeMap<(P, &AccountId), BTreeSet<&RegionName>> = BTreeMap::new();
     for (instance, property) in pairs {
         regions_of.entry((property, &instance.account)).or_default().insert(&instance.region);
