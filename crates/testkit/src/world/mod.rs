@@ -112,6 +112,8 @@ pub struct State {
     pub steps: usize,
     /// What happens at the step of this number: before its call takes effect, or after it.
     pub strikes: BTreeMap<usize, Strike>,
+    /// Which calls that has happened to.
+    pub struck: Vec<(&'static str, Strike)>,
     /// Every step of a call lets others go first: for tests that run two at once.
     pub yields: bool,
     /// Every record that was stored, with what it replaced; `None`: not kept.
@@ -197,6 +199,7 @@ impl Default for World {
                 dies_in: None,
                 steps: 0,
                 strikes: BTreeMap::new(),
+                struck: Vec::new(),
                 yields: false,
                 written: None,
                 index_lags: false,
@@ -296,7 +299,9 @@ impl World {
             };
             let step = state.steps;
             state.steps += 1;
-            (dead, state.yields, state.strikes.get(&step).copied())
+            let strike = state.strikes.get(&step).copied();
+            state.struck.extend(strike.map(|strike| (operation, strike)));
+            (dead, state.yields, strike)
         };
         if waits {
             std::future::poll_fn(|context| {

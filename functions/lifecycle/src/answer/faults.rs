@@ -13,14 +13,14 @@ use futures_util::future::join_all;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use testkit::world::{Strike, World};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// The time of an invocation.
-const LEFT: Duration = Duration::from_millis(600);
+const LEFT: Duration = Duration::from_mins(1);
 /// After which Lambda ends a look of `deploy`.
-const LOOK: Duration = Duration::from_millis(150);
+const LOOK: Duration = Duration::from_mins(5);
 /// Await points at which something may happen: more than the longest story has.
 const POINTS: usize = 44;
 /// Lambda delivers an event once, and twice more when that failed.
@@ -96,7 +96,7 @@ impl Run {
                 tokio::spawn(async move { handle(event, ending_in(LEFT), &lifecycle, &world).await.is_ok() });
             // A panic of the invocation itself is caught by the runtime.
             let succeeded = invocation.await.unwrap_or(false);
-            assert!(began.elapsed() < LEFT + Duration::from_millis(250), "an invocation took {:?}", began.elapsed());
+            assert!(began.elapsed() < LEFT, "Lambda would have ended it: {:?}", began.elapsed());
             if succeeded {
                 return;
             }
@@ -144,9 +144,11 @@ async fn run(case: &Case) -> Result<usize, String> {
         let event = request(kind, id);
         match case.delivery {
             Delivery::Once => run.deliver(&event).await,
-            Delivery::Twice => drop(tokio::join!(run.deliver(&event), run.deliver(&event))),
+            Delivery::Twice => {
+                tokio::join!(run.deliver(&event), run.deliver(&event));
+            }
             Delivery::WithALook => {
-                drop(tokio::join!(run.deliver(&event), run.look(Trigger::Schedule(Look::Light))));
+                tokio::join!(run.deliver(&event), run.look(Trigger::Schedule(Look::Light)));
             }
         }
         run.queued().await;
@@ -164,7 +166,13 @@ async fn run(case: &Case) -> Result<usize, String> {
     let state = run.world.state();
     for (kind, id) in case.story.requests() {
         let answers: Vec<_> = state.answers.iter().filter(|answer| answer.request_id() == *id).collect();
-        let Some(first) = answers.first() else { return Err(format!("the {kind} `{id}` was never answered")) };
+        let Some(first) = answers.first() else {
+            // An address that is refused has expired: it would be refused for ever, and nobody listens there.
+            if state.struck.contains(&("cloudformation:PutAnswer", Strike::Denies)) {
+                continue;
+            }
+            return Err(format!("the {kind} `{id}` was never answered"));
+        };
         if answers.iter().any(|answer| answer != first) {
             return Err(format!("the {kind} `{id}` has different answers: {answers:?}"));
         }
@@ -176,6 +184,16 @@ async fn run(case: &Case) -> Result<usize, String> {
         true => Ok(steps),
         false => Err(format!("still waiting: {:?}", state.requests)),
     }
+}
+
+/// Panics that a test asks for are not worth a line each.
+fn quiet() {
+    let loud = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !panic.to_string().contains("as the test wants it") {
+            loud(panic);
+        }
+    }));
 }
 
 async fn all(cases: Vec<Case>) -> Vec<String> {
@@ -197,7 +215,7 @@ fn settings() -> impl Iterator<Item = (Story, Delivery)> {
     stories.into_iter().flat_map(move |story| deliveries.map(|delivery| (story, delivery)))
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn without_a_fault_there_is_exactly_one_answer() {
     for (story, delivery) in settings() {
         let case = Case { story, delivery, strikes: BTreeMap::new() };
@@ -206,7 +224,7 @@ async fn without_a_fault_there_is_exactly_one_answer() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_fault_at_any_await_point_leads_to_one_answer() {
     let mut cases = Vec::new();
     for (story, delivery) in settings() {
@@ -216,11 +234,12 @@ async fn a_fault_at_any_await_point_leads_to_one_answer() {
             }
         }
     }
+    quiet();
     let wrong = all(cases).await;
     assert!(wrong.is_empty(), "{} are wrong, the first of them:\n{}", wrong.len(), wrong[0]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn two_faults_at_any_await_points_lead_to_one_answer() {
     let mut state = 20_u64;
     let mut below = move |limit: usize| {
@@ -233,6 +252,7 @@ async fn two_faults_at_any_await_points_lead_to_one_answer() {
         let strikes = (0..2).map(|_| (below(POINTS), STRIKES[below(STRIKES.len())])).collect();
         Case { story, delivery, strikes }
     });
+    quiet();
     let wrong = all(cases.collect()).await;
     assert!(wrong.is_empty(), "{} are wrong, the first of them:\n{}", wrong.len(), wrong[0]);
 }
