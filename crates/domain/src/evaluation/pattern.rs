@@ -67,17 +67,9 @@ impl Pattern {
     /// It matches whatever follows only when it can be at a `*` that ends it; it may match when it can be anywhere.
     pub(crate) fn matches_beginning(&self, beginning: &str) -> Truth {
         let pattern: Vec<char> = self.text.chars().collect();
-        let mut places = reachable(&pattern, vec![0]);
+        let mut places = reachable(&pattern, [0]);
         for c in beginning.chars() {
-            let mut next = Vec::new();
-            for place in places {
-                match pattern.get(place) {
-                    Some('*') => next.push(place),
-                    Some(own) if *own == c => next.push(place + 1),
-                    _ => {}
-                }
-            }
-            places = reachable(&pattern, next);
+            places = step(&pattern, &places, c);
             if places.is_empty() {
                 return Truth::No;
             }
@@ -89,18 +81,30 @@ impl Pattern {
     }
 }
 
-/// The places in a pattern that can be reached from these without reading anything: over each `*`. Sorted, each once.
-pub(super) fn reachable(pattern: &[char], mut places: Vec<usize>) -> Vec<usize> {
-    let mut done = 0;
-    while let Some(place) = places.get(done).copied() {
-        if pattern.get(place) == Some(&'*') && !places.contains(&(place + 1)) {
-            places.push(place + 1);
+/// The places in a pattern that can be reached from these without reading anything: over each `*`. These are sorted, and so is
+/// what comes of them, each place once.
+pub(super) fn reachable(pattern: &[char], places: impl IntoIterator<Item = usize>) -> Vec<usize> {
+    let mut reached: Vec<usize> = Vec::new();
+    for place in places {
+        let mut next = place;
+        while reached.last().is_none_or(|last| *last < next) {
+            reached.push(next);
+            if pattern.get(next) == Some(&'*') {
+                next += 1;
+            }
         }
-        done += 1;
     }
-    places.sort_unstable();
-    places.dedup();
-    places
+    reached
+}
+
+/// Where one can be after reading a character.
+pub(super) fn step(pattern: &[char], places: &[usize], c: char) -> Vec<usize> {
+    let next = places.iter().filter_map(|place| match pattern.get(*place) {
+        Some('*') => Some(*place),
+        Some(own) if *own == c => Some(place + 1),
+        _ => None,
+    });
+    reachable(pattern, next)
 }
 
 /// Whether a text is what a pattern of IAM says: `*` is any text, `?` any one character. Goes back to the last `*` only, so it

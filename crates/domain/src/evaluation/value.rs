@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::pattern::{Pattern, reachable};
+use super::pattern::{Pattern, reachable, step};
 
 /// Most sets of places that the search looks at. Patterns that people write need a handful.
-const MOST_STATES: usize = 2_000;
+const MOST_STATES: usize = 500;
+
+/// Most characters in all patterns. AWS takes 256 in a value.
+const MOST_CHARS: usize = 2_000;
 
 /// A value that every one of these patterns matches and none of those; `None` if there is none, or if it takes too long to find.
 ///
@@ -20,12 +23,15 @@ pub(super) fn satisfying(like: &[&Pattern], unlike: &[&Pattern]) -> Option<Strin
 /// Goes through all texts by length, and takes those for one that leave every pattern in the same places.
 fn shortest(like: &[&Pattern], unlike: &[&Pattern]) -> Option<String> {
     let patterns: Vec<Vec<char>> = like.iter().chain(unlike).map(|pattern| pattern.text().chars().collect()).collect();
+    if patterns.iter().map(Vec::len).sum::<usize>() > MOST_CHARS {
+        return None;
+    }
     let mut alphabet: Vec<char> = patterns.iter().flatten().copied().filter(|c| *c != '*').collect();
     alphabet.sort_unstable();
     alphabet.dedup();
     // One that stands in no pattern stands for all others.
     alphabet.extend(('a'..='z').chain('0'..='9').find(|c| !alphabet.contains(c)));
-    let start: Vec<Vec<usize>> = patterns.iter().map(|pattern| reachable(pattern, vec![0])).collect();
+    let start: Vec<Vec<usize>> = patterns.iter().map(|pattern| reachable(pattern, [0])).collect();
     let mut came_from: BTreeMap<Vec<Vec<usize>>, Option<(usize, char)>> = BTreeMap::from([(start.clone(), None)]);
     let mut order = vec![start];
     let mut waiting = VecDeque::from([0]);
@@ -57,15 +63,6 @@ fn shortest(like: &[&Pattern], unlike: &[&Pattern]) -> Option<String> {
         }
     }
     None
-}
-
-fn step(pattern: &[char], places: &[usize], c: char) -> Vec<usize> {
-    let next = places.iter().filter_map(|place| match pattern.get(*place) {
-        Some('*') => Some(*place),
-        Some(own) if *own == c => Some(place + 1),
-        _ => None,
-    });
-    reachable(pattern, next.collect())
 }
 
 #[cfg(test)]
