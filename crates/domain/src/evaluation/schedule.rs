@@ -5,11 +5,11 @@
 //! - a day that a month does not have (`31W` in April) is no day of it;
 //! - a range may run over its end (`FRI-MON`), as in the scheduler that AWS's syntax comes from.
 
-use jiff::civil::{Date, Weekday};
+use jiff::civil::Date;
 
 use crate::ids::shown;
 
-const MINUTES_A_DAY: u64 = 24 * 60;
+const MINUTES_A_DAY: i64 = 24 * 60;
 
 /// Weekdays and leap years repeat after so many years, between 1901 and 2099.
 const CYCLE_YEARS: i16 = 28;
@@ -120,7 +120,7 @@ fn parse_rate(rate: &str) -> Result<Schedule, String> {
     let unit = match unit {
         "minute" | "minutes" => 1,
         "hour" | "hours" => 60,
-        "day" | "days" => MINUTES_A_DAY,
+        "day" | "days" => 24 * 60,
         _ => return Err(wrong()),
     };
     Ok(Schedule::Rate { minutes: number * unit })
@@ -157,118 +157,125 @@ impl Cron {
         })
     }
 
-    fn fires_on(&self, date: Date) -> bool {
-        let year = date.year();
-        self.months & (1 << date.month()) != 0
-            && self.years.as_ref().is_none_or(|years| years.contains(&year))
-            && match &self.days {
-                Days::OfMonth(days) => days.iter().any(|day| day.is(date)),
-                Days::OfWeek(days) => days.iter().any(|day| day.is(date)),
+    /// The days on which it fires from one year to another, both included, counted from 1 January of the first.
+    fn firing_days(&self, from: i16, to: i16, mut fires: impl FnMut(i64)) {
+        let mut before = 0;
+        for year in from..=to {
+            for month in 1..=12 {
+                let Ok(first) = Date::new(year, month, 1) else { return };
+                let shape = Month { days: first.days_in_month(), first: first.weekday().to_sunday_one_offset() };
+                if self.months & (1 << month) != 0 && self.years.as_ref().is_none_or(|years| years.contains(&year)) {
+                    let days = match &self.days {
+                        Days::OfMonth(days) => days.iter().fold(0, |all, day| all | day.in_month(shape)),
+                        Days::OfWeek(days) => days.iter().fold(0, |all, day| all | day.in_month(shape)),
+                    };
+                    (1..=shape.days)
+                        .filter(|day| days & (1 << day) != 0)
+                        .for_each(|day| fires(before + i64::from(day) - 1));
+                }
+                before += i64::from(shape.days);
             }
+        }
     }
 
     fn longest_gap(&self, from: Date) -> Longest {
         let (Some(first), Some(last)) = (self.times.first(), self.times.last()) else { return Longest::Never };
-        let within = self.times.windows(2).filter_map(|pair| Some(u64::from(pair.get(1)? - pair.first()?))).max();
-        // From the last run of one day to the first of a later one.
-        let over = |days: u64| days * MINUTES_A_DAY + u64::from(*first) - u64::from(*last);
+        let (first, last) = (i64::from(*first), i64::from(*last));
+        let within = self.times.windows(2).filter_map(|pair| Some(i64::from(pair.get(1)? - pair.first()?))).max();
         let longest = match self.years {
-            None => self.days_in_a_cycle().map(over),
-            Some(_) => self.longest_within_a_year(from),
+            // From the last run of one day to the first of a later one.
+            None => self.days_in_a_cycle().map(|days| days * MINUTES_A_DAY + first - last),
+            Some(_) => self.longest_within_a_year(from, first, last),
         };
-        longest.map_or(Longest::Never, |longest| Longest::Minutes(longest.max(within.unwrap_or(0))))
+        let longest = longest.and_then(|longest| u64::try_from(longest.max(within.unwrap_or(0))).ok());
+        longest.map_or(Longest::Never, Longest::Minutes)
     }
 
     /// The most days from one on which it fires to the next, in a calendar that goes round.
-    fn days_in_a_cycle(&self) -> Option<u64> {
+    fn days_in_a_cycle(&self) -> Option<i64> {
+        /// Seven of them are leap years.
+        const DAYS: i64 = CYCLE_YEARS as i64 * 365 + 7;
         let (mut first, mut last, mut longest) = (None, 0, 0);
-        let start = Date::constant(2000, 1, 1);
-        let mut length = 0;
-        for (day, date) in (0..).zip(start.series(jiff::Span::new().days(1))) {
-            length = day;
-            if date.year() >= start.year() + CYCLE_YEARS {
-                break;
-            }
-            if self.fires_on(date) {
-                longest = longest.max(first.map_or(0, |_| day - last));
-                first = first.or(Some(day));
-                last = day;
-            }
-        }
-        first.map(|first: u64| longest.max(length - last + first))
+        self.firing_days(2000, 2000 + CYCLE_YEARS - 1, |day| {
+            longest = longest.max(first.map_or(0, |_| day - last));
+            first = first.or(Some(day));
+            last = day;
+        });
+        first.map(|first| longest.max(DAYS - last + first))
     }
 
     /// For a schedule with years.
-    fn longest_within_a_year(&self, from: Date) -> Option<u64> {
-        let minute = |date: Date, time: u64| {
-            let days = i64::from(date.since(from).ok()?.get_days());
-            Some(days * 1_440 + i64::try_from(time).ok()?)
-        };
-        let (first, last) = (u64::from(*self.times.first()?), u64::from(*self.times.last()?));
-        let end = from.checked_add(jiff::Span::new().days(365)).ok()?;
-        let earliest = Date::new(from.year().saturating_sub(CYCLE_YEARS), 1, 1).ok()?;
-        let latest = Date::new(end.year().saturating_add(CYCLE_YEARS), 12, 31).ok()?;
-        let (start, stop) = (0, minute(end, 0)?);
+    fn longest_within_a_year(&self, from: Date, first: i64, last: i64) -> Option<i64> {
+        const YEAR: i64 = 365 * MINUTES_A_DAY;
+        let (earliest, latest) = (from.year().saturating_sub(CYCLE_YEARS), from.year().saturating_add(CYCLE_YEARS));
+        let start_day = i64::from(from.since(Date::new(earliest, 1, 1).ok()?).ok()?.get_days());
+        // Minutes are counted from the beginning of the year that comes.
         let mut previous: Option<i64> = None;
         let mut longest: Option<i64> = None;
         let mut fires = false;
-        for date in earliest.series(jiff::Span::new().days(1)).take_while(|date| *date <= latest) {
-            if !self.fires_on(date) {
-                continue;
-            }
-            let begins = minute(date, first)?;
+        self.firing_days(earliest, latest, |day| {
+            let midnight = (day - start_day) * MINUTES_A_DAY;
             // A gap that reaches into the year counts in full.
-            if begins > start && previous.is_none_or(|previous| previous < stop) {
-                longest = longest.max(Some(begins - previous.unwrap_or(start)));
+            if midnight + first > 0 && previous.is_none_or(|previous| previous < YEAR) {
+                longest = longest.max(Some(midnight + first - previous.unwrap_or(0)));
             }
-            fires |= minute(date, last)? >= start;
-            previous = Some(minute(date, last)?);
+            fires |= midnight + last >= 0;
+            previous = Some(midnight + last);
+        });
+        let rest = previous.filter(|previous| *previous < YEAR).map(|previous| YEAR - previous);
+        longest.max(rest).filter(|_| fires)
+    }
+}
+
+/// What a month looks like: how many days it has, and which day of the week is its first.
+#[derive(Debug, Clone, Copy)]
+struct Month {
+    days: i8,
+    /// From 1 for Sunday.
+    first: i8,
+}
+
+impl Month {
+    /// From 1 for Sunday.
+    fn weekday(self, day: i8) -> i8 {
+        (self.first - 1 + day - 1).rem_euclid(7) + 1
+    }
+
+    /// The weekday nearest to a day of the month: the Friday before a Saturday and the Monday after a Sunday, but never in
+    /// another month.
+    fn nearest_weekday(self, day: i8) -> i8 {
+        match self.weekday(day) {
+            7 if day == 1 => 3,
+            7 => day - 1,
+            1 if day == self.days => day - 2,
+            1 => day + 1,
+            _ => day,
         }
-        if !fires {
-            return None;
-        }
-        if let Some(previous) = previous.filter(|previous| *previous < stop) {
-            longest = longest.max(Some(stop - previous));
-        }
-        longest.and_then(|longest| u64::try_from(longest).ok())
     }
 }
 
 impl DayOfMonth {
-    fn is(self, date: Date) -> bool {
+    /// The days of a month that it names, a bit each.
+    fn in_month(self, month: Month) -> u32 {
         match self {
-            Self::Days(days) => days & (1 << date.day()) != 0,
-            Self::Last => date.day() == date.days_in_month(),
-            Self::WeekdayNear(day) => day <= date.days_in_month() && nearest_weekday(date, day) == date.day(),
-            Self::LastWeekday => {
-                let last = date.days_in_month();
-                nearest_weekday(date, last) == date.day()
-            }
+            Self::Days(days) => days,
+            Self::Last => 1 << month.days,
+            Self::WeekdayNear(day) if day > month.days => 0,
+            Self::WeekdayNear(day) => 1 << month.nearest_weekday(day),
+            Self::LastWeekday => 1 << month.nearest_weekday(month.days),
         }
-    }
-}
-
-/// The weekday nearest to a day of the month that a date is in: the Friday before a Saturday and the Monday after a Sunday, but
-/// never in another month.
-fn nearest_weekday(date: Date, day: i8) -> i8 {
-    let weekday = date.first_of_month().checked_add(jiff::Span::new().days(i64::from(day) - 1)).map(Date::weekday);
-    match weekday {
-        Ok(Weekday::Saturday) if day == 1 => 3,
-        Ok(Weekday::Saturday) => day - 1,
-        Ok(Weekday::Sunday) if day == date.days_in_month() => day - 2,
-        Ok(Weekday::Sunday) => day + 1,
-        _ => day,
     }
 }
 
 impl DayOfWeek {
-    fn is(self, date: Date) -> bool {
-        let own = date.weekday().to_sunday_one_offset();
-        match self {
-            Self::Days(days) => days & (1 << own) != 0,
-            Self::Last(day) => day == own && date.day() > date.days_in_month() - 7,
-            Self::Nth(day, nth) => day == own && (date.day() - 1) / 7 + 1 == nth,
-        }
+    /// The days of a month that it names, a bit each.
+    fn in_month(self, month: Month) -> u32 {
+        let fits = |day: &i8| match self {
+            Self::Days(days) => days & (1 << month.weekday(*day)) != 0,
+            Self::Last(weekday) => weekday == month.weekday(*day) && *day > month.days - 7,
+            Self::Nth(weekday, nth) => weekday == month.weekday(*day) && (day - 1) / 7 + 1 == nth,
+        };
+        (1..=month.days).filter(fits).fold(0, |days, day| days | 1 << day)
     }
 }
 
