@@ -310,8 +310,8 @@ fn minutes(minutes: i64) -> String {
     let number = minutes.max(0).unsigned_abs();
     match number {
         0 => "less than a minute".to_owned(),
-        _ if number % 1_440 == 0 => count(number / 1_440, "day"),
-        _ if number % 60 == 0 => count(number / 60, "hour"),
+        _ if number.is_multiple_of(1_440) => count(number / 1_440, "day"),
+        _ if number.is_multiple_of(60) => count(number / 60, "hour"),
         _ => count(number, "minute"),
     }
 }
