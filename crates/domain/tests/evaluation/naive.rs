@@ -72,11 +72,8 @@ pub(crate) fn selected(document: &Document, resource: &Resource, selection: &Sel
     }
     for pattern in &selection.resources {
         if like(pattern, arn) {
-            if names_the_type(pattern, resource) && !shared {
-                brought_in = true;
-            } else if opted_in {
-                brought_in = true;
-            }
+            let needs_no_switch = names_the_type(pattern, resource) && !shared;
+            brought_in |= needs_no_switch || opted_in;
         }
     }
     for TagValue { key, value } in &selection.list_of_tags {
