@@ -7,6 +7,7 @@ pub mod control;
 pub mod fault;
 pub mod framework;
 pub mod ids;
+pub mod lint;
 pub mod notice;
 pub mod policy;
 pub mod rollout;

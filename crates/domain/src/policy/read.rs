@@ -16,6 +16,7 @@ pub(super) mod notices;
 
 const DIALECT: Dialect = Dialect {
     aliases_refused_by: None,
+    merges: false,
     empty_fix: "a policy starts with `version: 1` and lists its frameworks under `frameworks`",
 };
 
