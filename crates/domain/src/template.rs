@@ -88,6 +88,18 @@ impl Template {
         }
     }
 
+    /// Whether a file is meant to be a template, as far as its first level tells. A file that cannot be read is taken for one if it
+    /// names the sections of one.
+    #[must_use]
+    pub fn is_meant(text: &str) -> bool {
+        const OF_TEMPLATES: &[&str] =
+            &["AWSTemplateFormatVersion", "Resources", "Transform", "Conditions", "Mappings", "Outputs"];
+        read::keys(text).map_or_else(
+            || text.contains("AWSTemplateFormatVersion") || text.contains("AWS::Backup::Framework"),
+            |keys| keys.iter().any(|key| OF_TEMPLATES.contains(&key.as_str())),
+        )
+    }
+
     /// Notes the aliases and merge keys, which CloudFormation refuses.
     pub(crate) fn refuse_aliases(&self, faults: &mut Faults<'_, '_>) {
         for at in &self.aliases {

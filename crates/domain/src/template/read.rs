@@ -31,6 +31,13 @@ pub(super) fn refused(source: &Source<'_>, at: Position) -> (String, &'static st
     yaml::refused(source, &DIALECT, at)
 }
 
+/// The keys of the first level of a file, if it can be read.
+pub(super) fn keys(text: &str) -> Option<Vec<String>> {
+    let source = Source::new("", text);
+    let yaml::Document { root, .. } = yaml::document(&mut Faults::new(&source), &DIALECT)?;
+    Some(root.entries()?.iter().filter_map(|(key, _)| key.as_str().map(str::to_owned)).collect())
+}
+
 pub(super) fn template(faults: &mut Faults<'_, '_>, bytes: usize) -> Option<Read> {
     if bytes > Template::MAX {
         let problem = format!("the template has {bytes} bytes");

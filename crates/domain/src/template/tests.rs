@@ -57,6 +57,22 @@ fn what_is_no_template_is_refused() {
 }
 
 #[test]
+fn what_is_meant_to_be_a_template_is_taken_for_one() {
+    for text in [
+        "Resources: {}",
+        "AWSTemplateFormatVersion: x",
+        "{\"Resources\": 1}",
+        "Type: [AWS::Backup::Framework",
+        "Outputs: 1",
+    ] {
+        assert!(Template::is_meant(text), "{text}");
+    }
+    for text in ["", "version: 1\nframeworks: []", "a", "[Resources]", "version: [", "frameworks: [{ template: t }]"] {
+        assert!(!Template::is_meant(text), "{text}");
+    }
+}
+
+#[test]
 fn a_template_is_as_large_as_cloud_formation_takes_and_no_larger() {
     let of_size = |bytes: usize| format!("{RESOURCE}#{}", "x".repeat(bytes - RESOURCE.len() - 1));
     assert_eq!(read(&of_size(Template::MAX)).text().len(), Template::MAX);
