@@ -67,8 +67,12 @@ fn every_command_explains_itself_with_an_example() {
 fn arguments_that_make_no_sense_are_refused_with_status_2() {
     for (args, said) in [
         (&["frobnicate"][..], "frobnicate"),
-        (&["lint", "--format", "xml"], "[possible values: human, json, csv]"),
+        (&["lint", "--format", "xml"], "[possible values: human, json, csv, sarif, github]"),
         (&["lint", "--format", "csv"], "this command has no CSV, only `violations` has"),
+        (&["redrive", "--format", "sarif"], "only `lint` has SARIF and annotations of GitHub"),
+        (&["violations", "--format", "github"], "only `lint` has SARIF and annotations of GitHub"),
+        (&["lint", "--dry-run"], "--fix"),
+        (&["lint", "--parameter", "Days"], "not of the form `NAME=value`"),
         (&["redrive", "--format", "csv"], "this command has no CSV, only `violations` has"),
         (&["violations", "--account", "1234"], "has 4 digits"),
         (&["redrive", "--delete"], "--only <MESSAGE_ID>..."),

@@ -21,6 +21,7 @@ use targets::{accounts, targets};
 
 const DIALECT: Dialect = Dialect {
     aliases_refused_by: None,
+    merges: false,
     empty_fix: "a policy starts with `version: 1` and lists its frameworks under `frameworks`",
 };
 
