@@ -18,8 +18,8 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use tracing::{Span, info, warn};
 
-/// How often the schedule tries a failed rollout of one digest again.
-const RETRIES: u32 = 3;
+/// How often the schedule tries a failed rollout of one digest, or a failed removal, again.
+pub(super) const RETRIES: u32 = 3;
 
 impl<G, S, O, M, N, R, C> Deploy<G, S, O, M, N, R, C>
 where
@@ -85,6 +85,12 @@ where
             rollout.value.phase = Phase::Running;
             (rollout.value.created, rollout.value.updated, rollout.value.deleted) = (0, 0, 0);
         }
+        if rollout.value.undeclared {
+            // It is back in the policy: should it leave again, people are told again.
+            rollout.value.undeclared = false;
+            rollout.value.let_go.clear();
+            self.remember(&mut rollout).await?;
+        }
         if rollout.version == 0 || !same || membership.is_some() {
             self.publish(&framework.facts).await?;
         }
@@ -93,9 +99,16 @@ where
             Some(stack_set) => self.stack_sets.observe(framework.stack_set(), stack_set).await?,
             None => Observed::default(),
         };
+        let owner = self.application.owner();
+        match &observed.stack_set {
+            None => rollout.value.given = Given::all_known(),
+            // Not, or no longer, ours: whoever made it may have given anything.
+            Some(found) if found.owner.as_deref() != Some(owner.as_str()) => rollout.value.given = Given::default(),
+            Some(_) => {}
+        }
+        let doubted = rollout.value.given.doubt(&observed);
         rollout.value.given.complete(&mut observed);
         let membership = self.with_former_units(membership.unwrap_or_default(), &observed).await?;
-        let owner = self.application.owner();
         let tried = rollout.value.tried.clone();
         let context = Context { owner: &owner, membership: &membership, tried: &tried };
         let mut step = next_step(desired, &observed, context);
@@ -112,7 +125,7 @@ where
         }
         match step {
             Step::Start(operation) => self.start(rollout, operation, framework, &observed, work).await,
-            Step::Finished(verdict) => self.finish(rollout, verdict, work).await,
+            Step::Finished(verdict) => self.finish(rollout, verdict, doubted, work).await,
             // Not there right after its creation, or taken over by somebody in between: the next look tells.
             Step::CreateStackSet | Step::NotOurs { .. } | Step::OtherPermissions { .. } | Step::DeleteStackSet => {
                 Ok(FrameworkOutcome::Waiting)
@@ -199,7 +212,14 @@ where
     ) -> Result<FrameworkOutcome> {
         let Some(found) = &observed.stack_set else { return Ok(FrameworkOutcome::Waiting) };
         let size = operation.size(observed.instances.len());
-        rollout.value.phase = Phase::Running;
+        let value = &mut rollout.value;
+        if value.phase == Phase::Succeeded {
+            // A full look has found something to do: another attempt, counted for itself.
+            value.attempt = 1;
+            value.began = self.clock.now();
+            (value.created, value.updated, value.deleted) = (0, 0, 0);
+        }
+        value.phase = Phase::Running;
         let id = self.write_down(&mut rollout, &operation, size).await?;
         let owner = self.application.owner();
         let started = self.stack_sets.start(Start {
@@ -258,6 +278,7 @@ where
         &self,
         mut rollout: Versioned<Rollout>,
         verdict: Verdict,
+        doubted: bool,
         work: &mut Work<'_>,
     ) -> Result<FrameworkOutcome> {
         let success = verdict.is_success();
@@ -265,6 +286,9 @@ where
         work.counts.instances_failed = work.counts.instances_failed.saturating_add(verdict.faults.len());
         work.counts.instances_skipped = work.counts.instances_skipped.saturating_add(verdict.skipped.len());
         if rollout.value.phase == Phase::Succeeded && success {
+            if doubted {
+                self.remember(&mut rollout).await?;
+            }
             return Ok(FrameworkOutcome::Unchanged);
         }
         let (succeeded, total) = (verdict.succeeded, verdict.total);
@@ -317,8 +341,11 @@ where
 
     pub(super) fn report(&self, rollout: &Rollout, verdict: Verdict, trouble: Option<String>) -> RolloutReport {
         let failed = !verdict.is_success() || trouble.is_some();
+        let removed = rollout.phase == Phase::Removing;
         let next = failed.then(|| {
-            if rollout.attempt <= RETRIES {
+            if removed && !rollout.undeclared {
+                "Deleting the application again goes on from here.".to_owned()
+            } else if rollout.attempt <= RETRIES {
                 format!(
                     "The next full look (hourly, unless it is set otherwise) tries again: retry {} of {RETRIES}. A push starts over.",
                     rollout.attempt
@@ -338,7 +365,7 @@ where
             created: rollout.created,
             updated: rollout.updated,
             deleted: rollout.deleted,
-            removed: rollout.phase == Phase::Removing,
+            removed,
             let_go: rollout.let_go.iter().flat_map(domain::rollout::Places::instances).collect(),
             trouble,
             next,

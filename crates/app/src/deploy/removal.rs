@@ -1,6 +1,7 @@
 //! The end of a StackSet: instances first, then the StackSet. Of one framework that has left the policy, or of all of them when the
 //! application is deleted; only then is CloudFormation answered.
 
+use super::bring::RETRIES;
 use super::memory::{Ended, Memory, Phase, Rollout};
 use super::reconcile::{Counts, Deploy, FrameworkOutcome, Seen, Work};
 use crate::events::Look;
@@ -37,7 +38,9 @@ where
             self.memory.set_removal(true).await?;
         }
         let mut seen = Seen::default();
-        for (name, rollout) in memory.rollouts {
+        for (name, mut rollout) in memory.rollouts {
+            // Whatever the policy said of it: now it goes with everything else.
+            rollout.value.undeclared = false;
             let span = info_span!("removal", stack_set = %name, commit = %rollout.value.commit, operation = Empty);
             let outcome = self.remove(rollout, &mut seen.counts).instrument(span.clone()).await?;
             span.in_scope(|| info!(outcome = ?outcome, "removing"));
@@ -106,19 +109,18 @@ where
             }
             return Ok(FrameworkOutcome::Undeclared);
         }
-        // What could not be removed is tried again by the full look, or by a push.
-        if rollout.value.phase == Phase::Failed
-            && rollout.value.undeclared
-            && work.look < Look::Full
-            && rollout.value.commit == *work.commit
-        {
-            return Ok(FrameworkOutcome::FailedBefore);
-        }
-        if !rollout.value.undeclared || rollout.value.commit != *work.commit {
-            rollout.value.undeclared = true;
+        let value = &mut rollout.value;
+        if !value.undeclared || value.commit != *work.commit {
             let facts = self.facts(work).await?;
-            let value = &mut rollout.value;
             (value.commit, value.author, value.message) = (work.commit.clone(), facts.author, facts.message);
+            (value.attempt, value.began) = (1, self.clock.now());
+            value.undeclared = true;
+        } else if value.phase == Phase::Failed {
+            // What could not be removed is tried again as a rollout is: by the full look, or by a push.
+            if work.look < Look::Full || value.attempt > RETRIES {
+                return Ok(FrameworkOutcome::FailedBefore);
+            }
+            value.attempt = value.attempt.saturating_add(1);
         }
         self.remove(rollout, &mut work.counts).await
     }
