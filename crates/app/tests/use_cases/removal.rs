@@ -28,7 +28,7 @@ async fn a_rollout_that_is_going_on_is_stopped_and_not_waited_for() {
     deploy(&world).handle(&[Trigger::Schedule(Look::Light)]).await.unwrap();
     assert_eq!(mutations(&world), Vec::<&str>::new());
     finish(&world).await;
-    assert_eq!(mutations(&world), ["DeleteStackInstances", "DeleteStackSet"]);
+    assert_eq!(mutations(&world), ["DeleteStackInstances", "DeleteStackSet", "PutAnswer"]);
     assert_eq!(answers(&world)[0]["Status"], "SUCCESS");
 }
 
