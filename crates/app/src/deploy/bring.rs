@@ -1,7 +1,7 @@
 //! One framework, brought a step further: what was remembered, what is found, the one next operation, and the verdict.
 
 use super::members::with_former_units;
-use super::memory::{Ended, FrameworkFacts, InFlight, Phase, RETRIES, Rollout, given_by_nobody};
+use super::memory::{Ended, FrameworkFacts, InFlight, Phase, RETRIES, Rollout, complete, given_by_nobody};
 use super::reconcile::{Deploy, FrameworkOutcome, Work, settled};
 use super::wanted::WantedFramework;
 use crate::events::Look;
@@ -87,6 +87,12 @@ where
             rollout.value.began = self.clock.now();
             rollout.value.undeclared = false;
         }
+        if rollout.value.undeclared {
+            // It is back in the policy: should it leave again, people are told again.
+            rollout.value.undeclared = false;
+            rollout.value.let_go.clear();
+            self.remember(&mut rollout).await?;
+        }
         if rollout.version == 0 || !same || membership.is_some() {
             self.publish(&framework.facts).await?;
         }
@@ -95,9 +101,9 @@ where
             Some(stack_set) => self.stack_sets.observe(framework.stack_set(), stack_set).await?,
             None => Observed::default(),
         };
-        rollout.value.given.complete(&mut observed);
-        let membership = with_former_units(&self.organization, membership.unwrap_or_default(), &observed).await?;
         let owner = self.application.owner();
+        let doubted = complete(&mut rollout.value.given, &mut observed, &owner);
+        let membership = with_former_units(&self.organization, membership.unwrap_or_default(), &observed).await?;
         let tried = rollout.value.tried.clone();
         let context = Context { owner: &owner, membership: &membership, tried: &tried };
         let mut step = next_step(desired, &observed, context);
@@ -114,7 +120,7 @@ where
         }
         match step {
             Step::Start(operation) => self.start(rollout, operation, framework, &observed, work).await,
-            Step::Finished(verdict) => self.finish(rollout, verdict, work).await,
+            Step::Finished(verdict) => self.finish(rollout, verdict, doubted, work).await,
             // Not there right after its creation, or taken over by somebody in between: the next look tells.
             Step::CreateStackSet | Step::NotOurs { .. } | Step::OtherPermissions { .. } | Step::DeleteStackSet => {
                 Ok(FrameworkOutcome::Waiting)
@@ -181,7 +187,14 @@ where
     ) -> Result<FrameworkOutcome> {
         let Some(found) = &observed.stack_set else { return Ok(FrameworkOutcome::Waiting) };
         let size = operation.size(observed.instances.len());
-        rollout.value.phase = Phase::Running;
+        let value = &mut rollout.value;
+        if value.phase == Phase::Succeeded {
+            // A full look has found something to do: another attempt, counted for itself.
+            value.attempt = 1;
+            value.began = self.clock.now();
+            (value.created, value.updated, value.deleted) = (0, 0, 0);
+        }
+        value.phase = Phase::Running;
         let id = self.write_down(&mut rollout, &operation, size).await?;
         let owner = self.application.owner();
         let started = self.stack_sets.start(Start {
@@ -241,6 +254,7 @@ where
         &self,
         mut rollout: Versioned<Rollout>,
         verdict: Verdict,
+        doubted: bool,
         work: &mut Work<'_>,
     ) -> Result<FrameworkOutcome> {
         let success = verdict.is_success();
@@ -248,6 +262,9 @@ where
         work.counts.instances_failed = work.counts.instances_failed.saturating_add(verdict.faults.len());
         work.counts.instances_skipped = work.counts.instances_skipped.saturating_add(verdict.skipped.len());
         if rollout.value.phase == Phase::Succeeded && success {
+            if doubted {
+                self.remember(&mut rollout).await?;
+            }
             return Ok(FrameworkOutcome::Unchanged);
         }
         let (succeeded, total) = (verdict.succeeded, verdict.total);
@@ -300,14 +317,10 @@ where
 
     pub(super) fn report(&self, rollout: &Rollout, verdict: Verdict, trouble: Option<String>) -> RolloutReport {
         let failed = !verdict.is_success() || trouble.is_some();
+        let removed = rollout.phase == Phase::Removing;
         let next = failed.then(|| {
-            if rollout.phase == Phase::Removing {
-                let with = if rollout.undeclared {
-                    "The next full look (hourly, unless it is set otherwise) or a push"
-                } else {
-                    "Deleting the application again"
-                };
-                format!("{with} resumes with what is left.")
+            if removed && !rollout.undeclared {
+                "Deleting the application again goes on from here.".to_owned()
             } else if rollout.attempt <= RETRIES {
                 format!(
                     "The next full look (hourly, unless it is set otherwise) tries again: retry {} of {RETRIES}. A push starts over.",
@@ -328,7 +341,7 @@ where
             created: rollout.created,
             updated: rollout.updated,
             deleted: rollout.deleted,
-            removed: rollout.phase == Phase::Removing,
+            removed,
             let_go: rollout.let_go.iter().flat_map(domain::rollout::Places::instances).collect(),
             trouble,
             next,

@@ -24,9 +24,9 @@ const UNITS: &str = "[ou-abcd-11111111]";
 /// Most instances of a StackSet (CloudFormation quotas).
 const MOST_INSTANCES: usize = 100_000;
 /// Most organizational units of one call (API reference, `DeploymentTargets`); each target is at least one call.
-const MOST_UNITS: usize = 50;
+pub(in crate::policy) const MOST_UNITS: usize = 50;
 
-const CALLERS: [(&str, CallAs); 2] =
+pub(in crate::policy) const CALLERS: [(&str, CallAs); 2] =
     [("self", CallAs::Own), ("delegatedAdministrator", CallAs::DelegatedAdministrator)];
 
 pub(super) fn targets(faults: &mut Faults<'_, '_>, fields: &Fields<'_>) -> Vec<Target> {
