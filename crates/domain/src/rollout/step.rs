@@ -323,9 +323,7 @@ pub(super) fn can_be_worked(found: &ObservedInstance) -> bool {
 type Product<P> = (BTreeSet<AccountId>, BTreeSet<RegionName>, P);
 
 /// Groups (account, Region) pairs that share a property into products of accounts and Regions that cover exactly them.
-pub(super) fn products<'a, P: Ord + Clone>(
-    pairs: impl Iterator<Item = (&'a Instance, P)>,
-) -> Vec<Product<P>> {
+pub(super) fn products<'a, P: Ord + Clone>(pairs: impl Iterator<Item = (&'a Instance, P)>) -> Vec<Product<P>> {
     let mut regions_of: BTreeMap<(P, &AccountId), BTreeSet<&RegionName>> = BTreeMap::new();
     for (instance, property) in pairs {
         regions_of.entry((property, &instance.account)).or_default().insert(&instance.region);
