@@ -240,6 +240,12 @@ impl Simulator {
         cloud.accept(name, run, now).map(|_| id)
     }
 
+    /// Somebody asks an operation to stop by hand.
+    pub fn stop_by_hand(&self, name: &StackSetName, id: &str) {
+        let now = self.now();
+        self.cloud().stop(name, id, now);
+    }
+
     /// An account joins the organisation, moves to another of its units, or (`None`) leaves it.
     pub fn move_account(&self, account: &AccountId, to: Option<&UnitId>) {
         let now = self.now();
