@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use tracing::{Span, info, warn};
 
 /// How often the schedule tries a failed rollout of one digest again.
-const RETRIES: u32 = 3;
+pub(super) const RETRIES: u32 = 3;
 
 impl<G, S, O, M, N, R, C> Deploy<G, S, O, M, N, R, C>
 where
@@ -58,16 +58,17 @@ where
             match self.stack_sets.operation(framework.stack_set(), &in_flight.id).await? {
                 Some(OperationStatus::InFlight | OperationStatus::Stopping) => return Ok(FrameworkOutcome::Waiting),
                 Some(OperationStatus::Ended) => rollout.value.operation_ended(),
-                // Written down, never started: the look before this one ended too early.
+                // Written down, and never started; or not visible yet.
                 None => {}
             }
         }
         if !same && rollout.version > 0 {
             let fresh = self.begin(framework, &digest, stack_set.as_ref(), work).await?;
             // An operation that was written down and never seen keeps its id, should it only not be visible yet.
-            let Rollout { sequence, in_flight, .. } = rollout.value;
+            // What was let go of is named by the next notice, whatever it is about.
+            let Rollout { sequence, in_flight, let_go, .. } = rollout.value;
             let given = if stack_set.is_some() { rollout.value.given } else { fresh.given.clone() };
-            rollout.value = Rollout { sequence, in_flight, given, ..fresh };
+            rollout.value = Rollout { sequence, in_flight, given, let_go, ..fresh };
         } else if rollout.value.phase == Phase::Failed {
             if work.look < Look::Full || rollout.value.commit != *work.commit {
                 // A push: the count of attempts starts anew, and the verdict is told to whoever pushed.
@@ -97,12 +98,16 @@ where
             Some(stack_set) => self.stack_sets.observe(framework.stack_set(), stack_set).await?,
             None => Observed::default(),
         };
-        rollout.value.given.complete(&mut observed);
+        let learnt = rollout.value.given.complete(&mut observed);
         let membership = self.with_former_units(membership.unwrap_or_default(), &observed).await?;
         let owner = self.application.owner();
         let tried = rollout.value.tried.clone();
         let context = Context { owner: &owner, membership: &membership, tried: &tried };
         let mut step = next_step(desired, &observed, context);
+        let next = if let Step::Start(operation) = &step { Some(operation) } else { None };
+        if observed.stack_set.is_some() && rollout.value.is_in_doubt(next, self.clock.now()) {
+            return Ok(FrameworkOutcome::Waiting);
+        }
         if step == Step::CreateStackSet {
             self.remember(&mut rollout).await?;
             work.counts.mutating_calls = work.counts.mutating_calls.saturating_add(1);
@@ -116,7 +121,7 @@ where
         }
         match step {
             Step::Start(operation) => self.start(rollout, operation, framework, &observed, work).await,
-            Step::Finished(verdict) => self.finish(rollout, verdict, work).await,
+            Step::Finished(verdict) => self.finish(rollout, verdict, learnt, work).await,
             // Not there right after its creation, or taken over by somebody in between: the next look tells.
             Step::CreateStackSet | Step::NotOurs { .. } | Step::OtherPermissions { .. } | Step::DeleteStackSet => {
                 Ok(FrameworkOutcome::Waiting)
@@ -248,7 +253,8 @@ where
             |in_flight| in_flight.id,
         );
         Span::current().record("operation", &id);
-        value.in_flight = Some(InFlight { id: id.clone(), operation: operation.clone(), size });
+        let since = Some(self.clock.now());
+        value.in_flight = Some(InFlight { id: id.clone(), operation: operation.clone(), size, since });
         self.remember(rollout).await?;
         Ok(id)
     }
@@ -263,6 +269,7 @@ where
         &self,
         mut rollout: Versioned<Rollout>,
         verdict: Verdict,
+        learnt: bool,
         work: &mut Work<'_>,
     ) -> Result<FrameworkOutcome> {
         let success = verdict.is_success();
@@ -270,6 +277,9 @@ where
         work.counts.instances_failed = work.counts.instances_failed.saturating_add(verdict.faults.len());
         work.counts.instances_skipped = work.counts.instances_skipped.saturating_add(verdict.skipped.len());
         if rollout.value.phase == Phase::Succeeded && success {
+            if learnt {
+                self.remember(&mut rollout).await?;
+            }
             return Ok(FrameworkOutcome::Unchanged);
         }
         let (succeeded, total) = (verdict.succeeded, verdict.total);
@@ -280,6 +290,7 @@ where
         self.tell(&notice).await?;
         self.comment(&rollout.value.commit, &notice).await;
         rollout.value.phase = if success { Phase::Succeeded } else { Phase::Failed };
+        rollout.value.let_go.clear();
         rollout.value.tried.clear();
         rollout.value.in_flight = None;
         self.remember(&mut rollout).await?;

@@ -1,6 +1,7 @@
 //! The end of a StackSet: instances first, then the StackSet. Of one framework that has left the policy, or of all of them when the
 //! application is deleted; only then is CloudFormation answered.
 
+use super::bring::RETRIES;
 use super::memory::{Ended, Memory, Phase, Rollout, Stuck};
 use super::reconcile::{Counts, Deploy, FrameworkOutcome, Seen, Work};
 use crate::events::Look;
@@ -116,16 +117,17 @@ where
             }
             return Ok(FrameworkOutcome::Undeclared);
         }
-        // What could not be removed is tried again by the full look, or by a push.
-        if rollout.value.phase == Phase::Failed
-            && rollout.value.undeclared
-            && work.look < Look::Full
-            && rollout.value.commit == *work.commit
-        {
-            return Ok(FrameworkOutcome::FailedBefore);
+        // What could not be removed is tried again by the full look, as often as a rollout is, or by a push.
+        let pushed = !rollout.value.undeclared || rollout.value.commit != *work.commit;
+        if rollout.value.phase == Phase::Failed && !pushed {
+            if work.look < Look::Full || rollout.value.attempt > RETRIES {
+                return Ok(FrameworkOutcome::FailedBefore);
+            }
+            rollout.value.attempt = rollout.value.attempt.saturating_add(1);
         }
-        if !rollout.value.undeclared || rollout.value.commit != *work.commit {
+        if pushed {
             rollout.value.undeclared = true;
+            rollout.value.attempt = 1;
             let facts = self.facts(work).await?;
             let value = &mut rollout.value;
             (value.commit, value.author, value.message) = (work.commit.clone(), facts.author, facts.message);
@@ -139,6 +141,7 @@ where
             match self.stack_sets.operation(rollout.value.stack_set(), &in_flight.id).await? {
                 Some(OperationStatus::InFlight | OperationStatus::Stopping) => return Ok(()),
                 Some(OperationStatus::Ended) => rollout.value.operation_ended(),
+                None if rollout.value.is_in_doubt(None, self.clock.now()) => return Ok(()),
                 None => rollout.value.in_flight = None,
             }
         }
@@ -182,7 +185,13 @@ where
         let owner = self.application.owner();
         let tried = rollout.value.tried.clone();
         let context = Context { owner: &owner, membership: &membership, tried: &tried };
-        match next_removal_step(&observed, context) {
+        let step = next_removal_step(&observed, context);
+        let next = if let Step::Start(operation) = &step { Some(operation) } else { None };
+        if observed.stack_set.is_some() && rollout.value.is_in_doubt(next, self.clock.now()) {
+            self.remember(&mut rollout).await?;
+            return Ok(FrameworkOutcome::Waiting);
+        }
+        match step {
             Step::Start(operation) => {
                 let Some(found) = &observed.stack_set else { return Ok(FrameworkOutcome::Waiting) };
                 let size = operation.size(observed.instances.len());
@@ -218,7 +227,11 @@ where
             // Somebody else's: not ours to remove.
             Step::NotOurs { owner } => {
                 warn!(stack_set = %name, ?owner, "the StackSet is no longer ours; it is left as it is");
-                self.forget(&rollout.value).await
+                if rollout.value.let_go.is_empty() {
+                    self.forget(&rollout.value).await
+                } else {
+                    self.gone(rollout).await
+                }
             }
             Step::CreateStackSet | Step::OtherPermissions { .. } => self.forget(&rollout.value).await,
         }
@@ -281,7 +294,7 @@ where
     async fn gone(&self, rollout: Versioned<Rollout>) -> Result<FrameworkOutcome> {
         let rollout = rollout.value;
         // What was never there is not worth a word.
-        if rollout.deleted > 0 || rollout.undeclared {
+        if rollout.deleted > 0 || rollout.undeclared || !rollout.let_go.is_empty() {
             let notice = Notice::RolloutSucceeded(self.report(&rollout, Verdict::default(), None));
             match self.tell(&notice).await {
                 // The topic may be gone before: what is removed stays removed.

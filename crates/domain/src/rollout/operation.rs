@@ -83,6 +83,16 @@ impl Filter {
             AccountFilter::Except(listed) => Self::Except(listed.clone()),
         }
     }
+
+    /// The same filter with these accounts taken away, too; those that are listed are listed without them anyway.
+    pub(super) fn without(&self, others: BTreeSet<AccountId>) -> Self {
+        match self {
+            Self::Whole if others.is_empty() => Self::Whole,
+            Self::Whole => Self::Except(others),
+            Self::Listed => Self::Listed,
+            Self::Except(listed) => Self::Except(listed.union(&others).cloned().collect()),
+        }
+    }
 }
 
 impl Places {

@@ -100,7 +100,7 @@ pub fn operations(desired: &Desired, observed: &Observed, owner: &str, membershi
     if updated {
         operations.push(Operation::UpdateStackSet);
     }
-    operations.extend(creations(desired, observed));
+    operations.extend(creations(desired, observed, membership));
     operations.extend(corrections(desired, observed, updated));
     operations
 }
@@ -218,7 +218,7 @@ fn listed(unit: UnitId) -> Through {
     Through { unit, filter: Filter::Listed }
 }
 
-fn creations(desired: &Desired, observed: &Observed) -> Vec<Operation> {
+fn creations(desired: &Desired, observed: &Observed, membership: &Membership) -> Vec<Operation> {
     let mut missing: BTreeMap<&Instance, &Wanted> =
         desired.instances.iter().filter(|(instance, _)| !observed.instances.contains_key(instance)).collect();
     let mut operations = Vec::new();
@@ -238,16 +238,30 @@ fn creations(desired: &Desired, observed: &Observed) -> Vec<Operation> {
             if regions.is_empty() {
                 continue;
             }
+            // Assumed: what is there already would be worked again, and given these overrides. So accounts of the unit that have
+            // anything there, or are wanted through another unit, are left out.
+            let others: BTreeSet<AccountId> = desired
+                .instances
+                .iter()
+                .filter(|(instance, wanted)| {
+                    regions.contains(&instance.region)
+                        && membership.contains(unit, &instance.account)
+                        && (wanted.unit.as_ref() != Some(unit) || observed.instances.contains_key(instance))
+                })
+                .map(|(instance, _)| instance.account.clone())
+                .collect();
             let covered: Vec<&Instance> = missing
                 .iter()
                 .filter(|(instance, wanted)| wanted.unit.as_ref() == Some(unit) && regions.contains(&instance.region))
                 .map(|(instance, _)| *instance)
+                .filter(|instance| !others.contains(&instance.account))
                 .collect();
+            let filter = filter.without(others);
             let accounts = covered.iter().map(|instance| instance.account.clone()).collect();
             for instance in covered {
                 missing.remove(instance);
             }
-            let through = Some(Through { unit: unit.clone(), filter: filter.clone() });
+            let through = Some(Through { unit: unit.clone(), filter });
             let overrides = target.overrides.clone();
             operations.push(Operation::CreateInstances { at: Places { accounts, regions, through }, overrides });
         }
@@ -261,7 +275,11 @@ fn creations(desired: &Desired, observed: &Observed) -> Vec<Operation> {
 fn corrections(desired: &Desired, observed: &Observed, updated: bool) -> impl Iterator<Item = Operation> {
     let wrong = desired.instances.iter().filter(move |(instance, wanted)| {
         observed.instances.get(instance).is_some_and(|found| {
-            can_be_worked(found)
+            // An account of a unit that is not among the suspended ones is active again.
+            let reopened = wanted.unit.is_some()
+                && found.status != InstanceStatus::Inoperable
+                && found.detailed == DetailedStatus::SkippedSuspendedAccount;
+            (can_be_worked(found) || reopened)
                 && (found.overrides.as_deref() != Some(&*wanted.overrides)
                     || (!updated && judge(instance, found).is_some()))
         })
