@@ -41,6 +41,7 @@ enum Command {
 enum Bench {
     ColdStart(bench::ColdStart),
     Report(bench::Report),
+    Rollout(bench::Rollout),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Bench(Bench::ColdStart(arguments)) => bench::cold_start(&arguments),
         Command::Bench(Bench::Report(arguments)) => bench::report(&arguments),
+        Command::Bench(Bench::Rollout(arguments)) => bench::rollout(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

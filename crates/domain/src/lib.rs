@@ -4,9 +4,11 @@
 //! of its arguments, so it is tested by tables and properties in microseconds.
 
 pub mod control;
+pub mod evaluation;
 pub mod fault;
 pub mod framework;
 pub mod ids;
+pub mod inventory;
 pub mod notice;
 pub mod policy;
 pub mod rollout;

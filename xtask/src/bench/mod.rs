@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: builds what is measured, then runs the measuring program.
 //!
-//! The programs are the packages `bench-cold-start` and `bench-report`. They are compiled with optimisations, because a slow server
+//! The programs are the packages `bench-cold-start`, `bench-report` and `bench-rollout`. They are compiled with optimisations, because a slow server
 //! would be measured along with the functions, and what they link stays out of the build of every other command.
 
 use std::path::{Path, PathBuf};
@@ -60,6 +60,41 @@ pub(crate) struct Report {
     /// Measure only these; the last three start a local cloud with the application in it
     #[arg(long, value_delimiter = ',', value_parser = SECTIONS, default_values = SECTIONS)]
     only: Vec<String>,
+}
+
+/// What `bench rollout` measures.
+const ROLLOUT_SECTIONS: [&str; 3] = ["planning", "calls", "simulator"];
+
+/// Measure rollouts: planning up to 100,000 instances, the calls of an unchanged push, schedules of the simulator
+#[derive(Args)]
+#[command(after_help = "Example:\n  cargo xtask bench rollout --only planning --rounds 11")]
+pub(crate) struct Rollout {
+    /// Measured plans of each fleet
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Schedules that the simulator runs
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..))]
+    schedules: u32,
+    /// Write the results here, as JSON
+    #[arg(long, value_name = "FILE", default_value = "target/bench-rollout.json")]
+    json: PathBuf,
+    /// Measure only these
+    #[arg(long, value_delimiter = ',', value_parser = ROLLOUT_SECTIONS, default_values = ROLLOUT_SECTIONS)]
+    only: Vec<String>,
+}
+
+/// Runs the benchmark of rollouts. A figure that misses its aim is shown as such and is no error.
+///
+/// # Errors
+/// When something cannot be built, or does not do its work.
+pub(crate) fn rollout(args: &Rollout) -> anyhow::Result<()> {
+    let mut bench = program(&tools::workspace(), "bench-rollout")?;
+    bench.arg("--only").arg(args.only.join(","));
+    bench.arg("--rounds").arg(args.rounds.to_string()).arg("--schedules").arg(args.schedules.to_string());
+    if let Some(folder) = args.json.parent() {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+    }
+    run(bench.arg("--json").arg(&args.json))
 }
 
 /// Runs the benchmark of reports. A figure that misses its aim is shown as such and is no error.

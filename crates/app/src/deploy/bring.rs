@@ -1,6 +1,7 @@
 //! One framework, brought a step further: what was remembered, what is found, the one next operation, and the verdict.
 
-use super::memory::{Ended, FrameworkFacts, InFlight, Phase, Rollout};
+use super::members::with_former_units;
+use super::memory::{Ended, FrameworkFacts, InFlight, Phase, RETRIES, Rollout, given_by_nobody};
 use super::reconcile::{Deploy, FrameworkOutcome, Work, settled};
 use super::wanted::WantedFramework;
 use crate::events::Look;
@@ -8,18 +9,15 @@ use crate::ports::{
     Clock, CommitFacts, DeployStore, Notifier, OrganizationalUnits, PolicyRepository, PortError, PortErrorKind,
     RequestStore, Responder, Result, StackSets, Start, Versioned, ViolationStore,
 };
-use domain::ids::{CommitId, UnitId};
+use domain::ids::CommitId;
 use domain::notice::{Notice, RolloutReport};
 use domain::rollout::{
-    Context, Digest, Given, Membership, Observed, ObservedStackSet, Operation, OperationStatus, Step, Verdict,
-    digest_of, next_step,
+    Context, Digest, Membership, Observed, ObservedStackSet, Operation, OperationStatus, Step, Verdict, digest_of,
+    next_step,
 };
 use serde_json::json;
 use std::collections::BTreeSet;
 use tracing::{Span, info, warn};
-
-/// How often the schedule tries a failed rollout of one digest again.
-pub(super) const RETRIES: u32 = 3;
 
 impl<G, S, O, M, N, R, C> Deploy<G, S, O, M, N, R, C>
 where
@@ -98,8 +96,9 @@ where
             Some(stack_set) => self.stack_sets.observe(framework.stack_set(), stack_set).await?,
             None => Observed::default(),
         };
-        let learnt = rollout.value.given.complete(&mut observed);
-        let membership = self.with_former_units(membership.unwrap_or_default(), &observed).await?;
+        let learnt = observed.stack_set.is_some() && rollout.value.given.doubt(&observed);
+        rollout.value.given.complete(&mut observed);
+        let membership = with_former_units(&self.organization, membership.unwrap_or_default(), &observed).await?;
         let owner = self.application.owner();
         let tried = rollout.value.tried.clone();
         let context = Context { owner: &owner, membership: &membership, tried: &tried };
@@ -127,26 +126,6 @@ where
                 Ok(FrameworkOutcome::Waiting)
             }
         }
-    }
-
-    /// Units that the policy no longer names, and that StackSets still knows, are part of the question, too.
-    async fn with_former_units(&self, mut membership: Membership, observed: &Observed) -> Result<Membership> {
-        let through = observed.instances.values().filter_map(|found| found.unit.as_ref());
-        let former: BTreeSet<UnitId> = observed
-            .auto_targets
-            .keys()
-            .chain(through)
-            .filter(|unit| !membership.units.contains_key(*unit))
-            .cloned()
-            .collect();
-        if !former.is_empty() {
-            let more = self.organization.membership(&former).await?;
-            membership.units.extend(more.units);
-            membership.inactive.extend(more.inactive);
-            membership.root = membership.root.or(more.root);
-            membership.management = membership.management.or(more.management);
-        }
-        Ok(membership)
     }
 
     /// Publishes the controls of a framework, unless that is what was published last.
@@ -188,8 +167,7 @@ where
             created: 0,
             updated: 0,
             deleted: 0,
-            // Of a StackSet that is there and that nothing is remembered of, nobody knows what it gave to whom.
-            given: if found.is_some() { Given::default() } else { Given::all_known() },
+            given: given_by_nobody(found.is_some()),
             call_as: framework.desired.permissions.call_as(),
             began: self.clock.now(),
             ended: None,
@@ -253,8 +231,8 @@ where
             |in_flight| in_flight.id,
         );
         Span::current().record("operation", &id);
-        let since = Some(self.clock.now());
-        value.in_flight = Some(InFlight { id: id.clone(), operation: operation.clone(), size, since });
+        value.in_flight =
+            Some(InFlight { id: id.clone(), operation: operation.clone(), size, since: Some(self.clock.now()) });
         self.remember(rollout).await?;
         Ok(id)
     }
@@ -334,7 +312,14 @@ where
     pub(super) fn report(&self, rollout: &Rollout, verdict: Verdict, trouble: Option<String>) -> RolloutReport {
         let failed = !verdict.is_success() || trouble.is_some();
         let next = failed.then(|| {
-            if rollout.attempt <= RETRIES {
+            if rollout.phase == Phase::Removing {
+                let with = if rollout.undeclared {
+                    "The next full look (hourly, unless it is set otherwise) or a push"
+                } else {
+                    "Deleting the application again"
+                };
+                format!("{with} resumes with what is left.")
+            } else if rollout.attempt <= RETRIES {
                 format!(
                     "The next full look (hourly, unless it is set otherwise) tries again: retry {} of {RETRIES}. A push starts over.",
                     rollout.attempt

@@ -12,6 +12,9 @@ const FAULTS_KEPT: usize = 20;
 /// After so long an operation that was accepted is seen by everybody.
 const SEEN_WITHIN_SECONDS: i64 = 5 * 60;
 
+/// How often the schedule tries a failed rollout of one digest again.
+pub(crate) const RETRIES: u32 = 3;
+
 /// Everything, as one read returns it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Memory {
@@ -113,6 +116,12 @@ impl Ended {
     }
 }
 
+/// What is known of the overrides of a StackSet that nothing is remembered of: of one that is there, nobody knows what it gave to
+/// whom.
+pub(crate) fn given_by_nobody(is_there: bool) -> Given {
+    if is_there { Given::default() } else { Given::all_known() }
+}
+
 impl Rollout {
     /// The StackSet and for whom it is called.
     #[must_use]
@@ -135,8 +144,14 @@ impl Rollout {
         (self.created, self.updated, self.deleted) = (0, 0, 0);
     }
 
+    /// Whether the full look tries this rollout, which has failed, again.
+    #[must_use]
+    pub fn is_retried(&self) -> bool {
+        self.attempt <= RETRIES
+    }
+
     /// The operation in flight has ended.
-    pub(super) fn operation_ended(&mut self) {
+    pub(crate) fn operation_ended(&mut self) {
         let Some(InFlight { operation, size, .. }) = self.in_flight.take() else { return };
         self.tried.insert(operation.key());
         self.given.note(&operation);
@@ -147,10 +162,11 @@ impl Rollout {
             Operation::UpdateStackSet | Operation::UpdateInstances { .. } => &mut self.updated,
             Operation::ManagedExecution => return,
         };
-        *counter = counter.saturating_add(size);
         if let Operation::DeleteInstances { at, retain: true } = operation {
             self.let_go.push(at);
+            return;
         }
+        *counter = counter.saturating_add(size);
     }
 }
 
@@ -180,8 +196,8 @@ pub struct InFlight {
     pub operation: Operation,
     /// The number of instances it works on.
     pub size: usize,
-    /// When the call was last about to be made.
-    #[serde(default)]
+    /// When it was written down, right before it was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
 }
 

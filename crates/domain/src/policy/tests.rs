@@ -82,6 +82,7 @@ fn a_full_policy_is_read() {
         Rollout {
             max_concurrency: Amount::Count(2),
             failure_tolerance: Amount::Percentage(25),
+            mode: ConcurrencyMode::Soft,
             regions: RegionConcurrency::Sequential,
             region_order: vec![region("eu-west-1"), region("us-east-1")],
         }
@@ -408,7 +409,7 @@ fn rollout_settings_are_stored_in_camel_case() {
         json,
         serde_json::json!({
             "maxConcurrency": {"percentage": 100}, "failureTolerance": {"percentage": 10},
-            "regions": "parallel", "regionOrder": []
+            "mode": "soft", "regions": "parallel", "regionOrder": []
         })
     );
 }
@@ -426,7 +427,7 @@ fn the_schema_for_editors_knows_the_same_keys_and_words() {
     for (object, known) in [
         (&schema, read::POLICY.known),
         (&defs["framework"], read::FRAMEWORK.known),
-        (&defs["target"], read::TARGET.known),
+        (&defs["target"], read::targets::TARGET.known),
         (&defs["rollout"], read::ROLLOUT.known),
         (&defs["exemption"], read::EXEMPTION.known),
         (&defs["notices"], read::notices::NOTICES.known),

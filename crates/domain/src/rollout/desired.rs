@@ -240,11 +240,7 @@ impl Desired {
             for unit in &target.units {
                 let accounts = membership.accounts(unit).filter(|account| target.accounts.admits(account));
                 for account in accounts {
-                    let skip = if membership.management.as_ref() == Some(account) {
-                        Some(SkipReason::ManagementAccount)
-                    } else {
-                        membership.inactive.contains(account).then_some(SkipReason::Suspended)
-                    };
+                    let skip = membership.skips(account);
                     for region in &target.regions {
                         let instance = Instance { account: account.clone(), region: region.clone() };
                         match skip {

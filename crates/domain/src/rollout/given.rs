@@ -2,7 +2,8 @@
 //! instance would cost a call for each.
 
 use super::step::products;
-use super::{Filter, Instance, Observed, Operation, Parameters, Places, Through};
+use super::verdict::judge;
+use super::{Instance, Observed, Operation, Parameters, Places};
 use crate::ids::UnitId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 pub struct Given {
     /// Whether an instance that is in no group is known to have none. It is not for a StackSet that others have worked on.
     complete: bool,
-    /// Instances that share overrides, and the unit that they are deployed through.
+    /// Instances that share overrides.
     groups: Vec<Group>,
 }
 
@@ -21,11 +22,20 @@ pub struct Given {
 struct Group {
     #[serde(flatten)]
     at: Places,
-    overrides: Parameters,
+    /// `None`: nobody knows.
+    #[serde(default)]
+    overrides: Option<Parameters>,
+    /// The unit that they were last seen deployed through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unit: Option<UnitId>,
 }
 
-/// What one instance was given, and the unit that it was deployed through then, where that is known.
-type Known = (Arc<Parameters>, Option<UnitId>);
+/// What is known of an instance.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Known {
+    overrides: Option<Arc<Parameters>>,
+    unit: Option<UnitId>,
+}
 
 impl Given {
     /// Of a StackSet that nobody else has worked on: what was not given is not there. Accounts that StackSets deploys to on its own
@@ -35,62 +45,88 @@ impl Given {
         Self { complete: true, groups: Vec::new() }
     }
 
-    /// Notes what an operation that has ended gave. What a deletion took is seen by what is no longer there: not all of it may be.
+    /// Notes what an operation that has ended gave or took.
     pub fn note(&mut self, operation: &Operation) {
         let (at, overrides) = match operation {
-            Operation::ManagedExecution | Operation::UpdateStackSet | Operation::DeleteInstances { .. } => return,
+            Operation::ManagedExecution | Operation::UpdateStackSet => return,
+            Operation::DeleteInstances { at, .. } => (at, None),
             Operation::CreateInstances { at, overrides } | Operation::UpdateInstances { at, overrides } => {
-                (at, Arc::new(overrides.clone()))
+                (at, Some(Arc::new(overrides.clone())))
             }
         };
-        let creates = matches!(operation, Operation::CreateInstances { .. });
-        let through = at.through.as_ref().filter(|_| creates).map(|through| &through.unit);
         let mut all = self.expanded();
         for instance in at.instances() {
-            if self.complete && overrides.is_empty() {
-                all.remove(&instance);
-                continue;
+            match &overrides {
+                Some(overrides) if !self.complete || !overrides.is_empty() => {
+                    drop(all.insert(instance, Known { overrides: Some(Arc::clone(overrides)), unit: None }));
+                }
+                _ => drop(all.remove(&instance)),
             }
-            let known = all.get(&instance).filter(|_| !creates).and_then(|(_, unit)| unit.as_ref());
-            let unit = through.or(known).cloned();
-            all.insert(instance, (Arc::clone(&overrides), unit));
         }
-        self.regroup(&all);
+        self.keep(&all);
     }
 
-    /// Adds to what was observed what only we know. Forgets instances that are no longer there, or are there through another unit:
-    /// what comes in their place has what it is given then, and nothing where StackSets deploys on its own. Says whether what is
-    /// known has changed.
-    pub fn complete(&mut self, observed: &mut Observed) -> bool {
-        let before = self.expanded();
-        let mut all = before.clone();
-        all.retain(|instance, (_, unit)| match observed.instances.get(instance) {
-            None => false,
-            Some(found) if unit.is_none() => {
-                unit.clone_from(&found.unit);
-                true
+    /// Forgets what need not be so any more, and says whether there was any.
+    ///
+    /// An instance that is not as it should be: an operation that failed or was stopped may not have come to it, and an update of
+    /// the StackSet would make it look right with overrides that it never got. One that is gone, or is deployed through another
+    /// unit than before: if it comes, or has come, again without us, then without overrides.
+    pub fn doubt(&mut self, observed: &Observed) -> bool {
+        let mut all = self.expanded();
+        let mut changed = false;
+        all.retain(|instance, known| {
+            let Some(found) = observed.instances.get(instance) else {
+                changed = true;
+                return false;
+            };
+            if known.overrides.is_none() {
+                return true;
             }
-            Some(found) => *unit == found.unit,
+            let moved = known.unit.is_some() && known.unit != found.unit;
+            if moved || judge(instance, found).is_some() {
+                (known.overrides, known.unit) = (None, None);
+                changed = true;
+                return self.complete;
+            }
+            changed |= known.unit != found.unit;
+            known.unit.clone_from(&found.unit);
+            true
         });
-        let none = Arc::new(Parameters::new());
-        for (instance, found) in &mut observed.instances {
-            let known = all.get(instance).map(|(overrides, _)| Arc::clone(overrides));
-            found.overrides = known.or_else(|| self.complete.then(|| Arc::clone(&none)));
+        if self.complete {
+            for (instance, found) in &observed.instances {
+                if judge(instance, found).is_some() && !all.contains_key(instance) {
+                    all.insert(instance.clone(), Known { overrides: None, unit: None });
+                    changed = true;
+                }
+            }
         }
-        let changed = all != before;
         if changed {
-            self.regroup(&all);
+            self.keep(&all);
         }
         changed
     }
 
-    fn regroup(&mut self, all: &BTreeMap<Instance, Known>) {
-        let pairs = all.iter().map(|(instance, known)| (instance, known.clone()));
-        self.groups = products(pairs)
+    /// Adds to what was observed what only we know.
+    pub fn complete(&self, observed: &mut Observed) {
+        let mut now = self.clone();
+        now.doubt(observed);
+        let all = now.expanded();
+        let none = Arc::new(Parameters::new());
+        for (instance, found) in &mut observed.instances {
+            found.overrides = match all.get(instance) {
+                Some(known) => known.overrides.clone(),
+                None => self.complete.then(|| Arc::clone(&none)),
+            };
+        }
+    }
+
+    fn keep(&mut self, all: &BTreeMap<Instance, Known>) {
+        self.groups = products(all.iter().map(|(instance, known)| (instance, known.clone())))
             .into_iter()
-            .map(|(accounts, regions, (overrides, unit))| {
-                let through = unit.map(|unit| Through { unit, filter: Filter::Listed });
-                Group { at: Places { accounts, regions, through }, overrides: Parameters::clone(&overrides) }
+            .map(|(accounts, regions, known)| Group {
+                at: Places { accounts, regions, through: None },
+                overrides: known.overrides.as_deref().cloned(),
+                unit: known.unit,
             })
             .collect();
     }
@@ -98,9 +134,8 @@ impl Given {
     fn expanded(&self) -> BTreeMap<Instance, Known> {
         let mut all = BTreeMap::new();
         for group in &self.groups {
-            let overrides = Arc::new(group.overrides.clone());
-            let unit = group.at.through.as_ref().map(|through| &through.unit);
-            all.extend(group.at.instances().map(|instance| (instance, (Arc::clone(&overrides), unit.cloned()))));
+            let known = Known { overrides: group.overrides.clone().map(Arc::new), unit: group.unit.clone() };
+            all.extend(group.at.instances().map(|instance| (instance, known.clone())));
         }
         all
     }

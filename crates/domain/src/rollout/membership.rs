@@ -1,5 +1,6 @@
 //! Which accounts belong to which organizational units, as AWS Organizations says.
 
+use super::SkipReason;
 use crate::ids::{AccountId, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,5 +30,20 @@ impl Membership {
     #[must_use]
     pub fn contains(&self, unit: &UnitId, account: &AccountId) -> bool {
         self.units.get(unit).is_some_and(|accounts| accounts.contains(account))
+    }
+
+    /// Whether StackSets with service-managed permissions deploy to an account at all.
+    #[must_use]
+    pub fn is_deployed_to(&self, account: &AccountId) -> bool {
+        self.skips(account).is_none()
+    }
+
+    /// Why they do not.
+    #[must_use]
+    pub fn skips(&self, account: &AccountId) -> Option<SkipReason> {
+        if self.management.as_ref() == Some(account) {
+            return Some(SkipReason::ManagementAccount);
+        }
+        self.inactive.contains(account).then_some(SkipReason::Suspended)
     }
 }

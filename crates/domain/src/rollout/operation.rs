@@ -1,6 +1,6 @@
 //! One StackSets operation.
 
-use super::{AccountFilter, Digest, Instance, Parameters, digest_of};
+use super::{Digest, Instance, Parameters, digest_of};
 use crate::ids::{AccountId, RegionName, UnitId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -74,27 +74,6 @@ pub enum Filter {
     Except(BTreeSet<AccountId>),
 }
 
-impl Filter {
-    /// The filter of a target that is worked as a whole.
-    pub(super) fn of(filter: &AccountFilter) -> Self {
-        match filter {
-            AccountFilter::All => Self::Whole,
-            AccountFilter::Only(_) => Self::Listed,
-            AccountFilter::Except(listed) => Self::Except(listed.clone()),
-        }
-    }
-
-    /// The same filter with these accounts taken away, too; those that are listed are listed without them anyway.
-    pub(super) fn without(&self, others: BTreeSet<AccountId>) -> Self {
-        match self {
-            Self::Whole if others.is_empty() => Self::Whole,
-            Self::Whole => Self::Except(others),
-            Self::Listed => Self::Listed,
-            Self::Except(listed) => Self::Except(listed.union(&others).cloned().collect()),
-        }
-    }
-}
-
 impl Places {
     /// Every instance.
     pub fn instances(&self) -> impl Iterator<Item = Instance> {
@@ -117,7 +96,8 @@ impl Operation {
         digest_of(&serde_json::json!(self))
     }
 
-    /// Where it works; `None`: on the StackSet, and so on all instances.
+    /// Where it works: on each account in each Region, and nowhere else, as far as anything is to be done there. `None`: on the
+    /// StackSet, and so on all instances.
     #[must_use]
     pub fn places(&self) -> Option<&Places> {
         match self {

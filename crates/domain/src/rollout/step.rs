@@ -2,8 +2,8 @@
 
 use super::verdict::judge;
 use super::{
-    Desired, DetailedStatus, Digest, Filter, Instance, InstanceStatus, Membership, Observed, ObservedInstance,
-    Operation, Parameters, PermissionModel, Places, Through, Verdict, Wanted,
+    AccountFilter, Desired, DetailedStatus, Digest, Filter, Instance, InstanceStatus, Membership, Observed,
+    ObservedInstance, Operation, Parameters, PermissionModel, Places, Through, Verdict, Wanted,
 };
 use crate::ids::{AccountId, RegionName, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,10 +74,27 @@ pub fn next_removal_step(observed: &Observed, context: Context<'_>) -> Step {
     if observed.instances.is_empty() {
         return Step::DeleteStackSet;
     }
-    let nothing_wanted = BTreeMap::new();
-    let wanted = Wishes { desired: None, instances: &nothing_wanted };
-    first_untried(deletions(&wanted, observed, context.membership), context)
+    first_untried(removal_operations(observed, context.membership), context)
         .unwrap_or_else(|| Step::Finished(Verdict::left_over(observed)))
+}
+
+/// The operations that leave nothing of a StackSet's instances if each of them succeeds, in the order in which they run.
+#[must_use]
+pub fn removal_operations(observed: &Observed, membership: &Membership) -> Vec<Operation> {
+    let nothing_wanted = BTreeMap::new();
+    let mut operations = deletions(&Wishes { desired: None, instances: &nothing_wanted }, observed, membership);
+    // A StackSet without instances is deleted at once, whatever units it would deploy to.
+    let deletes_none = |operation: &Operation| operation.places().is_some_and(|at| at.accounts.is_empty());
+    if observed
+        .instances
+        .iter()
+        .all(|(instance, found)| found.unit.is_none() || reaching(instance, found, membership).is_some())
+    {
+        while operations.last().is_some_and(deletes_none) {
+            operations.pop();
+        }
+    }
+    operations
 }
 
 fn first_untried(operations: Vec<Operation>, context: Context<'_>) -> Option<Step> {
@@ -116,11 +133,15 @@ impl Wishes<'_> {
         self.instances.contains_key(instance) || self.desired.is_some_and(|desired| desired.knows(instance))
     }
 
-    /// Whether the policy names a unit in a Region.
-    fn names(&self, unit: &UnitId, region: &RegionName) -> bool {
+    /// The units that the policy names, in each Region where it does.
+    fn named(&self) -> BTreeSet<(&UnitId, &RegionName)> {
         let targets = self.desired.and_then(|desired| desired.permissions.service_managed());
-        let mut targets = targets.into_iter().flat_map(|service| &service.targets);
-        targets.any(|target| target.units.contains(unit) && target.regions.contains(region))
+        let targets = targets.into_iter().flat_map(|service| &service.targets);
+        targets
+            .flat_map(|target| {
+                target.units.iter().flat_map(|unit| target.regions.iter().map(move |region| (unit, region)))
+            })
+            .collect()
     }
 }
 
@@ -128,9 +149,7 @@ impl Wishes<'_> {
 fn deletions(wanted: &Wishes<'_>, observed: &Observed, membership: &Membership) -> Vec<Operation> {
     let left: BTreeMap<&Instance, &ObservedInstance> =
         observed.instances.iter().filter(|(instance, _)| !wanted.knows(instance)).collect();
-    let retained = |instance: &Instance, found: &ObservedInstance| {
-        !can_be_worked(found) || membership.inactive.contains(&instance.account)
-    };
+    let retained = |instance: &Instance, found: &ObservedInstance| is_let_go(instance, found, membership);
     if observed.stack_set.as_ref().is_none_or(|found| found.permissions == PermissionModel::SelfManaged) {
         let pairs = left.iter().map(|(instance, found)| (*instance, retained(instance, found)));
         return products(pairs)
@@ -141,71 +160,83 @@ fn deletions(wanted: &Wishes<'_>, observed: &Observed, membership: &Membership) 
             })
             .collect();
     }
-    let (gone, let_go): (Vec<_>, Vec<_>) = left.iter().partition(|(instance, found)| !retained(instance, found));
-    let let_go = let_go
-        .into_iter()
-        .filter_map(|(instance, found)| Some((*instance, (true, listed(reaching(instance, found, membership)?)))));
-    let mut operations = unit_deletions(products(let_go));
+    let (gone, let_go): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        left.iter().partition(|(instance, found)| !retained(instance, found));
+    let one_by_one = |instances: BTreeMap<&Instance, &ObservedInstance>, retain: bool| {
+        let pairs = instances
+            .into_iter()
+            .filter_map(|(instance, found)| Some((instance, (retain, listed(reaching(instance, found, membership)?)))));
+        products(pairs).into_iter().map(|(accounts, regions, (retain, through))| Operation::DeleteInstances {
+            at: Places { accounts, regions, through: Some(through) },
+            retain,
+        })
+    };
+    let mut operations: Vec<Operation> = one_by_one(let_go, true).collect();
+    let (whole, rest) = whole_units(wanted, observed, gone, membership);
+    operations.extend(one_by_one(rest, false));
+    operations.extend(whole);
+    operations
+}
 
-    // Units that the policy no longer names are deleted as a whole, for only that ends their auto-deployment; where something of
-    // them is wanted through another unit, their instances are deleted one by one.
-    let mut whole: BTreeMap<Instance, UnitId> = BTreeMap::new();
+/// Units that the policy no longer names are deleted as a whole, for only that ends their auto-deployment; the rest is left to be
+/// deleted one by one. StackSets deletes every instance of such a unit, those of its child units too: where one of them is wanted
+/// through another unit, it is not done. Nor is it with a unit that is no more, which no call may name.
+fn whole_units<'a>(
+    wanted: &Wishes<'_>,
+    observed: &Observed,
+    mut gone: BTreeMap<&'a Instance, &'a ObservedInstance>,
+    membership: &Membership,
+) -> (Vec<Operation>, BTreeMap<&'a Instance, &'a ObservedInstance>) {
+    let named = wanted.named();
+    let stays = observed.instances.iter().filter(|(instance, _)| wanted.knows(instance));
+    let stays_through: BTreeSet<(&UnitId, &RegionName)> =
+        stays.filter_map(|(instance, found)| Some((found.unit.as_ref()?, &instance.region))).collect();
+    let mut operations = Vec::new();
+    let mut rest = BTreeMap::new();
     for (unit, regions) in &observed.auto_targets {
-        let regions: BTreeSet<RegionName> =
-            regions.iter().filter(|region| leaves(unit, region, wanted, observed, membership)).cloned().collect();
+        let Some(members) = membership.units.get(unit) else { continue };
+        let instance =
+            |account: &AccountId, region: &RegionName| Instance { account: account.clone(), region: region.clone() };
+        let regions: BTreeSet<RegionName> = regions
+            .iter()
+            .filter(|region| !named.contains(&(unit, *region)) && !stays_through.contains(&(unit, *region)))
+            .filter(|region| !members.iter().any(|account| wanted.knows(&instance(account, region))))
+            .cloned()
+            .collect();
         if regions.is_empty() {
             continue;
         }
+        // Accounts that have something in some of the Regions only are left to the rest, so that the operation works on each account
+        // in each Region, as all others do.
         let mut accounts = BTreeSet::new();
-        for (instance, found) in &gone {
-            let through = found.unit.as_ref() == Some(unit) || membership.contains(unit, &instance.account);
-            if through && regions.contains(&instance.region) {
-                accounts.insert(instance.account.clone());
-                whole.insert((**instance).clone(), unit.clone());
+        for account in members {
+            let here: Vec<Instance> =
+                regions.iter().map(|region| instance(account, region)).filter(|one| gone.contains_key(one)).collect();
+            let everywhere = here.len() == regions.len();
+            if everywhere {
+                accounts.insert(account.clone());
             }
+            let found = here.iter().filter_map(|one| gone.remove_entry(one));
+            rest.extend(found.filter(|_| !everywhere));
         }
         let through = Some(Through { unit: unit.clone(), filter: Filter::Whole });
         operations.push(Operation::DeleteInstances { at: Places { accounts, regions, through }, retain: false });
     }
-    let rest = gone
-        .into_iter()
-        .filter(|(instance, _)| !whole.contains_key(**instance))
-        .filter_map(|(instance, found)| Some((*instance, (false, listed(reaching(instance, found, membership)?)))));
-    operations.extend(unit_deletions(products(rest)));
-    operations
+    rest.append(&mut gone);
+    (operations, rest)
 }
 
-/// Whether a whole unit can be deleted in a Region: the policy does not name it there, and nothing in it is wanted.
-fn leaves(
-    unit: &UnitId,
-    region: &RegionName,
-    wanted: &Wishes<'_>,
-    observed: &Observed,
-    membership: &Membership,
-) -> bool {
-    let stays = |instance: &Instance| instance.region == *region && wanted.knows(instance);
-    !wanted.names(unit, region)
-        && !observed.instances.iter().any(|(instance, found)| found.unit.as_ref() == Some(unit) && stays(instance))
-        && !membership
-            .accounts(unit)
-            .any(|account| stays(&Instance { account: account.clone(), region: region.clone() }))
+/// Whether the stack of an instance that is not wanted stays, since StackSets cannot work on it.
+pub(super) fn is_let_go(instance: &Instance, found: &ObservedInstance, membership: &Membership) -> bool {
+    !can_be_worked(found) || membership.inactive.contains(&instance.account)
 }
 
-fn unit_deletions(groups: Vec<Product<(bool, Through)>>) -> Vec<Operation> {
-    groups
-        .into_iter()
-        .map(|(accounts, regions, (retain, through))| Operation::DeleteInstances {
-            at: Places { accounts, regions, through: Some(through) },
-            retain,
-        })
-        .collect()
-}
-
-/// The unit through which StackSets reach an instance: the one that it was deployed through, if its account is still there.
-fn reaching(instance: &Instance, found: &ObservedInstance, membership: &Membership) -> Option<UnitId> {
+/// The unit through which StackSets reach an instance: the one that it was deployed through, if its account is still there, else
+/// the root, below which all accounts are.
+pub(super) fn reaching(instance: &Instance, found: &ObservedInstance, membership: &Membership) -> Option<UnitId> {
     let deployed = found.unit.as_ref();
     deployed
-        .filter(|unit| membership.contains(unit, &instance.account) || !membership.units.contains_key(*unit))
+        .filter(|unit| membership.contains(unit, &instance.account))
         .or(membership.root.as_ref())
         .or(deployed)
         .or_else(|| {
@@ -221,52 +252,60 @@ fn listed(unit: UnitId) -> Through {
 fn creations(desired: &Desired, observed: &Observed, membership: &Membership) -> Vec<Operation> {
     let mut missing: BTreeMap<&Instance, &Wanted> =
         desired.instances.iter().filter(|(instance, _)| !observed.instances.contains_key(instance)).collect();
+    let mut operations = registrations(desired, observed, membership, &mut missing);
+    operations.extend(grouped(missing.into_iter()).map(|(at, overrides)| Operation::CreateInstances { at, overrides }));
+    operations
+}
+
+/// A unit in which StackSets is to deploy on its own has to be named as a whole once, also while no account is in it; that creates
+/// what is missing in it, and is taken from `missing`. Accounts that are not wanted there, or are to have other overrides, or have a
+/// part of their instances already, are taken away from the whole: auto-deployment knows no filters, and is for those that join
+/// later.
+///
+/// A target that lists the accounts it wants has nothing to do with accounts that join.
+fn registrations(
+    desired: &Desired,
+    observed: &Observed,
+    membership: &Membership,
+    missing: &mut BTreeMap<&Instance, &Wanted>,
+) -> Vec<Operation> {
     let mut operations = Vec::new();
-    // A unit in which StackSets is to deploy on its own has to be named as a whole once, also while no account is in it. A filter
-    // that lists accounts and auto-deployment, which knows no filters, do not go together.
-    let service = desired.permissions.service_managed().filter(|service| service.auto_deployment.enabled);
-    for target in service.into_iter().flat_map(|service| &service.targets) {
-        let filter = Filter::of(&target.accounts);
-        for unit in target.units.iter().filter(|_| filter != Filter::Listed) {
-            let known = observed.auto_targets.get(unit);
-            let regions: BTreeSet<RegionName> = target
-                .regions
-                .iter()
-                .filter(|region| known.is_none_or(|known| !known.contains(*region)))
-                .cloned()
-                .collect();
+    let Some(service) = desired.permissions.service_managed().filter(|service| service.auto_deployment.enabled) else {
+        return operations;
+    };
+    let known = observed.auto_targets.iter();
+    let mut registered: BTreeSet<(&UnitId, &RegionName)> =
+        known.flat_map(|(unit, regions)| regions.iter().map(move |region| (unit, region))).collect();
+    for target in service.targets.iter().filter(|target| !matches!(target.accounts, AccountFilter::Only(_))) {
+        for unit in &target.units {
+            let regions: BTreeSet<RegionName> =
+                target.regions.iter().filter(|region| registered.insert((unit, *region))).cloned().collect();
             if regions.is_empty() {
                 continue;
             }
-            // Assumed: what is there already would be worked again, and given these overrides. So accounts of the unit that have
-            // anything there, or are wanted through another unit, are left out.
-            let others: BTreeSet<AccountId> = desired
-                .instances
-                .iter()
-                .filter(|(instance, wanted)| {
-                    regions.contains(&instance.region)
-                        && membership.contains(unit, &instance.account)
-                        && (wanted.unit.as_ref() != Some(unit) || observed.instances.contains_key(instance))
-                })
-                .map(|(instance, _)| instance.account.clone())
-                .collect();
-            let covered: Vec<&Instance> = missing
-                .iter()
-                .filter(|(instance, wanted)| wanted.unit.as_ref() == Some(unit) && regions.contains(&instance.region))
-                .map(|(instance, _)| *instance)
-                .filter(|instance| !others.contains(&instance.account))
-                .collect();
-            let filter = filter.without(others);
-            let accounts = covered.iter().map(|instance| instance.account.clone()).collect();
-            for instance in covered {
-                missing.remove(instance);
+            let mut except = BTreeSet::new();
+            let mut accounts = BTreeSet::new();
+            for account in membership.accounts(unit).filter(|account| membership.is_deployed_to(account)) {
+                let places =
+                    || regions.iter().map(|region| Instance { account: account.clone(), region: region.clone() });
+                let meant = places().all(|instance| {
+                    desired.instances.get(&instance).is_some_and(|wanted| *wanted.overrides == target.overrides)
+                });
+                let lacking = places().filter(|instance| missing.contains_key(instance)).count();
+                if meant && lacking == regions.len() {
+                    accounts.insert(account.clone());
+                } else if !meant || lacking > 0 {
+                    except.insert(account.clone());
+                }
             }
-            let through = Some(Through { unit: unit.clone(), filter });
-            let overrides = target.overrides.clone();
-            operations.push(Operation::CreateInstances { at: Places { accounts, regions, through }, overrides });
+            let filter = if except.is_empty() { Filter::Whole } else { Filter::Except(except) };
+            let at = Places { accounts, regions, through: Some(Through { unit: unit.clone(), filter }) };
+            for instance in at.instances() {
+                missing.remove(&instance);
+            }
+            operations.push(Operation::CreateInstances { at, overrides: target.overrides.clone() });
         }
     }
-    operations.extend(grouped(missing.into_iter()).map(|(at, overrides)| Operation::CreateInstances { at, overrides }));
     operations
 }
 
@@ -298,12 +337,12 @@ fn grouped<'a>(
 }
 
 /// StackSets do not touch instances in suspended accounts, nor those whose deletion has failed.
-fn can_be_worked(found: &ObservedInstance) -> bool {
+pub(super) fn can_be_worked(found: &ObservedInstance) -> bool {
     found.status != InstanceStatus::Inoperable
         && !matches!(found.detailed, DetailedStatus::Inoperable | DetailedStatus::SkippedSuspendedAccount)
 }
 
-/// Accounts in Regions, and what they share.
+/// Accounts and Regions, each account in each Region, and what they share.
 type Product<P> = (BTreeSet<AccountId>, BTreeSet<RegionName>, P);
 
 /// Groups (account, Region) pairs that share a property into products of accounts and Regions that cover exactly them.

@@ -1,0 +1,71 @@
+//! From a template to what is asked. What is answered is tested from outside, in `tests/evaluation`.
+
+use super::*;
+use crate::framework::Framework;
+use crate::template::Template;
+
+fn asked_by(controls: &str, given: &[(&str, &str)]) -> Vec<Asked> {
+    let text = format!(
+        "Parameters:\n  Days: {{ Type: String, Default: '35' }}\nResources:\n  Other: {{ Type: AWS::SNS::Topic }}\n  Framework:\n    \
+         Type: AWS::Backup::Framework\n    Properties:\n      FrameworkControls:\n{controls}"
+    );
+    let template = Template::read("framework.yaml", &text).unwrap_or_else(|faults| panic!("{faults:#?}"));
+    let given = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let frameworks = Framework::read_all(&template, &given).unwrap_or_else(|faults| panic!("{faults:#?}"));
+    Asked::all(&frameworks[0], &template, &given)
+}
+
+fn scope(scope: &str) -> Narrowed {
+    let control =
+        format!("        - ControlName: BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN\n          ControlScope: {scope}\n");
+    asked_by(&control, &[])[0].scope.clone()
+}
+
+#[test]
+fn a_scope_is_read_as_the_template_has_it() {
+    let types = |names: &[&str]| Narrowed::Types(names.iter().map(|name| (*name).to_owned()).collect());
+    let tag = |key: &str, value: Option<&str>| Narrowed::Tag { key: key.to_owned(), value: value.map(str::to_owned) };
+    assert_eq!(scope("{}"), Narrowed::Not);
+    assert_eq!(scope("!Ref AWS::NoValue"), Narrowed::Not);
+    assert_eq!(
+        scope("{ ComplianceResourceTypes: [Aurora, Storage Gateway, 'AWS::Backup::BackupVault'] }"),
+        types(&["AWS::RDS::DBCluster", "AWS::StorageGateway::Volume", "AWS::Backup::BackupVault"])
+    );
+    assert_eq!(scope("{ Tags: [{ Key: stage, Value: prod }] }"), tag("stage", Some("prod")));
+    assert_eq!(scope("{ Tags: [{ Key: stage, Value: '' }] }"), tag("stage", None));
+    assert_eq!(scope("{ Tags: [{ Key: stage, Value: !Ref Days }] }"), tag("stage", Some("35")));
+    assert_eq!(scope("{ Tags: [{ Key: stage, Value: !GetAtt Other.TopicName }] }"), Narrowed::Unknown);
+    assert_eq!(
+        scope("{ ComplianceResourceIds: [default], ComplianceResourceTypes: ['AWS::Backup::BackupVault'] }"),
+        Narrowed::Resource { id: "default".to_owned() }
+    );
+    assert_eq!(scope("{ ComplianceResourceTypes: [!GetAtt Other.TopicName] }"), Narrowed::Unknown);
+    assert_eq!(scope("!GetAtt Other.TopicName"), Narrowed::Unknown);
+}
+
+#[test]
+fn a_parameter_that_only_a_deployment_knows_is_not_its_default() {
+    let control = |value: &str| {
+        let control = format!(
+            "        - ControlName: BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK\n          ControlInputParameters:\n            - \
+             {{ ParameterName: requiredRetentionDays, ParameterValue: {value} }}\n"
+        );
+        asked_by(&control, &[("Days", "90")])[0].clone()
+    };
+    assert_eq!(control("!Ref Days").number("requiredRetentionDays"), Some(90));
+    assert_eq!(control("!Ref Days").unclear(), None);
+    assert_eq!(control("!GetAtt Other.TopicName").unclear(), Some("requiredRetentionDays"));
+    let none = asked_by("        - ControlName: BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK\n", &[]);
+    assert_eq!((none[0].number("requiredRetentionDays"), none[0].unclear()), (Some(35), None));
+}
+
+/// The switch, the service and the kind of ARN of each type that Audit Manager protects.
+#[test]
+fn every_protected_type_is_known() {
+    for control in crate::control::CONTROLS {
+        for kind in control.resource_types {
+            assert!(kind.starts_with("AWS::Backup::") || protected(kind).is_some(), "{kind}");
+        }
+        assert!(!matches!(test(&Asked::everything(control)), Test::Unclear("ControlName")), "{}", control.name);
+    }
+}

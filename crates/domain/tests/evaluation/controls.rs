@@ -1,0 +1,545 @@
+//! Each control with its documented examples, at its limits, and without what it needs to know.
+
+use domain::evaluation::{Asked, Evaluator, Narrowed};
+use domain::ids::{AccountId, RegionName};
+use domain::inventory::Inventory;
+use domain::inventory::document::{
+    CopyAction, Document, Lifecycle, Lock, Part, PlanPart, RecoveryPoint, RecoveryPointPart, RecoveryPointStatus,
+    Restore, RulePart, SelectionPart, Unread, VaultKind, VaultPart,
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::world::{
+    COVERAGE, account, as_of, asked, document, plan, region, resource, rule, selection, vault, verdicts, with, words,
+};
+
+const FREQUENCY: &str = "BACKUP_PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK";
+const DELETION: &str = "BACKUP_RECOVERY_POINT_MANUAL_DELETION_DISABLED";
+const ENCRYPTED: &str = "BACKUP_RECOVERY_POINT_ENCRYPTED";
+const RETENTION: &str = "BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK";
+const CROSS_REGION: &str = "BACKUP_RESOURCES_PROTECTED_BY_CROSS_REGION";
+const CROSS_ACCOUNT: &str = "BACKUP_RESOURCES_PROTECTED_BY_CROSS_ACCOUNT";
+const LOCK: &str = "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_VAULT_LOCK";
+const LAST: &str = "BACKUP_LAST_RECOVERY_POINT_CREATED";
+const RESTORE: &str = "RESTORE_TIME_FOR_RESOURCES_MEET_TARGET";
+const AIR_GAPPED: &str = "RESOURCES_IN_LOGICALLY_AIR_GAPPED_VAULT";
+
+/// The verdict on the only thing that there is.
+fn verdict(document: &Document, asked: &Asked) -> char {
+    let verdicts = verdicts(document.clone(), asked);
+    assert_eq!(verdicts.len(), 1, "{verdicts:?}");
+    *verdicts.values().next().unwrap()
+}
+
+fn unread(document: &mut Document, part: Part) {
+    document.places[0].unread.push(Unread { part, why: "AccessDenied".to_owned() });
+}
+
+fn ago(hours: i64) -> Timestamp {
+    as_of() - SignedDuration::from_hours(hours)
+}
+
+fn point(resource: &str, hours: i64) -> RecoveryPoint {
+    RecoveryPoint {
+        arn: format!("arn:aws:backup:eu-west-1:111122223333:recovery-point:{hours}"),
+        resource: resource.to_owned(),
+        account: account(),
+        region: region(),
+        vault: "default".to_owned(),
+        vault_kind: None,
+        tags: Default::default(),
+        created: ago(hours),
+        completed: Some(ago(hours)),
+        status: RecoveryPointStatus::Completed,
+        lifecycle: Lifecycle { cold_after_days: None, delete_after_days: Some(35) },
+        encrypted: Some(true),
+        unread: Vec::new(),
+    }
+}
+
+/// One table, taken in by one plan with one rule into one vault.
+fn covered() -> Document {
+    let mut document = document();
+    document.resources.push(resource("table/orders", &[]));
+    document.plans.push(plan(vec![selection(&["*"], &[], &[])]));
+    document.vaults.push(vault("default"));
+    document
+}
+
+#[test]
+fn a_plan_must_run_often_enough_and_keep_long_enough_in_one_rule() {
+    let asked = asked(FREQUENCY, &[]);
+    for (rules, expected) in [
+        (vec![(None, Some(35))], '+'),
+        (vec![(None, Some(34))], '-'),
+        (vec![(None, None)], '+'),
+        (vec![(None, Some(-1))], '+'),
+        (vec![(Some("cron(0 5 * * ? *)"), Some(35))], '+'),
+        (vec![(Some("cron(0 5 ? * MON-FRI *)"), Some(35))], '-'),
+        (vec![(Some("rate(1 day)"), Some(35))], '+'),
+        (vec![(Some("rate(25 hours)"), Some(35))], '-'),
+        // Two rules that do it together do not do it.
+        (vec![(Some("rate(12 hours)"), Some(7)), (Some("rate(7 days)"), Some(365))], '-'),
+        (vec![(Some("rate(7 days)"), Some(365)), (Some("rate(12 hours)"), Some(35))], '+'),
+        (vec![(Some("every day"), Some(35))], '?'),
+        (vec![(Some("every day"), Some(34))], '-'),
+        (vec![], '-'),
+    ] {
+        let mut document = document();
+        let mut plan = plan(Vec::new());
+        plan.rules = rules
+            .iter()
+            .map(|(schedule, days)| {
+                let mut rule = rule();
+                rule.schedule = schedule.map(str::to_owned);
+                rule.lifecycle.delete_after_days = *days;
+                rule
+            })
+            .collect();
+        document.plans.push(plan);
+        assert_eq!(verdict(&document, &asked), expected, "{rules:?}");
+    }
+}
+
+#[test]
+fn frequency_in_hours_and_days_and_what_is_not_known_of_a_rule() {
+    let with = |unit: &str, value: &str| {
+        asked(FREQUENCY, &[("requiredFrequencyUnit", unit), ("requiredFrequencyValue", value)])
+    };
+    let mut document = document();
+    document.plans.push(plan(Vec::new()));
+    document.plans[0].rules[0].schedule = Some("cron(0 0/8 * * ? *)".to_owned());
+    assert_eq!(verdict(&document, &with("hours", "8")), '+');
+    assert_eq!(verdict(&document, &with("hours", "7")), '-');
+    assert_eq!(verdict(&document, &with("days", "1")), '+');
+    assert_eq!(verdict(&document, &with("weeks", "1")), '?', "a parameter that makes no sense is no verdict");
+    // Cold storage neither adds nor takes retention.
+    document.plans[0].rules[0].lifecycle = Lifecycle { cold_after_days: Some(1), delete_after_days: Some(91) };
+    assert_eq!(verdict(&document, &asked(FREQUENCY, &[("requiredRetentionDays", "91")])), '+');
+    assert_eq!(verdict(&document, &asked(FREQUENCY, &[("requiredRetentionDays", "92")])), '-');
+    document.plans[0].rules[0].unread = vec![RulePart::Lifecycle];
+    assert_eq!(verdict(&document, &with("hours", "8")), '?');
+    assert_eq!(verdict(&document, &with("hours", "7")), '-', "however long it keeps, it runs too seldom");
+    document.plans[0].unread = vec![PlanPart::Rules];
+    assert_eq!(verdict(&document, &with("hours", "7")), '?', "another rule may do");
+    document.plans[0].unread.clear();
+    document.plans[0].rules[0].unread = vec![RulePart::Schedule];
+    assert_eq!(verdict(&document, &with("hours", "7")), '?');
+    document.plans[0].rules[0].unread.clear();
+    document.plans[0].rules[0].continuous = true;
+    assert_eq!(verdict(&document, &with("hours", "8")), '+');
+    assert_eq!(verdict(&document, &with("hours", "7")), '?', "AWS does not say");
+}
+
+#[test]
+fn what_a_plan_lacks_is_said_of_each_rule() {
+    let mut document = document();
+    document.plans.push(plan(Vec::new()));
+    document.plans[0].rules[0].schedule = Some("cron(0 5 ? * MON *)".to_owned());
+    document.plans[0].rules[0].lifecycle.delete_after_days = Some(1);
+    assert_eq!(
+        words(document, &asked(FREQUENCY, &[])),
+        "NON_COMPLIANT: the rule `daily` leaves up to 7 days between runs, 1 day at most are allowed, and keeps for 1 day, and \
+         35 days are required"
+    );
+}
+
+const ALL_THREE: [&str; 3] =
+    ["backup:DeleteRecoveryPoint", "backup:UpdateRecoveryPointLifecycle", "backup:PutBackupVaultAccessPolicy"];
+const ADMIN: &str = "arn:aws:iam::111122223333:role/backup-admin";
+
+fn deny(change: impl FnOnce(&mut Value)) -> Value {
+    let mut statement = json!({ "Effect": "Deny", "Principal": "*", "Action": ALL_THREE, "Resource": "*" });
+    change(&mut statement);
+    json!({ "Version": "2012-10-17", "Statement": [statement] })
+}
+
+fn judged(policy: Value, exempt: &str) -> char {
+    let mut document = document();
+    document.vaults.push(vault("default"));
+    document.vaults[0].policy = Some(policy);
+    let parameters = [("principalArnList", exempt)];
+    verdict(&document, &asked(DELETION, if exempt.is_empty() { &[] } else { &parameters }))
+}
+
+#[test]
+fn a_vault_must_deny_three_actions_to_everyone() {
+    type Case = (&'static str, char, fn(&mut Value));
+    let cases: [Case; 19] = [
+        ("as documented", '+', |_| {}),
+        ("a principal of AWS", '+', |s| s["Principal"] = json!({ "AWS": "*" })),
+        ("in a list", '+', |s| s["Principal"] = json!({ "AWS": ["arn:aws:iam::111122223333:root", "*"] })),
+        ("some principals", '-', |s| s["Principal"] = json!({ "AWS": "arn:aws:iam::111122223333:root" })),
+        ("a service", '-', |s| s["Principal"] = json!({ "Service": "*" })),
+        ("no principal", '-', |s| drop(s.as_object_mut().unwrap().remove("Principal"))),
+        ("NotPrincipal has no wildcard as Principal", '-', |s| {
+            s.as_object_mut().unwrap().remove("Principal");
+            s["NotPrincipal"] = json!({ "AWS": ADMIN });
+        }),
+        ("allowed", '-', |s| s["Effect"] = json!("Allow")),
+        ("one action", '-', |s| s["Action"] = json!("backup:DeleteRecoveryPoint")),
+        ("all actions", '+', |s| s["Action"] = json!("*")),
+        ("all of backup, in another case", '+', |s| s["Action"] = json!(["BACKUP:*"])),
+        ("wildcards of both kinds", '+', |s| {
+            s["Action"] = json!(["backup:Delete*", "backup:?pdateRecoveryPointLifecycle", "backup:Put*Policy"]);
+        }),
+        ("NotAction that names none of them", '+', |s| {
+            s.as_object_mut().unwrap().remove("Action");
+            s["NotAction"] = json!("backup:Describe*");
+        }),
+        ("NotAction that names one", '-', |s| {
+            s.as_object_mut().unwrap().remove("Action");
+            s["NotAction"] = json!("backup:Delete*");
+        }),
+        ("no action at all", '-', |s| drop(s.as_object_mut().unwrap().remove("Action"))),
+        ("one vault", '-', |s| s["Resource"] = json!("arn:aws:backup:eu-west-1:111122223333:backup-vault:default")),
+        ("no resource", '-', |s| drop(s.as_object_mut().unwrap().remove("Resource"))),
+        ("resources with a wildcard", '?', |s| s["Resource"] = json!("arn:aws:backup:*:*:recovery-point:*")),
+        ("* among others", '+', |s| s["Resource"] = json!(["arn:aws:ec2:*", "*"])),
+    ];
+    for (what, expected, change) in cases {
+        assert_eq!(judged(deny(change), ""), expected, "{what}");
+    }
+    let as_text = Value::String(deny(|_| {}).to_string());
+    assert_eq!(judged(as_text, ""), '+', "as the API gives it");
+    assert_eq!(judged(json!("no JSON"), ""), '?');
+    assert_eq!(judged(json!({}), ""), '?');
+    assert_eq!(judged(json!({ "Statement": [] }), ""), '-');
+    let one = deny(|_| {})["Statement"][0].clone();
+    assert_eq!(judged(json!({ "Statement": one }), ""), '+', "a statement that is no list");
+}
+
+#[test]
+fn denials_that_are_spread_are_a_doubt() {
+    let statement =
+        |actions: &[&str]| json!({ "Effect": "Deny", "Principal": "*", "Action": actions, "Resource": "*" });
+    let of = |statements: Vec<Value>| json!({ "Statement": statements });
+    assert_eq!(judged(of(vec![statement(&ALL_THREE[..1]), statement(&ALL_THREE[1..])]), ""), '?');
+    assert_eq!(judged(of(vec![statement(&ALL_THREE[..1]), statement(&ALL_THREE[2..])]), ""), '-');
+}
+
+#[test]
+fn only_the_roles_of_the_framework_may_be_excepted() {
+    let other = "arn:aws:iam::111122223333:role/other";
+    let excepting =
+        |operator: &str, key: &str, value: Value| deny(|s| s["Condition"] = json!({ operator: { key: value } }));
+    for operator in
+        ["StringNotEquals", "ArnNotLike", "StringNotLike", "ArnNotEqualsIfExists", "ForAllValues:StringNotLike"]
+    {
+        for key in ["aws:PrincipalArn", "aws:principalarn"] {
+            assert_eq!(judged(excepting(operator, key, json!(ADMIN)), ADMIN), '+', "{operator} {key}");
+            assert_eq!(judged(excepting(operator, key, json!([ADMIN, other])), ADMIN), '-', "{operator} {key}");
+            let both = format!("{ADMIN},{other}");
+            assert_eq!(judged(excepting(operator, key, json!([ADMIN, other])), &both), '+', "{operator} {key}");
+            assert_eq!(judged(excepting(operator, key, json!(ADMIN)), ""), '-', "{operator} {key}");
+        }
+    }
+    assert_eq!(judged(excepting("ArnNotLike", "aws:PrincipalArn", json!("arn:aws:iam::*:role/*")), ADMIN), '-');
+    assert_eq!(judged(excepting("ArnLike", "aws:PrincipalArn", json!(other)), ADMIN), '-', "denied to one only");
+    assert_eq!(judged(excepting("StringLike", "aws:PrincipalArn", json!("*")), ""), '+', "always holds");
+    assert_eq!(judged(excepting("StringNotLike", "aws:userId", json!("AROAEXAMPLE:*")), ADMIN), '?');
+    assert_eq!(judged(excepting("Null", "aws:PrincipalArn", json!("true")), ADMIN), '?');
+    let two = deny(|s| {
+        s["Condition"] = json!({
+            "StringNotEquals": { "aws:PrincipalArn": ADMIN },
+            "ArnNotLike": { "aws:PrincipalArn": other },
+        });
+    });
+    assert_eq!(judged(two.clone(), ADMIN), '-', "all conditions must hold, so both are left out");
+    assert_eq!(judged(two, &format!("{ADMIN}, {other}")), '+');
+    assert_eq!(judged(deny(|s| s["Condition"] = json!([])), ""), '?');
+    assert_eq!(judged(deny(|s| s["Condition"] = json!({})), ""), '+');
+}
+
+#[test]
+fn a_vault_without_a_policy_and_one_that_was_not_read() {
+    let asked = asked(DELETION, &[]);
+    let mut document = document();
+    document.vaults.push(vault("default"));
+    assert_eq!(words(document.clone(), &asked), "NON_COMPLIANT: the vault has no access policy");
+    document.vaults[0].unread.push(VaultPart::Policy);
+    assert_eq!(verdict(&document, &asked), '?');
+    document.vaults[0].unread.clear();
+    unread(&mut document, Part::VaultPolicies);
+    assert_eq!(
+        words(document.clone(), &asked),
+        "UNDECIDED: not known: the policies of vaults of account 111122223333 in eu-west-1 (AccessDenied)"
+    );
+    document.vaults[0].kind = VaultKind::AirGapped;
+    assert!(verdicts(document, &asked).is_empty());
+}
+
+#[test]
+fn recovery_points_are_judged_by_encryption_and_retention() {
+    let mut document = document();
+    document.recovery_points.push(point("arn:aws:dynamodb:eu-west-1:111122223333:table/orders", 1));
+    let set = |document: &mut Document, change: fn(&mut RecoveryPoint)| change(&mut document.recovery_points[0]);
+    let keeps = |days: &str| asked(RETENTION, &[("requiredRetentionDays", days)]);
+    assert_eq!(verdict(&document, &asked(ENCRYPTED, &[])), '+');
+    assert_eq!(verdict(&document, &asked(RETENTION, &[])), '+', "35 days are the default");
+    assert_eq!(verdict(&document, &keeps("36")), '-');
+    set(&mut document, |point| point.encrypted = Some(false));
+    assert_eq!(verdict(&document, &asked(ENCRYPTED, &[])), '-');
+    set(&mut document, |point| point.encrypted = None);
+    assert_eq!(verdict(&document, &asked(ENCRYPTED, &[])), '?');
+    set(&mut document, |point| point.lifecycle.delete_after_days = None);
+    assert_eq!(words(document.clone(), &keeps("36500")), "COMPLIANT: it is kept for ever");
+    set(&mut document, |point| point.unread.push(RecoveryPointPart::Lifecycle));
+    assert_eq!(verdict(&document, &keeps("1")), '?');
+    set(&mut document, |point| point.status = RecoveryPointStatus::Deleting);
+    assert!(verdicts(document, &keeps("1")).is_empty());
+}
+
+fn copy_to(region: &str, account: &str) -> CopyAction {
+    CopyAction {
+        vault: format!("arn:aws:backup:{region}:{account}:backup-vault:copies"),
+        lifecycle: Lifecycle::default(),
+    }
+}
+
+#[test]
+fn copies_must_go_to_another_region_or_to_each_that_is_listed() {
+    let any = asked(CROSS_REGION, &[]);
+    let two = asked(CROSS_REGION, &[("crossRegionList", "us-east-1,eu-central-1")]);
+    let mut document = covered();
+    assert_eq!(
+        words(document.clone(), &any),
+        "NON_COMPLIANT: the plan `gold` does not copy its backups to another place"
+    );
+    document.plans[0].rules[0].copies.push(copy_to("eu-west-1", "444455556666"));
+    assert_eq!(verdict(&document, &any), '-', "the same Region");
+    document.plans[0].rules[0].copies.push(copy_to("us-east-1", "111122223333"));
+    assert_eq!(verdict(&document, &any), '+');
+    assert_eq!(
+        words(document.clone(), &two),
+        "NON_COMPLIANT: the plan `gold` does not copy its backups to eu-central-1"
+    );
+    // Another plan may make the rest.
+    let mut other = plan(vec![selection(&["*"], &[], &[])]);
+    other.name = "silver".to_owned();
+    other.rules[0].copies.push(copy_to("eu-central-1", "111122223333"));
+    document.plans.push(other);
+    assert_eq!(verdict(&document, &two), '+');
+    // But not one that does not take the resource in.
+    document.plans[1].selections[0].not_resources.push("*".to_owned());
+    assert_eq!(verdict(&document, &two), '-');
+    document.plans[1].selections[0].unread.push(SelectionPart::NotResources);
+    assert_eq!(verdict(&document, &two), '-', "left out, whatever else is");
+    document.plans[1].selections[0].not_resources.clear();
+    assert_eq!(
+        words(document.clone(), &two),
+        "UNDECIDED: not known: NotResources of the selection `selection` of the plan `silver`"
+    );
+    assert_eq!(verdict(&document, &any), '+', "known without it");
+    // A vault that only a deployment names.
+    document.plans.truncate(1);
+    document.plans[0].rules[0].copies[1].vault = "vault".to_owned();
+    assert_eq!(words(document, &any), "UNDECIDED: not known: where copies to `vault` go");
+}
+
+#[test]
+fn copies_must_go_to_another_account_or_to_each_that_is_listed() {
+    let any = asked(CROSS_ACCOUNT, &[]);
+    let listed = asked(CROSS_ACCOUNT, &[("crossAccountList", "444455556666")]);
+    let mut document = covered();
+    document.plans[0].rules[0].copies.push(copy_to("us-east-1", "111122223333"));
+    assert_eq!(verdict(&document, &any), '-');
+    document.plans[0].rules[0].copies.push(copy_to("eu-west-1", "777788889999"));
+    assert_eq!(verdict(&document, &any), '+');
+    assert_eq!(verdict(&document, &listed), '-');
+    document.plans[0].rules[0].copies.push(copy_to("eu-west-1", "444455556666"));
+    assert_eq!(verdict(&document, &listed), '+');
+    document.plans[0].rules[0].copies.truncate(1);
+    document.plans[0].rules[0].unread.push(RulePart::Copies);
+    assert_eq!(verdict(&document, &listed), '?');
+    // Who is in no plan hears of that first.
+    document.plans[0].selections.clear();
+    assert!(words(document, &listed).starts_with("NON_COMPLIANT: no plan selects it"));
+}
+
+#[test]
+fn nobody_asks_for_copies_of_ontap() {
+    let mut document = covered();
+    document.resources = vec![resource("file-system/fsx1", &[])];
+    document.resources[0].engine = Some("ONTAP".to_owned());
+    assert!(verdicts(document.clone(), &asked(CROSS_REGION, &[])).is_empty());
+    assert_eq!(verdict(&document, &asked(COVERAGE, &[])), '+');
+}
+
+#[test]
+fn backups_must_be_in_a_locked_vault_within_bounds() {
+    let any = asked(LOCK, &[]);
+    let within = |min: &str, max: &str| asked(LOCK, &[("minRetentionDays", min), ("maxRetentionDays", max)]);
+    let mut document = covered();
+    assert_eq!(verdict(&document, &any), '-');
+    document.vaults[0].lock =
+        Some(Lock { min_retention_days: Some(7), max_retention_days: Some(90), ..Lock::default() });
+    assert_eq!(verdict(&document, &any), '+');
+    assert_eq!(verdict(&document, &within("7", "90")), '+');
+    assert_eq!(verdict(&document, &within("8", "90")), '-');
+    assert_eq!(verdict(&document, &within("7", "89")), '-');
+    document.vaults[0].lock = Some(Lock::default());
+    assert_eq!(verdict(&document, &any), '+');
+    assert_eq!(verdict(&document, &within("1", "36500")), '-', "it keeps neither");
+    document.vaults[0].lock = None;
+    unread(&mut document, Part::VaultLocks);
+    assert_eq!(words(document.clone(), &any), "UNDECIDED: not known: the lock of the vault `default`");
+    document.vaults[0].kind = VaultKind::AirGapped;
+    assert_eq!(verdict(&document, &any), '+', "an air-gapped vault is locked");
+    assert_eq!(verdict(&document, &within("1", "36500")), '?');
+    document.vaults.clear();
+    assert_eq!(verdict(&document, &any), '-', "there is no such vault");
+    unread(&mut document, Part::Vaults);
+    assert_eq!(words(document, &any), "UNDECIDED: not known: the vault `default`");
+}
+
+#[test]
+fn the_last_recovery_point_must_be_young_enough() {
+    let hours = |hours: &str| asked(LAST, &[("recoveryPointAgeValue", hours), ("recoveryPointAgeUnit", "hours")]);
+    let mut document = covered();
+    let arn = document.resources[0].arn.clone();
+    assert_eq!(verdict(&document, &asked(LAST, &[])), '-');
+    document.recovery_points =
+        vec![point("arn:aws:dynamodb:eu-west-1:111122223333:table/other", 1), point(&arn, 25), point(&arn, 48)];
+    assert_eq!(verdict(&document, &hours("25")), '+', "just");
+    assert_eq!(
+        words(document.clone(), &asked(LAST, &[])),
+        "NON_COMPLIANT: its newest recovery point is 25 hours old, 1 day at most are allowed"
+    );
+    // A copy elsewhere is none of its own place.
+    document.recovery_points.push(RecoveryPoint { region: RegionName::parse("us-east-1").unwrap(), ..point(&arn, 1) });
+    document
+        .recovery_points
+        .push(RecoveryPoint { account: AccountId::parse("444455556666").unwrap(), ..point(&arn, 1) });
+    assert_eq!(verdict(&document, &asked(LAST, &[])), '-');
+    document.recovery_points.push(RecoveryPoint { status: RecoveryPointStatus::Partial, ..point(&arn, 1) });
+    assert_eq!(verdict(&document, &asked(LAST, &[])), '-');
+    document.recovery_points.push(RecoveryPoint { status: RecoveryPointStatus::Available, ..point(&arn, 900) });
+    assert_eq!(verdict(&document, &asked(LAST, &[])), '?', "continuous");
+    document.recovery_points.pop();
+    unread(&mut document, Part::RecoveryPoints);
+    assert_eq!(verdict(&document, &asked(LAST, &[])), '?');
+    assert_eq!(verdict(&document, &asked(LAST, &[("recoveryPointAgeValue", "2")])), '+', "known without the others");
+}
+
+#[test]
+fn the_last_restore_must_be_quick_enough() {
+    let asked = |minutes: &str| asked(RESTORE, &[("maxRestoreTime", minutes)]);
+    let mut document = covered();
+    let restore = |hours, minutes| Restore {
+        resource: "arn:aws:dynamodb:eu-west-1:111122223333:table/orders".to_owned(),
+        completed: ago(hours),
+        minutes,
+    };
+    assert_eq!(verdict(&document, &asked("720")), '?', "AWS does not say what never restored comes to");
+    document.restores = vec![restore(5, 720), restore(50, 1)];
+    assert_eq!(verdict(&document, &asked("720")), '+');
+    assert_eq!(
+        words(document.clone(), &asked("719")),
+        "NON_COMPLIANT: its last restore took 720 minutes, 719 at most are allowed"
+    );
+    let without = crate::world::asked(RESTORE, &[]);
+    assert_eq!(words(document, &without), "UNDECIDED: not known: the parameter `maxRestoreTime` of the control");
+}
+
+#[test]
+fn a_recent_recovery_point_must_be_in_an_air_gapped_vault() {
+    let week = asked(AIR_GAPPED, &[("recoveryPointAgeValue", "7"), ("recoveryPointAgeUnit", "days")]);
+    let mut document = covered();
+    let arn = document.resources[0].arn.clone();
+    document.recovery_points.push(point(&arn, 24));
+    assert_eq!(verdict(&document, &week), '-', "an ordinary vault");
+    document.recovery_points.push(RecoveryPoint { vault: "copies".to_owned(), ..point(&arn, 7 * 24) });
+    assert_eq!(words(document.clone(), &week), "UNDECIDED: not known: the vault `copies`");
+    document.recovery_points[1].vault_kind = Some(VaultKind::AirGapped);
+    assert_eq!(verdict(&document, &week), '+');
+    document.recovery_points[1].vault_kind = None;
+    let mut copies = vault("copies");
+    copies.kind = VaultKind::AirGapped;
+    document.vaults.push(copies);
+    assert_eq!(verdict(&document, &week), '+');
+    document.recovery_points[1].created = ago(7 * 24 + 1);
+    assert_eq!(verdict(&document, &week), '-');
+}
+
+#[test]
+fn a_control_is_narrowed_by_type_tag_or_id() {
+    let mut document = covered();
+    document.resources =
+        vec![resource("table/a", &["stage=prod"]), resource("volume/b", &["stage=test"]), resource("bucket", &[])];
+    document.resources[1].id = Some("vol-1".to_owned());
+    document.resources[2].unread.push(domain::inventory::document::ResourcePart::Tags);
+    let judged = |scope: Narrowed| {
+        let asked = Asked { scope, ..asked(COVERAGE, &[]) };
+        let verdicts = verdicts(document.clone(), &asked);
+        verdicts.iter().map(|(id, sign)| format!("{}{sign}", id.rsplit(['/', ':']).next().unwrap())).collect::<Vec<_>>()
+    };
+    let tag = |value: Option<&str>| Narrowed::Tag { key: "stage".to_owned(), value: value.map(str::to_owned) };
+    assert_eq!(judged(Narrowed::Not), ["a+", "bucket+", "vol-1+"]);
+    assert_eq!(judged(Narrowed::Types(vec!["AWS::EC2::Volume".to_owned()])), ["vol-1+"]);
+    assert_eq!(judged(tag(Some("prod"))), ["a+", "bucket?"], "whose tags nobody has read may have this one");
+    assert_eq!(judged(tag(None)), ["a+", "bucket?", "vol-1+"]);
+    assert_eq!(judged(Narrowed::Resource { id: "vol-1".to_owned() }), ["vol-1+"]);
+    assert_eq!(judged(Narrowed::Unknown), ["a?", "bucket?", "vol-1?"]);
+}
+
+#[test]
+fn what_is_not_active_is_not_judged() {
+    let mut document = covered();
+    document.resources[0].active = false;
+    assert!(verdicts(document, &asked(COVERAGE, &[])).is_empty());
+}
+
+#[test]
+fn nothing_is_known_of_a_place_that_was_not_read() {
+    let mut document = covered();
+    document.places.clear();
+    document.plans.clear();
+    assert_eq!(
+        words(document.clone(), &asked(COVERAGE, &[])),
+        "UNDECIDED: not known: anything of account 111122223333 in eu-west-1"
+    );
+    let inventory = Inventory::of(document).unwrap();
+    assert_eq!(inventory.gaps().len(), 1);
+}
+
+#[test]
+fn coverage_by_tags_is_undecided_where_config_alone_was_asked() {
+    let mut document = document();
+    document.resources.push(resource("table/orders", &["backup=true"]));
+    let mut of_config = selection(&[], &[], &[]);
+    of_config.unread = vec![SelectionPart::ListOfTags, SelectionPart::Conditions];
+    document.plans.push(plan(vec![of_config]));
+    assert_eq!(
+        words(document.clone(), &asked(COVERAGE, &[])),
+        "UNDECIDED: not known: ListOfTags of the selection `selection` of the plan `gold`; Conditions of the selection `selection` \
+         of the plan `gold`"
+    );
+    document.plans[0].selections[0].not_resources.push("arn:aws:dynamodb:*".to_owned());
+    assert_eq!(verdict(&document, &asked(COVERAGE, &[])), '-', "left out for certain");
+    document.plans[0].selections.push(with(selection(&["*"], &[], &[]), [&["backup=true"], &[], &[], &[]]));
+    assert_eq!(verdict(&document, &asked(COVERAGE, &[])), '+');
+}
+
+/// Nothing of the catalogue is left without an answer, and answers come in one order.
+#[test]
+fn every_control_is_answered_in_the_same_order_each_time() {
+    let mut document = covered();
+    document.recovery_points.push(point("arn:aws:dynamodb:eu-west-1:111122223333:table/orders", 1));
+    let asked: Vec<Asked> = domain::control::CONTROLS
+        .iter()
+        .map(|control| {
+            let mut asked = Asked::everything(control);
+            asked.parameters.insert("maxRestoreTime".to_owned(), "60".to_owned());
+            asked
+        })
+        .collect();
+    let inventory = Inventory::of(document).unwrap();
+    let evaluator = Evaluator::new(&inventory, &asked);
+    let all = evaluator.all();
+    let questions: Vec<usize> = all.iter().map(|judgement| judgement.question).collect();
+    assert_eq!(questions, [0, 5, 6, 7, 8, 9, 10, 1, 2, 3, 4]);
+    assert!(!all.iter().any(|judgement| judgement.verdict.to_string().contains("ControlName")), "{all:?}");
+    assert_eq!(all, evaluator.all());
+}

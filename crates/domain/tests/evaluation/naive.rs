@@ -1,0 +1,286 @@
+//! The controls, written a second time from the text of the rule and in the plainest way: recursion for `*`, loops over
+//! everything, no preparation. It knows complete documents only: what is unread it does not see.
+
+use std::collections::BTreeMap;
+
+use domain::inventory::document::{Document, Plan, RecoveryPointStatus, Resource, Selection, TagValue, VaultKind};
+
+/// `Some` for a verdict; `None` where AWS does not say.
+pub(crate) type Answer = Option<bool>;
+
+pub(crate) fn like(pattern: &str, text: &str) -> bool {
+    let mut chars = pattern.chars();
+    match chars.next() {
+        None => text.is_empty(),
+        Some('*') => {
+            let rest = chars.as_str();
+            like(rest, text) || (!text.is_empty() && like(pattern, &text[text.chars().next().unwrap().len_utf8()..]))
+        }
+        Some(own) => text.starts_with(own) && like(chars.as_str(), &text[own.len_utf8()..]),
+    }
+}
+
+fn tag<'a>(resource: &'a Resource, key: &str) -> Option<&'a str> {
+    resource.tags.get(key).map(|value| value.as_deref().unwrap())
+}
+
+/// The name of the switch, the service and the kind in the ARN, and whether the ARN's shape is shared.
+fn service(resource: &Resource) -> Option<(&'static str, &'static str, &'static str, bool)> {
+    Some(match (resource.kind.as_str(), resource.engine.as_deref()) {
+        ("AWS::RDS::DBCluster", Some("neptune")) => ("Neptune", "rds", "cluster:", true),
+        ("AWS::RDS::DBCluster", Some("docdb")) => ("DocumentDB", "rds", "cluster:", true),
+        ("AWS::RDS::DBCluster", None | Some("aurora-mysql" | "aurora-postgresql")) => {
+            ("Aurora", "rds", "cluster:", true)
+        }
+        ("AWS::RDS::DBCluster", Some(_)) => ("RDS", "rds", "cluster:", true),
+        ("AWS::RDS::DBInstance", _) => ("RDS", "rds", "db:", false),
+        ("AWS::EC2::Volume", _) => ("EBS", "ec2", "volume/", false),
+        ("AWS::EC2::Instance", _) => ("EC2", "ec2", "instance/", false),
+        ("AWS::DynamoDB::Table", _) => ("DynamoDB", "dynamodb", "table/", false),
+        ("AWS::S3::Bucket", _) => ("S3", "s3", "", false),
+        ("AWS::FSx::FileSystem", Some("OPENZFS")) => ("FSx for OpenZFS", "fsx", "file-system/", true),
+        ("AWS::FSx::FileSystem", _) => ("FSx", "fsx", "file-system/", true),
+        ("AWS::EFS::FileSystem", _) => ("EFS", "elasticfilesystem", "file-system/", false),
+        ("AWS::StorageGateway::Volume", _) => ("Storage Gateway", "storagegateway", "gateway/", false),
+        ("AWS::BackupGateway::VirtualMachine", _) => ("VirtualMachine", "backup-gateway", "vm/", false),
+        _ => return None,
+    })
+}
+
+fn opted_in(document: &Document, resource: &Resource) -> bool {
+    let (name, ..) = service(resource).unwrap();
+    let place = document
+        .places
+        .iter()
+        .find(|place| place.account.as_str() == resource.account && place.region.as_str() == resource.region);
+    place.unwrap().opt_in[name]
+}
+
+fn names_the_type(pattern: &str, resource: &Resource) -> bool {
+    let (_, service, kind, _) = service(resource).unwrap();
+    let parts: Vec<&str> = pattern.split(':').collect();
+    parts.len() >= 6 && parts[2] == service && parts[5..].join(":").starts_with(kind)
+}
+
+pub(crate) fn selected(document: &Document, resource: &Resource, selection: &Selection) -> bool {
+    let arn = &resource.arn;
+    let opted_in = opted_in(document, resource);
+    let (_, _, _, shared) = service(resource).unwrap();
+    let mut brought_in = false;
+    if selection.resources.is_empty() && selection.list_of_tags.is_empty() && opted_in {
+        brought_in = true;
+    }
+    for pattern in &selection.resources {
+        if like(pattern, arn) {
+            let needs_no_switch = names_the_type(pattern, resource) && !shared;
+            brought_in |= needs_no_switch || opted_in;
+        }
+    }
+    for TagValue { key, value } in &selection.list_of_tags {
+        if tag(resource, key) == Some(value.as_str()) && opted_in {
+            brought_in = true;
+        }
+    }
+    let mut left_out = false;
+    for pattern in &selection.not_resources {
+        if like(pattern, arn) {
+            left_out = true;
+        }
+    }
+    let mut conditions_hold = true;
+    let key = |condition: &TagValue| condition.key.replace("aws:ResourceTag/", "");
+    for condition in &selection.conditions.string_equals {
+        conditions_hold &= tag(resource, &key(condition)) == Some(condition.value.as_str());
+    }
+    for condition in &selection.conditions.string_not_equals {
+        conditions_hold &= tag(resource, &key(condition)) != Some(condition.value.as_str());
+    }
+    for condition in &selection.conditions.string_like {
+        conditions_hold &= tag(resource, &key(condition)).is_some_and(|value| like(&condition.value, value));
+    }
+    for condition in &selection.conditions.string_not_like {
+        conditions_hold &= !tag(resource, &key(condition)).is_some_and(|value| like(&condition.value, value));
+    }
+    brought_in && conditions_hold && !left_out
+}
+
+/// The plans that back a resource up.
+fn plans<'a>(document: &'a Document, resource: &Resource) -> Vec<&'a Plan> {
+    let here = |plan: &&Plan| plan.account.as_str() == resource.account && plan.region.as_str() == resource.region;
+    let selects = |plan: &&Plan| plan.selections.iter().any(|selection| selected(document, resource, selection));
+    document.plans.iter().filter(here).filter(selects).collect()
+}
+
+/// The resource that is backed up in its stead.
+fn stands_for<'a>(document: &'a Document, resource: &'a Resource) -> &'a Resource {
+    match &resource.cluster {
+        Some(arn) => document.resources.iter().find(|other| other.arn == *arn).unwrap(),
+        None => resource,
+    }
+}
+
+/// What a control says of each thing that it is asked about, by its ARN, id or name.
+pub(crate) fn answers(
+    document: &Document,
+    control: &str,
+    parameters: &BTreeMap<String, String>,
+) -> BTreeMap<String, Answer> {
+    let given = |name: &str| parameters.get(name).map(String::as_str);
+    let number = |name: &str, default: i64| given(name).map_or(default, |value| value.parse().unwrap());
+    let list = |name: &str| given(name).map(|list| list.split(',').collect::<Vec<_>>()).unwrap_or_default();
+    let hours = |value: &str, unit: &str| number(value, 1) * if given(unit) == Some("hours") { 1 } else { 24 };
+    let mut answers = BTreeMap::new();
+    match control {
+        "BACKUP_PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK" => {
+            for plan in &document.plans {
+                let (mut met, mut doubtful) = (false, false);
+                for rule in &plan.rules {
+                    let long = rule
+                        .lifecycle
+                        .delete_after_days
+                        .is_none_or(|days| days == -1 || days >= number("requiredRetentionDays", 35));
+                    let often = longest_gap_minutes(rule.schedule.as_deref())
+                        <= hours("requiredFrequencyValue", "requiredFrequencyUnit") * 60;
+                    met |= long && often;
+                    doubtful |= long && !often && rule.continuous;
+                }
+                answers.insert(
+                    plan.id.clone(),
+                    if met {
+                        Some(true)
+                    } else if doubtful {
+                        None
+                    } else {
+                        Some(false)
+                    },
+                );
+            }
+        }
+        "BACKUP_RECOVERY_POINT_ENCRYPTED" => {
+            for point in judged_points(document) {
+                answers.insert(point.arn.clone(), point.encrypted);
+            }
+        }
+        "BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK" => {
+            for point in judged_points(document) {
+                let days = point.lifecycle.delete_after_days.unwrap_or(-1);
+                answers.insert(point.arn.clone(), Some(days == -1 || days >= number("requiredRetentionDays", 35)));
+            }
+        }
+        _ => {
+            for resource in document.resources.iter().filter(|resource| resource.active) {
+                let asked_about = !matches!(resource.engine.as_deref(), Some("neptune" | "docdb" | "OPENZFS"));
+                let copies = control.ends_with("CROSS_REGION") || control.ends_with("CROSS_ACCOUNT");
+                let ontap = resource.engine.as_deref() == Some("ONTAP");
+                if service(resource).is_none() || !asked_about || (copies && ontap) {
+                    continue;
+                }
+                let it = stands_for(document, resource);
+                let plans = plans(document, it);
+                let copies: Vec<Vec<&str>> = plans
+                    .iter()
+                    .flat_map(|plan| plan.rules.iter().flat_map(|rule| rule.copies.iter()))
+                    .map(|copy| copy.vault.split(':').collect())
+                    .collect();
+                let answer = match control {
+                    "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN" => Some(!plans.is_empty()),
+                    "BACKUP_RESOURCES_PROTECTED_BY_CROSS_REGION" => Some(match list("crossRegionList").as_slice() {
+                        [] => copies.iter().any(|vault| vault[3] != it.region),
+                        wanted => wanted.iter().all(|region| copies.iter().any(|vault| vault[3] == *region)),
+                    }),
+                    "BACKUP_RESOURCES_PROTECTED_BY_CROSS_ACCOUNT" => Some(match list("crossAccountList").as_slice() {
+                        [] => copies.iter().any(|vault| vault[4] != it.account),
+                        wanted => wanted.iter().all(|account| copies.iter().any(|vault| vault[4] == *account)),
+                    }),
+                    "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_VAULT_LOCK" => {
+                        let mut answer = Some(false);
+                        for rule in plans.iter().flat_map(|plan| &plan.rules) {
+                            let vault = document.vaults.iter().find(|vault| {
+                                vault.name == rule.target_vault
+                                    && vault.account.as_str() == it.account
+                                    && vault.region.as_str() == it.region
+                            });
+                            let Some(vault) = vault else { continue };
+                            let bounds = given("minRetentionDays").is_some() || given("maxRetentionDays").is_some();
+                            let locked = match vault.lock {
+                                Some(lock) => Some(
+                                    given("minRetentionDays").is_none_or(|min| {
+                                        lock.min_retention_days.is_some_and(|own| own >= min.parse().unwrap())
+                                    }) && given("maxRetentionDays").is_none_or(|max| {
+                                        lock.max_retention_days.is_some_and(|own| own <= max.parse().unwrap())
+                                    }),
+                                ),
+                                None if vault.kind == VaultKind::Ordinary => Some(false),
+                                None if bounds => None,
+                                None => Some(true),
+                            };
+                            answer = match (answer, locked) {
+                                (Some(true), _) | (_, Some(true)) => Some(true),
+                                (None, _) | (_, None) => None,
+                                _ => Some(false),
+                            };
+                        }
+                        answer
+                    }
+                    "BACKUP_LAST_RECOVERY_POINT_CREATED" | "RESOURCES_IN_LOGICALLY_AIR_GAPPED_VAULT" => {
+                        let air_gapped = control == "RESOURCES_IN_LOGICALLY_AIR_GAPPED_VAULT";
+                        let (mut recent, mut continuous) = (false, false);
+                        for point in document.recovery_points.iter().filter(|point| point.resource == it.arn) {
+                            let vault = document.vaults.iter().find(|vault| {
+                                vault.name == point.vault
+                                    && vault.account == point.account
+                                    && vault.region == point.region
+                            });
+                            let kind = point.vault_kind.or(vault.map(|vault| vault.kind));
+                            let here = point.account.as_str() == it.account && point.region.as_str() == it.region;
+                            let counts = if air_gapped { kind == Some(VaultKind::AirGapped) } else { here };
+                            let age = document.as_of.as_second() - point.created.as_second();
+                            let young = age <= hours("recoveryPointAgeValue", "recoveryPointAgeUnit") * 3_600;
+                            recent |= counts && young && point.status == RecoveryPointStatus::Completed;
+                            continuous |= counts && point.status == RecoveryPointStatus::Available;
+                        }
+                        if recent {
+                            Some(true)
+                        } else if continuous {
+                            None
+                        } else {
+                            Some(false)
+                        }
+                    }
+                    "RESTORE_TIME_FOR_RESOURCES_MEET_TARGET" => {
+                        let own = document.restores.iter().filter(|restore| restore.resource == it.arn);
+                        let last = own.max_by_key(|restore| restore.completed);
+                        last.map(|restore| i64::try_from(restore.minutes).unwrap() <= number("maxRestoreTime", 0))
+                    }
+                    other => panic!("{other}"),
+                };
+                answers.insert(resource.arn.clone(), answer);
+            }
+        }
+    }
+    answers
+}
+
+fn judged_points(document: &Document) -> impl Iterator<Item = &domain::inventory::document::RecoveryPoint> {
+    let not = [RecoveryPointStatus::Creating, RecoveryPointStatus::Deleting];
+    document.recovery_points.iter().filter(move |point| !not.contains(&point.status))
+}
+
+/// Schedules of the generated plans with their longest gaps, worked out by hand.
+pub(crate) const SCHEDULES: [(&str, i64); 8] = [
+    ("cron(0 5 * * ? *)", 1_440),
+    ("cron(0 0/12 * * ? *)", 720),
+    ("cron(0 5 ? * MON-FRI *)", 3 * 1_440),
+    ("cron(0 5 ? * SUN *)", 7 * 1_440),
+    ("cron(0 5 L * ? *)", 31 * 1_440),
+    ("cron(15 3,4 * * ? *)", 23 * 60),
+    ("rate(8 hours)", 480),
+    ("rate(2 days)", 2 * 1_440),
+];
+
+fn longest_gap_minutes(schedule: Option<&str>) -> i64 {
+    match schedule {
+        None => 1_440,
+        Some(schedule) => SCHEDULES.iter().find(|(expression, _)| *expression == schedule).unwrap().1,
+    }
+}

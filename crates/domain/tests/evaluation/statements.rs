@@ -1,0 +1,350 @@
+//! The fifteen statements that follow from the examples of the AWS Backup developer guide, "Assign resources with AWS CLI".
+
+use domain::evaluation::{Change, Clause, Evaluator, Flaw, Verdict};
+use domain::inventory::Inventory;
+use domain::inventory::document::{Document, Resource, ResourcePart, Selection};
+
+use crate::world::{COVERAGE, asked, document, plan, resource, selection, sign, verdicts, with, words};
+
+/// Which of the resources the selections of one plan take in, by their short names.
+fn taken(selections: Vec<Selection>, resources: Vec<Resource>, off: &[&str]) -> Vec<String> {
+    let mut document = document();
+    for service in off {
+        assert_eq!(document.places[0].opt_in.insert((*service).to_owned(), false), Some(true), "{service}");
+    }
+    document.plans.push(plan(selections));
+    document.resources = resources;
+    let verdicts = verdicts(document, &asked(COVERAGE, &[]));
+    assert!(!verdicts.values().any(|sign| *sign == '?'), "{verdicts:?}");
+    let taken = verdicts.into_iter().filter(|(_, sign)| *sign == '+');
+    taken.map(|(arn, _)| arn.splitn(6, ':').nth(5).unwrap().to_owned()).collect()
+}
+
+fn plain(shorts: &[&str]) -> Vec<Resource> {
+    shorts.iter().map(|short| resource(short, &[])).collect()
+}
+
+const MIXED: [&str; 9] =
+    ["volume/v", "instance/i", "cluster:c", "db:d", "table/t", "file-system/fsx", "file-system/efs", "vm/m", "bucket"];
+
+fn all_but(left_out: &[&str]) -> Vec<String> {
+    let mut all: Vec<(String, String)> = MIXED
+        .iter()
+        .filter(|short| !left_out.contains(short))
+        .map(|short| (resource(short, &[]).arn, (*short).to_owned()))
+        .collect();
+    all.sort();
+    all.into_iter().map(|(_, short)| short).collect()
+}
+
+#[test]
+fn statement_1_a_star_takes_everything_that_is_opted_in() {
+    let star = || vec![selection(&["*"], &[], &[])];
+    assert_eq!(taken(star(), plain(&MIXED), &[]), all_but(&[]));
+    assert_eq!(taken(star(), plain(&MIXED), &["EBS", "S3"]), all_but(&["volume/v", "bucket"]));
+}
+
+#[test]
+fn statement_2_a_star_without_volumes() {
+    let selection = selection(&["*"], &["arn:aws:ec2:*:*:volume/*"], &[]);
+    assert_eq!(taken(vec![selection], plain(&MIXED), &[]), all_but(&["volume/v"]));
+}
+
+#[test]
+fn statement_3_the_same_with_a_condition() {
+    let selection = with(selection(&["*"], &["arn:aws:ec2:*:*:volume/*"], &[]), [&["backup=true"], &[], &[], &[]]);
+    let resources = vec![
+        resource("volume/v", &["backup=true"]),
+        resource("instance/i", &["backup=true"]),
+        resource("instance/j", &["backup=false"]),
+        resource("instance/k", &[]),
+    ];
+    assert_eq!(taken(vec![selection], resources, &[]), ["instance/i"]);
+}
+
+#[test]
+fn statement_4_two_conditions_and_a_pattern_that_reaches_no_cluster() {
+    let selection = with(
+        selection(&["arn:aws:ec2:*:*:volume/*", "arn:aws:rds:*:*:db:*"], &[], &[]),
+        [&["backup=true", "stage=prod"], &[], &[], &[]],
+    );
+    let both = ["backup=true", "stage=prod"];
+    let resources = vec![
+        resource("volume/v", &both),
+        resource("volume/w", &["backup=true"]),
+        resource("db:d", &both),
+        resource("cluster:c", &both),
+        resource("instance/i", &both),
+    ];
+    assert_eq!(taken(vec![selection], resources, &[]), ["volume/v", "db:d"]);
+}
+
+#[test]
+fn statement_5_a_negative_condition_holds_without_the_tag() {
+    let selection = with(selection(&["*"], &[], &[]), [&["backup=true"], &["stage=test"], &[], &[]]);
+    let resources = vec![
+        resource("volume/a", &["backup=true"]),
+        resource("volume/b", &["backup=true", "stage=prod"]),
+        resource("volume/c", &["backup=true", "stage=test"]),
+        resource("volume/d", &["stage=prod"]),
+    ];
+    assert_eq!(taken(vec![selection], resources, &[]), ["volume/a", "volume/b"]);
+}
+
+#[test]
+fn statement_6_like_and_not_like() {
+    let selection = with(selection(&["*"], &[], &[]), [&[], &[], &["key1=include*"], &["key2=*exclude*"]]);
+    let resources = vec![
+        resource("volume/a", &["key1=include me"]),
+        resource("volume/b", &["key1=include", "key2=keep"]),
+        resource("volume/c", &["key1=include", "key2=do exclude me"]),
+        resource("volume/d", &["key1=do include"]),
+        resource("volume/e", &["key2=keep"]),
+    ];
+    assert_eq!(taken(vec![selection], resources, &[]), ["volume/a", "volume/b"]);
+}
+
+#[test]
+fn statement_7_leaving_out_rds_takes_aurora_neptune_and_documentdb_out_too() {
+    let selection = selection(&[], &["arn:aws:fsx:*", "arn:aws:rds:*"], &["backup=true"]);
+    let mut resources: Vec<Resource> = MIXED.iter().map(|short| resource(short, &["backup=true"])).collect();
+    resources.push(resource("table/untagged", &[]));
+    assert_eq!(
+        taken(vec![selection], resources, &[]),
+        all_but(&["file-system/fsx", "cluster:c", "db:d"]),
+        "and what has no tag is not in"
+    );
+}
+
+/// Audit Manager asks nothing of Neptune and DocumentDB, whose ARNs are those of RDS.
+#[test]
+fn statement_7_nobody_asks_of_neptune_and_documentdb() {
+    let mut document = document();
+    for engine in ["neptune", "docdb", "aurora-mysql", "mysql"] {
+        let mut cluster = resource(&format!("cluster:{engine}"), &[]);
+        cluster.engine = Some(engine.to_owned());
+        document.resources.push(cluster);
+    }
+    let asked_of = verdicts(document, &asked(COVERAGE, &[]));
+    let asked_of: Vec<&str> = asked_of.keys().map(|arn| arn.rsplit(':').next().unwrap()).collect();
+    assert_eq!(asked_of, ["aurora-mysql", "mysql"]);
+}
+
+#[test]
+fn statement_8_any_value_of_a_tag() {
+    let selection = with(selection(&["*"], &[], &[]), [&[], &[], &["backup=*"], &[]]);
+    let resources =
+        vec![resource("volume/a", &["backup=whatever"]), resource("volume/b", &["backup="]), resource("volume/c", &[])];
+    assert_eq!(taken(vec![selection], resources, &[]), ["volume/a", "volume/b"]);
+}
+
+#[test]
+fn statement_9_resources_or_tags_and_then_the_condition_for_all_of_them() {
+    let selection = with(
+        selection(&["arn:aws:fsx:*", "arn:aws:rds:*:*:cluster:my-aurora-cluster"], &[], &["backup=true"]),
+        [&[], &["stage=test"], &[], &[]],
+    );
+    let resources = vec![
+        resource("file-system/fsx1", &[]),
+        resource("file-system/fsx2", &["stage=test"]),
+        resource("cluster:my-aurora-cluster", &["stage=prod"]),
+        resource("cluster:other", &[]),
+        resource("table/a", &["backup=true"]),
+        resource("table/b", &["backup=true", "stage=test"]),
+        resource("table/c", &[]),
+    ];
+    assert_eq!(taken(vec![selection], resources, &[]), ["table/a", "file-system/fsx1", "cluster:my-aurora-cluster"]);
+}
+
+#[test]
+fn statement_10_two_selections_of_one_plan() {
+    let all_but_volumes = selection(&[], &["arn:aws:ec2:*:*:volume/*"], &["backup=true"]);
+    let volumes =
+        with(selection(&["arn:aws:ec2:*:*:volume/*"], &[], &[]), [&["backup=true"], &["stage=test"], &[], &[]]);
+    let resources = vec![
+        resource("table/a", &["backup=true", "stage=test"]),
+        resource("table/b", &[]),
+        resource("volume/a", &["backup=true", "stage=test"]),
+        resource("volume/b", &["backup=true"]),
+        resource("volume/c", &[]),
+    ];
+    assert_eq!(taken(vec![all_but_volumes, volumes], resources, &[]), ["table/a", "volume/b"]);
+}
+
+#[test]
+fn statement_11_a_pattern_of_a_type_needs_no_switch() {
+    let selection = selection(&["arn:aws:ec2:*:*:instance/*"], &[], &[]);
+    assert_eq!(taken(vec![selection], plain(&MIXED), &["EC2", "EBS"]), ["instance/i"]);
+}
+
+#[test]
+fn statement_12_a_pattern_of_a_service_needs_the_switch() {
+    let of_service = || vec![selection(&["arn:aws:ec2:*"], &[], &[])];
+    assert_eq!(taken(of_service(), plain(&MIXED), &["EC2"]), ["volume/v"]);
+    assert_eq!(taken(of_service(), plain(&MIXED), &[]), ["instance/i", "volume/v"]);
+}
+
+#[test]
+fn statement_13_clusters_need_the_switch_of_aurora_whatever_the_pattern() {
+    for pattern in ["arn:aws:rds:*:*:cluster:*", "arn:aws:rds:eu-west-1:111122223333:cluster:c"] {
+        let by_pattern = || vec![selection(&[pattern], &[], &[])];
+        assert_eq!(taken(by_pattern(), plain(&MIXED), &["Aurora"]), Vec::<String>::new());
+        assert_eq!(taken(by_pattern(), plain(&MIXED), &[]), ["cluster:c"]);
+    }
+    let by_pattern = vec![selection(&["arn:aws:fsx:*:*:file-system/*"], &[], &[])];
+    assert_eq!(taken(by_pattern, plain(&MIXED), &["FSx"]), Vec::<String>::new(), "and those of FSx likewise");
+}
+
+#[test]
+fn statement_14_an_empty_selection_takes_everything() {
+    assert_eq!(taken(vec![selection(&[], &[], &[])], plain(&MIXED), &["EC2"]), all_but(&["instance/i"]));
+}
+
+#[test]
+fn statement_15_values_mind_the_case() {
+    let list = selection(&[], &[], &["backup=True"]);
+    let condition = with(selection(&[], &[], &[]), [&["Stage=prod"], &[], &[], &[]]);
+    let like = with(selection(&[], &[], &[]), [&[], &[], &["stage=Prod*"], &[]]);
+    let resources = vec![
+        resource("table/a", &["backup=true"]),
+        resource("table/b", &["stage=prod"]),
+        resource("table/c", &["Stage=Prod"]),
+        resource("table/d", &["backup=True"]),
+    ];
+    assert_eq!(taken(vec![list, condition, like], resources, &[]), ["table/d"]);
+}
+
+/// One Aurora instance, its cluster, and a plan that takes in instances or clusters.
+#[test]
+fn a_member_follows_its_cluster() {
+    for (selections, expected) in [
+        (vec![selection(&["arn:aws:rds:*:*:db:*"], &[], &[])], '-'),
+        (vec![selection(&["arn:aws:rds:*:*:cluster:*"], &[], &[])], '+'),
+        (vec![selection(&[], &[], &["backup=true"])], '-'),
+    ] {
+        let mut document = document();
+        let cluster = resource("cluster:orders", &["stage=prod"]);
+        let mut member = resource("db:orders-1", &["backup=true"]);
+        member.cluster = Some(cluster.arn.clone());
+        document.resources = vec![member, cluster];
+        document.plans.push(plan(selections));
+        let verdicts = verdicts(document, &asked(COVERAGE, &[]));
+        assert_eq!(verdicts.values().collect::<String>(), format!("{expected}{expected}"), "{verdicts:?}");
+    }
+    // A cluster that nobody has read is no cluster without tags.
+    let mut document = document();
+    let mut member = resource("db:orders-1", &[]);
+    member.cluster = Some("arn:aws:rds:eu-west-1:111122223333:cluster:gone".to_owned());
+    document.resources.push(member);
+    assert_eq!(
+        words(document, &asked(COVERAGE, &[])),
+        "UNDECIDED: not known: its cluster `arn:aws:rds:eu-west-1:111122223333:cluster:gone`"
+    );
+}
+
+/// An ARN that ends before its name does, as before a deployment.
+#[test]
+fn a_resource_that_is_not_deployed_yet_is_judged_by_what_its_arn_begins_with() {
+    for (pattern, expected) in [
+        ("*", '+'),
+        ("arn:aws:dynamodb:*:*:table/*", '+'),
+        ("arn:aws:dynamodb:*:*:table/orders", '?'),
+        ("arn:aws:dynamodb:*:*:table/*s", '?'),
+        ("arn:aws:ec2:*", '-'),
+    ] {
+        let mut document = document();
+        let mut table = resource("table/", &[]);
+        table.unread.push(ResourcePart::ArnEnd);
+        document.resources.push(table);
+        document.plans.push(plan(vec![selection(&[pattern], &[], &[])]));
+        let verdicts = verdicts(document, &asked(COVERAGE, &[]));
+        assert_eq!(verdicts.into_values().collect::<String>(), expected.to_string(), "{pattern}");
+    }
+}
+
+/// The changes proposed for the only resource there is, in words.
+fn proposed(document: Document) -> Vec<String> {
+    let inventory = Inventory::of(document).unwrap();
+    let asked = [asked(COVERAGE, &[])];
+    let all = Evaluator::new(&inventory, &asked).all();
+    let Verdict::NotCompliant(Flaw::NotSelected(miss)) = &all[0].verdict else { panic!("{all:?}") };
+    miss.changes.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_miss_says_what_came_nearest_and_the_smallest_change() {
+    let mut document = document();
+    document.resources.push(resource("cluster:orders", &["stage=prod", "backup=yes"]));
+    let far = with(selection(&["*"], &[], &[]), [&["a=1", "b=2", "c=3"], &[], &[], &[]]);
+    let near = Selection { name: "tagged".to_owned(), ..selection(&[], &[], &["backup=true"]) };
+    document.plans.push(plan(vec![far, near]));
+    assert_eq!(
+        words(document.clone(), &asked(COVERAGE, &[])),
+        "NON_COMPLIANT: no plan selects it; nearest is the selection `tagged` of the plan `gold`: neither its ARN nor a tag \
+         brings it in"
+    );
+    assert_eq!(proposed(document.clone()), ["tag it `backup` = `true` (now `yes`)"]);
+
+    // The tag that it has is the one that speaks against it.
+    document.plans[0].selections = vec![with(selection(&["*"], &[], &[]), [&[], &["backup=yes"], &[], &[]])];
+    assert_eq!(proposed(document.clone()), ["take the tag `backup` off it (now `yes`)"]);
+
+    // Only the switch is missing.
+    document.plans[0].selections = vec![selection(&["*"], &[], &[])];
+    document.places[0].opt_in.insert("Aurora".to_owned(), false);
+    assert_eq!(
+        proposed(document.clone()),
+        ["switch Aurora on in the settings of AWS Backup of account 111122223333 in eu-west-1"]
+    );
+
+    // A list of ARNs takes one more.
+    document.places[0].opt_in.insert("Aurora".to_owned(), true);
+    document.plans[0].selections = vec![selection(&["arn:aws:rds:*:*:cluster:other"], &[], &[])];
+    assert_eq!(
+        proposed(document.clone()),
+        [
+            "add `arn:aws:rds:eu-west-1:111122223333:cluster:orders` to the resources of the selection `selection` of the plan `gold`"
+        ]
+    );
+
+    // Who is left out by name is not brought in by a tag.
+    document.plans[0].selections = vec![selection(&["*"], &["arn:aws:rds:*"], &[])];
+    assert_eq!(proposed(document.clone()), Vec::<String>::new());
+    assert!(words(document.clone(), &asked(COVERAGE, &[])).ends_with("`arn:aws:rds:*` leaves it out"));
+
+    document.plans.clear();
+    assert_eq!(
+        words(document, &asked(COVERAGE, &[])),
+        "NON_COMPLIANT: no plan selects it; there is none in its account and Region"
+    );
+}
+
+#[test]
+fn a_condition_that_fails_is_named_with_what_was_found() {
+    let mut document = document();
+    document.resources.push(resource("volume/a", &["stage=test"]));
+    document.plans.push(plan(vec![with(selection(&["*"], &[], &[]), [&["backup=true"], &["stage=test"], &[], &[]])]));
+    let inventory = Inventory::of(document).unwrap();
+    let asked = [asked(COVERAGE, &[])];
+    let all = Evaluator::new(&inventory, &asked).all();
+    assert_eq!(sign(&all[0].verdict), '-');
+    let Verdict::NotCompliant(Flaw::NotSelected(miss)) = &all[0].verdict else { panic!("{all:?}") };
+    let near = miss.nearest.as_ref().unwrap();
+    let found: Vec<Option<&str>> = near
+        .failed
+        .iter()
+        .map(|clause| match clause {
+            Clause::Condition { found, .. } => *found,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(found, [None, Some("test")]);
+    assert!(
+        matches!(
+            miss.changes.as_slice(),
+            [Change::SetTag { key: "backup", now: None, .. }, Change::RemoveTag { key: "stage", now: Some("test") }]
+        ),
+        "{:?}",
+        miss.changes
+    );
+}
