@@ -56,16 +56,17 @@ where
             match self.stack_sets.operation(framework.stack_set(), &in_flight.id).await? {
                 Some(OperationStatus::InFlight | OperationStatus::Stopping) => return Ok(FrameworkOutcome::Waiting),
                 Some(OperationStatus::Ended) => rollout.value.operation_ended(),
-                // Written down, never started: the look before this one ended too early.
+                // Written down, and never started; or not visible yet.
                 None => {}
             }
         }
         if !same && rollout.version > 0 {
             let fresh = self.begin(framework, &digest, stack_set.as_ref(), work).await?;
             // An operation that was written down and never seen keeps its id, should it only not be visible yet.
-            let Rollout { sequence, in_flight, .. } = rollout.value;
+            // What was let go of is named by the next notice, whatever it is about.
+            let Rollout { sequence, in_flight, let_go, .. } = rollout.value;
             let given = if stack_set.is_some() { rollout.value.given } else { fresh.given.clone() };
-            rollout.value = Rollout { sequence, in_flight, given, ..fresh };
+            rollout.value = Rollout { sequence, in_flight, given, let_go, ..fresh };
         } else if rollout.value.phase == Phase::Failed {
             if work.look < Look::Full || rollout.value.commit != *work.commit {
                 // A push: the count of attempts starts anew, and the verdict is told to whoever pushed.
@@ -107,6 +108,10 @@ where
         let tried = rollout.value.tried.clone();
         let context = Context { owner: &owner, membership: &membership, tried: &tried };
         let mut step = next_step(desired, &observed, context);
+        let next = if let Step::Start(operation) = &step { Some(operation) } else { None };
+        if observed.stack_set.is_some() && rollout.value.is_in_doubt(next, self.clock.now()) {
+            return Ok(FrameworkOutcome::Waiting);
+        }
         if step == Step::CreateStackSet {
             self.remember(&mut rollout).await?;
             work.counts.mutating_calls = work.counts.mutating_calls.saturating_add(1);
@@ -275,6 +280,7 @@ where
         self.tell(&notice).await?;
         self.comment(&rollout.value.commit, &notice).await;
         rollout.value.phase = if success { Phase::Succeeded } else { Phase::Failed };
+        rollout.value.let_go.clear();
         rollout.value.tried.clear();
         rollout.value.in_flight = None;
         self.remember(&mut rollout).await?;

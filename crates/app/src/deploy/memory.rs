@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Instances that are remembered one by one of those that are not as they should be; the rest are counted.
 const FAULTS_KEPT: usize = 20;
+/// After so long an operation that was accepted is seen by everybody.
+const SEEN_WITHIN_SECONDS: i64 = 5 * 60;
 
 /// How often the schedule tries a failed rollout of one digest again.
 pub(crate) const RETRIES: u32 = 3;
@@ -138,6 +140,15 @@ impl Rollout {
     #[must_use]
     pub fn stack_set(&self) -> StackSetRef<'_> {
         StackSetRef { name: &self.name, call_as: self.call_as }
+    }
+
+    /// Whether an operation that was written down and cannot be found may run all the same: an answer was lost, and what was just
+    /// accepted is not seen everywhere at once. The same again under its id is harmless, anything else has to wait.
+    pub(super) fn is_in_doubt(&self, next: Option<&Operation>, now: Timestamp) -> bool {
+        self.in_flight.as_ref().is_some_and(|in_flight| {
+            let age = in_flight.since.map(|since| now.as_second().saturating_sub(since.as_second()));
+            next != Some(&in_flight.operation) && age.is_some_and(|age| age < SEEN_WITHIN_SECONDS)
+        })
     }
 
     /// Nothing was tried or done yet.

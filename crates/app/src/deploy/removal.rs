@@ -137,6 +137,7 @@ where
             match self.stack_sets.operation(rollout.value.stack_set(), &in_flight.id).await? {
                 Some(OperationStatus::InFlight | OperationStatus::Stopping) => return Ok(()),
                 Some(OperationStatus::Ended) => rollout.value.operation_ended(),
+                None if rollout.value.is_in_doubt(None, self.clock.now()) => return Ok(()),
                 None => rollout.value.in_flight = None,
             }
         }
@@ -180,7 +181,13 @@ where
         let owner = self.application.owner();
         let tried = rollout.value.tried.clone();
         let context = Context { owner: &owner, membership: &membership, tried: &tried };
-        match next_removal_step(&observed, context) {
+        let step = next_removal_step(&observed, context);
+        let next = if let Step::Start(operation) = &step { Some(operation) } else { None };
+        if observed.stack_set.is_some() && rollout.value.is_in_doubt(next, self.clock.now()) {
+            self.remember(&mut rollout).await?;
+            return Ok(FrameworkOutcome::Waiting);
+        }
+        match step {
             Step::Start(operation) => {
                 let Some(found) = &observed.stack_set else { return Ok(FrameworkOutcome::Waiting) };
                 let size = operation.size(observed.instances.len());
@@ -216,7 +223,11 @@ where
             // Somebody else's: not ours to remove.
             Step::NotOurs { owner } => {
                 warn!(stack_set = %name, ?owner, "the StackSet is no longer ours; it is left as it is");
-                self.forget(&rollout.value).await
+                if rollout.value.let_go.is_empty() {
+                    self.forget(&rollout.value).await
+                } else {
+                    self.gone(rollout).await
+                }
             }
             Step::CreateStackSet | Step::OtherPermissions { .. } => self.forget(&rollout.value).await,
         }

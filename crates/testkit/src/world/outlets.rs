@@ -14,15 +14,17 @@ impl Clock for World {
 
 impl Notifier for World {
     async fn publish(&self, notices: &[Notice]) -> Vec<Result<()>> {
-        notices
-            .iter()
-            .map(|notice| {
-                self.call("sns:Publish", |state| {
+        let mut outcomes = Vec::new();
+        for notice in notices {
+            let told = self
+                .remote("sns:Publish", |state| {
                     state.notices.push(notice.clone());
                     Ok(())
                 })
-            })
-            .collect()
+                .await;
+            outcomes.push(told);
+        }
+        outcomes
     }
 }
 

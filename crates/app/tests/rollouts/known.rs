@@ -1,0 +1,1 @@
+//! Stories that ended badly once.
