@@ -51,6 +51,10 @@ impl PortError {
     pub fn advice(&self) -> Option<String> {
         let action = self.operation;
         match self.kind {
+            PortErrorKind::Denied if action.starts_with("organizations:") => Some(
+                "set the application's parameter `OrganizationalUnits` to `enabled`, and run it in the management account or in a delegated administrator's account: no other may ask AWS Organizations"
+                    .to_owned(),
+            ),
             PortErrorKind::Denied => Some(format!(
                 "the role of this function, or a policy above it, does not allow `{action}`: compare it with the role in template.yaml"
             )),

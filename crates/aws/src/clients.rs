@@ -10,6 +10,7 @@ use crate::s3::TemplateBucket;
 use crate::security_hub::{Importer, SecurityHub};
 use crate::settings::{SecurityHubMode, SweepSettings, Telling, environment};
 use crate::sns::Topic;
+use crate::units::OrganizationUnits;
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -114,6 +115,16 @@ impl Clients {
     #[must_use]
     pub fn organization(&self, settings: &SweepSettings) -> OrganizationAccounts {
         OrganizationAccounts::new(settings.organization_id.is_some().then(|| self.organizations()))
+    }
+
+    /// The organizational units, if the application is set up to ask for them.
+    #[must_use]
+    pub fn organizational_units(&self, enabled: bool) -> OrganizationUnits {
+        if !enabled {
+            return OrganizationUnits::off();
+        }
+        let endpoint = self.endpoint("AWS_ENDPOINT_URL_ORGANIZATIONS");
+        OrganizationUnits::new(self.config.credentials_provider(), endpoint, &self.region())
     }
 
     /// Everybody who is told of violations.

@@ -91,6 +91,14 @@ pub(crate) fn partial(operation: &'static str, code: &str, message: Option<&str>
     PortError { operation, code: Some(code.to_owned()), message, request_id: None, kind }
 }
 
+/// The error of a request without an SDK client, sorted by its code: of AWS's JSON services nearly all errors have the status 400.
+pub(crate) fn sorted(error: PortError) -> PortError {
+    match error.kind {
+        PortErrorKind::Refused => PortError { kind: kind(error.code.as_deref(), Some(400)), ..error },
+        _ => error,
+    }
+}
+
 fn kind(code: Option<&str>, status: Option<u16>) -> PortErrorKind {
     match code {
         Some(code) if RETRYABLE.contains(&code) => PortErrorKind::Retryable,

@@ -23,6 +23,7 @@ mod sns;
 mod sqs;
 mod stack;
 mod stack_sets;
+mod units;
 
 pub use clients::Clients;
 pub use clock::SystemClock;
@@ -41,3 +42,4 @@ pub use sns::{Topic, Topics};
 pub use sqs::{FeedQueue, Queue};
 pub use stack::CloudFormationStacks;
 pub use stack_sets::CloudFormationStackSets;
+pub use units::OrganizationUnits;

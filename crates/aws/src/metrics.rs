@@ -18,10 +18,10 @@ pub fn emit(clock: &impl Clock, function: &str, figures: &[(&str, f64, &str)]) {
     }
 }
 
-/// Writes all numbers of a result, as counts.
+/// Writes all numbers of a result: those whose names begin with `seconds` as seconds, all others as counts.
 pub fn emit_counts(clock: &impl Clock, function: &str, result: &impl Serialize) {
     let counts = counts(result);
-    let figures: Vec<_> = counts.iter().map(|(name, value)| (name.as_str(), *value, "Count")).collect();
+    let figures: Vec<_> = counts.iter().map(|(name, value)| (name.as_str(), *value, unit(name))).collect();
     emit(clock, function, &figures);
 }
 
@@ -44,6 +44,10 @@ fn counts(result: &impl Serialize) -> Vec<(String, f64)> {
     let Ok(Value::Object(fields)) = serde_json::to_value(result) else { return Vec::new() };
     let numbers = fields.into_iter().filter_map(|(name, value)| Some((name, value.as_f64()?)));
     numbers.map(|(name, value)| (capitalised(&name), value)).collect()
+}
+
+fn unit(name: &str) -> &'static str {
+    if name.starts_with("Seconds") { "Seconds" } else { "Count" }
 }
 
 fn capitalised(name: &str) -> String {
@@ -70,6 +74,7 @@ mod tests {
         let done = Done { blind_spots: 2, share: 0.5, complete: true, failures: vec!["x".into()], none: None };
         let counts = counts(&done);
         assert_eq!(counts, [("BlindSpots".to_owned(), 2.0), ("Share".to_owned(), 0.5)]);
+        assert_eq!((unit("SecondsToConverge"), unit("BlindSpots")), ("Seconds", "Count"));
         let figures: Vec<_> = counts.iter().map(|(name, value)| (name.as_str(), *value, "Count")).collect();
         let written: Value = serde_json::from_str(&line(7, "sweep", &figures).unwrap()).unwrap();
         assert_eq!(

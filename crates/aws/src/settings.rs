@@ -137,6 +137,14 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         })
     }
 
+    fn switch(&mut self, name: &'static str) -> Option<bool> {
+        self.read(name, "`enabled` or `disabled`", |text| match text {
+            "enabled" => Some(true),
+            "disabled" => Some(false),
+            _ => None,
+        })
+    }
+
     fn topic(&mut self, name: &'static str) -> Option<TopicArn> {
         self.read(name, "the ARN of an SNS topic", TopicArn::parse)
     }
@@ -185,6 +193,7 @@ macro_rules! settings {
     (@type required) => { String };
     (@type optional) => { Option<String> };
     (@type window) => { Duration };
+    (@type switch) => { bool };
     (@type security_hub) => { SecurityHubMode };
     (@type topic) => { TopicArn };
 }
@@ -212,6 +221,10 @@ settings! {
         execution_role_name: required "EXECUTION_ROLE_NAME",
         /// The topic that chat channels subscribe to.
         chat_topic_arn: optional "CHAT_TOPIC_ARN",
+        /// Whether targets may be organizational units.
+        organizational_units: switch "ORGANIZATIONAL_UNITS",
+        /// Whether verdicts are also written as comments on their commits.
+        comment_on_commits: switch "COMMENT_ON_COMMITS",
     }
 }
 

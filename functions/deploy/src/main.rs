@@ -2,6 +2,7 @@
 
 use app::deploy::{Application, Deploy};
 use app::events::{Batch, Trigger, trigger};
+use aws::metrics::emit_counts;
 use aws::runtime::{self, Failure};
 use aws::settings::{DeploySettings, environment};
 use aws::{
@@ -20,6 +21,7 @@ async fn main() -> Result<(), Error> {
             branch: settings.branch_name.clone(),
             policy_file: settings.policy_file,
             event_bus_arn: settings.compliance_event_bus_arn,
+            comment_on_commits: settings.comment_on_commits,
         },
         repository: CodeCommitRepository::new(clients.codecommit(), &settings.repository_name, &settings.branch_name),
         stack_sets: CloudFormationStackSets::new(
@@ -28,6 +30,7 @@ async fn main() -> Result<(), Error> {
             &settings.administration_role_arn,
             &settings.execution_role_name,
         ),
+        organization: clients.organizational_units(settings.organizational_units),
         memory: StateTable::new(clients.dynamodb(), &settings.state_table_name),
         notifier: Topics::new(
             Topic::new(clients.sns(), &settings.notification_topic_arn),
@@ -45,6 +48,9 @@ async fn main() -> Result<(), Error> {
             [Trigger::Nonsense(why)] if !batch.queued => Err(Failure::event(why.as_str())),
             triggers => deploy.handle(triggers).await.map_err(|error| Failure::port(&error)),
         };
+        if let Ok(seen) = &looked {
+            emit_counts(&deploy.clock, "deploy", &seen.counts);
+        }
         runtime::answer(&batch, looked, |_| Vec::new())
     })
     .await
