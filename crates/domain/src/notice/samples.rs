@@ -5,7 +5,7 @@ use crate::control::find;
 use crate::fault::{Fault, Position};
 use crate::ids::{CommitId, StackSetName};
 use crate::policy::Exemption;
-use crate::rollout::{Instance, InstanceFault, Verdict};
+use crate::rollout::{Instance, InstanceFault, Outcome as End, Verdict};
 use crate::violation::{
     Change, Closing, Compliance, Debt, Exempt, Found, Heard, Key, Opening, Ordering, Outcome, Outlet, Record,
     ResourceFacts, Told, apply,
@@ -233,19 +233,22 @@ fn instance(account: usize, region: &str) -> Instance {
     }
 }
 
+const ROLE: &str = "Account {account} should have 'AWSCloudFormationStackSetExecutionRole' role with trust relationship to Role \
+                    'AWSCloudFormationStackSetAdministrationRole'.";
+
 pub(super) fn report(total: usize, faults: usize) -> RolloutReport {
-    let regions = ["eu-west-1", "us-east-1"];
-    let fault = |index: usize| InstanceFault {
-        instance: instance(111_111_111_111 + index / 2, regions[index % 2]),
-        outcome: if index == 0 { "cancelled" } else { "failed" }.into(),
-        reason: if index == 0 {
-            "Cancelled since failure tolerance has exceeded".into()
-        } else {
-            "ResourceLogicalId:Framework, ResourceType:AWS::Backup::Framework, ResourceStatusReason:Config is not recording in \
-             this account and Region."
-                .into()
-        },
+    let fault = |index: usize| {
+        let (outcome, reason) = match index {
+            0 => (End::Cancelled, "Cancelled since failure tolerance has exceeded"),
+            _ => (
+                End::Failed,
+                "ResourceLogicalId:Framework, ResourceType:AWS::Backup::Framework, ResourceStatusReason:Config is not \
+                 recording in this account and Region.",
+            ),
+        };
+        ended(index, outcome, reason)
     };
+    let faults: Vec<InstanceFault> = (0..faults).map(fault).collect();
     RolloutReport {
         stack_set: StackSetName::parse("backup-compliance").expect("a name"),
         repository: "backup-policies".into(),
@@ -253,20 +256,89 @@ pub(super) fn report(total: usize, faults: usize) -> RolloutReport {
         commit: CommitId::parse("a11ce0000000000000000000000000000000beef").expect("an id"),
         author: "Ada Lovelace <ada@example.com>".into(),
         message: "Keep recovery points for 35 days".into(),
-        verdict: Verdict { total, succeeded: total - faults, faults: (0..faults).map(fault).collect() },
-        created: if faults == 0 { 2 } else { 0 },
+        created: if faults.is_empty() { 2 } else { 0 },
         updated: total,
         deleted: 0,
+        removed: false,
+        let_go: vec![],
         trouble: None,
-        next: (faults > 0).then(|| "The next hourly look tries again (attempt 2 of 3). A push starts over.".into()),
+        next: (!faults.is_empty()).then(|| NEXT.into()),
+        verdict: Verdict { total, succeeded: total - faults.len(), faults, skipped: vec![] },
     }
+}
+
+const NEXT: &str =
+    "The next full look (hourly, unless it is set otherwise) tries again: retry 1 of 3. A push starts over.";
+
+/// The end of the instance of this number: two for each account.
+pub(super) fn ended(index: usize, outcome: End, reason: &str) -> InstanceFault {
+    let instance = instance(111_111_111_111 + index / 2, ["eu-west-1", "us-east-1"][index % 2]);
+    InstanceFault { reason: reason.replace("{account}", instance.account.as_str()), instance, outcome }
+}
+
+fn ends(indexes: std::ops::Range<usize>, outcome: End, reason: &str) -> Vec<InstanceFault> {
+    indexes.map(|index| ended(index, outcome, reason)).collect()
+}
+
+/// An account that was closed.
+fn suspended() -> Vec<InstanceFault> {
+    ends(1_776..1_778, End::Skipped, "the account is suspended")
+}
+
+/// 400 accounts in two Regions. Thirty lack the role, one has a framework of its own, one is suspended; then it was enough.
+pub(super) fn partial() -> RolloutReport {
+    let same = "ResourceLogicalId:Framework, ResourceType:AWS::Backup::Framework, ResourceStatusReason:Resource handler \
+                returned message: \"Controls in framework baseline from account {account} already exist. (Service: Backup, \
+                Status Code: 400, Request ID: 4f1255d8-1897-4a07-b0b6-ab37c923c790)\" (RequestToken: \
+                1b2c3d4e-5f60-4a7b-8c9d-0e1f2a3b4c5d, HandlerErrorCode: AlreadyExists).";
+    let faults = [
+        ends(20..80, End::Failed, ROLE),
+        ends(87..88, End::Failed, same),
+        ends(90..93, End::Cancelled, "Cancelled since failure tolerance has exceeded"),
+        ends(700..702, End::NeverReached, "no stack instance exists"),
+    ]
+    .concat();
+    let verdict = Verdict { total: 800, succeeded: 732, faults, skipped: suspended() };
+    RolloutReport { verdict, created: 0, updated: 798, next: Some(NEXT.into()), ..report(6, 0) }
+}
+
+pub(super) fn skipped() -> RolloutReport {
+    let verdict = Verdict { total: 800, succeeded: 798, faults: vec![], skipped: suspended() };
+    RolloutReport { verdict, created: 0, updated: 798, ..report(6, 0) }
+}
+
+/// Two stacks are in a closed account, where nobody can delete them.
+pub(super) fn removal() -> RolloutReport {
+    let let_go = suspended().into_iter().map(|skipped| skipped.instance).collect();
+    RolloutReport {
+        verdict: Verdict::default(),
+        created: 0,
+        updated: 0,
+        deleted: 12,
+        removed: true,
+        let_go,
+        message: "Remove the old framework".into(),
+        ..report(6, 0)
+    }
+}
+
+pub(super) fn removal_failed() -> RolloutReport {
+    let faults = [
+        ends(4..6, End::NotDeleted, ROLE),
+        ends(9..10, End::NotDeleted, "Stack [StackSet-x] cannot be deleted while TerminationProtection is enabled"),
+    ]
+    .concat();
+    let verdict = Verdict { total: 3, succeeded: 0, faults, skipped: vec![] };
+    let next =
+        Some("The next full look (hourly, unless it is set otherwise) or a push resumes with what is left.".into());
+    RolloutReport { verdict, deleted: 9, let_go: vec![], next, ..removal() }
 }
 
 pub(super) fn trouble() -> RolloutReport {
     let trouble = "cloudformation:CreateStackSet failed: ValidationError: Account 000000000000 should have \
                    'AWSCloudFormationStackSetAdministrationRole' role (request 1f0c); the StackSets administration role is \
                    missing or cannot be used: deploy framework/prerequisites/administration-role.yaml in this account";
-    let verdict = Verdict { total: 6, succeeded: 0, faults: vec![] };
+    let verdict = Verdict { total: 6, ..Verdict::default() };
     let next = Some("It was tried 3 times and is not tried again before the next push.".into());
     RolloutReport { verdict, updated: 0, trouble: Some(trouble.into()), next, ..report(6, 0) }
 }
@@ -316,6 +388,10 @@ pub(super) fn all() -> Vec<(&'static str, Notice)> {
         ("policy_warnings", Notice::PolicyWarnings(warnings())),
         ("rollout_succeeded", Notice::RolloutSucceeded(report(6, 0))),
         ("rollout_failed", Notice::RolloutFailed(report(60, 25))),
+        ("rollout_partial", Notice::RolloutFailed(partial())),
+        ("rollout_skipped", Notice::RolloutSucceeded(skipped())),
+        ("removal", Notice::RolloutSucceeded(removal())),
+        ("removal_failed", Notice::RolloutFailed(removal_failed())),
         ("rollout_trouble", Notice::RolloutFailed(trouble())),
         ("rejected", Notice::PolicyRejected(rejection())),
     ]

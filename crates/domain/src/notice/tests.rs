@@ -14,6 +14,11 @@ fn home() -> FindingHome {
     FindingHome { account: account("111111111111"), region: region("eu-west-1") }
 }
 
+/// Whether the notice is also told as a comment on a commit.
+fn about_a_commit(notice: &Notice) -> bool {
+    matches!(notice, Notice::RolloutSucceeded(_) | Notice::RolloutFailed(_) | Notice::PolicyRejected(_))
+}
+
 /// What the topic gets: two texts for people and three documents for machines, each a text in one JSON document.
 fn sns_bytes(notice: &Notice) -> usize {
     let text = json!(notice.text()).to_string().len();
@@ -26,7 +31,11 @@ fn every_notice_as_its_readers_get_it() {
     for (name, notice) in all() {
         let json = serde_json::to_string_pretty(&notice.json()).expect("serialises");
         let attributes = notice.attributes();
-        let all = format!("Subject: {}\n\n{}\n{attributes:?}\n{json}", notice.subject(), notice.text());
+        let mut all = format!("Subject: {}\n\n{}\n{attributes:?}\n{json}", notice.subject(), notice.text());
+        if about_a_commit(&notice) {
+            all.push_str("\n\n");
+            all.push_str(&notice.comment());
+        }
         insta::assert_snapshot!(name, all);
     }
 }

