@@ -1,4 +1,5 @@
 //! What tests and tools need to run the product without AWS.
 
 pub mod runtime_api;
+pub mod simulator;
 pub mod world;

@@ -81,9 +81,13 @@ where
             } else {
                 rollout.value.attempt = rollout.value.attempt.saturating_add(1);
             }
-            rollout.value.tried.clear();
+            rollout.value.start_over();
             rollout.value.phase = Phase::Running;
-            (rollout.value.created, rollout.value.updated, rollout.value.deleted) = (0, 0, 0);
+        } else if matches!(rollout.value.phase, Phase::Succeeded | Phase::Left) {
+            // What is mended now is not what was rolled out then.
+            rollout.value.start_over();
+            rollout.value.began = self.clock.now();
+            rollout.value.undeclared = false;
         }
         if rollout.version == 0 || !same || membership.is_some() {
             self.publish(&framework.facts).await?;
@@ -186,6 +190,7 @@ where
             ended: None,
             let_go: Vec::new(),
             undeclared: false,
+            stuck: None,
         })
     }
 

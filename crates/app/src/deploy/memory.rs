@@ -67,6 +67,19 @@ pub struct Rollout {
     /// People were told that the policy no longer declares it.
     #[serde(default)]
     pub undeclared: bool,
+    /// What the removal of the application could not remove.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stuck: Option<Stuck>,
+}
+
+/// A removal that went as far as it could.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stuck {
+    /// The request of CloudFormation that it was for; the next one starts over.
+    pub request: String,
+    /// What is left, and why.
+    pub reason: String,
 }
 
 /// How an attempt ended.
@@ -105,6 +118,12 @@ impl Rollout {
         StackSetRef { name: &self.name, call_as: self.call_as }
     }
 
+    /// Nothing was tried or done yet.
+    pub(super) fn start_over(&mut self) {
+        self.tried.clear();
+        (self.created, self.updated, self.deleted) = (0, 0, 0);
+    }
+
     /// The operation in flight has ended.
     pub(super) fn operation_ended(&mut self) {
         let Some(InFlight { operation, size, .. }) = self.in_flight.take() else { return };
@@ -136,6 +155,8 @@ pub enum Phase {
     Failed,
     /// It is being removed.
     Removing,
+    /// The policy no longer declares it; what was under way when it left has ended, and nobody has judged it.
+    Left,
 }
 
 /// An operation and its id.

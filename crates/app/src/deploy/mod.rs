@@ -12,6 +12,6 @@ mod requests;
 mod since;
 mod wanted;
 
-pub use memory::{Ended, FrameworkFacts, InFlight, Memory, Phase, Rollout, Variant};
+pub use memory::{Ended, FrameworkFacts, InFlight, Memory, Phase, Rollout, Stuck, Variant};
 pub use reconcile::{Application, Counts, Deploy, FrameworkOutcome, Seen};
 pub use wanted::{PolicyAt, Wanted, WantedFramework};

@@ -374,6 +374,6 @@ pub(super) fn settled(
         }
         // A push tries again, also one that changes nothing: whoever pushes wants to see it done.
         Phase::Failed => (known.commit == *commit).then_some(FrameworkOutcome::FailedBefore),
-        Phase::Running | Phase::Removing => None,
+        Phase::Running | Phase::Removing | Phase::Left => None,
     }
 }

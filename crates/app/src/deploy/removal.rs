@@ -1,7 +1,7 @@
 //! The end of a StackSet: instances first, then the StackSet. Of one framework that has left the policy, or of all of them when the
 //! application is deleted; only then is CloudFormation answered.
 
-use super::memory::{Ended, Memory, Phase, Rollout};
+use super::memory::{Ended, Memory, Phase, Rollout, Stuck};
 use super::reconcile::{Counts, Deploy, FrameworkOutcome, Seen, Work};
 use crate::events::Look;
 use crate::lifecycle::{Answer, RequestKind, Waiting};
@@ -37,9 +37,16 @@ where
             self.memory.set_removal(true).await?;
         }
         let mut seen = Seen::default();
+        let request = waiting.iter().find(|waiting| waiting.request.kind == RequestKind::Delete);
+        let request = request.map(|waiting| waiting.request.envelope.request_id.as_str());
         for (name, rollout) in memory.rollouts {
+            // Others may still be on their way: what could not be removed is tried again by the next deletion.
+            if let Some(stuck) = rollout.value.stuck.as_ref().filter(|stuck| Some(stuck.request.as_str()) == request) {
+                seen.frameworks.insert(name, FrameworkOutcome::Failed(stuck.reason.clone()));
+                continue;
+            }
             let span = info_span!("removal", stack_set = %name, commit = %rollout.value.commit, operation = Empty);
-            let outcome = self.remove(rollout, &mut seen.counts).instrument(span.clone()).await?;
+            let outcome = self.remove(rollout, request, &mut seen.counts).instrument(span.clone()).await?;
             span.in_scope(|| info!(outcome = ?outcome, "removing"));
             seen.frameworks.insert(name, outcome);
         }
@@ -104,6 +111,9 @@ where
                 rollout.value.undeclared = true;
                 self.remember(&mut rollout).await?;
             }
+            if rollout.value.phase.is_busy() {
+                self.leave(rollout).await?;
+            }
             return Ok(FrameworkOutcome::Undeclared);
         }
         // What could not be removed is tried again by the full look, or by a push.
@@ -120,16 +130,33 @@ where
             let value = &mut rollout.value;
             (value.commit, value.author, value.message) = (work.commit.clone(), facts.author, facts.message);
         }
-        self.remove(rollout, &mut work.counts).await
+        self.remove(rollout, None, &mut work.counts).await
     }
 
-    async fn remove(&self, mut rollout: Versioned<Rollout>, counts: &mut Counts) -> Result<FrameworkOutcome> {
+    /// Waits for what was under way when a framework left the policy, so that light looks need not ask for ever.
+    async fn leave(&self, mut rollout: Versioned<Rollout>) -> Result<()> {
+        if let Some(in_flight) = rollout.value.in_flight.clone() {
+            match self.stack_sets.operation(rollout.value.stack_set(), &in_flight.id).await? {
+                Some(OperationStatus::InFlight | OperationStatus::Stopping) => return Ok(()),
+                Some(OperationStatus::Ended) => rollout.value.operation_ended(),
+                None => rollout.value.in_flight = None,
+            }
+        }
+        rollout.value.phase = Phase::Left;
+        self.remember(&mut rollout).await
+    }
+
+    async fn remove(
+        &self,
+        mut rollout: Versioned<Rollout>,
+        request: Option<&str>,
+        counts: &mut Counts,
+    ) -> Result<FrameworkOutcome> {
         counts.reconciliations = counts.reconciliations.saturating_add(1);
         let name = rollout.value.name.clone();
         if rollout.value.phase != Phase::Removing {
             rollout.value.phase = Phase::Removing;
-            rollout.value.tried.clear();
-            (rollout.value.created, rollout.value.updated, rollout.value.deleted) = (0, 0, 0);
+            rollout.value.start_over();
         }
         if let Some(in_flight) = rollout.value.in_flight.clone() {
             Span::current().record("operation", &in_flight.id);
@@ -167,7 +194,9 @@ where
                     Ok(_) => Ok(FrameworkOutcome::Started(id)),
                     Err(error) if error.kind == PortErrorKind::Conflict => Ok(FrameworkOutcome::Waiting),
                     Err(error) if error.kind == PortErrorKind::Retryable => Err(error),
-                    Err(error) => self.stuck(rollout, Verdict::default(), Some(error.explained()), counts).await,
+                    Err(error) => {
+                        self.stuck(rollout, request, Verdict::default(), Some(error.explained()), counts).await
+                    }
                 }
             }
             Step::DeleteStackSet => {
@@ -179,11 +208,13 @@ where
                         Ok(FrameworkOutcome::Waiting)
                     }
                     Err(error) if error.kind == PortErrorKind::Retryable => Err(error),
-                    Err(error) => self.stuck(rollout, Verdict::default(), Some(error.explained()), counts).await,
+                    Err(error) => {
+                        self.stuck(rollout, request, Verdict::default(), Some(error.explained()), counts).await
+                    }
                 }
             }
             Step::Finished(verdict) if verdict.is_success() => self.gone(rollout).await,
-            Step::Finished(verdict) => self.stuck(rollout, verdict, None, counts).await,
+            Step::Finished(verdict) => self.stuck(rollout, request, verdict, None, counts).await,
             // Somebody else's: not ours to remove.
             Step::NotOurs { owner } => {
                 warn!(stack_set = %name, ?owner, "the StackSet is no longer ours; it is left as it is");
@@ -221,6 +252,7 @@ where
     async fn stuck(
         &self,
         mut rollout: Versioned<Rollout>,
+        request: Option<&str>,
         verdict: Verdict,
         trouble: Option<String>,
         counts: &mut Counts,
@@ -240,8 +272,10 @@ where
         rollout.value.tried.clear();
         rollout.value.in_flight = None;
         rollout.value.phase = Phase::Failed;
+        let reason = left.join(", ");
+        rollout.value.stuck = request.map(|request| Stuck { request: request.to_owned(), reason: reason.clone() });
         self.remember(&mut rollout).await?;
-        Ok(FrameworkOutcome::Failed(left.join(", ")))
+        Ok(FrameworkOutcome::Failed(reason))
     }
 
     async fn gone(&self, rollout: Versioned<Rollout>) -> Result<FrameworkOutcome> {

@@ -191,7 +191,7 @@ fn leaves(
             .any(|account| stays(&Instance { account: account.clone(), region: region.clone() }))
 }
 
-fn unit_deletions(groups: Vec<(BTreeSet<AccountId>, BTreeSet<RegionName>, (bool, Through))>) -> Vec<Operation> {
+fn unit_deletions(groups: Vec<Product<(bool, Through)>>) -> Vec<Operation> {
     groups
         .into_iter()
         .map(|(accounts, regions, (retain, through))| Operation::DeleteInstances {
@@ -285,10 +285,11 @@ fn can_be_worked(found: &ObservedInstance) -> bool {
         && !matches!(found.detailed, DetailedStatus::Inoperable | DetailedStatus::SkippedSuspendedAccount)
 }
 
+/// Accounts in Regions, and what they share.
+type Product<P> = (BTreeSet<AccountId>, BTreeSet<RegionName>, P);
+
 /// Groups (account, Region) pairs that share a property into products of accounts and Regions that cover exactly them.
-pub(super) fn products<'a, P: Ord + Clone>(
-    pairs: impl Iterator<Item = (&'a Instance, P)>,
-) -> Vec<(BTreeSet<AccountId>, BTreeSet<RegionName>, P)> {
+pub(super) fn products<'a, P: Ord + Clone>(pairs: impl Iterator<Item = (&'a Instance, P)>) -> Vec<Product<P>> {
     let mut regions_of: BTreeMap<(P, &AccountId), BTreeSet<&RegionName>> = BTreeMap::new();
     for (instance, property) in pairs {
         regions_of.entry((property, &instance.account)).or_default().insert(&instance.region);

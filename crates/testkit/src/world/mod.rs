@@ -256,7 +256,11 @@ impl World {
     }
 
     /// Makes a call over the network: as [`World::call`], and the process may die before it or after it.
-    async fn remote<T>(&self, operation: &'static str, effect: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
+    pub(crate) async fn remote<T>(
+        &self,
+        operation: &'static str,
+        effect: impl FnOnce(&mut State) -> Result<T>,
+    ) -> Result<T> {
         self.step().await;
         let outcome = self.call(operation, effect);
         self.step().await;

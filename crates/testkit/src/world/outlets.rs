@@ -14,32 +14,36 @@ impl Clock for World {
 
 impl Notifier for World {
     async fn publish(&self, notices: &[Notice]) -> Vec<Result<()>> {
-        notices
-            .iter()
-            .map(|notice| {
-                self.call("sns:Publish", |state| {
+        let mut outcomes = Vec::new();
+        for notice in notices {
+            let told = self
+                .remote("sns:Publish", |state| {
                     state.notices.push(notice.clone());
                     Ok(())
                 })
-            })
-            .collect()
+                .await;
+            outcomes.push(told);
+        }
+        outcomes
     }
 }
 
 impl Responder for World {
     async fn answer(&self, _url: &ResponseUrl, answer: &Answer) -> Result<()> {
-        self.call("cloudformation:PutAnswer", |state| {
+        self.remote("cloudformation:PutAnswer", |state| {
             state.answers.push(answer.clone());
             Ok(())
         })
+        .await
     }
 }
 
 impl DeployQueue for World {
     async fn look(&self, request_id: &str) -> Result<()> {
-        self.call("sqs:SendMessage", |state| {
+        self.remote("sqs:SendMessage", |state| {
             state.looks.push(request_id.to_owned());
             Ok(())
         })
+        .await
     }
 }

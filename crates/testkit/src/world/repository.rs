@@ -44,34 +44,37 @@ impl World {
 
 impl PolicyRepository for World {
     async fn head(&self) -> Result<Option<CommitId>> {
-        self.call("codecommit:GetBranch", |state| Ok(state.head.clone()))
+        self.remote("codecommit:GetBranch", |state| Ok(state.head.clone())).await
     }
 
     async fn file(&self, commit: &CommitId, path: &str) -> Result<RepositoryFile> {
-        self.call("codecommit:GetFile", |state| {
+        self.remote("codecommit:GetFile", |state| {
             let Some(commit) = state.commits.get(commit) else {
                 return Err(error("codecommit:GetFile", PortErrorKind::NotFound));
             };
             Ok(commit.files.get(path).cloned().unwrap_or(RepositoryFile::Missing))
         })
+        .await
     }
 
     async fn commit(&self, commit: &CommitId) -> Result<CommitFacts> {
-        self.call("codecommit:GetCommit", |state| {
+        self.remote("codecommit:GetCommit", |state| {
             Ok(state.commits.get(commit).map_or_else(
                 || CommitFacts { author: "unknown".into(), message: String::new() },
                 |commit| commit.facts.clone(),
             ))
         })
+        .await
     }
 
     async fn comment(&self, commit: &CommitId, text: &str) -> Result<()> {
-        self.call("codecommit:PostCommentForComparedCommit", |state| {
+        self.remote("codecommit:PostCommentForComparedCommit", |state| {
             let comment = (commit.clone(), text.to_owned());
             if !state.comments.contains(&comment) {
                 state.comments.push(comment);
             }
             Ok(())
         })
+        .await
     }
 }

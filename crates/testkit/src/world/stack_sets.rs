@@ -112,13 +112,14 @@ fn find<'s>(state: &'s mut State, operation: &'static str, name: &StackSetName) 
 
 impl StackSets for World {
     async fn describe(&self, of: StackSetRef<'_>) -> Result<Option<ObservedStackSet>> {
-        self.call("cloudformation:DescribeStackSet", |state| {
+        self.remote("cloudformation:DescribeStackSet", |state| {
             Ok(state.stack_sets.get(of.name).map(|stack_set| stack_set.observed.clone()))
         })
+        .await
     }
 
     async fn observe(&self, of: StackSetRef<'_>, stack_set: ObservedStackSet) -> Result<Observed> {
-        self.call("cloudformation:ListStackInstances", |state| {
+        self.remote("cloudformation:ListStackInstances", |state| {
             let Some(found) = state.stack_sets.get(of.name) else { return Ok(Observed::default()) };
             Ok(Observed {
                 stack_set: Some(stack_set),
@@ -126,17 +127,19 @@ impl StackSets for World {
                 auto_targets: found.auto_targets.clone(),
             })
         })
+        .await
     }
 
     async fn operation(&self, of: StackSetRef<'_>, id: &str) -> Result<Option<OperationStatus>> {
-        self.call("cloudformation:DescribeStackSetOperation", |state| {
+        self.remote("cloudformation:DescribeStackSetOperation", |state| {
             let stack_set = state.stack_sets.get(of.name);
             Ok(stack_set.and_then(|stack_set| stack_set.operations.get(id)).map(|(status, _)| *status))
         })
+        .await
     }
 
     async fn create(&self, desired: &Desired, owner: &str) -> Result<()> {
-        self.call("cloudformation:CreateStackSet", |state| {
+        self.remote("cloudformation:CreateStackSet", |state| {
             state.stack_sets.entry(desired.name.clone()).or_insert_with(|| FakeStackSet {
                 observed: ObservedStackSet { managed_execution: true, ..defined(desired, owner) },
                 template: desired.template.clone(),
@@ -146,6 +149,7 @@ impl StackSets for World {
             });
             Ok(())
         })
+        .await
     }
 
     async fn start(&self, start: Start<'_>) -> Result<Accepted> {
@@ -156,7 +160,7 @@ impl StackSets for World {
             Operation::UpdateInstances { .. } => "cloudformation:UpdateStackInstances",
             Operation::DeleteInstances { .. } => "cloudformation:DeleteStackInstances",
         };
-        self.call(call, |state| {
+        self.remote(call, |state| {
             let stack_set = find(state, call, of.name)?;
             if stack_set.operations.contains_key(id) {
                 return Ok(Accepted::Before);
@@ -180,11 +184,12 @@ impl StackSets for World {
             stack_set.operations.insert(id.to_owned(), (OperationStatus::InFlight, operation.clone()));
             Ok(Accepted::Now)
         })
+        .await
     }
 
     async fn stop(&self, of: StackSetRef<'_>, id: &str) -> Result<()> {
         const OPERATION: &str = "cloudformation:StopStackSetOperation";
-        self.call(OPERATION, |state| {
+        self.remote(OPERATION, |state| {
             if let Some((status, _)) = find(state, OPERATION, of.name)?.operations.get_mut(id)
                 && *status == OperationStatus::InFlight
             {
@@ -192,11 +197,12 @@ impl StackSets for World {
             }
             Ok(())
         })
+        .await
     }
 
     async fn delete(&self, of: StackSetRef<'_>) -> Result<()> {
         const OPERATION: &str = "cloudformation:DeleteStackSet";
-        self.call(OPERATION, |state| match state.stack_sets.get(of.name) {
+        self.remote(OPERATION, |state| match state.stack_sets.get(of.name) {
             Some(stack_set) if !stack_set.instances.is_empty() || stack_set.is_busy() => {
                 Err(error(OPERATION, PortErrorKind::Conflict))
             }
@@ -205,18 +211,20 @@ impl StackSets for World {
                 Ok(())
             }
         })
+        .await
     }
 }
 
 impl OrganizationalUnits for World {
     async fn membership(&self, units: &BTreeSet<UnitId>) -> Result<Membership> {
-        self.call("organizations:ListAccountsForParent", |state| {
+        self.remote("organizations:ListAccountsForParent", |state| {
             let known = state.units.units.iter().filter(|(unit, _)| units.contains(*unit));
             Ok(Membership {
                 units: known.map(|(unit, accounts)| (unit.clone(), accounts.clone())).collect(),
                 ..state.units.clone()
             })
         })
+        .await
     }
 }
 

@@ -10,18 +10,19 @@ use jiff::Timestamp;
 
 impl DeployStore for World {
     async fn memory(&self) -> Result<Memory> {
-        self.call("dynamodb:Query", |state| {
+        self.remote("dynamodb:Query", |state| {
             Ok(Memory {
                 rollouts: state.rollouts.clone(),
                 removing: state.removing,
                 reporting: state.reporting_digest.clone(),
             })
         })
+        .await
     }
 
     async fn put_rollout(&self, rollout: &Versioned<Rollout>) -> Result<()> {
         const OPERATION: &str = "dynamodb:PutItem";
-        self.call(OPERATION, |state| {
+        self.remote(OPERATION, |state| {
             let name = rollout.value.name.clone();
             let stored = state.rollouts.get(&name).map_or(0, |stored| stored.version);
             if stored != rollout.version {
@@ -30,66 +31,74 @@ impl DeployStore for World {
             state.rollouts.insert(name, Versioned { value: rollout.value.clone(), version: stored + 1 });
             Ok(())
         })
+        .await
     }
 
     async fn forget_rollout(&self, name: &StackSetName) -> Result<()> {
-        self.call("dynamodb:DeleteItem", |state| {
+        self.remote("dynamodb:DeleteItem", |state| {
             state.rollouts.remove(name);
             Ok(())
         })
+        .await
     }
 
     async fn set_removal(&self, removing: bool) -> Result<()> {
-        self.call("dynamodb:PutItem", |state| {
+        self.remote("dynamodb:PutItem", |state| {
             state.removing = removing;
             Ok(())
         })
+        .await
     }
 
     async fn rejected(&self) -> Result<Option<CommitId>> {
-        self.call("dynamodb:GetItem", |state| Ok(state.rejected.clone()))
+        self.remote("dynamodb:GetItem", |state| Ok(state.rejected.clone())).await
     }
 
     async fn set_rejected(&self, commit: &CommitId) -> Result<()> {
-        self.call("dynamodb:PutItem", |state| {
+        self.remote("dynamodb:PutItem", |state| {
             state.rejected = Some(commit.clone());
             Ok(())
         })
+        .await
     }
 
     async fn framework(&self, name: &StackSetName) -> Result<Option<FrameworkFacts>> {
-        self.call("dynamodb:GetItem", |state| Ok(state.frameworks.get(name).cloned()))
+        self.remote("dynamodb:GetItem", |state| Ok(state.frameworks.get(name).cloned())).await
     }
 
     async fn put_framework(&self, facts: &FrameworkFacts) -> Result<()> {
-        self.call("dynamodb:PutItem", |state| {
+        self.remote("dynamodb:PutItem", |state| {
             state.frameworks.insert(facts.stack_set.clone(), facts.clone());
             Ok(())
         })
+        .await
     }
 
     async fn put_reporting(&self, reporting: &Reporting) -> Result<()> {
-        self.call("dynamodb:PutItem", |state| {
+        self.remote("dynamodb:PutItem", |state| {
             state.reporting = Some(reporting.clone());
             Ok(())
-        })?;
-        self.call("dynamodb:PutItem", |state| {
+        })
+        .await?;
+        self.remote("dynamodb:PutItem", |state| {
             state.reporting_digest = Some(reporting.digest().0);
             Ok(())
         })
+        .await
     }
 
     async fn forget_framework(&self, name: &StackSetName) -> Result<()> {
-        self.call("dynamodb:DeleteItem", |state| {
+        self.remote("dynamodb:DeleteItem", |state| {
             state.frameworks.remove(name);
             Ok(())
         })
+        .await
     }
 }
 
 impl RequestStore for World {
     async fn keep(&self, request: &Request, at: Timestamp) -> Result<()> {
-        self.call("dynamodb:PutItem", |state| {
+        self.remote("dynamodb:PutItem", |state| {
             if state.answered.contains(&request.envelope.request_id) {
                 return Ok(());
             }
@@ -99,28 +108,32 @@ impl RequestStore for World {
                 .or_insert_with(|| Waiting { request: request.clone(), since: at });
             Ok(())
         })
+        .await
     }
 
     async fn waiting(&self) -> Result<Vec<Waiting>> {
-        self.call("dynamodb:Query", |state| {
+        self.remote("dynamodb:Query", |state| {
             let mut waiting: Vec<Waiting> = state.requests.values().cloned().collect();
             waiting.sort_by_key(|waiting| waiting.since);
             Ok(waiting)
         })
+        .await
     }
 
     async fn answered(&self, request_id: &str, _at: Timestamp) -> Result<()> {
-        self.call("dynamodb:PutItem", |state| {
+        self.remote("dynamodb:PutItem", |state| {
             state.requests.remove(request_id);
             state.answered.insert(request_id.to_owned());
             Ok(())
         })
+        .await
     }
 
     async fn forget(&self, request_id: &str) -> Result<()> {
-        self.call("dynamodb:DeleteItem", |state| {
+        self.remote("dynamodb:DeleteItem", |state| {
             state.requests.remove(request_id);
             Ok(())
         })
+        .await
     }
 }
