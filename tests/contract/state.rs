@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use app::deploy::{Ended, FrameworkFacts, InFlight, Phase, Rollout, Stuck, Variant};
-use app::lifecycle::{Envelope, Request, RequestKind, ResponseUrl};
+use app::lifecycle::{Answer, Envelope, Request, RequestKind, ResponseUrl};
 use app::ports::{DeployStore, InForce, PolicyDirectory, PortErrorKind, Progress, RequestStore, SweepStore, Versioned};
 use aws::StateTable;
 use domain::ids::{AccountId, CommitId, RegionName, StackSetName, UnitId};
@@ -269,14 +269,22 @@ async fn requests_wait_in_the_order_of_their_arrival(store: &impl RequestStore) 
     assert_eq!(order, [(request("z-first"), noon), (request("later"), noon + SignedDuration::from_mins(1))]);
     assert!(waiting[0].request.envelope.response_url.reveal().contains(SECRET));
     assert!(!format!("{waiting:?}").contains(SECRET), "what is printed shows the signed address");
-    store.forget("z-first").await.unwrap();
-    store.forget("z-first").await.unwrap();
-    assert_eq!(store.waiting().await.unwrap().len(), 1);
-    // Taken back, it may come again; answered, it may not.
-    store.keep(&request("z-first"), noon).await.unwrap();
-    assert_eq!(store.waiting().await.unwrap().len(), 2);
-    store.answered("z-first", noon).await.unwrap();
-    store.keep(&request("z-first"), noon).await.unwrap();
+    // The first answer that is settled stays, also of a request that was never kept.
+    let failure = |id: &str| Answer::failure(&request(id).envelope, "no");
+    let success = |id: &str| Answer::success(&request(id).envelope);
+    assert_eq!(store.settle(&request("z-first"), &failure("z-first"), noon).await.unwrap(), Some(failure("z-first")));
+    assert_eq!(store.settle(&request("z-first"), &success("z-first"), noon).await.unwrap(), Some(failure("z-first")));
+    let last = noon + SignedDuration::from_mins(2);
+    assert_eq!(store.settle(&request("new"), &success("new"), last).await.unwrap(), Some(success("new")));
+    store.keep(&request("new"), last).await.unwrap();
+    let answers: Vec<_> = store.waiting().await.unwrap().into_iter().map(|waiting| waiting.answer).collect();
+    assert_eq!(answers, [Some(failure("z-first")), None, Some(success("new"))]);
+    // Answered, it comes no more.
+    for id in ["z-first", "new"] {
+        store.answered(id, noon).await.unwrap();
+        store.keep(&request(id), noon).await.unwrap();
+        assert_eq!(store.settle(&request(id), &success(id), noon).await.unwrap(), None);
+    }
     assert_eq!(store.waiting().await.unwrap().len(), 1);
 }
 

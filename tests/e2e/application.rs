@@ -139,6 +139,8 @@ impl Application {
                     text("arn:aws:iam::000000000000:role/AWSCloudFormationStackSetAdministrationRole"),
                 ),
                 ("EXECUTION_ROLE_NAME", text("AWSCloudFormationStackSetExecutionRole")),
+                ("ORGANIZATIONAL_UNITS", text("enabled")),
+                ("COMMENT_ON_COMMITS", text("disabled")),
             ],
             "lifecycle" => {
                 vec![("STATE_TABLE_NAME", text(TABLE)), ("DEPLOY_QUEUE_URL", self.deploy_queue.clone())]

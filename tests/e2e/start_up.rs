@@ -90,6 +90,8 @@ fn what_is_not_json_is_an_error_and_no_end() {
                 ("NOTIFICATION_TOPIC_ARN", "arn:aws:sns:us-east-1:000000000000:notices"),
                 ("DIGEST_WINDOW_SECONDS", "300"),
                 ("SECURITY_HUB", "off"),
+                ("ORGANIZATIONAL_UNITS", "disabled"),
+                ("COMMENT_ON_COMMITS", "disabled"),
                 ("AWS_LAMBDA_RUNTIME_API", api.address().to_string().as_str()),
                 ("AWS_LAMBDA_FUNCTION_NAME", name),
                 ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),

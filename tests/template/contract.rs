@@ -86,6 +86,9 @@ fn parameters_are_there_and_say_what_they_are() {
         ("ChatNotifications", json!("disabled")),
         ("SecurityHub", json!("off")),
         ("NoticeEventBusName", json!("default")),
+        ("OrganizationalUnits", json!("disabled")),
+        ("CommentOnCommits", json!("disabled")),
+        ("FullLookRate", json!("rate(1 hour)")),
     ] {
         assert_eq!(*parameters[name].get("Default").unwrap_or(&Value::Null), default, "{name}");
     }
@@ -111,17 +114,25 @@ fn parameters_are_there_and_say_what_they_are() {
     }
 }
 
-/// Only an account itself imports findings of its own, so without the role there would be none.
+/// Only an account itself imports findings of its own, so without the role there would be none. And targets that are organizational
+/// units send from accounts that only the organisation as a whole admits.
 #[test]
-fn findings_in_member_accounts_ask_for_the_role() {
+fn what_cannot_work_without_another_parameter_asks_for_it() {
     let template = Template::application();
-    let rules: Vec<&Value> = template.section("Rules").values().collect();
-    assert_eq!(rules.len(), 1);
-    assert_eq!(rules[0]["RuleCondition"], json!({"Fn::Equals": [{"Ref": "SecurityHub"}, "member"]}));
-    let assertions = rules[0]["Assertions"].as_array().unwrap();
-    assert_eq!(assertions.len(), 1);
-    assert_eq!(assertions[0]["Assert"], json!({"Fn::Not": [{"Fn::Equals": [{"Ref": "MemberRoleName"}, ""]}]}));
-    assert!(assertions[0]["AssertDescription"].as_str().is_some_and(|text| text.contains("MemberRoleName")));
+    let rules = template.section("Rules");
+    let expected = [
+        ("FindingsInMemberAccountsNeedTheRole", "SecurityHub", "member", "MemberRoleName"),
+        ("OrganizationalUnitsNeedTheOrganization", "OrganizationalUnits", "enabled", "OrganizationId"),
+    ];
+    assert_eq!(Vec::from_iter(rules.keys()), expected.map(|(name, ..)| name));
+    for (name, parameter, value, needed) in expected {
+        let rule = &rules[name];
+        assert_eq!(rule["RuleCondition"], json!({"Fn::Equals": [{"Ref": parameter}, value]}), "{name}");
+        let assertions = rule["Assertions"].as_array().unwrap();
+        assert_eq!(assertions.len(), 1, "{name}");
+        assert_eq!(assertions[0]["Assert"], json!({"Fn::Not": [{"Fn::Equals": [{"Ref": needed}, ""]}]}), "{name}");
+        assert!(assertions[0]["AssertDescription"].as_str().is_some_and(|text| text.contains(needed)), "{name}");
+    }
 }
 
 /// What stands under a condition is empty without it, and then the code does without.
@@ -144,6 +155,8 @@ fn what_is_optional_may_be_empty() {
     }
     for (name, parameter, value) in [
         ("HasChat", "ChatNotifications", "enabled"),
+        ("HasOrganizationalUnits", "OrganizationalUnits", "enabled"),
+        ("CommentsOnCommits", "CommentOnCommits", "enabled"),
         ("FindingsAreCentral", "SecurityHub", "central"),
         ("FindingsAreInMembers", "SecurityHub", "member"),
     ] {

@@ -33,26 +33,35 @@ const CALLS: &[(&str, &[&str])] = &[
             "cloudformation:DescribeStackSet",
             "cloudformation:DescribeStackSetOperation",
             "cloudformation:ListStackInstances",
+            "cloudformation:ListStackSetAutoDeploymentTargets",
+            "cloudformation:StopStackSetOperation",
             "cloudformation:TagResource",
             "cloudformation:UpdateStackInstances",
             "cloudformation:UpdateStackSet",
             "codecommit:GetBranch",
             "codecommit:GetCommit",
             "codecommit:GetFile",
+            "codecommit:PostCommentForComparedCommit",
             "dynamodb:DeleteItem",
             "dynamodb:GetItem",
             "dynamodb:PutItem",
             "dynamodb:Query",
             "dynamodb:Scan",
+            "dynamodb:UpdateItem",
             "iam:GetRole",
             "iam:PassRole",
+            "organizations:DescribeOrganization",
+            "organizations:ListAccountsForParent",
+            "organizations:ListDelegatedAdministrators",
+            "organizations:ListOrganizationalUnitsForParent",
+            "organizations:ListRoots",
             "s3:DeleteObject",
             "s3:GetObject",
             "s3:PutObject",
             "sns:Publish",
         ],
     ),
-    ("LifecycleRole", &["dynamodb:DeleteItem", "dynamodb:PutItem", "sqs:SendMessage"]),
+    ("LifecycleRole", &["dynamodb:PutItem", "dynamodb:UpdateItem", "sqs:SendMessage"]),
     (
         "ReportRole",
         &[
@@ -109,10 +118,26 @@ const SWITCHED: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     ("HasOrganization", &[("SweepRole", "organizations:ListAccounts")]),
+    (
+        "HasOrganizationalUnits",
+        &[
+            ("DeployRole", "organizations:DescribeOrganization"),
+            ("DeployRole", "organizations:ListAccountsForParent"),
+            ("DeployRole", "organizations:ListDelegatedAdministrators"),
+            ("DeployRole", "organizations:ListOrganizationalUnitsForParent"),
+            ("DeployRole", "organizations:ListRoots"),
+        ],
+    ),
+    ("CommentsOnCommits", &[("DeployRole", "codecommit:PostCommentForComparedCommit")]),
 ];
 
 /// Actions that know no resource.
-const WITHOUT_A_RESOURCE: &[&str] = &["organizations:ListAccounts"];
+const WITHOUT_A_RESOURCE: &[&str] = &[
+    "organizations:DescribeOrganization",
+    "organizations:ListAccounts",
+    "organizations:ListDelegatedAdministrators",
+    "organizations:ListRoots",
+];
 
 /// The statements of a role, as if every optional parameter had been given.
 fn statements(template: &Template, role: &str) -> Vec<Value> {
@@ -268,14 +293,14 @@ fn records_are_kept_apart() {
             "DeployRole",
             vec![
                 row(
-                    &["DeleteItem", "GetItem", "PutItem", "Query"],
+                    &["DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"],
                     table(),
                     keys(&["rollout", "request", "framework", "policy"]),
                 ),
                 row(&["Query", "Scan"], index("open"), Value::Null),
             ],
         ),
-        ("LifecycleRole", vec![row(&["DeleteItem", "PutItem"], table(), keys(&["request"]))]),
+        ("LifecycleRole", vec![row(&["PutItem", "UpdateItem"], table(), keys(&["request"]))]),
         (
             "ReportRole",
             vec![
@@ -352,7 +377,7 @@ fn only_deploy_works_on_stack_sets_and_only_the_aggregator_is_asked() {
         for outlet in ["events:", "securityhub:", "sts:"] {
             assert_eq!(any(outlet), ["ReportRole", "SweepRole"].contains(&role), "{role}: {outlet}");
         }
-        assert_eq!(any("organizations:"), role == "SweepRole", "{role}");
+        assert_eq!(any("organizations:"), ["DeployRole", "SweepRole"].contains(&role), "{role}");
     }
     for statement in statements(&template, "DeployRole") {
         if texts(&statement["Action"]).iter().any(|action| action.starts_with("cloudformation:")) {
@@ -412,7 +437,28 @@ fn what_is_switched_off_is_not_allowed() {
         assert_eq!(alone[0]["Resource"], "arn:aws:iam::000000000000:role/backup-compliance-member", "{role}");
         assert!(alone[0].get("Condition").is_none(), "{role}: {alone:?}");
         let topics = off(&["HasChat"], "sns:Publish", role);
+        assert_eq!(topics.len(), 1, "{role}");
         assert_eq!(topics[0]["Resource"], json!([{"Ref": "NotificationTopic"}]), "{role}");
+    }
+}
+
+/// StackSets with organizational units belong to the management account. All others are of this one.
+#[test]
+fn stack_sets_of_other_accounts_are_for_organizational_units_only() {
+    let template = Template::application();
+    let policies = template.properties("DeployRole")["Policies"].as_array().unwrap();
+    let all = &policies[0]["PolicyDocument"]["Statement"];
+    let of = |statements: &Value| -> Vec<String> {
+        let statements = statements.as_array().unwrap().iter();
+        let resources = statements.flat_map(|statement| listed(&statement["Resource"]).into_iter().cloned());
+        resources.filter_map(|arn| arn.as_str().map(str::to_owned)).filter(|arn| arn.contains(":stackset/")).collect()
+    };
+    let own = "arn:aws:cloudformation:us-east-1:000000000000:stackset/*";
+    assert_eq!(of(&template.resolve_without(all, &["HasOrganizationalUnits"])), [own]);
+    assert_eq!(of(&template.resolve(all)), [own, "arn:aws:cloudformation:us-east-1:*:stackset/*"]);
+    let units = statement(&template, "DeployRole", "organizations:ListAccountsForParent");
+    for resource in texts(&units["Resource"]) {
+        assert!(resource.contains("/o-exampleorgid/"), "{resource}: of another organisation");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use app::deploy::Counts;
 use app::report::Reported;
 use app::sweep::Swept;
 use serde_json::{Value, json};
@@ -105,12 +106,24 @@ fn each_function_has_an_alarm_on_its_errors() {
     assert_eq!(watched, template.of_type("AWS::Serverless::Function"));
 }
 
-/// What the functions count themselves: the name of the metric is the name in what they answer, with a capital.
+/// Whether a function counts this itself: the name of the metric is the name in what it answers, with a capital.
+fn counts(function: &str, metric: &str) -> bool {
+    let counts = match function {
+        "deploy" => serde_json::to_value(Counts { seconds_to_converge: Some(1), ..Counts::default() }).unwrap(),
+        "report" => serde_json::to_value(Reported::default()).unwrap(),
+        "sweep" => serde_json::to_value(Swept::default()).unwrap(),
+        other => panic!("{other} counts nothing"),
+    };
+    let mut counts = counts.as_object().unwrap().iter();
+    counts.any(|(name, count)| {
+        let (first, rest) = name.split_at(1);
+        format!("{}{rest}", first.to_uppercase()) == metric && count.is_u64()
+    })
+}
+
 #[test]
-fn what_was_refused_and_what_cannot_be_seen_has_an_alarm() {
+fn what_failed_what_was_refused_and_what_cannot_be_seen_has_an_alarm() {
     let template = Template::application();
-    let report = serde_json::to_value(Reported::default()).unwrap();
-    let sweep = serde_json::to_value(Swept::default()).unwrap();
     let mut watched = BTreeSet::new();
     for id in template.of_type("AWS::CloudWatch::Alarm") {
         let alarm = template.properties(id);
@@ -122,12 +135,7 @@ fn what_was_refused_and_what_cannot_be_seen_has_an_alarm() {
         assert_eq!(dimensions.len(), 1, "{id}");
         assert_eq!(dimensions[0]["Name"], "Function", "{id}");
         let function = dimensions[0]["Value"].as_str().unwrap();
-        let counts = if function == "report" { &report } else { &sweep };
-        let count = counts.as_object().unwrap().iter().find(|(name, _)| {
-            let (first, rest) = name.split_at(1);
-            format!("{}{rest}", first.to_uppercase()) == metric
-        });
-        assert!(count.is_some_and(|(_, count)| count.is_u64()), "{id}: {function} counts no `{metric}`");
+        assert!(counts(function, metric), "{id}: {function} counts no `{metric}`");
         assert_eq!(alarm["Threshold"], 0, "{id}");
         assert_eq!(alarm["ComparisonOperator"], "GreaterThanThreshold", "{id}");
         assert_eq!(alarm["AlarmActions"], json!([{"Ref": "NotificationTopic"}]), "{id}");
@@ -136,8 +144,68 @@ fn what_was_refused_and_what_cannot_be_seen_has_an_alarm() {
     }
     assert_eq!(
         watched,
-        BTreeSet::from([("report", "Refused", 1), ("sweep", "BlindSpots", 3), ("sweep", "Refused", 1)])
+        BTreeSet::from([
+            ("deploy", "RolloutsFailed", 1),
+            ("report", "Refused", 1),
+            ("sweep", "BlindSpots", 3),
+            ("sweep", "Refused", 1)
+        ])
     );
+}
+
+/// A name that is wrong shows an empty graph, and nobody knows why.
+#[test]
+fn the_dashboard_shows_what_there_is() {
+    let template = Template::application();
+    let dashboard = template.properties("Dashboard");
+    let body = template.resolve(&dashboard["DashboardBody"]);
+    let body: Value = serde_json::from_str(body.as_str().unwrap()).unwrap();
+    let mut shown = BTreeSet::new();
+    let mut places = BTreeSet::new();
+    for widget in body["widgets"].as_array().unwrap() {
+        let properties = &widget["properties"];
+        let title = properties["title"].as_str().unwrap();
+        assert_eq!(properties["region"], "us-east-1", "{title}");
+        assert!(widget["x"].as_i64().unwrap() + widget["width"].as_i64().unwrap() <= 24, "{title}");
+        assert!(places.insert((widget["y"].as_i64(), widget["x"].as_i64())), "{title}: over another one");
+        for metric in properties["metrics"].as_array().unwrap() {
+            let words: Vec<&str> = metric.as_array().unwrap().iter().filter_map(Value::as_str).collect();
+            let [namespace, name, dimension, of] = words.as_slice() else { panic!("{title}: {metric}") };
+            let resource = of.trim_start_matches("${").split(['.', '}']).next().unwrap();
+            match *namespace {
+                "BackupCompliance" => {
+                    assert_eq!(*dimension, "Function", "{title}");
+                    assert!(counts(of, name), "{title}: {of} counts no `{name}`");
+                }
+                "AWS/SQS" => {
+                    assert_eq!(*dimension, "QueueName", "{title}");
+                    assert_eq!(*of, format!("${{{resource}.QueueName}}"), "{title}");
+                    assert_eq!(template.resource(resource)["Type"], "AWS::SQS::Queue", "{title}");
+                }
+                "AWS/Lambda" => {
+                    assert_eq!(*dimension, "FunctionName", "{title}");
+                    assert_eq!(*of, format!("${{{resource}}}"), "{title}");
+                    assert_eq!(template.resource(resource)["Type"], "AWS::Serverless::Function", "{title}");
+                }
+                other => panic!("{title}: {other}"),
+            }
+            shown.insert(format!("{name} {resource}"));
+        }
+    }
+    for kind in ["AWS::SQS::Queue", "AWS::Serverless::Function"] {
+        for id in template.of_type(kind) {
+            assert!(shown.iter().any(|metric| metric.ends_with(&format!(" {id}"))), "{id} is not shown");
+        }
+    }
+    for count in serde_json::to_value(Counts { seconds_to_converge: Some(1), ..Counts::default() })
+        .unwrap()
+        .as_object()
+        .unwrap()
+        .keys()
+    {
+        let (first, rest) = count.split_at(1);
+        assert!(shown.contains(&format!("{}{rest} deploy", first.to_uppercase())), "{count} is not shown");
+    }
 }
 
 /// The dimensions of the alarms on a metric that fire at the first occurrence and tell the topic.

@@ -101,6 +101,8 @@ fn variables(event: &Value) -> Vec<(&'static str, String)> {
         ),
         ("DIGEST_WINDOW_SECONDS", "300".to_owned()),
         ("SECURITY_HUB", "off".to_owned()),
+        ("ORGANIZATIONAL_UNITS", "disabled".to_owned()),
+        ("COMMENT_ON_COMMITS", "disabled".to_owned()),
     ]
 }
 

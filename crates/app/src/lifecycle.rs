@@ -2,6 +2,9 @@
 //!
 //! Protocol: CloudFormation user guide, "Custom resource request and response reference". The request is kept with its
 //! pre-signed URL and `deploy` is woken, which does the work and answers; what goes wrong before that is answered here.
+//!
+//! CloudFormation takes the first answer that it gets, so both must give the same one. Hence an answer is settled in the table
+//! before it is put: whoever comes first decides, and whoever finds a settled answer that was not noted as put, puts it again.
 
 use crate::ports::{Clock, DeployQueue, PortError, RequestStore, Responder};
 use domain::rollout::digest_of;
@@ -113,6 +116,9 @@ pub struct Waiting {
     pub request: Request,
     /// Since when.
     pub since: Timestamp,
+    /// What it is answered with, once that is settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answer>,
 }
 
 impl Request {
@@ -140,7 +146,7 @@ impl Request {
 }
 
 /// The answer to a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     envelope: Envelope,
     failure: Option<String>,
@@ -166,6 +172,12 @@ impl Answer {
             kept.push(c);
         }
         Self { envelope: envelope.clone(), failure: Some(kept) }
+    }
+
+    /// The `RequestId` that it is about.
+    #[must_use]
+    pub fn request_id(&self) -> &str {
+        &self.envelope.request_id
     }
 
     /// Why it failed, if it did.
@@ -207,7 +219,7 @@ pub struct Lifecycle<S, Q, C> {
 pub enum Handled {
     /// `deploy` will: the request is kept and `deploy` is woken.
     Handed(Request),
-    /// This answer is to be put now.
+    /// This answer is to be settled, and put now.
     Answer(Answer),
 }
 
@@ -226,12 +238,23 @@ impl<S: RequestStore, Q: DeployQueue, C: Clock> Lifecycle<S, Q, C> {
 
     async fn hand_over(&self, request: &Request) -> Result<(), PortError> {
         self.requests.keep(request, self.clock.now()).await?;
-        if let Err(error) = self.queue.look(&request.envelope.request_id).await {
-            // It is answered here, so nobody else may answer it later.
-            self.requests.forget(&request.envelope.request_id).await?;
-            return Err(error);
-        }
-        Ok(())
+        self.queue.look(&request.envelope.request_id).await
+    }
+
+    /// Settles the answer of a request that could not be handed over; `None` when it was answered before.
+    ///
+    /// # Errors
+    /// When that could not be stored.
+    pub async fn settle(&self, request: &Request, answer: &Answer) -> Result<Option<Answer>, PortError> {
+        self.requests.settle(request, answer, self.clock.now()).await
+    }
+
+    /// Notes that CloudFormation has an answer.
+    ///
+    /// # Errors
+    /// When that could not be stored: then `deploy` gives the same answer once more.
+    pub async fn answered(&self, request_id: &str) -> Result<(), PortError> {
+        self.requests.answered(request_id, self.clock.now()).await
     }
 }
 

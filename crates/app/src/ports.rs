@@ -227,12 +227,18 @@ pub trait DeployStore {
 pub trait RequestStore {
     /// Keeps a request. Keeping it twice changes nothing, also when it was answered in between.
     fn keep(&self, request: &crate::lifecycle::Request, at: Timestamp) -> impl Future<Output = Result<()>> + Send;
-    /// All that wait, oldest first.
+    /// Settles what a request is answered with, whether it was kept or not. Whoever comes first decides, and everybody gives that
+    /// answer; `None` when it was answered before.
+    fn settle(
+        &self,
+        request: &crate::lifecycle::Request,
+        answer: &Answer,
+        at: Timestamp,
+    ) -> impl Future<Output = Result<Option<Answer>>> + Send;
+    /// All that wait, oldest first, with their answers where those are settled.
     fn waiting(&self) -> impl Future<Output = Result<Vec<crate::lifecycle::Waiting>>> + Send;
     /// Notes that a request was answered: it waits no longer, and a late second delivery of it is not answered again.
     fn answered(&self, request_id: &str, at: Timestamp) -> impl Future<Output = Result<()>> + Send;
-    /// Takes back one that was kept and is answered elsewhere.
-    fn forget(&self, request_id: &str) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// Answers CloudFormation through the pre-signed URL of a request.

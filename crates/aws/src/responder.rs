@@ -11,16 +11,33 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 const OPERATION: &str = "cloudformation:answer to the custom resource";
-/// Waits between the attempts; one attempt more than there are waits.
+/// Waits between the attempts of whoever comes back to it anyway; one attempt more than there are waits.
 const WAITS: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(2)];
+/// The first and the longest wait of whoever does not give up.
+const FIRST_WAIT: Duration = Duration::from_millis(300);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Puts answers, to addresses whose certificates the machine trusts.
 #[derive(Debug, Clone, Default)]
 pub struct SignedUrlResponder {
     https: Https,
+    untiring: bool,
 }
 
 impl SignedUrlResponder {
+    /// Tries again until whoever asked for it stops waiting. (The default gives up after a few attempts: `deploy` has other work,
+    /// and comes back.)
+    #[must_use]
+    pub fn untiring() -> Self {
+        Self { untiring: true, ..Self::default() }
+    }
+
+    fn waits(&self) -> impl Iterator<Item = Duration> + Send + use<> {
+        let few = WAITS.into_iter().take(if self.untiring { 0 } else { WAITS.len() });
+        let first = self.untiring.then_some(FIRST_WAIT);
+        few.chain(std::iter::successors(first, |wait| Some(wait.saturating_mul(2).min(LONGEST_WAIT))))
+    }
+
     async fn put(&self, url: &ResponseUrl, body: Bytes) -> Result<()> {
         let request = Request::builder()
             .method(Method::PUT)
@@ -43,7 +60,7 @@ impl Responder for SignedUrlResponder {
     async fn answer(&self, url: &ResponseUrl, answer: &Answer) -> Result<()> {
         let body = Bytes::from(answer.body().to_string());
         let mut outcome = self.put(url, body.clone()).await;
-        for wait in WAITS {
+        for wait in self.waits() {
             match outcome {
                 Err(ref error) if error.kind == PortErrorKind::Retryable => {
                     sleep(wait).await;
@@ -53,5 +70,18 @@ impl Responder for SignedUrlResponder {
             }
         }
         outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_comes_back_gives_up_soon_and_who_does_not_never() {
+        assert_eq!(SignedUrlResponder::default().waits().collect::<Vec<_>>(), WAITS);
+        let waits: Vec<_> = SignedUrlResponder::untiring().waits().take(100).map(|wait| wait.as_millis()).collect();
+        assert_eq!(waits[..6], [300, 600, 1_200, 2_400, 4_800, 5_000]);
+        assert_eq!((waits.len(), waits[99]), (100, 5_000));
     }
 }

@@ -4,6 +4,7 @@ use crate::settings::environment;
 use app::events::Batch;
 use lambda_runtime::tracing::subscriber;
 use lambda_runtime::tracing::subscriber::filter::{LevelFilter, Targets};
+use lambda_runtime::tracing::subscriber::fmt::MakeWriter;
 use lambda_runtime::tracing::subscriber::layer::SubscriberExt;
 use lambda_runtime::tracing::subscriber::util::SubscriberInitExt;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
@@ -11,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::future::Future;
 use std::time::{Duration, SystemTime};
-use tracing::error;
+use tracing::{Subscriber, error};
 
 /// Our crates and functions, as log targets.
 const OWN: [&str; 7] = ["app::", "aws::", "domain::", "deploy", "lifecycle", "report", "sweep"];
@@ -24,14 +25,26 @@ const OWN: [&str; 7] = ["app::", "aws::", "domain::", "deploy", "lifecycle", "re
 pub fn init_logs() {
     let level = environment("AWS_LAMBDA_LOG_LEVEL").or_else(|| environment("RUST_LOG"));
     let level = level.and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
-    let targets = Targets::new().with_default(level.min(LevelFilter::INFO));
-    let targets = targets.with_targets(OWN.map(|target| (target, level)));
-    let lines = subscriber::fmt().with_target(false).without_time().with_max_level(level);
     if environment("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("json")) {
-        lines.json().finish().with(targets).init();
+        json_lines(level, std::io::stdout).init();
     } else {
-        lines.finish().with(targets).init();
+        let lines = subscriber::fmt().with_target(false).without_time().with_max_level(level);
+        lines.finish().with(targets(level)).init();
     }
+}
+
+fn targets(level: LevelFilter) -> Targets {
+    let targets = Targets::new().with_default(level.min(LevelFilter::INFO));
+    targets.with_targets(OWN.map(|target| (target, level)))
+}
+
+/// A line is an object: `level`, `fields`, and in `spans` all that it happened in, each with its fields.
+fn json_lines<W>(level: LevelFilter, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let lines = subscriber::fmt().with_target(false).without_time().with_max_level(level).with_writer(writer);
+    lines.json().finish().with(targets(level))
 }
 
 /// A failure as Lambda shows it: a stable type and the whole text.
@@ -113,4 +126,86 @@ pub fn answer<T: Serialize>(
 /// When it cannot be written as JSON.
 pub fn document<T: Serialize>(value: &T) -> Result<Value, Failure> {
     serde_json::to_value(value).map_err(|error| Failure { kind: "AnswerNotWritten", message: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use app::lifecycle::{Answer, Envelope, ResponseUrl};
+    use std::io::Write;
+    use std::sync::{Arc, Mutex, PoisonError};
+    use tracing::field::Empty;
+    use tracing::{debug, info, info_span};
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is logged meanwhile, line by line.
+    fn lines(level: LevelFilter, work: impl FnOnce()) -> Vec<Value> {
+        let kept = Kept::default();
+        let writer = kept.clone();
+        tracing::subscriber::with_default(json_lines(level, move || writer.clone()), work);
+        let bytes = kept.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        String::from_utf8(bytes).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn every_line_of_a_rollout_carries_commit_stack_set_and_operation() {
+        let lines = lines(LevelFilter::INFO, || {
+            let span = info_span!("rollout", stack_set = "org-baseline", commit = "c0ffee", operation = Empty);
+            span.in_scope(|| {
+                info!("before there is an operation");
+                span.record("operation", "o-1");
+                info!(accounts = 3, "started");
+                info_span!("deeper").in_scope(|| error!("failed"));
+            });
+        });
+        let of = |line: &Value, name: &str| line["spans"][0][name].as_str().unwrap_or("none").to_owned();
+        assert_eq!(lines.len(), 3);
+        for (line, operation) in lines.iter().zip(["none", "o-1", "o-1"]) {
+            assert_eq!(line["spans"][0]["name"], "rollout", "{line}");
+            assert_eq!(of(line, "stack_set"), "org-baseline", "{line}");
+            assert_eq!(of(line, "commit"), "c0ffee", "{line}");
+            assert_eq!(of(line, "operation"), operation, "{line}");
+        }
+        assert_eq!((&lines[1]["level"], &lines[1]["fields"]["accounts"]), (&"INFO".into(), &3.into()));
+    }
+
+    /// Neither as what is printed of a request nor through the lines of others, which hold whole requests.
+    #[test]
+    fn the_signed_address_is_in_no_line() {
+        let url = "https://example.com/?X-Amz-Signature=c0ffee5ec7e7";
+        let envelope = Envelope {
+            response_url: ResponseUrl::from(url),
+            stack_id: "stack".into(),
+            request_id: "r-1".into(),
+            logical_resource_id: "Rollout".into(),
+            physical_resource_id: "rollout".into(),
+        };
+        let answer = Answer::failure(&envelope, "no");
+        for level in [LevelFilter::INFO, LevelFilter::TRACE] {
+            let lines = lines(level, || {
+                info!(?envelope, ?answer, "answering");
+                tracing::debug!(target: "hyper::client", url, "connecting");
+                tracing::trace!(target: "aws_smithy_runtime::client", url, "request");
+                tracing::debug!(target: "lambda_runtime", url, "event");
+                debug!("our own");
+            });
+            assert_eq!(lines.len(), if level == LevelFilter::INFO { 1 } else { 2 }, "{lines:?}");
+            for line in lines {
+                let line = line.to_string();
+                assert!(!line.contains("c0ffee5ec7e7") && !line.contains("example.com"), "{line}");
+            }
+        }
+    }
 }

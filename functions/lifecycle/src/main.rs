@@ -25,7 +25,7 @@ async fn main() -> Result<(), Error> {
         }
         Err(missing) => Err(missing.to_string()),
     };
-    let responder = &SignedUrlResponder::default();
+    let responder = &SignedUrlResponder::untiring();
     let lifecycle = &lifecycle;
     runtime::run(move |event, context| answer::handle(event, context, lifecycle, responder)).await
 }

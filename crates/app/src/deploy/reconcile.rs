@@ -182,6 +182,7 @@ where
 
     async fn look(&self, memory: Memory, look: Look, requests: bool) -> Result<Seen> {
         let waiting = if requests || memory.removing { self.memory.waiting().await? } else { Vec::new() };
+        let waiting = self.give_settled(waiting).await?;
         let busy = memory.rollouts.values().any(|rollout| rollout.value.phase.is_busy());
         if look == Look::Light && waiting.is_empty() && !busy {
             return Ok(Seen { skipped: Some("nothing is pending".into()), ..Seen::default() });

@@ -64,7 +64,7 @@ where
                 .frameworks
                 .values()
                 .all(|outcome| matches!(outcome, FrameworkOutcome::Removed | FrameworkOutcome::Failed(_)));
-        for Waiting { request, since } in waiting {
+        for Waiting { request, since, .. } in waiting {
             let envelope = &request.envelope;
             let answer = if request.kind != RequestKind::Delete {
                 Answer::failure(envelope, "overtaken by the deletion of the application")
@@ -89,7 +89,7 @@ where
             } else {
                 continue;
             };
-            self.settle(&answer, &envelope.request_id).await?;
+            self.settle(request, &answer).await?;
         }
         Ok(seen)
     }

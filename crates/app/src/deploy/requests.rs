@@ -1,7 +1,7 @@
 //! CloudFormation requests that wait: each is answered once what it asked for has been done, or cannot be.
 
 use super::reconcile::{Deploy, FrameworkOutcome, Seen};
-use crate::lifecycle::{self, Answer, Waiting};
+use crate::lifecycle::{self, Answer, Request, Waiting};
 use crate::ports::{
     Clock, DeployStore, Notifier, OrganizationalUnits, PolicyRepository, PortErrorKind, RequestStore, Responder,
     Result, StackSets, ViolationStore,
@@ -24,7 +24,7 @@ where
     /// Answers Create and Update requests: what is wrong with the policy or refused by AWS fails them, a rollout that is on
     /// its way does not.
     pub(super) async fn answer_waiting(&self, waiting: &[Waiting], outcome: &Result<Seen>) -> Result<()> {
-        for Waiting { request, since } in waiting {
+        for Waiting { request, since, .. } in waiting {
             let envelope = &request.envelope;
             let answer = match outcome {
                 Ok(seen) if !seen.rejected.is_empty() => {
@@ -37,7 +37,7 @@ where
                 Err(error) if error.kind == PortErrorKind::Retryable && !self.overdue(*since) => continue,
                 Err(error) => Answer::failure(envelope, &error.explained()),
             };
-            self.settle(&answer, &envelope.request_id).await?;
+            self.settle(request, &answer).await?;
         }
         Ok(())
     }
@@ -46,8 +46,40 @@ where
         self.clock.now().as_second().saturating_sub(since.as_second()) > ANSWER_WITHIN_SECONDS
     }
 
-    /// Puts an answer, then notes it: a crash in between repeats the same answer, which changes nothing.
-    pub(super) async fn settle(&self, answer: &Answer, request_id: &str) -> Result<()> {
+    /// Gives answers that were settled before and are not known to have arrived; the other requests are left.
+    pub(super) async fn give_settled(&self, waiting: Vec<Waiting>) -> Result<Vec<Waiting>> {
+        let mut left = Vec::new();
+        for waiting in waiting {
+            let Some(answer) = &waiting.answer else {
+                left.push(waiting);
+                continue;
+            };
+            match self.put(answer).await {
+                // Nothing waits for it here: the next look, or the one after it, gives it. Later than that nobody listens.
+                Err(error) if error.kind == PortErrorKind::Retryable && !self.overdue(waiting.since) => {
+                    warn!(request = answer.request_id(), %error, "CloudFormation is still not answered");
+                }
+                Err(error) if error.kind == PortErrorKind::Retryable => {
+                    warn!(request = answer.request_id(), %error, "CloudFormation was never answered");
+                    self.memory.answered(answer.request_id(), self.clock.now()).await?;
+                }
+                put => put?,
+            }
+        }
+        Ok(left)
+    }
+
+    /// Settles an answer and gives it, or the one that somebody has settled before.
+    pub(super) async fn settle(&self, request: &Request, answer: &Answer) -> Result<()> {
+        match self.memory.settle(request, answer, self.clock.now()).await? {
+            Some(answer) => self.put(&answer).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Puts a settled answer, then notes it: a crash in between repeats the same answer, which changes nothing.
+    async fn put(&self, answer: &Answer) -> Result<()> {
+        let request_id = answer.request_id();
         match lifecycle::put(&self.responder, answer).await {
             Ok(()) => info!(request = request_id, failure = ?answer.reason(), "CloudFormation is answered"),
             // An expired URL is refused for good: keeping the request would block every later look.

@@ -1,5 +1,5 @@
-use app::lifecycle::{Answer, Envelope, Handled, Lifecycle};
-use app::ports::PortErrorKind;
+use app::lifecycle::{Answer, Envelope, Handled, Lifecycle, Request};
+use app::ports::{PortErrorKind, RequestStore as _};
 use serde_json::{Value, json};
 use testkit::world::World;
 
@@ -62,13 +62,23 @@ async fn a_delete_needs_no_properties() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_failing_call_is_answered_and_nobody_else_answers_later() {
+async fn a_failing_call_is_answered_and_whoever_settles_an_answer_first_decides() {
     for call in ["dynamodb:PutItem", "sqs:SendMessage"] {
         let world = World::new();
         world.fail_next(call, PortErrorKind::Denied);
-        let reason = reason(&take(&world, &event()).await);
+        let handled = take(&world, &event()).await;
+        let reason = reason(&handled);
         assert!(reason.contains(call), "{reason}");
-        assert!(world.state().requests.is_empty(), "{call}");
+        let Handled::Answer(failure) = handled else { panic!("{handled:?}") };
+        let envelope = Envelope::read(&event()).unwrap();
+        let request = Request::read(&event(), envelope.clone()).unwrap();
+        let now = world.state().now;
+        assert_eq!(world.settle(&request, &failure, now).await, Ok(Some(failure.clone())), "{call}");
+        assert_eq!(world.settle(&request, &Answer::success(&envelope), now).await, Ok(Some(failure.clone())), "{call}");
+        assert_eq!(world.waiting().await.unwrap()[0].answer, Some(failure.clone()), "{call}");
+        world.answered("r-1", now).await.unwrap();
+        assert_eq!(world.settle(&request, &failure, now).await, Ok(None), "{call}: answered");
+        assert_eq!(world.waiting().await, Ok(Vec::new()), "{call}");
     }
 }
 

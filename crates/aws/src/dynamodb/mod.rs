@@ -1,6 +1,7 @@
 //! The state table: one DynamoDB table, a partition for each kind of thing. `ARCHITECTURE.md` has its layout.
 
 mod deploy;
+mod documents;
 mod frameworks;
 mod requests;
 mod sweep;
@@ -11,9 +12,8 @@ use crate::error::{unexpected, wrap};
 use app::ports::{PortError, PortErrorKind, Result};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use documents::{document, fits, read_document};
 use jiff::Timestamp;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -118,6 +118,7 @@ impl StateTable {
 
     /// Puts an item, whatever is there.
     async fn put_item(&self, item: Item) -> Result<()> {
+        fits(&item)?;
         let put = self.client.put_item().table_name(&self.name).set_item(Some(item)).send().await;
         put.map(drop).map_err(|error| wrap("dynamodb:PutItem", &error))
     }
@@ -126,6 +127,7 @@ impl StateTable {
     async fn put_version(&self, mut item: Item, seen: u64) -> Result<u64> {
         let version = seen.saturating_add(1);
         item.insert("version".into(), number(version));
+        fits(&item)?;
         let put = self.client.put_item().table_name(&self.name).set_item(Some(item));
         let put = if seen == 0 {
             put.condition_expression("attribute_not_exists(pk)")
@@ -170,21 +172,8 @@ fn number(value: impl std::fmt::Display) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-/// A whole document as JSON text: nothing queries inside it.
-fn document<T: Serialize>(value: &T) -> Result<AttributeValue> {
-    serde_json::to_string(value).map(text).map_err(|error| unexpected("dynamodb:PutItem", error.to_string()))
-}
-
 fn read_text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
     item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str)
-}
-
-fn read_document<T: DeserializeOwned>(item: &Item) -> Result<T> {
-    let stored = read_text(item, "document").unwrap_or_default();
-    serde_json::from_str(stored).map_err(|error| {
-        let (partition, sort) = (read_text(item, "pk").unwrap_or("?"), read_text(item, "sk").unwrap_or("?"));
-        unexpected("dynamodb:Query", format!("the item `{partition}` / `{sort}` cannot be read: {error}"))
-    })
 }
 
 /// 0 where there is none: then it is nobody's.

@@ -108,6 +108,12 @@ pub struct State {
     /// The process dies at the step of this number from now: calls go on for ever. A call has two steps, before its effect and
     /// after it.
     pub dies_in: Option<usize>,
+    /// Steps of calls over the network so far.
+    pub steps: usize,
+    /// What happens at the step of this number: before its call takes effect, or after it.
+    pub strikes: BTreeMap<usize, Strike>,
+    /// Which calls that has happened to.
+    pub struck: Vec<(&'static str, Strike)>,
     /// Every step of a call lets others go first: for tests that run two at once.
     pub yields: bool,
     /// Every record that was stored, with what it replaced; `None`: not kept.
@@ -117,6 +123,19 @@ pub struct State {
     last_write: Option<(Key, Option<Versioned<Record>>)>,
     calls: Vec<&'static str>,
     faults: BTreeMap<&'static str, VecDeque<Option<Fault>>>,
+}
+
+/// What can happen to a call over the network, at either of its steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strike {
+    /// The task panics.
+    Panics,
+    /// It waits for ever.
+    Hangs,
+    /// An error that may pass.
+    Throttles,
+    /// An error that will not.
+    Denies,
 }
 
 /// A record that was stored.
@@ -178,6 +197,9 @@ impl Default for World {
                 hidden: BTreeSet::new(),
                 selections: BTreeMap::new(),
                 dies_in: None,
+                steps: 0,
+                strikes: BTreeMap::new(),
+                struck: Vec::new(),
                 yields: false,
                 written: None,
                 index_lags: false,
@@ -261,14 +283,15 @@ impl World {
         operation: &'static str,
         effect: impl FnOnce(&mut State) -> Result<T>,
     ) -> Result<T> {
-        self.step().await;
+        self.step(operation).await?;
         let outcome = self.call(operation, effect);
-        self.step().await;
+        self.step(operation).await?;
         outcome
     }
 
-    async fn step(&self) {
-        let (dead, mut waits) = {
+    #[expect(clippy::panic, reason = "a test asks for it")]
+    async fn step(&self, operation: &'static str) -> Result<()> {
+        let (dead, mut waits, strike) = {
             let mut state = self.state();
             let dead = match &mut state.dies_in {
                 None => false,
@@ -278,7 +301,11 @@ impl World {
                     false
                 }
             };
-            (dead, state.yields)
+            let step = state.steps;
+            state.steps += 1;
+            let strike = state.strikes.get(&step).copied();
+            state.struck.extend(strike.map(|strike| (operation, strike)));
+            (dead, state.yields, strike)
         };
         if waits {
             std::future::poll_fn(|context| {
@@ -293,6 +320,13 @@ impl World {
         }
         if dead {
             std::future::pending::<()>().await;
+        }
+        match strike {
+            None => Ok(()),
+            Some(Strike::Panics) => panic!("{operation}: as the test wants it"),
+            Some(Strike::Hangs) => std::future::pending().await,
+            Some(Strike::Throttles) => Err(error(operation, PortErrorKind::Retryable)),
+            Some(Strike::Denies) => Err(error(operation, PortErrorKind::Denied)),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{World, error};
 use app::deploy::{FrameworkFacts, Memory, Rollout};
-use app::lifecycle::{Request, Waiting};
+use app::lifecycle::{Answer, Request, Waiting};
 use app::ports::{DeployStore, PortErrorKind, RequestStore, Result, Versioned};
 use domain::ids::{CommitId, StackSetName};
 use domain::policy::Reporting;
@@ -102,11 +102,25 @@ impl RequestStore for World {
             if state.answered.contains(&request.envelope.request_id) {
                 return Ok(());
             }
-            state
-                .requests
-                .entry(request.envelope.request_id.clone())
-                .or_insert_with(|| Waiting { request: request.clone(), since: at });
+            state.requests.entry(request.envelope.request_id.clone()).or_insert_with(|| Waiting {
+                request: request.clone(),
+                since: at,
+                answer: None,
+            });
             Ok(())
+        })
+        .await
+    }
+
+    async fn settle(&self, request: &Request, answer: &Answer, at: Timestamp) -> Result<Option<Answer>> {
+        self.remote("dynamodb:UpdateItem", |state| {
+            let id = &request.envelope.request_id;
+            if state.answered.contains(id) {
+                return Ok(None);
+            }
+            let unknown = || Waiting { request: request.clone(), since: at, answer: None };
+            let waiting = state.requests.entry(id.clone()).or_insert_with(unknown);
+            Ok(Some(waiting.answer.get_or_insert_with(|| answer.clone()).clone()))
         })
         .await
     }
@@ -124,14 +138,6 @@ impl RequestStore for World {
         self.remote("dynamodb:PutItem", |state| {
             state.requests.remove(request_id);
             state.answered.insert(request_id.to_owned());
-            Ok(())
-        })
-        .await
-    }
-
-    async fn forget(&self, request_id: &str) -> Result<()> {
-        self.remote("dynamodb:DeleteItem", |state| {
-            state.requests.remove(request_id);
             Ok(())
         })
         .await

@@ -6,7 +6,7 @@ use lambda_runtime::Context;
 use serde_json::{Value, json};
 use std::future::pending;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use testkit::world::World;
 
 /// What goes wrong in a queue.
@@ -35,15 +35,15 @@ impl RequestStore for HangingStore {
         pending().await
     }
 
+    async fn settle(&self, _request: &Request, _answer: &Answer, _at: Timestamp) -> Result<Option<Answer>> {
+        pending().await
+    }
+
     async fn waiting(&self) -> Result<Vec<Waiting>> {
         pending().await
     }
 
     async fn answered(&self, _request_id: &str, _at: Timestamp) -> Result<()> {
-        pending().await
-    }
-
-    async fn forget(&self, _request_id: &str) -> Result<()> {
         pending().await
     }
 }
@@ -58,11 +58,15 @@ impl Responder for Deaf {
 }
 
 fn event() -> Value {
+    request("Create", "r-1")
+}
+
+pub(super) fn request(kind: &str, id: &str) -> Value {
     json!({
-        "RequestType": "Create",
+        "RequestType": kind,
         "ResponseURL": "https://example.com/answer",
         "StackId": "arn:aws:cloudformation:us-east-1:000000000000:stack/app/1",
-        "RequestId": "r-1",
+        "RequestId": id,
         "LogicalResourceId": "Rollout",
         "ResourceType": "Custom::BackupCompliance",
         "ResourceProperties": { "ServiceTimeout": "3600" },
@@ -74,9 +78,13 @@ fn reasons(world: &World) -> Vec<String> {
 }
 
 /// An invocation that has half a second for its work.
-#[expect(clippy::disallowed_methods, reason = "Lambda's deadline is a wall-clock time")]
 fn short_of_time() -> Context {
-    let deadline = SystemTime::now() + Duration::from_millis(1_500);
+    ending_in(Duration::from_millis(1_500))
+}
+
+#[expect(clippy::disallowed_methods, reason = "Lambda's deadline is a wall-clock time")]
+pub(super) fn ending_in(left: Duration) -> Context {
+    let deadline = SystemTime::now() + left;
     let mut context = Context::default();
     context.deadline = deadline.duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap();
     context
@@ -94,7 +102,9 @@ async fn a_panic_and_a_call_that_never_ends_are_answered_once_and_leave_no_reque
         assert_eq!(reasons.len(), 1, "{reasons:?}");
         assert!(reasons[0].contains(expected), "{reasons:?}");
         assert!(world.state().requests.is_empty(), "deploy would answer once more");
-        assert!(world.take_calls().contains(&"dynamodb:PutItem"), "the request was kept before it went wrong");
+        let calls = world.take_calls();
+        let expected = ["dynamodb:PutItem", "dynamodb:UpdateItem", "cloudformation:PutAnswer", "dynamodb:PutItem"];
+        assert_eq!(calls, expected, "kept, and settled before it is answered");
     }
 }
 
@@ -141,4 +151,29 @@ async fn an_answer_that_does_not_arrive_fails_the_invocation_so_that_lambda_trie
     let lifecycle = Lifecycle { requests: world.clone(), queue: world.clone(), clock: world.clone() };
     let failed = handle(event(), Context::default(), &Ok(Arc::new(lifecycle)), &Deaf).await;
     assert!(format!("{:?}", failed.unwrap_err()).contains("cloudformation:answer"));
+    // And `deploy` finds what is to be answered.
+    let settled = world.state().requests["r-1"].answer.clone().unwrap();
+    assert!(settled.reason().unwrap().contains("sqs:SendMessage"), "{settled:?}");
+}
+
+/// Nobody listens, for ever.
+struct Silent;
+
+impl Responder for Silent {
+    async fn answer(&self, _url: &ResponseUrl, _answer: &Answer) -> Result<()> {
+        pending().await
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_tried_for_as_long_as_there_is_time_and_no_longer() {
+    let world = World::new();
+    world.fail_next("sqs:SendMessage", PortErrorKind::Denied);
+    let lifecycle = Lifecycle { requests: world.clone(), queue: world.clone(), clock: world.clone() };
+    let began = Instant::now();
+    let failed = handle(event(), short_of_time(), &Ok(Arc::new(lifecycle)), &Silent).await;
+    assert!(format!("{:?}", failed.unwrap_err()).contains("could not be reached within the time"));
+    let took = began.elapsed();
+    assert!((1_000..1_500).contains(&took.as_millis()), "{took:?}");
+    assert!(world.state().requests["r-1"].answer.is_some());
 }
