@@ -7,6 +7,7 @@ use std::time::Duration;
 use app::events::Batch;
 use app::report::Report;
 use domain::notice::Notice;
+use domain::rollout::Cause;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 use testkit::world::World;
@@ -114,6 +115,15 @@ fn what_is_missing_added_or_of_another_type_is_refused() {
             assert!(!schema.is_valid(&other), "{} as {kind}", notice.kind());
         }
     }
+}
+
+/// A cause that is added must be described.
+#[test]
+fn every_cause_is_described() {
+    let schema: Value = serde_json::from_str(&crate::read(SCHEMA)).unwrap();
+    let described = &schema["$defs"]["rollout"]["properties"]["groups"]["items"]["properties"]["cause"]["enum"];
+    let described: BTreeSet<&str> = described.as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert_eq!(described, Cause::WORDS.into_iter().collect());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use domain::notice::{
     Rejection, RolloutReport, ViolationNotice,
 };
 use domain::policy::{Exemption, Policy};
-use domain::rollout::{Instance, InstanceFault, Verdict};
+use domain::rollout::{Instance, InstanceFault, Outcome as End, Verdict};
 use domain::violation::{
     Change, Closing, Compliance, Debt, Exempt, Found, Heard, Key, Opening, Ordering, Outcome, Outlet, Record,
     ResourceFacts, Told, apply,
@@ -147,15 +147,20 @@ fn warnings(number: usize) -> Notice {
     Notice::PolicyWarnings(PolicyWarnings { commit, repository, branch, warnings })
 }
 
-fn rollout(faults: usize, trouble: Option<&str>) -> RolloutReport {
-    let fault = |n: usize| InstanceFault {
+/// Every outcome in turn, with a known cause and with an unknown one.
+fn fault(n: usize) -> InstanceFault {
+    let outcomes = [End::Failed, End::Cancelled, End::NeverReached, End::NotDeleted];
+    InstanceFault {
         instance: Instance {
             account: AccountId::parse(&format!("{n:012}")).unwrap(),
             region: RegionName::parse("us-east-1").unwrap(),
         },
-        outcome: ["failed", "cancelled", "skipped", "never reached", "not deleted"][n % 5].to_owned(),
-        reason: "no execution role".to_owned(),
-    };
+        outcome: outcomes[n % 4],
+        reason: ["the role x cannot be assumed", "something new"][n / 4 % 2].to_owned(),
+    }
+}
+
+fn rollout(faults: usize, trouble: Option<&str>) -> RolloutReport {
     let failed = faults > 0 || trouble.is_some();
     RolloutReport {
         stack_set: StackSetName::parse("backup-compliance").unwrap(),
@@ -168,12 +173,34 @@ fn rollout(faults: usize, trouble: Option<&str>) -> RolloutReport {
             total: 6,
             succeeded: 6_usize.saturating_sub(faults),
             faults: (0..faults).map(fault).collect(),
+            skipped: Vec::new(),
         },
         created: 6,
         updated: 0,
         deleted: 0,
+        removed: false,
+        let_go: Vec::new(),
         trouble: trouble.map(str::to_owned),
-        next: failed.then(|| "The next hourly look tries again.".to_owned()),
+        next: failed.then(|| "The next full look tries again.".to_owned()),
+    }
+}
+
+/// The same with skipped instances.
+fn skipping(mut report: RolloutReport, skipped: usize) -> RolloutReport {
+    report.verdict.skipped = (0..skipped)
+        .map(|n| InstanceFault { outcome: End::Skipped, reason: "the account is suspended".to_owned(), ..fault(n) })
+        .collect();
+    report
+}
+
+/// The same as a removal that let go of stacks.
+fn removing(report: RolloutReport, let_go: usize) -> RolloutReport {
+    RolloutReport {
+        created: 0,
+        deleted: 4,
+        removed: true,
+        let_go: (0..let_go).map(|n| fault(n).instance).collect(),
+        ..report
     }
 }
 
@@ -211,7 +238,12 @@ pub(crate) fn all() -> Vec<Notice> {
     notices.extend([1, 60].map(blind));
     notices.extend([1, 60].map(warnings));
     notices.push(Notice::RolloutSucceeded(rollout(0, None)));
+    notices.extend([2, 60].map(|skipped| Notice::RolloutSucceeded(skipping(rollout(0, None), skipped))));
+    notices.extend([0, 2, 60].map(|let_go| Notice::RolloutSucceeded(removing(rollout(0, None), let_go))));
     notices.extend([1, 5, 60].map(|faults| Notice::RolloutFailed(rollout(faults, None))));
+    notices.extend([1, 60].map(|faults| Notice::RolloutFailed(skipping(rollout(faults, None), faults))));
+    notices.extend([1, 60].map(|faults| Notice::RolloutFailed(removing(rollout(faults, None), faults))));
+    notices.push(Notice::RolloutFailed(rollout(0, Some("You must enable organizations access"))));
     notices.push(Notice::RolloutFailed(rollout(0, Some("cloudformation:CreateStackSet failed: AccessDenied"))));
     notices.push(rejection(faults_of("frameworks: [")));
     notices.push(rejection(faults_of(&wrong_accounts(1))));

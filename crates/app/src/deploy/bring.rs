@@ -323,7 +323,14 @@ where
     pub(super) fn report(&self, rollout: &Rollout, verdict: Verdict, trouble: Option<String>) -> RolloutReport {
         let failed = !verdict.is_success() || trouble.is_some();
         let next = failed.then(|| {
-            if rollout.attempt <= RETRIES {
+            if rollout.phase == Phase::Removing {
+                let with = if rollout.undeclared {
+                    "The next full look (hourly, unless it is set otherwise) or a push"
+                } else {
+                    "Deleting the application again"
+                };
+                format!("{with} resumes with what is left.")
+            } else if rollout.attempt <= RETRIES {
                 format!(
                     "The next full look (hourly, unless it is set otherwise) tries again: retry {} of {RETRIES}. A push starts over.",
                     rollout.attempt

@@ -136,10 +136,11 @@ impl Rollout {
             Operation::UpdateStackSet | Operation::UpdateInstances { .. } => &mut self.updated,
             Operation::ManagedExecution => return,
         };
-        *counter = counter.saturating_add(size);
         if let Operation::DeleteInstances { at, retain: true } = operation {
             self.let_go.push(at);
+            return;
         }
+        *counter = counter.saturating_add(size);
     }
 }
 

@@ -281,7 +281,7 @@ where
     async fn gone(&self, rollout: Versioned<Rollout>) -> Result<FrameworkOutcome> {
         let rollout = rollout.value;
         // What was never there is not worth a word.
-        if rollout.deleted > 0 || rollout.undeclared {
+        if rollout.deleted > 0 || !rollout.let_go.is_empty() || rollout.undeclared {
             let notice = Notice::RolloutSucceeded(self.report(&rollout, Verdict::default(), None));
             match self.tell(&notice).await {
                 // The topic may be gone before: what is removed stays removed.

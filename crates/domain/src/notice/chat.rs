@@ -311,7 +311,10 @@ fn rollout_message(report: &RolloutReport) -> Message {
     ];
     match &report.trouble {
         Some(trouble) => lines.push(format!("What went wrong: {}", code(trouble, 1_000))),
-        None => lines.push(format!("Instances: {}", report.changes())),
+        None => {
+            let (label, changes) = report.changes();
+            lines.push(format!("{label}: {changes}"));
+        }
     }
     let mut advice: Vec<String> = report.advice().into_iter().collect();
     let mut push = |line: String| lines.push(line);

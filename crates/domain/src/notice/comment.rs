@@ -22,7 +22,15 @@ pub(super) fn comment(notice: &Notice) -> String {
     let (lines, last) = match notice {
         Notice::RolloutSucceeded(report) | Notice::RolloutFailed(report) => rollout(report),
         Notice::PolicyRejected(rejection) => rejected(rejection),
-        other => (other.text().lines().map(|line| code(line, 300)).collect(), None),
+        other => (
+            other
+                .text()
+                .lines()
+                .filter(|line| !line.trim().is_empty())
+                .map(|line| format!("- {}", code(line, 300)))
+                .collect(),
+            None,
+        ),
     };
     fit(&headline, &lines, last.as_deref())
 }
@@ -45,7 +53,8 @@ fn rollout(report: &RolloutReport) -> (Vec<String>, Option<String>) {
         None => {
             let ends = report.ends();
             let ends = if ends.is_empty() { ends } else { format!("Outcome: {ends}. ") };
-            paragraph(format!("{ends}Instances: {}.", report.changes()));
+            let (label, changes) = report.changes();
+            paragraph(format!("{ends}{label}: {changes}."));
         }
     }
     if let Some(advice) = report.advice() {

@@ -142,24 +142,29 @@ impl RolloutReport {
         }
     }
 
-    /// What was done on the way, as far as anything was.
-    pub(super) fn changes(&self) -> String {
-        let changes = [
-            (self.created, "created"),
-            (self.updated, "updated"),
-            (self.deleted, "deleted"),
-            (self.let_go.len(), "let go"),
-        ];
-        let changes: Vec<String> = changes
-            .into_iter()
-            .filter(|(number, _)| *number > 0)
-            .map(|(number, what)| format!("{number} {what}"))
-            .collect();
-        match (changes.is_empty(), self.removed) {
+    /// What was done on the way, as far as anything was, behind what to call it. Of a failure it is only known what operations set
+    /// out to do.
+    pub(super) fn changes(&self) -> (&'static str, String) {
+        let succeeded = self.succeeded();
+        let change = |number: usize, done: &str, noun: &str| {
+            (number > 0).then(|| if succeeded { format!("{number} {done}") } else { count(number, noun) })
+        };
+        let let_go = self.let_go.len();
+        let changes: Vec<String> = [
+            change(self.created, "created", "creation"),
+            change(self.updated, "updated", "update"),
+            change(self.deleted, "deleted", "deletion"),
+            (let_go > 0).then(|| format!("{let_go} let go")),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let said = match (changes.is_empty(), succeeded) {
             (false, _) => changes.join(", "),
-            (true, false) => "none were needed".to_owned(),
-            (true, true) => "none".to_owned(),
-        }
+            (true, true) => "none were needed".to_owned(),
+            (true, false) => "nothing".to_owned(),
+        };
+        (if succeeded { "Changes" } else { "Attempted" }, said)
     }
 
     /// What is not as it should be: by outcome, failures first, each grouped by cause over all instances. 20 instances are named
@@ -193,6 +198,7 @@ impl RolloutReport {
         };
         let (let_go, more) = self.let_go();
         let let_go = if let_go.is_empty() { String::new() } else { paragraph(&named(&let_go, more), 2) };
+        let (label, changes) = self.changes();
         let sections: String = self.sections().iter().map(|section| block(&section.title(), section.text())).collect();
         let trouble = self.trouble.as_deref().map(|trouble| paragraph(trouble, 2)).unwrap_or_default();
         let advice = self.advice().map(|advice| item(&advice)).unwrap_or_default();
@@ -202,7 +208,7 @@ impl RolloutReport {
             field("Commit", &format!("{} {}", self.commit.short(), self.message)),
             field("Author", &self.author),
             field("Repository", &format!("{} ({})", self.repository, self.branch)),
-            if self.trouble.is_some() { String::new() } else { field("Instances", &self.changes()) },
+            if self.trouble.is_some() { String::new() } else { field(label, &changes) },
             block("What went wrong", trouble),
             block("What to do", advice),
             sections,

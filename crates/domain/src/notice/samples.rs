@@ -331,7 +331,7 @@ pub(super) fn removal_failed() -> RolloutReport {
     let verdict = Verdict { total: 3, succeeded: 0, faults, skipped: vec![] };
     let next =
         Some("The next full look (hourly, unless it is set otherwise) or a push resumes with what is left.".into());
-    RolloutReport { verdict, deleted: 9, let_go: vec![], next, ..removal() }
+    RolloutReport { verdict, let_go: vec![], next, ..removal() }
 }
 
 pub(super) fn trouble() -> RolloutReport {

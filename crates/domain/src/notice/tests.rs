@@ -3,6 +3,7 @@ use super::*;
 use crate::control::{self, CONTROLS};
 use crate::fault::{Fault, Position, is_invisible};
 use crate::ids::StackSetName;
+use crate::rollout::{Outcome as End, Verdict};
 use crate::violation::{Closing, Exempt, Found, Heard, ResourceFacts, Told};
 use proptest::prelude::*;
 
@@ -101,6 +102,90 @@ fn subjects_name_the_place_however_long_the_name() {
         subject.ends_with("...is rolled out: 6 of 6 instances")
             || subject.ends_with(" is rolled out: 6 of 6 instances")
     );
+}
+
+#[test]
+fn headlines_of_rollouts_say_what_was_skipped_removed_or_left() {
+    let subject = |name: &str| {
+        all().into_iter().find(|(known, _)| *known == name).map(|(_, notice)| notice.subject()).unwrap_or_default()
+    };
+    let name = "ackup framework backup-compliance";
+    for (sample, expected) in [
+        ("rollout_succeeded", format!("B{name} is rolled out: 6 of 6 instances")),
+        ("rollout_skipped", format!("B{name} is rolled out: 798 of 800 instances, 2 skipped")),
+        ("rollout_partial", format!("[FAILED] Rollout of b{name}: 732 of 800 instances done, 2 skipped")),
+        ("removal", format!("B{name} is removed: 12 instances deleted, 2 stacks let go")),
+        ("removal_failed", format!("[FAILED] Removal of b{name}: 3 instances left")),
+        ("rollout_trouble", format!("[FAILED] B{name} could not be rolled out")),
+    ] {
+        assert_eq!(subject(sample), expected);
+    }
+    let nothing = RolloutReport { deleted: 0, let_go: vec![], ..samples::removal() };
+    assert_eq!(Notice::RolloutSucceeded(nothing).subject(), format!("B{name} is removed"));
+    let trouble = RolloutReport { trouble: Some("x".into()), ..samples::removal_failed() };
+    assert_eq!(Notice::RolloutFailed(trouble).subject(), format!("[FAILED] B{name} could not be removed"));
+}
+
+#[test]
+fn one_odd_failure_is_named_beside_seven_hundred_equal_ones() {
+    let mut report = samples::partial();
+    let fault = |n: usize, reason: &str| samples::ended(n, End::Failed, reason);
+    report.verdict.faults = (0..700).map(|n| fault(n, "role x cannot be assumed")).collect();
+    report.verdict.faults.push(fault(700, "something new"));
+    report.verdict.faults.push(samples::ended(701, End::Cancelled, "Cancelled since failure tolerance has exceeded"));
+    let notice = Notice::RolloutFailed(report);
+    let document = notice.json();
+    let groups: Vec<_> = document["groups"].as_array().expect("a list").iter().collect();
+    let told: Vec<_> =
+        groups.iter().map(|group| (group["count"].as_u64(), group["instances"].as_array().map(Vec::len))).collect();
+    assert_eq!(told, [(Some(700), Some(18)), (Some(1), Some(1)), (Some(1), Some(1)), (Some(2), Some(2))]);
+    assert_eq!(document["faults"].as_array().map(Vec::len), Some(20));
+    let text = notice.text();
+    for line in [
+        "Failed (701)\n",
+        " and 682 more\n",
+        "\nCancelled before their turn came (1)\n",
+        "  - 1 instance: something new\n",
+    ] {
+        assert!(text.contains(line), "`{line}` is not in\n{text}");
+    }
+    // More reasons than there is room for are counted.
+    let RolloutReport { mut verdict, .. } = samples::partial();
+    verdict.faults =
+        (0..26).map(|n| fault(n, &format!("kind {}", char::from(b'a' + u8::try_from(n).expect("small"))))).collect();
+    let text = Notice::RolloutFailed(RolloutReport { verdict, ..samples::partial() }).text();
+    assert!(text.contains("  and 14 instances for other reasons\n"), "{text}");
+}
+
+#[test]
+fn a_fault_of_the_whole_rollout_comes_with_what_to_do() {
+    let advice = |trouble: &str| {
+        let report = RolloutReport { trouble: Some(trouble.into()), ..samples::trouble() };
+        Notice::RolloutFailed(report).json()["advice"].clone()
+    };
+    let trusted =
+        advice("ValidationError: You must enable organizations access to operate a service managed stack set");
+    assert!(trusted.as_str().is_some_and(|text| text.contains("activate-organizations-access")), "{trusted}");
+    // What the use case says already is not said twice.
+    assert_eq!(advice(samples::trouble().trouble.as_deref().expect("there")), Value::Null);
+    assert_eq!(advice("something new"), Value::Null);
+}
+
+#[test]
+fn comments_of_rejected_policies_name_the_places() {
+    let long = "d/".repeat(200);
+    let at = Position { line: 12, column: 7 };
+    let mut rejection = samples::rejection();
+    rejection.faults.push(Fault::at(&long, "x", at, "the name `a`b [x](y) www.evil.example` is <b>bad</b>", "`"));
+    let comment = Notice::PolicyRejected(rejection.clone()).comment();
+    assert!(
+        comment.contains("\n- `backup-compliance.yaml:5:20`: the account id `22222222222` has 11 digits; "),
+        "{comment}"
+    );
+    assert!(comment.contains("\n- `framework.yaml`: the template `framework.yaml` is not"), "{comment}");
+    assert!(comment.contains("…:12:7`: the name `a`b ［x］(y) www․evil.exampleˋ is ‹b›bad‹/b›; ˋ"), "{comment}");
+    rejection.faults = rejection.faults.into_iter().cycle().take(45).collect();
+    assert!(Notice::PolicyRejected(rejection).comment().contains("\n- and 25 more faults\n"));
 }
 
 #[test]
@@ -503,7 +588,70 @@ fn odd(text: &str) -> Option<char> {
 
 /// What is wrong with any form of a notice, if anything.
 fn misfit(notice: &Notice) -> Option<String> {
-    misfit_of_mail(notice).or_else(|| misfit_of_chat(&notice.chat())).or_else(|| misfit_of_machines(notice))
+    misfit_of_mail(notice)
+        .or_else(|| misfit_of_chat(&notice.chat()))
+        .or_else(|| misfit_of_machines(notice))
+        .or_else(|| misfit_of_comment(notice))
+        .or_else(|| misfit_of_rollout(notice))
+}
+
+/// What CodeCommit takes, and what Markdown makes nothing of.
+fn misfit_of_comment(notice: &Notice) -> Option<String> {
+    let comment = notice.comment();
+    // The adapter derives its idempotency token from the text; groups are made with maps that are seeded anew each time.
+    if comment.len() > 10_240 || comment != notice.comment() {
+        return Some(format!("comment of {} bytes", comment.len()));
+    }
+    if !comment.lines().next().is_some_and(|first| first.starts_with("**") && first.ends_with("**")) {
+        return Some(format!("comment begins {:?}", comment.lines().next()));
+    }
+    if odd(&comment).is_some() || comment.contains(['<', '>', '&']) || comment.contains("://") {
+        return Some(format!("comment: {comment:?}"));
+    }
+    comment.lines().find_map(|line| {
+        let parts: Vec<&str> = line.split('`').collect();
+        let outside = parts.iter().step_by(2);
+        let marks = ["[", "*", "_", "~", "#", "|", "\\", "www."];
+        // Our own: the bold lines, the dash of an item, the mark of a subject.
+        let ours = |text: &str| {
+            ["**", "[FAILED] ", "[REJECTED] "].iter().fold(text.to_owned(), |text, mark| text.replace(mark, ""))
+        };
+        let formats = |text: &&&str| marks.iter().any(|mark| ours(text).contains(mark));
+        let is_word = |text: &str| !text.contains([' ', '*']) || text.contains("a_");
+        let wrong = outside.clone().find(formats).filter(|text| !is_word(text));
+        let is_of_rollout = notice.kind().starts_with("rollout.") || notice.kind().starts_with("policy.");
+        (parts.len().is_multiple_of(2) || (is_of_rollout && wrong.is_some())).then(|| format!("comment: {line:?}"))
+    })
+}
+
+/// Everything is counted, however little of it is shown.
+fn misfit_of_rollout(notice: &Notice) -> Option<String> {
+    let (Notice::RolloutSucceeded(report) | Notice::RolloutFailed(report)) = notice else { return None };
+    let document = notice.json();
+    let groups = document["groups"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let of = |skipped: bool| groups.iter().filter(move |group| (group["outcome"] == "skipped") == skipped);
+    for (skipped, all) in [(false, &report.verdict.faults), (true, &report.verdict.skipped)] {
+        let told: u64 = of(skipped).filter_map(|group| group["count"].as_u64()).sum();
+        let named: usize = of(skipped).filter_map(|group| group["instances"].as_array()).map(Vec::len).sum();
+        let few = of(skipped).count() < if skipped { 3 } else { 12 };
+        if told > all.len() as u64 || (few && told != all.len() as u64) || named > 20 || (named == 0 && !all.is_empty())
+        {
+            return Some(format!("{told} told and {named} named of {}", all.len()));
+        }
+        // People and machines are told of the same instances.
+        let text = notice.text();
+        let forms = [text.as_str(), &notice.chat().to_string(), &notice.comment()].map(str::to_owned);
+        let instances = of(skipped).filter_map(|group| group["instances"].as_array()).flatten();
+        for instance in instances {
+            let name =
+                [&instance["account"], &instance["region"]].map(|part| part.as_str().unwrap_or_default()).join("/");
+            let missing = |form: &&String| !form.contains(&name) && !form.contains('…');
+            if let Some(form) = forms.iter().find(missing) {
+                return Some(format!("{name} is not in {form}"));
+            }
+        }
+    }
+    None
 }
 
 fn misfit_of_mail(notice: &Notice) -> Option<String> {
@@ -648,13 +796,35 @@ fn notices() -> impl Strategy<Value = Notice> {
     let digests = (names(), optional(), prop::collection::vec(violations(), 1..8)).prop_map(
         |(control, account_name, entries)| Notice::ViolationDigest(Digest { control, account_name, ..digest(entries) }),
     );
-    let rollout = (names(), names(), names(), optional(), optional(), 0usize..30).prop_map(
-        |(author, message, reason, trouble, next, faults)| {
-            let mut report = RolloutReport { author, message, trouble, next, ..samples::report(40, faults) };
-            report.verdict.faults.iter_mut().for_each(|fault| fault.reason.clone_from(&reason));
-            Notice::RolloutFailed(report)
-        },
-    );
+    let rollout = (
+        (names(), names(), optional(), optional()),
+        prop::collection::vec((names(), 0usize..6, 0usize..8), 0..40),
+        0usize..30,
+        0usize..30,
+        any::<bool>(),
+    )
+        .prop_map(|((author, message, trouble, next), ends, skipped, let_go, removed)| {
+            // Known causes with hostile words around them, and reasons that are nothing else.
+            let reason = |name: &str, cause: usize| match cause {
+                0 => format!("{name} role cannot be assumed {name}"),
+                1 => format!("not authorized to perform: a:B {name}"),
+                2 => format!("ResourceStatusReason:{name} already exists"),
+                _ => name.to_owned(),
+            };
+            let outcomes = [End::Failed, End::Cancelled, End::NeverReached, End::NotDeleted];
+            let fault = |(n, (name, cause, outcome)): (usize, &(String, usize, usize))| {
+                samples::ended(n, outcomes[outcome % 4], &reason(name, *cause))
+            };
+            let faults: Vec<_> = ends.iter().enumerate().map(fault).collect();
+            let skip =
+                |n: usize| samples::ended(100 + n, End::Skipped, ends.get(n % 5).map_or("x", |(name, _, _)| name));
+            let verdict = Verdict { total: 100, succeeded: 30, faults, skipped: (0..skipped).map(skip).collect() };
+            let let_go = (0..let_go).map(|n| samples::ended(200 + n, End::Skipped, "").instance).collect();
+            let failed = trouble.is_some() || !verdict.is_success();
+            let report =
+                RolloutReport { author, message, trouble, next, verdict, let_go, removed, ..samples::report(6, 0) };
+            if failed { Notice::RolloutFailed(report) } else { Notice::RolloutSucceeded(report) }
+        });
     let rejected = (names(), names(), names(), names(), names(), 1usize..300).prop_map(
         |(author, message, file, line, fix, column)| {
             let mut rejection = Rejection { author, message, ..samples::rejection() };
@@ -758,7 +928,12 @@ fn ten_thousand_entries_of_the_worst_names_fit() {
         let many: Vec<_> = vec![shown; 40].into_iter().chain(others.iter().take(rest).cloned()).collect();
         let exempted = ViolationNotice { what: Told::Exempted(exempt), ..worst.clone() };
         let mut report = samples::report(60, 40);
-        report.verdict.faults.iter_mut().for_each(|fault| fault.reason = long(4_000));
+        // Each of its own kind, so that none are told together.
+        let reason = |n: usize| format!("{}{}", char::from(b'a' + u8::try_from(n % 26).expect("small")), long(4_000));
+        report.verdict.faults.iter_mut().enumerate().for_each(|(n, fault)| fault.reason = reason(n));
+        report.verdict.skipped = (0..40).map(|n| samples::ended(n, End::Skipped, &reason(n))).collect();
+        report.let_go = report.verdict.skipped.iter().map(|skipped| skipped.instance.clone()).collect();
+        report.next = Some(long(4_000));
         (report.message, report.author, report.trouble) = (long(4_000), long(400), Some(long(4_000)));
         let mut rejection = samples::rejection();
         rejection.faults =

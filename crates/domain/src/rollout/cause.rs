@@ -142,6 +142,30 @@ impl Cause {
         any(&["already exists", "alreadyexists"]).then_some(Self::NameTaken)
     }
 
+    /// Every word of the JSON form.
+    pub const WORDS: [&str; 20] = [
+        "executionRole",
+        "administrationRole",
+        "serviceManagedRole",
+        "trustedAccess",
+        "regionNotEnabled",
+        "configRecorder",
+        "sameControls",
+        "limitReached",
+        "accountClosed",
+        "managementAccount",
+        "notAuthorized",
+        "denied",
+        "capabilities",
+        "terminationProtection",
+        "stackBroken",
+        "stackBusy",
+        "nameTaken",
+        "throttled",
+        "toleranceExceeded",
+        "stopped",
+    ];
+
     /// The word of the JSON form.
     #[must_use]
     pub const fn word(&self) -> &'static str {
@@ -211,7 +235,7 @@ impl Cause {
                 "Deploy framework/prerequisites/administration-role.yaml in the account that runs the application.".into()
             }
             Self::ServiceManagedRole => {
-                "See whether a service control policy keeps StackSets from making roles named stacksets-exec-* in these accounts.".into()
+                "See whether a service control policy keeps StackSets from making roles named `stacksets-exec-*` in these accounts.".into()
             }
             Self::TrustedAccess => {
                 "Activate it from the management account: `aws cloudformation activate-organizations-access`.".into()

@@ -152,6 +152,8 @@ fn every_cause_has_words_and_advice() {
     causes.extend([Cause::ManagementAccount, Cause::NotAuthorized(None), Cause::Denied(None)]);
     causes.extend([Cause::NotAuthorized(Some("a:B".into())), Cause::Denied(Some("a:B".into()))]);
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let told: std::collections::BTreeSet<&str> = causes.iter().map(Cause::word).collect();
+    assert_eq!(told, Cause::WORDS.into_iter().collect());
     for cause in causes {
         let (words, advice) = (cause.words(), cause.advice());
         assert!(words.len() <= 90 && !words.ends_with('.') && !words.contains("  "), "{words}");
