@@ -6,7 +6,10 @@ use std::future::Future;
 use anyhow::{Context as _, anyhow};
 use app::inspect::Stacks as _;
 use app::ports::{Clock as _, PortError, PortErrorKind};
-use aws::{Clients, CloudFormationStacks, DeadLetterQueues, StateTable, SystemClock};
+use aws::{
+    Clients, CloudFormationStackSets, CloudFormationStacks, CodeCommitRepository, DeadLetterQueues, OrganizationUnits,
+    StateTable, SystemClock,
+};
 use jiff::Timestamp;
 
 use crate::plain::shown;
@@ -33,6 +36,32 @@ impl Cloud {
         StateTable::new(self.clients.dynamodb(), name)
     }
 
+    /// StackSets, to be looked at: a template is never staged, and no roles are ever named.
+    pub(crate) fn stack_sets(&self) -> CloudFormationStackSets {
+        CloudFormationStackSets::new(self.clients.cloudformation(), self.clients.template_bucket(""), "", "")
+    }
+
+    /// A branch of a repository in CodeCommit.
+    pub(crate) fn repository(&self, name: &str, branch: &str) -> CodeCommitRepository {
+        CodeCommitRepository::new(self.clients.codecommit(), name, branch)
+    }
+
+    /// The organizational units.
+    pub(crate) fn units(&self) -> OrganizationUnits {
+        self.clients.organizational_units(true)
+    }
+
+    /// What the application's stack says of itself; `None` where there is no such stack.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub(crate) async fn application(&self, stack: &str) -> Result<Option<Application>, PortError> {
+        let stacks = CloudFormationStacks::new(self.clients.cloudformation());
+        let Some(outputs) = stacks.outputs(stack).await? else { return Ok(None) };
+        let parameters = stacks.parameters(stack).await?.unwrap_or_default();
+        Ok(Some(Application { outputs: Outputs { stack: stack.to_owned(), outputs }, parameters }))
+    }
+
     /// The outputs of the application's stack.
     ///
     /// # Errors
@@ -47,6 +76,14 @@ impl Cloud {
         })?;
         Ok(Outputs { stack: stack.to_owned(), outputs })
     }
+}
+
+/// The application's stack.
+#[derive(Debug)]
+pub(crate) struct Application {
+    pub(crate) outputs: Outputs,
+    /// The values of its parameters.
+    pub(crate) parameters: BTreeMap<String, String>,
 }
 
 /// The outputs of a stack.

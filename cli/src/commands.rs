@@ -3,5 +3,7 @@
 pub(crate) mod invoke;
 pub(crate) mod lint;
 pub(crate) mod notice;
+pub(crate) mod plan;
 pub(crate) mod redrive;
+pub(crate) mod status;
 pub(crate) mod violations;

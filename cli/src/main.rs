@@ -16,14 +16,15 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::commands::{invoke, lint, notice, redrive, violations};
+use crate::commands::{invoke, lint, notice, plan, redrive, status, violations};
 
-/// Backup compliance from the command line: check a policy before it is pushed, see the notice that an event leads to, run a
+/// Backup compliance from the command line: check a policy before it is pushed and see what the push would
+/// do, see how rollouts stand, see the notice that an event leads to, run a
 /// function as Lambda would, list open violations, mend what ended in a dead-letter queue.
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Exit status: 0 clean; 1 findings, open violations, dead letters, an event without a notice or a failed \
+    after_help = "Exit status: 0 clean; 1 findings, a failed rollout, open violations, dead letters, an event without a notice or a failed \
                   function; 2 input or an account that cannot be read or used."
 )]
 struct Cli {
@@ -37,6 +38,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Lint(lint::Args),
+    Plan(plan::Args),
+    Status(status::Args),
     Notice(notice::Args),
     Invoke(invoke::Args),
     Violations(violations::Args),
@@ -96,6 +99,8 @@ fn run(cli: &Cli) -> anyhow::Result<Verdict> {
     let format = cli.format;
     match &cli.command {
         Command::Lint(args) => lint::run(args, format.without_csv()?),
+        Command::Plan(args) => plan::run(args, format.without_csv()?),
+        Command::Status(args) => status::run(args, format.without_csv()?),
         Command::Notice(args) => notice::run(args, format.without_csv()?),
         Command::Invoke(args) => invoke::run(args, format.without_csv()?),
         Command::Violations(args) => violations::run(args, format),

@@ -73,6 +73,29 @@ impl Progress {
     }
 }
 
+/// What is being waited for, on standard error if that is a terminal.
+#[derive(Debug)]
+pub(crate) struct Waiting(ProgressBar);
+
+impl Waiting {
+    /// Nothing yet.
+    pub(crate) fn new() -> Self {
+        Self(ProgressBar::new_spinner())
+    }
+
+    /// For this, from now on.
+    pub(crate) fn on(&self, what: String) {
+        self.0.set_message(what);
+        self.0.enable_steady_tick(std::time::Duration::from_millis(100));
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
 impl Drop for Progress {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {

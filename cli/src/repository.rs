@@ -23,13 +23,9 @@ const EVENT_BUS: &str = "arn:aws:events:us-east-1:000000000000:event-bus/backup-
 /// # Errors
 /// When a file cannot be read. A template that is not there is a fault.
 pub(crate) fn policy(path: &Path, root: Option<&Path>) -> anyhow::Result<Result<Wanted, Vec<Fault>>> {
-    let file = policy_file(path)?;
-    let text = read(&file).with_context(|| format!("cannot read the policy file `{}`", file.display()))?;
-    let root = root.or(file.parent()).unwrap_or(Path::new("")).to_path_buf();
-    let shown = file.display().to_string();
-    let folder = Folder { root, policy_file: shown.clone(), policy: text };
-    let commit = CommitId::parse("0")?;
-    let policy = PolicyAt { commit: &commit, policy_file: &shown, event_bus_arn: EVENT_BUS };
+    let folder = Folder::open(path, root)?;
+    let commit = Folder::commit_id()?;
+    let policy = PolicyAt { commit: &commit, policy_file: &folder.policy_file, event_bus_arn: EVENT_BUS };
     let wanted = at_once(policy.read(&folder))?.map_err(|error| anyhow!(error.message))?;
     Ok(wanted.map_err(|faults| faults.into_iter().map(|fault| folder.located(fault)).collect()))
 }
@@ -59,7 +55,8 @@ fn at_once<T>(future: impl Future<Output = T>) -> anyhow::Result<T> {
 }
 
 /// A folder that holds the templates of a policy.
-struct Folder {
+#[derive(Debug, Clone)]
+pub(crate) struct Folder {
     root: PathBuf,
     /// The policy file as the user knows it; it need not be under the root.
     policy_file: String,
@@ -67,8 +64,29 @@ struct Folder {
 }
 
 impl Folder {
+    /// The folder of this policy file, or with the policy file of this folder.
+    ///
+    /// # Errors
+    /// When the policy file cannot be read.
+    pub(crate) fn open(path: &Path, root: Option<&Path>) -> anyhow::Result<Self> {
+        let file = policy_file(path)?;
+        let policy = read(&file).with_context(|| format!("cannot read the policy file `{}`", file.display()))?;
+        let root = root.or(file.parent()).unwrap_or(Path::new("")).to_path_buf();
+        Ok(Self { root, policy_file: file.display().to_string(), policy })
+    }
+
+    /// Stands for the commit that a folder is not.
+    pub(crate) fn commit_id() -> anyhow::Result<CommitId> {
+        Ok(CommitId::parse("0")?)
+    }
+
+    /// The policy file as this repository calls it.
+    pub(crate) fn policy_file(&self) -> &str {
+        &self.policy_file
+    }
+
     /// The fault with the file as the user can open it from here.
-    fn located(&self, mut fault: Fault) -> Fault {
+    pub(crate) fn located(&self, mut fault: Fault) -> Fault {
         if fault.file != self.policy_file {
             fault.file = self.root.join(&fault.file).display().to_string();
         }
@@ -101,6 +119,10 @@ impl PolicyRepository for Folder {
 
     async fn commit(&self, _: &CommitId) -> Result<CommitFacts, PortError> {
         Ok(CommitFacts { author: String::new(), message: String::new() })
+    }
+
+    async fn comment(&self, _: &CommitId, _: &str) -> Result<(), PortError> {
+        Ok(())
     }
 }
 

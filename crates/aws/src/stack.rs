@@ -3,6 +3,7 @@
 use crate::error::wrap;
 use app::inspect::Stacks;
 use app::ports::Result;
+use aws_sdk_cloudformation::types::Stack;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::collections::BTreeMap;
 
@@ -20,18 +21,29 @@ impl CloudFormationStacks {
     }
 }
 
+impl CloudFormationStacks {
+    async fn stack(&self, name: &str) -> Result<Option<Stack>> {
+        match self.client.describe_stacks().stack_name(name).send().await {
+            Ok(answer) => Ok(answer.stacks.unwrap_or_default().into_iter().next()),
+            // The code is that of every input that is refused.
+            Err(error) if error.message().is_some_and(|message| message.contains("does not exist")) => Ok(None),
+            Err(error) => Err(wrap("cloudformation:DescribeStacks", &error)),
+        }
+    }
+}
+
 impl Stacks for CloudFormationStacks {
     async fn outputs(&self, stack: &str) -> Result<Option<BTreeMap<String, String>>> {
-        let answer = match self.client.describe_stacks().stack_name(stack).send().await {
-            Ok(answer) => answer,
-            // The code is that of every input that is refused.
-            Err(error) if error.message().is_some_and(|message| message.contains("does not exist")) => return Ok(None),
-            Err(error) => return Err(wrap("cloudformation:DescribeStacks", &error)),
-        };
-        let stack = answer.stacks.unwrap_or_default().into_iter().next();
-        Ok(stack.map(|stack| {
+        Ok(self.stack(stack).await?.map(|stack| {
             let outputs = stack.outputs.unwrap_or_default().into_iter();
             outputs.filter_map(|output| Some((output.output_key?, output.output_value?))).collect()
+        }))
+    }
+
+    async fn parameters(&self, stack: &str) -> Result<Option<BTreeMap<String, String>>> {
+        Ok(self.stack(stack).await?.map(|stack| {
+            let parameters = stack.parameters.unwrap_or_default().into_iter();
+            parameters.filter_map(|parameter| Some((parameter.parameter_key?, parameter.parameter_value?))).collect()
         }))
     }
 }

@@ -1,6 +1,7 @@
 //! One framework, brought a step further: what was remembered, what is found, the one next operation, and the verdict.
 
-use super::memory::{Ended, FrameworkFacts, InFlight, Phase, Rollout};
+use super::members::with_former_units;
+use super::memory::{Ended, FrameworkFacts, InFlight, Phase, RETRIES, Rollout, given_by_nobody};
 use super::reconcile::{Deploy, FrameworkOutcome, Work, settled};
 use super::wanted::WantedFramework;
 use crate::events::Look;
@@ -8,18 +9,15 @@ use crate::ports::{
     Clock, CommitFacts, DeployStore, Notifier, OrganizationalUnits, PolicyRepository, PortError, PortErrorKind,
     RequestStore, Responder, Result, StackSets, Start, Versioned, ViolationStore,
 };
-use domain::ids::{CommitId, UnitId};
+use domain::ids::CommitId;
 use domain::notice::{Notice, RolloutReport};
 use domain::rollout::{
-    Context, Digest, Given, Membership, Observed, ObservedStackSet, Operation, OperationStatus, Step, Verdict,
-    digest_of, next_step,
+    Context, Digest, Membership, Observed, ObservedStackSet, Operation, OperationStatus, Step, Verdict, digest_of,
+    next_step,
 };
 use serde_json::json;
 use std::collections::BTreeSet;
 use tracing::{Span, info, warn};
-
-/// How often the schedule tries a failed rollout of one digest again.
-const RETRIES: u32 = 3;
 
 impl<G, S, O, M, N, R, C> Deploy<G, S, O, M, N, R, C>
 where
@@ -98,7 +96,7 @@ where
             None => Observed::default(),
         };
         rollout.value.given.complete(&mut observed);
-        let membership = self.with_former_units(membership.unwrap_or_default(), &observed).await?;
+        let membership = with_former_units(&self.organization, membership.unwrap_or_default(), &observed).await?;
         let owner = self.application.owner();
         let tried = rollout.value.tried.clone();
         let context = Context { owner: &owner, membership: &membership, tried: &tried };
@@ -122,26 +120,6 @@ where
                 Ok(FrameworkOutcome::Waiting)
             }
         }
-    }
-
-    /// Units that the policy no longer names, and that StackSets still knows, are part of the question, too.
-    async fn with_former_units(&self, mut membership: Membership, observed: &Observed) -> Result<Membership> {
-        let through = observed.instances.values().filter_map(|found| found.unit.as_ref());
-        let former: BTreeSet<UnitId> = observed
-            .auto_targets
-            .keys()
-            .chain(through)
-            .filter(|unit| !membership.units.contains_key(*unit))
-            .cloned()
-            .collect();
-        if !former.is_empty() {
-            let more = self.organization.membership(&former).await?;
-            membership.units.extend(more.units);
-            membership.inactive.extend(more.inactive);
-            membership.root = membership.root.or(more.root);
-            membership.management = membership.management.or(more.management);
-        }
-        Ok(membership)
     }
 
     /// Publishes the controls of a framework, unless that is what was published last.
@@ -183,8 +161,7 @@ where
             created: 0,
             updated: 0,
             deleted: 0,
-            // Of a StackSet that is there and that nothing is remembered of, nobody knows what it gave to whom.
-            given: if found.is_some() { Given::default() } else { Given::all_known() },
+            given: given_by_nobody(found.is_some()),
             call_as: framework.desired.permissions.call_as(),
             began: self.clock.now(),
             ended: None,
@@ -248,7 +225,8 @@ where
             |in_flight| in_flight.id,
         );
         Span::current().record("operation", &id);
-        value.in_flight = Some(InFlight { id: id.clone(), operation: operation.clone(), size });
+        value.in_flight =
+            Some(InFlight { id: id.clone(), operation: operation.clone(), size, since: Some(self.clock.now()) });
         self.remember(rollout).await?;
         Ok(id)
     }

@@ -10,6 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Instances that are remembered one by one of those that are not as they should be; the rest are counted.
 const FAULTS_KEPT: usize = 20;
 
+/// How often the schedule tries a failed rollout of one digest again.
+pub(crate) const RETRIES: u32 = 3;
+
 /// Everything, as one read returns it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Memory {
@@ -111,6 +114,12 @@ impl Ended {
     }
 }
 
+/// What is known of the overrides of a StackSet that nothing is remembered of: of one that is there, nobody knows what it gave to
+/// whom.
+pub(crate) fn given_by_nobody(is_there: bool) -> Given {
+    if is_there { Given::default() } else { Given::all_known() }
+}
+
 impl Rollout {
     /// The StackSet and for whom it is called.
     #[must_use]
@@ -124,8 +133,14 @@ impl Rollout {
         (self.created, self.updated, self.deleted) = (0, 0, 0);
     }
 
+    /// Whether the full look tries this rollout, which has failed, again.
+    #[must_use]
+    pub fn is_retried(&self) -> bool {
+        self.attempt <= RETRIES
+    }
+
     /// The operation in flight has ended.
-    pub(super) fn operation_ended(&mut self) {
+    pub(crate) fn operation_ended(&mut self) {
         let Some(InFlight { operation, size, .. }) = self.in_flight.take() else { return };
         self.tried.insert(operation.key());
         self.given.note(&operation);
@@ -170,6 +185,9 @@ pub struct InFlight {
     pub operation: Operation,
     /// The number of instances it works on.
     pub size: usize,
+    /// When it was written down, right before it was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 /// The controls that one StackSet puts in force, for those who explain violations.

@@ -4,14 +4,15 @@
 //! one operation per StackSet, and ends; the operation's own event, or the schedule, brings it back.
 
 mod bring;
-mod memory;
-mod reconcile;
+pub(crate) mod members;
+pub(crate) mod memory;
+pub(crate) mod reconcile;
 mod removal;
 mod reporting;
 mod requests;
 mod since;
-mod wanted;
+pub(crate) mod wanted;
 
 pub use memory::{Ended, FrameworkFacts, InFlight, Memory, Phase, Rollout, Stuck, Variant};
-pub use reconcile::{Application, Counts, Deploy, FrameworkOutcome, Seen};
+pub use reconcile::{Application, Counts, Deploy, FrameworkOutcome, Seen, owner};
 pub use wanted::{PolicyAt, Wanted, WantedFramework};

@@ -36,8 +36,14 @@ impl Application {
     /// What our tag says on StackSets that are ours: one application a repository and branch.
     #[must_use]
     pub fn owner(&self) -> String {
-        format!("{}@{}", self.repository, self.branch)
+        owner(&self.repository, &self.branch)
     }
+}
+
+/// What our tag says on the StackSets of the application that follows this repository and branch.
+#[must_use]
+pub fn owner(repository: &str, branch: &str) -> String {
+    format!("{repository}@{branch}")
 }
 
 /// The use case.
@@ -334,7 +340,7 @@ pub(super) struct Work<'a> {
 }
 
 /// Why a StackSet cannot be worked by this policy: problem and fix.
-fn refusal(desired: &Desired, found: &ObservedStackSet, owner: &str) -> Option<(String, String)> {
+pub(crate) fn refusal(desired: &Desired, found: &ObservedStackSet, owner: &str) -> Option<(String, String)> {
     let name = &desired.name;
     match found.owner.as_deref() {
         Some(ours) if ours == owner => {}
@@ -360,7 +366,7 @@ fn refusal(desired: &Desired, found: &ObservedStackSet, owner: &str) -> Option<(
 }
 
 /// What a look comes to that goes by what is remembered; `None` when the instances have to be looked at.
-pub(super) fn settled(
+pub(crate) fn settled(
     desired: &Desired,
     known: Option<&Rollout>,
     stack_set: Option<&ObservedStackSet>,

@@ -1,6 +1,7 @@
 //! The end of a StackSet: instances first, then the StackSet. Of one framework that has left the policy, or of all of them when the
 //! application is deleted; only then is CloudFormation answered.
 
+use super::members::members_left;
 use super::memory::{Ended, Memory, Phase, Rollout, Stuck};
 use super::reconcile::{Counts, Deploy, FrameworkOutcome, Seen, Work};
 use crate::events::Look;
@@ -9,12 +10,8 @@ use crate::ports::{
     Clock, DeployStore, Notifier, OrganizationalUnits, PolicyRepository, PortErrorKind, RequestStore, Responder,
     Result, StackSets, Start, Versioned, ViolationStore,
 };
-use domain::ids::UnitId;
 use domain::notice::Notice;
-use domain::rollout::{
-    Context, Membership, Observed, Operation, OperationStatus, PermissionModel, Step, Verdict, next_removal_step,
-};
-use std::collections::BTreeSet;
+use domain::rollout::{Context, Observed, Operation, OperationStatus, Step, Verdict, next_removal_step};
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span, info, info_span, warn};
 
@@ -178,7 +175,7 @@ where
             Some(stack_set) => self.stack_sets.observe(rollout.value.stack_set(), stack_set).await?,
             None => Observed::default(),
         };
-        let membership = self.members_left(&observed).await?;
+        let membership = members_left(&self.organization, &observed).await?;
         let owner = self.application.owner();
         let tried = rollout.value.tried.clone();
         let context = Context { owner: &owner, membership: &membership, tried: &tried };
@@ -235,17 +232,6 @@ where
             Err(error) => warn!(%error, "the operation could not be stopped"),
         }
         Ok(FrameworkOutcome::Waiting)
-    }
-
-    async fn members_left(&self, observed: &Observed) -> Result<Membership> {
-        let service_managed =
-            observed.stack_set.as_ref().is_some_and(|found| found.permissions == PermissionModel::ServiceManaged);
-        if !service_managed {
-            return Ok(Membership::default());
-        }
-        let through = observed.instances.values().filter_map(|found| found.unit.as_ref());
-        let units: BTreeSet<UnitId> = observed.auto_targets.keys().chain(through).cloned().collect();
-        self.organization.membership(&units).await
     }
 
     /// What is left cannot be removed by what was tried. The next deletion starts over.

@@ -14,7 +14,7 @@ use domain::template::{Capability, Template};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The parameter through which a framework template learns where compliance events go.
-const EVENT_BUS_PARAMETER: &str = "ComplianceEventBusArn";
+pub(crate) const EVENT_BUS_PARAMETER: &str = "ComplianceEventBusArn";
 
 /// What the policy at a commit wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub struct Wanted {
 impl Wanted {
     /// Finds the instances of a framework whose targets are organizational units; what the policy says of them that cannot be is a
     /// fault.
-    pub(super) fn place(&mut self, framework: usize, membership: &Membership) -> Vec<Fault> {
+    pub(crate) fn place(&mut self, framework: usize, membership: &Membership) -> Vec<Fault> {
         let Some(framework) = self.frameworks.get_mut(framework) else { return Vec::new() };
         let (file, text) = &self.file;
         framework
@@ -45,7 +45,7 @@ impl Wanted {
     }
 
     /// A fault at a place of the policy file.
-    pub(super) fn fault(&self, at: Position, problem: impl Into<String>, fix: impl Into<String>) -> Fault {
+    pub(crate) fn fault(&self, at: Position, problem: impl Into<String>, fix: impl Into<String>) -> Fault {
         let (file, text) = &self.file;
         Fault::at(file, text, at, problem, fix)
     }

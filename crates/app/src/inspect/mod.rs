@@ -18,4 +18,6 @@ use std::future::Future;
 pub trait Stacks {
     /// The outputs of a stack, by their keys; `None` when there is no such stack.
     fn outputs(&self, stack: &str) -> impl Future<Output = Result<Option<BTreeMap<String, String>>>> + Send;
+    /// The values of a stack's parameters, likewise.
+    fn parameters(&self, stack: &str) -> impl Future<Output = Result<Option<BTreeMap<String, String>>>> + Send;
 }

@@ -12,6 +12,7 @@ mod groups;
 mod membership;
 mod observed;
 mod operation;
+pub mod plan;
 mod step;
 mod verdict;
 
@@ -25,7 +26,7 @@ pub use groups::{Group, group, normalised};
 pub use membership::Membership;
 pub use observed::{DetailedStatus, InstanceStatus, Observed, ObservedInstance, ObservedStackSet, OperationStatus};
 pub use operation::{Filter, Operation, Places, Through};
-pub use step::{Context, Step, next_removal_step, next_step, operations};
+pub use step::{Context, Step, next_removal_step, next_step, operations, removal_operations};
 pub use verdict::{InstanceFault, Outcome, Verdict};
 
 use crate::ids::{AccountId, RegionName};

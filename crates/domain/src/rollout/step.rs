@@ -74,10 +74,27 @@ pub fn next_removal_step(observed: &Observed, context: Context<'_>) -> Step {
     if observed.instances.is_empty() {
         return Step::DeleteStackSet;
     }
-    let nothing_wanted = BTreeMap::new();
-    let wanted = Wishes { desired: None, instances: &nothing_wanted };
-    first_untried(deletions(&wanted, observed, context.membership), context)
+    first_untried(removal_operations(observed, context.membership), context)
         .unwrap_or_else(|| Step::Finished(Verdict::left_over(observed)))
+}
+
+/// The operations that leave nothing of a StackSet's instances if each of them succeeds, in the order in which they run.
+#[must_use]
+pub fn removal_operations(observed: &Observed, membership: &Membership) -> Vec<Operation> {
+    let nothing_wanted = BTreeMap::new();
+    let mut operations = deletions(&Wishes { desired: None, instances: &nothing_wanted }, observed, membership);
+    // A StackSet without instances is deleted at once, whatever units it would deploy to.
+    let deletes_none = |operation: &Operation| operation.places().is_some_and(|at| at.accounts.is_empty());
+    if observed
+        .instances
+        .iter()
+        .all(|(instance, found)| found.unit.is_none() || reaching(instance, found, membership).is_some())
+    {
+        while operations.last().is_some_and(deletes_none) {
+            operations.pop();
+        }
+    }
+    operations
 }
 
 fn first_untried(operations: Vec<Operation>, context: Context<'_>) -> Option<Step> {
@@ -128,9 +145,7 @@ impl Wishes<'_> {
 fn deletions(wanted: &Wishes<'_>, observed: &Observed, membership: &Membership) -> Vec<Operation> {
     let left: BTreeMap<&Instance, &ObservedInstance> =
         observed.instances.iter().filter(|(instance, _)| !wanted.knows(instance)).collect();
-    let retained = |instance: &Instance, found: &ObservedInstance| {
-        !can_be_worked(found) || membership.inactive.contains(&instance.account)
-    };
+    let retained = |instance: &Instance, found: &ObservedInstance| is_let_go(instance, found, membership);
     if observed.stack_set.as_ref().is_none_or(|found| found.permissions == PermissionModel::SelfManaged) {
         let pairs = left.iter().map(|(instance, found)| (*instance, retained(instance, found)));
         return products(pairs)
@@ -158,8 +173,12 @@ fn deletions(wanted: &Wishes<'_>, observed: &Observed, membership: &Membership) 
         }
         let mut accounts = BTreeSet::new();
         for (instance, found) in &gone {
-            let through = found.unit.as_ref() == Some(unit) || membership.contains(unit, &instance.account);
-            if through && regions.contains(&instance.region) {
+            // An account that has moved since is in the unit that has it now, and in one deletion only.
+            let through = match membership.units.contains_key(unit) {
+                true => membership.contains(unit, &instance.account),
+                false => found.unit.as_ref() == Some(unit),
+            };
+            if through && regions.contains(&instance.region) && !whole.contains_key(*instance) {
                 accounts.insert(instance.account.clone());
                 whole.insert((**instance).clone(), unit.clone());
             }
@@ -173,6 +192,11 @@ fn deletions(wanted: &Wishes<'_>, observed: &Observed, membership: &Membership) 
         .filter_map(|(instance, found)| Some((*instance, (false, listed(reaching(instance, found, membership)?)))));
     operations.extend(unit_deletions(products(rest)));
     operations
+}
+
+/// Whether the stack of an instance that is not wanted stays, since StackSets cannot work on it.
+pub(super) fn is_let_go(instance: &Instance, found: &ObservedInstance, membership: &Membership) -> bool {
+    !can_be_worked(found) || membership.inactive.contains(&instance.account)
 }
 
 /// Whether a whole unit can be deleted in a Region: the policy does not name it there, and nothing in it is wanted.
@@ -202,7 +226,7 @@ fn unit_deletions(groups: Vec<Product<(bool, Through)>>) -> Vec<Operation> {
 }
 
 /// The unit through which StackSets reach an instance: the one that it was deployed through, if its account is still there.
-fn reaching(instance: &Instance, found: &ObservedInstance, membership: &Membership) -> Option<UnitId> {
+pub(super) fn reaching(instance: &Instance, found: &ObservedInstance, membership: &Membership) -> Option<UnitId> {
     let deployed = found.unit.as_ref();
     deployed
         .filter(|unit| membership.contains(unit, &instance.account) || !membership.units.contains_key(*unit))
@@ -243,13 +267,23 @@ fn creations(desired: &Desired, observed: &Observed) -> Vec<Operation> {
                 .filter(|(instance, wanted)| wanted.unit.as_ref() == Some(unit) && regions.contains(&instance.region))
                 .map(|(instance, _)| *instance)
                 .collect();
-            let accounts = covered.iter().map(|instance| instance.account.clone()).collect();
+            let mut accounts_of: BTreeMap<&RegionName, BTreeSet<AccountId>> =
+                regions.iter().map(|region| (region, BTreeSet::new())).collect();
             for instance in covered {
                 missing.remove(instance);
+                accounts_of.entry(&instance.region).or_default().insert(instance.account.clone());
+            }
+            // Regions apart in which other accounts are missing: an instance that is there is none of those that are meant, and
+            // nobody may believe that it was given the overrides.
+            let mut regions_of: BTreeMap<BTreeSet<AccountId>, BTreeSet<RegionName>> = BTreeMap::new();
+            for (region, accounts) in accounts_of {
+                regions_of.entry(accounts).or_default().insert(region.clone());
             }
             let through = Some(Through { unit: unit.clone(), filter: filter.clone() });
-            let overrides = target.overrides.clone();
-            operations.push(Operation::CreateInstances { at: Places { accounts, regions, through }, overrides });
+            operations.extend(regions_of.into_iter().map(|(accounts, regions)| Operation::CreateInstances {
+                at: Places { accounts, regions, through: through.clone() },
+                overrides: target.overrides.clone(),
+            }));
         }
     }
     operations.extend(grouped(missing.into_iter()).map(|(at, overrides)| Operation::CreateInstances { at, overrides }));
@@ -280,7 +314,7 @@ fn grouped<'a>(
 }
 
 /// StackSets do not touch instances in suspended accounts, nor those whose deletion has failed.
-fn can_be_worked(found: &ObservedInstance) -> bool {
+pub(super) fn can_be_worked(found: &ObservedInstance) -> bool {
     found.status != InstanceStatus::Inoperable
         && !matches!(found.detailed, DetailedStatus::Inoperable | DetailedStatus::SkippedSuspendedAccount)
 }

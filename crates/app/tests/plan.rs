@@ -1,0 +1,496 @@
+//! A plan, and what `deploy` then does: held together for generated policies and states.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot set itself up has failed; helpers of tests are no tests to the linter"
+)]
+
+use app::deploy::{Application, Deploy};
+use app::events::{Look, Trigger};
+use app::plan::{Outlook, Planner, Question, UndeclaredFate};
+use app::ports::DeployStore as _;
+use domain::fault::Fault;
+use domain::ids::{AccountId, CommitId, RegionName, StackSetName, UnitId};
+use domain::rollout::plan::{Alteration, Because, Fate, InstanceFate};
+use domain::rollout::{
+    DetailedStatus, Instance, InstanceStatus, Membership, ObservedInstance, ObservedStackSet, Operation,
+    OperationStatus, PermissionModel,
+};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use testkit::world::{FakeStackSet, World};
+
+const ACCOUNTS: [&str; 4] = ["111111111111", "222222222222", "333333333333", "444444444444"];
+const MANAGEMENT: &str = "999999999999";
+const REGIONS: [&str; 2] = ["eu-west-1", "us-east-1"];
+const UNITS: [&str; 2] = ["ou-abcd-11111111", "ou-abcd-22222222"];
+const BUS: &str = "arn:aws:events:us-east-1:000000000000:event-bus/backup";
+const POLICY: &str = "backup-compliance.yaml";
+const OWNER: &str = "backup-policy@main";
+
+fn template(days: u8) -> String {
+    format!(
+        r#"Parameters:
+  ComplianceEventBusArn: {{ Type: String, Default: "" }}
+  Days: {{ Type: String, Default: "{days}" }}
+Resources:
+  Framework:
+    Type: AWS::Backup::Framework
+    Properties:
+      FrameworkControls:
+        - ControlName: BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN
+        - ControlName: BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK
+          ControlInputParameters:
+            - {{ ParameterName: requiredRetentionDays, ParameterValue: !Ref Days }}
+"#
+    )
+}
+
+fn deploy(world: &World) -> Deploy<World, World, World, World, World, World, World> {
+    Deploy {
+        application: Application {
+            repository: "backup-policy".into(),
+            branch: "main".into(),
+            policy_file: POLICY.into(),
+            event_bus_arn: BUS.into(),
+            comment_on_commits: false,
+        },
+        repository: world.clone(),
+        stack_sets: world.clone(),
+        organization: world.clone(),
+        memory: world.clone(),
+        notifier: world.clone(),
+        responder: world.clone(),
+        clock: world.clone(),
+    }
+}
+
+fn question(commit: CommitId) -> Question {
+    Question { commit, policy_file: POLICY.into(), owner: OWNER.into(), event_bus_arn: Some(BUS.into()), only: None }
+}
+
+async fn plan(world: &World, question: &Question) -> Result<Outlook, Vec<Fault>> {
+    let planner = Planner { repository: world.clone(), stack_sets: world.clone(), organization: world.clone() };
+    let memory = world.memory().await.unwrap();
+    planner.plan(question, Some(&memory), |_| {}).await.unwrap()
+}
+
+async fn plan_of_head(world: &World) -> Result<Outlook, Vec<Fault>> {
+    let head = world.state().head.clone().unwrap();
+    plan(world, &question(head)).await
+}
+
+/// Looks until nothing is in flight, and the operations that were started, in their order, by StackSet.
+async fn carry_out(world: &World) -> BTreeMap<StackSetName, Vec<Operation>> {
+    let mut started: BTreeMap<StackSetName, Vec<Operation>> = BTreeMap::new();
+    for _ in 0..60 {
+        let seen = deploy(world).handle(&[Trigger::Push, Trigger::Schedule(Look::Full)]).await.unwrap();
+        assert_eq!(seen.rejected, Vec::<String>::new());
+        for (name, stack_set) in &world.state().stack_sets {
+            let mut in_flight =
+                stack_set.operations.values().filter(|(status, _)| *status == OperationStatus::InFlight);
+            if let Some((_, operation)) = in_flight.next() {
+                started.entry(name.clone()).or_default().push(operation.clone());
+            }
+            assert!(in_flight.next().is_none(), "two at once");
+        }
+        if world.end_operations() == 0 {
+            return started;
+        }
+    }
+    panic!("the rollout does not settle");
+}
+
+/// A policy with one framework for accounts, one for organizational units, or both.
+#[derive(Debug, Clone)]
+struct Generated {
+    days: u8,
+    /// Per account: in no target, the first or the second.
+    accounts: [u8; 4],
+    both_regions: [bool; 2],
+    overrides: Option<u8>,
+    with_accounts: bool,
+    with_units: bool,
+    /// Per unit: in no target, the first or the second.
+    units: [u8; 2],
+    /// Of the first target: all of its accounts, or all but the first.
+    excluded: bool,
+    auto_deployment: bool,
+    remove_undeclared: bool,
+}
+
+impl Generated {
+    fn text(&self) -> String {
+        let mut text = format!("version: 1\nremoveUndeclared: {}\nframeworks:\n", self.remove_undeclared);
+        let accounts = |target: u8| -> Vec<String> {
+            let pairs = ACCOUNTS.iter().zip(self.accounts);
+            pairs.filter(|(_, of)| *of == target).map(|(account, _)| format!("\"{account}\"")).collect()
+        };
+        let units = |target: u8| -> Vec<&str> {
+            UNITS.iter().zip(self.units).filter(|(_, of)| *of == target).map(|(unit, _)| *unit).collect()
+        };
+        let rest = |target: u8| {
+            let regions = if self.both_regions[usize::from(target) - 1] { "eu-west-1, us-east-1" } else { "eu-west-1" };
+            let overrides = self.overrides.filter(|_| target == 2);
+            let parameters =
+                overrides.map_or_else(String::new, |days| format!("        parameters: {{ Days: \"{days}\" }}\n"));
+            format!("        regions: [{regions}]\n{parameters}")
+        };
+        let mut none = true;
+        if self.with_accounts && [1, 2].iter().any(|target| !accounts(*target).is_empty()) {
+            none = false;
+            text.push_str("  - name: alpha\n    template: framework.yaml\n    adopt: true\n    targets:\n");
+            for target in [1, 2].into_iter().filter(|target| !accounts(*target).is_empty()) {
+                write!(text, "      - accounts: [{}]\n{}", accounts(target).join(", "), rest(target)).unwrap();
+            }
+        }
+        if self.with_units && self.units != [0, 0] {
+            none = false;
+            let auto = self.auto_deployment;
+            write!(
+                text,
+                "  - name: beta\n    template: framework.yaml\n    autoDeployment: {{ enabled: {auto} }}\n    targets:\n"
+            )
+            .unwrap();
+            for target in [1, 2].into_iter().filter(|target| !units(*target).is_empty()) {
+                write!(text, "      - organizationalUnits: [{}]\n{}", units(target).join(", "), rest(target)).unwrap();
+                if target == 1 && self.excluded {
+                    let first = if self.units[0] == 1 { ACCOUNTS[0] } else { ACCOUNTS[2] };
+                    writeln!(text, "        excludedAccounts: [\"{first}\"]").unwrap();
+                }
+            }
+        }
+        if none {
+            text.push_str("  - name: gamma\n    template: framework.yaml\n    targets:\n      - accounts: [\"111111111111\"]\n        regions: [eu-west-1]\n");
+        }
+        text
+    }
+
+    fn push(&self, world: &World) {
+        world.push("Policy", &[(POLICY, Some(&self.text())), ("framework.yaml", Some(&template(self.days)))]);
+    }
+}
+
+fn generated() -> impl Strategy<Value = Generated> {
+    let flags = proptest::array::uniform8(any::<bool>());
+    let overrides = prop_oneof![Just(None), (60_u8..62).prop_map(Some)];
+    (34_u8..36, proptest::array::uniform4(0_u8..3), overrides, proptest::array::uniform2(0_u8..3), flags).prop_map(
+        |(days, accounts, overrides, units, flags)| Generated {
+            days,
+            accounts,
+            overrides,
+            units,
+            both_regions: [flags[0], flags[1]],
+            with_accounts: flags[2] || flags[3],
+            with_units: flags[4] || flags[5],
+            excluded: flags[6],
+            auto_deployment: flags[7],
+            remove_undeclared: flags[3] ^ flags[5],
+        },
+    )
+}
+
+/// What happens between the policy before and the one that is planned.
+#[derive(Debug, Clone)]
+struct Meanwhile {
+    /// Instances (account, Region) on which the first rollout fails.
+    broken: Vec<(usize, usize)>,
+    /// Instances that somebody deletes.
+    gone: Vec<(usize, usize)>,
+    /// An account that moves from the first unit to the second.
+    moved: bool,
+    /// An account that is suspended.
+    suspended: Option<usize>,
+    /// There was a StackSet before, made by somebody else.
+    adopted: bool,
+}
+
+fn meanwhile() -> impl Strategy<Value = Meanwhile> {
+    let places = || proptest::collection::vec((0_usize..4, 0_usize..2), 0..3);
+    (places(), places(), any::<bool>(), proptest::option::weighted(0.3, 0_usize..4), any::<bool>())
+        .prop_map(|(broken, gone, moved, suspended, adopted)| Meanwhile { broken, gone, moved, suspended, adopted })
+}
+
+fn account(number: usize) -> AccountId {
+    AccountId::parse(ACCOUNTS[number]).unwrap()
+}
+
+fn instance((account, region): (usize, usize)) -> Instance {
+    Instance { account: self::account(account), region: RegionName::parse(REGIONS[region]).unwrap() }
+}
+
+fn name(name: &str) -> StackSetName {
+    StackSetName::parse(name).unwrap()
+}
+
+fn world() -> World {
+    let world = World::new();
+    let unit = |number: usize| UnitId::parse(UNITS[number]).unwrap();
+    world.state().units = Membership {
+        root: Some(UnitId::parse("r-abcd").unwrap()),
+        management: Some(AccountId::parse(MANAGEMENT).unwrap()),
+        units: BTreeMap::from([
+            (unit(0), BTreeSet::from([account(0), account(1), AccountId::parse(MANAGEMENT).unwrap()])),
+            (unit(1), BTreeSet::from([account(2), account(3)])),
+        ]),
+        inactive: BTreeSet::new(),
+    };
+    world
+}
+
+/// A StackSet that somebody made by hand.
+fn foreign() -> FakeStackSet {
+    let current = ObservedInstance {
+        status: InstanceStatus::Current,
+        detailed: DetailedStatus::Succeeded,
+        reason: None,
+        overrides: None,
+        unit: None,
+    };
+    FakeStackSet {
+        observed: ObservedStackSet {
+            id: "alpha:0".into(),
+            permissions: PermissionModel::SelfManaged,
+            template: Some(template(10)),
+            ..ObservedStackSet::default()
+        },
+        template: template(10),
+        instances: BTreeMap::from([(instance((0, 0)), current.clone()), (instance((3, 1)), current)]),
+        auto_targets: BTreeMap::new(),
+        operations: BTreeMap::new(),
+    }
+}
+
+/// The StackSets of a plan, and the operations of each that has some.
+fn planned(outlook: &Outlook) -> BTreeMap<StackSetName, Vec<Operation>> {
+    let plans = outlook.plans().filter(|plan| !plan.operations.is_empty());
+    plans
+        .map(|plan| (plan.stack_set.clone(), plan.operations.iter().map(|one| one.operation.clone()).collect()))
+        .collect()
+}
+
+async fn story(first: &Generated, meanwhile: &Meanwhile, then: &Generated) {
+    let world = world();
+    if meanwhile.adopted {
+        world.state().stack_sets.insert(name("alpha"), foreign());
+    }
+    let broken = meanwhile.broken.iter().map(|place| (instance(*place).to_string(), "no role".to_owned()));
+    world.state().broken = broken.collect();
+    first.push(&world);
+    carry_out(&world).await;
+    {
+        let mut state = world.state();
+        state.broken.clear();
+        for stack_set in state.stack_sets.values_mut() {
+            for place in &meanwhile.gone {
+                stack_set.instances.remove(&instance(*place));
+            }
+        }
+        if meanwhile.moved {
+            let units = &mut state.units.units;
+            units.get_mut(&UnitId::parse(UNITS[0]).unwrap()).unwrap().remove(&account(1));
+            units.get_mut(&UnitId::parse(UNITS[1]).unwrap()).unwrap().insert(account(1));
+        }
+        state.units.inactive.extend(meanwhile.suspended.map(account));
+    }
+    then.push(&world);
+    world.take_calls();
+    let outlook = match plan_of_head(&world).await {
+        Ok(outlook) => outlook,
+        Err(faults) => {
+            let seen = deploy(&world).handle(&[Trigger::Push]).await.unwrap();
+            assert_eq!(seen.rejected, faults.iter().map(ToString::to_string).collect::<Vec<_>>());
+            return;
+        }
+    };
+    assert_eq!(World::mutating(&world.take_calls()), Vec::<&str>::new(), "a plan changes something");
+    consistent(&world, &outlook);
+    let before: BTreeSet<StackSetName> = world.state().stack_sets.keys().cloned().collect();
+    let (mut expected, mut started) = (planned(&outlook), carry_out(&world).await);
+    if meanwhile.moved {
+        for operations in expected.values_mut().chain(started.values_mut()) {
+            operations.retain(|operation| !only_ends_auto_deployment(operation));
+        }
+        expected.retain(|_, operations| !operations.is_empty());
+        started.retain(|_, operations| !operations.is_empty());
+    }
+    assert_eq!(expected, started, "{outlook:#?}");
+
+    let after: BTreeSet<StackSetName> = world.state().stack_sets.keys().cloned().collect();
+    let fates = |fate: Fate| -> BTreeSet<StackSetName> {
+        outlook.plans().filter(|plan| plan.fate == fate).map(|plan| plan.stack_set.clone()).collect()
+    };
+    assert_eq!(fates(Fate::Create), after.difference(&before).cloned().collect());
+    assert_eq!(fates(Fate::Remove), before.difference(&after).cloned().collect());
+
+    let again = plan_of_head(&world).await.expect("it was accepted");
+    assert_eq!(planned(&again), BTreeMap::new(), "what was carried out is planned again");
+    assert!(!again.is_change());
+}
+
+/// A unit that is no longer named can be let go as a whole only when nothing in it is wanted any more. An account that has moved out
+/// of it counts as in it until StackSets has worked on it through its new unit, so this one operation may turn up after the others.
+fn only_ends_auto_deployment(operation: &Operation) -> bool {
+    matches!(operation, Operation::DeleteInstances { at, .. } if at.accounts.is_empty())
+}
+
+/// Every instance has one fate, and the operations come to those that have one to come to.
+fn consistent(world: &World, outlook: &Outlook) {
+    for plan in outlook.plans() {
+        let mut fates: BTreeMap<Instance, InstanceFate> = BTreeMap::new();
+        for group in &plan.groups {
+            for instance in group.instances() {
+                assert_eq!(fates.insert(instance.clone(), group.fate), None, "{instance} has two fates");
+            }
+        }
+        let state = world.state();
+        let there = state.stack_sets.get(&plan.stack_set).map(|stack_set| &stack_set.instances);
+        for (instance, fate) in &fates {
+            let is_there = there.is_some_and(|there| there.contains_key(instance));
+            assert!(*fate == InstanceFate::Skip || is_there == (*fate != InstanceFate::Create), "{instance} {fate:?}");
+            let worked = plan.operations.iter().any(|one| {
+                let at = one.operation.places();
+                at.map_or(is_there && one.operation == Operation::UpdateStackSet, |at| {
+                    at.accounts.contains(&instance.account) && at.regions.contains(&instance.region)
+                })
+            });
+            match fate {
+                InstanceFate::Keep => assert!(!worked, "{instance} is worked on and told to be unchanged"),
+                InstanceFate::Skip => {}
+                _ => assert!(worked, "nothing comes to {instance}, which is told to {}", fate.word()),
+            }
+        }
+        for (instance, _) in there.into_iter().flatten() {
+            assert!(fates.contains_key(instance), "nothing is said of {instance}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn deploy_starts_the_operations_of_the_plan_in_their_order(
+        first in generated(),
+        meanwhile in meanwhile(),
+        then in generated(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(story(&first, &meanwhile, &then));
+    }
+}
+
+/// Accounts 1 to 3 in both Regions, the third with other days.
+fn usual() -> Generated {
+    Generated {
+        days: 34,
+        accounts: [1, 1, 2, 0],
+        both_regions: [true, true],
+        overrides: Some(60),
+        with_accounts: true,
+        with_units: false,
+        units: [0, 0],
+        excluded: false,
+        auto_deployment: false,
+        remove_undeclared: false,
+    }
+}
+
+async fn rolled_out(policy: &Generated) -> World {
+    let world = world();
+    policy.push(&world);
+    carry_out(&world).await;
+    world
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_change_of_the_default_changes_controls_where_no_override_stands_against_it() {
+    let world = rolled_out(&usual()).await;
+    Generated { days: 35, accounts: [1, 0, 2, 1], ..usual() }.push(&world);
+    let outlook = plan_of_head(&world).await.unwrap();
+    let plan = &outlook.frameworks[0].plan;
+    assert_eq!(plan.fate, Fate::Update);
+    let told: Vec<String> = plan.framework.changes.iter().map(Alteration::words).collect();
+    assert_eq!(
+        told,
+        [
+            "control BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK: requiredRetentionDays changes from `34` to `35`: every recovery point must be kept at least 35 days",
+            "section `Parameters` of the template changes",
+        ]
+    );
+    let [elsewhere] = plan.framework.elsewhere.as_slice() else { panic!("{:?}", plan.framework.elsewhere) };
+    assert_eq!((elsewhere.instances, elsewhere.changes.len()), (2, 0), "the override still says 60");
+    let tally = plan.instances;
+    assert_eq!((tally.create, tally.update, tally.delete, tally.unchanged), (2, 4, 2, 0));
+    let operations: Vec<(&str, usize)> =
+        plan.operations.iter().map(|one| (one.operation.api(), one.instances)).collect();
+    assert_eq!(operations, [("DeleteStackInstances", 2), ("UpdateStackSet", 4), ("CreateStackInstances", 2)]);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn without_memory_overrides_are_set_and_the_plan_says_that_it_does_not_know_them() {
+    let world = rolled_out(&usual()).await;
+    let head = world.state().head.clone().unwrap();
+    let planner = Planner { repository: world.clone(), stack_sets: world.clone(), organization: world.clone() };
+    let outlook = planner.plan(&question(head), None, |_| {}).await.unwrap().unwrap();
+    assert!(!outlook.remembered);
+    let plan = &outlook.frameworks[0].plan;
+    assert!(plan.groups.iter().all(|group| group.because.contains(&Because::OverridesUnknown)), "{plan:#?}");
+    assert_eq!(plan.fate, Fate::Keep);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_unknown_event_bus_stays_as_it_is() {
+    let world = rolled_out(&usual()).await;
+    let head = world.state().head.clone().unwrap();
+    let question = Question { event_bus_arn: None, ..question(head) };
+    let outlook = plan(&world, &question).await.unwrap();
+    assert!(!outlook.is_change(), "{outlook:#?}");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_a_push_does_not_look_at_is_left_to_the_full_look_and_what_runs_is_said() {
+    let world = rolled_out(&usual()).await;
+    world.state().stack_sets.get_mut(&name("alpha")).unwrap().instances.remove(&instance((0, 0)));
+    let outlook = plan_of_head(&world).await.unwrap();
+    assert!(outlook.frameworks[0].left_to_full_look);
+    assert_eq!(outlook.frameworks[0].plan.instances.create, 1);
+    deploy(&world).handle(&[Trigger::Schedule(Look::Full)]).await.unwrap();
+    let outlook = plan_of_head(&world).await.unwrap();
+    let busy = outlook.frameworks[0].busy.as_ref().expect("an operation runs");
+    assert_eq!((busy.operation.api(), busy.size), ("CreateStackInstances", 1));
+    assert_eq!(busy.since, Some(world.state().now));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_has_left_the_policy_is_left_or_removed_as_the_policy_says() {
+    for remove in [false, true] {
+        let world = rolled_out(&usual()).await;
+        Generated { with_accounts: false, remove_undeclared: remove, ..usual() }.push(&world);
+        let outlook = plan_of_head(&world).await.unwrap();
+        let [undeclared] = outlook.undeclared.as_slice() else { panic!("{outlook:#?}") };
+        assert_eq!(undeclared.name, name("alpha"));
+        match (&undeclared.fate, remove) {
+            (UndeclaredFate::Left, false) => {}
+            (UndeclaredFate::Removed(plan), true) => {
+                assert_eq!((plan.fate, plan.instances.delete), (Fate::Remove, 6));
+                assert!(matches!(plan.framework.changes[0], Alteration::FrameworkRemoved { .. }));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_stack_set_of_somebody_else_is_a_finding_with_its_place() {
+    let world = world();
+    world.state().stack_sets.insert(name("alpha"), foreign());
+    let text = usual().text().replace("    adopt: true\n", "");
+    world.push("Policy", &[(POLICY, Some(&text)), ("framework.yaml", Some(&template(34)))]);
+    let faults = plan_of_head(&world).await.unwrap_err();
+    assert_eq!((faults.len(), faults[0].at.is_some()), (1, true));
+    assert!(faults[0].problem.contains("was not made by this application"), "{faults:?}");
+}
