@@ -72,6 +72,7 @@ fn rollout(of: &str) -> Rollout {
         in_flight: Some(InFlight {
             id: "bc-1".to_owned(),
             size: 1,
+            since: Some(at),
             operation: Operation::CreateInstances {
                 at: Places { through: Some(but), ..places("012345678901") },
                 overrides: days("35"),

@@ -216,7 +216,7 @@ where
     let rollouts = remembered.rollouts.values();
     let frameworks =
         rollouts.map(|rollout| FrameworkStatus::new(&rollout.value, facts.get(&rollout.value.name).copied())).collect();
-    let pending = |Waiting { request, since }: Waiting| PendingRequest {
+    let pending = |Waiting { request, since, .. }: Waiting| PendingRequest {
         kind: request.kind,
         resource: request.envelope.logical_resource_id,
         since,
