@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use app::ports::{Accepted, OrganizationalUnits, PortError, PortErrorKind, StackSetRef, StackSets, Start};
 use aws::CloudFormationStackSets;
 use domain::ids::{AccountId, RegionName, StackSetName, UnitId};
-use domain::policy::Rollout;
+use domain::policy::{Amount, RegionConcurrency, Rollout};
 use domain::rollout::{
     AccountFilter, AutoDeployment, CallAs, Desired, DetailedStatus, Filter, Instance, InstanceStatus, Observed,
     ObservedInstance, ObservedStackSet, Operation, OperationStatus, Parameters, PermissionModel, Permissions, Places,
@@ -290,7 +290,10 @@ async fn a_failure_shows(subject: &impl Subject) {
 
 /// What a stopped operation has not come to is cancelled; what has ended cannot be stopped, and that is no error.
 async fn an_operation_is_stopped(subject: &impl Subject) {
-    let wanted = desired("stopped", "35");
+    // One after the other, so that there is something that it has not come to.
+    let one_by_one =
+        Rollout { max_concurrency: Amount::Count(1), regions: RegionConcurrency::Sequential, ..Rollout::default() };
+    let wanted = Desired { rollout: one_by_one, ..desired("stopped", "35") };
     let (of, stack_sets) = (of(&wanted), subject.stack_sets());
     stack_sets.create(&wanted, OWNER).await.unwrap();
     start(subject, "create-1", &create(all()), &wanted).await.unwrap();
