@@ -60,6 +60,9 @@ impl Given {
                 Some(overrides) if !self.complete || !overrides.is_empty() => {
                     drop(all.insert(instance, Known { overrides: Some(Arc::clone(overrides)), unit: None }));
                 }
+                // One that the deletion did not come to is still there with what it has; one that is gone is forgotten when that
+                // is seen.
+                None if self.complete => drop(all.insert(instance, Known { overrides: None, unit: None })),
                 _ => drop(all.remove(&instance)),
             }
         }

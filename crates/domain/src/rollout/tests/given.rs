@@ -33,7 +33,9 @@ fn what_was_given_is_known_until_it_is_taken() {
         given.note(&update(&[0], days("90")));
         assert_eq!(known_of(&given, both()), [Some(days("90")), Some(Parameters::new())]);
         given.note(&delete(&[0, 1], false));
-        assert_eq!(known_of(&given, both()), [unknown.clone(), unknown]);
+        assert_eq!(known_of(&given, both()), [None, None], "whatever the deletion did not come to");
+        given.doubt(&Observed::default());
+        assert_eq!(known_of(&given, both()), [unknown.clone(), unknown], "gone, and come again without us");
     }
 }
 
@@ -161,7 +163,7 @@ proptest! {
                         let at = Places { accounts, regions, through: None };
                         given.note(&Operation::DeleteInstances { at, retain: false });
                     }
-                    book.extend(pairs.into_keys().map(|instance| (instance, unknown.clone())));
+                    book.extend(pairs.into_keys().map(|instance| (instance, None)));
                 }
                 Happening::Fails(pairs) => {
                     let failed = found(InstanceStatus::Outdated, DetailedStatus::Failed);

@@ -148,7 +148,9 @@ impl Aws {
                     is_wanted(desired, &instance, overrides)?;
                     let there = self.now.instances.get_mut(&instance).expect("it is there");
                     if fate.reaches(&instance) {
-                        *there = found(overrides, unit, true);
+                        // Assumed: it stays one of the unit that it was deployed through.
+                        let through = there.unit.clone().unwrap_or_else(|| unit.clone());
+                        *there = found(overrides, &through, true);
                     } else {
                         (there.status, there.detailed) = (InstanceStatus::Outdated, DetailedStatus::Cancelled);
                     }
