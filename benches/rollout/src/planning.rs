@@ -47,8 +47,7 @@ pub(crate) fn once(instances: usize) -> anyhow::Result<Once> {
         let text = policy(instances, accounts.div_ceil(CHANGED_IN));
         let commit = world.push("Keep longer", &[(POLICY_FILE, Some(&text))]);
         let memory: Memory = world.memory().await.map_err(failed)?;
-        let planner =
-            Planner { repository: world.clone(), stack_sets: world.clone(), organization: world.clone() };
+        let planner = Planner { repository: world.clone(), stack_sets: world.clone(), organization: world.clone() };
         let question = Question {
             commit,
             policy_file: POLICY_FILE.into(),
@@ -84,7 +83,8 @@ pub(crate) fn measure(instances: usize, rounds: u32) -> anyhow::Result<Planning>
     for _ in 0..rounds {
         let ran = Command::new(&program).args(["--plan", &instances.to_string()]).output()?;
         ensure!(ran.status.success(), "planning failed: {}", String::from_utf8_lossy(&ran.stderr));
-        let once: Once = serde_json::from_slice(&ran.stdout).context("a plan has written something else than figures")?;
+        let once: Once =
+            serde_json::from_slice(&ran.stdout).context("a plan has written something else than figures")?;
         all.push(once);
     }
     let first = all.first().context("no rounds")?.clone();

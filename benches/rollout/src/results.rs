@@ -145,7 +145,8 @@ fn per_instance(planning: &Planning) -> f64 {
 
 fn planned(planning: &Planning) -> Vec<String> {
     let Spread { p50, min, max, .. } = planning.seconds;
-    let peak = |spread: Option<Spread>| spread.map_or_else(|| "unknown".to_owned(), |spread| format!("{:.0}", spread.max));
+    let peak =
+        |spread: Option<Spread>| spread.map_or_else(|| "unknown".to_owned(), |spread| format!("{:.0}", spread.max));
     row(&[
         &planning.instances.to_string(),
         &planning.changes.to_string(),

@@ -45,7 +45,10 @@ pub(crate) fn measure(schedules: u32) -> anyhow::Result<Schedules> {
         failures += usize::from(broken);
     }
     let seconds = began.elapsed().as_secs_f64();
-    ensure!(failures > 0 && failures < schedules as usize, "{failures} of {schedules} schedules fail: nothing is tried");
+    ensure!(
+        failures > 0 && failures < schedules as usize,
+        "{failures} of {schedules} schedules fail: nothing is tried"
+    );
     Ok(Schedules {
         schedules,
         seconds,
@@ -119,7 +122,8 @@ fn break_some(simulator: &Simulator, name: &StackSetName, seed: u64) {
     let Some(victim) = usize::try_from(seed).ok().and_then(|seed| instances.get(seed % instances.len().max(1))) else {
         return;
     };
-    let fault = |times| InstanceFault { times, reason: "Resource handler returned message".into(), of: Faulty::Everything };
+    let fault =
+        |times| InstanceFault { times, reason: "Resource handler returned message".into(), of: Faulty::Everything };
     if seed % 7 == 0 {
         cloud.faults.insert(victim.clone(), fault(None));
     } else if seed % 3 == 0 {
