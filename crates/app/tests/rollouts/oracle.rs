@@ -387,7 +387,7 @@ pub(crate) fn judge(run: &Run) -> Result<(), String> {
                 continue;
             }
             if !run.policy.remove_undeclared {
-                if !watch.warned.contains(&name) {
+                if !watch.warned.contains(&name) && watch.last.get(&name) != Some(&false) {
                     return Err(format!("{name} has left the policy, and nobody was told"));
                 }
             } else if ours && watch.last.get(&name) != Some(&false) {
