@@ -509,6 +509,13 @@ impl Run {
         self.world.state().rollouts.get(&stack_set(number)).map(|rollout| rollout.value.phase)
     }
 
+    /// Whether AWS has refused a call of the last attempt.
+    pub(crate) fn was_refused(&self, number: usize) -> bool {
+        let state = self.world.state();
+        let ended = state.rollouts.get(&stack_set(number)).and_then(|rollout| rollout.value.ended.as_ref());
+        ended.is_some_and(|ended| ended.trouble.is_some())
+    }
+
     pub(crate) fn say(&mut self, line: impl FnOnce() -> String) {
         if let Some(trace) = &mut self.trace {
             trace.push(line());
