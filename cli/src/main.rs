@@ -55,6 +55,10 @@ enum AnyFormat {
     Json,
     /// For spreadsheets; `violations` only.
     Csv,
+    /// SARIF 2.1.0, for code scanning and editors; `lint` only.
+    Sarif,
+    /// Annotations of GitHub Actions; `lint` only.
+    Github,
 }
 
 /// The forms that every command has.
@@ -65,11 +69,22 @@ enum Format {
 }
 
 impl AnyFormat {
+    /// Refuses the forms of findings in files.
+    fn not_of_lint(self) -> anyhow::Result<()> {
+        match self {
+            Self::Human | Self::Json | Self::Csv => Ok(()),
+            Self::Sarif | Self::Github => {
+                anyhow::bail!("only `lint` has SARIF and annotations of GitHub: use --format json")
+            }
+        }
+    }
+
     /// For a command whose result is no table.
     fn without_csv(self) -> anyhow::Result<Format> {
+        self.not_of_lint()?;
         match self {
             Self::Human => Ok(Format::Human),
-            Self::Json => Ok(Format::Json),
+            Self::Json | Self::Sarif | Self::Github => Ok(Format::Json),
             Self::Csv => anyhow::bail!("this command has no CSV, only `violations` has: use --format json"),
         }
     }
@@ -98,7 +113,7 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> anyhow::Result<Verdict> {
     let format = cli.format;
     match &cli.command {
-        Command::Lint(args) => lint::run(args, format.without_csv()?),
+        Command::Lint(args) => lint::run(args, format),
         Command::Plan(args) => plan::run(args, format.without_csv()?),
         Command::Status(args) => status::run(args, format.without_csv()?),
         Command::Notice(args) => notice::run(args, format.without_csv()?),

@@ -1,9 +1,11 @@
 //! A folder in place of the policy repository, and the policy in it as `deploy` would read it.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
+use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use anyhow::{Context as _, anyhow, bail};
@@ -15,7 +17,17 @@ use domain::ids::CommitId;
 /// The policy file of a folder.
 const POLICY_FILE: &str = "backup-compliance.yaml";
 /// What the deployment fills in; any event bus will do to read a policy.
-const EVENT_BUS: &str = "arn:aws:events:us-east-1:000000000000:event-bus/backup-compliance";
+pub(crate) const EVENT_BUS: &str = "arn:aws:events:us-east-1:000000000000:event-bus/backup-compliance";
+
+/// A policy that was read.
+pub(crate) struct Read {
+    /// What it wants, or everything that is wrong with it.
+    pub(crate) wanted: Result<Wanted, Vec<Fault>>,
+    /// The policy file: its path as faults name it, and its text.
+    pub(crate) file: (String, String),
+    /// Its templates: their paths as faults name them, and their texts.
+    pub(crate) templates: BTreeMap<String, String>,
+}
 
 /// Reads the policy in a file, or in the policy file of a folder: what it wants, or everything that is wrong with it.
 /// Templates are looked for from `root`; without it, from the policy file's folder.
@@ -23,11 +35,22 @@ const EVENT_BUS: &str = "arn:aws:events:us-east-1:000000000000:event-bus/backup-
 /// # Errors
 /// When a file cannot be read. A template that is not there is a fault.
 pub(crate) fn policy(path: &Path, root: Option<&Path>) -> anyhow::Result<Result<Wanted, Vec<Fault>>> {
+    Ok(read_policy(path, root)?.wanted)
+}
+
+/// Reads a policy as [`policy`] does, and keeps what it was read from.
+///
+/// # Errors
+/// When a file cannot be read. A template that is not there is a fault.
+pub(crate) fn read_policy(path: &Path, root: Option<&Path>) -> anyhow::Result<Read> {
     let folder = Folder::open(path, root)?;
     let commit = Folder::commit_id()?;
     let policy = PolicyAt { commit: &commit, policy_file: &folder.policy_file, event_bus_arn: EVENT_BUS };
     let wanted = at_once(policy.read(&folder))?.map_err(|error| anyhow!(error.message))?;
-    Ok(wanted.map_err(|faults| faults.into_iter().map(|fault| folder.located(fault)).collect()))
+    let wanted = wanted.map_err(|faults| faults.into_iter().map(|fault| folder.located(fault)).collect());
+    // Nobody panics while holding it.
+    let templates = folder.templates.lock().map(|templates| templates.clone()).unwrap_or_default();
+    Ok(Read { wanted, file: (folder.policy_file, folder.policy), templates })
 }
 
 fn policy_file(path: &Path) -> anyhow::Result<PathBuf> {
@@ -41,7 +64,11 @@ fn policy_file(path: &Path) -> anyhow::Result<PathBuf> {
     Ok(file)
 }
 
-fn read(path: &Path) -> anyhow::Result<String> {
+/// The text of a file.
+///
+/// # Errors
+/// When it cannot be read, or is no text.
+pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
     let bytes = std::fs::read(path)?;
     String::from_utf8(bytes).map_err(|e| anyhow!("it is not UTF-8 text from byte {}", e.utf8_error().valid_up_to()))
 }
@@ -61,6 +88,8 @@ pub(crate) struct Folder {
     /// The policy file as the user knows it; it need not be under the root.
     policy_file: String,
     policy: String,
+    /// The templates that were asked for.
+    templates: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 impl Folder {
@@ -72,7 +101,7 @@ impl Folder {
         let file = policy_file(path)?;
         let policy = read(&file).with_context(|| format!("cannot read the policy file `{}`", file.display()))?;
         let root = root.or(file.parent()).unwrap_or(Path::new("")).to_path_buf();
-        Ok(Self { root, policy_file: file.display().to_string(), policy })
+        Ok(Self { root, policy_file: file.display().to_string(), policy, templates: Arc::default() })
     }
 
     /// Stands for the commit that a folder is not.
@@ -105,7 +134,12 @@ impl PolicyRepository for Folder {
         }
         let path = self.root.join(path);
         match read(&path) {
-            Ok(text) => Ok(RepositoryFile::Text(text)),
+            Ok(text) => {
+                if let Ok(mut templates) = self.templates.lock() {
+                    templates.insert(path.display().to_string(), text.clone());
+                }
+                Ok(RepositoryFile::Text(text))
+            }
             Err(e) if is_missing(&e) => Ok(RepositoryFile::Missing),
             Err(e) => Err(PortError {
                 operation: "read",

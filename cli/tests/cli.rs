@@ -51,6 +51,8 @@ fn every_command_explains_itself_with_an_example() {
     for (name, command) in [
         ("help", &["--help"][..]),
         ("help_lint", &["lint", "--help"]),
+        ("help_plan", &["plan", "--help"]),
+        ("help_status", &["status", "--help"]),
         ("help_notice", &["notice", "--help"]),
         ("help_invoke", &["invoke", "--help"]),
         ("help_violations", &["violations", "--help"]),
@@ -67,8 +69,15 @@ fn every_command_explains_itself_with_an_example() {
 fn arguments_that_make_no_sense_are_refused_with_status_2() {
     for (args, said) in [
         (&["frobnicate"][..], "frobnicate"),
-        (&["lint", "--format", "xml"], "[possible values: human, json, csv]"),
+        (&["lint", "--format", "xml"], "[possible values: human, json, csv, sarif, github]"),
         (&["lint", "--format", "csv"], "this command has no CSV, only `violations` has"),
+        (&["redrive", "--format", "sarif"], "only `lint` has SARIF and annotations of GitHub"),
+        (&["violations", "--format", "github"], "only `lint` has SARIF and annotations of GitHub"),
+        (&["lint", "--dry-run"], "--fix"),
+        (&["lint", "--parameter", "Days"], "not of the form `NAME=value`"),
+        (&["plan", "--format", "csv"], "this command has no CSV, only `violations` has"),
+        (&["plan", ".", "--commit", "head"], "cannot be used with"),
+        (&["plan", "--framework", "a_b"], "contains `_`"),
         (&["redrive", "--format", "csv"], "this command has no CSV, only `violations` has"),
         (&["violations", "--account", "1234"], "has 4 digits"),
         (&["redrive", "--delete"], "--only <MESSAGE_ID>..."),
@@ -98,9 +107,16 @@ fn fails_in_one_line(command: &[&str], env: &[(&str, &str)], said: &str) {
 
 #[test]
 fn without_credentials_or_a_region_one_line_says_what_would_help() {
-    for command in
-        [&["violations"][..], &["violations", "--table", "state"], &["redrive"], &["redrive", "deploy", "--send"]]
-    {
+    for command in [
+        &["violations"][..],
+        &["violations", "--table", "state"],
+        &["redrive"],
+        &["redrive", "deploy", "--send"],
+        &["plan", "../framework"],
+        &["plan", "--commit", "head", "--repository", "policy"],
+        &["status"],
+        &["status", "--table", "state", "--live"],
+    ] {
         fails_in_one_line(command, &ALONE, "no AWS credentials are at hand: sign in");
         fails_in_one_line(command, &[ALONE, CREDENTIALS].concat(), "no AWS Region is known: set AWS_REGION");
     }

@@ -81,6 +81,7 @@ impl Cloud {
         let inside = Client::new(ministack, ACCESS_KEY, &options.region);
         let codecommit = CodeCommit::new(&directory.join("repositories"), &options.account, &options.region);
         let repository_path = codecommit.create(&options.repository, &url, &tools.python)?;
+        let organization = Arc::new(Organization::new(&options.account));
         let state = Arc::new(State {
             account: options.account.clone(),
             region: options.region.clone(),
@@ -94,11 +95,12 @@ impl Cloud {
                 &options.account,
                 &options.region,
                 options.operation_delay,
+                Arc::clone(&organization),
             )),
             codecommit,
             config: Config::new(&options.account, &options.region),
             backup: Backup::new(&tools.python),
-            organization: Organization::new(&options.account),
+            organization,
             securityhub: SecurityHub::new(&options.account, &options.region),
             mailbox: Mailbox::default(),
             log: directory.join("gateway.log"),
@@ -266,11 +268,51 @@ impl Cloud {
     /// Lets an account into the organisation under a name, or changes its name.
     pub fn join(&self, account: &str, name: &str) {
         self.state.organization.join(account, name);
+        self.state.account_moved(account);
     }
 
-    /// Lets an account leave the organisation.
+    /// Moves an account into a unit; StackSets with auto-deployment follow.
+    pub fn put_into(&self, account: &str, unit: &str) {
+        self.state.organization.put(account, unit);
+        self.state.account_moved(account);
+    }
+
+    /// Lets an account leave the organisation; StackSets with auto-deployment follow.
     pub fn leave(&self, account: &str) {
         self.state.organization.leave(account);
+        self.state.account_moved(account);
+    }
+
+    /// Suspends an account, or takes that back: StackSets leave it alone meanwhile.
+    pub fn suspend(&self, account: &str, suspended: bool) {
+        self.state.organization.suspend(account, suspended);
+    }
+
+    /// Creates an organizational unit below another one or the root; gives its id.
+    #[must_use]
+    pub fn create_unit(&self, parent: &str, name: &str) -> String {
+        self.state.organization.create_unit(parent, name)
+    }
+
+    /// Makes another account the organisation's management account, and the central account a delegated administrator of StackSets.
+    pub fn delegate(&self, management_account: &str) {
+        self.state.organization.delegate(management_account);
+    }
+
+    /// Whether StackSets may act in the organisation (trusted access), as they may at first.
+    pub fn trusted_access(&self, trusted: bool) {
+        self.state.organization.trust(trusted);
+    }
+
+    /// Whether an account has the execution role of self-managed StackSets, as they all have at first.
+    pub fn execution_role(&self, account: &str, there: bool) {
+        self.state.stacksets.execution_role(account, there);
+    }
+
+    /// Comments on commits of a repository, oldest first: the commit and the text.
+    #[must_use]
+    pub fn comments(&self, repository: &str) -> Vec<(String, String)> {
+        self.state.codecommit.comments(repository)
     }
 
     /// Switches Security Hub on or off in an account and Region; at first it is on where the application is.

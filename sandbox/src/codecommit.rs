@@ -4,6 +4,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -23,6 +24,22 @@ pub struct CodeCommit {
     directory: PathBuf,
     account: String,
     region: String,
+    comments: Mutex<Vec<Comment>>,
+}
+
+/// The longest text of a comment (CodeCommit quotas), in bytes.
+const LONGEST_COMMENT: usize = 10_240;
+
+/// A comment on a commit.
+#[derive(Debug, Clone)]
+struct Comment {
+    repository: String,
+    before: Option<String>,
+    commit: String,
+    content: String,
+    token: Option<String>,
+    id: String,
+    at: String,
 }
 
 /// An error as the service words it.
@@ -36,7 +53,12 @@ fn refuse<T>(code: &'static str, message: impl Into<String>) -> Result<T, Refusa
 
 impl CodeCommit {
     pub(crate) fn new(directory: &Path, account: &str, region: &str) -> Self {
-        Self { directory: directory.to_owned(), account: account.to_owned(), region: region.to_owned() }
+        Self {
+            directory: directory.to_owned(),
+            account: account.to_owned(),
+            region: region.to_owned(),
+            comments: Mutex::default(),
+        }
     }
 
     /// Creates an empty repository whose pushes are told to the gateway; returns the path to push to.
@@ -145,8 +167,88 @@ impl CodeCommit {
             "GetFile" => repository.get_file(ask),
             "GetFolder" => repository.get_folder(ask),
             "GetDifferences" => repository.get_differences(ask),
+            "PostCommentForComparedCommit" => self.post_comment(name, &repository, ask),
+            "GetCommentsForComparedCommit" => Ok(self.comments_on(name, ask)),
             _ => refuse("InvalidAction", format!("the sandbox's CodeCommit has no {operation}")),
         }
+    }
+
+    /// A comment on a commit, or on what it changes. One token is one comment.
+    fn post_comment(&self, name: &str, repository: &Repository, ask: &Value) -> Answer {
+        let text = |name: &str| ask[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        let Some(commit) = text("afterCommitId") else {
+            return refuse("CommitIdRequiredException", "An after commit ID is required");
+        };
+        let Some(content) = text("content") else {
+            return refuse("CommentContentRequiredException", "The comment is empty");
+        };
+        if content.len() > LONGEST_COMMENT {
+            return refuse(
+                "CommentContentSizeLimitExceededException",
+                format!("The comment is too large: the limit is {LONGEST_COMMENT} bytes"),
+            );
+        }
+        for id in text("beforeCommitId").iter().chain([&commit]) {
+            if repository.object(&format!("{id}^{{commit}}")).is_none_or(|found| found.kind != "commit") {
+                return refuse("CommitDoesNotExistException", format!("Could not find commit {id}"));
+            }
+        }
+        let mut comments = self.comments.lock().unwrap_or_else(PoisonError::into_inner);
+        let token = text("clientRequestToken");
+        let before = comments.iter().find(|comment| token.is_some() && comment.token == token);
+        let comment = match before {
+            Some(before) if before.content == content && before.commit == commit => before.clone(),
+            Some(_) => {
+                let why = "The client request token was used before with other parameters";
+                return refuse("IdempotencyParameterMismatchException", why);
+            }
+            None => {
+                let comment = Comment {
+                    repository: name.to_owned(),
+                    before: text("beforeCommitId"),
+                    commit,
+                    content,
+                    token,
+                    id: ids::uuid(),
+                    at: ids::now_millis(),
+                };
+                comments.push(comment.clone());
+                comment
+            }
+        };
+        let mut answer = json!({
+            "repositoryName": name, "afterCommitId": comment.commit, "comment": self.comment_json(&comment),
+        });
+        if let Some(before) = &comment.before {
+            answer["beforeCommitId"] = json!(before);
+        }
+        Ok(answer)
+    }
+
+    fn comments_on(&self, name: &str, ask: &Value) -> Value {
+        let comments = self.comments.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_it = comments.iter().filter(|comment| {
+            comment.repository == name && ask["afterCommitId"].as_str() == Some(comment.commit.as_str())
+        });
+        let all: Vec<Value> = of_it.map(|comment| self.comment_json(comment)).collect();
+        json!({"commentsForComparedCommitData": [
+            {"repositoryName": name, "afterCommitId": ask["afterCommitId"], "comments": all},
+        ]})
+    }
+
+    fn comment_json(&self, comment: &Comment) -> Value {
+        let seconds = comment.at.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_second);
+        json!({
+            "commentId": comment.id, "content": comment.content, "clientRequestToken": comment.token, "deleted": false,
+            "creationDate": seconds, "lastModifiedDate": seconds, "authorArn": format!("arn:aws:iam::{}:root", self.account),
+        })
+    }
+
+    /// Comments on commits, oldest first: the commit and the text.
+    pub(crate) fn comments(&self, repository: &str) -> Vec<(String, String)> {
+        let comments = self.comments.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_it = comments.iter().filter(|comment| comment.repository == repository);
+        of_it.map(|comment| (comment.commit.clone(), comment.content.clone())).collect()
     }
 
     fn metadata(&self, name: &str, repository: &Repository) -> Value {

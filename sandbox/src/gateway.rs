@@ -21,7 +21,7 @@ use crate::journal::{self, Entry, Journal};
 use crate::mailbox::Mailbox;
 use crate::organization::Organization;
 use crate::securityhub::SecurityHub;
-use crate::stacksets::StackSets;
+use crate::stacksets::{Accepted, StackSets};
 use crate::wire::{self, Form};
 use crate::{caller, events, ids};
 
@@ -40,7 +40,7 @@ pub(crate) struct State {
     pub(crate) codecommit: CodeCommit,
     pub(crate) config: Config,
     pub(crate) backup: Backup,
-    pub(crate) organization: Organization,
+    pub(crate) organization: Arc<Organization>,
     pub(crate) securityhub: SecurityHub,
     pub(crate) mailbox: Mailbox,
     /// Where trouble is written that no caller hears of.
@@ -243,15 +243,8 @@ impl State {
         let is_stack_set = call.operation.contains("StackSet") || call.operation.contains("StackInstance");
         match call.service.as_str() {
             "cloudformation" if is_stack_set => {
-                let (response, finished) = self.stacksets.answer(call, request);
-                if let Some(finished) = finished {
-                    let state = Arc::clone(self);
-                    std::thread::spawn(move || {
-                        if let Some(event) = state.stacksets.finish(&finished) {
-                            state.emit(&event);
-                        }
-                    });
-                }
+                let (response, accepted) = self.stacksets.answer(call, request);
+                accepted.into_iter().for_each(|accepted| self.finish(accepted));
                 response
             }
             "codecommit" => self.codecommit.answer(call, request),
@@ -268,6 +261,21 @@ impl State {
             "backup" if self.backup.knows(call, &self.stacksets) => self.backup.answer(call, request, &self.stacksets),
             _ => self.forward(request),
         }
+    }
+
+    /// Ends an operation of a StackSet in its time, and tells of it.
+    fn finish(self: &Arc<Self>, accepted: Accepted) {
+        let state = Arc::clone(self);
+        std::thread::spawn(move || {
+            if let Some(event) = state.stacksets.finish(&accepted) {
+                state.emit(&event);
+            }
+        });
+    }
+
+    /// StackSets follow an account that has come into a unit, or has left it.
+    pub(crate) fn account_moved(self: &Arc<Self>, account: &str) {
+        self.stacksets.account_moved(account).into_iter().for_each(|accepted| self.finish(accepted));
     }
 
     /// The account that a call comes from.

@@ -1,4 +1,6 @@
-//! The organisation: its accounts and their names, and whom a role in one of them lets in.
+//! The organisation: its units, its accounts and their names, and whom a role in one of them lets in.
+//!
+//! moto has organisations too, but gives accounts numbers of its own, and the starter policy names accounts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,16 +9,26 @@ use serde_json::{Value, json};
 
 use crate::gateway::Call;
 use crate::http::{Request, Response};
+use crate::ids;
 use crate::wire;
 
 /// The id of the organisation.
 pub const ORGANIZATION: &str = "o-sandbox123";
 
-/// The accounts of the starter policy, and what they are called.
-const MEMBERS: [(&str, &str); 3] =
-    [("111111111111", "shop"), ("222222222222", "payments"), ("333333333333", "analytics")];
+/// The root of the organisation, in which the central account is.
+pub const ROOT: &str = "r-sbox";
 
-/// The most that `ListAccounts` gives at once.
+/// The unit `workloads` below the root: `shop` and `payments`.
+pub const WORKLOADS: &str = "ou-sbox-workloads";
+
+/// The unit `data` below `workloads`: `analytics`.
+pub const DATA: &str = "ou-sbox-datateam";
+
+/// The accounts of the starter policy, what they are called, and the unit that they are in.
+const MEMBERS: [(&str, &str, &str); 3] =
+    [("111111111111", "shop", WORKLOADS), ("222222222222", "payments", WORKLOADS), ("333333333333", "analytics", DATA)];
+
+/// The most that a list gives at once.
 const PAGE: usize = 20;
 
 #[derive(Debug)]
@@ -27,19 +39,57 @@ pub(crate) struct Organization {
 
 #[derive(Debug)]
 struct State {
-    accounts: BTreeMap<String, String>,
+    /// The management account; another than the central one makes the central account a delegated administrator.
+    management: String,
+    /// Whether StackSets may act in the organisation (`ActivateOrganizationsAccess`).
+    trusted: bool,
+    units: BTreeMap<String, Unit>,
+    accounts: BTreeMap<String, Account>,
     /// Accounts that let nobody assume a role in them.
     closed: BTreeSet<String>,
     /// The account behind an access key that `AssumeRole` gave out.
     sessions: BTreeMap<String, String>,
 }
 
+#[derive(Debug)]
+struct Unit {
+    name: String,
+    parent: String,
+}
+
+#[derive(Debug)]
+struct Account {
+    name: String,
+    parent: String,
+    suspended: bool,
+}
+
+/// What StackSets has to know of an account before it works there.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Standing {
+    pub(crate) management: String,
+    pub(crate) suspended: BTreeSet<String>,
+}
+
 impl Organization {
     pub(crate) fn new(central: &str) -> Self {
-        let mut accounts: BTreeMap<String, String> =
-            MEMBERS.iter().map(|(id, name)| ((*id).to_owned(), (*name).to_owned())).collect();
-        accounts.insert(central.to_owned(), "backup administration".to_owned());
-        let state = State { accounts, closed: BTreeSet::new(), sessions: BTreeMap::new() };
+        let account = |name: &str, parent: &str| Account { name: name.into(), parent: parent.into(), suspended: false };
+        let mut accounts: BTreeMap<String, Account> =
+            MEMBERS.iter().map(|(id, name, unit)| ((*id).to_owned(), account(name, unit))).collect();
+        accounts.insert(central.to_owned(), account("backup administration", ROOT));
+        let unit = |name: &str, parent: &str| Unit { name: name.to_owned(), parent: parent.to_owned() };
+        let units = BTreeMap::from([
+            (WORKLOADS.to_owned(), unit("workloads", ROOT)),
+            (DATA.to_owned(), unit("data", WORKLOADS)),
+        ]);
+        let state = State {
+            management: central.to_owned(),
+            trusted: true,
+            units,
+            accounts,
+            closed: BTreeSet::new(),
+            sessions: BTreeMap::new(),
+        };
         Self { central: central.to_owned(), state: Mutex::new(state) }
     }
 
@@ -47,14 +97,77 @@ impl Organization {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets an account in, under a name, or changes its name.
+    /// Lets an account in, under a name, or changes its name; a new one is below the root.
     pub(crate) fn join(&self, account: &str, name: &str) {
-        self.state().accounts.insert(account.to_owned(), name.to_owned());
+        let mut state = self.state();
+        let fresh = || Account { name: String::new(), parent: ROOT.to_owned(), suspended: false };
+        state.accounts.entry(account.to_owned()).or_insert_with(fresh).name = name.to_owned();
+    }
+
+    /// Moves an account into a unit.
+    pub(crate) fn put(&self, account: &str, unit: &str) {
+        if let Some(account) = self.state().accounts.get_mut(account) {
+            unit.clone_into(&mut account.parent);
+        }
     }
 
     /// Lets an account go.
     pub(crate) fn leave(&self, account: &str) {
         self.state().accounts.remove(account);
+    }
+
+    /// Suspends an account, or takes that back.
+    pub(crate) fn suspend(&self, account: &str, suspended: bool) {
+        if let Some(account) = self.state().accounts.get_mut(account) {
+            account.suspended = suspended;
+        }
+    }
+
+    /// Creates a unit; gives its id.
+    pub(crate) fn create_unit(&self, parent: &str, name: &str) -> String {
+        let id = format!("ou-sbox-{:08x}", ids::random() & 0xffff_ffff);
+        self.state().units.insert(id.clone(), Unit { name: name.to_owned(), parent: parent.to_owned() });
+        id
+    }
+
+    /// Makes another account the management account, and the central one a delegated administrator.
+    pub(crate) fn delegate(&self, management: &str) {
+        self.join(management, "management");
+        management.clone_into(&mut self.state().management);
+    }
+
+    /// Whether StackSets may act in the organisation.
+    pub(crate) fn trust(&self, trusted: bool) {
+        self.state().trusted = trusted;
+    }
+
+    /// Why nobody may work a service-managed StackSet in this way, in CloudFormation's words.
+    pub(crate) fn refuses_stack_sets(&self, delegated: bool) -> Option<&'static str> {
+        let state = self.state();
+        match (state.management == self.central, delegated) {
+            _ if !state.trusted => Some("You must enable organizations access to operate a service managed stack set"),
+            (true, true) => Some("Account used is not a delegated administrator"),
+            (false, false) => Some(
+                "You must be the organization's management account or delegated administrator to operate a service managed stack set",
+            ),
+            _ => None,
+        }
+    }
+
+    /// What StackSets has to know of accounts.
+    pub(crate) fn standing(&self) -> Standing {
+        let state = self.state();
+        let suspended = state.accounts.iter().filter(|(_, account)| account.suspended).map(|(id, _)| id.clone());
+        Standing { management: state.management.clone(), suspended: suspended.collect() }
+    }
+
+    /// The accounts below a unit or the root, those of its child units too; `None`: there is no such unit.
+    pub(crate) fn accounts_below(&self, unit: &str) -> Option<BTreeSet<String>> {
+        let state = self.state();
+        state.knows(unit).then(|| {
+            let below = state.accounts.iter().filter(|(_, account)| state.is_below(&account.parent, unit));
+            below.map(|(id, _)| id.clone()).collect()
+        })
     }
 
     /// Whether roles of an account can be assumed, as they all can at first.
@@ -97,56 +210,133 @@ impl Organization {
     }
 
     pub(crate) fn knows(operation: &str) -> bool {
-        matches!(operation, "ListAccounts" | "DescribeAccount" | "DescribeOrganization")
+        matches!(
+            operation,
+            "ListAccounts"
+                | "DescribeAccount"
+                | "DescribeOrganization"
+                | "ListRoots"
+                | "ListAccountsForParent"
+                | "ListOrganizationalUnitsForParent"
+                | "ListChildren"
+                | "ListParents"
+                | "DescribeOrganizationalUnit"
+        )
     }
 
     pub(crate) fn answer(&self, call: &Call, account: &str, request: &Request) -> Response {
         let ask: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-        if account != self.central {
+        let state = self.state();
+        if account != self.central && account != state.management {
             let why = "You don't have permissions to access this resource.";
             return wire::json_error(400, "AccessDeniedException", why);
         }
-        let state = self.state();
-        match call.operation.as_str() {
-            "DescribeOrganization" => wire::json_response(&json!({"Organization": {
-                "Id": ORGANIZATION, "FeatureSet": "ALL", "MasterAccountId": self.central,
-                "Arn": format!("arn:aws:organizations::{}:organization/{ORGANIZATION}", self.central),
+        let text = |name: &str| ask[name].as_str().unwrap_or_default();
+        let answered = match call.operation.as_str() {
+            "DescribeOrganization" => Ok(json!({"Organization": {
+                "Id": ORGANIZATION, "FeatureSet": "ALL", "MasterAccountId": state.management,
+                "Arn": format!("arn:aws:organizations::{}:organization/{ORGANIZATION}", state.management),
             }})),
-            "DescribeAccount" => {
-                let id = ask["AccountId"].as_str().unwrap_or_default();
-                match state.accounts.get(id) {
-                    Some(name) => wire::json_response(&json!({"Account": self.described(id, name)})),
-                    None => wire::json_error(
-                        400,
-                        "AccountNotFoundException",
-                        "You specified an account that doesn't exist.",
-                    ),
+            "DescribeAccount" => match state.accounts.get(text("AccountId")) {
+                Some(account) => Ok(json!({"Account": state.account(text("AccountId"), account)})),
+                None => Err(("AccountNotFoundException", "You specified an account that doesn't exist.")),
+            },
+            "DescribeOrganizationalUnit" => match state.units.get(text("OrganizationalUnitId")) {
+                Some(unit) => Ok(json!({"OrganizationalUnit": state.unit(text("OrganizationalUnitId"), unit)})),
+                None => Err(NO_UNIT),
+            },
+            "ListRoots" => {
+                let arn = format!("arn:aws:organizations::{}:root/{ORGANIZATION}/{ROOT}", state.management);
+                let types = json!([{"Type": "SERVICE_CONTROL_POLICY", "Status": "ENABLED"}]);
+                page("Roots", vec![json!({"Id": ROOT, "Arn": arn, "Name": "Root", "PolicyTypes": types})], &ask)
+            }
+            "ListAccounts" => {
+                page("Accounts", state.accounts.iter().map(|(id, it)| state.account(id, it)).collect(), &ask)
+            }
+            "ListParents" => {
+                let child = text("ChildId");
+                let parent = state.accounts.get(child).map(|account| &account.parent);
+                match parent.or_else(|| state.units.get(child).map(|unit| &unit.parent)) {
+                    Some(parent) => page("Parents", vec![json!({"Id": parent, "Type": kind_of(parent)})], &ask),
+                    None => {
+                        Err(("ChildNotFoundException", "We can't find an organizational unit (OU) or AWS account."))
+                    }
                 }
             }
-            _ => self.list(&state, &ask),
-        }
-    }
-
-    fn list(&self, state: &State, ask: &Value) -> Response {
-        let most = ask["MaxResults"].as_u64().and_then(|most| usize::try_from(most).ok()).unwrap_or(PAGE);
-        let from = ask["NextToken"].as_str().map_or(Some(0), |token| token.parse::<usize>().ok());
-        let Some(from) = from.filter(|_| (1..=PAGE).contains(&most)) else {
-            return wire::json_error(400, "InvalidInputException", "MaxResults or NextToken is not valid");
+            _ if !state.knows(text("ParentId")) => {
+                Err(("ParentNotFoundException", "You specified parent that doesn't exist."))
+            }
+            "ListAccountsForParent" => {
+                let within = state.accounts.iter().filter(|(_, account)| account.parent == text("ParentId"));
+                page("Accounts", within.map(|(id, account)| state.account(id, account)).collect(), &ask)
+            }
+            "ListOrganizationalUnitsForParent" => {
+                let within = state.units.iter().filter(|(_, unit)| unit.parent == text("ParentId"));
+                page("OrganizationalUnits", within.map(|(id, unit)| state.unit(id, unit)).collect(), &ask)
+            }
+            _ => {
+                let kind = text("ChildType");
+                let ids: Vec<&String> = if kind == "ACCOUNT" {
+                    let within = state.accounts.iter().filter(|(_, account)| account.parent == text("ParentId"));
+                    within.map(|(id, _)| id).collect()
+                } else {
+                    let within = state.units.iter().filter(|(_, unit)| unit.parent == text("ParentId"));
+                    within.map(|(id, _)| id).collect()
+                };
+                page("Children", ids.into_iter().map(|id| json!({"Id": id, "Type": kind})).collect(), &ask)
+            }
         };
-        let page = state.accounts.iter().skip(from).take(most).map(|(id, name)| self.described(id, name));
-        let mut answer = json!({"Accounts": page.collect::<Vec<_>>()});
-        if from + most < state.accounts.len() {
-            answer["NextToken"] = json!((from + most).to_string());
+        match answered {
+            Ok(answer) => wire::json_response(&answer),
+            Err((code, message)) => wire::json_error(400, code, message),
         }
-        wire::json_response(&answer)
+    }
+}
+
+const NO_UNIT: (&str, &str) =
+    ("OrganizationalUnitNotFoundException", "You specified an organizational unit that doesn't exist.");
+
+/// One page of a list, by `MaxResults` and `NextToken`.
+fn page(name: &str, rows: Vec<Value>, ask: &Value) -> Result<Value, (&'static str, &'static str)> {
+    let most = ask["MaxResults"].as_u64().and_then(|most| usize::try_from(most).ok()).unwrap_or(PAGE);
+    let from = ask["NextToken"].as_str().map_or(Some(0), |token| token.parse::<usize>().ok());
+    let Some(from) = from.filter(|_| (1..=PAGE).contains(&most)) else {
+        return Err(("InvalidInputException", "MaxResults or NextToken is not valid"));
+    };
+    let all = rows.len();
+    let mut answer = json!({name: rows.into_iter().skip(from).take(most).collect::<Vec<_>>()});
+    if from + most < all {
+        answer["NextToken"] = json!((from + most).to_string());
+    }
+    Ok(answer)
+}
+
+fn kind_of(parent: &str) -> &'static str {
+    if parent == ROOT { "ROOT" } else { "ORGANIZATIONAL_UNIT" }
+}
+
+impl State {
+    fn knows(&self, unit: &str) -> bool {
+        unit == ROOT || self.units.contains_key(unit)
     }
 
-    fn described(&self, id: &str, name: &str) -> Value {
+    /// Whether a unit is another, or somewhere below it.
+    fn is_below(&self, unit: &str, above: &str) -> bool {
+        unit == above || self.units.get(unit).is_some_and(|unit| self.is_below(&unit.parent, above))
+    }
+
+    fn account(&self, id: &str, account: &Account) -> Value {
+        let status = if account.suspended { "SUSPENDED" } else { "ACTIVE" };
         json!({
-            "Id": id, "Name": name, "Status": "ACTIVE", "State": "ACTIVE", "JoinedMethod": "CREATED",
+            "Id": id, "Name": account.name, "Status": status, "State": status, "JoinedMethod": "CREATED",
             "Email": format!("aws+{id}@example.com"), "JoinedTimestamp": 1_700_000_000.0,
-            "Arn": format!("arn:aws:organizations::{}:account/{ORGANIZATION}/{id}", self.central),
+            "Arn": format!("arn:aws:organizations::{}:account/{ORGANIZATION}/{id}", self.management),
         })
+    }
+
+    fn unit(&self, id: &str, unit: &Unit) -> Value {
+        let arn = format!("arn:aws:organizations::{}:ou/{ORGANIZATION}/{id}", self.management);
+        json!({"Id": id, "Arn": arn, "Name": unit.name})
     }
 }
 

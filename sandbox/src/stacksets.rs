@@ -1,15 +1,20 @@
-//! StackSets: moto holds them and the member stacks; here are operations, instances, and what moto does otherwise than AWS.
+//! StackSets: what they are, their instances and their operations.
 //!
-//! moto's own stack instances are left aside: it forgets operation ids, deploys an instance from the StackSet's first template
-//! whatever came later, never updates one, and gives up on a template whose outputs name a resource type it does not have.
-//! So instances are kept here, and their stacks are made in moto's member accounts one by one.
+//! moto is asked first whether it takes a StackSet as it is to be created or updated, and has the member stacks in its member
+//! accounts; all answers come from the book that is kept here. moto's own operations and instances are left aside: it forgets
+//! operation ids, deploys an instance from the StackSet's first template whatever came later, never updates one, knows neither
+//! units nor managed execution, and gives up on a template whose outputs name a resource type it does not have.
 //!
-//! Every correction is one function, and says why it is there. Operations take a set time and are over then, with
-//! the status that the forced failures and the failure tolerance give; instances are *outdated* while an operation runs.
+//! Operations take a set time and are over then, with the status that the failures and the failure tolerance give; instances are
+//! *outdated* while an operation runs.
 
-use std::collections::BTreeMap;
+mod book;
+mod shown;
+mod targets;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -20,9 +25,12 @@ use crate::events;
 use crate::gateway::Call;
 use crate::http::{self, Request, Response};
 use crate::ids;
+use crate::organization::Organization;
 use crate::wire::{self, Form, xml_escape};
+pub(crate) use book::Member;
+use book::{Book, Definition, Fate, Operation, Outcome, Preferences, Set, Stage, Tolerance};
 
-/// The StackSets of the central account.
+/// The StackSets of the central account, and as a delegated administrator those of the organisation.
 #[derive(Debug)]
 pub struct StackSets {
     moto: SocketAddr,
@@ -31,92 +39,43 @@ pub struct StackSets {
     region: String,
     /// How long an operation takes.
     pub(crate) delay: Duration,
+    organization: Arc<Organization>,
     book: Mutex<Book>,
-}
-
-#[derive(Debug, Default)]
-struct Book {
-    sets: BTreeMap<String, Set>,
-    failures: Vec<Failure>,
-}
-
-#[derive(Debug, Default)]
-struct Set {
-    id: String,
-    operations: Vec<Operation>,
-    members: BTreeMap<(String, String), Member>,
-}
-
-/// A stack instance, with what its stack was last deployed with.
-#[derive(Debug, Clone)]
-pub(crate) struct Member {
-    pub(crate) template: String,
-    /// The parameters of the StackSet with the overrides of this instance on top.
-    pub(crate) parameters: BTreeMap<String, String>,
-    pub(crate) deployed: bool,
-    overrides: BTreeMap<String, String>,
-    stack_id: String,
-    status: &'static str,
-    detailed: &'static str,
-    reason: String,
-}
-
-#[derive(Debug, Clone)]
-struct Operation {
-    id: String,
-    action: &'static str,
-    results: Vec<Outcome>,
-    created: String,
-    over: Instant,
-    /// Set once it is over.
-    ended: Option<String>,
-    tolerance: Tolerance,
-    retain: bool,
-}
-
-#[derive(Debug, Clone)]
-struct Outcome {
-    account: String,
-    region: String,
-    /// The reason of a failure.
-    failure: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Tolerance {
-    Count(usize),
-    Percentage(usize),
-}
-
-#[derive(Debug, Clone)]
-struct Failure {
-    account: String,
-    region: String,
-    reason: String,
-    times: u32,
 }
 
 /// An operation that was accepted, and will be over.
 #[derive(Debug, Clone)]
 pub(crate) struct Accepted {
-    set: String,
+    set: (bool, String),
     operation: String,
 }
 
+/// An answer that is a refusal.
+type Refusable<T> = Result<T, Response>;
+
 impl StackSets {
-    pub(crate) fn new(moto: SocketAddr, inside: Client, account: &str, region: &str, delay: Duration) -> Self {
-        Self { moto, inside, account: account.to_owned(), region: region.to_owned(), delay, book: Mutex::default() }
+    pub(crate) fn new(
+        moto: SocketAddr,
+        inside: Client,
+        account: &str,
+        region: &str,
+        delay: Duration,
+        organization: Arc<Organization>,
+    ) -> Self {
+        let (account, region) = (account.to_owned(), region.to_owned());
+        Self { moto, inside, account, region, delay, organization, book: Mutex::default() }
     }
 
     /// Lets the next `times` operations that touch this instance fail there with this reason.
     pub fn fail_instance(&self, account: &str, region: &str, reason: &str, times: u32) {
+        self.with(|book| book.conditions.fail(account, region, reason, times));
+    }
+
+    /// Whether an account has the role that self-managed StackSets work through, as they all have at first.
+    pub fn execution_role(&self, account: &str, there: bool) {
         self.with(|book| {
-            book.failures.push(Failure {
-                account: account.to_owned(),
-                region: region.to_owned(),
-                reason: reason.to_owned(),
-                times,
-            });
+            let without = &mut book.conditions.without_role;
+            if there { without.remove(account) } else { without.insert(account.to_owned()) }
         });
     }
 
@@ -130,29 +89,21 @@ impl StackSets {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Book) -> T) -> T {
-        let mut book = self.book.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let now = Instant::now();
-        for set in book.sets.values_mut() {
-            set.settle(now);
-        }
+        let standing = self.organization.standing();
+        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        book.settle(Instant::now(), self.delay, &standing);
         act(&mut book)
     }
 
     pub(crate) fn answer(&self, call: &Call, request: &Request) -> (Response, Option<Accepted>) {
-        let name = call.form.get("StackSetName").unwrap_or_default();
-        let name = name.rsplit('/').next().unwrap_or_default().split(':').next().unwrap_or_default().to_owned();
         let answered = match call.operation.as_str() {
-            "CreateStackSet" => self.create_stack_set(&name, call, request).map(|response| (response, None)),
-            "UpdateStackSet" | "CreateStackInstances" | "UpdateStackInstances" | "DeleteStackInstances" => {
-                self.operate(&name, call, request)
+            "CreateStackSet" => self.create_stack_set(call, request).map(|response| (response, None)),
+            "UpdateStackSet" => self.update_stack_set(call, request).map(accepted),
+            "CreateStackInstances" | "UpdateStackInstances" | "DeleteStackInstances" => {
+                Ok(accepted(self.operate(call)))
             }
-            "DescribeStackSetOperation"
-            | "ListStackSetOperations"
-            | "ListStackSetOperationResults"
-            | "ListStackInstances"
-            | "DescribeStackInstance" => self.look(&name, call, request).map(|response| (response, None)),
-            "DeleteStackSet" => self.delete_stack_set(&name, call, request).map(|response| (response, None)),
-            _ => self.moto(&call.form, request).map(|response| (response, None)),
+            "DeleteStackSet" => self.delete_stack_set(call, request).map(|response| (response, None)),
+            _ => Ok((self.look(call).unwrap_or_else(|refusal| refusal), None)),
         };
         answered.unwrap_or_else(|error| (wire::query_error(500, "InternalFailure", &format!("{error:#}")), None))
     }
@@ -172,24 +123,40 @@ impl StackSets {
     }
 
     /// moto accepts a second StackSet of the same name; AWS refuses it.
-    fn create_stack_set(&self, name: &str, call: &Call, request: &Request) -> Result<Response> {
-        if self.describe(name)?.is_some() {
-            return Ok(wire::query_error(
-                409,
-                "NameAlreadyExistsException",
-                &format!("StackSet {name} already exists"),
-            ));
+    fn create_stack_set(&self, call: &Call, request: &Request) -> Result<Response> {
+        let (delegated, name) = key_of(&call.form);
+        if self.with(|book| book.sets.contains_key(&(delegated, name.clone()))) {
+            let message = format!("StackSet {name} already exists");
+            return Ok(wire::query_error(409, "NameAlreadyExistsException", &message));
         }
         let form = match self.with_template_body(&call.form) {
             Ok(form) => form,
-            Err(error) => return Ok(wire::query_error(400, "ValidationError", &format!("{error:#}"))),
+            Err(error) => return Ok(invalid(&format!("{error:#}"))),
         };
-        let response = self.moto(&form, request)?;
-        if response.is_success() {
-            let id = wire::xml_text(&response.text(), "StackSetId").unwrap_or_default();
-            self.with(|book| book.sets.insert(name.to_owned(), Set { id, ..Set::default() }));
+        let service_managed = form.get("PermissionModel") == Some("SERVICE_MANAGED");
+        if service_managed && let Some(why) = self.organization.refuses_stack_sets(delegated) {
+            return Ok(invalid(why));
         }
-        Ok(response)
+        let definition = match Definition::default().given(&form, service_managed) {
+            Ok(definition) => definition,
+            Err(refusal) => return Ok(refusal),
+        };
+        if let Some(refusal) = definition.refusal(delegated) {
+            return Ok(refusal);
+        }
+        let response = self.moto(&form, request)?;
+        if !response.is_success() {
+            return Ok(response);
+        }
+        let id = format!("{name}:{}", ids::uuid());
+        let set = Set {
+            id: id.clone(),
+            definition,
+            managed_execution: form.get("ManagedExecution.Active") == Some("true"),
+            ..Set::default()
+        };
+        self.with(|book| book.sets.insert((delegated, name), set));
+        Ok(wire::query_response(&call.operation, &format!("<StackSetId>{}</StackSetId>", xml_escape(&id))))
     }
 
     /// moto would look for the template in an S3 of its own; the application put it into MiniStack's.
@@ -211,233 +178,454 @@ impl StackSets {
         Ok(form)
     }
 
-    /// Template and parameters as moto has them now, if there is such a StackSet.
-    fn describe(&self, name: &str) -> Result<Option<(String, BTreeMap<String, String>)>> {
-        let client = Client::new(self.moto, &self.account, &self.region);
-        let mut form = Form::default();
-        form.set("Action", "DescribeStackSet");
-        form.set("Version", "2010-05-15");
-        form.set("StackSetName", name);
-        let request = Request::new("POST", "/")
-            .header("content-type", "application/x-www-form-urlencoded")
-            .header("x-moto-account-id", &self.account)
-            .body(form.encode());
-        let response = client.send("cloudformation", request)?;
-        if !response.is_success() {
-            return Ok(None);
+    /// The StackSet that a request is about.
+    fn find(&self, form: &Form) -> Refusable<((bool, String), Set)> {
+        let key = key_of(form);
+        let asked = form.get("StackSetName").unwrap_or_default();
+        let id = asked.rsplit('/').next().filter(|id| id.contains(':'));
+        let set = self.with(|book| book.sets.get(&key).cloned()).filter(|set| id.is_none_or(|id| id == set.id));
+        let Some(set) = set else {
+            return Err(wire::query_error(404, "StackSetNotFoundException", &format!("StackSet {asked} not found")));
+        };
+        if set.definition.service_managed
+            && let Some(why) = self.organization.refuses_stack_sets(key.0)
+        {
+            return Err(invalid(why));
         }
-        let xml = response.text();
-        let parameters =
-            wire::xml_elements(&xml, "Parameters").into_iter().flat_map(|list| wire::xml_elements(list, "member"));
-        let parameters = parameters
-            .filter_map(|member| {
-                Some((wire::xml_text(member, "ParameterKey")?, wire::xml_text(member, "ParameterValue")?))
-            })
-            .collect();
-        Ok(Some((wire::xml_text(&xml, "TemplateBody").unwrap_or_default(), parameters)))
+        Ok((key, set))
     }
 
     /// AWS refuses to delete a StackSet that has instances or an operation; moto looks at its own instances only.
-    fn delete_stack_set(&self, name: &str, call: &Call, request: &Request) -> Result<Response> {
-        let (members, busy) =
-            self.with(|book| book.sets.get(name).map_or((0, false), |set| (set.members.len(), set.is_busy())));
-        if busy {
-            return Ok(in_progress(name));
+    fn delete_stack_set(&self, call: &Call, request: &Request) -> Result<Response> {
+        let (key, set) = match self.find(&call.form) {
+            Ok(found) => found,
+            Err(refusal) => return Ok(refusal),
+        };
+        if set.is_busy() {
+            return Ok(in_progress(&key.1));
         }
-        if members > 0 {
+        if !set.members.is_empty() {
             return Ok(wire::query_error(409, "StackSetNotEmptyException", "StackSet is not empty"));
         }
-        let response = self.moto(&call.form, request)?;
+        let mut form = call.form.clone();
+        form.set("StackSetName", &key.1);
+        let response = self.moto(&form, request)?;
         if response.is_success() {
-            self.with(|book| book.sets.remove(name));
+            self.with(|book| {
+                if let Some(set) = book.sets.remove(&key) {
+                    book.deleted.insert(set.id.clone(), set);
+                }
+            });
         }
         Ok(response)
     }
 
-    /// The four operations. moto gives them ids of its own and forgets the caller's, runs several at once, and accepts an id
-    /// twice; AWS returns the caller's id, refuses a second operation while one runs, and an id that was used before.
-    fn operate(&self, name: &str, call: &Call, request: &Request) -> Result<(Response, Option<Accepted>)> {
+    /// Changes the definition, and works every instance or those that are named.
+    fn update_stack_set(&self, call: &Call, request: &Request) -> Result<Refusable<(Response, Accepted)>> {
+        let (key, set) = match self.find(&call.form) {
+            Ok(found) => found,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
         let mut form = match self.with_template_body(&call.form) {
             Ok(form) => form,
-            Err(error) => return Ok((wire::query_error(400, "ValidationError", &format!("{error:#}")), None)),
+            Err(error) => return Ok(Err(invalid(&format!("{error:#}")))),
         };
+        let prepared = || {
+            let operation = self.operation(&form, &set, "UPDATE")?;
+            if form
+                .get("PermissionModel")
+                .is_some_and(|model| (model == "SERVICE_MANAGED") != set.definition.service_managed)
+            {
+                return Err(invalid("The permission model of a stack set with instances cannot be changed"));
+            }
+            let managed = form.get("ManagedExecution.Active").map(|active| active == "true");
+            if managed.is_some_and(|managed| managed != set.managed_execution) && set.is_busy() {
+                let message = "ManagedExecution cannot be changed while operations are running or queued";
+                return Err(wire::query_error(400, "InvalidOperationException", message));
+            }
+            let definition = set.definition.clone().given(&form, set.definition.service_managed)?;
+            definition.refusal(key.0).map_or(Ok((operation, definition, managed)), Err)
+        };
+        let (operation, definition, managed) = match prepared() {
+            Ok(prepared) => prepared,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        for name in ["Accounts", "Regions", "DeploymentTargets"] {
+            form.remove(name);
+        }
+        form.set("StackSetName", &key.1);
+        let response = self.moto(&form, request)?;
+        if !response.is_success() {
+            return Ok(Err(response));
+        }
+        Ok(Ok(self.accept(call, &key, operation, |set| {
+            set.definition = definition;
+            set.managed_execution = managed.unwrap_or(set.managed_execution);
+            // Whether or not the template is another one.
+            set.outdate();
+        })))
+    }
+
+    /// The three operations on instances.
+    fn operate(&self, call: &Call) -> Refusable<(Response, Accepted)> {
+        let (key, set) = self.find(&call.form)?;
+        let action = match call.operation.as_str() {
+            "CreateStackInstances" => "CREATE",
+            "DeleteStackInstances" => "DELETE",
+            _ => "UPDATE",
+        };
+        let operation = self.operation(&call.form, &set, action)?;
+        let whole = targets::whole_units(&call.form);
+        let regions: BTreeSet<String> = call.form.list("Regions").into_iter().collect();
+        let without_filter = targets::without_filter(&call.form);
+        Ok(self.accept(call, &key, operation, |set| {
+            for unit in whole {
+                let known = set.auto_targets.entry(unit.clone()).or_default();
+                match action {
+                    "CREATE" => known.extend(regions.iter().cloned()),
+                    "DELETE" if without_filter => known.retain(|region| !regions.contains(region)),
+                    _ => {}
+                }
+                if known.is_empty() {
+                    set.auto_targets.remove(&unit);
+                }
+            }
+        }))
+    }
+
+    /// An operation as a request asks for it. moto gives it an id of its own and forgets the caller's, runs several at once, and
+    /// accepts an id twice; AWS keeps the caller's id, refuses one that was used before, and a second operation while one runs,
+    /// unless execution is managed.
+    fn operation(&self, form: &Form, set: &Set, action: &'static str) -> Refusable<Operation> {
         let id = form.get("OperationId").map_or_else(ids::uuid, str::to_owned);
-        let refusal = self.with(|book| {
-            let set = book.sets.get(name)?;
-            if set.operations.iter().any(|operation| operation.id == id) {
-                let message = format!("OperationId {id} was already used for StackSet {name}");
-                return Some(wire::query_error(409, "OperationIdAlreadyExistsException", &message));
-            }
-            set.is_busy().then(|| in_progress(name))
+        let name = set.name();
+        if set.operations.iter().any(|operation| operation.id == id) {
+            let message = format!("OperationId {id} was already used for StackSet {name}");
+            return Err(wire::query_error(409, "OperationIdAlreadyExistsException", &message));
+        }
+        if set.is_busy() && !set.managed_execution {
+            return Err(in_progress(name));
+        }
+        let update_all = form.get("Action") == Some("UpdateStackSet");
+        let standing = self.organization.standing();
+        let below = |unit: &str| self.organization.accounts_below(unit);
+        let outcomes = targets::outcomes(form, set, action, &standing, below)?;
+        Ok(Operation {
+            id,
+            action,
+            all: update_all && outcomes.is_empty(),
+            outcomes,
+            overrides: if update_all { None } else { given_parameters(form, "ParameterOverrides", &BTreeMap::new()) },
+            preferences: preferences(form),
+            retain: form.get("RetainStacks") == Some("true"),
+            stage: Stage::Queued,
+            stopping: false,
+            created: ids::now_millis(),
+            ended: None,
+        })
+    }
+
+    fn accept(
+        &self,
+        call: &Call,
+        key: &(bool, String),
+        operation: Operation,
+        change: impl FnOnce(&mut Set),
+    ) -> (Response, Accepted) {
+        let id = operation.id.clone();
+        let standing = self.organization.standing();
+        self.with(|book| {
+            let Some(set) = book.sets.get_mut(key) else { return };
+            change(set);
+            set.accept(operation, Instant::now() + self.delay, &mut book.conditions, &standing);
         });
-        if let Some(refusal) = refusal {
-            return Ok((refusal, None));
-        }
-        form.set("OperationId", &id);
-        accounts_at_the_top(&mut form);
-        let regions = form.list("Regions");
-        let mut pairs: Vec<(String, String)> = form
-            .list("Accounts")
-            .iter()
-            .flat_map(|account| regions.iter().map(|region| (account.clone(), region.clone())))
-            .collect();
-        let existing = self.existing(name);
-        if call.operation == "UpdateStackSet" {
-            pairs = if pairs.is_empty() { existing.clone() } else { pairs };
-            for name in ["Accounts", "Regions"] {
-                form.remove(name);
-            }
-        }
-        if call.operation == "UpdateStackInstances"
-            && let Some((account, region)) = pairs.iter().find(|pair| !existing.contains(pair))
-        {
-            return Ok((instance_not_found(name, account, region), None));
-        }
-        // A StackSet that is not there is moto's to refuse, whatever the operation.
-        if call.operation == "UpdateStackSet" || !self.with(|book| book.sets.contains_key(name)) {
-            let response = self.moto(&form, request)?;
-            if !response.is_success() {
-                return Ok((response, None));
-            }
-        }
-        if matches!(call.operation.as_str(), "UpdateStackSet" | "DeleteStackInstances") {
-            pairs.retain(|pair| existing.contains(pair));
-        }
-        let overrides: BTreeMap<String, String> = form.parameters("ParameterOverrides").into_iter().collect();
-        let (template, parameters) = self.describe(name)?.unwrap_or_default();
-        let (action, stack_action) = match call.operation.as_str() {
-            "CreateStackInstances" => ("CREATE", "CreateStack"),
-            "DeleteStackInstances" => ("DELETE", "DeleteStack"),
-            _ => ("UPDATE", "UpdateStack"),
-        };
-        let members = self.with(|book| {
-            let failures = &mut book.failures;
-            let Some(set) = book.sets.get_mut(name) else { return Vec::new() };
-            let results = pairs.iter().map(|(account, region)| Outcome {
-                account: account.clone(),
-                region: region.clone(),
-                failure: failure_of(failures, account, region),
-            });
-            let operation = Operation {
-                id: id.clone(),
-                action,
-                results: results.collect(),
-                created: ids::now_millis(),
-                over: Instant::now() + self.delay,
-                ended: None,
-                tolerance: tolerance(&form),
-                retain: form.get("RetainStacks") == Some("true"),
-            };
-            let touched = operation.results.iter().filter(|outcome| outcome.failure.is_none());
-            let touched: Vec<_> = touched.map(|outcome| (outcome.account.clone(), outcome.region.clone())).collect();
-            let retained = operation.retain;
-            set.begin(
-                name,
-                operation,
-                &template,
-                &parameters,
-                (call.operation != "UpdateStackSet").then_some(&overrides),
-            );
-            let touched = touched.into_iter().filter(|_| !retained);
-            touched.filter_map(|pair| Some((pair.clone(), set.members.get(&pair)?.clone()))).collect()
-        });
-        for ((account, region), member) in members {
-            self.member_stack(stack_action, &account, &region, &member);
-        }
         let answer = wire::query_response(&call.operation, &format!("<OperationId>{}</OperationId>", xml_escape(&id)));
-        Ok((answer, Some(Accepted { set: name.to_owned(), operation: id })))
+        (answer, Accepted { set: key.clone(), operation: id })
     }
 
-    fn existing(&self, name: &str) -> Vec<(String, String)> {
-        self.with(|book| book.sets.get(name).map(|set| set.members.keys().cloned().collect()).unwrap_or_default())
-    }
-
-    /// The stack of an instance, in the member account. Outputs are left out: moto gives up on those of a type it does not have.
-    fn member_stack(&self, action: &str, account: &str, region: &str, member: &Member) {
-        let mut form = Form::default();
-        form.set("Action", action);
-        form.set("Version", "2010-05-15");
-        form.set("StackName", member.stack_id.split('/').nth(1).unwrap_or_default());
-        if action != "DeleteStack" {
-            form.set("TemplateBody", &without_outputs(&member.template));
-            for (n, (key, value)) in member.parameters.iter().enumerate() {
-                form.set(&format!("Parameters.member.{}.ParameterKey", n + 1), key);
-                form.set(&format!("Parameters.member.{}.ParameterValue", n + 1), value);
+    /// What StackSets do on their own when an account has come into a unit, or has left it.
+    pub(crate) fn account_moved(&self, account: &str) -> Vec<Accepted> {
+        let standing = self.organization.standing();
+        let is_below = |unit: &String| self.organization.accounts_below(unit).is_some_and(|all| all.contains(account));
+        self.with(|book| {
+            let mut begun = Vec::new();
+            for (key, set) in &mut book.sets {
+                let Some((true, retain)) = set.definition.auto_deployment else { continue };
+                let operations = [("CREATE", set.joined(account, is_below)), ("DELETE", set.left(account, is_below))];
+                for (action, outcomes) in operations.into_iter().filter(|(_, outcomes)| !outcomes.is_empty()) {
+                    let id = ids::uuid();
+                    let operation = Operation {
+                        id: id.clone(),
+                        action,
+                        outcomes,
+                        overrides: None,
+                        all: false,
+                        preferences: Preferences::default(),
+                        retain: action == "DELETE" && retain,
+                        stage: Stage::Queued,
+                        stopping: false,
+                        created: ids::now_millis(),
+                        ended: None,
+                    };
+                    set.accept(operation, Instant::now() + self.delay, &mut book.conditions, &standing);
+                    begun.push(Accepted { set: key.clone(), operation: id });
+                }
             }
+            begun
+        })
+    }
+
+    /// The stacks of members, in their accounts. Outputs are left out: moto gives up on those of a type it does not have.
+    fn tell_moto(&self) {
+        for (action, (account, region), member) in self.with(|book| std::mem::take(&mut book.stacks)) {
+            let mut form = Form::default();
+            form.set("Action", action);
+            form.set("Version", "2010-05-15");
+            form.set("StackName", member.stack_id.split('/').nth(1).unwrap_or_default());
+            if action != "DeleteStack" {
+                form.set("TemplateBody", &without_outputs(&member.template));
+                for (n, (key, value)) in member.parameters.iter().enumerate() {
+                    form.set(&format!("Parameters.member.{}.ParameterKey", n + 1), key);
+                    form.set(&format!("Parameters.member.{}.ParameterValue", n + 1), value);
+                }
+            }
+            let request = Request::new("POST", "/")
+                .header("content-type", "application/x-www-form-urlencoded")
+                .header("x-moto-account-id", &account)
+                .body(form.encode());
+            // What the instance shows comes from the book; a resource type unknown to moto must not fail a rollout.
+            let _ = Client::new(self.moto, &account, &region).send("cloudformation", request);
         }
-        let request = Request::new("POST", "/")
-            .header("content-type", "application/x-www-form-urlencoded")
-            .header("x-moto-account-id", account)
-            .body(form.encode());
-        // What the instance shows comes from the book; a resource type unknown to moto must not fail a rollout.
-        let _ = Client::new(self.moto, account, region).send("cloudformation", request);
     }
 
     /// Waits until an operation is over; returns the event that says so.
     pub(crate) fn finish(&self, accepted: &Accepted) -> Option<Value> {
         std::thread::sleep(self.delay);
-        self.with(|book| {
-            let set = book.sets.get_mut(&accepted.set)?;
-            set.settle(Instant::now() + self.delay);
-            let operation = set.operations.iter().find(|operation| operation.id == accepted.operation)?;
-            let arn = format!("arn:aws:cloudformation:{}:{}:stackset/{}", self.region, self.account, set.id);
-            Some(events::event(
-                &self.account,
-                &self.region,
-                "aws.cloudformation",
-                "CloudFormation StackSet Operation Status Change",
-                std::slice::from_ref(&arn),
-                &json!({
-                    "stack-set-arn": arn, "stack-set-operation-id": operation.id,
-                    "status-details": {"status": operation.status()},
-                }),
-            ))
+        let event = loop {
+            let state = self.with(|book| {
+                let set = book.sets.get(&accepted.set)?;
+                let operation = set.operations.iter().find(|operation| operation.id == accepted.operation)?;
+                let over = operation.stage == Stage::Ended;
+                Some(over.then(|| (self.arn(set), operation.id.clone(), operation.status())))
+            })?;
+            match state {
+                None => std::thread::sleep(Duration::from_millis(5)),
+                Some((arn, id, status)) => {
+                    break events::event(
+                        &self.account,
+                        &self.region,
+                        "aws.cloudformation",
+                        "CloudFormation StackSet Operation Status Change",
+                        std::slice::from_ref(&arn),
+                        &json!({
+                            "stack-set-arn": arn, "stack-set-operation-id": id, "status-details": {"status": status},
+                        }),
+                    );
+                }
+            }
+        };
+        self.tell_moto();
+        Some(event)
+    }
+
+    fn arn(&self, set: &Set) -> String {
+        format!("arn:aws:cloudformation:{}:{}:stackset/{}", self.region, self.account, set.id)
+    }
+
+    /// Everything that is asked of StackSets, operations and instances, and the end of an operation that is asked for.
+    fn look(&self, call: &Call) -> Refusable<Response> {
+        let form = &call.form;
+        if call.operation == "ListStackSets" {
+            let delegated = key_of(form).0;
+            let sets = self.with(|book| {
+                let sets = book.sets.iter().filter(|((of_delegate, _), _)| *of_delegate == delegated);
+                sets.map(|(_, set)| set.summary_xml()).collect()
+            });
+            return Ok(page(call, sets));
+        }
+        if call.operation == "DescribeStackSet" {
+            let asked = form.get("StackSetName").unwrap_or_default().rsplit('/').next().unwrap_or_default();
+            let gone = self.with(|book| book.deleted.get(asked).cloned());
+            let (set, status) = match gone {
+                Some(set) => (set, "DELETED"),
+                None => (self.find(form)?.1, "ACTIVE"),
+            };
+            return Ok(wire::query_response(&call.operation, &set.described_xml(&self.arn(&set), status)));
+        }
+        let (key, set) = self.find(form)?;
+        let id = form.get("OperationId").unwrap_or_default();
+        let operation = || {
+            let found = set.operations.iter().find(|operation| operation.id == id);
+            found.ok_or_else(|| {
+                let message = format!("Operation {id} not found in StackSet {}", key.1);
+                wire::query_error(404, "OperationNotFoundException", &message)
+            })
+        };
+        Ok(match call.operation.as_str() {
+            "ListStackSetOperations" => {
+                page(call, set.operations.iter().rev().map(|operation| operation.xml(&set.id)).collect())
+            }
+            "ListStackInstances" => page(call, set.members_xml(form)),
+            "ListStackSetAutoDeploymentTargets" => page(call, set.auto_targets_xml()),
+            "DescribeStackInstance" => {
+                let text = |name: &str| form.get(name).unwrap_or_default().to_owned();
+                let place = (text("StackInstanceAccount"), text("StackInstanceRegion"));
+                let member = set.members.get(&place).ok_or_else(|| instance_not_found(&key.1, &place.0, &place.1))?;
+                let inside = member.xml(&set.id, &place, true);
+                wire::query_response(&call.operation, &format!("<StackInstance>{inside}</StackInstance>"))
+            }
+            "DescribeStackSetOperation" => {
+                let inside = operation()?.xml(&set.id);
+                wire::query_response(&call.operation, &format!("<StackSetOperation>{inside}</StackSetOperation>"))
+            }
+            "ListStackSetOperationResults" => page(call, operation()?.results_xml()),
+            "StopStackSetOperation" => {
+                operation()?;
+                self.stop(&key, id)?;
+                wire::query_response(&call.operation, "")
+            }
+            other => wire::query_error(400, "InvalidAction", &format!("the sandbox's StackSets have no {other}")),
         })
     }
 
-    /// What is asked of operations and instances is answered from the book: moto has neither results nor statuses, filters
-    /// nothing, gives an instance another stack id each time, and fails on an instance that is not there.
-    fn look(&self, name: &str, call: &Call, request: &Request) -> Result<Response> {
-        let known = self.with(|book| {
-            let set = book.sets.get(name)?;
-            Some(match call.operation.as_str() {
-                "ListStackSetOperations" => {
-                    page(call, set.operations.iter().rev().map(|operation| operation.xml(&set.id)).collect())
+    fn stop(&self, key: &(bool, String), id: &str) -> Refusable<()> {
+        self.with(|book| {
+            let operations = book.sets.get_mut(key).into_iter().flat_map(|set| &mut set.operations);
+            let mut running = operations
+                .filter(|operation| operation.id == id && operation.stage != Stage::Ended && !operation.stopping);
+            match running.next() {
+                None => {
+                    Err(wire::query_error(400, "InvalidOperationException", &format!("Operation {id} is not running")))
                 }
-                "ListStackInstances" => page(call, set.members_xml(&call.form)),
-                "DescribeStackInstance" => {
-                    let key = |name: &str| call.form.get(name).unwrap_or_default().to_owned();
-                    let (account, region) = (key("StackInstanceAccount"), key("StackInstanceRegion"));
-                    match set.members.get(&(account.clone(), region.clone())) {
-                        Some(member) => {
-                            let inside = member.xml(&set.id, &account, &region, true);
-                            wire::query_response(&call.operation, &format!("<StackInstance>{inside}</StackInstance>"))
-                        }
-                        None => instance_not_found(name, &account, &region),
-                    }
+                Some(operation) => {
+                    operation.stopping = true;
+                    Ok(())
                 }
-                _ => {
-                    let id = call.form.get("OperationId").unwrap_or_default();
-                    match set.operations.iter().find(|operation| operation.id == id) {
-                        None => wire::query_error(
-                            404,
-                            "OperationNotFoundException",
-                            &format!("Operation {id} not found in StackSet {name}"),
-                        ),
-                        Some(operation) if call.operation == "DescribeStackSetOperation" => {
-                            let inside = operation.xml(&set.id);
-                            wire::query_response(
-                                &call.operation,
-                                &format!("<StackSetOperation>{inside}</StackSetOperation>"),
-                            )
-                        }
-                        Some(operation) => page(call, operation.results_xml()),
-                    }
+            }
+        })
+    }
+}
+
+/// The answer to an operation, and the operation if it was accepted.
+fn accepted(outcome: Refusable<(Response, Accepted)>) -> (Response, Option<Accepted>) {
+    match outcome {
+        Ok((response, accepted)) => (response, Some(accepted)),
+        Err(refusal) => (refusal, None),
+    }
+}
+
+/// Whether a delegated administrator asks, and the name of the StackSet.
+fn key_of(form: &Form) -> (bool, String) {
+    let name = form.get("StackSetName").unwrap_or_default();
+    let name = name.rsplit('/').next().unwrap_or_default().split(':').next().unwrap_or_default().to_owned();
+    (form.get("CallAs") == Some("DELEGATED_ADMIN"), name)
+}
+
+fn invalid(message: &str) -> Response {
+    wire::query_error(400, "ValidationError", message)
+}
+
+/// The parameters of a list, those that keep their value from `previous`; `None`: there is no list.
+fn given_parameters(form: &Form, name: &str, previous: &BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
+    let prefix = format!("{name}.");
+    if !form.0.iter().any(|(key, _)| key == name || key.starts_with(&prefix)) {
+        return None;
+    }
+    let mut given: BTreeMap<String, String> = form.parameters(name).into_iter().collect();
+    for n in 1.. {
+        let Some(key) = form.get(&format!("{name}.member.{n}.ParameterKey")) else { break };
+        if form.get(&format!("{name}.member.{n}.UsePreviousValue")) == Some("true")
+            && let Some(value) = previous.get(key)
+        {
+            given.insert(key.to_owned(), value.clone());
+        }
+    }
+    Some(given)
+}
+
+fn preferences(form: &Form) -> Preferences {
+    let get = |name: &str| form.get(&format!("OperationPreferences.{name}"));
+    let number = |name: &str| get(name).and_then(|text| text.parse().ok());
+    let tolerance = match (number("FailureToleranceCount"), number("FailureTolerancePercentage")) {
+        (_, Some(percentage)) => Tolerance::Percentage(percentage),
+        (count, None) => Tolerance::Count(count.unwrap_or(0)),
+    };
+    let parallel = get("RegionConcurrencyType") == Some("PARALLEL");
+    Preferences { tolerance, in_order: (!parallel).then(|| form.list("OperationPreferences.RegionOrder")) }
+}
+
+impl Definition {
+    /// With what a request gives. Parameters, capabilities and roles that are left out fall back; tags and auto-deployment stay.
+    fn given(mut self, form: &Form, service_managed: bool) -> Refusable<Self> {
+        let previous = form.get("UsePreviousTemplate") == Some("true");
+        match (form.get("TemplateBody"), previous) {
+            (Some(body), false) => body.clone_into(&mut self.template),
+            (None, true) if !self.template.is_empty() => {}
+            _ => return Err(invalid("Specify exactly one of TemplateBody, TemplateURL and UsePreviousTemplate")),
+        }
+        self.parameters = given_parameters(form, "Parameters", &self.parameters).unwrap_or_default();
+        self.capabilities = form.list("Capabilities");
+        if let Some(description) = form.get("Description") {
+            description.clone_into(&mut self.description);
+        }
+        if form.0.iter().any(|(key, _)| key == "Tags" || key.starts_with("Tags.")) {
+            let tag = |n: usize, field: &str| form.get(&format!("Tags.member.{n}.{field}")).map(str::to_owned);
+            self.tags = (1..).map_while(|n| Some((tag(n, "Key")?, tag(n, "Value").unwrap_or_default()))).collect();
+        }
+        self.service_managed = service_managed;
+        self.administration_role = form.get("AdministrationRoleARN").map(str::to_owned);
+        self.execution_role = form.get("ExecutionRoleName").map(str::to_owned);
+        if let Some(enabled) = form.get("AutoDeployment.Enabled") {
+            let retain = form.get("AutoDeployment.RetainStacksOnAccountRemoval");
+            if enabled != "true" && retain.is_some() {
+                return Err(invalid("RetainStacksOnAccountRemoval can only be given when AutoDeployment is enabled"));
+            }
+            self.auto_deployment = Some((enabled == "true", retain == Some("true")));
+        }
+        Ok(self)
+    }
+
+    /// Why CloudFormation does not take it.
+    fn refusal(&self, delegated: bool) -> Option<Response> {
+        if self.template.contains("AWS::IAM::") && !self.capabilities.iter().any(|given| given.ends_with("IAM")) {
+            let message = "Requires capabilities : [CAPABILITY_IAM]";
+            return Some(wire::query_error(400, "InsufficientCapabilitiesException", message));
+        }
+        let why = match (self.service_managed, self.auto_deployment.is_some()) {
+            (false, _) if delegated => "A delegated administrator works with service managed stack sets only",
+            (false, true) => "AutoDeployment can only be given with the SERVICE_MANAGED permission model",
+            (true, false) => "AutoDeployment must be given with the SERVICE_MANAGED permission model",
+            (true, true) if self.administration_role.is_some() || self.execution_role.is_some() => {
+                "AdministrationRoleARN and ExecutionRoleName cannot be given with the SERVICE_MANAGED permission model"
+            }
+            _ => return None,
+        };
+        Some(invalid(why))
+    }
+}
+
+impl Set {
+    /// Instances that an account gets which is now in a unit of this StackSet.
+    fn joined(&self, account: &str, is_below: impl Fn(&String) -> bool) -> Vec<Outcome> {
+        let mut outcomes: BTreeMap<(String, String), Outcome> = BTreeMap::new();
+        for (unit, regions) in self.auto_targets.iter().filter(|(unit, _)| is_below(unit)) {
+            for region in regions {
+                let place = (account.to_owned(), region.clone());
+                if !self.members.contains_key(&place) {
+                    let fresh = Outcome { place: place.clone(), unit: Some(unit.clone()), result: Fate::Succeeds };
+                    outcomes.entry(place).or_insert(fresh);
                 }
-            })
-        });
-        // Without a book there is no such StackSet: moto has the words for it.
-        known.map_or_else(|| self.moto(&call.form, request), Ok)
+            }
+        }
+        outcomes.into_values().collect()
+    }
+
+    /// Instances of an account that is no longer in the unit that it was reached through.
+    fn left(&self, account: &str, is_below: impl Fn(&String) -> bool) -> Vec<Outcome> {
+        let of_it = self.members.iter().filter(|((owner, _), _)| owner == account);
+        let away = of_it.filter(|(_, member)| member.unit.as_ref().is_some_and(|unit| !is_below(unit)));
+        away.map(|(place, member)| Outcome { place: place.clone(), unit: member.unit.clone(), result: Fate::Succeeds })
+            .collect()
     }
 }
 
@@ -457,17 +645,6 @@ fn without_outputs(template: &str) -> String {
     kept.collect::<Vec<_>>().join("\n")
 }
 
-/// SDKs may send accounts within `DeploymentTargets`, which moto reads for organizational units only.
-fn accounts_at_the_top(form: &mut Form) {
-    let within = form.list("DeploymentTargets.Accounts");
-    if form.list("Accounts").is_empty() && !within.is_empty() {
-        form.remove("DeploymentTargets");
-        for (n, account) in within.iter().enumerate() {
-            form.set(&format!("Accounts.member.{}", n + 1), account);
-        }
-    }
-}
-
 fn in_progress(name: &str) -> Response {
     wire::query_error(
         409,
@@ -479,25 +656,6 @@ fn in_progress(name: &str) -> Response {
 fn instance_not_found(name: &str, account: &str, region: &str) -> Response {
     let message = format!("Stack Instance not found for StackSet {name}, account {account}, region {region}");
     wire::query_error(404, "StackInstanceNotFoundException", &message)
-}
-
-fn failure_of(failures: &mut Vec<Failure>, account: &str, region: &str) -> Option<String> {
-    let at = failures.iter().position(|failure| failure.account == account && failure.region == region)?;
-    let failure = failures.get_mut(at)?;
-    let reason = failure.reason.clone();
-    failure.times = failure.times.saturating_sub(1);
-    if failure.times == 0 {
-        failures.remove(at);
-    }
-    Some(reason)
-}
-
-fn tolerance(form: &Form) -> Tolerance {
-    let number = |name: &str| form.get(&format!("OperationPreferences.{name}")).and_then(|text| text.parse().ok());
-    match (number("FailureToleranceCount"), number("FailureTolerancePercentage")) {
-        (_, Some(percentage)) => Tolerance::Percentage(percentage),
-        (count, None) => Tolerance::Count(count.unwrap_or(0)),
-    }
 }
 
 /// One page of `Summaries`, by `MaxResults` and `NextToken`; moto gives everything at once.
@@ -521,182 +679,6 @@ fn bucket_and_key(url: &str) -> Option<(String, String)> {
         None => path.split_once('/')?,
     };
     Some((bucket.to_owned(), key.to_owned()))
-}
-
-impl Set {
-    fn is_busy(&self) -> bool {
-        self.operations.iter().any(|operation| operation.ended.is_none())
-    }
-
-    fn begin(
-        &mut self,
-        name: &str,
-        operation: Operation,
-        template: &str,
-        parameters: &BTreeMap<String, String>,
-        overrides: Option<&BTreeMap<String, String>>,
-    ) {
-        for outcome in &operation.results {
-            let key = (outcome.account.clone(), outcome.region.clone());
-            let fresh = || Member {
-                template: String::new(),
-                parameters: BTreeMap::new(),
-                deployed: false,
-                overrides: BTreeMap::new(),
-                stack_id: format!(
-                    "arn:aws:cloudformation:{}:{}:stack/StackSet-{name}-{}/{}",
-                    outcome.region,
-                    outcome.account,
-                    ids::uuid(),
-                    ids::uuid()
-                ),
-                status: "OUTDATED",
-                detailed: "RUNNING",
-                reason: String::new(),
-            };
-            let is_new = !self.members.contains_key(&key);
-            let member = self.members.entry(key).or_insert_with(fresh);
-            (member.status, member.detailed, member.reason) = ("OUTDATED", "RUNNING", "User Initiated".to_owned());
-            // Creating an instance that is there leaves it as it is.
-            if operation.action == "DELETE" || (operation.action == "CREATE" && !is_new && member.deployed) {
-                continue;
-            }
-            if let Some(overrides) = overrides {
-                member.overrides.clone_from(overrides);
-            }
-            if outcome.failure.is_none() {
-                member.template = template.to_owned();
-                member.parameters = parameters.clone();
-                member.parameters.extend(member.overrides.clone());
-            }
-        }
-        self.operations.push(operation);
-    }
-
-    /// Ends the operations whose time is over.
-    fn settle(&mut self, now: Instant) {
-        for operation in
-            self.operations.iter_mut().filter(|operation| operation.ended.is_none() && operation.over <= now)
-        {
-            operation.ended = Some(ids::now_millis());
-            for outcome in &operation.results {
-                let key = (outcome.account.clone(), outcome.region.clone());
-                match (&outcome.failure, operation.action, self.members.get_mut(&key)) {
-                    (None, "DELETE", _) => {
-                        self.members.remove(&key);
-                    }
-                    (None, _, Some(member)) => {
-                        (member.status, member.detailed, member.deployed) = ("CURRENT", "SUCCEEDED", true);
-                        member.reason.clear();
-                    }
-                    (Some(reason), action, Some(member)) => {
-                        member.status = if action == "DELETE" { "INOPERABLE" } else { "OUTDATED" };
-                        member.detailed = "FAILED";
-                        member.reason.clone_from(reason);
-                    }
-                    (_, _, None) => {}
-                }
-            }
-        }
-    }
-
-    fn members_xml(&self, form: &Form) -> Vec<String> {
-        let wanted = |name: &str, value: &str| form.get(name).is_none_or(|filter| filter == value);
-        let members = self.members.iter().filter(|((account, region), _)| {
-            wanted("StackInstanceAccount", account) && wanted("StackInstanceRegion", region)
-        });
-        members.map(|((account, region), member)| member.xml(&self.id, account, region, false)).collect()
-    }
-}
-
-impl Member {
-    fn xml(&self, set: &str, account: &str, region: &str, with_overrides: bool) -> String {
-        let overrides: String = self
-            .overrides
-            .iter()
-            .map(|(key, value)| {
-                format!(
-                    "<member><ParameterKey>{}</ParameterKey><ParameterValue>{}</ParameterValue></member>",
-                    xml_escape(key),
-                    xml_escape(value)
-                )
-            })
-            .collect();
-        let overrides = if with_overrides {
-            format!("<ParameterOverrides>{overrides}</ParameterOverrides>")
-        } else {
-            String::new()
-        };
-        let reason = if self.reason.is_empty() {
-            String::new()
-        } else {
-            format!("<StatusReason>{}</StatusReason>", xml_escape(&self.reason))
-        };
-        format!(
-            "<StackSetId>{}</StackSetId><Region>{region}</Region><Account>{account}</Account><StackId>{}</StackId>\
-             <Status>{}</Status><StackInstanceStatus><DetailedStatus>{}</DetailedStatus></StackInstanceStatus>\
-             <DriftStatus>NOT_CHECKED</DriftStatus>{reason}{overrides}",
-            xml_escape(set),
-            xml_escape(&self.stack_id),
-            self.status,
-            self.detailed
-        )
-    }
-}
-
-impl Operation {
-    fn failed(&self) -> usize {
-        self.results.iter().filter(|outcome| outcome.failure.is_some()).count()
-    }
-
-    /// Over, it has failed when one Region has more failures than are tolerated.
-    fn status(&self) -> &'static str {
-        if self.ended.is_none() {
-            return "RUNNING";
-        }
-        let mut regions: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-        for outcome in &self.results {
-            let (all, failed) = regions.entry(&outcome.region).or_default();
-            *all += 1;
-            *failed += usize::from(outcome.failure.is_some());
-        }
-        let beyond = regions.values().any(|(all, failed)| match self.tolerance {
-            Tolerance::Count(count) => *failed > count,
-            Tolerance::Percentage(percentage) => *failed > all * percentage / 100,
-        });
-        if beyond { "FAILED" } else { "SUCCEEDED" }
-    }
-
-    fn xml(&self, set: &str) -> String {
-        let ended = self.ended.as_ref().map(|at| format!("<EndTimestamp>{at}</EndTimestamp>")).unwrap_or_default();
-        format!(
-            "<OperationId>{}</OperationId><StackSetId>{}</StackSetId><Action>{}</Action><Status>{}</Status>\
-             <CreationTimestamp>{}</CreationTimestamp>{ended}<RetainStacks>{}</RetainStacks>\
-             <StatusDetails><FailedStackInstancesCount>{}</FailedStackInstancesCount></StatusDetails>",
-            xml_escape(&self.id),
-            xml_escape(set),
-            self.action,
-            self.status(),
-            self.created,
-            self.retain,
-            self.failed()
-        )
-    }
-
-    fn results_xml(&self) -> Vec<String> {
-        let row = |outcome: &Outcome| {
-            let (status, reason) = match (&outcome.failure, &self.ended) {
-                (_, None) => ("RUNNING", String::new()),
-                (None, Some(_)) => ("SUCCEEDED", String::new()),
-                (Some(reason), Some(_)) => ("FAILED", format!("<StatusReason>{}</StatusReason>", xml_escape(reason))),
-            };
-            format!(
-                "<Account>{}</Account><Region>{}</Region><Status>{status}</Status>{reason}",
-                outcome.account, outcome.region
-            )
-        };
-        self.results.iter().map(row).collect()
-    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use sandbox::client::Client;
 use sandbox::cloud::{Cloud, Options};
 use sandbox::config::{Compliance, Evaluation};
 use sandbox::http::Request;
+use sandbox::organization::{ROOT, WORKLOADS};
 use sandbox::tools::Tools;
 use sandbox::wire;
 use serde_json::{Value, json};
@@ -134,6 +135,53 @@ fn stack_sets_behave_as_on_aws() {
     next_event(&client, &queue);
     cfn("DeleteStackSet", &[("StackSetName", "s")]).unwrap();
     assert_eq!(code_of(cfn("DescribeStackSet", &[("StackSetName", "s")])), "StackSetNotFoundException");
+    assert_eq!(cloud.stop(), []);
+}
+
+#[test]
+fn stack_sets_follow_the_accounts_of_their_units() {
+    let cloud = start();
+    let client = cloud.client();
+    let cfn = |action: &str, parameters: &[(&str, &str)]| client.query("cloudformation", action, parameters);
+    let queue = queue_of(&client, "operations", &json!({"source": ["aws.cloudformation"]}));
+    let create = [
+        ("StackSetName", "s"),
+        ("TemplateBody", TEMPLATE),
+        ("PermissionModel", "SERVICE_MANAGED"),
+        ("AutoDeployment.Enabled", "true"),
+        ("AutoDeployment.RetainStacksOnAccountRemoval", "false"),
+        ("ManagedExecution.Active", "true"),
+    ];
+    assert_eq!(code_of(cfn("CreateStackSet", &create[..3])), "ValidationError", "AutoDeployment is missing");
+    cfn("CreateStackSet", &create).unwrap();
+    let unit = "DeploymentTargets.OrganizationalUnitIds.member.1";
+    let whole = [("StackSetName", "s"), (unit, WORKLOADS), ("Regions.member.1", "eu-west-1")];
+    let overrides =
+        [("ParameterOverrides.member.1.ParameterKey", "Days"), ("ParameterOverrides.member.1.ParameterValue", "90")];
+    assert_eq!(
+        code_of(cfn("CreateStackInstances", &[("StackSetName", "s"), ("Accounts.member.1", "111111111111"), whole[2]])),
+        "ValidationError"
+    );
+    cfn("CreateStackInstances", &[&whole[..], &overrides[..]].concat()).unwrap();
+    next_event(&client, &queue);
+    let days = |account: &str| {
+        let frameworks = cloud.frameworks(account, "eu-west-1").unwrap();
+        let control = frameworks.first()?["FrameworkControls"].get(1)?.clone();
+        control["ControlInputParameters"][0]["ParameterValue"].as_str().map(str::to_owned)
+    };
+    assert_eq!(days("333333333333").as_deref(), Some("90"));
+    let targets = cfn("ListStackSetAutoDeploymentTargets", &[("StackSetName", "s")]).unwrap();
+    assert_eq!(wire::xml_text(&targets, "OrganizationalUnitId").as_deref(), Some(WORKLOADS));
+
+    cloud.join("444444444444", "newcomer");
+    assert_eq!(days("444444444444"), None, "it is in no unit yet");
+    cloud.put_into("444444444444", WORKLOADS);
+    let event = next_event(&client, &queue);
+    assert_eq!(event["detail"]["status-details"]["status"], "SUCCEEDED");
+    assert_eq!(days("444444444444").as_deref(), Some("35"), "without the overrides of its unit");
+    cloud.put_into("444444444444", ROOT);
+    next_event(&client, &queue);
+    assert_eq!(days("444444444444"), None);
     assert_eq!(cloud.stop(), []);
 }
 

@@ -5,7 +5,9 @@
 //!
 //! | AWS | Here |
 //! |---|---|
-//! | managed execution queues an operation that conflicts with a running one | refused as without managed execution, `Conflict` |
+//! | managed execution runs operations that do not conflict side by side, and queues the others | the local cloud queues all; the fake refuses them as without it, `Conflict` |
+//! | a stopped operation cancels what it has not come to | the local cloud does the first instance only; the fake does all |
+//! | calls have to say for whom they are made | the fake does not look at it |
 //! | one StackSet operation takes minutes | 1.5 s, so that a running one can be met |
 //! | items past `expires_at` go within days | they stay: only the attribute is checked |
 //! | the indexes `pending` and `open` follow the table after a moment | at once |

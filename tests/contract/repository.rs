@@ -6,6 +6,7 @@ use std::process::Command;
 use app::ports::{CommitFacts, PolicyRepository, PortErrorKind, RepositoryFile};
 use aws::CodeCommitRepository;
 use domain::ids::CommitId;
+use sandbox::cloud::Cloud;
 use testkit::world::World;
 
 use crate::cloud::Local;
@@ -16,6 +17,8 @@ const LARGEST: usize = 6 * 1024 * 1024;
 /// Commits files, path and content, on top of the head.
 trait Push {
     fn push(&self, message: &str, files: &[(&str, &[u8])]) -> CommitId;
+    /// What was said of commits, oldest first.
+    fn comments(&self) -> Vec<(String, String)>;
 }
 
 async fn holds(repository: &impl PolicyRepository, git: &impl Push) {
@@ -60,6 +63,14 @@ async fn holds(repository: &impl PolicyRepository, git: &impl Push) {
     assert_eq!(error.kind, PortErrorKind::NotFound, "{error}");
     let unknown = CommitFacts { author: "unknown".to_owned(), message: String::new() };
     assert_eq!(repository.commit(&gone).await.unwrap(), unknown);
+
+    // The same text again, after an answer that was lost, is one comment; of two commits, or of another text, there are two.
+    let said = [(&first, "5 of 6 ü"), (&first, "5 of 6 ü"), (&odd, "5 of 6 ü"), (&first, "6 of 6")];
+    for (commit, text) in said {
+        repository.comment(commit, text).await.unwrap();
+    }
+    let comment = |commit: &CommitId, text: &str| (commit.to_string(), text.to_owned());
+    assert_eq!(git.comments(), [comment(&first, "5 of 6 ü"), comment(&odd, "5 of 6 ü"), comment(&first, "6 of 6")]);
 }
 
 impl Push for World {
@@ -78,12 +89,17 @@ impl Push for World {
         }
         id
     }
+
+    fn comments(&self) -> Vec<(String, String)> {
+        self.state().comments.iter().map(|(commit, text)| (commit.to_string(), text.clone())).collect()
+    }
 }
 
 /// A clone, as a person has it.
 struct Clone<'a> {
     work: &'a Path,
     remote: &'a Path,
+    cloud: &'a Cloud,
 }
 
 impl Clone<'_> {
@@ -107,6 +123,10 @@ impl Push for Clone<'_> {
         self.git(&["push", "--quiet", self.remote.to_str().unwrap(), "HEAD:main"]);
         CommitId::parse(&self.git(&["rev-parse", "HEAD"])).unwrap()
     }
+
+    fn comments(&self) -> Vec<(String, String)> {
+        self.cloud.comments(&self.cloud.options().repository)
+    }
 }
 
 #[tokio::test]
@@ -120,7 +140,7 @@ async fn the_adapter_holds_the_contract() {
     let local = Local::start().await;
     let work = local.cloud.directory().join("tmp/work");
     std::fs::create_dir_all(&work).unwrap();
-    let git = Clone { work: &work, remote: local.cloud.repository_path() };
+    let git = Clone { work: &work, remote: local.cloud.repository_path(), cloud: &local.cloud };
     git.git(&["init", "--quiet", "-b", "main"]);
     let name = &local.cloud.options().repository;
     let repository = CodeCommitRepository::new(local.clients.codecommit(), name, "main");
@@ -138,6 +158,10 @@ async fn the_adapter_holds_the_contract() {
         let branch = CodeCommitRepository::new(local.clients.codecommit(), name, absent);
         assert_eq!(branch.head().await.unwrap(), None, "{absent}");
     }
+    // A commit that was rewritten away meanwhile cannot be commented on.
+    let gone = repository.comment(&CommitId::parse(&"dead".repeat(10)).unwrap(), "too late").await.unwrap_err();
+    assert_eq!(gone.operation, "codecommit:PostCommentForComparedCommit");
+    assert!(gone.to_string().contains("CommitDoesNotExistException"), "{gone}");
     // A repository that is not there is a fault of the settings, not an empty one.
     let nowhere = CodeCommitRepository::new(local.clients.codecommit(), "nowhere", "main");
     let error = nowhere.head().await.unwrap_err();

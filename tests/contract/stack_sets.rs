@@ -1,18 +1,22 @@
-//! `StackSets`.
+//! `StackSets` and `OrganizationalUnits`: the fake of `testkit::world`, the simulator, and the adapters.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use app::ports::{Accepted, PortErrorKind, StackSets};
+use app::ports::{Accepted, OrganizationalUnits, PortError, PortErrorKind, StackSetRef, StackSets, Start};
 use aws::CloudFormationStackSets;
-use domain::ids::{AccountId, RegionName, StackSetName};
-use domain::policy::Rollout;
+use domain::ids::{AccountId, RegionName, StackSetName, UnitId};
+use domain::policy::{Amount, RegionConcurrency, Rollout};
 use domain::rollout::{
-    Desired, DetailedStatus, Instance, InstanceStatus, Observed, ObservedStackSet, Operation, OperationStatus,
-    Parameters,
+    AccountFilter, AutoDeployment, CallAs, Desired, DetailedStatus, Filter, Instance, InstanceStatus, Observed,
+    ObservedInstance, ObservedStackSet, Operation, OperationStatus, Parameters, PermissionModel, Permissions, Places,
+    ServiceManaged, Through, UnitTarget,
 };
 use sandbox::http::Request;
-use testkit::world::World;
+use sandbox::organization::{DATA, ROOT, WORKLOADS};
+use sandbox::wire;
+use testkit::simulator::{AccountState, Definition, Faulty, InstanceFault, Scope, SimulatedStackSet, Simulator, Task};
+use testkit::world::{FakeStackSet, World};
 
 use crate::cloud::Local;
 
@@ -30,6 +34,45 @@ Resources:
 "#;
 
 const OWNER: &str = "backup-policy@main";
+const CENTRAL: &str = "000000000000";
+const MEMBERS: [(&str, &str); 3] = [("111111111111", WORKLOADS), ("222222222222", WORKLOADS), ("333333333333", DATA)];
+
+/// Something that keeps StackSets, and the hand that steers the world around it.
+trait Subject {
+    type StackSets: StackSets;
+    type Units: OrganizationalUnits;
+
+    fn stack_sets(&self) -> &Self::StackSets;
+    fn units(&self) -> &Self::Units;
+    /// Ends operations where time stands still.
+    fn hurry(&self);
+    /// The next work on an instance fails with this reason.
+    fn breaks(&self, instance: &Instance, reason: &str);
+    /// Suspends an account.
+    fn suspend(&self, account: &AccountId);
+    /// A StackSet that somebody made by hand, without managed execution, tagged `team`, with instances of one account.
+    fn made_by_hand(&self, name: &StackSetName, at: &Places);
+    /// Whether it goes its own way where the fake of `testkit::world` is simpler than AWS.
+    fn is_fake(&self) -> bool {
+        false
+    }
+}
+
+fn account(id: &str) -> AccountId {
+    AccountId::parse(id).unwrap()
+}
+
+fn region(name: &str) -> RegionName {
+    RegionName::parse(name).unwrap()
+}
+
+fn unit(id: &str) -> UnitId {
+    UnitId::parse(id).unwrap()
+}
+
+fn at(id: &str, name: &str) -> Instance {
+    Instance { account: account(id), region: region(name) }
+}
 
 fn desired(name: &str, days: &str) -> Desired {
     Desired {
@@ -37,206 +80,645 @@ fn desired(name: &str, days: &str) -> Desired {
         template: FRAMEWORK.to_owned(),
         capabilities: vec!["CAPABILITY_IAM".to_owned()],
         parameters: Parameters::from([("Days".to_owned(), days.to_owned())]),
+        permissions: Permissions::SelfManaged,
+        adopt: false,
         instances: BTreeMap::new(),
+        skipped: BTreeMap::new(),
         rollout: Rollout::default(),
     }
 }
 
-fn accounts() -> BTreeSet<AccountId> {
-    ["111111111111", "222222222222"].map(|id| AccountId::parse(id).unwrap()).into()
+fn for_units(name: &str, call_as: CallAs) -> Desired {
+    let target = UnitTarget {
+        units: [unit(WORKLOADS)].into(),
+        accounts: AccountFilter::All,
+        regions: [region("eu-west-1")].into(),
+        overrides: Parameters::new(),
+    };
+    let auto_deployment = AutoDeployment { enabled: true, retain_stacks: false };
+    let service = ServiceManaged { call_as, auto_deployment, targets: vec![target] };
+    Desired { permissions: Permissions::ServiceManaged(service), ..desired(name, "35") }
 }
 
-fn regions() -> BTreeSet<RegionName> {
-    ["us-east-1", "eu-west-1"].map(|name| RegionName::parse(name).unwrap()).into()
+fn places(accounts: &[&str], regions: &[&str]) -> Places {
+    Places {
+        accounts: accounts.iter().map(|id| account(id)).collect(),
+        regions: regions.iter().map(|name| region(name)).collect(),
+        through: None,
+    }
 }
 
-/// Waits until an operation has ended; `hurry` ends it where time stands still.
-async fn ended(stack_sets: &impl StackSets, hurry: &impl Fn(), name: &StackSetName, id: &str) {
-    hurry();
+fn all() -> Places {
+    places(&["111111111111", "222222222222"], &["us-east-1", "eu-west-1"])
+}
+
+/// Accounts of a unit in one Region.
+fn through(id: &str, filter: Filter, accounts: &[&str]) -> Places {
+    Places { through: Some(Through { unit: unit(id), filter }), ..places(accounts, &["eu-west-1"]) }
+}
+
+fn create(at: Places) -> Operation {
+    Operation::CreateInstances { at, overrides: Parameters::new() }
+}
+
+fn of(desired: &Desired) -> StackSetRef<'_> {
+    StackSetRef { name: &desired.name, call_as: desired.permissions.call_as() }
+}
+
+async fn start(
+    subject: &impl Subject,
+    id: &str,
+    operation: &Operation,
+    desired: &Desired,
+) -> Result<Accepted, PortError> {
+    let of = of(desired);
+    let found = subject.stack_sets().describe(of).await?.unwrap_or_default();
+    let desired = (!matches!(operation, Operation::DeleteInstances { .. })).then_some(desired);
+    subject.stack_sets().start(Start { of, id, operation, desired, owner: OWNER, found: &found }).await
+}
+
+/// Waits until an operation has ended.
+async fn ended(subject: &impl Subject, of: StackSetRef<'_>, id: &str) {
+    subject.hurry();
     let deadline = Instant::now() + Duration::from_secs(30);
-    while stack_sets.operation(name, id).await.unwrap() != Some(OperationStatus::Ended) {
+    while subject.stack_sets().operation(of, id).await.unwrap() != Some(OperationStatus::Ended) {
         assert!(Instant::now() < deadline, "the operation {id} does not end");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
-async fn observed(stack_sets: &impl StackSets, name: &StackSetName) -> Observed {
-    let stack_set = stack_sets.describe(name).await.unwrap().unwrap();
-    stack_sets.observe(name, stack_set).await.unwrap()
+/// Starts an operation, waits for its end, and looks at what there is then.
+async fn done(subject: &impl Subject, id: &str, operation: Operation, desired: &Desired) -> Observed {
+    assert_eq!(start(subject, id, &operation, desired).await.unwrap(), Accepted::Now, "{id}");
+    ended(subject, of(desired), id).await;
+    observed(subject, of(desired)).await
+}
+
+async fn observed(subject: &impl Subject, of: StackSetRef<'_>) -> Observed {
+    let stack_set = subject.stack_sets().describe(of).await.unwrap().unwrap();
+    subject.stack_sets().observe(of, stack_set).await.unwrap()
+}
+
+fn instances(observed: &Observed) -> Vec<String> {
+    observed.instances.keys().map(ToString::to_string).collect()
 }
 
 fn assert_current(observed: &Observed) {
-    let instances: Vec<String> = observed.instances.keys().map(ToString::to_string).collect();
-    let all = ["111111111111/eu-west-1", "111111111111/us-east-1", "222222222222/eu-west-1", "222222222222/us-east-1"];
-    assert_eq!(instances, all);
+    let four = ["111111111111/eu-west-1", "111111111111/us-east-1", "222222222222/eu-west-1", "222222222222/us-east-1"];
+    assert_eq!(instances(observed), four);
     for (instance, found) in &observed.instances {
         assert_eq!(
             (&found.status, &found.detailed),
             (&InstanceStatus::Current, &DetailedStatus::Succeeded),
             "{instance}"
         );
-        assert_eq!(found.overrides, Parameters::new(), "{instance}: lists do not have the overrides");
+        assert_eq!(found.overrides, None, "{instance}: lists do not have the overrides");
+        assert_eq!(found.unit, None, "{instance}");
     }
 }
 
-async fn nothing_is_there_and_that_is_no_error(stack_sets: &impl StackSets) {
-    let name = StackSetName::parse("absent").unwrap();
-    assert_eq!(stack_sets.describe(&name).await.unwrap(), None);
-    stack_sets.delete(&name).await.unwrap();
-    assert_eq!(stack_sets.operation(&name, "none").await.unwrap(), None);
-    let stale = ObservedStackSet { id: "absent:0".to_owned(), owner: Some(OWNER.to_owned()), definition: None };
-    assert_eq!(stack_sets.observe(&name, stale).await.unwrap(), Observed::default());
-    let delete = Operation::DeleteInstances { accounts: accounts(), regions: regions(), retain: false };
-    let refused = stack_sets.start(&name, "delete-1", &delete, None, OWNER).await.unwrap_err();
+async fn nothing_is_there_and_that_is_no_error(subject: &impl Subject) {
+    let absent = desired("absent", "35");
+    let of = of(&absent);
+    let stack_sets = subject.stack_sets();
+    assert_eq!(stack_sets.describe(of).await.unwrap(), None);
+    stack_sets.delete(of).await.unwrap();
+    assert_eq!(stack_sets.operation(of, "none").await.unwrap(), None);
+    let stale =
+        ObservedStackSet { id: "absent:0".to_owned(), owner: Some(OWNER.to_owned()), ..ObservedStackSet::default() };
+    assert_eq!(stack_sets.observe(of, stale).await.unwrap(), Observed::default());
+    let delete = Operation::DeleteInstances { at: all(), retain: false };
+    let refused = start(subject, "delete-1", &delete, &absent).await.unwrap_err();
     assert_eq!(refused.kind, PortErrorKind::NotFound, "{refused}");
 }
 
-async fn the_first_to_create_owns_it(stack_sets: &impl StackSets) {
+async fn the_first_to_create_owns_it(subject: &impl Subject) {
     let first = desired("owned", "35");
+    let stack_sets = subject.stack_sets();
     stack_sets.create(&first, OWNER).await.unwrap();
     stack_sets.create(&first, OWNER).await.unwrap();
     stack_sets.create(&desired("owned", "90"), "other-policy@main").await.unwrap();
-    let found = stack_sets.describe(&first.name).await.unwrap().unwrap();
-    assert_eq!(found.owner.as_deref(), Some(OWNER));
-    assert_eq!(found.definition, Some(first.definition_digest()));
+    let found = stack_sets.describe(of(&first)).await.unwrap().unwrap();
     assert!(found.id.starts_with("owned:"), "{}", found.id);
-    stack_sets.delete(&first.name).await.unwrap();
+    let expected = ObservedStackSet {
+        id: found.id.clone(),
+        owner: Some(OWNER.to_owned()),
+        definition: Some(first.definition_digest()),
+        permissions: PermissionModel::SelfManaged,
+        managed_execution: true,
+        auto_deployment: None,
+        template: found.template.clone(),
+        parameters: first.parameters.clone(),
+        tags: BTreeMap::new(),
+    };
+    assert_eq!(found, expected);
+    assert_eq!(found.template.as_deref().map(str::trim), Some(FRAMEWORK.trim()));
+    stack_sets.delete(of(&first)).await.unwrap();
 }
 
-async fn a_whole_life(stack_sets: &impl StackSets, hurry: &impl Fn()) {
+async fn a_whole_life(subject: &impl Subject) {
     let before = desired("life", "35");
-    let name = &before.name;
+    let (of, stack_sets) = (of(&before), subject.stack_sets());
     stack_sets.create(&before, OWNER).await.unwrap();
-    assert_eq!(observed(stack_sets, name).await.instances, BTreeMap::new());
+    assert_eq!(observed(subject, of).await.instances, BTreeMap::new());
 
-    let create = Operation::CreateInstances { accounts: accounts(), regions: regions(), overrides: Parameters::new() };
-    assert_eq!(stack_sets.operation(name, "create-1").await.unwrap(), None);
-    assert_eq!(stack_sets.start(name, "create-1", &create, Some(&before), OWNER).await.unwrap(), Accepted::Now);
-    assert_eq!(stack_sets.operation(name, "create-1").await.unwrap(), Some(OperationStatus::InFlight));
-    assert_eq!(stack_sets.start(name, "create-1", &create, Some(&before), OWNER).await.unwrap(), Accepted::Before);
-    let busy = stack_sets.start(name, "create-2", &create, Some(&before), OWNER).await.unwrap_err();
+    let create = create(all());
+    assert_eq!(stack_sets.operation(of, "create-1").await.unwrap(), None);
+    assert_eq!(start(subject, "create-1", &create, &before).await.unwrap(), Accepted::Now);
+    assert_eq!(stack_sets.operation(of, "create-1").await.unwrap(), Some(OperationStatus::InFlight));
+    assert_eq!(start(subject, "create-1", &create, &before).await.unwrap(), Accepted::Before);
+    let busy = stack_sets.delete(of).await.unwrap_err();
     assert_eq!(busy.kind, PortErrorKind::Conflict, "{busy}");
-    let busy = stack_sets.delete(name).await.unwrap_err();
-    assert_eq!(busy.kind, PortErrorKind::Conflict, "{busy}");
-    ended(stack_sets, hurry, name, "create-1").await;
-    assert_eq!(stack_sets.start(name, "create-1", &create, Some(&before), OWNER).await.unwrap(), Accepted::Before);
-    assert_current(&observed(stack_sets, name).await);
+    ended(subject, of, "create-1").await;
+    assert_eq!(start(subject, "create-1", &create, &before).await.unwrap(), Accepted::Before);
+    assert_current(&observed(subject, of).await);
 
     let after = desired("life", "90");
-    stack_sets.start(name, "update-1", &Operation::UpdateStackSet, Some(&after), OWNER).await.unwrap();
+    start(subject, "update-1", &Operation::UpdateStackSet, &after).await.unwrap();
     // An answer that was lost: the same call once more, without a second operation.
-    stack_sets.start(name, "update-1", &Operation::UpdateStackSet, Some(&after), OWNER).await.unwrap();
-    ended(stack_sets, hurry, name, "update-1").await;
-    let updated = observed(stack_sets, name).await;
+    assert_eq!(start(subject, "update-1", &Operation::UpdateStackSet, &after).await.unwrap(), Accepted::Before);
+    ended(subject, of, "update-1").await;
+    let updated = observed(subject, of).await;
     let tags = updated.stack_set.as_ref().map(|found| (found.owner.clone(), found.definition.clone()));
     assert_eq!(tags, Some((Some(OWNER.to_owned()), Some(after.definition_digest()))), "tags after an update");
+    assert_eq!(updated.stack_set.as_ref().map(|found| &found.parameters), Some(&after.parameters));
+    assert_eq!(updated.stack_set.as_ref().map(|found| found.managed_execution), Some(true), "it is left as it is");
     assert_current(&updated);
 
-    let overrides = Parameters::from([("Days".to_owned(), "365".to_owned())]);
-    let change = Operation::UpdateInstances {
-        accounts: [AccountId::parse("222222222222").unwrap()].into(),
-        regions: regions(),
-        overrides,
-    };
-    assert_eq!(stack_sets.start(name, "change-1", &change, Some(&after), OWNER).await.unwrap(), Accepted::Now);
-    ended(stack_sets, hurry, name, "change-1").await;
-    assert_current(&observed(stack_sets, name).await);
+    for (id, days) in [("change-1", Some("365")), ("change-2", None)] {
+        let at = places(&["222222222222"], &["us-east-1", "eu-west-1"]);
+        let overrides = days.map(|days| ("Days".to_owned(), days.to_owned())).into_iter().collect();
+        assert_current(&done(subject, id, Operation::UpdateInstances { at, overrides }, &after).await);
+    }
 
-    let full = stack_sets.delete(name).await.unwrap_err();
+    let full = stack_sets.delete(of).await.unwrap_err();
     assert_eq!(full.kind, PortErrorKind::Conflict, "{full}");
-    let delete = Operation::DeleteInstances { accounts: accounts(), regions: regions(), retain: false };
-    assert_eq!(stack_sets.start(name, "delete-1", &delete, None, OWNER).await.unwrap(), Accepted::Now);
-    ended(stack_sets, hurry, name, "delete-1").await;
-    assert_eq!(observed(stack_sets, name).await.instances, BTreeMap::new());
-    stack_sets.delete(name).await.unwrap();
-    assert_eq!(stack_sets.describe(name).await.unwrap(), None);
-    stack_sets.delete(name).await.unwrap();
+    let left = done(subject, "delete-1", Operation::DeleteInstances { at: all(), retain: false }, &after).await;
+    assert_eq!(left.instances, BTreeMap::new());
+    stack_sets.delete(of).await.unwrap();
+    assert_eq!(stack_sets.describe(of).await.unwrap(), None);
+    stack_sets.delete(of).await.unwrap();
 }
 
-async fn holds(stack_sets: &impl StackSets, hurry: &impl Fn()) {
-    nothing_is_there_and_that_is_no_error(stack_sets).await;
-    the_first_to_create_owns_it(stack_sets).await;
-    a_whole_life(stack_sets, hurry).await;
+/// One instance cannot be deployed: it is outdated, with the reason, and the others are current. One that cannot be deleted is
+/// inoperable, and can be let go of.
+async fn a_failure_shows(subject: &impl Subject) {
+    let wanted = desired("failing", "35");
+    let broken = at("222222222222", "eu-west-1");
+    subject.stack_sets().create(&wanted, OWNER).await.unwrap();
+    subject.breaks(&broken, "role not found");
+    let found = done(subject, "create-1", create(all()), &wanted).await;
+    let current = |found: &&ObservedInstance| found.status == InstanceStatus::Current;
+    assert_eq!(found.instances.values().filter(current).count(), 3);
+    let shown = |found: &Observed| {
+        let found = &found.instances[&broken];
+        (found.status.clone(), found.detailed.clone(), found.reason.clone())
+    };
+    let reason = || Some("role not found".to_owned());
+    assert_eq!(shown(&found), (InstanceStatus::Outdated, DetailedStatus::Failed, reason()));
+
+    subject.breaks(&broken, "role not found");
+    let delete = |retain| Operation::DeleteInstances { at: all(), retain };
+    let left = done(subject, "delete-1", delete(false), &wanted).await;
+    assert_eq!(instances(&left), ["222222222222/eu-west-1"]);
+    assert_eq!(shown(&left), (InstanceStatus::Inoperable, DetailedStatus::Inoperable, reason()));
+    let one = Operation::DeleteInstances { at: places(&["222222222222"], &["eu-west-1"]), retain: true };
+    let left = done(subject, "delete-2", one, &wanted).await;
+    assert_eq!(left.instances, BTreeMap::new());
+    subject.stack_sets().delete(of(&wanted)).await.unwrap();
+}
+
+/// What a stopped operation has not come to is cancelled; what has ended cannot be stopped, and that is no error.
+async fn an_operation_is_stopped(subject: &impl Subject) {
+    // One after the other, so that there is something that it has not come to.
+    let one_by_one =
+        Rollout { max_concurrency: Amount::Count(1), regions: RegionConcurrency::Sequential, ..Rollout::default() };
+    let wanted = Desired { rollout: one_by_one, ..desired("stopped", "35") };
+    let (of, stack_sets) = (of(&wanted), subject.stack_sets());
+    stack_sets.create(&wanted, OWNER).await.unwrap();
+    start(subject, "create-1", &create(all()), &wanted).await.unwrap();
+    stack_sets.stop(of, "create-1").await.unwrap();
+    let status = stack_sets.operation(of, "create-1").await.unwrap();
+    assert!(matches!(status, Some(OperationStatus::Stopping | OperationStatus::Ended)), "{status:?}");
+    stack_sets.stop(of, "create-1").await.unwrap();
+    ended(subject, of, "create-1").await;
+    stack_sets.stop(of, "create-1").await.unwrap();
+    stack_sets.stop(of, "never-started").await.unwrap();
+    if !subject.is_fake() {
+        let found = observed(subject, of).await;
+        assert!(found.instances.values().any(|found| found.detailed == DetailedStatus::Cancelled), "{found:?}");
+    }
+    let left = done(subject, "delete-1", Operation::DeleteInstances { at: all(), retain: false }, &wanted).await;
+    assert_eq!(left.instances, BTreeMap::new());
+    stack_sets.delete(of).await.unwrap();
+}
+
+/// Facts for an adoption; managed execution is switched on and leaves all else; what others tagged stays.
+async fn what_others_made_is_seen_and_taken_over(subject: &impl Subject) {
+    let wanted = Desired { adopt: true, ..desired("legacy", "90") };
+    let (of, stack_sets) = (of(&wanted), subject.stack_sets());
+    let there = places(&["111111111111"], &["eu-west-1"]);
+    subject.made_by_hand(&wanted.name, &there);
+    let found = stack_sets.describe(of).await.unwrap().unwrap();
+    let expected = ObservedStackSet {
+        id: found.id.clone(),
+        owner: None,
+        definition: None,
+        permissions: PermissionModel::SelfManaged,
+        managed_execution: false,
+        auto_deployment: None,
+        template: found.template.clone(),
+        parameters: Parameters::from([("Days".to_owned(), "35".to_owned())]),
+        tags: BTreeMap::from([("team".to_owned(), "backup".to_owned())]),
+    };
+    assert_eq!(found, expected);
+    assert_eq!(found.template.as_deref().map(str::trim), Some(FRAMEWORK.trim()));
+    assert_eq!(instances(&observed(subject, of).await), ["111111111111/eu-west-1"]);
+
+    // Without managed execution a second operation is refused while one goes on.
+    start(subject, "managed-1", &Operation::ManagedExecution, &wanted).await.unwrap();
+    let rest = create(places(&["111111111111"], &["us-east-1"]));
+    if subject.is_fake() || stack_sets.describe(of).await.unwrap().is_some_and(|found| !found.managed_execution) {
+        let busy = start(subject, "create-1", &rest, &wanted).await.unwrap_err();
+        assert_eq!(busy.kind, PortErrorKind::Conflict, "{busy}");
+    }
+    ended(subject, of, "managed-1").await;
+    let managed = observed(subject, of).await;
+    assert_eq!(managed.stack_set, Some(ObservedStackSet { managed_execution: true, ..expected.clone() }));
+    assert!(managed.instances.values().all(|found| found.status == InstanceStatus::Current), "{managed:?}");
+
+    let taken = done(subject, "update-1", Operation::UpdateStackSet, &wanted).await;
+    let mine = ObservedStackSet {
+        owner: Some(OWNER.to_owned()),
+        definition: Some(wanted.definition_digest()),
+        managed_execution: true,
+        parameters: wanted.parameters.clone(),
+        ..expected
+    };
+    assert_eq!(taken.stack_set, Some(mine));
+    assert_eq!(instances(&taken), ["111111111111/eu-west-1"]);
+    done(subject, "delete-1", Operation::DeleteInstances { at: there, retain: false }, &wanted).await;
+    stack_sets.delete(of).await.unwrap();
+}
+
+async fn units_have_accounts(subject: &impl Subject) {
+    let accounts = |ids: &[&str]| ids.iter().map(|id| account(id)).collect::<BTreeSet<_>>();
+    let nowhere = unit("ou-sbox-nowhere1");
+    let asked = BTreeSet::from([unit(WORKLOADS), unit(DATA), unit(ROOT), nowhere.clone()]);
+    let known = subject.units().membership(&asked).await.unwrap();
+    assert_eq!(known.root, Some(unit(ROOT)));
+    assert_eq!(known.management, Some(account(CENTRAL)));
+    let workloads = ["111111111111", "222222222222", "333333333333"];
+    assert_eq!(known.units[&unit(WORKLOADS)], accounts(&workloads), "with its child unit");
+    assert_eq!(known.units[&unit(DATA)], accounts(&["333333333333"]));
+    assert_eq!(known.units[&unit(ROOT)], accounts(&[&[CENTRAL], &workloads[..]].concat()));
+    assert!(!known.units.contains_key(&nowhere), "{known:?}");
+    assert_eq!(known.inactive, BTreeSet::new());
+    subject.suspend(&account("222222222222"));
+    let known = subject.units().membership(&[unit(WORKLOADS)].into()).await.unwrap();
+    assert_eq!(known.units.keys().collect::<Vec<_>>(), [&unit(WORKLOADS)], "those that were asked for");
+    assert_eq!(known.inactive, accounts(&["222222222222"]));
+}
+
+/// Account 222222222222 is suspended by now.
+async fn units_are_deployed_to(subject: &impl Subject) {
+    let wanted = for_units("units", CallAs::Own);
+    let of = of(&wanted);
+    subject.stack_sets().create(&wanted, OWNER).await.unwrap();
+    let empty = observed(subject, of).await;
+    let stack_set = empty.stack_set.unwrap();
+    assert_eq!(stack_set.permissions, PermissionModel::ServiceManaged);
+    assert_eq!(stack_set.auto_deployment, Some(AutoDeployment { enabled: true, retain_stacks: false }));
+    assert_eq!(empty.auto_targets, BTreeMap::new());
+
+    // A list of accounts is not followed from then on; whole units, and those but for some accounts, are.
+    let listed =
+        done(subject, "create-1", create(through(WORKLOADS, Filter::Listed, &["111111111111"])), &wanted).await;
+    assert_eq!(instances(&listed), ["111111111111/eu-west-1"]);
+    assert_eq!(listed.instances[&at("111111111111", "eu-west-1")].unit, Some(unit(WORKLOADS)));
+    assert_eq!(listed.auto_targets, BTreeMap::new());
+    let but = Filter::Except([account("222222222222")].into());
+    let found = done(subject, "create-2", create(through(DATA, but, &["333333333333"])), &wanted).await;
+    assert_eq!(found.instances[&at("333333333333", "eu-west-1")].unit, Some(unit(DATA)));
+    let regions = BTreeSet::from([region("eu-west-1")]);
+    assert_eq!(found.auto_targets, BTreeMap::from([(unit(DATA), regions.clone())]));
+    let rest = create(through(WORKLOADS, Filter::Whole, &["111111111111"]));
+    let found = done(subject, "create-3", rest, &wanted).await;
+    assert_eq!(found.auto_targets, BTreeMap::from([(unit(DATA), regions.clone()), (unit(WORKLOADS), regions)]));
+    for (instance, found) in &found.instances {
+        if instance.account.as_str() == "222222222222" {
+            assert_eq!(found.detailed, DetailedStatus::SkippedSuspendedAccount, "{found:?}");
+        } else {
+            assert_eq!(found.status, InstanceStatus::Current, "{instance}: {found:?}");
+        }
+    }
+
+    let changed = Operation::UpdateInstances {
+        at: through(WORKLOADS, Filter::Listed, &["111111111111"]),
+        overrides: Parameters::from([("Days".to_owned(), "365".to_owned())]),
+    };
+    done(subject, "change-1", changed, &wanted).await;
+
+    // A suspended account is let go of; then the whole units, which ends their being followed.
+    let suspended =
+        Operation::DeleteInstances { at: through(WORKLOADS, Filter::Listed, &["222222222222"]), retain: true };
+    done(subject, "delete-1", suspended, &wanted).await;
+    for (id, unit, accounts) in
+        [("delete-2", DATA, &["333333333333"][..]), ("delete-3", WORKLOADS, &["111111111111", "333333333333"])]
+    {
+        let whole = Operation::DeleteInstances { at: through(unit, Filter::Whole, accounts), retain: false };
+        done(subject, id, whole, &wanted).await;
+    }
+    let left = observed(subject, of).await;
+    assert_eq!((instances(&left), left.auto_targets), (Vec::<String>::new(), BTreeMap::new()));
+    subject.stack_sets().delete(of).await.unwrap();
+}
+
+/// Whoever forgets for whom a StackSet is called does not find it.
+async fn a_delegated_administrator_says_so_on_every_call(subject: &impl Subject) {
+    let wanted = for_units("delegated", CallAs::DelegatedAdministrator);
+    let (of, stack_sets) = (of(&wanted), subject.stack_sets());
+    stack_sets.create(&wanted, OWNER).await.unwrap();
+    assert!(stack_sets.describe(of).await.unwrap().is_some());
+    let forgotten = StackSetRef { call_as: CallAs::Own, ..of };
+    assert_eq!(stack_sets.describe(forgotten).await.unwrap(), None);
+    let listed = through(WORKLOADS, Filter::Listed, &["111111111111"]);
+    let found = done(subject, "create-1", create(listed.clone()), &wanted).await;
+    assert_eq!(instances(&found), ["111111111111/eu-west-1"]);
+    assert_eq!(stack_sets.operation(forgotten, "create-1").await.unwrap(), None);
+    done(subject, "delete-1", Operation::DeleteInstances { at: listed, retain: false }, &wanted).await;
+    stack_sets.delete(forgotten).await.unwrap();
+    assert!(stack_sets.describe(of).await.unwrap().is_some(), "the other caller has none of that name");
+    stack_sets.delete(of).await.unwrap();
+    assert_eq!(stack_sets.describe(of).await.unwrap(), None);
+}
+
+async fn holds(subject: &impl Subject) {
+    nothing_is_there_and_that_is_no_error(subject).await;
+    the_first_to_create_owns_it(subject).await;
+    a_whole_life(subject).await;
+    a_failure_shows(subject).await;
+    an_operation_is_stopped(subject).await;
+    what_others_made_is_seen_and_taken_over(subject).await;
+    units_have_accounts(subject).await;
+    units_are_deployed_to(subject).await;
+}
+
+// ------------------------------------------------------------------------------------------------ the fake
+
+impl Subject for World {
+    type StackSets = Self;
+    type Units = Self;
+
+    fn stack_sets(&self) -> &Self {
+        self
+    }
+
+    fn units(&self) -> &Self {
+        self
+    }
+
+    fn hurry(&self) {
+        self.end_operations();
+        self.state().broken.clear();
+    }
+
+    fn breaks(&self, instance: &Instance, reason: &str) {
+        self.state().broken.insert(instance.to_string(), reason.to_owned());
+    }
+
+    fn suspend(&self, account: &AccountId) {
+        self.state().units.inactive.insert(account.clone());
+    }
+
+    fn made_by_hand(&self, name: &StackSetName, at: &Places) {
+        let found = ObservedInstance {
+            status: InstanceStatus::Current,
+            detailed: DetailedStatus::Succeeded,
+            reason: None,
+            overrides: None,
+            unit: None,
+        };
+        let observed = ObservedStackSet {
+            id: format!("{name}:0"),
+            template: Some(FRAMEWORK.to_owned()),
+            parameters: Parameters::from([("Days".to_owned(), "35".to_owned())]),
+            tags: BTreeMap::from([("team".to_owned(), "backup".to_owned())]),
+            ..ObservedStackSet::default()
+        };
+        let made = FakeStackSet {
+            observed,
+            template: FRAMEWORK.to_owned(),
+            instances: at.instances().map(|instance| (instance, found.clone())).collect(),
+            auto_targets: BTreeMap::new(),
+            operations: BTreeMap::new(),
+        };
+        self.state().stack_sets.insert(name.clone(), made);
+    }
+
+    fn is_fake(&self) -> bool {
+        true
+    }
 }
 
 #[tokio::test]
 async fn the_fake_holds_the_contract() {
     let world = World::new();
-    holds(&world, &|| {
-        world.end_operations();
-    })
-    .await;
+    {
+        let units = &mut world.state().units;
+        (units.root, units.management) = (Some(unit(ROOT)), Some(account(CENTRAL)));
+        let members: BTreeSet<AccountId> = MEMBERS.iter().map(|(id, _)| account(id)).collect();
+        units.units.insert(unit(WORKLOADS), members.clone());
+        units.units.insert(unit(DATA), [account("333333333333")].into());
+        units.units.insert(unit(ROOT), members.into_iter().chain([account(CENTRAL)]).collect());
+    }
+    holds(&world).await;
+}
+
+// ------------------------------------------------------------------------------------------------ the simulator
+
+impl Subject for Simulator {
+    type StackSets = Self;
+    type Units = Self;
+
+    fn stack_sets(&self) -> &Self {
+        self
+    }
+
+    fn units(&self) -> &Self {
+        self
+    }
+
+    fn hurry(&self) {
+        self.run_until_idle();
+    }
+
+    fn breaks(&self, instance: &Instance, reason: &str) {
+        let fault = InstanceFault { times: Some(1), reason: reason.to_owned(), of: Faulty::Everything };
+        self.cloud().faults.insert(instance.clone(), fault);
+    }
+
+    fn suspend(&self, account: &AccountId) {
+        self.set_state(account, AccountState::Suspended);
+    }
+
+    fn made_by_hand(&self, name: &StackSetName, at: &Places) {
+        let definition = Definition {
+            template: FRAMEWORK.to_owned(),
+            parameters: Parameters::from([("Days".to_owned(), "35".to_owned())]),
+            owner: None,
+            digest: None,
+            tags: BTreeMap::from([("team".to_owned(), "backup".to_owned())]),
+            auto_deployment: None,
+        };
+        let made = SimulatedStackSet::new(name, definition, PermissionModel::SelfManaged, CallAs::Own);
+        self.cloud().stack_sets.insert(name.clone(), made);
+        let create = Task::Create(Parameters::new());
+        self.by_hand(name, create, Scope::Places(at.clone()), Rollout::default()).unwrap();
+        self.run_until_idle();
+    }
 }
 
 #[tokio::test]
-async fn the_fake_tells_of_a_failed_instance_as_stack_sets_do() {
-    let world = World::new();
-    world.state().broken.insert("222222222222/eu-west-1".to_owned(), "role not found".to_owned());
-    let hurry = || {
-        world.end_operations();
-    };
-    a_failure_shows(&world, &hurry).await;
+async fn the_simulator_holds_the_contract() {
+    let simulator = Simulator::new(&World::new(), 1);
+    {
+        let organization = &mut simulator.cloud().organization;
+        (organization.root, organization.management) = (Some(unit(ROOT)), Some(account(CENTRAL)));
+        organization.parents = [(unit(WORKLOADS), unit(ROOT)), (unit(DATA), unit(WORKLOADS))].into();
+        organization.accounts = MEMBERS.iter().map(|(id, within)| (account(id), unit(within))).collect();
+        organization.accounts.insert(account(CENTRAL), unit(ROOT));
+    }
+    holds(&simulator).await;
+    a_delegated_administrator_says_so_on_every_call(&simulator).await;
 }
 
-/// One instance cannot be deployed: it is outdated, with the reason, and the others are current.
-async fn a_failure_shows(stack_sets: &impl StackSets, hurry: &impl Fn()) {
-    let wanted = desired("failing", "35");
-    stack_sets.create(&wanted, OWNER).await.unwrap();
-    let create = Operation::CreateInstances { accounts: accounts(), regions: regions(), overrides: Parameters::new() };
-    stack_sets.start(&wanted.name, "create-1", &create, Some(&wanted), OWNER).await.unwrap();
-    ended(stack_sets, hurry, &wanted.name, "create-1").await;
-    let found = observed(stack_sets, &wanted.name).await;
-    let broken = Instance {
-        account: AccountId::parse("222222222222").unwrap(),
-        region: RegionName::parse("eu-west-1").unwrap(),
-    };
-    assert_eq!(found.instances.values().filter(|found| found.status == InstanceStatus::Current).count(), 3);
-    let broken = &found.instances[&broken];
-    assert_eq!((&broken.status, &broken.detailed), (&InstanceStatus::Outdated, &DetailedStatus::Failed));
-    assert_eq!(broken.reason.as_deref(), Some("role not found"));
+// ------------------------------------------------------------------------------------------------ the adapters
+
+struct Adapters {
+    local: Local,
+    stack_sets: CloudFormationStackSets,
+    units: aws::OrganizationUnits,
+}
+
+impl Adapters {
+    async fn start() -> Self {
+        let local = Local::start().await;
+        let made = local.client().send("s3", Request::new("PUT", "/templates")).unwrap();
+        assert!(made.is_success());
+        let stack_sets = CloudFormationStackSets::new(
+            local.clients.cloudformation(),
+            local.clients.template_bucket("templates"),
+            "arn:aws:iam::000000000000:role/administration",
+            "execution",
+        );
+        Self { stack_sets, units: local.clients.organizational_units(true), local }
+    }
+
+    fn query(&self, action: &str, parameters: &[(&str, &str)]) -> String {
+        self.local.client().query("cloudformation", action, parameters).unwrap()
+    }
+
+    /// The override of `Days` that an instance has.
+    fn days(&self, name: &str, account: &str) -> Option<String> {
+        let place = [("StackSetName", name), ("StackInstanceAccount", account), ("StackInstanceRegion", "eu-west-1")];
+        wire::xml_text(&self.query("DescribeStackInstance", &place), "ParameterValue")
+    }
+}
+
+impl Subject for Adapters {
+    type StackSets = CloudFormationStackSets;
+    type Units = aws::OrganizationUnits;
+
+    fn stack_sets(&self) -> &CloudFormationStackSets {
+        &self.stack_sets
+    }
+
+    fn units(&self) -> &aws::OrganizationUnits {
+        &self.units
+    }
+
+    fn hurry(&self) {}
+
+    fn breaks(&self, instance: &Instance, reason: &str) {
+        self.local.cloud.fail_instance(instance.account.as_str(), instance.region.as_str(), reason, 1);
+    }
+
+    fn suspend(&self, account: &AccountId) {
+        self.local.cloud.suspend(account.as_str(), true);
+    }
+
+    fn made_by_hand(&self, name: &StackSetName, at: &Places) {
+        let name = name.as_str();
+        let days = [("Parameters.member.1.ParameterKey", "Days"), ("Parameters.member.1.ParameterValue", "35")];
+        let tag = [("Tags.member.1.Key", "team"), ("Tags.member.1.Value", "backup")];
+        let made = [&[("StackSetName", name), ("TemplateBody", FRAMEWORK)], &days[..], &tag[..]].concat();
+        self.query("CreateStackSet", &made);
+        for instance in at.instances() {
+            let id = format!("by-hand-{}-{}", instance.account, instance.region);
+            let (account, region) = (instance.account.as_str(), instance.region.as_str());
+            let there = [("Accounts.member.1", account), ("Regions.member.1", region), ("OperationId", &id)];
+            self.query("CreateStackInstances", &[&[("StackSetName", name)], &there[..]].concat());
+            let ended = || self.query("DescribeStackSetOperation", &[("StackSetName", name), ("OperationId", &id)]);
+            while wire::xml_text(&ended(), "Status").as_deref() == Some("RUNNING") {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+    }
 }
 
 #[tokio::test]
-async fn the_adapter_holds_the_contract() {
-    let local = Local::start().await;
-    let made = local.client().send("s3", Request::new("PUT", "/templates")).unwrap();
-    assert!(made.is_success());
-    let stack_sets = CloudFormationStackSets::new(
-        local.clients.cloudformation(),
-        local.clients.template_bucket("templates"),
-        "arn:aws:iam::000000000000:role/administration",
-        "execution",
-    );
-    holds(&stack_sets, &|| {}).await;
-    local.cloud.fail_instance("222222222222", "eu-west-1", "role not found", 1);
-    a_failure_shows(&stack_sets, &|| {}).await;
+async fn the_adapters_hold_the_contract() {
+    let adapters = Adapters::start().await;
+    holds(&adapters).await;
+
+    // Overrides are given, and taken back by an empty list.
+    let wanted = desired("overridden", "35");
+    adapters.stack_sets.create(&wanted, OWNER).await.unwrap();
+    let one = || places(&["111111111111"], &["eu-west-1"]);
+    done(&adapters, "create-1", create(one()), &wanted).await;
+    for (id, days) in [("change-1", Some("365")), ("change-2", None)] {
+        let overrides = days.map(|days| ("Days".to_owned(), days.to_owned())).into_iter().collect();
+        done(&adapters, id, Operation::UpdateInstances { at: one(), overrides }, &wanted).await;
+        assert_eq!(adapters.days("overridden", "111111111111").as_deref(), days, "{id}");
+    }
+
+    // Managed execution queues what comes while an operation runs.
+    let longer = desired("overridden", "90");
+    start(&adapters, "update-1", &Operation::UpdateStackSet, &longer).await.unwrap();
+    let queued = Operation::DeleteInstances { at: one(), retain: false };
+    assert_eq!(start(&adapters, "delete-1", &queued, &longer).await.unwrap(), Accepted::Now);
+    let status = adapters.stack_sets.operation(of(&wanted), "delete-1").await.unwrap();
+    assert_eq!(status, Some(OperationStatus::InFlight));
+    ended(&adapters, of(&wanted), "delete-1").await;
+    assert_eq!(instances(&observed(&adapters, of(&wanted)).await), Vec::<String>::new());
 
     // Refusals come through whole: operation, code, message and the id to quote.
-    local.cloud.fail_next("cloudformation", "DescribeStackSet", 403, "AccessDenied", "you may not", 1);
-    let denied = stack_sets.describe(&StackSetName::parse("failing").unwrap()).await.unwrap_err();
+    adapters.local.cloud.fail_next("cloudformation", "DescribeStackSet", 403, "AccessDenied", "you may not", 1);
+    let denied = adapters.stack_sets.describe(of(&wanted)).await.unwrap_err();
     assert_eq!(denied.kind, PortErrorKind::Denied);
     assert_eq!((denied.operation, denied.code.as_deref()), ("cloudformation:DescribeStackSet", Some("AccessDenied")));
     assert_eq!(denied.message, "you may not");
     assert!(denied.request_id.as_deref().is_some_and(|id| id.len() == 36), "{denied:?}");
     assert!(denied.explained().contains("does not allow `cloudformation:DescribeStackSet`"), "{}", denied.explained());
-    assert_eq!(local.cloud.stop(), []);
-}
 
-#[tokio::test]
-async fn more_instances_than_fit_on_a_page_are_all_seen() {
-    let local = Local::start().await;
-    let stack_sets = CloudFormationStackSets::new(
-        local.clients.cloudformation(),
-        local.clients.template_bucket("templates"),
-        "arn:aws:iam::000000000000:role/administration",
-        "execution",
-    );
-    let wanted = desired("wide", "35");
-    stack_sets.create(&wanted, OWNER).await.unwrap();
-    let many = (0..60).map(|n| AccountId::parse(&format!("1000000000{n:02}")).unwrap()).collect();
-    let create = Operation::CreateInstances { accounts: many, regions: regions(), overrides: Parameters::new() };
-    stack_sets.start(&wanted.name, "create-1", &create, Some(&wanted), OWNER).await.unwrap();
-    ended(&stack_sets, &|| {}, &wanted.name, "create-1").await;
-    assert_eq!(observed(&stack_sets, &wanted.name).await.instances.len(), 120);
-    assert_eq!(local.cloud.stop(), []);
+    // More instances than fit on a page are all seen.
+    let wide = desired("wide", "35");
+    adapters.stack_sets.create(&wide, OWNER).await.unwrap();
+    let many: Vec<String> = (0..60).map(|n| format!("1000000000{n:02}")).collect();
+    let many = places(&many.iter().map(String::as_str).collect::<Vec<_>>(), &["us-east-1", "eu-west-1"]);
+    assert_eq!(done(&adapters, "create-1", create(many), &wide).await.instances.len(), 120);
+
+    // Trusted access, and who may ask: in CloudFormation's words.
+    adapters.local.cloud.trusted_access(false);
+    let refused = adapters.stack_sets.create(&for_units("untrusted", CallAs::Own), OWNER).await.unwrap_err();
+    assert_eq!(refused.kind, PortErrorKind::Refused, "{refused}");
+    assert!(refused.message.contains("enable organizations access"), "{refused}");
+    adapters.local.cloud.trusted_access(true);
+    let early = for_units("delegated", CallAs::DelegatedAdministrator);
+    let refused = adapters.stack_sets.create(&early, OWNER).await.unwrap_err();
+    assert!(refused.message.contains("not a delegated administrator"), "{refused}");
+    adapters.local.cloud.delegate("999999999999");
+    a_delegated_administrator_says_so_on_every_call(&adapters).await;
+    assert_eq!(adapters.local.cloud.stop(), []);
 }

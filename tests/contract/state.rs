@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use app::deploy::{FrameworkFacts, InFlight, Phase, Rollout, Variant};
+use app::deploy::{Ended, FrameworkFacts, InFlight, Phase, Rollout, Stuck, Variant};
 use app::lifecycle::{Answer, Envelope, Request, RequestKind, ResponseUrl};
 use app::ports::{DeployStore, InForce, PolicyDirectory, PortErrorKind, Progress, RequestStore, SweepStore, Versioned};
 use aws::StateTable;
-use domain::ids::{AccountId, CommitId, RegionName, StackSetName};
+use domain::ids::{AccountId, CommitId, RegionName, StackSetName, UnitId};
 use domain::notice::BlindSpot;
 use domain::policy::Reporting;
-use domain::rollout::{Digest, Operation};
+use domain::rollout::{
+    CallAs, Digest, Filter, Given, Instance, InstanceFault, Operation, Outcome, Parameters, Places, Through, Verdict,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use testkit::world::World;
@@ -25,7 +27,39 @@ fn commit(letter: &str) -> CommitId {
     CommitId::parse(&letter.repeat(40)).unwrap()
 }
 
+fn places(account: &str) -> Places {
+    Places {
+        accounts: [AccountId::parse(account).unwrap()].into(),
+        regions: [RegionName::parse("eu-west-1").unwrap()].into(),
+        through: None,
+    }
+}
+
+fn days(days: &str) -> Parameters {
+    Parameters::from([("Days".to_owned(), days.to_owned())])
+}
+
+fn faulty(account: &str, outcome: Outcome) -> InstanceFault {
+    let instance =
+        Instance { account: AccountId::parse(account).unwrap(), region: RegionName::parse("eu-west-1").unwrap() };
+    InstanceFault { instance, outcome, reason: "said \"so\"\n\u{202e}".to_owned() }
+}
+
+/// Every field has something in it.
 fn rollout(of: &str) -> Rollout {
+    let mut given = Given::all_known();
+    given.note(&Operation::CreateInstances { at: places("012345678901"), overrides: days("90") });
+    let but = Through {
+        unit: UnitId::parse("ou-sbox-workloads").unwrap(),
+        filter: Filter::Except([AccountId::parse("222222222222").unwrap()].into()),
+    };
+    let verdict = Verdict {
+        total: 4,
+        succeeded: 2,
+        faults: vec![faulty("111111111111", Outcome::NeverReached)],
+        skipped: vec![faulty("222222222222", Outcome::Skipped)],
+    };
+    let at = NOON.parse().unwrap();
     Rollout {
         name: name(of),
         digest: Digest("d1".to_owned()),
@@ -38,20 +72,23 @@ fn rollout(of: &str) -> Rollout {
         in_flight: Some(InFlight {
             id: "bc-1".to_owned(),
             size: 1,
+            since: Some(at),
             operation: Operation::CreateInstances {
-                accounts: [AccountId::parse("012345678901").unwrap()].into(),
-                regions: [RegionName::parse("eu-west-1").unwrap()].into(),
-                overrides: BTreeMap::from([("Days".to_owned(), "35".to_owned())]),
+                at: Places { through: Some(but), ..places("012345678901") },
+                overrides: days("35"),
             },
         }),
         sequence: u64::from(u32::MAX) + 1,
         created: 1,
         updated: 2,
         deleted: 3,
-        overrides: BTreeMap::from([(
-            "012345678901/eu-west-1".to_owned(),
-            BTreeMap::from([("Days".to_owned(), "90".to_owned())]),
-        )]),
+        given,
+        call_as: CallAs::DelegatedAdministrator,
+        began: at,
+        ended: Some(Ended { at, failed: 21, skipped: 1, verdict, trouble: Some("AWS said no".to_owned()) }),
+        let_go: vec![places("333333333333")],
+        undeclared: true,
+        stuck: Some(Stuck { request: "r-1".to_owned(), reason: "left".to_owned() }),
     }
 }
 

@@ -59,10 +59,15 @@ pub(crate) fn failures(ids: &[&str]) -> Value {
 }
 
 impl Application {
+    /// Operations are over when they are accepted: nothing has to be waited for.
     pub(crate) fn start() -> Self {
+        Self::start_with(Duration::ZERO)
+    }
+
+    /// Operations take a while.
+    pub(crate) fn start_with(operation_delay: Duration) -> Self {
         let tools = Tools::ensure(&workspace(), &mut |_| {}).unwrap();
-        // Operations are over when they are accepted: nothing has to be waited for.
-        let cloud = Cloud::start(&tools, Options { operation_delay: Duration::ZERO, ..Options::default() }).unwrap();
+        let cloud = Cloud::start(&tools, Options { operation_delay, ..Options::default() }).unwrap();
         let client = cloud.client();
         create_table(&client);
         assert!(client.send("s3", Request::new("PUT", &format!("/{BUCKET}"))).unwrap().is_success());

@@ -16,6 +16,7 @@ mod operations;
 mod policy;
 mod refusals;
 mod report_events;
+mod rollouts;
 #[path = "../contract/server.rs"]
 mod server;
 mod start_up;

@@ -1,7 +1,5 @@
 //! Policies that cannot be used: each is refused with what is wrong, where, and what would be right, and nothing is touched.
 
-use serde_json::Value;
-
 use crate::application::{Application, event, failures, file};
 
 const POLICY: &str = "backup-compliance.yaml";
@@ -160,24 +158,6 @@ fn each_fault_is_told_once_with_its_place_and_its_cure_and_nothing_is_touched() 
     // And the way back is clean.
     deploy.answer(&event("codecommit-push.json"));
     assert_eq!(deploy.changes(), Vec::<String>::new());
-    deploy.stop();
-    application.stop();
-}
-
-#[test]
-fn a_stack_set_of_somebody_else_is_left_alone() {
-    let application = Application::start();
-    let mut deploy = application.function("deploy");
-    let parameters =
-        [("StackSetName", "backup-compliance"), ("TemplateBody", "Resources:\n  T:\n    Type: AWS::SNS::Topic\n")];
-    application.client.query("cloudformation", "CreateStackSet", &parameters).unwrap();
-    application.push_starter();
-    assert_eq!(deploy.answer(&event("codecommit-push.json")), failures(&[]));
-    assert!(!deploy.changes().iter().any(|call| call.starts_with("cloudformation:")), "{:?}", deploy.changes());
-    let notice = application.take_notices(&["policy.rejected"]).remove(0);
-    let problem = notice["faults"][0]["problem"].as_str().unwrap();
-    assert!(problem.contains("exists already and was not made by this application"), "{problem}");
-    assert_eq!(application.items("rollout"), Vec::<Value>::new());
     deploy.stop();
     application.stop();
 }

@@ -8,6 +8,8 @@ use sandbox::mailbox::Mail;
 use sandbox::story::{self, Listener};
 use sandbox::tools::Tools;
 
+use crate::binaries::program;
+
 /// Writes down what is told, for when the test fails.
 struct Notes;
 
@@ -36,7 +38,8 @@ fn from_git_push_to_a_notice_and_away_again() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let tools = Tools::ensure(workspace, &mut |line| println!("{line}")).unwrap();
     let cloud = Cloud::start(&tools, Options::default()).unwrap();
-    let summary = story::tell(&cloud, &tools, &mut Notes).unwrap();
+    let program = program("backup-compliance", &cloud.directory().join("tmp/cli"));
+    let summary = story::tell(&cloud, &tools, &program, &mut Notes).unwrap();
     assert_eq!(summary.broken, Vec::<String>::new());
     assert!(summary.held >= 78, "the story has lost claims: {}", summary.held);
     assert_eq!(cloud.stop(), Vec::new(), "a process is left behind");

@@ -69,3 +69,72 @@ fn the_obvious_is_refused_by_both() {
         assert!(Policy::read(STARTER, &text).is_err(), "the reader accepts {what}");
     }
 }
+
+/// A framework for organizational units, with everything that it may have.
+const UNITS: &str = r#"version: 1
+removeUndeclared: true
+frameworks:
+  - name: backup-compliance
+    template: framework.yaml
+    adopt: true
+    callAs: delegatedAdministrator
+    autoDeployment: { enabled: true, retainStacks: true }
+    targets:
+      - organizationalUnits: [ou-abcd-11111111, r-abcd]
+        excludedAccounts: ["111111111111"]
+        regions: [eu-west-1]
+      - organizationalUnits: [ou-abcd-22222222]
+        onlyAccounts: ["222222222222"]
+        regions: [eu-west-1]
+    rollout: { concurrencyMode: strict }
+"#;
+
+#[test]
+fn a_policy_for_organizational_units_is_judged_the_same_by_both() {
+    let schema = schema(SCHEMA);
+    let accounts = "accounts: [\"111111111111\"]";
+    for (what, right, wrong, accepted) in [
+        ("as it is", "version: 1", "version: 1", true),
+        ("auto-deployment as a word", "{ enabled: true, retainStacks: true }", "false", true),
+        ("auto-deployment without stacks", ", retainStacks: true }", " }", true),
+        ("for this account", "delegatedAdministrator", "self", true),
+        ("the soft mode", "strict", "soft", true),
+        ("no filter", "        excludedAccounts: [\"111111111111\"]\n", "", true),
+        ("a flag in quotes", "removeUndeclared: true", "removeUndeclared: \"true\"", false),
+        ("a flag that is a number", "adopt: true", "adopt: 1", false),
+        ("an administrator that is none", "delegatedAdministrator", "DELEGATED_ADMIN", false),
+        ("a mode that is none", "strict", "hard", false),
+        ("stacks that stay without it", "{ enabled: true", "{ enabled: false", false),
+        ("auto-deployment without a word", "{ enabled: true, retainStacks: true }", "{ retainStacks: true }", false),
+        ("auto-deployment with an unknown key", "retainStacks", "retainStack", false),
+        ("a unit in capitals", "ou-abcd-11111111", "OU-abcd-11111111", false),
+        ("a unit too short", "ou-abcd-11111111", "ou-abcd-1111111", false),
+        ("a unit twice", "ou-abcd-11111111, r-abcd", "r-abcd, r-abcd", false),
+        ("no units", "[ou-abcd-11111111, r-abcd]", "[]", false),
+        ("both filters", "onlyAccounts", "excludedAccounts: [\"333333333333\"]\n        onlyAccounts", false),
+        ("a filter with an account too short", "\"222222222222\"", "\"22222222222\"", false),
+        ("accounts beside units", "onlyAccounts", "accounts", false),
+        (
+            "accounts in another target",
+            "organizationalUnits: [ou-abcd-22222222]\n        onlyAccounts",
+            "accounts",
+            false,
+        ),
+        ("a filter without units", "organizationalUnits: [ou-abcd-11111111, r-abcd]", accounts, false),
+        ("neither", "organizationalUnits: [ou-abcd-11111111, r-abcd]\n        excluded", "#", false),
+    ] {
+        assert!(UNITS.contains(right), "{what}: `{right}`");
+        let text = UNITS.replacen(right, wrong, 1);
+        assert_eq!(Policy::read("p", &text).is_ok(), accepted, "the reader: {what}\n{text}");
+        assert_eq!(schema.is_valid(&yaml::parse(&text)), accepted, "the schema: {what}\n{text}");
+    }
+    // What is about organizational units does not go with accounts.
+    let starter = read(STARTER);
+    for line in ["callAs: self", "autoDeployment: false", "adopt: true"] {
+        let text = starter.replacen("    targets:", &format!("    {line}\n    targets:"), 1);
+        assert_ne!(text, starter);
+        let accepted = line.starts_with("adopt");
+        assert_eq!(Policy::read("p", &text).is_ok(), accepted, "the reader: {line}");
+        assert_eq!(schema.is_valid(&yaml::parse(&text)), accepted, "the schema: {line}");
+    }
+}

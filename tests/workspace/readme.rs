@@ -55,7 +55,9 @@ fn documents_link_to_files_that_are_there() {
         "framework/README.md",
         "sandbox/README.md",
         "events/README.md",
+        "docs/controls.md",
         "docs/notices.md",
+        "docs/rules.md",
     ] {
         let text = files::read(document);
         let folder = files::root().join(document).parent().unwrap().to_path_buf();

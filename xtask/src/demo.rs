@@ -1,9 +1,11 @@
 //! `cargo xtask demo`: the whole story in a local cloud, told to a person.
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::Args;
 use console::style;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -33,11 +35,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     println!("{}", style("Backup Compliance: from git push to a notice").bold());
     println!("Everything below really runs on this machine; only AWS itself is emulated. No AWS account is used.\n");
     let tools = tools::ensure()?;
+    let program = command_line(&mut teller)?;
     let cloud = Cloud::start(&tools, Options::default())?;
     if arguments.keep_logs {
         cloud.keep_directory();
     }
-    let told = story::tell(&cloud, &tools, &mut teller);
+    let told = story::tell(&cloud, &tools, &program, &mut teller);
     teller.quiet();
     if told.is_err() || arguments.keep_logs {
         cloud.keep_directory();
@@ -56,6 +59,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         bail!("{} of {} claims do not hold", summary.broken.len(), summary.broken.len() + summary.held);
     }
     Ok(())
+}
+
+/// Builds the command line, which the story uses as people do.
+fn command_line(teller: &mut Teller) -> Result<PathBuf> {
+    teller.progress("building the command line");
+    let root = tools::workspace();
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built =
+        Command::new(cargo).args(["build", "--quiet", "--package", "backup-compliance"]).current_dir(&root).status()?;
+    ensure!(built.success(), "the command line could not be built: {built}");
+    teller.quiet();
+    Ok(root.join("target/debug/backup-compliance"))
 }
 
 fn conclude(summary: &Summary, took: Duration) {

@@ -1,129 +1,100 @@
-//! `lint`: is this policy right, with the eyes of `deploy`.
+//! `lint`: is this policy right, with the eyes of `deploy`; and is this framework.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use app::deploy::Wanted;
-use console::style;
-use domain::fault::{Fault, Position};
 use jiff::civil::Date;
 use jiff::{Timestamp, tz::TimeZone};
-use serde_json::json;
 
-use crate::{Format, Verdict, output, repository};
+use crate::{AnyFormat, Verdict, output};
 
-/// Check policy files and the frameworks they deploy.
+mod fix;
+mod found;
+mod human;
+mod machine;
+
+use found::Found;
+
+/// Check policy files, the frameworks they deploy, and framework templates.
 ///
-/// Reads what a push would put in force and names every fault with file, line and column, what is wrong and what would
-/// be right. Warns of exemptions that have ended or can match nothing, which does not change the exit status. Needs no
-/// AWS account.
+/// Of a policy, reads what a push would put in force; of a template, its frameworks. Names everything that is wrong with file,
+/// line and column, what is wrong and what would be right. Errors are what `deploy` refuses and lead to status 1; warnings
+/// and notes stop nothing. The rules are in docs/rules.md. Needs no AWS account.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   backup-compliance lint
   backup-compliance lint framework
   backup-compliance lint policies/production.yaml --root .
-  backup-compliance --format json lint | jq '.findings[].problem'")]
+  backup-compliance lint framework.yaml other.json --parameter RetentionDays=35
+  backup-compliance lint framework.yaml --was framework.before.yaml
+  backup-compliance lint --fix --dry-run
+  backup-compliance --format json lint | jq '.findings[].problem'
+  backup-compliance --format sarif lint > lint.sarif")]
 pub(crate) struct Args {
-    /// Policy files, or folders with a `backup-compliance.yaml`.
-    #[arg(value_name = "DIR|POLICY_FILE", default_value = ".")]
+    /// Policy files, folders with a `backup-compliance.yaml`, or framework templates; `-` is a template on standard input.
+    #[arg(value_name = "DIR|FILE", default_value = ".")]
     paths: Vec<PathBuf>,
     /// The root of the policy repository, which template paths start from; without it, the policy file's folder.
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
+    /// A value for a parameter of the templates that are named here; policies give theirs. A pseudo parameter such as
+    /// `AWS::Region` may be given too.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
+    parameter: Vec<(String, String)>,
+    /// The template before the change: finds what only an update of its stacks breaks.
+    #[arg(long, value_name = "FILE")]
+    was: Option<PathBuf>,
+    /// Show notes too, and not only how many there are.
+    #[arg(long)]
+    notes: bool,
+    /// End with status 1 if there are warnings.
+    #[arg(long)]
+    strict: bool,
+    /// Mend what can be mended in exactly one way, and check again.
+    #[arg(long)]
+    fix: bool,
+    /// Show what `--fix` would change, and change nothing.
+    #[arg(long, requires = "fix")]
+    dry_run: bool,
 }
 
-/// What was looked at, for the last line.
-#[derive(Debug, Default)]
-struct Seen {
-    policies: usize,
-    frameworks: usize,
-    controls: usize,
-    instances: usize,
+fn assignment(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("not of the form `NAME=value`".to_owned()),
+    }
 }
 
-pub(crate) fn run(args: &Args, format: Format) -> anyhow::Result<Verdict> {
-    let mut seen = Seen::default();
-    let mut faults = Vec::new();
-    let mut warnings = Vec::new();
-    for path in &args.paths {
-        seen.policies += 1;
-        match repository::policy(path, args.root.as_deref())? {
-            Ok(wanted) => {
-                seen.add(&wanted);
-                warnings.extend(wanted.warnings(today()));
-            }
-            Err(more) => faults.extend(more),
+pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
+    if format == AnyFormat::Csv {
+        format.without_csv()?;
+    }
+    let mut found = Found::of(args, today())?;
+    if args.dry_run {
+        output::text(&fix::diff(&found)?)?;
+        return Ok(found.verdict(args.strict));
+    }
+    if args.fix {
+        let mended = fix::make(&found)?;
+        // What people get on standard output stays what they asked for.
+        for line in &mended {
+            if format == AnyFormat::Human { output::line(line)? } else { output::aside(line) }
+        }
+        if !mended.is_empty() {
+            found = Found::of(args, today())?;
         }
     }
-    // A template that several policies use has its faults once.
-    let mut told = BTreeSet::new();
-    faults.retain(|fault: &Fault| told.insert(fault.to_string()));
     match format {
-        Format::Human => human(&faults, &warnings, &seen)?,
-        Format::Json => {
-            let report = json!({ "findings": faults, "warnings": warnings });
-            output::line(&serde_json::to_string_pretty(&report)?)?;
-        }
+        AnyFormat::Human => human::show(&found, args.notes)?,
+        AnyFormat::Json | AnyFormat::Csv => output::line(&serde_json::to_string_pretty(&machine::json(&found)?)?)?,
+        AnyFormat::Sarif => output::line(&serde_json::to_string_pretty(&machine::sarif(&found))?)?,
+        AnyFormat::Github => output::text(&machine::github(&found))?,
     }
-    Ok(if faults.is_empty() { Verdict::Clean } else { Verdict::Findings })
-}
-
-impl Seen {
-    fn add(&mut self, wanted: &Wanted) {
-        for framework in &wanted.frameworks {
-            // A parameter may switch a control off for some targets.
-            let names = framework.facts.variants.iter().flat_map(|variant| variant.controls.keys());
-            self.frameworks += 1;
-            self.controls += names.collect::<BTreeSet<_>>().len();
-            self.instances += framework.desired.instances.len();
-        }
-    }
+    Ok(found.verdict(args.strict))
 }
 
 /// The day as `deploy` has it: in UTC, wherever the terminal is.
 #[expect(clippy::disallowed_methods, reason = "whoever asks at a terminal means today")]
 fn today() -> Date {
     Timestamp::now().to_zoned(TimeZone::UTC).date()
-}
-
-fn human(faults: &[Fault], warnings: &[Fault], seen: &Seen) -> anyhow::Result<()> {
-    for fault in faults {
-        show(fault, &style(&fault.problem).red().to_string())?;
-    }
-    for warning in warnings {
-        show(warning, &format!("{} {}", style("warning:").yellow().bold(), warning.problem))?;
-    }
-    let warned = match warnings.len() {
-        0 => String::new(),
-        n => format!(", {}", style(count(n, "warning", "warnings")).yellow()),
-    };
-    let policies = count(seen.policies, "policy", "policies");
-    output::line(&if faults.is_empty() {
-        format!(
-            "{policies}, {}, {}, {}: {}{warned}",
-            count(seen.frameworks, "framework", "frameworks"),
-            count(seen.controls, "control", "controls"),
-            count(seen.instances, "stack instance", "stack instances"),
-            style("no findings").green()
-        )
-    } else {
-        format!("{}{warned} in {policies}", count(faults.len(), "finding", "findings"))
-    })
-}
-
-fn show(fault: &Fault, problem: &str) -> anyhow::Result<()> {
-    let place = match fault.at {
-        Some(Position { line, column }) => format!("{}:{line}:{column}:", fault.file),
-        None => format!("{}:", fault.file),
-    };
-    output::line(&format!("{} {problem}", style(place).bold()))?;
-    for line in fault.excerpt.iter().flat_map(|excerpt| excerpt.lines()) {
-        output::line(&format!("    {line}"))?;
-    }
-    output::line(&format!("  {} {}\n", style("fix:").green().bold(), fault.fix))
-}
-
-fn count(n: usize, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
 }

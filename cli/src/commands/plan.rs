@@ -28,13 +28,10 @@ use crate::{Format, Verdict, output};
 ///
 /// The application's stack says whose StackSets these are and where its memory is. Without the stack (before it is deployed, or
 /// where it cannot be read), say --repository and --branch. Credentials and Region come from the environment, as for the AWS CLI;
-/// they need these permissions, the last three only for organizational units:
-///
-///   cloudformation:DescribeStacks, cloudformation:DescribeStackSet, cloudformation:ListStackInstances,
-///   cloudformation:ListStackSetAutoDeploymentTargets, cloudformation:DescribeStackSetOperation,
-///   dynamodb:Query on the state table, codecommit:GetBranch and codecommit:GetFile with --commit,
-///   organizations:DescribeOrganization, organizations:ListRoots, organizations:ListAccountsForParent and
-///   organizations:ListOrganizationalUnitsForParent
+/// they need cloudformation:DescribeStacks, DescribeStackSet, DescribeStackSetOperation, ListStackInstances and
+/// ListStackSetAutoDeploymentTargets, and dynamodb:Query on the state table; with --commit codecommit:GetBranch and GetFile; for
+/// organizational units organizations:DescribeOrganization, ListRoots, ListAccountsForParent and
+/// ListOrganizationalUnitsForParent.
 ///
 /// Exit status: 0 when there is a plan, 1 when `deploy` would reject the policy (with --exit-code also when anything would
 /// change), 2 when that cannot be known.

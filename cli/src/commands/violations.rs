@@ -165,6 +165,7 @@ impl<'a> Shown<'a> {
 }
 
 pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
+    format.not_of_lint()?;
     let listing = cloud::wait(async {
         let cloud = Cloud::connect().await;
         let table = match &args.table {
@@ -181,7 +182,9 @@ pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
             let room = out.is_term().then(|| usize::from(out.size().1));
             output::text(&human::page(&shown, room))?;
         }
-        AnyFormat::Json => output::line(&serde_json::to_string_pretty(&machine::json(&shown))?)?,
+        AnyFormat::Json | AnyFormat::Sarif | AnyFormat::Github => {
+            output::line(&serde_json::to_string_pretty(&machine::json(&shown))?)?
+        }
         AnyFormat::Csv => {
             output::text(&machine::csv(&shown)?)?;
             // No row may stand for what is not there.

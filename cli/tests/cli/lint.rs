@@ -1,7 +1,9 @@
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::run;
+use serde_json::Value;
+
+use crate::{run, run_with};
 
 fn starter() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../framework")
@@ -23,7 +25,10 @@ fn changed(change: impl Fn(&str) -> String) -> tempfile::TempDir {
 fn the_starter_policy_is_clean() {
     let ran = run(&starter(), &["lint"]);
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""), "{}", ran.stdout);
-    assert_eq!(ran.stdout, "1 policy, 1 framework, 3 controls, 6 stack instances: no findings\n");
+    assert_eq!(ran.stdout, "1 policy, 1 framework, 3 controls, 6 stack instances: no findings, 1 note (see --notes)\n");
+    let ran = run(&starter(), &["lint", "--notes", "--strict"]);
+    assert_eq!(ran.status, Some(0), "{}", ran.stdout);
+    assert!(ran.stdout.contains(": note: BC054 AWS Config must record `AWS::Backup::BackupPlan`, "), "{}", ran.stdout);
 }
 
 #[test]
@@ -39,7 +44,7 @@ fn a_fault_has_its_place_its_fix_and_status_1() {
     assert!(ran.stdout.starts_with(&format!("backup-compliance.yaml:{line}:")), "{}", ran.stdout);
     assert!(ran.stdout.contains("`22222222222`"), "{}", ran.stdout);
     assert!(ran.stdout.contains("\n  fix: "), "{}", ran.stdout);
-    assert!(ran.stdout.ends_with("1 finding in 1 policy\n"), "{}", ran.stdout);
+    assert!(ran.stdout.ends_with("1 policy: 1 finding\n"), "{}", ran.stdout);
     assert!(!ran.stdout.contains('\u{1b}'), "colours without a terminal");
 }
 
@@ -68,7 +73,7 @@ fn exemptions_that_do_nothing_are_warned_of_and_the_status_stays_0() {
     let ran = run(folder.path(), &["lint"]);
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""), "{}", ran.stdout);
     assert!(ran.stdout.contains(": warning: the exemption has ended: its last day was 2020-01-31\n"), "{}", ran.stdout);
-    assert!(ran.stdout.ends_with(": no findings, 1 warning\n"), "{}", ran.stdout);
+    assert!(ran.stdout.ends_with(": no findings, 1 warning, 1 note (see --notes)\n"), "{}", ran.stdout);
 
     let folder =
         exempting(&exemption.replace("2020", "9000").replace("reason", "accounts: [\"999999999999\"], reason"));
@@ -143,4 +148,207 @@ fn what_cannot_be_read_is_status_2() {
     let ran = run(folder.path(), &["lint"]);
     assert_eq!(ran.status, Some(2));
     assert!(ran.stderr.contains("cannot read the template `latin.yaml`: it is not UTF-8"), "{}", ran.stderr);
+}
+
+/// A template with a fault that can be mended, one that cannot, and a warning.
+const TEMPLATE: &str = "\
+Resources:
+  Framework:
+    Type: AWS::Backup::Framework
+    Properties:
+      FrameworkName: org-backup
+      FrameworkControls:
+        - ControlName: BACKUP_PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK
+          ControlInputParameters:
+            - { ParameterName: requiredFrequencyUnit, ParameterValue: \"hours\" }
+            - { ParameterName: requiredFrequencyValue, ParameterValue: \"48\" }
+        - ControlName: NO_SUCH_CONTROL
+";
+
+fn folder(text: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("framework.yaml"), text).unwrap();
+    folder
+}
+
+#[test]
+fn templates_are_checked_on_their_own() {
+    let folder = folder(TEMPLATE);
+    let ran = run(folder.path(), &["lint", "framework.yaml"]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(1), ""), "{}", ran.stdout);
+    let name = "framework.yaml:5:22: BC011 the framework name `org-backup` contains `-`\n          FrameworkName: org-backup\n";
+    let caret = format!("{}^^^^^^^^^^\n  fix: ", " ".repeat(25));
+    assert!(ran.stdout.contains(&format!("{name}{caret}")), "{}", ran.stdout);
+    assert!(ran.stdout.contains("framework.yaml:2:3: warning: BC051 "), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("BC054"), "a note");
+    assert!(
+        ran.stdout.ends_with("\n1 template: 3 findings, 1 warning, 1 note (see --notes), 2 can be mended with --fix\n"),
+        "{}",
+        ran.stdout
+    );
+
+    let ran = run_with(folder.path(), &["lint", "-"], &[], TEMPLATE);
+    assert_eq!(ran.status, Some(1), "{}", ran.stderr);
+    assert!(ran.stdout.contains("<stdin>:5:22: BC011 "), "{}", ran.stdout);
+
+    let ran = run(&starter(), &["lint", "framework.yaml", "examples/five-controls/framework.yaml"]);
+    assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert!(
+        ran.stdout.ends_with("2 templates, 2 frameworks, 8 controls: no findings, 2 notes (see --notes)\n"),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
+fn warnings_end_with_status_1_only_where_that_is_asked_for() {
+    let clean = TEMPLATE
+        .replace("org-backup", "org_backup")
+        .replace("48", "24")
+        .replace("NO_SUCH_CONTROL", "BACKUP_RECOVERY_POINT_ENCRYPTED");
+    let folder = folder(&clean);
+    let ran = run(folder.path(), &["lint", "framework.yaml"]);
+    assert_eq!(ran.status, Some(0), "{}", ran.stdout);
+    let ran = run(folder.path(), &["lint", "framework.yaml", "--strict"]);
+    assert_eq!(ran.status, Some(1), "{}", ran.stdout);
+}
+
+#[test]
+fn parameters_may_be_given_to_templates() {
+    let text = TEMPLATE
+        .replace("\"48\"", "!Ref Every")
+        .replace("Resources:", "Parameters: { Every: { Type: Number } }\nResources:");
+    let folder = folder(&text);
+    let ran = run(folder.path(), &["lint", "framework.yaml"]);
+    assert!(!ran.stdout.contains("requiredFrequencyValue"), "nobody knows it: {}", ran.stdout);
+    let ran = run(folder.path(), &["lint", "framework.yaml", "--parameter", "Every=25"]);
+    assert!(ran.stdout.contains("BC034 the parameter `requiredFrequencyValue` is `25`"), "{}", ran.stdout);
+    let ran = run(folder.path(), &["lint", "framework.yaml", "--parameter", "Evry=25"]);
+    assert!(ran.stdout.contains("BC004 ") && ran.stdout.contains("did you mean `Every`?"), "{}", ran.stdout);
+}
+
+#[test]
+fn what_an_update_would_break_is_found_against_the_template_before() {
+    let now = TEMPLATE
+        .replace("org-backup", "new_name")
+        .replace("48", "24")
+        .replace("NO_SUCH_CONTROL", "BACKUP_RECOVERY_POINT_ENCRYPTED");
+    let folder = folder(&now);
+    fs::write(folder.path().join("before.yaml"), now.replace("new_name", "old_name")).unwrap();
+    let ran = run(folder.path(), &["lint", "framework.yaml", "--was", "before.yaml"]);
+    assert_eq!(ran.status, Some(1), "{}{}", ran.stdout, ran.stderr);
+    assert!(
+        ran.stdout.contains("BC026 the framework `Framework` is replaced: its name was `old_name` and is `new_name`"),
+        "{}",
+        ran.stdout
+    );
+    let ran = run(folder.path(), &["lint", "framework.yaml", "--was", "framework.yaml"]);
+    assert_eq!(ran.status, Some(0), "{}", ran.stdout);
+    let ran = run(folder.path(), &["lint", "framework.yaml", "--was", "gone.yaml"]);
+    assert_eq!((ran.status, ran.stderr.contains("`gone.yaml`")), (Some(2), true), "{}", ran.stderr);
+}
+
+#[test]
+fn what_has_one_right_form_is_mended() {
+    let folder = folder(TEMPLATE);
+    let file = folder.path().join("framework.yaml");
+    let ran = run(folder.path(), &["lint", "framework.yaml", "--fix", "--dry-run"]);
+    assert_eq!(ran.status, Some(1), "{}{}", ran.stdout, ran.stderr);
+    for line in ["--- a/framework.yaml\n", "-      FrameworkName: org-backup\n", "+      FrameworkName: org_backup\n"] {
+        assert!(ran.stdout.contains(line), "{}", ran.stdout);
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), TEMPLATE, "nothing is changed");
+
+    let ran = run(folder.path(), &["lint", "framework.yaml", "--fix"]);
+    assert_eq!(ran.status, Some(1), "one is left: {}{}", ran.stdout, ran.stderr);
+    assert!(
+        ran.stdout.starts_with("framework.yaml:5:22: mended: the framework name `org-backup` contains `-`\n"),
+        "{}",
+        ran.stdout
+    );
+    assert!(ran.stdout.contains("\nframework.yaml: 2 changes\n"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("BC021 there is no control `NO_SUCH_CONTROL`") && !ran.stdout.contains("BC034"),
+        "{}",
+        ran.stdout
+    );
+    let expected =
+        TEMPLATE.replace("org-backup", "org_backup").replace("\"48\"", "\"2\"").replace("\"hours\"", "\"days\"");
+    assert_eq!(fs::read_to_string(&file).unwrap(), expected);
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["framework.yaml"], "nothing is left behind");
+
+    // A second time there is nothing to do, and other forms stay what they are.
+    let ran = run(folder.path(), &["lint", "framework.yaml", "--fix", "--format", "json"]);
+    assert!(serde_json::from_str::<Value>(&ran.stdout).is_ok(), "{}", ran.stdout);
+    assert_eq!(fs::read_to_string(&file).unwrap(), expected);
+}
+
+#[test]
+fn warnings_of_a_template_are_told_beside_errors_of_its_policy() {
+    let folder =
+        changed(|policy| policy.replace("regions: [us-east-1, eu-west-1]", "regions: [us-east-1, il-central-1]"));
+    let ran = run(folder.path(), &["lint"]);
+    assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert!(
+        ran.stdout.contains(": warning: BC060 the framework goes to Regions without Audit Manager: `il-central-1`\n"),
+        "{}",
+        ran.stdout
+    );
+}
+
+fn schema(name: &str) -> jsonschema::Validator {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli").join(name);
+    jsonschema::validator_for(&serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()).unwrap()
+}
+
+#[test]
+fn sarif_is_what_its_schema_says() {
+    let schema = schema("sarif.schema.json");
+    let folder = folder(TEMPLATE);
+    let broken = changed(|policy| policy.replace("version: 1", "version: 3"));
+    for (folder, args) in [
+        (folder.path(), &["lint", "framework.yaml", "--format", "sarif"][..]),
+        (starter().as_path(), &["lint", "--format", "sarif"]),
+        (broken.path(), &["lint", "--format", "sarif"]),
+    ] {
+        let ran = run(folder, args);
+        let log: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let errors: Vec<String> = schema.iter_errors(&log).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:#?}\n{log:#}");
+        let run = &log["runs"][0];
+        for result in run["results"].as_array().unwrap() {
+            let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+            assert_eq!(run["tool"]["driver"]["rules"][index]["id"], result["ruleId"]);
+        }
+    }
+    let log: Value =
+        serde_json::from_str(&run(folder.path(), &["lint", "framework.yaml", "--format", "sarif"]).stdout).unwrap();
+    let results = log["runs"][0]["results"].as_array().unwrap();
+    let name = results.iter().find(|result| result["ruleId"] == "BC011").unwrap();
+    assert_eq!(
+        name["locations"][0]["physicalLocation"]["region"],
+        serde_json::json!({ "startLine": 5, "startColumn": 22, "endLine": 5, "endColumn": 32 })
+    );
+    assert_eq!(name["fixes"][0]["artifactChanges"][0]["replacements"][0]["insertedContent"]["text"], "org_backup");
+    // The schema is no empty one.
+    let mut wrong = log.clone();
+    wrong["runs"][0]["results"][0]["level"] = "bad".into();
+    assert!(!schema.is_valid(&wrong));
+    let mut wrong = log;
+    wrong["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["region"]["startLine"] = 0.into();
+    assert!(!schema.is_valid(&wrong));
+}
+
+#[test]
+fn annotations_of_github_are_one_line_each() {
+    let text = TEMPLATE.replace("org-backup", "\"a%b,c\"");
+    let folder = folder(&text);
+    fs::rename(folder.path().join("framework.yaml"), folder.path().join("a,b.yaml")).unwrap();
+    let ran = run(folder.path(), &["lint", "a,b.yaml", "--format", "github"]);
+    assert_eq!(ran.status, Some(1));
+    let line = "::error file=a%2Cb.yaml,line=5,col=22,endLine=5,endColumn=29,title=BC011::the framework name `a%25b,c` contains `%25`; ";
+    assert!(ran.stdout.lines().any(|found| found.starts_with(line)), "{}", ran.stdout);
+    assert!(ran.stdout.lines().all(|line| line.starts_with("::")), "{}", ran.stdout);
+    assert!(ran.stdout.contains("\n::notice ") || ran.stdout.starts_with("::notice "), "{}", ran.stdout);
 }

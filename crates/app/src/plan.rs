@@ -2,7 +2,7 @@
 //! nothing here could: of StackSets this use case sees only the questions.
 
 use crate::deploy::members::{members_left, with_former_units};
-use crate::deploy::memory::given_by_nobody;
+use crate::deploy::memory::{complete, given_by_nobody};
 use crate::deploy::reconcile::{refusal, settled};
 use crate::deploy::wanted::EVENT_BUS_PARAMETER;
 use crate::deploy::{FrameworkOutcome, InFlight, Memory, PolicyAt, Rollout, Wanted, WantedFramework};
@@ -171,7 +171,7 @@ where
         let remembered = memory.is_some();
         let nothing = Memory::default();
         let memory = memory.unwrap_or(&nothing);
-        let mut found = match self.judge(&mut wanted, question).await? {
+        let mut found = match self.judge(&mut wanted, memory, question).await? {
             Ok(found) => found,
             Err(faults) => return Ok(Err(faults)),
         };
@@ -205,6 +205,7 @@ where
     async fn judge(
         &self,
         wanted: &mut Wanted,
+        memory: &Memory,
         question: &Question,
     ) -> Result<Result<BTreeMap<StackSetName, Found>, Vec<Fault>>> {
         let mut all = BTreeMap::new();
@@ -231,7 +232,9 @@ where
             let units = desired.units();
             if !units.is_empty() {
                 let membership = self.organization.membership(&units).await?;
-                faults.extend(wanted.place(index, &membership));
+                let known = memory.rollouts.get(&desired.name);
+                let fresh = known.is_none_or(|known| known.value.digest != desired.digest());
+                faults.extend(wanted.place(index, &membership, fresh));
                 found.membership = Some(membership);
             }
         }
@@ -248,12 +251,12 @@ where
     ) -> Result<FrameworkOutlook> {
         let desired = &framework.desired;
         let outcome = settled(desired, known, stack_set.as_ref(), &question.commit, Look::Normal);
-        let (given, busy) = self.given(framework.stack_set(), known, stack_set.is_some()).await?;
+        let (mut given, busy) = self.given(framework.stack_set(), known, stack_set.is_some()).await?;
         let mut observed = match stack_set {
             Some(stack_set) => self.stack_sets.observe(framework.stack_set(), stack_set).await?,
             None => Observed::default(),
         };
-        given.complete(&mut observed);
+        complete(&mut given, &mut observed, &question.owner);
         let membership = with_former_units(&self.organization, membership.unwrap_or_default(), &observed).await?;
         let plan = Plan::of(desired, &observed, &question.owner, &membership);
         let left_to_full_look = outcome == Some(FrameworkOutcome::Unchanged) && plan.is_change();
@@ -286,9 +289,9 @@ where
         if stack_set.owner.as_deref() != Some(&question.owner) {
             return Ok(UndeclaredFate::NotOurs);
         }
-        let (given, _) = self.given(rollout.stack_set(), Some(rollout), true).await?;
+        let (mut given, _) = self.given(rollout.stack_set(), Some(rollout), true).await?;
         let mut observed = self.stack_sets.observe(rollout.stack_set(), stack_set).await?;
-        given.complete(&mut observed);
+        complete(&mut given, &mut observed, &question.owner);
         let membership = members_left(&self.organization, &observed).await?;
         Ok(UndeclaredFate::Removed(Box::new(Plan::of_removal(&rollout.name, &observed, &membership))))
     }

@@ -4,6 +4,8 @@
 //! of the AWS Config managed rules behind the controls.
 
 mod catalogue;
+#[cfg(test)]
+mod page;
 mod requirement;
 mod resource;
 mod rule_name;
@@ -12,7 +14,7 @@ mod severity;
 mod tests;
 
 pub use catalogue::CONTROLS;
-pub use resource::{config_type, derived_arn, resource_kind};
+pub use resource::{SCOPE_NAMES, config_type, derived_arn, is_not_audited, resource_kind, scope_name};
 pub use rule_name::RuleName;
 pub use severity::Severity;
 

@@ -4,11 +4,15 @@ use std::fmt;
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
+use crate::lint::{self, Level};
+
+mod edit;
 mod source;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use source::{Faults, Source};
+pub use edit::apply;
+pub(crate) use source::{Faults, Place, Source};
 
 /// A place in a text file, both numbers counted from 1, the column in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
@@ -34,18 +38,50 @@ pub struct Fault {
     pub file: String,
     /// Where; absent when the fault is about the file as a whole.
     pub at: Option<Position>,
+    /// Where what is wrong ends, if that is known.
+    pub end: Option<Position>,
+    /// The lint rule it breaks, such as `BC021`; none for faults of a policy file.
+    pub rule: Option<&'static str>,
     /// What is wrong: lower case, no full stop, input in backticks.
     pub problem: String,
     /// What would be right, in the same style.
     pub fix: String,
     /// The line of the file with a caret under the column.
     pub excerpt: Option<String>,
+    /// The changes that mend it, where there is exactly one way to.
+    pub edits: Vec<Edit>,
+}
+
+/// A change to the text of a file: what stands between two places is replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Edit {
+    /// The first character that is replaced.
+    pub from: Position,
+    /// Behind the last character that is replaced.
+    pub to: Position,
+    /// What takes its place.
+    pub new: String,
 }
 
 impl Fault {
     /// A fault about a file as a whole, such as a file that is not there.
     pub fn of_file(file: impl Into<String>, problem: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { file: file.into(), at: None, problem: problem.into(), fix: fix.into(), excerpt: None }
+        Self {
+            file: file.into(),
+            at: None,
+            end: None,
+            rule: None,
+            problem: problem.into(),
+            fix: fix.into(),
+            excerpt: None,
+            edits: Vec::new(),
+        }
+    }
+
+    /// How bad it is: what its rule says; without one, an error.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.rule.and_then(lint::rule).map_or(Level::Error, |rule| rule.level)
     }
 
     /// A fault at a place in a file of this text.
@@ -65,19 +101,35 @@ impl fmt::Display for Fault {
 }
 
 impl Serialize for Fault {
-    /// Flat and in camel case: `file`, `line`, `column`, `problem`, `fix`, `excerpt`; what is absent is left out.
+    /// Flat and in camel case: `file`, `line`, `column`, `endLine`, `endColumn`, `rule`, `problem`, `fix`, `excerpt`, `edits`; what
+    /// is absent is left out.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = 3 + if self.at.is_some() { 2 } else { 0 } + usize::from(self.excerpt.is_some());
+        let fields = 3
+            + 2 * usize::from(self.at.is_some())
+            + 2 * usize::from(self.end.is_some())
+            + usize::from(self.rule.is_some())
+            + usize::from(self.excerpt.is_some())
+            + usize::from(!self.edits.is_empty());
         let mut out = serializer.serialize_struct("Fault", fields)?;
         out.serialize_field("file", &self.file)?;
         if let Some(at) = self.at {
             out.serialize_field("line", &at.line)?;
             out.serialize_field("column", &at.column)?;
         }
+        if let Some(end) = self.end {
+            out.serialize_field("endLine", &end.line)?;
+            out.serialize_field("endColumn", &end.column)?;
+        }
+        if let Some(rule) = self.rule {
+            out.serialize_field("rule", rule)?;
+        }
         out.serialize_field("problem", &self.problem)?;
         out.serialize_field("fix", &self.fix)?;
         if let Some(excerpt) = &self.excerpt {
             out.serialize_field("excerpt", excerpt)?;
+        }
+        if !self.edits.is_empty() {
+            out.serialize_field("edits", &self.edits)?;
         }
         out.end()
     }

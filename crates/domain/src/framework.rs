@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::{self, Control};
 use crate::fault::{Fault, Faults, Position, Source};
-use crate::template::{Resolved, Template};
+use crate::lint;
+use crate::template::{Resolved, Resolver, Template};
 
-mod parameter;
-mod read;
+pub(crate) mod parameter;
+pub(crate) mod read;
 #[cfg(test)]
 mod tests;
 
@@ -34,8 +35,41 @@ pub struct FrameworkControl {
     pub control: &'static Control,
     /// The parameters whose values are known.
     pub parameters: BTreeMap<String, String>,
+    /// What it is narrowed to.
+    #[serde(default)]
+    pub scope: Narrowing,
     /// Where it stands in the template.
     pub at: Position,
+}
+
+/// What a framework narrows a control to (`ControlScope`). Nothing narrows nothing: the control judges all that it can.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Narrowing {
+    /// Resource types, as Audit Manager calls them.
+    pub resource_types: Vec<String>,
+    /// The one resource.
+    pub resource_ids: Vec<String>,
+    /// The one tag: key, and value if there is one.
+    pub tags: Vec<(String, Option<String>)>,
+    /// Whether there is more to it, which only a deployment can tell.
+    pub is_unknown: bool,
+}
+
+impl Narrowing {
+    /// Whether the control is narrowed to nothing, and so judges everything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The same in an order of its own, to be compared.
+    pub(crate) fn sorted(mut self) -> Self {
+        self.resource_types.sort_unstable();
+        self.resource_ids.sort_unstable();
+        self.tags.sort_unstable();
+        self
+    }
 }
 
 impl FrameworkControl {
@@ -51,12 +85,20 @@ impl Framework {
     /// `Condition` is known to fail is left out, so the list may be empty.
     ///
     /// # Errors
-    /// Every fault in the template's frameworks, and in how `parameters` fit the parameters that the template declares.
+    /// Every error that lint finds in the template ([`crate::lint::template`]), and in how `parameters` fit the parameters that the
+    /// template declares.
     pub fn read_all(template: &Template, parameters: &BTreeMap<String, String>) -> Result<Vec<Self>, Vec<Fault>> {
         let source = Source::new(template.file(), template.text());
         let mut faults = Faults::new(&source);
-        parameter::check(&mut faults, template, parameters);
-        let frameworks = read::frameworks(&mut faults, template, parameters);
-        if faults.is_empty() { Ok(frameworks) } else { Err(faults.into_vec()) }
+        parameter::check(&mut faults, template, parameters, parameter::Values::All);
+        template.refuse_aliases(&mut faults);
+        let resolver = Resolver::new(template, parameters);
+        let found = read::frameworks(&mut faults, template, &resolver);
+        lint::judge(&mut faults, template, &resolver, &found);
+        if faults.errors() == 0 {
+            return Ok(found.into_iter().map(|found| found.framework).collect());
+        }
+        let errors = faults.into_vec().into_iter().filter(|fault| fault.level() == lint::Level::Error);
+        Err(errors.collect())
     }
 }

@@ -9,6 +9,7 @@ pub mod fault;
 pub mod framework;
 pub mod ids;
 pub mod inventory;
+pub mod lint;
 pub mod notice;
 pub mod policy;
 pub mod rollout;

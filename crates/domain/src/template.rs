@@ -2,17 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use crate::fault::{Fault, Faults, Source};
+use crate::fault::{Fault, Faults, Position, Source};
+use crate::lint::rules;
 use crate::yaml::Node;
 
 mod capability;
 mod intrinsic;
+mod part;
 mod read;
 mod resolve;
 #[cfg(test)]
 mod tests;
 
 pub use capability::Capability;
+pub(crate) use part::resources_of;
+pub use part::{Content, Part, Piece, Resource};
 pub(crate) use resolve::{Found, Resolver};
 
 /// A CloudFormation template, in YAML or JSON.
@@ -22,6 +26,17 @@ pub struct Template {
     text: String,
     root: Node,
     parameters: BTreeMap<String, Option<String>>,
+    /// Where aliases and merge keys stand, which CloudFormation refuses.
+    aliases: Vec<Position>,
+}
+
+/// A part of a template that CloudFormation replaces by something else before it reads the template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expansion {
+    /// Where it stands.
+    pub at: Position,
+    /// What it is: `Fn::ForEach`, `Fn::Transform`, or a macro by its name.
+    pub what: String,
 }
 
 /// A text in a template as far as it can be known without deploying it. What cannot be known is never guessed.
@@ -42,18 +57,54 @@ impl Template {
     /// Most bytes a template may have at all (`TemplateURL`, CloudFormation quotas).
     pub const MAX: usize = 1_048_576;
 
-    /// Reads a template. `file` is what the faults call it: its path in the repository.
+    /// Reads a template as CloudFormation would. `file` is what the faults call it: its path in the repository.
     ///
     /// # Errors
-    /// Every fault found: a file that is too large, is no YAML, or is no template.
+    /// Every fault found: a file that is too large, is no YAML or JSON, is no template, or has aliases.
     pub fn read(file: &str, text: &str) -> Result<Self, Vec<Fault>> {
+        let template = Self::read_source(file, text)?;
         let source = Source::new(file, text);
         let mut faults = Faults::new(&source);
-        match read::template(&mut faults, text.len()) {
-            Some((root, parameters)) if faults.is_empty() => {
-                Ok(Self { file: file.to_owned(), text: text.to_owned(), root, parameters })
+        template.refuse_aliases(&mut faults);
+        if faults.is_empty() { Ok(template) } else { Err(faults.into_vec()) }
+    }
+
+    /// Reads a template as people write it, before a tool packages it: aliases and merge keys are written out.
+    ///
+    /// # Errors
+    /// Every fault found: a file that is too large, is no YAML or JSON, or is no template.
+    pub fn read_source(file: &str, text: &str) -> Result<Self, Vec<Fault>> {
+        let source = Source::new(file, text);
+        let mut faults = Faults::new(&source);
+        let read = read::template(&mut faults, text.len());
+        match read {
+            Some(read::Read { root, parameters, aliases }) if faults.is_empty() => {
+                Ok(Self { file: file.to_owned(), text: text.to_owned(), root, parameters, aliases })
             }
-            _ => Err(faults.into_vec()),
+            _ => {
+                let unreadable = |fault: Fault| Fault { rule: fault.rule.or(Some(rules::UNREADABLE.id)), ..fault };
+                Err(faults.into_vec().into_iter().map(unreadable).collect())
+            }
+        }
+    }
+
+    /// Whether a file is meant to be a template, as far as its first level tells. A file that cannot be read is taken for one if it
+    /// names the sections of one.
+    #[must_use]
+    pub fn is_meant(text: &str) -> bool {
+        const OF_TEMPLATES: &[&str] =
+            &["AWSTemplateFormatVersion", "Resources", "Transform", "Conditions", "Mappings", "Outputs"];
+        read::keys(text).map_or_else(
+            || text.contains("AWSTemplateFormatVersion") || text.contains("AWS::Backup::Framework"),
+            |keys| keys.iter().any(|key| OF_TEMPLATES.contains(&key.as_str())),
+        )
+    }
+
+    /// Notes the aliases and merge keys, which CloudFormation refuses.
+    pub(crate) fn refuse_aliases(&self, faults: &mut Faults<'_, '_>) {
+        for at in &self.aliases {
+            let (problem, fix) = read::refused(faults.source(), *at);
+            faults.tell(&rules::ALIASES, *at, problem, fix, Vec::new());
         }
     }
 
@@ -97,5 +148,27 @@ impl Template {
     pub(crate) fn resources(&self) -> impl Iterator<Item = (&str, &str, &Node)> {
         let entries = self.root.get("Resources").and_then(Node::entries).unwrap_or_default();
         entries.iter().filter_map(|(key, body)| Some((key.as_str()?, body.get("Type")?.as_str()?, body)))
+    }
+
+    /// The resources with the nodes of their names: name, type, body.
+    pub(crate) fn named_resources(&self) -> impl Iterator<Item = (&Node, &str, &Node)> {
+        let entries = self.root.get("Resources").and_then(Node::entries).unwrap_or_default();
+        entries.iter().filter_map(|(key, body)| Some((key, body.get("Type")?.as_str()?, body)))
+    }
+
+    /// The resources with their properties resolved as far as these values of the template's parameters tell. A value for a
+    /// pseudo parameter (`AWS::Region`) may be among them. Those that their condition switches off are there too, and say so.
+    ///
+    /// Parts that [`Self::expansions`] names may bring more resources.
+    #[must_use]
+    pub fn resolved_resources<'t>(&'t self, parameters: &'t BTreeMap<String, String>) -> Vec<Resource<'t>> {
+        part::resources(self, parameters)
+    }
+
+    /// The parts that CloudFormation replaces before it reads the template, so that nobody else knows what they become. SAM's own
+    /// transform is none of them: it leaves plain resources as they are.
+    #[must_use]
+    pub fn expansions(&self) -> Vec<Expansion> {
+        part::expansions(self)
     }
 }

@@ -9,6 +9,7 @@ use crate::fault::Position;
 
 #[cfg(test)]
 mod edited;
+mod json;
 mod reader;
 mod scalar;
 #[cfg(test)]
@@ -16,7 +17,7 @@ mod tests;
 
 #[cfg(test)]
 pub(crate) use edited::edited;
-pub(crate) use reader::{Dialect, read};
+pub(crate) use reader::{Dialect, Document, document, read, refused};
 pub use scalar::ScalarKind;
 
 /// Deepest nesting that is read. Everything that walks a tree by recursion relies on it.
@@ -27,6 +28,9 @@ pub const MAX_DEPTH: usize = 100;
 pub struct Node {
     /// Where the node starts; for a value that is not there (`key:`), where its key starts.
     pub at: Position,
+    /// Where it ends: behind its last character. A block of several lines ends where the next thing starts, and of a text in quotes
+    /// the parser counts blanks and a comment behind it in.
+    pub end: Position,
     /// The local tag without its `!`, such as `Sub` for `!Sub`.
     pub tag: Option<String>,
     /// What it is.

@@ -143,3 +143,26 @@ fn a_push_becomes_the_documented_events() {
     assert_eq!(events[1]["detail"]["referenceName"], "feature/x");
     assert_eq!(events[2]["detail"].get("commitId"), None);
 }
+
+#[test]
+fn a_comment_is_posted_once_for_each_token() {
+    let fixture = Fixture::new();
+    let commit = fixture.push(&[("a.txt", b"one")]);
+    let post = |content: &str, token: &str| {
+        let ask = json!({"afterCommitId": commit, "content": content, "clientRequestToken": token});
+        fixture.ask("PostCommentForComparedCommit", ask).map(|answer| answer["comment"]["commentId"].clone())
+    };
+    let first = post("5 of 6", "t1").unwrap();
+    assert_eq!(post("5 of 6", "t1").unwrap(), first);
+    assert_ne!(post("6 of 6", "t2").unwrap(), first);
+    assert_eq!(post("other", "t1"), Err("IdempotencyParameterMismatchException"));
+    assert_eq!(post("", "t3"), Err("CommentContentRequiredException"));
+    assert!(post(&"x".repeat(LONGEST_COMMENT), "t4").is_ok());
+    assert_eq!(post(&"x".repeat(LONGEST_COMMENT + 1), "t5"), Err("CommentContentSizeLimitExceededException"));
+    let nowhere = json!({"afterCommitId": "0".repeat(40), "content": "text"});
+    assert_eq!(fixture.ask("PostCommentForComparedCommit", nowhere), Err("CommitDoesNotExistException"));
+    let read = fixture.ask("GetCommentsForComparedCommit", json!({"afterCommitId": commit})).unwrap();
+    let comments = read["commentsForComparedCommitData"][0]["comments"].as_array().unwrap().clone();
+    assert_eq!(comments.iter().map(|comment| &comment["content"]).take(2).collect::<Vec<_>>(), ["5 of 6", "6 of 6"]);
+    assert_eq!(fixture.service.comments("policy").len(), 3);
+}

@@ -1,8 +1,12 @@
 use super::*;
 
 fn list(organization: &Organization, account: &str, body: &Value) -> Value {
+    ask(organization, account, "ListAccounts", body)
+}
+
+fn ask(organization: &Organization, account: &str, operation: &str, body: &Value) -> Value {
     let request = Request::new("POST", "/")
-        .header("x-amz-target", "AWSOrganizationsV20161128.ListAccounts")
+        .header("x-amz-target", &format!("AWSOrganizationsV20161128.{operation}"))
         .body(body.to_string());
     let response = organization.answer(&Call::of(&request), account, &request);
     serde_json::from_slice(&response.body).unwrap()
@@ -39,4 +43,50 @@ fn the_account_behind_an_access_key_is_known() {
     organization.open("222222222222", true);
     organization.leave("222222222222");
     assert_eq!(organization.refuses(&call).unwrap().status, 403);
+}
+
+#[test]
+fn units_are_a_tree() {
+    let organization = Organization::new("000000000000");
+    let ids = |answer: &Value, list: &str| -> Vec<String> {
+        answer[list].as_array().unwrap().iter().map(|row| row["Id"].as_str().unwrap().to_owned()).collect()
+    };
+    let central = |operation: &str, body: Value| ask(&organization, "000000000000", operation, &body);
+    assert_eq!(ids(&central("ListRoots", json!({})), "Roots"), [ROOT]);
+    let below = |unit: &str| json!({"ParentId": unit});
+    assert_eq!(ids(&central("ListAccountsForParent", below(ROOT)), "Accounts"), ["000000000000"]);
+    assert_eq!(ids(&central("ListOrganizationalUnitsForParent", below(ROOT)), "OrganizationalUnits"), [WORKLOADS]);
+    assert_eq!(ids(&central("ListAccountsForParent", below(WORKLOADS)), "Accounts"), ["111111111111", "222222222222"]);
+    let units = json!({"ParentId": WORKLOADS, "ChildType": "ORGANIZATIONAL_UNIT"});
+    assert_eq!(ids(&central("ListChildren", units), "Children"), [DATA]);
+    assert_eq!(central("ListParents", json!({"ChildId": DATA}))["Parents"][0]["Type"], "ORGANIZATIONAL_UNIT");
+    for operation in ["ListAccountsForParent", "ListOrganizationalUnitsForParent", "ListChildren"] {
+        assert_eq!(central(operation, below("ou-sbox-nowhere1"))["__type"], "ParentNotFoundException", "{operation}");
+    }
+
+    let unit = organization.create_unit(DATA, "lake");
+    organization.join("444444444444", "lake");
+    organization.put("444444444444", &unit);
+    let below = organization.accounts_below(WORKLOADS).unwrap();
+    assert_eq!(below.into_iter().collect::<Vec<_>>(), ["111111111111", "222222222222", "333333333333", "444444444444"]);
+    assert!(organization.accounts_below("ou-sbox-nowhere1").is_none());
+    organization.suspend("444444444444", true);
+    assert_eq!(central("DescribeAccount", json!({"AccountId": "444444444444"}))["Account"]["State"], "SUSPENDED");
+    assert_eq!(organization.standing().suspended.into_iter().collect::<Vec<_>>(), ["444444444444"]);
+}
+
+#[test]
+fn who_may_work_service_managed_stack_sets_changes_with_the_management_account() {
+    let organization = Organization::new("000000000000");
+    assert!(organization.refuses_stack_sets(false).is_none());
+    assert!(organization.refuses_stack_sets(true).is_some());
+    organization.delegate("999999999999");
+    assert!(organization.refuses_stack_sets(false).is_some());
+    assert!(organization.refuses_stack_sets(true).is_none());
+    assert_eq!(
+        ask(&organization, "999999999999", "DescribeOrganization", &json!({}))["Organization"]["MasterAccountId"],
+        "999999999999"
+    );
+    organization.trust(false);
+    assert!(organization.refuses_stack_sets(true).is_some());
 }

@@ -1,4 +1,5 @@
-//! The chapters about rollouts and about one violation; [`super::violations`] has those about many.
+//! The chapters about rollouts that go well and about one violation; [`super::rollouts`] has those about other rollouts,
+//! [`super::violations`] those about many violations.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::policy::{AUTHOR, Checkout};
-use super::{Story, fleet, violations, wait_for};
+use super::{Story, fleet, rollouts, violations, wait_for};
 use crate::app;
 use crate::client::Client;
 use crate::journal::{Entry, Mark};
@@ -27,6 +28,7 @@ const PARAMETERS: [&str; 3] = ["DigestWindowSeconds=4", "SecurityHub=central", "
 pub(super) fn all(story: &mut Story<'_>) -> Result<()> {
     let mut stage = deploy_application(story)?;
     first_push(story, &stage)?;
+    rollouts::plan(story, &stage)?;
     push_that_changes_nothing(story, &stage)?;
     violation_opens(story, &stage)?;
     repeated_and_late(story, &stage)?;
@@ -35,10 +37,9 @@ pub(super) fn all(story: &mut Story<'_>) -> Result<()> {
     violations::all(story, &mut stage)?;
     account_leaves(story, &mut stage)?;
     broken_pushes(story, &stage)?;
+    rollouts::all(story, &stage)?;
     delete_application(story, &stage)
 }
-
-// ------------------------------------------------------------------------------------------------ 1
 
 fn deploy_application(story: &mut Story<'_>) -> Result<Stage> {
     story.chapter("The application is built and deployed with SAM");
@@ -79,8 +80,6 @@ fn deploy_application(story: &mut Story<'_>) -> Result<Stage> {
     Ok(Stage { client, outputs, checkout, policy })
 }
 
-// ------------------------------------------------------------------------------------------------ 2
-
 fn first_push(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     story.chapter("git push puts the policy in force");
     story.say("The starter policy: one framework with three controls, for three accounts in two Regions.");
@@ -108,8 +107,6 @@ fn first_push(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-// ------------------------------------------------------------------------------------------------ 3
-
 fn push_that_changes_nothing(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     story.chapter("A push that changes only a README");
     let mark = story.cloud.journal().mark();
@@ -130,8 +127,6 @@ fn push_that_changes_nothing(story: &mut Story<'_>, stage: &Stage) -> Result<()>
     story.no_more_mail("nobody is disturbed");
     Ok(())
 }
-
-// ------------------------------------------------------------------------------------------------ 4
 
 fn violation_opens(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     story.chapter("The Aurora cluster `orders` is in no backup plan");
@@ -168,8 +163,6 @@ fn violation_opens(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-// ------------------------------------------------------------------------------------------------ 5
-
 fn repeated_and_late(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     story.chapter("The same event again, and an older one that comes late");
     let mark = story.cloud.journal().mark();
@@ -183,8 +176,6 @@ fn repeated_and_late(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     story.no_more_mail("nothing is sent for either");
     Ok(())
 }
-
-// ------------------------------------------------------------------------------------------------ 6
 
 fn violation_is_resolved(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     story.chapter("Somebody adds the cluster to a backup plan");
@@ -203,8 +194,6 @@ fn violation_is_resolved(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     story.no_more_mail("it is told once");
     Ok(())
 }
-
-// ------------------------------------------------------------------------------------------------ 7
 
 fn framework_grows(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     story.chapter("The framework grows to five controls");
@@ -230,8 +219,6 @@ fn framework_grows(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-// ------------------------------------------------------------------------------------------------ 8
-
 fn account_leaves(story: &mut Story<'_>, stage: &mut Stage) -> Result<()> {
     story.chapter("A push removes one account");
     let fewer = stage.policy.replace(&format!(", \"{ACCOUNT_THAT_LEAVES}\""), "");
@@ -251,8 +238,6 @@ fn account_leaves(story: &mut Story<'_>, stage: &mut Stage) -> Result<()> {
     count(story, "push that deletes 2 instances", "deploy", mark);
     Ok(())
 }
-
-// ------------------------------------------------------------------------------------------------ 9
 
 fn broken_pushes(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     story.chapter("Three broken pushes");
@@ -308,8 +293,6 @@ fn broken_pushes(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     story.no_more_mail("each is told once");
     Ok(())
 }
-
-// ------------------------------------------------------------------------------------------------ 10
 
 fn delete_application(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     story.chapter("sam delete removes everything");
@@ -385,7 +368,7 @@ pub(super) fn names(calls: &[Entry]) -> Vec<String> {
 }
 
 /// Notes which calls a function made, for the summary.
-fn count(story: &mut Story<'_>, what: &str, function: &str, mark: Mark) {
+pub(super) fn count(story: &mut Story<'_>, what: &str, function: &str, mark: Mark) {
     let calls = names(&story.cloud.journal().calls_of(function, mark));
     story.say(&format!("{} AWS calls of {function}: {}.", calls.len(), calls.join(", ")));
     story.summary.calls.push((what.to_owned(), function.to_owned(), calls));

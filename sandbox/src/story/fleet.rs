@@ -14,10 +14,15 @@ pub(super) type Instance = (String, String, String);
 
 /// All instances of the StackSet, sorted; none when there is no StackSet.
 pub(super) fn instances(client: &Client) -> Result<Vec<Instance>> {
-    if !exists(client)? {
+    instances_of(client, STACK_SET)
+}
+
+/// The same of another StackSet.
+pub(super) fn instances_of(client: &Client, stack_set: &str) -> Result<Vec<Instance>> {
+    if !is_there(client, stack_set)? {
         return Ok(Vec::new());
     }
-    let xml = client.query("cloudformation", "ListStackInstances", &[("StackSetName", STACK_SET)])?;
+    let xml = client.query("cloudformation", "ListStackInstances", &[("StackSetName", stack_set)])?;
     let mut instances: Vec<Instance> = wire::xml_elements(&xml, "Summaries")
         .into_iter()
         .flat_map(|list| wire::xml_elements(list, "member"))
@@ -33,9 +38,20 @@ pub(super) fn instances(client: &Client) -> Result<Vec<Instance>> {
     Ok(instances)
 }
 
+/// The stacks of a StackSet's instances.
+pub(super) fn stacks(client: &Client, stack_set: &str) -> Result<Vec<String>> {
+    let xml = client.query("cloudformation", "ListStackInstances", &[("StackSetName", stack_set)])?;
+    Ok(wire::xml_elements(&xml, "StackId").into_iter().map(str::to_owned).collect())
+}
+
 /// Whether the StackSet exists.
 pub(super) fn exists(client: &Client) -> Result<bool> {
-    match client.query("cloudformation", "DescribeStackSet", &[("StackSetName", STACK_SET)]) {
+    is_there(client, STACK_SET)
+}
+
+/// Whether another one does.
+pub(super) fn is_there(client: &Client, stack_set: &str) -> Result<bool> {
+    match client.query("cloudformation", "DescribeStackSet", &[("StackSetName", stack_set)]) {
         Ok(_) => Ok(true),
         Err(error) if format!("{error:#}").contains("NotFound") => Ok(false),
         Err(error) => Err(error),

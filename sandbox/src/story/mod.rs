@@ -5,14 +5,17 @@
 mod chapters;
 mod fleet;
 pub mod policy;
+mod rollouts;
 mod violations;
 
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use crate::cloud::Cloud;
+use crate::cloud::{self, Cloud};
 use crate::mailbox::Mail;
 use crate::tools::Tools;
 
@@ -44,13 +47,13 @@ pub struct Summary {
 /// The longest that anything in the story may take, apart from building and deploying.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Tells the whole story.
+/// Tells the whole story; `program` is the command line, built before.
 ///
 /// # Errors
 /// When the story cannot go on: something did not happen that the rest stands on.
-pub fn tell(cloud: &Cloud, tools: &Tools, listener: &mut dyn Listener) -> Result<Summary> {
+pub fn tell(cloud: &Cloud, tools: &Tools, program: &Path, listener: &mut dyn Listener) -> Result<Summary> {
     let summary = Summary { held: 0, broken: Vec::new(), calls: Vec::new() };
-    let mut story = Story { cloud, tools, listener, summary, chapter: 0, read: 0 };
+    let mut story = Story { cloud, tools, program, listener, summary, chapter: 0, read: 0 };
     chapters::all(&mut story)?;
     Ok(story.summary)
 }
@@ -58,6 +61,7 @@ pub fn tell(cloud: &Cloud, tools: &Tools, listener: &mut dyn Listener) -> Result
 struct Story<'s> {
     cloud: &'s Cloud,
     tools: &'s Tools,
+    program: &'s Path,
     listener: &'s mut dyn Listener,
     summary: Summary,
     chapter: usize,
@@ -82,6 +86,18 @@ impl Story<'_> {
         } else {
             self.summary.broken.push(format!("chapter {}: {claim}: {seen}", self.chapter));
         }
+    }
+
+    /// Runs the command line as a person with credentials of the central account does; what it says and its exit status.
+    fn run(&mut self, arguments: &[&str], folder: &Path) -> Result<(String, Option<i32>)> {
+        self.say(&format!("$ backup-compliance {}", arguments.join(" ")));
+        let mut command = Command::new(self.program);
+        command.args(arguments).current_dir(folder).env("HOME", folder).env_remove("XDG_CONFIG_HOME");
+        cloud::set_environment(&mut command, &self.cloud.url(), &self.cloud.options().region);
+        let output = command.output().with_context(|| format!("run `{}`", self.program.display()))?;
+        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        said.lines().for_each(|line| self.listener.say(line));
+        Ok((said.into_owned(), output.status.code()))
     }
 
     /// Waits for the next mail and shows it.

@@ -28,14 +28,29 @@ impl Checkout {
         Ok(checkout)
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Writes files and leaves it at that.
+    ///
+    /// # Errors
+    /// When one cannot be written.
+    pub fn edit(&self, files: &[(&str, &str)]) -> Result<()> {
+        for (name, content) in files {
+            std::fs::write(self.directory.join(name), content)?;
+        }
+        Ok(())
+    }
+
     /// Writes files, commits and pushes; returns the commit.
     ///
     /// # Errors
     /// When git fails.
     pub fn push(&self, message: &str, files: &[(&str, &str)]) -> Result<String> {
-        for (name, content) in files {
-            std::fs::write(self.directory.join(name), content)?;
-        }
+        self.edit(files)?;
         self.git(&["add", "--all"])?;
         self.git(&["commit", "--quiet", "--message", message])?;
         self.git(&["push", "--quiet", "origin", "main"])?;

@@ -1,7 +1,7 @@
 //! The plan for people.
 
 use app::plan::{FrameworkOutlook, Outlook, Undeclared, UndeclaredFate};
-use console::style;
+use console::{style, truncate_str};
 use domain::fault::{Fault, Position};
 use domain::ids::{AccountId, RegionName};
 use domain::policy::{Amount, ConcurrencyMode, RegionConcurrency, Rollout};
@@ -172,7 +172,11 @@ fn groups(plan: &Plan, room: Option<usize>) -> Vec<String> {
     let rows: Vec<Vec<String>> = listed.iter().map(row).collect();
     let room = room.map(|room| room.saturating_sub(2));
     let mut lines = match table::widths(&COLUMNS, &rows, room) {
-        None => rows.iter().map(|row| format!("  {}", row.join(" "))).collect(),
+        // Too narrow for a table.
+        None => rows
+            .iter()
+            .map(|row| format!("  {}", truncate_str(&row.join(" "), room.unwrap_or(usize::MAX), "…")))
+            .collect(),
         Some(widths) => {
             let heads: Vec<String> = COLUMNS.iter().map(|column| column.head.to_owned()).collect();
             let head = style(table::line(&table::cells(&COLUMNS, &heads, &widths))).bold().to_string();
@@ -204,7 +208,11 @@ fn row(group: &Group) -> Vec<String> {
         group.size().to_string(),
         some(group.accounts.iter().map(AccountId::as_str), group.accounts.len(), "accounts"),
         some(group.regions.iter().map(RegionName::as_str), group.regions.len(), "Regions"),
-        group.overrides.as_ref().map_or_else(|| "unknown".to_owned(), overrides),
+        match &group.overrides {
+            Some(given) => overrides(given),
+            None if group.fate == InstanceFate::Skip => "-".to_owned(),
+            None => "unknown".to_owned(),
+        },
         why(group),
     ]
 }
@@ -341,5 +349,5 @@ fn summary(outlook: &Outlook) -> String {
         return format!("{}: {parts}", style("nothing to do").green());
     }
     let (operations, waves) = (count(plain::number(operations), "operation"), count(plain::number(waves), "wave"));
-    format!("{}: {parts}; {operations}, {waves} one after the other", style("plan").bold())
+    format!("{}: {parts}; {operations}, {waves}", style("plan").bold())
 }

@@ -1,1 +1,228 @@
+use app::deploy::{Application as Follows, Deploy};
+use app::events::{Look, Trigger};
+use clap::Parser;
+use domain::ids::{AccountId, UnitId};
+use domain::rollout::Membership;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use testkit::world::World;
 
+use super::*;
+
+const SCHEMA: &str = include_str!("../../../../schemas/plan.schema.json");
+const TEMPLATE: &str = r#"Parameters:
+  ComplianceEventBusArn: { Type: String, Default: "" }
+  Days: { Type: String, Default: "35" }
+Resources:
+  Framework:
+    Type: AWS::Backup::Framework
+    Properties:
+      FrameworkControls:
+        - ControlName: BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN
+        - ControlName: BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK
+          ControlInputParameters:
+            - { ParameterName: requiredRetentionDays, ParameterValue: !Ref Days }
+"#;
+const ACCOUNTS: &str = r#"version: 1
+frameworks:
+  - name: alpha
+    template: framework.yaml
+    targets:
+      - accounts: ["111111111111", "222222222222"]
+        regions: [eu-west-1, us-east-1]
+      - accounts: ["333333333333"]
+        regions: [eu-west-1]
+        parameters: { Days: "90" }
+"#;
+const UNITS: &str = r#"version: 1
+removeUndeclared: true
+frameworks:
+  - name: beta
+    template: framework.yaml
+    targets:
+      - organizationalUnits: [ou-abcd-11111111]
+        excludedAccounts: ["333333333333"]
+        regions: [eu-west-1]
+"#;
+const BUS: &str = "arn:aws:events:us-east-1:000000000000:event-bus/backup";
+
+#[derive(Debug, Parser)]
+struct Line {
+    #[command(flatten)]
+    args: Args,
+}
+
+fn args(line: &str) -> Args {
+    Line::try_parse_from(std::iter::once("plan").chain(line.split_whitespace())).unwrap().args
+}
+
+fn account(text: &str) -> AccountId {
+    AccountId::parse(text).unwrap()
+}
+
+fn world() -> World {
+    let world = World::new();
+    let accounts = ["111111111111", "222222222222", "333333333333", "999999999999"].map(account);
+    world.state().units = Membership {
+        root: Some(UnitId::parse("r-abcd").unwrap()),
+        management: Some(account("999999999999")),
+        units: BTreeMap::from([(UnitId::parse("ou-abcd-11111111").unwrap(), BTreeSet::from(accounts))]),
+        inactive: BTreeSet::new(),
+    };
+    world
+}
+
+fn push(world: &World, policy: &str, template: &str) {
+    world.push("Policy", &[("backup-compliance.yaml", Some(policy)), ("framework.yaml", Some(template))]);
+}
+
+async fn carry_out(world: &World) {
+    let deploy = Deploy {
+        application: Follows {
+            repository: "policy".into(),
+            branch: "main".into(),
+            policy_file: "backup-compliance.yaml".into(),
+            event_bus_arn: BUS.into(),
+            comment_on_commits: false,
+        },
+        repository: world.clone(),
+        stack_sets: world.clone(),
+        organization: world.clone(),
+        memory: world.clone(),
+        notifier: world.clone(),
+        responder: world.clone(),
+        clock: world.clone(),
+    };
+    loop {
+        deploy.handle(&[Trigger::Push, Trigger::Schedule(Look::Full)]).await.unwrap();
+        if world.end_operations() == 0 {
+            return;
+        }
+    }
+}
+
+async fn planned(world: &World, only: Option<&str>) -> anyhow::Result<(Subject, Planned)> {
+    let commit = world.state().head.clone().unwrap();
+    let question = Question {
+        commit: commit.clone(),
+        policy_file: "backup-compliance.yaml".into(),
+        owner: "policy@main".into(),
+        event_bus_arn: Some(BUS.into()),
+        only: only.map(|name| StackSetName::parse(name).unwrap()),
+    };
+    let planner = Planner { repository: world.clone(), stack_sets: world.clone(), organization: world.clone() };
+    let memory = app::ports::DeployStore::memory(world).await.unwrap();
+    let planned = ask(&planner, &question, Some(&memory)).await?;
+    Ok((Subject { owner: question.owner, commit: Some(commit), notes: vec!["a note".into()] }, planned))
+}
+
+/// A change of everything: the template, an account that leaves, one that comes, overrides that change.
+async fn changed() -> World {
+    let world = world();
+    push(&world, ACCOUNTS, TEMPLATE);
+    carry_out(&world).await;
+    let policy = ACCOUNTS.replace("\"222222222222\"", "\"444444444444\"").replace("\"90\"", "\"91\"");
+    push(&world, &policy, &TEMPLATE.replace("\"35\"", "\"40\""));
+    world
+}
+
+fn faults(document: &Value) -> Vec<String> {
+    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    jsonschema::meta::validate(&schema).unwrap();
+    let schema = jsonschema::draft202012::new(&schema).unwrap();
+    schema.iter_errors(document).map(|error| format!("{}: {error}", error.instance_path())).collect()
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn every_kind_of_plan_is_as_the_schema_says() {
+    let first = world();
+    push(&first, UNITS, TEMPLATE);
+    let changed = changed().await;
+    let removal = self::world();
+    push(&removal, ACCOUNTS, TEMPLATE);
+    carry_out(&removal).await;
+    push(&removal, UNITS, TEMPLATE);
+    let left = self::world();
+    push(&left, ACCOUNTS, TEMPLATE);
+    carry_out(&left).await;
+    push(&left, &UNITS.replace("removeUndeclared: true\n", ""), TEMPLATE);
+    let wrong = self::world();
+    push(&wrong, &ACCOUNTS.replace("333333333333", "3333"), TEMPLATE);
+    for (what, world) in
+        [("creation", first), ("change", changed), ("removal", removal), ("left", left), ("findings", wrong)]
+    {
+        let (subject, planned) = planned(&world, None).await.unwrap();
+        let document = machine::json(&subject, &planned);
+        assert_eq!(faults(&document), Vec::<String>::new(), "{what}: {document:#}");
+        match what {
+            "findings" => assert_eq!(document["findings"][0]["line"], 8),
+            "removal" => assert_eq!(document["undeclared"][0]["plan"]["instances"]["delete"], 5),
+            "left" => assert_eq!(document["undeclared"][0]["fate"], "left"),
+            "change" => assert_eq!(document["frameworks"][0]["instances"]["update"], 3),
+            _ => assert_eq!(document["frameworks"][0]["instances"]["create"], 2),
+        }
+        let mut odd = document.clone();
+        odd["changes"] = "perhaps".into();
+        assert!(!faults(&odd).is_empty(), "the schema takes anything");
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn people_see_what_changes_where_and_why() {
+    let world = changed().await;
+    let (subject, planned) = planned(&world, None).await.unwrap();
+    insta::assert_snapshot!("plan_change", human::page(&subject, &planned, false, None));
+    insta::assert_snapshot!("plan_change_all", human::page(&subject, &planned, true, None));
+    for room in 60..130 {
+        let page = human::page(&subject, &planned, false, Some(room));
+        let table = page.lines().filter(|line| line.starts_with("  update") || line.starts_with("  create"));
+        for line in table {
+            assert!(console::measure_text_width(line) <= room, "{room}: {line}");
+        }
+    }
+    carry_out(&world).await;
+    let (subject, planned) = self::planned(&world, None).await.unwrap();
+    assert!(human::page(&subject, &planned, false, None).contains("nothing to do: 5 unchanged\n"));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn units_skipped_accounts_and_findings_are_told() {
+    let world = world();
+    push(&world, UNITS, TEMPLATE);
+    let (subject, planned) = planned(&world, None).await.unwrap();
+    insta::assert_snapshot!("plan_units", human::page(&subject, &planned, false, None));
+    push(&world, &UNITS.replace("ou-abcd-11111111", "ou-abcd-22222222"), TEMPLATE);
+    let (subject, planned) = self::planned(&world, None).await.unwrap();
+    let page = human::page(&subject, &planned, false, None);
+    assert!(
+        page.starts_with("backup-compliance.yaml:7:9: there is no organizational unit `ou-abcd-22222222`"),
+        "{page}"
+    );
+    assert!(page.contains("a push would be rejected: 1 finding\n"), "{page}");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn one_framework_can_be_asked_for_and_an_unknown_one_is_said_to_be() {
+    let world = changed().await;
+    let (_, planned) = planned(&world, Some("alpha")).await.unwrap();
+    assert_eq!(planned.unwrap().frameworks.len(), 1);
+    let error = self::planned(&world, Some("omega")).await.unwrap_err().to_string();
+    assert_eq!(error, "the policy has no framework `omega`; it has alpha");
+}
+
+#[test]
+fn the_stack_says_what_is_followed_unless_the_line_does() {
+    let outputs = BTreeMap::from([("EventBusArn".to_owned(), BUS.to_owned())]);
+    let parameters = [("RepositoryName", "policy"), ("BranchName", "live"), ("PolicyFile", "a/b.yaml")];
+    let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let stack = Application { outputs: cloud::Outputs::of("stack", outputs), parameters };
+    let of = |line: &str, stack: Option<&Application>| Followed::of(&args(line), stack);
+    let followed = of("", Some(&stack)).unwrap();
+    assert_eq!((followed.owner().as_str(), followed.policy_file.as_str()), ("policy@live", "a/b.yaml"));
+    assert_eq!(followed.event_bus.as_deref(), Some(BUS));
+    assert_eq!(of("--branch test", Some(&stack)).unwrap().owner(), "policy@test");
+    let alone = of("--repository other", None).unwrap();
+    assert_eq!((alone.owner().as_str(), alone.event_bus.as_deref()), ("other@main", None));
+    let error = of("--stack gone", None).unwrap_err().to_string();
+    assert!(error.contains("there is no stack `gone`") && error.contains("--repository"), "{error}");
+}

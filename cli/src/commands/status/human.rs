@@ -61,6 +61,7 @@ fn framework_lines(framework: &FrameworkStatus, now: Timestamp) -> Vec<String> {
         Phase::Succeeded => style("rolled out").green(),
         Phase::Failed => style("failed").red(),
         Phase::Removing => style("being removed").yellow(),
+        Phase::Left => style("left as it is").yellow(),
     };
     let undeclared = if framework.undeclared { ", no longer in the policy" } else { "" };
     let mut lines = vec![format!("{} {phase}{undeclared}", style(&framework.stack_set).bold())];
@@ -172,6 +173,7 @@ fn summary(status: &Status) -> String {
         (number(Phase::Succeeded), "rolled out"),
         (number(Phase::Running), "rolling out"),
         (number(Phase::Removing), "being removed"),
+        (number(Phase::Left), "left as they are"),
         (number(Phase::Failed), "failed"),
     ]
     .into_iter()

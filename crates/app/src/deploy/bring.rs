@@ -1,7 +1,7 @@
 //! One framework, brought a step further: what was remembered, what is found, the one next operation, and the verdict.
 
 use super::members::with_former_units;
-use super::memory::{Ended, FrameworkFacts, InFlight, Phase, RETRIES, Rollout, given_by_nobody};
+use super::memory::{Ended, FrameworkFacts, InFlight, Phase, RETRIES, Rollout, complete, given_by_nobody};
 use super::reconcile::{Deploy, FrameworkOutcome, Work, settled};
 use super::wanted::WantedFramework;
 use crate::events::Look;
@@ -96,10 +96,9 @@ where
             Some(stack_set) => self.stack_sets.observe(framework.stack_set(), stack_set).await?,
             None => Observed::default(),
         };
-        let learnt = observed.stack_set.is_some() && rollout.value.given.doubt(&observed);
-        rollout.value.given.complete(&mut observed);
-        let membership = with_former_units(&self.organization, membership.unwrap_or_default(), &observed).await?;
         let owner = self.application.owner();
+        let doubted = complete(&mut rollout.value.given, &mut observed, &owner);
+        let membership = with_former_units(&self.organization, membership.unwrap_or_default(), &observed).await?;
         let tried = rollout.value.tried.clone();
         let context = Context { owner: &owner, membership: &membership, tried: &tried };
         let mut step = next_step(desired, &observed, context);
@@ -110,6 +109,11 @@ where
         }
         if !same {
             rollout.value.in_flight = None;
+        }
+        if rollout.value.undeclared {
+            // It is back in the policy: should it leave again, people are told again.
+            rollout.value.undeclared = false;
+            self.remember(&mut rollout).await?;
         }
         if step == Step::CreateStackSet {
             self.remember(&mut rollout).await?;
@@ -124,7 +128,7 @@ where
         }
         match step {
             Step::Start(operation) => self.start(rollout, operation, framework, &observed, work).await,
-            Step::Finished(verdict) => self.finish(rollout, verdict, learnt, work).await,
+            Step::Finished(verdict) => self.finish(rollout, verdict, doubted, work).await,
             // Not there right after its creation, or taken over by somebody in between: the next look tells.
             Step::CreateStackSet | Step::NotOurs { .. } | Step::OtherPermissions { .. } | Step::DeleteStackSet => {
                 Ok(FrameworkOutcome::Waiting)
@@ -191,8 +195,15 @@ where
     ) -> Result<FrameworkOutcome> {
         let Some(found) = &observed.stack_set else { return Ok(FrameworkOutcome::Waiting) };
         let size = operation.size(observed.instances.len());
-        rollout.value.phase = Phase::Running;
         let again = rollout.value.is_repeated(&operation);
+        let value = &mut rollout.value;
+        if value.phase == Phase::Succeeded {
+            // A full look has found something to do: another attempt, counted for itself.
+            value.attempt = 1;
+            value.began = self.clock.now();
+            (value.created, value.updated, value.deleted) = (0, 0, 0);
+        }
+        value.phase = Phase::Running;
         let id = self.write_down(&mut rollout, &operation, size).await?;
         let owner = self.application.owner();
         let started = self.stack_sets.start(Start {
@@ -258,7 +269,7 @@ where
         &self,
         mut rollout: Versioned<Rollout>,
         verdict: Verdict,
-        learnt: bool,
+        doubted: bool,
         work: &mut Work<'_>,
     ) -> Result<FrameworkOutcome> {
         let success = verdict.is_success();
@@ -266,7 +277,7 @@ where
         work.counts.instances_failed = work.counts.instances_failed.saturating_add(verdict.faults.len());
         work.counts.instances_skipped = work.counts.instances_skipped.saturating_add(verdict.skipped.len());
         if rollout.value.phase == Phase::Succeeded && success {
-            if learnt {
+            if doubted {
                 self.remember(&mut rollout).await?;
             }
             return Ok(FrameworkOutcome::Unchanged);
@@ -321,14 +332,10 @@ where
 
     pub(super) fn report(&self, rollout: &Rollout, verdict: Verdict, trouble: Option<String>) -> RolloutReport {
         let failed = !verdict.is_success() || trouble.is_some();
+        let removed = rollout.phase == Phase::Removing;
         let next = failed.then(|| {
-            if rollout.phase == Phase::Removing {
-                let with = if rollout.undeclared {
-                    "The next full look (hourly, unless it is set otherwise) or a push"
-                } else {
-                    "Deleting the application again"
-                };
-                format!("{with} resumes with what is left.")
+            if removed && !rollout.undeclared {
+                "Deleting the application again goes on from here.".to_owned()
             } else if rollout.attempt <= RETRIES {
                 format!(
                     "The next full look (hourly, unless it is set otherwise) tries again: retry {} of {RETRIES}. A push starts over.",
@@ -349,7 +356,7 @@ where
             created: rollout.created,
             updated: rollout.updated,
             deleted: rollout.deleted,
-            removed: rollout.phase == Phase::Removing,
+            removed,
             let_go: rollout.let_go.iter().flat_map(domain::rollout::Places::instances).collect(),
             trouble,
             next,

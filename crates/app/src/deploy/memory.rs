@@ -2,7 +2,7 @@
 
 use crate::ports::{StackSetRef, Versioned};
 use domain::ids::{AccountId, CommitId, RegionName, StackSetName};
-use domain::rollout::{CallAs, Digest, Given, Operation, Places, Verdict};
+use domain::rollout::{CallAs, Digest, Given, Observed, Operation, Places, Verdict};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -120,6 +120,19 @@ impl Ended {
 /// whom.
 pub(crate) fn given_by_nobody(is_there: bool) -> Given {
     if is_there { Given::default() } else { Given::all_known() }
+}
+
+/// Adds to what was observed the overrides that only we know of, and says whether any of them have come into doubt.
+pub(crate) fn complete(given: &mut Given, observed: &mut Observed, owner: &str) -> bool {
+    match &observed.stack_set {
+        None => *given = Given::all_known(),
+        // Not, or no longer, ours: whoever made it may have given anything.
+        Some(found) if found.owner.as_deref() != Some(owner) => *given = Given::default(),
+        Some(_) => {}
+    }
+    let doubted = given.doubt(observed);
+    given.complete(observed);
+    doubted
 }
 
 impl Rollout {

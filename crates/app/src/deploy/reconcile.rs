@@ -277,17 +277,21 @@ where
         look: Look,
     ) -> Result<Vec<Fault>> {
         let mut faults = Vec::new();
+        // Exemptions name accounts: when they have changed, they are held against those of the units.
+        let judges = memory.reporting.as_deref() != Some(wanted.reporting.digest().0.as_str());
         for index in 0..wanted.frameworks.len() {
             let Some(framework) = wanted.frameworks.get(index) else { continue };
             let Some(found) = found.get_mut(&framework.desired.name) else { continue };
             let units = framework.desired.units();
             let known = memory.rollouts.get(&framework.desired.name).map(|known| &known.value);
-            if units.is_empty() || settled(&framework.desired, known, found.stack_set.as_ref(), commit, look).is_some()
-            {
+            let desired = &framework.desired;
+            let settled = settled(desired, known, found.stack_set.as_ref(), commit, look).is_some();
+            if units.is_empty() || (settled && !judges) {
                 continue;
             }
+            let fresh = known.is_none_or(|known| known.digest != desired.digest());
             let membership = self.organization.membership(&units).await?;
-            faults.extend(wanted.place(index, &membership));
+            faults.extend(wanted.place(index, &membership, fresh));
             found.membership = Some(membership);
         }
         Ok(faults)
@@ -373,7 +377,8 @@ pub(crate) fn settled(
     commit: &CommitId,
     look: Look,
 ) -> Option<FrameworkOutcome> {
-    let known = known.filter(|known| known.digest == desired.digest() && look < Look::Full)?;
+    // One that had left the policy and is back has to be noted down.
+    let known = known.filter(|known| known.digest == desired.digest() && !known.undeclared && look < Look::Full)?;
     match known.phase {
         Phase::Succeeded => {
             let intact = stack_set.is_some_and(|found| found.definition == Some(desired.definition_digest()));

@@ -36,12 +36,14 @@ where
         let mut seen = Seen::default();
         let request = waiting.iter().find(|waiting| waiting.request.kind == RequestKind::Delete);
         let request = request.map(|waiting| waiting.request.envelope.request_id.as_str());
-        for (name, rollout) in memory.rollouts {
+        for (name, mut rollout) in memory.rollouts {
             // Others may still be on their way: what could not be removed is tried again by the next deletion.
             if let Some(stuck) = rollout.value.stuck.as_ref().filter(|stuck| Some(stuck.request.as_str()) == request) {
                 seen.frameworks.insert(name, FrameworkOutcome::Failed(stuck.reason.clone()));
                 continue;
             }
+            // Whatever the policy said of it: now it goes with everything else.
+            rollout.value.undeclared = false;
             let span = info_span!("removal", stack_set = %name, commit = %rollout.value.commit, operation = Empty);
             let outcome = self.remove(rollout, request, &mut seen.counts).instrument(span.clone()).await?;
             span.in_scope(|| info!(outcome = ?outcome, "removing"));
@@ -114,20 +116,18 @@ where
             }
             return Ok(FrameworkOutcome::Undeclared);
         }
-        // What could not be removed is tried again by the full look, as often as a rollout is, or by a push.
-        let pushed = !rollout.value.undeclared || rollout.value.commit != *work.commit;
-        if rollout.value.phase == Phase::Failed && !pushed {
-            if work.look < Look::Full || rollout.value.attempt > RETRIES {
+        let value = &mut rollout.value;
+        if !value.undeclared || value.commit != *work.commit {
+            let facts = self.facts(work).await?;
+            (value.commit, value.author, value.message) = (work.commit.clone(), facts.author, facts.message);
+            (value.attempt, value.began) = (1, self.clock.now());
+            value.undeclared = true;
+        } else if value.phase == Phase::Failed {
+            // What could not be removed is tried again as a rollout is: by the full look, or by a push.
+            if work.look < Look::Full || value.attempt > RETRIES {
                 return Ok(FrameworkOutcome::FailedBefore);
             }
-            rollout.value.attempt = rollout.value.attempt.saturating_add(1);
-        }
-        if pushed {
-            rollout.value.undeclared = true;
-            rollout.value.attempt = 1;
-            let facts = self.facts(work).await?;
-            let value = &mut rollout.value;
-            (value.commit, value.author, value.message) = (work.commit.clone(), facts.author, facts.message);
+            value.attempt = value.attempt.saturating_add(1);
         }
         self.remove(rollout, None, &mut work.counts).await
     }

@@ -2,7 +2,7 @@
 
 use super::memory::Memory;
 use super::reconcile::Deploy;
-use super::wanted::Wanted;
+use super::wanted::{Wanted, WantedFramework};
 use crate::in_force::today;
 use crate::ports::{
     Clock, DeployStore, Notifier, OrganizationalUnits, PolicyRepository, PortErrorKind, RequestStore, Responder,
@@ -162,6 +162,10 @@ impl Wanted {
         if with_control().next().is_none() {
             let problem = format!("the exemption matches nothing: no framework of this policy has `{}`", control.name);
             return Some((problem, "remove it, or name a control that is in force".to_owned()));
+        }
+        // Who is in organizational units nobody knows before AWS was asked.
+        if !self.frameworks.iter().all(WantedFramework::is_placed) {
+            return None;
         }
         let targets: BTreeSet<&AccountId> = variants().flat_map(|variant| &variant.accounts).collect();
         let elsewhere: Vec<&AccountId> = accounts.iter().filter(|account| !targets.contains(account)).collect();

@@ -33,12 +33,12 @@ pub struct Wanted {
 
 impl Wanted {
     /// Finds the instances of a framework whose targets are organizational units; what the policy says of them that cannot be is a
-    /// fault.
-    pub(crate) fn place(&mut self, framework: usize, membership: &Membership) -> Vec<Fault> {
+    /// fault. An account that has left its units since the policy was put in force is none, only one that a `fresh` policy names.
+    pub(crate) fn place(&mut self, framework: usize, membership: &Membership, fresh: bool) -> Vec<Fault> {
         let Some(framework) = self.frameworks.get_mut(framework) else { return Vec::new() };
         let (file, text) = &self.file;
         framework
-            .place(membership)
+            .place(membership, fresh)
             .into_iter()
             .map(|(at, problem, fix)| Fault::at(file, text, at, problem, fix))
             .collect()
@@ -73,6 +73,8 @@ pub struct WantedFramework {
     pub at: Position,
     /// Where it declares each of its targets.
     targets_at: Vec<Position>,
+    /// Its accounts are known; those of organizational units have to be asked for.
+    placed: bool,
 }
 
 impl WantedFramework {
@@ -82,7 +84,12 @@ impl WantedFramework {
         StackSetRef { name: &self.desired.name, call_as: self.desired.permissions.call_as() }
     }
 
-    fn place(&mut self, membership: &Membership) -> Vec<(Position, String, String)> {
+    /// Whether it is known which accounts it applies to.
+    pub(super) fn is_placed(&self) -> bool {
+        self.placed
+    }
+
+    fn place(&mut self, membership: &Membership, fresh: bool) -> Vec<(Position, String, String)> {
         let mut faults = Vec::new();
         let Permissions::ServiceManaged(service) = &self.desired.permissions else { return faults };
         let targets = service.targets.iter().zip(&self.targets_at).zip(&mut self.facts.variants);
@@ -101,7 +108,8 @@ impl WantedFramework {
                         let problem = format!("account {account} is the management account");
                         let fix = "StackSets with organizational units never deploy to it: remove it here, and cover it by a framework that lists it under `accounts`";
                         faults.push((*at, problem, fix.to_owned()));
-                    } else if !members.contains(account)
+                    } else if fresh
+                        && !members.contains(account)
                         && target.units.iter().all(|unit| membership.units.contains_key(unit))
                     {
                         let problem =
@@ -121,6 +129,7 @@ impl WantedFramework {
                 .collect();
         }
         self.desired.place(membership);
+        self.placed = true;
         faults
     }
 }
@@ -274,6 +283,7 @@ impl PolicyAt<'_> {
             facts: FrameworkFacts { stack_set: framework.name.clone(), variants },
             at: framework.at,
             targets_at: framework.targets.iter().map(|target| target.at).collect(),
+            placed: !framework.is_service_managed(),
         })
     }
 

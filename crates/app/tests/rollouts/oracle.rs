@@ -44,8 +44,7 @@ pub(crate) struct Watch {
     may_repeat: BTreeSet<String>,
     answers_seen: usize,
     pub(crate) disturbed: bool,
-    /// The application is being deleted.
-    pub(crate) removing: bool,
+    /// The application was being deleted before the look.
     removing_before: bool,
     /// The application was deleted.
     pub(crate) is_gone: bool,

@@ -320,7 +320,7 @@ impl Run {
                 let running = {
                     let cloud = self.simulator.cloud();
                     let runs = cloud.stack_sets.get(&name).into_iter().flat_map(|found| found.operations.values());
-                    runs.filter(|run| run.progress == Progress::Running).map(|run| run.id.clone()).last()
+                    runs.filter(|run| run.progress == Progress::Running).map(|run| run.id.clone()).next_back()
                 };
                 if let Some(id) = running {
                     self.simulator.stop_by_hand(&name, &id);
@@ -365,11 +365,6 @@ impl Run {
             "ResourceProperties": {},
         });
         self.watch.asked.insert(format!("r{}", self.requests), kind);
-        if kind == RequestKind::Delete {
-            self.watch.removing = true;
-        } else {
-            self.watch.removing = false;
-        }
         for _ in 0..times {
             self.deliver(&event)?;
         }

@@ -27,7 +27,7 @@ async fn every_instance_has_its_overrides_and_every_target_its_parameters() {
     assert_eq!(desired.parameters["ComplianceEventBusArn"], BUS, "the template declares it");
     assert!(!desired.parameters.contains_key("MinimumRetentionDays"), "the template's default is left to it");
     let overrides: Vec<_> =
-        desired.instances.iter().map(|(instance, given)| (instance.to_string(), given.len())).collect();
+        desired.instances.iter().map(|(instance, given)| (instance.to_string(), given.overrides.len())).collect();
     let expected = [(ONE, "eu-west-1", 0), (ONE, "us-east-1", 0), (TWO, "eu-west-1", 1), (TWO, "us-east-1", 1)];
     assert_eq!(overrides, expected.map(|(account, region, given)| (format!("{account}/{region}"), given)));
     for (account, days) in [(ONE, "35"), (TWO, "90")] {

@@ -70,7 +70,9 @@ pub static CONTROLS: &[Control] = &[
         remediation: "Change a rule of the backup plan so that it runs often enough and keeps backups long enough. Only backups \
                       made from then on are kept longer.",
         documentation: DOCUMENTATION,
-        unconfirmed: None,
+        unconfirmed: Some(
+            "how one plan is named in a scope: presumably by its id, with the type `AWS::Backup::BackupPlan`",
+        ),
         resource_types: &["AWS::Backup::BackupPlan"],
         managed_rule: None,
     },

@@ -40,8 +40,57 @@ pub fn resource_kind(resource_type: &str) -> &str {
 /// underscores do not count, since AWS does not document how it writes "Storage Gateway" there.
 #[must_use]
 pub fn config_type(prefix: &str) -> Option<&'static str> {
-    let prefix: String = prefix.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_uppercase();
+    let prefix = squeezed(prefix);
     PROTECTED.iter().find(|(name, _, _)| *name == prefix).map(|(_, config_type, _)| *config_type)
+}
+
+/// What `ControlScope.ComplianceResourceTypes` calls the types that Audit Manager protects, and their types in Config. The spelling
+/// is that of a framework that the console made; whether others are taken is not documented.
+pub const SCOPE_NAMES: &[(&str, &str)] = &[
+    ("Aurora", "AWS::RDS::DBCluster"),
+    ("DynamoDB", "AWS::DynamoDB::Table"),
+    ("EBS", "AWS::EC2::Volume"),
+    ("EC2", "AWS::EC2::Instance"),
+    ("EFS", "AWS::EFS::FileSystem"),
+    ("FSx", "AWS::FSx::FileSystem"),
+    ("RDS", "AWS::RDS::DBInstance"),
+    ("S3", "AWS::S3::Bucket"),
+    ("Storage Gateway", "AWS::StorageGateway::Volume"),
+    ("VirtualMachine", "AWS::BackupGateway::VirtualMachine"),
+];
+
+/// What AWS Backup backs up and Audit Manager does not look at ("Backup feature availability", November 2026), in capitals without
+/// spaces and hyphens.
+const NOT_AUDITED: &[&str] = &[
+    "AURORADSQL",
+    "CLOUDFORMATION",
+    "DOCUMENTDB",
+    "DSQL",
+    "EKS",
+    "NEPTUNE",
+    "REDSHIFT",
+    "REDSHIFTSERVERLESS",
+    "SAPHANA",
+    "SAPHANAONAMAZONEC2",
+    "TIMESTREAM",
+];
+
+/// Whether this is a type that AWS Backup knows and Audit Manager does not.
+#[must_use]
+pub fn is_not_audited(name: &str) -> bool {
+    NOT_AUDITED.contains(&squeezed(name).as_str())
+}
+
+/// The name in a scope that this means: another spelling of it, or its type in CloudFormation.
+#[must_use]
+pub fn scope_name(name: &str) -> Option<&'static str> {
+    let found = SCOPE_NAMES.iter().find(|(scope, kind)| *kind == name || squeezed(scope) == squeezed(name));
+    found.map(|(scope, _)| *scope)
+}
+
+/// In capitals, letters and digits only.
+fn squeezed(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_uppercase()
 }
 
 /// Type in Config, service and kind of the ARN of a resource: `service:region:account:kind<id>`.

@@ -114,7 +114,7 @@ fn items<'t>(resolver: &Resolver<'t>, body: &'t Node) -> Vec<&'t Node> {
 fn tree<'t>(resolver: &Resolver<'t>, node: &'t Node) -> Option<&'t Node> {
     match resolver.resolve(node) {
         Found::Tree(tree) => Some(tree),
-        Found::Text(_) | Found::Unknown | Found::Absent => None,
+        Found::Text(_) | Found::Texts(_) | Found::Pieces(_) | Found::Unknown | Found::Absent => None,
     }
 }
 
@@ -131,14 +131,14 @@ fn unknown<'t>(resolver: &Resolver<'t>, used: &FrameworkControl, item: &'t Node)
     let items = match resolver.resolve(node) {
         Found::Absent => return Vec::new(),
         Found::Tree(tree) => tree.as_sequence().unwrap_or_default(),
-        Found::Text(_) | Found::Unknown => return all().collect(),
+        Found::Text(_) | Found::Texts(_) | Found::Pieces(_) | Found::Unknown => return all().collect(),
     };
     let mut unknown = Vec::new();
     for item in items {
         match resolver.resolve(item) {
             Found::Absent => {}
             // One that may be there may be any.
-            Found::Unknown | Found::Text(_) => {
+            Found::Unknown | Found::Text(_) | Found::Texts(_) | Found::Pieces(_) => {
                 return all().filter(|name| !used.parameters.contains_key(*name)).collect();
             }
             Found::Tree(pair) => {
@@ -164,13 +164,15 @@ fn scope<'t>(resolver: &Resolver<'t>, item: &'t Node) -> Narrowed {
     let scope = match resolver.resolve(node) {
         Found::Absent => return Narrowed::Not,
         Found::Tree(scope) => scope,
-        Found::Text(_) | Found::Unknown => return Narrowed::Unknown,
+        Found::Text(_) | Found::Texts(_) | Found::Pieces(_) | Found::Unknown => return Narrowed::Unknown,
     };
     let texts = |key: &str| -> Option<Vec<String>> {
         let Some(node) = scope.get(key) else { return Some(Vec::new()) };
         match resolver.resolve(node) {
             Found::Absent => Some(Vec::new()),
-            Found::Text(_) | Found::Unknown => None,
+            // The value of a list parameter, or a text that was split.
+            Found::Texts(texts) => Some(texts),
+            Found::Text(_) | Found::Pieces(_) | Found::Unknown => None,
             Found::Tree(tree) => tree
                 .as_sequence()
                 .unwrap_or_default()
@@ -189,7 +191,7 @@ fn scope<'t>(resolver: &Resolver<'t>, item: &'t Node) -> Narrowed {
     }
     match scope.get("Tags").map(|node| resolver.resolve(node)) {
         None | Some(Found::Absent) => {}
-        Some(Found::Unknown | Found::Text(_)) => return Narrowed::Unknown,
+        Some(Found::Unknown | Found::Text(_) | Found::Texts(_) | Found::Pieces(_)) => return Narrowed::Unknown,
         Some(Found::Tree(tags)) => {
             if let Some(tag) = tags.as_sequence().and_then(|tags| tags.first()) {
                 let text = |key: &str| {

@@ -55,6 +55,32 @@ fn long_lines_are_cut_around_the_column() {
     }
 }
 
+fn edit((line, column): (usize, usize), (to_line, to_column): (usize, usize), new: &str) -> Edit {
+    let to = Position { line: to_line, column: to_column };
+    Edit { from: Position { line, column }, to, new: new.to_owned() }
+}
+
+#[test]
+fn changes_are_made_together_or_not_at_all() {
+    let text = "\u{feff}one: é b\r\ntwo: c\rthree: d";
+    for (edits, expected, count) in [
+        (vec![vec![edit((1, 6), (1, 7), "x")]], "\u{feff}one: x b\r\ntwo: c\rthree: d", 1),
+        (vec![vec![edit((2, 6), (2, 7), "x"), edit((3, 8), (3, 9), "y")]], "\u{feff}one: é b\r\ntwo: x\rthree: y", 1),
+        (
+            vec![vec![edit((1, 8), (1, 9), "x")], vec![edit((1, 6), (1, 9), "y")]],
+            "\u{feff}one: é x\r\ntwo: c\rthree: d",
+            1,
+        ),
+        (vec![vec![edit((2, 6), (2, 7), "x"), edit((9, 1), (9, 2), "y")]], text, 0),
+        (vec![vec![edit((2, 7), (2, 6), "x")]], text, 0),
+        (vec![vec![edit((0, 1), (1, 1), "x")], vec![edit((1, 0), (1, 1), "x")], vec![]], text, 0),
+        (vec![vec![edit((1, 1), (1, 1), "# ")]], "\u{feff}# one: é b\r\ntwo: c\rthree: d", 1),
+    ] {
+        let (new, made) = apply(text, edits.iter().map(Vec::as_slice));
+        assert_eq!((new.as_str(), made), (expected, count), "{edits:?}");
+    }
+}
+
 #[test]
 fn the_nearest_word_is_near() {
     let words = ["accounts", "regions", "parameters"];

@@ -2,43 +2,97 @@
 
 use std::collections::BTreeMap;
 
-use super::{Framework, FrameworkControl};
-use crate::control::{self, Control, Kind, Parameter};
-use crate::fault::{Faults, Position, nearest};
-use crate::ids::{AccountId, RegionName, shown};
+use super::{Framework, FrameworkControl, Narrowing};
+use crate::control::{self, Control, Parameter};
+use crate::fault::{Edit, Faults, Place, Position, nearest};
+use crate::ids::shown;
+use crate::lint::{Rule, rules};
 use crate::template::{Found, Resolved, Resolver, Template};
 use crate::yaml::Node;
 
+mod scope;
+mod value;
+
 const TYPE: &str = "AWS::Backup::Framework";
 
-pub(super) fn frameworks(
+/// A framework with the nodes that it was read from.
+pub(crate) struct Read<'t> {
+    pub(crate) framework: Framework,
+    /// Where its logical id stands.
+    pub(crate) id: &'t Node,
+    /// Its controls, in the same order as in [`Self::framework`].
+    pub(crate) controls: Vec<ReadControl<'t>>,
+    /// Whether all of its controls are known.
+    pub(crate) is_known: bool,
+}
+
+/// A control of a framework with the nodes that it was read from.
+pub(crate) struct ReadControl<'t> {
+    pub(crate) used: FrameworkControl,
+    pub(crate) node: &'t Node,
+    /// The node of `ControlName`.
+    pub(crate) name: &'t Node,
+    pub(crate) given: Vec<Given<'t>>,
+    /// Whether all of its parameters and their values are known.
+    pub(crate) parameters_known: bool,
+    /// Whether everything about it is known.
+    pub(crate) is_known: bool,
+}
+
+/// A parameter of a control that is given.
+pub(crate) struct Given<'t> {
+    pub(crate) parameter: &'static Parameter,
+    /// The node of `ParameterValue`.
+    pub(crate) value: &'t Node,
+    /// The value, if it is known.
+    pub(crate) text: Option<String>,
+}
+
+impl ReadControl<'_> {
+    /// The parameter of this name, if it is given.
+    pub(crate) fn given(&self, name: &str) -> Option<&Given<'_>> {
+        self.given.iter().find(|given| given.parameter.name == name)
+    }
+}
+
+pub(crate) fn frameworks<'t>(
     faults: &mut Faults<'_, '_>,
-    template: &Template,
-    given: &BTreeMap<String, String>,
-) -> Vec<Framework> {
-    let resolver = Resolver::new(template, given);
+    template: &'t Template,
+    resolver: &Resolver<'t>,
+) -> Vec<Read<'t>> {
     let mut frameworks = Vec::new();
     let mut there_is_one = false;
-    for (logical_id, _, body) in template.resources().filter(|(_, kind, _)| *kind == TYPE) {
+    for (id, _, body) in template.named_resources().filter(|(_, kind, _)| *kind == TYPE) {
         there_is_one = true;
         let condition = body.get("Condition").and_then(Node::as_str);
         if condition.and_then(|name| resolver.condition(name)) == Some(false) {
             continue;
         }
-        frameworks.push(framework(&mut Reading { faults, resolver: &resolver }, logical_id, body));
+        frameworks.push(framework(&mut Reading { faults, resolver }, id, body));
     }
     if !there_is_one {
-        let types: Vec<&str> = template.resources().map(|(_, kind, _)| kind).collect();
-        let fix = match nearest(TYPE, types) {
-            Some(kind) => format!("is `{}` meant to be `{TYPE}`?", shown(kind)),
-            None => format!("add a resource of the type `{TYPE}`"),
-        };
-        match template.root().get("Resources") {
-            Some(resources) => faults.at(resources.at, "the template has no backup framework", fix),
-            None => faults.in_file("the template has no backup framework", fix),
-        }
+        report_none(faults, template);
     }
     frameworks
+}
+
+fn report_none(faults: &mut Faults<'_, '_>, template: &Template) {
+    let types: Vec<&str> = template.resources().map(|(_, kind, _)| kind).collect();
+    let mut edits = Vec::new();
+    let fix = match nearest(TYPE, types) {
+        Some(kind) => {
+            let bodies = template.named_resources().filter(|(_, other, _)| *other == kind);
+            let mut nodes = bodies.filter_map(|(_, _, body)| body.get("Type"));
+            // Of several nobody knows which is meant.
+            if let (Some(node), None) = (nodes.next(), nodes.next()) {
+                edits.extend(faults.source().rewritten(node, TYPE));
+            }
+            format!("is `{}` meant to be `{TYPE}`?", shown(kind))
+        }
+        None => format!("add a resource of the type `{TYPE}`"),
+    };
+    let at = template.root().get("Resources").map_or(template.root().at, |resources| resources.at);
+    faults.tell(&rules::NO_FRAMEWORK, at, "the template has no backup framework", fix, edits);
 }
 
 /// What reading any part of a framework takes.
@@ -48,80 +102,159 @@ struct Reading<'r, 's, 'f, 't> {
 }
 
 impl<'t> Reading<'_, '_, '_, 't> {
-    fn fault(&mut self, at: Position, problem: impl Into<String>, fix: impl Into<String>) {
-        self.faults.at(at, problem, fix);
+    fn tell(
+        &mut self,
+        rule: &'static Rule,
+        place: impl Into<Place>,
+        problem: impl Into<String>,
+        fix: impl Into<String>,
+    ) {
+        self.faults.tell(rule, place, problem, fix, Vec::new());
+    }
+
+    /// The change that makes another text of a value, as a list of none or one.
+    fn rewritten(&self, node: &Node, new: &str) -> Vec<Edit> {
+        self.faults.source().rewritten(node, new).into_iter().collect()
     }
 
     /// The items of a list, functions among them resolved. `None` when only a deployment can tell; not given is empty.
-    fn list(&mut self, node: Option<&'t Node>, key: &str) -> Option<Vec<(Position, Found<'t>)>> {
+    fn list(&mut self, node: Option<&'t Node>, key: &str) -> Option<Vec<(&'t Node, Found<'t>)>> {
         let Some(node) = node else { return Some(Vec::new()) };
-        match self.resolver.resolve(node) {
-            Found::Unknown => None,
-            Found::Absent => Some(Vec::new()),
-            Found::Tree(tree) if tree.as_sequence().is_some() => {
-                let items = tree.as_sequence().unwrap_or_default();
-                let found = items.iter().map(|item| (item.at, self.resolver.resolve(item)));
-                Some(found.filter(|(_, item)| *item != Found::Absent).collect())
+        if let Some(items) = self.resolver.items(node) {
+            return Some(items);
+        }
+        if let Found::Tree(_) | Found::Text(_) = self.resolver.resolve(node) {
+            let problem = format!("`{key}` is {}", node.describe());
+            self.tell(&rules::SHAPE, node, problem, "write it as a list, each item after a `-`");
+        }
+        None
+    }
+
+    /// The text under a key of a mapping, and its node; without one, that of the mapping. Not given is [`Resolved::Absent`].
+    fn text(&mut self, mapping: &'t Node, key: &str) -> (&'t Node, Resolved) {
+        let Some(node) = mapping.get(key) else { return (mapping, Resolved::Absent) };
+        let found = self.resolver.resolve(node);
+        if let Found::Tree(_) | Found::Texts(_) = &found {
+            let problem =
+                format!("`{key}` is {}", if matches!(found, Found::Texts(_)) { "a list" } else { node.describe() });
+            self.tell(&rules::SHAPE, node, problem, "write one text");
+        }
+        (node, found.into_resolved())
+    }
+
+    /// Reports keys that CloudFormation does not know. One that is meant to be `missing` was reported where that is missing.
+    fn keys(&mut self, of: &str, mapping: &'t Node, known: &[&str], missing: Option<&str>) {
+        for (key, _) in mapping.entries().unwrap_or_default() {
+            let Some(name) = key.as_str().filter(|name| !known.contains(name)) else { continue };
+            let near = nearest(name, known.iter().copied());
+            if name.starts_with("Fn::") || (near.is_some() && near == missing) {
+                continue;
             }
-            Found::Tree(_) | Found::Text(_) => {
-                self.fault(
-                    node.at,
-                    format!("`{key}` is {}", node.describe()),
-                    "write it as a list, each item after a `-`",
-                );
-                None
-            }
+            let (fix, edits) = match near {
+                Some(near) if mapping.get(near).is_none() => {
+                    (format!("did you mean `{near}`?"), self.rewritten(key, near))
+                }
+                _ => (format!("remove it: there are {}", listed(known)), Vec::new()),
+            };
+            let problem = format!("{of} has no property `{}`", shown(name));
+            self.faults.tell(&rules::UNKNOWN_PROPERTY, key, problem, fix, edits);
         }
     }
 
-    /// The text under a key of a mapping, and where it stands. Not given is [`Resolved::Absent`].
-    fn text(&mut self, mapping: &'t Node, key: &str) -> (Position, Resolved) {
-        let Some(node) = mapping.get(key) else { return (mapping.at, Resolved::Absent) };
-        let found = self.resolver.resolve(node);
-        if let Found::Tree(tree) = &found {
-            self.fault(tree.at, format!("`{key}` is {}", tree.describe()), "write one text");
-        }
-        (node.at, found.into_resolved())
+    /// The key that was meant to be this one, and the change that makes it so. One that is `known` means itself.
+    fn misspelt(&self, mapping: &'t Node, key: &str, known: &[&str]) -> Option<(&'t str, Vec<Edit>)> {
+        let keys = mapping.entries().unwrap_or_default();
+        let odd = keys.iter().filter_map(|(key, _)| key.as_str()).filter(|key| !known.contains(key));
+        let near = nearest(key, odd)?;
+        let node = keys.iter().map(|(key, _)| key).find(|node| node.as_str() == Some(near))?;
+        Some((near, self.rewritten(node, key)))
     }
 }
 
-fn framework<'t>(reading: &mut Reading<'_, '_, '_, 't>, logical_id: &str, body: &'t Node) -> Framework {
-    let mut framework = Framework { logical_id: logical_id.to_owned(), name: Resolved::Absent, controls: Vec::new() };
+/// "`a`, `b` and `c`".
+fn listed(words: &[&str]) -> String {
+    match words {
+        [] => "none".to_owned(),
+        [one] => format!("`{one}`"),
+        [others @ .., last] => {
+            let others: Vec<String> = others.iter().map(|word| format!("`{word}`")).collect();
+            format!("{} and `{last}`", others.join(", "))
+        }
+    }
+}
+
+/// The attributes of any resource (CloudFormation user guide, "Resource attribute reference").
+const ATTRIBUTES: &[&str] = &[
+    "Type",
+    "Properties",
+    "Condition",
+    "DependsOn",
+    "Metadata",
+    "DeletionPolicy",
+    "UpdateReplacePolicy",
+    "CreationPolicy",
+    "UpdatePolicy",
+];
+
+const PROPERTIES: &[&str] = &["FrameworkName", "FrameworkDescription", "FrameworkControls", "FrameworkTags"];
+
+const CONTROL: &[&str] = &["ControlName", "ControlInputParameters", "ControlScope"];
+
+const PARAMETER: &[&str] = &["ParameterName", "ParameterValue"];
+
+fn framework<'t>(reading: &mut Reading<'_, '_, '_, 't>, id: &'t Node, body: &'t Node) -> Read<'t> {
+    let logical_id = id.as_str().unwrap_or_default();
+    let mut read = Read {
+        framework: Framework { logical_id: logical_id.to_owned(), name: Resolved::Absent, controls: Vec::new() },
+        id,
+        controls: Vec::new(),
+        is_known: false,
+    };
     let properties = match body.get("Properties").map(|node| (node, reading.resolver.resolve(node))) {
         Some((_, Found::Tree(properties))) if properties.entries().is_some() => properties,
-        Some((_, Found::Unknown)) => return Framework { name: Resolved::Unknown, ..framework },
-        Some((node, Found::Tree(_) | Found::Text(_))) => {
-            reading.fault(
-                node.at,
-                format!("`Properties` is {}", node.describe()),
-                "write `FrameworkControls` under it",
-            );
-            return framework;
+        Some((_, Found::Unknown)) => {
+            read.framework.name = Resolved::Unknown;
+            return read;
+        }
+        Some((node, Found::Tree(_) | Found::Text(_) | Found::Texts(_) | Found::Pieces(_))) => {
+            let problem = format!("`Properties` is {}", node.describe());
+            reading.tell(&rules::SHAPE, node, problem, "write `FrameworkControls` under it");
+            return read;
         }
         Some((_, Found::Absent)) | None => {
-            reading.fault(
-                body.at,
-                format!("the framework `{}` has no `Properties`", shown(logical_id)),
-                "add `FrameworkControls`",
-            );
-            return framework;
+            let problem = format!("the framework `{}` has no `Properties`", shown(logical_id));
+            let edits = reading.misspelt(body, "Properties", ATTRIBUTES).map(|(_, edits)| edits).unwrap_or_default();
+            reading.faults.tell(&rules::SHAPE, body, problem, "add `FrameworkControls`", edits);
+            return read;
         }
     };
-    framework.name = name(reading, properties);
-    framework.controls = controls(reading, properties);
-    framework
+    reading.keys("a resource", body, ATTRIBUTES, None);
+    let missing = properties.get("FrameworkControls").is_none().then_some("FrameworkControls");
+    reading.keys("`AWS::Backup::Framework`", properties, PROPERTIES, missing);
+    read.framework.name = name(reading, properties);
+    description(reading, properties);
+    (read.controls, read.is_known) = controls(reading, properties);
+    read.framework.controls = read.controls.iter().map(|control| control.used.clone()).collect();
+    read
 }
 
 /// `FrameworkName`: a letter, then letters, digits and underscores, 256 at most (AWS Backup API).
 fn name<'t>(reading: &mut Reading<'_, '_, '_, 't>, properties: &'t Node) -> Resolved {
     const MOST: usize = 256;
-    let (at, name) = reading.text(properties, "FrameworkName");
+    let (node, name) = reading.text(properties, "FrameworkName");
     if let Resolved::Text(text) = &name {
         let is_odd = |c: char| !c.is_ascii_alphanumeric() && c != '_';
         let shown = shown(text);
+        let mut edits = Vec::new();
         let problem = if text.is_empty() {
             Some("the framework name is empty".to_owned())
         } else if let Some(odd) = text.chars().find(|c| is_odd(*c)) {
+            // Where only hyphens, dots or blanks are in the way, underscores are what everybody writes instead.
+            if text.starts_with(|c: char| c.is_ascii_alphabetic())
+                && text.chars().all(|c| !is_odd(c) || "-. ".contains(c))
+            {
+                edits = reading.rewritten(node, &text.replace(is_odd, "_"));
+            }
             Some(format!("the framework name `{shown}` contains `{}`", odd.escape_debug()))
         } else if !text.starts_with(|c: char| c.is_ascii_alphabetic()) {
             Some(format!("the framework name `{shown}` does not start with a letter"))
@@ -131,212 +264,225 @@ fn name<'t>(reading: &mut Reading<'_, '_, '_, 't>, properties: &'t Node) -> Reso
             None
         };
         if let Some(problem) = problem {
-            reading.fault(
-                at,
-                problem,
-                "AWS Backup takes a letter followed by letters, digits and underscores, 256 at most",
-            );
+            let fix = "AWS Backup takes a letter followed by letters, digits and underscores, 256 at most";
+            reading.faults.tell(&rules::FRAMEWORK_NAME, node, problem, fix, edits);
         }
     }
     name
 }
 
-fn controls<'t>(reading: &mut Reading<'_, '_, '_, 't>, properties: &'t Node) -> Vec<FrameworkControl> {
+/// `FrameworkDescription`: 1,024 characters at most, of which one is not blank (AWS Backup API).
+fn description<'t>(reading: &mut Reading<'_, '_, '_, 't>, properties: &'t Node) {
+    const MOST: usize = 1024;
+    let (node, Resolved::Text(text)) = reading.text(properties, "FrameworkDescription") else { return };
+    let length = text.chars().count();
+    if length > MOST {
+        let problem = format!("the framework's description has {length} characters");
+        reading.tell(&rules::DESCRIPTION, node, problem, "AWS Backup takes 1024 at most");
+    } else if text.trim().is_empty() {
+        reading.tell(
+            &rules::DESCRIPTION,
+            node,
+            "the framework's description is blank",
+            "describe it or remove the property",
+        );
+    }
+}
+
+/// The controls, and whether they are all.
+fn controls<'t>(reading: &mut Reading<'_, '_, '_, 't>, properties: &'t Node) -> (Vec<ReadControl<'t>>, bool) {
     const KEY: &str = "FrameworkControls";
     let Some(node) = properties.get(KEY) else {
-        let keys = properties.entries().unwrap_or_default().iter().filter_map(|(key, _)| key.as_str());
-        let fix = match nearest(KEY, keys) {
-            Some(key) => format!("is `{}` meant to be `{KEY}`?", shown(key)),
-            None => "list the controls under it, each with its `ControlName`".to_owned(),
+        let (fix, edits) = match reading.misspelt(properties, KEY, PROPERTIES) {
+            Some((key, edits)) => (format!("is `{}` meant to be `{KEY}`?", shown(key)), edits),
+            None => ("list the controls under it, each with its `ControlName`".to_owned(), Vec::new()),
         };
-        reading.fault(properties.at, format!("`{KEY}` is missing"), fix);
-        return Vec::new();
+        reading.faults.tell(&rules::NO_CONTROLS, properties, format!("`{KEY}` is missing"), fix, edits);
+        return (Vec::new(), false);
     };
-    let Some(items) = reading.list(Some(node), KEY) else { return Vec::new() };
+    let Some(items) = reading.list(Some(node), KEY) else { return (Vec::new(), false) };
     if items.is_empty() {
-        reading.fault(node.at, format!("`{KEY}` is empty"), "list at least one control with its `ControlName`");
+        let has_items = node.as_sequence().is_some_and(|items| !items.is_empty());
+        let why = if has_items { ": every control in it is switched off" } else { "" };
+        let fix = "list at least one control with its `ControlName`";
+        reading.tell(&rules::NO_CONTROLS, node, format!("`{KEY}` is empty{why}"), fix);
     }
     let mut controls = Vec::new();
-    let mut uses: Vec<(&'static str, Option<&Node>, Position)> = Vec::new();
-    for (at, item) in items {
+    let mut is_known = true;
+    let mut uses: Vec<Use<'_>> = Vec::new();
+    for (node, item) in items {
         match item {
             Found::Tree(item) if item.entries().is_some() => {
-                let Some(control) = control(reading, item) else { continue };
+                let Some(control) = control(reading, item) else {
+                    is_known = false;
+                    continue;
+                };
+                is_known &= control.is_known;
                 report_repetition(reading, &mut uses, &control, item.get("ControlScope"));
                 controls.push(control);
             }
-            Found::Unknown | Found::Absent => {}
-            Found::Tree(_) | Found::Text(_) => {
-                reading.fault(at, "this control is no mapping", "write `- ControlName: ...`")
+            Found::Unknown | Found::Absent | Found::Pieces(_) => is_known = false,
+            Found::Tree(_) | Found::Text(_) | Found::Texts(_) => {
+                is_known = false;
+                reading.tell(&rules::CONTROL_SHAPE, node, "this control is no mapping", "write `- ControlName: ...`");
             }
         }
     }
-    controls
+    (controls, is_known)
 }
 
-fn control<'t>(reading: &mut Reading<'_, '_, '_, 't>, item: &'t Node) -> Option<FrameworkControl> {
-    let (at, name) = reading.text(item, "ControlName");
+fn control<'t>(reading: &mut Reading<'_, '_, '_, 't>, item: &'t Node) -> Option<ReadControl<'t>> {
+    let (node, name) = reading.text(item, "ControlName");
+    reading.keys("a control", item, CONTROL, (name == Resolved::Absent).then_some("ControlName"));
     let name = match name {
         Resolved::Text(name) => name,
         Resolved::Unknown => return None,
         Resolved::Absent => {
-            reading.fault(
-                item.at,
-                "this control has no `ControlName`",
-                "add one, such as `ControlName: BACKUP_RECOVERY_POINT_ENCRYPTED`",
-            );
+            let fix = "add one, such as `ControlName: BACKUP_RECOVERY_POINT_ENCRYPTED`";
+            let edits = reading.misspelt(item, "ControlName", CONTROL).map(|(_, edits)| edits).unwrap_or_default();
+            reading.faults.tell(&rules::CONTROL_SHAPE, item, "this control has no `ControlName`", fix, edits);
             return None;
         }
     };
     let Some(control) = control::find(&name) else {
-        let fix = match control::nearest(&name) {
-            Some(control) => format!("did you mean `{control}`?"),
-            None => "name a control of AWS Backup Audit Manager, such as `BACKUP_RECOVERY_POINT_ENCRYPTED`".to_owned(),
+        let (fix, edits) = match control::nearest(&name) {
+            Some(control) => (format!("did you mean `{control}`?"), reading.rewritten(node, control)),
+            None => (
+                "name a control of AWS Backup Audit Manager, such as `BACKUP_RECOVERY_POINT_ENCRYPTED`".to_owned(),
+                Vec::new(),
+            ),
         };
-        reading.fault(at, format!("there is no control `{}`", shown(&name)), fix);
+        let problem = format!("there is no control `{}`", shown(&name));
+        reading.faults.tell(&rules::UNKNOWN_CONTROL, node, problem, fix, edits);
         return None;
     };
-    let parameters = parameters(reading, control, item);
-    Some(FrameworkControl { control, parameters, at: item.at })
+    let (given, parameters_known) = parameters(reading, control, item);
+    let scope = scope::read(reading, control, item.get("ControlScope"));
+    let is_known = parameters_known && !scope.is_unknown;
+    let known = given.iter().filter_map(|given| Some((given.parameter.name.to_owned(), given.text.clone()?)));
+    let used = FrameworkControl { control, parameters: known.collect(), scope, at: item.at };
+    Some(ReadControl { used, node: item, name: node, given, parameters_known, is_known })
+}
+
+/// A control and what it is used for.
+struct Use<'t> {
+    name: &'static str,
+    narrowing: Narrowing,
+    node: Option<&'t Node>,
+    at: Position,
 }
 
 /// The same control may be used for different resources, but not twice for the same.
 fn report_repetition<'t>(
     reading: &mut Reading<'_, '_, '_, 't>,
-    uses: &mut Vec<(&'static str, Option<&'t Node>, Position)>,
-    used: &FrameworkControl,
-    scope: Option<&'t Node>,
+    uses: &mut Vec<Use<'t>>,
+    control: &ReadControl<'t>,
+    node: Option<&'t Node>,
 ) {
+    let used = &control.used;
     let name = used.control.name;
-    let same_scope = |other: Option<&Node>| match (scope, other) {
-        (Some(scope), Some(other)) => scope.same_as(other),
-        (scope, other) => scope.is_none() && other.is_none(),
+    let narrowing = used.scope.clone().sorted();
+    let is_same = |other: &Use<'_>| match (narrowing.is_unknown || other.narrowing.is_unknown, node, other.node) {
+        (false, _, _) => narrowing == other.narrowing,
+        (true, Some(one), Some(other)) => one.same_as(other),
+        (true, _, _) => false,
     };
-    match uses.iter().find(|(other, scope, _)| *other == name && same_scope(*scope)) {
-        Some((_, _, first)) => {
+    match uses.iter().find(|other| other.name == name && is_same(other)) {
+        Some(Use { at: first, .. }) => {
             let problem = format!("the control `{name}` is used twice for the same resources, first at {first}");
-            reading.fault(used.at, problem, "keep one, or give them different `ControlScope`s");
+            let fix = "keep one, or give them different `ControlScope`s";
+            reading.tell(&rules::REPEATED_CONTROL, used.at, problem, fix);
         }
-        None => uses.push((name, scope, used.at)),
+        None => uses.push(Use { name, narrowing, node, at: used.at }),
     }
 }
 
+/// The parameters that are given, and whether all of them and their values are known.
 fn parameters<'t>(
     reading: &mut Reading<'_, '_, '_, 't>,
     control: &'static Control,
     item: &'t Node,
-) -> BTreeMap<String, String> {
-    let items = reading.list(item.get("ControlInputParameters"), "ControlInputParameters").unwrap_or_default();
-    let mut known: BTreeMap<String, String> = BTreeMap::new();
-    let mut given: Vec<(&'static Parameter, Position)> = Vec::new();
-    for (at, item) in items {
+) -> (Vec<Given<'t>>, bool) {
+    let listed = reading.list(item.get("ControlInputParameters"), "ControlInputParameters");
+    let mut is_known = listed.is_some();
+    let mut given: Vec<Given<'t>> = Vec::new();
+    for (node, item) in listed.unwrap_or_default() {
         let item = match item {
             Found::Tree(item) if item.entries().is_some() => item,
-            Found::Unknown | Found::Absent => continue,
-            Found::Tree(_) | Found::Text(_) => {
+            Found::Unknown | Found::Absent | Found::Pieces(_) => {
+                is_known = false;
+                continue;
+            }
+            Found::Tree(_) | Found::Text(_) | Found::Texts(_) => {
                 let fix = "write `- ParameterName: ...` with its `ParameterValue`";
-                reading.fault(at, "this control parameter is no mapping", fix);
+                reading.tell(&rules::PARAMETER_SHAPE, node, "this control parameter is no mapping", fix);
                 continue;
             }
         };
-        let (name_at, name) = reading.text(item, "ParameterName");
-        let (value_at, value) = reading.text(item, "ParameterValue");
-        let Some(parameter) = parameter(reading, control, name_at, name) else { continue };
-        if given.iter().any(|(other, _)| *other == parameter) {
-            reading.fault(name_at, format!("the parameter `{}` is given twice", parameter.name), "keep one of the two");
+        let (name_node, name) = reading.text(item, "ParameterName");
+        let (value_node, value) = reading.text(item, "ParameterValue");
+        let missing = match (&name, &value) {
+            (Resolved::Absent, _) => Some("ParameterName"),
+            (_, Resolved::Absent) => Some("ParameterValue"),
+            _ => None,
+        };
+        reading.keys("a control parameter", item, PARAMETER, missing);
+        let Some(parameter) = parameter(reading, control, name_node, name) else {
+            is_known = false;
+            continue;
+        };
+        if given.iter().any(|other| other.parameter == parameter) {
+            let problem = format!("the parameter `{}` is given twice", parameter.name);
+            reading.tell(&rules::REPEATED_PARAMETER, name_node, problem, "keep one of the two");
             continue;
         }
         match value {
-            Resolved::Text(value) => {
-                given.push((parameter, value_at));
-                known.insert(parameter.name.to_owned(), value);
+            Resolved::Text(text) => given.push(Given { parameter, value: value_node, text: Some(text) }),
+            Resolved::Unknown => {
+                is_known = false;
+                given.push(Given { parameter, value: value_node, text: None });
             }
-            Resolved::Unknown => {}
             Resolved::Absent => {
                 let problem = format!("the parameter `{}` has no `ParameterValue`", parameter.name);
-                reading.fault(item.at, problem, "give it a value or remove it");
+                let edits =
+                    reading.misspelt(item, "ParameterValue", PARAMETER).map(|(_, edits)| edits).unwrap_or_default();
+                reading.faults.tell(&rules::PARAMETER_SHAPE, item, problem, "give it a value or remove it", edits);
             }
         }
     }
     // After all of them have been read: what one may be can depend on another.
-    for (parameter, at) in given {
-        if let Some(value) = known.get(parameter.name)
-            && let Some(expected) = refused(parameter, value, &known)
-        {
-            let problem = format!("the parameter `{}` is `{}`", parameter.name, shown(value));
-            reading.fault(at, problem, format!("it must be {expected}"));
-        }
+    let known: BTreeMap<&str, &Given<'t>> = given.iter().map(|given| (given.parameter.name, given)).collect();
+    for one in &given {
+        value::check(reading, one, &known);
     }
-    known
+    (given, is_known)
 }
 
 fn parameter(
     reading: &mut Reading<'_, '_, '_, '_>,
     control: &'static Control,
-    at: Position,
+    node: &Node,
     name: Resolved,
 ) -> Option<&'static Parameter> {
     let name = match name {
         Resolved::Text(name) => name,
         Resolved::Unknown => return None,
         Resolved::Absent => {
-            reading.fault(at, "this control parameter has no `ParameterName`", "add one, or remove the parameter");
+            let fix = "add one, or remove the parameter";
+            reading.tell(&rules::PARAMETER_SHAPE, node, "this control parameter has no `ParameterName`", fix);
             return None;
         }
     };
     let found = control.parameter(&name);
     if found.is_none() {
         let names: Vec<String> = control.parameters.iter().map(|parameter| format!("`{}`", parameter.name)).collect();
-        let fix = match nearest(&name, control.parameters.iter().map(|parameter| parameter.name)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if names.is_empty() => "it takes none: remove it".to_owned(),
-            None => format!("it takes {}", names.join(", ")),
+        let (fix, edits) = match nearest(&name, control.parameters.iter().map(|parameter| parameter.name)) {
+            Some(near) => (format!("did you mean `{near}`?"), reading.rewritten(node, near)),
+            None if names.is_empty() => ("it takes none: remove it".to_owned(), Vec::new()),
+            None => (format!("it takes {}", names.join(", ")), Vec::new()),
         };
-        reading.fault(at, format!("the control `{}` has no parameter `{}`", control.name, shown(&name)), fix);
+        let problem = format!("the control `{}` has no parameter `{}`", control.name, shown(&name));
+        reading.faults.tell(&rules::UNKNOWN_PARAMETER, node, problem, fix, edits);
     }
     found
-}
-
-/// What the value should have been, if the control does not take it.
-fn refused(parameter: &Parameter, value: &str, others: &BTreeMap<String, String>) -> Option<String> {
-    let items = || value.split(',');
-    let (taken, expected) = match parameter.kind {
-        Kind::Integer { min, max: u32::MAX } => (whole(value, min, u32::MAX), format!("a whole number from {min} up")),
-        Kind::Integer { min, max } => (whole(value, min, max), format!("a whole number from {min} to {max}")),
-        Kind::Period { unit, hours, days } => match others.get(unit).map(String::as_str) {
-            Some("hours") => {
-                (whole(value, hours.0, hours.1), format!("a whole number of hours from {} to {}", hours.0, hours.1))
-            }
-            Some("days") => {
-                (whole(value, days.0, days.1), format!("a whole number of days from {} to {}", days.0, days.1))
-            }
-            // The unit is unknown or wrong: what neither could be is wrong all the same.
-            _ => {
-                let (min, max) = (hours.0.min(days.0), hours.1.max(days.1));
-                (whole(value, min, max), format!("a whole number from {min} to {max}"))
-            }
-        },
-        Kind::OneOf(words) => {
-            let words_shown: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-            (words.contains(&value), words_shown.join(" or "))
-        }
-        Kind::RegionList => (
-            items().all(|item| RegionName::parse(item).is_ok()),
-            "Region codes with commas and no spaces between".to_owned(),
-        ),
-        Kind::AccountList { most } => (
-            items().count() <= most && items().all(|item| AccountId::parse(item).is_ok()),
-            format!("12-digit account ids with commas and no spaces between, {most} at most"),
-        ),
-        Kind::ArnList { most } => (
-            items().count() <= most && items().all(|item| item.starts_with("arn:")),
-            format!("role ARNs with commas and no spaces between, {most} at most"),
-        ),
-    };
-    (!taken).then_some(expected)
-}
-
-fn whole(value: &str, min: u32, max: u32) -> bool {
-    let digits = value.bytes().all(|b| b.is_ascii_digit());
-    digits && value.parse::<u32>().is_ok_and(|number| (min..=max).contains(&number))
 }

@@ -89,8 +89,11 @@ fn bounded(fault: &Fault) -> Fault {
     Fault {
         file: fit(&fault.file, 400),
         at: fault.at,
+        end: None,
+        rule: fault.rule,
         problem: fit(&fault.problem, 800),
         fix: fit(&fault.fix, 600),
         excerpt: fault.excerpt.as_deref().map(|excerpt| fit(excerpt, 600)),
+        edits: Vec::new(),
     }
 }

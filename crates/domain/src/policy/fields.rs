@@ -86,6 +86,11 @@ impl<'n> Fields<'n> {
     pub(super) fn has(&self, key: &str) -> bool {
         self.node.get(key).is_some()
     }
+
+    /// Whether the key is there, or one that was probably meant to be it.
+    pub(super) fn means(&self, key: &str) -> bool {
+        self.has(key) || self.meant.contains(&key)
+    }
 }
 
 /// Whether the node has no tag. CloudFormation's tags would be kept as plain texts without a word, and the policy would not

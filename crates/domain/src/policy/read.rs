@@ -21,6 +21,7 @@ use targets::{accounts, targets};
 
 const DIALECT: Dialect = Dialect {
     aliases_refused_by: None,
+    merges: false,
     empty_fix: "a policy starts with `version: 1` and lists its frameworks under `frameworks`",
 };
 
@@ -267,8 +268,9 @@ fn amount(faults: &mut Faults<'_, '_>, node: &Node, key: &str, least: u8) -> Opt
     amount
 }
 
-const MODES: [(&str, ConcurrencyMode); 2] = [("soft", ConcurrencyMode::Soft), ("strict", ConcurrencyMode::Strict)];
-const CONCURRENCIES: [(&str, RegionConcurrency); 2] =
+pub(super) const MODES: [(&str, ConcurrencyMode); 2] =
+    [("soft", ConcurrencyMode::Soft), ("strict", ConcurrencyMode::Strict)];
+pub(super) const CONCURRENCIES: [(&str, RegionConcurrency); 2] =
     [("parallel", RegionConcurrency::Parallel), ("sequential", RegionConcurrency::Sequential)];
 
 /// One of a few words, and what it stands for.

@@ -6,6 +6,7 @@ use super::*;
 use crate::control::Severity;
 
 mod exempting;
+mod units;
 
 /// Everything a policy may have.
 const FULL: &str = r#"version: 1
@@ -176,6 +177,20 @@ const BROKEN: &[(&str, &str)] = &[
     ("maxConcurrency: 2", "maxconcurrency: 2"),
     ("failureTolerance: 25%", "failureTolerance: -1"),
     ("failureTolerance: 25%", "failureTolerance: {}"),
+    ("failureTolerance: 25%", "failureTolerance: 101%"),
+    ("failureTolerance: 25%", "concurrencyMode: Strict"),
+    ("failureTolerance: 25%", "concurrencyMode: 1"),
+    ("failureTolerance: 25%", "concurrencymode: strict"),
+    ("version: 1", "version: 1\nremoveUndeclared: perhaps"),
+    ("version: 1", "version: 1\nremoveUndeclared: \"true\""),
+    ("version: 1", "version: 1\nremoveUndeclared: 1"),
+    ("version: 1", "version: 1\nremoveUndeclared: []"),
+    ("version: 1", "version: 1\nremoveUndeclared:"),
+    ("version: 1", "version: 1\nremoveundeclared: true"),
+    ("    targets:", "    adopt: yes please\n    targets:"),
+    ("    targets:", "    adopt: {}\n    targets:"),
+    ("    targets:", "    adopted: true\n    targets:"),
+    ("    targets:", "    callAs: delegatedAdministrator\n    autoDeployment: true\n    targets:"),
     ("regions: sequential", "regions: Sequential"),
     ("regions: sequential", "regions: sometimes"),
     ("regionOrder: [eu-west-1, us-east-1]", "regionOrder: [eu-west-1, eu-west-1, eu-west-2]"),
@@ -428,6 +443,7 @@ fn the_schema_for_editors_knows_the_same_keys_and_words() {
         (&schema, read::POLICY.known),
         (&defs["framework"], read::FRAMEWORK.known),
         (&defs["target"], read::targets::TARGET.known),
+        (&defs["autoDeployment"]["anyOf"][1], read::targets::AUTO_DEPLOYMENT.known),
         (&defs["rollout"], read::ROLLOUT.known),
         (&defs["exemption"], read::EXEMPTION.known),
         (&defs["notices"], read::notices::NOTICES.known),
@@ -442,6 +458,14 @@ fn the_schema_for_editors_knows_the_same_keys_and_words() {
     assert_eq!(defs["region"]["enum"], serde_json::json!(crate::ids::REGIONS));
     let severities = read::notices::SEVERITIES.map(|(word, _)| word);
     assert_eq!(defs["severityRule"]["properties"]["severity"]["enum"], serde_json::json!(severities));
+    fn words<T>(known: &[(&'static str, T)]) -> serde_json::Value {
+        known.iter().map(|(word, _)| *word).collect()
+    }
+    let rollout = &defs["rollout"]["properties"];
+    assert_eq!(rollout["concurrencyMode"]["enum"], words(&read::MODES));
+    assert_eq!(rollout["regions"]["enum"], words(&read::CONCURRENCIES));
+    assert_eq!(defs["framework"]["properties"]["callAs"]["enum"], words(&read::targets::CALLERS));
+    assert_eq!(defs["target"]["properties"]["organizationalUnits"]["maxItems"], read::targets::MOST_UNITS);
     let notices = &defs["notices"]["properties"];
     assert_eq!(notices["reminders"]["items"]["maximum"], read::notices::MOST_DAYS);
     assert_eq!(notices["reminders"]["default"], serde_json::json!(Reporting::default().reminders));

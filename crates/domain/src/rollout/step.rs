@@ -314,11 +314,10 @@ fn registrations(
 fn corrections(desired: &Desired, observed: &Observed, updated: bool) -> impl Iterator<Item = Operation> {
     let wrong = desired.instances.iter().filter(move |(instance, wanted)| {
         observed.instances.get(instance).is_some_and(|found| {
-            // An account of a unit that is not among the suspended ones is active again.
-            let reopened = wanted.unit.is_some()
-                && found.status != InstanceStatus::Inoperable
-                && found.detailed == DetailedStatus::SkippedSuspendedAccount;
-            (can_be_worked(found) || reopened)
+            // A suspension that is over: StackSets notices that only when it works the instance, the organisation says it now. (With
+            // self-managed permissions nobody says it, and the next update does.)
+            let resumed = wanted.unit.is_some() && found.detailed == DetailedStatus::SkippedSuspendedAccount;
+            (can_be_worked(found) || (resumed && found.status != InstanceStatus::Inoperable))
                 && (found.overrides.as_deref() != Some(&*wanted.overrides)
                     || (!updated && judge(instance, found).is_some()))
         })

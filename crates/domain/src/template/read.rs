@@ -3,32 +3,51 @@
 use std::collections::BTreeMap;
 
 use super::Template;
-use crate::fault::{Faults, nearest};
+use crate::fault::{Faults, Position, Source, nearest};
 use crate::ids::shown;
 use crate::yaml::{self, Dialect, Node};
 
 const DIALECT: Dialect = Dialect {
     // "Template error: YAML aliases are not allowed in CloudFormation templates"
     aliases_refused_by: Some("CloudFormation"),
+    // Only together with aliases are they of use, and whoever writes out the one writes out the other.
+    merges: true,
     empty_fix: "a template is a mapping with `Resources`",
 };
 
 const NOT_A_TEMPLATE: &str = "not a CloudFormation template";
 
-/// The tree, and the declared parameters with their defaults.
-pub(super) fn template(faults: &mut Faults<'_, '_>, bytes: usize) -> Option<(Node, BTreeMap<String, Option<String>>)> {
+/// What was read.
+pub(super) struct Read {
+    pub(super) root: Node,
+    /// The declared parameters with their defaults.
+    pub(super) parameters: BTreeMap<String, Option<String>>,
+    /// Where aliases and merge keys stand.
+    pub(super) aliases: Vec<Position>,
+}
+
+/// Problem and fix of an alias or merge key.
+pub(super) fn refused(source: &Source<'_>, at: Position) -> (String, &'static str) {
+    yaml::refused(source, &DIALECT, at)
+}
+
+/// The keys of the first level of a file, if it can be read.
+pub(super) fn keys(text: &str) -> Option<Vec<String>> {
+    let source = Source::new("", text);
+    let yaml::Document { root, .. } = yaml::document(&mut Faults::new(&source), &DIALECT)?;
+    Some(root.entries()?.iter().filter_map(|(key, _)| key.as_str().map(str::to_owned)).collect())
+}
+
+pub(super) fn template(faults: &mut Faults<'_, '_>, bytes: usize) -> Option<Read> {
     if bytes > Template::MAX {
         let problem = format!("the template has {bytes} bytes");
         faults.in_file(problem, format!("CloudFormation takes {} bytes at most: split it", Template::MAX));
         return None;
     }
-    let root = yaml::read(faults, &DIALECT)?;
-    if !faults.is_empty() {
-        return None; // What stands in for an alias would bring faults of its own.
-    }
+    let yaml::Document { root, refused } = yaml::document(faults, &DIALECT)?;
     resources(faults, &root)?;
     let parameters = parameters(faults, &root);
-    Some((root, parameters))
+    Some(Read { root, parameters, aliases: refused })
 }
 
 fn resources(faults: &mut Faults<'_, '_>, root: &Node) -> Option<()> {

@@ -1,10 +1,10 @@
 //! What a part of a template will be, as far as parameters, defaults and conditions tell.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::intrinsic::{Call, call};
-use super::{Resolved, Template};
+use super::{Piece, Resolved, Template};
 use crate::yaml::{Node, ScalarKind, Value};
 
 /// What a node stands for.
@@ -14,6 +14,10 @@ pub(crate) enum Found<'t> {
     Text(String),
     /// A list, or a mapping that is no function call. What is inside has not been resolved.
     Tree(&'t Node),
+    /// A list of texts that was worked out and stands nowhere: the value of a list parameter, or `Fn::Split`.
+    Texts(Vec<String>),
+    /// A text of which parts are known, or the name of a resource in place of what it will be.
+    Pieces(Vec<Piece>),
     /// Nothing: `AWS::NoValue` or null.
     Absent,
     /// Only a deployment can tell.
@@ -26,7 +30,7 @@ impl Found<'_> {
         match self {
             Self::Text(text) => Resolved::Text(text),
             Self::Absent => Resolved::Absent,
-            Self::Tree(_) | Self::Unknown => Resolved::Unknown,
+            Self::Tree(_) | Self::Texts(_) | Self::Pieces(_) | Self::Unknown => Resolved::Unknown,
         }
     }
 }
@@ -34,10 +38,16 @@ impl Found<'_> {
 /// Deepest chain of calls and of conditions that name each other. A deeper one is unknown.
 const DEPTH: usize = 64;
 
+/// Longest text that is worked out, in bytes. A value may be named many times.
+const LONGEST: usize = 65_536;
+
 /// Resolves parts of one template for one set of parameter values.
 pub(crate) struct Resolver<'t> {
     template: &'t Template,
     given: &'t BTreeMap<String, String>,
+    declared: BTreeMap<&'t str, &'t Node>,
+    conditions: BTreeMap<&'t str, &'t Node>,
+    resources: BTreeSet<&'t str>,
     /// Conditions decided so far, so that conditions made of conditions are each decided once. One that is being decided
     /// stands here as undecided, which ends circles.
     decided: RefCell<BTreeMap<&'t str, Option<bool>>>,
@@ -45,11 +55,36 @@ pub(crate) struct Resolver<'t> {
 
 impl<'t> Resolver<'t> {
     pub(crate) fn new(template: &'t Template, given: &'t BTreeMap<String, String>) -> Self {
-        Self { template, given, decided: RefCell::default() }
+        let section = |name: &str| {
+            let entries = template.root.get(name).and_then(Node::entries).unwrap_or_default();
+            entries.iter().filter_map(|(key, value)| Some((key.as_str()?, value)))
+        };
+        Self {
+            template,
+            given,
+            declared: section("Parameters").collect(),
+            conditions: section("Conditions").collect(),
+            resources: section("Resources").map(|(name, _)| name).collect(),
+            decided: RefCell::default(),
+        }
     }
 
     pub(crate) fn resolve(&self, node: &'t Node) -> Found<'t> {
         self.node(node, DEPTH)
+    }
+
+    /// The items of a list that have a value, each with the node that it comes from. `None` where this is no list or nobody can
+    /// know.
+    pub(crate) fn items(&self, node: &'t Node) -> Option<Vec<(&'t Node, Found<'t>)>> {
+        match self.resolve(node) {
+            Found::Absent => Some(Vec::new()),
+            Found::Texts(texts) => Some(texts.into_iter().map(|text| (node, literal(text))).collect()),
+            Found::Tree(tree) => {
+                let items = tree.as_sequence()?.iter().map(|item| (item, self.resolve(item)));
+                Some(items.filter(|(_, found)| *found != Found::Absent).collect())
+            }
+            Found::Text(_) | Found::Pieces(_) | Found::Unknown => None,
+        }
     }
 
     /// Whether a named condition holds, if that can be known.
@@ -60,8 +95,9 @@ impl<'t> Resolver<'t> {
     fn node(&self, node: &'t Node, depth: usize) -> Found<'t> {
         let Some(depth) = depth.checked_sub(1) else { return Found::Unknown };
         match call(node) {
-            Some(call) => self.call(&call, depth),
-            None => match &node.value {
+            // Outside of conditions `Condition` is a key like others, as in a policy statement.
+            Some(call) if call.function != "Condition" => self.call(&call, depth),
+            _ => match &node.value {
                 Value::Scalar { text, plain } => scalar(text, *plain),
                 Value::Sequence(_) | Value::Mapping(_) => Found::Tree(node),
             },
@@ -69,40 +105,94 @@ impl<'t> Resolver<'t> {
     }
 
     fn call(&self, call: &Call<'t>, depth: usize) -> Found<'t> {
-        match call.function {
-            "Ref" => call.text().map_or(Found::Unknown, |name| self.reference(name)),
-            "Sub" => self.substitute(call, depth),
-            "If" => match call.list() {
-                Some([condition, yes, no]) => {
-                    match condition.as_str().and_then(|name| self.named_condition(name, depth)) {
-                        Some(true) => self.node(yes, depth),
-                        Some(false) => self.node(no, depth),
-                        None => Found::Unknown,
-                    }
+        match (call.function, call.list()) {
+            ("Ref", _) => call.text().map_or(Found::Unknown, |name| self.reference(name)),
+            ("Sub", _) => self.substitute(call, depth),
+            ("GetAtt", _) => self.attribute(call),
+            ("If", Some([condition, yes, no])) => {
+                match condition.as_str().and_then(|name| self.named_condition(name, depth)) {
+                    Some(true) => self.node(yes, depth),
+                    Some(false) => self.node(no, depth),
+                    None => Found::Unknown,
+                }
+            }
+            ("Join", Some([delimiter, list])) => self.join(delimiter, list, depth),
+            ("Split", Some([delimiter, text])) => match (self.node(delimiter, depth), self.node(text, depth)) {
+                (Found::Text(delimiter), Found::Text(text)) if !delimiter.is_empty() => {
+                    Found::Texts(text.split(delimiter.as_str()).map(str::to_owned).collect())
                 }
                 _ => Found::Unknown,
             },
+            ("Select", Some([index, list])) => self.select(index, list, depth),
+            ("FindInMap", Some([map, top, second, rest @ ..])) => {
+                let found = self.find_in_map([map, top, second], depth);
+                // With the transform AWS::LanguageExtensions, a mapping with `DefaultValue` may follow.
+                let default = || rest.first().and_then(|options| options.get("DefaultValue"));
+                match found {
+                    Ok(Some(node)) => self.node(node, depth),
+                    Ok(None) => default().map_or(Found::Unknown, |node| self.node(node, depth)),
+                    Err(_) => Found::Unknown,
+                }
+            }
+            // `Fn::ImportValue`, `Fn::GetAZs`, `Fn::Transform` and what is yet to come: the answer is not in the template.
             _ => Found::Unknown,
         }
     }
 
     fn reference(&self, name: &str) -> Found<'t> {
-        match name {
-            "AWS::NoValue" => Found::Absent,
-            name => self.parameter(name).map_or(Found::Unknown, |text| literal(text.to_owned())),
+        if name == "AWS::NoValue" {
+            return Found::Absent;
+        }
+        match self.parameter(name) {
+            Some(found) => found,
+            None => self.resource(name, None),
         }
     }
 
-    /// The value of a parameter that is one text.
-    fn parameter(&self, name: &str) -> Option<&'t str> {
-        let default = self.template.parameters.get(name)?;
-        let declaration = self.template.root.get("Parameters")?.get(name)?;
-        // Lists are no texts, and the value of an `AWS::SSM::Parameter::Value<...>` is only the name of a value.
-        let kind = declaration.get("Type")?.as_str()?;
-        if kind == "CommaDelimitedList" || kind.contains('<') {
-            return None;
+    /// A resource of this template or one of its attributes, by its name.
+    fn resource(&self, name: &str, attribute: Option<&str>) -> Found<'t> {
+        if !self.resources.contains(name) {
+            return Found::Unknown;
         }
-        self.given.get(name).map(String::as_str).or(default.as_deref())
+        Found::Pieces(vec![Piece::Resource { logical_id: name.to_owned(), attribute: attribute.map(str::to_owned) }])
+    }
+
+    fn attribute(&self, call: &Call<'t>) -> Found<'t> {
+        let (name, attribute) = match (call.text(), call.list()) {
+            (Some(text), _) => text.split_once('.').unwrap_or((text, "")),
+            (None, Some([name, attribute])) if attribute.tag.is_none() => {
+                (name.as_str().unwrap_or_default(), attribute.as_str().unwrap_or_default())
+            }
+            _ => return Found::Unknown,
+        };
+        if attribute.is_empty() { Found::Unknown } else { self.resource(name, Some(attribute)) }
+    }
+
+    /// The value of a parameter. `None` where there is no such parameter.
+    fn parameter(&self, name: &str) -> Option<Found<'t>> {
+        if name.starts_with("AWS::") {
+            // A pseudo parameter, which whoever knows where the template is going may give.
+            return Some(self.given.get(name).map_or(Found::Unknown, |value| literal(value.clone())));
+        }
+        let declaration = self.declared.get(name)?;
+        let Some(kind) = declaration.get("Type").and_then(Node::as_str) else { return Some(Found::Unknown) };
+        let value = match self.given.get(name) {
+            Some(given) => literal(given.clone()),
+            None => match declaration.get("Default").map(|default| &default.value) {
+                Some(Value::Scalar { text, plain }) => scalar(text, *plain),
+                // Without a default somebody must give it.
+                Some(_) | None => Found::Unknown,
+            },
+        };
+        let is_list = kind == "CommaDelimitedList" || kind.starts_with("List<");
+        Some(match value {
+            // The value of an `AWS::SSM::Parameter::Value<...>` is only the name of a value.
+            _ if kind.starts_with("AWS::SSM::Parameter::Value<") => Found::Unknown,
+            Found::Text(text) if is_list => Found::Texts(text.split(',').map(|item| item.trim().to_owned()).collect()),
+            // `Default:` with nothing behind it.
+            Found::Absent => Found::Text(String::new()),
+            found => found,
+        })
     }
 
     fn substitute(&self, call: &Call<'t>, depth: usize) -> Found<'t> {
@@ -112,26 +202,107 @@ impl<'t> Resolver<'t> {
             (None, Some([pattern, variables])) => (pattern.as_str(), variables.entries().unwrap_or_default()),
             _ => (None, nothing),
         };
+        let Some(pattern) = pattern else { return Found::Unknown };
         // Each once, however often the pattern names it: patterns within patterns would double the work at every level.
-        let variables: BTreeMap<&str, Option<String>> = variables
-            .iter()
-            .filter_map(|(key, value)| match self.node(value, depth) {
-                Found::Text(text) => Some((key.as_str()?, Some(text))),
-                Found::Tree(_) | Found::Absent | Found::Unknown => Some((key.as_str()?, None)),
-            })
-            .collect();
-        let lookup = |name: &str| match variables.get(name) {
-            Some(value) => value.clone(),
-            None => self.parameter(name).map(str::to_owned),
+        let variables: BTreeMap<&str, Found<'t>> =
+            variables.iter().filter_map(|(key, value)| Some((key.as_str()?, self.node(value, depth)))).collect();
+        let mut out = Pieces::default();
+        let mut rest = pattern;
+        while let Some((before, after)) = rest.split_once("${") {
+            out.text(before);
+            let Some((name, after)) = after.split_once('}') else { return Found::Unknown };
+            match name.strip_prefix('!') {
+                Some(literal) => ["${", literal, "}"].into_iter().for_each(|text| out.text(text)),
+                None => out.found(match variables.get(name.trim()) {
+                    Some(found) => found.clone(),
+                    None => self.named(name.trim()),
+                }),
+            }
+            if out.is_too_long() {
+                return Found::Unknown;
+            }
+            rest = after;
+        }
+        out.text(rest);
+        out.into_found()
+    }
+
+    /// What `${name}` stands for.
+    fn named(&self, name: &str) -> Found<'t> {
+        match name.split_once('.') {
+            Some((resource, attribute)) => self.resource(resource, Some(attribute)),
+            None => self.reference(name),
+        }
+    }
+
+    fn join(&self, delimiter: &'t Node, list: &'t Node, depth: usize) -> Found<'t> {
+        let (Found::Text(delimiter), Some(items)) = (self.text_or_empty(delimiter, depth), self.list(list, depth))
+        else {
+            return Found::Unknown;
         };
-        pattern.and_then(|pattern| fill_in(pattern, lookup)).map_or(Found::Unknown, literal)
+        let mut out = Pieces::default();
+        for (index, item) in items.into_iter().filter(|item| *item != Found::Absent).enumerate() {
+            if index > 0 {
+                out.text(&delimiter);
+            }
+            out.found(item);
+            if out.is_too_long() {
+                return Found::Unknown;
+            }
+        }
+        out.into_found()
+    }
+
+    /// A delimiter may be nothing.
+    fn text_or_empty(&self, node: &'t Node, depth: usize) -> Found<'t> {
+        match self.node(node, depth) {
+            Found::Absent => Found::Text(String::new()),
+            found => found,
+        }
+    }
+
+    fn list(&self, node: &'t Node, depth: usize) -> Option<Vec<Found<'t>>> {
+        match self.node(node, depth) {
+            Found::Texts(texts) => Some(texts.into_iter().map(literal).collect()),
+            Found::Tree(tree) => Some(tree.as_sequence()?.iter().map(|item| self.node(item, depth)).collect()),
+            Found::Text(_) | Found::Pieces(_) | Found::Absent | Found::Unknown => None,
+        }
+    }
+
+    fn select(&self, index: &'t Node, list: &'t Node, depth: usize) -> Found<'t> {
+        let Found::Text(index) = self.node(index, depth) else { return Found::Unknown };
+        let Ok(index) = index.parse::<usize>() else { return Found::Unknown };
+        match self.node(list, depth) {
+            Found::Texts(texts) => texts.into_iter().nth(index).map_or(Found::Unknown, literal),
+            Found::Tree(tree) => {
+                let item = tree.as_sequence().and_then(|items| items.get(index));
+                item.map_or(Found::Unknown, |item| self.node(item, depth))
+            }
+            Found::Text(_) | Found::Pieces(_) | Found::Absent | Found::Unknown => Found::Unknown,
+        }
+    }
+
+    /// `Ok(None)` where the mapping is known not to have the keys, `Err` where the keys are unknown.
+    fn find_in_map(&self, [map, top, second]: [&'t Node; 3], depth: usize) -> Result<Option<&'t Node>, ()> {
+        let key = |node: &'t Node| match self.node(node, depth) {
+            Found::Text(key) => Ok(key),
+            _ => Err(()),
+        };
+        let (map, top, second) = (key(map)?, key(top)?, key(second)?);
+        let mappings = self.template.root.get("Mappings").ok_or(())?;
+        let map = mappings.get(&map).ok_or(())?;
+        // A mapping that a macro fills in has keys that nobody can see.
+        if map.entries().is_none_or(|entries| entries.iter().any(|(key, _)| key.as_str() == Some("Fn::Transform"))) {
+            return Err(());
+        }
+        Ok(map.get(&top).and_then(|entries| entries.get(&second)))
     }
 
     fn named_condition(&self, name: &'t str, depth: usize) -> Option<bool> {
         if let Some(decided) = self.decided.borrow().get(name) {
             return *decided;
         }
-        let definition = self.template.root.get("Conditions")?.get(name)?;
+        let definition = self.conditions.get(name)?;
         self.decided.borrow_mut().insert(name, None);
         let decided = self.decide(definition, depth);
         self.decided.borrow_mut().insert(name, decided);
@@ -170,8 +341,9 @@ fn all(parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     all
 }
 
-/// A scalar as CloudFormation reads it. It follows YAML 1.1, where an unquoted `010` is 8 and `yes` is true: what the two
-/// versions do not read alike is unknown.
+/// A scalar as CloudFormation reads it. It says that it follows YAML 1.1, in which an unquoted `yes` or `on` is true and `010` is 8.
+/// The words are taken as 1.1 has them; numbers that the two versions do not read alike are unknown, since how CloudFormation writes
+/// them again is not documented, and so are `y` and `n`, which 1.1 counts among the words and most parsers do not.
 fn scalar(text: &str, plain: bool) -> Found<'static> {
     if !plain {
         return literal(text.to_owned());
@@ -183,8 +355,10 @@ fn scalar(text: &str, plain: bool) -> Found<'static> {
         ScalarKind::Boolean => Found::Text(text.to_ascii_lowercase()),
         ScalarKind::Number if is_decimal => Found::Text(text.to_owned()),
         ScalarKind::Number => Found::Unknown,
-        ScalarKind::Text => match text.to_ascii_lowercase().as_str() {
-            "y" | "n" | "yes" | "no" | "on" | "off" => Found::Unknown,
+        ScalarKind::Text => match text {
+            "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Found::Text("true".to_owned()),
+            "no" | "No" | "NO" | "off" | "Off" | "OFF" => Found::Text("false".to_owned()),
+            "y" | "Y" | "n" | "N" => Found::Unknown,
             // Digits with underscores or colons are numbers in YAML 1.1.
             _ if text.starts_with(|c: char| c.is_ascii_digit())
                 && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'_' | b':')) =>
@@ -201,24 +375,58 @@ fn literal(text: String) -> Found<'static> {
     if text.contains("{{resolve:") { Found::Unknown } else { Found::Text(text) }
 }
 
-/// Replaces every `${name}`; `${!name}` is a literal `${name}`. `None` when a name is unknown.
-fn fill_in(pattern: &str, lookup: impl Fn(&str) -> Option<String>) -> Option<String> {
-    /// Longest text that is worked out. A value may be named many times.
-    const LONGEST: usize = 65_536;
-    let mut out = String::new();
-    let mut rest = pattern;
-    while let Some((before, after)) = rest.split_once("${") {
-        out.push_str(before);
-        let (name, after) = after.split_once('}')?;
-        match name.strip_prefix('!') {
-            Some(literal) => out.extend(["${", literal, "}"]),
-            None => out.push_str(&lookup(name.trim())?),
+/// A text that is being put together.
+#[derive(Default)]
+struct Pieces {
+    pieces: Vec<Piece>,
+    length: usize,
+}
+
+impl Pieces {
+    fn text(&mut self, text: &str) {
+        self.length += text.len();
+        match self.pieces.last_mut() {
+            Some(Piece::Text(last)) => last.push_str(text),
+            _ if text.is_empty() => {}
+            _ => self.pieces.push(Piece::Text(text.to_owned())),
         }
-        if out.len() > LONGEST {
-            return None;
-        }
-        rest = after;
     }
-    out.push_str(rest);
-    Some(out)
+
+    fn found(&mut self, found: Found<'_>) {
+        match found {
+            Found::Text(text) => self.text(&text),
+            Found::Pieces(pieces) => {
+                for piece in pieces {
+                    match piece {
+                        Piece::Text(text) => self.text(&text),
+                        other => self.push(other),
+                    }
+                }
+            }
+            Found::Tree(_) | Found::Texts(_) | Found::Absent | Found::Unknown => self.push(Piece::Unknown),
+        }
+    }
+
+    fn push(&mut self, piece: Piece) {
+        self.length += 32;
+        self.pieces.push(piece);
+    }
+
+    fn is_too_long(&self) -> bool {
+        self.length > LONGEST
+    }
+
+    fn into_found(self) -> Found<'static> {
+        if self.is_too_long() {
+            return Found::Unknown;
+        }
+        let mut pieces = self.pieces.into_iter();
+        match (pieces.next(), pieces.next()) {
+            (None, _) => Found::Text(String::new()),
+            (Some(Piece::Text(text)), None) => literal(text),
+            (Some(Piece::Unknown), None) => Found::Unknown,
+            (Some(one), None) => Found::Pieces(vec![one]),
+            (Some(one), Some(other)) => Found::Pieces([one, other].into_iter().chain(pieces).collect()),
+        }
+    }
 }

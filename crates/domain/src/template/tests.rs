@@ -57,6 +57,22 @@ fn what_is_no_template_is_refused() {
 }
 
 #[test]
+fn what_is_meant_to_be_a_template_is_taken_for_one() {
+    for text in [
+        "Resources: {}",
+        "AWSTemplateFormatVersion: x",
+        "{\"Resources\": 1}",
+        "Type: [AWS::Backup::Framework",
+        "Outputs: 1",
+    ] {
+        assert!(Template::is_meant(text), "{text}");
+    }
+    for text in ["", "version: 1\nframeworks: []", "a", "[Resources]", "version: [", "frameworks: [{ template: t }]"] {
+        assert!(!Template::is_meant(text), "{text}");
+    }
+}
+
+#[test]
 fn a_template_is_as_large_as_cloud_formation_takes_and_no_larger() {
     let of_size = |bytes: usize| format!("{RESOURCE}#{}", "x".repeat(bytes - RESOURCE.len() - 1));
     assert_eq!(read(&of_size(Template::MAX)).text().len(), Template::MAX);
@@ -125,6 +141,10 @@ Conditions:
   Either: !Or [!Condition Home, !Condition Prod]
   Circle: !Not [!Condition Circle]
   Always: !Equals [1, "1"]
+Mappings:
+  Map:
+    prod: {{ days: 7, list: [c, d] }}
+    loop: {{ again: !FindInMap [Map, loop, again] }}
 Resources:
   A: {{ Type: T, Value: {value} }}
 "#
@@ -147,7 +167,12 @@ fn functions_are_resolved_and_never_guessed() {
         ("'010'", text("010")),
         ("010", Resolved::Unknown),
         ("0x1F", Resolved::Unknown),
-        ("yes", Resolved::Unknown),
+        ("yes", text("true")),
+        ("Off", text("false")),
+        ("'yes'", text("yes")),
+        ("oN", text("oN")),
+        ("y", Resolved::Unknown),
+        ("No", text("false")),
         ("1_000", Resolved::Unknown),
         ("12:30", Resolved::Unknown),
         ("1.5", Resolved::Unknown),
@@ -181,7 +206,29 @@ fn functions_are_resolved_and_never_guessed() {
         ("!If [Nothing, a, b]", Resolved::Unknown),
         ("{ 'Fn::If': [Prod, !If [Always, !Sub '${Env}', c], d] }", text("prod")),
         ("!If [Prod, a]", Resolved::Unknown),
-        ("!Join ['-', [a, b]]", Resolved::Unknown),
+        ("!Join ['-', [a, b]]", text("a-b")),
+        ("!Join ['', [a, !Ref Env, !Ref AWS::NoValue, 1]]", text("aprod1")),
+        ("!Join [',', !Ref List]", text("a,b")),
+        ("!Join ['-', [a, !Ref AWS::Region]]", Resolved::Unknown),
+        ("{ 'Fn::Join': ['-', [a, [b]]] }", Resolved::Unknown),
+        ("!Select [1, [a, b]]", text("b")),
+        ("!Select ['0', !Ref List]", text("a")),
+        ("!Select [2, [a, b]]", Resolved::Unknown),
+        ("!Select [0, !Split ['/', x/y]]", text("x")),
+        ("!Select [1, !Split ['/', !Sub '${Env}/${Days}']]", text("35")),
+        ("!Split ['/', x/y]", Resolved::Unknown),
+        ("!FindInMap [Map, prod, days]", text("7")),
+        ("!FindInMap [Map, !Ref Env, days]", text("7")),
+        ("!FindInMap [Map, test, days]", Resolved::Unknown),
+        ("!FindInMap [Map, test, days, { DefaultValue: 1 }]", text("1")),
+        ("!FindInMap [Map, !Ref AWS::Region, days, { DefaultValue: 1 }]", Resolved::Unknown),
+        ("!Select [1, !FindInMap [Map, prod, list]]", text("d")),
+        ("!FindInMap [Map, loop, again]", Resolved::Unknown),
+        ("!GetAtt A.Arn", Resolved::Unknown),
+        ("!Base64 x", Resolved::Unknown),
+        ("!Cidr [a, 1, 1]", Resolved::Unknown),
+        ("{ 'Fn::ForEach::X': [Y, [a], b] }", Resolved::Unknown),
+        ("{ Condition: Prod }", Resolved::Unknown),
         ("!ImportValue x", Resolved::Unknown),
         ("[a]", Resolved::Unknown),
     ];
@@ -215,7 +262,203 @@ fn long_chains_and_repeated_conditions_end() {
     );
 }
 
+const APPLICATION: &str = r#"
+Transform: AWS::Serverless-2016-10-31
+Parameters:
+  Stage: { Type: String, Default: test }
+  Types: { Type: "List<String>", Default: "a, b" }
+Conditions:
+  IsProd: !Equals [!Ref Stage, prod]
+  IsHome: !Equals [!Ref AWS::Region, eu-west-1]
+Mappings:
+  Tags: { test: { list: [x, z] } }
+Resources:
+  Table:
+    Type: AWS::DynamoDB::Table
+    Condition: IsProd
+    Properties:
+      TableName: !Sub "${Stage}-orders"
+      Tags:
+        - { Key: backup, Value: yes }
+        - !If [IsProd, { Key: a, Value: b }, !Ref AWS::NoValue]
+        - !If [IsHome, { Key: c, Value: d }, !Ref AWS::NoValue]
+      Policy: { Statement: { Effect: Deny, Condition: { Bool: { "aws:SecureTransport": false } } } }
+  Home:
+    Type: AWS::S3::Bucket
+    Condition: IsHome
+  Selection:
+    Type: AWS::Backup::BackupSelection
+    Properties:
+      BackupPlanId: !Ref Plan
+      Arns:
+        - !GetAtt Table.Arn
+        - !Sub "arn:${AWS::Partition}:dynamodb:*:*:table/${Table}"
+        - { "Fn::Join": ["", ["arn:aws:s3:::", { Ref: Home }]] }
+        - !Sub "${Elsewhere}/x"
+      Types: !Ref Types
+      Named: !FindInMap [Tags, !Ref Stage, list]
+      Imported: !ImportValue x
+  Plan: { Type: AWS::Backup::BackupPlan }
+  "Fn::ForEach::Loop": [X, [a, b], { "Bucket${X}": { Type: AWS::S3::Bucket } }]
+"#;
+
+#[test]
+fn resources_have_their_properties_as_far_as_they_can_be_known() {
+    let template = read(APPLICATION);
+    let given = BTreeMap::from([("AWS::Partition".to_owned(), "aws".to_owned())]);
+    let resources = template.resolved_resources(&given);
+    let seen: Vec<_> = resources.iter().map(|r| (r.logical_id, r.kind, r.at.line, r.condition, r.is_on)).collect();
+    assert_eq!(
+        seen,
+        [
+            ("Table", "AWS::DynamoDB::Table", 12, Some("IsProd"), Some(false)),
+            ("Home", "AWS::S3::Bucket", 22, Some("IsHome"), None),
+            ("Selection", "AWS::Backup::BackupSelection", 25, None, Some(true)),
+            ("Plan", "AWS::Backup::BackupPlan", 37, None, Some(true)),
+        ]
+    );
+    let table = &resources[0].properties;
+    assert_eq!(table.get("TableName").and_then(Part::as_text), Some("test-orders"));
+    let tags = table.get("Tags").and_then(Part::items).expect("tags");
+    assert_eq!(tags.len(), 2, "one is absent, one is unknown");
+    assert_eq!(
+        tags[0].get("Value").map(|value| (value.as_text(), value.at)),
+        Some((Some("true"), Position { line: 18, column: 33 }))
+    );
+    assert_eq!((&tags[1].content, tags[1].is_known()), (&Content::Unknown, false));
+    let condition = table.get("Policy").and_then(|p| p.get("Statement")).and_then(|s| s.get("Condition"));
+    let bool = condition.and_then(|c| c.get("Bool")).and_then(|b| b.get("aws:SecureTransport"));
+    assert_eq!(bool.and_then(Part::as_text), Some("false"));
+
+    let selection = &resources[2].properties;
+    assert_eq!(selection.get("BackupPlanId").and_then(Part::reference), Some(("Plan", None)));
+    let arns = selection.get("Arns").and_then(Part::items).expect("ARNs");
+    assert_eq!(arns[0].reference(), Some(("Table", Some("Arn"))));
+    let resource = |name: &str| Piece::Resource { logical_id: name.to_owned(), attribute: None };
+    let pieces = |text: &str, name: &str| Content::Pieces(vec![Piece::Text(text.to_owned()), resource(name)]);
+    assert_eq!(arns[1].content, pieces("arn:aws:dynamodb:*:*:table/", "Table"));
+    assert_eq!(arns[2].content, pieces("arn:aws:s3:::", "Home"));
+    assert_eq!(arns[3].content, Content::Pieces(vec![Piece::Unknown, Piece::Text("/x".to_owned())]));
+    assert!(arns[2].is_known() && !arns[3].is_known());
+    let texts = |key: &str| -> Vec<&str> {
+        selection.get(key).and_then(Part::items).expect("a list").iter().filter_map(Part::as_text).collect()
+    };
+    assert_eq!((texts("Types"), texts("Named")), (vec!["a", "b"], vec!["x", "z"]));
+    assert_eq!(selection.get("Imported").map(|part| &part.content), Some(&Content::Unknown));
+
+    assert_eq!(
+        template.expansions(),
+        [Expansion { at: Position { line: 38, column: 3 }, what: "`Fn::ForEach`".to_owned() }]
+    );
+}
+
+#[test]
+fn what_is_replaced_before_it_is_read_is_named() {
+    let expansions = |text: &str| -> Vec<String> { read(text).expansions().into_iter().map(|one| one.what).collect() };
+    for (text, expected) in [
+        ("", &[][..]),
+        ("Transform: [AWS::LanguageExtensions, Mine]\n", &["the macro `Mine`"]),
+        ("Transform: { Name: AWS::Include, Parameters: { Location: l } }\n", &["the macro `AWS::Include`"]),
+        ("Mappings: { 'Fn::Transform': { Name: AWS::Include } }\n", &["`Fn::Transform`"]),
+        ("Outputs: { A: { Value: !Transform { Name: N } } }\n", &["`Fn::Transform`"]),
+    ] {
+        assert_eq!(expansions(&format!("{text}{RESOURCE}")), expected, "{text}");
+    }
+}
+
+#[test]
+fn aliases_are_written_out_in_sources_and_refused_in_templates() {
+    let text = "Common: &common { Type: T, Properties: &p { A: 1 } }\nResources:\n  X: *common\n  Y:\n    <<: *common\n    Type: U\n";
+    let template = Template::read_source("t", text).expect("a source");
+    let none = BTreeMap::new();
+    let resources = template.resolved_resources(&none);
+    let seen: Vec<_> =
+        resources.iter().map(|r| (r.logical_id, r.kind, r.properties.get("A").and_then(Part::as_text))).collect();
+    assert_eq!(seen, [("X", "T", Some("1")), ("Y", "U", Some("1"))]);
+    assert_eq!(
+        faults(text),
+        [
+            "t:3:6: CloudFormation refuses YAML aliases; write out what the alias stands for",
+            "t:5:5: CloudFormation refuses YAML merge keys (`<<`); write out the keys that it would merge",
+            "t:5:9: CloudFormation refuses YAML aliases; write out what the alias stands for",
+        ]
+    );
+    assert!(Template::read("t", "Resources:\n  X: &anchor { Type: T }\n").is_ok(), "an anchor alone does no harm");
+}
+
+#[test]
+fn json_is_read_with_all_that_json_may_have() {
+    let text = "\u{feff}{\r\n\t\"Resources\" :\t{\r\n\t\t\"A\": {\"Type\":\"T\",\"Properties\":{\"P\":\"\\ud83d\\ude00 \\/\",\"N\":12,\"B\":true,\"Z\":null,\
+                \"E\":[]}}\r\n\t}\r\n}\r\n";
+    let template = read(text);
+    let none = BTreeMap::new();
+    let resource = &template.resolved_resources(&none)[0];
+    let get = |key: &str| resource.properties.get(key).and_then(Part::as_text);
+    assert_eq!((get("P"), get("N"), get("B"), get("Z")), (Some("\u{1f600} /"), Some("12"), Some("true"), None));
+    assert_eq!(resource.properties.get("E").and_then(Part::items), Some(&[][..]));
+    assert_eq!(
+        (resource.at, resource.properties.at),
+        (Position { line: 3, column: 3 }, Position { line: 3, column: 33 })
+    );
+    assert!(faults("{\"Resources\": {\"A\": {\"Type\": \"\\ud83d\"}}}")[0].contains("half a character"));
+    assert!(faults("{\"Resources\": {\"A\": {\"Type\": \"T\",,}}}")[0].contains("not valid"), "{:?}", faults("{,}"));
+}
+
+#[test]
+fn templates_made_to_be_heavy_are_refused_or_left_unknown() {
+    // A list in a mapping that is named everywhere.
+    let list = vec!["x"; 10_000].join(", ");
+    let named = vec!["!FindInMap [M, a, b]"; 5_000].join(", ");
+    let text = format!(
+        "Mappings: {{ M: {{ a: {{ b: [{list}] }} }} }}\nResources: {{ A: {{ Type: T, Properties: {{ P: [{named}] }} }} }}"
+    );
+    let template = read(&text);
+    let none = BTreeMap::new();
+    let resources = template.resolved_resources(&none);
+    let parts = resources[0].properties.get("P").and_then(Part::items).expect("a list");
+    assert_eq!(parts.len(), 5_000);
+    assert_eq!(parts[0].items().map(<[Part]>::len), Some(10_000));
+    assert_eq!(parts[4_999].content, Content::Unknown);
+
+    // A list in a mapping that names itself.
+    let text = "Mappings: { M: { a: { b: [!FindInMap [M, a, b]] } } }\nResources: { A: { Type: T, Properties: { P: !FindInMap [M, a, b] } } }";
+    assert!(!read(text).resolved_resources(&none)[0].properties.is_known());
+
+    // 100,000 aliases of a large value, and as many of a small one.
+    let aliases = vec!["*a"; 100_000].join(", ");
+    let large = format!("Resources: {{ A: {{ Type: T, Properties: {{ P: &a [1, 2, 3, 4], Q: [{aliases}] }} }} }}");
+    assert!(Template::read_source("t", &large).expect_err("too many")[0].problem.contains("holds more than"));
+    let small = format!("Resources: {{ A: {{ Type: T, Properties: {{ P: &a 1, Q: [{aliases}] }} }} }}");
+    let template = Template::read_source("t", &small).expect("they fit");
+    let resources = template.resolved_resources(&none);
+    assert_eq!(resources[0].properties.get("Q").and_then(Part::items).map(<[Part]>::len), Some(100_000));
+    assert_eq!(faults(&small).len(), 101, "a hundred, and that there are more");
+}
+
 proptest! {
+    #[test]
+    fn nearly_valid_templates_are_resolved(text in crate::yaml::edited(APPLICATION)) {
+        if let Ok(template) = Template::read_source("t", &text) {
+            for resource in template.resolved_resources(&BTreeMap::new()) {
+                prop_assert!(resource.at.line > 0 && !resource.kind.is_empty());
+            }
+            let _ = template.expansions();
+        }
+    }
+
+    /// JSON is YAML: whatever both readers take, they read alike.
+    #[test]
+    fn json_says_what_yaml_says(text in "[a-z \\\\\"é]{0,12}", number in -1000_i32..1000, flag in any::<bool>()) {
+        let document = serde_json::json!({ "Resources": { "A": { "Type": "T", "Properties": { "P": text, "L": [number, flag, null] } } } });
+        for json in [document.to_string(), serde_json::to_string_pretty(&document).expect("serialises")] {
+            let from_json = read(&json);
+            // A comment makes it no JSON, so that it is read as YAML.
+            let from_yaml = read(&format!("{json}\n# no JSON\n"));
+            prop_assert!(from_json.root().same_as(from_yaml.root()));
+            prop_assert_eq!(from_json.root(), from_yaml.root(), "places too");
+        }
+    }
+
     #[test]
     fn any_text_is_a_template_or_not(text in "(\\PC|\n|\t){0,200}") {
         if let Ok(template) = Template::read("t", &text) {

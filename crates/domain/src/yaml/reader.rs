@@ -1,16 +1,19 @@
 //! Parser events to tree, without recursion and within a budget.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
 
-use super::{MAX_DEPTH, Node, Value};
-use crate::fault::{Faults, Position};
+use super::{MAX_DEPTH, Node, Value, json};
+use crate::fault::{Faults, Position, Source};
 
 /// What differs between the files we read.
 pub(crate) struct Dialect {
-    /// Who refuses aliases (`*name`), if anybody does.
+    /// Who refuses aliases (`*name`) and merge keys (`<<`), if anybody does. They are written out and noted all the same, so that
+    /// what they stand for can be judged.
     pub(crate) aliases_refused_by: Option<&'static str>,
+    /// Whether merge keys are written out (YAML 1.1) or are a fault.
+    pub(crate) merges: bool,
     /// What to say when the file is empty.
     pub(crate) empty_fix: &'static str,
 }
@@ -20,9 +23,38 @@ pub(crate) struct Dialect {
 const MAX_WEIGHT: usize = 250_000;
 const BYTES_OF_ONE: usize = 32;
 
+/// What was read.
+pub(crate) struct Document {
+    /// The tree.
+    pub(crate) root: Node,
+    /// Where aliases and merge keys stand that somebody refuses, the first of them.
+    pub(crate) refused: Vec<Position>,
+}
+
+/// Reads the one document of a file, and refuses the aliases that its dialect refuses.
+pub(crate) fn read(faults: &mut Faults<'_, '_>, dialect: &Dialect) -> Option<Node> {
+    let document = document(faults, dialect)?;
+    for at in document.refused {
+        let (problem, fix) = refused(faults.source(), dialect, at);
+        faults.at(at, problem, fix);
+    }
+    Some(document.root)
+}
+
+/// Problem and fix of an alias or merge key that nobody takes.
+pub(crate) fn refused(source: &Source<'_>, dialect: &Dialect, at: Position) -> (String, &'static str) {
+    let who = dialect.aliases_refused_by.unwrap_or("the reader");
+    let rest = source.line(at.line).map(|line| line.chars().skip(at.column.saturating_sub(1)));
+    if rest.is_some_and(|rest| rest.take(2).eq("<<".chars())) {
+        (format!("{who} refuses YAML merge keys (`<<`)"), "write out the keys that it would merge")
+    } else {
+        (format!("{who} refuses YAML aliases"), "write out what the alias stands for")
+    }
+}
+
 /// Reads the one document of a file. Faults that leave the rest of the tree readable do not stop it, so check `faults` even when
 /// a tree comes back.
-pub(crate) fn read(faults: &mut Faults<'_, '_>, dialect: &Dialect) -> Option<Node> {
+pub(crate) fn document(faults: &mut Faults<'_, '_>, dialect: &Dialect) -> Option<Document> {
     let source = faults.source();
     if let Some((at, odd)) = control_character(source.text) {
         // The parser takes NUL for the end of the file: the rest would be ignored without a word.
@@ -33,19 +65,31 @@ pub(crate) fn read(faults: &mut Faults<'_, '_>, dialect: &Dialect) -> Option<Nod
         );
         return None;
     }
-    let mut builder = Builder { faults, dialect, open: Vec::new(), anchors: BTreeMap::new(), weight: 0, root: None };
-    for event in Parser::new_from_str(source.text) {
-        match event {
-            Ok((event, span)) => builder.take(event, position(span.start)).ok()?,
-            Err(error) => {
-                syntax_error(builder.faults, position(*error.marker()), error.info());
-                return None;
+    let mut builder = Builder {
+        faults,
+        dialect,
+        open: Vec::new(),
+        anchors: BTreeMap::new(),
+        weight: 0,
+        root: None,
+        refused: Vec::new(),
+    };
+    if json::is_json(source.text) {
+        json::read(&mut builder, source.text).ok()?;
+    } else {
+        for event in Parser::new_from_str(source.text) {
+            match event {
+                Ok((event, span)) => builder.take(event, &span).ok()?,
+                Err(error) => {
+                    syntax_error(builder.faults, position(*error.marker()), error.info());
+                    return None;
+                }
             }
         }
     }
-    let root = builder.root;
+    let Builder { root, refused, .. } = builder;
     match root {
-        Some(root) if !root.is_null() => Some(root),
+        Some(root) if !root.is_null() => Some(Document { root, refused }),
         _ => {
             if faults.is_empty() {
                 faults.in_file("the file is empty", dialect.empty_fix);
@@ -112,9 +156,21 @@ struct Open {
     content: Content,
 }
 
-enum Content {
+pub(super) enum Content {
     Sequence(Vec<Node>),
-    Mapping { entries: Vec<(Node, Node)>, key: Option<Node>, seen: BTreeMap<String, Position> },
+    Mapping {
+        entries: Vec<(Node, Node)>,
+        key: Option<Node>,
+        seen: BTreeMap<String, Position>,
+        /// What is merged into the mapping when it ends: keys of its own count more, wherever they stand.
+        merged: Vec<Node>,
+    },
+}
+
+impl Content {
+    pub(super) fn mapping() -> Self {
+        Self::Mapping { entries: Vec::new(), key: None, seen: BTreeMap::new(), merged: Vec::new() }
+    }
 }
 
 /// A finished node that an alias may repeat.
@@ -125,30 +181,29 @@ struct Anchored {
 }
 
 /// Reading cannot go on; the fault has been noted.
-struct Stop;
+pub(super) struct Stop;
 
-struct Builder<'f, 's, 't> {
+pub(super) struct Builder<'f, 's, 't> {
     faults: &'f mut Faults<'s, 't>,
     dialect: &'f Dialect,
     open: Vec<Open>,
     anchors: BTreeMap<usize, Anchored>,
     weight: usize,
     root: Option<Node>,
+    refused: Vec<Position>,
 }
 
 impl Builder<'_, '_, '_> {
-    fn take(&mut self, event: Event<'_>, at: Position) -> Result<(), Stop> {
+    fn take(&mut self, event: Event<'_>, span: &Span) -> Result<(), Stop> {
+        let (at, end) = (position(span.start), position(span.end));
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                self.scalar(at, text.into_owned(), style, anchor, tag.as_deref())
+                self.yaml_scalar((at, end), text.into_owned(), style, anchor, tag.as_deref())
             }
             Event::SequenceStart(anchor, tag) => self.start(at, anchor, tag.as_deref(), Content::Sequence(Vec::new())),
-            Event::MappingStart(anchor, tag) => {
-                let content = Content::Mapping { entries: Vec::new(), key: None, seen: BTreeMap::new() };
-                self.start(at, anchor, tag.as_deref(), content)
-            }
-            Event::SequenceEnd | Event::MappingEnd => self.end(),
-            Event::Alias(anchor) => self.alias(at, anchor),
+            Event::MappingStart(anchor, tag) => self.start(at, anchor, tag.as_deref(), Content::mapping()),
+            Event::SequenceEnd | Event::MappingEnd => self.end(end),
+            Event::Alias(anchor) => self.alias((at, end), anchor),
             Event::DocumentStart(_) if self.root.is_some() => {
                 self.faults.at(
                     at,
@@ -163,25 +218,41 @@ impl Builder<'_, '_, '_> {
         }
     }
 
-    fn scalar(
+    fn yaml_scalar(
         &mut self,
-        at: Position,
+        span: (Position, Position),
         text: String,
         style: ScalarStyle,
         anchor: usize,
         tag: Option<&Tag>,
     ) -> Result<(), Stop> {
         let (tag, is_text) = local_tag(tag);
-        let plain = style == ScalarStyle::Plain && !is_text;
+        self.scalar(span, text, style == ScalarStyle::Plain && !is_text, tag, anchor)
+    }
+
+    pub(super) fn scalar(
+        &mut self,
+        (at, end): (Position, Position),
+        text: String,
+        plain: bool,
+        tag: Option<String>,
+        anchor: usize,
+    ) -> Result<(), Stop> {
         let weight = 1 + text.len() / BYTES_OF_ONE;
         self.weigh(at, weight)?;
-        let node = Node { at, tag, value: Value::Scalar { text, plain } };
+        let node = Node { at, end, tag, value: Value::Scalar { text, plain } };
         self.anchor(anchor, &node, weight, 0)?;
         self.place(node, 0);
         Ok(())
     }
 
-    fn start(&mut self, at: Position, anchor: usize, tag: Option<&Tag>, content: Content) -> Result<(), Stop> {
+    pub(super) fn start(
+        &mut self,
+        at: Position,
+        anchor: usize,
+        tag: Option<&Tag>,
+        content: Content,
+    ) -> Result<(), Stop> {
         let (tag, _) = local_tag(tag);
         self.check_depth(at, 0)?;
         let weight_before = self.weight;
@@ -190,24 +261,66 @@ impl Builder<'_, '_, '_> {
         Ok(())
     }
 
-    fn end(&mut self) -> Result<(), Stop> {
+    pub(super) fn end(&mut self, end: Position) -> Result<(), Stop> {
         let Some(Open { at, tag, anchor, weight_before, height, content }) = self.open.pop() else { return Ok(()) };
         let value = match content {
             Content::Sequence(items) => Value::Sequence(items),
-            Content::Mapping { entries, .. } => Value::Mapping(entries),
+            Content::Mapping { mut entries, seen, merged, .. } => {
+                self.merge(&mut entries, &seen, merged)?;
+                Value::Mapping(entries)
+            }
         };
-        let node = Node { at, tag, value };
+        let node = Node { at, end, tag, value };
         self.anchor(anchor, &node, self.weight.saturating_sub(weight_before), height)?;
         self.place(node, height);
         Ok(())
     }
 
-    fn alias(&mut self, at: Position, anchor: usize) -> Result<(), Stop> {
-        if let Some(who) = self.dialect.aliases_refused_by {
-            self.faults.at(at, format!("{who} refuses YAML aliases"), "write out what the alias stands for");
-            self.place(Node { at, tag: None, value: Value::Scalar { text: String::new(), plain: false } }, 0);
-            return Ok(());
+    /// A JSON string with half of a surrogate pair.
+    pub(super) fn no_text(&mut self, at: Position) -> Stop {
+        self.faults.at(at, "this string stands for no text: an escape in it is half a character", "write it whole");
+        Stop
+    }
+
+    /// Adds what merge keys bring. Of several the first counts (YAML's type repository, "Merge Key Language-Independent Type").
+    /// What is merged was weighed when its alias was.
+    fn merge(
+        &mut self,
+        entries: &mut Vec<(Node, Node)>,
+        own: &BTreeMap<String, Position>,
+        merged: Vec<Node>,
+    ) -> Result<(), Stop> {
+        let mut there: BTreeSet<String> = BTreeSet::new();
+        let mut add = |entry: (Node, Node)| {
+            if let Some(name) = entry.0.as_str()
+                && !own.contains_key(name)
+                && there.insert(name.to_owned())
+            {
+                entries.push(entry);
+            }
+        };
+        for node in merged {
+            let at = node.at;
+            match node.value {
+                Value::Mapping(more) => more.into_iter().for_each(&mut add),
+                Value::Sequence(nodes) if nodes.iter().all(|node| node.entries().is_some()) => {
+                    for node in nodes {
+                        if let Value::Mapping(more) = node.value {
+                            more.into_iter().for_each(&mut add);
+                        }
+                    }
+                }
+                Value::Scalar { .. } | Value::Sequence(_) => {
+                    self.faults.at(at, "a merge key takes a mapping, or a list of mappings", "write `<<: *name`");
+                    return Err(Stop);
+                }
+            }
         }
+        Ok(())
+    }
+
+    fn alias(&mut self, (at, end): (Position, Position), anchor: usize) -> Result<(), Stop> {
+        self.refuse(at);
         let Some(Anchored { node, weight, height }) = self.anchors.get(&anchor) else {
             self.faults.at(
                 at,
@@ -218,16 +331,23 @@ impl Builder<'_, '_, '_> {
         };
         let (mut node, weight, height) = (node.clone(), *weight, *height);
         // A fault in what the alias stands for is mended where it is written; a fault of its place, here.
-        node.at = at;
+        (node.at, node.end) = (at, end);
         self.check_depth(at, height)?;
         self.weigh(at, weight)?;
         self.place(node, height);
         Ok(())
     }
 
+    /// Notes an alias or a merge key that somebody refuses. Nobody reads more than the first of them, and that there are more.
+    fn refuse(&mut self, at: Position) {
+        if self.dialect.aliases_refused_by.is_some() && self.refused.len() <= Faults::MOST {
+            self.refused.push(at);
+        }
+    }
+
     fn anchor(&mut self, anchor: usize, node: &Node, weight: usize, height: usize) -> Result<(), Stop> {
         // The parser numbers anchors from 1.
-        if anchor > 0 && self.dialect.aliases_refused_by.is_none() {
+        if anchor > 0 {
             self.weigh(node.at, weight)?;
             self.anchors.insert(anchor, Anchored { node: node.clone(), weight, height });
         }
@@ -236,6 +356,7 @@ impl Builder<'_, '_, '_> {
 
     /// Puts a finished node where it belongs.
     fn place(&mut self, node: Node, height: usize) {
+        let merges = self.dialect.merges;
         let Some(open) = self.open.last_mut() else {
             self.root = Some(node);
             return;
@@ -243,11 +364,16 @@ impl Builder<'_, '_, '_> {
         open.height = open.height.max(height + 1);
         match &mut open.content {
             Content::Sequence(items) => items.push(node),
-            Content::Mapping { entries, key, seen } => match key.take() {
+            Content::Mapping { entries, key, seen, merged } => match key.take() {
                 None => *key = Some(node),
+                Some(name) if merges && is_merge_key(&name) => {
+                    merged.push(node);
+                    self.refuse(name.at);
+                }
                 Some(name) => {
                     if is_new_key(self.faults, seen, &name) {
-                        entries.push((name.clone(), at_key_if_missing(node, name.at)));
+                        let at = name.at;
+                        entries.push((name, at_key_if_missing(node, at)));
                     }
                 }
             },
@@ -273,6 +399,10 @@ impl Builder<'_, '_, '_> {
     }
 }
 
+fn is_merge_key(key: &Node) -> bool {
+    matches!(&key.value, Value::Scalar { text, plain: true } if text == "<<")
+}
+
 /// Notes keys that cannot be used: lists as keys, merge keys, and keys that were there before.
 fn is_new_key(faults: &mut Faults<'_, '_>, seen: &mut BTreeMap<String, Position>, key: &Node) -> bool {
     let Value::Scalar { text, plain } = &key.value else {
@@ -295,7 +425,7 @@ fn is_new_key(faults: &mut Faults<'_, '_>, seen: &mut BTreeMap<String, Position>
 /// For `key:` the parser reports the next thing in the file, which may be lines away.
 fn at_key_if_missing(mut value: Node, key: Position) -> Node {
     if matches!(&value.value, Value::Scalar { text, plain: true } if text.is_empty()) {
-        value.at = key;
+        (value.at, value.end) = (key, key);
     }
     value
 }

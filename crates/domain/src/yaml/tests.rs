@@ -1,7 +1,7 @@
 use super::*;
 use crate::fault::{Faults, Source};
 
-const DIALECT: Dialect = Dialect { aliases_refused_by: None, empty_fix: "write something" };
+const DIALECT: Dialect = Dialect { aliases_refused_by: None, merges: false, empty_fix: "write something" };
 
 fn tree(text: &str) -> Node {
     let source = Source::new("f", text);
@@ -139,6 +139,49 @@ fn aliases_are_written_out() {
     let (a, b) = (tree.get("a").expect("a"), tree.get("b").expect("b"));
     assert!(a.same_as(b));
     assert_eq!(b.at, at(2, 4));
+}
+
+#[test]
+fn merge_keys_are_written_out_where_they_are_taken() {
+    let read = |text: &str| {
+        let source = Source::new("f", text);
+        let mut faults = Faults::new(&source);
+        let merging = Dialect { merges: true, ..DIALECT };
+        let tree = read(&mut faults, &merging);
+        (tree, faults.into_vec().iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    let text = "a: &a {x: 1, y: 2}\nb: &b {x: 3, z: 4}\nc: {<<: *a, x: 0}\nd: {<<: [*b, *a]}\ne: {y: 9, <<: {y: 1}}\n";
+    let (tree, faults) = read(text);
+    assert!(faults.is_empty(), "{faults:?}");
+    let tree = tree.expect("a tree");
+    let shown = |key: &str| -> Vec<(String, String)> {
+        let entries = tree.get(key).and_then(Node::entries).expect("a mapping");
+        let mut entries: Vec<_> = entries
+            .iter()
+            .map(|(key, value)| {
+                (key.as_str().unwrap_or_default().to_owned(), value.as_str().unwrap_or_default().to_owned())
+            })
+            .collect();
+        entries.sort();
+        entries
+    };
+    let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+        pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
+    };
+    assert_eq!(shown("c"), pairs(&[("x", "0"), ("y", "2")]), "a key of its own counts more");
+    assert_eq!(shown("d"), pairs(&[("x", "3"), ("y", "2"), ("z", "4")]), "the first counts more");
+    assert_eq!(shown("e"), pairs(&[("y", "9")]));
+    assert_eq!(
+        read("a: {<<: x}\n").1,
+        ["f:1:9: a merge key takes a mapping, or a list of mappings; write `<<: *name`"]
+    );
+}
+
+#[test]
+fn everything_knows_where_it_ends() {
+    let tree = tree("a: 'x y'\nb: plain # c\nc: [1, 2]\n");
+    let end = |key: &str| tree.get(key).expect("a value").end;
+    assert_eq!((end("a"), end("b"), end("c")), (at(1, 9), at(2, 9), at(3, 10)));
 }
 
 #[test]

@@ -97,6 +97,7 @@ impl FakeStackSet {
                 {
                     regions.retain(|region| !at.regions.contains(region));
                 }
+                self.auto_targets.retain(|_, regions| !regions.is_empty());
             }
         }
     }

@@ -24,9 +24,9 @@ const UNITS: &str = "[ou-abcd-11111111]";
 /// Most instances of a StackSet (CloudFormation quotas).
 const MOST_INSTANCES: usize = 100_000;
 /// Most organizational units of one call (API reference, `DeploymentTargets`); each target is at least one call.
-const MOST_UNITS: usize = 50;
+pub(in crate::policy) const MOST_UNITS: usize = 50;
 
-const CALLERS: [(&str, CallAs); 2] =
+pub(in crate::policy) const CALLERS: [(&str, CallAs); 2] =
     [("self", CallAs::Own), ("delegatedAdministrator", CallAs::DelegatedAdministrator)];
 
 pub(super) fn targets(faults: &mut Faults<'_, '_>, fields: &Fields<'_>) -> Vec<Target> {
@@ -61,12 +61,16 @@ fn target(faults: &mut Faults<'_, '_>, node: &Node) -> Option<Target> {
 }
 
 fn place(faults: &mut Faults<'_, '_>, fields: &Fields<'_>) -> Place {
-    if !fields.has("organizationalUnits") {
-        for key in ["onlyAccounts", "excludedAccounts"] {
+    const FILTERS: [&str; 2] = ["onlyAccounts", "excludedAccounts"];
+    if !fields.means("organizationalUnits") {
+        for key in FILTERS {
             if let Some(node) = fields.optional(faults, key) {
                 let problem = format!("`{key}` narrows organizational units, and this target has none");
                 faults.at(node.at, problem, "list the accounts under `accounts`, or add `organizationalUnits`");
             }
+        }
+        if FILTERS.iter().any(|key| fields.has(key)) && !fields.means("accounts") {
+            return Place::Units { units: Vec::new(), accounts: AccountFilter::All };
         }
         let accounts = fields.required(faults, "accounts", ACCOUNTS).map(|node| accounts(faults, node));
         return Place::Accounts(accounts.unwrap_or_default());

@@ -410,7 +410,7 @@ fn scope<'t>(resolver: &Resolver<'t>, node: Option<&'t Node>) -> String {
     let tree = match node.map(|node| resolver.resolve(node)) {
         None | Some(Found::Absent) => return ALL.to_owned(),
         Some(Found::Tree(tree)) => tree,
-        Some(Found::Text(_) | Found::Unknown) => return UNKNOWN.to_owned(),
+        Some(Found::Text(_) | Found::Texts(_) | Found::Pieces(_) | Found::Unknown) => return UNKNOWN.to_owned(),
     };
     let text = |node: &'t Node| match resolver.resolve(node) {
         Found::Text(text) => text,

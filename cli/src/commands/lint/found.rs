@@ -1,0 +1,236 @@
+//! What is looked at and what is found in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use app::deploy::Wanted;
+use domain::fault::Fault;
+use domain::framework::Framework;
+use domain::lint::{self, Level, Question};
+use domain::template::Template;
+use jiff::civil::Date;
+
+use super::Args;
+use crate::Verdict;
+use crate::repository::{self, EVENT_BUS};
+
+/// The parameter that a deployment fills in.
+const EVENT_BUS_PARAMETER: &str = "ComplianceEventBusArn";
+const STANDARD_INPUT: &str = "<stdin>";
+
+type Parameters = BTreeMap<String, String>;
+
+/// A finding: how bad, and what.
+#[derive(Debug)]
+pub(super) struct Finding {
+    pub(super) level: Level,
+    pub(super) fault: Fault,
+}
+
+/// What was looked at, for the last line.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) policies: usize,
+    pub(super) templates: usize,
+    pub(super) frameworks: usize,
+    pub(super) controls: usize,
+    pub(super) instances: usize,
+}
+
+/// Everything that was found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) findings: Vec<Finding>,
+    pub(super) seen: Seen,
+    /// The files by their names in findings, and their texts. Standard input is none.
+    pub(super) files: BTreeMap<String, String>,
+    told: BTreeSet<(String, Option<&'static str>)>,
+}
+
+impl Found {
+    /// Looks at everything that is named.
+    pub(super) fn of(args: &Args, today: Date) -> anyhow::Result<Self> {
+        let mut found = Self::default();
+        let given: Parameters = args.parameter.iter().cloned().collect();
+        let mut templates = Vec::new();
+        for path in &args.paths {
+            match template(path)? {
+                Some((name, text)) => {
+                    found.template(&name, &text, &given, today);
+                    templates.push((name, text));
+                }
+                None => found.policy(path, args.root.as_deref(), today)?,
+            }
+        }
+        if let Some(was) = &args.was {
+            let [(name, text)] = templates.as_slice() else {
+                bail!("`--was` goes with exactly one framework template");
+            };
+            found.change(was, name, text, &given)?;
+        }
+        found.findings.sort_by(|a, b| (&a.fault.file, a.fault.at).cmp(&(&b.fault.file, b.fault.at)));
+        Ok(found)
+    }
+
+    fn add(&mut self, level: Level, fault: Fault) {
+        // A template that several policies use has its faults once.
+        if self.told.insert((fault.to_string(), fault.rule)) {
+            self.findings.push(Finding { level, fault });
+        }
+    }
+
+    fn add_all(&mut self, faults: Vec<Fault>) {
+        for fault in faults {
+            self.add(fault.level(), fault);
+        }
+    }
+
+    /// A framework template on its own.
+    fn template(&mut self, name: &str, text: &str, given: &Parameters, today: Date) {
+        self.seen.templates += 1;
+        if name != STANDARD_INPUT {
+            self.files.insert(name.to_owned(), text.to_owned());
+        }
+        let variants = std::slice::from_ref(given);
+        self.add_all(lint::text(name, text, &Question { variants, is_complete: false, today }));
+        if let Ok(frameworks) = Template::read(name, text).and_then(|template| {
+            // Whoever deploys it gives what is missing here.
+            let mut given = given.clone();
+            for (parameter, default) in template.parameters() {
+                if default.is_none() {
+                    given.entry(parameter.clone()).or_default();
+                }
+            }
+            Framework::read_all(&template, &given)
+        }) {
+            self.seen.frameworks += frameworks.len();
+            self.seen.controls += frameworks.iter().map(|framework| framework.controls.len()).sum::<usize>();
+        }
+    }
+
+    /// A policy and its templates, with the values that it gives them.
+    fn policy(&mut self, path: &Path, root: Option<&Path>, today: Date) -> anyhow::Result<()> {
+        let repository::Read { wanted, file, templates } = repository::read_policy(path, root)?;
+        let (policy_file, policy_text) = file;
+        self.seen.policies += 1;
+        self.files.insert(policy_file.clone(), policy_text.clone());
+        self.files.extend(templates.clone());
+        match wanted {
+            Ok(wanted) => {
+                self.seen.add(&wanted);
+                for warning in wanted.warnings(today) {
+                    self.add(Level::Warning, warning);
+                }
+                for framework in &wanted.frameworks {
+                    let regions = framework.desired.instances.keys().map(|instance| &instance.region);
+                    if let Some(warning) = lint::regions(&policy_file, &policy_text, framework.at, regions) {
+                        self.add(Level::Warning, warning);
+                    }
+                }
+                for (name, text) in &templates {
+                    let variants = variants(&wanted, text);
+                    let question = Question { variants: &variants, is_complete: true, today };
+                    self.add_all(lint::text(name, text, &question));
+                }
+            }
+            Err(faults) => {
+                self.add_all(faults);
+                // What is wrong beside the errors, as far as it can be told without the policy.
+                for (name, text) in &templates {
+                    let variants = [filled_in(text)];
+                    let question = Question { variants: &variants, is_complete: false, today };
+                    let beside = lint::text(name, text, &question).into_iter();
+                    self.add_all(beside.filter(|fault| fault.level() != Level::Error).collect());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, was: &Path, name: &str, text: &str, given: &Parameters) -> anyhow::Result<()> {
+        let old = repository::read(was).with_context(|| format!("cannot read the template `{}`", was.display()))?;
+        let Ok(old) = Template::read_source(&was.display().to_string(), &old) else {
+            bail!("`{}` is no template that could be compared with; see `lint {}`", was.display(), was.display());
+        };
+        // A new template that cannot be read has been told of.
+        if let Ok(new) = Template::read_source(name, text) {
+            self.add_all(lint::change((&old, given), (&new, given)));
+        }
+        Ok(())
+    }
+
+    /// How many findings are of a level.
+    pub(super) fn count(&self, level: Level) -> usize {
+        self.findings.iter().filter(|finding| finding.level == level).count()
+    }
+
+    /// Errors are findings; warnings where people ask for it.
+    pub(super) fn verdict(&self, strict: bool) -> Verdict {
+        let is_clean = self.count(Level::Error) == 0 && (!strict || self.count(Level::Warning) == 0);
+        if is_clean { Verdict::Clean } else { Verdict::Findings }
+    }
+}
+
+impl Seen {
+    fn add(&mut self, wanted: &Wanted) {
+        for framework in &wanted.frameworks {
+            // A parameter may switch a control off for some targets.
+            let names = framework.facts.variants.iter().flat_map(|variant| variant.controls.keys());
+            self.frameworks += 1;
+            self.controls += names.collect::<BTreeSet<_>>().len();
+            self.instances += framework.desired.instances.len();
+        }
+    }
+}
+
+/// Name and text of what is a framework template and no policy.
+fn template(path: &Path) -> anyhow::Result<Option<(String, String)>> {
+    if path == Path::new("-") {
+        let mut text = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut text).context("cannot read standard input")?;
+        let text = String::from_utf8(text).context("standard input is not UTF-8 text")?;
+        return Ok(Some((STANDARD_INPUT.to_owned(), text)));
+    }
+    if path.is_dir() {
+        return Ok(None);
+    }
+    // Whatever cannot be read is a policy that cannot be read: that is said where policies are.
+    let Ok(text) = repository::read(path) else { return Ok(None) };
+    Ok(Template::is_meant(&text).then(|| (name(path), text)))
+}
+
+/// A path as findings have it.
+fn name(path: &Path) -> String {
+    let path: PathBuf = path.components().collect();
+    path.display().to_string()
+}
+
+/// The sets of values that a policy gives to a template.
+fn variants(wanted: &Wanted, text: &str) -> Vec<Parameters> {
+    let frameworks = wanted.frameworks.iter().filter(|framework| framework.desired.template == text);
+    let sets: BTreeSet<Parameters> = frameworks
+        .flat_map(|framework| {
+            let desired = &framework.desired;
+            let units = desired.permissions.service_managed().into_iter().flat_map(|service| &service.targets);
+            let overrides = desired.instances.values().map(|wanted| &*wanted.overrides);
+            // Many instances share few overrides.
+            let distinct: BTreeSet<&Parameters> = overrides.chain(units.map(|target| &target.overrides)).collect();
+            let merged = distinct.into_iter().map(|overrides| {
+                let mut parameters = desired.parameters.clone();
+                parameters.extend(overrides.clone());
+                parameters
+            });
+            merged.collect::<Vec<_>>()
+        })
+        .collect();
+    sets.into_iter().collect()
+}
+
+/// The values that a deployment gives whatever the policy says.
+fn filled_in(text: &str) -> Parameters {
+    let is_declared = Template::read_source("", text).is_ok_and(|template| template.declares(EVENT_BUS_PARAMETER));
+    let bus = (EVENT_BUS_PARAMETER.to_owned(), EVENT_BUS.to_owned());
+    is_declared.then_some(bus).into_iter().collect()
+}

@@ -1,0 +1,79 @@
+//! Verdicts as comments on their commits.
+
+use crate::deploy::{Fake, deploy, settle};
+use crate::policy::{FRAMEWORK, ONE, TWO, policy};
+use app::deploy::FrameworkOutcome;
+use app::events::Trigger;
+use app::ports::PortErrorKind;
+use domain::ids::CommitId;
+use testkit::world::World;
+
+const COMMENT: &str = "codecommit:PostCommentForComparedCommit";
+
+fn commenting(world: &World) -> Fake {
+    let mut deploy = deploy(world);
+    deploy.application.comment_on_commits = true;
+    deploy
+}
+
+async fn settled(world: &World, deploy: &Fake) -> FrameworkOutcome {
+    loop {
+        let seen = deploy.handle(&[Trigger::Push]).await.unwrap();
+        if world.end_operations() == 0 {
+            return seen.frameworks.into_values().next().unwrap();
+        }
+    }
+}
+
+fn start(world: &World) -> CommitId {
+    world.push(
+        "Start",
+        &[("backup-compliance.yaml", Some(&policy(&[ONE, TWO], None))), ("framework.yaml", Some(FRAMEWORK))],
+    )
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn every_verdict_is_written_on_its_commit() {
+    let world = World::new();
+    let deploy = commenting(&world);
+    world.state().broken.insert(format!("{TWO}/eu-west-1"), "no execution role".into());
+    let failed = start(&world);
+    settled(&world, &deploy).await;
+    world.state().broken.clear();
+    let succeeded = world.push("Explain", &[("README.md", Some("# Our policy"))]);
+    settled(&world, &deploy).await;
+    let rejected = world.push("Wrong", &[("backup-compliance.yaml", Some("version: 2"))]);
+    deploy.handle(&[Trigger::Push]).await.unwrap();
+    deploy.handle(&[Trigger::Push]).await.unwrap();
+    let state = world.state();
+    let commits: Vec<&CommitId> = state.comments.iter().map(|(commit, _)| commit).collect();
+    assert_eq!(commits, [&failed, &succeeded, &rejected]);
+    assert!(state.comments[0].1.contains("no execution role"), "{}", state.comments[0].1);
+    assert!(state.comments[2].1.contains("was not rolled out"), "{}", state.comments[2].1);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn nothing_is_written_where_nobody_wants_it() {
+    let world = World::new();
+    start(&world);
+    deploy(&world).handle(&[Trigger::Push]).await.unwrap();
+    settle(&world).await;
+    assert_eq!(world.take_notices().len(), 1);
+    assert!(world.state().comments.is_empty() && !world.take_calls().contains(&COMMENT));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_comment_that_fails_holds_nothing_back() {
+    for kind in [PortErrorKind::Denied, PortErrorKind::Retryable] {
+        let world = World::new();
+        let deploy = commenting(&world);
+        start(&world);
+        deploy.handle(&[Trigger::Push]).await.unwrap();
+        world.end_operations();
+        world.fail_next(COMMENT, kind);
+        let seen = deploy.handle(&[Trigger::Push]).await.unwrap();
+        assert_eq!(seen.frameworks.into_values().collect::<Vec<_>>(), [FrameworkOutcome::Succeeded], "{kind:?}");
+        assert_eq!(settled(&world, &deploy).await, FrameworkOutcome::Unchanged);
+        assert_eq!(world.take_notices().len(), 1, "{kind:?}: it was told, and is not told again");
+    }
+}

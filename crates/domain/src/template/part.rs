@@ -1,0 +1,270 @@
+//! The resources of a template with their properties as far as they can be known.
+
+use std::collections::BTreeMap;
+
+use super::resolve::{Found, Resolver};
+use super::{Expansion, Template};
+use crate::fault::Position;
+use crate::yaml::{Node, Value};
+
+/// A resource of a template.
+#[derive(Clone, Debug)]
+pub struct Resource<'t> {
+    /// Its name in the template.
+    pub logical_id: &'t str,
+    /// Its type, such as `AWS::RDS::DBCluster`.
+    pub kind: &'t str,
+    /// Where its name stands.
+    pub at: Position,
+    /// The condition that switches it off, by its name.
+    pub condition: Option<&'t str>,
+    /// Whether it is there: `None` where only a deployment can tell.
+    pub is_on: Option<bool>,
+    /// All of it, as written.
+    pub body: &'t Node,
+    /// `Properties`, resolved; an empty mapping where there are none.
+    pub properties: Part,
+}
+
+/// A value in a template, with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Where it stands. What a function call stands for has the place of the call, unless it was written in the template.
+    pub at: Position,
+    /// Its value.
+    pub content: Content,
+}
+
+/// A value as far as it can be known without deploying the template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A text; numbers and booleans are texts too.
+    Text(String),
+    /// A text that is known in parts, or the name of a resource in place of what it will be.
+    Pieces(Vec<Piece>),
+    /// A list, without what is absent.
+    List(Vec<Part>),
+    /// A mapping in the order of the file, without what is absent.
+    Mapping(Vec<(String, Part)>),
+    /// Given, but only a deployment can tell.
+    Unknown,
+}
+
+/// A piece of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Known.
+    Text(String),
+    /// `Ref` or `Fn::GetAtt` of a resource of the same template.
+    Resource {
+        /// The resource.
+        logical_id: String,
+        /// The attribute; `None` for what `Ref` returns.
+        attribute: Option<String>,
+    },
+    /// Only a deployment can tell.
+    Unknown,
+}
+
+impl Part {
+    /// The text, if it is known.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        match &self.content {
+            Content::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The items, if this is a list.
+    #[must_use]
+    pub fn items(&self) -> Option<&[Part]> {
+        match &self.content {
+            Content::List(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// Keys and values, if this is a mapping.
+    #[must_use]
+    pub fn entries(&self) -> Option<&[(String, Part)]> {
+        match &self.content {
+            Content::Mapping(entries) => Some(entries),
+            _ => None,
+        }
+    }
+
+    /// The value of a key, if this is a mapping that has it.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Part> {
+        self.entries()?.iter().find(|(name, _)| name == key).map(|(_, part)| part)
+    }
+
+    /// The resource that this stands for and the attribute of it, if it is nothing else.
+    #[must_use]
+    pub fn reference(&self) -> Option<(&str, Option<&str>)> {
+        match &self.content {
+            Content::Pieces(pieces) => match pieces.as_slice() {
+                [Piece::Resource { logical_id, attribute }] => Some((logical_id, attribute.as_deref())),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether everything in it is known. The names of resources count as known.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        match &self.content {
+            Content::Text(_) => true,
+            Content::Pieces(pieces) => !pieces.contains(&Piece::Unknown),
+            Content::List(items) => items.iter().all(Self::is_known),
+            Content::Mapping(entries) => entries.iter().all(|(_, part)| part.is_known()),
+            Content::Unknown => false,
+        }
+    }
+}
+
+/// Most that is built of one template: one for each part and one more for every 32 bytes of text. A list in a mapping may be named
+/// anywhere, any number of times; what is beyond is unknown.
+const MOST: usize = 1_000_000;
+/// Deepest nesting that is built. A tree is never deeper, but a list in a mapping may name itself.
+const DEPTH: usize = crate::yaml::MAX_DEPTH;
+const BYTES_OF_ONE: usize = 32;
+
+pub(super) fn resources<'t>(template: &'t Template, parameters: &'t BTreeMap<String, String>) -> Vec<Resource<'t>> {
+    resources_of(template, &Resolver::new(template, parameters), |_| true)
+}
+
+/// The resources of these types.
+pub(crate) fn resources_of<'t>(
+    template: &'t Template,
+    resolver: &Resolver<'t>,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Vec<Resource<'t>> {
+    let mut builder = Builder { resolver, left: MOST };
+    let entries = template.root.get("Resources").and_then(Node::entries).unwrap_or_default();
+    let mut resources = Vec::new();
+    for (key, body) in entries {
+        let (Some(logical_id), Some(kind)) = (key.as_str(), body.get("Type").and_then(Node::as_str)) else { continue };
+        if !is_wanted(kind) {
+            continue;
+        }
+        let condition = body.get("Condition").and_then(Node::as_str);
+        let properties = body.get("Properties").and_then(|properties| builder.part(properties, DEPTH));
+        let nothing = Part { at: body.at, content: Content::Mapping(Vec::new()) };
+        resources.push(Resource {
+            logical_id,
+            kind,
+            at: key.at,
+            condition,
+            is_on: condition.map_or(Some(true), |name| resolver.condition(name)),
+            body,
+            properties: properties.unwrap_or(nothing),
+        });
+    }
+    resources
+}
+
+struct Builder<'r, 't> {
+    resolver: &'r Resolver<'t>,
+    left: usize,
+}
+
+impl<'t> Builder<'_, 't> {
+    /// `None` where nothing is given.
+    fn part(&mut self, node: &'t Node, depth: usize) -> Option<Part> {
+        let Some(depth) = depth.checked_sub(1) else { return Some(Part { at: node.at, content: Content::Unknown }) };
+        let content = match self.resolver.resolve(node) {
+            Found::Absent => return None,
+            Found::Unknown => Content::Unknown,
+            Found::Text(text) if self.pay(text.len()) => Content::Text(text),
+            Found::Pieces(pieces) if self.pay(pieces.iter().map(length).sum()) => Content::Pieces(pieces),
+            Found::Texts(texts) if self.pay(texts.iter().map(|text| text.len() + BYTES_OF_ONE).sum()) => {
+                let part = |text| Part { at: node.at, content: Content::Text(text) };
+                Content::List(texts.into_iter().map(part).collect())
+            }
+            Found::Tree(tree) if self.pay(0) => match &tree.value {
+                Value::Sequence(items) => {
+                    Content::List(items.iter().filter_map(|item| self.part(item, depth)).collect())
+                }
+                Value::Mapping(entries) => Content::Mapping(
+                    entries
+                        .iter()
+                        .filter_map(|(key, value)| Some((key.as_str()?.to_owned(), self.part(value, depth)?)))
+                        .collect(),
+                ),
+                Value::Scalar { .. } => Content::Unknown,
+            },
+            Found::Text(_) | Found::Pieces(_) | Found::Texts(_) | Found::Tree(_) => Content::Unknown,
+        };
+        Some(Part { at: node.at, content })
+    }
+
+    fn pay(&mut self, bytes: usize) -> bool {
+        let price = 1 + bytes / BYTES_OF_ONE;
+        let is_paid = self.left >= price;
+        self.left = self.left.saturating_sub(price);
+        is_paid
+    }
+}
+
+fn length(piece: &Piece) -> usize {
+    BYTES_OF_ONE
+        + match piece {
+            Piece::Text(text) => text.len(),
+            Piece::Resource { logical_id, attribute } => logical_id.len() + attribute.as_ref().map_or(0, String::len),
+            Piece::Unknown => 0,
+        }
+}
+
+/// Macros of AWS that leave plain resources as they are.
+const HARMLESS: &[&str] = &[
+    "AWS::Serverless-2016-10-31",
+    "AWS::LanguageExtensions",
+    "AWS::SecretsManager-2020-07-23",
+    "AWS::SecretsManager-2024-09-16",
+    "AWS::CodeDeployBlueGreen",
+];
+
+pub(super) fn expansions(template: &Template) -> Vec<Expansion> {
+    let mut found = Vec::new();
+    if let Some(transform) = template.root.get("Transform") {
+        let one = std::slice::from_ref(transform);
+        for node in transform.as_sequence().unwrap_or(one) {
+            let name = node.as_str().or_else(|| node.get("Name").and_then(Node::as_str));
+            if name.is_none_or(|name| !HARMLESS.contains(&name)) {
+                let what = format!("the macro `{}`", crate::ids::shown(name.unwrap_or("?")));
+                found.push(Expansion { at: node.at, what });
+            }
+        }
+    }
+    inner_expansions(&template.root, &mut found);
+    found.sort_by_key(|expansion| expansion.at);
+    found
+}
+
+/// Recursion ends with the tree, which has at most [`crate::yaml::MAX_DEPTH`] levels.
+fn inner_expansions(node: &Node, found: &mut Vec<Expansion>) {
+    if node.tag.as_deref() == Some("Transform") {
+        found.push(Expansion { at: node.at, what: "`Fn::Transform`".to_owned() });
+    }
+    match &node.value {
+        Value::Scalar { .. } => {}
+        Value::Sequence(items) => items.iter().for_each(|item| inner_expansions(item, found)),
+        Value::Mapping(entries) => {
+            for (key, value) in entries {
+                match key.as_str() {
+                    Some("Fn::Transform") => {
+                        found.push(Expansion { at: key.at, what: "`Fn::Transform`".to_owned() });
+                    }
+                    Some(name) if name.starts_with("Fn::ForEach") => {
+                        found.push(Expansion { at: key.at, what: "`Fn::ForEach`".to_owned() });
+                    }
+                    _ => {}
+                }
+                inner_expansions(value, found);
+            }
+        }
+    }
+}

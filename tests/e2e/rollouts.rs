@@ -1,0 +1,309 @@
+//! Rollouts that meet an organisation as it is: units, suspended accounts, missing roles, what others made, and what is to go.
+
+use std::time::{Duration, Instant};
+
+use sandbox::organization::WORKLOADS;
+use sandbox::wire;
+use serde_json::{Value, json};
+
+use crate::application::{Application, Running, STACK_SET, event, failures};
+use crate::server::Server;
+
+const POLICY: &str = "backup-compliance.yaml";
+
+/// A framework with a parameter that a target can override.
+const FRAMEWORK: &str = r#"AWSTemplateFormatVersion: "2010-09-09"
+Parameters:
+  Days: { Type: String, Default: "35" }
+Resources:
+  Framework:
+    Type: AWS::Backup::Framework
+    Properties:
+      FrameworkName: backup
+      FrameworkControls:
+        - ControlName: BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK
+          ControlInputParameters: [{ ParameterName: requiredRetentionDays, ParameterValue: !Ref Days }]
+"#;
+
+/// A policy with one framework; `more` is added to the framework, `top` to the policy.
+fn policy(name: &str, targets: &str, more: &str, top: &str) -> String {
+    format!(
+        "version: 1\n{top}frameworks:\n  - name: {name}\n    template: framework.yaml\n{more}    targets:\n      - {targets}\n"
+    )
+}
+
+fn accounts(ids: &[String], regions: &str) -> String {
+    let ids: Vec<String> = ids.iter().map(|id| format!("\"{id}\"")).collect();
+    format!("{{ accounts: [{}], regions: [{regions}] }}", ids.join(", "))
+}
+
+fn three(regions: &str) -> String {
+    accounts(&["111111111111", "222222222222", "333333333333"].map(str::to_owned), regions)
+}
+
+fn push(application: &Application, message: &str, policy: &str) -> String {
+    let files = [(POLICY, Some(policy.as_bytes())), ("framework.yaml", Some(FRAMEWORK.as_bytes()))];
+    application.push(message, &files)
+}
+
+/// Looks until there is nothing left to do; what was changed on the way.
+fn converge(deploy: &mut Running<'_>, first: &str) -> Vec<String> {
+    assert_eq!(deploy.answer(&event(first)), failures(&[]), "{first}");
+    let mut changes = deploy.changes();
+    for _ in 0..20 {
+        assert_eq!(deploy.answer(&event("schedule-light.json")), failures(&[]));
+        let more = deploy.changes();
+        if more.is_empty() {
+            return changes;
+        }
+        changes.extend(more);
+    }
+    panic!("it does not come to rest: {changes:?}");
+}
+
+/// Of these calls, those to StackSets.
+fn stack_set_calls(changes: &[String]) -> Vec<&str> {
+    changes.iter().filter_map(|call| call.strip_prefix("cloudformation:")).collect()
+}
+
+fn numbers(notice: &Value, names: &[&str]) -> Vec<u64> {
+    names.iter().map(|name| notice["instances"][name].as_u64().unwrap_or(u64::MAX)).collect()
+}
+
+#[test]
+fn an_unchanged_push_costs_the_same_at_any_size_of_fleet() {
+    let application = Application::start();
+    let mut deploy = application.function("deploy");
+    let mut costs = Vec::new();
+    for size in [1, 40] {
+        let ids: Vec<String> = (0..size).map(|n| format!("1000000000{n:02}")).collect();
+        push(&application, "A fleet", &policy(STACK_SET, &accounts(&ids, "us-east-1, eu-west-1"), "", ""));
+        converge(&mut deploy, "codecommit-push.json");
+        application.take_notices(&["rollout.succeeded"]);
+        assert_eq!(application.instances().len(), 2 * size);
+
+        application.push("Explain", &[("README.md", Some(format!("# {size}\n").as_bytes()))]);
+        assert_eq!(deploy.answer(&event("codecommit-push.json")), failures(&[]));
+        println!(
+            "| unchanged push | {} instances | {} | {} |",
+            2 * size,
+            deploy.calls().len(),
+            deploy.calls().join(" ")
+        );
+        assert_eq!(deploy.changes(), Vec::<String>::new());
+        costs.push(deploy.calls());
+    }
+    assert_eq!(costs[0], costs[1]);
+    assert!(costs[0].len() <= 6, "{:?}", costs[0]);
+    application.take_notices(&[]);
+    deploy.stop();
+    application.stop();
+}
+
+#[test]
+fn a_suspended_account_and_a_missing_role_are_told_as_they_are_until_somebody_mends_it() {
+    let application = Application::start();
+    let mut deploy = application.function_with("deploy", &[("COMMENT_ON_COMMITS", "enabled")]);
+    application.cloud.suspend("333333333333", true);
+    application.cloud.execution_role("222222222222", false);
+    let commit = push(&application, "Three accounts", &policy(STACK_SET, &three("us-east-1, eu-west-1"), "", ""));
+    converge(&mut deploy, "codecommit-push.json");
+    let notice = application.take_notices(&["rollout.failed"]).remove(0);
+    let counted = ["total", "succeeded", "failed", "skipped"];
+    assert_eq!(numbers(&notice, &counted), [6, 2, 2, 2], "{notice}");
+    let faults = notice["faults"].as_array().unwrap();
+    assert!(faults.iter().all(|fault| fault["account"] == "222222222222" && fault["outcome"] == "failed"), "{notice}");
+    let reason = faults[0]["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("should have 'AWSCloudFormationStackSetExecutionRole' role with trust relationship"),
+        "{reason}"
+    );
+    let skipped = notice["skipped"].as_array().unwrap();
+    assert!(
+        skipped.iter().all(|fault| fault["account"] == "333333333333" && fault["outcome"] == "skipped"),
+        "{notice}"
+    );
+    assert!(notice["next"].as_str().unwrap().contains("tries again: retry 1 of 3"), "{notice}");
+    assert!(notice["groups"].to_string().contains("framework/prerequisites/execution-role.yaml"), "{notice}");
+
+    // Its author sees the same beside the commit.
+    let comments = || application.cloud.comments(&application.cloud.options().repository);
+    let said = comments();
+    assert_eq!((said.len(), &said[0].0), (1, &commit), "{said:?}");
+    let text = said[0].1.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in ["2 of 6 instances", "222222222222", "333333333333", "AWSCloudFormationStackSetExecutionRole"] {
+        assert!(text.contains(words), "`{words}` is not in: {text}");
+    }
+
+    // A light look leaves it; the full one tries again, and succeeds once the role is there. The suspended account stays named.
+    assert_eq!(deploy.answer(&event("schedule-light.json")), failures(&[]));
+    assert_eq!(deploy.changes(), Vec::<String>::new());
+    application.cloud.execution_role("222222222222", true);
+    let changes = converge(&mut deploy, "schedule-full.json");
+    assert_eq!(stack_set_calls(&changes), ["UpdateStackInstances"], "{changes:?}");
+    let notice = application.take_notices(&["rollout.succeeded"]).remove(0);
+    assert_eq!(numbers(&notice, &counted), [6, 4, 0, 2], "{notice}");
+    assert_eq!(comments().len(), 2);
+
+    // Under another name: the old framework is left and told once, until the policy says that such are to be removed.
+    let renamed = |top: &str| policy("backup-next", &three("us-east-1"), "", top);
+    push(&application, "Another name", &renamed(""));
+    converge(&mut deploy, "codecommit-push.json");
+    let told = application.take_notices(&["rollout.succeeded", "violation.digest"]);
+    let warning = told.iter().find(|notice| notice["kind"] == "violation.digest").unwrap();
+    assert!(warning.to_string().contains("no longer declares the framework `backup-compliance`"), "{warning}");
+    assert_eq!(application.instances().len(), 6);
+    push(&application, "Clean up", &renamed("removeUndeclared: true\n"));
+    let changes = converge(&mut deploy, "codecommit-push.json");
+    let calls = stack_set_calls(&changes);
+    assert_eq!(calls.last(), Some(&"DeleteStackSet"), "{calls:?}");
+    assert!(calls.iter().rev().skip(1).all(|call| *call == "DeleteStackInstances"), "{calls:?}");
+    let notice = application.take_notices(&["rollout.succeeded"]).remove(0);
+    assert_eq!((&notice["stackSet"], &notice["removed"]), (&json!(STACK_SET), &json!(true)), "{notice}");
+    assert_eq!(numbers(&notice, &["letGo"]), [2], "{notice}");
+    let let_go: Vec<&str> =
+        notice["letGo"].as_array().unwrap().iter().filter_map(|at| at["account"].as_str()).collect();
+    assert_eq!(let_go, ["333333333333"; 2], "a suspended account keeps what it has, and that is said");
+    let gone = application.client.query("cloudformation", "DescribeStackSet", &[("StackSetName", STACK_SET)]);
+    assert!(gone.unwrap_err().to_string().contains("StackSetNotFoundException"));
+    deploy.stop();
+    application.stop();
+}
+
+/// The stacks of the StackSet's instances.
+fn stacks(application: &Application) -> Vec<String> {
+    let listed =
+        application.client.query("cloudformation", "ListStackInstances", &[("StackSetName", STACK_SET)]).unwrap();
+    wire::xml_elements(&listed, "StackId").into_iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn what_somebody_made_by_hand_is_taken_over_only_if_the_policy_says_so() {
+    let application = Application::start();
+    let mut deploy = application.function("deploy");
+    let create = [
+        ("StackSetName", STACK_SET),
+        ("TemplateBody", FRAMEWORK),
+        ("Tags.member.1.Key", "team"),
+        ("Tags.member.1.Value", "backup"),
+    ];
+    application.client.query("cloudformation", "CreateStackSet", &create).unwrap();
+    let place = [
+        ("StackSetName", STACK_SET),
+        ("Accounts.member.1", "111111111111"),
+        ("Regions.member.1", "us-east-1"),
+        ("Regions.member.2", "sa-east-1"),
+    ];
+    application.client.query("cloudformation", "CreateStackInstances", &place).unwrap();
+    let before = stacks(&application);
+    assert_eq!(before.len(), 2);
+
+    push(&application, "Ours", &policy(STACK_SET, &three("us-east-1"), "", ""));
+    assert!(stack_set_calls(&converge(&mut deploy, "codecommit-push.json")).is_empty());
+    let notice = application.take_notices(&["policy.rejected"]).remove(0);
+    assert!(notice["faults"][0]["fix"].as_str().unwrap().contains("adopt: true"), "{notice}");
+    assert_eq!(stacks(&application), before);
+
+    push(&application, "Ours, really", &policy(STACK_SET, &three("us-east-1"), "    adopt: true\n", ""));
+    let changes = converge(&mut deploy, "codecommit-push.json");
+    let calls = stack_set_calls(&changes);
+    println!("| adoption | {} |", calls.join(" "));
+    assert_eq!(calls.iter().filter(|call| **call == "DeleteStackInstances").count(), 1, "{calls:?}");
+    let notice = application.take_notices(&["rollout.succeeded"]).remove(0);
+    assert_eq!(numbers(&notice, &["total", "succeeded", "created", "deleted"]), [3, 3, 2, 1], "{notice}");
+    let wanted: Vec<&String> = before.iter().filter(|stack| stack.contains(":us-east-1:")).collect();
+    assert!(stacks(&application).contains(wanted[0]), "the instance that the policy wants has kept its stack");
+    let described =
+        application.client.query("cloudformation", "DescribeStackSet", &[("StackSetName", STACK_SET)]).unwrap();
+    for kept in ["<Key>team</Key>", "<Key>backup-compliance:policy</Key>", "<Active>true</Active>"] {
+        assert!(described.contains(kept), "{kept}: {described}");
+    }
+    deploy.stop();
+    application.stop();
+}
+
+#[test]
+fn organizational_units_are_deployed_to_and_followed() {
+    let application = Application::start();
+    let mut deploy = application.function("deploy");
+    let unit = |id: &str| {
+        policy(
+            STACK_SET,
+            &format!("{{ organizationalUnits: [{id}], regions: [us-east-1], parameters: {{ Days: \"90\" }} }}"),
+            "",
+            "",
+        )
+    };
+    push(&application, "No such unit", &unit("ou-sbox-nowhere1"));
+    assert!(stack_set_calls(&converge(&mut deploy, "codecommit-push.json")).is_empty());
+    let notice = application.take_notices(&["policy.rejected"]).remove(0);
+    assert!(
+        notice["faults"][0]["problem"].as_str().unwrap().contains("no organizational unit `ou-sbox-nowhere1`"),
+        "{notice}"
+    );
+
+    push(&application, "The workloads", &unit(WORKLOADS));
+    let changes = converge(&mut deploy, "codecommit-push.json");
+    assert_eq!(stack_set_calls(&changes), ["CreateStackSet", "CreateStackInstances"], "{changes:?}");
+    let notice = application.take_notices(&["rollout.succeeded"]).remove(0);
+    assert_eq!(numbers(&notice, &["total", "succeeded", "created"]), [3, 3, 3], "{notice}");
+
+    // AWS deploys to a new account by itself, without the target's parameters: the next full look gives it those.
+    application.cloud.join("444444444444", "newcomer");
+    application.cloud.put_into("444444444444", WORKLOADS);
+    let days = || {
+        let place = [
+            ("StackSetName", STACK_SET),
+            ("StackInstanceAccount", "444444444444"),
+            ("StackInstanceRegion", "us-east-1"),
+        ];
+        let instance = application.client.query("cloudformation", "DescribeStackInstance", &place).unwrap();
+        wire::xml_text(&instance, "ParameterValue")
+    };
+    assert_eq!((application.instances().len(), days()), (4, None));
+    assert_eq!(deploy.answer(&event("stackset-operation.json")), failures(&[]));
+    assert_eq!(deploy.changes(), Vec::<String>::new(), "what StackSets do on their own is no reason to look closely");
+    let changes = converge(&mut deploy, "schedule-full.json");
+    assert_eq!(stack_set_calls(&changes), ["UpdateStackInstances"], "{changes:?}");
+    assert_eq!(days().as_deref(), Some("90"));
+    let notice = application.take_notices(&["rollout.succeeded"]).remove(0);
+    assert_eq!(numbers(&notice, &["total", "succeeded", "updated"]), [4, 4, 1], "{notice}");
+    application.cloud.leave("444444444444");
+    assert_eq!(application.instances().len(), 3);
+    let changes = converge(&mut deploy, "schedule-full.json");
+    assert!(stack_set_calls(&changes).is_empty(), "{changes:?}");
+    application.take_notices(&[]);
+    deploy.stop();
+    application.stop();
+}
+
+#[test]
+fn an_application_that_is_deleted_while_a_rollout_runs_stops_it() {
+    let application = Application::start_with(Duration::from_secs(3));
+    let mut deploy = application.function("deploy");
+    let mut lifecycle = application.function("lifecycle");
+    push(&application, "Three accounts", &policy(STACK_SET, &three("us-east-1"), "", ""));
+    assert_eq!(deploy.answer(&event("codecommit-push.json")), failures(&[]));
+    assert!(deploy.changes().contains(&"cloudformation:CreateStackInstances".to_owned()), "{:?}", deploy.changes());
+
+    let server = Server::start(&[]);
+    let mut request = event("lifecycle-delete.json");
+    request["ResponseURL"] = json!(server.signed_url());
+    lifecycle.answer(&request);
+    deploy.answer(&json!({"source": "backup-compliance.lifecycle", "requestId": request["RequestId"]}));
+    assert!(deploy.changes().contains(&"cloudformation:StopStackSetOperation".to_owned()), "{:?}", deploy.changes());
+    let mut calls = Vec::new();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while server.received().is_empty() {
+        assert!(Instant::now() < deadline, "CloudFormation is not answered: {calls:?}");
+        assert_eq!(deploy.answer(&event("schedule-light.json")), failures(&[]));
+        calls.extend(deploy.changes());
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    let answers = server.received();
+    assert_eq!((answers.len(), &answers[0].json()["Status"]), (1, &json!("SUCCESS")), "{:?}", answers[0].json());
+    assert_eq!(stack_set_calls(&calls), ["DeleteStackInstances", "DeleteStackSet"], "{calls:?}");
+    deploy.stop();
+    lifecycle.stop();
+    application.stop();
+}
