@@ -62,7 +62,7 @@ where
         }
         if !same && rollout.version > 0 {
             let fresh = self.begin(framework, &digest, stack_set.as_ref(), work).await?;
-            // An operation that was written down and never seen keeps its id, should it only not be visible yet.
+            // An operation that was written down and never seen is waited for, should it only not be visible yet.
             // What was let go of is named by the next notice, whatever it is about.
             let Rollout { sequence, in_flight, let_go, .. } = rollout.value;
             let given = if stack_set.is_some() { rollout.value.given } else { fresh.given.clone() };
@@ -88,12 +88,6 @@ where
             rollout.value.began = self.clock.now();
             rollout.value.undeclared = false;
         }
-        if rollout.value.undeclared {
-            // It is back in the policy: should it leave again, people are told again.
-            rollout.value.undeclared = false;
-            rollout.value.let_go.clear();
-            self.remember(&mut rollout).await?;
-        }
         if rollout.version == 0 || !same || membership.is_some() {
             self.publish(&framework.facts).await?;
         }
@@ -108,9 +102,18 @@ where
         let tried = rollout.value.tried.clone();
         let context = Context { owner: &owner, membership: &membership, tried: &tried };
         let mut step = next_step(desired, &observed, context);
-        let next = if let Step::Start(operation) = &step { Some(operation) } else { None };
+        // What was written down for another policy is not the same again, whatever it is called.
+        let next = if let (true, Step::Start(operation)) = (same, &step) { Some(operation) } else { None };
         if observed.stack_set.is_some() && rollout.value.is_in_doubt(next, self.clock.now()) {
             return Ok(FrameworkOutcome::Waiting);
+        }
+        if !same {
+            rollout.value.in_flight = None;
+        }
+        if rollout.value.undeclared {
+            // It is back in the policy: should it leave again, people are told again.
+            rollout.value.undeclared = false;
+            self.remember(&mut rollout).await?;
         }
         if step == Step::CreateStackSet {
             self.remember(&mut rollout).await?;
@@ -192,6 +195,7 @@ where
     ) -> Result<FrameworkOutcome> {
         let Some(found) = &observed.stack_set else { return Ok(FrameworkOutcome::Waiting) };
         let size = operation.size(observed.instances.len());
+        let again = rollout.value.is_repeated(&operation);
         let value = &mut rollout.value;
         if value.phase == Phase::Succeeded {
             // A full look has found something to do: another attempt, counted for itself.
@@ -221,7 +225,13 @@ where
                 info!(%error, "the StackSet is busy");
                 Ok(FrameworkOutcome::Waiting)
             }
-            Err(error) => self.trouble(rollout, &error, framework, work).await,
+            Err(error) => {
+                // What is refused the second time may have been accepted the first time.
+                if !again && error.kind != PortErrorKind::Retryable {
+                    rollout.value.in_flight = None;
+                }
+                self.trouble(rollout, &error, framework, work).await
+            }
         }
     }
 
@@ -315,7 +325,6 @@ where
         self.tell(&notice).await?;
         self.comment(&rollout.value.commit, &notice).await;
         rollout.value.phase = Phase::Failed;
-        rollout.value.in_flight = None;
         self.remember(&mut rollout).await?;
         work.counts.rollouts_failed = work.counts.rollouts_failed.saturating_add(1);
         Ok(FrameworkOutcome::Failed(error.explained()))

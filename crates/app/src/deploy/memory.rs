@@ -151,6 +151,11 @@ impl Rollout {
         })
     }
 
+    /// Whether an operation was written down before.
+    pub(super) fn is_repeated(&self, operation: &Operation) -> bool {
+        self.in_flight.as_ref().is_some_and(|in_flight| in_flight.operation == *operation)
+    }
+
     /// Nothing was tried or done yet.
     pub(super) fn start_over(&mut self) {
         self.tried.clear();

@@ -70,20 +70,20 @@ where
             } else if done {
                 Answer::success(envelope)
             } else if stuck || self.overdue(*since) {
-                let left = if left.is_empty() {
-                    let names: Vec<&str> = seen
-                        .frameworks
-                        .iter()
-                        .filter(|(_, outcome)| **outcome != FrameworkOutcome::Removed)
-                        .map(|(name, _)| name.as_str())
-                        .collect();
+                let going: Vec<&str> = seen
+                    .frameworks
+                    .iter()
+                    .filter(|(_, outcome)| !matches!(outcome, FrameworkOutcome::Removed | FrameworkOutcome::Failed(_)))
+                    .map(|(name, _)| name.as_str())
+                    .collect();
+                let late = (!going.is_empty()).then(|| {
                     format!(
                         "the StackSet operations did not end within the hour that CloudFormation gives, still there: {}",
-                        names.join(", ")
+                        going.join(", ")
                     )
-                } else {
-                    left.join(" | ")
-                };
+                });
+                let left: Vec<String> = left.iter().cloned().chain(late).collect();
+                let left = left.join(" | ");
                 Answer::failure(envelope, &format!("not everything could be removed, deleting again resumes: {left}"))
             } else {
                 continue;
@@ -101,7 +101,8 @@ where
         work: &mut Work<'_>,
     ) -> Result<FrameworkOutcome> {
         if !remove {
-            if !rollout.value.undeclared {
+            // Told already, unless a removal has begun that is now not to go on.
+            if !rollout.value.undeclared || rollout.value.phase == Phase::Removing {
                 let warning = format!(
                     "the policy no longer declares the framework `{}`; its StackSet and instances stay as they are. Write `removeUndeclared: true` to have it removed, or declare it again",
                     rollout.value.name
@@ -187,10 +188,14 @@ where
             self.remember(&mut rollout).await?;
             return Ok(FrameworkOutcome::Waiting);
         }
+        if next.is_none() {
+            rollout.value.in_flight = None;
+        }
         match step {
             Step::Start(operation) => {
                 let Some(found) = &observed.stack_set else { return Ok(FrameworkOutcome::Waiting) };
                 let size = operation.size(observed.instances.len());
+                let again = rollout.value.is_repeated(&operation);
                 let id = self.write_down(&mut rollout, &operation, size).await?;
                 counts.mutating_calls = counts.mutating_calls.saturating_add(1);
                 let of = rollout.value.stack_set();
@@ -200,6 +205,9 @@ where
                     Err(error) if error.kind == PortErrorKind::Conflict => Ok(FrameworkOutcome::Waiting),
                     Err(error) if error.kind == PortErrorKind::Retryable => Err(error),
                     Err(error) => {
+                        if !again {
+                            rollout.value.in_flight = None;
+                        }
                         self.stuck(rollout, request, Verdict::default(), Some(error.explained()), counts).await
                     }
                 }
@@ -268,7 +276,6 @@ where
         self.tell(&notice).await?;
         self.comment(&rollout.value.commit, &notice).await;
         rollout.value.tried.clear();
-        rollout.value.in_flight = None;
         rollout.value.phase = Phase::Failed;
         let reason = left.join(", ");
         rollout.value.stuck = request.map(|request| Stuck { request: request.to_owned(), reason: reason.clone() });

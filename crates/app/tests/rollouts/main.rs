@@ -39,7 +39,6 @@ fn stories(theme: Theme, salt: u8) -> Seen {
             Err(_) => fail(number, story),
         }
     }
-    println!("{seen:?}");
     seen
 }
 
@@ -55,23 +54,27 @@ fn fail(number: u32, story: Story) -> ! {
 #[test]
 fn triggers_and_edits_in_any_order() {
     let seen = stories(Theme { faults: false, crashes: false, removal: false }, 1);
+    println!("{seen:?}");
     assert!(seen.is_telling(false, false, false), "{seen:?}");
 }
 
 #[test]
 fn calls_that_fail_and_answers_that_are_lost() {
     let seen = stories(Theme { faults: true, crashes: false, removal: false }, 2);
+    println!("{seen:?}");
     assert!(seen.is_telling(true, false, false), "{seen:?}");
 }
 
 #[test]
 fn functions_that_die_after_any_step() {
     let seen = stories(Theme { faults: false, crashes: true, removal: true }, 3);
+    println!("{seen:?}");
     assert!(seen.is_telling(false, true, true), "{seen:?}");
 }
 
 #[test]
 fn everything_at_once() {
     let seen = stories(Theme { faults: true, crashes: true, removal: true }, 4);
+    println!("{seen:?}");
     assert!(seen.is_telling(true, true, true), "{seen:?}");
 }

@@ -10,7 +10,7 @@ use domain::ids::StackSetName;
 use domain::notice::{Notice, RolloutReport};
 use domain::rollout::{Instance, InstanceFault, Outcome};
 use std::collections::{BTreeMap, BTreeSet};
-use testkit::simulator::{AccountState, By, Cloud, Event, Fate, Simulator, Task};
+use testkit::simulator::{AccountState, By, Cloud, Event, Fate, SimulatedInstance, Simulator, Task};
 use testkit::world::World;
 
 /// What is watched from look to look.
@@ -44,8 +44,7 @@ pub(crate) struct Watch {
     may_repeat: BTreeSet<String>,
     answers_seen: usize,
     pub(crate) disturbed: bool,
-    /// The application is being deleted.
-    pub(crate) removing: bool,
+    /// The application was being deleted before the look.
     removing_before: bool,
     /// The application was deleted.
     pub(crate) is_gone: bool,
@@ -364,8 +363,8 @@ pub(crate) fn judge(run: &Run) -> Result<(), String> {
     }
     if let Some((name, instance)) = watch.let_go.iter().find(|gone| !watch.named.contains(*gone)) {
         let told = watch.last.get(name).copied();
-        // Of what is gone people were told; a rollout that goes on tells when it has ended.
-        if watch.is_gone || told == Some(true) {
+        // Of what is gone people were told; what goes on tells when it has ended, a removal that was late when it is asked again.
+        if watch.is_gone || (told == Some(true) && !run.world.state().removing) {
             return Err(format!("{instance} of {name} was let go of, and nobody was told"));
         }
     }
@@ -387,7 +386,7 @@ pub(crate) fn judge(run: &Run) -> Result<(), String> {
                 continue;
             }
             if !run.policy.remove_undeclared {
-                if !watch.warned.contains(&name) {
+                if !watch.warned.contains(&name) && watch.last.get(&name) != Some(&false) {
                     return Err(format!("{name} has left the policy, and nobody was told"));
                 }
             } else if ours && watch.last.get(&name) != Some(&false) {
@@ -415,6 +414,15 @@ pub(crate) fn judge(run: &Run) -> Result<(), String> {
                     .map(|instance| format!("{instance} is there")),
             )
             .collect();
+        let stays = |(instance, found): (&Instance, &SimulatedInstance)| {
+            // Nobody knows how an account that has left the organisation is reached.
+            let reached = number == 0 || cloud.organization.accounts.contains_key(&instance.account);
+            reached && matches!(found.fate(), Fate::Inoperable(_)) && !wants.names(instance)
+        };
+        let refused = run.was_refused(number);
+        if ours && !refused && found.is_some_and(|found| found.instances.iter().any(stays)) {
+            return Err(format!("{name} has instances that can only be let go of, and are not wanted"));
+        }
         let reported = watch.last.get(&name) == Some(&false) && phase == Some(Phase::Failed);
         if wrong.is_empty() && found.is_some() {
             if phase != Some(Phase::Succeeded) && !reported {

@@ -31,7 +31,7 @@ const PATIENCE: usize = 160;
 /// Full looks that find nothing to do, one after the other, before it is at rest.
 const RESTS: usize = 2;
 
-type Application2 = Deploy<World, Simulator, Simulator, World, World, World, World>;
+type Deployer = Deploy<World, Simulator, Simulator, World, World, World, World>;
 
 /// What became of a story.
 #[derive(Debug)]
@@ -62,7 +62,6 @@ pub(crate) struct Seen {
     pub(crate) faults: usize,
     pub(crate) crashes: usize,
     pub(crate) repeated: usize,
-    pub(crate) queued: usize,
     pub(crate) by_others: usize,
     pub(crate) on_their_own: usize,
     pub(crate) removed: usize,
@@ -84,7 +83,6 @@ impl Seen {
             faults,
             crashes,
             repeated,
-            queued,
             by_others,
             on_their_own,
             removed,
@@ -102,7 +100,6 @@ impl Seen {
         self.faults += faults;
         self.crashes += crashes;
         self.repeated += repeated;
-        self.queued += queued;
         self.by_others += by_others;
         self.on_their_own += on_their_own;
         self.removed += removed;
@@ -117,11 +114,11 @@ impl Seen {
         let always = [
             self.operations,
             self.succeeded,
-            self.failed * 4,
+            self.failed * 8,
             self.rejected * 8,
             self.by_others * 8,
             self.on_their_own * 16,
-            self.removed * 32,
+            self.removed * 64,
             self.let_go * 64,
             self.skipped * 32,
             self.answered * 8,
@@ -323,7 +320,7 @@ impl Run {
                 let running = {
                     let cloud = self.simulator.cloud();
                     let runs = cloud.stack_sets.get(&name).into_iter().flat_map(|found| found.operations.values());
-                    runs.filter(|run| run.progress == Progress::Running).map(|run| run.id.clone()).last()
+                    runs.filter(|run| run.progress == Progress::Running).map(|run| run.id.clone()).next_back()
                 };
                 if let Some(id) = running {
                     self.simulator.stop_by_hand(&name, &id);
@@ -368,11 +365,6 @@ impl Run {
             "ResourceProperties": {},
         });
         self.watch.asked.insert(format!("r{}", self.requests), kind);
-        if kind == RequestKind::Delete {
-            self.watch.removing = true;
-        } else {
-            self.watch.removing = false;
-        }
         for _ in 0..times {
             self.deliver(&event)?;
         }
@@ -390,7 +382,7 @@ impl Run {
         }
     }
 
-    fn deploy(&self) -> Application2 {
+    fn deploy(&self) -> Deployer {
         Deploy {
             application: Application {
                 repository: "backup-policy".into(),
@@ -510,6 +502,13 @@ impl Run {
 
     pub(crate) fn phase(&self, number: usize) -> Option<Phase> {
         self.world.state().rollouts.get(&stack_set(number)).map(|rollout| rollout.value.phase)
+    }
+
+    /// Whether AWS has refused a call of the last attempt.
+    pub(crate) fn was_refused(&self, number: usize) -> bool {
+        let state = self.world.state();
+        let ended = state.rollouts.get(&stack_set(number)).and_then(|rollout| rollout.value.ended.as_ref());
+        ended.is_some_and(|ended| ended.trouble.is_some())
     }
 
     pub(crate) fn say(&mut self, line: impl FnOnce() -> String) {

@@ -189,7 +189,7 @@ impl Story {
         let policy = first_policy(dice, &homes);
         let found = [0, 1].map(|framework| {
             let chance = if policy.frameworks[framework].declared { 3 } else { 8 };
-            dice.one_in(chance).then(|| found(dice, &policy, framework))
+            dice.one_in(chance).then(|| found(dice, framework))
         });
         let removal = theme.removal && !dice.one_in(3);
         let mut acts = vec![Act::Look(Wake::calm(Why::Push))];
@@ -342,7 +342,7 @@ fn first_policy(dice: &mut Dice, homes: &[Option<usize>]) -> Policy {
     Policy { frameworks, remove_undeclared: !dice.one_in(3), broken: false }
 }
 
-fn found(dice: &mut Dice, policy: &Policy, framework: usize) -> Found {
+fn found(dice: &mut Dice, framework: usize) -> Found {
     let owner = dice.of(&[Owner::Ours, Owner::Ours, Owner::Ours, Owner::Nobody, Owner::Nobody, Owner::Other]);
     let mut instances = Vec::new();
     for who in 0..MANAGEMENT {
@@ -354,7 +354,6 @@ fn found(dice: &mut Dice, policy: &Policy, framework: usize) -> Found {
             }
         }
     }
-    let _ = policy;
     Found {
         owner,
         managed: !dice.one_in(3),

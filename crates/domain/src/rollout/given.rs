@@ -54,11 +54,15 @@ impl Given {
                 (at, Some(Arc::new(overrides.clone())))
             }
         };
+        // Until it is seen, what was created is known to be deployed through its unit; an account may move before.
+        let created = matches!(operation, Operation::CreateInstances { .. }).then_some(at.through.as_ref()).flatten();
         let mut all = self.expanded();
         for instance in at.instances() {
             match &overrides {
                 Some(overrides) if !self.complete || !overrides.is_empty() => {
-                    drop(all.insert(instance, Known { overrides: Some(Arc::clone(overrides)), unit: None }));
+                    let before = all.get(&instance).and_then(|known| known.unit.as_ref());
+                    let unit = created.map(|through| &through.unit).or(before).cloned();
+                    drop(all.insert(instance, Known { overrides: Some(Arc::clone(overrides)), unit }));
                 }
                 // One that the deletion did not come to is still there with what it has; one that is gone is forgotten when that
                 // is seen.
