@@ -86,7 +86,6 @@ where
             // What is mended now is not what was rolled out then.
             rollout.value.start_over();
             rollout.value.began = self.clock.now();
-            rollout.value.undeclared = false;
         }
         if rollout.version == 0 || !same || membership.is_some() {
             self.publish(&framework.facts).await?;

@@ -49,7 +49,7 @@ async fn every_verdict_is_written_on_its_commit() {
     let commits: Vec<&CommitId> = state.comments.iter().map(|(commit, _)| commit).collect();
     assert_eq!(commits, [&failed, &succeeded, &rejected]);
     assert!(state.comments[0].1.contains("no execution role"), "{}", state.comments[0].1);
-    assert!(state.comments[2].1.contains("was not rolled out"), "{}", state.comments[2].1);
+    assert!(state.comments[2].1.contains("[REJECTED]"), "{}", state.comments[2].1);
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -16,8 +16,11 @@ fn asked_by(controls: &str, given: &[(&str, &str)]) -> Vec<Asked> {
 }
 
 fn scope(scope: &str) -> Narrowed {
-    let control =
-        format!("        - ControlName: BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN\n          ControlScope: {scope}\n");
+    scope_of("BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN", scope)
+}
+
+fn scope_of(control: &str, scope: &str) -> Narrowed {
+    let control = format!("        - ControlName: {control}\n          ControlScope: {scope}\n");
     asked_by(&control, &[])[0].scope.clone()
 }
 
@@ -28,15 +31,18 @@ fn a_scope_is_read_as_the_template_has_it() {
     assert_eq!(scope("{}"), Narrowed::Not);
     assert_eq!(scope("!Ref AWS::NoValue"), Narrowed::Not);
     assert_eq!(
-        scope("{ ComplianceResourceTypes: [Aurora, Storage Gateway, 'AWS::Backup::BackupVault'] }"),
-        types(&["AWS::RDS::DBCluster", "AWS::StorageGateway::Volume", "AWS::Backup::BackupVault"])
+        scope("{ ComplianceResourceTypes: [Aurora, Storage Gateway] }"),
+        types(&["AWS::RDS::DBCluster", "AWS::StorageGateway::Volume"])
     );
     assert_eq!(scope("{ Tags: [{ Key: stage, Value: prod }] }"), tag("stage", Some("prod")));
     assert_eq!(scope("{ Tags: [{ Key: stage, Value: '' }] }"), tag("stage", None));
     assert_eq!(scope("{ Tags: [{ Key: stage, Value: !Ref Days }] }"), tag("stage", Some("35")));
     assert_eq!(scope("{ Tags: [{ Key: stage, Value: !GetAtt Other.TopicName }] }"), Narrowed::Unknown);
     assert_eq!(
-        scope("{ ComplianceResourceIds: [default], ComplianceResourceTypes: ['AWS::Backup::BackupVault'] }"),
+        scope_of(
+            "BACKUP_RECOVERY_POINT_MANUAL_DELETION_DISABLED",
+            "{ ComplianceResourceIds: [default], ComplianceResourceTypes: ['AWS::Backup::BackupVault'] }"
+        ),
         Narrowed::Resource { id: "default".to_owned() }
     );
     assert_eq!(scope("{ ComplianceResourceTypes: [!GetAtt Other.TopicName] }"), Narrowed::Unknown);
