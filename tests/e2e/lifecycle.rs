@@ -208,10 +208,12 @@ fn a_failing_call_is_the_answer_and_names_what_is_missing() {
         ),
         ("sqs", "SendMessage", 500, "InternalFailure", 3, &["sqs:SendMessage failed: InternalFailure"]),
     ];
-    for (service, operation, status, code, times, expected) in cases {
+    for (number, (service, operation, status, code, times, expected)) in cases.into_iter().enumerate() {
         let case = format!("{service} {code}");
         let server = Server::start(&[]);
-        let request = request("lifecycle-create.json", &server);
+        let mut request = request("lifecycle-create.json", &server);
+        // One that was answered is not answered again.
+        request["RequestId"] = json!(format!("82304eb2-bdda-469f-a33b-{number:012}"));
         application.cloud.fail_next(service, operation, status, code, "as the test wants it", times);
         assert_eq!(lifecycle.answer(&request), json!({"answered": request["RequestId"]}), "{case}");
         application.cloud.clear_faults();
@@ -276,7 +278,11 @@ fn the_finest_log_shows_no_signed_address() {
     deploy.answer(&json!({"source": "backup-compliance.lifecycle", "requestId": request["RequestId"]}));
     only_answer(&server, "create");
     let broken = Server::start(&[Reply::Break]);
-    lifecycle.refuse(&self::request("bad/lifecycle-unknown-type.json", &broken));
+    // It tries again for as long as there is time.
+    let unreachable = self::request("bad/lifecycle-unknown-type.json", &broken);
+    let outcome = lifecycle.invoke_within(&unreachable, Duration::from_secs(4));
+    assert!(matches!(outcome, Outcome::Error { .. }), "{outcome:?}");
+    assert!(broken.received().len() > 2, "{:?}", broken.received());
     ends_without_a_secret(lifecycle);
     ends_without_a_secret(deploy);
     application.stop();
