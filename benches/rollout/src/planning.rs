@@ -58,7 +58,6 @@ pub(crate) fn once(instances: usize) -> anyhow::Result<Once> {
         // From here on the kernel counts the peak anew.
         let forgotten = std::fs::write("/proc/self/clear_refs", "5").is_ok();
         let before_mib = forgotten.then(|| status("VmRSS:")).flatten();
-        #[expect(clippy::disallowed_methods, reason = "a measuring program reads the clock")]
         let began = Instant::now();
         let outlook = planner.plan(&question, Some(&memory), |_| {}).await.map_err(failed)?;
         let outlook = match outlook {

@@ -22,7 +22,7 @@ const LEFT: Duration = Duration::from_mins(1);
 /// After which Lambda ends a look of `deploy`.
 const LOOK: Duration = Duration::from_mins(5);
 /// Await points at which something may happen: more than the longest story has.
-const POINTS: usize = 60;
+const POINTS: usize = 80;
 /// Lambda delivers an event once, and twice more when that failed.
 const DELIVERIES: usize = 3;
 const STRIKES: [Strike; 4] = [Strike::Panics, Strike::Hangs, Strike::Throttles, Strike::Denies];
