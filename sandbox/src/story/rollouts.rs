@@ -116,7 +116,7 @@ fn five(story: &Story<'_>) -> Result<String> {
 fn adoption(story: &mut Story<'_>, stage: &Stage) -> Result<String> {
     story.chapter("A StackSet that somebody made by hand is taken over");
     let template = five(story)?.replace("FrameworkName: backup_compliance", "FrameworkName: backup_legacy");
-    let create = [("StackSetName", LEGACY), ("TemplateBody", &template)];
+    let create = [("StackSetName", LEGACY), ("TemplateBody", &template), ("Capabilities.member.1", "CAPABILITY_IAM")];
     stage.client.query("cloudformation", "CreateStackSet", &create)?;
     let at = [("StackSetName", LEGACY), ("Accounts.member.1", "111111111111"), ("Regions.member.1", "us-east-1")];
     stage.client.query("cloudformation", "CreateStackInstances", &at)?;
@@ -169,7 +169,7 @@ fn removal(story: &mut Story<'_>, stage: &Stage, with_legacy: &str) -> Result<()
     let removing = stage.policy.replacen("version: 1\n", "version: 1\nremoveUndeclared: true\n", 1);
     stage.checkout.push("Remove what is not declared", &[("backup-compliance.yaml", &removing)])?;
     let mail = story.next_mail("rollout.succeeded")?;
-    story.says("it is removed, and that is told", &mail.text, &[LEGACY, "removed", "2 instances deleted"]);
+    story.says("it is removed, and that is told", &mail.text, &[LEGACY, "is removed", "2 deleted"]);
     let calls = story.cloud.mutating_calls_of("deploy", mark).into_iter();
     let calls: Vec<String> = calls.filter(|call| call.service == "cloudformation").map(|call| call.operation).collect();
     story.claim(
