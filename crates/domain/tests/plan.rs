@@ -2,7 +2,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::print_stdout,
     reason = "a test that cannot set itself up has failed; helpers of tests are no tests to the linter"
 )]
 

@@ -75,7 +75,7 @@ fn result(Finding { level, fault }: &Finding, ids: &[&str]) -> Value {
         "locations": [{ "physicalLocation": place(fault) }],
     });
     if let Some(index) = ids.iter().position(|other| *other == id(fault)) {
-        result["ruleIndex"] = index.into();
+        set(&mut result, "ruleIndex", index.into());
     }
     if !fault.edits.is_empty() {
         let replacements: Vec<Value> = fault
@@ -85,18 +85,26 @@ fn result(Finding { level, fault }: &Finding, ids: &[&str]) -> Value {
                 json!({ "deletedRegion": region(*from, Some(*to)), "insertedContent": { "text": new } })
             })
             .collect();
-        result["fixes"] = json!([{
+        let fixes = json!([{
             "description": { "text": fault.fix },
             "artifactChanges": [{ "artifactLocation": { "uri": uri(&fault.file) }, "replacements": replacements }],
         }]);
+        set(&mut result, "fixes", fixes);
     }
     result
+}
+
+/// Adds a field to an object.
+fn set(object: &mut Value, key: &str, value: Value) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert(key.to_owned(), value);
+    }
 }
 
 fn place(fault: &Fault) -> Value {
     let mut place = json!({ "artifactLocation": { "uri": uri(&fault.file) } });
     if let Some(at) = fault.at {
-        place["region"] = region(at, fault.end);
+        set(&mut place, "region", region(at, fault.end));
     }
     place
 }
@@ -104,8 +112,8 @@ fn place(fault: &Fault) -> Value {
 fn region(from: Position, to: Option<Position>) -> Value {
     let mut region = json!({ "startLine": from.line, "startColumn": from.column });
     if let Some(to) = to {
-        region["endLine"] = to.line.into();
-        region["endColumn"] = to.column.into();
+        set(&mut region, "endLine", to.line.into());
+        set(&mut region, "endColumn", to.column.into());
     }
     region
 }
