@@ -595,6 +595,15 @@ fn misfit(notice: &Notice) -> Option<String> {
         .or_else(|| misfit_of_rollout(notice))
 }
 
+/// An underscore between letters formats nothing, whatever else is in the text.
+fn without_inner_underscores(text: &str) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    let is_letter =
+        |at: Option<usize>| at.and_then(|at| chars.get(at)).is_some_and(|c| c.is_alphanumeric() || *c == '_');
+    let is_inner = |at: usize| is_letter(at.checked_sub(1)) && is_letter(at.checked_add(1));
+    chars.iter().enumerate().filter(|(at, c)| **c != '_' || !is_inner(*at)).map(|(_, c)| *c).collect()
+}
+
 /// What CodeCommit takes, and what Markdown makes nothing of.
 fn misfit_of_comment(notice: &Notice) -> Option<String> {
     let comment = notice.comment();
@@ -616,7 +625,7 @@ fn misfit_of_comment(notice: &Notice) -> Option<String> {
         let ours = |text: &str| {
             ["**", "[FAILED] ", "[REJECTED] "].iter().fold(text.to_owned(), |text, mark| text.replace(mark, ""))
         };
-        let formats = |text: &&&str| marks.iter().any(|mark| ours(text).contains(mark));
+        let formats = |text: &&&str| marks.iter().any(|mark| without_inner_underscores(&ours(text)).contains(mark));
         let is_word = |text: &str| !text.contains([' ', '*']) || text.contains("a_");
         let wrong = outside.clone().find(formats).filter(|text| !is_word(text));
         let is_of_rollout = notice.kind().starts_with("rollout.") || notice.kind().starts_with("policy.");
