@@ -468,6 +468,7 @@ fn worlds() -> impl Strategy<Value = Aws> {
         organization,
         unknowns: Unknowns { create_touches_existing, listed_registers },
         now: Observed::default(),
+        smooth: true,
     })
 }
 
