@@ -16,8 +16,18 @@ fn layer(name: &str) -> Option<u8> {
 }
 
 /// What is there to test and to show, and never deployed.
-const TOOLS: [&str; 8] =
-    ["testkit", "sandbox", "tests", "xtask", "bench-common", "bench-floor", "bench-cold-start", "bench-report"];
+const TOOLS: [&str; 10] = [
+    "testkit",
+    "fuzzing",
+    "sandbox",
+    "tests",
+    "xtask",
+    "bench-common",
+    "bench-floor",
+    "bench-cold-start",
+    "bench-policy",
+    "bench-report",
+];
 
 /// Dependencies of one package on others of the workspace that the rule does not allow.
 fn faults(package: &Value, members: &[&str]) -> Vec<String> {
