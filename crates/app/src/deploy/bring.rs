@@ -82,9 +82,10 @@ where
             }
             rollout.value.start_over();
             rollout.value.phase = Phase::Running;
-        } else if matches!(rollout.value.phase, Phase::Succeeded | Phase::Left) {
-            // What is mended now is not what was rolled out then.
+        } else if rollout.value.phase == Phase::Left {
+            // Nobody has judged what was done before it left.
             rollout.value.start_over();
+            rollout.value.attempt = 1;
             rollout.value.began = self.clock.now();
         }
         if rollout.version == 0 || !same || membership.is_some() {
@@ -198,9 +199,9 @@ where
         let value = &mut rollout.value;
         if value.phase == Phase::Succeeded {
             // A full look has found something to do: another attempt, counted for itself.
+            value.start_over();
             value.attempt = 1;
             value.began = self.clock.now();
-            (value.created, value.updated, value.deleted) = (0, 0, 0);
         }
         value.phase = Phase::Running;
         let id = self.write_down(&mut rollout, &operation, size).await?;

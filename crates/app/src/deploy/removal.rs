@@ -42,10 +42,11 @@ where
                 seen.frameworks.insert(name, FrameworkOutcome::Failed(stuck.reason.clone()));
                 continue;
             }
+            let before = rollout.value.clone();
             // Whatever the policy said of it: now it goes with everything else.
             rollout.value.undeclared = false;
             let span = info_span!("removal", stack_set = %name, commit = %rollout.value.commit, operation = Empty);
-            let outcome = self.remove(rollout, request, &mut seen.counts).instrument(span.clone()).await?;
+            let outcome = self.remove(&before, rollout, request, &mut seen.counts).instrument(span.clone()).await?;
             span.in_scope(|| info!(outcome = ?outcome, "removing"));
             seen.frameworks.insert(name, outcome);
         }
@@ -116,6 +117,7 @@ where
             }
             return Ok(FrameworkOutcome::Undeclared);
         }
+        let before = rollout.value.clone();
         let value = &mut rollout.value;
         if !value.undeclared || value.commit != *work.commit {
             let facts = self.facts(work).await?;
@@ -129,7 +131,7 @@ where
             }
             value.attempt = value.attempt.saturating_add(1);
         }
-        self.remove(rollout, None, &mut work.counts).await
+        self.remove(&before, rollout, None, &mut work.counts).await
     }
 
     /// Waits for what was under way when a framework left the policy, so that light looks need not ask for ever.
@@ -146,8 +148,10 @@ where
         self.remember(&mut rollout).await
     }
 
+    /// Brings the removal of one StackSet a step further; `before` is what is remembered of it.
     async fn remove(
         &self,
+        before: &Rollout,
         mut rollout: Versioned<Rollout>,
         request: Option<&str>,
         counts: &mut Counts,
@@ -167,8 +171,7 @@ where
                     return self.stop(rollout, &in_flight.id, counts).await;
                 }
                 Some(OperationStatus::InFlight | OperationStatus::Stopping) => {
-                    self.remember(&mut rollout).await?;
-                    return Ok(FrameworkOutcome::Waiting);
+                    return self.wait(rollout, before).await;
                 }
                 Some(OperationStatus::Ended) => rollout.value.operation_ended(),
                 None => {}
@@ -185,8 +188,7 @@ where
         let step = next_removal_step(&observed, context);
         let next = if let Step::Start(operation) = &step { Some(operation) } else { None };
         if observed.stack_set.is_some() && rollout.value.is_in_doubt(next, self.clock.now()) {
-            self.remember(&mut rollout).await?;
-            return Ok(FrameworkOutcome::Waiting);
+            return self.wait(rollout, before).await;
         }
         if next.is_none() {
             rollout.value.in_flight = None;
@@ -216,10 +218,7 @@ where
                 counts.mutating_calls = counts.mutating_calls.saturating_add(1);
                 match self.stack_sets.delete(rollout.value.stack_set()).await {
                     Ok(()) => self.gone(rollout).await,
-                    Err(error) if error.kind == PortErrorKind::Conflict => {
-                        self.remember(&mut rollout).await?;
-                        Ok(FrameworkOutcome::Waiting)
-                    }
+                    Err(error) if error.kind == PortErrorKind::Conflict => self.wait(rollout, before).await,
                     Err(error) if error.kind == PortErrorKind::Retryable => Err(error),
                     Err(error) => {
                         self.stuck(rollout, request, Verdict::default(), Some(error.explained()), counts).await
@@ -239,6 +238,14 @@ where
             }
             Step::CreateStackSet | Step::OtherPermissions { .. } => self.forget(&rollout.value).await,
         }
+    }
+
+    /// Leaves it to the next look; what has changed is remembered, and nothing is written when nothing has.
+    async fn wait(&self, mut rollout: Versioned<Rollout>, before: &Rollout) -> Result<FrameworkOutcome> {
+        if rollout.value != *before {
+            self.remember(&mut rollout).await?;
+        }
+        Ok(FrameworkOutcome::Waiting)
     }
 
     /// A rollout may take hours, and a removal has one: what it has not come to is cancelled.
