@@ -6,7 +6,7 @@ use super::verdict::judge;
 use super::{Instance, Observed, Operation, Parameters, Places};
 use crate::ids::UnitId;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What is known of the overrides of a StackSet's instances: grouped, so that it stays small where many share them.
@@ -25,16 +25,20 @@ struct Group {
     /// `None`: nobody knows.
     #[serde(default)]
     overrides: Option<Parameters>,
-    /// The unit that they were last seen deployed through.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    unit: Option<UnitId>,
+    /// The unit that they were last seen deployed through, and one that they were worked through since; empty where nobody knows.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    units: BTreeSet<UnitId>,
 }
 
 /// What is known of an instance.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Known {
     overrides: Option<Arc<Parameters>>,
-    unit: Option<UnitId>,
+    units: BTreeSet<UnitId>,
+}
+
+impl Known {
+    const NOTHING: Self = Self { overrides: None, units: BTreeSet::new() };
 }
 
 impl Given {
@@ -54,19 +58,25 @@ impl Given {
                 (at, Some(Arc::new(overrides.clone())))
             }
         };
-        // Until it is seen, what was created is known to be deployed through its unit; an account may move before.
-        let created = matches!(operation, Operation::CreateInstances { .. }).then_some(at.through.as_ref()).flatten();
+        let unit = at.through.as_ref().map(|through| &through.unit);
+        let created = matches!(operation, Operation::CreateInstances { .. });
         let mut all = self.expanded();
         for instance in at.instances() {
             match &overrides {
                 Some(overrides) if !self.complete || !overrides.is_empty() => {
-                    let before = all.get(&instance).and_then(|known| known.unit.as_ref());
-                    let unit = created.map(|through| &through.unit).or(before).cloned();
-                    drop(all.insert(instance, Known { overrides: Some(Arc::clone(overrides)), unit }));
+                    // An account may move before it is seen again, so the unit counts from now on. Assumed: what is updated through
+                    // the unit that its account has moved to may be listed with that one or still with the old one.
+                    let before = all.get(&instance).map(|known| known.units.clone()).unwrap_or_default();
+                    let units = match unit {
+                        Some(unit) if created => BTreeSet::from([unit.clone()]),
+                        Some(unit) if !before.is_empty() => before.into_iter().chain([unit.clone()]).collect(),
+                        _ => before,
+                    };
+                    drop(all.insert(instance, Known { overrides: Some(Arc::clone(overrides)), units }));
                 }
                 // One that the deletion did not come to is still there with what it has; one that is gone is forgotten when that
                 // is seen.
-                None if self.complete => drop(all.insert(instance, Known { overrides: None, unit: None })),
+                None if self.complete => drop(all.insert(instance, Known::NOTHING)),
                 _ => drop(all.remove(&instance)),
             }
         }
@@ -89,20 +99,22 @@ impl Given {
             if known.overrides.is_none() {
                 return true;
             }
-            let moved = known.unit.is_some() && known.unit != found.unit;
+            let moved = !known.units.is_empty() && found.unit.as_ref().is_none_or(|unit| !known.units.contains(unit));
             if moved || judge(instance, found).is_some() {
-                (known.overrides, known.unit) = (None, None);
+                *known = Known::NOTHING;
                 changed = true;
                 return self.complete;
             }
-            changed |= known.unit != found.unit;
-            known.unit.clone_from(&found.unit);
+            if !known.units.iter().eq(&found.unit) {
+                known.units = found.unit.iter().cloned().collect();
+                changed = true;
+            }
             true
         });
         if self.complete {
             for (instance, found) in &observed.instances {
                 if judge(instance, found).is_some() && !all.contains_key(instance) {
-                    all.insert(instance.clone(), Known { overrides: None, unit: None });
+                    all.insert(instance.clone(), Known::NOTHING);
                     changed = true;
                 }
             }
@@ -133,7 +145,7 @@ impl Given {
             .map(|(accounts, regions, known)| Group {
                 at: Places { accounts, regions, through: None },
                 overrides: known.overrides.as_deref().cloned(),
-                unit: known.unit,
+                units: known.units,
             })
             .collect();
     }
@@ -141,7 +153,7 @@ impl Given {
     fn expanded(&self) -> BTreeMap<Instance, Known> {
         let mut all = BTreeMap::new();
         for group in &self.groups {
-            let known = Known { overrides: group.overrides.clone().map(Arc::new), unit: group.unit.clone() };
+            let known = Known { overrides: group.overrides.clone().map(Arc::new), units: group.units.clone() };
             all.extend(group.at.instances().map(|instance| (instance, known.clone())));
         }
         all

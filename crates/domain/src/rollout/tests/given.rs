@@ -79,6 +79,32 @@ fn an_instance_that_is_deployed_through_another_unit_is_another() {
     assert_eq!(one.instances[&instance(0, 0)].overrides, None, "coming back makes it no more certain");
 }
 
+/// An account that has moved is worked through the unit that it is in now, and StackSets may list it with that one or the old one.
+#[test]
+fn what_is_updated_through_the_unit_that_its_account_moved_to_is_known_whichever_is_listed() {
+    let unit = |unit: &str| crate::ids::UnitId::parse(unit).expect("a unit");
+    let [old, new, third] = ["ou-aaaa-11111111", "ou-aaaa-22222222", "ou-aaaa-33333333"].map(unit);
+    let seen_through = |unit: &crate::ids::UnitId| {
+        observed(&two(), &[((0, 0), ObservedInstance { unit: Some(unit.clone()), ..current() })])
+    };
+    for (listed, known) in [(&old, true), (&new, true), (&third, false)] {
+        let mut given = Given::all_known();
+        given.note(&create(&[0], days("35")));
+        given.doubt(&seen_through(&old));
+        let Operation::UpdateInstances { mut at, overrides } = update(&[0], days("90")) else { panic!("an update") };
+        at.through = Some(Through { unit: new.clone(), filter: Filter::Listed });
+        given.note(&Operation::UpdateInstances { at, overrides });
+        let mut seen = seen_through(listed);
+        given.doubt(&seen);
+        given.complete(&mut seen);
+        assert_eq!(seen.instances[&instance(0, 0)].overrides, known.then(|| super::given(&days("90"))).flatten());
+        let elsewhere = if listed == &old { &new } else { &old };
+        let mut later = seen_through(elsewhere);
+        given.complete(&mut later);
+        assert_eq!(later.instances[&instance(0, 0)].overrides, None, "from then on it is known which");
+    }
+}
+
 /// As the version before this one wrote it.
 #[test]
 fn what_was_stored_before_is_read() {
