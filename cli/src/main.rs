@@ -7,6 +7,8 @@ mod cloud;
 mod commands;
 mod env_file;
 mod event_file;
+mod findings;
+mod frameworks;
 mod output;
 mod plain;
 mod repository;
@@ -16,10 +18,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::commands::{invoke, lint, notice, plan, redrive, status, violations};
+use crate::commands::{check, completions, evaluate, invoke, lint, man, notice, plan, redrive, status, violations};
 
 /// Backup compliance from the command line: check a policy before it is pushed and see what the push would
-/// do, see how rollouts stand, see the notice that an event leads to, run a
+/// do, see what a framework will say of templates and of what there is, see how rollouts stand, see the notice that an event leads to, run a
 /// function as Lambda would, list open violations, mend what ended in a dead-letter queue.
 #[derive(Debug, Parser)]
 #[command(
@@ -27,7 +29,7 @@ use crate::commands::{invoke, lint, notice, plan, redrive, status, violations};
     after_help = "Exit status: 0 clean; 1 findings, a failed rollout, open violations, dead letters, an event without a notice or a failed \
                   function; 2 input or an account that cannot be read or used."
 )]
-struct Cli {
+pub(crate) struct Cli {
     /// How results are written to standard output.
     #[arg(long, global = true, value_enum, default_value_t = AnyFormat::Human)]
     format: AnyFormat,
@@ -38,12 +40,16 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Lint(lint::Args),
+    Check(check::Args),
+    Evaluate(evaluate::Args),
     Plan(plan::Args),
     Status(status::Args),
     Notice(notice::Args),
     Invoke(invoke::Args),
     Violations(violations::Args),
     Redrive(redrive::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// Every form in which a result can be had from some command.
@@ -55,9 +61,9 @@ enum AnyFormat {
     Json,
     /// For spreadsheets; `violations` only.
     Csv,
-    /// SARIF 2.1.0, for code scanning and editors; `lint` only.
+    /// SARIF 2.1.0, for code scanning and editors; `lint`, `check` and `evaluate` only.
     Sarif,
-    /// Annotations of GitHub Actions; `lint` only.
+    /// Annotations of GitHub Actions; `lint` and `check` only.
     Github,
 }
 
@@ -74,7 +80,9 @@ impl AnyFormat {
         match self {
             Self::Human | Self::Json | Self::Csv => Ok(()),
             Self::Sarif | Self::Github => {
-                anyhow::bail!("only `lint` has SARIF and annotations of GitHub: use --format json")
+                anyhow::bail!(
+                    "only `lint`, `check` and `evaluate` have SARIF or annotations of GitHub: use --format json"
+                )
             }
         }
     }
@@ -114,11 +122,15 @@ fn run(cli: &Cli) -> anyhow::Result<Verdict> {
     let format = cli.format;
     match &cli.command {
         Command::Lint(args) => lint::run(args, format),
+        Command::Check(args) => check::run(args, format),
+        Command::Evaluate(args) => evaluate::run(args, format),
         Command::Plan(args) => plan::run(args, format.without_csv()?),
         Command::Status(args) => status::run(args, format.without_csv()?),
         Command::Notice(args) => notice::run(args, format.without_csv()?),
         Command::Invoke(args) => invoke::run(args, format.without_csv()?),
         Command::Violations(args) => violations::run(args, format),
         Command::Redrive(args) => redrive::run(args, format.without_csv()?),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
     }
 }

@@ -16,6 +16,8 @@ use domain::ids::CommitId;
 
 /// The policy file of a folder.
 const POLICY_FILE: &str = "backup-compliance.yaml";
+/// The parameter that the deployment fills in.
+pub(crate) const EVENT_BUS_PARAMETER: &str = "ComplianceEventBusArn";
 /// What the deployment fills in; any event bus will do to read a policy.
 pub(crate) const EVENT_BUS: &str = "arn:aws:events:us-east-1:000000000000:event-bus/backup-compliance";
 

@@ -1,6 +1,8 @@
 //! The program from outside: what people type and what they get.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
+#[path = "cli/example.rs"]
+mod example;
 #[path = "cli/invoke.rs"]
 mod invoke;
 #[path = "cli/lint.rs"]
@@ -53,6 +55,10 @@ fn every_command_explains_itself_with_an_example() {
         ("help_lint", &["lint", "--help"]),
         ("help_plan", &["plan", "--help"]),
         ("help_status", &["status", "--help"]),
+        ("help_check", &["check", "--help"]),
+        ("help_evaluate", &["evaluate", "--help"]),
+        ("help_completions", &["completions", "--help"]),
+        ("help_man", &["man", "--help"]),
         ("help_notice", &["notice", "--help"]),
         ("help_invoke", &["invoke", "--help"]),
         ("help_violations", &["violations", "--help"]),
@@ -71,8 +77,12 @@ fn arguments_that_make_no_sense_are_refused_with_status_2() {
         (&["frobnicate"][..], "frobnicate"),
         (&["lint", "--format", "xml"], "[possible values: human, json, csv, sarif, github]"),
         (&["lint", "--format", "csv"], "this command has no CSV, only `violations` has"),
-        (&["redrive", "--format", "sarif"], "only `lint` has SARIF and annotations of GitHub"),
-        (&["violations", "--format", "github"], "only `lint` has SARIF and annotations of GitHub"),
+        (&["check", "x", "--framework", "y", "--format", "csv"], "this command has no CSV"),
+        (&["check", "x"], "--framework <TEMPLATE|POLICY>"),
+        (&["evaluate", "--framework", "y"], "<INVENTORY>"),
+        (&["evaluate", "x", "--framework", "y", "--format", "github"], "use --format json or sarif"),
+        (&["redrive", "--format", "sarif"], "only `lint`, `check` and `evaluate` have SARIF"),
+        (&["violations", "--format", "github"], "only `lint`, `check` and `evaluate` have SARIF"),
         (&["lint", "--dry-run"], "--fix"),
         (&["lint", "--parameter", "Days"], "not of the form `NAME=value`"),
         (&["plan", "--format", "csv"], "this command has no CSV, only `violations` has"),

@@ -55,6 +55,8 @@ fn documents_link_to_files_that_are_there() {
         "framework/README.md",
         "sandbox/README.md",
         "events/README.md",
+        "examples/orders/README.md",
+        "docs/ci.md",
         "docs/controls.md",
         "docs/notices.md",
         "docs/rules.md",

@@ -5,12 +5,11 @@ use std::path::PathBuf;
 use jiff::civil::Date;
 use jiff::{Timestamp, tz::TimeZone};
 
+use crate::findings::{fix, machine};
 use crate::{AnyFormat, Verdict, output};
 
-mod fix;
 mod found;
 mod human;
-mod machine;
 
 use found::Found;
 
@@ -58,7 +57,7 @@ pub(crate) struct Args {
     dry_run: bool,
 }
 
-fn assignment(text: &str) -> Result<(String, String), String> {
+pub(crate) fn assignment(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("not of the form `NAME=value`".to_owned()),
@@ -71,11 +70,11 @@ pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
     }
     let mut found = Found::of(args, today())?;
     if args.dry_run {
-        output::text(&fix::diff(&found)?)?;
+        output::text(&fix::diff(&found.findings, &found.files)?)?;
         return Ok(found.verdict(args.strict));
     }
     if args.fix {
-        let mended = fix::make(&found)?;
+        let mended = fix::make(&found.findings, &found.files)?;
         // What people get on standard output stays what they asked for.
         for line in &mended {
             if format == AnyFormat::Human { output::line(line)? } else { output::aside(line) }
@@ -86,15 +85,17 @@ pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
     }
     match format {
         AnyFormat::Human => human::show(&found, args.notes)?,
-        AnyFormat::Json | AnyFormat::Csv => output::line(&serde_json::to_string_pretty(&machine::json(&found)?)?)?,
-        AnyFormat::Sarif => output::line(&serde_json::to_string_pretty(&machine::sarif(&found))?)?,
-        AnyFormat::Github => output::text(&machine::github(&found))?,
+        AnyFormat::Json | AnyFormat::Csv => {
+            output::line(&serde_json::to_string_pretty(&machine::json(&found.findings)?)?)?
+        }
+        AnyFormat::Sarif => output::line(&serde_json::to_string_pretty(&machine::sarif(&found.findings))?)?,
+        AnyFormat::Github => output::text(&machine::github(&found.findings))?,
     }
     Ok(found.verdict(args.strict))
 }
 
 /// The day as `deploy` has it: in UTC, wherever the terminal is.
 #[expect(clippy::disallowed_methods, reason = "whoever asks at a terminal means today")]
-fn today() -> Date {
+pub(crate) fn today() -> Date {
     Timestamp::now().to_zoned(TimeZone::UTC).date()
 }

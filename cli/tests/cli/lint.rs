@@ -302,9 +302,19 @@ fn schema(name: &str) -> jsonschema::Validator {
     jsonschema::validator_for(&serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()).unwrap()
 }
 
+/// Whether a log is what the schema of SARIF says, and its results point to their rules.
+pub(crate) fn valid_sarif(log: &Value) {
+    let errors: Vec<String> = schema("sarif.schema.json").iter_errors(log).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:#?}\n{log:#}");
+    let run = &log["runs"][0];
+    for result in run["results"].as_array().unwrap() {
+        let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+        assert_eq!(run["tool"]["driver"]["rules"][index]["id"], result["ruleId"]);
+    }
+}
+
 #[test]
 fn sarif_is_what_its_schema_says() {
-    let schema = schema("sarif.schema.json");
     let folder = folder(TEMPLATE);
     let broken = changed(|policy| policy.replace("version: 1", "version: 3"));
     for (folder, args) in [
@@ -314,13 +324,7 @@ fn sarif_is_what_its_schema_says() {
     ] {
         let ran = run(folder, args);
         let log: Value = serde_json::from_str(&ran.stdout).unwrap();
-        let errors: Vec<String> = schema.iter_errors(&log).map(|error| error.to_string()).collect();
-        assert!(errors.is_empty(), "{errors:#?}\n{log:#}");
-        let run = &log["runs"][0];
-        for result in run["results"].as_array().unwrap() {
-            let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
-            assert_eq!(run["tool"]["driver"]["rules"][index]["id"], result["ruleId"]);
-        }
+        valid_sarif(&log);
     }
     let log: Value =
         serde_json::from_str(&run(folder.path(), &["lint", "framework.yaml", "--format", "sarif"]).stdout).unwrap();

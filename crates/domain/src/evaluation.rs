@@ -262,8 +262,8 @@ impl<'a> Evaluator<'a> {
             {
                 self.kinds.insert(resource.kind, protected);
             }
-            if members.contains_key(resource.arn()) {
-                self.clusters.insert(resource.arn(), resource);
+            if members.contains_key(resource.key()) {
+                self.clusters.insert(resource.key(), resource);
             }
         }
         let asks = |test: fn(&Test<'_>) -> bool| self.questions.iter().any(|question| test(&question.test));

@@ -17,11 +17,13 @@ use crate::ids::{AccountId, RegionName};
 pub mod document;
 mod read;
 mod service;
+pub mod template;
 #[cfg(test)]
 mod tests;
 mod text;
 
 pub use document::{Document, Part, Plan, RecoveryPoint, Restore, Rule, Selection, Vault};
+pub use service::SWITCHES;
 pub(crate) use service::{Protected, protected};
 pub(crate) use text::Text;
 use text::Texts;
@@ -126,7 +128,16 @@ impl Inventory {
     /// # Errors
     /// The first fault found: with line and column, the JSON path, and what would be right.
     pub fn read(file: &str, text: &str) -> Result<Self, Box<Fault>> {
-        read::inventory(file, text)
+        read::inventory(None, file, text)
+    }
+
+    /// Reads one more document. What all of them say is as of the earliest: until then each of them knows everything. An account
+    /// and Region is in one of them only.
+    ///
+    /// # Errors
+    /// The first fault found, as [`Self::read`] has it; the inventory is gone then.
+    pub fn read_more(self, file: &str, text: &str) -> Result<Self, Box<Fault>> {
+        read::inventory(Some(self), file, text)
     }
 
     /// The inventory that a document describes.
@@ -153,7 +164,7 @@ impl Inventory {
             inventory.add_recovery_point(point);
         }
         inventory.restores.extend(restores);
-        inventory.check_resources()?;
+        inventory.check_resources(0)?;
         Ok(inventory)
     }
 
@@ -246,6 +257,19 @@ impl Inventory {
         self.resources.len()
     }
 
+    /// Whether it says anything of an account and Region.
+    #[must_use]
+    pub fn has_place(&self, account: &AccountId, region: &RegionName) -> bool {
+        let key = (self.texts.find(account.as_str()), self.texts.find(region.as_str()));
+        let (Some(account), Some(region)) = key else { return false };
+        self.place_ids.contains_key(&(account, region))
+    }
+
+    /// The accounts and Regions that it says something of.
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        self.places.iter()
+    }
+
     /// What it does not know, place by place in the order of the document. Empty when everything was read.
     #[must_use]
     pub fn gaps(&self) -> Vec<Gap<'_>> {
@@ -318,13 +342,14 @@ impl Inventory {
         id
     }
 
-    /// What can be seen only when all resources are there.
-    fn check_resources(&self) -> Result<(), String> {
+    /// What can be seen only when all resources are there. The first `known` of them are of documents before this one.
+    fn check_resources(&self, known: usize) -> Result<(), String> {
         let mut seen = std::collections::HashSet::with_capacity(self.resources.len());
         for (index, resource) in self.resources.iter().enumerate() {
             // Before a deployment several resources have nothing but the same beginning.
             if !resource.arn_end_unread && !seen.insert(&*resource.arn) {
                 let arn = crate::ids::shown(&resource.arn);
+                let index = index.saturating_sub(known);
                 return Err(format!("`resources[{index}]`: the resource `{arn}` is there twice; keep one of the two"));
             }
         }
@@ -375,6 +400,11 @@ impl Resource {
         self.created
     }
 
+    /// What its members name it by: its ARN, or its id where nobody knows the ARN yet.
+    pub(crate) fn key(&self) -> &str {
+        if self.arn_end_unread { self.id() } else { &self.arn }
+    }
+
     pub(crate) fn tag(&self, key: Text) -> Option<Tag> {
         // A handful of tags, fifty at most: going through them is quicker than halving.
         self.tags.iter().find(|tag| tag.key == key).copied()
@@ -384,6 +414,13 @@ impl Resource {
 /// Whether an ARN is one, and names the account and Region that stand beside it.
 fn check_arn(resource: &document::Resource) -> Result<(), String> {
     let shown = crate::ids::shown(&resource.arn);
+    // A beginning may end before either of them.
+    if resource.unread.contains(&document::ResourcePart::ArnEnd) && resource.arn.splitn(6, ':').nth(5).is_none() {
+        return match resource.arn.strip_prefix("arn:") {
+            Some(_) => Ok(()),
+            None => Err(format!("`arn` is `{shown}`; an ARN begins with `arn:`")),
+        };
+    }
     let mut parts = resource.arn.splitn(6, ':');
     let (Some("arn"), Some(_), Some(_), Some(region), Some(account), Some(_)) =
         (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next())

@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads a clock or the environment, waits, knows AWS's SDK, or can panic: everything is a function
 //! of its arguments, so it is tested by tables and properties in microseconds.
 
+pub mod check;
 pub mod control;
 pub mod evaluation;
 pub mod fault;

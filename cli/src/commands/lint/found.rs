@@ -14,20 +14,12 @@ use jiff::civil::Date;
 
 use super::Args;
 use crate::Verdict;
-use crate::repository::{self, EVENT_BUS};
+use crate::findings::{self, Finding};
+use crate::repository::{self, EVENT_BUS, EVENT_BUS_PARAMETER};
 
-/// The parameter that a deployment fills in.
-const EVENT_BUS_PARAMETER: &str = "ComplianceEventBusArn";
 const STANDARD_INPUT: &str = "<stdin>";
 
 type Parameters = BTreeMap<String, String>;
-
-/// A finding: how bad, and what.
-#[derive(Debug)]
-pub(super) struct Finding {
-    pub(super) level: Level,
-    pub(super) fault: Fault,
-}
 
 /// What was looked at, for the last line.
 #[derive(Debug, Default)]
@@ -163,7 +155,7 @@ impl Found {
 
     /// How many findings are of a level.
     pub(super) fn count(&self, level: Level) -> usize {
-        self.findings.iter().filter(|finding| finding.level == level).count()
+        findings::count(&self.findings, level)
     }
 
     /// Errors are findings; warnings where people ask for it.
@@ -208,7 +200,7 @@ fn name(path: &Path) -> String {
 }
 
 /// The sets of values that a policy gives to a template.
-fn variants(wanted: &Wanted, text: &str) -> Vec<Parameters> {
+pub(crate) fn variants(wanted: &Wanted, text: &str) -> Vec<Parameters> {
     let frameworks = wanted.frameworks.iter().filter(|framework| framework.desired.template == text);
     let sets: BTreeSet<Parameters> = frameworks
         .flat_map(|framework| {

@@ -137,7 +137,7 @@ fn is_database_identifier(id: &str, prefix: &str) -> bool {
 }
 
 /// The partition that a Region is in, as it stands in ARNs.
-fn partition(region: &RegionName) -> &'static str {
+pub(crate) fn partition(region: &RegionName) -> &'static str {
     const PARTITIONS: &[(&str, &str)] = &[("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("eusc-", "aws-eusc")];
     let name = region.as_str();
     PARTITIONS.iter().find(|(prefix, _)| name.starts_with(prefix)).map_or("aws", |(_, partition)| partition)

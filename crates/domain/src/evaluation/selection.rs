@@ -183,7 +183,7 @@ impl<'a> Ready<'a> {
             return opt_in;
         }
         let switched = |pattern: &Pattern| {
-            if protected.shared || !protected.is_named_by(pattern.text()) { opt_in } else { Truth::Yes }
+            if protected.shared || !candidate.is_named_by(pattern) { opt_in } else { Truth::Yes }
         };
         let mut brought = match self.known(SelectionPart::Resources) {
             Truth::Yes => Truth::No,
@@ -248,7 +248,7 @@ impl<'a> Ready<'a> {
         } else {
             let matching = self.resources.iter().filter(|pattern| matches(pattern, resource) == Truth::Yes);
             matching
-                .map(|pattern| shared || !candidate.protected.is_named_by(pattern.text()))
+                .map(|pattern| shared || !candidate.is_named_by(pattern))
                 .min()
                 .map(|needs_switch| new(tags, Way::Taken, needs_switch))
         };
@@ -450,9 +450,23 @@ fn can_be_set(key: &str) -> bool {
 }
 
 fn matches(pattern: &Pattern, resource: &Resource) -> Truth {
-    if resource.arn_end_unread {
+    if is_reference(pattern, resource) {
+        Truth::Yes
+    } else if resource.arn_end_unread {
         pattern.matches_beginning(&resource.arn)
     } else {
         pattern.matches(&resource.arn).into()
+    }
+}
+
+/// Whether a resource whose ARN nobody knows yet is meant: such a one is referred to by its id.
+fn is_reference(pattern: &Pattern, resource: &Resource) -> bool {
+    resource.arn_end_unread && pattern.text() == resource.id()
+}
+
+impl Candidate<'_> {
+    /// Whether a pattern names its type or itself, and not its service only.
+    fn is_named_by(&self, pattern: &Pattern) -> bool {
+        self.protected.is_named_by(pattern.text()) || is_reference(pattern, self.resource)
     }
 }

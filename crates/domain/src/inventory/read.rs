@@ -13,14 +13,16 @@ use crate::ids::shown;
 
 const KEYS: [&str; 8] = ["version", "asOf", "places", "resources", "plans", "vaults", "recoveryPoints", "restores"];
 
-pub(super) fn inventory(file: &str, text: &str) -> Result<Inventory, Box<Fault>> {
+/// Reads a document on top of those that were read before, if any were.
+pub(super) fn inventory(before: Option<Inventory>, file: &str, text: &str) -> Result<Inventory, Box<Fault>> {
     let bare = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let known = before.as_ref().map_or(0, |before| before.resources.len());
     let quick = {
         let mut deserializer = serde_json::Deserializer::from_str(bare);
-        Root.deserialize(&mut deserializer).and_then(|inventory| deserializer.end().map(|()| inventory))
+        Root(before).deserialize(&mut deserializer).and_then(|inventory| deserializer.end().map(|()| inventory))
     };
     match quick {
-        Ok(inventory) => inventory.check_resources().map(|()| inventory).map_err(|fault| {
+        Ok(inventory) => inventory.check_resources(known).map(|()| inventory).map_err(|fault| {
             let (problem, fix) = split(&fault);
             Box::new(Fault::of_file(file, problem, fix))
         }),
@@ -33,7 +35,7 @@ fn fault(file: &str, text: &str, error: &serde_json::Error) -> Fault {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let mut track = serde_path_to_error::Track::new();
     let traced = serde_path_to_error::Deserializer::new(&mut deserializer, &mut track);
-    let path = match Root.deserialize(traced) {
+    let path = match Root(None).deserialize(traced) {
         Err(_) => track.path().to_string(),
         Ok(_) => ".".to_owned(),
     };
@@ -93,8 +95,8 @@ fn split(message: &str) -> (String, String) {
     }
 }
 
-/// The document as a whole.
-struct Root;
+/// The document as a whole, on top of those before it.
+struct Root(Option<Inventory>);
 
 impl<'de> DeserializeSeed<'de> for Root {
     type Value = Inventory;
@@ -112,7 +114,8 @@ impl<'de> Visitor<'de> for Root {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Inventory, A::Error> {
-        let mut inventory = Inventory::new(Timestamp::UNIX_EPOCH);
+        let before = self.0.as_ref().map(Inventory::as_of);
+        let mut inventory = self.0.unwrap_or_else(|| Inventory::new(Timestamp::UNIX_EPOCH));
         let mut seen: Vec<&'static str> = Vec::new();
         while let Some(key) = map.next_key::<String>()? {
             let Some(known) = KEYS.iter().copied().find(|known| *known == key) else {
@@ -125,7 +128,10 @@ impl<'de> Visitor<'de> for Root {
             let into = &mut inventory;
             match known {
                 "version" => drop(map.next_value::<document::Version>()?),
-                "asOf" => into.as_of = map.next_value()?,
+                "asOf" => {
+                    let own = map.next_value()?;
+                    into.as_of = before.map_or(own, |before| before.min(own));
+                }
                 "places" => map.next_value_seed(each(|place| into.add_place(place)))?,
                 "resources" => map.next_value_seed(each(|resource| into.add_resource(resource)))?,
                 "plans" => map.next_value_seed(each(|plan| {

@@ -51,6 +51,11 @@ static PROTECTED: &[Protected] = &[
     own("AWS::BackupGateway::VirtualMachine", "backup-gateway", "vm/", "VirtualMachine"),
 ];
 
+/// The switches for services that a Region's settings of AWS Backup have (`ResourceTypeOptInPreference`), as far as Audit Manager
+/// asks about what they are for.
+pub const SWITCHES: [&str; 10] =
+    ["Aurora", "RDS", "EBS", "EC2", "EFS", "FSx", "DynamoDB", "S3", "Storage Gateway", "VirtualMachine"];
+
 /// What is known of a type, if Audit Manager asks about it.
 pub(crate) fn protected(config_type: &str) -> Option<&'static Protected> {
     PROTECTED.iter().find(|protected| protected.config_type == config_type)

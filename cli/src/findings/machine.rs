@@ -4,31 +4,40 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use domain::control;
 use domain::fault::{Edit, Fault, Position};
 use domain::lint::{self, Level, RULES};
 use serde_json::{Value, json};
 
-use super::found::{Finding, Found};
+use super::Finding;
 
 /// Findings with their level and where the rule is explained.
-pub(super) fn json(found: &Found) -> anyhow::Result<Value> {
+pub(crate) fn json(findings: &[Finding]) -> anyhow::Result<Value> {
     let of = |level: Level| -> anyhow::Result<Vec<Value>> {
-        let faults = found.findings.iter().filter(|finding| finding.level == level);
+        let faults = findings.iter().filter(|finding| finding.level == level);
         faults.map(|finding| Ok(serde_json::to_value(&finding.fault)?)).collect()
     };
     Ok(json!({ "findings": of(Level::Error)?, "warnings": of(Level::Warning)?, "notes": of(Level::Note)? }))
 }
 
-/// What stands for a rule where a policy file is wrong, which has no rules of its own.
+/// What stands for a rule where a policy file is wrong or a template cannot be read, which have no rules of their own.
 const OF_POLICY: &str = "policy";
 
 /// SARIF 2.1.0 (OASIS Standard, 27 March 2020).
-pub(super) fn sarif(found: &Found) -> Value {
-    let used: BTreeSet<&str> = found.findings.iter().map(|finding| id(&finding.fault)).collect();
+pub(crate) fn sarif(findings: &[Finding]) -> Value {
+    let used: BTreeSet<&str> = findings.iter().map(|finding| id(&finding.fault)).collect();
     // Only the rules that are broken: section 3.19.23 leaves it open, and a log of one finding stays short.
-    let ids: Vec<&str> = RULES.iter().map(|rule| rule.id).chain([OF_POLICY]).filter(|id| used.contains(id)).collect();
+    let all = RULES.iter().map(|rule| rule.id).chain(control::CONTROLS.iter().map(|control| control.name));
+    let ids: Vec<&str> = all.chain([OF_POLICY]).filter(|id| used.contains(id)).collect();
     let rules: Vec<Value> = ids.iter().map(|id| rule(id)).collect();
-    let results: Vec<Value> = found.findings.iter().map(|finding| result(finding, &ids)).collect();
+    let results: Vec<Value> = findings.iter().map(|finding| result(finding, &ids)).collect();
+    let mut log = sarif_frame(&rules);
+    log["runs"][0]["results"] = results.into();
+    log
+}
+
+/// A log without results.
+pub(crate) fn sarif_frame(rules: &[Value]) -> Value {
     json!({
         "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
         "version": "2.1.0",
@@ -39,7 +48,7 @@ pub(super) fn sarif(found: &Found) -> Value {
                 "rules": rules,
             } },
             "columnKind": "unicodeCodePoints",
-            "results": results,
+            "results": [],
         }],
     })
 }
@@ -48,7 +57,18 @@ fn id(fault: &Fault) -> &str {
     fault.rule.unwrap_or(OF_POLICY)
 }
 
-fn rule(id: &str) -> Value {
+/// What is said of a rule of lint, or of a control that stands for one.
+pub(crate) fn rule(id: &str) -> Value {
+    if let Some(control) = control::CONTROLS.iter().find(|control| control.name == id) {
+        return json!({
+            "id": control.name,
+            "shortDescription": { "text": control.title },
+            "fullDescription": { "text": control.evaluates },
+            "helpUri": control.documentation,
+            "help": { "text": control.remediation },
+            "defaultConfiguration": { "level": "error" },
+        });
+    }
     match lint::rule(id) {
         Some(rule) => json!({
             "id": rule.id,
@@ -136,9 +156,9 @@ fn uri(file: &str) -> String {
 }
 
 /// Annotations (GitHub documentation, "Workflow commands for GitHub Actions").
-pub(super) fn github(found: &Found) -> String {
+pub(crate) fn github(findings: &[Finding]) -> String {
     let mut out = String::new();
-    for Finding { level, fault } in &found.findings {
+    for Finding { level, fault } in findings {
         let command = match level {
             Level::Error => "error",
             Level::Warning => "warning",

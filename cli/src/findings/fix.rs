@@ -10,7 +10,7 @@ use domain::fault::{self, Fault};
 use similar::TextDiff;
 use tempfile::NamedTempFile;
 
-use super::found::Found;
+use super::Finding;
 use crate::plain::{count, number, shown};
 
 /// A file and what becomes of it.
@@ -22,15 +22,15 @@ struct Mended<'f> {
 }
 
 /// The files that change.
-fn mended(found: &Found) -> Vec<Mended<'_>> {
+fn mended<'f>(findings: &'f [Finding], files: &'f BTreeMap<String, String>) -> Vec<Mended<'f>> {
     let mut by_file: BTreeMap<&str, Vec<&Fault>> = BTreeMap::new();
-    for fault in found.findings.iter().map(|finding| &finding.fault).filter(|fault| !fault.edits.is_empty()) {
+    for fault in findings.iter().map(|finding| &finding.fault).filter(|fault| !fault.edits.is_empty()) {
         by_file.entry(&fault.file).or_default().push(fault);
     }
     let mut all = Vec::new();
     for (file, faults) in by_file {
         // Standard input cannot be changed, and is in no file.
-        let Some(old) = found.files.get(file) else { continue };
+        let Some(old) = files.get(file) else { continue };
         // One after the other, to know which were made: one that touches another is left for the next run.
         let mut made: Vec<&Fault> = Vec::new();
         let mut new = old.clone();
@@ -50,9 +50,9 @@ fn mended(found: &Found) -> Vec<Mended<'_>> {
 }
 
 /// What would be changed, as a unified diff.
-pub(super) fn diff(found: &Found) -> anyhow::Result<String> {
+pub(crate) fn diff(findings: &[Finding], files: &BTreeMap<String, String>) -> anyhow::Result<String> {
     let mut out = Vec::new();
-    for Mended { file, old, new, .. } in mended(found) {
+    for Mended { file, old, new, .. } in mended(findings, files) {
         let (before, after) = (format!("a/{}", shown(file)), format!("b/{}", shown(file)));
         let diff = TextDiff::from_lines(old, new.as_str());
         diff.unified_diff().header(&before, &after).to_writer(&mut out)?;
@@ -61,9 +61,9 @@ pub(super) fn diff(found: &Found) -> anyhow::Result<String> {
 }
 
 /// Changes the files, each as a whole or not at all, and says what was done.
-pub(super) fn make(found: &Found) -> anyhow::Result<Vec<String>> {
+pub(crate) fn make(findings: &[Finding], files: &BTreeMap<String, String>) -> anyhow::Result<Vec<String>> {
     let mut lines = Vec::new();
-    for Mended { file, new, faults, .. } in mended(found) {
+    for Mended { file, new, faults, .. } in mended(findings, files) {
         replace(Path::new(file), &new).with_context(|| format!("cannot change `{file}`; it is as it was"))?;
         for fault in &faults {
             let place = fault.at.map(|at| format!(":{}:{}", at.line, at.column)).unwrap_or_default();

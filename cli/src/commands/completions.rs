@@ -1,0 +1,28 @@
+//! `completions`: what a shell needs to complete commands and options.
+
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+
+use crate::{Cli, Verdict, output};
+
+/// Write the completions of commands and options for a shell.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  backup-compliance completions bash > ~/.local/share/bash-completion/completions/backup-compliance
+  backup-compliance completions zsh > ~/.zfunc/_backup-compliance
+  backup-compliance completions fish > ~/.config/fish/completions/backup-compliance.fish")]
+pub(crate) struct Args {
+    /// The shell.
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
+    let mut command = Cli::command();
+    let name = command.get_name().to_owned();
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut command, name, &mut script);
+    output::text(&String::from_utf8(script)?)?;
+    Ok(Verdict::Clean)
+}

@@ -1,0 +1,251 @@
+//! `evaluate`: what Audit Manager will say of an inventory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use domain::control::{CONTROLS, Control};
+use domain::evaluation::{Asked, Evaluator, Judgement, Subject, Tally, Verdict as Judged};
+use domain::fault::nearest;
+use domain::ids::{AccountId, RegionName};
+use domain::inventory::Inventory;
+
+use super::lint::assignment;
+use crate::frameworks::Questions;
+use crate::{AnyFormat, Verdict, output, plain, repository};
+
+mod human;
+mod machine;
+mod out;
+
+pub(crate) use human::by_control;
+pub(crate) use machine::tally;
+use out::Out;
+
+/// Say of an inventory what Audit Manager will say, control by control, and why.
+///
+/// Judges resources, backup plans, vaults and recovery points in documents of the form schemas/inventory.schema.json. Each is
+/// compliant, not compliant, or undecided, which names what could not be read. A resource that no plan selects comes with the
+/// selection that is nearest and the smallest change that brings it in. With a policy, each account and Region is judged with
+/// the parameters that the policy gives there. Several documents are judged together, as of the earliest. Needs no AWS account.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  backup-compliance evaluate --framework framework inventory.json
+  backup-compliance evaluate --framework framework.yaml --parameter RetentionDays=35 inventory.json
+  backup-compliance evaluate --framework policies/production.yaml --root . eu.json us.json --account 222222222222
+  backup-compliance evaluate --framework framework - < inventory.json
+  backup-compliance --format json evaluate --framework framework inventory.json | jq '.summary'
+  backup-compliance --format sarif evaluate --framework framework inventory.json > evaluation.sarif")]
+pub(crate) struct Args {
+    /// The inventory documents; `-` is one on standard input.
+    #[arg(value_name = "INVENTORY", required = true)]
+    inventories: Vec<PathBuf>,
+    /// What is asked: a framework template, a policy file, or a folder with a `backup-compliance.yaml`.
+    #[arg(long, value_name = "TEMPLATE|POLICY")]
+    framework: PathBuf,
+    /// The root of the policy repository, which template paths start from; without it, the policy file's folder.
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// A value for a parameter of the framework template; policies give theirs.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
+    parameter: Vec<(String, String)>,
+    /// Only this control; may be given several times.
+    #[arg(long, value_name = "CONTROL", value_parser = control)]
+    control: Vec<&'static Control>,
+    /// Only this account; may be given several times.
+    #[arg(long, value_name = "ACCOUNT_ID", value_parser = account)]
+    account: Vec<AccountId>,
+    /// Show what is compliant too.
+    #[arg(long)]
+    all: bool,
+    /// End with status 1 if anything is undecided or could not be read.
+    #[arg(long)]
+    strict: bool,
+}
+
+fn control(name: &str) -> Result<&'static Control, String> {
+    let upper = name.to_uppercase();
+    CONTROLS.iter().find(|control| control.name == upper).ok_or_else(|| {
+        match nearest(name, CONTROLS.iter().map(|control| control.name)) {
+            Some(near) => format!("there is no such control; did you mean `{near}`?"),
+            None => "there is no such control, see docs/controls.md".to_owned(),
+        }
+    })
+}
+
+pub(crate) fn account(id: &str) -> Result<AccountId, String> {
+    AccountId::parse(id).map_err(|error| error.to_string())
+}
+
+pub(crate) fn region(name: &str) -> Result<RegionName, String> {
+    RegionName::parse(name).map_err(|error| error.to_string())
+}
+
+/// A judgement with what stands around it.
+struct Told<'a> {
+    framework: &'a str,
+    account: &'a AccountId,
+    region: &'a RegionName,
+    kind: &'a str,
+    judgement: Judgement<'a>,
+}
+
+/// A line of the table at the end.
+#[derive(Debug)]
+struct Row {
+    framework: String,
+    control: &'static Control,
+    tally: Tally,
+}
+
+/// What was not read, and matters.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Unread {
+    account: String,
+    region: String,
+    /// As documents call it; `None` for all of a place.
+    part: Option<String>,
+    why: String,
+}
+
+pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
+    let mut out: Box<dyn Out> = match format {
+        AnyFormat::Human => Box::new(human::Human),
+        AnyFormat::Json => Box::new(machine::Json::default()),
+        AnyFormat::Sarif => Box::new(machine::Sarif::default()),
+        AnyFormat::Csv | AnyFormat::Github => {
+            bail!("`evaluate` is about no lines of files and has no such form: use --format json or sarif")
+        }
+    };
+    let given: BTreeMap<String, String> = args.parameter.iter().cloned().collect();
+    let questions = Questions::read(&args.framework, args.root.as_deref(), &given)?;
+    for remark in &questions.remarks {
+        output::aside(remark);
+    }
+    let inventory = read(&args.inventories)?;
+    let is_wanted =
+        |asked: &&Asked| args.control.is_empty() || args.control.iter().any(|control| *control == asked.control);
+    // Of each question the group that it is from.
+    let (asked, of): (Vec<Asked>, Vec<usize>) = questions
+        .groups
+        .iter()
+        .enumerate()
+        .flat_map(|(number, group)| group.asked.iter().filter(is_wanted).map(move |asked| (asked.clone(), number)))
+        .unzip();
+    if asked.is_empty() {
+        bail!("no framework asks for the control that `--control` names");
+    }
+    let mut rows: Vec<Row> = Vec::new();
+    let row_of: Vec<usize> = asked
+        .iter()
+        .zip(&of)
+        .map(|(asked, group)| {
+            let framework = questions.groups.get(*group).map_or("", |group| group.framework.as_str());
+            let is_same = |row: &Row| row.framework == framework && row.control == asked.control;
+            rows.iter().position(is_same).unwrap_or_else(|| {
+                rows.push(Row { framework: framework.to_owned(), control: asked.control, tally: Tally::default() });
+                rows.len().saturating_sub(1)
+            })
+        })
+        .collect();
+    let mut frameworks: Vec<&str> = questions.groups.iter().map(|group| group.framework.as_str()).collect();
+    frameworks.dedup();
+    out.begin(inventory.as_of(), &frameworks)?;
+    let mut ended = Ok(());
+    Evaluator::new(&inventory, &asked).each(|judgement| {
+        let group = of.get(judgement.question).and_then(|group| questions.groups.get(*group));
+        let (Some(group), Some((account, region, kind))) = (group, place(&inventory, &judgement)) else { return };
+        if !group.applies(Some(account), Some(region)) || !(args.account.is_empty() || args.account.contains(account)) {
+            return;
+        }
+        if let Some(row) = row_of.get(judgement.question).and_then(|row| rows.get_mut(*row)) {
+            row.tally.add(&judgement.verdict);
+        }
+        let is_shown = args.all || !matches!(judgement.verdict, Judged::Compliant(_));
+        if is_shown && ended.is_ok() {
+            ended = out.one(&Told { framework: &group.framework, account, region, kind, judgement });
+        }
+    });
+    ended?;
+    let unread = unread(&inventory, &questions, args);
+    out.end(&rows, &unread)?;
+    Ok(verdict(&rows, &unread, args.strict))
+}
+
+fn verdict(rows: &[Row], unread: &[Unread], strict: bool) -> Verdict {
+    let total = |count: fn(&Tally) -> u64| rows.iter().map(|row| count(&row.tally)).sum::<u64>();
+    let (broken, undecided) = (total(|tally| tally.not_compliant), total(|tally| tally.undecided));
+    if undecided > 0 || !unread.is_empty() {
+        let undecided = plain::count(undecided, "judgement");
+        let unread = plain::count(plain::number(unread.len()), "part");
+        output::aside(&format!("warning: {undecided} undecided, {unread} of the inventory not read"));
+    }
+    let is_strict_finding = strict && (undecided > 0 || !unread.is_empty());
+    if broken > 0 || is_strict_finding { Verdict::Findings } else { Verdict::Clean }
+}
+
+/// Where something is, and its type.
+fn place<'a>(inventory: &'a Inventory, judgement: &Judgement<'a>) -> Option<(&'a AccountId, &'a RegionName, &'a str)> {
+    let kind = judgement.asked.control.resource_types.first().copied().unwrap_or_default();
+    Some(match judgement.subject {
+        Subject::Resource(resource) => {
+            let place = inventory.place_of_resource(resource)?;
+            (&place.account, &place.region, inventory.kind(resource))
+        }
+        Subject::Plan(plan) => (&plan.account, &plan.region, kind),
+        Subject::Vault(vault) => (&vault.account, &vault.region, kind),
+        Subject::RecoveryPoint(point) => (&point.account, &point.region, kind),
+    })
+}
+
+/// What was not read of the places that are asked about.
+fn unread(inventory: &Inventory, questions: &Questions, args: &Args) -> Vec<Unread> {
+    let is_wanted = |account: &AccountId| args.account.is_empty() || args.account.contains(account);
+    let mut unread = BTreeSet::new();
+    let gaps = inventory.gaps();
+    for gap in gaps {
+        let applies = questions.groups.iter().any(|group| group.applies(Some(gap.account), Some(gap.region)));
+        if applies && is_wanted(gap.account) {
+            unread.insert(Unread {
+                account: gap.account.to_string(),
+                region: gap.region.to_string(),
+                part: gap.part.and_then(|part| Some(serde_json::to_value(part).ok()?.as_str()?.to_owned())),
+                why: gap.why.to_owned(),
+            });
+        }
+    }
+    for (account, region) in questions.groups.iter().flat_map(crate::frameworks::Group::named) {
+        if is_wanted(account) && !inventory.has_place(account, region) {
+            let why = "no document says anything about it".to_owned();
+            unread.insert(Unread { account: account.to_string(), region: region.to_string(), part: None, why });
+        }
+    }
+    unread.into_iter().collect()
+}
+
+/// Reads documents one by one, and lets go of each text.
+pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Inventory> {
+    let mut inventory: Option<Inventory> = None;
+    for path in paths {
+        let text = text(path)?;
+        let name = if path == Path::new("-") { "<stdin>".to_owned() } else { path.display().to_string() };
+        let read = match inventory.take() {
+            None => Inventory::read(&name, &text),
+            Some(before) => before.read_more(&name, &text),
+        };
+        inventory = Some(read.map_err(|fault| anyhow::anyhow!("{fault}"))?);
+    }
+    inventory.context("no inventory is named")
+}
+
+/// The text of a file, or of standard input.
+pub(crate) fn text(path: &Path) -> anyhow::Result<String> {
+    if path == Path::new("-") {
+        let mut text = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut text).context("cannot read standard input")?;
+        return String::from_utf8(text).context("standard input is not UTF-8 text");
+    }
+    repository::read(path).with_context(|| format!("cannot read `{}`", path.display()))
+}

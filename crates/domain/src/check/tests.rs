@@ -1,0 +1,420 @@
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::*;
+use crate::control::CONTROLS;
+use crate::fault::apply;
+use crate::ids::{AccountId, RegionName};
+use crate::inventory::{SWITCHES, document, template};
+use crate::template::Template;
+
+const COVERAGE: &str = "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN";
+
+fn asked(names: &[&str]) -> Vec<Asked> {
+    let of = |name: &&str| CONTROLS.iter().find(|control| control.name == *name).map(Asked::everything);
+    names.iter().filter_map(of).collect()
+}
+
+fn anywhere() -> Target {
+    let mut target = Target::new(None, None).expect("a target");
+    target.opt_in = SWITCHES.iter().map(|service| ((*service).to_owned(), true)).collect();
+    target
+}
+
+fn here() -> Target {
+    let (account, region) = (AccountId::parse("222222222222"), RegionName::parse("eu-west-1"));
+    Target { opt_in: anywhere().opt_in, ..Target::new(account.ok(), region.ok()).expect("a target") }
+}
+
+fn checked_at(target: &Target, texts: &[&str], judged: usize, controls: &[&str], given: &[(&str, &str)]) -> Checked {
+    let mut inventory = Inventory::new(Timestamp::UNIX_EPOCH);
+    checked_on(&mut inventory, target, texts, judged, controls, given)
+}
+
+fn checked_on(
+    inventory: &mut Inventory,
+    target: &Target,
+    texts: &[&str],
+    judged: usize,
+    controls: &[&str],
+    given: &[(&str, &str)],
+) -> Checked {
+    let templates: Vec<Template> = texts
+        .iter()
+        .enumerate()
+        .map(|(number, text)| Template::read_source(&format!("{number}.yaml"), text).expect("a template"))
+        .collect();
+    let parameters: BTreeMap<String, String> =
+        given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let stacks: Vec<Stack<'_>> =
+        templates.iter().map(|template| Stack { template, parameters: parameters.clone() }).collect();
+    let added = template::add(inventory, target, &stacks);
+    check(inventory, &added, target, &stacks, judged, &asked(controls))
+}
+
+/// Findings as `level line: problem; fix`.
+fn said(checked: &Checked) -> Vec<String> {
+    let of = |finding: &Finding| {
+        let Fault { at, problem, fix, .. } = &finding.fault;
+        format!("{} {}: {problem}; {fix}", finding.level.as_str(), at.map_or(0, |at| at.line))
+    };
+    checked.findings.iter().map(of).collect()
+}
+
+fn coverage(text: &str) -> Vec<String> {
+    said(&checked_at(&anywhere(), &[text], 1, &[COVERAGE], &[]))
+}
+
+fn with_plan(resources: &str, selection: &str) -> String {
+    format!(
+        "Parameters: {{ Any: {{ Type: String }}, Stage: {{ Type: String, Default: prod }} }}\nConditions:\n  IsOn: !Equals [!Ref Stage, prod]\n  \
+         IsOff: !Equals [!Ref Stage, test]\n  Open: !Equals [!Ref Any, x]\nResources:\n{resources}  Plan:\n    Type: AWS::Backup::BackupPlan\n    \
+         Properties: {{ BackupPlan: {{ BackupPlanName: daily, BackupPlanRule: [{{ RuleName: r, TargetBackupVault: v }}] }} }}\n  \
+         Sel:\n    Type: AWS::Backup::BackupSelection\n    Properties:\n      BackupPlanId: !Ref Plan\n      BackupSelection:\n        \
+         SelectionName: s\n{selection}"
+    )
+}
+
+const BY_TAG: &str =
+    "        ListOfTags: [{ ConditionType: STRINGEQUALS, ConditionKey: backup, ConditionValue: daily }]\n";
+
+const TABLE: &str = "  T:\n    Type: AWS::DynamoDB::Table\n    Properties:\n      BillingMode: PAY_PER_REQUEST\n";
+
+#[test]
+fn a_resource_without_the_tag_is_found_and_the_change_mends_it() {
+    let tags = |tags: &str| format!("{TABLE}{tags}");
+    for (resource, line) in [
+        (tags(""), ", with the property `Tags`"),
+        (tags("      Tags:\n        - Key: a\n          Value: b\n"), ", under `Tags` in line 11"),
+        (tags("      Tags:\n      - Value: b\n        Key: a\n"), ", under `Tags` in line 11"),
+        (tags("      Tags:\n        - { Key: a, Value: b }\n"), ", under `Tags` in line 11"),
+        (tags("      Tags: [{ Key: a, Value: b }, { Key: c, Value: d }]\n"), ", under `Tags` in line 11"),
+        ("  T: { Type: AWS::S3::Bucket, Properties: { Tags: [ { Key: a, Value: b } ] } }\n".to_owned(), "line 7"),
+        ("  T: { Type: AWS::S3::Bucket, Properties: { BucketName: b } }\n".to_owned(), ", with the property `Tags`"),
+        (
+            "  T:\n    Type: AWS::EFS::FileSystem\n    Properties:\n      Encrypted: true\n".to_owned(),
+            ", with the property `FileSystemTags`",
+        ),
+        (
+            "  T:\n    Type: AWS::Serverless::SimpleTable\n    Properties:\n      Tags:\n        a: b\n".to_owned(),
+            ", under `Tags` in line 10",
+        ),
+    ] {
+        for line_end in ["\n", "\r\n"] {
+            let text = with_plan(&resource, BY_TAG).replace('\n', line_end);
+            let checked = checked_at(&anywhere(), &[&text], 1, &[COVERAGE], &[]);
+            let [finding] = checked.findings.as_slice() else { panic!("{resource}: {:?}", said(&checked)) };
+            assert_eq!((finding.level, finding.fault.rule), (Level::Error, Some(COVERAGE)));
+            let fix = &finding.fault.fix;
+            assert!(fix.starts_with("tag it `backup` = `daily`") && fix.ends_with(line), "{resource}: {fix}");
+            assert_eq!(finding.fault.edits.len(), 1, "{resource}");
+            let (mended, made) = apply(&text, [finding.fault.edits.as_slice()]);
+            assert_eq!(made, 1);
+            let after = said(&checked_at(&anywhere(), &[&mended], 1, &[COVERAGE], &[]));
+            assert!(after.is_empty(), "{mended}\n{after:?}");
+            assert_eq!(mended.matches('\r').count(), if line_end == "\n" { 0 } else { mended.matches('\n').count() });
+        }
+    }
+}
+
+#[test]
+fn a_wrong_value_is_replaced_and_what_is_written_in_another_way_is_left() {
+    for (tags, expected) in [
+        ("[{ Key: backup, Value: weekly }]", Some("Value: daily")),
+        ("[{ Key: backup, Value: 'weekly' }]", Some("Value: 'daily'")),
+        ("[{ Key: backup, Value: !Sub '${Stage}' }]", None),
+        ("!If [IsOn, [{ Key: a, Value: b }], []]", None),
+    ] {
+        let text = with_plan(&format!("{TABLE}      Tags: {tags}\n"), BY_TAG);
+        let checked = checked_at(&anywhere(), &[&text], 1, &[COVERAGE], &[]);
+        let [finding] = checked.findings.as_slice() else { panic!("{tags}: {:?}", said(&checked)) };
+        assert_eq!(finding.level, Level::Error, "{tags}");
+        let (mended, _) = apply(&text, [finding.fault.edits.as_slice()]);
+        match expected {
+            Some(expected) => assert!(mended.contains(expected), "{mended}"),
+            None => assert!(finding.fault.edits.is_empty(), "{tags}: {:?}", finding.fault.edits),
+        }
+    }
+    let json = with_plan("", BY_TAG);
+    let app = "{\n  \"Resources\": {\n    \"T\": {\n      \"Type\": \"AWS::S3::Bucket\",\n      \"Properties\": {\n        \
+               \"Tags\": [\n          { \"Key\": \"a\", \"Value\": \"b\" }\n        ]\n      }\n    }\n  }\n}\n";
+    let checked = checked_at(&anywhere(), &[app, &json], 1, &[COVERAGE], &[]);
+    let (mended, made) = apply(app, [checked.findings[0].fault.edits.as_slice()]);
+    assert_eq!(made, 1);
+    assert!(serde_json::from_str::<serde_json::Value>(&mended).is_ok(), "{mended}");
+    assert!(checked_at(&anywhere(), &[&mended, &json], 1, &[COVERAGE], &[]).findings.is_empty());
+}
+
+#[test]
+fn what_only_a_deployment_tells_is_undecided_and_named() {
+    let tagged = |rest: &str| format!("{TABLE}      Tags: [{{ Key: backup, Value: daily }}]\n{rest}");
+    let untagged = |rest: &str| format!("{TABLE}{rest}");
+    let cases: &[(&str, String, &str)] = &[
+        (
+            "a value that is not known",
+            untagged("      Tags: [{ Key: backup, Value: !Ref Any }]\n"),
+            "the value of its tag `backup`",
+        ),
+        (
+            "a tag that is not known",
+            untagged("      Tags: [!If [Open, { Key: backup, Value: daily }, !Ref AWS::NoValue]]\n"),
+            "its tags",
+        ),
+        ("tags that are not known", untagged("      Tags: !Ref Any\n"), "its tags"),
+        ("a macro in it", untagged("      Fn::Transform: { Name: AWS::Include }\n"), "its tags"),
+        (
+            "a condition that is open",
+            untagged("    Condition: Open\n"),
+            "whether it is there, which its condition `Open` decides",
+        ),
+    ];
+    for (what, resource, expected) in cases {
+        let all = coverage(&with_plan(resource, BY_TAG));
+        assert!(
+            all.iter()
+                .any(|one| one.starts_with("warning 7: `T` (AWS::DynamoDB::Table): not known: ")
+                    && one.contains(expected)),
+            "{what}: {all:?}"
+        );
+        assert!(all.iter().all(|one| one.starts_with("warning ")), "{what}: {all:?}");
+    }
+    assert!(coverage(&with_plan(&untagged("    Condition: IsOff\n"), BY_TAG)).is_empty(), "it is not there");
+    assert!(coverage(&with_plan(&tagged("    Condition: Open\n"), BY_TAG)).is_empty(), "if it is there it is in");
+
+    // Selections and plans that may not be there, or are not known.
+    let open = BY_TAG.replace("        ListOfTags", "        Conditions: !Ref Any\n        ListOfTags");
+    for (what, text, expected) in [
+        ("conditions", with_plan(&tagged(""), &open), "Conditions of the selection `s` of the plan `daily`"),
+        ("the selection", with_plan(&tagged(""), &format!("{BY_TAG}    Condition: Open\n")), "the selection `s`"),
+        (
+            "the plan",
+            with_plan(&tagged(""), BY_TAG).replace("BackupPlan\n", "BackupPlan\n    Condition: Open\n"),
+            "the selection `s`",
+        ),
+        (
+            "a loop",
+            format!("{}  Fn::ForEach::L: [X, [a], {{}}]\n", with_plan(&untagged(""), BY_TAG)),
+            "`Fn::ForEach` in 0.yaml may bring more",
+        ),
+    ] {
+        let all = coverage(&text);
+        assert!(!all.is_empty() && all[0].contains(expected) && all[0].starts_with("warning"), "{what}: {all:?}");
+    }
+    let without = coverage(&with_plan(&tagged(""), &format!("{BY_TAG}    Condition: IsOff\n")));
+    assert!(without[0].starts_with("error 7: `T` (AWS::DynamoDB::Table): no plan selects it"), "{without:?}");
+
+    let mut target = anywhere();
+    target.opt_in.clear();
+    let all = said(&checked_at(&target, &[&with_plan(&tagged(""), BY_TAG)], 1, &[COVERAGE], &[]));
+    assert!(all[0].contains("whether DynamoDB is switched on") && all[0].contains("--opt-in"), "{all:?}");
+}
+
+#[test]
+fn resources_that_a_selection_refers_to_are_in_it() {
+    let two =
+        format!("{TABLE}  U:\n    Type: AWS::DynamoDB::Table\n    Properties: {{ BillingMode: PAY_PER_REQUEST }}\n");
+    let list = |arn: &str| with_plan(&two, &format!("        Resources: [{arn}]\n"));
+    for arn in [
+        "!GetAtt T.Arn",
+        "!Sub '${T.Arn}'",
+        "!Sub 'arn:aws:dynamodb:*:*:table/${T}'",
+        "!Join ['', ['arn:aws:dynamodb:eu-west-1:222222222222:table/', !Ref T]]",
+        "!Sub 'arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${T}'",
+    ] {
+        let mut target = here();
+        // An ARN needs no switch.
+        target.opt_in.insert("DynamoDB".to_owned(), false);
+        let all = said(&checked_at(&target, &[&list(arn)], 1, &[COVERAGE], &[]));
+        assert_eq!(all.len(), 1, "{arn}: {all:?}");
+        assert!(all[0].starts_with("error 11: `U`"), "{arn}: {all:?}");
+    }
+    for arn in [
+        "!Sub 'arn:aws:dynamodb:us-east-1:*:table/${T}'",
+        "!Sub 'arn:aws:s3:::${T}'",
+        "!GetAtt T.StreamArn",
+        "!Ref Any",
+    ] {
+        let all = said(&checked_at(&here(), &[&list(arn)], 1, &[COVERAGE], &[]));
+        assert!(
+            all.iter().all(|one| one.starts_with("warning ") && one.contains("Resources of the selection")),
+            "{arn}: {all:?}"
+        );
+    }
+    let named = list("'arn:aws:dynamodb:eu-west-1:222222222222:table/orders'")
+        .replacen("BillingMode", "TableName: orders\n      BillingMode", 1);
+    let all = said(&checked_at(&here(), &[&named], 1, &[COVERAGE], &[]));
+    assert_eq!(all.len(), 1, "{all:?}");
+}
+
+const CLUSTER: &str = "  C:\n    Type: AWS::RDS::DBCluster\n    Properties: { Engine: aurora-mysql }\n  I:\n    Type: AWS::RDS::DBInstance\n    \
+                       Properties: { DBClusterIdentifier: !Ref C, Engine: aurora-mysql, Tags: [{ Key: backup, Value: daily }] }\n";
+
+#[test]
+fn an_instance_is_judged_with_its_cluster() {
+    let all = coverage(&with_plan(CLUSTER, BY_TAG));
+    assert_eq!(all.len(), 2, "{all:?}");
+    assert!(all[0].starts_with("error 7: `C`") && all[1].starts_with("error 10: `I`"), "{all:?}");
+    assert!(all[1].ends_with("for its cluster `0.yaml#C`: tag it `backup` = `daily`"), "{all:?}");
+    let tagged =
+        CLUSTER.replace("Engine: aurora-mysql }", "Engine: aurora-mysql, Tags: [{ Key: backup, Value: daily }] }");
+    assert!(coverage(&with_plan(&tagged, BY_TAG)).is_empty());
+    // Two clusters whose ARNs begin alike are told apart.
+    let two =
+        format!("{tagged}{}", CLUSTER.replace("  C:", "  D:").replace("  I:", "  J:").replace("!Ref C", "!Ref D"));
+    let all = coverage(&with_plan(&two, BY_TAG));
+    assert_eq!(all.len(), 2, "{all:?}");
+    assert!(all[0].contains("`D`") && all[1].contains("`J`"), "{all:?}");
+    let elsewhere = CLUSTER.replace("!Ref C", "!ImportValue c");
+    let all = coverage(&with_plan(&elsewhere, BY_TAG));
+    assert!(all[1].starts_with("warning 10: `I`") && all[1].contains("its cluster"), "{all:?}");
+}
+
+#[test]
+fn plans_and_vaults_are_judged_where_the_templates_have_them() {
+    const FREQUENCY: &str = "BACKUP_PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK";
+    const DELETION: &str = "BACKUP_RECOVERY_POINT_MANUAL_DELETION_DISABLED";
+    const LOCK: &str = "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_VAULT_LOCK";
+    const REGION: &str = "BACKUP_RESOURCES_PROTECTED_BY_CROSS_REGION";
+    let plan = |rule: &str, vault: &str| {
+        format!(
+            "Resources:\n  V:\n    Type: AWS::Backup::BackupVault\n    Properties: {{ BackupVaultName: v{vault} }}\n  P:\n    Type: AWS::Backup::BackupPlan\n    \
+             Properties: {{ BackupPlan: {{ BackupPlanName: p, BackupPlanRule: [{{ RuleName: r, TargetBackupVault: !Ref V, {rule} }}] }} }}\n  S:\n    Type: AWS::Backup::BackupSelection\n    \
+             Properties: {{ BackupPlanId: !GetAtt P.BackupPlanId, BackupSelection: {{ SelectionName: s, Resources: ['*'] }} }}\n  B: {{ Type: AWS::S3::Bucket }}\n"
+        )
+    };
+    let daily = "ScheduleExpression: 'rate(1 day)', Lifecycle: { DeleteAfterDays: 35 }";
+    let weekly = "ScheduleExpression: 'rate(7 days)', Lifecycle: { DeleteAfterDays: 35 }";
+    let denies = ", AccessPolicy: { Statement: [{ Effect: Deny, Principal: '*', Resource: '*', Action: ['backup:DeleteRecoveryPoint', \
+                  'backup:UpdateRecoveryPointLifecycle', 'backup:PutBackupVaultAccessPolicy'] }] }";
+    let far = "CopyActions: [{ DestinationBackupVaultArn: !Sub 'arn:aws:backup:eu-central-1:${AWS::AccountId}:backup-vault:far' }]";
+    let near = "CopyActions: [{ DestinationBackupVaultArn: !GetAtt V.BackupVaultArn }]";
+    for (control, text, expected) in [
+        (FREQUENCY, plan(daily, ""), ""),
+        (FREQUENCY, plan(weekly, ""), "error 5: `P` (AWS::Backup::BackupPlan)"),
+        (FREQUENCY, plan("ScheduleExpression: !ImportValue x", ""), "warning 5: `P`"),
+        (DELETION, plan(daily, denies), ""),
+        (DELETION, plan(daily, ""), "error 2: `V` (AWS::Backup::BackupVault): the vault has no access policy"),
+        (DELETION, plan(daily, ", AccessPolicy: !ImportValue x"), "warning 2: `V`"),
+        (LOCK, plan(daily, ", LockConfiguration: { MinRetentionDays: 30 }"), ""),
+        (LOCK, plan(daily, ""), "error 11: `B`"),
+        (LOCK, plan(daily, ", LockConfiguration: !ImportValue x"), "warning 11: `B`"),
+        (REGION, plan(far, ""), ""),
+        (REGION, plan(near, ""), "error 11: `B`"),
+        (REGION, plan(daily, ""), "error 11: `B`"),
+        (REGION, plan("CopyActions: [{ DestinationBackupVaultArn: !ImportValue x }]", ""), "warning 11: `B`"),
+    ] {
+        let all = said(&checked_at(&here(), &[&text], 1, &[control], &[]));
+        match expected {
+            "" => assert!(all.is_empty(), "{control} {text}: {all:?}"),
+            _ => assert!(all.len() == 1 && all[0].starts_with(expected), "{control} {text}: {all:?}"),
+        }
+    }
+    let later = checked_at(&here(), &[&plan(daily, "")], 1, &["BACKUP_LAST_RECOVERY_POINT_CREATED"], &[]).later;
+    assert_eq!(later.len(), 1);
+}
+
+#[test]
+fn plans_of_other_templates_and_of_an_inventory_count_and_are_not_judged() {
+    let app = format!("Resources:\n{TABLE}      Tags: [{{ Key: backup, Value: daily }}]\n");
+    let plans = with_plan(&TABLE.replace("  T:", "  Other:"), BY_TAG);
+    assert_eq!(checked_at(&anywhere(), &[&app], 1, &[COVERAGE], &[]).findings.len(), 1, "no plan at all");
+    assert!(checked_at(&anywhere(), &[&app, &plans], 1, &[COVERAGE], &[]).findings.is_empty());
+
+    let document: document::Document = {
+        let mut document = document::Document::new(Timestamp::UNIX_EPOCH);
+        let target = here();
+        let (Some(account), Some(region)) = (target.account().cloned(), target.region().cloned()) else { panic!() };
+        let selection = document::Selection {
+            name: "s".to_owned(),
+            list_of_tags: vec![document::TagValue { key: "backup".to_owned(), value: "daily".to_owned() }],
+            ..document::Selection::default()
+        };
+        document.plans.push(document::Plan {
+            id: "1".to_owned(),
+            name: "daily".to_owned(),
+            account,
+            region,
+            tags: BTreeMap::new(),
+            rules: Vec::new(),
+            selections: vec![selection],
+            unread: Vec::new(),
+        });
+        document
+    };
+    let inventory = Inventory::of(document).expect("an inventory");
+    let checked = checked_on(&mut inventory.clone(), &here(), &[&app], 1, &[COVERAGE], &[]);
+    assert!(checked.findings.is_empty(), "{:?}", said(&checked));
+    // A plan of the same name in a template is that plan, changed.
+    let changed = with_plan("", &BY_TAG.replace("daily", "hourly"));
+    let checked = checked_on(&mut inventory.clone(), &here(), &[&app, &changed], 1, &[COVERAGE], &[]);
+    assert!(said(&checked)[0].contains("tag it `backup` = `hourly` (now `daily`)"), "{:?}", said(&checked));
+    // A selection may be added to a plan that is there.
+    let added = "Resources:\n  Sel:\n    Type: AWS::Backup::BackupSelection\n    Properties: { BackupPlanId: '1', BackupSelection: { SelectionName: x, Resources: ['*'] } }\n  B: { Type: AWS::S3::Bucket }\n";
+    let checked = checked_on(&mut inventory.clone(), &here(), &[added], 1, &[COVERAGE], &[]);
+    assert!(checked.findings.is_empty(), "{:?}", said(&checked));
+}
+
+#[test]
+fn tags_of_the_stack_and_tables_of_each_region_count() {
+    let mut target = anywhere();
+    target.tags.insert("backup".to_owned(), "daily".to_owned());
+    let text = with_plan(TABLE, BY_TAG);
+    assert!(checked_at(&target, &[&text], 1, &[COVERAGE], &[]).findings.is_empty());
+    let own = with_plan(&format!("{TABLE}      Tags: [{{ Key: backup, Value: never }}]\n"), BY_TAG);
+    assert_eq!(checked_at(&target, &[&own], 1, &[COVERAGE], &[]).findings.len(), 1, "its own tag wins");
+
+    let global = |here: &str, there: &str| {
+        let replica =
+            |region: &str, value: &str| format!("{{ Region: {region}, Tags: [{{ Key: backup, Value: {value} }}] }}");
+        let resource = format!(
+            "  G:\n    Type: AWS::DynamoDB::GlobalTable\n    Properties: {{ Replicas: [{}, {}] }}\n",
+            replica("us-east-1", there),
+            replica("eu-west-1", here)
+        );
+        with_plan(&resource, BY_TAG)
+    };
+    let levels = |target: &Target, text: &str| -> Vec<Level> {
+        checked_at(target, &[text], 1, &[COVERAGE], &[]).findings.iter().map(|finding| finding.level).collect()
+    };
+    assert!(levels(&here(), &global("daily", "never")).is_empty());
+    assert_eq!(levels(&here(), &global("never", "daily")), [Level::Error]);
+    assert_eq!(levels(&anywhere(), &global("daily", "never")), [Level::Warning]);
+}
+
+#[test]
+fn what_brings_resources_that_nobody_sees_is_named() {
+    let text = "Resources:\n  Nested: { Type: AWS::CloudFormation::Stack, Properties: { TemplateURL: x } }\n";
+    let all = coverage(text);
+    assert_eq!(
+        all,
+        [
+            "warning 2: not known: what the nested stack `Nested` brings; check its template too; only a deployment tells"
+        ]
+    );
+    let efs = "  T:\n    Type: AWS::EFS::FileSystem\n    Properties: { BackupPolicy: { Status: ENABLED } }\n";
+    let all = coverage(&with_plan(efs, BY_TAG));
+    assert!(all[0].starts_with("warning 7: `T`") && all[0].contains("automatic backups of EFS"), "{all:?}");
+}
+
+proptest::proptest! {
+    /// Whatever people write, nothing panics, and no change makes a template unreadable.
+    #[test]
+    fn nearly_valid_templates_are_checked(
+        app in crate::yaml::edited(include_str!("../../../../examples/orders/app.yaml")),
+        plans in crate::yaml::edited(include_str!("../../../../examples/orders/backup.yaml")),
+    ) {
+        let read = |file: &str, text: &str| Template::read_source(file, text);
+        if let (Ok(template), Ok(plans)) = (read("t", &app), read("p", &plans)) {
+            let stack = |template| Stack { template, parameters: BTreeMap::new() };
+            let stacks = [stack(&template), stack(&plans)];
+            let mut inventory = Inventory::new(Timestamp::UNIX_EPOCH);
+            let added = template::add(&mut inventory, &here(), &stacks);
+            let checked = check(&inventory, &added, &here(), &stacks, 1, &asked(&[COVERAGE]));
+            for finding in &checked.findings {
+                let (mended, _) = apply(&app, [finding.fault.edits.as_slice()]);
+                proptest::prop_assert!(Template::read_source("t", &mended).is_ok());
+            }
+        }
+    }
+}
