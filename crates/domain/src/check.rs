@@ -3,6 +3,7 @@
 //! [`crate::inventory::template::add`] says what they bring, the evaluator judges it, and here the answers become findings: at the
 //! line of the resource, with what would be right.
 
+use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 
 use crate::control::Control;
@@ -12,6 +13,7 @@ use crate::ids::shown;
 use crate::inventory::Inventory;
 use crate::inventory::template::{Added, Origin, Stack, Target, Thing};
 use crate::lint::Level;
+use crate::template::Template;
 
 mod edit;
 #[cfg(test)]
@@ -79,7 +81,7 @@ pub fn check(
         Thing::Vault(index) => inventory.vaults.get(index).map(|vault| Subject::Vault(&vault.it)),
     };
     let origins = added.origins.iter().filter_map(|origin| Some((address(subject(origin.thing)?), origin))).collect();
-    let teller = Teller { target, stacks, sources: &sources, origins };
+    let teller = Teller { target, stacks, sources: &sources, origins, budget: Cell::new(BUDGET) };
     let mut seen = BTreeSet::new();
     Evaluator::new(inventory, &told).each(|judgement| {
         let Some(origin) = teller.origin(judgement.subject).filter(|origin| origin.stack < judged) else { return };
@@ -112,7 +114,12 @@ struct Teller<'a> {
     stacks: &'a [Stack<'a>],
     sources: &'a [Source<'a>],
     origins: HashMap<(u8, usize), &'a Origin>,
+    /// Bytes that may still be read again to see whether a change does what it should.
+    budget: Cell<usize>,
 }
+
+/// Some hundred changes to a large template; who has more mends these first.
+const BUDGET: usize = 16 * Template::MAX;
 
 /// Where something of an inventory is in memory: an inventory may have a million of them that are from no template.
 fn address(subject: Subject<'_>) -> (u8, usize) {
@@ -189,7 +196,7 @@ impl<'a> Teller<'a> {
         if let ([Change::SetTag { key, value, now }], None, Some((stack, source))) =
             (changes.as_slice(), cluster, own())
         {
-            let tag = edit::tag(stack.template, source, &origin.logical_id, (key, value, *now));
+            let tag = edit::tag(stack.template, source, &origin.logical_id, (key, value, *now), &self.budget);
             let place = match tag.tags_at {
                 Some(at) => format!(", under `{}` in line {}", tag.property, at.line),
                 None => format!(", with the property `{}`", tag.property),

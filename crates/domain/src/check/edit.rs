@@ -1,5 +1,7 @@
 //! The change to a template that gives a resource a tag.
 
+use std::cell::Cell;
+
 use crate::fault::{Edit, Position, Source, apply};
 use crate::inventory::template::{TagForm, known};
 use crate::template::Template;
@@ -19,7 +21,14 @@ pub(super) struct Tagging {
 /// The tag: key, value, and the value that it has.
 type Tag<'a> = (&'a str, &'a str, Option<&'a str>);
 
-pub(super) fn tag(template: &Template, source: &Source<'_>, logical_id: &str, tag: Tag<'_>) -> Tagging {
+/// How to give a resource a tag. `budget` is how many bytes may be read again for it.
+pub(super) fn tag(
+    template: &Template,
+    source: &Source<'_>,
+    logical_id: &str,
+    tag: Tag<'_>,
+    budget: &Cell<usize>,
+) -> Tagging {
     let mut tagging = Tagging { property: "Tags", tags_at: None, edits: Vec::new() };
     let resource = template.resources().find(|(name, _, _)| *name == logical_id);
     let Some((kind, body)) = resource.map(|(_, kind, body)| (kind, body)) else { return tagging };
@@ -41,7 +50,12 @@ pub(super) fn tag(template: &Template, source: &Source<'_>, logical_id: &str, ta
         }),
     };
     // A file may be written in ways that nobody has thought of: what does not bring the tag is not proposed.
-    tagging.edits.extend(edit.filter(|edit| brings(template, edit, logical_id, known.tags, (tag.0, tag.1))));
+    if let (Some(edit), Some(left)) = (edit, budget.get().checked_sub(template.text().len())) {
+        budget.set(left);
+        if brings(template, &edit, logical_id, known.tags, (tag.0, tag.1)) {
+            tagging.edits.push(edit);
+        }
+    }
     tagging
 }
 

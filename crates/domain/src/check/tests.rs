@@ -241,8 +241,11 @@ fn resources_that_a_selection_refers_to_are_in_it() {
             "{arn}: {all:?}"
         );
     }
-    let named = list("'arn:aws:dynamodb:eu-west-1:222222222222:table/orders'")
-        .replacen("BillingMode", "TableName: orders\n      BillingMode", 1);
+    let named = list("'arn:aws:dynamodb:eu-west-1:222222222222:table/orders'").replacen(
+        "BillingMode",
+        "TableName: orders\n      BillingMode",
+        1,
+    );
     let all = said(&checked_at(&here(), &[&named], 1, &[COVERAGE], &[]));
     assert_eq!(all.len(), 1, "{all:?}");
 }

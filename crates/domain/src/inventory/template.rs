@@ -17,7 +17,7 @@ use super::{Inventory, Part as PlacePart, Protected, protected};
 use crate::control::partition;
 use crate::fault::Position;
 use crate::ids::{AccountId, IdError, RegionName, ResourceType};
-use crate::template::{Content, Part, Piece, Resource, Template};
+use crate::template::{Content, Expansion, Part, Piece, Resource, Template};
 
 mod selection;
 mod text;
@@ -314,7 +314,14 @@ pub fn add(inventory: &mut Inventory, target: &Target, stacks: &[Stack<'_>]) -> 
         .zip(&parameters)
         .map(|(stack, parameters)| stack.template.resolved_resources(parameters))
         .collect();
-    let mut adding = Adding { inventory, target, added: Added::default(), meant: Vec::new(), vaults: Vec::new() };
+    let mut adding = Adding {
+        inventory,
+        target,
+        added: Added::default(),
+        meant: Vec::new(),
+        expansions: Vec::new(),
+        vaults: Vec::new(),
+    };
     let mut unseen = Vec::new();
     for (number, (stack, resources)) in stacks.iter().zip(&resources).enumerate() {
         unseen.extend(adding.unseen(number, stack, resources));
@@ -363,6 +370,8 @@ struct Adding<'i> {
     added: Added,
     /// By template and logical id.
     meant: Vec<BTreeMap<String, Meant>>,
+    /// What is replaced before CloudFormation reads it, by template.
+    expansions: Vec<Vec<Expansion>>,
     /// The names of vaults, likewise.
     vaults: Vec<BTreeMap<String, String>>,
 }
@@ -380,7 +389,8 @@ impl Adding<'_> {
     /// What only a deployment can make out of a template.
     fn unseen(&mut self, number: usize, stack: &Stack<'_>, resources: &[Resource<'_>]) -> Vec<Unread> {
         let mut gaps = Vec::new();
-        for expansion in stack.template.expansions() {
+        let expansions = stack.template.expansions();
+        for expansion in &expansions {
             let is_inside = resources.iter().any(|resource| within(resource, expansion.at));
             self.added.unseen.push(Unseen {
                 stack: number,
@@ -396,6 +406,7 @@ impl Adding<'_> {
                 gaps.extend([PlacePart::Plans, PlacePart::Selections].map(|part| Unread { part, why: why.clone() }));
             }
         }
+        self.expansions.push(expansions);
         for resource in resources.iter().filter(|resource| resource.is_on != Some(false)) {
             let is_stack = matches!(resource.kind, "AWS::CloudFormation::Stack" | "AWS::Serverless::Application");
             if is_stack || resource.kind.ends_with("::MODULE") {
@@ -422,6 +433,11 @@ impl Adding<'_> {
             unread.push(Unread { part, why: "only a deployment tells".to_owned() });
         }
         read.unread.extend(unread);
+    }
+
+    /// Whether something in a resource is replaced before CloudFormation reads it.
+    fn has_expansion(&self, number: usize, resource: &Resource<'_>) -> bool {
+        self.expansions.get(number).is_some_and(|all| all.iter().any(|expansion| within(resource, expansion.at)))
     }
 
     fn named(&self, stack: &Stack<'_>, resources: &[Resource<'_>]) -> BTreeMap<String, Meant> {
@@ -466,7 +482,7 @@ impl Adding<'_> {
             unread.push(ResourcePart::ArnEnd);
         }
         let (mut tags, tags_unread) = self.tags(resource, known);
-        if tags_unread || has_expansion(stack, resource) {
+        if tags_unread || self.has_expansion(number, resource) {
             unread.push(ResourcePart::Tags);
         }
         for (key, value) in &self.target.tags {
@@ -633,7 +649,7 @@ impl Adding<'_> {
             Some((true, None)) | None => {}
             Some((false, _)) => unread.push(PlanPart::Rules),
         }
-        if has_expansion(stack, resource) {
+        if self.has_expansion(number, resource) {
             unread.push(PlanPart::Rules);
         }
         unread.dedup();
@@ -764,9 +780,4 @@ fn lifecycle_of(part: &Part) -> Option<Lifecycle> {
 
 fn within(resource: &Resource<'_>, at: Position) -> bool {
     resource.body.at <= at && at < resource.body.end
-}
-
-/// Whether something in a resource is replaced before CloudFormation reads it.
-fn has_expansion(stack: &Stack<'_>, resource: &Resource<'_>) -> bool {
-    stack.template.expansions().iter().any(|expansion| within(resource, expansion.at))
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Adding, Content, Meant, PLAN, Part, Piece, Plan, PlanPart, Resource, Selection, SelectionPart, Stack, TagValue,
-    Thing, has_expansion, property, stand_in, text,
+    Thing, property, stand_in, text,
 };
 
 impl Adding<'_> {
@@ -14,7 +14,7 @@ impl Adding<'_> {
             resource.logical_id.clone_into(&mut selection.name);
         }
         let plan = property(resource, "BackupPlanId");
-        let is_whole = own.is_some_and(|own| own.entries().is_some()) && !has_expansion(stack, resource);
+        let is_whole = own.is_some_and(|own| own.entries().is_some()) && !self.has_expansion(number, resource);
         if !is_whole {
             selection.unread = vec![
                 SelectionPart::Resources,
