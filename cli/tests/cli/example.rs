@@ -1,0 +1,269 @@
+//! The example application: the commands of its README end as it says.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::{run, run_with};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+const CHECK: [&str; 8] =
+    ["check", "--framework", "../../framework", "--opt-in", "Aurora", "app.yaml", "backup.yaml", "--format=human"];
+
+/// A copy of the example where its README has it: `examples/orders` beside `framework`.
+fn copy() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    for part in ["examples/orders", "framework"] {
+        let to = folder.path().join(part);
+        fs::create_dir_all(&to).unwrap();
+        for file in fs::read_dir(root().join(part)).unwrap().map(|file| file.unwrap().path()) {
+            if file.is_file() {
+                fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();
+            }
+        }
+    }
+    let example = folder.path().join("examples/orders");
+    (folder, example)
+}
+
+fn readme() -> String {
+    fs::read_to_string(root().join("examples/orders/README.md")).unwrap()
+}
+
+/// Runs a command of the README; what people get.
+fn shown(example: &Path, command: &str, status: i32) -> String {
+    assert!(readme().contains(&format!("$ {command}\n")), "the README should have `{command}`");
+    let args: Vec<&str> = command.split(' ').skip(1).collect();
+    let ran = run(example, &args);
+    assert_eq!(ran.status, Some(status), "{command}: {}{}", ran.stdout, ran.stderr);
+    ran.stdout
+}
+
+#[test]
+fn the_cluster_is_missed_by_a_tag_and_in_once_it_has_it() {
+    let (_folder, example) = copy();
+    let check = "backup-compliance check --framework ../../framework --opt-in Aurora app.yaml backup.yaml";
+    let found = shown(&example, check, 1);
+    assert!(found.contains("app.yaml:11:3: BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN `Database`"), "{found}");
+    assert!(found.contains("fix: tag it `backup` = `daily`, under `Tags` in line 20"), "{found}");
+    let diff = shown(&example, &format!("{check} --fix --dry-run"), 1);
+    assert!(
+        diff.contains("+++ b/app.yaml") && diff.contains("\n+        - Key: backup\n+          Value: daily\n"),
+        "{diff}"
+    );
+    let before = fs::read_to_string(example.join("app.yaml")).unwrap();
+    let mended = run(&example, &[&CHECK[..], &["--fix"]].concat());
+    assert_eq!(mended.status, Some(0), "{}{}", mended.stdout, mended.stderr);
+    let after = fs::read_to_string(example.join("app.yaml")).unwrap();
+    assert_eq!(after.lines().count(), before.lines().count() + 2, "{after}");
+    shown(&example, check, 0);
+}
+
+#[test]
+fn findings_of_templates_come_in_every_form() {
+    let (_folder, example) = copy();
+    let as_format = |format: &str| {
+        let format = format!("--format={format}");
+        let ran = run(&example, &[&CHECK[..7], &[&format]].concat());
+        assert_eq!(ran.status, Some(1), "{format}: {}{}", ran.stdout, ran.stderr);
+        ran.stdout
+    };
+    let json: Value = serde_json::from_str(&as_format("json")).unwrap();
+    assert_eq!(json["findings"].as_array().unwrap().len(), 2, "{json}");
+    let finding = &json["findings"][0];
+    assert_eq!(finding["rule"], "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN");
+    assert_eq!((&finding["file"], &finding["line"], &finding["column"]), (&"app.yaml".into(), &11.into(), &3.into()));
+    assert!(finding["edits"][0]["new"].as_str().unwrap().contains("backup"), "{finding}");
+    assert_eq!(json["notJudged"], serde_json::json!(["BACKUP_RECOVERY_POINT_ENCRYPTED"]));
+    let row = &json["summary"][0];
+    assert_eq!((&row["notCompliant"], &row["undecided"]), (&2.into(), &0.into()), "{row}");
+
+    let github = as_format("github");
+    assert!(github.starts_with("::error file=app.yaml,line=11,col=3,"), "{github}");
+    let sarif: Value = serde_json::from_str(&as_format("sarif")).unwrap();
+    crate::lint::valid_sarif(&sarif);
+    let result = &sarif["runs"][0]["results"][0];
+    assert_eq!(result["ruleId"], "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN");
+    assert!(result["fixes"].is_array(), "{result}");
+}
+
+#[test]
+fn what_is_undecided_is_a_warning_unless_people_are_strict() {
+    let (_folder, example) = copy();
+    let app = fs::read_to_string(example.join("app.yaml")).unwrap();
+    let tagged = app.replace("      Tags:\n", "      Tags:\n        - { Key: backup, Value: daily }\n");
+    fs::write(example.join("app.yaml"), tagged).unwrap();
+    let args = ["check", "--framework", "../../framework", "app.yaml", "--plans", "backup.yaml"];
+    let ran = run(&example, &args);
+    assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("whether Aurora is switched on"), "{}", ran.stdout);
+    assert!(ran.stderr.contains("warning: 2 judgements undecided"), "{}", ran.stderr);
+    let ran = run(&example, &[&args[..], &["--strict"]].concat());
+    assert_eq!(ran.status, Some(1), "{}{}", ran.stdout, ran.stderr);
+    // An inventory tells it too, and where the templates go.
+    let place = r#"{ "version": 1, "asOf": "2026-11-26T06:00:00Z", "places": [{ "account": "222222222222", "region": "eu-west-1", "optIn": { "Aurora": true } }] }"#;
+    fs::write(example.join("place.json"), place).unwrap();
+    let ran = run(&example, &[&args[..], &["--strict", "--plans", "place.json"]].concat());
+    assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
+}
+
+#[test]
+fn the_inventory_is_judged_as_the_readme_says() {
+    let example = root().join("examples/orders");
+    shown(&example, "backup-compliance evaluate --framework ../../framework inventory.json --account 222222222222", 1);
+}
+
+const EVALUATE: [&str; 4] = ["evaluate", "--framework", "../../framework", "inventory.json"];
+
+#[test]
+fn an_evaluation_has_the_form_that_is_published() {
+    let schema: Value =
+        serde_json::from_str(&fs::read_to_string(root().join("schemas/evaluation.schema.json")).unwrap()).unwrap();
+    jsonschema::meta::validate(&schema).unwrap();
+    let schema = jsonschema::draft202012::new(&schema).unwrap();
+    let example = root().join("examples/orders");
+    let ran = run(&example, &[&["--format", "json"], &EVALUATE[..], &["--all"]].concat());
+    assert_eq!(ran.status, Some(1), "{}{}", ran.stdout, ran.stderr);
+    let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let faults: Vec<String> = schema.iter_errors(&document).map(|error| error.to_string()).collect();
+    assert!(faults.is_empty(), "{faults:#?}\n{}", ran.stdout);
+    let judgements = document["judgements"].as_array().unwrap();
+    let of = |name: &str| {
+        let is_coverage =
+            |one: &&Value| one["name"] == name && one["control"] == "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN";
+        judgements.iter().find(is_coverage).unwrap()
+    };
+    assert_eq!(of("orders-prod")["verdict"], "NON_COMPLIANT");
+    assert_eq!(
+        of("orders-prod")["changes"],
+        serde_json::json!([{ "kind": "setTag", "key": "backup", "value": "daily" }])
+    );
+    assert_eq!(of("carts")["verdict"], "COMPLIANT");
+    assert_eq!(of("sessions")["verdict"], "UNDECIDED");
+    assert!(of("sessions")["unknown"][0].as_str().unwrap().contains("AccessDeniedException"));
+    // Four of the six places of the policy are in no document.
+    assert_eq!(document["unread"].as_array().unwrap().len(), 5, "{}", document["unread"]);
+    assert!(!faults_of(&schema, &document, |document| document["judgements"][0]["verdict"] = "GOOD".into()).is_empty());
+
+    // Nothing in it is well-formed too.
+    let empty = r#"{ "version": 1, "asOf": "2026-11-26T06:00:00Z" }"#;
+    let args = ["--format", "json", "evaluate", "--framework", "../../framework", "-"];
+    let ran = run_with(&example, &args, &[], empty);
+    assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert!(schema.is_valid(&serde_json::from_str(&ran.stdout).unwrap()), "{}", ran.stdout);
+
+    let sarif = run(&example, &[&["--format", "sarif"], &EVALUATE[..], &["--all"]].concat());
+    let sarif: Value = serde_json::from_str(&sarif.stdout).unwrap();
+    crate::lint::valid_sarif(&sarif);
+    assert_eq!(sarif["runs"][0]["results"].as_array().unwrap().len(), judgements.len());
+}
+
+fn faults_of(schema: &jsonschema::Validator, document: &Value, spoil: impl Fn(&mut Value)) -> Vec<String> {
+    let mut document = document.clone();
+    spoil(&mut document);
+    schema.iter_errors(&document).map(|error| error.to_string()).collect()
+}
+
+#[test]
+fn an_evaluation_can_be_narrowed_and_be_strict() {
+    let example = root().join("examples/orders");
+    let status = |more: &[&str]| run(&example, &[&EVALUATE[..], more].concat()).status;
+    let encrypted = ["--control", "backup_recovery_point_encrypted"];
+    assert_eq!(status(&encrypted), Some(0));
+    assert_eq!(status(&[&encrypted[..], &["--strict"]].concat()), Some(1), "there may be more that nobody read");
+    assert_eq!(status(&["--account", "111111111111"]), Some(0));
+    let wrong = run(&example, &[&EVALUATE[..], &["--control", "BACKUP_RECOVERY_POINT_ENCRIPTED"]].concat());
+    assert_eq!(wrong.status, Some(2));
+    assert!(wrong.stderr.contains("did you mean `BACKUP_RECOVERY_POINT_ENCRYPTED`?"), "{}", wrong.stderr);
+}
+
+/// The parameters of each target, and several documents.
+#[test]
+fn each_place_is_judged_with_what_the_policy_gives_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "framework.yaml",
+        "Parameters: { Days: { Type: String, Default: '7' } }\nResources:\n  F:\n    Type: AWS::Backup::Framework\n    Properties:\n      \
+         FrameworkName: f\n      FrameworkControls:\n        - ControlName: BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK\n          \
+         ControlInputParameters: [{ ParameterName: requiredRetentionDays, ParameterValue: !Ref Days }]\n",
+    );
+    write(
+        "backup-compliance.yaml",
+        "version: 1\nframeworks:\n  - name: f\n    template: framework.yaml\n    targets:\n      - { accounts: ['111111111111'], regions: [eu-west-1] }\n      \
+         - { accounts: ['222222222222'], regions: [eu-west-1], parameters: { Days: '30' } }\n",
+    );
+    let document = |account: &str| {
+        format!(
+            r#"{{ "version": 1, "asOf": "2026-11-26T06:00:00Z", "places": [{{ "account": "{account}", "region": "eu-west-1" }}], "recoveryPoints": [{{
+            "arn": "arn:aws:backup:eu-west-1:{account}:recovery-point:1", "resource": "arn:aws:s3:::b", "account": "{account}", "region": "eu-west-1",
+            "vault": "v", "created": "2026-11-26T03:00:00Z", "lifecycle": {{ "deleteAfterDays": 14 }} }}] }}"#
+        )
+    };
+    write("1.json", &document("111111111111"));
+    write("2.json", &document("222222222222"));
+    let ran = run(folder.path(), &["--format=json", "evaluate", "--framework", ".", "1.json", "2.json", "--all"]);
+    assert_eq!(ran.status, Some(1), "{}{}", ran.stdout, ran.stderr);
+    let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let verdicts: Vec<_> =
+        document["judgements"].as_array().unwrap().iter().map(|one| (&one["account"], &one["verdict"])).collect();
+    assert_eq!(
+        verdicts,
+        [(&"111111111111".into(), &"COMPLIANT".into()), (&"222222222222".into(), &Value::from("NON_COMPLIANT"))]
+    );
+    let given = ["evaluate", "--framework", "framework.yaml", "--parameter", "Days=10", "1.json", "2.json"];
+    assert_eq!(run(folder.path(), &given).status, Some(0));
+
+    let twice = run(folder.path(), &["evaluate", "--framework", ".", "1.json", "1.json"]);
+    assert_eq!(twice.status, Some(2));
+    assert!(twice.stderr.contains("1.json:1:") && twice.stderr.contains("there twice"), "{}", twice.stderr);
+}
+
+#[test]
+fn input_that_cannot_be_used_is_told_in_one_line() {
+    let (_folder, example) = copy();
+    fs::write(example.join("broken.json"), "{ \"asOf\": 1 }").unwrap();
+    fs::write(example.join("broken.yaml"), "Resources: { A: { Type: [").unwrap();
+    let framework = ["--framework", "../../framework"];
+    for (args, said) in [
+        (vec!["evaluate", "nothing.json"], "cannot read `nothing.json`"),
+        (vec!["evaluate", "broken.json"], "broken.json:1:"),
+        (vec!["evaluate", "app.yaml"], "app.yaml:1:1: "),
+        (vec!["check", "broken.yaml"], "broken.yaml:1:"),
+        (vec!["check", "nothing.yaml"], "cannot read `nothing.yaml`"),
+        (vec!["check", "app.yaml", "--plans", "broken.json"], "broken.json:1:"),
+        (vec!["check", "app.yaml", "--opt-in", "Aurara"], "did you mean `Aurora`?"),
+        (vec!["check", "app.yaml", "--parameter", "Stag=x"], "did you mean `Stage`?"),
+        (vec!["check", "app.yaml", "--account", "999999999999"], "no framework in the account and Region"),
+        (vec!["check", "app.yaml", "--plans", "inventory.json"], "say with --account and --region"),
+    ] {
+        let (command, rest) = args.split_first().unwrap();
+        let ran = run(&example, &[&[*command], &framework[..], rest].concat());
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(2), ""), "{args:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(said), "{args:?}: {}", ran.stderr);
+        assert!(!ran.stderr.contains("panicked"), "{args:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn shells_and_manuals_know_every_command() {
+    for (args, start, named) in [
+        (["completions", "bash"], "_backup-compliance()", "evaluate"),
+        (["completions", "zsh"], "#compdef backup-compliance", "evaluate"),
+        (["completions", "fish"], "# Print", "evaluate"),
+    ] {
+        let ran = run(Path::new("."), &args);
+        assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""), "{args:?}");
+        assert!(ran.stdout.contains(named), "{args:?}");
+        assert!(ran.stdout.starts_with(start), "{args:?}: {}", ran.stdout.lines().next().unwrap());
+    }
+    let page = run(Path::new("."), &["man"]).stdout;
+    assert!(page.contains(".TH backup-compliance 1") && page.contains("evaluate"), "{page}");
+    let page = run(Path::new("."), &["man", "check"]).stdout;
+    assert!(page.contains(".TH backup-compliance-check 1") && page.contains("\\-\\-opt\\-in"), "{page}");
+    assert_eq!(run(Path::new("."), &["man", "nothing"]).status, Some(2));
+}
