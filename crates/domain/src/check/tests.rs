@@ -24,7 +24,9 @@ fn anywhere() -> Target {
 
 fn here() -> Target {
     let (account, region) = (AccountId::parse("222222222222"), RegionName::parse("eu-west-1"));
-    Target { opt_in: anywhere().opt_in, ..Target::new(account.ok(), region.ok()).expect("a target") }
+    let mut target = Target::new(account.ok(), region.ok()).expect("a target");
+    target.opt_in = anywhere().opt_in;
+    target
 }
 
 fn checked_at(target: &Target, texts: &[&str], judged: usize, controls: &[&str], given: &[(&str, &str)]) -> Checked {
