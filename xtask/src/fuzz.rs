@@ -14,8 +14,9 @@ use clap::Args;
 use crate::tools;
 
 /// The targets, each with folders that are good to begin with, beside its own corpus. `crates/fuzzing` has the same list.
-const TARGETS: [(&str, &[&str]); 6] = [
+const TARGETS: [(&str, &[&str]); 7] = [
     ("template", &["framework"]),
+    ("check", &["examples"]),
     ("policy", &["framework"]),
     ("schedule", &[]),
     ("vault_policy", &[]),
@@ -38,7 +39,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     seconds: u32,
     /// Executions in all, instead of a time
-    #[arg(long, value_name = "N", conflicts_with = "seconds", value_parser = clap::value_parser!(u64).range(6..))]
+    #[arg(long, value_name = "N", conflicts_with = "seconds", value_parser = clap::value_parser!(u64).range(7..))]
     executions: Option<u64>,
     /// Only these; all without
     #[arg(value_parser = TARGETS.map(|(name, _)| name))]
@@ -130,7 +131,7 @@ fn one(root: &Path, program: &Path, name: &str, more: &[&str], limit: &str) -> R
     let dictionary = root.join("fuzz/dictionaries").join(format!("{name}.dict"));
     let mut fuzzer = Command::new(program);
     fuzzer
-        .args([limit, "-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1", "-max_len=16384"])
+        .args([limit, "-print_funcs=0", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1", "-max_len=2048"])
         .arg(format!("-dict={}", dictionary.display()))
         .arg(format!("-artifact_prefix={}/{name}-", found.display()))
         .arg(&corpus)

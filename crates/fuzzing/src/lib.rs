@@ -8,17 +8,23 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use app::events::{Asked as Request, Batch, asked, flush_message, trigger};
+use domain::check::{self, Checked};
 use domain::control::CONTROLS;
 use domain::evaluation::schedule::{Longest, Schedule};
 use domain::evaluation::{Asked, Evaluator, vault_policy};
 use domain::fault::{self, Fault};
 use domain::framework::Framework;
-use domain::inventory::Inventory;
-use domain::lint::{self, Question};
+use domain::ids::{AccountId, RegionName};
+use domain::inventory::template::{Stack, Target as Place};
+use domain::inventory::{self, Inventory, SWITCHES};
+use domain::lint::{self, Level, Question};
 use domain::policy::Policy;
 use domain::template::Template;
+use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use serde_json::Value;
+
+mod made;
 
 /// Something that is fuzzed.
 #[derive(Debug, Clone, Copy)]
@@ -32,8 +38,9 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     Target { name: "template", run: template, more: &["framework"] },
+    Target { name: "check", run: check, more: &["examples"] },
     Target { name: "policy", run: policy, more: &["framework"] },
     Target { name: "schedule", run: schedule, more: &[] },
     Target { name: "vault_policy", run: vault_policy, more: &[] },
@@ -71,6 +78,84 @@ pub fn template(data: &[u8]) {
         let read = Template::read_source("template.yaml", &mended);
         assert!(read.is_ok(), "mended, it cannot be read: {read:?}\n{mended}");
     }
+}
+
+/// Templates of an application and of its backup, the second behind a line with `---`, and what Audit Manager will say of the first.
+/// What begins with a character that no text has is no template but decisions, of which one is made.
+pub fn check(data: &[u8]) {
+    let text = match data.split_first() {
+        Some((0..=8, decisions)) => Cow::Owned(made::template(decisions)),
+        _ => text(data),
+    };
+    let (own, other) = text.split_once("\n---\n").unwrap_or((&text, ""));
+    let read = |(name, text): (&str, &str)| Template::read_source(name, text);
+    let templates: Vec<Template> = match [("app.yaml", own), ("backup.yaml", other)].map(read) {
+        [Ok(own), Ok(other)] => vec![own, other],
+        [Ok(own), Err(_)] => vec![own],
+        [Err(faults), _] => {
+            assert!(!matches!(data.first(), Some(0..=8)), "what was made cannot be read: {faults:?}\n{text}");
+            return;
+        }
+    };
+    let (account, region) = (AccountId::parse("222222222222"), RegionName::parse("eu-west-1"));
+    let places = (Place::new(account.ok(), region.ok()), Place::new(None, None));
+    let (Ok(mut here), Ok(anywhere)) = places else { return };
+    here.opt_in = SWITCHES.iter().map(|service| ((*service).to_owned(), !service.starts_with('E'))).collect();
+    let known = checked(&here, &templates);
+    within(known.findings.iter().map(|finding| &finding.fault), own);
+    assert_eq!(known, checked(&here, &templates), "the same question has two answers");
+    let broken: u64 = known.rows.iter().map(|(_, tally)| tally.not_compliant).sum();
+    assert_eq!(broken > 0, errors(&known).next().is_some(), "counted and found differ: {known:?}\n{text}");
+    // Whoever knows less says less, and nothing else.
+    let less = checked(&anywhere, &templates);
+    let has = |within: &Checked, fault: &Fault, errors: bool| {
+        let mut of_level = within.findings.iter().filter(|finding| !errors || finding.level == Level::Error);
+        of_level.any(|finding| finding.fault.at == fault.at && about(&finding.fault) == about(fault))
+    };
+    for fault in errors(&less) {
+        assert!(has(&known, fault, true), "guessed: {fault:?}\n{known:?}\n{text}");
+    }
+    for fault in errors(&known) {
+        assert!(has(&less, fault, false), "guessed to be right: {fault:?}\n{less:?}\n{text}");
+    }
+    // A change that is offered mends what it is offered for.
+    for fault in errors(&known).filter(|fault| !fault.edits.is_empty()).take(2) {
+        let (mended, made) = fault::apply(own, [fault.edits.as_slice()]);
+        assert_eq!(made, 1, "a change that cannot be made: {fault:?}\n{text}");
+        let Ok(again) = Template::read_source("app.yaml", &mended) else {
+            assert!(mended.len() > Template::MAX, "mended, it cannot be read: {fault:?}\n{mended}");
+            continue;
+        };
+        let templates: Vec<Template> = [again].into_iter().chain(templates.get(1).cloned()).collect();
+        let after = checked(&here, &templates);
+        assert!(!errors(&after).any(|left| about(left) == about(fault)), "not mended: {fault:?}\n{mended}");
+    }
+}
+
+/// What every control says of the first of some templates, and what their own frameworks do.
+fn checked(target: &Place, templates: &[Template]) -> Checked {
+    let parameters: BTreeMap<String, String> =
+        [("Flag", "yes"), ("Days", "35")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    let stacks: Vec<Stack<'_>> =
+        templates.iter().map(|template| Stack { template, parameters: parameters.clone() }).collect();
+    let mut asked: Vec<Asked> = CONTROLS.iter().map(Asked::everything).collect();
+    for template in templates {
+        for framework in Framework::read_all(template, &parameters).iter().flatten() {
+            asked.extend(Asked::all(framework, template, &parameters));
+        }
+    }
+    let mut inventory = Inventory::new(Timestamp::UNIX_EPOCH);
+    let added = inventory::template::add(&mut inventory, target, &stacks);
+    check::check(&inventory, &added, target, &stacks, 1, &asked)
+}
+
+fn errors(checked: &Checked) -> impl Iterator<Item = &Fault> {
+    checked.findings.iter().filter(|finding| finding.level == Level::Error).map(|finding| &finding.fault)
+}
+
+/// The control, and the name and type of the resource, which begin the problem.
+fn about(fault: &Fault) -> (Option<&str>, &str) {
+    (fault.rule, fault.problem.split(": ").next().unwrap_or_default())
 }
 
 /// A policy file.
@@ -132,7 +217,7 @@ pub fn inventory(data: &[u8]) {
             });
             let _ = inventory.gaps();
         }
-        Err(fault) => within(&[*fault], &text),
+        Err(fault) => within([&*fault], &text),
     }
 }
 
@@ -142,7 +227,7 @@ fn text(data: &[u8]) -> Cow<'_, str> {
 }
 
 /// Whoever follows a fault must arrive somewhere: at a line of the file, or at the one behind its end.
-fn within(faults: &[Fault], text: &str) {
+fn within<'f>(faults: impl IntoIterator<Item = &'f Fault>, text: &str) {
     let lines = text.split(['\n', '\r']).count() + 1;
     for fault in faults {
         assert!(!fault.problem.is_empty() && !fault.fix.is_empty(), "half a fault: {fault:?}");

@@ -124,6 +124,11 @@ fn templates() {
 }
 
 #[test]
+fn checks() {
+    hold("check");
+}
+
+#[test]
 fn policies() {
     hold("policy");
 }
@@ -151,8 +156,11 @@ fn inventories() {
 #[test]
 fn libfuzzer_runs_every_target() {
     let manifest = fs::read_to_string(root().join("fuzz/Cargo.toml")).unwrap();
+    let command = fs::read_to_string(root().join("xtask/src/fuzz.rs")).unwrap();
     for target in TARGETS {
         assert!(manifest.contains(&format!("name = \"{}\"", target.name)), "fuzz/Cargo.toml: no `{}`", target.name);
+        let entry = format!("(\"{}\", &{:?})", target.name, target.more);
+        assert!(command.contains(&entry), "xtask/src/fuzz.rs: no `{entry}`");
         let program = root().join("fuzz/fuzz_targets").join(format!("{}.rs", target.name));
         let text = fs::read_to_string(&program).unwrap_or_else(|error| panic!("`{}`: {error}", program.display()));
         assert!(text.contains(&format!("fuzzing::{}(", target.name)), "`{}` runs something else", program.display());
