@@ -16,14 +16,16 @@ fn layer(name: &str) -> Option<u8> {
 }
 
 /// What is there to test and to show, and never deployed.
-const TOOLS: [&str; 9] = [
+const TOOLS: [&str; 11] = [
     "testkit",
+    "fuzzing",
     "sandbox",
     "tests",
     "xtask",
     "bench-common",
     "bench-floor",
     "bench-cold-start",
+    "bench-policy",
     "bench-report",
     "bench-rollout",
 ];

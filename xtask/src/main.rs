@@ -10,6 +10,7 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod sandbox;
 mod test;
 mod tools;
@@ -32,6 +33,7 @@ enum Command {
     /// The story from `git push` to a notice, in a local cloud: told, shown and checked
     Demo(demo::Arguments),
     Test(test::Arguments),
+    Fuzz(fuzz::Arguments),
     /// Measurements
     #[command(subcommand)]
     Bench(Bench),
@@ -40,6 +42,7 @@ enum Command {
 #[derive(Subcommand)]
 enum Bench {
     ColdStart(bench::ColdStart),
+    Policy(bench::Policy),
     Report(bench::Report),
     Rollout(bench::Rollout),
 }
@@ -49,7 +52,9 @@ fn main() -> ExitCode {
         Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Bench(Bench::ColdStart(arguments)) => bench::cold_start(&arguments),
+        Command::Bench(Bench::Policy(arguments)) => bench::policy(&arguments),
         Command::Bench(Bench::Report(arguments)) => bench::report(&arguments),
         Command::Bench(Bench::Rollout(arguments)) => bench::rollout(&arguments),
     };

@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: builds what is measured, then runs the measuring program.
 //!
-//! The programs are the packages `bench-cold-start`, `bench-report` and `bench-rollout`. They are compiled with optimisations, because a slow server
+//! The programs are the packages `bench-cold-start`, `bench-policy`, `bench-report` and `bench-rollout`. They are compiled with optimisations, because a slow server
 //! would be measured along with the functions, and what they link stays out of the build of every other command.
 
 use std::path::{Path, PathBuf};
@@ -81,6 +81,47 @@ pub(crate) struct Rollout {
     /// Measure only these
     #[arg(long, value_delimiter = ',', value_parser = ROLLOUT_SECTIONS, default_values = ROLLOUT_SECTIONS)]
     only: Vec<String>,
+}
+
+/// What `bench policy` measures.
+const POLICY_SECTIONS: [&str; 6] = ["lint", "decisions", "scale", "instructions", "cfn-lint", "python"];
+
+/// Measure lint and evaluation: time of templates, decisions a second, growth to a million resources, memory, instructions, beside
+/// cfn-lint and an evaluator in Python
+#[derive(Args)]
+#[command(after_help = "Example:\n  cargo xtask bench policy --only lint,decisions --rounds 31")]
+pub(crate) struct Policy {
+    /// Rounds of lint and decisions
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Resources of the largest inventory; a million take 600 MB of disk for a while
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(10_000..))]
+    resources: u32,
+    /// Write the results here, as JSON
+    #[arg(long, value_name = "FILE", default_value = "target/bench-policy.json")]
+    json: PathBuf,
+    /// Measure only these; `instructions` needs valgrind and is left out without
+    #[arg(long, value_delimiter = ',', value_parser = POLICY_SECTIONS, default_values = POLICY_SECTIONS)]
+    only: Vec<String>,
+}
+
+/// Runs the benchmark of lint and evaluation. A figure that misses its aim is shown as such and is no error.
+///
+/// # Errors
+/// When something cannot be built, or does not do its work.
+pub(crate) fn policy(args: &Policy) -> anyhow::Result<()> {
+    let root = tools::workspace();
+    let mut bench = program(&root, "bench-policy")?;
+    bench.arg("--only").arg(args.only.join(",")).arg("--rounds").arg(args.rounds.to_string());
+    bench.arg("--resources").arg(args.resources.to_string()).arg("--folder").arg(root.join("target"));
+    if args.only.iter().any(|only| only == "cfn-lint") {
+        bench.arg("--cfn-lint").arg(tools::ensure()?.cfn_lint);
+    }
+    bench.args(["--python", "python3", "--python-policy"]).arg(root.join("benches/python-policy/index.py"));
+    if let Some(folder) = args.json.parent() {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+    }
+    run(bench.arg("--json").arg(&args.json))
 }
 
 /// Runs the benchmark of rollouts. A figure that misses its aim is shown as such and is no error.

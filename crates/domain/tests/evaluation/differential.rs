@@ -40,8 +40,8 @@ fn key(subject: &Subject<'_>) -> String {
 }
 
 /// What is said of each thing, by question and id.
-fn judged(document: &Document, asked: &[Asked]) -> BTreeMap<(usize, String), char> {
-    let inventory = Inventory::of(document.clone()).unwrap();
+fn judged(document: Document, asked: &[Asked]) -> BTreeMap<(usize, String), char> {
+    let inventory = Inventory::of(document).unwrap();
     let mut signs = BTreeMap::new();
     Evaluator::new(&inventory, asked).each(|judgement| {
         signs.insert((judgement.question, key(&judgement.subject)), sign(&judgement.verdict));
@@ -49,10 +49,13 @@ fn judged(document: &Document, asked: &[Asked]) -> BTreeMap<(usize, String), cha
     signs
 }
 
+/// Seeds side by side, far apart.
+const SPREAD: u64 = 0x2545_f491_4f6c_dd1d;
+
 fn agree(seeds: impl Iterator<Item = u64>) -> BTreeMap<(usize, char), u64> {
     let mut seen = BTreeMap::new();
     for seed in seeds {
-        let mut dice = Dice(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
+        let mut dice = Dice(seed.wrapping_mul(SPREAD));
         let document = any_document(&mut dice);
         let asked: Vec<Asked> = CONTROLS
             .iter()
@@ -62,10 +65,10 @@ fn agree(seeds: impl Iterator<Item = u64>) -> BTreeMap<(usize, char), u64> {
                 asked
             })
             .collect();
-        let found = judged(&document, &asked);
         let mut expected = BTreeMap::new();
+        let plans = naive::Plans::of(&document);
         for (question, asked) in asked.iter().enumerate() {
-            for (id, answer) in naive::answers(&document, asked.control.name, &asked.parameters) {
+            for (id, answer) in naive::answers(&document, &plans, asked.control.name, &asked.parameters) {
                 let sign = match answer {
                     Some(true) => '+',
                     Some(false) => '-',
@@ -75,8 +78,11 @@ fn agree(seeds: impl Iterator<Item = u64>) -> BTreeMap<(usize, char), u64> {
                 expected.insert((question, id), sign);
             }
         }
+        let found = judged(document, &asked);
         if found != expected {
             let differs = expected.iter().find(|(key, sign)| found.get(*key) != Some(sign));
+            // The seed is the document.
+            let document = any_document(&mut Dice(seed.wrapping_mul(SPREAD)));
             panic!(
                 "seed {seed}: expected {differs:?}, found {found:#?}\n{}",
                 serde_json::to_string_pretty(&document).unwrap()
@@ -191,6 +197,19 @@ fn is_in(document: &Document, resource: usize) -> bool {
         .any(|plan| plan.selections.iter().any(|selection| naive::selected(document, it, selection)))
 }
 
+/// What of a document a selection can depend on, so that trying out a change costs little, and where the resource is in it.
+fn around(document: &Document, resource: usize) -> (Document, usize) {
+    let it = document.resources[resource].clone();
+    let mut here = Document::new(document.as_of);
+    let is_here = |account: &str, region: &str| account == it.account && region == it.region;
+    here.places
+        .extend(document.places.iter().filter(|place| is_here(place.account.as_str(), place.region.as_str())).cloned());
+    here.plans
+        .extend(document.plans.iter().filter(|plan| is_here(plan.account.as_str(), plan.region.as_str())).cloned());
+    here.resources.push(it);
+    (here, 0)
+}
+
 /// Whether so many steps can bring it in.
 fn can_be_brought_in(document: &Document, resource: usize, steps: &[Step], most: usize) -> bool {
     if is_in(document, resource) {
@@ -208,7 +227,7 @@ fn can_be_brought_in(document: &Document, resource: usize, steps: &[Step], most:
 fn the_proposed_change_brings_the_resource_in_and_no_smaller_one_does() {
     let asked = [asked(COVERAGE, &[])];
     let mut sizes: BTreeMap<usize, u64> = BTreeMap::new();
-    for seed in seeds(16_000) {
+    for seed in seeds(8_000) {
         let mut dice = Dice(seed.wrapping_mul(0x9e6c_63d0_876a_3f35));
         let document = any_document(&mut dice);
         let inventory = Inventory::of(document.clone()).unwrap();
@@ -236,8 +255,9 @@ fn the_proposed_change_brings_the_resource_in_and_no_smaller_one_does() {
                 _ => (2, 60),
             };
             if *known <= often {
-                let steps = every_step(&document, resource);
-                assert!(!can_be_brought_in(&document, resource, &steps, smaller), "fewer changes do: {}", context());
+                let (here, resource) = around(&document, resource);
+                let steps = every_step(&here, resource);
+                assert!(!can_be_brought_in(&here, resource, &steps, smaller), "fewer changes do: {}", context());
             }
         }
     }
@@ -330,6 +350,15 @@ fn forget(document: &mut Document, dice: &mut Dice) {
     }
 }
 
+/// A document, and the same with less in it.
+fn forgotten(seed: u64) -> (Document, Document) {
+    let mut dice = Dice(seed.wrapping_mul(0xd129_0f2d_7c54_a3b1));
+    let whole = any_document(&mut dice);
+    let mut less = whole.clone();
+    forget(&mut less, &mut dice);
+    (whole, less)
+}
+
 /// Whatever is forgotten, a verdict never turns into its opposite: it stays, or it is undecided.
 #[test]
 fn what_is_not_known_is_never_guessed() {
@@ -340,26 +369,26 @@ fn what_is_not_known_is_never_guessed() {
         .map(|name| asked(name, if name.starts_with("RESTORE") { &[("maxRestoreTime", "60")] } else { &[] }))
         .collect();
     let (mut kept, mut undecided) = (0_u64, 0_u64);
-    for seed in seeds(20_000) {
-        let mut dice = Dice(seed.wrapping_mul(0xd129_0f2d_7c54_a3b1));
-        let whole = any_document(&mut dice);
-        let mut less = whole.clone();
-        forget(&mut less, &mut dice);
-        let before = judged(&whole, &asked);
-        for (key, sign) in judged(&less, &asked) {
+    for seed in seeds(10_000) {
+        let (whole, less) = forgotten(seed);
+        let before = judged(whole, &asked);
+        for (key, sign) in judged(less, &asked) {
             let Some(was) = before.get(&key) else { continue };
             match (*was, sign) {
                 ('+' | '-', '?') => undecided += 1,
                 (was, now) if was == now => kept += 1,
-                (was, now) => panic!(
-                    "seed {seed}: {key:?} was {was} and is {now}\n{}\n{}",
-                    serde_json::to_string(&whole).unwrap(),
-                    serde_json::to_string(&less).unwrap()
-                ),
+                (was, now) => {
+                    let (whole, less) = forgotten(seed);
+                    panic!(
+                        "seed {seed}: {key:?} was {was} and is {now}\n{}\n{}",
+                        serde_json::to_string(&whole).unwrap(),
+                        serde_json::to_string(&less).unwrap()
+                    )
+                }
             }
         }
     }
-    assert!(kept > 10_000 && undecided > 10_000, "{kept} {undecided}");
+    assert!(kept > 5_000 && undecided > 5_000, "{kept} {undecided}");
 }
 
 #[test]

@@ -88,20 +88,35 @@ pub(crate) fn selected(document: &Document, resource: &Resource, selection: &Sel
         }
     }
     let mut conditions_hold = true;
-    let key = |condition: &TagValue| condition.key.replace("aws:ResourceTag/", "");
+    fn key(condition: &TagValue) -> &str {
+        condition.key.strip_prefix("aws:ResourceTag/").unwrap()
+    }
     for condition in &selection.conditions.string_equals {
-        conditions_hold &= tag(resource, &key(condition)) == Some(condition.value.as_str());
+        conditions_hold &= tag(resource, key(condition)) == Some(condition.value.as_str());
     }
     for condition in &selection.conditions.string_not_equals {
-        conditions_hold &= tag(resource, &key(condition)) != Some(condition.value.as_str());
+        conditions_hold &= tag(resource, key(condition)) != Some(condition.value.as_str());
     }
     for condition in &selection.conditions.string_like {
-        conditions_hold &= tag(resource, &key(condition)).is_some_and(|value| like(&condition.value, value));
+        conditions_hold &= tag(resource, key(condition)).is_some_and(|value| like(&condition.value, value));
     }
     for condition in &selection.conditions.string_not_like {
-        conditions_hold &= !tag(resource, &key(condition)).is_some_and(|value| like(&condition.value, value));
+        conditions_hold &= !tag(resource, key(condition)).is_some_and(|value| like(&condition.value, value));
     }
     brought_in && conditions_hold && !left_out
+}
+
+/// Which plans back each resource up. Worked out once for all controls, since that is most of the work.
+pub(crate) struct Plans<'a>(Vec<Vec<&'a Plan>>);
+
+impl<'a> Plans<'a> {
+    pub(crate) fn of(document: &'a Document) -> Self {
+        Self(document.resources.iter().map(|it| service(it).map_or_else(Vec::new, |_| plans(document, it))).collect())
+    }
+
+    fn back_up(&self, document: &Document, resource: &Resource) -> &[&'a Plan] {
+        &self.0[document.resources.iter().position(|it| std::ptr::eq(it, resource)).unwrap()]
+    }
 }
 
 /// The plans that back a resource up.
@@ -122,6 +137,7 @@ fn stands_for<'a>(document: &'a Document, resource: &'a Resource) -> &'a Resourc
 /// What a control says of each thing that it is asked about, by its ARN, id or name.
 pub(crate) fn answers(
     document: &Document,
+    plans_of: &Plans<'_>,
     control: &str,
     parameters: &BTreeMap<String, String>,
 ) -> BTreeMap<String, Answer> {
@@ -176,7 +192,7 @@ pub(crate) fn answers(
                     continue;
                 }
                 let it = stands_for(document, resource);
-                let plans = plans(document, it);
+                let plans = plans_of.back_up(document, it);
                 let copies: Vec<Vec<&str>> = plans
                     .iter()
                     .flat_map(|plan| plan.rules.iter().flat_map(|rule| rule.copies.iter()))

@@ -1,0 +1,303 @@
+//! What is measured: templates and inventories, made the same way in every run.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context as _;
+use domain::control;
+use domain::evaluation::Asked;
+use domain::ids::{AccountId, RegionName, ResourceType};
+use domain::inventory::Inventory;
+use domain::inventory::document::{Conditions, Document, Lifecycle, Place, Plan, Resource, Rule, Selection, TagValue};
+use jiff::Timestamp;
+
+/// A framework of ten controls without an error.
+pub(crate) const TEN_CONTROLS: &str = include_str!("ten-controls.yaml");
+/// A framework with faults; each stands on a line that says so.
+pub(crate) const FAULTY: &str = include_str!("faulty.yaml");
+
+/// Selections in each account and Region.
+pub(crate) const SELECTIONS: usize = 20;
+
+/// CloudFormation takes so many resources in a template.
+const MOST_RESOURCES: usize = 490;
+
+/// A template of just under 1 MiB in YAML: the framework, and queues, functions and roles of an application around it.
+pub(crate) fn large_template() -> String {
+    let mut text = TEN_CONTROLS.to_owned();
+    let (most, each) = (1_040_000, (1_040_000 - text.len()) / MOST_RESOURCES);
+    for number in 0..MOST_RESOURCES {
+        let mut block = format!(
+            "  Function{number}:\n    Type: AWS::Lambda::Function\n    Properties:\n      FunctionName: !Sub orders-${{AWS::Region}}-{number}\n      \
+             Handler: index.handler\n      Role: !GetAtt Role{number}.Arn\n      MemorySize: 256\n      Tags:\n        \
+             - {{ Key: team, Value: \"team-{number}\" }}\n        - Key: environment\n          Value: prod\n      \
+             Environment:\n        Variables:\n"
+        );
+        let mut line = 0;
+        while block.len() + 70 < each {
+            block += &format!("          SETTING_{line:03}: \"value number {line} of function {number}\"\n");
+            line += 1;
+        }
+        if text.len() + block.len() > most {
+            break;
+        }
+        text += &block;
+    }
+    text
+}
+
+/// One of about the same size in JSON.
+pub(crate) fn large_json() -> serde_json::Value {
+    let controls: Vec<serde_json::Value> = control::CONTROLS
+        .iter()
+        .filter(|control| control.parameters.iter().all(|parameter| !parameter.required))
+        .map(|control| serde_json::json!({ "ControlName": control.name }))
+        .collect();
+    let mut resources = serde_json::Map::new();
+    resources.insert(
+        "Framework".to_owned(),
+        serde_json::json!({
+            "Type": "AWS::Backup::Framework",
+            "Properties": { "FrameworkName": "backup_compliance", "FrameworkControls": controls },
+        }),
+    );
+    for number in 0..MOST_RESOURCES {
+        let variables: serde_json::Map<String, serde_json::Value> = (0..34)
+            .map(|line| (format!("SETTING_{line:03}"), format!("value number {line} of function {number}").into()))
+            .collect();
+        resources.insert(
+            format!("Function{number}"),
+            serde_json::json!({
+                "Type": "AWS::Lambda::Function",
+                "Properties": {
+                    "FunctionName": { "Fn::Sub": format!("orders-${{AWS::Region}}-{number}") },
+                    "Handler": "index.handler",
+                    "Role": { "Fn::GetAtt": [format!("Role{number}"), "Arn"] },
+                    "Tags": [{ "Key": "team", "Value": format!("team-{number}") }],
+                    "Environment": { "Variables": variables },
+                },
+            }),
+        );
+    }
+    serde_json::json!({ "Resources": resources })
+}
+
+/// The question that is asked of inventories: is everything in a backup plan?
+pub(crate) fn coverage() -> anyhow::Result<Asked> {
+    let control = control::find("BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN").context("the control is missing")?;
+    Ok(Asked::everything(control))
+}
+
+const ACCOUNTS: usize = 10;
+const REGIONS: [&str; 2] = ["eu-west-1", "us-east-1"];
+const SERVICES: [&str; 10] =
+    ["Aurora", "RDS", "EBS", "EC2", "EFS", "FSx", "DynamoDB", "S3", "Storage Gateway", "VirtualMachine"];
+
+/// How many of a hundred resources are of a type, and what their ARNs look like.
+const KINDS: [(usize, &str, &str, &str); 10] = [
+    (40, "AWS::EC2::Volume", "ec2", "volume/vol-"),
+    (20, "AWS::EC2::Instance", "ec2", "instance/i-"),
+    (10, "AWS::DynamoDB::Table", "dynamodb", "table/orders-"),
+    (10, "AWS::S3::Bucket", "s3", "bucket-"),
+    (8, "AWS::RDS::DBInstance", "rds", "db:orders-"),
+    (4, "AWS::EFS::FileSystem", "elasticfilesystem", "file-system/fs-"),
+    (3, "AWS::RDS::DBCluster", "rds", "cluster:orders-"),
+    (3, "AWS::BackupGateway::VirtualMachine", "backup-gateway", "vm/vm-"),
+    (1, "AWS::FSx::FileSystem", "fsx", "file-system/fs-"),
+    (1, "AWS::StorageGateway::Volume", "storagegateway", "gateway/sgw-1/volume/vol-"),
+];
+
+fn account(number: usize) -> String {
+    format!("{:012}", 111_111_111_111_u64 + number as u64)
+}
+
+/// Numbers that look like no order, the same for the same number.
+fn mixed(number: usize) -> usize {
+    let mut mixed = (number as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    usize::try_from((mixed ^ (mixed >> 31)) >> 1).unwrap_or(usize::MAX)
+}
+
+/// A resource with the seven tags or so that organisations ask for.
+fn resource(number: usize) -> anyhow::Result<Resource> {
+    let dice = mixed(number);
+    let (place, share) = (number % (ACCOUNTS * REGIONS.len()), dice % 100);
+    let (account, region) = (account(place / REGIONS.len()), REGIONS[place % REGIONS.len()]);
+    let mut below = 0;
+    let (_, kind, service, prefix) = KINDS
+        .into_iter()
+        .find(|(of_hundred, ..)| {
+            below += of_hundred;
+            share < below
+        })
+        .context("the shares come to a hundred")?;
+    let arn = if service == "s3" {
+        format!("arn:aws:s3:::{prefix}{number:08x}")
+    } else {
+        format!("arn:aws:{service}:{region}:{account}:{prefix}{number:017x}")
+    };
+    let pick =
+        |salt: usize, from: &[&str]| from[mixed(number.wrapping_mul(31).wrapping_add(salt)) % from.len()].to_owned();
+    let (team, application) = (mixed(dice) % 40, mixed(dice) % 300);
+    let mut tags = BTreeMap::from([
+        ("Name".to_owned(), Some(format!("team-{team}-{number}"))),
+        ("environment".to_owned(), Some(pick(1, &["prod", "prod", "staging", "dev", "sandbox"]))),
+        ("team".to_owned(), Some(format!("team-{team}"))),
+        ("application".to_owned(), Some(format!("application-{application}"))),
+        ("cost-centre".to_owned(), Some((1_000 + application).to_string())),
+        ("data-class".to_owned(), Some(pick(2, &["public", "internal", "confidential"]))),
+    ]);
+    let backup = pick(3, &["daily", "daily", "hourly", "weekly", "none", ""]);
+    if !backup.is_empty() {
+        tags.insert("backup".to_owned(), Some(backup));
+    }
+    Ok(Resource {
+        arn,
+        kind: ResourceType::parse(kind)?,
+        account,
+        region: region.to_owned(),
+        id: None,
+        name: None,
+        tags,
+        cluster: None,
+        engine: (kind == "AWS::RDS::DBCluster").then(|| "aurora-postgresql".to_owned()),
+        encrypted: Some(true),
+        created: None,
+        active: true,
+        unread: Vec::new(),
+    })
+}
+
+fn pairs(pairs: &[(&str, &str)], prefix: &str) -> Vec<TagValue> {
+    pairs.iter().map(|(key, value)| TagValue { key: format!("{prefix}{key}"), value: (*value).to_owned() }).collect()
+}
+
+/// What stands in a selection: resources, resources left out, tags, and the four kinds of conditions.
+type Written = (
+    &'static [&'static str],
+    &'static [&'static str],
+    &'static [(&'static str, &'static str)],
+    [&'static [(&'static str, &'static str)]; 4],
+);
+
+/// The selections of a place: by tag, by type, by name, and by conditions of all four operators.
+const WRITTEN: [Written; SELECTIONS] = [
+    (&[], &[], &[("backup", "hourly")], [&[]; 4]),
+    (&[], &[], &[("backup", "daily"), ("Backup", "daily")], [&[]; 4]),
+    (&[], &[], &[("backup", "weekly"), ("Backup", "weekly")], [&[]; 4]),
+    (&["arn:aws:rds:*:*:cluster:*", "arn:aws:rds:*:*:db:*"], &[], &[], [&[("environment", "prod")], &[], &[], &[]]),
+    (&["arn:aws:dynamodb:*:*:table/*"], &[], &[], [&[], &[], &[("data-class", "conf*")], &[]]),
+    (&["arn:aws:ec2:*:*:volume/*"], &[], &[], [&[("environment", "prod")], &[], &[], &[("Name", "*-tmp-*")]]),
+    (
+        &["arn:aws:ec2:*:*:instance/*"],
+        &[],
+        &[],
+        [&[("environment", "prod"), ("data-class", "confidential")], &[], &[], &[]],
+    ),
+    (&["arn:aws:s3:::prod-*", "arn:aws:s3:::shared-*"], &["arn:aws:s3:::prod-logs-*"], &[], [&[]; 4]),
+    (&["*"], &["arn:aws:s3:::*"], &[], [&[], &[("environment", "sandbox")], &[("team", "team-1*")], &[]]),
+    (&["*"], &[], &[], [&[("application", "application-7")], &[], &[], &[]]),
+    (&["*"], &[], &[], [&[("backup", "daily")], &[("environment", "sandbox")], &[], &[]]),
+    (&["arn:aws:elasticfilesystem:*:*:file-system/*"], &[], &[], [&[], &[("backup", "none")], &[], &[]]),
+    (&["arn:aws:fsx:*"], &[], &[], [&[], &[], &[], &[("Name", "scratch*")]]),
+    (&["arn:aws:*:eu-west-1:*"], &["arn:aws:ec2:*"], &[], [&[("cost-centre", "1042")], &[], &[], &[]]),
+    (&["*"], &[], &[], [&[], &[], &[("application", "*-29*"), ("environment", "p*")], &[]]),
+    (
+        &["*"],
+        &["arn:aws:rds:*:*:cluster:scratch-*"],
+        &[],
+        [&[("team", "team-3"), ("environment", "prod")], &[], &[], &[]],
+    ),
+    (&[], &[], &[("snapshot", "true"), ("dlm", "true")], [&[], &[("environment", "dev")], &[], &[]]),
+    (&["arn:aws:backup-gateway:*:*:vm/*"], &[], &[], [&[], &[], &[("Name", "team-2*")], &[]]),
+    (&["arn:aws:storagegateway:*"], &[], &[("backup", "gateway")], [&[]; 4]),
+    (
+        &["arn:aws:ec2:*:*:volume/vol-0000000000000ffff", "arn:aws:ec2:*:*:volume/vol-0000000000000fffe"],
+        &[],
+        &[],
+        [&[]; 4],
+    ),
+];
+
+fn selection(number: usize, (resources, not_resources, list, conditions): Written) -> Selection {
+    let [equals, not_equals, like, not_like] = conditions.map(|list| pairs(list, "aws:ResourceTag/"));
+    Selection {
+        name: format!("selection-{number}"),
+        resources: resources.iter().map(|text| (*text).to_owned()).collect(),
+        not_resources: not_resources.iter().map(|text| (*text).to_owned()).collect(),
+        list_of_tags: pairs(list, ""),
+        conditions: Conditions {
+            string_equals: equals,
+            string_not_equals: not_equals,
+            string_like: like,
+            string_not_like: not_like,
+        },
+        ..Selection::default()
+    }
+}
+
+/// Everything but the resources.
+fn around() -> anyhow::Result<Document> {
+    let mut document = Document::new("2026-11-26T12:00:00Z".parse::<Timestamp>()?);
+    for number in 0..ACCOUNTS {
+        for region in REGIONS {
+            let (account, region) = (AccountId::parse(&account(number))?, RegionName::parse(region)?);
+            let opt_in =
+                SERVICES.iter().map(|service| ((*service).to_owned(), *service != "Storage Gateway")).collect();
+            document.places.push(Place {
+                account: account.clone(),
+                region: region.clone(),
+                opt_in,
+                unread: Vec::new(),
+            });
+            for plan in 0..5 {
+                let own = WRITTEN.into_iter().enumerate().skip(plan * 4).take(4);
+                document.plans.push(Plan {
+                    id: format!("plan-{account}-{region}-{plan}"),
+                    name: format!("plan-{plan}"),
+                    account: account.clone(),
+                    region: region.clone(),
+                    tags: BTreeMap::new(),
+                    rules: vec![Rule {
+                        name: "daily".to_owned(),
+                        target_vault: "default".to_owned(),
+                        lifecycle: Lifecycle { cold_after_days: None, delete_after_days: Some(35) },
+                        ..Rule::default()
+                    }],
+                    selections: own.map(|(number, written)| selection(number, written)).collect(),
+                    unread: Vec::new(),
+                });
+            }
+        }
+    }
+    Ok(document)
+}
+
+/// An inventory in memory.
+pub(crate) fn inventory(resources: usize) -> anyhow::Result<Inventory> {
+    let mut inventory = Inventory::of(around()?).map_err(anyhow::Error::msg)?;
+    for number in 0..resources {
+        inventory.add_resource(resource(number)?).map_err(anyhow::Error::msg)?;
+    }
+    Ok(inventory)
+}
+
+/// The same as a document, written piece by piece.
+pub(crate) fn write(path: &Path, resources: usize) -> anyhow::Result<()> {
+    let file = std::fs::File::create(path).with_context(|| format!("cannot write `{}`", path.display()))?;
+    let mut out = std::io::BufWriter::new(file);
+    let Document { as_of, places, plans, .. } = around()?;
+    write!(out, "{{\"version\":1,\"asOf\":{},\"places\":", serde_json::to_string(&as_of)?)?;
+    serde_json::to_writer(&mut out, &places)?;
+    out.write_all(b",\"plans\":")?;
+    serde_json::to_writer(&mut out, &plans)?;
+    out.write_all(b",\"resources\":[")?;
+    for number in 0..resources {
+        out.write_all(if number == 0 { b"\n" } else { b",\n" })?;
+        serde_json::to_writer(&mut out, &resource(number)?)?;
+    }
+    out.write_all(b"]}\n")?;
+    Ok(out.flush()?)
+}

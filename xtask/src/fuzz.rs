@@ -1,0 +1,168 @@
+//! `cargo xtask fuzz`: the fuzz targets in libFuzzer, which looks for inputs that reach code that none has reached before.
+//!
+//! No nightly compiler is needed. What libFuzzer is guided by (`-Cpasses=sancov-module`) is on stable Rust too, and the address
+//! sanitizer, which is not, would find little here: our own code has no `unsafe`.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::Args;
+
+use crate::tools;
+
+/// The targets, each with folders that are good to begin with, beside its own corpus. `crates/fuzzing` has the same list.
+const TARGETS: [(&str, &[&str]); 7] = [
+    ("template", &["framework"]),
+    ("check", &["examples"]),
+    ("policy", &["framework"]),
+    ("schedule", &[]),
+    ("vault_policy", &[]),
+    ("event", &["events"]),
+    ("inventory", &[]),
+];
+
+/// What drives libFuzzer; from crates.io.
+const CARGO_FUZZ: &str = "0.13.2";
+
+/// Fuzz what reads files and events of others: a panic, a hang or too much memory is found with the input that leads to it
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask fuzz                                  a minute for each target
+  cargo xtask fuzz --seconds 600 template           ten minutes for one
+  cargo xtask fuzz --executions 10000000            ten million executions in all, however long that takes")]
+pub(crate) struct Arguments {
+    /// Seconds for each target
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: u32,
+    /// Executions in all, instead of a time
+    #[arg(long, value_name = "N", conflicts_with = "seconds", value_parser = clap::value_parser!(u64).range(7..))]
+    executions: Option<u64>,
+    /// Only these; all without
+    #[arg(value_parser = TARGETS.map(|(name, _)| name))]
+    targets: Vec<String>,
+}
+
+/// Builds and runs the targets, one after the other.
+///
+/// # Errors
+/// When something cannot be built, or a target found something. That input is kept.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let root = tools::workspace();
+    let programs = build(&root)?;
+    let chosen: Vec<_> = TARGETS
+        .iter()
+        .filter(|(name, _)| arguments.targets.is_empty() || arguments.targets.iter().any(|target| target == name))
+        .collect();
+    let share = arguments.executions.map(|all| all.div_ceil(chosen.len() as u64));
+    let mut rows = Vec::new();
+    let mut failed = Vec::new();
+    for (name, more) in chosen {
+        println!("{name}");
+        let limit = match share {
+            Some(share) => format!("-runs={share}"),
+            None => format!("-max_total_time={}", arguments.seconds),
+        };
+        let ran = one(&root, &programs.join(name), name, more, &limit)?;
+        rows.push(format!(
+            "{name:<14} {:>12} executions {:>8.0} s {:>8.0} a second  {}",
+            ran.executions,
+            ran.seconds,
+            ran.executions as f64 / ran.seconds.max(0.001),
+            if ran.passed { "nothing found" } else { "FOUND SOMETHING" },
+        ));
+        if !ran.passed {
+            failed.push(*name);
+        }
+    }
+    println!();
+    rows.iter().for_each(|row| println!("{row}"));
+    ensure!(
+        failed.is_empty(),
+        "found by {}: the inputs are in target/fuzz/found; run one again with `target/fuzz/.../TARGET FILE`, and keep it in fuzz/corpus",
+        failed.join(", ")
+    );
+    Ok(())
+}
+
+struct Ran {
+    executions: u64,
+    seconds: f64,
+    passed: bool,
+}
+
+/// The folder of the programs, built.
+fn build(root: &Path) -> Result<PathBuf> {
+    let cargo = || Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let home = root.join("target/tools/fuzz");
+    let bin = home.join("bin");
+    let there = Command::new(bin.join("cargo-fuzz")).args(["fuzz", "--version"]).output();
+    if !there.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(CARGO_FUZZ)) {
+        println!("installing cargo-fuzz {CARGO_FUZZ}");
+        let mut install = cargo();
+        install.args(["install", "--quiet", "--locked", "--force", "cargo-fuzz", "--version", CARGO_FUZZ, "--root"]);
+        pass(install.arg(&home).current_dir(root))?;
+    }
+    let target = root.join("target/fuzz");
+    let mut fuzz = Command::new(bin.join("cargo-fuzz"));
+    fuzz.args(["fuzz", "build", "--sanitizer", "none", "--target-dir"]).arg(&target).current_dir(root);
+    pass(&mut fuzz).context("libFuzzer is C++: a compiler for it is needed, such as g++")?;
+    let triple = host(&cargo)?;
+    Ok(target.join(triple).join("release"))
+}
+
+/// What the compiler calls this machine.
+fn host(cargo: &dyn Fn() -> Command) -> Result<String> {
+    let output = cargo().arg("-vV").output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = text.lines().find_map(|line| line.strip_prefix("host: ")).context("`cargo -vV` names no host")?;
+    Ok(line.to_owned())
+}
+
+/// Runs a target. What it finds on its way is kept in `target/fuzz/corpus`, so the next run goes on where this one ended.
+fn one(root: &Path, program: &Path, name: &str, more: &[&str], limit: &str) -> Result<Ran> {
+    let (corpus, found) = (root.join("target/fuzz/corpus").join(name), root.join("target/fuzz/found"));
+    for folder in [&corpus, &found] {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+    }
+    let dictionary = root.join("fuzz/dictionaries").join(format!("{name}.dict"));
+    let mut fuzzer = Command::new(program);
+    fuzzer
+        .args([limit, "-print_funcs=0", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1", "-max_len=2048"])
+        .arg(format!("-dict={}", dictionary.display()))
+        .arg(format!("-artifact_prefix={}/{name}-", found.display()))
+        .arg(&corpus)
+        .arg(root.join("fuzz/corpus").join(name))
+        .args(more.iter().map(|more| root.join(more)))
+        .current_dir(root)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let started = Instant::now();
+    let mut child = fuzzer.spawn().with_context(|| format!("cannot run `{}`", program.display()))?;
+    let stderr = child.stderr.take().context("no output")?;
+    let mut executions = 0;
+    for line in BufReader::new(stderr).split(b'\n') {
+        let line = String::from_utf8_lossy(&line?).into_owned();
+        if let Some(number) = line.strip_prefix("stat::number_of_executed_units:") {
+            executions = number.trim().parse().unwrap_or(0);
+        } else if line.contains("pulse") || line.contains("DONE") || line.contains("INITED") {
+            println!("  {line}");
+        } else if !line.starts_with('#') && !line.starts_with("INFO:") && !line.contains("# Uses:") {
+            eprintln!("  {line}");
+        }
+    }
+    let passed = child.wait()?.success();
+    Ok(Ran { executions, seconds: started.elapsed().as_secs_f64(), passed })
+}
+
+fn pass(command: &mut Command) -> Result<()> {
+    let shown = command.get_program().to_string_lossy().into_owned();
+    let status = command.status().with_context(|| format!("cannot run `{shown}`"))?;
+    if !status.success() {
+        bail!("`{shown}` failed: {status}");
+    }
+    Ok(())
+}
