@@ -78,6 +78,9 @@ pub(crate) struct Args {
 
 const ALL: &str = "all";
 
+/// Most findings of a level that are shown to people: nobody reads more on a terminal.
+const MOST_FINDINGS: usize = 100;
+
 fn service(name: &str) -> Result<String, String> {
     let all = SWITCHES.into_iter().chain([ALL]);
     match all.clone().find(|known| known.eq_ignore_ascii_case(name.trim())) {
@@ -202,12 +205,23 @@ impl Found {
 
     fn show(&self) -> anyhow::Result<()> {
         for level in Level::ALL.into_iter().rev() {
-            for finding in self.findings.iter().filter(|finding| finding.level == level) {
+            let of_level = || self.findings.iter().filter(|finding| finding.level == level);
+            for finding in of_level().take(MOST_FINDINGS) {
                 human::one(finding)?;
+            }
+            if let more @ 1.. = of_level().count().saturating_sub(MOST_FINDINGS) {
+                output::line(&format!(
+                    "and {}, not shown; --format json has all\n",
+                    plain::count(plain::number(more), &format!("more {}", level.as_str()))
+                ))?;
             }
         }
         if self.rows.is_empty() {
-            output::line("The templates have nothing that the framework asks about.\n")?;
+            output::line(if self.findings.is_empty() {
+                "The templates have nothing that the framework asks about.\n"
+            } else {
+                "Nothing was judged: what only a deployment tells may bring what the framework asks about.\n"
+            })?;
         }
         let rows: Vec<(String, Tally)> = self.rows.iter().map(|(name, tally)| ((*name).to_owned(), *tally)).collect();
         output::text(&evaluate::by_control(&rows))?;
@@ -243,7 +257,9 @@ impl Found {
     fn verdict(&self, strict: bool) -> Verdict {
         let undecided = findings::count(&self.findings, Level::Warning);
         if undecided > 0 {
-            output::aside(&format!("warning: {} undecided", plain::count(plain::number(undecided), "judgement")));
+            let warnings = plain::count(plain::number(undecided), "warning");
+            let more = if strict { "" } else { "; with --strict that is a finding" };
+            output::aside(&format!("{warnings}: not everything could be decided{more}"));
         }
         let is_clean = findings::count(&self.findings, Level::Error) == 0 && (!strict || undecided == 0);
         if is_clean { Verdict::Clean } else { Verdict::Findings }

@@ -112,7 +112,7 @@ struct Unread {
 
 pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
     let mut out: Box<dyn Out> = match format {
-        AnyFormat::Human => Box::new(human::Human),
+        AnyFormat::Human => Box::new(human::Human::default()),
         AnyFormat::Json => Box::new(machine::Json::default()),
         AnyFormat::Sarif => Box::new(machine::Sarif::default()),
         AnyFormat::Csv | AnyFormat::Github => {
@@ -125,6 +125,22 @@ pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
         output::aside(remark);
     }
     let inventory = read(&args.inventories)?;
+    for account in &args.account {
+        let is_there = inventory.places().any(|place| place.account == *account)
+            || questions.groups.iter().flat_map(crate::frameworks::Group::named).any(|(named, _)| named == account);
+        if !is_there {
+            bail!(
+                "neither the inventory nor the policy says anything of the account {account}, which `--account` names"
+            );
+        }
+    }
+    for (kind, count) in inventory.not_asked_about() {
+        output::aside(&format!(
+            "note: {} of the type {} not judged: no control is about it",
+            plain::count(count, "resource"),
+            plain::shown(kind)
+        ));
+    }
     let is_wanted = |asked: &&Asked| args.control.is_empty() || args.control.contains(&asked.control);
     // Of each question the group that it is from.
     let (asked, of): (Vec<Asked>, Vec<usize>) = questions

@@ -101,7 +101,7 @@ fn what_is_undecided_is_a_warning_unless_people_are_strict() {
     let ran = run(&example, &args);
     assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains("whether Aurora is switched on"), "{}", ran.stdout);
-    assert!(ran.stderr.contains("warning: 2 judgements undecided"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("2 warnings: not everything could be decided"), "{}", ran.stderr);
     let ran = run(&example, &[&args[..], &["--strict"]].concat());
     assert_eq!(ran.status, Some(1), "{}{}", ran.stdout, ran.stderr);
     // An inventory tells it too, and where the templates go.
@@ -179,6 +179,62 @@ fn an_evaluation_can_be_narrowed_and_be_strict() {
     let wrong = run(&example, &[&EVALUATE[..], &["--control", "BACKUP_RECOVERY_POINT_ENCRIPTED"]].concat());
     assert_eq!(wrong.status, Some(2));
     assert!(wrong.stderr.contains("did you mean `BACKUP_RECOVERY_POINT_ENCRYPTED`?"), "{}", wrong.stderr);
+    let nobody = run(&example, &[&EVALUATE[..], &["--account", "999999999999"]].concat());
+    assert_eq!((nobody.status, nobody.stdout.as_str()), (Some(2), ""));
+    assert!(nobody.stderr.contains("says anything of the account 999999999999"), "{}", nobody.stderr);
+}
+
+fn tables(count: usize, kind: &str) -> String {
+    let table = |number: usize| {
+        format!(
+            r#"{{ "type": "{kind}", "arn": "arn:aws:dynamodb:eu-west-1:222222222222:table/t{number}", "account": "222222222222", "region": "eu-west-1" }}"#
+        )
+    };
+    let all: Vec<String> = (0..count).map(table).collect();
+    format!(
+        r#"{{ "version": 1, "asOf": "2026-11-26T06:00:00Z", "places": [{{ "account": "222222222222", "region": "eu-west-1" }}], "resources": [{}] }}"#,
+        all.join(",")
+    )
+}
+
+/// Nobody reads a thousand lines on a terminal, and programs get all of them.
+#[test]
+fn people_are_not_flooded_and_programs_get_everything() {
+    let example = root().join("examples/orders");
+    let args =
+        |format: &'static str| ["--format", format, "evaluate", "--framework", "../../framework/framework.yaml", "-"];
+    let human = run_with(&example, &args("human"), &[], &tables(250, "AWS::DynamoDB::Table"));
+    assert_eq!(human.status, Some(1), "{}", human.stderr);
+    assert_eq!(human.stdout.matches("not compliant, BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN").count(), 100);
+    assert!(human.stdout.contains("and 150 more, which are not shown"), "{}", human.stdout);
+    let json = run_with(&example, &args("json"), &[], &tables(250, "AWS::DynamoDB::Table"));
+    assert_eq!(json.stdout.matches("NON_COMPLIANT").count(), 250);
+
+    let template: String = (0..120).map(|number| format!("  T{number}: {{ Type: AWS::DynamoDB::Table }}\n")).collect();
+    let check = ["check", "--framework", "../../framework/framework.yaml", "-"];
+    let ran = run_with(&example, &check, &[], &format!("Resources:\n{template}"));
+    assert_eq!(ran.status, Some(1), "{}", ran.stderr);
+    assert_eq!(ran.stdout.matches("no plan selects it").count(), 100, "{}", ran.stdout);
+    assert!(ran.stdout.contains("and 20 more errors, not shown"), "{}", ran.stdout);
+}
+
+/// That nothing was found is no proof where nothing was judged.
+#[test]
+fn what_is_not_judged_is_told() {
+    let example = root().join("examples/orders");
+    let evaluate = ["evaluate", "--framework", "../../framework/framework.yaml", "-"];
+    let ran = run_with(&example, &evaluate, &[], &tables(3, "AWS::Redshift::Cluster"));
+    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    assert!(ran.stdout.contains("Nothing was judged"), "{}", ran.stdout);
+    assert!(ran.stderr.contains("3 resources of the type AWS::Redshift::Cluster not judged"), "{}", ran.stderr);
+    let ran = run_with(&example, &evaluate, &[], &tables(1, "AWS::DynamoDB::table"));
+    assert_eq!(ran.status, Some(2), "{}", ran.stdout);
+    assert!(ran.stderr.contains("did you mean `AWS::DynamoDB::Table`?"), "{}", ran.stderr);
+    let switch = tables(1, "AWS::DynamoDB::Table")
+        .replace(r#""region": "eu-west-1" }],"#, r#""region": "eu-west-1", "optIn": { "dynamodb": true } }],"#);
+    let ran = run_with(&example, &evaluate, &[], &switch);
+    assert_eq!(ran.status, Some(2), "{}", ran.stdout);
+    assert!(ran.stderr.contains("did you mean `DynamoDB`?"), "{}", ran.stderr);
 }
 
 /// The parameters of each target, and several documents.

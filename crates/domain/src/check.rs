@@ -11,6 +11,7 @@ use crate::evaluation::{Asked, Change, Evaluator, Flaw, Miss, Subject, Tally, Un
 use crate::fault::{Edit, Fault, Position, Source};
 use crate::ids::shown;
 use crate::inventory::Inventory;
+use crate::inventory::document::{Part, SelectionPart};
 use crate::inventory::template::{Added, Origin, Stack, Target, Thing};
 use crate::lint::Level;
 use crate::template::Template;
@@ -225,15 +226,26 @@ impl<'a> Teller<'a> {
         for one in unknown {
             let cure = match one {
                 Unknown::OptIn { .. } => "say what is switched on with --opt-in, or name an inventory under --plans",
-                Unknown::ArnEnd | Unknown::Rule { .. } | Unknown::Selection { .. }
+                Unknown::Selection { part: SelectionPart::Existence, .. } => {
+                    "give the values that its condition needs with --parameter"
+                }
+                Unknown::ConditionKey { .. } => "write the key as `aws:ResourceTag/<key>`",
+                Unknown::RefusedLifecycle { .. } | Unknown::ContinuousRetention { .. } => {
+                    "give the rule a lifecycle that AWS Backup takes"
+                }
+                Unknown::Policy | Unknown::ArnEnd | Unknown::Rule { .. } | Unknown::Selection { .. }
                     if self.target.account().is_none() || self.target.region().is_none() =>
                 {
                     "say with --account and --region where it is deployed"
                 }
-                Unknown::Tags | Unknown::TagValue { .. } | Unknown::Parameter { .. } | Unknown::Scope => {
-                    "give the values that are known with --parameter"
+                Unknown::Tags
+                | Unknown::TagValue { .. }
+                | Unknown::Engine
+                | Unknown::Parameter { .. }
+                | Unknown::Scope => "give the values that are known with --parameter",
+                Unknown::Cluster { .. } | Unknown::Vault { .. } | Unknown::Place { part: Some(Part::Vaults), .. } => {
+                    "name the template or the inventory that has it under --plans"
                 }
-                Unknown::Cluster { .. } | Unknown::Vault { .. } => "name the template that has it under --plans",
                 _ => "only a deployment tells",
             };
             if !cures.contains(&cure) {

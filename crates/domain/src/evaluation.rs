@@ -6,7 +6,8 @@
 //! Where AWS's documents leave something open and both readings are likely, the answer is undecided and says so. Where one
 //! reading is far more likely, it is taken, and said here:
 //! - a list of Regions or accounts asks for a copy to each of them;
-//! - a lock without a maximum keeps no maximum, so it is within no maximum that is asked for;
+//! - a lock without a minimum keeps for a day, the least there is, and one without a maximum for 36,500, the most: a framework
+//!   that asks for these bounds, which the console fills in, asks for a lock and no more;
 //! - an instance of a cluster is judged by its cluster, for AWS Backup backs it up with the cluster and never alone;
 //! - recovery points that are being made or deleted are not judged, and neither are the policies of air-gapped vaults, which
 //!   AWS Config records as another type;
@@ -16,7 +17,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::tz::TimeZone;
 
-use crate::inventory::document::{PlanPart, RecoveryPointPart, RecoveryPointStatus, Restore, VaultKind, VaultPart};
+use crate::ids::{AccountId, RegionName};
+use crate::inventory::document::{
+    Lock, PlanPart, RecoveryPointPart, RecoveryPointStatus, Restore, VaultKind, VaultPart,
+};
 use crate::inventory::{
     Gap, Inventory, Part, PlaceId, Placed, Plan, Protected, RecoveryPoint, Resource, Selection, Text, Vault, protected,
 };
@@ -35,7 +39,7 @@ pub mod vault_policy;
 mod words;
 
 pub use asked::{Asked, Narrowed};
-pub use reason::{Change, Clause, Flaw, Miss, Near, Operator, Short, Unknown, Verdict, Why};
+pub use reason::{Change, Clause, Flaw, Lack, Miss, Near, Operator, Short, Unknown, Unlocked, Verdict, Why};
 
 use plan::Copies;
 use selection::{Candidate, Ready};
@@ -141,6 +145,8 @@ pub struct Evaluator<'a> {
     points: Vec<&'a Placed<RecoveryPoint>>,
     /// The last of each resource.
     restores: HashMap<&'a str, &'a Restore>,
+    /// The first account and Region whose recovery points were not all read.
+    point_gap: Option<(&'a AccountId, &'a RegionName, Option<Part>, &'a str)>,
 }
 
 /// What there is in a place.
@@ -164,6 +170,16 @@ struct Question<'a> {
     plans: Vec<Vec<Truth>>,
     /// The tag that it is narrowed to, as the inventory has it.
     tag: Option<Text>,
+}
+
+impl Question<'_> {
+    /// What is not known where it is not known whether something is asked about.
+    fn scope_unknown(&self, tags_unread: bool) -> Unknown<'static> {
+        match &self.asked.scope {
+            Narrowed::Tag { types, .. } if types.is_empty() || tags_unread => Unknown::Tags,
+            _ => Unknown::Scope,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -243,6 +259,7 @@ impl<'a> Evaluator<'a> {
             clusters: HashMap::new(),
             points: Vec::new(),
             restores: HashMap::new(),
+            point_gap: None,
         };
         evaluator.questions = asked.iter().map(|asked| evaluator.question(asked)).collect();
         evaluator.index();
@@ -275,6 +292,10 @@ impl<'a> Evaluator<'a> {
             self.points.sort_by(|one, other| {
                 one.it.resource.cmp(&other.it.resource).then(other.it.created.cmp(&one.it.created))
             });
+        }
+        if asks(|test| matches!(test, Test::AirGapped { .. })) {
+            let gaps = (0..inventory.places.len()).filter_map(|index| inventory.unread_at(index, Part::RecoveryPoints));
+            self.point_gap = gaps.map(|Gap { account, region, part, why }| (account, region, part, why)).next();
         }
         if asks(|test| matches!(test, Test::Restored { .. })) {
             for restore in &inventory.restores {
@@ -374,14 +395,19 @@ impl<'a> Evaluator<'a> {
         take: &mut impl FnMut(Judgement<'a>),
         judge: impl FnOnce() -> Verdict<'a>,
     ) {
+        let is_own =
+            |types: &[String]| types.iter().any(|kind| question.asked.control.resource_types == [kind.as_str()]);
         let in_scope = match &question.asked.scope {
             Narrowed::Not => Truth::Yes,
-            Narrowed::Types(types) => {
-                types.iter().any(|kind| question.asked.control.resource_types == [kind.as_str()]).into()
+            Narrowed::Types(types) => is_own(types).into(),
+            Narrowed::Resource { id, types } => {
+                let is_it = subject.id() == id || subject.name() == Some(id);
+                (is_it && (types.is_empty() || is_own(types))).into()
             }
-            Narrowed::Resource { id } => (subject.id() == id || subject.name() == Some(id)).into(),
-            Narrowed::Tag { key, value } => match tags.get(key) {
-                Some(found) => value.as_ref().is_none_or(|value| value == found).into(),
+            Narrowed::Tag { key, value, types } => match tags.get(key) {
+                Some(found) if value.as_ref().is_some_and(|value| value != found) => Truth::No,
+                Some(_) if types.is_empty() || is_own(types) => Truth::Yes,
+                Some(_) => Truth::Unknown,
                 None if tags_unread => Truth::Unknown,
                 None => Truth::No,
             },
@@ -389,10 +415,7 @@ impl<'a> Evaluator<'a> {
         };
         let verdict = match (in_scope, &question.test) {
             (Truth::No, _) => return,
-            (Truth::Unknown, _) if question.asked.scope == Narrowed::Unknown => {
-                Verdict::Undecided(vec![Unknown::Scope])
-            }
-            (Truth::Unknown, _) => Verdict::Undecided(vec![Unknown::Tags]),
+            (Truth::Unknown, _) => Verdict::Undecided(vec![question.scope_unknown(tags_unread)]),
             (Truth::Yes, Test::Unclear(name)) => Verdict::Undecided(vec![Unknown::Parameter { name }]),
             (Truth::Yes, _) => judge(),
         };
@@ -401,17 +424,27 @@ impl<'a> Evaluator<'a> {
 
     fn resource(&self, resource: &'a Resource, covers: &mut Vec<Cover>, take: &mut impl FnMut(Judgement<'a>)) {
         let Some(protected) = self.kinds.get(&resource.kind).copied() else { return };
-        let engine = resource.engine.map(|engine| self.inventory.texts.get(engine));
+        // A member of a cluster is what its cluster is.
+        let cluster = resource.cluster().and_then(|arn| self.clusters.get(arn).copied());
+        let engine = cluster.and_then(|cluster| cluster.engine).or(resource.engine);
+        let engine = engine.map(|engine| self.inventory.texts.get(engine));
         if !resource.active || !protected.is_asked_about(engine) {
             return;
         }
         // Its cluster stands in for a member.
+        let lacks_engine =
+            |resource: &Resource, protected: &Protected| protected.needs_engine() && resource.engine.is_none();
         let candidate = match resource.cluster() {
+            None if lacks_engine(resource, protected) => Err(Unknown::Engine),
             None => Ok(self.candidate(resource, protected)),
             Some(arn) => {
                 let cluster = self.clusters.get(arn).copied();
                 let cluster = cluster.and_then(|cluster| Some((cluster, self.kinds.get(&cluster.kind).copied()?)));
-                cluster.map(|(cluster, kind)| self.candidate(cluster, kind)).ok_or(Unknown::Cluster { arn })
+                match cluster {
+                    None => Err(Unknown::Cluster { arn }),
+                    Some((cluster, kind)) if lacks_engine(cluster, kind) => Err(Unknown::Engine),
+                    Some((cluster, kind)) => Ok(self.candidate(cluster, kind)),
+                }
             }
         };
         let mut covered = false;
@@ -423,10 +456,7 @@ impl<'a> Evaluator<'a> {
             }
             let verdict = match (self.narrowed(question, resource), &question.test, &candidate) {
                 (Truth::No, _, _) => continue,
-                (Truth::Unknown, _, _) if question.asked.scope == Narrowed::Unknown => {
-                    Verdict::Undecided(vec![Unknown::Scope])
-                }
-                (Truth::Unknown, _, _) => Verdict::Undecided(vec![Unknown::Tags]),
+                (Truth::Unknown, _, _) => Verdict::Undecided(vec![question.scope_unknown(resource.tags_unread)]),
                 (Truth::Yes, Test::Unclear(name), _) => Verdict::Undecided(vec![Unknown::Parameter { name }]),
                 (Truth::Yes, _, Err(unknown)) => Verdict::Undecided(vec![unknown.clone()]),
                 (Truth::Yes, Test::Recent { most_minutes }, Ok(candidate)) => {
@@ -451,25 +481,28 @@ impl<'a> Evaluator<'a> {
     }
 
     fn narrowed(&self, question: &Question<'_>, resource: &Resource) -> Truth {
+        let own = self.inventory.kind(resource);
+        let is_of = |types: &[String]| types.iter().any(|kind| kind == own);
         match &question.asked.scope {
             Narrowed::Not => Truth::Yes,
             Narrowed::Unknown => Truth::Unknown,
-            Narrowed::Types(types) => {
-                let own = self.inventory.kind(resource);
-                types.iter().any(|kind| kind == own).into()
+            Narrowed::Types(types) => is_of(types).into(),
+            Narrowed::Resource { id, types } => {
+                let is_it = resource.id() == id || resource.name() == Some(id) || resource.arn() == id;
+                (is_it && (types.is_empty() || is_of(types))).into()
             }
-            Narrowed::Resource { id } => {
-                (resource.id() == id || resource.name() == Some(id) || resource.arn() == id).into()
+            Narrowed::Tag { value, types, .. } => {
+                let has_it = match question.tag.and_then(|key| resource.tag(key)) {
+                    None if resource.tags_unread => Truth::Unknown,
+                    None => Truth::No,
+                    Some(found) => match (value, found.value) {
+                        (None, _) => Truth::Yes,
+                        (Some(_), None) => Truth::Unknown,
+                        (Some(value), Some(found)) => (self.inventory.texts.get(found) == value).into(),
+                    },
+                };
+                if types.is_empty() || is_of(types) { has_it } else { has_it.and(Truth::Unknown) }
             }
-            Narrowed::Tag { value, .. } => match question.tag.and_then(|key| resource.tag(key)) {
-                None if resource.tags_unread => Truth::Unknown,
-                None => Truth::No,
-                Some(found) => match (value, found.value) {
-                    (None, _) => Truth::Yes,
-                    (Some(_), None) => Truth::Unknown,
-                    (Some(value), Some(found)) => (self.inventory.texts.get(found) == value).into(),
-                },
-            },
         }
     }
 
@@ -553,7 +586,10 @@ impl<'a> Evaluator<'a> {
                         let to = missing.map(|(_, name)| *name).collect();
                         Verdict::NotCompliant(Flaw::NotCopied { plans, to })
                     }
-                    _ => Verdict::NotCompliant(Flaw::NotLocked { plans }),
+                    _ => {
+                        let vaults = self.unlocked(place, &plans, question);
+                        Verdict::NotCompliant(Flaw::NotLocked { plans, vaults })
+                    }
                 }
             }
             // None that we know of takes it in for certain, and if one did it would not do what is asked.
@@ -561,7 +597,7 @@ impl<'a> Evaluator<'a> {
                 Test::Copied(copies) => {
                     Verdict::NotCompliant(Flaw::NotCopied { plans: Vec::new(), to: copies.list().to_vec() })
                 }
-                _ => Verdict::NotCompliant(Flaw::NotLocked { plans: Vec::new() }),
+                _ => Verdict::NotCompliant(Flaw::NotLocked { plans: Vec::new(), vaults: Vec::new() }),
             },
             Truth::No => Verdict::NotCompliant(Flaw::NotSelected(Box::new(self.miss(candidate, cluster)))),
             Truth::Unknown => {
@@ -653,9 +689,27 @@ impl<'a> Evaluator<'a> {
                 (false, false, _) => Truth::No,
             };
         };
-        let at_least = min.is_none_or(|min| lock.min_retention_days.is_some_and(|own| own >= min));
-        let at_most = max.is_none_or(|max| lock.max_retention_days.is_some_and(|own| own <= max));
-        (at_least && at_most).into()
+        beyond(lock, min, max).is_none().into()
+    }
+
+    /// What is wrong with the vaults that plans store into, each once.
+    fn unlocked(&self, place: PlaceId, plans: &[&'a Plan], question: &Question<'_>) -> Vec<Unlocked<'a>> {
+        let Test::Locked { min, max } = question.test else { return Vec::new() };
+        let mut unlocked: Vec<Unlocked<'a>> = Vec::new();
+        for rule in plans.iter().flat_map(|plan| &plan.rules) {
+            let name = rule.target_vault.as_str();
+            if unlocked.iter().any(|known| known.vault == name) {
+                continue;
+            }
+            let vault = self.places.get(place.index()).and_then(|here| here.vaults.get(name));
+            let lack = match vault {
+                None => Some(Lack::Vault),
+                Some(Some(vault)) => vault.lock.map_or(Some(Lack::Lock), |lock| beyond(lock, min, max)),
+                Some(None) => None,
+            };
+            unlocked.extend(lack.map(|lack| Unlocked { vault: name, lack }));
+        }
+        unlocked
     }
 
     fn unknown_locks(&self, place: PlaceId, plan: &'a Plan) -> Vec<Unknown<'a>> {
@@ -721,13 +775,21 @@ impl<'a> Evaluator<'a> {
                 (Some(VaultKind::AirGapped), RecoveryPointStatus::Available) => {
                     unknown.push(Unknown::ContinuousPoint { point: &point.it });
                 }
-                (None, RecoveryPointStatus::Completed | RecoveryPointStatus::Available) if young => {
+                (None, status)
+                    if young && status == RecoveryPointStatus::Completed
+                        || status == RecoveryPointStatus::Available =>
+                {
                     unknown.push(Unknown::Vault { name: &point.it.vault });
                 }
                 _ => {}
             }
         }
         unknown.extend(self.inventory.unread(resource.place, Part::RecoveryPoints).map(Unknown::from));
+        if air_gapped && let Some(gap) = self.point_gap {
+            // Such vaults stand in other accounts as a rule.
+            let (account, region, part, why) = gap;
+            unknown.push(Unknown::Place { account, region, part, why });
+        }
         if unknown.is_empty() {
             Verdict::NotCompliant(Flaw::NoRecoveryPoint { newest, most_minutes, created: resource.created })
         } else {
@@ -798,6 +860,18 @@ fn test(asked: &Asked) -> Test<'_> {
     known.unwrap_or(Test::Unclear("ControlName"))
 }
 
+/// The bound that a lock does not keep.
+fn beyond(lock: Lock, min: Option<u64>, max: Option<u64>) -> Option<Lack> {
+    /// The bounds of AWS Backup itself (API reference, PutBackupVaultLockConfiguration).
+    const LEAST: u64 = 1;
+    const MOST: u64 = 36_500;
+    let (own_min, own_max) = (lock.min_retention_days, lock.max_retention_days);
+    let short = min.filter(|min| own_min.unwrap_or(LEAST) < *min);
+    let long = max.filter(|max| own_max.unwrap_or(MOST) > *max);
+    let short = short.map(|required| Lack::Minimum { own: own_min, required });
+    short.or(long.map(|required| Lack::Maximum { own: own_max, required }))
+}
+
 fn encrypted(point: &RecoveryPoint) -> Verdict<'_> {
     match point.encrypted {
         Some(true) => Verdict::Compliant(Why::Encrypted),
@@ -807,7 +881,7 @@ fn encrypted(point: &RecoveryPoint) -> Verdict<'_> {
 }
 
 fn kept(point: &RecoveryPoint, required: u64) -> Verdict<'_> {
-    if point.unread.contains(&RecoveryPointPart::Lifecycle) {
+    if point.unread.contains(&RecoveryPointPart::Lifecycle) || point.lifecycle.is_refused() {
         return Verdict::Undecided(vec![Unknown::Lifecycle]);
     }
     match point.lifecycle.kept_days() {

@@ -7,7 +7,7 @@
 //! One rule holds throughout: what a document leaves out is not there, and what could not be read is named under `unread`. A
 //! judgement that hangs on something unread is undecided.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
@@ -25,6 +25,7 @@ mod text;
 pub use document::{Document, Part, Plan, RecoveryPoint, Restore, Rule, Selection, Vault};
 pub use service::SWITCHES;
 pub(crate) use service::{Protected, protected};
+use service::{in_right_case, protected_types};
 pub(crate) use text::Text;
 use text::Texts;
 
@@ -171,9 +172,14 @@ impl Inventory {
     /// Adds what was read of an account and Region.
     ///
     /// # Errors
-    /// When the place was added before.
+    /// When the place was added before, or a switch is written in another case than AWS Backup's.
     pub fn add_place(&mut self, place: document::Place) -> Result<(), String> {
         let id = self.place(place.account.as_str(), place.region.as_str())?;
+        for name in place.opt_in.keys() {
+            if let Some(right) = in_right_case(name, SWITCHES) {
+                return Err(format!("AWS Backup has no switch `{name}`; did you mean `{right}`?"));
+            }
+        }
         match self.places.get_mut(id.index()) {
             Some(known) if known.read.is_none() => {
                 known.read = Some(place);
@@ -189,10 +195,13 @@ impl Inventory {
     /// Adds a resource.
     ///
     /// # Errors
-    /// When account, Region or ARN are wrong, or contradict each other.
+    /// When account, Region or ARN are wrong, or contradict each other, or the type is written in another case than AWS's.
     pub fn add_resource(&mut self, resource: document::Resource) -> Result<(), String> {
         let place = self.place(&resource.account, &resource.region)?;
         check_arn(&resource)?;
+        if let Some(right) = in_right_case(resource.kind.as_str(), protected_types()) {
+            return Err(format!("`type` is `{}`; did you mean `{right}`?", resource.kind));
+        }
         let mut tags: Vec<Tag> = resource
             .tags
             .iter()
@@ -265,6 +274,17 @@ impl Inventory {
         self.place_ids.contains_key(&(account, region))
     }
 
+    /// The types of resources that no control is about, and how many resources there are of each.
+    #[must_use]
+    pub fn not_asked_about(&self) -> BTreeMap<&str, u64> {
+        let mut counts: HashMap<Text, u64> = HashMap::new();
+        for resource in &self.resources {
+            *counts.entry(resource.kind).or_default() += 1;
+        }
+        let named = counts.into_iter().map(|(kind, count)| (self.texts.get(kind), count));
+        named.filter(|(kind, _)| protected(kind).is_none()).collect()
+    }
+
     /// The accounts and Regions that it says something of.
     pub fn places(&self) -> impl Iterator<Item = &Place> {
         self.places.iter()
@@ -307,7 +327,12 @@ impl Inventory {
 
     /// The entry for what a place did not let itself be read, if that covers the part.
     pub(crate) fn unread(&self, place: PlaceId, part: Part) -> Option<Gap<'_>> {
-        let place = self.at(place)?;
+        self.unread_at(place.index(), part)
+    }
+
+    /// The same of the place with this number.
+    pub(crate) fn unread_at(&self, place: usize, part: Part) -> Option<Gap<'_>> {
+        let place = self.places.get(place)?;
         let gap = |part, why| Some(Gap { account: &place.account, region: &place.region, part, why });
         match &place.read {
             None => gap(None, ""),

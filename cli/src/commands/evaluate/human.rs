@@ -9,10 +9,15 @@ use super::{Row, Told, Unread};
 use crate::plain::{count, number, shown};
 use crate::table::{self, Column, Cut};
 
-pub(super) struct Human;
+#[derive(Debug, Default)]
+pub(super) struct Human {
+    told: usize,
+}
 
 /// Most that is shown of what was not read.
 const MOST: usize = 20;
+/// Most judgements that are shown: nobody reads more on a terminal, and other forms have all.
+const MOST_JUDGEMENTS: usize = 100;
 
 impl Out for Human {
     fn begin(&mut self, _: Timestamp, _: &[&str]) -> anyhow::Result<()> {
@@ -20,6 +25,10 @@ impl Out for Human {
     }
 
     fn one(&mut self, told: &Told<'_>) -> anyhow::Result<()> {
+        self.told = self.told.saturating_add(1);
+        if self.told > MOST_JUDGEMENTS {
+            return Ok(());
+        }
         let judgement = &told.judgement;
         let name = judgement.subject.name().unwrap_or(judgement.subject.id());
         let head = format!("{} ({}) in {} {}", shown(name), shown(told.kind), told.account, told.region);
@@ -41,6 +50,16 @@ impl Out for Human {
     }
 
     fn end(&mut self, rows: &[Row], unread: &[Unread]) -> anyhow::Result<()> {
+        if let more @ 1.. = self.told.saturating_sub(MOST_JUDGEMENTS) {
+            out::write(&format!(
+                "and {} more, which are not shown; narrow it with --control or --account, or take --format json, which has all\n\n",
+                number(more)
+            ))?;
+        }
+        let judged = rows.iter().map(|Row { tally, .. }| tally.compliant + tally.not_compliant + tally.undecided);
+        if judged.sum::<u64>() == 0 {
+            out::write("Nothing was judged: the inventory has nothing that is asked about.\n\n")?;
+        }
         out::write(&summary(rows))?;
         for Unread { account, region, part, why } in unread.iter().take(MOST) {
             let part = part.as_deref().unwrap_or("everything");

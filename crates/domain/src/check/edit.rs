@@ -32,7 +32,12 @@ pub(super) fn tag(
     let mut tagging = Tagging { property: "Tags", tags_at: None, edits: Vec::new() };
     let resource = template.resources().find(|(name, _, _)| *name == logical_id);
     let Some((kind, body)) = resource.map(|(_, kind, body)| (kind, body)) else { return tagging };
-    let Some(known) = known(kind).filter(|known| !known.tags.is_empty()) else { return tagging };
+    let Some(known) = known(kind) else { return tagging };
+    if known.tags.is_empty() {
+        // A global table has tags in each Region.
+        tagging.property = "Replicas.Tags";
+        return tagging;
+    }
     tagging.property = known.tags;
     let Some(properties) = body.get("Properties").filter(|node| node.tag.is_none()) else { return tagging };
     let writer = Writer {

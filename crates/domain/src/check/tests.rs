@@ -342,8 +342,60 @@ fn of_vaults_that_may_be_one_none_is_taken_for_the_other() {
     // A rule that names a vault may mean one whose name nobody knows.
     let found = said(&with_plan(&format!("{TABLE}{}", vault("V", "!Ref Any", "")), all), LOCK);
     assert!(found.len() == 1 && found[0].contains("warning 7: `T` (AWS::DynamoDB::Table): not known"), "{found:?}");
+    // Nor are the vaults of a template all that there are.
     let found = said(&with_plan(&format!("{TABLE}{}", vault("V", "w", "")), all), LOCK);
-    assert!(found.len() == 1 && found[0].starts_with("error"), "{found:?}");
+    assert!(found.len() == 1 && found[0].contains("not known: the vault `v`"), "{found:?}");
+    let found = said(&with_plan(&format!("{TABLE}{}", vault("V", "v", "")), all), LOCK);
+    assert!(found.len() == 1 && found[0].starts_with("error") && found[0].contains("`v` has no lock"), "{found:?}");
+}
+
+#[test]
+fn file_systems_in_one_zone_have_automatic_backups_from_the_start() {
+    let of = |properties: &str| {
+        coverage(&format!("Resources:\n  F:\n    Type: AWS::EFS::FileSystem\n    Properties: {{ {properties} }}\n"))
+    };
+    assert!(of("Encrypted: true")[0].starts_with("error"));
+    for automatic in ["AvailabilityZoneName: eu-west-1a", "BackupPolicy: { Status: ENABLED }"] {
+        let found = of(automatic);
+        assert!(found.len() == 1 && found[0].starts_with("warning"), "{found:?}");
+    }
+    assert!(of("AvailabilityZoneName: eu-west-1a, BackupPolicy: { Status: DISABLED }")[0].starts_with("error"));
+}
+
+#[test]
+fn selections_that_people_made_by_hand_may_stay() {
+    let inventory = || {
+        let text = r#"{"version":1,"asOf":"2026-11-01T00:00:00Z","places":[{"account":"222222222222","region":"eu-west-1",
+            "optIn":{"DynamoDB":true}}],"plans":[{"id":"p","name":"daily","account":"222222222222","region":"eu-west-1",
+            "selections":[{"name":"by-hand","resources":["arn:aws:dynamodb:*:*:table/*"]}]}]}"#;
+        Inventory::read("inventory.json", text).expect("an inventory")
+    };
+    let plan = "  P:\n    Type: AWS::Backup::BackupPlan\n    Properties: { BackupPlan: { BackupPlanName: daily, BackupPlanRule: [] } }\n";
+    let text = format!("Resources:\n{TABLE}{plan}");
+    let found = said(&checked_on(&mut inventory(), &here(), &[&text], 1, &[COVERAGE], &[]));
+    assert!(
+        found.len() == 1
+            && found[0].contains("not known: whether the selection `by-hand` of the plan `daily` is there"),
+        "{found:?}"
+    );
+}
+
+/// A tag whose key nobody knows may be the one that the stack has too, and goes before it.
+#[test]
+fn a_tag_of_the_stack_is_not_certain_beside_one_of_any_name() {
+    let mut target = here();
+    target.tags.insert("backup".to_owned(), "daily".to_owned());
+    let of = |tags: &str| {
+        let table = format!("{TABLE}      Tags: [{tags}]\n");
+        let text = with_plan(
+            &table,
+            "        ListOfTags: [{ ConditionType: STRINGEQUALS, ConditionKey: backup, ConditionValue: daily }]\n",
+        );
+        said(&checked_at(&target, &[&text], 1, &[COVERAGE], &[]))
+    };
+    assert_eq!(of("{ Key: a, Value: b }"), Vec::<String>::new());
+    let found = of("{ Key: !Ref Any, Value: b }");
+    assert!(found.len() == 1 && found[0].starts_with("warning"), "{found:?}");
 }
 
 #[test]

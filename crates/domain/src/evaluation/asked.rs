@@ -33,11 +33,16 @@ pub enum Narrowed {
         key: String,
         /// Its value.
         value: Option<String>,
+        /// Types that are given beside it, by their names in AWS Config. AWS does not say what the two come to together, so what
+        /// has the tag and is of none of them is undecided.
+        types: Vec<String>,
     },
     /// One resource.
     Resource {
         /// Its id in AWS Config, its name, or its ARN.
         id: String,
+        /// The types that it may have; ids of types can be alike. Empty: any.
+        types: Vec<String>,
     },
     /// Only a deployment can tell.
     Unknown,
@@ -186,8 +191,11 @@ fn scope<'t>(resolver: &Resolver<'t>, item: &'t Node) -> Narrowed {
     let (Some(ids), Some(types)) = (texts("ComplianceResourceIds"), texts("ComplianceResourceTypes")) else {
         return Narrowed::Unknown;
     };
+    // A name of a service, or a type as AWS's own sample has it for vaults. What is neither is a finding of lint's.
+    let types: Vec<String> =
+        types.into_iter().map(|name| control::config_type(&name).map_or(name, str::to_owned)).collect();
     if let Some(id) = ids.into_iter().next() {
-        return Narrowed::Resource { id };
+        return Narrowed::Resource { id, types };
     }
     match scope.get("Tags").map(|node| resolver.resolve(node)) {
         None | Some(Found::Absent) => {}
@@ -200,17 +208,13 @@ fn scope<'t>(resolver: &Resolver<'t>, item: &'t Node) -> Narrowed {
                 };
                 return match (text("Key"), text("Value")) {
                     (Some(Resolved::Text(key)), Some(Resolved::Text(value))) => {
-                        Narrowed::Tag { key, value: Some(value).filter(|value| !value.is_empty()) }
+                        Narrowed::Tag { key, value: Some(value).filter(|value| !value.is_empty()), types }
                     }
-                    (Some(Resolved::Text(key)), Some(Resolved::Absent)) => Narrowed::Tag { key, value: None },
+                    (Some(Resolved::Text(key)), Some(Resolved::Absent)) => Narrowed::Tag { key, value: None, types },
                     _ => Narrowed::Unknown,
                 };
             }
         }
     }
-    if types.is_empty() {
-        return Narrowed::Not;
-    }
-    // A name of a service, or a type as AWS's own sample has it for vaults. What is neither is a finding of lint's.
-    Narrowed::Types(types.into_iter().map(|name| control::config_type(&name).map_or(name, str::to_owned)).collect())
+    if types.is_empty() { Narrowed::Not } else { Narrowed::Types(types) }
 }

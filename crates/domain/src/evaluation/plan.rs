@@ -8,6 +8,9 @@ use super::truth::Truth;
 use crate::inventory::document::{PlanPart, RulePart};
 use crate::inventory::{Plan, Rule};
 
+/// Days that continuous backups are kept at most (AWS Backup developer guide, "Continuous backups and point-in-time recovery").
+const MOST_CONTINUOUS_DAYS: u64 = 35;
+
 /// Whether one rule of a plan both runs often enough and keeps long enough.
 ///
 /// A rule that makes continuous backups keeps its schedule too, and that is judged. Where the schedule alone is too seldom it is
@@ -16,14 +19,18 @@ pub(super) fn often_and_long(plan: &Plan, most_minutes: u64, days: u64, date: Da
     let mut unknown = Vec::new();
     let mut short = Vec::new();
     for rule in &plan.rules {
-        let retention = match rule.lifecycle.kept_days() {
-            _ if rule.unread.contains(&RulePart::Lifecycle) => None,
-            Some(kept) if kept < days => Some((kept, days)),
-            _ => None,
-        };
         let mut doubts = Vec::new();
-        if rule.unread.contains(&RulePart::Lifecycle) {
-            doubts.push(Unknown::Rule { rule, part: RulePart::Lifecycle });
+        let mut retention = None;
+        match rule.lifecycle.kept_days() {
+            _ if rule.unread.contains(&RulePart::Lifecycle) => {
+                doubts.push(Unknown::Rule { rule, part: RulePart::Lifecycle });
+            }
+            _ if rule.lifecycle.is_refused() => doubts.push(Unknown::RefusedLifecycle { rule }),
+            Some(kept) if kept < days => retention = Some((kept, days)),
+            kept if rule.continuous && days > MOST_CONTINUOUS_DAYS && kept.is_none_or(|kept| kept >= days) => {
+                doubts.push(Unknown::ContinuousRetention { rule });
+            }
+            _ => {}
         }
         let mut frequency = None;
         if rule.unread.contains(&RulePart::Schedule) {
@@ -96,7 +103,7 @@ impl<'a> Copies<'a> {
         let reached: Vec<Option<&str>> = copies(plan)
             .map(|arn| {
                 let (region, account) = place(arn)?;
-                Some(if self.to == To::Region { region } else { account })
+                Some(if self.to == To::Region { region } else { account }).filter(|to| !to.is_empty())
             })
             .collect();
         let made = |wanted: &dyn Fn(&str) -> bool| {
@@ -115,18 +122,19 @@ fn copies(plan: &Plan) -> impl Iterator<Item = &str> {
     plan.rules.iter().flat_map(|rule| rule.copies.iter().map(|copy| copy.vault.as_str()))
 }
 
-/// Region and account of the ARN of a vault.
+/// Region and account of the ARN of a vault; one of which nobody knows whether it is the plan's own is empty.
 fn place(arn: &str) -> Option<(&str, &str)> {
     let mut parts = arn.splitn(6, ':');
     let (arn, _, service) = (parts.next()?, parts.next()?, parts.next()?);
     let (region, account, _) = (parts.next()?, parts.next()?, parts.next()?);
-    (arn == "arn" && service == "backup" && !region.is_empty() && !account.is_empty()).then_some((region, account))
+    (arn == "arn" && service == "backup").then_some((region, account))
 }
 
 /// What must be known of a plan to tell where its copies go.
 pub(super) fn unknown_copies(plan: &Plan) -> Vec<Unknown<'_>> {
     let mut unknown = unknown_parts(plan, RulePart::Copies);
-    unknown.extend(copies(plan).filter(|arn| place(arn).is_none()).map(|arn| Unknown::CopyTarget { arn }));
+    let is_clear = |arn: &str| place(arn).is_some_and(|(region, account)| !region.is_empty() && !account.is_empty());
+    unknown.extend(copies(plan).filter(|arn| !is_clear(arn)).map(|arn| Unknown::CopyTarget { arn }));
     unknown
 }
 

@@ -83,6 +83,8 @@ pub enum Flaw<'a> {
     NotLocked {
         /// The plans that select it.
         plans: Vec<&'a Plan>,
+        /// What is wrong with the vaults of their rules, each vault once.
+        vaults: Vec<Unlocked<'a>>,
     },
     /// No rule of the plan does both; what each lacks, in the order of the rules.
     NoRuleMeets(Vec<Short<'a>>),
@@ -114,6 +116,38 @@ pub enum Flaw<'a> {
         restore: &'a Restore,
         /// Minutes that it may take.
         most_minutes: u64,
+    },
+}
+
+/// A vault that is not locked as it must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unlocked<'a> {
+    /// Its name.
+    pub vault: &'a str,
+    /// What is wrong with it.
+    pub lack: Lack,
+}
+
+/// What a vault lacks that is to be locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lack {
+    /// There is no such vault.
+    Vault,
+    /// It has no lock.
+    Lock,
+    /// Its lock lets recovery points be kept shorter. Days; `None` where the lock has no minimum.
+    Minimum {
+        /// The lock's.
+        own: Option<u64>,
+        /// What is required.
+        required: u64,
+    },
+    /// Its lock lets recovery points be kept longer. Days; `None` where the lock has no maximum.
+    Maximum {
+        /// The lock's.
+        own: Option<u64>,
+        /// What is required.
+        required: u64,
     },
 }
 
@@ -274,6 +308,23 @@ pub enum Unknown<'a> {
     },
     /// How the ARN goes on.
     ArnEnd,
+    /// The engine, where types share a name and differ in it.
+    Engine,
+    /// What AWS Backup makes of a condition whose key does not begin as it must.
+    ConditionKey {
+        /// The key.
+        key: &'a str,
+    },
+    /// What is in force where AWS Backup refuses the lifecycle of a rule.
+    RefusedLifecycle {
+        /// The rule.
+        rule: &'a Rule,
+    },
+    /// How long a rule keeps that makes continuous backups: those are kept for 35 days at most.
+    ContinuousRetention {
+        /// The rule.
+        rule: &'a Rule,
+    },
     /// The cluster that it is a member of is not in the inventory.
     Cluster {
         /// The ARN of the cluster.

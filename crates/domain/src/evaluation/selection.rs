@@ -41,6 +41,8 @@ struct Listed<'a> {
 #[derive(Debug)]
 struct Condition<'a> {
     operator: Operator,
+    /// Whether the key begins as AWS Backup wants it; what it makes of others is not documented.
+    is_clear: bool,
     key: Option<Text>,
     value: Option<Text>,
     key_text: &'a str,
@@ -99,13 +101,17 @@ impl<'a> Ready<'a> {
     pub(super) fn new(inventory: &'a Inventory, plan: &'a Plan, selection: &'a Selection) -> Self {
         let find = |text: &str| inventory.texts.find(text);
         let of_operator = |operator: Operator, list: &'a [crate::inventory::document::TagValue]| {
-            list.iter().map(move |condition| Condition {
-                operator,
-                key: find(condition.tag()),
-                value: find(&condition.value),
-                key_text: condition.tag(),
-                value_text: &condition.value,
-                pattern: Pattern::new(&condition.value),
+            list.iter().map(move |condition| {
+                let key = condition.tag().unwrap_or(&condition.key);
+                Condition {
+                    operator,
+                    is_clear: condition.tag().is_some(),
+                    key: find(key),
+                    value: find(&condition.value),
+                    key_text: key,
+                    value_text: &condition.value,
+                    pattern: Pattern::new(&condition.value),
+                }
             })
         };
         let written = &selection.conditions;
@@ -130,7 +136,7 @@ impl<'a> Ready<'a> {
                     key_text: &tag.key,
                     value_text: &tag.value,
                     conditioned,
-                    can_be_set: fits && can_be_set(&tag.key),
+                    can_be_set: fits && can_be_set(&tag.key) && can_be_value(&tag.value),
                 }
             })
             .collect();
@@ -154,7 +160,7 @@ impl<'a> Ready<'a> {
 
     /// Whether it takes a resource in.
     pub(super) fn takes(&self, inventory: &Inventory, candidate: &Candidate<'_>) -> Truth {
-        let mut holds = self.known(SelectionPart::Conditions);
+        let mut holds = self.known(SelectionPart::Conditions).and(self.known(SelectionPart::Existence));
         for condition in &self.conditions {
             holds = holds.and(condition.holds(inventory, candidate.resource));
             if holds == Truth::No {
@@ -216,6 +222,8 @@ impl<'a> Ready<'a> {
         let resource = candidate.resource;
         let all_known = |part| self.known(part) == Truth::Yes;
         if !all_known(SelectionPart::Conditions)
+            || !all_known(SelectionPart::Existence)
+            || self.conditions.iter().any(|condition| !condition.is_clear)
             || !all_known(SelectionPart::NotResources)
             || self.leaves_out(resource) != Truth::No
         {
@@ -230,7 +238,7 @@ impl<'a> Ready<'a> {
                 tags += 1;
             }
         }
-        let switch_off = candidate.opt_in != Truth::Yes;
+        let switch_off = candidate.opt_in == Truth::No;
         let new = |tags: u32, way: Way, needs_switch: bool| {
             let opt_in = switch_off && needs_switch;
             let changes = tags + u32::from(opt_in) + u32::from(way == Way::Arn);
@@ -261,7 +269,8 @@ impl<'a> Ready<'a> {
             }
             listed.can_be_set.then(|| new(tags + u32::from(!counted), Way::Listed(index), true))
         });
-        let arn = (!self.everything && !resource.arn_end_unread).then(|| new(tags, Way::Arn, shared));
+        let has_room = self.selection.resources.len() < MOST_ARNS;
+        let arn = (!self.everything && !resource.arn_end_unread && has_room).then(|| new(tags, Way::Arn, shared));
         taken.into_iter().chain(listed).chain(arn).min()
     }
 
@@ -312,7 +321,7 @@ impl<'a> Ready<'a> {
         let resource = candidate.resource;
         let mut failed = Vec::new();
         for condition in &self.conditions {
-            if condition.holds(inventory, resource) != Truth::Yes {
+            if condition.holds(inventory, resource) == Truth::No {
                 let tag = condition.key.and_then(|key| resource.tag(key));
                 failed.push(Clause::Condition {
                     operator: condition.operator,
@@ -327,14 +336,14 @@ impl<'a> Ready<'a> {
             .not_resources
             .iter()
             .zip(&self.not_resources)
-            .find(|(_, own)| matches(own, resource) != Truth::No)
+            .find(|(_, own)| matches(own, resource) == Truth::Yes)
         {
             failed.push(Clause::Excluded { pattern: pattern.0 });
         }
         let switched_on = Candidate { opt_in: Truth::Yes, ..*candidate };
-        if self.brings_in(&switched_on) != Truth::Yes {
+        if self.brings_in(&switched_on) == Truth::No {
             failed.push(Clause::NotNamed);
-        } else if self.brings_in(candidate) != Truth::Yes {
+        } else if self.brings_in(candidate) == Truth::No {
             failed.push(Clause::SwitchedOff { service: candidate.service });
         }
         failed
@@ -349,6 +358,9 @@ impl<'a> Ready<'a> {
             .iter()
             .map(|part| Unknown::Selection { plan: self.plan, selection: self.selection, part: *part })
             .collect();
+        for condition in self.conditions.iter().filter(|condition| !condition.is_clear) {
+            unknown.push(Unknown::ConditionKey { key: condition.key_text });
+        }
         let tags = self.conditions.iter().map(|condition| (condition.key, condition.key_text));
         for (key, text) in tags.chain(self.list.iter().map(|listed| (listed.key, listed.key_text))) {
             let found = key.and_then(|key| resource.tag(key));
@@ -390,6 +402,9 @@ impl Listed<'_> {
 impl Condition<'_> {
     /// A negative operator holds for a resource without the tag too.
     fn holds(&self, inventory: &Inventory, resource: &Resource) -> Truth {
+        if !self.is_clear {
+            return Truth::Unknown;
+        }
         let fits = match self.key.and_then(|key| resource.tag(key)) {
             None if resource.tags_unread => Truth::Unknown,
             None => Truth::No,
@@ -429,7 +444,7 @@ fn keys<'a>(conditions: &[Condition<'a>]) -> Vec<Key<'a>> {
             Mend::Remove
         } else if let Some(equals) = own.iter().find(|condition| condition.operator == Operator::StringEquals) {
             let value = equals.pattern.text();
-            if holds(value) { Mend::Set(value.to_owned()) } else { Mend::Nothing }
+            if holds(value) && can_be_value(value) { Mend::Set(value.to_owned()) } else { Mend::Nothing }
         } else {
             let with = |negative| {
                 let own = own.iter().filter(move |condition| condition.operator.is_negative() == negative);
@@ -438,10 +453,19 @@ fn keys<'a>(conditions: &[Condition<'a>]) -> Vec<Key<'a>> {
                 own.map(|condition| &condition.pattern)
             };
             let (like, unlike): (Vec<_>, Vec<_>) = (with(false).collect(), with(true).collect());
-            value::satisfying(&like, &unlike).filter(|value| holds(value)).map_or(Mend::Nothing, Mend::Set)
+            let value = value::satisfying(&like, &unlike).filter(|value| holds(value) && can_be_value(value));
+            value.map_or(Mend::Nothing, Mend::Set)
         };
     }
     keys
+}
+
+/// ARNs and patterns that a selection has at most (API reference, BackupSelection).
+const MOST_ARNS: usize = 500;
+
+/// The characters that all services take in the value of a tag (AWS General Reference, "Tagging AWS resources").
+fn can_be_value(value: &str) -> bool {
+    value.chars().all(|c| c.is_alphanumeric() || " _.:/=+-@".contains(c))
 }
 
 /// Tags of AWS itself cannot be set by people.

@@ -27,7 +27,11 @@ fn scope_of(control: &str, scope: &str) -> Narrowed {
 #[test]
 fn a_scope_is_read_as_the_template_has_it() {
     let types = |names: &[&str]| Narrowed::Types(names.iter().map(|name| (*name).to_owned()).collect());
-    let tag = |key: &str, value: Option<&str>| Narrowed::Tag { key: key.to_owned(), value: value.map(str::to_owned) };
+    let tag = |key: &str, value: Option<&str>| Narrowed::Tag {
+        key: key.to_owned(),
+        value: value.map(str::to_owned),
+        types: Vec::new(),
+    };
     assert_eq!(scope("{}"), Narrowed::Not);
     assert_eq!(scope("!Ref AWS::NoValue"), Narrowed::Not);
     assert_eq!(
@@ -43,7 +47,7 @@ fn a_scope_is_read_as_the_template_has_it() {
             "BACKUP_RECOVERY_POINT_MANUAL_DELETION_DISABLED",
             "{ ComplianceResourceIds: [default], ComplianceResourceTypes: ['AWS::Backup::BackupVault'] }"
         ),
-        Narrowed::Resource { id: "default".to_owned() }
+        Narrowed::Resource { id: "default".to_owned(), types: vec!["AWS::Backup::BackupVault".to_owned()] }
     );
     assert_eq!(scope("{ ComplianceResourceTypes: [!GetAtt Other.TopicName] }"), Narrowed::Unknown);
     assert_eq!(scope("!GetAtt Other.TopicName"), Narrowed::Unknown);

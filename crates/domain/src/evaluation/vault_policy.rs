@@ -129,6 +129,9 @@ fn denies(statement: &Value, action: &str, exempt: &[&str]) -> Denies {
     if statement.get("Effect").and_then(Value::as_str) != Some("Deny") || !is_about(statement, action) {
         return Denies::Not;
     }
+    if let Some(problem) = malformed(statement) {
+        return Denies::Perhaps(Doubt::Unreadable(problem.to_owned()));
+    }
     let principal = match statement.get("Principal") {
         Some(Value::String(all)) => all == "*",
         Some(Value::Object(kinds)) => kinds.get("AWS").is_some_and(|aws| texts(aws).any(|principal| principal == "*")),
@@ -151,6 +154,7 @@ fn denies(statement: &Value, action: &str, exempt: &[&str]) -> Denies {
         Some(Value::Object(operators)) => operators
             .iter()
             .flat_map(|(operator, keys)| {
+                // Else it would be malformed.
                 keys.as_object().into_iter().flatten().map(|(key, values)| condition(operator, key, values, exempt))
             })
             // All conditions of a statement must hold, so the worst of them says whom it leaves out.
@@ -161,6 +165,46 @@ fn denies(statement: &Value, action: &str, exempt: &[&str]) -> Denies {
     match (conditioned, doubt) {
         (Denies::Fully, Some(doubt)) => Denies::Perhaps(doubt),
         (conditioned, _) => conditioned,
+    }
+}
+
+/// What IAM refuses in a statement, so that nobody knows what is in force (IAM user guide, "Grammar of the IAM JSON policy
+/// language").
+fn malformed(statement: &Value) -> Option<&'static str> {
+    for (one, other, problem) in [
+        ("Action", "NotAction", "a statement has not exactly one of `Action` and `NotAction`"),
+        ("Resource", "NotResource", "a statement has not exactly one of `Resource` and `NotResource`"),
+        ("Principal", "NotPrincipal", "a statement has not exactly one of `Principal` and `NotPrincipal`"),
+    ] {
+        if statement.get(one).is_some() == statement.get(other).is_some() {
+            return Some(problem);
+        }
+    }
+    let is_texts = |value: &Value| match value {
+        Value::String(_) => true,
+        Value::Array(items) => !items.is_empty() && items.iter().all(Value::is_string),
+        _ => false,
+    };
+    if ["Action", "NotAction", "Resource", "NotResource"]
+        .into_iter()
+        .filter_map(|key| statement.get(key))
+        .any(|value| !is_texts(value))
+    {
+        return Some("a list of actions or resources is empty, or no list of texts");
+    }
+    // Numbers and booleans may stand for texts here.
+    let is_values = |value: &Value| match value {
+        Value::Array(items) => !items.is_empty() && items.iter().all(|item| !item.is_object() && !item.is_array()),
+        other => !other.is_object() && !other.is_null(),
+    };
+    match statement.get("Condition") {
+        None => None,
+        Some(Value::Object(operators)) => {
+            let is_right =
+                operators.values().all(|keys| keys.as_object().is_some_and(|keys| keys.values().all(is_values)));
+            (!is_right).then_some("a `Condition` is not written as one")
+        }
+        Some(_) => Some("a `Condition` is no object"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::reason::{Change, Clause, Flaw, Miss, Short, Unknown, Verdict, Why};
+use super::reason::{Change, Clause, Flaw, Lack, Miss, Short, Unknown, Unlocked, Verdict, Why};
 use super::schedule::Longest;
 use super::vault_policy::{Because, Doubt, Open};
 use crate::ids::shown;
@@ -73,8 +73,12 @@ impl fmt::Display for Flaw<'_> {
             Self::NotCopied { plans: own, to } => {
                 write!(f, "{} copy its backups to {}", does_not(own), to.join(", "))
             }
-            Self::NotLocked { plans: own } => {
-                write!(f, "{} store its backups in a vault that is locked as it must be", does_not(own))
+            Self::NotLocked { plans: own, vaults } => {
+                write!(f, "{} store its backups in a vault that is locked as it must be", does_not(own))?;
+                if !vaults.is_empty() {
+                    f.write_str(": ")?;
+                }
+                joined(f, vaults, ", ")
             }
             Self::NoRuleMeets(short) if short.is_empty() => f.write_str("the plan has no rules"),
             Self::NoRuleMeets(short) => joined(f, short, "; "),
@@ -87,17 +91,15 @@ impl fmt::Display for Flaw<'_> {
             Self::NoRecoveryPoint { newest: None, most_minutes, .. } => {
                 write!(
                     f,
-                    "it has no recovery point that counts, and one of the last {} is required",
+                    "it has no recovery point that counts, and needs one no older than {}",
                     minutes(*most_minutes)
                 )
             }
             Self::NoRecoveryPoint { newest: Some((_, age)), most_minutes, .. } => {
-                write!(
-                    f,
-                    "its newest recovery point is {} old, {} at most are allowed",
-                    minutes(*age),
-                    minutes(*most_minutes)
-                )
+                // The age is rounded down, and is more than what is allowed.
+                let (age, most) = (minutes(*age), minutes(*most_minutes));
+                let more = if age == most { "a little more than " } else { "" };
+                write!(f, "its newest recovery point is {more}{age} old, {most} at most are allowed")
             }
             Self::RestoredTooSlowly { restore, most_minutes } => {
                 write!(
@@ -105,6 +107,23 @@ impl fmt::Display for Flaw<'_> {
                     "its last restore took {}, {most_minutes} at most are allowed",
                     count(restore.minutes, "minute")
                 )
+            }
+        }
+    }
+}
+
+impl fmt::Display for Unlocked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let vault = shown(self.vault);
+        let days = |own: Option<u64>, none: &str| own.map_or_else(|| none.to_owned(), |own| count(own, "day"));
+        match self.lack {
+            Lack::Vault => write!(f, "there is no vault `{vault}`"),
+            Lack::Lock => write!(f, "`{vault}` has no lock"),
+            Lack::Minimum { own, required } => {
+                write!(f, "the lock of `{vault}` has a minimum of {}, {required} are required", days(own, "none"))
+            }
+            Lack::Maximum { own, required } => {
+                write!(f, "the lock of `{vault}` has a maximum of {}, {required} are allowed", days(own, "none"))
             }
         }
     }
@@ -240,14 +259,36 @@ impl fmt::Display for Unknown<'_> {
             Self::Tags => f.write_str("its tags"),
             Self::TagValue { key } => write!(f, "the value of its tag `{}`", shown(key)),
             Self::ArnEnd => f.write_str("its whole ARN"),
+            Self::Engine => f.write_str("its engine, which decides what it is to AWS Backup"),
+            Self::ConditionKey { key } => write!(
+                f,
+                "what AWS Backup makes of the condition key `{}`, which does not begin with `aws:ResourceTag/`",
+                shown(key)
+            ),
+            Self::RefusedLifecycle { rule } => write!(
+                f,
+                "how long the rule `{}` keeps, for AWS Backup refuses its lifecycle (at least 1 day, and 90 more after moving to cold storage)",
+                shown(&rule.name)
+            ),
+            Self::ContinuousRetention { rule } => write!(
+                f,
+                "how long the rule `{}` keeps, for continuous backups are kept for 35 days at most",
+                shown(&rule.name)
+            ),
             Self::Cluster { arn } => write!(f, "its cluster `{}`", shown(arn)),
             Self::OptIn { service } => write!(f, "whether {service} is switched on in the settings of AWS Backup"),
+            Self::Selection { plan, selection, part: SelectionPart::Existence } => write!(
+                f,
+                "whether the selection `{}` of the plan `{}` is there",
+                shown(&selection.name),
+                shown(&plan.name)
+            ),
             Self::Selection { plan, selection, part } => {
                 let part = match part {
                     SelectionPart::Resources => "Resources",
                     SelectionPart::NotResources => "NotResources",
                     SelectionPart::ListOfTags => "ListOfTags",
-                    SelectionPart::Conditions => "Conditions",
+                    SelectionPart::Conditions | SelectionPart::Existence => "Conditions",
                 };
                 let (selection, plan) = (shown(&selection.name), shown(&plan.name));
                 write!(f, "{part} of the selection `{selection}` of the plan `{plan}`")

@@ -270,10 +270,26 @@ pub struct Lifecycle {
 }
 
 impl Lifecycle {
+    /// Days that what is moved to cold storage stays there at least (API reference, Lifecycle).
+    const LEAST_COLD_DAYS: i64 = 90;
+    /// Never, as AWS Backup writes it.
+    const NEVER: i64 = -1;
+
     /// Days until it is deleted; `None` for ever. Moving to cold storage neither adds nor takes any.
     #[must_use]
     pub fn kept_days(self) -> Option<u64> {
         self.delete_after_days.and_then(|days| u64::try_from(days).ok())
+    }
+
+    /// Whether AWS Backup refuses it, so that nobody knows what is in force: no days, fewer than none, or fewer than 90 in cold
+    /// storage (API reference, Lifecycle).
+    #[must_use]
+    pub fn is_refused(self) -> bool {
+        let given = |days: Option<i64>| days.filter(|days| *days != Self::NEVER);
+        let (cold, delete) = (given(self.cold_after_days), given(self.delete_after_days));
+        let too_soon =
+            cold.zip(delete).is_some_and(|(cold, delete)| delete.saturating_sub(cold) < Self::LEAST_COLD_DAYS);
+        too_soon || cold.is_some_and(i64::is_negative) || delete.is_some_and(|days| days < 1)
     }
 
     fn is_for_ever(&self) -> bool {
@@ -330,23 +346,26 @@ pub enum SelectionPart {
     ListOfTags,
     /// `Conditions`.
     Conditions,
+    /// The selection itself: it may not be there.
+    Existence,
 }
 
 /// A tag and a value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TagValue {
-    /// The key. In conditions AWS Backup puts `aws:ResourceTag/` before it; there both forms are taken.
+    /// The key. In conditions AWS Backup wants `aws:ResourceTag/` before it.
     pub key: String,
     /// The value, or the pattern where the operator takes one.
     pub value: String,
 }
 
 impl TagValue {
-    /// The key of the tag, without what AWS Backup puts before it.
+    /// In a condition: the key of the tag, without what AWS Backup wants before it; `None` where that is missing, which AWS does
+    /// not document.
     #[must_use]
-    pub fn tag(&self) -> &str {
-        self.key.strip_prefix("aws:ResourceTag/").unwrap_or(&self.key)
+    pub fn tag(&self) -> Option<&str> {
+        self.key.strip_prefix("aws:ResourceTag/")
     }
 }
 

@@ -56,14 +56,29 @@ static PROTECTED: &[Protected] = &[
 pub const SWITCHES: [&str; 10] =
     ["Aurora", "RDS", "EBS", "EC2", "EFS", "FSx", "DynamoDB", "S3", "Storage Gateway", "VirtualMachine"];
 
+/// The name that is meant by one that differs from it in nothing but the case of letters.
+pub(crate) fn in_right_case<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    names.into_iter().find(|known| known.eq_ignore_ascii_case(name) && *known != name)
+}
+
+/// The types that Audit Manager asks about, by their names in AWS Config.
+pub(crate) fn protected_types() -> impl Iterator<Item = &'static str> {
+    PROTECTED.iter().map(|protected| protected.config_type)
+}
+
 /// What is known of a type, if Audit Manager asks about it.
 pub(crate) fn protected(config_type: &str) -> Option<&'static Protected> {
     PROTECTED.iter().find(|protected| protected.config_type == config_type)
 }
 
 impl Protected {
-    /// The switch for a resource of this type. A cluster of which nobody wrote down the engine is Aurora, which is what Audit
-    /// Manager takes the type for.
+    /// Whether types that share this name differ in their engine, so that nobody knows what a resource without one is. An
+    /// instance of Neptune or DocumentDB is a member of a cluster, which says what it is.
+    pub(crate) fn needs_engine(&self) -> bool {
+        matches!(self.config_type, "AWS::RDS::DBCluster" | "AWS::FSx::FileSystem")
+    }
+
+    /// The switch for a resource of this type.
     pub(crate) fn opt_in(&self, engine: Option<&str>) -> &'static str {
         let engine = engine.unwrap_or_default();
         match self.config_type {

@@ -422,6 +422,10 @@ impl Adding<'_> {
         let Target { account, region, opt_in, .. } = self.target;
         let id = self.inventory.place_of(account, region);
         let Some(place) = self.inventory.places.get_mut(id.index()) else { return };
+        if place.read.is_none() {
+            // Every Region has vaults that no template makes, and other templates make more.
+            unread.push(Unread { part: PlacePart::Vaults, why: "there may be other vaults".to_owned() });
+        }
         let read = place.read.get_or_insert_with(|| document::Place {
             account: account.clone(),
             region: region.clone(),
@@ -486,23 +490,26 @@ impl Adding<'_> {
             unread.push(ResourcePart::Tags);
         }
         for (key, value) in &self.target.tags {
-            tags.entry(key.clone()).or_insert_with(|| Some(value.clone()));
+            // A tag of the resource goes before one of the stack, and one whose key nobody knows may have this one.
+            tags.entry(key.clone()).or_insert_with(|| (!tags_unread).then(|| value.clone()));
         }
         tags.insert("aws:cloudformation:logical-id".to_owned(), Some(resource.logical_id.to_owned()));
         for key in ["aws:cloudformation:stack-id", "aws:cloudformation:stack-name"] {
             tags.entry(key.to_owned()).or_insert(None);
         }
         let mut doubts = Vec::new();
-        if known.engine.and_then(|name| property(resource, name)).is_some_and(|engine| text(engine).is_none()) {
-            doubts.push("its engine, which decides what it is to AWS Backup".to_owned());
-        }
-        let automatic = property(resource, "BackupPolicy").filter(|_| known.kind == "AWS::EFS::FileSystem");
-        match automatic.map(|policy| policy.get("Status").and_then(text)) {
-            None | Some(Some("DISABLED" | "DISABLING")) => {}
-            Some(_) => {
+        if known.kind == "AWS::EFS::FileSystem" {
+            let policy = property(resource, "BackupPolicy").map(|policy| policy.get("Status").and_then(text));
+            let turned_on_by = match policy {
+                Some(Some("DISABLED" | "DISABLING")) => None,
+                Some(_) => Some("BackupPolicy"),
+                // Those in one zone have them from the start (API reference, CreateFileSystem).
+                None => property(resource, "AvailabilityZoneName").map(|_| "AvailabilityZoneName"),
+            };
+            if let Some(by) = turned_on_by {
                 // EFS makes a plan of its own then, which selects by this tag.
                 tags.insert("aws:elasticfilesystem:default-backup".to_owned(), Some("enabled".to_owned()));
-                doubts.push("what the automatic backups of EFS bring, which `BackupPolicy` turns on".to_owned());
+                doubts.push(format!("what the automatic backups of EFS bring, which `{by}` turns on"));
             }
         }
         let flag = |name: Option<&str>| property(resource, name?).and_then(text).and_then(|text| text.parse().ok());
@@ -690,7 +697,14 @@ impl Adding<'_> {
         let index = match of_before {
             Some(index) => {
                 if let Some(known) = self.inventory.plans.get_mut(index) {
-                    known.it = plan;
+                    // Those that people made by hand stay; nobody knows which these are.
+                    let mut selections = std::mem::take(&mut known.it.selections);
+                    for selection in &mut selections {
+                        if !selection.unread.contains(&SelectionPart::Existence) {
+                            selection.unread.push(SelectionPart::Existence);
+                        }
+                    }
+                    known.it = Plan { selections, ..plan };
                 }
                 index
             }
@@ -755,15 +769,23 @@ impl Adding<'_> {
     }
 
     /// Where a copy goes, as far as Region and account tell. Where it is not known whether that is another place, nobody knows.
+    ///
+    /// Where the plan's own account or Region is not known, the copy's is left out of the ARN: nobody knows whether it is another.
     fn copy(&self, arn: &Part) -> Option<String> {
-        if !self.target.knows_region || !self.target.knows_account {
-            return None;
-        }
         if let Some((_, Some("BackupVaultArn"))) = arn.reference() {
-            return Some(self.target.arn("backup", "backup-vault:", Some("?")).0);
+            let Target { account, region, .. } = self.target;
+            return Some(format!("arn:{}:backup:{region}:{account}:backup-vault:?", partition(region)));
         }
         let known = prefix(arn);
-        (known.splitn(6, ':').nth(5).is_some()).then_some(known)
+        let mut parts: Vec<&str> = known.splitn(6, ':').collect();
+        let [_, _, _, region, account, _] = parts.as_mut_slice() else { return None };
+        if !self.target.knows_region {
+            *region = "";
+        }
+        if !self.target.knows_account {
+            *account = "";
+        }
+        Some(parts.join(":"))
     }
 }
 

@@ -166,13 +166,14 @@ fn judged(policy: Value, exempt: &str) -> char {
 #[test]
 fn a_vault_must_deny_three_actions_to_everyone() {
     type Case = (&'static str, char, fn(&mut Value));
-    let cases: [Case; 19] = [
+    let cases: [Case; 25] = [
         ("as documented", '+', |_| {}),
         ("a principal of AWS", '+', |s| s["Principal"] = json!({ "AWS": "*" })),
         ("in a list", '+', |s| s["Principal"] = json!({ "AWS": ["arn:aws:iam::111122223333:root", "*"] })),
         ("some principals", '-', |s| s["Principal"] = json!({ "AWS": "arn:aws:iam::111122223333:root" })),
         ("a service", '-', |s| s["Principal"] = json!({ "Service": "*" })),
-        ("no principal", '-', |s| drop(s.as_object_mut().unwrap().remove("Principal"))),
+        // IAM takes none of these, so nobody knows what is in force.
+        ("no principal", '?', |s| drop(s.as_object_mut().unwrap().remove("Principal"))),
         ("NotPrincipal has no wildcard as Principal", '-', |s| {
             s.as_object_mut().unwrap().remove("Principal");
             s["NotPrincipal"] = json!({ "AWS": ADMIN });
@@ -194,9 +195,18 @@ fn a_vault_must_deny_three_actions_to_everyone() {
         }),
         ("no action at all", '-', |s| drop(s.as_object_mut().unwrap().remove("Action"))),
         ("one vault", '-', |s| s["Resource"] = json!("arn:aws:backup:eu-west-1:111122223333:backup-vault:default")),
-        ("no resource", '-', |s| drop(s.as_object_mut().unwrap().remove("Resource"))),
+        ("no resource", '?', |s| drop(s.as_object_mut().unwrap().remove("Resource"))),
         ("resources with a wildcard", '?', |s| s["Resource"] = json!("arn:aws:backup:*:*:recovery-point:*")),
         ("* among others", '+', |s| s["Resource"] = json!(["arn:aws:ec2:*", "*"])),
+        ("Resource beside NotResource", '?', |s| s["NotResource"] = json!("arn:aws:ec2:*")),
+        ("NotAction beside Action", '?', |s| s["NotAction"] = json!("ec2:*")),
+        ("no actions in NotAction", '?', |s| {
+            s.as_object_mut().unwrap().remove("Action");
+            s["NotAction"] = json!([]);
+        }),
+        ("a condition that is a text", '?', |s| s["Condition"] = json!("x")),
+        ("an operator with a text", '?', |s| s["Condition"] = json!({ "StringNotEquals": "x" })),
+        ("a key without values", '?', |s| s["Condition"] = json!({ "StringNotEquals": { "aws:PrincipalArn": [] } })),
     ];
     for (what, expected, change) in cases {
         assert_eq!(judged(deny(change), ""), expected, "{what}");
@@ -381,7 +391,13 @@ fn backups_must_be_in_a_locked_vault_within_bounds() {
     assert_eq!(verdict(&document, &within("7", "89")), '-');
     document.vaults[0].lock = Some(Lock::default());
     assert_eq!(verdict(&document, &any), '+');
-    assert_eq!(verdict(&document, &within("1", "36500")), '-', "it keeps neither");
+    assert_eq!(verdict(&document, &within("1", "36500")), '+', "the bounds that there are anyway");
+    assert_eq!(
+        words(document.clone(), &within("2", "36500")),
+        "NON_COMPLIANT: the plan `gold` does not store its backups in a vault that is locked as it must be: the lock of `default` \
+         has a minimum of none, 2 are required"
+    );
+    assert_eq!(verdict(&document, &within("1", "36499")), '-');
     document.vaults[0].lock = None;
     unread(&mut document, Part::VaultLocks);
     assert_eq!(words(document.clone(), &any), "UNDECIDED: not known: the lock of the vault `default`");
@@ -389,7 +405,7 @@ fn backups_must_be_in_a_locked_vault_within_bounds() {
     assert_eq!(verdict(&document, &any), '+', "an air-gapped vault is locked");
     assert_eq!(verdict(&document, &within("1", "36500")), '?');
     document.vaults.clear();
-    assert_eq!(verdict(&document, &any), '-', "there is no such vault");
+    assert!(words(document.clone(), &any).ends_with("locked as it must be: there is no vault `default`"));
     unread(&mut document, Part::Vaults);
     assert_eq!(words(document, &any), "UNDECIDED: not known: the vault `default`");
 }
@@ -461,6 +477,63 @@ fn a_recent_recovery_point_must_be_in_an_air_gapped_vault() {
     assert_eq!(verdict(&document, &week), '+');
     document.recovery_points[1].created = ago(7 * 24 + 1);
     assert_eq!(verdict(&document, &week), '-');
+    // Copies stand in other accounts.
+    document.places.push(domain::inventory::document::Place {
+        account: AccountId::parse("999999999999").unwrap(),
+        unread: vec![Unread { part: Part::RecoveryPoints, why: "AccessDenied".to_owned() }],
+        ..document.places[0].clone()
+    });
+    assert_eq!(
+        words(document, &week),
+        "UNDECIDED: not known: all recovery points of account 999999999999 in eu-west-1 (AccessDenied)"
+    );
+}
+
+#[test]
+fn lifecycles_that_aws_refuses_are_not_judged() {
+    let often_and_long = |lifecycle: Lifecycle, continuous: bool, days: &str| {
+        let mut document = document();
+        let mut plan = plan(Vec::new());
+        plan.rules[0].lifecycle = lifecycle;
+        plan.rules[0].continuous = continuous;
+        document.plans.push(plan);
+        verdict(&document, &asked(FREQUENCY, &[("requiredRetentionDays", days)]))
+    };
+    let lifecycle = |cold, delete| Lifecycle { cold_after_days: cold, delete_after_days: delete };
+    for (cold, delete, expected) in [
+        (Some(30), Some(120), '+'),
+        (Some(30), Some(119), '?'),
+        (Some(30), Some(-1), '+'),
+        (Some(30), None, '+'),
+        (Some(-1), Some(35), '+'),
+        (None, Some(-1), '+'),
+        (None, Some(-5), '?'),
+        (None, Some(0), '?'),
+        (Some(-2), None, '?'),
+    ] {
+        assert_eq!(often_and_long(lifecycle(cold, delete), false, "35"), expected, "{cold:?} {delete:?}");
+    }
+    // What is continuous is kept for 35 days at most.
+    assert_eq!(often_and_long(lifecycle(None, Some(35)), true, "35"), '+');
+    assert_eq!(often_and_long(lifecycle(None, Some(365)), true, "36"), '?');
+    assert_eq!(often_and_long(lifecycle(None, Some(35)), true, "36"), '-');
+}
+
+#[test]
+fn what_a_resource_is_without_its_engine_nobody_knows() {
+    let mut document = covered();
+    let mut cluster = resource("cluster:orders", &[]);
+    cluster.engine = None;
+    let mut member = resource("db:orders-1", &[]);
+    member.cluster = Some(cluster.arn.clone());
+    document.resources = vec![cluster, member];
+    let judged =
+        |document: &Document| verdicts(document.clone(), &asked(COVERAGE, &[])).into_values().collect::<String>();
+    assert_eq!(judged(&document), "??");
+    for (engine, expected) in [("aurora-postgresql", "++"), ("mysql", "++"), ("neptune", ""), ("docdb", "")] {
+        document.resources[0].engine = Some(engine.to_owned());
+        assert_eq!(judged(&document), expected, "{engine}: a member is what its cluster is");
+    }
 }
 
 #[test]
@@ -475,12 +548,25 @@ fn a_control_is_narrowed_by_type_tag_or_id() {
         let verdicts = verdicts(document.clone(), &asked);
         verdicts.iter().map(|(id, sign)| format!("{}{sign}", id.rsplit(['/', ':']).next().unwrap())).collect::<Vec<_>>()
     };
-    let tag = |value: Option<&str>| Narrowed::Tag { key: "stage".to_owned(), value: value.map(str::to_owned) };
+    let tag = |value: Option<&str>| Narrowed::Tag {
+        key: "stage".to_owned(),
+        value: value.map(str::to_owned),
+        types: Vec::new(),
+    };
     assert_eq!(judged(Narrowed::Not), ["a+", "bucket+", "vol-1+"]);
+    let types = || vec!["AWS::EC2::Volume".to_owned()];
+    let both = Narrowed::Tag { key: "stage".to_owned(), value: None, types: types() };
+    assert_eq!(judged(both), ["a?", "bucket?", "vol-1+"], "of another type, with the tag: AWS does not say");
+    assert_eq!(judged(Narrowed::Resource { id: "vol-1".to_owned(), types: types() }), ["vol-1+"]);
+    let other = vec!["AWS::S3::Bucket".to_owned()];
+    assert!(
+        judged(Narrowed::Resource { id: "vol-1".to_owned(), types: other }).is_empty(),
+        "ids of types can be alike"
+    );
     assert_eq!(judged(Narrowed::Types(vec!["AWS::EC2::Volume".to_owned()])), ["vol-1+"]);
     assert_eq!(judged(tag(Some("prod"))), ["a+", "bucket?"], "whose tags nobody has read may have this one");
     assert_eq!(judged(tag(None)), ["a+", "bucket?", "vol-1+"]);
-    assert_eq!(judged(Narrowed::Resource { id: "vol-1".to_owned() }), ["vol-1+"]);
+    assert_eq!(judged(Narrowed::Resource { id: "vol-1".to_owned(), types: Vec::new() }), ["vol-1+"]);
     assert_eq!(judged(Narrowed::Unknown), ["a?", "bucket?", "vol-1?"]);
 }
 

@@ -284,10 +284,10 @@ pub(crate) fn any_parameters(dice: &mut Dice, control: &str) -> BTreeMap<String,
         "BACKUP_RESOURCES_PROTECTED_BY_CROSS_ACCOUNT" => set("crossAccountList", dice.pick(&ACCOUNTS)),
         "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_VAULT_LOCK" => {
             if dice.one_in(2) {
-                set("minRetentionDays", "7");
+                set("minRetentionDays", dice.pick(&["1", "7"]));
             }
             if dice.one_in(2) {
-                set("maxRetentionDays", dice.pick(&["30", "100"]));
+                set("maxRetentionDays", dice.pick(&["30", "100", "36500"]));
             }
         }
         "BACKUP_LAST_RECOVERY_POINT_CREATED" | "RESOURCES_IN_LOGICALLY_AIR_GAPPED_VAULT" => {

@@ -21,10 +21,14 @@ fn patterns_that_would_take_for_ever_elsewhere() {
     let hostile = with(selection(&[&bomb, "*"], &[&bomb], &[]), [&[], &[], &["k=*a*a*a*a*b"], &[]]);
     let mut likes: Vec<Selection> = (0..20).map(|_| hostile.clone()).collect();
     // Conditions whose common value is long to find.
-    let hard = (0..30).map(|number| TagValue { key: "k".to_owned(), value: format!("*{}*", "ab".repeat(number + 1)) });
+    let hard = (0..30).map(|number| TagValue {
+        key: "aws:ResourceTag/k".to_owned(),
+        value: format!("*{}*", "ab".repeat(number + 1)),
+    });
     let mut unfindable = selection(&["*"], &[], &[]);
     unfindable.conditions.string_like = hard.collect();
-    unfindable.conditions.string_not_like = vec![TagValue { key: "k".to_owned(), value: "*a*".to_owned() }];
+    unfindable.conditions.string_not_like =
+        vec![TagValue { key: "aws:ResourceTag/k".to_owned(), value: "*a*".to_owned() }];
     likes.push(unfindable);
     document.plans.push(plan(likes));
     let verdicts = verdicts(document, &asked(COVERAGE, &[]));

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use domain::inventory::document::{Document, Plan, RecoveryPointStatus, Resource, Selection, TagValue, VaultKind};
+use domain::inventory::document::{
+    Document, Lifecycle, Plan, RecoveryPointStatus, Resource, Selection, TagValue, VaultKind,
+};
 
 /// `Some` for a verdict; `None` where AWS does not say.
 pub(crate) type Answer = Option<bool>;
@@ -151,14 +153,17 @@ pub(crate) fn answers(
             for plan in &document.plans {
                 let (mut met, mut doubtful) = (false, false);
                 for rule in &plan.rules {
-                    let long = rule
-                        .lifecycle
-                        .delete_after_days
-                        .is_none_or(|days| days == -1 || days >= number("requiredRetentionDays", 35));
                     let often = longest_gap_minutes(rule.schedule.as_deref())
                         <= hours("requiredFrequencyValue", "requiredFrequencyUnit") * 60;
-                    met |= long && often;
-                    doubtful |= long && !often && rule.continuous;
+                    let required = number("requiredRetentionDays", 35);
+                    let Some(long) = keeps(rule.lifecycle, required) else {
+                        doubtful |= often || rule.continuous;
+                        continue;
+                    };
+                    // What is continuous is kept for 35 days at most, and AWS does not say whether its times count.
+                    let clear = !rule.continuous || (often && required <= 35);
+                    met |= long && often && clear;
+                    doubtful |= long && (often || rule.continuous) && !clear;
                 }
                 answers.insert(
                     plan.id.clone(),
@@ -179,19 +184,23 @@ pub(crate) fn answers(
         }
         "BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK" => {
             for point in judged_points(document) {
-                let days = point.lifecycle.delete_after_days.unwrap_or(-1);
-                answers.insert(point.arn.clone(), Some(days == -1 || days >= number("requiredRetentionDays", 35)));
+                answers.insert(point.arn.clone(), keeps(point.lifecycle, number("requiredRetentionDays", 35)));
             }
         }
         _ => {
             for resource in document.resources.iter().filter(|resource| resource.active) {
-                let asked_about = !matches!(resource.engine.as_deref(), Some("neptune" | "docdb" | "OPENZFS"));
+                let it = stands_for(document, resource);
+                let engine = it.engine.as_deref().or(resource.engine.as_deref());
+                let asked_about = !matches!(engine, Some("neptune" | "docdb" | "OPENZFS"));
                 let copies = control.ends_with("CROSS_REGION") || control.ends_with("CROSS_ACCOUNT");
-                let ontap = resource.engine.as_deref() == Some("ONTAP");
-                if service(resource).is_none() || !asked_about || (copies && ontap) {
+                if service(resource).is_none() || !asked_about || (copies && engine == Some("ONTAP")) {
                     continue;
                 }
-                let it = stands_for(document, resource);
+                // Nobody knows what such a one is.
+                if matches!(it.kind.as_str(), "AWS::RDS::DBCluster" | "AWS::FSx::FileSystem") && it.engine.is_none() {
+                    answers.insert(resource.arn.clone(), None);
+                    continue;
+                }
                 let plans = plans_of.back_up(document, it);
                 let copies: Vec<Vec<&str>> = plans
                     .iter()
@@ -220,11 +229,9 @@ pub(crate) fn answers(
                             let bounds = given("minRetentionDays").is_some() || given("maxRetentionDays").is_some();
                             let locked = match vault.lock {
                                 Some(lock) => Some(
-                                    given("minRetentionDays").is_none_or(|min| {
-                                        lock.min_retention_days.is_some_and(|own| own >= min.parse().unwrap())
-                                    }) && given("maxRetentionDays").is_none_or(|max| {
-                                        lock.max_retention_days.is_some_and(|own| own <= max.parse().unwrap())
-                                    }),
+                                    lock.min_retention_days.unwrap_or(1) >= number("minRetentionDays", 0) as u64
+                                        && lock.max_retention_days.unwrap_or(36_500)
+                                            <= number("maxRetentionDays", 99_999) as u64,
                                 ),
                                 None if vault.kind == VaultKind::Ordinary => Some(false),
                                 None if bounds => None,
@@ -275,6 +282,19 @@ pub(crate) fn answers(
         }
     }
     answers
+}
+
+/// Whether a lifecycle keeps for so many days; `None` where AWS Backup refuses it.
+fn keeps(lifecycle: Lifecycle, required: i64) -> Option<bool> {
+    let delete = lifecycle.delete_after_days.unwrap_or(-1);
+    let cold = lifecycle.cold_after_days.unwrap_or(-1);
+    if delete == -1 {
+        return (cold >= -1).then_some(true);
+    }
+    if delete < 1 || cold < -1 || (cold != -1 && delete < cold + 90) {
+        return None;
+    }
+    Some(delete >= required)
 }
 
 fn judged_points(document: &Document) -> impl Iterator<Item = &domain::inventory::document::RecoveryPoint> {

@@ -4,7 +4,7 @@ use domain::evaluation::{Change, Clause, Evaluator, Flaw, Verdict};
 use domain::inventory::Inventory;
 use domain::inventory::document::{Document, Resource, ResourcePart, Selection};
 
-use crate::world::{COVERAGE, asked, document, plan, resource, selection, sign, verdicts, with, words};
+use crate::world::{COVERAGE, asked, document, pairs, plan, resource, selection, sign, verdicts, with, words};
 
 /// Which of the resources the selections of one plan take in, by their short names.
 fn taken(selections: Vec<Selection>, resources: Vec<Resource>, off: &[&str]) -> Vec<String> {
@@ -269,6 +269,58 @@ fn proposed(document: Document) -> Vec<String> {
     let all = Evaluator::new(&inventory, &asked).all();
     let Verdict::NotCompliant(Flaw::NotSelected(miss)) = &all[0].verdict else { panic!("{all:?}") };
     miss.changes.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_condition_whose_key_has_no_prefix_is_not_guessed() {
+    let mut document = document();
+    document.resources.push(resource("table/orders", &["backup=yes"]));
+    let mut own = selection(&["*"], &[], &[]);
+    own.conditions.string_equals = pairs(&["backup=yes"], "");
+    document.plans.push(plan(vec![own]));
+    assert_eq!(
+        words(document.clone(), &asked(COVERAGE, &[])),
+        "UNDECIDED: not known: what AWS Backup makes of the condition key `backup`, which does not begin with `aws:ResourceTag/`"
+    );
+    document.plans[0].selections[0].not_resources = vec!["*".to_owned()];
+    assert!(words(document, &asked(COVERAGE, &[])).starts_with("NON_COMPLIANT"), "whatever the key means");
+}
+
+/// A switch that nobody knows is not said to be off, and nobody is told to turn it on.
+#[test]
+fn what_is_not_known_is_no_reason() {
+    let mut document = document();
+    document.places[0].opt_in.remove("DynamoDB");
+    document.resources.push(resource("table/orders", &[]));
+    document.plans.push(plan(vec![with(selection(&["*"], &[], &[]), [&["backup=yes"], &[], &[], &[]])]));
+    assert_eq!(
+        words(document.clone(), &asked(COVERAGE, &[])),
+        "NON_COMPLIANT: no plan selects it; nearest is the selection `selection` of the plan `gold`: the condition StringEquals \
+         `backup` `yes` does not hold (it has no such tag)"
+    );
+    assert_eq!(proposed(document), ["tag it `backup` = `yes`"]);
+}
+
+#[test]
+fn nothing_is_proposed_that_cannot_be_done() {
+    let mut document = document();
+    document.resources.push(resource("table/orders", &[]));
+    let of = |selection: Selection, document: &Document| {
+        let mut document = document.clone();
+        document.plans.push(plan(vec![selection]));
+        proposed(document)
+    };
+    let none = Vec::<String>::new();
+    assert_eq!(of(with(selection(&["*"], &[], &[]), [&["a=b*"], &[], &[], &[]]), &document), none, "no value has a *");
+    assert_eq!(of(with(selection(&["*"], &[], &[]), [&[], &[], &["a=b?"], &[]]), &document), none, "nor a ?");
+    // One ARN more than AWS Backup takes.
+    let full: Vec<String> =
+        (0..500).map(|number| format!("arn:aws:ec2:eu-west-1:111122223333:volume/{number}")).collect();
+    let mut own = selection(&[], &[], &[]);
+    own.resources = full;
+    assert_eq!(of(own.clone(), &document), none);
+    own.resources.pop();
+    assert_eq!(of(own, &document).len(), 1);
 }
 
 #[test]

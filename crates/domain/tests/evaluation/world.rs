@@ -88,7 +88,11 @@ pub(crate) fn resource(short: &str, tags: &[&str]) -> Resource {
             .map(|(key, value)| (key.to_owned(), Some(value.to_owned())))
             .collect(),
         cluster: None,
-        engine: None,
+        engine: match kind {
+            "AWS::RDS::DBCluster" => Some("aurora-mysql".to_owned()),
+            "AWS::FSx::FileSystem" => Some("WINDOWS".to_owned()),
+            _ => None,
+        },
         encrypted: None,
         created: None,
         active: true,

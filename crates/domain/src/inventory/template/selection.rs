@@ -31,8 +31,8 @@ impl Adding<'_> {
             .iter()
             .all(|origin| Some(origin.thing) != index.map(Thing::Plan) || origin.doubts.is_empty());
         let is_there = resource.is_on == Some(true) && plan_is_there;
-        if !is_there && !selection.unread.contains(&SelectionPart::Conditions) {
-            selection.unread.push(SelectionPart::Conditions);
+        if !is_there {
+            selection.unread.push(SelectionPart::Existence);
         }
         let Some(plan) = index.and_then(|index| self.inventory.plans.get_mut(index)) else { return };
         // The same one before its change.
