@@ -18,10 +18,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::commands::{check, completions, evaluate, invoke, lint, man, notice, plan, redrive, status, violations};
+use crate::commands::{
+    check, completions, evaluate, inventory, invoke, lint, man, notice, plan, redrive, status, violations,
+};
 
 /// Backup compliance from the command line: check a policy before it is pushed and see what the push would
-/// do, see what a framework will say of templates and of what there is, see how rollouts stand, see the notice that an event leads to, run a
+/// do, see what a framework will say of templates and of what there is, read what there is, see how rollouts stand, see the notice that an event leads to, run a
 /// function as Lambda would, list open violations, mend what ended in a dead-letter queue.
 #[derive(Debug, Parser)]
 #[command(
@@ -42,6 +44,7 @@ enum Command {
     Lint(lint::Args),
     Check(check::Args),
     Evaluate(evaluate::Args),
+    Inventory(inventory::Args),
     Plan(plan::Args),
     Status(status::Args),
     Notice(notice::Args),
@@ -124,6 +127,7 @@ fn run(cli: &Cli) -> anyhow::Result<Verdict> {
         Command::Lint(args) => lint::run(args, format),
         Command::Check(args) => check::run(args, format),
         Command::Evaluate(args) => evaluate::run(args, format),
+        Command::Inventory(args) => inventory::run(args, format.without_csv()?),
         Command::Plan(args) => plan::run(args, format.without_csv()?),
         Command::Status(args) => status::run(args, format.without_csv()?),
         Command::Notice(args) => notice::run(args, format.without_csv()?),
