@@ -79,7 +79,8 @@ async fn a_place_is_known_by_what_is_in_it_or_by_name() {
     assert_eq!(outcome.document.places[0].account, empty.0);
     assert_eq!(outcome.document.resources, []);
 
-    let narrowed = Narrowed { accounts: BTreeSet::new(), regions: [place("1".repeat(12).as_str(), "us-east-1").1].into() };
+    let narrowed =
+        Narrowed { accounts: BTreeSet::new(), regions: [place("1".repeat(12).as_str(), "us-east-1").1].into() };
     let outcome = go_on(&world, &Question { narrowed, jobs: 1 }, Vec::new(), &mut Vec::new()).await.unwrap();
     let regions: Vec<&str> = outcome.document.places.iter().map(|place| place.region.as_str()).collect();
     assert_eq!(regions, ["us-east-1", "us-east-1"]);
@@ -96,8 +97,7 @@ async fn an_account_without_the_role_is_known_as_far_as_the_aggregator_tells() {
     let closed = place("444455556666", "eu-west-1");
     world.state().backup.closed.insert(closed.0.clone());
     let outcome = all(&world).await;
-    let all_parts =
-        BTreeSet::from([Part::Resources, Part::Plans, Part::Vaults, Part::RecoveryPoints, Part::Restores]);
+    let all_parts = BTreeSet::from([Part::Resources, Part::Plans, Part::Vaults, Part::RecoveryPoints, Part::Restores]);
     assert_eq!(parts(&outcome, &closed), all_parts);
     assert_eq!(parts(&outcome, &place("111122223333", "eu-west-1")), BTreeSet::new());
     assert!(outcome.troubles.iter().all(|trouble| trouble.reason == Reason::NoRole));
@@ -218,7 +218,11 @@ async fn every_call_that_fails_leaves_a_gap_of_its_size() {
             assert_eq!(world.take_faults(), Vec::<&str>::new(), "{call} is not called");
             assert_eq!(parts(&outcome, &here), lost.iter().copied().collect(), "{call}");
             assert_eq!(outcome.troubles.len(), 1, "{call}: {:?}", outcome.troubles);
-            assert_eq!((outcome.troubles[0].reason, outcome.troubles[0].place.as_ref()), (reason, Some(&here)), "{call}");
+            assert_eq!(
+                (outcome.troubles[0].reason, outcome.troubles[0].place.as_ref()),
+                (reason, Some(&here)),
+                "{call}"
+            );
             assert!(outcome.troubles[0].why.starts_with(&format!("{call} failed")), "{:?}", outcome.troubles);
             let whole = kept.iter().any(|part| matches!(part, app::inventory::Finished::Place(_)));
             assert_eq!(whole, reason != Reason::Unavailable, "{call}: what may pass is asked again");

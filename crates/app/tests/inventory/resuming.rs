@@ -25,10 +25,8 @@ async fn a_run_that_dies_at_any_point_is_gone_on_with_and_asks_nothing_twice() {
         world.state().dies_in = None;
         world.take_calls();
         // As they stand in the file.
-        let kept: Vec<Finished> = kept
-            .iter()
-            .map(|part| serde_json::from_str(&serde_json::to_string(part).unwrap()).unwrap())
-            .collect();
+        let kept: Vec<Finished> =
+            kept.iter().map(|part| serde_json::from_str(&serde_json::to_string(part).unwrap()).unwrap()).collect();
         let count = |is: fn(&Finished) -> bool| kept.iter().filter(|part| is(part)).count();
         let places = count(|part| matches!(part, Finished::Place(_)));
         let queries = count(|part| matches!(part, Finished::Resources { .. } | Finished::RecoveryPoints { .. }));

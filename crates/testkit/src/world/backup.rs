@@ -1,9 +1,7 @@
 //! AWS Backup in member accounts, and what an aggregator has recorded of it.
 
 use super::{State, World, error};
-use app::inventory::{
-    Listed, ListedVault, MemberBackup, Narrowed, Recorded, Recording, Rows, Source, Spot,
-};
+use app::inventory::{Listed, ListedVault, MemberBackup, Narrowed, Recorded, Recording, Rows, Source, Spot};
 use app::ports::{PortError, PortErrorKind, Result};
 use domain::ids::{AccountId, RegionName};
 use domain::inventory::document::{
