@@ -2,6 +2,8 @@
 
 mod partial;
 mod summary;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::io::Write as _;

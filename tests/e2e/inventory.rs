@@ -1,0 +1,144 @@
+//! `backup-compliance inventory` against the local cloud, and `evaluate` of what it has read.
+
+use std::path::Path;
+use std::process::Command;
+
+use sandbox::cloud::{Cloud, Options};
+use sandbox::config::AGGREGATOR;
+use sandbox::live::Place;
+use sandbox::tools::Tools;
+use serde_json::{Value, json};
+
+use crate::binaries::{program, workspace};
+
+struct Ran {
+    status: Option<i32>,
+    out: String,
+    err: String,
+}
+
+fn run(cloud: &Cloud, folder: &Path, arguments: &[&str]) -> Ran {
+    let program = program("backup-compliance", &cloud.directory().join("tmp/cli"));
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .envs(cloud.environment())
+        .env("HOME", "/nonexistent")
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ran { status: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// The plan of account 222222222222 takes in what has the tag `backup=daily`: neither the cluster `orders` nor the table `carts` has it.
+fn daily() -> Place {
+    Place {
+        plans: vec![json!({
+            "BackupPlanId": "p-1",
+            "BackupPlan": {"BackupPlanName": "daily", "Rules": [{
+                "RuleName": "daily", "ScheduleExpression": "cron(0 3 * * ? *)", "TargetBackupVaultName": "daily",
+                "Lifecycle": {"DeleteAfterDays": 35},
+            }]},
+            "Selections": [{"SelectionId": "s-1", "BackupSelection": {
+                "SelectionName": "by-tag", "IamRoleArn": "arn:aws:iam::222222222222:role/backup",
+                "ListOfTags": [{"ConditionType": "STRINGEQUALS", "ConditionKey": "backup", "ConditionValue": "daily"}],
+            }}],
+        })],
+        vaults: vec![json!({"BackupVaultName": "daily"})],
+        ..Place::default()
+    }
+}
+
+#[test]
+fn an_inventory_is_read_and_judged() {
+    let tools = Tools::ensure(&workspace(), &mut |line| println!("{line}")).unwrap();
+    let cloud = Cloud::start(&tools, Options::default()).unwrap();
+    let folder = cloud.directory().join("tmp/work");
+    std::fs::create_dir_all(&folder).unwrap();
+    cloud.live().put("222222222222", "eu-west-1", daily());
+    let framework = workspace().join("framework/framework.yaml");
+    let framework = framework.to_str().unwrap();
+    let inventory = ["inventory", "--aggregator", AGGREGATOR, "--output", "inventory.json"];
+    let judge = || {
+        let judged = run(
+            &cloud,
+            &folder,
+            &["--format", "json", "evaluate", "--all", "--framework", framework, "inventory.json"],
+        );
+        let document: Value = serde_json::from_str(&judged.out).unwrap_or_else(|_| panic!("{}", judged.err));
+        (judged.status, document)
+    };
+
+    let read = run(&cloud, &folder, &inventory);
+    assert_eq!((read.status, read.out.as_str()), (Some(0), ""), "{}", read.err);
+    for said in
+        ["in 3 accounts and Regions", "AWS::RDS::DBCluster", "1 backup plan, 1 vault", "written to inventory.json"]
+    {
+        assert!(read.err.contains(said), "`{said}` is missing:\n{}", read.err);
+    }
+    assert!(!folder.join("inventory.json.partial").exists());
+    let (status, judged) = judge();
+    assert_eq!(status, Some(1), "{judged}");
+    let text = judged.to_string();
+    assert!(text.contains("orders") && text.contains("by-tag"), "the nearest selection is named: {text}");
+
+    // Once the cluster, the table and the others have the tag, or a plan, nothing is found by the first control.
+    let mut resources = cloud.config().resources();
+    for resource in &mut resources {
+        resource.tags.insert("backup".to_owned(), "daily".to_owned());
+        cloud.add_resource(resource.clone());
+    }
+    for (account, region) in [("111111111111", "us-east-1"), ("333333333333", "us-east-1")] {
+        cloud.live().put(account, region, daily());
+    }
+    let read = run(&cloud, &folder, &inventory);
+    assert_eq!(read.status, Some(0), "{}", read.err);
+    let covered = run(
+        &cloud,
+        &folder,
+        &[
+            "evaluate",
+            "--control",
+            "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN",
+            "--strict",
+            "--framework",
+            framework,
+            "inventory.json",
+        ],
+    );
+    assert_eq!(covered.status, Some(0), "{}{}", covered.out, covered.err);
+
+    // An account that lets nobody in: everything that hangs on it is undecided, and it is said what to do.
+    cloud.let_in("333333333333", false);
+    let read = run(&cloud, &folder, &[&["--format", "json"], &inventory[..]].concat());
+    assert_eq!(read.status, Some(1), "{}", read.err);
+    let summary: Value = serde_json::from_str(&read.out).unwrap();
+    assert_eq!((&summary["complete"], &summary["places"]["complete"]), (&json!(false), &json!(2)), "{summary}");
+    assert_eq!(summary["unread"][0]["reason"], "noRole", "{summary}");
+    assert!(summary["unread"][0]["advice"].as_str().unwrap().contains("inventory-role.yaml"), "{summary}");
+    let (_, judged) = judge();
+    assert!(judged.to_string().contains("sts:AssumeRole"), "{judged}");
+    cloud.let_in("333333333333", true);
+
+    // Standard output, narrowed; and only the aggregator.
+    let narrow = ["--account", "222222222222", "--region", "eu-west-1"];
+    let read = run(&cloud, &folder, &[&["inventory", "--aggregator", AGGREGATOR], &narrow[..]].concat());
+    assert_eq!(read.status, Some(0), "{}", read.err);
+    let document: Value = serde_json::from_str(&read.out).unwrap();
+    assert_eq!(document["places"].as_array().unwrap().len(), 1);
+    let mark = cloud.journal().mark();
+    let read = run(&cloud, &folder, &["inventory", "--aggregator", AGGREGATOR, "--without-role"]);
+    assert_eq!(read.status, Some(1), "{}", read.err);
+    assert!(cloud.journal().since(mark).iter().all(|call| call.service == "config"));
+    assert!(read.err.contains("run without --without-role"), "{}", read.err);
+
+    // Nothing can be had.
+    let wrong = run(&cloud, &folder, &["inventory", "--aggregator", "nobody", "--output", "other.json"]);
+    assert_eq!((wrong.status, wrong.err.lines().count()), (Some(2), 1), "{}", wrong.err);
+    assert!(wrong.err.contains("there is no aggregator `nobody`"), "{}", wrong.err);
+    assert!(!folder.join("other.json").exists());
+    let wrong = run(&cloud, &folder, &["inventory", "--output", "missing/other.json"]);
+    assert!(wrong.status == Some(2) && wrong.err.contains("there is no folder `missing`"), "{}", wrong.err);
+    assert_eq!(cloud.stop(), Vec::new(), "a process is left behind");
+}
