@@ -137,7 +137,7 @@ fn an_inventory_is_read_and_judged() {
     let wrong = run(&cloud, &folder, &["inventory", "--aggregator", "nobody", "--output", "other.json"]);
     assert_eq!((wrong.status, wrong.err.lines().count()), (Some(2), 1), "{}", wrong.err);
     assert!(wrong.err.contains("there is no aggregator `nobody`"), "{}", wrong.err);
-    assert!(!folder.join("other.json").exists());
+    assert!(!folder.join("other.json").exists() && !folder.join("other.json.partial").exists());
     let wrong = run(&cloud, &folder, &["inventory", "--output", "missing/other.json"]);
     assert!(wrong.status == Some(2) && wrong.err.contains("there is no folder `missing`"), "{}", wrong.err);
     assert_eq!(cloud.stop(), Vec::new(), "a process is left behind");

@@ -131,7 +131,12 @@ pub(crate) fn run(args: &Args, format: Format) -> anyhow::Result<Verdict> {
         let outcome = match stopped {
             Some(Ok(outcome)) => outcome,
             Some(Err(Failure::Keep(why))) => bail!(why),
-            Some(Err(Failure::Aggregator(error))) => return Err(no_aggregator(&aggregator, &error)),
+            Some(Err(Failure::Aggregator(error))) => {
+                if let Some(partial) = partial.filter(|partial| partial.kept() == 0) {
+                    partial.remove()?;
+                }
+                return Err(no_aggregator(&aggregator, &error));
+            }
             None => match &partial {
                 Some(partial) => bail!(
                     "stopped; the same command goes on from `{}`, where {} are kept",

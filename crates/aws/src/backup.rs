@@ -73,7 +73,7 @@ impl MemberBackups {
         let there = self.members.there(at.account, at.region).await?;
         // Every place has limits of its own, so that one which is busy does not slow the others.
         let partition = format!("{}/{}", at.account, at.region);
-        let retry = RetryConfig::adaptive().with_max_attempts(ATTEMPTS);
+        let retry = RetryConfig::standard().with_max_attempts(ATTEMPTS);
         let backup = aws_sdk_backup::config::Builder::from(&there)
             .retry_config(retry.clone())
             .retry_partition(RetryPartition::new(format!("backup/{partition}")));

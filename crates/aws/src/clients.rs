@@ -111,7 +111,7 @@ impl Clients {
     #[cfg(feature = "backup")]
     #[must_use]
     pub fn patient_aggregator(&self, name: &str) -> ConfigAggregator {
-        let retry = RetryConfig::adaptive().with_max_attempts(8);
+        let retry = RetryConfig::standard().with_max_attempts(8);
         let config = aws_sdk_config::config::Builder::from(&self.config).retry_config(retry).build();
         ConfigAggregator::new(aws_sdk_config::Client::from_conf(config), Some(name.to_owned()))
     }

@@ -102,15 +102,11 @@ impl<'a> Summary<'a> {
     pub(super) fn page(&self) -> String {
         let mut page = String::new();
         let total: u64 = self.resources.values().sum();
-        let _ = writeln!(
-            page,
-            "{} in {}, as of {:.0}",
-            count(total, "resource"),
-            count(self.places, "place")
-                .replace("place", "account and Region")
-                .replace("account and Regions", "accounts and Regions"),
-            self.as_of
-        );
+        let places = match self.places {
+            1 => "1 account and Region".to_owned(),
+            places => format!("{places} accounts and Regions"),
+        };
+        let _ = writeln!(page, "{} in {}, as of {:.0}", count(total, "resource"), places, self.as_of);
         let width = self.resources.keys().map(|kind| kind.len()).max().unwrap_or(0);
         for (kind, of) in &self.resources {
             let _ = writeln!(page, "  {kind:width$}  {of}");

@@ -438,3 +438,135 @@ fn vault(row: &Value, account: &AccountId, region: &RegionName) -> Result<Vault,
         unread: vec![VaultPart::Policy, VaultPart::Lock],
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use app::inventory::QUERIED;
+    use serde_json::json;
+
+    fn row(kind: &str, more: &Value) -> Value {
+        let mut row = json!({
+            "accountId": "222222222222", "awsRegion": "eu-west-1", "resourceType": kind, "resourceId": "r-1",
+            "arn": "arn:aws:rds:eu-west-1:222222222222:db:one", "tags": [{"key": "a", "value": "b", "tag": "a=b"}],
+        });
+        row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        row
+    }
+
+    #[test]
+    fn queries_name_what_is_needed_and_are_short_enough() {
+        for kind in QUERIED {
+            let [query] = &expressions(&[kind], &Narrowed::default())[..] else { panic!("{kind}: one query") };
+            assert!(query.starts_with("SELECT accountId, awsRegion,") && query.contains("configuration."), "{query}");
+            assert!(query.ends_with(&format!("WHERE resourceType IN ('{kind}')")), "{query}");
+        }
+        let accounts = (0..400_u64).map(|number| AccountId::parse(&format!("{number:012}")).unwrap()).collect();
+        let regions = domain::ids::REGIONS.iter().map(|region| RegionName::parse(region).unwrap()).collect();
+        let queries = expressions(&[RECOVERY_POINT], &Narrowed { accounts, regions });
+        assert_eq!(queries.len(), 3);
+        assert!(queries.iter().all(|query| query.len() < super::super::query::LONGEST));
+        let named: usize = queries.iter().map(|query| query.matches("'0000").count()).sum();
+        assert_eq!(named, 400, "each account once");
+    }
+
+    #[test]
+    fn resources_are_read_with_what_they_have() {
+        let one = row(
+            "AWS::RDS::DBInstance",
+            &json!({"resourceName": "one", "configuration": {
+                "engine": "mysql", "dBClusterIdentifier": "orders", "storageEncrypted": "true", "instanceCreateTime": 1_700_000_000_000_u64,
+            }}),
+        );
+        let Rows { items, odd } = read(&[one], resource);
+        assert_eq!(odd, []);
+        let found = &items[0];
+        assert_eq!(found.cluster.as_deref(), Some("arn:aws:rds:eu-west-1:222222222222:cluster:orders"));
+        assert_eq!((found.engine.as_deref(), found.encrypted, found.active), (Some("mysql"), Some(true), true));
+        assert_eq!(found.created.unwrap().as_second(), 1_700_000_000);
+        assert_eq!(found.tags["a"].as_deref(), Some("b"));
+        for (state, active) in [("running", true), ("pending", true), ("stopped", false), ("stopping", false)] {
+            let instance = row("AWS::EC2::Instance", &json!({"configuration": {"state": {"name": state}}}));
+            assert_eq!(read(&[instance], resource).items[0].active, active, "{state}");
+        }
+    }
+
+    #[test]
+    fn rows_that_make_no_sense_are_named_with_their_place() {
+        let good = row("AWS::S3::Bucket", &json!({}));
+        let rows = [
+            row("AWS::S3::Bucket", &json!({"arn": ""})),
+            row("AWS::S3::Bucket", &json!({"awsRegion": "moon-north-1"})),
+            row("AWS::S3::Bucket", &json!({"accountId": "12"})),
+            json!("text"),
+            good,
+        ];
+        let found = read(&rows, resource);
+        assert_eq!(found.items.len(), 1);
+        let places: Vec<bool> = found.odd.iter().map(|odd| odd.place.is_some()).collect();
+        assert_eq!(places, [true, false, false, false]);
+        assert!(found.odd[0].why.contains("it has no ARN"), "{:?}", found.odd);
+        assert!(found.odd[1].why.contains("moon-north-1"), "{:?}", found.odd);
+    }
+
+    #[test]
+    fn recovery_points_are_whole_or_odd() {
+        let whole = json!({
+            "RecoveryPointArn": "arn:p", "ResourceArn": "arn:r", "BackupVaultArn": "arn:aws:backup:eu-west-1:2:backup-vault:v",
+            "Status": "COMPLETED", "CreationDate": "2026-11-26T03:00:00Z", "VaultType": "LOGICALLY_AIR_GAPPED_BACKUP_VAULT",
+            "Lifecycle": {"DeleteAfterDays": 35},
+        });
+        let point = |change: fn(&mut Value)| {
+            let mut configuration = whole.clone();
+            change(&mut configuration);
+            read(&[row(RECOVERY_POINT, &json!({"configuration": configuration}))], recovery_point)
+        };
+        let found = &point(|_| ()).items[0];
+        assert_eq!((found.vault.as_str(), found.vault_kind), ("v", Some(VaultKind::AirGapped)));
+        assert_eq!((found.lifecycle.delete_after_days, found.encrypted), (Some(35), None));
+        let odd: [(fn(&mut Value), &str); 5] = [
+            (|of| of["Status"] = json!("SLEEPING"), "the unknown SLEEPING"),
+            (|of| of["Status"] = Value::Null, "no status"),
+            (|of| of["CreationDate"] = json!("yesterday"), "when it was made"),
+            (|of| of["ResourceArn"] = json!(""), "what it is of"),
+            (|of| of["VaultType"] = json!("NEW"), "unknown type NEW"),
+        ];
+        for (change, said) in odd {
+            let found = point(change);
+            assert!(found.items.is_empty() && found.odd[0].why.contains(said), "{said}: {:?}", found.odd);
+        }
+        let days = point(|of| of["Lifecycle"]["DeleteAfterDays"] = json!("soon"));
+        assert_eq!(days.items[0].unread, [RecoveryPointPart::Lifecycle], "never zero days, never for ever");
+    }
+
+    #[test]
+    fn what_queries_do_not_show_of_a_selection_is_unread() {
+        let documented = json!({"BackupPlanId": "p", "SelectionId": "s", "BackupSelection": {
+            "SelectionName": "one", "Resources": ["*"], "NotResources": null,
+        }});
+        let found = read(&[row(SELECTION, &json!({"configuration": documented}))], selection);
+        let (_, _, plan, of) = &found.items[0];
+        assert_eq!((plan.as_str(), of.resources.len()), ("p", 1));
+        assert_eq!(of.unread, [SelectionPart::ListOfTags, SelectionPart::Conditions]);
+        let more = json!({"BackupPlanId": "p", "BackupSelection": {"SelectionName": "one", "Conditions": {},
+            "ListOfTags": [{"ConditionType": "STRINGEQUALS", "ConditionKey": "k", "ConditionValue": "v"}]}});
+        let found = read(&[row(SELECTION, &json!({"configuration": more}))], selection);
+        assert_eq!((found.items[0].3.unread.len(), found.items[0].3.list_of_tags.len()), (0, 1));
+    }
+
+    #[test]
+    fn rules_with_numbers_that_are_none_are_odd() {
+        let plan_of = |rule: Value| {
+            let of = json!({"BackupPlanId": "p", "BackupPlan": {"BackupPlanName": "n", "BackupPlanRule": [rule]}});
+            read(&[row(PLAN, &json!({"configuration": of}))], plan)
+        };
+        let found = plan_of(json!({"RuleName": "r", "TargetBackupVault": "v", "StartWindowMinutes": 60}));
+        assert_eq!(found.items[0].rules[0].start_window_minutes, Some(60));
+        let odd = plan_of(json!({"RuleName": "r", "TargetBackupVault": "v", "StartWindowMinutes": -1}));
+        assert!(odd.odd[0].why.contains("StartWindowMinutes of its rule r is -1"), "{:?}", odd.odd);
+        let odd = plan_of(json!({"RuleName": "r"}));
+        assert!(odd.odd[0].why.contains("stores into no vault"), "{:?}", odd.odd);
+        let days = plan_of(json!({"RuleName": "r", "TargetBackupVault": "v", "Lifecycle": {"DeleteAfterDays": 3.5}}));
+        assert_eq!(days.items[0].rules[0].unread, [RulePart::Lifecycle]);
+    }
+}
