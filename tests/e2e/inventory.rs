@@ -1,10 +1,11 @@
 //! `backup-compliance inventory` against the local cloud, and `evaluate` of what it has read.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use sandbox::cloud::{Cloud, Options};
-use sandbox::config::AGGREGATOR;
+use sandbox::config::{AGGREGATOR, Resource};
 use sandbox::live::Place;
 use sandbox::tools::Tools;
 use serde_json::{Value, json};
@@ -17,18 +18,19 @@ struct Ran {
     err: String,
 }
 
+fn command(cloud: &Cloud, folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program("backup-compliance", &cloud.directory().join("tmp/cli")));
+    command.args(arguments).current_dir(folder).env_clear().envs(cloud.environment()).env("HOME", "/nonexistent");
+    command
+}
+
 fn run(cloud: &Cloud, folder: &Path, arguments: &[&str]) -> Ran {
-    let program = program("backup-compliance", &cloud.directory().join("tmp/cli"));
-    let output = Command::new(program)
-        .args(arguments)
-        .current_dir(folder)
-        .env_clear()
-        .envs(cloud.environment())
-        .env("HOME", "/nonexistent")
-        .output()
-        .unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ran { status: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    ran(&command(cloud, folder, arguments).output().unwrap())
+}
+
+fn ran(output: &Output) -> Ran {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    Ran { status: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
 }
 
 /// The plan of account 222222222222 takes in what has the tag `backup=daily`: neither the cluster `orders` nor the table `carts` has it.
@@ -140,5 +142,73 @@ fn an_inventory_is_read_and_judged() {
     assert!(!folder.join("other.json").exists() && !folder.join("other.json.partial").exists());
     let wrong = run(&cloud, &folder, &["inventory", "--output", "missing/other.json"]);
     assert!(wrong.status == Some(2) && wrong.err.contains("there is no folder `missing`"), "{}", wrong.err);
+    assert_eq!(cloud.stop(), Vec::new(), "a process is left behind");
+}
+
+/// Starts the program, waits until so many lines are kept, and stops it with a signal.
+fn broken_off(cloud: &Cloud, folder: &Path, arguments: &[&str], lines: usize, signal: &str) -> Ran {
+    let mut command = command(cloud, folder, arguments);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let kept = || std::fs::read_to_string(folder.join("inventory.json.partial")).map_or(0, |text| text.lines().count());
+    while kept() < lines {
+        assert!(Instant::now() < deadline, "only {} lines are kept", kept());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let killed = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+    assert!(killed.success(), "it was done before it could be broken off");
+    ran(&child.wait_with_output().unwrap())
+}
+
+#[test]
+fn a_run_that_is_broken_off_goes_on() {
+    let tools = Tools::ensure(&workspace(), &mut |line| println!("{line}")).unwrap();
+    let cloud = Cloud::start(&tools, Options::default()).unwrap();
+    let folder = cloud.directory().join("tmp/work");
+    std::fs::create_dir_all(&folder).unwrap();
+    for number in 0..40 {
+        let account = format!("4444555566{number:02}");
+        cloud.join(&account, "one of many");
+        let mut resource: Resource = cloud.config().resources().remove(0);
+        resource.arn = format!("arn:aws:dynamodb:eu-west-1:{account}:table/t");
+        resource.resource_type = "AWS::DynamoDB::Table".to_owned();
+        (resource.account, resource.region) = (account.clone(), "eu-west-1".to_owned());
+        cloud.add_resource(resource);
+        cloud.live().put(&account, "eu-west-1", daily());
+    }
+    let inventory = ["inventory", "--aggregator", AGGREGATOR, "--jobs", "2", "--output", "inventory.json"];
+    let stopped = broken_off(&cloud, &folder, &inventory, 15, "-INT");
+    assert_eq!(stopped.status, Some(2), "{}", stopped.err);
+    assert!(stopped.err.contains("the same command goes on from `inventory.json.partial`"), "{}", stopped.err);
+    let killed = broken_off(&cloud, &folder, &inventory, 25, "-KILL");
+    assert_eq!(killed.status, None);
+    assert!(!folder.join("inventory.json").exists());
+
+    let other = run(&cloud, &folder, &[&inventory[..], &["--region", "eu-west-1"]].concat());
+    assert!(
+        other.status == Some(2) && other.err.contains("another aggregator, role, account or Region"),
+        "{}",
+        other.err
+    );
+
+    let mark = cloud.journal().mark();
+    let done = run(&cloud, &folder, &inventory);
+    assert_eq!(done.status, Some(0), "{}", done.err);
+    assert!(done.err.contains("going on with what `inventory.json.partial` holds"), "{}", done.err);
+    let calls = cloud.journal().since(mark);
+    let count = |operation: &str| calls.iter().filter(|call| call.operation == operation).count();
+    assert_eq!(count("SelectAggregateResourceConfig"), 0, "the aggregator was done with");
+    // Of 43 places at least 15 were kept: 25 lines but the first and those of the aggregator's nine parts.
+    assert!((1..=28).contains(&count("DescribeRegionSettings")), "{}", count("DescribeRegionSettings"));
+    let read =
+        |name: &str| -> Value { serde_json::from_str(&std::fs::read_to_string(folder.join(name)).unwrap()).unwrap() };
+    let mut gone_on = read("inventory.json");
+    let whole = run(&cloud, &folder, &inventory);
+    assert_eq!(whole.status, Some(0), "{}", whole.err);
+    let mut whole = read("inventory.json");
+    assert!(gone_on["asOf"].as_str() < whole["asOf"].as_str(), "as of the first part");
+    (gone_on["asOf"], whole["asOf"]) = (Value::Null, Value::Null);
+    assert_eq!(gone_on, whole);
+    assert_eq!(whole["places"].as_array().unwrap().len(), 43);
     assert_eq!(cloud.stop(), Vec::new(), "a process is left behind");
 }

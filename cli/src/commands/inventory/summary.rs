@@ -165,7 +165,9 @@ impl<'a> Summary<'a> {
             }
             Reason::Stale => "see the aggregator's source status in AWS Config: authorisation, or a recorder that is off".to_owned(),
             Reason::NotAsked => "run without --without-role".to_owned(),
-            Reason::Unavailable => "run the command again later, with fewer --jobs".to_owned(),
+            Reason::Unavailable => {
+                "run the command again: later, with fewer --jobs, or with credentials that have not expired".to_owned()
+            },
             Reason::Odd | Reason::Refused => return None,
         })
     }

@@ -201,3 +201,92 @@ pub(super) fn restore(job: &sdk::RestoreJobsListMember) -> Result<Restore, Strin
         minutes: seconds.div_ceil(60),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::ids::{AccountId, RegionName};
+
+    fn rule_of(
+        change: impl FnOnce(sdk::builders::BackupRuleBuilder) -> sdk::builders::BackupRuleBuilder,
+    ) -> sdk::BackupRule {
+        change(sdk::BackupRule::builder().rule_name("daily").target_backup_vault_name("v")).build().unwrap()
+    }
+
+    #[test]
+    fn what_a_document_cannot_say_of_a_rule_is_unread() {
+        assert_eq!(rule(&rule_of(|it| it)).unwrap().unread, []);
+        let event = sdk::LifecycleDeleteAfterEvent::DeleteAfterCopy;
+        let at_event = sdk::Lifecycle::builder().delete_after_event(event).build();
+        let copy = sdk::CopyAction::builder().destination_backup_vault_arn("arn:v").lifecycle(at_event.clone()).build();
+        let gapped = rule_of(|it| it.target_logically_air_gapped_backup_vault_arn("arn:gapped"));
+        assert_eq!(rule(&gapped).unwrap().unread, [RulePart::TargetVault]);
+        let both = rule_of(|it| it.lifecycle(at_event).copy_actions(copy.unwrap()));
+        assert_eq!(rule(&both).unwrap().unread, [RulePart::Lifecycle, RulePart::Copies]);
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_are_named() {
+        let odd = rule(&rule_of(|it| it.start_window_minutes(-1))).unwrap_err();
+        assert_eq!(odd, "StartWindowMinutes of the rule daily is -1");
+        let odd = rule(&rule_of(|it| it.completion_window_minutes(i64::MAX))).unwrap_err();
+        assert!(odd.starts_with("CompletionWindowMinutes of the rule daily is 9"), "{odd}");
+        let job = |began, ended| {
+            sdk::RestoreJobsListMember::builder()
+                .restore_job_id("j")
+                .source_resource_arn("arn:r")
+                .set_creation_date(began)
+                .set_completion_date(ended)
+                .build()
+        };
+        let at = |seconds| Some(DateTime::from_secs(seconds));
+        assert_eq!(restore(&job(at(0), at(60))).unwrap().minutes, 1);
+        assert_eq!(restore(&job(at(0), at(61))).unwrap().minutes, 2);
+        assert_eq!(restore(&job(at(60), at(0))).unwrap_err(), "the restore job j ended before it began");
+        assert_eq!(restore(&job(at(60), None)).unwrap_err(), "the restore job j has no CompletionDate");
+    }
+
+    #[test]
+    fn selections_compare_in_the_one_way_that_is_known() {
+        let of = |condition: sdk::Condition| {
+            sdk::BackupSelection::builder()
+                .selection_name("s")
+                .iam_role_arn("arn:x")
+                .list_of_tags(condition)
+                .build()
+                .unwrap()
+        };
+        let condition = |kind: &str| {
+            let kind = sdk::ConditionType::from(kind);
+            sdk::Condition::builder().condition_type(kind).condition_key("k").condition_value("v").build().unwrap()
+        };
+        assert_eq!(selection("id", &of(condition("STRINGEQUALS"))).unwrap().list_of_tags.len(), 1);
+        let odd = selection("id", &of(condition("STRINGLIKE"))).unwrap_err();
+        assert!(odd.contains("the unknown STRINGLIKE"), "{odd}");
+        let keyless = sdk::ConditionParameter::builder().condition_value("v").build();
+        let conditions = sdk::Conditions::builder().string_like(keyless).build();
+        let of = sdk::BackupSelection::builder().selection_name("s").iam_role_arn("arn:x").conditions(conditions);
+        assert!(selection("id", &of.build().unwrap()).unwrap_err().contains("no key or no value"));
+    }
+
+    #[test]
+    fn locks_and_kinds_of_vaults() {
+        let (account, region) = (AccountId::parse("222222222222").unwrap(), RegionName::parse("eu-west-1").unwrap());
+        let at = Spot { account: &account, region: &region };
+        let lock = |locked, compliance| Locked { locked, min: Some(7), max: None, compliance };
+        let of = |kind: &str, lock: &Locked| vault(at, "v", Some(&sdk::VaultType::from(kind)), None, lock);
+        let found = of("BACKUP_VAULT", &lock(Some(true), false)).unwrap().lock.unwrap();
+        assert_eq!(
+            (found.mode, found.min_retention_days, found.max_retention_days),
+            (LockMode::Governance, Some(7), None)
+        );
+        let found = of("BACKUP_VAULT", &lock(Some(true), true)).unwrap().lock.unwrap();
+        assert_eq!(found.mode, LockMode::Compliance);
+        for open in [Some(false), None] {
+            assert_eq!(of("BACKUP_VAULT", &lock(open, false)).unwrap().lock, None);
+        }
+        let air_gapped = of("LOGICALLY_AIR_GAPPED_BACKUP_VAULT", &lock(Some(true), false)).unwrap();
+        assert_eq!((air_gapped.kind, air_gapped.lock.unwrap().mode), (VaultKind::AirGapped, LockMode::Compliance));
+        assert!(of("NEW_KIND", &lock(None, false)).unwrap_err().contains("unknown type NEW_KIND"));
+    }
+}
