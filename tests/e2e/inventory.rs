@@ -52,6 +52,27 @@ fn daily() -> Place {
     }
 }
 
+fn create_stack(cloud: &Cloud) {
+    let template = json!({
+        "Parameters": {"ConfigAggregatorName": {"Type": "String"}},
+        "Resources": {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "of-the-stack"}}},
+        "Outputs": {"Topic": {"Value": {"Ref": "Topic"}}},
+    });
+    let parameters = [
+        ("StackName", "backup-compliance"),
+        ("TemplateBody", &template.to_string()),
+        ("Parameters.member.1.ParameterKey", "ConfigAggregatorName"),
+        ("Parameters.member.1.ParameterValue", AGGREGATOR),
+    ];
+    let client = cloud.client();
+    client.query("cloudformation", "CreateStack", &parameters).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !client.stack_outputs("backup-compliance").is_ok_and(|outputs| outputs.len() == 1) {
+        assert!(Instant::now() < deadline, "the stack does not come up");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 #[test]
 fn an_inventory_is_read_and_judged() {
     let tools = Tools::ensure(&workspace(), &mut |line| println!("{line}")).unwrap();
@@ -134,6 +155,14 @@ fn an_inventory_is_read_and_judged() {
     assert_eq!(read.status, Some(1), "{}", read.err);
     assert!(cloud.journal().since(mark).iter().all(|call| call.service == "config"));
     assert!(read.err.contains("run without --without-role"), "{}", read.err);
+
+    // The aggregator's name is a parameter of the stack.
+    let alone = run(&cloud, &folder, &["inventory"]);
+    assert_eq!((alone.status, alone.err.lines().count()), (Some(2), 1), "{}", alone.err);
+    assert!(alone.err.contains("there is no stack `backup-compliance`"), "{}", alone.err);
+    create_stack(&cloud);
+    let read = run(&cloud, &folder, &["inventory", "--account", "222222222222", "--region", "eu-west-1"]);
+    assert_eq!(read.status, Some(0), "{}", read.err);
 
     // Nothing can be had.
     let wrong = run(&cloud, &folder, &["inventory", "--aggregator", "nobody", "--output", "other.json"]);

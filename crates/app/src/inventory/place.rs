@@ -63,6 +63,17 @@ impl PlaceRead {
         self.troubles.push(Trouble { place, what, reason, why });
     }
 
+    /// Whether the switches were read, and none is for a type.
+    fn lacks_switch_for(&self, kind: &str) -> bool {
+        let switch = match kind {
+            "AWS::FSx::FileSystem" => "FSx",
+            "AWS::StorageGateway::Volume" => "Storage Gateway",
+            "AWS::BackupGateway::VirtualMachine" => "VirtualMachine",
+            _ => return false,
+        };
+        !self.place.opt_in.is_empty() && !self.place.opt_in.contains_key(switch)
+    }
+
     /// Something of a part could not be read; the document has it where it belongs.
     fn lost(&mut self, what: impl Into<String>, error: &PortError) {
         self.trouble(what.into(), Reason::of(error), said(error));
@@ -111,6 +122,8 @@ pub(super) async fn read(members: &impl MemberBackup, account: AccountId, region
                 here.resources.extend(rows.items);
                 here.odd(Part::Resources, kind, rows.odd);
             }
+            // Neither does anybody answer, nor does AWS Backup have a switch for it: the service is not in this Region.
+            Err(error) if error.kind == PortErrorKind::Retryable && here.lacks_switch_for(kind) => {}
             Err(error) => here.part_lost(Part::Resources, kind, &error),
         }
     }

@@ -178,6 +178,30 @@ async fn a_vault_without_a_policy_has_none() {
     assert_eq!((&vault.policy, vault.unread.len()), (&None, 0));
 }
 
+#[tokio::test]
+async fn a_service_that_is_not_in_a_region_has_nothing_there() {
+    for (call, switch) in [
+        ("fsx:DescribeFileSystems", "FSx"),
+        ("storagegateway:ListVolumes", "Storage Gateway"),
+        ("backup-gateway:ListVirtualMachines", "VirtualMachine"),
+    ] {
+        for (kind, has_switch, troubles) in [
+            (PortErrorKind::Retryable, false, 0),
+            (PortErrorKind::Retryable, true, 1),
+            (PortErrorKind::Denied, false, 1),
+        ] {
+            let world = organisation();
+            let here = place("111122223333", "eu-west-1");
+            world.state().backup.places.retain(|place, _| *place == here);
+            if !has_switch {
+                world.state().backup.places.get_mut(&here).unwrap().opt_in.remove(switch);
+            }
+            world.fail_next(call, kind);
+            assert_eq!(all(&world).await.troubles.len(), troubles, "{call} {kind:?} {has_switch}");
+        }
+    }
+}
+
 /// What one refused call costs, in a world of one place.
 #[tokio::test]
 async fn every_call_that_fails_leaves_a_gap_of_its_size() {
