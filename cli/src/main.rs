@@ -1,7 +1,7 @@
 //! `backup-compliance`: the policy and the functions from the command line.
 //!
-//! Exit status: 0 clean, 1 findings (a violation, a dead letter, a function that failed, an event without a notice), 2 input or an
-//! account that cannot be read or used.
+//! Exit status: 0 clean, 1 findings (a violation, a dead letter, a function that failed, an event without a notice, an inventory
+//! with gaps), 2 input or an account that cannot be read or used.
 
 mod cloud;
 mod commands;
@@ -28,8 +28,8 @@ use crate::commands::{
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Exit status: 0 clean; 1 findings, a failed rollout, open violations, dead letters, an event without a notice or a failed \
-                  function; 2 input or an account that cannot be read or used."
+    after_help = "Exit status: 0 clean; 1 findings, a failed rollout, open violations, dead letters, an event without a notice, an \
+                  inventory with gaps or a failed function; 2 input or an account that cannot be read or used."
 )]
 pub(crate) struct Cli {
     /// How results are written to standard output.

@@ -43,8 +43,11 @@ pub struct MemberBackups {
     https: Https,
     /// Of a local cloud; it stands in for the services that are called without an SDK client.
     endpoint: Option<String>,
-    kept: Arc<Mutex<VecDeque<((AccountId, RegionName), Clients)>>>,
+    kept: Arc<Mutex<VecDeque<Kept>>>,
 }
+
+/// A place and its clients.
+type Kept = ((AccountId, RegionName), Clients);
 
 /// The clients of a place.
 #[derive(Debug, Clone)]

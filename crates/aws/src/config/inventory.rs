@@ -524,7 +524,8 @@ mod tests {
         let found = &point(|_| ()).items[0];
         assert_eq!((found.vault.as_str(), found.vault_kind), ("v", Some(VaultKind::AirGapped)));
         assert_eq!((found.lifecycle.delete_after_days, found.encrypted), (Some(35), None));
-        let odd: [(fn(&mut Value), &str); 5] = [
+        type Change = fn(&mut Value);
+        let odd: [(Change, &str); 5] = [
             (|of| of["Status"] = json!("SLEEPING"), "the unknown SLEEPING"),
             (|of| of["Status"] = Value::Null, "no status"),
             (|of| of["CreationDate"] = json!("yesterday"), "when it was made"),
