@@ -7,8 +7,8 @@ use anyhow::{Context as _, anyhow};
 use app::inspect::Stacks as _;
 use app::ports::{Clock as _, PortError, PortErrorKind};
 use aws::{
-    Clients, CloudFormationStackSets, CloudFormationStacks, CodeCommitRepository, DeadLetterQueues, OrganizationUnits,
-    StateTable, SystemClock,
+    Clients, CloudFormationStackSets, CloudFormationStacks, CodeCommitRepository, ConfigAggregator, DeadLetterQueues,
+    MemberBackups, OrganizationUnits, StateTable, SystemClock,
 };
 use jiff::Timestamp;
 
@@ -49,6 +49,16 @@ impl Cloud {
     /// The organizational units.
     pub(crate) fn units(&self) -> OrganizationUnits {
         self.clients.organizational_units(true)
+    }
+
+    /// The aggregator of this name.
+    pub(crate) fn aggregator(&self, name: &str) -> ConfigAggregator {
+        self.clients.patient_aggregator(name)
+    }
+
+    /// AWS Backup in member accounts, through the role of this name.
+    pub(crate) fn member_backups(&self, role: &str) -> MemberBackups {
+        self.clients.member_backups(role)
     }
 
     /// What the application's stack says of itself; `None` where there is no such stack.

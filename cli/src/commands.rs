@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod evaluate;
+pub(crate) mod inventory;
 pub(crate) mod invoke;
 pub(crate) mod lint;
 pub(crate) mod man;

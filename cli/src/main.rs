@@ -1,7 +1,7 @@
 //! `backup-compliance`: the policy and the functions from the command line.
 //!
-//! Exit status: 0 clean, 1 findings (a violation, a dead letter, a function that failed, an event without a notice), 2 input or an
-//! account that cannot be read or used.
+//! Exit status: 0 clean, 1 findings (a violation, a dead letter, a function that failed, an event without a notice, an inventory
+//! with gaps), 2 input or an account that cannot be read or used.
 
 mod cloud;
 mod commands;
@@ -18,16 +18,18 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::commands::{check, completions, evaluate, invoke, lint, man, notice, plan, redrive, status, violations};
+use crate::commands::{
+    check, completions, evaluate, inventory, invoke, lint, man, notice, plan, redrive, status, violations,
+};
 
 /// Backup compliance from the command line: check a policy before it is pushed and see what the push would
-/// do, see what a framework will say of templates and of what there is, see how rollouts stand, see the notice that an event leads to, run a
+/// do, see what a framework will say of templates and of what there is, read what there is, see how rollouts stand, see the notice that an event leads to, run a
 /// function as Lambda would, list open violations, mend what ended in a dead-letter queue.
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Exit status: 0 clean; 1 findings, a failed rollout, open violations, dead letters, an event without a notice or a failed \
-                  function; 2 input or an account that cannot be read or used."
+    after_help = "Exit status: 0 clean; 1 findings, a failed rollout, open violations, dead letters, an event without a notice, an \
+                  inventory with gaps or a failed function; 2 input or an account that cannot be read or used."
 )]
 pub(crate) struct Cli {
     /// How results are written to standard output.
@@ -42,6 +44,7 @@ enum Command {
     Lint(lint::Args),
     Check(check::Args),
     Evaluate(evaluate::Args),
+    Inventory(inventory::Args),
     Plan(plan::Args),
     Status(status::Args),
     Notice(notice::Args),
@@ -124,6 +127,7 @@ fn run(cli: &Cli) -> anyhow::Result<Verdict> {
         Command::Lint(args) => lint::run(args, format),
         Command::Check(args) => check::run(args, format),
         Command::Evaluate(args) => evaluate::run(args, format),
+        Command::Inventory(args) => inventory::run(args, format.without_csv()?),
         Command::Plan(args) => plan::run(args, format.without_csv()?),
         Command::Status(args) => status::run(args, format.without_csv()?),
         Command::Notice(args) => notice::run(args, format.without_csv()?),

@@ -57,6 +57,7 @@ fn every_command_explains_itself_with_an_example() {
         ("help_status", &["status", "--help"]),
         ("help_check", &["check", "--help"]),
         ("help_evaluate", &["evaluate", "--help"]),
+        ("help_inventory", &["inventory", "--help"]),
         ("help_completions", &["completions", "--help"]),
         ("help_man", &["man", "--help"]),
         ("help_notice", &["notice", "--help"]),

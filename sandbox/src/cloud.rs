@@ -18,6 +18,7 @@ use crate::faults::{Fault, Faults};
 use crate::gateway::{Gateway, State};
 use crate::http::{self, Request};
 use crate::journal::{Entry, Journal, Mark};
+use crate::live::Live;
 use crate::mailbox::{Mail, Mailbox};
 use crate::organization::Organization;
 use crate::process::{self, Guard, Running};
@@ -100,6 +101,7 @@ impl Cloud {
             codecommit,
             config: Config::new(&options.account, &options.region),
             backup: Backup::new(&tools.python),
+            live: Live::default(),
             organization,
             securityhub: SecurityHub::new(&options.account, &options.region),
             mailbox: Mailbox::default(),
@@ -328,6 +330,12 @@ impl Cloud {
     #[must_use]
     pub fn findings(&self) -> Vec<Value> {
         self.state.securityhub.findings()
+    }
+
+    /// AWS Backup in the member accounts, to set what is there.
+    #[must_use]
+    pub fn live(&self) -> &Live {
+        &self.state.live
     }
 
     /// The Audit Manager frameworks of a member account in a Region, in the shape of `DescribeFramework`.

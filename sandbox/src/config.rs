@@ -198,6 +198,7 @@ impl Config {
                 "BatchGetAggregateResourceConfig" => state.batch_get(&ask),
                 "GetAggregateResourceConfig" => state.get(&ask),
                 "SelectAggregateResourceConfig" => state.select(&ask),
+                "DescribeConfigurationAggregatorSourcesStatus" => state.sources(&ask),
                 "DescribeAggregateComplianceByConfigRules" => state.aggregate_compliance(&ask),
                 "GetAggregateComplianceDetailsByConfigRule" => state.aggregate_details(&ask),
                 other => Err(("InvalidAction", format!("the sandbox's Config has no {other}"))),
@@ -295,6 +296,23 @@ impl State {
             }
         }
         Ok(json!({"BaseConfigurationItems": found, "UnprocessedResourceIdentifiers": unprocessed}))
+    }
+
+    /// A place is a source once something is recorded there.
+    fn sources(&self, ask: &Value) -> Result<Value, Refused> {
+        let places: BTreeSet<Place> =
+            self.resources.keys().map(|(account, region, _, _)| (account.clone(), region.clone())).collect();
+        let row = |(account, region): &Place| {
+            let mut row = json!({"SourceId": account, "SourceType": "ACCOUNT", "AwsRegion": region, "LastUpdateStatus": "SUCCEEDED"});
+            if !self.shows(account, region, false) {
+                row["LastUpdateStatus"] = json!("FAILED");
+                row["LastErrorCode"] = json!("AccessDenied");
+                row["LastErrorMessage"] = json!("the aggregator is not authorised");
+            }
+            row
+        };
+        let rows: Vec<Value> = places.iter().map(row).collect();
+        page(&rows, ask, "AggregatedSourceStatusList", &Limits { default: 100, most: 100 }, self.empty_pages)
     }
 
     fn select(&self, ask: &Value) -> Result<Value, Refused> {

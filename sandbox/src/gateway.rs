@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::faults::{Faults, Protocol};
 use crate::http::{self, HOP_BY_HOP, Request, Response};
 use crate::journal::{self, Entry, Journal};
+use crate::live::Live;
 use crate::mailbox::Mailbox;
 use crate::organization::Organization;
 use crate::securityhub::SecurityHub;
@@ -40,6 +41,7 @@ pub(crate) struct State {
     pub(crate) codecommit: CodeCommit,
     pub(crate) config: Config,
     pub(crate) backup: Backup,
+    pub(crate) live: Live,
     pub(crate) organization: Arc<Organization>,
     pub(crate) securityhub: SecurityHub,
     pub(crate) mailbox: Mailbox,
@@ -202,6 +204,9 @@ fn rest_operation(service: &str, request: &Request) -> String {
     if let ("securityhub", Some(operation)) = (service, SecurityHub::operation(method, path)) {
         return operation.to_owned();
     }
+    if let ("backup", Some(operation)) = (service, Live::operation(method, path)) {
+        return operation.to_owned();
+    }
     let in_bucket = path.trim_matches('/').contains('/');
     match (service, method) {
         ("lambda", "POST") if path.ends_with("/invocations") => "Invoke".to_owned(),
@@ -242,6 +247,9 @@ impl State {
     fn route(self: &Arc<Self>, call: &Call, request: &Request) -> Response {
         let is_stack_set = call.operation.contains("StackSet") || call.operation.contains("StackInstance");
         match call.service.as_str() {
+            _ if Live::knows(call) && self.organization.has_assumed(&call.access_key) => {
+                self.live.answer(call, &self.caller(call), request)
+            }
             "cloudformation" if is_stack_set => {
                 let (response, accepted) = self.stacksets.answer(call, request);
                 accepted.into_iter().for_each(|accepted| self.finish(accepted));
@@ -320,6 +328,7 @@ impl State {
                 .map(|rules| json!({"matched": rules})),
             ("POST", "resources") => self.config.add_json(&body).map(|added| json!({"added": added})),
             ("POST", "evaluations") => self.evaluate(form.get("bus"), &body),
+            ("POST", "backup") => self.live.put_json(&form, &body).map(|()| json!({"put": true})),
             ("GET", "findings") => Ok(json!(self.securityhub.findings())),
             ("POST", "mail") => self.mailbox.take(&self.inside, &body).map(|()| json!({"taken": true})),
             ("GET", "mail") => Ok(json!(self.mailbox.all())),
@@ -333,7 +342,7 @@ impl State {
                 return Response::new(
                     404,
                     "text/plain",
-                    "the sandbox has push, events, evaluations, resources, findings, mail, journal, calls and health here\n",
+                    "the sandbox has push, events, evaluations, resources, backup, findings, mail, journal, calls and health here\n",
                 );
             }
         };

@@ -26,6 +26,7 @@ pub mod gateway;
 pub mod http;
 pub mod ids;
 pub mod journal;
+pub mod live;
 pub mod mailbox;
 pub mod organization;
 pub mod process;

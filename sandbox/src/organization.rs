@@ -190,6 +190,11 @@ impl Organization {
         if is_id { access_key.to_owned() } else { self.central.clone() }
     }
 
+    /// Whether an access key was given out by `AssumeRole`.
+    pub(crate) fn has_assumed(&self, access_key: &str) -> bool {
+        self.state().sessions.contains_key(access_key)
+    }
+
     /// The refusal of an `AssumeRole` in an account that is closed or not of the organisation.
     pub(crate) fn refuses(&self, call: &Call) -> Option<Response> {
         let role = call.form.get("RoleArn")?;

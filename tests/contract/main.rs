@@ -25,6 +25,7 @@ mod cloud;
 mod compliance;
 mod dead_letters;
 mod directory;
+mod inventory;
 mod outlets;
 mod queues;
 mod records;

@@ -11,6 +11,7 @@
 mod application;
 mod binaries;
 mod deploy_events;
+mod inventory;
 mod lifecycle;
 mod operations;
 mod policy;

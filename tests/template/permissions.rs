@@ -15,10 +15,12 @@ const TEMPLATES: &[&str] = &[
     "framework/examples/five-controls/framework.yaml",
     "framework/prerequisites/administration-role.yaml",
     "framework/prerequisites/execution-role.yaml",
+    "framework/prerequisites/inventory-role.yaml",
     "framework/prerequisites/member-role.yaml",
 ];
 
 const MEMBER_ROLE: &str = "framework/prerequisites/member-role.yaml";
+const INVENTORY_ROLE: &str = "framework/prerequisites/inventory-role.yaml";
 
 /// All that a function calls, as its adapters do: what its role may do, no less and no more. (`iam:` is asked for on behalf of
 /// StackSets, `kms:` by the services that encrypt, `sqs:` and `logs:` also by Lambda.)
@@ -210,6 +212,8 @@ fn no_adapter_makes_a_call_that_no_role_allows() {
     let mut allowed: BTreeSet<&str> = CALLS.iter().flat_map(|(_, calls)| calls.iter().copied()).collect();
     let member = actions(&Template::read(MEMBER_ROLE), "MemberRole");
     allowed.extend(member.iter().map(String::as_str));
+    let inventory = actions(&Template::read(INVENTORY_ROLE), "InventoryRole");
+    allowed.extend(inventory.iter().map(String::as_str));
     // One permission for both.
     allowed.extend(["sns:PublishBatch", "sqs:SendMessageBatch"]);
     let mut named = BTreeSet::new();
@@ -220,7 +224,7 @@ fn no_adapter_makes_a_call_that_no_role_allows() {
 }
 
 /// Adapters that only the command line uses, with the rights of the person who calls it.
-const OF_PEOPLE: [&str; 2] = ["dead_letters.rs", "stack.rs"];
+const OF_PEOPLE: [&str; 3] = ["dead_letters.rs", "inventory.rs", "stack.rs"];
 
 /// The texts `"service:Operation"` in the sources of a folder.
 fn operations(folder: &Path, found: &mut BTreeSet<String>) {
@@ -494,6 +498,62 @@ fn the_member_role_serves_report_and_sweep_and_can_do_little() {
         let lists = texts(&statement["Action"]).iter().all(|action| action.starts_with("config:Describe"));
         assert_eq!(statement["Resource"] == "*", lists, "{statement}");
     }
+}
+
+/// What `backup-compliance inventory` calls in a member account, no less and no more; and which of it knows no resource.
+#[test]
+fn the_inventory_role_reads_and_does_nothing_else() {
+    const LISTS: [&str; 8] = [
+        "backup-gateway:ListVirtualMachines",
+        "backup:DescribeRegionSettings",
+        "backup:ListBackupPlans",
+        "backup:ListBackupVaults",
+        "backup:ListRestoreJobs",
+        "config:DescribeConfigurationRecorderStatus",
+        "config:DescribeConfigurationRecorders",
+        "storagegateway:ListVolumes",
+    ];
+    let template = Template::read(INVENTORY_ROLE);
+    let trust = template.resolve(&template.properties("InventoryRole")["AssumeRolePolicyDocument"]["Statement"]);
+    let trust = trust.as_array().unwrap();
+    assert_eq!(trust.len(), 1);
+    assert_eq!(trust[0]["Principal"], json!({"AWS": "arn:aws:iam::000000000000:root"}));
+    assert_eq!(trust[0]["Action"], "sts:AssumeRole");
+    let only = trust[0]["Condition"]["ArnLike"]["aws:PrincipalArn"].as_str().unwrap();
+    assert_eq!(only, "arn:aws:iam::000000000000:${PrincipalName}", "somebody has to be named");
+    assert!(template.section("Parameters")["PrincipalName"].get("Default").is_none());
+
+    // The operations that the adapters name are those that the role allows.
+    let mut called = BTreeSet::new();
+    for file in ["crates/aws/src/backup.rs", "crates/aws/src/backup/others.rs"] {
+        let text = files::read(file);
+        for quoted in text.split('"').skip(1).step_by(2) {
+            let is_call = |service: &str| quoted.strip_prefix(service).is_some_and(|rest| rest.starts_with(':'));
+            let services = ["backup", "config", "fsx", "storagegateway", "backup-gateway"];
+            if services.into_iter().any(is_call) && !quoted.contains(' ') {
+                called.insert(quoted.to_owned());
+            }
+        }
+    }
+    let may: BTreeSet<String> = actions(&template, "InventoryRole").into_iter().collect();
+    assert_eq!(may, called);
+    assert!(may.len() > 15, "{may:?}");
+    for action in &may {
+        let verb = action.split_once(':').unwrap().1;
+        assert!(["Describe", "Get", "List"].iter().any(|reads| verb.starts_with(reads)), "{action}");
+    }
+    for statement in statements(&template, "InventoryRole") {
+        let named = texts(&statement["Action"]);
+        let lists = named.iter().all(|action| LISTS.contains(action));
+        assert_eq!(statement["Resource"] == "*", lists, "{statement}");
+        if !lists {
+            assert!(!named.iter().any(|action| LISTS.contains(action)), "{statement}");
+            assert!(statement["Resource"].as_str().unwrap().contains(":000000000000:"), "{statement}");
+        }
+    }
+    // Nobody may let everybody in by mistake.
+    let pattern = template.section("Parameters")["PrincipalName"]["AllowedPattern"].as_str().unwrap().to_owned();
+    assert!(pattern.starts_with("^(role|user)/") && pattern.contains("{3}"), "{pattern}");
 }
 
 #[test]

@@ -35,3 +35,11 @@ fn there_is_one_http_stack() {
         assert_eq!(majors(&packages, name), BTreeSet::from([major.to_owned()]), "{name}");
     }
 }
+
+/// `inventory` asks AWS Backup itself; functions never do.
+#[test]
+fn functions_do_not_link_what_only_the_command_line_needs() {
+    assert!(majors(&functions(), "aws-sdk-backup").is_empty());
+    let own = tree(&["--package", "backup-compliance", "--edges", "normal"]);
+    assert!(own.iter().any(|package| package.name == "aws-sdk-backup"), "the feature has another name");
+}

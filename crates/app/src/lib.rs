@@ -7,6 +7,7 @@ pub mod deploy;
 pub mod events;
 mod in_force;
 pub mod inspect;
+pub mod inventory;
 pub mod lifecycle;
 pub mod plan;
 pub mod ports;

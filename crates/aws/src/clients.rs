@@ -97,6 +97,25 @@ impl Clients {
         Members::new(self.config.clone(), self.sessions.clone(), partition, role)
     }
 
+    /// AWS Backup in member accounts, through the role of this name.
+    #[cfg(feature = "backup")]
+    #[must_use]
+    pub fn member_backups(&self, role: &str) -> crate::MemberBackups {
+        let region = self.region();
+        let partition = crate::backup::partition(&region);
+        let endpoint = self.config.endpoint_url().map(ToOwned::to_owned).or_else(|| environment("AWS_ENDPOINT_URL"));
+        crate::MemberBackups::new(self.members(partition, role), partition, endpoint)
+    }
+
+    /// AWS Config for an inventory: it is asked much, and in no hurry.
+    #[cfg(feature = "backup")]
+    #[must_use]
+    pub fn patient_aggregator(&self, name: &str) -> ConfigAggregator {
+        let retry = RetryConfig::standard().with_max_attempts(8);
+        let config = aws_sdk_config::config::Builder::from(&self.config).retry_config(retry).build();
+        ConfigAggregator::new(aws_sdk_config::Client::from_conf(config), Some(name.to_owned()))
+    }
+
     /// Names, tags and backup plans, through the aggregator of this name.
     #[must_use]
     pub fn aggregator(&self, name: Option<String>) -> ConfigAggregator {

@@ -1,5 +1,7 @@
 //! The only crate that calls AWS: one file a service, each an adapter behind a port of `app`.
 
+#[cfg(feature = "backup")]
+mod backup;
 mod clients;
 mod clock;
 mod codecommit;
@@ -25,6 +27,8 @@ mod stack;
 mod stack_sets;
 mod units;
 
+#[cfg(feature = "backup")]
+pub use backup::MemberBackups;
 pub use clients::Clients;
 pub use clock::SystemClock;
 pub use codecommit::CodeCommitRepository;

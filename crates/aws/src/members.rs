@@ -43,11 +43,16 @@ impl Members {
 
     /// AWS Config in an account and Region.
     pub(crate) async fn config(&self, account: &AccountId, region: &RegionName) -> Result<aws_sdk_config::Client> {
+        Ok(aws_sdk_config::Client::new(&self.there(account, region).await?))
+    }
+
+    /// The configuration for clients of any service in an account and Region.
+    pub(crate) async fn there(&self, account: &AccountId, region: &RegionName) -> Result<SdkConfig> {
         let credentials = SharedCredentialsProvider::new(self.credentials(account).await?);
         let config = self.config.to_builder().region(Region::new(region.as_str().to_owned()));
         // The shared cache of identities is for the application's own.
         let config = config.identity_cache(aws_config::identity::IdentityCache::no_cache());
-        Ok(aws_sdk_config::Client::new(&config.credentials_provider(credentials).build()))
+        Ok(config.credentials_provider(credentials).build())
     }
 
     /// The role's credentials in an account: assumed once, and again when they are about to expire.

@@ -233,7 +233,7 @@ fn failed(answer: &[u8]) -> Result<BTreeMap<String, PortError>> {
 }
 
 /// What host names of a partition end in.
-fn suffix(partition: &str) -> &'static str {
+pub(crate) fn suffix(partition: &str) -> &'static str {
     match partition {
         "aws-cn" => "amazonaws.com.cn",
         "aws-eusc" => "amazonaws.eu",

@@ -2,6 +2,8 @@
 //! member accounts know themselves.
 
 mod compliance;
+#[cfg(feature = "backup")]
+pub(crate) mod inventory;
 mod plans;
 mod query;
 mod resources;
@@ -72,7 +74,7 @@ impl ConfigAggregator {
 
 /// The way through pages: one may be empty and still not be the last. A token that comes again would lead in circles.
 #[derive(Debug)]
-struct Pages {
+pub(crate) struct Pages {
     operation: &'static str,
     seen: BTreeSet<String>,
     next: Option<String>,
@@ -80,19 +82,19 @@ struct Pages {
 }
 
 impl Pages {
-    fn of(operation: &'static str) -> Self {
+    pub(crate) fn of(operation: &'static str) -> Self {
         Self { operation, seen: BTreeSet::new(), next: None, begun: false }
     }
 
-    fn more(&self) -> bool {
+    pub(crate) fn more(&self) -> bool {
         !self.begun || self.next.is_some()
     }
 
-    fn token(&self) -> Option<String> {
+    pub(crate) fn token(&self) -> Option<String> {
         self.next.clone()
     }
 
-    fn turn(&mut self, token: Option<&str>) -> Result<()> {
+    pub(crate) fn turn(&mut self, token: Option<&str>) -> Result<()> {
         self.begun = true;
         self.next = token.filter(|token| !token.is_empty()).map(ToOwned::to_owned);
         match &self.next {

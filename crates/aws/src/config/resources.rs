@@ -122,7 +122,7 @@ fn resource(row: &Value) -> Option<(ResourceId, ResourceFacts)> {
 }
 
 /// A list of `{key, value}`; a plain object is understood, too.
-fn tags(row: &Value) -> BTreeMap<String, String> {
+pub(super) fn tags(row: &Value) -> BTreeMap<String, String> {
     let as_text = |value: &Value| value.as_str().map(ToOwned::to_owned);
     if let Some(Value::Object(tags)) = field(row, "tags")
         && !tags.contains_key("key")

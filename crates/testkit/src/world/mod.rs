@@ -3,6 +3,7 @@
 //! The same contract tests run on this and on the adapters against the local cloud (`tests/contract`), so that it tells the
 //! truth about what matters.
 
+mod backup;
 mod compliance;
 mod outlets;
 mod repository;
@@ -25,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
+pub use backup::{FakeBackup, FakePlace};
 pub use repository::Commit;
 pub use stack_sets::FakeStackSet;
 
@@ -105,6 +107,8 @@ pub struct State {
     pub hidden: BTreeSet<(Via, AccountId, RegionName)>,
     /// Backup selections by place.
     pub selections: BTreeMap<(AccountId, RegionName), Vec<Selection>>,
+    /// AWS Backup in the organisation.
+    pub backup: FakeBackup,
     /// The process dies at the step of this number from now: calls go on for ever. A call has two steps, before its effect and
     /// after it.
     pub dies_in: Option<usize>,
@@ -196,6 +200,7 @@ impl Default for World {
                 ways: vec![Via::Aggregator],
                 hidden: BTreeSet::new(),
                 selections: BTreeMap::new(),
+                backup: FakeBackup { names_sources: true, ..FakeBackup::default() },
                 dies_in: None,
                 steps: 0,
                 strikes: BTreeMap::new(),
