@@ -150,7 +150,8 @@ struct Here<'a> {
     plans: Vec<usize>,
     /// Selections with the number of their plan.
     selections: Vec<(usize, Ready<'a>)>,
-    vaults: BTreeMap<&'a str, &'a Vault>,
+    /// By name; `None` where several have it, of which nobody knows which one there will be.
+    vaults: BTreeMap<&'a str, Option<&'a Vault>>,
 }
 
 /// A question, made ready.
@@ -229,7 +230,9 @@ impl<'a> Evaluator<'a> {
         }
         for vault in &inventory.vaults {
             if let Some(here) = places.get_mut(vault.place.index()) {
-                here.vaults.insert(&vault.it.name, &vault.it);
+                let it = &vault.it;
+                let own = here.vaults.entry(&it.name).or_insert(Some(it));
+                *own = own.filter(|own| (own.kind, own.lock, &own.unread) == (it.kind, it.lock, &it.unread));
             }
         }
         let mut evaluator = Self {
@@ -629,7 +632,8 @@ impl<'a> Evaluator<'a> {
             }
             let vaults = self.places.get(plan.place.index()).map(|here| &here.vaults);
             match vaults.and_then(|vaults| vaults.get(rule.target_vault.as_str())) {
-                Some(vault) => self.is_locked(plan.place, vault, min, max),
+                Some(Some(vault)) => self.is_locked(plan.place, vault, min, max),
+                Some(None) => Truth::Unknown,
                 None => self.inventory.unread(plan.place, Part::Vaults).map_or(Truth::No, |_| Truth::Unknown),
             }
         });
@@ -659,9 +663,9 @@ impl<'a> Evaluator<'a> {
         for rule in &plan.rules {
             let vault = self.places.get(place.index()).and_then(|here| here.vaults.get(rule.target_vault.as_str()));
             match vault {
-                Some(vault) if vault.lock.is_none() => unknown.push(Unknown::Lock { vault }),
-                Some(_) => {}
-                None => unknown.push(Unknown::Vault { name: &rule.target_vault }),
+                Some(Some(vault)) if vault.lock.is_none() => unknown.push(Unknown::Lock { vault }),
+                Some(Some(_)) => {}
+                Some(None) | None => unknown.push(Unknown::Vault { name: &rule.target_vault }),
             }
         }
         unknown
@@ -733,7 +737,7 @@ impl<'a> Evaluator<'a> {
 
     fn vault_kind(&self, point: &Placed<RecoveryPoint>) -> Option<VaultKind> {
         let here = self.places.get(point.place.index())?;
-        let vault = here.vaults.get(point.it.vault.as_str());
+        let vault = here.vaults.get(point.it.vault.as_str()).copied().flatten();
         point.it.vault_kind.or_else(|| vault.map(|vault| vault.kind))
     }
 

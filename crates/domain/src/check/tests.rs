@@ -320,6 +320,49 @@ fn plans_and_vaults_are_judged_where_the_templates_have_them() {
 }
 
 #[test]
+fn of_vaults_that_may_be_one_none_is_taken_for_the_other() {
+    const DELETION: &str = "BACKUP_RECOVERY_POINT_MANUAL_DELETION_DISABLED";
+    const LOCK: &str = "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_VAULT_LOCK";
+    let vault = |id: &str, name: &str, more: &str| {
+        format!("  {id}: {{ Type: AWS::Backup::BackupVault{more}, Properties: {{ BackupVaultName: {name} }} }}\n")
+    };
+    let locked = "  L:\n    Type: AWS::Backup::BackupVault\n    Condition: Open\n    Properties: { BackupVaultName: v, LockConfiguration: {} }\n";
+    let all = "        Resources: ['*']\n";
+    let said = |text: &str, control: &str| said(&checked_at(&here(), &[text], 1, &[control], &[]));
+
+    // Both have no policy, whichever there will be.
+    let two = format!("Resources:\n{}{}", vault("V", "v", ""), vault("W", "v", ""));
+    let found = said(&two, DELETION);
+    assert!(found.len() == 2 && found.iter().all(|one| one.starts_with("error")), "{found:?}");
+
+    for vaults in [format!("{}{locked}", vault("V", "v", "")), format!("{locked}{}", vault("V", "v", ""))] {
+        let found = said(&with_plan(&format!("{TABLE}{vaults}"), all), LOCK);
+        assert!(found.len() == 1 && found[0].contains("not known: the vault `v`"), "{found:?}");
+    }
+    // A rule that names a vault may mean one whose name nobody knows.
+    let found = said(&with_plan(&format!("{TABLE}{}", vault("V", "!Ref Any", "")), all), LOCK);
+    assert!(found.len() == 1 && found[0].contains("warning 7: `T` (AWS::DynamoDB::Table): not known"), "{found:?}");
+    let found = said(&with_plan(&format!("{TABLE}{}", vault("V", "w", "")), all), LOCK);
+    assert!(found.len() == 1 && found[0].starts_with("error"), "{found:?}");
+}
+
+#[test]
+fn a_cluster_of_an_engine_that_nobody_knows_is_not_judged_for_certain() {
+    let cluster = |engine: &str| {
+        format!(
+            "Parameters: {{ E: {{ Type: String }} }}\nResources:\n  C:\n    Type: AWS::RDS::DBCluster\n    Properties: {{ Engine: {engine} }}\n"
+        )
+    };
+    assert!(coverage(&cluster("aurora-mysql"))[0].starts_with("error 3: `C`"));
+    assert!(coverage(&cluster("docdb")).is_empty(), "DocumentDB is not judged");
+    let unknown = coverage(&cluster("!Ref E"));
+    assert!(
+        unknown.len() == 1 && unknown[0].starts_with("warning 3: `C` (AWS::RDS::DBCluster): not known: its engine"),
+        "{unknown:?}"
+    );
+}
+
+#[test]
 fn plans_of_other_templates_and_of_an_inventory_count_and_are_not_judged() {
     let app = format!("Resources:\n{TABLE}      Tags: [{{ Key: backup, Value: daily }}]\n");
     let plans = with_plan(&TABLE.replace("  T:", "  Other:"), BY_TAG);

@@ -332,7 +332,7 @@ pub enum Unknown<'a> {
         /// The ARN.
         arn: &'a str,
     },
-    /// A vault that is not in the inventory.
+    /// A vault that is not in the inventory, or of which several there have the name.
     Vault {
         /// Its name.
         name: &'a str,

@@ -144,15 +144,23 @@ impl<'t> Reading<'_, '_, '_, 't> {
 
     /// Reports keys that CloudFormation does not know. One that is meant to be `missing` was reported where that is missing.
     fn keys(&mut self, of: &str, mapping: &'t Node, known: &[&str], missing: Option<&str>) {
-        for (key, _) in mapping.entries().unwrap_or_default() {
-            let Some(name) = key.as_str().filter(|name| !known.contains(name)) else { continue };
-            let near = nearest(name, known.iter().copied());
+        let keys = mapping.entries().unwrap_or_default().iter();
+        let odd: Vec<(&Node, &str, Option<&str>)> = keys
+            .filter_map(|(key, _)| Some((key, key.as_str().filter(|name| !known.contains(name))?)))
+            .map(|(key, name)| (key, name, nearest(name, known.iter().copied())))
+            .collect();
+        let mut meant: BTreeMap<&str, usize> = BTreeMap::new();
+        odd.iter().filter_map(|(_, _, near)| *near).for_each(|near| *meant.entry(near).or_default() += 1);
+        for (key, name, near) in odd {
             if name.starts_with("Fn::") || (near.is_some() && near == missing) {
                 continue;
             }
             let (fix, edits) = match near {
                 Some(near) if mapping.get(near).is_none() => {
-                    (format!("did you mean `{near}`?"), self.rewritten(key, near))
+                    // Two cannot both become the one.
+                    let is_only = meant.get(near) == Some(&1);
+                    let edits = if is_only { self.rewritten(key, near) } else { Vec::new() };
+                    (format!("did you mean `{near}`?"), edits)
                 }
                 _ => (format!("remove it: there are {}", listed(known)), Vec::new()),
             };
@@ -164,6 +172,10 @@ impl<'t> Reading<'_, '_, '_, 't> {
     /// The key that was meant to be this one, and the change that makes it so. One that is `known` means itself.
     fn misspelt(&self, mapping: &'t Node, key: &str, known: &[&str]) -> Option<(&'t str, Vec<Edit>)> {
         let keys = mapping.entries().unwrap_or_default();
+        if mapping.get(key).is_some() {
+            // It is there and has no value; a second one would leave a template that cannot be read.
+            return None;
+        }
         let odd = keys.iter().filter_map(|(key, _)| key.as_str()).filter(|key| !known.contains(key));
         let near = nearest(key, odd)?;
         let node = keys.iter().map(|(key, _)| key).find(|node| node.as_str() == Some(near))?;

@@ -493,6 +493,9 @@ impl Adding<'_> {
             tags.entry(key.to_owned()).or_insert(None);
         }
         let mut doubts = Vec::new();
+        if known.engine.and_then(|name| property(resource, name)).is_some_and(|engine| text(engine).is_none()) {
+            doubts.push("its engine, which decides what it is to AWS Backup".to_owned());
+        }
         let automatic = property(resource, "BackupPolicy").filter(|_| known.kind == "AWS::EFS::FileSystem");
         match automatic.map(|policy| policy.get("Status").and_then(text)) {
             None | Some(Some("DISABLED" | "DISABLING")) => {}
@@ -609,8 +612,21 @@ impl Adding<'_> {
             unread,
         };
         let place = self.inventory.place_of(&vault.account, &vault.region);
-        let of_before = |known: &super::Placed<Vault>| known.place == place && known.it.name == vault.name;
-        let index = match self.inventory.vaults.iter().position(of_before) {
+        if property(resource, "BackupVaultName").is_none_or(|name| text(name).is_none())
+            && let Some(here) = self.inventory.places.get_mut(place.index()).and_then(|place| place.read.as_mut())
+        {
+            // A rule that names a vault may mean this one.
+            let why = format!("the vault `{}` in {} may have any name", resource.logical_id, stack.template.file());
+            here.unread.push(Unread { part: PlacePart::Vaults, why });
+        }
+        let origins = &self.added.origins;
+        let of_before = self.inventory.vaults.iter().enumerate().position(|(index, known)| {
+            known.place == place
+                && known.it.name == vault.name
+                // Of two with one name in the templates, conditions may leave either.
+                && !origins.iter().any(|origin| origin.thing == Thing::Vault(index))
+        });
+        let index = match of_before {
             Some(index) => {
                 if let Some(known) = self.inventory.vaults.get_mut(index) {
                     known.it = vault;

@@ -230,6 +230,24 @@ Resources:
     assert!(left.is_empty(), "{left:?}");
 }
 
+/// Made together, two changes that name one key would leave a template that cannot be read.
+#[test]
+fn of_two_keys_that_may_mean_one_none_is_changed() {
+    let of = |tags: &str| {
+        let text = format!(
+            "Resources:\n  F:\n    Type: AWS::Backup::Framework\n    Properties:\n      FrameworkControls:\n        \
+             - ControlName: BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN\n          ControlScope: {{ Tags: [{{ {tags} }}] }}\n"
+        );
+        let edits: Vec<_> = complete(&text).into_iter().filter(|fault| !fault.edits.is_empty()).collect();
+        let (mended, made) = fault::apply(&text, edits.iter().map(|fault| fault.edits.as_slice()));
+        (mended, made)
+    };
+    let (mended, made) = of("Key: k, Valu: a");
+    assert!(made == 1 && mended.contains("Value: a"), "{mended}");
+    let (mended, made) = of("Valu: k, Vale: a");
+    assert_eq!(made, 0, "{mended}");
+}
+
 #[test]
 fn variants_are_judged_together() {
     let text = "\
