@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use anyhow::{bail, ensure};
-use app::deploy::{Application, Deploy, FrameworkOutcome};
+use app::deploy::FrameworkOutcome;
 use app::events::Trigger;
 use app::ports::PortError;
+use testkit::deploy::{Deployer, POLICY_FILE};
 use testkit::world::World;
 
 /// Regions of every fleet.
@@ -22,7 +23,6 @@ pub(crate) const REGIONS: [&str; 10] = [
     "us-west-2",
 ];
 
-pub(crate) const POLICY_FILE: &str = "backup-compliance.yaml";
 pub(crate) const STACK_SET: &str = "backup-compliance";
 
 pub(crate) const FRAMEWORK: &str = r#"AWSTemplateFormatVersion: "2010-09-09"
@@ -41,8 +41,6 @@ Resources:
 "#;
 
 /// The use case on a world.
-pub(crate) type OnWorld = Deploy<World, World, World, World, World, World, World>;
-
 /// The policy for so many instances: ten Regions for each account, or one account with fewer. The last `changed` accounts have an
 /// override.
 pub(crate) fn policy(instances: usize, changed: usize) -> String {
@@ -68,23 +66,8 @@ pub(crate) fn policy(instances: usize, changed: usize) -> String {
     text
 }
 
-pub(crate) fn deploy(world: &World) -> OnWorld {
-    Deploy {
-        application: Application {
-            repository: "backup-policy".into(),
-            branch: "main".into(),
-            policy_file: POLICY_FILE.into(),
-            event_bus_arn: "arn:aws:events:us-east-1:000000000000:event-bus/backup".into(),
-            comment_on_commits: false,
-        },
-        repository: world.clone(),
-        stack_sets: world.clone(),
-        organization: world.clone(),
-        memory: world.clone(),
-        notifier: world.clone(),
-        responder: world.clone(),
-        clock: world.clone(),
-    }
+pub(crate) fn deploy(world: &World) -> Deployer {
+    testkit::deploy::deploy("backup-policy", world, world)
 }
 
 /// A world in which the policy was rolled out to so many instances.

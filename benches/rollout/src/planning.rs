@@ -9,8 +9,9 @@ use app::plan::{Planner, Question};
 use app::ports::DeployStore as _;
 use bench_common::stats::Spread;
 use serde::{Deserialize, Serialize};
+use testkit::deploy::POLICY_FILE;
 
-use crate::fleet::{POLICY_FILE, failed, policy, rolled_out};
+use crate::fleet::{failed, policy, rolled_out};
 use crate::wait;
 
 /// Of a hundred instances, one changes.

@@ -5,15 +5,16 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use anyhow::{bail, ensure};
-use app::deploy::{Application, Deploy, FrameworkOutcome};
+use app::deploy::FrameworkOutcome;
 use app::events::{Look, Trigger};
 use domain::ids::StackSetName;
 use domain::rollout::Instance;
 use serde::Serialize;
+use testkit::deploy::{POLICY_FILE, deploy};
 use testkit::simulator::{Faulty, InstanceFault, Simulator};
 use testkit::world::World;
 
-use crate::fleet::{FRAMEWORK, POLICY_FILE, STACK_SET, failed, policy};
+use crate::fleet::{FRAMEWORK, STACK_SET, failed, policy};
 use crate::wait;
 
 /// Instances of a schedule: four accounts in ten Regions.
@@ -62,22 +63,7 @@ pub(crate) fn measure(schedules: u32) -> anyhow::Result<Schedules> {
 async fn one(seed: u64) -> anyhow::Result<(usize, bool)> {
     let world = World::new();
     let simulator = Simulator::new(&world, seed);
-    let deploy = Deploy {
-        application: Application {
-            repository: "backup-policy".into(),
-            branch: "main".into(),
-            policy_file: POLICY_FILE.into(),
-            event_bus_arn: "arn:aws:events:us-east-1:000000000000:event-bus/backup".into(),
-            comment_on_commits: false,
-        },
-        repository: world.clone(),
-        stack_sets: simulator.clone(),
-        organization: simulator.clone(),
-        memory: world.clone(),
-        notifier: world.clone(),
-        responder: world.clone(),
-        clock: world.clone(),
-    };
+    let deploy = deploy("backup-policy", &world, &simulator);
     world.push("Start", &[(POLICY_FILE, Some(&policy(INSTANCES, 0))), ("framework.yaml", Some(FRAMEWORK))]);
     let name = StackSetName::parse(STACK_SET)?;
     let mut triggers = vec![Trigger::Push];

@@ -231,12 +231,12 @@ impl Found {
             .iter()
             .map(|(control, tally)| {
                 let mut row = evaluate::tally(tally);
-                row["control"] = (*control).into();
+                machine::set(&mut row, "control", (*control).into());
                 row
             })
             .collect();
-        json["summary"] = rows.into();
-        json["notJudged"] = json!(self.later);
+        machine::set(&mut json, "summary", rows.into());
+        machine::set(&mut json, "notJudged", json!(self.later));
         Ok(json)
     }
 

@@ -125,8 +125,7 @@ pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
         output::aside(remark);
     }
     let inventory = read(&args.inventories)?;
-    let is_wanted =
-        |asked: &&Asked| args.control.is_empty() || args.control.iter().any(|control| *control == asked.control);
+    let is_wanted = |asked: &&Asked| args.control.is_empty() || args.control.contains(&asked.control);
     // Of each question the group that it is from.
     let (asked, of): (Vec<Asked>, Vec<usize>) = questions
         .groups

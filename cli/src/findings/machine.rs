@@ -31,13 +31,11 @@ pub(crate) fn sarif(findings: &[Finding]) -> Value {
     let ids: Vec<&str> = all.chain([OF_POLICY]).filter(|id| used.contains(id)).collect();
     let rules: Vec<Value> = ids.iter().map(|id| rule(id)).collect();
     let results: Vec<Value> = findings.iter().map(|finding| result(finding, &ids)).collect();
-    let mut log = sarif_frame(&rules);
-    log["runs"][0]["results"] = results.into();
-    log
+    sarif_log(&rules, results)
 }
 
-/// A log without results.
-pub(crate) fn sarif_frame(rules: &[Value]) -> Value {
+/// A log with these rules and results.
+pub(crate) fn sarif_log(rules: &[Value], results: Vec<Value>) -> Value {
     json!({
         "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
         "version": "2.1.0",
@@ -48,7 +46,7 @@ pub(crate) fn sarif_frame(rules: &[Value]) -> Value {
                 "rules": rules,
             } },
             "columnKind": "unicodeCodePoints",
-            "results": [],
+            "results": results,
         }],
     })
 }
@@ -115,7 +113,7 @@ fn result(Finding { level, fault }: &Finding, ids: &[&str]) -> Value {
 }
 
 /// Adds a field to an object.
-fn set(object: &mut Value, key: &str, value: Value) {
+pub(crate) fn set(object: &mut Value, key: &str, value: Value) {
     if let Some(fields) = object.as_object_mut() {
         fields.insert(key.to_owned(), value);
     }

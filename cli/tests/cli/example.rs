@@ -233,7 +233,7 @@ fn input_that_cannot_be_used_is_told_in_one_line() {
         (vec!["evaluate", "nothing.json"], "cannot read `nothing.json`"),
         (vec!["evaluate", "broken.json"], "broken.json:1:"),
         (vec!["evaluate", "app.yaml"], "app.yaml:1:1: "),
-        (vec!["check", "broken.yaml"], "broken.yaml:1:"),
+        (vec!["check", "broken.yaml"], "broken.yaml:2:1: "),
         (vec!["check", "nothing.yaml"], "cannot read `nothing.yaml`"),
         (vec!["check", "app.yaml", "--plans", "broken.json"], "broken.json:1:"),
         (vec!["check", "app.yaml", "--opt-in", "Aurara"], "did you mean `Aurora`?"),
@@ -252,7 +252,7 @@ fn input_that_cannot_be_used_is_told_in_one_line() {
 #[test]
 fn shells_and_manuals_know_every_command() {
     for (args, start, named) in [
-        (["completions", "bash"], "_backup-compliance()", "evaluate"),
+        (["completions", "bash"], "_backup__compliance()", "evaluate"),
         (["completions", "zsh"], "#compdef backup-compliance", "evaluate"),
         (["completions", "fish"], "# Print", "evaluate"),
     ] {

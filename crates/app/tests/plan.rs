@@ -7,7 +7,6 @@
     reason = "a test that cannot set itself up has failed; helpers of tests are no tests to the linter"
 )]
 
-use app::deploy::{Application, Deploy};
 use app::events::{Look, Trigger};
 use app::plan::{Outlook, Planner, Question, UndeclaredFate};
 use app::ports::DeployStore as _;
@@ -21,14 +20,13 @@ use domain::rollout::{
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use testkit::deploy::{Deployer, EVENT_BUS, POLICY_FILE};
 use testkit::world::{FakeStackSet, World};
 
 const ACCOUNTS: [&str; 4] = ["111111111111", "222222222222", "333333333333", "444444444444"];
 const MANAGEMENT: &str = "999999999999";
 const REGIONS: [&str; 2] = ["eu-west-1", "us-east-1"];
 const UNITS: [&str; 2] = ["ou-abcd-11111111", "ou-abcd-22222222"];
-const BUS: &str = "arn:aws:events:us-east-1:000000000000:event-bus/backup";
-const POLICY: &str = "backup-compliance.yaml";
 const OWNER: &str = "backup-policy@main";
 
 fn template(days: u8) -> String {
@@ -49,27 +47,18 @@ Resources:
     )
 }
 
-fn deploy(world: &World) -> Deploy<World, World, World, World, World, World, World> {
-    Deploy {
-        application: Application {
-            repository: "backup-policy".into(),
-            branch: "main".into(),
-            policy_file: POLICY.into(),
-            event_bus_arn: BUS.into(),
-            comment_on_commits: false,
-        },
-        repository: world.clone(),
-        stack_sets: world.clone(),
-        organization: world.clone(),
-        memory: world.clone(),
-        notifier: world.clone(),
-        responder: world.clone(),
-        clock: world.clone(),
-    }
+fn deploy(world: &World) -> Deployer {
+    testkit::deploy::deploy("backup-policy", world, world)
 }
 
 fn question(commit: CommitId) -> Question {
-    Question { commit, policy_file: POLICY.into(), owner: OWNER.into(), event_bus_arn: Some(BUS.into()), only: None }
+    Question {
+        commit,
+        policy_file: POLICY_FILE.into(),
+        owner: OWNER.into(),
+        event_bus_arn: Some(EVENT_BUS.into()),
+        only: None,
+    }
 }
 
 async fn plan(world: &World, question: &Question) -> Result<Outlook, Vec<Fault>> {
@@ -170,7 +159,7 @@ impl Generated {
     }
 
     fn push(&self, world: &World) {
-        world.push("Policy", &[(POLICY, Some(&self.text())), ("framework.yaml", Some(&template(self.days)))]);
+        world.push("Policy", &[(POLICY_FILE, Some(&self.text())), ("framework.yaml", Some(&template(self.days)))]);
     }
 }
 
@@ -489,7 +478,7 @@ async fn a_stack_set_of_somebody_else_is_a_finding_with_its_place() {
     let world = world();
     world.state().stack_sets.insert(name("alpha"), foreign());
     let text = usual().text().replace("    adopt: true\n", "");
-    world.push("Policy", &[(POLICY, Some(&text)), ("framework.yaml", Some(&template(34)))]);
+    world.push("Policy", &[(POLICY_FILE, Some(&text)), ("framework.yaml", Some(&template(34)))]);
     let faults = plan_of_head(&world).await.unwrap_err();
     assert_eq!((faults.len(), faults[0].at.is_some()), (1, true));
     assert!(faults[0].problem.contains("was not made by this application"), "{faults:?}");

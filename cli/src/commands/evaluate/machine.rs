@@ -35,8 +35,8 @@ impl Out for Json {
             .iter()
             .map(|row| {
                 let mut item = tally(&row.tally);
-                item["framework"] = row.framework.as_str().into();
-                item["control"] = row.control.name.into();
+                machine::set(&mut item, "framework", row.framework.as_str().into());
+                machine::set(&mut item, "control", row.control.name.into());
                 item
             })
             .collect();
@@ -45,10 +45,10 @@ impl Out for Json {
             .map(|Unread { account, region, part, why }| {
                 let mut item = json!({ "account": account, "region": region });
                 if let Some(part) = part {
-                    item["part"] = part.as_str().into();
+                    machine::set(&mut item, "part", part.as_str().into());
                 }
                 if !why.is_empty() {
-                    item["why"] = why.as_str().into();
+                    machine::set(&mut item, "why", why.as_str().into());
                 }
                 item
             })
@@ -77,31 +77,35 @@ fn item(told: &Told<'_>) -> Value {
         "reason": judgement.verdict.to_string(),
     });
     if let Some(name) = judgement.subject.name() {
-        item["name"] = name.into();
+        machine::set(&mut item, "name", name.into());
     }
     if let Subject::Resource(resource) = judgement.subject {
-        item["arn"] = resource.arn().into();
+        machine::set(&mut item, "arn", resource.arn().into());
     }
     match &judgement.verdict {
         Verdict::Compliant(_) => {}
         Verdict::NotCompliant(flaw) => {
-            item["fix"] = fix(flaw, judgement.asked.control.remediation).into();
+            machine::set(&mut item, "fix", fix(flaw, judgement.asked.control.remediation).into());
             if let Flaw::NotSelected(miss) = flaw {
                 if let Some(near) = &miss.nearest {
-                    item["nearest"] = json!({
-                        "plan": near.plan.name,
-                        "selection": near.selection.name,
-                        "failed": near.failed.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                    });
+                    machine::set(
+                        &mut item,
+                        "nearest",
+                        json!({
+                            "plan": near.plan.name,
+                            "selection": near.selection.name,
+                            "failed": near.failed.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                        }),
+                    );
                 }
-                item["changes"] = miss.changes.iter().map(change).collect();
+                machine::set(&mut item, "changes", miss.changes.iter().map(change).collect());
                 if let Some(cluster) = miss.cluster {
-                    item["cluster"] = cluster.into();
+                    machine::set(&mut item, "cluster", cluster.into());
                 }
             }
         }
         Verdict::Undecided(unknown) => {
-            item["unknown"] = unknown.iter().map(ToString::to_string).collect();
+            machine::set(&mut item, "unknown", unknown.iter().map(ToString::to_string).collect());
         }
     }
     item
@@ -110,7 +114,7 @@ fn item(told: &Told<'_>) -> Value {
 fn change(change: &Change<'_>) -> Value {
     let with_now = |mut item: Value, now: &Option<&str>| {
         if let Some(now) = now {
-            item["now"] = (*now).into();
+            machine::set(&mut item, "now", (*now).into());
         }
         item
     };
@@ -136,7 +140,7 @@ pub(super) struct Sarif {
 impl Out for Sarif {
     fn begin(&mut self, _: Timestamp, _: &[&str]) -> anyhow::Result<()> {
         let rules: Vec<Value> = CONTROLS.iter().map(|control| machine::rule(control.name)).collect();
-        let frame = serde_json::to_string_pretty(&machine::sarif_frame(&rules))?;
+        let frame = serde_json::to_string_pretty(&machine::sarif_log(&rules, Vec::new()))?;
         // The list of results is the only one that is empty.
         let (head, tail) = frame.split_once("\"results\": []").unwrap_or((&frame, ""));
         tail.clone_into(&mut self.tail);

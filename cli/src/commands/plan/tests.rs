@@ -1,10 +1,10 @@
-use app::deploy::{Application as Follows, Deploy};
 use app::events::{Look, Trigger};
 use clap::Parser;
 use domain::ids::{AccountId, UnitId};
 use domain::rollout::Membership;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use testkit::deploy::{EVENT_BUS, deploy};
 use testkit::world::World;
 
 use super::*;
@@ -44,7 +44,6 @@ frameworks:
         excludedAccounts: ["333333333333"]
         regions: [eu-west-1]
 "#;
-const BUS: &str = "arn:aws:events:us-east-1:000000000000:event-bus/backup";
 
 #[derive(Debug, Parser)]
 struct Line {
@@ -77,22 +76,7 @@ fn push(world: &World, policy: &str, template: &str) {
 }
 
 async fn carry_out(world: &World) {
-    let deploy = Deploy {
-        application: Follows {
-            repository: "policy".into(),
-            branch: "main".into(),
-            policy_file: "backup-compliance.yaml".into(),
-            event_bus_arn: BUS.into(),
-            comment_on_commits: false,
-        },
-        repository: world.clone(),
-        stack_sets: world.clone(),
-        organization: world.clone(),
-        memory: world.clone(),
-        notifier: world.clone(),
-        responder: world.clone(),
-        clock: world.clone(),
-    };
+    let deploy = deploy("policy", world, world);
     loop {
         deploy.handle(&[Trigger::Push, Trigger::Schedule(Look::Full)]).await.unwrap();
         if world.end_operations() == 0 {
@@ -107,7 +91,7 @@ async fn planned(world: &World, only: Option<&str>) -> anyhow::Result<(Subject, 
         commit: commit.clone(),
         policy_file: "backup-compliance.yaml".into(),
         owner: "policy@main".into(),
-        event_bus_arn: Some(BUS.into()),
+        event_bus_arn: Some(EVENT_BUS.into()),
         only: only.map(|name| StackSetName::parse(name).unwrap()),
     };
     let planner = Planner { repository: world.clone(), stack_sets: world.clone(), organization: world.clone() };
@@ -212,14 +196,14 @@ async fn one_framework_can_be_asked_for_and_an_unknown_one_is_said_to_be() {
 
 #[test]
 fn the_stack_says_what_is_followed_unless_the_line_does() {
-    let outputs = BTreeMap::from([("EventBusArn".to_owned(), BUS.to_owned())]);
+    let outputs = BTreeMap::from([("EventBusArn".to_owned(), EVENT_BUS.to_owned())]);
     let parameters = [("RepositoryName", "policy"), ("BranchName", "live"), ("PolicyFile", "a/b.yaml")];
     let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     let stack = Application { outputs: cloud::Outputs::of("stack", outputs), parameters };
     let of = |line: &str, stack: Option<&Application>| Followed::of(&args(line), stack);
     let followed = of("", Some(&stack)).unwrap();
     assert_eq!((followed.owner().as_str(), followed.policy_file.as_str()), ("policy@live", "a/b.yaml"));
-    assert_eq!(followed.event_bus.as_deref(), Some(BUS));
+    assert_eq!(followed.event_bus.as_deref(), Some(EVENT_BUS));
     assert_eq!(of("--branch test", Some(&stack)).unwrap().owner(), "policy@test");
     let alone = of("--repository other", None).unwrap();
     assert_eq!((alone.owner().as_str(), alone.event_bus.as_deref()), ("other@main", None));

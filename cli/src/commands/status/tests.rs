@@ -1,7 +1,7 @@
-use app::deploy::{Application, Deploy};
 use app::events::{Look, Trigger};
 use app::lifecycle::{Envelope, Request, RequestKind, ResponseUrl};
 use jiff::ToSpan as _;
+use testkit::deploy::deploy;
 use testkit::world::World;
 
 use super::*;
@@ -23,22 +23,7 @@ const TEMPLATE: &str = r#"Resources:
 "#;
 
 async fn look_once(world: &World) {
-    let deploy = Deploy {
-        application: Application {
-            repository: "policy".into(),
-            branch: "main".into(),
-            policy_file: "backup-compliance.yaml".into(),
-            event_bus_arn: "arn:aws:events:us-east-1:000000000000:event-bus/backup".into(),
-            comment_on_commits: false,
-        },
-        repository: world.clone(),
-        stack_sets: world.clone(),
-        organization: world.clone(),
-        memory: world.clone(),
-        notifier: world.clone(),
-        responder: world.clone(),
-        clock: world.clone(),
-    };
+    let deploy = deploy("policy", world, world);
     deploy.handle(&[Trigger::Push, Trigger::Schedule(Look::Full)]).await.unwrap();
 }
 

@@ -4,7 +4,7 @@ use crate::oracle::Watch;
 use crate::places::{ACCOUNTS, MANAGEMENT, UNITS, account, instance, root, stack_set, unit};
 use crate::policy::{Policy, template};
 use crate::story::{Act, Fault, Found, Hand, Owner, State, Story, Wake, Why};
-use app::deploy::{Application, Deploy, Phase, PolicyAt, Seen as Looked};
+use app::deploy::{Phase, PolicyAt, Seen as Looked};
 use app::events::{Look, Trigger};
 use app::lifecycle::{Envelope, Handled, Lifecycle, RequestKind};
 use app::ports::{PortError, PortErrorKind};
@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use testkit::deploy::{Deployer, EVENT_BUS, POLICY_FILE, deploy};
 use testkit::simulator::{
     Definition, InstanceFault, Preferences, Progress, Scope, SimulatedInstance, SimulatedStackSet, Simulator, Task,
 };
@@ -25,13 +26,10 @@ use testkit::world::World;
 
 /// What our tag says.
 pub(crate) const OWNER: &str = "backup-policy@main";
-const POLICY_FILE: &str = "backup-compliance.yaml";
 /// Looks after which a fleet that still moves will never rest.
 const PATIENCE: usize = 160;
 /// Full looks that find nothing to do, one after the other, before it is at rest.
 const RESTS: usize = 2;
-
-type Deployer = Deploy<World, Simulator, Simulator, World, World, World, World>;
 
 /// What became of a story.
 #[derive(Debug)]
@@ -196,7 +194,7 @@ impl Run {
     /// Puts a StackSet there that nothing is remembered of.
     fn find(&mut self, number: usize, found: &Found) {
         let Found { owner, managed, same, other_model, instances } = found;
-        let policy = PolicyAt { commit: &self.commit, policy_file: POLICY_FILE, event_bus_arn: "arn" };
+        let policy = PolicyAt { commit: &self.commit, policy_file: POLICY_FILE, event_bus_arn: EVENT_BUS };
         let wanted = drive(policy.read(&self.world)).and_then(Result::ok).and_then(Result::ok);
         let desired = wanted.and_then(|wanted| {
             let mut frameworks = wanted.frameworks.into_iter().map(|framework| framework.desired);
@@ -382,23 +380,8 @@ impl Run {
         }
     }
 
-    fn deploy(&self) -> Deployer {
-        Deploy {
-            application: Application {
-                repository: "backup-policy".into(),
-                branch: "main".into(),
-                policy_file: POLICY_FILE.into(),
-                event_bus_arn: "arn".into(),
-                comment_on_commits: false,
-            },
-            repository: self.world.clone(),
-            stack_sets: self.simulator.clone(),
-            organization: self.simulator.clone(),
-            memory: self.world.clone(),
-            notifier: self.world.clone(),
-            responder: self.world.clone(),
-            clock: self.world.clone(),
-        }
+    fn deploy(&self) -> Deployer<Simulator> {
+        deploy("backup-policy", &self.world, &self.simulator)
     }
 
     /// One look; how it ended, if it did.

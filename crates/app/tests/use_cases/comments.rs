@@ -1,22 +1,23 @@
 //! Verdicts as comments on their commits.
 
-use crate::deploy::{Fake, deploy, settle};
+use crate::deploy::{deploy, settle};
 use crate::policy::{FRAMEWORK, ONE, TWO, policy};
 use app::deploy::FrameworkOutcome;
 use app::events::Trigger;
 use app::ports::PortErrorKind;
 use domain::ids::CommitId;
+use testkit::deploy::Deployer;
 use testkit::world::World;
 
 const COMMENT: &str = "codecommit:PostCommentForComparedCommit";
 
-fn commenting(world: &World) -> Fake {
+fn commenting(world: &World) -> Deployer {
     let mut deploy = deploy(world);
     deploy.application.comment_on_commits = true;
     deploy
 }
 
-async fn settled(world: &World, deploy: &Fake) -> FrameworkOutcome {
+async fn settled(world: &World, deploy: &Deployer) -> FrameworkOutcome {
     loop {
         let seen = deploy.handle(&[Trigger::Push]).await.unwrap();
         if world.end_operations() == 0 {

@@ -1,5 +1,5 @@
 use crate::policy::{FRAMEWORK, ONE, THREE, TWO, policy};
-use app::deploy::{Application, Deploy, FrameworkOutcome, Seen};
+use app::deploy::{FrameworkOutcome, Seen};
 use app::events::{Look, Trigger};
 use app::lifecycle::{Envelope, Lifecycle, ResponseUrl};
 use app::ports::{PortErrorKind, Result};
@@ -7,27 +7,11 @@ use domain::ids::StackSetName;
 use domain::notice::Notice;
 use domain::rollout::InstanceStatus;
 use serde_json::{Value, json};
+use testkit::deploy::Deployer;
 use testkit::world::World;
 
-pub(crate) type Fake = Deploy<World, World, World, World, World, World, World>;
-
-pub(crate) fn deploy(world: &World) -> Fake {
-    Deploy {
-        application: Application {
-            repository: "backup-policy".into(),
-            branch: "main".into(),
-            policy_file: "backup-compliance.yaml".into(),
-            event_bus_arn: "arn:aws:events:us-east-1:000000000000:event-bus/backup".into(),
-            comment_on_commits: false,
-        },
-        repository: world.clone(),
-        stack_sets: world.clone(),
-        organization: world.clone(),
-        memory: world.clone(),
-        notifier: world.clone(),
-        responder: world.clone(),
-        clock: world.clone(),
-    }
+pub(crate) fn deploy(world: &World) -> Deployer {
+    testkit::deploy::deploy("backup-policy", world, world)
 }
 
 pub(crate) fn name() -> StackSetName {

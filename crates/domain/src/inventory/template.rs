@@ -745,7 +745,8 @@ impl Adding<'_> {
             schedule: known("ScheduleExpression").map(str::to_owned),
             target_vault: target_vault.unwrap_or_default(),
             lifecycle: lifecycle.unwrap_or_default(),
-            continuous: known("EnableContinuousBackup") == Some("true"),
+            // What is not known may be so: then a schedule that is too seldom is undecided.
+            continuous: part.get("EnableContinuousBackup").is_some_and(|flag| text(flag) != Some("false")),
             copies,
             start_window_minutes: known("StartWindowMinutes").and_then(|minutes| minutes.parse().ok()),
             completion_window_minutes: known("CompletionWindowMinutes").and_then(|minutes| minutes.parse().ok()),

@@ -197,7 +197,7 @@ fn a_fault_names_the_path_and_what_would_be_right() {
         (
             "arn:aws:rds:eu-west-1:111122223333:db:orders-1",
             "orders-1",
-            "`resources[0]`: `arn` is `orders-1`; an ARN has six parts",
+            "`resources[0]`: `arn` is `orders-1`; an ARN begins with `arn:`",
         ),
         (
             "arn:aws:rds:eu-west-1:111122223333:db:orders-1",
@@ -210,6 +210,10 @@ fn a_fault_names_the_path_and_what_would_be_right() {
         let message = fault(right, wrong);
         assert!(message.contains(expected), "{right} -> {wrong}: {message}");
     }
+    let whole = r#"{"version":1,"asOf":"2026-11-01T00:00:00Z","places":[],"resources":[{"type":"AWS::RDS::DBInstance",
+"arn":"arn:aws:rds","account":"111122223333","region":"eu-west-1"}]}"#;
+    let fault = Inventory::read("inventory.json", whole).expect_err("a fault");
+    assert!(fault.to_string().contains("`arn` is `arn:aws:rds`; an ARN has six parts"), "{fault}");
     let fault = Inventory::read("inventory.json", "").expect_err("a fault");
     assert_eq!(
         fault.to_string(),

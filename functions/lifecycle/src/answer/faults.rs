@@ -6,7 +6,6 @@
 
 use super::handle;
 use super::tests::{ending_in, request};
-use app::deploy::{Application, Deploy};
 use app::events::{Look, Trigger};
 use app::lifecycle::Lifecycle;
 use futures_util::future::join_all;
@@ -14,6 +13,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use testkit::deploy::deploy;
 use testkit::world::{Strike, World};
 use tokio::time::{Instant, timeout};
 
@@ -106,22 +106,7 @@ impl Run {
     /// One look of `deploy`, which may fail, panic, or be ended by Lambda.
     async fn look(&self, trigger: Trigger) {
         let world = &self.world;
-        let deploy = Deploy {
-            application: Application {
-                repository: "policy".into(),
-                branch: "main".into(),
-                policy_file: "backup-compliance.yaml".into(),
-                event_bus_arn: "arn:aws:events:us-east-1:000000000000:event-bus/b".into(),
-                comment_on_commits: false,
-            },
-            repository: world.clone(),
-            stack_sets: world.clone(),
-            organization: world.clone(),
-            memory: world.clone(),
-            notifier: world.clone(),
-            responder: world.clone(),
-            clock: world.clone(),
-        };
+        let deploy = deploy("policy", world, world);
         let mut look = tokio::spawn(async move { deploy.handle(&[trigger]).await.is_ok() });
         if timeout(LOOK, &mut look).await.is_err() {
             look.abort();
