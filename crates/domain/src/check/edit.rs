@@ -71,10 +71,15 @@ fn brings(template: &Template, edit: &Edit, logical_id: &str, property: &str, (k
     let entries = tags.entries().unwrap_or_default().iter().map(|(key, value)| (Some(key), Some(value)));
     let own: Vec<Option<&str>> = pairs
         .chain(entries)
-        .filter(|(name, _)| name.and_then(Node::as_str) == Some(key))
-        .map(|(_, value)| value.and_then(Node::as_str))
+        .filter(|(name, _)| name.and_then(plain) == Some(key))
+        .map(|(_, value)| value.and_then(plain))
         .collect();
     own == [Some(value)]
+}
+
+/// A text that stands there as it is: under a tag it is the argument of a function.
+fn plain(node: &Node) -> Option<&str> {
+    node.as_str().filter(|_| node.tag.is_none())
 }
 
 struct Writer<'s, 't> {
@@ -96,8 +101,8 @@ impl Writer<'_, '_> {
     fn more(&self, tags: &Node, form: TagForm, (key, value, now): Tag<'_>) -> Option<Edit> {
         match (&tags.value, form) {
             (Value::Sequence(items), TagForm::Pairs) => {
-                let plain = items.iter().filter(|item| item.tag.is_none());
-                let mut same = plain.filter(|item| item.get("Key").and_then(Node::as_str) == Some(key));
+                let whole = items.iter().filter(|item| item.tag.is_none());
+                let mut same = whole.filter(|item| item.get("Key").and_then(plain) == Some(key));
                 if let Some(own) = same.next() {
                     return self.source.rewritten(own.get("Value").filter(|_| same.next().is_none())?, value);
                 }
@@ -116,7 +121,7 @@ impl Writer<'_, '_> {
                 Some(insert(first.at, new))
             }
             (Value::Mapping(entries), TagForm::Mapping) => {
-                let same = entries.iter().find(|(name, _)| name.as_str() == Some(key));
+                let same = entries.iter().find(|(name, _)| plain(name) == Some(key));
                 if let Some((_, own)) = same {
                     return self.source.rewritten(own, value);
                 }
