@@ -208,7 +208,7 @@ pub fn inventory(data: &[u8]) {
     let text = text(data);
     match Inventory::read("inventory.json", &text) {
         Ok(inventory) => {
-            let asked: Vec<Asked> = CONTROLS.iter().map(|control| Asked::everything(control)).collect();
+            let asked: Vec<Asked> = CONTROLS.iter().map(Asked::everything).collect();
             Evaluator::new(&inventory, &asked).each(|judgement| {
                 assert!(!judgement.verdict.to_string().is_empty(), "a verdict without a reason");
             });

@@ -36,7 +36,6 @@ fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
     let before = worked(started);
     let done = work();
     let took = worked(started).saturating_sub(before);
-    println!("{what}: {took:?}");
     assert!(took < MOST, "{what} takes {took:?}");
     done
 }
@@ -46,7 +45,6 @@ fn assert_memory() {
     let Ok(status) = fs::read_to_string("/proc/self/status") else { return };
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let mib = line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024;
-    println!("{mib} MiB at most");
     assert!(mib < MOST_MEMORY, "{mib} MiB");
 }
 
@@ -237,7 +235,6 @@ fn what_grows_while_it_is_resolved() {
             let before = worked(started);
             (target.run)(text.as_bytes());
             let took = worked(started).saturating_sub(before);
-            println!("{what}, {}: {took:?}", target.name);
             // A target asks a template several times over.
             assert!(took < 8 * MOST, "{what} takes {took:?} in {}", target.name);
         }
