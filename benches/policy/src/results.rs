@@ -238,7 +238,7 @@ impl Results {
             let _ = writeln!(
                 text,
                 "\n{resources} resources, the same verdicts ({} covered, {} not): ours {:.3} s to read and {:.3} s to judge, Python \
-                 {:.3} s and {:.3} s: {:.0} times and {:.0} times as long.",
+                 {:.3} s and {:.3} s: {:.1} times and {:.1} times as long.",
                 ours.compliant,
                 ours.not_compliant,
                 ours.read_seconds,

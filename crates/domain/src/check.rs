@@ -3,8 +3,8 @@
 //! [`crate::inventory::template::add`] says what they bring, the evaluator judges it, and here the answers become findings: at the
 //! line of the resource, with what would be right.
 
-use std::cell::Cell;
-use std::collections::{BTreeSet, HashMap};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::control::Control;
 use crate::evaluation::{Asked, Change, Evaluator, Flaw, Miss, Subject, Tally, Unknown, Verdict};
@@ -17,6 +17,9 @@ use crate::lint::Level;
 use crate::template::Template;
 
 mod edit;
+
+use edit::Proposal;
+
 #[cfg(test)]
 mod tests;
 
@@ -82,7 +85,7 @@ pub fn check(
         Thing::Vault(index) => inventory.vaults.get(index).map(|vault| Subject::Vault(&vault.it)),
     };
     let origins = added.origins.iter().filter_map(|origin| Some((address(subject(origin.thing)?), origin))).collect();
-    let teller = Teller { target, stacks, sources: &sources, origins, budget: Cell::new(BUDGET) };
+    let teller = Teller { target, stacks, sources: &sources, origins, proposals: RefCell::default() };
     let mut seen = BTreeSet::new();
     Evaluator::new(inventory, &told).each(|judgement| {
         let Some(origin) = teller.origin(judgement.subject).filter(|origin| origin.stack < judged) else { return };
@@ -100,6 +103,7 @@ pub fn check(
         }
         checked.findings.extend(finding.filter(|finding| seen.insert(finding.fault.to_string())));
     });
+    teller.try_changes(&mut checked.findings);
     for unseen in added.unseen.iter().filter(|unseen| unseen.stack < judged) {
         if let Some(source) = sources.get(unseen.stack) {
             let fault = source.fault(unseen.at, format!("not known: {}", unseen.what), "only a deployment tells");
@@ -115,11 +119,12 @@ struct Teller<'a> {
     stacks: &'a [Stack<'a>],
     sources: &'a [Source<'a>],
     origins: HashMap<(u8, usize), &'a Origin>,
-    /// Bytes that may still be read again to see whether a change does what it should.
-    budget: Cell<usize>,
+    /// Changes that are not tried yet, by the number of their template.
+    proposals: RefCell<BTreeMap<usize, Vec<Proposal>>>,
 }
 
-/// Some hundred changes to a large template; who has more mends these first.
+/// Bytes that may be read again to see whether changes do what they should. Those of a template are tried together: it is enough for
+/// any number of them, unless many fail.
 const BUDGET: usize = 16 * Template::MAX;
 
 /// Where something of an inventory is in memory: an inventory may have a million of them that are from no template.
@@ -133,6 +138,21 @@ fn address(subject: Subject<'_>) -> (u8, usize) {
 }
 
 impl<'a> Teller<'a> {
+    /// Takes the changes out that do not do what they should.
+    fn try_changes(&self, findings: &mut [Finding]) {
+        let mut budget = BUDGET;
+        let mut good = BTreeSet::new();
+        let proposals = self.proposals.borrow();
+        for (number, proposals) in proposals.iter() {
+            let Some(stack) = self.stacks.get(*number) else { continue };
+            let tried = edit::tried(stack.template, proposals, &mut budget);
+            good.extend(tried.iter().map(|it| (stack.template.file(), it.edit.from, it.edit.new.as_str())));
+        }
+        for Finding { fault: Fault { file, edits, .. }, .. } in findings {
+            edits.retain(|edit| good.contains(&(file.as_str(), edit.from, edit.new.as_str())));
+        }
+    }
+
     /// Where something stands that came from a template.
     fn origin(&self, subject: Subject<'_>) -> Option<&'a Origin> {
         self.origins.get(&address(subject)).copied()
@@ -197,12 +217,21 @@ impl<'a> Teller<'a> {
         if let ([Change::SetTag { key, value, now }], None, Some((stack, source))) =
             (changes.as_slice(), cluster, own())
         {
-            let tag = edit::tag(stack.template, source, &origin.logical_id, (key, value, *now), &self.budget);
+            let tag = edit::tag(stack.template, source, &origin.logical_id, (key, value, *now));
             let place = match tag.tags_at {
                 Some(at) => format!(", under `{}` in line {}", tag.property, at.line),
                 None => format!(", with the property `{}`", tag.property),
             };
-            return (format!("{}{place}", changes.first().map(ToString::to_string).unwrap_or_default()), tag.edits);
+            let edits = tag.proposal.iter().map(|proposal| proposal.edit.clone()).collect();
+            if let Some(proposal) = tag.proposal {
+                let mut proposals = self.proposals.borrow_mut();
+                let own = proposals.entry(origin.stack).or_default();
+                // Several controls may ask for the same.
+                if own.last() != Some(&proposal) {
+                    own.push(proposal);
+                }
+            }
+            return (format!("{}{place}", changes.first().map(ToString::to_string).unwrap_or_default()), edits);
         }
         let all: Vec<String> = changes
             .iter()

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use fuzzing::{TARGETS, Target};
 
 /// Inputs that are made of the corpus of each target, beside the corpus itself.
-const MADE: u64 = 3_000;
+const MADE: u64 = 1_500;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

@@ -1,6 +1,6 @@
 //! The change to a template that gives a resource a tag.
 
-use std::cell::Cell;
+use std::collections::BTreeMap;
 
 use crate::fault::{Edit, Position, Source, apply};
 use crate::inventory::template::{TagForm, known};
@@ -14,22 +14,26 @@ pub(super) struct Tagging {
     pub(super) property: &'static str,
     /// Where the tags are, if there are any.
     pub(super) tags_at: Option<Position>,
-    /// The change; empty where the template says its tags in another way than plainly.
-    pub(super) edits: Vec<Edit>,
+    /// The change; none where the template says its tags in another way than plainly.
+    pub(super) proposal: Option<Proposal>,
 }
 
 /// The tag: key, value, and the value that it has.
 type Tag<'a> = (&'a str, &'a str, Option<&'a str>);
 
-/// How to give a resource a tag. `budget` is how many bytes may be read again for it.
-pub(super) fn tag(
-    template: &Template,
-    source: &Source<'_>,
-    logical_id: &str,
-    tag: Tag<'_>,
-    budget: &Cell<usize>,
-) -> Tagging {
-    let mut tagging = Tagging { property: "Tags", tags_at: None, edits: Vec::new() };
+/// A change that was worked out and not yet tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Proposal {
+    pub(super) edit: Edit,
+    logical_id: String,
+    property: &'static str,
+    key: String,
+    value: String,
+}
+
+/// How to give a resource a tag.
+pub(super) fn tag(template: &Template, source: &Source<'_>, logical_id: &str, tag: Tag<'_>) -> Tagging {
+    let mut tagging = Tagging { property: "Tags", tags_at: None, proposal: None };
     let resource = template.resources().find(|(name, _, _)| *name == logical_id);
     let Some((kind, body)) = resource.map(|(_, kind, body)| (kind, body)) else { return tagging };
     let Some(known) = known(kind) else { return tagging };
@@ -54,32 +58,68 @@ pub(super) fn tag(
             tag.2.is_none().then(|| writer.first(first, known.tags, known.tag_form, tag)).flatten()
         }),
     };
-    // A file may be written in ways that nobody has thought of: what does not bring the tag is not proposed.
-    if let (Some(edit), Some(left)) = (edit, budget.get().checked_sub(template.text().len())) {
-        budget.set(left);
-        if brings(template, &edit, logical_id, known.tags, (tag.0, tag.1)) {
-            tagging.edits.push(edit);
-        }
-    }
+    tagging.proposal = edit.map(|edit| Proposal {
+        edit,
+        logical_id: logical_id.to_owned(),
+        property: known.tags,
+        key: tag.0.to_owned(),
+        value: tag.1.to_owned(),
+    });
     tagging
 }
 
-/// Whether a template that is changed so has the tag, once.
-fn brings(template: &Template, edit: &Edit, logical_id: &str, property: &str, (key, value): (&str, &str)) -> bool {
-    let (text, _) = apply(template.text(), [std::slice::from_ref(edit)]);
+/// Those of some changes to a template that bring their tags: a file may be written in ways that nobody has thought of, and what does
+/// not do what it should is not proposed. All are tried together, and halved where they fail, so that reading the file again a few times
+/// is enough. `budget` is how many bytes may be read; what is left then is not tried, and not proposed.
+pub(super) fn tried<'p>(template: &Template, proposals: &'p [Proposal], budget: &mut usize) -> Vec<&'p Proposal> {
+    let mut good = Vec::new();
+    let mut waiting = vec![proposals];
+    while let Some(some) = waiting.pop().filter(|some| !some.is_empty()) {
+        let Some(left) = budget.checked_sub(template.text().len()) else { break };
+        *budget = left;
+        if bring(template, some) {
+            good.extend(some);
+        } else if some.len() > 1 {
+            let (first, second) = some.split_at(some.len() / 2);
+            waiting.extend([second, first]);
+        }
+    }
+    good
+}
+
+/// Whether a template that is changed so has every tag, once each.
+fn bring(template: &Template, proposals: &[Proposal]) -> bool {
+    let edits = proposals.iter().map(|proposal| std::slice::from_ref(&proposal.edit));
+    let (text, made) = apply(template.text(), edits);
+    if made != proposals.len() {
+        return false;
+    }
     let Ok(changed) = Template::read_source(template.file(), &text) else { return false };
-    let same_resources = changed.resources().map(|(name, _, _)| name).eq(template.resources().map(|(name, _, _)| name));
-    let body = changed.resources().find(|(name, _, _)| *name == logical_id).map(|(_, _, body)| body);
-    let tags = body.and_then(|body| body.get("Properties")?.get(property));
-    let Some(tags) = tags.filter(|_| same_resources) else { return false };
+    if !changed.resources().map(|(name, _, _)| name).eq(template.resources().map(|(name, _, _)| name)) {
+        return false;
+    }
+    let bodies: BTreeMap<&str, &Node> = changed.resources().map(|(name, _, body)| (name, body)).collect();
+    proposals.iter().all(|Proposal { logical_id, property, key, value, .. }| {
+        let properties = bodies.get(logical_id.as_str()).and_then(|body| body.get("Properties"));
+        properties.and_then(|properties| properties.get(property)).is_some_and(|tags| has(tags, key, value))
+    })
+}
+
+/// Whether a tag is among others once, with this value.
+fn has(tags: &Node, key: &str, value: &str) -> bool {
     let pairs = tags.as_sequence().unwrap_or_default().iter().map(|item| (item.get("Key"), item.get("Value")));
     let entries = tags.entries().unwrap_or_default().iter().map(|(key, value)| (Some(key), Some(value)));
     let own: Vec<Option<&str>> = pairs
         .chain(entries)
-        .filter(|(name, _)| name.and_then(Node::as_str) == Some(key))
-        .map(|(_, value)| value.and_then(Node::as_str))
+        .filter(|(name, _)| name.and_then(plain) == Some(key))
+        .map(|(_, value)| value.and_then(plain))
         .collect();
     own == [Some(value)]
+}
+
+/// A text that stands there as it is: under a tag it is the argument of a function.
+fn plain(node: &Node) -> Option<&str> {
+    node.as_str().filter(|_| node.tag.is_none())
 }
 
 struct Writer<'s, 't> {
@@ -101,8 +141,8 @@ impl Writer<'_, '_> {
     fn more(&self, tags: &Node, form: TagForm, (key, value, now): Tag<'_>) -> Option<Edit> {
         match (&tags.value, form) {
             (Value::Sequence(items), TagForm::Pairs) => {
-                let plain = items.iter().filter(|item| item.tag.is_none());
-                let mut same = plain.filter(|item| item.get("Key").and_then(Node::as_str) == Some(key));
+                let whole = items.iter().filter(|item| item.tag.is_none());
+                let mut same = whole.filter(|item| item.get("Key").and_then(plain) == Some(key));
                 if let Some(own) = same.next() {
                     return self.source.rewritten(own.get("Value").filter(|_| same.next().is_none())?, value);
                 }
@@ -121,7 +161,7 @@ impl Writer<'_, '_> {
                 Some(insert(first.at, new))
             }
             (Value::Mapping(entries), TagForm::Mapping) => {
-                let same = entries.iter().find(|(name, _)| name.as_str() == Some(key));
+                let same = entries.iter().find(|(name, _)| plain(name) == Some(key));
                 if let Some((_, own)) = same {
                     return self.source.rewritten(own, value);
                 }

@@ -319,6 +319,20 @@ fn plans_and_vaults_are_judged_where_the_templates_have_them() {
     assert_eq!(later.len(), 1);
 }
 
+/// `!Sub "${Stage}"` is no key of that name, though it is written so.
+#[test]
+fn a_tag_whose_key_is_a_function_is_not_taken_for_the_one_that_is_missing() {
+    let by_tag =
+        "        ListOfTags: [{ ConditionType: STRINGEQUALS, ConditionKey: 'Stage', ConditionValue: daily }]\n";
+    let resource = format!("{TABLE}      Tags:\n        - Key: !Ref Stage\n          Value: weekly\n");
+    let text = with_plan(&resource, by_tag);
+    let checked = checked_at(&anywhere(), &[&text], 1, &[COVERAGE], &[]);
+    let edits: Vec<_> = checked.findings.iter().map(|finding| finding.fault.edits.as_slice()).collect();
+    let (mended, made) = apply(&text, edits);
+    assert!(made == 1 && mended.contains("Value: weekly") && mended.contains("Value: daily"), "{mended}");
+    assert!(coverage(&mended).is_empty(), "{mended}");
+}
+
 #[test]
 fn of_vaults_that_may_be_one_none_is_taken_for_the_other() {
     const DELETION: &str = "BACKUP_RECOVERY_POINT_MANUAL_DELETION_DISABLED";

@@ -172,6 +172,10 @@ impl<'t> Reading<'_, '_, '_, 't> {
     /// The key that was meant to be this one, and the change that makes it so. One that is `known` means itself.
     fn misspelt(&self, mapping: &'t Node, key: &str, known: &[&str]) -> Option<(&'t str, Vec<Edit>)> {
         let keys = mapping.entries().unwrap_or_default();
+        if mapping.get(key).is_some() {
+            // It is there and has no value; a second one would leave a template that cannot be read.
+            return None;
+        }
         let odd = keys.iter().filter_map(|(key, _)| key.as_str()).filter(|key| !known.contains(key));
         let near = nearest(key, odd)?;
         let node = keys.iter().map(|(key, _)| key).find(|node| node.as_str() == Some(near))?;

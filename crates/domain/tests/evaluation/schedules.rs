@@ -206,7 +206,10 @@ fn walked(expression: &str) -> Longest {
     let fields = fields(expression);
     let times = fires(&fields);
     for (number, day) in (0..days).zip(date(2000, 1, 1).series(jiff::Span::new().days(1))) {
-        for at in times.iter().filter(|_| on_day(&fields, day)) {
+        if !on_day(&fields, day) {
+            continue;
+        }
+        for at in &times {
             let now = number * 1_440 + at;
             if let Some(last) = last {
                 longest = longest.max(now - last);
