@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::rc::Rc;
 
 use anyhow::{Context as _, anyhow};
 use domain::evaluation::Asked;
-use domain::fault::Fault;
+use domain::fault::{Fault, Position};
 use domain::framework::Framework;
 use domain::ids::{AccountId, RegionName};
 use domain::rollout::{AccountFilter, Desired};
-use domain::template::{Resolved, Template};
+use domain::template::{Alike, Resolved, Template};
 
 use crate::repository::{self, EVENT_BUS, EVENT_BUS_PARAMETER};
 
@@ -23,6 +24,7 @@ pub(crate) struct Questions {
     pub(crate) remarks: Vec<String>,
     /// The parameters that the framework template declares; a policy gives its own.
     pub(crate) parameters: Vec<String>,
+    readings: Vec<Reading>,
 }
 
 /// What a framework asks in some places.
@@ -31,13 +33,18 @@ pub(crate) struct Group {
     /// Its name.
     pub(crate) framework: String,
     pub(crate) asked: Vec<Asked>,
+    /// What else it may ask, which is not known: where that stands in the template, and why it is not. None of it is judged.
+    pub(crate) unknown: Vec<Fault>,
     places: Places,
+    /// It asks only in those of [`Self::places`] that are among these; an empty list stands for any.
+    accounts: BTreeSet<AccountId>,
+    regions: BTreeSet<RegionName>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Places {
     Everywhere,
-    These(BTreeSet<(AccountId, RegionName)>),
+    These(Rc<BTreeSet<(AccountId, RegionName)>>),
     /// Accounts of organizational units, which only the organisation knows.
     Units {
         accounts: AccountFilter,
@@ -45,28 +52,45 @@ enum Places {
     },
 }
 
+/// A template with the values that it has in some places.
+#[derive(Debug)]
+struct Reading {
+    /// Its StackSet; a template on its own goes by the names of its frameworks.
+    name: Option<String>,
+    template: Rc<Template>,
+    parameters: Parameters,
+    places: Places,
+}
+
 impl Group {
     /// Whether it asks in this account and Region; whatever is not known may be any.
     pub(crate) fn applies(&self, account: Option<&AccountId>, region: Option<&RegionName>) -> bool {
-        match &self.places {
-            Places::Everywhere => true,
-            Places::These(places) => places.iter().any(|(own_account, own_region)| {
-                account.is_none_or(|account| account == own_account) && region.is_none_or(|region| region == own_region)
-            }),
-            Places::Units { accounts, regions } => {
-                account.is_none_or(|account| accounts.admits(account))
-                    && region.is_none_or(|region| regions.contains(region))
+        let is_among = account.is_none_or(|account| self.accounts.is_empty() || self.accounts.contains(account))
+            && region.is_none_or(|region| self.regions.is_empty() || self.regions.contains(region));
+        is_among
+            && match &self.places {
+                Places::Everywhere => true,
+                Places::These(_) => self.named().any(|(own_account, own_region)| {
+                    account.is_none_or(|account| account == own_account)
+                        && region.is_none_or(|region| region == own_region)
+                }),
+                Places::Units { accounts, regions } => {
+                    account.is_none_or(|account| accounts.admits(account))
+                        && region.is_none_or(|region| regions.contains(region))
+                }
             }
-        }
     }
 
     /// The places that it names, if it names any.
     pub(crate) fn named(&self) -> impl Iterator<Item = (&AccountId, &RegionName)> {
         let named = match &self.places {
-            Places::These(places) => Some(places),
+            Places::These(places) => Some(places.iter()),
             Places::Everywhere | Places::Units { .. } => None,
         };
-        named.into_iter().flatten().map(|(account, region)| (account, region))
+        named.into_iter().flatten().map(|(account, region)| (account, region)).filter(|(account, region)| {
+            (self.accounts.is_empty() || self.accounts.contains(*account))
+                && (self.regions.is_empty() || self.regions.contains(*region))
+        })
     }
 }
 
@@ -91,33 +115,46 @@ impl Questions {
                 let is_own = |name: &String| template.declares(name) || name.starts_with("AWS::");
                 let own: Parameters =
                     given.iter().filter(|(name, _)| is_own(name)).map(|(n, v)| (n.clone(), v.clone())).collect();
-                let own = with_event_bus(&template, own);
-                for (name, asked) in asked(&template, &own).map_err(|faults| unusable(&faults))? {
-                    questions.groups.push(Group { framework: name, asked, places: Places::Everywhere });
-                }
+                let parameters = with_event_bus(&template, own);
+                let template = Rc::new(template);
+                questions.readings.push(Reading { name: None, template, parameters, places: Places::Everywhere });
             }
             None => questions.policy(path, root)?,
         }
+        let questions = questions.at(&BTreeSet::new(), &BTreeSet::new())?;
         if questions.groups.is_empty() {
             return Err(anyhow!("`{}` has no AWS::Backup::Framework that is in force", path.display()));
         }
         Ok(questions)
     }
 
+    /// The same where it is asked in these accounts and Regions, as far as they are known: none stands for any.
+    ///
+    /// # Errors
+    /// When lint finds an error in a template there.
+    pub(crate) fn at(mut self, accounts: &BTreeSet<AccountId>, regions: &BTreeSet<RegionName>) -> anyhow::Result<Self> {
+        self.groups.clear();
+        for reading in &self.readings {
+            reading.groups(accounts, regions, &mut self.groups)?;
+        }
+        Ok(self)
+    }
+
     fn policy(&mut self, path: &Path, root: Option<&Path>) -> anyhow::Result<()> {
-        let wanted = repository::policy(path, root)?.map_err(|faults| unusable(&faults))?;
+        let repository::Read { wanted, file: _, templates } = repository::read_policy(path, root)?;
+        let wanted = wanted.map_err(|faults| unusable(&faults))?;
         for framework in &wanted.frameworks {
             let desired = &framework.desired;
             let name = desired.name.to_string();
-            let template = Template::read(&name, &desired.template).map_err(|faults| unusable(&faults))?;
-            self.listed(&template, desired)?;
+            let file = templates.iter().find(|(_, text)| **text == desired.template).map_or(&name, |(file, _)| file);
+            let template = Rc::new(Template::read(file, &desired.template).map_err(|faults| unusable(&faults))?);
+            self.listed(&template, desired);
             for target in desired.permissions.service_managed().into_iter().flat_map(|service| &service.targets) {
                 let mut parameters = desired.parameters.clone();
                 parameters.extend(target.overrides.clone());
-                for (_, asked) in asked(&template, &parameters).map_err(|faults| unusable(&faults))? {
-                    let places = Places::Units { accounts: target.accounts.clone(), regions: target.regions.clone() };
-                    self.groups.push(Group { framework: name.clone(), asked, places });
-                }
+                let places = Places::Units { accounts: target.accounts.clone(), regions: target.regions.clone() };
+                let template = Rc::clone(&template);
+                self.readings.push(Reading { name: Some(name.clone()), template, parameters, places });
                 let remark = format!(
                     "which accounts are in the organizational units of `{name}` is not known here: every account that is not \
                      excluded is judged"
@@ -130,61 +167,113 @@ impl Questions {
         Ok(())
     }
 
-    /// The instances that a framework lists, those together that are asked the same.
-    fn listed(&mut self, template: &Template, desired: &Desired) -> anyhow::Result<()> {
-        let name = desired.name.to_string();
-        let mut known: BTreeMap<Parameters, usize> = BTreeMap::new();
+    /// The instances that a framework lists, those together that have the same values.
+    fn listed(&mut self, template: &Rc<Template>, desired: &Desired) {
+        let mut alike: BTreeMap<&Parameters, BTreeSet<(AccountId, RegionName)>> = BTreeMap::new();
         for (instance, wanted) in desired.instances.iter().filter(|(_, wanted)| wanted.unit.is_none()) {
-            let mut parameters = desired.parameters.clone();
-            parameters.extend((*wanted.overrides).clone());
             let place = (instance.account.clone(), instance.region.clone());
-            if let Some(Group { places: Places::These(places), .. }) =
-                known.get(&parameters).and_then(|group| self.groups.get_mut(*group))
-            {
-                places.insert(place);
+            alike.entry(&*wanted.overrides).or_default().insert(place);
+        }
+        for (overrides, places) in alike {
+            let mut parameters = desired.parameters.clone();
+            parameters.extend(overrides.clone());
+            let places = Places::These(Rc::new(places));
+            let template = Rc::clone(template);
+            self.readings.push(Reading { name: Some(desired.name.to_string()), template, parameters, places });
+        }
+    }
+}
+
+impl Reading {
+    /// What the frameworks ask, read for each of the places between which the template makes a difference.
+    fn groups(
+        &self,
+        accounts: &BTreeSet<AccountId>,
+        regions: &BTreeSet<RegionName>,
+        groups: &mut Vec<Group>,
+    ) -> anyhow::Result<()> {
+        let (accounts, regions) = match &self.places {
+            Places::Everywhere => (accounts.clone(), regions.clone()),
+            Places::These(places) => places.iter().cloned().unzip(),
+            Places::Units { accounts: filter, regions } => {
+                (accounts.iter().filter(|account| filter.admits(account)).cloned().collect(), regions.clone())
+            }
+        };
+        let mut classes = self.template.alike(&accounts, &regions, true);
+        if matches!(self.places, Places::Everywhere | Places::Units { .. }) && classes.len() == 1 {
+            // It makes no difference: what was asked for is not all that there is.
+            for class in classes.iter_mut() {
+                class.accounts.clear();
+                if matches!(self.places, Places::Everywhere) {
+                    class.regions.clear();
+                }
+            }
+        }
+        for Alike { accounts, regions, pseudo } in classes {
+            let mut group = Group {
+                framework: String::new(),
+                asked: Vec::new(),
+                unknown: Vec::new(),
+                places: self.places.clone(),
+                accounts,
+                regions,
+            };
+            if matches!(self.places, Places::These(_)) && group.named().next().is_none() {
                 continue;
             }
-            let mut of_place = parameters.clone();
-            let plain = asked(template, &parameters);
-            // A template whose frameworks depend on where they are is read for each place.
-            let is_plain = plain.as_ref().is_ok_and(|all| all.iter().all(|(_, asked)| asked.iter().all(is_known)));
-            let all = if is_plain {
-                plain
-            } else {
-                of_place.insert("AWS::AccountId".to_owned(), instance.account.to_string());
-                of_place.insert("AWS::Region".to_owned(), instance.region.to_string());
-                asked(template, &of_place)
-            };
-            let all = all.map_err(|faults| unusable(&faults))?;
-            let is_one = all.len() == 1;
-            for (_, asked) in all {
-                let places = Places::These([place.clone()].into());
-                self.groups.push(Group { framework: name.clone(), asked, places });
+            let mut parameters = self.parameters.clone();
+            // What people say is so, though they may say it of the pseudo parameters too.
+            for (name, value) in pseudo {
+                parameters.entry(name).or_insert(value);
             }
-            if is_plain && is_one {
-                known.insert(parameters, self.groups.len().saturating_sub(1));
+            let frameworks = Framework::read_all(&self.template, &parameters).map_err(|faults| unusable(&faults))?;
+            let made = self.template.brings_resources().map(|expansion| {
+                let problem = format!("what {} makes cannot be known before a deployment", expansion.what);
+                self.unknown(expansion.at, &problem, "evaluate the processed template too")
+            });
+            if frameworks.is_empty()
+                && let Some(made) = &made
+            {
+                let framework = self.name.clone().unwrap_or_else(|| self.template.file().to_owned());
+                group = Group { framework, unknown: vec![made.clone()], ..group };
+                groups.push(group);
+                continue;
+            }
+            for framework in frameworks {
+                let name = match (&self.name, &framework.name) {
+                    (Some(name), _) | (None, Resolved::Text(name)) => name.clone(),
+                    (None, Resolved::Absent | Resolved::Unknown) => framework.logical_id.clone(),
+                };
+                let unknown = framework.unknown.iter().map(|unseen| {
+                    let depends = ["AWS::Region", "AWS::AccountId"];
+                    let is_open = |name: &&str| !parameters.contains_key(*name) && self.template.depends_on(name);
+                    let fix = match depends.iter().any(is_open) {
+                        true => "say with --account and --region where it is asked",
+                        false => "look at the framework that is deployed",
+                    };
+                    self.unknown(unseen.at, &format!("{} is known only at deployment", unseen.what), fix)
+                });
+                groups.push(Group {
+                    framework: name,
+                    asked: Asked::all(&framework, &self.template, &parameters),
+                    unknown: unknown.chain(made.clone()).collect(),
+                    places: self.places.clone(),
+                    accounts: group.accounts.clone(),
+                    regions: group.regions.clone(),
+                });
             }
         }
         Ok(())
     }
+
+    fn unknown(&self, at: Position, problem: &str, fix: &str) -> Fault {
+        let problem = format!("{problem}, and nothing of it is judged");
+        Fault { rule: Some(UNSEEN), ..Fault::at(self.template.file(), self.template.text(), at, problem, fix) }
+    }
 }
 
-fn is_known(asked: &Asked) -> bool {
-    asked.unknown.is_empty() && asked.scope != domain::evaluation::Narrowed::Unknown
-}
-
-/// The frameworks of a template and what each of them asks.
-fn asked(template: &Template, parameters: &Parameters) -> Result<Vec<(String, Vec<Asked>)>, Vec<Fault>> {
-    let frameworks = Framework::read_all(template, parameters)?;
-    let named = frameworks.iter().map(|framework| {
-        let name = match &framework.name {
-            Resolved::Text(name) => name.clone(),
-            Resolved::Absent | Resolved::Unknown => framework.logical_id.clone(),
-        };
-        (name, Asked::all(framework, template, parameters))
-    });
-    Ok(named.collect())
-}
+/// The rule of lint about what is known only at deployment.
+const UNSEEN: &str = "BC006";
 
 fn with_event_bus(template: &Template, mut parameters: Parameters) -> Parameters {
     if template.declares(EVENT_BUS_PARAMETER) {

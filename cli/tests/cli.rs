@@ -9,6 +9,8 @@ mod invoke;
 mod lint;
 #[path = "cli/notice.rs"]
 mod notice;
+#[path = "cli/places.rs"]
+mod places;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use domain::check::{self, Checked};
 use domain::evaluation::{Asked, Tally};
-use domain::fault::nearest;
+use domain::fault::{Fault, nearest};
 use domain::ids::{AccountId, RegionName};
 use domain::inventory::template::{self, Stack, Target};
 use domain::inventory::{Inventory, SWITCHES};
@@ -127,7 +127,7 @@ pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
     match format {
         AnyFormat::Human => found.show()?,
         AnyFormat::Json | AnyFormat::Csv => output::line(&serde_json::to_string_pretty(&found.json()?)?)?,
-        AnyFormat::Sarif => output::line(&serde_json::to_string_pretty(&machine::sarif(&found.findings))?)?,
+        AnyFormat::Sarif => output::line(&serde_json::to_string_pretty(&machine::sarif(&found.findings, &[]))?)?,
         AnyFormat::Github => output::text(&machine::github(&found.findings))?,
     }
     Ok(found.verdict(args.strict))
@@ -166,6 +166,8 @@ impl Found {
         // Nothing that templates tell depends on the time, but for schedules, which are judged over a year.
         let mut inventory = inventory.unwrap_or_else(|| Inventory::new(now()));
         let (account, region) = place(args, questions, &inventory)?;
+        let questions = &Questions::read(&args.framework, args.root.as_deref(), given)?
+            .at(&account.iter().cloned().collect(), &region.iter().cloned().collect())?;
         let mut target = Target::new(account, region)?;
         let switched = args.opt_in.iter().flat_map(|service| match service.as_str() {
             ALL => SWITCHES.to_vec(),
@@ -180,8 +182,22 @@ impl Found {
             .filter(|group| group.applies(target.account(), target.region()))
             .flat_map(|group| group.asked.iter().cloned())
             .collect();
-        if asked.is_empty() {
-            bail!("the policy has no framework in the account and Region that the templates are deployed to");
+        let mut unknown: Vec<&Fault> = Vec::new();
+        for fault in questions
+            .groups
+            .iter()
+            .filter(|group| group.applies(target.account(), target.region()))
+            .flat_map(|group| &group.unknown)
+        {
+            if !unknown.contains(&fault) {
+                unknown.push(fault);
+            }
+        }
+        if asked.is_empty() && unknown.is_empty() {
+            bail!(
+                "`{}` has no framework in the account and Region that the templates are deployed to",
+                args.framework.display()
+            );
         }
         let templates = files
             .iter()
@@ -197,7 +213,9 @@ impl Found {
             .collect();
         let added = template::add(&mut inventory, &target, &stacks);
         let Checked { findings, rows, later } = check::check(&inventory, &added, &target, &stacks, judged, &asked);
-        let findings = findings.into_iter().map(|check::Finding { level, fault }| Finding { level, fault }).collect();
+        let undecided = unknown.into_iter().map(|fault| Finding { level: Level::Warning, fault: fault.clone() });
+        let findings = findings.into_iter().map(|check::Finding { level, fault }| Finding { level, fault });
+        let findings = undecided.chain(findings).collect();
         let files = files.into_iter().take(judged).filter(|(name, _)| name != "<stdin>").collect();
         let rows = rows.into_iter().map(|(control, tally)| (control.name, tally)).collect();
         Ok(Self { findings, rows, later: later.into_iter().map(|control| control.name).collect(), files })

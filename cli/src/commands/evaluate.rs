@@ -125,6 +125,8 @@ pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
         output::aside(remark);
     }
     let inventory = read(&args.inventories)?;
+    let (accounts, regions) = inventory.places().map(|place| (place.account.clone(), place.region.clone())).unzip();
+    let questions = questions.at(&accounts, &regions)?;
     for account in &args.account {
         let is_there = inventory.places().any(|place| place.account == *account)
             || questions.groups.iter().flat_map(crate::frameworks::Group::named).any(|(named, _)| named == account);
@@ -149,8 +151,11 @@ pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
         .enumerate()
         .flat_map(|(number, group)| group.asked.iter().filter(is_wanted).map(move |asked| (asked.clone(), number)))
         .unzip();
-    if asked.is_empty() {
-        bail!("no framework asks for the control that `--control` names");
+    let is_all_known = questions.groups.iter().all(|group| group.unknown.is_empty());
+    match (asked.is_empty() && is_all_known, args.control.is_empty()) {
+        (false, _) => {}
+        (true, true) => bail!("`{}` asks nothing where the inventory is from", args.framework.display()),
+        (true, false) => bail!("no framework asks for the control that `--control` names"),
     }
     let mut rows: Vec<Row> = Vec::new();
     let row_of: Vec<usize> = asked
@@ -229,6 +234,20 @@ fn unread(inventory: &Inventory, questions: &Questions, args: &Args) -> Vec<Unre
                 part: gap.part.and_then(|part| Some(serde_json::to_value(part).ok()?.as_str()?.to_owned())),
                 why: gap.why.to_owned(),
             });
+        }
+    }
+    // What a framework asks and nobody knows was not judged, in each place where it asks.
+    for group in questions.groups.iter().filter(|group| !group.unknown.is_empty()) {
+        for place in inventory.places() {
+            let (account, region) = (&place.account, &place.region);
+            if group.applies(Some(account), Some(region)) && is_wanted(account) {
+                unread.extend(group.unknown.iter().map(|fault| Unread {
+                    account: account.to_string(),
+                    region: region.to_string(),
+                    part: Some("framework".to_owned()),
+                    why: fault.to_string(),
+                }));
+            }
         }
     }
     for (account, region) in questions.groups.iter().flat_map(crate::frameworks::Group::named) {

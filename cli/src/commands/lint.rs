@@ -86,9 +86,13 @@ pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
     match format {
         AnyFormat::Human => human::show(&found, args.notes)?,
         AnyFormat::Json | AnyFormat::Csv => {
-            output::line(&serde_json::to_string_pretty(&machine::json(&found.findings)?)?)?
+            let mut json = machine::json(&found.findings)?;
+            machine::set(&mut json, "suppressed", found.suppressed_json()?);
+            output::line(&serde_json::to_string_pretty(&json)?)?
         }
-        AnyFormat::Sarif => output::line(&serde_json::to_string_pretty(&machine::sarif(&found.findings))?)?,
+        AnyFormat::Sarif => {
+            output::line(&serde_json::to_string_pretty(&machine::sarif(&found.findings, &found.suppressed))?)?
+        }
         AnyFormat::Github => output::text(&machine::github(&found.findings))?,
     }
     Ok(found.verdict(args.strict))

@@ -24,13 +24,23 @@ pub(crate) fn json(findings: &[Finding]) -> anyhow::Result<Value> {
 const OF_POLICY: &str = "policy";
 
 /// SARIF 2.1.0 (OASIS Standard, 27 March 2020).
-pub(crate) fn sarif(findings: &[Finding]) -> Value {
-    let used: BTreeSet<&str> = findings.iter().map(|finding| id(&finding.fault)).collect();
+pub(crate) fn sarif(findings: &[Finding], suppressed: &[(Finding, String)]) -> Value {
+    let everything = findings.iter().chain(suppressed.iter().map(|(finding, _)| finding));
+    let used: BTreeSet<&str> = everything.map(|finding| id(&finding.fault)).collect();
     // Only the rules that are broken: section 3.19.23 leaves it open, and a log of one finding stays short.
     let all = RULES.iter().map(|rule| rule.id).chain(control::CONTROLS.iter().map(|control| control.name));
     let ids: Vec<&str> = all.chain([OF_POLICY]).filter(|id| used.contains(id)).collect();
     let rules: Vec<Value> = ids.iter().map(|id| rule(id)).collect();
-    let results: Vec<Value> = findings.iter().map(|finding| result(finding, &ids)).collect();
+    let mut results: Vec<Value> = findings.iter().map(|finding| result(finding, &ids)).collect();
+    // Once one result says whether it is suppressed, all of them do (section 3.27.23).
+    if !suppressed.is_empty() {
+        results.iter_mut().for_each(|result| set(result, "suppressions", json!([])));
+    }
+    results.extend(suppressed.iter().map(|(finding, reason)| {
+        let mut result = result(finding, &ids);
+        set(&mut result, "suppressions", json!([{ "kind": "inSource", "justification": reason }]));
+        result
+    }));
     sarif_log(&rules, results)
 }
 

@@ -357,3 +357,104 @@ fn annotations_of_github_are_one_line_each() {
     assert!(ran.stdout.lines().all(|line| line.starts_with("::")), "{}", ran.stdout);
     assert!(ran.stdout.contains("\n::notice ") || ran.stdout.starts_with("::notice "), "{}", ran.stdout);
 }
+
+const PLAIN: &str = "\
+Resources:
+  Framework:
+    Type: AWS::Backup::Framework
+    Properties:
+      FrameworkControls:
+        - ControlName: BACKUP_RECOVERY_POINT_ENCRYPTED
+";
+
+fn policy(second: &str) -> String {
+    format!(
+        "version: 1\nframeworks:\n  - name: a\n    template: framework.yaml\n    targets:\n      - accounts: [\"111111111111\"]\n        \
+         regions: [eu-west-1, us-east-1]\n  - name: b\n    template: framework.yaml\n    targets:\n      - {second}\n"
+    )
+}
+
+#[test]
+fn two_frameworks_of_a_policy_must_not_have_equal_controls_where_they_meet() {
+    let folder = folder(PLAIN);
+    let lint = |second: &str| {
+        fs::write(folder.path().join("backup-compliance.yaml"), policy(second)).unwrap();
+        run(folder.path(), &["lint"])
+    };
+    let ran = lint("{ accounts: [\"111111111111\"], regions: [eu-west-1] }");
+    assert_eq!(ran.status, Some(1), "{}", ran.stdout);
+    let said = "backup-compliance.yaml:11:9: BC025 the framework `b` has the controls of `a`, and both go to 111111111111 in eu-west-1\n";
+    assert!(ran.stdout.contains(said), "{}", ran.stdout);
+    for elsewhere in [
+        "{ accounts: [\"222222222222\"], regions: [eu-west-1] }",
+        "{ accounts: [\"111111111111\"], regions: [eu-west-2] }",
+    ] {
+        let ran = lint(elsewhere);
+        assert_eq!(ran.status, Some(0), "{}", ran.stdout);
+    }
+}
+
+/// Errors of the one kind hide nothing of another.
+#[test]
+fn regions_without_audit_manager_are_told_beside_errors() {
+    let folder = folder(PLAIN);
+    let wrong = "{ accounts: [\"222222222222\"], regions: [il-central-1], parameters: { X: y } }";
+    fs::write(folder.path().join("backup-compliance.yaml"), policy(wrong)).unwrap();
+    let ran = run(folder.path(), &["lint"]);
+    assert_eq!(ran.status, Some(1), "{}", ran.stdout);
+    assert!(ran.stdout.contains("declares no parameter `X`"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("BC060 the framework goes to Regions without Audit Manager: `il-central-1`"),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
+fn what_is_not_judged_and_what_is_suppressed_is_counted() {
+    let made = "Transform: AWS::LanguageExtensions\nResources:\n  Fn::ForEach::F: [X, [a], { \"F${X}\": { Type: AWS::Backup::Framework } }]\n";
+    let unseen = folder(made);
+    let ran = run(unseen.path(), &["lint", "framework.yaml"]);
+    assert_eq!(
+        ran.stdout, "1 template: no findings, 1 note (see --notes), 1 part not judged (see --notes)\n",
+        "{}",
+        ran.stderr
+    );
+
+    let suppressing = format!(
+        "Metadata: {{ BackupCompliance: {{ Suppress: [{{ rule: BC051, reason: elsewhere, until: 2099-12-31 }}] }} }}\n{PLAIN}"
+    );
+    let hidden = folder(&suppressing);
+    let ran = run(hidden.path(), &["lint", "framework.yaml"]);
+    assert_eq!(ran.stdout, "1 template, 1 framework, 1 control: no findings, 1 note (see --notes), 1 suppressed\n");
+    let ran = run(hidden.path(), &["lint", "framework.yaml", "--format", "json"]);
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(report["suppressed"][0]["rule"], "BC051");
+    assert_eq!(report["suppressed"][0]["reason"], "elsewhere");
+    let ran = run(hidden.path(), &["lint", "framework.yaml", "--format", "sarif"]);
+    let log: Value = serde_json::from_str(&ran.stdout).unwrap();
+    valid_sarif(&log);
+    let results = log["runs"][0]["results"].as_array().unwrap();
+    let of = |rule: &str| &results.iter().find(|result| result["ruleId"] == rule).unwrap()["suppressions"];
+    assert_eq!(*of("BC051"), serde_json::json!([{ "kind": "inSource", "justification": "elsewhere" }]));
+    assert_eq!(*of("BC054"), serde_json::json!([]), "the others say that they are not");
+}
+
+#[test]
+fn a_broken_template_is_a_template() {
+    let folder = folder("Resources:\n  A: [\n");
+    let ran = run(folder.path(), &["lint", "framework.yaml"]);
+    assert!(ran.stdout.ends_with("1 template: 1 finding\n"), "{}", ran.stdout);
+    fs::write(folder.path().join("framework.yaml"), format!("Resources:\n{}", "  A: { Type: T }\n".repeat(100_000)))
+        .unwrap();
+    let ran = run(folder.path(), &["lint", "framework.yaml"]);
+    assert!(ran.stdout.contains("CloudFormation takes 1048576 bytes at most"), "{}", ran.stdout);
+}
+
+/// Templates go by any name, so the hook must run for all that may be one.
+#[test]
+fn the_hook_runs_when_a_template_changes() {
+    let hooks = fs::read_to_string(starter().join("../.pre-commit-hooks.yaml")).unwrap();
+    let lint = hooks.split("- id:").find(|hook| hook.contains("backup-compliance-lint")).unwrap();
+    assert!(lint.contains("\n  files: \\.(ya?ml|json)$\n") && lint.contains("\n  pass_filenames: false\n"), "{lint}");
+}

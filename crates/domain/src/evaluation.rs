@@ -26,7 +26,7 @@ use crate::inventory::{
 };
 
 mod asked;
-mod pattern;
+pub(crate) mod pattern;
 mod plan;
 mod reason;
 pub mod schedule;

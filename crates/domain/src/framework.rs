@@ -24,6 +24,22 @@ pub struct Framework {
     pub name: Resolved,
     /// Its controls in the order of the template, as far as they can be known.
     pub controls: Vec<FrameworkControl>,
+    /// What else there may be, which only a deployment tells: controls, or whether the framework is there at all.
+    #[serde(default)]
+    pub unknown: Vec<Unseen>,
+    /// Whether everything about it is known: that it is there, its controls, their parameters and scopes.
+    #[serde(default)]
+    pub is_known: bool,
+}
+
+/// A part of a framework that only a deployment tells.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unseen {
+    /// Where it stands in the template.
+    pub at: Position,
+    /// What it is: "which control this is".
+    pub what: String,
 }
 
 /// A control as a framework uses it.
@@ -94,9 +110,10 @@ impl Framework {
         template.refuse_aliases(&mut faults);
         let resolver = Resolver::new(template, parameters);
         let found = read::frameworks(&mut faults, template, &resolver);
+        lint::names(&mut faults, template);
         lint::judge(&mut faults, template, &resolver, &found);
         if faults.errors() == 0 {
-            return Ok(found.into_iter().map(|found| found.framework).collect());
+            return Ok(found.into_iter().map(read::Read::into_framework).collect());
         }
         let errors = faults.into_vec().into_iter().filter(|fault| fault.level() == lint::Level::Error);
         Err(errors.collect())

@@ -15,6 +15,7 @@ use crate::template::{Resolver, Template};
 mod around;
 mod change;
 mod combined;
+mod names;
 #[cfg(test)]
 mod page;
 mod rule;
@@ -22,10 +23,12 @@ pub(crate) mod rules;
 mod suppress;
 #[cfg(test)]
 mod tests;
+mod together;
 
 pub use change::change;
 pub use rule::{Example, Level, Rule};
 pub use rules::RULES;
+pub use together::{Placed, together};
 
 /// The rule of this id.
 #[must_use]
@@ -54,28 +57,100 @@ pub fn text(file: &str, text: &str, question: &Question<'_>) -> Vec<Fault> {
     }
 }
 
+/// What is found in a template, and what its suppressions hide.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Judged {
+    /// What is wrong, from the top of the file to its end.
+    pub faults: Vec<Fault>,
+    /// What a suppression hides, and the reason that it gives.
+    pub suppressed: Vec<(Fault, String)>,
+}
+
+/// As [`text`], with what is suppressed.
+#[must_use]
+pub fn judged(file: &str, text: &str, question: &Question<'_>) -> Judged {
+    match Template::read_source(file, text) {
+        Ok(template) => judged_template(&template, question),
+        Err(faults) => Judged { faults, suppressed: Vec::new() },
+    }
+}
+
 /// Everything that is wrong with a framework template that can be read, as [`text`].
 #[must_use]
 pub fn template(template: &Template, question: &Question<'_>) -> Vec<Fault> {
+    judged_template(template, question).faults
+}
+
+fn judged_template(template: &Template, question: &Question<'_>) -> Judged {
     let source = Source::new(template.file(), template.text());
     let values = if question.is_complete { parameter::Values::All } else { parameter::Values::Some };
     let mut found: Vec<Fault> = Vec::new();
     // What several variants have in common is told once.
     let mut told: BTreeSet<(Option<Position>, Option<&'static str>, String)> = BTreeSet::new();
-    for parameters in question.variants {
+    for (number, parameters) in question.variants.iter().enumerate() {
         let mut faults = Faults::new(&source);
+        if number == 0 {
+            names::check(&mut faults, template);
+        }
         parameter::check(&mut faults, template, parameters, values);
         template.refuse_aliases(&mut faults);
         let resolver = Resolver::new(template, parameters);
         let frameworks = read::frameworks(&mut faults, template, &resolver);
         judge(&mut faults, template, &resolver, &frameworks);
-        let new =
-            faults.into_vec().into_iter().filter(|fault| told.insert((fault.at, fault.rule, fault.problem.clone())));
-        found.extend(new);
+        let mut unseen: BTreeMap<Position, &str> = unseen(&frameworks).collect();
+        let elsewhere = if question.is_complete { Elsewhere::default() } else { elsewhere(&source, template, &resolver) };
+        if elsewhere.is_somewhere {
+            // What one of the ways makes known has been judged there.
+            unseen.retain(|at, _| elsewhere.unseen.contains(at));
+        }
+        for (at, what) in unseen {
+            let fix = "look at what is deployed, or write it here";
+            faults.tell(&rules::UNSEEN, at, format!("{what} is known only at deployment"), fix, Vec::new());
+        }
+        let all = faults.into_vec().into_iter().chain(elsewhere.faults);
+        found.extend(all.filter(|fault| told.insert((fault.at, fault.rule, fault.problem.clone()))));
     }
-    suppress::apply(template, question.today, &mut found);
+    let suppressed = suppress::apply(template, question.today, &mut found);
     found.sort_by_key(|fault| fault.at);
-    found
+    Judged { faults: found, suppressed }
+}
+
+/// The parts of frameworks that nobody knows. A framework whose condition is undecided is judged as if it were there.
+fn unseen<'f>(frameworks: &'f [read::Read<'_>]) -> impl Iterator<Item = (Position, &'f str)> {
+    let of = |read: &'f read::Read<'_>| read.framework.unknown.iter().skip(usize::from(!read.is_there));
+    frameworks.iter().flat_map(of).map(|unseen| (unseen.at, unseen.what.as_str()))
+}
+
+/// What there is in the ways in which conditions may turn out.
+#[derive(Default)]
+struct Elsewhere {
+    is_somewhere: bool,
+    faults: Vec<Fault>,
+    /// Where parts stand that are not known in some way.
+    unseen: BTreeSet<Position>,
+}
+
+/// What is wrong with the frameworks in each way in which conditions may turn out that nobody can decide yet: every branch of a
+/// template must be right. That nothing is left in some way is no fault: the template may never be deployed so.
+fn elsewhere<'t>(source: &Source<'_>, template: &'t Template, resolver: &Resolver<'t>) -> Elsewhere {
+    const NOT_HERE: &[&Rule] = &[&rules::NO_CONTROLS, &rules::NO_FRAMEWORK];
+    let bodies = template.resources().filter(|(_, kind, _)| *kind == read::TYPE).map(|(_, _, body)| body);
+    let mut all = Elsewhere::default();
+    for world in resolver.worlds(bodies) {
+        all.is_somewhere = true;
+        let mut faults = Faults::new(source);
+        let frameworks = read::frameworks(&mut faults, template, &resolver.within(world));
+        combined::check(&mut faults, &frameworks);
+        let is_meant = |fault: &Fault| NOT_HERE.iter().all(|rule| fault.rule != Some(rule.id));
+        all.faults.extend(faults.into_vec().into_iter().filter(is_meant));
+        all.unseen.extend(unseen(&frameworks).map(|(at, _)| at));
+    }
+    all
+}
+
+/// Notes the names that stand for nothing, which no value changes.
+pub(crate) fn names(faults: &mut Faults<'_, '_>, template: &Template) {
+    names::check(faults, template);
 }
 
 /// Notes what is wrong beyond single controls: with how they go together, and with what stands around the frameworks.

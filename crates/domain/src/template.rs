@@ -9,14 +9,17 @@ use crate::yaml::Node;
 mod capability;
 mod intrinsic;
 mod part;
+mod places;
 mod read;
 mod resolve;
 #[cfg(test)]
 mod tests;
 
 pub use capability::Capability;
+pub(crate) use intrinsic::{Call, call};
 pub(crate) use part::resources_of;
 pub use part::{Content, Part, Piece, Resource};
+pub use places::Alike;
 pub(crate) use resolve::{Found, Resolver};
 
 /// A CloudFormation template, in YAML or JSON.
@@ -94,10 +97,20 @@ impl Template {
     pub fn is_meant(text: &str) -> bool {
         const OF_TEMPLATES: &[&str] =
             &["AWSTemplateFormatVersion", "Resources", "Transform", "Conditions", "Mappings", "Outputs"];
-        read::keys(text).map_or_else(
-            || text.contains("AWSTemplateFormatVersion") || text.contains("AWS::Backup::Framework"),
-            |keys| keys.iter().any(|key| OF_TEMPLATES.contains(&key.as_str())),
-        )
+        // A section at the start of a line, or on the first level of JSON.
+        let names_one = || {
+            let is_key = |line: &str| {
+                let (key, rest) = match line.trim_start().strip_prefix('"') {
+                    Some(rest) => rest.split_once('"').unwrap_or_default(),
+                    None => line.split_once(':').map_or((line, ""), |(key, _)| (key, ":")),
+                };
+                OF_TEMPLATES.contains(&key.trim_end()) && rest.trim_start().starts_with(':')
+            };
+            text.lines().any(is_key) || text.contains("AWS::Backup::Framework")
+        };
+        // What is larger than any template is not read to find out.
+        let keys = if text.len() > Self::MAX { None } else { read::keys(text) };
+        keys.map_or_else(names_one, |keys| keys.iter().any(|key| OF_TEMPLATES.contains(&key.as_str())))
     }
 
     /// Notes the aliases and merge keys, which CloudFormation refuses.
@@ -163,6 +176,24 @@ impl Template {
     #[must_use]
     pub fn resolved_resources<'t>(&'t self, parameters: &'t BTreeMap<String, String>) -> Vec<Resource<'t>> {
         part::resources(self, parameters)
+    }
+
+    /// The part that may bring resources which nobody can see before a deployment, if there is one: a macro, or `Fn::ForEach` or
+    /// `Fn::Transform` among the resources.
+    #[must_use]
+    pub fn brings_resources(&self) -> Option<Expansion> {
+        part::brings_resources(self)
+    }
+
+    /// Whether the frameworks or the conditions of the template look at a pseudo parameter, such as `AWS::Region`.
+    #[must_use]
+    pub fn depends_on(&self, pseudo: &str) -> bool {
+        part::depends_on(self, pseudo)
+    }
+
+    /// Whether its frameworks name a pseudo parameter, not only its conditions.
+    fn is_in_framework(&self, pseudo: &str) -> bool {
+        part::in_frameworks(self, pseudo)
     }
 
     /// The parts that CloudFormation replaces before it reads the template, so that nobody else knows what they become. SAM's own

@@ -8,13 +8,17 @@ use anyhow::{Context as _, bail};
 use app::deploy::Wanted;
 use domain::fault::Fault;
 use domain::framework::Framework;
-use domain::lint::{self, Level, Question};
+use domain::ids::{AccountId, RegionName};
+use domain::lint::{self, Judged, Level, Question};
+use domain::policy::Policy;
+use domain::rollout::{Instance, Wanted as WantedInstance};
 use domain::template::Template;
 use jiff::civil::Date;
+use serde_json::Value;
 
 use super::Args;
 use crate::Verdict;
-use crate::findings::{self, Finding};
+use crate::findings::{self, Finding, machine};
 use crate::repository::{self, EVENT_BUS, EVENT_BUS_PARAMETER};
 
 const STANDARD_INPUT: &str = "<stdin>";
@@ -39,6 +43,8 @@ pub(super) struct Found {
     /// The files by their names in findings, and their texts. Standard input is none.
     pub(super) files: BTreeMap<String, String>,
     told: BTreeSet<(String, Option<&'static str>)>,
+    /// What suppressions hide, each with its reason.
+    pub(super) suppressed: Vec<(Finding, String)>,
 }
 
 impl Found {
@@ -79,6 +85,15 @@ impl Found {
         }
     }
 
+    fn add_judged(&mut self, judged: Judged) {
+        self.add_all(judged.faults);
+        for (fault, reason) in judged.suppressed {
+            if self.told.insert((fault.to_string(), fault.rule)) {
+                self.suppressed.push((Finding { level: fault.level(), fault }, reason));
+            }
+        }
+    }
+
     /// A framework template on its own.
     fn template(&mut self, name: &str, text: &str, given: &Parameters, today: Date) {
         self.seen.templates += 1;
@@ -86,7 +101,7 @@ impl Found {
             self.files.insert(name.to_owned(), text.to_owned());
         }
         let variants = std::slice::from_ref(given);
-        self.add_all(lint::text(name, text, &Question { variants, is_complete: false, today }));
+        self.add_judged(lint::judged(name, text, &Question { variants, is_complete: false, today }));
         if let Ok(frameworks) = Template::read(name, text).and_then(|template| {
             // Whoever deploys it gives what is missing here.
             let mut given = given.clone();
@@ -124,11 +139,20 @@ impl Found {
                 for (name, text) in &templates {
                     let variants = variants(&wanted, text);
                     let question = Question { variants: &variants, is_complete: true, today };
-                    self.add_all(lint::text(name, text, &question));
+                    self.add_judged(lint::judged(name, text, &question));
                 }
             }
             Err(faults) => {
                 self.add_all(faults);
+                // The policy file may be right by itself.
+                if let Ok(policy) = Policy::read(&policy_file, &policy_text) {
+                    for framework in &policy.frameworks {
+                        let regions = framework.targets.iter().flat_map(|target| &target.regions);
+                        if let Some(warning) = lint::regions(&policy_file, &policy_text, framework.at, regions) {
+                            self.add(Level::Warning, warning);
+                        }
+                    }
+                }
                 // What is wrong beside the errors, as far as it can be told without the policy.
                 for (name, text) in &templates {
                     let variants = [filled_in(text)];
@@ -151,6 +175,16 @@ impl Found {
             self.add_all(lint::change((&old, given), (&new, given)));
         }
         Ok(())
+    }
+
+    /// What is suppressed, for programs.
+    pub(super) fn suppressed_json(&self) -> anyhow::Result<Value> {
+        let one = |(finding, reason): &(Finding, String)| {
+            let mut fault = serde_json::to_value(&finding.fault)?;
+            machine::set(&mut fault, "reason", reason.as_str().into());
+            Ok(fault)
+        };
+        self.suppressed.iter().map(one).collect()
     }
 
     /// How many findings are of a level.
@@ -199,24 +233,39 @@ fn name(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// The sets of values that a policy gives to a template.
-pub(crate) fn variants(wanted: &Wanted, text: &str) -> Vec<Parameters> {
-    let frameworks = wanted.frameworks.iter().filter(|framework| framework.desired.template == text);
-    let sets: BTreeSet<Parameters> = frameworks
-        .flat_map(|framework| {
-            let desired = &framework.desired;
-            let units = desired.permissions.service_managed().into_iter().flat_map(|service| &service.targets);
-            let overrides = desired.instances.values().map(|wanted| &*wanted.overrides);
-            // Many instances share few overrides.
-            let distinct: BTreeSet<&Parameters> = overrides.chain(units.map(|target| &target.overrides)).collect();
-            let merged = distinct.into_iter().map(|overrides| {
+/// The sets of values that a policy gives to a template, in each of the places between which it makes a difference.
+fn variants(wanted: &Wanted, text: &str) -> Vec<Parameters> {
+    let Ok(template) = Template::read_source("", text) else { return vec![Parameters::new()] };
+    let mut sets: BTreeSet<Parameters> = BTreeSet::new();
+    for framework in wanted.frameworks.iter().filter(|framework| framework.desired.template == text) {
+        let desired = &framework.desired;
+        // Many instances share few overrides.
+        let mut places: BTreeMap<&Parameters, (BTreeSet<AccountId>, BTreeSet<RegionName>)> = BTreeMap::new();
+        for (instance, wanted) in &desired.instances {
+            let (accounts, regions) = places.entry(&*wanted.overrides).or_default();
+            accounts.insert(instance.account.clone());
+            regions.insert(instance.region.clone());
+        }
+        for target in desired.permissions.service_managed().into_iter().flat_map(|service| &service.targets) {
+            places.entry(&target.overrides).or_default().1.extend(target.regions.iter().cloned());
+        }
+        for (overrides, (accounts, regions)) in places {
+            for alike in template.alike(&accounts, &regions, false) {
+                let is_in = |(instance, wanted): (&Instance, &WantedInstance)| {
+                    *wanted.overrides == *overrides
+                        && alike.accounts.contains(&instance.account)
+                        && alike.regions.contains(&instance.region)
+                };
+                if !alike.accounts.is_empty() && !desired.instances.iter().any(is_in) {
+                    continue;
+                }
                 let mut parameters = desired.parameters.clone();
                 parameters.extend(overrides.clone());
-                parameters
-            });
-            merged.collect::<Vec<_>>()
-        })
-        .collect();
+                parameters.extend(alike.pseudo);
+                sets.insert(parameters);
+            }
+        }
+    }
     sets.into_iter().collect()
 }
 

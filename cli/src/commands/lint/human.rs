@@ -19,6 +19,9 @@ pub(super) fn show(found: &Found, notes: bool) -> anyhow::Result<()> {
     output::line(&summary(found, notes))
 }
 
+/// The rules about what cannot be judged.
+const NOT_JUDGED: &[&str] = &["BC005", "BC006"];
+
 fn summary(found: &Found, notes: bool) -> String {
     let seen = &found.seen;
     let parts = [
@@ -45,6 +48,16 @@ fn summary(found: &Found, notes: bool) -> String {
     if all_notes > 0 {
         let hint = if notes { "" } else { " (see --notes)" };
         said.push(format!("{}{hint}", count(number(all_notes), "note")));
+    }
+    // Beside "no findings" it must not look as if everything had been looked at.
+    let unseen =
+        found.findings.iter().filter(|finding| finding.fault.rule.is_some_and(|rule| NOT_JUDGED.contains(&rule)));
+    match unseen.count() {
+        0 => {}
+        n => said.push(style(format!("{} not judged (see --notes)", count(number(n), "part"))).yellow().to_string()),
+    }
+    if !found.suppressed.is_empty() {
+        said.push(format!("{} suppressed", number(found.suppressed.len())));
     }
     let changes = found.findings.iter().filter(|finding| !finding.fault.edits.is_empty()).count();
     if changes > 0 {

@@ -139,7 +139,8 @@ where
 }
 
 impl Wanted {
-    /// What is odd about the exemptions as such: those that have ended, and those that can match nothing.
+    /// What is odd about the exemptions as such: those that have ended, and those that can match nothing; and about the frameworks
+    /// together.
     #[must_use]
     pub fn warnings(&self, today: Date) -> Vec<Fault> {
         let odd = self.reporting.exemptions.iter().enumerate();
@@ -147,6 +148,7 @@ impl Wanted {
             let (problem, fix) = self.oddity(exemption, today)?;
             self.warning(number, problem, fix)
         })
+        .chain(self.crowded.iter().cloned())
         .collect()
     }
 

@@ -5,6 +5,7 @@ use crate::ports::{PolicyRepository, RepositoryFile, Result, StackSetRef};
 use domain::fault::{Fault, Position, nearest};
 use domain::framework::Framework;
 use domain::ids::CommitId;
+use domain::lint::{self, Level, Placed};
 use domain::policy::{FrameworkPolicy, Place, Policy, Reporting, Target};
 use domain::rollout::{
     AccountFilter, Desired, Instance, Membership, Parameters, Permissions, ServiceManaged, UnitTarget,
@@ -27,6 +28,8 @@ pub struct Wanted {
     pub remove_undeclared: bool,
     /// Where each of the exemptions stands in the policy file.
     exemptions_at: Vec<Position>,
+    /// What is odd about its frameworks together, and no error.
+    pub(super) crowded: Vec<Fault>,
     /// The policy file: path and text.
     file: (String, String),
 }
@@ -172,14 +175,23 @@ impl PolicyAt<'_> {
             }
         }
         let mut frameworks = Vec::new();
+        let mut placed = Vec::new();
         let mut faults = Vec::new();
         for framework in &policy.frameworks {
             let template = templates.get(framework.template.as_str()).unwrap_or(&RepositoryFile::Missing);
             match self.wanted(&text, framework, template) {
-                Ok(framework) => frameworks.push(framework),
+                Ok((framework, there)) => {
+                    frameworks.push(framework);
+                    placed.extend(there);
+                }
                 Err(more) => faults.extend(more),
             }
         }
+        // Each is right by itself; AWS looks at those that meet in an account and Region too.
+        let (refused, crowded): (Vec<Fault>, Vec<Fault>) = lint::together(self.policy_file, &text, &placed)
+            .into_iter()
+            .partition(|fault| fault.level() == Level::Error);
+        faults.extend(refused);
         // Two frameworks may share a template: its faults are told once.
         let mut told = BTreeSet::new();
         faults.retain(|fault| told.insert(fault.to_string()));
@@ -192,6 +204,7 @@ impl PolicyAt<'_> {
             reporting,
             remove_undeclared,
             exemptions_at,
+            crowded,
             file: (self.policy_file.to_owned(), text),
         }))
     }
@@ -201,7 +214,7 @@ impl PolicyAt<'_> {
         policy: &str,
         framework: &FrameworkPolicy,
         file: &RepositoryFile,
-    ) -> Result<WantedFramework, Vec<Fault>> {
+    ) -> Result<(WantedFramework, Vec<Placed>), Vec<Fault>> {
         let in_policy =
             |at: Position, problem: String, fix: String| Fault::at(self.policy_file, policy, at, problem, fix);
         let RepositoryFile::Text(text) = file else {
@@ -229,12 +242,17 @@ impl PolicyAt<'_> {
         parameters.extend(declared(&framework.parameters));
         faults.extend(self.macros(policy, framework, &template));
         let mut variants = Vec::new();
+        let mut placed = Vec::new();
         let mut instances: BTreeMap<Instance, WantedInstance> = BTreeMap::new();
         for target in &framework.targets {
             let target_faults = undeclared(&template, &target.parameters);
             faults.extend(target_faults.map(|(problem, fix)| in_policy(target.at, problem, fix)));
             let mut in_force = parameters.clone();
             in_force.extend(declared(&target.parameters));
+            let at = if target.parameters.is_empty() { framework.at } else { target.at };
+            let in_place = |fault: Fault| {
+                if of_template.contains(&fault) { fault } else { in_policy(at, blamed(&fault), fault.fix) }
+            };
             let controls = match Framework::read_all(&template, &in_force) {
                 Ok(frameworks) => frameworks
                     .into_iter()
@@ -242,13 +260,17 @@ impl PolicyAt<'_> {
                     .map(|control| (control.control.name.to_owned(), control.parameters))
                     .collect(),
                 Err(more) => {
-                    let at = if target.parameters.is_empty() { framework.at } else { target.at };
-                    faults.extend(more.into_iter().map(|fault| {
-                        if of_template.contains(&fault) { fault } else { in_policy(at, blamed(&fault), fault.fix) }
-                    }));
+                    faults.extend(more.into_iter().map(in_place));
                     continue;
                 }
             };
+            match self.there(framework, target, &template, &in_force) {
+                Ok(there) => placed.extend(there),
+                Err(more) => {
+                    faults.extend(more.into_iter().map(in_place));
+                    continue;
+                }
+            }
             variants.push(Variant {
                 accounts: target.accounts().iter().cloned().collect(),
                 regions: target.regions.iter().cloned().collect(),
@@ -268,7 +290,7 @@ impl PolicyAt<'_> {
         }
         let capabilities =
             template.capabilities().into_iter().map(|capability| capability.as_str().to_owned()).collect();
-        Ok(WantedFramework {
+        let wanted = WantedFramework {
             desired: Desired {
                 name: framework.name.clone(),
                 template: text.clone(),
@@ -284,7 +306,47 @@ impl PolicyAt<'_> {
             at: framework.at,
             targets_at: framework.targets.iter().map(|target| target.at).collect(),
             placed: !framework.is_service_managed(),
-        })
+        };
+        Ok((wanted, placed))
+    }
+
+    /// What a target brings to the accounts and Regions that it names, each with what depends on them.
+    fn there(
+        &self,
+        framework: &FrameworkPolicy,
+        target: &Target,
+        template: &Template,
+        in_force: &Parameters,
+    ) -> Result<Vec<Placed>, Vec<Fault>> {
+        let accounts: BTreeSet<_> = target.accounts().iter().cloned().collect();
+        let regions: BTreeSet<_> = target.regions.iter().cloned().collect();
+        let mut placed = Vec::new();
+        let mut faults = Vec::new();
+        for alike in template.alike(&accounts, &regions, false) {
+            let parameters =
+                in_force.iter().chain(&alike.pseudo).map(|(name, value)| (name.clone(), value.clone())).collect();
+            let frameworks = match Framework::read_all(template, &parameters) {
+                Ok(frameworks) => frameworks,
+                Err(more) => {
+                    faults.extend(more);
+                    continue;
+                }
+            };
+            let accounts = match &target.place {
+                Place::Accounts(_) => alike.accounts.iter().map(ToString::to_string).collect(),
+                // Of a part of a unit's accounts nobody knows which it has.
+                Place::Units { units, accounts: AccountFilter::All } => units.iter().map(ToString::to_string).collect(),
+                Place::Units { .. } => BTreeSet::new(),
+            };
+            placed.push(Placed {
+                name: framework.name.to_string(),
+                at: target.at,
+                accounts,
+                regions: alike.regions,
+                frameworks,
+            });
+        }
+        if faults.is_empty() { Ok(placed) } else { Err(faults) }
     }
 
     /// What StackSets with service-managed permissions do not take (CloudFormation user guide, "Considerations for creating

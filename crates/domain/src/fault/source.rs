@@ -163,14 +163,14 @@ impl<'s, 't> Faults<'s, 't> {
     }
 
     pub(crate) fn at(&mut self, at: Position, problem: impl Into<String>, fix: impl Into<String>) {
-        if self.has_room(Level::Error) {
+        if self.takes(Level::Error) {
             let fault = self.source.fault(at, problem, fix);
             self.found.push(fault);
         }
     }
 
     pub(crate) fn in_file(&mut self, problem: impl Into<String>, fix: impl Into<String>) {
-        if self.has_room(Level::Error) {
+        if self.takes(Level::Error) {
             self.found.push(Fault::of_file(self.source.file, problem, fix));
         }
     }
@@ -184,7 +184,7 @@ impl<'s, 't> Faults<'s, 't> {
         fix: impl Into<String>,
         edits: Vec<Edit>,
     ) {
-        if self.has_room(rule.level) {
+        if self.takes(rule.level) {
             let Place { at, end } = place.into();
             let end = end.and_then(|end| self.source.end(at, end));
             let fault = self.source.fault(at, problem, fix);
@@ -194,7 +194,13 @@ impl<'s, 't> Faults<'s, 't> {
         }
     }
 
-    fn has_room(&mut self, level: Level) -> bool {
+    /// Whether another of this level would be kept. Where not, nobody reads what would be right, and it need not be looked for.
+    pub(crate) fn has_room(&self, level: Level) -> bool {
+        self.counts.get(level as usize).is_some_and(|count| *count < Self::MOST)
+    }
+
+    /// Counts one of this level. Whether it is kept.
+    fn takes(&mut self, level: Level) -> bool {
         let Some(count) = self.counts.get_mut(level as usize) else { return false };
         *count += 1;
         *count <= Self::MOST

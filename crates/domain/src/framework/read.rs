@@ -1,19 +1,20 @@
 //! From the resources of a template to its frameworks.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Framework, FrameworkControl, Narrowing};
+use super::{Framework, FrameworkControl, Narrowing, Unseen};
 use crate::control::{self, Control, Parameter};
 use crate::fault::{Edit, Faults, Place, Position, nearest};
 use crate::ids::shown;
 use crate::lint::{Rule, rules};
-use crate::template::{Found, Resolved, Resolver, Template};
+use crate::template::{Found, Piece, Resolved, Resolver, Template};
 use crate::yaml::Node;
 
 mod scope;
 mod value;
 
-const TYPE: &str = "AWS::Backup::Framework";
+pub(crate) const TYPE: &str = "AWS::Backup::Framework";
 
 /// A framework with the nodes that it was read from.
 pub(crate) struct Read<'t> {
@@ -24,6 +25,17 @@ pub(crate) struct Read<'t> {
     pub(crate) controls: Vec<ReadControl<'t>>,
     /// Whether all of its controls are known.
     pub(crate) is_known: bool,
+    /// Whether it is known to be there; its condition may be undecided.
+    pub(crate) is_there: bool,
+    /// The name of its condition.
+    pub(crate) condition: Option<&'t str>,
+}
+
+impl Read<'_> {
+    /// What is kept of it without the template.
+    pub(crate) fn into_framework(self) -> Framework {
+        Framework { is_known: self.is_known && self.is_there, ..self.framework }
+    }
 }
 
 /// A control of a framework with the nodes that it was read from.
@@ -64,13 +76,21 @@ pub(crate) fn frameworks<'t>(
     let mut there_is_one = false;
     for (id, _, body) in template.named_resources().filter(|(_, kind, _)| *kind == TYPE) {
         there_is_one = true;
-        let condition = body.get("Condition").and_then(Node::as_str);
-        if condition.and_then(|name| resolver.condition(name)) == Some(false) {
+        let is_on = body.get("Condition").and_then(Node::as_str).map_or(Some(true), |name| resolver.condition(name));
+        if is_on == Some(false) {
             continue;
         }
-        frameworks.push(framework(&mut Reading { faults, resolver }, id, body));
+        let mut read = framework(&mut Reading { faults, resolver }, id, body);
+        read.is_there = is_on == Some(true);
+        if !read.is_there {
+            let at = body.get("Condition").map_or(id.at, |node| node.at);
+            let what = format!("whether the framework `{}` is there", shown(&read.framework.logical_id));
+            read.framework.unknown.insert(0, Unseen { at, what });
+        }
+        frameworks.push(read);
     }
-    if !there_is_one {
+    // Where resources are made that nobody can see, a framework may be among them.
+    if !there_is_one && template.brings_resources().is_none() {
         report_none(faults, template);
     }
     frameworks
@@ -217,15 +237,25 @@ const PARAMETER: &[&str] = &["ParameterName", "ParameterValue"];
 fn framework<'t>(reading: &mut Reading<'_, '_, '_, 't>, id: &'t Node, body: &'t Node) -> Read<'t> {
     let logical_id = id.as_str().unwrap_or_default();
     let mut read = Read {
-        framework: Framework { logical_id: logical_id.to_owned(), name: Resolved::Absent, controls: Vec::new() },
+        framework: Framework {
+            logical_id: logical_id.to_owned(),
+            name: Resolved::Absent,
+            controls: Vec::new(),
+            unknown: Vec::new(),
+            is_known: false,
+        },
         id,
         controls: Vec::new(),
         is_known: false,
+        is_there: true,
+        condition: body.get("Condition").and_then(Node::as_str),
     };
     let properties = match body.get("Properties").map(|node| (node, reading.resolver.resolve(node))) {
         Some((_, Found::Tree(properties))) if properties.entries().is_some() => properties,
-        Some((_, Found::Unknown)) => {
+        Some((node, Found::Unknown)) => {
             read.framework.name = Resolved::Unknown;
+            let what = format!("which properties the framework `{}` has", shown(logical_id));
+            read.framework.unknown.push(Unseen { at: node.at, what });
             return read;
         }
         Some((node, Found::Tree(_) | Found::Text(_) | Found::Texts(_) | Found::Pieces(_))) => {
@@ -245,7 +275,8 @@ fn framework<'t>(reading: &mut Reading<'_, '_, '_, 't>, id: &'t Node, body: &'t 
     reading.keys("`AWS::Backup::Framework`", properties, PROPERTIES, missing);
     read.framework.name = name(reading, properties);
     description(reading, properties);
-    (read.controls, read.is_known) = controls(reading, properties);
+    tags(reading, properties);
+    (read.controls, read.is_known) = controls(reading, properties, &mut read.framework.unknown);
     read.framework.controls = read.controls.iter().map(|control| control.used.clone()).collect();
     read
 }
@@ -254,8 +285,11 @@ fn framework<'t>(reading: &mut Reading<'_, '_, '_, 't>, id: &'t Node, body: &'t 
 fn name<'t>(reading: &mut Reading<'_, '_, '_, 't>, properties: &'t Node) -> Resolved {
     const MOST: usize = 256;
     let (node, name) = reading.text(properties, "FrameworkName");
+    let is_odd = |c: char| !c.is_ascii_alphanumeric() && c != '_';
+    if name == Resolved::Unknown {
+        part_of_name(reading, node, is_odd);
+    }
     if let Resolved::Text(text) = &name {
-        let is_odd = |c: char| !c.is_ascii_alphanumeric() && c != '_';
         let shown = shown(text);
         let mut edits = Vec::new();
         let problem = if text.is_empty() {
@@ -283,6 +317,42 @@ fn name<'t>(reading: &mut Reading<'_, '_, '_, 't>, properties: &'t Node) -> Reso
     name
 }
 
+/// What is known of a name that is not known as a whole. Every Region has a hyphen in its name, so that one with the Region in it is
+/// wrong wherever it is deployed.
+fn part_of_name<'t>(reading: &mut Reading<'_, '_, '_, 't>, node: &'t Node, is_odd: impl Fn(char) -> bool) {
+    /// No Region is called this, so that no comparison with one holds.
+    const SOME_REGION: &str = "xx-xxxx-0";
+    let pieces = match reading.resolver.in_region(SOME_REGION).resolve(node) {
+        Found::Pieces(pieces) => pieces,
+        Found::Text(text) => vec![Piece::Text(text)],
+        _ => return,
+    };
+    let texts = pieces.iter().filter_map(|piece| match piece {
+        Piece::Text(text) => Some(text.as_str()),
+        Piece::Resource { .. } | Piece::Unknown => None,
+    });
+    let odd = texts.flat_map(str::chars).find(|c| is_odd(*c));
+    let starts_wrong = || match pieces.first() {
+        Some(Piece::Text(text)) => !text.starts_with(|c: char| c.is_ascii_alphabetic()),
+        _ => false,
+    };
+    let is_written = || match reading.resolver.resolve(node) {
+        Found::Pieces(pieces) => {
+            pieces.iter().any(|piece| matches!(piece, Piece::Text(text) if text.contains(&is_odd)))
+        }
+        _ => false,
+    };
+    let problem = match odd {
+        Some(odd) if is_written() => format!("the framework name contains `{}`", odd.escape_debug()),
+        Some(odd) => format!("the framework name contains that of the Region, which contains `{}`", odd.escape_debug()),
+        None if starts_wrong() => "the framework name does not start with a letter".to_owned(),
+        None => return,
+    };
+    let fix = "AWS Backup takes a letter followed by letters, digits and underscores, 256 at most; `!Join [_, !Split ['-', !Ref \
+               AWS::Region]]` is the Region with underscores";
+    reading.tell(&rules::FRAMEWORK_NAME, node, problem, fix);
+}
+
 /// `FrameworkDescription`: 1,024 characters at most, of which one is not blank (AWS Backup API).
 fn description<'t>(reading: &mut Reading<'_, '_, '_, 't>, properties: &'t Node) {
     const MOST: usize = 1024;
@@ -301,8 +371,38 @@ fn description<'t>(reading: &mut Reading<'_, '_, '_, 't>, properties: &'t Node) 
     }
 }
 
+/// `FrameworkTags`: a list of mappings, each with `Key` and `Value` (CloudFormation template reference).
+fn tags<'t>(reading: &mut Reading<'_, '_, '_, 't>, properties: &'t Node) {
+    const KEY: &str = "FrameworkTags";
+    for (node, item) in reading.list(properties.get(KEY), KEY).unwrap_or_default() {
+        let tag = match item {
+            Found::Tree(tag) if tag.entries().is_some() => tag,
+            Found::Unknown | Found::Absent | Found::Pieces(_) => continue,
+            Found::Tree(_) | Found::Text(_) | Found::Texts(_) => {
+                reading.tell(&rules::SHAPE, node, "this tag is no mapping", "write `- Key: ...` with its `Value`");
+                continue;
+            }
+        };
+        reading.keys("a tag", tag, &["Key", "Value"], None);
+        for key in ["Key", "Value"] {
+            if reading.text(tag, key).1 == Resolved::Absent {
+                reading.tell(
+                    &rules::SHAPE,
+                    tag,
+                    format!("this tag has no `{key}`"),
+                    format!("add `{key}`, or remove the tag"),
+                );
+            }
+        }
+    }
+}
+
 /// The controls, and whether they are all.
-fn controls<'t>(reading: &mut Reading<'_, '_, '_, 't>, properties: &'t Node) -> (Vec<ReadControl<'t>>, bool) {
+fn controls<'t>(
+    reading: &mut Reading<'_, '_, '_, 't>,
+    properties: &'t Node,
+    unknown: &mut Vec<Unseen>,
+) -> (Vec<ReadControl<'t>>, bool) {
     const KEY: &str = "FrameworkControls";
     let Some(node) = properties.get(KEY) else {
         let (fix, edits) = match reading.misspelt(properties, KEY, PROPERTIES) {
@@ -312,7 +412,10 @@ fn controls<'t>(reading: &mut Reading<'_, '_, '_, 't>, properties: &'t Node) -> 
         reading.faults.tell(&rules::NO_CONTROLS, properties, format!("`{KEY}` is missing"), fix, edits);
         return (Vec::new(), false);
     };
-    let Some(items) = reading.list(Some(node), KEY) else { return (Vec::new(), false) };
+    let Some(items) = reading.list(Some(node), KEY) else {
+        unknown.push(Unseen { at: node.at, what: "which controls the framework has".to_owned() });
+        return (Vec::new(), false);
+    };
     if items.is_empty() {
         let has_items = node.as_sequence().is_some_and(|items| !items.is_empty());
         let why = if has_items { ": every control in it is switched off" } else { "" };
@@ -321,19 +424,31 @@ fn controls<'t>(reading: &mut Reading<'_, '_, '_, 't>, properties: &'t Node) -> 
     }
     let mut controls = Vec::new();
     let mut is_known = true;
-    let mut uses: Vec<Use<'_>> = Vec::new();
+    let mut uses = Uses::default();
+    let names = items.iter().filter_map(|(_, item)| match item {
+        Found::Tree(item) => control::find(item.get("ControlName")?.as_str()?),
+        _ => None,
+    });
+    let mut taken: BTreeSet<&str> = names.map(|control| control.name).collect();
     for (node, item) in items {
         match item {
             Found::Tree(item) if item.entries().is_some() => {
-                let Some(control) = control(reading, item) else {
+                let Some(control) = control(reading, item, &mut taken) else {
                     is_known = false;
+                    let name = item.get("ControlName").map(|name| reading.resolver.resolve(name));
+                    if let Some(Found::Unknown | Found::Pieces(_)) = name {
+                        unknown.push(Unseen { at: item.at, what: "which control this is".to_owned() });
+                    }
                     continue;
                 };
                 is_known &= control.is_known;
                 report_repetition(reading, &mut uses, &control, item.get("ControlScope"));
                 controls.push(control);
             }
-            Found::Unknown | Found::Absent | Found::Pieces(_) => is_known = false,
+            Found::Unknown | Found::Absent | Found::Pieces(_) => {
+                is_known = false;
+                unknown.push(Unseen { at: node.at, what: "which control stands here".to_owned() });
+            }
             Found::Tree(_) | Found::Text(_) | Found::Texts(_) => {
                 is_known = false;
                 reading.tell(&rules::CONTROL_SHAPE, node, "this control is no mapping", "write `- ControlName: ...`");
@@ -343,7 +458,12 @@ fn controls<'t>(reading: &mut Reading<'_, '_, '_, 't>, properties: &'t Node) -> 
     (controls, is_known)
 }
 
-fn control<'t>(reading: &mut Reading<'_, '_, '_, 't>, item: &'t Node) -> Option<ReadControl<'t>> {
+/// `taken` are the controls that the framework has, or will have after the changes that were found so far.
+fn control<'t>(
+    reading: &mut Reading<'_, '_, '_, 't>,
+    item: &'t Node,
+    taken: &mut BTreeSet<&'static str>,
+) -> Option<ReadControl<'t>> {
     let (node, name) = reading.text(item, "ControlName");
     reading.keys("a control", item, CONTROL, (name == Resolved::Absent).then_some("ControlName"));
     let name = match name {
@@ -357,8 +477,13 @@ fn control<'t>(reading: &mut Reading<'_, '_, '_, 't>, item: &'t Node) -> Option<
         }
     };
     let Some(control) = control::find(&name) else {
-        let (fix, edits) = match control::nearest(&name) {
-            Some(control) => (format!("did you mean `{control}`?"), reading.rewritten(node, control)),
+        let is_open = reading.faults.has_room(rules::UNKNOWN_CONTROL.level);
+        let (fix, edits) = match is_open.then(|| control::nearest(&name)).flatten() {
+            // A change must not make a control stand twice.
+            Some(control) => {
+                let edits = if taken.insert(control) { reading.rewritten(node, control) } else { Vec::new() };
+                (format!("did you mean `{control}`?"), edits)
+            }
             None => (
                 "name a control of AWS Backup Audit Manager, such as `BACKUP_RECOVERY_POINT_ENCRYPTED`".to_owned(),
                 Vec::new(),
@@ -376,36 +501,48 @@ fn control<'t>(reading: &mut Reading<'_, '_, '_, 't>, item: &'t Node) -> Option<
     Some(ReadControl { used, node: item, name: node, given, parameters_known, is_known })
 }
 
-/// A control and what it is used for.
-struct Use<'t> {
-    name: &'static str,
-    narrowing: Narrowing,
-    node: Option<&'t Node>,
-    at: Position,
+/// The controls so far and what they are used for: where each was first used, by its name and scope.
+#[derive(Default)]
+struct Uses<'t> {
+    known: BTreeMap<(&'static str, Narrowing), Position>,
+    /// Of scopes that are not known only those can be compared that are written alike.
+    unknown: BTreeMap<&'static str, Vec<(&'t Node, Position)>>,
 }
 
 /// The same control may be used for different resources, but not twice for the same.
 fn report_repetition<'t>(
     reading: &mut Reading<'_, '_, '_, 't>,
-    uses: &mut Vec<Use<'t>>,
+    uses: &mut Uses<'t>,
     control: &ReadControl<'t>,
     node: Option<&'t Node>,
 ) {
+    /// Most scopes that are compared with each other, which takes the square of it.
+    const MOST: usize = 100;
     let used = &control.used;
     let name = used.control.name;
     let narrowing = used.scope.clone().sorted();
-    let is_same = |other: &Use<'_>| match (narrowing.is_unknown || other.narrowing.is_unknown, node, other.node) {
-        (false, _, _) => narrowing == other.narrowing,
-        (true, Some(one), Some(other)) => one.same_as(other),
-        (true, _, _) => false,
-    };
-    match uses.iter().find(|other| other.name == name && is_same(other)) {
-        Some(Use { at: first, .. }) => {
-            let problem = format!("the control `{name}` is used twice for the same resources, first at {first}");
-            let fix = "keep one, or give them different `ControlScope`s";
-            reading.tell(&rules::REPEATED_CONTROL, used.at, problem, fix);
+    let first = match (narrowing.is_unknown, node) {
+        (false, _) => match uses.known.entry((name, narrowing)) {
+            Entry::Occupied(first) => Some(*first.get()),
+            Entry::Vacant(entry) => {
+                entry.insert(used.at);
+                None
+            }
+        },
+        (true, Some(node)) => {
+            let others = uses.unknown.entry(name).or_default();
+            let first = others.iter().find(|(other, _)| node.same_as(other)).map(|(_, at)| *at);
+            if first.is_none() && others.len() < MOST {
+                others.push((node, used.at));
+            }
+            first
         }
-        None => uses.push(Use { name, narrowing, node, at: used.at }),
+        (true, None) => None,
+    };
+    if let Some(first) = first {
+        let problem = format!("the control `{name}` is used twice for the same resources, first at {first}");
+        let fix = "keep one, or give them different `ControlScope`s";
+        reading.tell(&rules::REPEATED_CONTROL, used.at, problem, fix);
     }
 }
 
@@ -418,7 +555,13 @@ fn parameters<'t>(
     let listed = reading.list(item.get("ControlInputParameters"), "ControlInputParameters");
     let mut is_known = listed.is_some();
     let mut given: Vec<Given<'t>> = Vec::new();
-    for (node, item) in listed.unwrap_or_default() {
+    let listed = listed.unwrap_or_default();
+    let names = listed.iter().filter_map(|(_, item)| match item {
+        Found::Tree(item) => item.get("ParameterName")?.as_str(),
+        _ => None,
+    });
+    let mut taken: BTreeSet<&str> = names.collect();
+    for (node, item) in listed {
         let item = match item {
             Found::Tree(item) if item.entries().is_some() => item,
             Found::Unknown | Found::Absent | Found::Pieces(_) => {
@@ -439,7 +582,7 @@ fn parameters<'t>(
             _ => None,
         };
         reading.keys("a control parameter", item, PARAMETER, missing);
-        let Some(parameter) = parameter(reading, control, name_node, name) else {
+        let Some(parameter) = parameter(reading, control, name_node, name, &mut taken) else {
             is_known = false;
             continue;
         };
@@ -475,6 +618,7 @@ fn parameter(
     control: &'static Control,
     node: &Node,
     name: Resolved,
+    taken: &mut BTreeSet<&str>,
 ) -> Option<&'static Parameter> {
     let name = match name {
         Resolved::Text(name) => name,
@@ -488,8 +632,14 @@ fn parameter(
     let found = control.parameter(&name);
     if found.is_none() {
         let names: Vec<String> = control.parameters.iter().map(|parameter| format!("`{}`", parameter.name)).collect();
-        let (fix, edits) = match nearest(&name, control.parameters.iter().map(|parameter| parameter.name)) {
-            Some(near) => (format!("did you mean `{near}`?"), reading.rewritten(node, near)),
+        let is_open = reading.faults.has_room(rules::UNKNOWN_PARAMETER.level);
+        let near = || nearest(&name, control.parameters.iter().map(|parameter| parameter.name));
+        let (fix, edits) = match is_open.then(near).flatten() {
+            // A change must not make a parameter stand twice.
+            Some(near) => {
+                let edits = if taken.insert(near) { reading.rewritten(node, near) } else { Vec::new() };
+                (format!("did you mean `{near}`?"), edits)
+            }
             None if names.is_empty() => ("it takes none: remove it".to_owned(), Vec::new()),
             None => (format!("it takes {}", names.join(", ")), Vec::new()),
         };

@@ -177,16 +177,15 @@ fn the_policy_must_fit_the_template() {
     assert_eq!(
         faults(FULL, &[("Day", "35"), ("Colour", "red")]),
         [
-            "t:3:3: the policy gives the parameter `Colour`, which this template does not declare; \
-             declare it in the template or remove it from the policy",
-            "t:3:3: the policy gives the parameter `Day`, which this template does not declare; did you mean `Days`?",
+            "t:3:3: the parameter `Colour` is given, which this template does not declare; declare it in the template, or do not give it",
+            "t:3:3: the parameter `Day` is given, which this template does not declare; did you mean `Days`?",
         ]
     );
     assert_eq!(
         faults(&FULL.replace(", Default: 35", ""), &[]),
         [
-            "t:3:3: the parameter `Days` has no default and the policy gives no value; give it a `Default`, or a value under \
-          `parameters` in the policy"
+            "t:3:3: the parameter `Days` has no default and is given no value; give it a `Default`, or a value: a policy does so \
+          under `parameters`"
         ]
     );
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::rules;
-use crate::control::SCOPE_NAMES;
+use crate::control::{RuleName, SCOPE_NAMES};
+use crate::evaluation::pattern::Pattern;
 use crate::fault::Faults;
 use crate::framework::read::Read;
 use crate::template::{Content, Part, Resolver, Resource, Template, resources_of};
@@ -46,7 +47,7 @@ fn circular<'r>(
     selections: impl Iterator<Item = &'r Resource<'r>>,
     frameworks: &[Read<'_>],
 ) {
-    let picked: Vec<(String, String, &str)> = selections
+    let picked: Vec<(String, Wanted, &str)> = selections
         .filter(|selection| selection.is_on != Some(false))
         .flat_map(|selection| {
             let tags = selection.properties.get("BackupSelection").map(tags_of).unwrap_or_default();
@@ -59,7 +60,7 @@ fn circular<'r>(
         if used.control.name != "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN" {
             continue;
         }
-        if let Some((_, _, selection)) = picked.iter().find(|(k, v, _)| k == key && v == value) {
+        if let Some((_, _, selection)) = picked.iter().find(|(k, v, _)| k == key && v.takes(value)) {
             let shown = crate::ids::shown;
             let problem = format!(
                 "the control looks only at resources with the tag `{}` = `{}`, all of which `{}` selects",
@@ -74,16 +75,32 @@ fn circular<'r>(
     }
 }
 
+/// The value that a selection asks of a tag.
+enum Wanted {
+    Equal(String),
+    /// With `*` for anything.
+    Like(String),
+}
+
+impl Wanted {
+    fn takes(&self, value: &str) -> bool {
+        match self {
+            Self::Equal(text) => text == value,
+            Self::Like(pattern) => Pattern::new(pattern).matches(value),
+        }
+    }
+}
+
 /// The tags of which each alone brings every resource that has it into a selection.
-fn tags_of(selection: &Part) -> Vec<(String, String)> {
+fn tags_of(selection: &Part) -> Vec<(String, Wanted)> {
     let is_given = |key: &str| selection.get(key).is_some_and(|part| part.items() != Some(&[]));
     if is_given("NotResources") {
         return Vec::new();
     }
-    let pair = |entry: &Part| {
+    let pair = |entry: &Part, wanted: fn(String) -> Wanted| {
         let key = entry.get("ConditionKey")?.as_text()?;
         let key = key.strip_prefix("aws:ResourceTag/").unwrap_or(key);
-        Some((key.to_owned(), entry.get("ConditionValue")?.as_text()?.to_owned()))
+        Some((key.to_owned(), wanted(entry.get("ConditionValue")?.as_text()?.to_owned())))
     };
     let operators = selection.get("Conditions").and_then(Part::entries).unwrap_or_default();
     let conditions: Vec<(&str, &Part)> = operators
@@ -93,28 +110,45 @@ fn tags_of(selection: &Part) -> Vec<(String, String)> {
     match conditions.as_slice() {
         [] if !is_given("Conditions") => {
             let listed = selection.get("ListOfTags").and_then(Part::items).unwrap_or_default();
-            listed.iter().filter_map(pair).collect()
+            listed.iter().filter_map(|entry| pair(entry, Wanted::Equal)).collect()
         }
         // One condition on everything.
-        [("StringEquals", only)] => {
+        [(operator @ ("StringEquals" | "StringLike"), only)] => {
+            let wanted = if *operator == "StringLike" { Wanted::Like } else { Wanted::Equal };
             let resources = selection.get("Resources").and_then(Part::items).unwrap_or_default();
             let is_everything = !is_given("ListOfTags")
                 && (!is_given("Resources") || resources.iter().any(|resource| resource.as_text() == Some("*")));
-            pair(only).filter(|_| is_everything).into_iter().collect()
+            pair(only, wanted).filter(|_| is_everything).into_iter().collect()
         }
         _ => Vec::new(),
     }
 }
 
-/// Whether a list of a pattern may have one of these.
+/// Whether a list of a pattern may have this.
 fn may_match(part: Option<&Part>, wanted: &str) -> bool {
+    may_be(part, |text| text == wanted)
+}
+
+/// Whether a list of a pattern may have one of these.
+fn may_be(part: Option<&Part>, is_wanted: impl Fn(&str) -> bool) -> bool {
     match part.map(|part| &part.content) {
         // What is not asked for may be anything.
         None | Some(Content::Unknown | Content::Pieces(_)) => true,
-        Some(Content::List(items)) => items.iter().any(|item| item.as_text().is_none_or(|text| text == wanted)),
-        Some(Content::Text(text)) => text == wanted,
+        Some(Content::List(items)) => items.iter().any(|item| item.as_text().is_none_or(&is_wanted)),
+        Some(Content::Text(text)) => is_wanted(text),
         Some(Content::Mapping(_)) => false,
     }
+}
+
+/// Whether a rule of events may send anything anywhere.
+fn sends(rule: &Part) -> bool {
+    let is_off = rule.get("State").and_then(Part::as_text) == Some("DISABLED");
+    let has_targets = match rule.get("Targets").map(|targets| &targets.content) {
+        Some(Content::List(targets)) => !targets.is_empty(),
+        Some(_) => true,
+        None => false,
+    };
+    !is_off && has_targets
 }
 
 fn forwarding<'r>(
@@ -131,6 +165,15 @@ fn forwarding<'r>(
         };
         if !may_match(pattern.get("source"), "aws.config")
             || !may_match(pattern.get("detail-type"), "Config Rules Compliance Change")
+        {
+            continue;
+        }
+        let detail = |key: &str| pattern.get("detail").and_then(|detail| detail.get(key));
+        // The rules of Audit Manager have names that no two accounts have alike: a plain name is that of another rule.
+        let is_of_framework = |name: &str| RuleName::parse(name).control.is_some();
+        if !may_match(detail("messageType"), "ComplianceChangeNotification")
+            || !may_be(detail("configRuleName"), is_of_framework)
+            || !sends(&rule.properties)
         {
             continue;
         }
@@ -217,6 +260,8 @@ fn not_recorded(recorder: &Part, needed: &BTreeSet<&'static str>) -> Vec<&'stati
     }
     let is_all = group.get("AllSupported").map(|all| all.as_text());
     match (is_all, group.get("ResourceTypes")) {
+        // Neither everything nor anything by name. A strategy may say more.
+        (Some(Some("false")), None) if group.get("RecordingStrategy").is_none() => needed.iter().copied().collect(),
         (Some(Some("false")) | None, Some(types)) => match types.items() {
             Some(items) if items.iter().all(|item| item.as_text().is_some()) => {
                 let is_missing = |kind: &&'static str| !items.iter().any(|item| item.as_text() == Some(*kind));

@@ -26,7 +26,9 @@ pub fn change(
     let mut faults = Faults::new(&new_source);
     for one in &after {
         let Some(controls) = compared(one) else { continue };
-        let is_same = |other: &&Read<'_>| compared(other).as_ref() == Some(&controls);
+        // Both are there for certain, or wherever the same condition holds.
+        let is_certain = |other: &Read<'_>| (one.is_there && other.is_there) || one.condition == other.condition;
+        let is_same = |other: &&Read<'_>| is_certain(other) && compared(other).as_ref() == Some(&controls);
         let stays = |other: &Read<'_>| other.framework.logical_id == one.framework.logical_id;
         for other in before.iter().filter(is_same) {
             let (is, was) = (shown(&one.framework.logical_id), shown(&other.framework.logical_id));

@@ -1,10 +1,14 @@
 //! How the parameters of a control go together, the controls of a framework, and the frameworks of a template.
 
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::rules;
 use crate::control::Kind;
 use crate::fault::{Faults, Position};
 use crate::framework::Narrowing;
 use crate::framework::read::{Read, ReadControl};
+use crate::template::Resolved;
 
 const HOURS_A_DAY: u64 = 24;
 
@@ -85,10 +89,9 @@ fn repeated_items(faults: &mut Faults<'_, '_>, control: &ReadControl<'_>) {
         let is_list =
             matches!(given.parameter.kind, Kind::RegionList | Kind::AccountList { .. } | Kind::ArnList { .. });
         let Some(text) = given.text.as_deref().filter(|_| is_list) else { continue };
-        let items: Vec<&str> = text.split(',').collect();
-        let again =
-            items.iter().enumerate().find(|(index, item)| items.iter().take(*index).any(|other| other == *item));
-        if let Some((_, item)) = again.filter(|(_, item)| !item.is_empty()) {
+        let mut seen = BTreeSet::new();
+        let again = text.split(',').find(|item| !seen.insert(*item));
+        if let Some(item) = again.filter(|item| !item.is_empty()) {
             let problem = format!("`{}` names `{}` twice", given.parameter.name, crate::ids::shown(item));
             faults.tell(&rules::REPEATED_ITEM, given.value, problem, "name each once", Vec::new());
         }
@@ -155,21 +158,20 @@ fn count(number: u64, noun: &str) -> String {
 
 /// A use of a control for some resources beside one for all.
 fn covered(faults: &mut Faults<'_, '_>, framework: &Read<'_>) {
+    let whole = framework.controls.iter().filter(|control| control.is_known && control.used.scope.is_empty());
+    // The first of each, to be found without looking at all of them for every one.
+    let mut wholes: BTreeMap<(&str, &BTreeMap<String, String>), Position> = BTreeMap::new();
+    for control in whole {
+        wholes.entry((control.used.control.name, &control.used.parameters)).or_insert(control.used.at);
+    }
     for control in &framework.controls {
         let used = &control.used;
-        let is_whole = |other: &&ReadControl<'_>| {
-            other.used.control == used.control
-                && other.is_known
-                && other.used.scope.is_empty()
-                && other.used.parameters == used.parameters
-        };
         if used.scope.is_empty() || !control.parameters_known {
             continue;
         }
-        if let Some(whole) = framework.controls.iter().find(is_whole) {
+        if let Some(whole) = wholes.get(&(used.control.name, &used.parameters)) {
             let name = used.control.name;
-            let problem =
-                format!("the control `{name}` judges these resources anyway: {} has it without a scope", whole.used.at);
+            let problem = format!("the control `{name}` judges these resources anyway: {whole} has it without a scope");
             faults.tell(&rules::COVERED_CONTROL, used.at, problem, "remove one of the two", Vec::new());
         }
     }
@@ -177,11 +179,14 @@ fn covered(faults: &mut Faults<'_, '_>, framework: &Read<'_>) {
 
 /// Controls of one framework that judge the same and cannot be satisfied together.
 fn contradictions(faults: &mut Faults<'_, '_>, framework: &Read<'_>) {
+    const MOST_ALIKE: usize = 8;
     let named = |name: &'static str| {
         framework
             .controls
             .iter()
             .filter(move |control| control.used.control.name == name && control.used.scope.is_empty())
+            // There should be one, and each is compared with each.
+            .take(MOST_ALIKE)
     };
     let mut tell = |control: &ReadControl<'_>, parameter: &str, problem: String, fix: &str| {
         faults.tell(&rules::CONTRADICTION, place(control, parameter), problem, fix, Vec::new());
@@ -242,9 +247,13 @@ fn locked<'c, 't: 'c>(
 }
 
 /// Quotas of an account in a Region (AWS Backup developer guide, "AWS Backup quotas").
+pub(super) const CONTROLS: usize = 50;
+pub(super) const FRAMEWORKS: usize = 15;
+
+/// More than these quotas.
 fn counts(faults: &mut Faults<'_, '_>, frameworks: &[Read<'_>]) {
-    const CONTROLS: usize = 50;
-    const FRAMEWORKS: usize = 15;
+    // Of those that a condition decides nobody knows how many there are at once.
+    let frameworks: Vec<&Read<'_>> = frameworks.iter().filter(|framework| framework.is_there).collect();
     let mut controls = frameworks.iter().flat_map(|framework| &framework.controls);
     let number = controls.clone().count();
     if let Some(first) = controls.nth(CONTROLS) {
@@ -263,7 +272,7 @@ fn counts(faults: &mut Faults<'_, '_>, frameworks: &[Read<'_>]) {
 /// A control as Audit Manager compares it: name, parameters, scope.
 type Compared<'f> = (&'static str, Vec<(&'f str, &'f str)>, Narrowing);
 
-/// The controls of a framework in an order of their own, if all is known.
+/// The controls of a framework in an order of their own, if all of them are known.
 pub(super) fn compared<'f>(framework: &'f Read<'_>) -> Option<Vec<Compared<'f>>> {
     if !framework.is_known || framework.controls.is_empty() {
         return None;
@@ -281,21 +290,34 @@ pub(super) fn compared<'f>(framework: &'f Read<'_>) -> Option<Vec<Compared<'f>>>
     Some(controls)
 }
 
+/// Frameworks that are in an account and Region together, for certain: conditions may shut each other out.
 fn equal(faults: &mut Faults<'_, '_>, frameworks: &[Read<'_>]) {
-    let mut seen: Vec<(Vec<Compared<'_>>, &Read<'_>)> = Vec::new();
-    for framework in frameworks {
+    let mut seen: BTreeMap<Vec<Compared<'_>>, &Read<'_>> = BTreeMap::new();
+    let mut named: BTreeMap<&str, &Read<'_>> = BTreeMap::new();
+    for framework in frameworks.iter().filter(|framework| framework.is_there) {
+        let of = |read: &Read<'_>| crate::ids::shown(&read.framework.logical_id);
+        if let Resolved::Text(name) = &framework.framework.name {
+            match named.entry(name) {
+                Entry::Occupied(first) => {
+                    let problem = format!("the framework `{}` has the name of `{}`", of(framework), of(first.get()));
+                    let fix = "AWS Backup refuses the second: give it another `FrameworkName`";
+                    faults.tell(&rules::EQUAL_NAMES, framework.id, problem, fix, Vec::new());
+                }
+                Entry::Vacant(entry) => {
+                    entry.insert(framework);
+                }
+            }
+        }
         let Some(controls) = compared(framework) else { continue };
-        match seen.iter().find(|(other, _)| *other == controls) {
-            Some((_, first)) => {
-                let problem = format!(
-                    "the framework `{}` has the controls of `{}`",
-                    crate::ids::shown(&framework.framework.logical_id),
-                    crate::ids::shown(&first.framework.logical_id)
-                );
+        match seen.entry(controls) {
+            Entry::Occupied(first) => {
+                let problem = format!("the framework `{}` has the controls of `{}`", of(framework), of(first.get()));
                 let fix = "AWS Backup refuses the second: keep one, or let a control or parameter differ";
                 faults.tell(&rules::EQUAL_FRAMEWORKS, framework.id, problem, fix, Vec::new());
             }
-            None => seen.push((controls, framework)),
+            Entry::Vacant(entry) => {
+                entry.insert(framework);
+            }
         }
     }
 }

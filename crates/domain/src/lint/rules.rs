@@ -65,7 +65,8 @@ Resources:
 ");
 
     NO_FRAMEWORK: "BC003" Error "The template has no framework"
-        "A template that a policy rolls out must have a resource of the type `AWS::Backup::Framework`. Often the type is misspelt."
+        "A template that a policy rolls out must have a resource of the type `AWS::Backup::Framework`. Often the type is misspelt. Where macros, \
+         `Fn::ForEach` or `Fn::Transform` make resources, there may be one that cannot be seen."
         bad Template("\
 Resources:
   Framework:
@@ -77,8 +78,9 @@ Resources:
         good Properties("FrameworkControls:\n  - ControlName: BACKUP_RECOVERY_POINT_ENCRYPTED\n");
 
     PARAMETERS: "BC004" Error "The template's parameters do not fit the values that it is given"
-        "A value is given for a parameter that the template does not declare, or a parameter without a default is given none: \
-         CloudFormation refuses both. Looked at on its own, a template may leave values to its deployment."
+        "A value is given for a parameter that the template does not declare, a parameter without a default is given none, or a \
+         value is none that the declaration allows (`AllowedValues`, `AllowedPattern`, `MinValue`, `MaxLength` and the like): \
+         CloudFormation refuses all of them. Looked at on its own, a template may leave values to its deployment."
         bad Template("\
 Parameters:
   RetentionDays:
@@ -123,6 +125,36 @@ Resources:
 ");
         good Properties("FrameworkControls:\n  - ControlName: BACKUP_RECOVERY_POINT_ENCRYPTED\n");
 
+    UNSEEN: "BC006" Note "A part is known only at deployment and cannot be judged"
+        "A control, or a list of controls, that comes from elsewhere (`Fn::ImportValue`, `Fn::GetAtt`, a macro) is not known here, so \
+         nothing is said about it. `check` and `evaluate` say so with a warning: of such a control they judge nothing."
+        bad Controls("- Fn::ImportValue: shared-control\n");
+        good Controls("- ControlName: BACKUP_RECOVERY_POINT_ENCRYPTED\n");
+
+    UNDECLARED: "BC007" Error "A name stands for nothing"
+        "`Ref`, `Fn::GetAtt`, `Fn::Sub`, `Fn::If` and `Condition` must name what the template has: CloudFormation refuses it otherwise. \
+         Templates with macros or modules are left out, which may have more than can be seen."
+        bad Template("\
+Resources:
+  Framework:
+    Type: AWS::Backup::Framework
+    Condition: IsHome
+    Properties:
+      FrameworkControls:
+        - ControlName: BACKUP_RECOVERY_POINT_ENCRYPTED
+");
+        good Template("\
+Conditions:
+  IsHome: !Equals [!Ref AWS::Region, eu-west-1]
+Resources:
+  Framework:
+    Type: AWS::Backup::Framework
+    Condition: IsHome
+    Properties:
+      FrameworkControls:
+        - ControlName: BACKUP_RECOVERY_POINT_ENCRYPTED
+");
+
     SHAPE: "BC010" Error "A list, a mapping or a text stands where CloudFormation wants something else"
         "`FrameworkControls`, `ControlInputParameters` and the entries of `ControlScope` are lists; names and values are texts; \
          `Properties` and `ControlScope` are mappings. The API of AWS Backup has tags as a mapping, CloudFormation as a list."
@@ -142,7 +174,8 @@ Resources:
 
     FRAMEWORK_NAME: "BC011" Error "The framework's name has characters that AWS Backup refuses"
         "A name is a letter followed by letters, digits and underscores, 256 at most. Hyphens and dots, usual elsewhere, are refused \
-         only when the framework is created."
+         only when the framework is created. What is known of a name counts: every Region has a hyphen, so that `${AWS::Region}` in a \
+         name is wrong everywhere."
         bad Properties("\
 FrameworkName: org-backup
 FrameworkControls:
@@ -242,7 +275,8 @@ FrameworkControls:
 
     TOO_MANY: "BC024" Warning "More controls or frameworks than an account may have"
         "An account may have 50 controls in a Region, counted over all its frameworks, and 15 frameworks. AWS raises both on request, \
-         so this is no error; without that the rollout fails."
+         so this is no error; without that the rollout fails. Frameworks of which a condition is undecided do not count; those of a policy \
+         count together where they go to the same account and Region."
         bad Many(51, "\
 - ControlName: BACKUP_RECOVERY_POINT_ENCRYPTED
   ControlScope: { Tags: [{ Key: team, Value: team-N }] }
@@ -250,7 +284,8 @@ FrameworkControls:
         good Controls("- ControlName: BACKUP_RECOVERY_POINT_ENCRYPTED\n");
 
     EQUAL_FRAMEWORKS: "BC025" Error "Two frameworks have equal controls"
-        "AWS Backup refuses a framework whose controls, parameters and scopes are those of another in the same account and Region."
+        "AWS Backup refuses a framework whose controls, parameters and scopes are those of another in the same account and Region. Two are told of only if they are there together for certain: in one template, or \
+         from two frameworks of a policy."
         bad Template("\
 Resources:
   First:
@@ -319,6 +354,40 @@ Resources:
       FrameworkName: org_backup
       FrameworkControls:
         - ControlName: BACKUP_RECOVERY_POINT_ENCRYPTED
+        - ControlName: BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN
+");
+
+    EQUAL_NAMES: "BC027" Error "Two frameworks have the same name"
+        "The name of a framework is its own in an account and Region: AWS Backup refuses to create a second one of the same name. \
+         Frameworks whose conditions shut each other out may share a name."
+        bad Template("\
+Resources:
+  First:
+    Type: AWS::Backup::Framework
+    Properties:
+      FrameworkName: org_backup
+      FrameworkControls:
+        - ControlName: BACKUP_RECOVERY_POINT_ENCRYPTED
+  Second:
+    Type: AWS::Backup::Framework
+    Properties:
+      FrameworkName: org_backup
+      FrameworkControls:
+        - ControlName: BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN
+");
+        good Template("\
+Resources:
+  First:
+    Type: AWS::Backup::Framework
+    Properties:
+      FrameworkName: org_backup
+      FrameworkControls:
+        - ControlName: BACKUP_RECOVERY_POINT_ENCRYPTED
+  Second:
+    Type: AWS::Backup::Framework
+    Properties:
+      FrameworkName: org_backup_plans
+      FrameworkControls:
         - ControlName: BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN
 ");
 
@@ -648,7 +717,8 @@ Resources:
 
     NOT_FORWARDED: "BC051" Warning "Nothing forwards compliance changes"
         "The template has a framework and no EventBridge rule for `Config Rules Compliance Change`, so the central account hears of \
-         violations only when the sweep looks. Take over rule and role from the starter framework."
+         violations only when the sweep looks. A rule that is disabled, has no targets, or is about other messages or other Config rules \
+         forwards nothing. Take over rule and role from the starter framework."
         bad Controls("- ControlName: BACKUP_RECOVERY_POINT_ENCRYPTED\n");
         good Template("\
 Parameters:
@@ -690,6 +760,8 @@ Resources:
         detail:
           newEvaluationResult:
             complianceType: [NON_COMPLIANT]
+      Targets:
+        - { Id: central, Arn: \"arn:aws:events:eu-west-1:111111111111:event-bus/central\" }
 ");
         good Template("\
 Resources:
@@ -704,6 +776,8 @@ Resources:
       EventPattern:
         source: [aws.config]
         detail-type: [Config Rules Compliance Change]
+      Targets:
+        - { Id: central, Arn: \"arn:aws:events:eu-west-1:111111111111:event-bus/central\" }
 ");
 
     NOT_RECORDED: "BC053" Warning "The template's recorder leaves out types that the controls need"

@@ -11,14 +11,15 @@ use crate::yaml::Node;
 /// A suppression that is in force.
 struct Suppression {
     rule: &'static Rule,
+    reason: String,
     at: Position,
     /// From where to where it holds; everywhere without.
     within: Option<(Position, Position)>,
     is_used: bool,
 }
 
-/// Takes out what is suppressed, and adds what is wrong with the suppressions.
-pub(super) fn apply(template: &Template, today: Date, found: &mut Vec<Fault>) {
+/// Takes out what is suppressed, and adds what is wrong with the suppressions. What was taken out, each with a reason.
+pub(super) fn apply(template: &Template, today: Date, found: &mut Vec<Fault>) -> Vec<(Fault, String)> {
     let source = Source::new(template.file(), template.text());
     let mut faults = Faults::new(&source);
     let mut suppressions = Vec::new();
@@ -27,13 +28,16 @@ pub(super) fn apply(template: &Template, today: Date, found: &mut Vec<Fault>) {
     for (key, body) in resources {
         read(&mut faults, body, Some((key.at, body.end)), today, &mut suppressions);
     }
+    let mut hidden = Vec::new();
     found.retain(|fault| {
-        let mut is_suppressed = false;
+        let mut reason = None;
         for suppression in suppressions.iter_mut().filter(|suppression| suppression.holds(fault)) {
             suppression.is_used = true;
-            is_suppressed = true;
+            reason.get_or_insert_with(|| suppression.reason.clone());
         }
-        !is_suppressed
+        let is_shown = reason.is_none();
+        hidden.extend(reason.map(|reason| (fault.clone(), reason)));
+        is_shown
     });
     for Suppression { rule, at, within, .. } in suppressions.iter().filter(|suppression| !suppression.is_used) {
         let place = if within.is_some() { "this resource" } else { "this template" };
@@ -41,6 +45,7 @@ pub(super) fn apply(template: &Template, today: Date, found: &mut Vec<Fault>) {
         faults.tell(&rules::SUPPRESSION_UNUSED, *at, problem, "remove the suppression", Vec::new());
     }
     found.extend(faults.into_vec());
+    hidden
 }
 
 impl Suppression {
@@ -155,7 +160,7 @@ fn suppression(
         Some(Ok(date)) => Some(date),
     };
     let (rule, until) = (rule?, until?);
-    text("reason")?;
+    let reason = text("reason")?.to_owned();
     if rule.level == Level::Error {
         let problem = format!("`{}` is an error ({})", rule.id, rule.title);
         faults.tell(&rules::SUPPRESSION_OF_ERROR, item, problem, "mend it and remove the suppression", Vec::new());
@@ -171,5 +176,5 @@ fn suppression(
         faults.tell(&rules::SUPPRESSION_ENDED, item, problem, "mend what it hides, or give it a new day", Vec::new());
         return None;
     }
-    Some(Suppression { rule, at: item.at, within, is_used: false })
+    Some(Suppression { rule, reason, at: item.at, within, is_used: false })
 }

@@ -3,15 +3,15 @@
 use crate::yaml::{Node, Value};
 
 /// A call of a function.
-pub(super) struct Call<'t> {
+pub(crate) struct Call<'t> {
     /// The function without its `Fn::`, such as `If`.
-    pub(super) function: &'t str,
+    pub(crate) function: &'t str,
     /// What it is called with.
-    pub(super) argument: &'t Value,
+    pub(crate) argument: &'t Value,
 }
 
 /// The call that a node is, if it is one.
-pub(super) fn call(node: &Node) -> Option<Call<'_>> {
+pub(crate) fn call(node: &Node) -> Option<Call<'_>> {
     if let Some(tag) = &node.tag {
         return Some(Call { function: tag, argument: &node.value });
     }
@@ -28,14 +28,14 @@ pub(super) fn call(node: &Node) -> Option<Call<'_>> {
 }
 
 impl<'t> Call<'t> {
-    pub(super) fn text(&self) -> Option<&'t str> {
+    pub(crate) fn text(&self) -> Option<&'t str> {
         match self.argument {
             Value::Scalar { text, .. } => Some(text),
             Value::Sequence(_) | Value::Mapping(_) => None,
         }
     }
 
-    pub(super) fn list(&self) -> Option<&'t [Node]> {
+    pub(crate) fn list(&self) -> Option<&'t [Node]> {
         match self.argument {
             Value::Sequence(items) => Some(items),
             Value::Scalar { .. } | Value::Mapping(_) => None,

@@ -227,7 +227,49 @@ const HARMLESS: &[&str] = &[
     "AWS::CodeDeployBlueGreen",
 ];
 
+pub(super) fn brings_resources(template: &Template) -> Option<Expansion> {
+    let resources = template.root.get("Resources").and_then(Node::entries).unwrap_or_default();
+    let of_key = |(key, _): &(Node, Node)| {
+        let name = key.as_str().filter(|name| name.starts_with("Fn::"))?;
+        let what = if name.starts_with("Fn::ForEach") { "`Fn::ForEach`" } else { "`Fn::Transform`" };
+        Some(Expansion { at: key.at, what: what.to_owned() })
+    };
+    let all = template.root.entries().unwrap_or_default();
+    macros(template).into_iter().next().or_else(|| all.iter().chain(resources).find_map(of_key))
+}
+
+/// A name in a text is taken for a use of it: to be wrong costs a second look, and nothing else.
+pub(super) fn depends_on(template: &Template, pseudo: &str) -> bool {
+    mentions(template.root.get("Conditions").into_iter().collect(), pseudo) || in_frameworks(template, pseudo)
+}
+
+/// Whether the frameworks name it; their conditions may do so elsewhere.
+pub(super) fn in_frameworks(template: &Template, pseudo: &str) -> bool {
+    let frameworks = template.resources().filter(|(_, kind, _)| *kind == "AWS::Backup::Framework");
+    mentions(frameworks.map(|(_, _, body)| body).collect(), pseudo)
+}
+
+fn mentions(mut nodes: Vec<&Node>, pseudo: &str) -> bool {
+    while let Some(node) = nodes.pop() {
+        match &node.value {
+            Value::Scalar { text, .. } if text.contains(pseudo) => return true,
+            Value::Scalar { .. } => {}
+            Value::Sequence(items) => nodes.extend(items),
+            Value::Mapping(entries) => nodes.extend(entries.iter().map(|(_, value)| value)),
+        }
+    }
+    false
+}
+
 pub(super) fn expansions(template: &Template) -> Vec<Expansion> {
+    let mut found = macros(template);
+    inner_expansions(&template.root, &mut found);
+    found.sort_by_key(|expansion| expansion.at);
+    found
+}
+
+/// The macros that the template as a whole is handed to.
+fn macros(template: &Template) -> Vec<Expansion> {
     let mut found = Vec::new();
     if let Some(transform) = template.root.get("Transform") {
         let one = std::slice::from_ref(transform);
@@ -239,8 +281,6 @@ pub(super) fn expansions(template: &Template) -> Vec<Expansion> {
             }
         }
     }
-    inner_expansions(&template.root, &mut found);
-    found.sort_by_key(|expansion| expansion.at);
     found
 }
 

@@ -51,7 +51,23 @@ pub(crate) struct Resolver<'t> {
     /// Conditions decided so far, so that conditions made of conditions are each decided once. One that is being decided
     /// stands here as undecided, which ends circles.
     decided: RefCell<BTreeMap<&'t str, Option<bool>>>,
+    world: World,
 }
+
+/// What is taken to be so where the template and the values alone do not tell: one of the ways in which a deployment may go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct World {
+    /// What the subject of comparisons, by the name that `Ref` takes, is equal to; `None` for none of what it is compared with. It
+    /// decides comparisons only: the value itself stays unknown.
+    subjects: BTreeMap<String, Option<String>>,
+    /// Conditions that hold or do not.
+    conditions: BTreeMap<String, bool>,
+    /// The Region.
+    region: Option<&'static str>,
+}
+
+/// Most worlds that are looked at. With more, each subject is looked at on its own.
+const WORLDS: usize = 32;
 
 impl<'t> Resolver<'t> {
     pub(crate) fn new(template: &'t Template, given: &'t BTreeMap<String, String>) -> Self {
@@ -66,7 +82,132 @@ impl<'t> Resolver<'t> {
             conditions: section("Conditions").collect(),
             resources: section("Resources").map(|(name, _)| name).collect(),
             decided: RefCell::default(),
+            world: World::default(),
         }
+    }
+
+    /// The same, where more is taken to be so.
+    pub(crate) fn within(&self, world: World) -> Self {
+        Self {
+            template: self.template,
+            given: self.given,
+            declared: self.declared.clone(),
+            conditions: self.conditions.clone(),
+            resources: self.resources.clone(),
+            decided: RefCell::default(),
+            world,
+        }
+    }
+
+    /// The same in a Region, if it is not known in which. It decides no condition: those are as they were.
+    pub(crate) fn in_region(&self, region: &'static str) -> Self {
+        let there = self.within(World { region: Some(region), ..self.world.clone() });
+        let decided = self.conditions.keys().map(|name| (*name, self.condition(name)));
+        there.decided.borrow_mut().extend(decided);
+        there
+    }
+
+    /// The ways in which the conditions that these nodes name may turn out where they are not known. Every one can happen as far as
+    /// the template tells: conditions that shut each other out never hold in the same.
+    pub(crate) fn worlds(&self, nodes: impl IntoIterator<Item = &'t Node>) -> Vec<World> {
+        let mut named = BTreeSet::new();
+        nodes.into_iter().for_each(|node| conditions_in(node, DEPTH, &mut named));
+        named.retain(|name| self.conditions.contains_key(name) && self.condition(name).is_none());
+        if named.is_empty() {
+            return Vec::new();
+        }
+        let mut subjects: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        for name in &named {
+            self.compared(name, &mut seen, &mut subjects);
+        }
+        let choices: Vec<(&str, Vec<Option<String>>)> =
+            subjects.into_iter().map(|(subject, texts)| (subject, self.choices(subject, texts))).collect();
+        let together = choices.iter().try_fold(1_usize, |number, (_, values)| number.checked_mul(values.len()));
+        let is_whole = together.is_some_and(|number| number <= WORLDS);
+        let mut worlds = vec![World::default()];
+        for (subject, values) in &choices {
+            let with = |world: &World, value: &Option<String>| {
+                let mut world = world.clone();
+                world.subjects.insert((*subject).to_owned(), value.clone());
+                world
+            };
+            if is_whole {
+                worlds = worlds.iter().flat_map(|world| values.iter().map(move |value| with(world, value))).collect();
+            } else {
+                worlds.extend(values.iter().map(|value| with(&World::default(), value)));
+            }
+        }
+        // What no comparison with a text decides is looked at both ways, one condition at a time.
+        let undecided = |world: &World| {
+            let resolver = self.within(world.clone());
+            named.iter().copied().filter(|name| resolver.condition(name).is_none()).collect::<BTreeSet<_>>()
+        };
+        let open: BTreeSet<&str> = match is_whole {
+            true => worlds.iter().flat_map(undecided).collect(),
+            false => named.clone(),
+        };
+        for name in open {
+            for holds in [true, false] {
+                worlds.push(World { conditions: [(name.to_owned(), holds)].into(), ..World::default() });
+            }
+        }
+        worlds.retain(|world| *world != World::default());
+        worlds.truncate(2 * WORLDS);
+        worlds
+    }
+
+    /// What a subject may be: each of these texts, or something else, as far as its declaration lets it.
+    fn choices(&self, subject: &str, texts: BTreeSet<String>) -> Vec<Option<String>> {
+        let allowed = self.declared.get(subject).and_then(|declaration| declaration.get("AllowedValues"));
+        let allowed: Option<Vec<&str>> =
+            allowed.and_then(Node::as_sequence).map(|all| all.iter().filter_map(Node::as_str).collect());
+        let has_other = allowed.as_ref().is_none_or(|all| all.iter().any(|value| !texts.contains(*value)));
+        let is_allowed = |text: &String| allowed.as_ref().is_none_or(|all| all.contains(&text.as_str()));
+        let others = has_other.then_some(None);
+        texts.into_iter().filter(is_allowed).map(Some).chain(others).collect()
+    }
+
+    /// Notes what decides a condition: names that are compared with texts, and the texts.
+    fn compared(
+        &self,
+        name: &'t str,
+        seen: &mut BTreeSet<&'t str>,
+        subjects: &mut BTreeMap<&'t str, BTreeSet<String>>,
+    ) {
+        let Some(definition) = self.conditions.get(name).copied().filter(|_| seen.insert(name)) else { return };
+        // A list and no recursion: conditions may name each other in a long chain.
+        let mut left = vec![definition];
+        while let Some(node) = left.pop() {
+            let Some(call) = call(node) else { continue };
+            match (call.function, call.list()) {
+                ("Condition", _) => {
+                    let next = call.text().and_then(|name| Some((name, *self.conditions.get(name)?)));
+                    left.extend(next.filter(|(name, _)| seen.insert(name)).map(|(_, definition)| definition));
+                }
+                ("Equals", Some([a, b])) => {
+                    for (one, other) in [(a, b), (b, a)] {
+                        if let (Some(subject), Found::Text(text)) = (self.subject(one), self.resolve(other)) {
+                            subjects.entry(subject).or_default().insert(text);
+                        }
+                    }
+                }
+                (_, Some(parts)) => left.extend(parts),
+                (_, None) => {}
+            }
+        }
+    }
+
+    /// The name that a node refers to, if its value is not known.
+    fn subject(&self, node: &'t Node) -> Option<&'t str> {
+        let name = call(node).filter(|call| call.function == "Ref")?.text()?;
+        (self.reference(name) == Found::Unknown).then_some(name)
+    }
+
+    /// Whether what is not known is this text, in the world that is looked at.
+    fn is_taken_for(&self, node: &'t Node, text: &str) -> Option<bool> {
+        let taken = self.world.subjects.get(self.subject(node)?)?;
+        Some(taken.as_deref() == Some(text))
     }
 
     pub(crate) fn resolve(&self, node: &'t Node) -> Found<'t> {
@@ -172,7 +313,9 @@ impl<'t> Resolver<'t> {
     fn parameter(&self, name: &str) -> Option<Found<'t>> {
         if name.starts_with("AWS::") {
             // A pseudo parameter, which whoever knows where the template is going may give.
-            return Some(self.given.get(name).map_or(Found::Unknown, |value| literal(value.clone())));
+            let region = self.world.region.filter(|_| name == "AWS::Region");
+            let value = self.given.get(name).map(String::as_str).or(region);
+            return Some(value.map_or(Found::Unknown, |value| literal(value.to_owned())));
         }
         let declaration = self.declared.get(name)?;
         let Some(kind) = declaration.get("Type").and_then(Node::as_str) else { return Some(Found::Unknown) };
@@ -303,6 +446,9 @@ impl<'t> Resolver<'t> {
             return *decided;
         }
         let definition = self.conditions.get(name)?;
+        if let Some(holds) = self.world.conditions.get(name) {
+            return Some(*holds);
+        }
         self.decided.borrow_mut().insert(name, None);
         let decided = self.decide(definition, depth);
         self.decided.borrow_mut().insert(name, decided);
@@ -317,6 +463,8 @@ impl<'t> Resolver<'t> {
             ("Condition", _) => self.named_condition(call.text()?, depth),
             ("Equals", Some([a, b])) => match (self.node(a, depth), self.node(b, depth)) {
                 (Found::Text(a), Found::Text(b)) => Some(a == b),
+                (Found::Text(text), _) => self.is_taken_for(b, &text),
+                (_, Found::Text(text)) => self.is_taken_for(a, &text),
                 _ => None,
             },
             ("Not", Some([part])) => self.decide(part, depth).map(|holds| !holds),
@@ -324,6 +472,29 @@ impl<'t> Resolver<'t> {
             ("And", Some([_, ..])) => all(parts()),
             ("Or", Some([_, ..])) => all(parts().map(|part| part.map(|holds| !holds))).map(|none| !none),
             _ => None,
+        }
+    }
+}
+
+/// The conditions that a node names: where it stands at a resource, and in `Fn::If`.
+fn conditions_in<'t>(node: &'t Node, depth: usize, names: &mut BTreeSet<&'t str>) {
+    let Some(depth) = depth.checked_sub(1) else { return };
+    if let Some(call) = call(node)
+        && call.function == "If"
+        && let Some([condition, ..]) = call.list()
+    {
+        names.extend(condition.as_str());
+    }
+    match &node.value {
+        Value::Scalar { .. } => {}
+        Value::Sequence(items) => items.iter().for_each(|item| conditions_in(item, depth, names)),
+        Value::Mapping(entries) => {
+            for (key, value) in entries {
+                if key.as_str() == Some("Condition") {
+                    names.extend(value.as_str());
+                }
+                conditions_in(value, depth, names);
+            }
         }
     }
 }

@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::ids::{AccountId, RegionName};
+use std::collections::BTreeSet;
 
 fn read(text: &str) -> Template {
     match Template::read("t.yaml", text) {
@@ -465,4 +467,53 @@ proptest! {
             prop_assert!(template.capabilities().len() < 3);
         }
     }
+}
+
+#[test]
+fn what_is_broken_is_still_meant_to_be_a_template() {
+    for text in [
+        "Resources:\n  A: [\n",
+        "{\n  \"Resources\": {,}\n",
+        "Conditions: {\nResources:\n",
+        "AWSTemplateFormatVersion: '2010-09-09'\nA: [",
+    ] {
+        assert!(Template::is_meant(text), "{text}");
+    }
+    for text in ["version: 1\nframeworks: [\n", "version: 1\nframeworks: []\n", "a: Resources\nb: [\n"] {
+        assert!(!Template::is_meant(text), "{text}");
+    }
+    let large = format!("Resources:\n  A: {{ Type: T }}\n# {}\n", "x".repeat(Template::MAX));
+    assert!(Template::is_meant(&large));
+    let fault = &faults(&large)[0];
+    assert!(fault.contains("CloudFormation takes 1048576 bytes at most"), "{fault}");
+}
+
+#[test]
+fn places_are_told_apart_only_where_that_makes_a_difference() {
+    let accounts: BTreeSet<AccountId> =
+        ["111111111111", "222222222222", "333333333333"].map(|id| AccountId::parse(id).expect("an account")).into();
+    let regions: BTreeSet<RegionName> =
+        ["eu-west-1", "us-east-1"].map(|name| RegionName::parse(name).expect("a Region")).into();
+    let number = |text: &str, is_exact: bool| read(text).alike(&accounts, &regions, is_exact).len();
+    assert_eq!(number(RESOURCE, true), 1);
+    assert_eq!(number(&format!("Conditions: {{ A: !Equals [!Ref AWS::Region, eu-west-1] }}\n{RESOURCE}"), true), 2);
+    let named = format!("Conditions: {{ A: !Equals [!Ref AWS::AccountId, '222222222222'] }}\n{RESOURCE}");
+    assert_eq!(number(&named, true), 2, "the one that is named, and the others");
+    let value =
+        "Resources: { F: { Type: AWS::Backup::Framework, Properties: { FrameworkName: !Sub 'a_${AWS::AccountId}' } } }";
+    assert_eq!((number(value, true), number(value, false)), (3, 1));
+    let nowhere = read(&named).alike(&BTreeSet::new(), &BTreeSet::new(), true);
+    assert_eq!(nowhere.len(), 1);
+    assert!(nowhere[0].pseudo.is_empty(), "what is not known is not made up");
+    let pseudo = &read(&named).alike(
+        &accounts,
+        &["cn-north-1"].map(|name| RegionName::parse(name).expect("a Region")).into(),
+        true,
+    )[0]
+    .pseudo;
+    let get = |name: &str| pseudo.get(name).map(String::as_str);
+    assert_eq!(
+        (get("AWS::AccountId"), get("AWS::Region"), get("AWS::Partition"), get("AWS::URLSuffix")),
+        (Some("222222222222"), Some("cn-north-1"), Some("aws-cn"), Some("amazonaws.com.cn"))
+    );
 }

@@ -1,5 +1,7 @@
 //! What a control is narrowed to.
 
+use std::collections::BTreeSet;
+
 use super::{Reading, listed};
 use crate::control::{self, Control, SCOPE_NAMES, Scope};
 use crate::fault::nearest;
@@ -34,8 +36,9 @@ pub(super) fn read<'t>(
     let (types, types_known) = texts(reading, scope, TYPES);
     let (ids, ids_known) = texts(reading, scope, IDS);
     let (tags, tags_known) = tags(reading, scope);
+    let is_whole = types.is_empty() && ids.is_empty() && tags.is_empty() && types_known && ids_known && tags_known;
     for key in [TYPES, IDS, TAGS] {
-        report_empty(reading, scope, key);
+        report_empty(reading, scope, key, is_whole);
     }
     if let [_, second, ..] = ids.as_slice() {
         let problem = format!("`{IDS}` lists {} resources", ids.len());
@@ -124,15 +127,18 @@ fn tags<'t>(reading: &mut Reading<'_, '_, '_, 't>, scope: &'t Node) -> (Vec<(&'t
 }
 
 /// A list that is written and has nothing in it narrows nothing, which is seldom what is meant.
-fn report_empty<'t>(reading: &mut Reading<'_, '_, '_, 't>, scope: &'t Node, key: &str) {
+fn report_empty<'t>(reading: &mut Reading<'_, '_, '_, 't>, scope: &'t Node, key: &str, is_whole: bool) {
     let Some(node) = scope.get(key) else { return };
     if reading.resolver.items(node).is_some_and(|items| items.is_empty()) && !node.is_null() {
         // `AWS::NoValue` says on purpose that there is none.
         if reading.resolver.resolve(node) == Found::Absent {
             return;
         }
-        let problem = format!("`{key}` is empty, so the control judges everything");
-        reading.tell(&rules::EMPTY_SCOPE, node, problem, "list what it is to judge, or remove the key");
+        let (problem, fix) = match is_whole {
+            true => ("so the control judges everything", "list what it is to judge, or remove the key"),
+            false => ("and narrows nothing", "remove the key: the others narrow the control"),
+        };
+        reading.tell(&rules::EMPTY_SCOPE, node, format!("`{key}` is empty, {problem}"), fix);
     }
 }
 
@@ -173,32 +179,40 @@ fn report_scopes(
 }
 
 fn check_types<'t>(reading: &mut Reading<'_, '_, '_, 't>, types: &[(&'t Node, String)]) {
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
+    // A change must not make a type stand twice.
+    let mut taken: BTreeSet<&str> = types.iter().map(|(_, name)| name.as_str()).collect();
     for (node, name) in types {
         let meant = control::scope_name(name);
-        if seen.contains(&meant.unwrap_or(name)) {
+        if !seen.insert(meant.unwrap_or(name)) {
             let problem = format!("the resource type `{}` is listed twice", shown(name));
             reading.tell(&rules::REPEATED_TYPE, *node, problem, "keep one of the two");
         }
-        seen.push(meant.unwrap_or(name));
         match meant {
             Some(meant) if meant == name => {}
             Some(meant) if name.contains("::") => {
-                let edits = reading.rewritten(node, meant);
+                let edits = if taken.insert(meant) { reading.rewritten(node, meant) } else { Vec::new() };
                 let problem = format!("`{}` is what CloudFormation calls the type", shown(name));
                 let fix = format!("write `{meant}`: Audit Manager takes the names of services here");
                 reading.faults.tell(&rules::UNKNOWN_TYPE, *node, problem, fix, edits);
             }
             Some(meant) => {
-                let edits = reading.rewritten(node, meant);
+                let edits = if taken.insert(meant) { reading.rewritten(node, meant) } else { Vec::new() };
                 let problem = format!("the resource type `{}` is documented in another spelling", shown(name));
                 reading.faults.tell(&rules::TYPE_SPELLING, *node, problem, format!("write `{meant}`"), edits);
             }
             None => {
                 let names: Vec<&str> = SCOPE_NAMES.iter().map(|(name, _)| *name).collect();
                 let is_known = control::is_not_audited(name);
-                let (fix, edits) = match nearest(name, names.iter().copied()).filter(|_| !is_known) {
-                    Some(near) => (format!("did you mean `{near}`?"), reading.rewritten(node, near)),
+                // CloudFormation's name without its `AWS::` is nearer to it than to any service.
+                let is_open = !is_known && reading.faults.has_room(rules::UNKNOWN_TYPE.level);
+                let near =
+                    || control::scope_name(&format!("AWS::{name}")).or_else(|| nearest(name, names.iter().copied()));
+                let (fix, edits) = match is_open.then(near).flatten() {
+                    Some(near) => {
+                        let edits = if taken.insert(near) { reading.rewritten(node, near) } else { Vec::new() };
+                        (format!("did you mean `{near}`?"), edits)
+                    }
                     None => (format!("there are {}", listed(&names)), Vec::new()),
                 };
                 let problem = match is_known {

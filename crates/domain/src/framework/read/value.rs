@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Given, Reading};
 use crate::control::{Kind, Parameter};
 use crate::fault::{Edit, nearest};
-use crate::ids::{AccountId, RegionName, shown};
+use crate::ids::{AccountId, REGIONS, RegionName, shown};
 use crate::lint::{Rule, rules};
 
 pub(super) fn check(reading: &mut Reading<'_, '_, '_, '_>, given: &Given<'_>, all: &BTreeMap<&str, &Given<'_>>) {
@@ -26,9 +26,32 @@ pub(super) fn check(reading: &mut Reading<'_, '_, '_, '_>, given: &Given<'_>, al
         Kind::OneOf(words) => nearest(&meant, words.iter().copied()).map(str::to_owned),
         _ => Some(meant),
     };
+    let items = bad_item(parameter.kind, value);
     let meant = meant.filter(|meant| meant != value && refused(parameter, meant, all).is_none());
     let edits = meant.map(|meant| reading.rewritten(node, &meant)).unwrap_or_default();
-    reading.faults.tell(rule, *node, problem, format!("it must be {expected}"), edits);
+    let (problem, fix) = match items {
+        Some((item, near)) => {
+            let near = near.map(|near| format!("; is `{near}` meant?")).unwrap_or_default();
+            let problem = format!("the parameter `{}` has the item `{}`", parameter.name, shown(item));
+            (problem, format!("it must be {expected}{near}"))
+        }
+        None => (problem, format!("it must be {expected}")),
+    };
+    reading.faults.tell(rule, *node, problem, fix, edits);
+}
+
+/// The first item of a list that is wrong, if there are several, and the Region that it is nearest to.
+fn bad_item(kind: Kind, value: &str) -> Option<(&str, Option<&'static str>)> {
+    let mut items = value.split(',');
+    match kind {
+        Kind::RegionList => {
+            let item = items.find(|item| RegionName::parse(item).is_err())?;
+            Some((item, nearest(&item.trim().to_ascii_lowercase(), REGIONS.iter().copied())))
+        }
+        Kind::AccountList { .. } => Some((items.find(|item| AccountId::parse(item).is_err())?, None)),
+        Kind::ArnList { .. } => Some((items.find(|item| !item.starts_with("arn:"))?, None)),
+        Kind::Integer { .. } | Kind::Period { .. } | Kind::OneOf(_) => None,
+    }
 }
 
 /// The mending of a number of hours that is too large, but is a whole number of days: `48` with `hours`.

@@ -1,0 +1,195 @@
+//! Frameworks that ask one thing in one place and another elsewhere.
+
+use std::fs;
+
+use crate::run;
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+const FRAMEWORK: &str = "\
+Conditions: { A: !Equals [!Ref AWS::Region, us-east-1] }
+Resources:
+  F:
+    Type: AWS::Backup::Framework
+    Properties:
+      FrameworkControls:
+        - !If [A, { ControlName: BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN }, { ControlName: BACKUP_LAST_RECOVERY_POINT_CREATED }]
+        - ControlName: BACKUP_RECOVERY_POINT_ENCRYPTED
+";
+
+const POLICY: &str = "\
+version: 1
+frameworks:
+  - name: a
+    template: f.yaml
+    targets:
+      - accounts: [\"111111111111\"]
+        regions: [us-east-1, eu-west-1]
+";
+
+const UNITS: &str = "\
+version: 1
+frameworks:
+  - name: a
+    template: f.yaml
+    targets:
+      - organizationalUnits: [ou-abcd-11111111]
+        regions: [us-east-1, eu-west-1]
+";
+
+/// One table without a backup in each Region.
+fn inventory() -> String {
+    let place = |region: &str| {
+        format!("{{\"account\":\"111111111111\",\"region\":\"{region}\",\"optIn\":{{\"DynamoDB\":true}}}}")
+    };
+    let table = |region: &str| {
+        format!(
+            "{{\"arn\":\"arn:aws:dynamodb:{region}:111111111111:table/orders\",\"type\":\"AWS::DynamoDB::Table\",\
+             \"account\":\"111111111111\",\"region\":\"{region}\"}}"
+        )
+    };
+    let both = |of: &dyn Fn(&str) -> String| format!("[{},{}]", of("us-east-1"), of("eu-west-1"));
+    format!(
+        "{{\"version\":1,\"asOf\":\"2026-11-26T06:00:00Z\",\"places\":{},\"resources\":{}}}",
+        both(&place),
+        both(&table)
+    )
+}
+
+const TABLE: &str = "Resources:\n  T: { Type: AWS::DynamoDB::Table, Properties: { TableName: orders } }\n";
+
+#[test]
+fn an_inventory_is_judged_by_what_is_asked_in_each_place() {
+    let inventory = inventory();
+    let folder = folder(&[
+        ("f.yaml", FRAMEWORK),
+        ("backup-compliance.yaml", POLICY),
+        ("units.yaml", UNITS),
+        ("i.json", &inventory),
+    ]);
+    for framework in [".", "f.yaml", "units.yaml"] {
+        let ran = run(folder.path(), &["evaluate", "--format", "json", "--framework", framework, "i.json"]);
+        assert_eq!(ran.status, Some(1), "{framework}: {}{}", ran.stdout, ran.stderr);
+        let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        let judged: Vec<_> = report["judgements"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| (item["region"].as_str().unwrap(), item["control"].as_str().unwrap()))
+            .collect();
+        assert!(
+            judged.contains(&("us-east-1", "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN")),
+            "{framework}: {judged:?}"
+        );
+        assert!(judged.contains(&("eu-west-1", "BACKUP_LAST_RECOVERY_POINT_CREATED")), "{framework}: {judged:?}");
+        assert!(!judged.contains(&("us-east-1", "BACKUP_LAST_RECOVERY_POINT_CREATED")), "{framework}: {judged:?}");
+        assert!(
+            !judged.contains(&("eu-west-1", "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN")),
+            "{framework}: {judged:?}"
+        );
+        assert_eq!(report["unread"], serde_json::json!([]), "{framework}: everything is known");
+    }
+}
+
+#[test]
+fn templates_are_judged_by_what_is_asked_where_they_go() {
+    let folder = folder(&[("f.yaml", FRAMEWORK), ("backup-compliance.yaml", POLICY), ("app.yaml", TABLE)]);
+    for framework in [".", "f.yaml"] {
+        let check = |more: &[&str]| {
+            run(folder.path(), &[&["check", "--framework", framework, "--opt-in", "all", "app.yaml"], more].concat())
+        };
+        let here = check(&["--account", "111111111111", "--region", "us-east-1", "--strict"]);
+        assert_eq!(here.status, Some(1), "{}{}", here.stdout, here.stderr);
+        assert!(here.stdout.contains("BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN"), "{}", here.stdout);
+        assert!(!here.stdout.contains("BC006"), "{}", here.stdout);
+        let there = check(&["--account", "111111111111", "--region", "eu-west-1", "--strict"]);
+        assert!(!there.stdout.contains("BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN"), "{}", there.stdout);
+        assert!(!there.stdout.contains("BC006"), "{}", there.stdout);
+    }
+    // Nobody says where.
+    let ran = run(folder.path(), &["check", "--framework", "f.yaml", "app.yaml"]);
+    assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
+    let said = "f.yaml:7:11: warning: BC006 which control stands here is known only at deployment, and nothing of it is judged\n";
+    assert!(ran.stdout.contains(said), "{}", ran.stdout);
+    assert!(ran.stdout.contains("fix: say with --account and --region where it is asked"), "{}", ran.stdout);
+    let ran = run(folder.path(), &["check", "--framework", "f.yaml", "app.yaml", "--strict"]);
+    assert_eq!(ran.status, Some(1), "{}{}", ran.stdout, ran.stderr);
+}
+
+#[test]
+fn a_framework_that_is_not_there_asks_nothing() {
+    let only =
+        FRAMEWORK.replace("    Type: AWS::Backup::Framework\n", "    Type: AWS::Backup::Framework\n    Condition: A\n");
+    let folder = folder(&[("f.yaml", &only), ("app.yaml", TABLE), ("i.json", &inventory())]);
+    let check = |region: &str| {
+        run(folder.path(), &["check", "--framework", "f.yaml", "--opt-in", "all", "--region", region, "app.yaml"])
+    };
+    assert_eq!(check("us-east-1").status, Some(1));
+    let there = check("eu-west-1");
+    assert_eq!(there.status, Some(2), "{}{}", there.stdout, there.stderr);
+    assert!(there.stderr.contains("`f.yaml` has no framework in the account and Region"), "{}", there.stderr);
+    let ran = run(folder.path(), &["evaluate", "--format", "json", "--framework", "f.yaml", "i.json"]);
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let regions: Vec<_> = report["judgements"].as_array().unwrap().iter().map(|item| &item["region"]).collect();
+    assert_eq!(regions, ["us-east-1"]);
+}
+
+#[test]
+fn what_a_framework_gets_from_elsewhere_is_undecided() {
+    let with = |item: &str| {
+        FRAMEWORK.replace(
+            "        - ControlName: BACKUP_RECOVERY",
+            &format!("        - {item}\n        - ControlName: BACKUP_RECOVERY"),
+        )
+    };
+    let made = "Transform: AWS::LanguageExtensions\nResources:\n  Fn::ForEach::F: [X, [a], { \"F${X}\": { Type: AWS::Backup::Framework } }]\n";
+    let list =
+        "Resources:\n  F:\n    Type: AWS::Backup::Framework\n    Properties: { FrameworkControls: !ImportValue x }\n";
+    for framework in [with("Fn::Transform: { Name: AWS::Include }").as_str(), &with("!ImportValue x"), made, list] {
+        let folder = folder(&[
+            ("f.yaml", framework),
+            ("app.yaml", TABLE),
+            ("i.json", &inventory()),
+        ]);
+        for command in [&["check", "app.yaml", "--region", "eu-west-1"][..], &["evaluate", "i.json"]] {
+            let ran = run(folder.path(), &[command, &["--framework", "f.yaml"]].concat());
+            assert_eq!(
+                ran.status.filter(|status| *status != 1),
+                Some(0).filter(|_| ran.status != Some(1)),
+                "{}",
+                ran.stderr
+            );
+            assert!(
+                ran.stderr.contains("undecided") || ran.stderr.contains("not read"),
+                "{command:?} {framework}\n{}{}",
+                ran.stdout,
+                ran.stderr
+            );
+            assert!(ran.stdout.contains("f.yaml:"), "{command:?} {framework}\n{}{}", ran.stdout, ran.stderr);
+            let ran = run(folder.path(), &[command, &["--framework", "f.yaml", "--strict"]].concat());
+            assert_eq!(ran.status, Some(1), "{command:?} {framework}\n{}{}", ran.stdout, ran.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_policy_is_linted_in_the_places_that_it_names() {
+    let typo = FRAMEWORK.replace("{ ControlName: BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN }", "{ ControlName: TYPO }");
+    let folder = folder(&[("f.yaml", &typo), ("backup-compliance.yaml", POLICY), ("units.yaml", UNITS)]);
+    for policy in [".", "units.yaml"] {
+        let ran = run(folder.path(), &["lint", policy]);
+        assert_eq!(ran.status, Some(1), "{}{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains("there is no control `TYPO`"), "{}", ran.stdout);
+    }
+    fs::write(folder.path().join("backup-compliance.yaml"), POLICY.replace("us-east-1, ", "")).unwrap();
+    let ran = run(folder.path(), &["lint"]);
+    assert_eq!(ran.status, Some(0), "the branch is taken nowhere: {}{}", ran.stdout, ran.stderr);
+    let ran = run(folder.path(), &["lint", "f.yaml"]);
+    assert_eq!(ran.status, Some(1), "of the template alone nobody knows: {}", ran.stdout);
+}
