@@ -98,7 +98,10 @@ fn judged_template(template: &Template, question: &Question<'_>) -> Judged {
         let frameworks = read::frameworks(&mut faults, template, &resolver);
         judge(&mut faults, template, &resolver, &frameworks);
         let mut unseen: BTreeMap<Position, &str> = unseen(&frameworks).collect();
-        let elsewhere = (!question.is_complete).then(|| elsewhere(&source, template, &resolver)).unwrap_or_default();
+        let elsewhere = match question.is_complete {
+            true => Elsewhere::default(),
+            false => elsewhere(&source, template, &resolver),
+        };
         if elsewhere.is_somewhere {
             // What one of the ways makes known has been judged there.
             unseen.retain(|at, _| elsewhere.unseen.contains(at));
