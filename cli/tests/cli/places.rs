@@ -152,21 +152,16 @@ fn what_a_framework_gets_from_elsewhere_is_undecided() {
     let list =
         "Resources:\n  F:\n    Type: AWS::Backup::Framework\n    Properties: { FrameworkControls: !ImportValue x }\n";
     for framework in [with("Fn::Transform: { Name: AWS::Include }").as_str(), &with("!ImportValue x"), made, list] {
-        let folder = folder(&[
-            ("f.yaml", framework),
-            ("app.yaml", TABLE),
-            ("i.json", &inventory()),
-        ]);
+        let folder = folder(&[("f.yaml", framework), ("app.yaml", TABLE), ("i.json", &inventory())]);
         for command in [&["check", "app.yaml", "--region", "eu-west-1"][..], &["evaluate", "i.json"]] {
             let ran = run(folder.path(), &[command, &["--framework", "f.yaml"]].concat());
-            assert_eq!(
-                ran.status.filter(|status| *status != 1),
-                Some(0).filter(|_| ran.status != Some(1)),
-                "{}",
-                ran.stderr
-            );
+            if framework == made || framework == list {
+                assert_eq!(ran.status, Some(0), "nothing is known to be wrong: {}{}", ran.stdout, ran.stderr);
+            }
             assert!(
-                ran.stderr.contains("undecided") || ran.stderr.contains("not read"),
+                ["undecided", "not read", "not everything could be decided"]
+                    .iter()
+                    .any(|said| ran.stderr.contains(said)),
                 "{command:?} {framework}\n{}{}",
                 ran.stdout,
                 ran.stderr

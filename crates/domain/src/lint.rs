@@ -98,7 +98,8 @@ fn judged_template(template: &Template, question: &Question<'_>) -> Judged {
         let frameworks = read::frameworks(&mut faults, template, &resolver);
         judge(&mut faults, template, &resolver, &frameworks);
         let mut unseen: BTreeMap<Position, &str> = unseen(&frameworks).collect();
-        let elsewhere = if question.is_complete { Elsewhere::default() } else { elsewhere(&source, template, &resolver) };
+        let elsewhere =
+            if question.is_complete { Elsewhere::default() } else { elsewhere(&source, template, &resolver) };
         if elsewhere.is_somewhere {
             // What one of the ways makes known has been judged there.
             unseen.retain(|at, _| elsewhere.unseen.contains(at));
