@@ -413,6 +413,28 @@ fn a_tag_of_the_stack_is_not_certain_beside_one_of_any_name() {
 }
 
 #[test]
+fn a_member_of_one_of_two_clusters_with_one_name_is_not_judged_for_certain() {
+    let clusters = |second: &str| {
+        let cluster = |id: &str, name: &str, tag: &str| {
+            format!(
+                "  {id}:\n    Type: AWS::RDS::DBCluster\n    Properties: {{ DBClusterIdentifier: {name}, Engine: aurora-mysql, \
+                 Tags: [{{ Key: backup, Value: {tag} }}] }}\n"
+            )
+        };
+        let member = "  M:\n    Type: AWS::RDS::DBInstance\n    Properties: { DBClusterIdentifier: c }\n";
+        let resources = format!("{}{}{member}", cluster("A", "c", "daily"), cluster("B", second, "daily"));
+        with_plan(&resources, BY_TAG)
+    };
+    for target in [anywhere(), here()] {
+        let of = |second: &str| said(&checked_at(&target, &[&clusters(second)], 1, &[COVERAGE], &[]));
+        assert!(of("d").is_empty(), "{:?}", of("d"));
+        let twins = of("C");
+        assert!(twins.iter().any(|one| one.starts_with("warning 13: `M`")), "{twins:?}");
+        assert!(twins.iter().all(|one| !one.starts_with("error")), "{twins:?}");
+    }
+}
+
+#[test]
 fn a_cluster_of_an_engine_that_nobody_knows_is_not_judged_for_certain() {
     let cluster = |engine: &str| {
         format!(

@@ -538,23 +538,25 @@ impl Adding<'_> {
     /// What the cluster is called that an instance is a member of.
     fn cluster(&self, number: usize, resource: &Resource<'_>) -> Option<String> {
         let own = property(resource, "DBClusterIdentifier").filter(|_| resource.kind == "AWS::RDS::DBInstance")?;
-        let meant = self.meant.get(number);
+        let unknown = || Some("DBClusterIdentifier".to_owned());
+        let named = |name: &str| {
+            let clusters = self.meant.iter().flat_map(BTreeMap::values).filter(|meant| meant.kind == CLUSTER);
+            let mut own = clusters.filter(|meant| meant.name.as_deref() == Some(name));
+            (own.next(), own.next())
+        };
         if let Some((logical_id, None)) = own.reference()
-            && let Some(cluster) = meant.and_then(|meant| meant.get(logical_id))
+            && let Some(cluster) = self.meant.get(number).and_then(|meant| meant.get(logical_id))
         {
-            return Some(cluster.key.clone());
+            // Of two with one name, conditions may leave either, and with the place known their ARNs are one.
+            let has_twin = cluster.name.as_deref().is_some_and(|name| named(name).1.is_some());
+            return if has_twin { unknown() } else { Some(cluster.key.clone()) };
         }
-        let Some(name) = text(own) else { return Some("DBClusterIdentifier".to_owned()) };
-        let name = name.to_lowercase();
-        let of_template = self
-            .meant
-            .iter()
-            .flat_map(BTreeMap::values)
-            .find(|meant| meant.kind == CLUSTER && meant.name.as_ref() == Some(&name));
-        Some(
-            of_template
-                .map_or_else(|| self.target.arn("rds", "cluster:", Some(&name)).0, |cluster| cluster.key.clone()),
-        )
+        let Some(name) = text(own).map(str::to_lowercase) else { return unknown() };
+        match named(&name) {
+            (Some(cluster), None) => Some(cluster.key.clone()),
+            (Some(_), Some(_)) => unknown(),
+            (None, _) => Some(self.target.arn("rds", "cluster:", Some(&name)).0),
+        }
     }
 
     /// The tags of a resource as the template has them, and whether there may be more.

@@ -75,7 +75,7 @@ fn resources(faults: &mut Faults<'_, '_>, root: &Node) -> Option<()> {
         if name.starts_with("Fn::") {
             continue; // `Fn::Transform` and `Fn::ForEach::...` stand among the resources.
         }
-        if body.get("Type").and_then(Node::as_str).is_none() {
+        if body.get("Type").and_then(Node::as_str).is_none_or(str::is_empty) {
             faults.at(
                 key.at,
                 format!("the resource `{name}` has no `Type`"),
@@ -95,7 +95,7 @@ fn parameters(faults: &mut Faults<'_, '_>, root: &Node) -> BTreeMap<String, Opti
     };
     for (key, body) in entries {
         let Some(name) = key.as_str() else { continue };
-        if body.get("Type").and_then(Node::as_str).is_none() {
+        if body.get("Type").and_then(Node::as_str).is_none_or(str::is_empty) {
             faults.at(
                 key.at,
                 format!("the parameter `{}` has no `Type`", shown(name)),

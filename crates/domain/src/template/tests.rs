@@ -37,6 +37,10 @@ fn what_is_no_template_is_refused() {
             "t:1:12: not a CloudFormation template: `Resources` is a list; list resources by their names",
         ),
         (
+            "Resources:\n  A: { Type: !AWS::DynamoDB::Table }",
+            "t:2:3: the resource `A` has no `Type`; add one, such as `Type: AWS::Backup::Framework`",
+        ),
+        (
             "Resources:\n  A: {}",
             "t:2:3: the resource `A` has no `Type`; add one, such as `Type: AWS::Backup::Framework`",
         ),
