@@ -115,14 +115,18 @@ fn five(story: &Story<'_>) -> Result<String> {
 /// Gives the policy with both frameworks.
 fn adoption(story: &mut Story<'_>, stage: &Stage) -> Result<String> {
     story.chapter("A StackSet that somebody made by hand is taken over");
-    let template = five(story)?.replace("FrameworkName: backup_compliance", "FrameworkName: backup_legacy");
+    // AWS Backup takes no second framework with equal controls in an account and Region.
+    let template = five(story)?
+        .replace("FrameworkName: backup_compliance", "FrameworkName: backup_legacy")
+        .replace("ParameterValue: \"35\"", "ParameterValue: \"30\"");
     let create = [("StackSetName", LEGACY), ("TemplateBody", &template), ("Capabilities.member.1", "CAPABILITY_IAM")];
     stage.client.query("cloudformation", "CreateStackSet", &create)?;
     let at = [("StackSetName", LEGACY), ("Accounts.member.1", "111111111111"), ("Regions.member.1", "us-east-1")];
     stage.client.query("cloudformation", "CreateStackInstances", &at)?;
     let before = fleet::stacks(&stage.client, LEGACY)?;
     story.say(&format!(
-        "`{LEGACY}` is older than the policy and deployed in one account. Now the policy names it, for two accounts."
+        "`{LEGACY}` is older than the policy, asks for 30 days, and is deployed in one account. Now the policy names it, for two \
+         accounts."
     ));
     let policy = |adopt: &str| {
         let framework = format!(
