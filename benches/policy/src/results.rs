@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use bench_common::aims::Verdicts;
 use bench_common::machine::Machine;
 use bench_common::stats::Spread;
 use bench_common::table::{lay_out, row};
@@ -32,7 +33,7 @@ pub(crate) struct Results {
     pub(crate) evaluators: Option<Judged>,
     /// What was left out, and why.
     pub(crate) skipped: Vec<String>,
-    verdicts: Vec<Verdict>,
+    verdicts: Verdicts,
 }
 
 /// How long the lint of a template takes.
@@ -56,15 +57,6 @@ pub(crate) struct Decisions {
     pub(crate) per_second: Spread,
 }
 
-/// A figure and its aim.
-#[derive(Debug, Serialize)]
-struct Verdict {
-    figure: String,
-    value: String,
-    aim: String,
-    met: bool,
-}
-
 impl Results {
     pub(crate) fn new() -> Self {
         Self {
@@ -76,7 +68,7 @@ impl Results {
             linters: Vec::new(),
             evaluators: None,
             skipped: Vec::new(),
-            verdicts: Vec::new(),
+            verdicts: Verdicts::default(),
         }
     }
 
@@ -87,10 +79,8 @@ impl Results {
 
     /// Puts the figures beside their aims.
     pub(crate) fn judge(&mut self) {
-        let mut verdicts = Vec::new();
-        let mut judge = |figure: String, value: String, aim: String, met: bool| {
-            verdicts.push(Verdict { figure, value, aim, met });
-        };
+        let mut verdicts = Verdicts::default();
+        let mut judge = |figure: String, value: String, aim: String, met: bool| verdicts.judge(figure, value, aim, met);
         for lint in &self.lint {
             if let Some(aim) = lint.aim {
                 let value = lint.milliseconds.p50;
@@ -138,14 +128,7 @@ impl Results {
         for skipped in &self.skipped {
             let _ = writeln!(text, "\nLeft out: {skipped}.");
         }
-        if !self.verdicts.is_empty() {
-            text.push('\n');
-            let mut rows = vec![row(&["figure", "value", "aim", "verdict"])];
-            rows.extend(self.verdicts.iter().map(|verdict| {
-                row(&[&verdict.figure, &verdict.value, &verdict.aim, if verdict.met { "pass" } else { "MISS" }])
-            }));
-            lay_out(&mut text, &rows);
-        }
+        self.verdicts.render(&mut text);
         text
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use bench_common::aims::Verdicts;
 use bench_common::machine::Machine;
 use bench_common::table::{lay_out, row};
 use domain::violation::Outlet;
@@ -32,16 +33,7 @@ pub(crate) struct Results {
     pub(crate) cost: Option<Cost>,
     pub(crate) memory: Option<Memory>,
     pub(crate) sample: Option<Sample>,
-    verdicts: Vec<Verdict>,
-}
-
-/// A figure and its aim.
-#[derive(Debug, Serialize)]
-struct Verdict {
-    figure: String,
-    value: String,
-    aim: String,
-    met: bool,
+    verdicts: Verdicts,
 }
 
 impl Results {
@@ -54,16 +46,14 @@ impl Results {
             cost: None,
             memory: None,
             sample: None,
-            verdicts: Vec::new(),
+            verdicts: Verdicts::default(),
         }
     }
 
     /// Puts the figures beside their aims.
     pub(crate) fn judge(&mut self) {
-        let mut verdicts = Vec::new();
-        let mut judge = |figure: &str, value: String, aim: String, met: bool| {
-            verdicts.push(Verdict { figure: figure.to_owned(), value, aim, met });
-        };
+        let mut verdicts = Verdicts::default();
+        let mut judge = |figure: &str, value: String, aim: String, met: bool| verdicts.judge(figure, value, aim, met);
         // With what the adapters make of it, and without: domain and use case alone.
         for speed in self.throughput.iter().take(2) {
             let rate = speed.events_per_cpu_second.unwrap_or(speed.events_per_second).p50;
@@ -103,14 +93,7 @@ impl Results {
         self.render_speed(&mut text);
         self.render_flood(&mut text);
         self.render_rest(&mut text);
-        if !self.verdicts.is_empty() {
-            text.push('\n');
-            let mut rows = vec![row(&["figure", "value", "aim", "verdict"])];
-            rows.extend(self.verdicts.iter().map(|verdict| {
-                row(&[&verdict.figure, &verdict.value, &verdict.aim, if verdict.met { "pass" } else { "MISS" }])
-            }));
-            lay_out(&mut text, &rows);
-        }
+        self.verdicts.render(&mut text);
         text
     }
 

@@ -40,7 +40,6 @@ Resources:
             - { ParameterName: requiredRetentionDays, ParameterValue: !Ref MinimumRetentionDays }
 "#;
 
-/// The use case on a world.
 /// The policy for so many instances: ten Regions for each account, or one account with fewer. The last `changed` accounts have an
 /// override.
 pub(crate) fn policy(instances: usize, changed: usize) -> String {

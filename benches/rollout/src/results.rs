@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use bench_common::aims::Verdicts;
 use bench_common::machine::Machine;
 use bench_common::stats::Spread;
 use bench_common::table::{lay_out, row};
@@ -29,16 +30,7 @@ pub(crate) struct Results {
     pub(crate) planning: Vec<Planning>,
     pub(crate) calls: Vec<Calls>,
     pub(crate) schedules: Option<Schedules>,
-    verdicts: Vec<Verdict>,
-}
-
-/// A figure and its aim.
-#[derive(Debug, Serialize)]
-struct Verdict {
-    figure: String,
-    value: String,
-    aim: String,
-    met: bool,
+    verdicts: Verdicts,
 }
 
 impl Results {
@@ -48,16 +40,14 @@ impl Results {
             planning: Vec::new(),
             calls: Vec::new(),
             schedules: None,
-            verdicts: Vec::new(),
+            verdicts: Verdicts::default(),
         }
     }
 
     /// Puts the figures beside their aims.
     pub(crate) fn judge(&mut self) {
-        let mut verdicts = Vec::new();
-        let mut judge = |figure: String, value: String, aim: String, met: bool| {
-            verdicts.push(Verdict { figure, value, aim, met });
-        };
+        let mut verdicts = Verdicts::default();
+        let mut judge = |figure: String, value: String, aim: String, met: bool| verdicts.judge(figure, value, aim, met);
         if let (Some(first), Some(last)) = (self.planning.first(), self.planning.last()) {
             let seconds = last.seconds.p50;
             let (few, many) = (first.instances, last.instances);
@@ -126,14 +116,7 @@ impl Results {
         if let Some(schedules) = &self.schedules {
             text.push_str(&schedules.render());
         }
-        if !self.verdicts.is_empty() {
-            text.push('\n');
-            let mut rows = vec![row(&["figure", "value", "aim", "verdict"])];
-            rows.extend(self.verdicts.iter().map(|verdict| {
-                row(&[&verdict.figure, &verdict.value, &verdict.aim, if verdict.met { "pass" } else { "MISS" }])
-            }));
-            lay_out(&mut text, &rows);
-        }
+        self.verdicts.render(&mut text);
         text
     }
 }

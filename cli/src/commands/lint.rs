@@ -73,15 +73,8 @@ pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
         output::text(&fix::diff(&found.findings, &found.files)?)?;
         return Ok(found.verdict(args.strict));
     }
-    if args.fix {
-        let mended = fix::make(&found.findings, &found.files)?;
-        // What people get on standard output stays what they asked for.
-        for line in &mended {
-            if format == AnyFormat::Human { output::line(line)? } else { output::aside(line) }
-        }
-        if !mended.is_empty() {
-            found = Found::of(args, today())?;
-        }
+    if args.fix && fix::mend(&found.findings, &found.files, format)? {
+        found = Found::of(args, today())?;
     }
     match format {
         AnyFormat::Human => human::show(&found, args.notes)?,

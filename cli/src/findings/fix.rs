@@ -12,6 +12,7 @@ use tempfile::NamedTempFile;
 
 use super::Finding;
 use crate::plain::{count, number, shown};
+use crate::{AnyFormat, output};
 
 /// A file and what becomes of it.
 struct Mended<'f> {
@@ -60,8 +61,18 @@ pub(crate) fn diff(findings: &[Finding], files: &BTreeMap<String, String>) -> an
     Ok(String::from_utf8(out)?)
 }
 
+/// Changes the files and tells people what was done; what others get on standard output stays what they asked for. Says whether
+/// anything was changed, so that all is to be looked at again.
+pub(crate) fn mend(findings: &[Finding], files: &BTreeMap<String, String>, format: AnyFormat) -> anyhow::Result<bool> {
+    let lines = make(findings, files)?;
+    for line in &lines {
+        if format == AnyFormat::Human { output::line(line)? } else { output::aside(line) }
+    }
+    Ok(!lines.is_empty())
+}
+
 /// Changes the files, each as a whole or not at all, and says what was done.
-pub(crate) fn make(findings: &[Finding], files: &BTreeMap<String, String>) -> anyhow::Result<Vec<String>> {
+fn make(findings: &[Finding], files: &BTreeMap<String, String>) -> anyhow::Result<Vec<String>> {
     let mut lines = Vec::new();
     for Mended { file, new, faults, .. } in mended(findings, files) {
         replace(Path::new(file), &new).with_context(|| format!("cannot change `{file}`; it is as it was"))?;

@@ -25,16 +25,6 @@ const ATTEMPTS: u32 = 8;
 /// Clients that are kept: more than places are ever read side by side.
 const KEPT: usize = 256;
 
-/// The partition that a Region is in.
-pub(crate) fn partition(region: &str) -> &'static str {
-    match region {
-        _ if region.starts_with("cn-") => "aws-cn",
-        _ if region.starts_with("us-gov-") => "aws-us-gov",
-        _ if region.starts_with("eusc-") => "aws-eusc",
-        _ => "aws",
-    }
-}
-
 /// AWS Backup in member accounts, through a role that each of them has.
 #[derive(Debug, Clone)]
 pub struct MemberBackups {

@@ -102,7 +102,7 @@ impl Clients {
     #[must_use]
     pub fn member_backups(&self, role: &str) -> crate::MemberBackups {
         let region = self.region();
-        let partition = crate::backup::partition(&region);
+        let partition = domain::ids::partition(&region);
         let endpoint = self.config.endpoint_url().map(ToOwned::to_owned).or_else(|| environment("AWS_ENDPOINT_URL"));
         crate::MemberBackups::new(self.members(partition, role), partition, endpoint)
     }

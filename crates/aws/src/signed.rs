@@ -1,6 +1,7 @@
 //! Requests that are signed by AWS's own signing crate, for the few calls that are made without an SDK client.
 
-use crate::https::failure;
+use crate::error::{sorted, unexpected};
+use crate::https::{Https, failure};
 use app::ports::{PortError, PortErrorKind, Result};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sigv4::http_request::{
@@ -11,7 +12,9 @@ use aws_sigv4::sign::v4;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Method, Request};
-use std::time::SystemTime;
+use serde_json::Value;
+use std::time::{Duration, SystemTime};
+use tokio::time::sleep;
 
 /// How a service wants its requests signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +83,43 @@ impl Signer {
         let mut request = request.body(Full::new(body)).map_err(|error| refused(&error))?;
         instructions.apply_to_request_http1x(&mut request);
         Ok(request)
+    }
+}
+
+/// A call of a service that speaks JSON.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct JsonCall<'a> {
+    /// `service:Operation`.
+    pub(crate) operation: &'static str,
+    pub(crate) address: &'a str,
+    /// `X-Amz-Target` up to the operation.
+    pub(crate) target: &'static str,
+    pub(crate) content_type: &'static str,
+    /// Waits between the attempts; one attempt more than there are waits.
+    pub(crate) waits: &'static [Duration],
+}
+
+impl Signer {
+    /// The answer to a call; what may succeed later was tried again.
+    pub(crate) async fn json(&self, https: &Https, call: JsonCall<'_>, question: &Value) -> Result<Value> {
+        let JsonCall { operation, address, target, content_type, waits } = call;
+        let name = operation.split_once(':').map_or(operation, |(_, name)| name);
+        let target = format!("{target}.{name}");
+        let headers = [("content-type", content_type), ("x-amz-target", target.as_str())];
+        let body = Bytes::from(question.to_string());
+        let mut waits = waits.iter();
+        loop {
+            let request = self.signed(operation, Method::POST, address, &headers, body.clone()).await?;
+            let wait = match https.send(operation, request).await.map_err(sorted) {
+                Ok(answer) => {
+                    let document = serde_json::from_slice(&answer);
+                    return document.map_err(|error| unexpected(operation, format!("no JSON in the answer: {error}")));
+                }
+                Err(error) if error.kind == PortErrorKind::Retryable => waits.next().ok_or(error)?,
+                Err(error) => return Err(error),
+            };
+            sleep(*wait).await;
+        }
     }
 }
 

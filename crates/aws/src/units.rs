@@ -3,21 +3,18 @@
 //! Plain requests, signed by AWS's own signing crate: the package of `deploy` is to stay small, and five calls with an answer of a
 //! few fields each need no client of the SDK.
 
-use crate::error::{sorted, unexpected};
+use crate::error::unexpected;
 use crate::https::Https;
-use crate::signed::{Manner, Signer};
+use crate::signed::{JsonCall, Manner, Signer};
 use app::ports::{OrganizationalUnits, PortError, PortErrorKind, Result};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use domain::ids::{AccountId, UnitId};
 use domain::rollout::Membership;
 use futures_util::stream::{StreamExt as _, TryStreamExt as _, iter};
-use hyper::Method;
-use hyper::body::Bytes;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::time::Duration;
-use tokio::time::sleep;
 
 const DESCRIBE: &str = "organizations:DescribeOrganization";
 const ROOTS: &str = "organizations:ListRoots";
@@ -96,23 +93,14 @@ struct Organizations {
 
 impl Ask for Organizations {
     async fn ask(&self, operation: &'static str, body: Value) -> Result<Value> {
-        let target = format!("AWSOrganizationsV20161128.{}", operation.trim_start_matches("organizations:"));
-        let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", target.as_str())];
-        let body = Bytes::from(body.to_string());
-        let mut waits = WAITS.iter();
-        loop {
-            let request = self.signer.signed(operation, Method::POST, &self.address, &headers, body.clone()).await?;
-            let answer = self.https.send(operation, request).await.map_err(sorted);
-            let wait = match answer {
-                Ok(answer) => {
-                    let document = serde_json::from_slice(&answer);
-                    return document.map_err(|error| unexpected(operation, format!("no JSON in the answer: {error}")));
-                }
-                Err(error) if error.kind == PortErrorKind::Retryable => waits.next().ok_or(error)?,
-                Err(error) => return Err(error),
-            };
-            sleep(*wait).await;
-        }
+        let call = JsonCall {
+            operation,
+            address: &self.address,
+            target: "AWSOrganizationsV20161128",
+            content_type: "application/x-amz-json-1.1",
+            waits: &WAITS,
+        };
+        self.signer.json(&self.https, call, &body).await
     }
 }
 

@@ -14,7 +14,6 @@ mod severity;
 mod tests;
 
 pub use catalogue::CONTROLS;
-pub(crate) use resource::partition;
 pub use resource::{SCOPE_NAMES, config_type, derived_arn, is_not_audited, resource_kind, scope_name};
 pub use rule_name::RuleName;
 pub use severity::Severity;

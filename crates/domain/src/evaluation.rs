@@ -17,7 +17,6 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::tz::TimeZone;
 
-use crate::ids::{AccountId, RegionName};
 use crate::inventory::document::{
     Lock, PlanPart, RecoveryPointPart, RecoveryPointStatus, Restore, VaultKind, VaultPart,
 };
@@ -146,7 +145,7 @@ pub struct Evaluator<'a> {
     /// The last of each resource.
     restores: HashMap<&'a str, &'a Restore>,
     /// The first account and Region whose recovery points were not all read.
-    point_gap: Option<(&'a AccountId, &'a RegionName, Option<Part>, &'a str)>,
+    point_gap: Option<Gap<'a>>,
 }
 
 /// What there is in a place.
@@ -294,8 +293,8 @@ impl<'a> Evaluator<'a> {
             });
         }
         if asks(|test| matches!(test, Test::AirGapped { .. })) {
-            let gaps = (0..inventory.places.len()).filter_map(|index| inventory.unread_at(index, Part::RecoveryPoints));
-            self.point_gap = gaps.map(|Gap { account, region, part, why }| (account, region, part, why)).next();
+            let is_of_points = |gap: &Gap<'_>| gap.part.is_none_or(|part| part == Part::RecoveryPoints);
+            self.point_gap = inventory.gaps().into_iter().find(is_of_points);
         }
         if asks(|test| matches!(test, Test::Restored { .. })) {
             for restore in &inventory.restores {
@@ -775,21 +774,16 @@ impl<'a> Evaluator<'a> {
                 (Some(VaultKind::AirGapped), RecoveryPointStatus::Available) => {
                     unknown.push(Unknown::ContinuousPoint { point: &point.it });
                 }
-                (None, status)
-                    if young && status == RecoveryPointStatus::Completed
-                        || status == RecoveryPointStatus::Available =>
-                {
+                (None, RecoveryPointStatus::Available) => unknown.push(Unknown::Vault { name: &point.it.vault }),
+                (None, RecoveryPointStatus::Completed) if young => {
                     unknown.push(Unknown::Vault { name: &point.it.vault });
                 }
                 _ => {}
             }
         }
         unknown.extend(self.inventory.unread(resource.place, Part::RecoveryPoints).map(Unknown::from));
-        if air_gapped && let Some(gap) = self.point_gap {
-            // Such vaults stand in other accounts as a rule.
-            let (account, region, part, why) = gap;
-            unknown.push(Unknown::Place { account, region, part, why });
-        }
+        // Air-gapped vaults stand in other accounts as a rule.
+        unknown.extend(self.point_gap.clone().filter(|_| air_gapped).map(Unknown::from));
         if unknown.is_empty() {
             Verdict::NotCompliant(Flaw::NoRecoveryPoint { newest, most_minutes, created: resource.created })
         } else {

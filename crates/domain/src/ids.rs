@@ -138,7 +138,20 @@ impl AccountId {
     }
 }
 
+/// The partition that a Region is in, as it stands in ARNs. `aws` for a code that nobody knows yet.
+#[must_use]
+pub fn partition(region: &str) -> &'static str {
+    const PARTITIONS: &[(&str, &str)] = &[("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("eusc-", "aws-eusc")];
+    PARTITIONS.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
+}
+
 impl RegionName {
+    /// The partition that it is in, as it stands in ARNs.
+    #[must_use]
+    pub fn partition(&self) -> &'static str {
+        partition(self.as_str())
+    }
+
     /// Reads a Region code.
     ///
     /// # Errors

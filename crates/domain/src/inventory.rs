@@ -327,12 +327,7 @@ impl Inventory {
 
     /// The entry for what a place did not let itself be read, if that covers the part.
     pub(crate) fn unread(&self, place: PlaceId, part: Part) -> Option<Gap<'_>> {
-        self.unread_at(place.index(), part)
-    }
-
-    /// The same of the place with this number.
-    pub(crate) fn unread_at(&self, place: usize, part: Part) -> Option<Gap<'_>> {
-        let place = self.places.get(place)?;
+        let place = self.at(place)?;
         let gap = |part, why| Some(Gap { account: &place.account, region: &place.region, part, why });
         match &place.read {
             None => gap(None, ""),

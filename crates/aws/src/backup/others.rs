@@ -5,20 +5,17 @@
 
 use super::MemberBackups;
 use crate::config::Pages;
-use crate::error::{sorted, unexpected};
-use crate::signed::{Manner, Signer};
+use crate::error::unexpected;
+use crate::signed::{JsonCall, Manner, Signer};
 use app::inventory::{Odd, Rows, Spot};
 use app::ports::{PortErrorKind, Result};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use domain::ids::ResourceType;
 use domain::inventory::document::{Resource, ResourcePart};
-use hyper::Method;
-use hyper::body::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tokio::time::sleep;
 
 /// Waits between the attempts at one call; one attempt more than there are waits.
 const WAITS: [Duration; 4] =
@@ -152,23 +149,9 @@ impl<'a> Asking<'a> {
 
     /// The answer; what may succeed later was tried again.
     async fn ask(&self, operation: &'static str, question: &Value) -> Result<Value> {
-        let call = operation.split_once(':').map_or(operation, |(_, call)| call);
-        let target = format!("{}.{call}", self.service.target);
-        let headers = [("content-type", self.service.content_type), ("x-amz-target", target.as_str())];
-        let body = Bytes::from(question.to_string());
-        let mut waits = WAITS.iter();
-        loop {
-            let request = self.signer.signed(operation, Method::POST, &self.address, &headers, body.clone()).await?;
-            let wait = match self.members.https.send(operation, request).await.map_err(sorted) {
-                Ok(answer) => {
-                    let document = serde_json::from_slice(&answer);
-                    return document.map_err(|error| unexpected(operation, format!("no JSON in the answer: {error}")));
-                }
-                Err(error) if error.kind == PortErrorKind::Retryable => waits.next().ok_or(error)?,
-                Err(error) => return Err(error),
-            };
-            sleep(*wait).await;
-        }
+        let Service { target, content_type, .. } = *self.service;
+        let call = JsonCall { operation, address: &self.address, target, content_type, waits: &WAITS };
+        self.signer.json(&self.members.https, call, question).await
     }
 
     async fn tags(

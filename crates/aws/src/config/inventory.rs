@@ -8,8 +8,8 @@ use app::ports::Result;
 use aws_sdk_config::types::AggregatedSourceStatusType;
 use domain::ids::{AccountId, RegionName, ResourceType};
 use domain::inventory::document::{
-    Conditions, CopyAction, Lifecycle, Plan, RecoveryPoint, RecoveryPointPart, RecoveryPointStatus, Resource, Rule,
-    RulePart, Selection, SelectionPart, TagValue, Vault, VaultKind, VaultPart,
+    Conditions, CopyAction, Lifecycle, Plan, PlanPart, RecoveryPoint, RecoveryPointPart, RecoveryPointStatus, Resource,
+    ResourcePart, Rule, RulePart, Selection, SelectionPart, TagValue, Vault, VaultKind, VaultPart,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -243,18 +243,20 @@ fn resource(row: &Value, account: &AccountId, region: &RegionName) -> Result<Res
         Some(format!("{head}:cluster:{cluster}"))
     });
     let state = text(&of, "state.name");
+    let own_tags = tags(row);
+    let unread = if own_tags.is_some() { Vec::new() } else { vec![ResourcePart::Tags] };
     Ok(Resource {
         id: owned(row, "resourceId"),
         name: owned(row, "resourceName"),
         account: account.to_string(),
         region: region.to_string(),
-        tags: tags(row).unwrap_or_default().into_iter().map(|(key, value)| (key, Some(value))).collect(),
+        tags: own_tags.unwrap_or_default().into_iter().map(|(key, value)| (key, Some(value))).collect(),
         cluster,
         engine: owned(&of, "engine"),
         encrypted: truth(&of, "storageEncrypted").or_else(|| truth(&of, "encrypted")),
         created,
         active: state.is_none_or(|state| matches!(state, "running" | "pending")),
-        unread: Vec::new(),
+        unread,
         arn,
         kind,
     })
@@ -323,15 +325,17 @@ fn plan(row: &Value, account: &AccountId, region: &RegionName) -> Result<Plan, S
     let of = configuration(row).ok_or("nothing of it is recorded")?;
     let rules = ["BackupPlan.BackupPlanRule", "BackupPlan.Rules"];
     let rules = rules.iter().find(|path| field(&of, path).is_some()).ok_or("its rules are not recorded")?;
+    let own_tags = tags(row);
+    let unread = if own_tags.is_some() { Vec::new() } else { vec![PlanPart::Tags] };
     Ok(Plan {
         id: owned(&of, "BackupPlanId").or_else(|| owned(row, "resourceId")).ok_or("it has no id")?,
         name: owned(&of, "BackupPlan.BackupPlanName").or_else(|| owned(row, "resourceName")).ok_or("it has no name")?,
         account: account.clone(),
         region: region.clone(),
-        tags: tags(row).unwrap_or_default(),
+        tags: own_tags.unwrap_or_default(),
         rules: list(&of, rules).into_iter().map(rule).collect::<Result<_, _>>()?,
         selections: Vec::new(),
-        unread: Vec::new(),
+        unread,
     })
 }
 
@@ -364,7 +368,9 @@ fn rule(of: &Value) -> Result<Rule, String> {
         schedule: owned(of, "ScheduleExpression"),
         target_vault: target.ok_or_else(|| format!("its rule {name} stores into no vault"))?,
         lifecycle: kept,
-        continuous: truth(of, "EnableContinuousBackup").unwrap_or(false),
+        // What is there and makes no sense may be so: then a schedule that is too seldom is undecided.
+        continuous: field(of, "EnableContinuousBackup")
+            .is_some_and(|flag| !flag.is_null() && truth(of, "EnableContinuousBackup") != Some(false)),
         copies,
         start_window_minutes,
         completion_window_minutes,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::error::sorted;
 use domain::ids::UnitId;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};

@@ -1,7 +1,6 @@
 //! Resource types: what Config calls them, what Audit Manager's rule names call them, and what people call them; and the ARNs of
 //! their resources.
 
-use crate::ids::RegionName;
 use crate::violation::Key;
 
 /// Prefix of a rule's name, type in Config, words.
@@ -115,7 +114,7 @@ pub fn derived_arn(key: &Key) -> Option<String> {
     if id.is_empty() || id.contains([':', '/', '*']) {
         return None;
     }
-    let partition = partition(region);
+    let partition = region.partition();
     let regional = |service: &str, kind: &str| Some(format!("arn:{partition}:{service}:{region}:{account}:{kind}{id}"));
     match resource_type.as_str() {
         "AWS::S3::Bucket" => Some(format!("arn:{partition}:s3:::{id}")),
@@ -134,11 +133,4 @@ fn is_database_identifier(id: &str, prefix: &str) -> bool {
     const RESOURCE_ID: usize = 26;
     id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
         && id.strip_prefix(prefix).is_none_or(|rest| rest.len() != RESOURCE_ID)
-}
-
-/// The partition that a Region is in, as it stands in ARNs.
-pub(crate) fn partition(region: &RegionName) -> &'static str {
-    const PARTITIONS: &[(&str, &str)] = &[("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("eusc-", "aws-eusc")];
-    let name = region.as_str();
-    PARTITIONS.iter().find(|(prefix, _)| name.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
 }

@@ -149,19 +149,14 @@ fn denies(statement: &Value, action: &str, exempt: &[&str]) -> Denies {
     } else {
         return Denies::Nearly(Because::Resource);
     };
-    let conditioned = match statement.get("Condition") {
-        None => Denies::Fully,
-        Some(Value::Object(operators)) => operators
-            .iter()
-            .flat_map(|(operator, keys)| {
-                // Else it would be malformed.
-                keys.as_object().into_iter().flatten().map(|(key, values)| condition(operator, key, values, exempt))
-            })
-            // All conditions of a statement must hold, so the worst of them says whom it leaves out.
-            .min()
-            .unwrap_or(Denies::Fully),
-        Some(_) => Denies::Perhaps(Doubt::Unreadable("a `Condition` is no object".to_owned())),
-    };
+    let operators = statement.get("Condition").and_then(Value::as_object).into_iter().flatten();
+    let conditioned = operators
+        .flat_map(|(operator, keys)| {
+            keys.as_object().into_iter().flatten().map(|(key, values)| condition(operator, key, values, exempt))
+        })
+        // All conditions of a statement must hold, so the worst of them says whom it leaves out.
+        .min()
+        .unwrap_or(Denies::Fully);
     match (conditioned, doubt) {
         (Denies::Fully, Some(doubt)) => Denies::Perhaps(doubt),
         (conditioned, _) => conditioned,

@@ -277,20 +277,17 @@ impl fmt::Display for Unknown<'_> {
             ),
             Self::Cluster { arn } => write!(f, "its cluster `{}`", shown(arn)),
             Self::OptIn { service } => write!(f, "whether {service} is switched on in the settings of AWS Backup"),
-            Self::Selection { plan, selection, part: SelectionPart::Existence } => write!(
-                f,
-                "whether the selection `{}` of the plan `{}` is there",
-                shown(&selection.name),
-                shown(&plan.name)
-            ),
             Self::Selection { plan, selection, part } => {
+                let (selection, plan) = (shown(&selection.name), shown(&plan.name));
                 let part = match part {
                     SelectionPart::Resources => "Resources",
                     SelectionPart::NotResources => "NotResources",
                     SelectionPart::ListOfTags => "ListOfTags",
-                    SelectionPart::Conditions | SelectionPart::Existence => "Conditions",
+                    SelectionPart::Conditions => "Conditions",
+                    SelectionPart::Existence => {
+                        return write!(f, "whether the selection `{selection}` of the plan `{plan}` is there");
+                    }
                 };
-                let (selection, plan) = (shown(&selection.name), shown(&plan.name));
                 write!(f, "{part} of the selection `{selection}` of the plan `{plan}`")
             }
             Self::Selections { plan } => write!(f, "all selections of the plan `{}`", shown(&plan.name)),

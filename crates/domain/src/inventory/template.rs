@@ -14,7 +14,6 @@ use super::document::{
     SelectionPart, TagValue, Unread, Vault, VaultKind, VaultPart,
 };
 use super::{Inventory, Part as PlacePart, Protected, protected};
-use crate::control::partition;
 use crate::fault::Position;
 use crate::ids::{AccountId, IdError, RegionName, ResourceType};
 use crate::template::{Content, Expansion, Part, Piece, Resource, Template};
@@ -75,13 +74,13 @@ impl Target {
         if self.knows_region {
             parameters.insert("AWS::Region".to_owned(), self.region.to_string());
         }
-        parameters.insert("AWS::Partition".to_owned(), partition(&self.region).to_owned());
+        parameters.insert("AWS::Partition".to_owned(), self.region.partition().to_owned());
         parameters
     }
 
     /// The ARN of something of a service here as far as it is known, and whether that is all of it.
     fn arn(&self, service: &str, kind: &str, name: Option<&str>) -> (String, bool) {
-        let mut arn = format!("arn:{}:{service}:", partition(&self.region));
+        let mut arn = format!("arn:{}:{service}:", self.region.partition());
         if service == "s3" {
             arn.push_str("::");
         } else {
@@ -776,7 +775,7 @@ impl Adding<'_> {
     fn copy(&self, arn: &Part) -> Option<String> {
         if let Some((_, Some("BackupVaultArn"))) = arn.reference() {
             let Target { account, region, .. } = self.target;
-            return Some(format!("arn:{}:backup:{region}:{account}:backup-vault:?", partition(region)));
+            return Some(format!("arn:{}:backup:{region}:{account}:backup-vault:?", region.partition()));
         }
         let known = prefix(arn);
         let mut parts: Vec<&str> = known.splitn(6, ':').collect();

@@ -1,6 +1,5 @@
 //! The form of a notice for AWS Security Hub: a finding in the AWS Security Finding Format.
 
-use super::link::partition;
 use super::text::{cut, one_line, quoted, sentence, short};
 use super::{FindingHome, ViolationNotice, words};
 use crate::control::{self, Severity};
@@ -33,7 +32,7 @@ pub(super) fn finding(violation: &ViolationNotice, home: &FindingHome) -> Value 
         "Id": stable(&format!("backup-compliance/{key}")),
         "ProductArn": format!(
             "arn:{}:securityhub:{}:{}:product/{}/default",
-            partition(&home.region), home.region, home.account, home.account
+            home.region.partition(), home.region, home.account, home.account
         ),
         "GeneratorId": stable(&format!("backup-audit-manager/{}", key.control)),
         "AwsAccountId": home.account,
@@ -149,7 +148,7 @@ fn resource(violation: &ViolationNotice) -> Value {
     let mut resource = json!({
         "Type": asff_type(&key.resource_type),
         "Id": stable(id),
-        "Partition": partition(&key.region),
+        "Partition": key.region.partition(),
         "Region": key.region,
     });
     if let (Value::Object(fields), false) = (&mut resource, tags.is_empty()) {

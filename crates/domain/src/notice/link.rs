@@ -7,16 +7,6 @@ use std::fmt::Write as _;
 /// Longer links are cut by mail programs and browsers; none is better than half of one.
 const LONGEST: usize = 2_000;
 
-/// The ARN partition that a Region belongs to.
-pub(super) fn partition(region: &RegionName) -> &'static str {
-    match region.as_str() {
-        name if name.starts_with("cn-") => "aws-cn",
-        name if name.starts_with("us-gov-") => "aws-us-gov",
-        name if name.starts_with("eusc-") => "aws-eusc",
-        _ => "aws",
-    }
-}
-
 /// What AWS Config recorded of a resource and its compliance over time. People must be signed in to its account.
 pub(super) fn timeline(region: &RegionName, resource_type: &str, resource_id: &str) -> Option<String> {
     let (kind, id) = (encoded(resource_type), encoded(resource_id));
@@ -29,7 +19,7 @@ pub(super) fn rule(region: &RegionName, rule_name: &str) -> Option<String> {
 }
 
 fn config(region: &RegionName, place: &str) -> Option<String> {
-    let console = match partition(region) {
+    let console = match region.partition() {
         "aws-cn" => "console.amazonaws.cn",
         "aws-us-gov" => "console.amazonaws-us-gov.com",
         "aws-eusc" => "console.amazonaws-eusc.eu",

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Template;
-use crate::control::partition;
 use crate::ids::{AccountId, RegionName};
 
 /// Accounts and Regions between which a template makes no difference.
@@ -66,7 +65,7 @@ impl Template {
                 }
                 // One alone may be there because only it was asked for: then it is known all the same.
                 if let (Some(region), 1) = (regions.first(), regions.len()) {
-                    let partition = partition(region);
+                    let partition = region.partition();
                     pseudo.insert(REGION.to_owned(), region.to_string());
                     pseudo.insert(PARTITION.to_owned(), partition.to_owned());
                     pseudo.insert(SUFFIX.to_owned(), suffix(partition).to_owned());
