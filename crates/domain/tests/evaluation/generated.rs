@@ -8,6 +8,7 @@ use domain::inventory::document::{
     Restore, Rule, Selection, TagValue, Vault, VaultKind,
 };
 use jiff::SignedDuration;
+use serde_json::{Value, json};
 
 use crate::naive::SCHEDULES;
 use crate::world::{ACCOUNT, REGION, SERVICES, as_of, resource};
@@ -190,10 +191,83 @@ fn any_vault(dice: &mut Dice, name: &str, account: &str, region: &str) -> Vault 
     Vault {
         kind: if dice.one_in(3) { VaultKind::AirGapped } else { VaultKind::Ordinary },
         lock,
+        policy: if dice.one_in(4) { None } else { Some(any_policy(dice)) },
         account: AccountId::parse(account).unwrap(),
         region: RegionName::parse(region).unwrap(),
         ..crate::world::vault(name)
     }
+}
+
+const ACTIONS: [&str; 6] = [
+    "backup:DeleteRecoveryPoint",
+    "backup:Update*",
+    "backup:PutBackupVaultAccessPolicy",
+    "BACKUP:*",
+    "backup:Describe*",
+    "*Policy",
+];
+const ADMINS: [&str; 2] = ["arn:aws:iam::111122223333:role/admin", "arn:aws:iam::111122223333:role/other"];
+const WILD: [&str; 3] = ["*", "arn:aws:iam::*:role/*", "arn:aws:iam::111122223333:role/a*"];
+
+/// A statement of a vault's access policy: as it should be, but for some things.
+fn any_statement(dice: &mut Dice) -> Value {
+    let mut statement = json!({ "Effect": "Deny", "Principal": "*", "Action": "backup:*", "Resource": "*" });
+    if dice.one_in(10) {
+        statement["Effect"] = json!("Allow");
+    }
+    let actions: Vec<&str> = match dice.below(4) {
+        0 => ACTIONS[..3].to_vec(),
+        1 => (0..=dice.below(3)).map(|_| dice.pick(&ACTIONS)).collect(),
+        _ => vec!["backup:*"],
+    };
+    statement["Action"] = json!(actions);
+    let kept = statement.as_object_mut().unwrap();
+    if dice.one_in(8) {
+        kept.remove("Action");
+        kept.insert("NotAction".to_owned(), json!(dice.pick(&ACTIONS)));
+    }
+    match dice.below(16) {
+        0 => drop(kept.insert("Principal".to_owned(), json!({ "AWS": ADMINS[0] }))),
+        1 => drop(kept.insert("Principal".to_owned(), json!({ "AWS": [ADMINS[0], "*"] }))),
+        2 => drop(kept.insert("Principal".to_owned(), json!({ "Service": "*" }))),
+        3 => drop(kept.remove("Principal")),
+        4 => {
+            kept.remove("Principal");
+            kept.insert("NotPrincipal".to_owned(), json!({ "AWS": ADMINS[0] }));
+        }
+        _ => {}
+    }
+    match dice.below(12) {
+        0 => drop(kept.insert("Resource".to_owned(), json!("arn:aws:backup:*:*:recovery-point:*"))),
+        1 => drop(kept.insert("Resource".to_owned(), json!(["arn:aws:backup:x", "*"]))),
+        2 => drop(kept.insert("Resource".to_owned(), json!("arn:aws:backup:x"))),
+        3 => drop(kept.remove("Resource")),
+        _ => {}
+    }
+    let conditions: serde_json::Map<String, Value> = dice
+        .some(2, |dice| {
+            let literal = || ["StringEquals", "StringNotEquals", "StringNotEquals", "Null"];
+            let wild = || ["StringLike", "StringNotLike", "ArnLike", "ArnNotLike", "ArnEquals", "ArnNotEquals"];
+            let (operator, values) = if dice.one_in(2) {
+                (dice.pick(&literal()), (0..=dice.below(2)).map(|_| dice.pick(&ADMINS)).collect::<Vec<_>>())
+            } else {
+                let any = |dice: &mut Dice| if dice.one_in(3) { dice.pick(&WILD) } else { dice.pick(&ADMINS) };
+                (dice.pick(&wild()), (0..=dice.below(2)).map(|_| any(dice)).collect())
+            };
+            let key = if dice.one_in(8) { "aws:userId" } else { "aws:PrincipalArn" };
+            (operator.to_owned(), json!({ key: values }))
+        })
+        .into_iter()
+        .collect();
+    if !conditions.is_empty() {
+        kept.insert("Condition".to_owned(), conditions.into());
+    }
+    statement
+}
+
+fn any_policy(dice: &mut Dice) -> Value {
+    let statements: Vec<Value> = (0..=dice.below(3)).map(|_| any_statement(dice)).collect();
+    json!({ "Version": "2012-10-17", "Statement": statements })
 }
 
 fn any_point(dice: &mut Dice, number: usize, resources: &[Resource]) -> RecoveryPoint {
@@ -278,6 +352,9 @@ pub(crate) fn any_parameters(dice: &mut Dice, control: &str) -> BTreeMap<String,
             set("requiredRetentionDays", dice.pick(&["7", "34", "36"]));
         }
         "BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK" => set("requiredRetentionDays", dice.pick(&["7", "34", "36"])),
+        "BACKUP_RECOVERY_POINT_MANUAL_DELETION_DISABLED" => {
+            set("principalArnList", dice.pick(&[ADMINS[0], &ADMINS.join(",")]));
+        }
         "BACKUP_RESOURCES_PROTECTED_BY_CROSS_REGION" => {
             set("crossRegionList", dice.pick(&["us-east-1", "eu-west-1,us-east-1"]));
         }

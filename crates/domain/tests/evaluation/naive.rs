@@ -4,8 +4,12 @@
 use std::collections::BTreeMap;
 
 use domain::inventory::document::{
-    Document, Lifecycle, Plan, RecoveryPointStatus, Resource, Selection, TagValue, VaultKind,
+    Document, Lifecycle, Plan, RecoveryPointStatus, Resource, Selection, TagValue, Vault, VaultKind,
 };
+
+/// This file is part of a test of another package too, and this path is right in both.
+#[path = "naive_policy.rs"]
+mod policy;
 
 /// `Some` for a verdict; `None` where AWS does not say.
 pub(crate) type Answer = Option<bool>;
@@ -136,7 +140,12 @@ fn stands_for<'a>(document: &'a Document, resource: &'a Resource) -> &'a Resourc
     }
 }
 
-/// What a control says of each thing that it is asked about, by its ARN, id or name.
+/// What tells a vault from the others: its name alone does not.
+pub(crate) fn vault_key(vault: &Vault) -> String {
+    format!("{} {} {}", vault.account, vault.region, vault.name)
+}
+
+/// What a control says of each thing that it is asked about, by its ARN, id or [`vault_key`].
 pub(crate) fn answers(
     document: &Document,
     plans_of: &Plans<'_>,
@@ -180,6 +189,16 @@ pub(crate) fn answers(
         "BACKUP_RECOVERY_POINT_ENCRYPTED" => {
             for point in judged_points(document) {
                 answers.insert(point.arn.clone(), point.encrypted);
+            }
+        }
+        "BACKUP_RECOVERY_POINT_MANUAL_DELETION_DISABLED" => {
+            let exempt = list("principalArnList");
+            for vault in document.vaults.iter().filter(|vault| vault.kind == VaultKind::Ordinary) {
+                let answer = match &vault.policy {
+                    Some(policy) => policy::is_protected(policy, &exempt),
+                    None => Some(false),
+                };
+                answers.insert(vault_key(vault), answer);
             }
         }
         "BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK" => {
