@@ -9,19 +9,22 @@
 
 use std::collections::BTreeMap;
 
-use super::document::{
-    self, CopyAction, Lifecycle, Lock, LockMode, Plan, PlanPart, ResourcePart, Rule, RulePart, Selection,
-    SelectionPart, TagValue, Unread, Vault, VaultKind, VaultPart,
-};
+use super::document::{self, Plan, PlanPart, ResourcePart, Selection, SelectionPart, TagValue, Unread};
 use super::{Inventory, Part as PlacePart, Protected, protected};
 use crate::fault::Position;
 use crate::ids::{AccountId, IdError, RegionName, ResourceType};
 use crate::template::{Content, Expansion, Part, Piece, Resource, Template};
 
+mod plan;
 mod selection;
 mod text;
+mod types;
+mod vault;
 
-use text::{prefix, text};
+use text::text;
+use types::{AIR_GAPPED_VAULT, CLUSTER, GLOBAL_TABLE, Known, PLAN, SELECTION, VAULT};
+pub(crate) use types::{TagForm, known};
+use vault::vault_name;
 
 /// Where templates are deployed, as far as that is known.
 #[derive(Debug, Clone)]
@@ -156,146 +159,6 @@ pub struct Added {
     pub origins: Vec<Origin>,
     /// What could not be made out.
     pub unseen: Vec<Unseen>,
-}
-
-/// How a type writes its tags.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TagForm {
-    /// A list of `Key` and `Value`.
-    Pairs,
-    /// A mapping.
-    Mapping,
-}
-
-/// A type of CloudFormation that becomes a resource which Audit Manager asks about.
-#[derive(Debug)]
-pub(crate) struct Known {
-    kind: &'static str,
-    config_type: &'static str,
-    /// The property with its name, which ends its ARN.
-    name: Option<&'static str>,
-    /// The property with its tags.
-    pub(crate) tags: &'static str,
-    pub(crate) tag_form: TagForm,
-    /// The attribute that is its ARN.
-    arn: &'static str,
-    engine: Option<&'static str>,
-    encrypted: Option<&'static str>,
-}
-
-const KNOWN: &[Known] = &[
-    Known {
-        kind: "AWS::RDS::DBCluster",
-        config_type: "AWS::RDS::DBCluster",
-        name: Some("DBClusterIdentifier"),
-        tags: "Tags",
-        tag_form: TagForm::Pairs,
-        arn: "DBClusterArn",
-        engine: Some("Engine"),
-        encrypted: Some("StorageEncrypted"),
-    },
-    Known {
-        kind: "AWS::RDS::DBInstance",
-        config_type: "AWS::RDS::DBInstance",
-        name: Some("DBInstanceIdentifier"),
-        tags: "Tags",
-        tag_form: TagForm::Pairs,
-        arn: "DBInstanceArn",
-        engine: Some("Engine"),
-        encrypted: Some("StorageEncrypted"),
-    },
-    Known {
-        kind: "AWS::EC2::Volume",
-        config_type: "AWS::EC2::Volume",
-        name: None,
-        tags: "Tags",
-        tag_form: TagForm::Pairs,
-        arn: "",
-        engine: None,
-        encrypted: Some("Encrypted"),
-    },
-    Known {
-        kind: "AWS::EC2::Instance",
-        config_type: "AWS::EC2::Instance",
-        name: None,
-        tags: "Tags",
-        tag_form: TagForm::Pairs,
-        arn: "",
-        engine: None,
-        encrypted: None,
-    },
-    Known {
-        kind: "AWS::EFS::FileSystem",
-        config_type: "AWS::EFS::FileSystem",
-        name: None,
-        tags: "FileSystemTags",
-        tag_form: TagForm::Pairs,
-        arn: "Arn",
-        engine: None,
-        encrypted: Some("Encrypted"),
-    },
-    Known {
-        kind: "AWS::FSx::FileSystem",
-        config_type: "AWS::FSx::FileSystem",
-        name: None,
-        tags: "Tags",
-        tag_form: TagForm::Pairs,
-        arn: "ResourceARN",
-        engine: Some("FileSystemType"),
-        encrypted: None,
-    },
-    Known {
-        kind: "AWS::DynamoDB::Table",
-        config_type: "AWS::DynamoDB::Table",
-        name: Some("TableName"),
-        tags: "Tags",
-        tag_form: TagForm::Pairs,
-        arn: "Arn",
-        engine: None,
-        encrypted: None,
-    },
-    Known {
-        kind: GLOBAL_TABLE,
-        config_type: "AWS::DynamoDB::Table",
-        name: Some("TableName"),
-        tags: "",
-        tag_form: TagForm::Pairs,
-        arn: "Arn",
-        engine: None,
-        encrypted: None,
-    },
-    // SAM makes a table of it, with these properties as they are.
-    Known {
-        kind: "AWS::Serverless::SimpleTable",
-        config_type: "AWS::DynamoDB::Table",
-        name: Some("TableName"),
-        tags: "Tags",
-        tag_form: TagForm::Mapping,
-        arn: "Arn",
-        engine: None,
-        encrypted: None,
-    },
-    Known {
-        kind: "AWS::S3::Bucket",
-        config_type: "AWS::S3::Bucket",
-        name: Some("BucketName"),
-        tags: "Tags",
-        tag_form: TagForm::Pairs,
-        arn: "Arn",
-        engine: None,
-        encrypted: None,
-    },
-];
-
-const GLOBAL_TABLE: &str = "AWS::DynamoDB::GlobalTable";
-const CLUSTER: &str = "AWS::RDS::DBCluster";
-const PLAN: &str = "AWS::Backup::BackupPlan";
-const SELECTION: &str = "AWS::Backup::BackupSelection";
-const VAULT: &str = "AWS::Backup::BackupVault";
-const AIR_GAPPED_VAULT: &str = "AWS::Backup::LogicallyAirGappedBackupVault";
-
-pub(crate) fn known(kind: &str) -> Option<&'static Known> {
-    KNOWN.iter().find(|known| known.kind == kind)
 }
 
 /// Adds what templates bring to what there is.
@@ -573,249 +436,16 @@ impl Adding<'_> {
             _ => (BTreeMap::new(), true),
         }
     }
-
-    fn vault(&mut self, number: usize, stack: &Stack<'_>, resource: &Resource<'_>) {
-        let name = vault_name(stack, resource);
-        let air_gapped = resource.kind == AIR_GAPPED_VAULT;
-        let mut unread = Vec::new();
-        let policy = property(resource, "AccessPolicy");
-        let policy = match policy.map(text::json) {
-            Some(None) => {
-                unread.push(VaultPart::Policy);
-                None
-            }
-            Some(policy) => policy,
-            None => None,
-        };
-        let (tags, tags_unread) = text::tags(property(resource, "BackupVaultTags"), TagForm::Mapping);
-        let tags_unread = tags_unread || tags.values().any(Option::is_none);
-        if tags_unread {
-            unread.push(VaultPart::Tags);
-        }
-        let lock_part = if air_gapped { Some(&resource.properties) } else { property(resource, "LockConfiguration") };
-        let mut lock = None;
-        if let Some(part) = lock_part {
-            let days = |name: &str| match part.get(name) {
-                None => Some(None),
-                Some(days) => text(days).and_then(|days| days.parse().ok()).map(Some),
-            };
-            match (part.entries(), days("MinRetentionDays"), days("MaxRetentionDays")) {
-                (Some(_), Some(min_retention_days), Some(max_retention_days)) if resource.is_on == Some(true) => {
-                    let is_compliance = air_gapped || part.get("ChangeableForDays").is_some();
-                    let mode = if is_compliance { LockMode::Compliance } else { LockMode::Governance };
-                    lock = Some(Lock { min_retention_days, max_retention_days, mode });
-                }
-                _ => unread.push(VaultPart::Lock),
-            }
-        }
-        let vault = Vault {
-            name,
-            account: self.target.account.clone(),
-            region: self.target.region.clone(),
-            kind: if air_gapped { VaultKind::AirGapped } else { VaultKind::Ordinary },
-            tags: tags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect(),
-            encryption_key: property(resource, "EncryptionKeyArn").and_then(text).map(str::to_owned),
-            policy,
-            lock,
-            unread,
-        };
-        let place = self.inventory.place_of(&vault.account, &vault.region);
-        if property(resource, "BackupVaultName").is_none_or(|name| text(name).is_none())
-            && let Some(here) = self.inventory.places.get_mut(place.index()).and_then(|place| place.read.as_mut())
-        {
-            // A rule that names a vault may mean this one.
-            let why = format!("the vault `{}` in {} may have any name", resource.logical_id, stack.template.file());
-            here.unread.push(Unread { part: PlacePart::Vaults, why });
-        }
-        let origins = &self.added.origins;
-        let of_before = self.inventory.vaults.iter().enumerate().position(|(index, known)| {
-            known.place == place
-                && known.it.name == vault.name
-                // Of two with one name in the templates, conditions may leave either.
-                && !origins.iter().any(|origin| origin.thing == Thing::Vault(index))
-        });
-        let index = match of_before {
-            Some(index) => {
-                if let Some(known) = self.inventory.vaults.get_mut(index) {
-                    known.it = vault;
-                }
-                index
-            }
-            None => {
-                self.inventory.add_vault(vault);
-                self.inventory.vaults.len().saturating_sub(1)
-            }
-        };
-        self.origin(Thing::Vault(index), number, resource, Vec::new());
-    }
-
-    fn plan(&mut self, number: usize, stack: &Stack<'_>, resource: &Resource<'_>) {
-        let own = property(resource, "BackupPlan");
-        let name = own.and_then(|own| own.get("BackupPlanName")).and_then(text).unwrap_or(resource.logical_id);
-        let mut unread = Vec::new();
-        let (tags, tags_unread) = text::tags(property(resource, "BackupPlanTags"), TagForm::Mapping);
-        if tags_unread || tags.values().any(Option::is_none) {
-            unread.push(PlanPart::Tags);
-        }
-        let mut rules = Vec::new();
-        match own.map(|own| (own.entries().is_some(), own.get("BackupPlanRule"))) {
-            Some((true, Some(list))) => match list.items() {
-                Some(items) => {
-                    for item in items {
-                        match item.entries() {
-                            Some(_) => rules.push(self.rule(number, item)),
-                            None => unread.push(PlanPart::Rules),
-                        }
-                    }
-                }
-                None => unread.push(PlanPart::Rules),
-            },
-            Some((true, None)) | None => {}
-            Some((false, _)) => unread.push(PlanPart::Rules),
-        }
-        if self.has_expansion(number, resource) {
-            unread.push(PlanPart::Rules);
-        }
-        unread.dedup();
-        let plan = Plan {
-            id: stand_in(stack, resource.logical_id),
-            name: name.to_owned(),
-            account: self.target.account.clone(),
-            region: self.target.region.clone(),
-            tags: tags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect(),
-            rules,
-            selections: Vec::new(),
-            unread,
-        };
-        let place = self.inventory.place_of(&plan.account, &plan.region);
-        let origins = &self.added.origins;
-        let of_before = self.inventory.plans.iter().enumerate().position(|(index, known)| {
-            known.place == place
-                && known.it.name == plan.name
-                // Two templates may each have one of the name.
-                && !origins.iter().any(|origin| origin.thing == Thing::Plan(index))
-        });
-        let index = match of_before {
-            Some(index) => {
-                if let Some(known) = self.inventory.plans.get_mut(index) {
-                    // Those that people made by hand stay; nobody knows which these are.
-                    let mut selections = std::mem::take(&mut known.it.selections);
-                    for selection in &mut selections {
-                        if !selection.unread.contains(&SelectionPart::Existence) {
-                            selection.unread.push(SelectionPart::Existence);
-                        }
-                    }
-                    known.it = Plan { selections, ..plan };
-                }
-                index
-            }
-            None => {
-                self.inventory.add_plan(plan);
-                self.inventory.plans.len().saturating_sub(1)
-            }
-        };
-        self.origin(Thing::Plan(index), number, resource, Vec::new());
-    }
-
-    fn rule(&self, number: usize, part: &Part) -> Rule {
-        let mut unread = Vec::new();
-        let known = |name: &str| part.get(name).and_then(text);
-        if part.get("ScheduleExpression").is_some() && known("ScheduleExpression").is_none() {
-            unread.push(RulePart::Schedule);
-        }
-        let target = part.get("TargetBackupVault");
-        let target_vault = match target.map(|target| (text(target), target.reference())) {
-            Some((Some(name), _)) => Some(name.to_owned()),
-            Some((None, Some((logical_id, None | Some("BackupVaultName"))))) => {
-                self.vaults.get(number).and_then(|vaults| vaults.get(logical_id)).cloned()
-            }
-            _ => None,
-        };
-        if target_vault.is_none() {
-            unread.push(RulePart::TargetVault);
-        }
-        let lifecycle = part.get("Lifecycle").map_or(Some(Lifecycle::default()), lifecycle_of);
-        if lifecycle.is_none() {
-            unread.push(RulePart::Lifecycle);
-        }
-        let mut copies = Vec::new();
-        if let Some(list) = part.get("CopyActions") {
-            let items = list.items();
-            for item in items.unwrap_or_default() {
-                match item.get("DestinationBackupVaultArn").and_then(|arn| self.copy(arn)) {
-                    Some(vault) => copies.push(CopyAction {
-                        vault,
-                        lifecycle: item.get("Lifecycle").and_then(lifecycle_of).unwrap_or_default(),
-                    }),
-                    None => unread.push(RulePart::Copies),
-                }
-            }
-            if items.is_none() {
-                unread.push(RulePart::Copies);
-            }
-        }
-        unread.dedup();
-        Rule {
-            name: known("RuleName").unwrap_or_default().to_owned(),
-            schedule: known("ScheduleExpression").map(str::to_owned),
-            target_vault: target_vault.unwrap_or_default(),
-            lifecycle: lifecycle.unwrap_or_default(),
-            // What is not known may be so: then a schedule that is too seldom is undecided.
-            continuous: part.get("EnableContinuousBackup").is_some_and(|flag| text(flag) != Some("false")),
-            copies,
-            start_window_minutes: known("StartWindowMinutes").and_then(|minutes| minutes.parse().ok()),
-            completion_window_minutes: known("CompletionWindowMinutes").and_then(|minutes| minutes.parse().ok()),
-            unread,
-        }
-    }
-
-    /// Where a copy goes, as far as Region and account tell. Where it is not known whether that is another place, nobody knows.
-    ///
-    /// Where the plan's own account or Region is not known, the copy's is left out of the ARN: nobody knows whether it is another.
-    fn copy(&self, arn: &Part) -> Option<String> {
-        if let Some((_, Some("BackupVaultArn"))) = arn.reference() {
-            let Target { account, region, .. } = self.target;
-            return Some(format!("arn:{}:backup:{region}:{account}:backup-vault:?", region.partition()));
-        }
-        let known = prefix(arn);
-        let mut parts: Vec<&str> = known.splitn(6, ':').collect();
-        let [_, _, _, region, account, _] = parts.as_mut_slice() else { return None };
-        if !self.target.knows_region {
-            *region = "";
-        }
-        if !self.target.knows_account {
-            *account = "";
-        }
-        Some(parts.join(":"))
-    }
 }
 
 fn conditional(resource: &Resource<'_>) -> String {
     format!("whether it is there, which its condition `{}` decides", resource.condition.unwrap_or("?"))
 }
 
-/// What a vault is called, or what stands for its name.
-fn vault_name(stack: &Stack<'_>, resource: &Resource<'_>) -> String {
-    let name = property(resource, "BackupVaultName").and_then(text);
-    name.map_or_else(|| stand_in(stack, resource.logical_id), str::to_owned)
-}
-
 /// The name that ends its ARN. RDS writes names in lower case.
 fn name_of(resource: &Resource<'_>, known: &Known) -> Option<String> {
     let name = text(property(resource, known.name?)?)?;
     Some(if known.kind.starts_with("AWS::RDS::") { name.to_lowercase() } else { name.to_owned() })
-}
-
-fn lifecycle_of(part: &Part) -> Option<Lifecycle> {
-    part.entries()?;
-    let days = |name: &str| match part.get(name) {
-        None => Some(None),
-        Some(days) => text(days).and_then(|days| days.parse().ok()).map(Some),
-    };
-    Some(Lifecycle {
-        cold_after_days: days("MoveToColdStorageAfterDays").unwrap_or_default(),
-        delete_after_days: days("DeleteAfterDays")?,
-    })
 }
 
 fn within(resource: &Resource<'_>, at: Position) -> bool {
