@@ -4,14 +4,14 @@ use super::memory::{FrameworkFacts, Variant};
 use crate::ports::{PolicyRepository, RepositoryFile, Result, StackSetRef};
 use domain::fault::{Fault, Position, nearest};
 use domain::framework::Framework;
-use domain::ids::CommitId;
+use domain::ids::{AccountId, CommitId};
 use domain::lint::{self, Level, Placed};
 use domain::policy::{FrameworkPolicy, Place, Policy, Reporting, Target};
 use domain::rollout::{
     AccountFilter, Desired, Instance, Membership, Parameters, Permissions, ServiceManaged, UnitTarget,
     Wanted as WantedInstance,
 };
-use domain::template::{Capability, Template};
+use domain::template::{Alike, Capability, Template};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The parameter through which a framework template learns where compliance events go.
@@ -76,6 +76,8 @@ pub struct WantedFramework {
     pub at: Position,
     /// Where it declares each of its targets.
     targets_at: Vec<Position>,
+    /// The number of the target that each variant of the facts is for.
+    targets_of_variants: Vec<usize>,
     /// Its accounts are known; those of organizational units have to be asked for.
     placed: bool,
 }
@@ -95,8 +97,7 @@ impl WantedFramework {
     fn place(&mut self, membership: &Membership, fresh: bool) -> Vec<(Position, String, String)> {
         let mut faults = Vec::new();
         let Permissions::ServiceManaged(service) = &self.desired.permissions else { return faults };
-        let targets = service.targets.iter().zip(&self.targets_at).zip(&mut self.facts.variants);
-        for ((target, at), variant) in targets {
+        for (index, (target, at)) in service.targets.iter().zip(&self.targets_at).enumerate() {
             for unit in target.units.iter().filter(|unit| !membership.units.contains_key(*unit)) {
                 let problem = format!("there is no organizational unit `{unit}` in this organisation");
                 let fix = "compare it with `aws organizations list-organizational-units-for-parent`; a unit that was moved keeps its id";
@@ -121,7 +122,7 @@ impl WantedFramework {
                     }
                 }
             }
-            variant.accounts = members
+            let accounts: BTreeSet<AccountId> = members
                 .into_iter()
                 .filter(|account| {
                     target.accounts.admits(account)
@@ -130,6 +131,10 @@ impl WantedFramework {
                 })
                 .cloned()
                 .collect();
+            let variants = self.facts.variants.iter_mut().zip(&self.targets_of_variants);
+            for (variant, _) in variants.filter(|(_, target)| **target == index) {
+                variant.accounts.clone_from(&accounts);
+            }
         }
         self.desired.place(membership);
         self.placed = true;
@@ -241,10 +246,10 @@ impl PolicyAt<'_> {
         let mut parameters = filled_in;
         parameters.extend(declared(&framework.parameters));
         faults.extend(self.macros(policy, framework, &template));
-        let mut variants = Vec::new();
+        let (mut variants, mut targets_of_variants) = (Vec::new(), Vec::new());
         let mut placed = Vec::new();
         let mut instances: BTreeMap<Instance, WantedInstance> = BTreeMap::new();
-        for target in &framework.targets {
+        for (index, target) in framework.targets.iter().enumerate() {
             let target_faults = undeclared(&template, &target.parameters);
             faults.extend(target_faults.map(|(problem, fix)| in_policy(target.at, problem, fix)));
             let mut in_force = parameters.clone();
@@ -253,30 +258,23 @@ impl PolicyAt<'_> {
             let in_place = |fault: Fault| {
                 if of_template.contains(&fault) { fault } else { in_policy(at, blamed(&fault), fault.fix) }
             };
-            let controls = match Framework::read_all(&template, &in_force) {
-                Ok(frameworks) => frameworks
-                    .into_iter()
-                    .flat_map(|framework| framework.controls)
-                    .map(|control| (control.control.name.to_owned(), control.parameters))
-                    .collect(),
+            let there = match read_for(target, &template, &in_force) {
+                Ok(there) => there,
                 Err(more) => {
                     faults.extend(more.into_iter().map(in_place));
                     continue;
                 }
             };
-            match self.there(framework, target, &template, &in_force) {
-                Ok(there) => placed.extend(there),
-                Err(more) => {
-                    faults.extend(more.into_iter().map(in_place));
-                    continue;
-                }
-            }
-            variants.push(Variant {
-                accounts: target.accounts().iter().cloned().collect(),
-                regions: target.regions.iter().cloned().collect(),
-                controls,
-                since: BTreeMap::new(),
-            });
+            let of_target = in_force_at(&there);
+            targets_of_variants.extend(of_target.iter().map(|_| index));
+            variants.extend(of_target);
+            placed.extend(there.into_iter().map(|There { places, frameworks, .. }| Placed {
+                name: framework.name.to_string(),
+                at: target.at,
+                accounts: sharing(target, &places),
+                regions: places.regions,
+                frameworks,
+            }));
             let wanted = WantedInstance::from(target.parameters.clone());
             for account in target.accounts() {
                 for region in &target.regions {
@@ -305,48 +303,10 @@ impl PolicyAt<'_> {
             facts: FrameworkFacts { stack_set: framework.name.clone(), variants },
             at: framework.at,
             targets_at: framework.targets.iter().map(|target| target.at).collect(),
+            targets_of_variants,
             placed: !framework.is_service_managed(),
         };
         Ok((wanted, placed))
-    }
-
-    /// What a target brings to the accounts and Regions that it names, each with what depends on them.
-    fn there(
-        &self,
-        framework: &FrameworkPolicy,
-        target: &Target,
-        template: &Template,
-        in_force: &Parameters,
-    ) -> Result<Vec<Placed>, Vec<Fault>> {
-        let accounts: BTreeSet<_> = target.accounts().iter().cloned().collect();
-        let regions: BTreeSet<_> = target.regions.iter().cloned().collect();
-        let mut placed = Vec::new();
-        let mut faults = Vec::new();
-        for alike in template.alike(&accounts, &regions, false) {
-            let parameters =
-                in_force.iter().chain(&alike.pseudo).map(|(name, value)| (name.clone(), value.clone())).collect();
-            let frameworks = match Framework::read_all(template, &parameters) {
-                Ok(frameworks) => frameworks,
-                Err(more) => {
-                    faults.extend(more);
-                    continue;
-                }
-            };
-            let accounts = match &target.place {
-                Place::Accounts(_) => alike.accounts.iter().map(ToString::to_string).collect(),
-                // Of a part of a unit's accounts nobody knows which it has.
-                Place::Units { units, accounts: AccountFilter::All } => units.iter().map(ToString::to_string).collect(),
-                Place::Units { .. } => BTreeSet::new(),
-            };
-            placed.push(Placed {
-                name: framework.name.to_string(),
-                at: target.at,
-                accounts,
-                regions: alike.regions,
-                frameworks,
-            });
-        }
-        if faults.is_empty() { Ok(placed) } else { Err(faults) }
     }
 
     /// What StackSets with service-managed permissions do not take (CloudFormation user guide, "Considerations for creating
@@ -361,6 +321,80 @@ impl PolicyAt<'_> {
             let fix = "write the template out (`aws cloudformation get-template --template-stage Processed` shows it), or list accounts instead";
             Fault::at(self.policy_file, policy, framework.at, problem, fix)
         })
+    }
+}
+
+/// What a target brings to places between which the template makes no difference.
+struct There {
+    places: Alike,
+    frameworks: Vec<Framework>,
+    controls: Controls,
+}
+
+/// Control name to its parameters.
+type Controls = BTreeMap<String, BTreeMap<String, String>>;
+
+/// The frameworks that a target brings, read for each of the places between which the template makes a difference.
+fn read_for(target: &Target, template: &Template, in_force: &Parameters) -> Result<Vec<There>, Vec<Fault>> {
+    const ACCOUNT: &str = "AWS::AccountId";
+    let accounts: BTreeSet<_> = target.accounts().iter().cloned().collect();
+    let regions: BTreeSet<_> = target.regions.iter().cloned().collect();
+    let (mut there, mut faults) = (Vec::new(), Vec::new());
+    for places in template.alike(&accounts, &regions, false) {
+        let mut parameters = in_force.clone();
+        parameters.extend(places.pseudo.clone());
+        let frameworks = match Framework::read_all(template, &parameters) {
+            Ok(frameworks) => frameworks,
+            Err(more) => {
+                faults.extend(more);
+                continue;
+            }
+        };
+        let mut controls = controls(&frameworks);
+        // It was read for one account; what another has another value for is said of none.
+        if let (Some(last), true) = (places.accounts.last(), parameters.contains_key(ACCOUNT)) {
+            parameters.insert(ACCOUNT.to_owned(), last.to_string());
+            let others = Framework::read_all(template, &parameters).map(|frameworks| self::controls(&frameworks));
+            for (control, own) in &mut controls {
+                let other = others.as_ref().ok().and_then(|others| others.get(control));
+                own.retain(|name, value| other.is_some_and(|other| other.get(name) == Some(value)));
+            }
+        }
+        there.push(There { places, frameworks, controls });
+    }
+    if faults.is_empty() { Ok(there) } else { Err(faults) }
+}
+
+fn controls(frameworks: &[Framework]) -> Controls {
+    let all = frameworks.iter().flat_map(|framework| &framework.controls);
+    all.map(|control| (control.control.name.to_owned(), control.parameters.clone())).collect()
+}
+
+/// Which controls are in force where, Regions with the same ones together. The accounts of organizational units are found later.
+fn in_force_at(there: &[There]) -> Vec<Variant> {
+    let mut variants: Vec<Variant> = Vec::new();
+    for There { places, controls, .. } in there {
+        let same = |variant: &&mut Variant| variant.accounts == places.accounts && variant.controls == *controls;
+        match variants.iter_mut().find(same) {
+            Some(variant) => variant.regions.extend(places.regions.iter().cloned()),
+            None => variants.push(Variant {
+                accounts: places.accounts.clone(),
+                regions: places.regions.clone(),
+                controls: controls.clone(),
+                since: BTreeMap::new(),
+            }),
+        }
+    }
+    variants
+}
+
+/// What stands for the accounts of a target when it is asked which frameworks meet.
+fn sharing(target: &Target, places: &Alike) -> BTreeSet<String> {
+    match &target.place {
+        Place::Accounts(_) => places.accounts.iter().map(ToString::to_string).collect(),
+        Place::Units { units, accounts: AccountFilter::All } => units.iter().map(ToString::to_string).collect(),
+        // Of a part of a unit's accounts nobody knows which it has.
+        Place::Units { .. } => BTreeSet::new(),
     }
 }
 
