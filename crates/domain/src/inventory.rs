@@ -198,10 +198,7 @@ impl Inventory {
     /// When account, Region or ARN are wrong, or contradict each other, or the type is written in another case than AWS's.
     pub fn add_resource(&mut self, resource: document::Resource) -> Result<(), String> {
         let place = self.place(&resource.account, &resource.region)?;
-        check_arn(&resource)?;
-        if let Some(right) = in_right_case(resource.kind.as_str(), protected_types()) {
-            return Err(format!("`type` is `{}`; did you mean `{right}`?", resource.kind));
-        }
+        resource.check()?;
         let mut tags: Vec<Tag> = resource
             .tags
             .iter()
@@ -428,6 +425,20 @@ impl Resource {
     pub(crate) fn tag(&self, key: Text) -> Option<Tag> {
         // A handful of tags, fifty at most: going through them is quicker than halving.
         self.tags.iter().find(|tag| tag.key == key).copied()
+    }
+}
+
+impl document::Resource {
+    /// Whether an inventory takes it, if its account and Region are some.
+    ///
+    /// # Errors
+    /// When the ARN is none or contradicts account and Region, or the type is written in another case than AWS's.
+    pub fn check(&self) -> Result<(), String> {
+        check_arn(self)?;
+        match in_right_case(self.kind.as_str(), protected_types()) {
+            Some(right) => Err(format!("`type` is `{}`; did you mean `{right}`?", self.kind)),
+            None => Ok(()),
+        }
     }
 }
 

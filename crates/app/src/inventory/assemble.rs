@@ -150,7 +150,7 @@ impl Gaps<'_> {
         if !self.narrowed.takes(&place.0, &place.1) {
             return;
         }
-        match domain::inventory::Inventory::new(Timestamp::UNIX_EPOCH).add_resource(resource.clone()) {
+        match resource.check() {
             // Pages may show one twice when things change meanwhile.
             Ok(()) => drop(all.insert(resource.arn.clone(), resource)),
             Err(why) => self.at(&place, Part::Resources, resource.kind.as_str(), Reason::Odd, &why),
