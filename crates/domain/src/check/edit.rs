@@ -43,20 +43,28 @@ pub(super) fn tag(template: &Template, source: &Source<'_>, logical_id: &str, ta
         return tagging;
     }
     tagging.property = known.tags;
-    let Some(properties) = body.get("Properties").filter(|node| node.tag.is_none()) else { return tagging };
     let writer = Writer {
         source,
         is_json: template.text().trim_start_matches('\u{feff}').trim_start().starts_with('{'),
         line_end: if template.text().contains("\r\n") { "\r\n" } else { "\n" },
     };
-    let edit = match properties.entries().unwrap_or_default().iter().find(|(key, _)| key.as_str() == Some(known.tags)) {
-        Some((key, tags)) => {
-            tagging.tags_at = Some(key.at);
-            if tags.tag.is_none() { writer.more(tags, known.tag_form, tag) } else { None }
-        }
-        None => properties.entries().and_then(<[_]>::first).and_then(|(first, _)| {
-            tag.2.is_none().then(|| writer.first(first, known.tags, known.tag_form, tag)).flatten()
-        }),
+    let form = known.tag_form;
+    let edit = match body.get("Properties") {
+        None => tag.2.is_none().then(|| writer.properties(body, known.tags, form, tag)).flatten(),
+        Some(properties) if properties.tag.is_some() => None,
+        Some(properties) => match properties.entries().unwrap_or_default() {
+            [] => {
+                let tags = format!("{{ {} }}", writer.property(known.tags, form, tag, None));
+                tag.2.is_none().then(|| writer.filled(properties, "{}", tags)).flatten()
+            }
+            entries @ [(first, _), ..] => match entries.iter().find(|(key, _)| key.as_str() == Some(known.tags)) {
+                Some((key, tags)) => {
+                    tagging.tags_at = Some(key.at);
+                    if tags.tag.is_none() { writer.more(tags, form, tag) } else { None }
+                }
+                None => tag.2.is_none().then(|| writer.first(first, known.tags, form, tag)).flatten(),
+            },
+        },
     };
     tagging.proposal = edit.map(|edit| Proposal {
         edit,
@@ -140,6 +148,12 @@ impl Writer<'_, '_> {
     /// One more tag, before those that there are; or another value for the one that there is.
     fn more(&self, tags: &Node, form: TagForm, (key, value, now): Tag<'_>) -> Option<Edit> {
         match (&tags.value, form) {
+            (Value::Sequence(items), TagForm::Pairs) if items.is_empty() => {
+                self.filled(tags, "[]", format!("[{}]", self.pair(key, value)))
+            }
+            (Value::Mapping(entries), TagForm::Mapping) if entries.is_empty() => {
+                self.filled(tags, "{}", format!("{{ {}: {} }}", self.word(key), self.word(value)))
+            }
             (Value::Sequence(items), TagForm::Pairs) => {
                 let whole = items.iter().filter(|item| item.tag.is_none());
                 let mut same = whole.filter(|item| item.get("Key").and_then(plain) == Some(key));
@@ -175,26 +189,56 @@ impl Writer<'_, '_> {
         }
     }
 
-    /// The property, before the first one that there is.
-    fn first(&self, first: &Node, property: &str, form: TagForm, (key, value, _): Tag<'_>) -> Option<Edit> {
-        let name = if self.is_json { format!("\"{property}\"") } else { property.to_owned() };
-        let (key_word, value_word) = (self.word(key), self.word(value));
-        let is_block = matches!(self.style(first.at)?, Style::Lines(_)) && !self.is_json;
-        let entry = match (form, is_block) {
-            (TagForm::Pairs, false) => format!("{name}: [{}]", self.pair(key, value)),
-            (TagForm::Mapping, false) => format!("{name}: {{ {key_word}: {value_word} }}"),
-            (form, true) => {
-                let indent = " ".repeat(first.at.column.saturating_sub(1));
-                let end = self.line_end;
-                match form {
-                    TagForm::Pairs => {
-                        format!("{name}:{end}{indent}  - Key: {key_word}{end}{indent}    Value: {value_word}")
-                    }
-                    TagForm::Mapping => format!("{name}:{end}{indent}  {key_word}: {value_word}"),
-                }
+    /// Something in place of brackets with nothing in them.
+    fn filled(&self, empty: &Node, brackets: &str, new: String) -> Option<Edit> {
+        self.rest(empty.at)?.starts_with(brackets).then_some(())?;
+        Some(Edit { from: empty.at, to: Position { column: empty.at.column + brackets.len(), ..empty.at }, new })
+    }
+
+    /// Properties for a resource that has none: behind its type, where that ends a line, or before everything.
+    fn properties(&self, body: &Node, property: &str, form: TagForm, tag: Tag<'_>) -> Option<Edit> {
+        let entries = body.entries()?;
+        let (first, _) = entries.first()?;
+        if let Style::Lines(_) = self.style(first.at)?
+            && !self.is_json
+        {
+            let indent = " ".repeat(first.at.column.saturating_sub(1));
+            let new = format!(
+                "Properties:{}{indent}  {}",
+                self.line_end,
+                self.property(property, form, tag, Some(&format!("{indent}  ")))
+            );
+            let (_, kind) = entries.iter().find(|(key, _)| key.as_str() == Some("Type"))?;
+            let written = kind.as_str()?;
+            if self.rest(kind.at)?.trim_end() == written {
+                let end = Position { column: kind.at.column + written.chars().count(), ..kind.at };
+                return Some(insert(end, format!("{}{indent}{new}", self.line_end)));
             }
-        };
-        self.entry(first, &entry)
+            return self.entry(first, &new);
+        }
+        let name = if self.is_json { "\"Properties\"" } else { "Properties" };
+        self.entry(first, &format!("{name}: {{ {} }}", self.property(property, form, tag, None)))
+    }
+
+    /// The property, before the first one that there is.
+    fn first(&self, first: &Node, property: &str, form: TagForm, tag: Tag<'_>) -> Option<Edit> {
+        let is_block = matches!(self.style(first.at)?, Style::Lines(_)) && !self.is_json;
+        let indent = is_block.then(|| " ".repeat(first.at.column.saturating_sub(1)));
+        self.entry(first, &self.property(property, form, tag, indent.as_deref()))
+    }
+
+    /// The property with the tag in it: in lines that are indented so, or in one line.
+    fn property(&self, property: &str, form: TagForm, (key, value, _): Tag<'_>, indent: Option<&str>) -> String {
+        let name = if self.is_json { format!("\"{property}\"") } else { property.to_owned() };
+        let (key_word, value_word, end) = (self.word(key), self.word(value), self.line_end);
+        match (form, indent) {
+            (TagForm::Pairs, None) => format!("{name}: [{}]", self.pair(key, value)),
+            (TagForm::Mapping, None) => format!("{name}: {{ {key_word}: {value_word} }}"),
+            (TagForm::Pairs, Some(indent)) => {
+                format!("{name}:{end}{indent}  - Key: {key_word}{end}{indent}    Value: {value_word}")
+            }
+            (TagForm::Mapping, Some(indent)) => format!("{name}:{end}{indent}  {key_word}: {value_word}"),
+        }
     }
 
     /// An entry of a mapping, before its first one.

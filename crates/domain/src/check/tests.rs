@@ -102,6 +102,16 @@ fn a_resource_without_the_tag_is_found_and_the_change_mends_it() {
             "  T:\n    Type: AWS::Serverless::SimpleTable\n    Properties:\n      Tags:\n        a: b\n".to_owned(),
             ", under `Tags` in line 10",
         ),
+        (tags("      Tags: []\n"), ", under `Tags` in line 11"),
+        ("  T:\n    Type: AWS::Serverless::SimpleTable\n    Properties: { Tags: {} }\n".to_owned(), "line 9"),
+        ("  T:\n    Type: AWS::S3::Bucket\n    Properties: {}\n".to_owned(), ", with the property `Tags`"),
+        ("  T:\n    Type: AWS::S3::Bucket\n".to_owned(), ", with the property `Tags`"),
+        (
+            "  T:\n    Type: AWS::S3::Bucket # kept\n    DeletionPolicy: Retain\n".to_owned(),
+            ", with the property `Tags`",
+        ),
+        ("  T:\n    DeletionPolicy: Retain\n    Type: 'AWS::Serverless::SimpleTable'\n".to_owned(), "property `Tags`"),
+        ("  T: { Type: AWS::S3::Bucket }\n".to_owned(), ", with the property `Tags`"),
     ] {
         for line_end in ["\n", "\r\n"] {
             let text = with_plan(&resource, BY_TAG).replace('\n', line_end);
@@ -138,14 +148,27 @@ fn a_wrong_value_is_replaced_and_what_is_written_in_another_way_is_left() {
             None => assert!(finding.fault.edits.is_empty(), "{tags}: {:?}", finding.fault.edits),
         }
     }
-    let json = with_plan("", BY_TAG);
-    let app = "{\n  \"Resources\": {\n    \"T\": {\n      \"Type\": \"AWS::S3::Bucket\",\n      \"Properties\": {\n        \
-               \"Tags\": [\n          { \"Key\": \"a\", \"Value\": \"b\" }\n        ]\n      }\n    }\n  }\n}\n";
-    let checked = checked_at(&anywhere(), &[app, &json], 1, &[COVERAGE], &[]);
-    let (mended, made) = apply(app, [checked.findings[0].fault.edits.as_slice()]);
-    assert_eq!(made, 1);
-    assert!(serde_json::from_str::<serde_json::Value>(&mended).is_ok(), "{mended}");
-    assert!(checked_at(&anywhere(), &[&mended, &json], 1, &[COVERAGE], &[]).findings.is_empty());
+}
+
+#[test]
+fn what_is_json_stays_json() {
+    let plan = with_plan("", BY_TAG);
+    for rest in [
+        "",
+        ",\n      \"Properties\": {}",
+        ",\n      \"Properties\": {\n        \"BucketName\": \"b\"\n      }",
+        ",\n      \"Properties\": {\n        \"Tags\": []\n      }",
+        ",\n      \"Properties\": {\n        \"Tags\": [\n          { \"Key\": \"a\", \"Value\": \"b\" }\n        ]\n      }",
+    ] {
+        let app = format!(
+            "{{\n  \"Resources\": {{\n    \"T\": {{\n      \"Type\": \"AWS::S3::Bucket\"{rest}\n    }}\n  }}\n}}\n"
+        );
+        let checked = checked_at(&anywhere(), &[&app, &plan], 1, &[COVERAGE], &[]);
+        let (mended, made) = apply(&app, [checked.findings[0].fault.edits.as_slice()]);
+        assert_eq!(made, 1, "{app}");
+        assert!(serde_json::from_str::<serde_json::Value>(&mended).is_ok(), "{mended}");
+        assert!(checked_at(&anywhere(), &[&mended, &plan], 1, &[COVERAGE], &[]).findings.is_empty(), "{mended}");
+    }
 }
 
 #[test]
