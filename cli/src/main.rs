@@ -13,6 +13,7 @@ mod output;
 mod plain;
 mod repository;
 mod table;
+mod templates;
 
 use std::process::ExitCode;
 

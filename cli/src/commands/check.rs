@@ -19,7 +19,7 @@ use super::evaluate::{self, account, region};
 use super::lint::assignment;
 use crate::findings::{self, Finding, fix, human, machine};
 use crate::frameworks::{Questions, unusable};
-use crate::{AnyFormat, Verdict, output, plain};
+use crate::{AnyFormat, Verdict, output, plain, templates};
 
 /// Say of CloudFormation templates what Audit Manager will say once they are deployed.
 ///
@@ -32,12 +32,13 @@ Examples:
   backup-compliance check --framework framework --plans backup.yaml --opt-in all app.yaml
   backup-compliance check --framework framework.yaml --plans inventory.json app.yaml --account 222222222222 --region eu-west-1
   backup-compliance check --framework framework app.yaml backup.yaml --parameter Stage=prod --tag team=orders
+  backup-compliance check --framework framework --plans backup --opt-in all services
   backup-compliance check --framework framework --plans backup.yaml app.yaml --fix --dry-run
   backup-compliance --format github check --framework framework --plans backup.yaml app.yaml
   backup-compliance --format sarif check --framework framework --plans backup.yaml app.yaml > check.sarif")]
 pub(crate) struct Args {
-    /// The templates of the application; `-` is one on standard input.
-    #[arg(value_name = "TEMPLATE", required = true)]
+    /// The templates of the application, or folders with them; `-` is one on standard input.
+    #[arg(value_name = "TEMPLATE|DIR", required = true)]
     templates: Vec<PathBuf>,
     /// What is asked: a framework template, a policy file, or a folder with a `backup-compliance.yaml`.
     #[arg(long, value_name = "TEMPLATE|POLICY")]
@@ -45,9 +46,9 @@ pub(crate) struct Args {
     /// The root of the policy repository, which template paths start from; without it, the policy file's folder.
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
-    /// A template or an inventory document with plans, selections and vaults that are deployed elsewhere; may be given several
-    /// times.
-    #[arg(long, value_name = "TEMPLATE|INVENTORY")]
+    /// A template, a folder with templates, or an inventory document with plans, selections and vaults that are deployed elsewhere;
+    /// may be given several times.
+    #[arg(long, value_name = "TEMPLATE|DIR|INVENTORY")]
     plans: Vec<PathBuf>,
     /// The account that the templates are deployed to. Without it, the one that the policy or the inventory names, if it is one.
     #[arg(long, value_name = "ACCOUNT_ID", value_parser = account)]
@@ -131,20 +132,22 @@ fn name(path: &Path) -> String {
     if path == Path::new("-") {
         return "<stdin>".to_owned();
     }
-    let path: PathBuf = path.components().collect();
     path.display().to_string()
 }
 
 impl Found {
     fn of(args: &Args, questions: &Questions, given: &BTreeMap<String, String>) -> anyhow::Result<Self> {
         let mut files: Vec<File> = Vec::new();
-        for path in &args.templates {
+        for path in &templates::all(&args.templates)? {
             files.push((name(path), evaluate::text(path)?));
         }
         let judged = files.len();
         let mut inventories: Vec<File> = Vec::new();
-        for path in &args.plans {
+        for path in &templates::all(&args.plans)? {
             let (name, text) = (name(path), evaluate::text(path)?);
+            if files.iter().take(judged).any(|(own, _)| *own == name) {
+                continue;
+            }
             let is_inventory =
                 text.trim_start_matches('\u{feff}').trim_start().starts_with('{') && text.contains("\"asOf\"");
             if is_inventory { inventories.push((name, text)) } else { files.push((name, text)) }

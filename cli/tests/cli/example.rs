@@ -64,6 +64,39 @@ fn the_cluster_is_missed_by_a_tag_and_in_once_it_has_it() {
 }
 
 #[test]
+fn a_folder_stands_for_the_templates_in_it() {
+    let (folder, example) = copy();
+    let deep = example.join("services/orders");
+    fs::create_dir_all(deep.join("node_modules")).unwrap();
+    fs::create_dir_all(deep.join(".aws-sam")).unwrap();
+    fs::rename(example.join("app.yaml"), deep.join("app.yaml")).unwrap();
+    fs::write(deep.join("settings.yaml"), "colour: red\n").unwrap();
+    fs::write(deep.join("other.json"), [0xff, 0xfe]).unwrap();
+    for hidden in ["node_modules/a.yaml", ".aws-sam/b.yaml"] {
+        fs::copy(deep.join("app.yaml"), deep.join(hidden)).unwrap();
+    }
+    let check = |more: &[&str]| {
+        let first = ["check", "--framework", "../../framework", "--opt-in", "Aurora", "--format", "json"];
+        let ran = run(&example, &[&first[..], more].concat());
+        let json: Value = serde_json::from_str(&ran.stdout).unwrap_or_default();
+        let findings = json["findings"].as_array().cloned().unwrap_or_default();
+        let place = |finding: &Value| format!("{}:{}", finding["file"].as_str().unwrap(), finding["line"]);
+        (ran.status, findings.iter().map(place).collect::<Vec<_>>(), ran.stderr)
+    };
+    let expected = ["services/orders/app.yaml:11", "services/orders/app.yaml:27"].map(str::to_owned).to_vec();
+    let (status, places, _) = check(&["services", "backup.yaml"]);
+    assert_eq!((status, places), (Some(1), expected.clone()));
+    // The same file twice, by two names and as a plan too, is judged once.
+    assert_eq!(check(&[".", "./backup.yaml", "--plans", "backup.yaml"]), check(&["backup.yaml", "services"]));
+    let (status, places, _) = check(&["services", "--plans", "."]);
+    assert_eq!((status, places), (Some(1), expected));
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    let (status, _, stderr) = check(&["../../empty"]);
+    assert_eq!(status, Some(2));
+    assert!(stderr.contains("no CloudFormation template is in `../../empty`"), "{stderr}");
+}
+
+#[test]
 fn findings_of_templates_come_in_every_form() {
     let (_folder, example) = copy();
     let as_format = |format: &str| {
