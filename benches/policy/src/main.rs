@@ -8,16 +8,17 @@ mod instructions;
 mod results;
 mod sample;
 mod scale;
+mod timing;
 mod work;
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use bench_common::stats::Spread;
 use clap::{Parser, Subcommand};
 
 use crate::results::{Decisions, Lint, Results, count};
+use crate::timing::{Timing, spread};
 
 /// What can be measured.
 const SECTIONS: [&str; 6] = ["lint", "decisions", "scale", "instructions", "cfn-lint", "python"];
@@ -27,9 +28,9 @@ const SECTIONS: [&str; 6] = ["lint", "decisions", "scale", "instructions", "cfn-
 struct Args {
     #[command(subcommand)]
     work: Option<Command>,
-    /// Rounds of what is measured in this process.
-    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: u32,
+    /// Samples that Criterion takes of lint and decisions.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(10..))]
+    samples: u32,
     /// Resources of the largest inventory.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(10_000..))]
     resources: u32,
@@ -81,12 +82,13 @@ fn main() -> anyhow::Result<()> {
     let wants = |section: &str| args.only.iter().any(|only| only == section);
     let folder = args.folder.join("bench-policy");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+    let mut timing = Timing::new(&args.folder.join("criterion"), size(args.samples));
     let mut results = Results::new();
     if wants("lint") {
-        results.lint = lint(args.rounds)?;
+        results.lint = lint(&mut timing)?;
     }
     if wants("decisions") {
-        results.decisions = Some(decisions(args.rounds)?);
+        results.decisions = Some(decisions(&mut timing)?);
     }
     if wants("scale") {
         for resources in [10_000, 100_000, size(args.resources)] {
@@ -150,38 +152,29 @@ fn do_one(work: &Work) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn lint(rounds: u32) -> anyhow::Result<Vec<Lint>> {
+fn lint(timing: &mut Timing) -> anyhow::Result<Vec<Lint>> {
     let (large, json) = (sample::large_template(), sample::large_json().to_string());
-    let templates = [("ten controls", sample::TEN_CONTROLS), ("a 1 MB template", &large), ("the like in JSON", &json)];
+    let templates = [
+        ("ten controls", "ten-controls", sample::TEN_CONTROLS),
+        ("a 1 MB template", "large-yaml", &large),
+        ("the like in JSON", "large-json", &json),
+    ];
     let mut all = Vec::new();
-    for ((template, text), aim) in templates.into_iter().zip(Results::lint_aims()) {
-        eprintln!("lint: {template}");
-        // Small ones many times over, so that the clock is fine enough.
-        let times = if text.len() < 100_000 { 50 } else { 1 };
-        let mut milliseconds = Vec::new();
+    for ((template, name, text), aim) in templates.into_iter().zip(Results::lint_aims()) {
         let findings = work::lint(text);
         anyhow::ensure!(findings.iter().all(|found| found.level() != domain::lint::Level::Error), "{findings:?}");
-        for _ in 0..rounds {
-            let ((), seconds) = work::timed(|| (0..times).for_each(|_| drop(black_box(work::lint(text)))));
-            milliseconds.push(seconds * 1e3 / f64::from(times));
-        }
-        let milliseconds = Spread::of(&milliseconds).context("no rounds")?;
+        let milliseconds = spread(&timing.seconds("lint", name, || work::lint(text))?, |seconds| seconds * 1e3)?;
         all.push(Lint { template, bytes: text.len(), findings: findings.len(), milliseconds, aim });
     }
     Ok(all)
 }
 
-fn decisions(rounds: u32) -> anyhow::Result<Decisions> {
+fn decisions(timing: &mut Timing) -> anyhow::Result<Decisions> {
     let resources = 100_000;
-    eprintln!("decisions: {resources} resources, {} selections", sample::SELECTIONS);
     let inventory = sample::inventory(resources)?;
-    let (mut rates, mut covered) = (Vec::new(), 0);
-    for _ in 0..rounds {
-        let (tally, seconds) = work::timed(|| work::evaluate(&inventory));
-        covered = tally?.compliant;
-        rates.push(count(resources * sample::SELECTIONS) / seconds);
-    }
-    let per_second = Spread::of(&rates).context("no rounds")?;
+    let covered = work::evaluate(&inventory)?.compliant;
+    let took = timing.seconds("evaluate", "coverage", || work::evaluate(&inventory))?;
+    let per_second = spread(&took, |seconds| count(resources * sample::SELECTIONS) / seconds)?;
     Ok(Decisions { resources, selections: sample::SELECTIONS, covered, per_second })
 }
 

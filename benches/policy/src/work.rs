@@ -34,15 +34,31 @@ fn worked() -> Option<Duration> {
     text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }
 
-/// What something comes to, and the seconds of a core that it takes; of the clock where the kernel does not tell.
+/// Takes the time that a core works for this thread; that of the clock where the kernel does not tell.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stopwatch {
+    started: Instant,
+    before: Option<Duration>,
+}
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self { started: Instant::now(), before: worked() }
+    }
+
+    pub(crate) fn worked(self) -> Duration {
+        match (self.before, worked()) {
+            (Some(before), Some(after)) => after.saturating_sub(before),
+            _ => self.started.elapsed(),
+        }
+    }
+}
+
+/// What something comes to, and the seconds of a core that it takes.
 pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
-    let (started, before) = (Instant::now(), worked());
+    let stopwatch = Stopwatch::start();
     let done = work();
-    let took = match (before, worked()) {
-        (Some(before), Some(after)) => after.saturating_sub(before),
-        _ => started.elapsed(),
-    };
-    (done, took.as_secs_f64())
+    (done, stopwatch.worked().as_secs_f64())
 }
 
 /// What came of a document.

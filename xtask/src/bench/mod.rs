@@ -89,11 +89,11 @@ const POLICY_SECTIONS: [&str; 6] = ["lint", "decisions", "scale", "instructions"
 /// Measure lint and evaluation: time of templates, decisions a second, growth to a million resources, memory, instructions, beside
 /// cfn-lint and an evaluator in Python
 #[derive(Args)]
-#[command(after_help = "Example:\n  cargo xtask bench policy --only lint,decisions --rounds 31")]
+#[command(after_help = "Example:\n  cargo xtask bench policy --only lint,decisions --samples 50")]
 pub(crate) struct Policy {
-    /// Rounds of lint and decisions
-    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: u32,
+    /// Samples that Criterion takes of lint and decisions; its account of them is in `target/criterion`
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(10..))]
+    samples: u32,
     /// Resources of the largest inventory; a million take 600 MB of disk for a while
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(10_000..))]
     resources: u32,
@@ -112,7 +112,7 @@ pub(crate) struct Policy {
 pub(crate) fn policy(args: &Policy) -> anyhow::Result<()> {
     let root = tools::workspace();
     let mut bench = program(&root, "bench-policy")?;
-    bench.arg("--only").arg(args.only.join(",")).arg("--rounds").arg(args.rounds.to_string());
+    bench.arg("--only").arg(args.only.join(",")).arg("--samples").arg(args.samples.to_string());
     bench.arg("--resources").arg(args.resources.to_string()).arg("--folder").arg(root.join("target"));
     if args.only.iter().any(|only| only == "cfn-lint") {
         bench.arg("--cfn-lint").arg(tools::ensure()?.cfn_lint);
