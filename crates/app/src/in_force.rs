@@ -1,5 +1,6 @@
 //! Questions to what is in force.
 
+use crate::deploy::Variant;
 use crate::ports::InForce;
 use domain::ids::{AccountId, RegionName};
 use domain::policy::{Exempting, Reporting};
@@ -39,11 +40,12 @@ impl InForce {
         self.variants().flat_map(|variant| variant.accounts.iter().cloned()).collect()
     }
 
-    /// The controls in force in an account, by Region.
+    /// The controls in force in an account, by Region. Where a template brings none, there is nothing to see.
     #[must_use]
     pub fn controls_in(&self, account: &AccountId) -> BTreeMap<RegionName, BTreeSet<String>> {
         let mut controls: BTreeMap<RegionName, BTreeSet<String>> = BTreeMap::new();
-        for variant in self.variants().filter(|variant| variant.accounts.contains(account)) {
+        let here = |variant: &&Variant| variant.accounts.contains(account) && !variant.controls.is_empty();
+        for variant in self.variants().filter(here) {
             for region in &variant.regions {
                 controls.entry(region.clone()).or_default().extend(variant.controls.keys().cloned());
             }
@@ -51,7 +53,7 @@ impl InForce {
         controls
     }
 
-    fn variants(&self) -> impl Iterator<Item = &crate::deploy::Variant> {
+    fn variants(&self) -> impl Iterator<Item = &Variant> {
         self.frameworks.iter().flat_map(|facts| &facts.variants)
     }
 

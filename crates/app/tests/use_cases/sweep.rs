@@ -298,6 +298,12 @@ async fn what_cannot_be_seen_is_a_blind_spot_and_not_compliant() {
     assert_eq!(spots.spots.len(), 2);
     assert_eq!(run(&world).await.blind_spots, 2, "counted each time");
     assert!(kinds(&world).is_empty(), "and told once");
+    for facts in world.state().frameworks.values_mut() {
+        let elsewhere = BTreeSet::from(["us-west-2".parse().unwrap()]);
+        let nothing = Variant { regions: elsewhere, controls: BTreeMap::new(), ..facts.variants[0].clone() };
+        facts.variants.push(nothing);
+    }
+    assert_eq!(run(&world).await.blind_spots, 2, "where the template brings no control there is nothing to see");
 
     world.state().ways = vec![Via::Aggregator, Via::Query, Via::Member];
     let swept = run(&world).await;
