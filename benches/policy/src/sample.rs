@@ -23,14 +23,22 @@ pub(crate) const SELECTIONS: usize = 20;
 /// CloudFormation takes so many resources in a template.
 const MOST_RESOURCES: usize = 490;
 
-/// A template of just under 1 MiB in YAML: the framework, and queues, functions and roles of an application around it.
+const ROLE: &str = "  Role:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Version: '2012-10-17'
+        Statement: [{ Effect: Allow, Principal: { Service: lambda.amazonaws.com }, Action: sts:AssumeRole }]
+";
+
+/// A template of just under 1 MiB in YAML: the framework, and the functions of an application around it with their role.
 pub(crate) fn large_template() -> String {
-    let mut text = TEN_CONTROLS.to_owned();
+    let mut text = TEN_CONTROLS.to_owned() + ROLE;
     let (most, each) = (1_040_000, (1_040_000 - text.len()) / MOST_RESOURCES);
     for number in 0..MOST_RESOURCES {
         let mut block = format!(
             "  Function{number}:\n    Type: AWS::Lambda::Function\n    Properties:\n      FunctionName: !Sub orders-${{AWS::Region}}-{number}\n      \
-             Handler: index.handler\n      Role: !GetAtt Role{number}.Arn\n      MemorySize: 256\n      Tags:\n        \
+             Handler: index.handler\n      Role: !GetAtt Role.Arn\n      MemorySize: 256\n      Tags:\n        \
              - {{ Key: team, Value: \"team-{number}\" }}\n        - Key: environment\n          Value: prod\n      \
              Environment:\n        Variables:\n"
         );
@@ -62,6 +70,16 @@ pub(crate) fn large_json() -> serde_json::Value {
             "Properties": { "FrameworkName": "backup_compliance", "FrameworkControls": controls },
         }),
     );
+    let trust = serde_json::json!({
+        "Effect": "Allow", "Principal": { "Service": "lambda.amazonaws.com" }, "Action": "sts:AssumeRole",
+    });
+    resources.insert(
+        "Role".to_owned(),
+        serde_json::json!({
+            "Type": "AWS::IAM::Role",
+            "Properties": { "AssumeRolePolicyDocument": { "Version": "2012-10-17", "Statement": [trust] } },
+        }),
+    );
     for number in 0..MOST_RESOURCES {
         let variables: serde_json::Map<String, serde_json::Value> = (0..34)
             .map(|line| (format!("SETTING_{line:03}"), format!("value number {line} of function {number}").into()))
@@ -73,7 +91,7 @@ pub(crate) fn large_json() -> serde_json::Value {
                 "Properties": {
                     "FunctionName": { "Fn::Sub": format!("orders-${{AWS::Region}}-{number}") },
                     "Handler": "index.handler",
-                    "Role": { "Fn::GetAtt": [format!("Role{number}"), "Arn"] },
+                    "Role": { "Fn::GetAtt": ["Role", "Arn"] },
                     "Tags": [{ "Key": "team", "Value": format!("team-{number}") }],
                     "Environment": { "Variables": variables },
                 },
@@ -162,7 +180,11 @@ fn resource(number: usize) -> anyhow::Result<Resource> {
         name: None,
         tags,
         cluster: None,
-        engine: (kind == "AWS::RDS::DBCluster").then(|| "aurora-postgresql".to_owned()),
+        engine: match kind {
+            "AWS::RDS::DBCluster" => Some("aurora-postgresql".to_owned()),
+            "AWS::FSx::FileSystem" => Some("LUSTRE".to_owned()),
+            _ => None,
+        },
         encrypted: Some(true),
         created: None,
         active: true,
@@ -300,4 +322,26 @@ pub(crate) fn write(path: &Path, resources: usize) -> anyhow::Result<()> {
     }
     out.write_all(b"]}\n")?;
     Ok(out.flush()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::lint::Level;
+
+    #[test]
+    fn everything_is_known_of_the_resources_that_are_measured() {
+        let inventory = super::inventory(1_000).expect("an inventory");
+        let tally = crate::work::evaluate(&inventory).expect("a tally");
+        assert!(tally.compliant > 500 && tally.not_compliant > 100 && tally.undecided == 0, "{tally:?}");
+    }
+
+    /// New rules of lint find faults in samples too.
+    #[test]
+    fn the_templates_that_are_measured_have_no_errors() {
+        for text in [super::TEN_CONTROLS, &super::large_template(), &super::large_json().to_string()] {
+            assert!((1..1_048_576).contains(&text.len()));
+            let errors = crate::work::lint(text).into_iter().filter(|found| found.level() == Level::Error);
+            assert_eq!(errors.map(|found| found.to_string()).collect::<Vec<_>>(), Vec::<String>::new());
+        }
+    }
 }

@@ -305,12 +305,13 @@ fn schema_of_sarif() -> jsonschema::Validator {
     let output = Command::new(env!("CARGO")).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let package = metadata["packages"].as_array().unwrap().iter().find(|package| package["name"] == "serde-sarif");
-    let manifest = package.unwrap()["manifest_path"].as_str().unwrap();
-    let text = fs::read_to_string(Path::new(manifest).with_file_name("src/schema.json")).unwrap();
+    let mut packages = metadata.get("packages").and_then(Value::as_array).unwrap().iter();
+    let package = packages.find(|package| package.get("name").is_some_and(|name| name == "serde-sarif")).unwrap();
+    let manifest = Path::new(package.get("manifest_path").and_then(Value::as_str).unwrap());
+    let text = fs::read_to_string(manifest.with_file_name("src/schema.json")).unwrap();
+    assert!(text.contains("Static Analysis Results Format (SARIF) Version 2.1.0 JSON Schema"));
     // A bracket of the pattern for languages, which we do not write, is not escaped; strict readers of patterns refuse it.
     let schema: Value = serde_json::from_str(&text.replace("{2}]?$", "{2}\\\\]?$")).unwrap();
-    assert_eq!(schema["title"], "Static Analysis Results Format (SARIF) Version 2.1.0 JSON Schema");
     jsonschema::validator_for(&schema).unwrap()
 }
 

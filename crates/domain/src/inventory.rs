@@ -444,12 +444,12 @@ impl document::Resource {
 
 /// Whether an ARN is one, and names the account and Region that stand beside it.
 fn check_arn(resource: &document::Resource) -> Result<(), String> {
-    let shown = crate::ids::shown(&resource.arn);
+    let shown = || crate::ids::shown(&resource.arn);
     // A beginning may end before either of them.
     if resource.unread.contains(&document::ResourcePart::ArnEnd) && resource.arn.splitn(6, ':').nth(5).is_none() {
         return match resource.arn.strip_prefix("arn:") {
             Some(_) => Ok(()),
-            None => Err(format!("`arn` is `{shown}`; an ARN begins with `arn:`")),
+            None => Err(format!("`arn` is `{}`; an ARN begins with `arn:`", shown())),
         };
     }
     let mut parts = resource.arn.splitn(6, ':');
@@ -457,12 +457,13 @@ fn check_arn(resource: &document::Resource) -> Result<(), String> {
         (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
     else {
         return Err(format!(
-            "`arn` is `{shown}`; an ARN has six parts with colons between, such as `arn:aws:s3:::my-bucket`"
+            "`arn` is `{}`; an ARN has six parts with colons between, such as `arn:aws:s3:::my-bucket`",
+            shown()
         ));
     };
     for (what, of_arn, beside) in [("region", region, &resource.region), ("account", account, &resource.account)] {
         if !of_arn.is_empty() && of_arn != beside {
-            return Err(format!("`{what}` is `{beside}` and the ARN `{shown}` says `{of_arn}`; they must agree"));
+            return Err(format!("`{what}` is `{beside}` and the ARN `{}` says `{of_arn}`; they must agree", shown()));
         }
     }
     Ok(())

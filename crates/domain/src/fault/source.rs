@@ -1,5 +1,7 @@
 //! The file that faults are about, and the faults found in it so far.
 
+use std::cell::OnceCell;
+
 use super::{Edit, Fault, Position, is_invisible};
 use crate::lint::{Level, Rule};
 use crate::yaml::{Node, Value};
@@ -8,14 +10,15 @@ use crate::yaml::{Node, Value};
 pub(crate) struct Source<'t> {
     pub(crate) file: &'t str,
     pub(crate) text: &'t str,
-    lines: Vec<&'t str>,
+    /// Found when the first fault is told: most files have none.
+    lines: OnceCell<Vec<&'t str>>,
 }
 
 impl<'t> Source<'t> {
     /// `text` may start with a byte order mark, which is no part of the first line.
     pub(crate) fn new(file: &'t str, text: &'t str) -> Self {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        Self { file, text, lines: lines(text) }
+        Self { file, text, lines: OnceCell::new() }
     }
 
     pub(crate) fn fault(&self, at: Position, problem: impl Into<String>, fix: impl Into<String>) -> Fault {
@@ -81,7 +84,7 @@ impl<'t> Source<'t> {
 
     /// A line, counted from 1.
     pub(crate) fn line(&self, number: usize) -> Option<&'t str> {
-        self.lines.get(number.checked_sub(1)?).copied()
+        self.lines.get_or_init(|| lines(self.text)).get(number.checked_sub(1)?).copied()
     }
 }
 

@@ -105,16 +105,12 @@ fn position(marker: Marker) -> Position {
 }
 
 fn control_character(text: &str) -> Option<(Position, char)> {
-    let mut at = Position { line: 1, column: 1 };
-    for character in text.chars() {
-        match character {
-            '\n' => at = Position { line: at.line + 1, column: 1 },
-            '\t' | '\r' => at.column += 1,
-            odd if odd.is_ascii_control() => return Some((at, odd)),
-            _ => at.column += 1,
-        }
-    }
-    None
+    let is_odd = |byte: u8| byte.is_ascii_control() && !matches!(byte, b'\n' | b'\t' | b'\r');
+    let before = text.get(..text.bytes().position(is_odd)?)?;
+    let odd = text.get(before.len()..)?.chars().next()?;
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let at = Position { line: 1 + before.matches('\n').count(), column: 1 + line.chars().count() };
+    Some((at, odd))
 }
 
 fn syntax_error(faults: &mut Faults<'_, '_>, at: Position, info: &str) {
