@@ -52,12 +52,7 @@ impl Pattern {
             Shape::Exactly => *self.text == *text,
             Shape::Around { first, middle, last } => {
                 let inner = text.strip_prefix(&**first).and_then(|rest| rest.strip_suffix(&**last));
-                inner.is_some_and(|inner| {
-                    middle
-                        .iter()
-                        .try_fold(inner, |rest, part| rest.split_once(&**part).map(|(_, behind)| behind))
-                        .is_some()
-                })
+                inner.is_some_and(|inner| middle.iter().try_fold(inner, |rest, part| behind(rest, part)).is_some())
             }
         }
     }
@@ -79,6 +74,21 @@ impl Pattern {
             _ => Truth::Unknown,
         }
     }
+}
+
+/// What follows the first time that a part is in a text.
+fn behind<'t>(text: &'t str, part: &str) -> Option<&'t str> {
+    /// The search of the standard library prepares itself at length, which pays for long parts only. Short ones are compared at each
+    /// place, so the time stays in proportion.
+    const SHORT: usize = 16;
+    if part.len() > SHORT {
+        return text.split_once(part).map(|(_, behind)| behind);
+    }
+    let part = part.as_bytes();
+    let first = part.first()?;
+    let at = text.as_bytes().windows(part.len()).position(|own| own.first() == Some(first) && own == part)?;
+    // Where the bytes of a text are in a text, it begins and ends at characters.
+    text.get(at.checked_add(part.len())?..)
 }
 
 /// The places in a pattern that can be reached from these without reading anything: over each `*`. These are sorted, and so is

@@ -176,7 +176,8 @@ impl<'a> Ready<'a> {
 
     /// Yes if all of a part is known.
     fn known(&self, part: SelectionPart) -> Truth {
-        if self.selection.unread.contains(&part) { Truth::Unknown } else { Truth::Yes }
+        let unread = &self.selection.unread;
+        if !unread.is_empty() && unread.contains(&part) { Truth::Unknown } else { Truth::Yes }
     }
 
     fn leaves_out(&self, resource: &Resource) -> Truth {
