@@ -158,6 +158,9 @@ impl Writer<'_, '_> {
                 let whole = items.iter().filter(|item| item.tag.is_none());
                 let mut same = whole.filter(|item| item.get("Key").and_then(plain) == Some(key));
                 if let Some(own) = same.next() {
+                    // One whose key nobody reads here may be the same, and the last of them counts.
+                    let is_plain = |item: &Node| item.tag.is_none() && item.get("Key").and_then(plain).is_some();
+                    items.iter().all(is_plain).then_some(())?;
                     return self.source.rewritten(own.get("Value").filter(|_| same.next().is_none())?, value);
                 }
                 let first = items.first().filter(|_| now.is_none())?;

@@ -137,6 +137,9 @@ fn a_wrong_value_is_replaced_and_what_is_written_in_another_way_is_left() {
         ("[{ Key: backup, Value: 'weekly' }]", Some("Value: 'daily'")),
         ("[{ Key: backup, Value: !Sub '${Stage}' }]", None),
         ("!If [IsOn, [{ Key: a, Value: b }], []]", None),
+        // The last one counts, and it is written in another way.
+        ("[{ Key: backup, Value: daily }, !If [IsOn, { Key: backup, Value: weekly }, { Key: a, Value: b }]]", None),
+        ("[{ Key: backup, Value: weekly }, !If [IsOn, { Key: a, Value: b }, { Key: c, Value: d }]]", None),
     ] {
         let text = with_plan(&format!("{TABLE}      Tags: {tags}\n"), BY_TAG);
         let checked = checked_at(&anywhere(), &[&text], 1, &[COVERAGE], &[]);
