@@ -225,7 +225,7 @@ pub struct InFlight {
 pub struct FrameworkFacts {
     /// The StackSet.
     pub stack_set: StackSetName,
-    /// The controls, per target of the policy.
+    /// The controls, by the places that have the same: a target is several where its template differs within it.
     pub variants: Vec<Variant>,
 }
 

@@ -352,11 +352,20 @@ fn read_for(target: &Target, template: &Template, in_force: &Parameters) -> Resu
         };
         let mut controls = controls(&frameworks);
         // It was read for one account; what another has another value for is said of none.
-        if let (Some(last), true) = (places.accounts.last(), parameters.contains_key(ACCOUNT)) {
+        let read_for = parameters.get(ACCOUNT).cloned();
+        if let (Some(first), Some(last)) = (read_for, places.accounts.last())
+            && first != last.as_str()
+        {
             parameters.insert(ACCOUNT.to_owned(), last.to_string());
-            let others = Framework::read_all(template, &parameters).map(|frameworks| self::controls(&frameworks));
+            let others = match Framework::read_all(template, &parameters) {
+                Ok(others) => self::controls(&others),
+                Err(more) => {
+                    faults.extend(more);
+                    continue;
+                }
+            };
             for (control, own) in &mut controls {
-                let other = others.as_ref().ok().and_then(|others| others.get(control));
+                let other = others.get(control);
                 own.retain(|name, value| other.is_some_and(|other| other.get(name) == Some(value)));
             }
         }

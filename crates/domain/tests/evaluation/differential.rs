@@ -344,19 +344,13 @@ fn forget(document: &mut Document, dice: &mut Dice) {
         if unread(Part::Vaults) {
             document.vaults.retain(|vault| !here(&vault.account, &vault.region) || dice.one_in(2));
         }
-        if unread(Part::VaultPolicies) {
-            document
-                .vaults
-                .iter_mut()
-                .filter(|vault| here(&vault.account, &vault.region))
-                .for_each(|vault| vault.policy = None);
-        }
-        if unread(Part::VaultLocks) {
-            document
-                .vaults
-                .iter_mut()
-                .filter(|vault| here(&vault.account, &vault.region))
-                .for_each(|vault| vault.lock = None);
+        for vault in document.vaults.iter_mut().filter(|vault| here(&vault.account, &vault.region)) {
+            if unread(Part::VaultPolicies) {
+                vault.policy = None;
+            }
+            if unread(Part::VaultLocks) {
+                vault.lock = None;
+            }
         }
         if unread(Part::RecoveryPoints) {
             document.recovery_points.retain(|point| !here(&point.account, &point.region) || dice.one_in(2));
