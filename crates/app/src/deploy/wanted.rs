@@ -352,8 +352,8 @@ fn read_for(target: &Target, template: &Template, in_force: &Parameters) -> Resu
         };
         let mut controls = controls(&frameworks);
         // It was read for one account; what another has another value for is said of none.
-        let read_for = parameters.get(ACCOUNT).cloned();
-        if let (Some(first), Some(last)) = (read_for, places.accounts.last())
+        let first = parameters.get(ACCOUNT).cloned();
+        if let (Some(first), Some(last)) = (first, places.accounts.last())
             && first != last.as_str()
         {
             parameters.insert(ACCOUNT.to_owned(), last.to_string());

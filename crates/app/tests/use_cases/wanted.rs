@@ -122,6 +122,15 @@ async fn what_depends_on_account_and_region_is_in_force_where_it_is_there() {
 }
 
 #[tokio::test(flavor = "current_thread")]
+async fn what_is_wrong_in_the_last_account_only_is_refused() {
+    // The id is the number of days, and fits in the first.
+    let template = FRAMEWORK.replace("!Ref MinimumRetentionDays", "!Ref AWS::AccountId");
+    assert!(read(&policy(&["000000000035", "000000000036"], None), Some(&template)).await.is_ok());
+    let told = faults(&policy(&["000000000035", "999999999999"], None), Some(&template)).await;
+    assert!(told.len() == 1 && told[0].contains("`requiredRetentionDays` is `999999999999`"), "{told:?}");
+}
+
+#[tokio::test(flavor = "current_thread")]
 async fn units_have_what_depends_on_the_region_where_it_is_there() {
     let world = World::new();
     units::members(&world, units::UNIT, &[ONE]);
