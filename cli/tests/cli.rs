@@ -27,7 +27,7 @@ fn run_with(folder: &Path, args: &[&str], env: &[(&str, &str)], input: &str) -> 
         .args(args)
         .current_dir(folder)
         .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap())
+        .envs(testkit::runtime_api::host_environment())
         .envs(env.iter().copied());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();

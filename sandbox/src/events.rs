@@ -3,6 +3,8 @@
 //! MiniStack, like AWS, refuses `PutEvents` with a source that begins with `aws.`; so the rules of the bus are read, their
 //! patterns put to MiniStack's own `TestEventPattern`, and what matches is sent to the targets.
 
+pub mod samples;
+
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 

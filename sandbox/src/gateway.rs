@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use http_body_util::{BodyExt, Full};
@@ -155,6 +156,9 @@ pub(crate) struct Call {
     pub(crate) form: Form,
 }
 
+/// The longest that a description of a stack waits for the end of its deletion.
+const DELETION: Duration = Duration::from_secs(20);
+
 impl Call {
     pub(crate) fn of(request: &Request) -> Self {
         let query = Form::parse(request.query());
@@ -255,6 +259,7 @@ impl State {
                 accepted.into_iter().for_each(|accepted| self.finish(accepted));
                 response
             }
+            "cloudformation" if call.operation == "DescribeStacks" => self.describe_stacks(request),
             "codecommit" => self.codecommit.answer(call, request),
             "config" if Config::knows(&call.operation) => self.config.answer(call, &self.caller(call), request),
             "securityhub" => self.securityhub.answer(call, &self.caller(call), request),
@@ -289,6 +294,20 @@ impl State {
     /// The account that a call comes from.
     fn caller(&self, call: &Call) -> String {
         self.organization.account_of(&call.access_key)
+    }
+
+    /// Answers for a stack that is being deleted once the deletion has ended, or after [`DELETION`]: `sam delete` asks again only
+    /// after 30 seconds, and the deletion takes a few.
+    fn describe_stacks(&self, request: &Request) -> Response {
+        let deadline = Instant::now() + DELETION;
+        loop {
+            let response = self.forward(request);
+            let is_going_on = String::from_utf8_lossy(&response.body).contains("<StackStatus>DELETE_IN_PROGRESS<");
+            if !is_going_on || Instant::now() > deadline {
+                return response;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     fn forward(&self, request: &Request) -> Response {

@@ -35,4 +35,5 @@ mod seed;
 pub mod stacksets;
 pub mod story;
 pub mod tools;
+pub mod wait;
 pub mod wire;

@@ -4,13 +4,13 @@
 //! for that protocol; the gateway confirms it, as a person would by the link in the first e-mail, and keeps what comes.
 
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::client::Client;
+use crate::wait;
 
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -64,13 +64,10 @@ impl Mailbox {
         client
             .query("sns", "Subscribe", &[("TopicArn", topic), ("Protocol", "http"), ("Endpoint", &endpoint)])
             .context("subscribe the mailbox")?;
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while Instant::now() < deadline {
-            if self.confirmed.lock().is_ok_and(|confirmed| confirmed.iter().any(|confirmed| confirmed == topic)) {
-                return Ok(());
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        bail!("the subscription of the mailbox was not confirmed")
+        wait::until("a confirmed subscription of the mailbox", || {
+            let confirmed = self.confirmed.lock().map(|confirmed| confirmed.clone()).unwrap_or_default();
+            let is_there = confirmed.iter().any(|confirmed| confirmed == topic);
+            Ok(wait::when(is_there, || format!("subscriptions to {confirmed:?}")))
+        })
     }
 }

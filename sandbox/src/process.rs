@@ -179,11 +179,21 @@ pub(crate) fn spawn_logged(guard: &Guard, command: &mut Command, log: &Path) -> 
     guard.spawn(command.stdout(file.try_clone()?).stderr(file))
 }
 
+/// Removes what `cargo run` and `cargo test` tell their child about itself: to another cargo it would look like a change.
+pub fn forget_cargo(command: &mut Command) {
+    const OWN: [&str; 5] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_"];
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| OWN.iter().any(|own| name.starts_with(own))) {
+            command.env_remove(&name);
+        }
+    }
+}
+
 /// Runs a program to its end, handing on each line of its output, both streams.
 ///
 /// # Errors
 /// When it cannot be started, or fails: then with the last lines it wrote.
-pub(crate) fn run(guard: &Guard, command: &mut Command, line: &mut dyn FnMut(&str)) -> Result<String> {
+pub fn run(guard: &Guard, command: &mut Command, line: &mut dyn FnMut(&str)) -> Result<String> {
     let program = PathBuf::from(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let verb = command.get_args().next().unwrap_or_default().to_string_lossy().into_owned();
     let mut child = guard.spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
@@ -196,7 +206,11 @@ pub(crate) fn run(guard: &Guard, command: &mut Command, line: &mut dyn FnMut(&st
         let sender = sender.clone();
         std::thread::spawn(move || {
             for bytes in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
-                let _ = sender.send(String::from_utf8_lossy(&bytes).trim_end().to_owned());
+                // A progress bar writes over its own line.
+                let text = String::from_utf8_lossy(&bytes);
+                for part in text.split('\r').filter(|part| !part.is_empty()) {
+                    let _ = sender.send(part.trim_end().to_owned());
+                }
             }
         });
     }
@@ -204,7 +218,10 @@ pub(crate) fn run(guard: &Guard, command: &mut Command, line: &mut dyn FnMut(&st
     let mut output = Vec::new();
     for text in lines {
         line(&text);
-        output.push(text);
+        // A progress bar of cargo explains no failure.
+        if !text.trim_start().starts_with("Building [") {
+            output.push(text);
+        }
     }
     let status = child.wait()?;
     if !status.success() {

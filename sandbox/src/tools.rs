@@ -60,6 +60,12 @@ impl Tools {
         })
     }
 
+    /// Whether nothing has to be installed.
+    #[must_use]
+    pub fn are_installed(workspace: &Path) -> bool {
+        [&CLOUD, &SAM].into_iter().all(|environment| is_current(workspace, environment))
+    }
+
     /// `PATH` with the tools before everything else, as `sam build` needs it.
     #[must_use]
     pub fn path(&self) -> std::ffi::OsString {
@@ -84,11 +90,8 @@ fn install(workspace: &Path, environment: &Environment, progress: &mut dyn FnMut
     let tools = workspace.join("target/tools");
     fs::create_dir_all(&tools).with_context(|| format!("create `{}`", tools.display()))?;
     let home = tools.join(environment.name);
-    let stamp = home.join("requirements.sha256");
-    let digest = digest(environment.requirements);
-    let current = || fs::read_to_string(&stamp).is_ok_and(|text| text.trim() == digest);
     let bin = home.join("bin");
-    if current() {
+    if is_current(workspace, environment) {
         return Ok(bin);
     }
     let lock = File::create(tools.join(format!("{}.lock", environment.name)))?;
@@ -97,7 +100,7 @@ fn install(workspace: &Path, environment: &Environment, progress: &mut dyn FnMut
         lock.lock()?;
     }
     // The other process may have done it while we waited.
-    if current() {
+    if is_current(workspace, environment) {
         return Ok(bin);
     }
     progress(&format!("installing {}", packages(environment.requirements).join(", ")));
@@ -106,19 +109,32 @@ fn install(workspace: &Path, environment: &Environment, progress: &mut dyn FnMut
     let guard = Guard::start(Path::new("python3"), &process::new_id(), None)?;
     let mut venv = Command::new("python3");
     venv.args(["-m", "venv", "--clear"]).arg(&home);
-    process::run(&guard, &mut venv, &mut |_| {})
-        .context("create a virtual environment (on Debian and Ubuntu this needs the package `python3-venv`)")?;
+    process::run(&guard, &mut venv, &mut |_| {}).context("create a virtual environment")?;
     let requirements = home.join("requirements.txt");
     fs::write(&requirements, environment.requirements)?;
     let mut pip = Command::new(bin.join("python3"));
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "-r"]).arg(&requirements);
     process::run(&guard, &mut pip, &mut |_| {})
         .with_context(|| format!("install the packages of `{}`", environment.name))?;
-    fs::write(&stamp, &digest)?;
+    fs::write(stamp(&home), digest(environment.requirements))?;
     Ok(bin)
 }
 
-fn check_python() -> Result<()> {
+/// The file that says which packages an environment has.
+fn stamp(home: &Path) -> PathBuf {
+    home.join("requirements.sha256")
+}
+
+fn is_current(workspace: &Path, environment: &Environment) -> bool {
+    let stamp = stamp(&workspace.join("target/tools").join(environment.name));
+    fs::read_to_string(stamp).is_ok_and(|text| text.trim() == digest(environment.requirements))
+}
+
+/// Checks that there is a Python that can make virtual environments.
+///
+/// # Errors
+/// What is missing, and how to install it.
+pub fn check_python() -> Result<()> {
     let version = Command::new("python3").args(["-c", "import sys; print(sys.version_info >= (3, 10))"]).output();
     match version {
         Err(error) => {
@@ -128,6 +144,13 @@ fn check_python() -> Result<()> {
             bail!("`python3` is too old for the local cloud: install Python 3.10 or later")
         }
         Ok(_) => {}
+    }
+    let venv = Command::new("python3").args(["-c", "import venv, ensurepip"]).output();
+    if !venv.is_ok_and(|venv| venv.status.success()) {
+        bail!(
+            "`python3` cannot make virtual environments: install its `venv` module (on Debian and Ubuntu \
+             `apt-get install python3-venv`)"
+        );
     }
     Ok(())
 }

@@ -1,13 +1,14 @@
 //! `DeadLetters` and `Stacks`, and what `backup-compliance redrive` does with them.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use app::inspect::{
     Action, DeadLetters, Destination, Fate, Job, NoRedrive, Outgoing, QueueFacts, Reader, Redriven, Stacks, redrive,
 };
 use app::ports::PortErrorKind;
 use aws::{CloudFormationStacks, DeadLetterQueues};
+use sandbox::wait;
 use serde_json::{Value, json};
 
 use crate::cloud::{Local, workspace};
@@ -61,15 +62,11 @@ async fn ran(queues: &DeadLetterQueues, job: &Job) -> Redriven {
 
 /// Waits until a queue has so many messages, all of them in sight.
 fn has(local: &Local, url: &str, waiting: u64) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        let depth = local.client().sqs_depth(url).unwrap();
-        if depth == (waiting, 0) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{url}: {depth:?} is not ({waiting}, 0)");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    wait::until(&format!("{waiting} waiting messages in {url}"), || {
+        let (found, received) = local.client().sqs_depth(url)?;
+        Ok(wait::when((found, received) == (waiting, 0), || format!("{found}, and {received} received")))
+    })
+    .unwrap();
 }
 
 #[tokio::test]

@@ -1,7 +1,6 @@
 //! `Notifier` and `Outlets`.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
 use app::ports::{Notifier, Outlets, PortErrorKind, Result};
 use aws::settings::{SecurityHubMode, Telling, TopicArn};
@@ -11,6 +10,7 @@ use domain::ids::{CommitId, StackSetName};
 use domain::notice::{Attribute, Digest, FindingHome, Notice, Rejection, RolloutReport};
 use domain::rollout::Verdict;
 use domain::violation::{Closing, Outlet, Record, Told};
+use sandbox::wait;
 use serde_json::{Value, json};
 use testkit::world::World;
 
@@ -125,13 +125,13 @@ async fn everybody_is_told(outlets: &impl Outlets) {
 
 /// Takes messages until there are as many as expected.
 fn take(local: &Local, queue: &str, expected: usize) -> Vec<Value> {
-    let deadline = Instant::now() + Duration::from_secs(30);
     let mut taken = Vec::new();
-    while taken.len() < expected {
-        assert!(Instant::now() < deadline, "{} of {expected} came", taken.len());
-        let bodies = local.client().sqs_take(queue, 1).unwrap();
+    wait::until(&format!("{expected} messages"), || {
+        let bodies = local.client().sqs_take(queue, 1)?;
         taken.extend(bodies.iter().map(|body| serde_json::from_str::<Value>(body).unwrap()));
-    }
+        Ok(wait::when(taken.len() >= expected, || format!("{}", taken.len())))
+    })
+    .unwrap();
     taken
 }
 
@@ -182,10 +182,12 @@ async fn the_topic_holds_the_contract_and_serves_people_and_machines() {
     }
     assert_eq!(taken, Vec::<Value>::new());
 
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while local.cloud.mails().len() < notices().len() && Instant::now() < deadline {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let expected = notices().len();
+    wait::until(&format!("{expected} e-mails"), || {
+        let received = local.cloud.mails().len();
+        Ok(wait::when(received >= expected, || format!("{received}")))
+    })
+    .unwrap();
     let mut mails: Vec<_> = local.cloud.mails().into_iter().map(|mail| (mail.subject, mail.text)).collect();
     let mut expected: Vec<_> = notices().iter().map(|notice| (notice.subject(), notice.text())).collect();
     mails.sort();

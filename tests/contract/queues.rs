@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use app::ports::{DeployQueue, PortErrorKind, ReportQueue};
 use aws::{FeedQueue, Queue};
 use domain::violation::Group;
+use sandbox::wait;
 use serde_json::{Value, json};
 use testkit::world::World;
 
@@ -75,9 +76,11 @@ async fn a_flush_comes_when_it_is_due_and_what_is_buried_says_why() {
     queue.ask_flush(&group(), Duration::from_millis(2_500)).await.unwrap();
     assert_eq!(client.sqs_take(&url, 0).unwrap(), Vec::<String>::new(), "not at once");
     let mut bodies = Vec::new();
-    while bodies.is_empty() && asked.elapsed() < Duration::from_secs(30) {
-        bodies = client.sqs_take(&url, 1).unwrap();
-    }
+    wait::until("the flush message", || {
+        bodies = client.sqs_take(&url, 1)?;
+        Ok(wait::when(!bodies.is_empty(), || "no message".to_owned()))
+    })
+    .unwrap();
     let waited = asked.elapsed();
     assert!(waited >= Duration::from_millis(2_500), "{waited:?}: what is held must be due when the flush comes");
     let body: Value = serde_json::from_str(&bodies[0]).unwrap();
@@ -95,11 +98,12 @@ async fn a_flush_comes_when_it_is_due_and_what_is_buried_says_why() {
         "QueueUrl": dead_letters, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 2, "MessageAttributeNames": ["All"],
     });
     let mut messages: Vec<Value> = Vec::new();
-    let since = Instant::now();
-    while messages.len() < 2 && since.elapsed() < Duration::from_secs(30) {
-        let answer = client.json("sqs", "AmazonSQS.ReceiveMessage", &ask).unwrap();
+    wait::until("2 dead letters", || {
+        let answer = client.json("sqs", "AmazonSQS.ReceiveMessage", &ask)?;
         messages.extend(answer["Messages"].as_array().into_iter().flatten().cloned());
-    }
+        Ok(wait::when(messages.len() >= 2, || format!("{messages:?}")))
+    })
+    .unwrap();
     let text = |message: &Value, name: &str| {
         let attribute = &message["MessageAttributes"][name];
         assert_eq!(attribute["DataType"], "String", "{message}");

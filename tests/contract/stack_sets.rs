@@ -14,7 +14,7 @@ use domain::rollout::{
 };
 use sandbox::http::Request;
 use sandbox::organization::{DATA, ROOT, WORKLOADS};
-use sandbox::wire;
+use sandbox::{wait, wire};
 use testkit::simulator::{AccountState, Definition, Faulty, InstanceFault, Scope, SimulatedStackSet, Simulator, Task};
 use testkit::world::{FakeStackSet, World};
 
@@ -141,8 +141,12 @@ async fn start(
 async fn ended(subject: &impl Subject, of: StackSetRef<'_>, id: &str) {
     subject.hurry();
     let deadline = Instant::now() + Duration::from_secs(30);
-    while subject.stack_sets().operation(of, id).await.unwrap() != Some(OperationStatus::Ended) {
-        assert!(Instant::now() < deadline, "the operation {id} does not end");
+    loop {
+        let status = subject.stack_sets().operation(of, id).await.unwrap();
+        if status == Some(OperationStatus::Ended) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "operation {id}: expected Ended, observed {status:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -659,10 +663,13 @@ impl Subject for Adapters {
             let (account, region) = (instance.account.as_str(), instance.region.as_str());
             let there = [("Accounts.member.1", account), ("Regions.member.1", region), ("OperationId", &id)];
             self.query("CreateStackInstances", &[&[("StackSetName", name)], &there[..]].concat());
-            let ended = || self.query("DescribeStackSetOperation", &[("StackSetName", name), ("OperationId", &id)]);
-            while wire::xml_text(&ended(), "Status").as_deref() == Some("RUNNING") {
-                std::thread::sleep(Duration::from_millis(50));
-            }
+            wait::until(&format!("the end of operation {id}"), || {
+                let operation =
+                    self.query("DescribeStackSetOperation", &[("StackSetName", name), ("OperationId", &id)]);
+                let status = wire::xml_text(&operation, "Status").unwrap_or_default();
+                Ok(wait::when(status != "RUNNING", || status))
+            })
+            .unwrap();
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use app::deploy::{FrameworkFacts, Variant};
 use domain::ids::{AccountId, RegionName, StackSetName};
@@ -11,9 +12,11 @@ use domain::violation::Record;
 use sandbox::client::Client;
 use sandbox::cloud::{Cloud, Options};
 use sandbox::config::AGGREGATOR;
+use sandbox::events::samples;
 use sandbox::http::Request;
 use sandbox::journal::Mark;
 use sandbox::tools::Tools;
+use sandbox::wait::{self, Observed};
 use sandbox::wire;
 use serde_json::{Value, json};
 use testkit::runtime_api::{Function, Launch, Outcome};
@@ -36,6 +39,8 @@ pub(crate) struct Application {
     pub(crate) report_dead_letters: String,
     work: PathBuf,
     runtime: Runtime,
+    /// What the functions have written, oldest line first.
+    log: Arc<Mutex<Vec<String>>>,
 }
 
 /// The text of a file of the repository.
@@ -43,9 +48,9 @@ pub(crate) fn file(path: &str) -> String {
     std::fs::read_to_string(workspace().join(path)).unwrap_or_else(|error| panic!("`{path}`: {error}"))
 }
 
-/// A sample event, by its path in `events/`.
+/// A sample event, by its path in `events/`, with its times moved to the present.
 pub(crate) fn event(name: &str) -> Value {
-    serde_json::from_str(&file(&format!("events/{name}"))).unwrap_or_else(|error| panic!("`{name}`: {error}"))
+    samples::read(&workspace().join("events").join(name)).unwrap_or_else(|error| panic!("{error:#}"))
 }
 
 /// The event in the only message of a sample batch.
@@ -93,6 +98,7 @@ impl Application {
             topic,
             notices,
             work,
+            log: Arc::default(),
         };
         application.git(&["init", "--quiet", "-b", "main"]);
         application
@@ -187,30 +193,37 @@ impl Application {
             .name(name)
             .envs(self.cloud.environment())
             .env("RUST_BACKTRACE", "0");
+        let log = Arc::clone(&self.log);
+        let launch = launch.on_line(move |line| log.lock().unwrap().push(line.to_owned()));
         let function = self.runtime.block_on(prepare(launch).start()).unwrap();
         Running { application: self, function, name: name.to_owned(), mark: self.cloud.journal().mark() }
     }
 
     /// What the topic was told since the last time, `expected` notices and no more; a kind each, the documents with them.
     pub(crate) fn take_notices(&self, expected: &[&str]) -> Vec<Value> {
-        let deadline = Instant::now() + Duration::from_secs(30);
         let mut documents: Vec<Value> = Vec::new();
-        loop {
-            for body in self.client.sqs_take(&self.notices, u32::from(documents.len() < expected.len())).unwrap() {
+        self.wait_for(&format!("{} notices {expected:?}", expected.len()), || {
+            for body in self.client.sqs_take(&self.notices, u32::from(documents.len() < expected.len()))? {
                 let message: Value = serde_json::from_str(&body).unwrap();
                 let document: Value = serde_json::from_str(message["Message"].as_str().unwrap()).unwrap();
                 assert_eq!(message["MessageAttributes"]["kind"]["Value"], document["kind"]);
                 documents.push(document);
             }
-            if documents.len() >= expected.len() {
-                break;
-            }
-            assert!(Instant::now() < deadline, "of {expected:?} only {documents:?} came");
-        }
+            Ok(wait::when(documents.len() >= expected.len(), || format!("{}: {documents:?}", documents.len())))
+        });
         let mut kinds: Vec<&str> = documents.iter().map(|document| document["kind"].as_str().unwrap()).collect();
         kinds.sort_unstable();
         assert_eq!(kinds, expected, "{documents:?}");
         documents
+    }
+
+    /// Polls until `poll` breaks with a value.
+    ///
+    /// # Panics
+    /// When it does not: with what was expected and observed, and the end of the functions' log.
+    pub(crate) fn wait_for<T>(&self, expected: &str, poll: impl FnMut() -> anyhow::Result<Observed<T>>) -> T {
+        wait::until(expected, poll)
+            .unwrap_or_else(|error| panic!("{error:#}{}", wait::tail("the functions", &self.log.lock().unwrap())))
     }
 
     /// The items of a partition of the state table (the beginning of its key).

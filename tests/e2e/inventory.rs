@@ -2,13 +2,14 @@
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use sandbox::cloud::{Cloud, Options};
 use sandbox::config::{AGGREGATOR, Resource};
 use sandbox::live::Place;
 use sandbox::tools::Tools;
+use sandbox::wait;
 use serde_json::{Value, json};
+use testkit::runtime_api::host_environment;
 
 use crate::binaries::{program, workspace};
 
@@ -20,7 +21,8 @@ struct Ran {
 
 fn command(cloud: &Cloud, folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(program("backup-compliance", &cloud.directory().join("tmp/cli")));
-    command.args(arguments).current_dir(folder).env_clear().envs(cloud.environment()).env("HOME", "/nonexistent");
+    command.args(arguments).current_dir(folder).env_clear().envs(host_environment());
+    command.envs(cloud.environment()).env("HOME", "/nonexistent");
     command
 }
 
@@ -66,11 +68,11 @@ fn create_stack(cloud: &Cloud) {
     ];
     let client = cloud.client();
     client.query("cloudformation", "CreateStack", &parameters).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !client.stack_outputs("backup-compliance").is_ok_and(|outputs| outputs.len() == 1) {
-        assert!(Instant::now() < deadline, "the stack does not come up");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    wait::until("a stack with 1 output", || {
+        let outputs = client.stack_outputs("backup-compliance");
+        Ok(wait::when(outputs.as_ref().is_ok_and(|outputs| outputs.len() == 1), || format!("{outputs:?}")))
+    })
+    .unwrap();
 }
 
 #[test]
@@ -178,12 +180,12 @@ fn an_inventory_is_read_and_judged() {
 fn broken_off(cloud: &Cloud, folder: &Path, arguments: &[&str], lines: usize, signal: &str) -> Ran {
     let mut command = command(cloud, folder, arguments);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
     let kept = || std::fs::read_to_string(folder.join("inventory.json.partial")).map_or(0, |text| text.lines().count());
-    while kept() < lines {
-        assert!(Instant::now() < deadline, "only {} lines are kept", kept());
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait::until(&format!("{lines} lines in the partial file"), || {
+        let kept = kept();
+        Ok(wait::when(kept >= lines, || format!("{kept}")))
+    })
+    .unwrap();
     let killed = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
     assert!(killed.success(), "it was done before it could be broken off");
     ran(&child.wait_with_output().unwrap())

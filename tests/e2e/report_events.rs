@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use app::ports::Clock;
-use aws::SystemClock;
 use domain::control;
 use domain::policy::{Exemption, Reporting};
 use domain::violation::{Closing, Outlet, Status};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use sandbox::config::{Compliance, Evaluation, Hidden};
+use sandbox::events::samples::{self, now};
 use serde_json::{Value, json};
 use testkit::runtime_api::Outcome;
 
@@ -90,7 +89,7 @@ fn each_event_does_what_the_readme_says_and_no_call_more() {
     assert_eq!((&notice["account"], &notice["region"]), (&json!(PAYMENTS), &json!(REGION)));
     assert_eq!(notice["resource"]["id"], "orders");
     assert_eq!(notice["control"]["name"], COVERAGE);
-    assert_eq!(notice["since"], "2026-11-23T04:12:09.311Z");
+    assert_eq!(notice["since"], samples::moved("2026-11-23T04:12:09.311Z"));
     assert_eq!((&notice["reason"], &notice["found"]), (&json!("result"), &json!("regression")));
     assert!(notice["control"]["remediation"].as_str().is_some_and(|todo| !todo.is_empty()));
 
@@ -446,10 +445,6 @@ fn a_finding_goes_into_the_account_of_the_resource_through_the_role() {
     application.take_notices(&["violation.resolved"]);
     report.stop();
     application.stop();
-}
-
-fn now() -> Timestamp {
-    SystemClock.now()
 }
 
 fn hours(hours: i64) -> Timestamp {

@@ -1,8 +1,9 @@
 //! Rollouts that meet an organisation as it is: units, suspended accounts, missing roles, what others made, and what is to go.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sandbox::organization::WORKLOADS;
+use sandbox::wait;
 use sandbox::wire;
 use serde_json::{Value, json};
 
@@ -293,13 +294,11 @@ fn an_application_that_is_deleted_while_a_rollout_runs_stops_it() {
     deploy.answer(&json!({"source": "backup-compliance.lifecycle", "requestId": request["RequestId"]}));
     assert!(deploy.changes().contains(&"cloudformation:StopStackSetOperation".to_owned()), "{:?}", deploy.changes());
     let mut calls = Vec::new();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while server.received().is_empty() {
-        assert!(Instant::now() < deadline, "CloudFormation is not answered: {calls:?}");
+    application.wait_for("an answer to CloudFormation", || {
         assert_eq!(deploy.answer(&event("schedule-light.json")), failures(&[]));
         calls.extend(deploy.changes());
-        std::thread::sleep(Duration::from_millis(300));
-    }
+        Ok(wait::when(!server.received().is_empty(), || format!("none, after the calls {calls:?}")))
+    });
     let answers = server.received();
     assert_eq!((answers.len(), &answers[0].json()["Status"]), (1, &json!("SUCCESS")), "{:?}", answers[0].json());
     assert_eq!(stack_set_calls(&calls), ["DeleteStackInstances", "DeleteStackSet"], "{calls:?}");

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use testkit::runtime_api::Outcome;
+use testkit::runtime_api::{Outcome, host_environment};
 
 use crate::application::{Application, event, file};
 use crate::binaries::program;
@@ -85,6 +85,7 @@ fn what_is_not_json_is_an_error_and_no_end() {
         ];
         let mut child = Command::new(program(name, &folder))
             .env_clear()
+            .envs(host_environment())
             .envs(any.map(|variable| (variable, "x")))
             .envs([
                 ("NOTIFICATION_TOPIC_ARN", "arn:aws:sns:us-east-1:000000000000:notices"),

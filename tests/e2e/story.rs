@@ -8,7 +8,7 @@ use sandbox::mailbox::Mail;
 use sandbox::story::{self, Listener};
 use sandbox::tools::Tools;
 
-use crate::binaries::program;
+use crate::binaries::{self, program};
 
 /// Writes down what is told, for when the test fails.
 struct Notes;
@@ -19,6 +19,10 @@ impl Listener for Notes {
     }
 
     fn say(&mut self, text: &str) {
+        println!("   {text}");
+    }
+
+    fn detail(&mut self, text: &str) {
         println!("   {text}");
     }
 
@@ -37,6 +41,7 @@ impl Listener for Notes {
 fn from_git_push_to_a_notice_and_away_again() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let tools = Tools::ensure(workspace, &mut |line| println!("{line}")).unwrap();
+    binaries::build();
     let cloud = Cloud::start(&tools, Options::default()).unwrap();
     let program = program("backup-compliance", &cloud.directory().join("tmp/cli"));
     let summary = story::tell(&cloud, &tools, &program, &mut Notes).unwrap();

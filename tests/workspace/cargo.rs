@@ -1,5 +1,6 @@
 //! What cargo knows of the packages.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use serde_json::Value;
@@ -44,6 +45,12 @@ pub(crate) fn tree(arguments: &[&str]) -> Vec<Package> {
     packages.sort();
     packages.dedup();
     packages
+}
+
+/// The packages of the whole workspace over these kinds of dependencies, each with its features.
+pub(crate) fn features(edges: &str) -> BTreeSet<String> {
+    let output = cargo(&["tree", "--workspace", "--edges", edges, "--prefix", "none", "--format", "{p} [{f}]"]);
+    output.lines().filter(|line| !line.is_empty()).map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
 }
 
 /// `cargo metadata` of the workspace's own packages.

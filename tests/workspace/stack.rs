@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::cargo::{Package, tree};
+use crate::cargo::{self, Package, tree};
 
 /// Everything that is linked into a function on Lambda.
 fn functions() -> Vec<Package> {
@@ -42,4 +42,13 @@ fn functions_do_not_link_what_only_the_command_line_needs() {
     assert!(majors(&functions(), "aws-sdk-backup").is_empty());
     let own = tree(&["--package", "backup-compliance", "--edges", "normal"]);
     assert!(own.iter().any(|package| package.name == "aws-sdk-backup"), "the feature has another name");
+}
+
+/// Otherwise cargo compiles every AWS SDK crate twice: for the programs, and again for the tests. The package `tests` has the
+/// features that are missing as dependencies of its own.
+#[test]
+fn tests_add_no_features_to_dependencies() {
+    let (programs, tests) = (cargo::features("normal,build"), cargo::features("normal,build,dev"));
+    let twice: Vec<&String> = programs.difference(&tests).collect();
+    assert!(programs.len() > 200 && twice.is_empty(), "compiled again for tests: {twice:#?}");
 }

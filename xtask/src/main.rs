@@ -9,9 +9,12 @@
 )]
 
 mod bench;
+mod clock;
 mod demo;
 mod fuzz;
+mod progress;
 mod sandbox;
+mod setup;
 mod test;
 mod tools;
 

@@ -13,11 +13,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
+use sandbox::app::Build;
 use sandbox::cloud::{Cloud, Options};
 use sandbox::{app, process};
 use serde_json::{Value, json};
 
-use crate::tools;
+use crate::progress::Progress;
+use crate::{setup, tools};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -161,7 +163,11 @@ fn up(place: &Place, no_deploy: bool) -> Result<()> {
     }
     place.forget()?;
     fs::create_dir_all(&place.directory)?;
-    tools::ensure()?;
+    if no_deploy {
+        tools::ensure()?;
+    } else {
+        setup::run(&Progress::start())?;
+    }
     let log = File::create(place.log())?;
     let mut stay = Command::new(std::env::current_exe()?);
     stay.args(["sandbox", "stay", "--name", &place.name]);
@@ -216,10 +222,8 @@ fn stay(place: &Place, no_deploy: bool) -> Result<()> {
     println!("the cloud is up at {} after {:.1} s", cloud.url(), started.elapsed().as_secs_f64());
     let mut outputs = BTreeMap::new();
     if !no_deploy {
-        println!("building the functions (sam build)");
-        app::build(&cloud, &tools, &mut |line| println!("  {line}"))?;
         println!("deploying the application (sam deploy)");
-        outputs = app::deploy(&cloud, &tools, &[], &mut |line| println!("  {line}"))?;
+        outputs = app::deploy(&cloud, &tools, Build::Development, &[], &mut |line| println!("  {line}"))?;
         state["stack"] = json!(app::STACK);
         println!("the application is deployed after {:.1} s", started.elapsed().as_secs_f64());
     }

@@ -1,7 +1,6 @@
-//! `cargo xtask test`: everything that has to hold before a change goes in, in one run, set-up included.
+//! `cargo xtask test`: everything that CI runs before a change is merged, in one run, set-up included.
 //!
-//! What is quick and what is wrong most often comes first. The programs it runs belong to a guard, so that none is left when
-//! this one is interrupted.
+//! Quick checks come first. The programs it runs belong to a guard, so that an interrupted run leaves none behind.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -13,24 +12,33 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use console::style;
+use jiff::Timestamp;
 use sandbox::cloud::{Cloud, Options};
 use sandbox::process::{self, Guard};
 
-use crate::tools;
+use crate::progress::{Progress, took};
+use crate::{clock, setup, tools};
 
-/// Run everything CI runs: formatting, lints, documentation, templates, and all tests
+/// Run everything that CI runs: formatting, lints, documentation, templates, and all tests
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  cargo xtask test                     everything
-  cargo xtask test --only fmt,clippy   before a commit
-  cargo xtask test --only tests        unit, contract, template and end-to-end tests
-  cargo xtask test --list              what there is")]
+  cargo xtask test                           all steps
+  cargo xtask test --only fmt,clippy         before a commit
+  cargo xtask test --only tests              unit, contract, template and end-to-end tests
+  cargo xtask test --only dates --at 2028-02-29
+                                             the tests with every clock moved to a leap day
+  cargo xtask test --only dates --at all     the tests at each of the dates of CI, one after the other
+  cargo xtask test --list                    the steps")]
 pub(crate) struct Arguments {
-    /// Only these steps; may be given again
+    /// Run only these steps; may be repeated
     #[arg(long, value_name = "STEP", value_delimiter = ',', hide_possible_values = true, value_parser = names())]
     only: Vec<String>,
-    /// List the steps and end
+    /// Move the clocks of the step `dates` to this date: `+8d`, `2028-02-29`, `2028-12-31T23:58:00Z`, `new-year`, or `all`.
+    /// Without it each day has its own of these dates
+    #[arg(long, value_name = "DATE")]
+    at: Option<String>,
+    /// List the steps and exit
     #[arg(long)]
     list: bool,
 }
@@ -52,28 +60,31 @@ enum Outcome {
     Skipped(String),
 }
 
-/// In the order in which they run. The tests come last, so that their count stands at the end of a log.
-const STEPS: [Step; 10] = [
-    Step { name: "tools", about: "install the Python tools under target/tools, if they are not there", run: install },
+/// In the order in which they run. The tests come last, so that their count is at the end of a log.
+const STEPS: [Step; 11] = [
     Step { name: "fmt", about: "cargo fmt --all --check", run: fmt },
+    Step { name: "setup", about: "install the Python tools, build the functions and the command line", run: set_up },
     Step { name: "validate", about: "sam validate --lint", run: validate },
     Step { name: "cfn-lint", about: "cfn-lint of every template in .cfnlintrc", run: cfn_lint },
     Step { name: "deny", about: "cargo deny, when it is installed; else the tests check licences and bans", run: deny },
     Step { name: "clippy", about: "cargo clippy --workspace --all-targets, warnings denied", run: clippy },
     Step { name: "docs", about: "cargo doc with private items, warnings denied", run: docs },
     Step { name: "doctests", about: "the examples in doc comments", run: doctests },
-    Step { name: "functions", about: "sam build of the four functions, as they are deployed", run: functions },
+    Step { name: "package", about: "sam build of the four functions, without link-time optimization", run: package },
     Step {
         name: "tests",
         about: "unit, contract, template and end-to-end tests (cargo nextest if installed, else cargo test)",
         run: tests,
     },
+    Step { name: "dates", about: "the tests again with every clock moved to another date (--at)", run: dates },
 ];
 
 /// What the steps share.
 struct Run {
     root: PathBuf,
     guard: Guard,
+    /// The dates of the step `dates`, as they were given.
+    dates: Vec<String>,
 }
 
 struct Ended {
@@ -100,9 +111,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }
         return Ok(());
     }
+    let now = Timestamp::now();
+    let dates: Vec<String> = match arguments.at.as_deref() {
+        None => vec![clock::of_the_day(now).to_owned()],
+        Some("all") => clock::DATES.map(str::to_owned).to_vec(),
+        Some(date) => vec![date.to_owned()],
+    };
+    dates.iter().try_for_each(|date| clock::read(date, now).map(drop))?;
     let guard = Guard::start(Path::new("python3"), &process::new_id(), None)
         .context("Python 3.10 or later is needed, as `python3`")?;
-    let run = Run { root: tools::workspace(), guard };
+    let run = Run { root: tools::workspace(), guard, dates };
     let chosen: Vec<&Step> = STEPS
         .iter()
         .filter(|step| arguments.only.is_empty() || arguments.only.iter().any(|o| o == step.name))
@@ -138,19 +156,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn conclude(ended: &[Ended], took: Duration, failure: Option<(&str, anyhow::Error)>) -> Result<()> {
+fn conclude(ended: &[Ended], total: Duration, failure: Option<(&str, anyhow::Error)>) -> Result<()> {
     ended.iter().for_each(|one| println!("{}", line(one)));
     let done = ended.iter().filter(|one| matches!(one.how, How::Ok)).count();
     let Some((name, error)) = failure else {
         let skipped = ended.len() - done;
         let more = if skipped == 0 { String::new() } else { format!(", {skipped} skipped") };
         let steps = if done == 1 { "step" } else { "steps" };
-        println!("\n{} {done} {steps} passed{more}, in {}", style("ok:").green().bold(), seconds(took));
+        println!("\n{} {done} {steps} passed{more}, in {}", style("ok:").green().bold(), took(total));
         return Ok(());
     };
     println!();
     std::io::stdout().flush()?;
-    Err(error.context(format!("the step `{name}` failed after {}", seconds(took))))
+    Err(error.context(format!("the step `{name}` failed after {}", took(total))))
 }
 
 fn line(one: &Ended) -> String {
@@ -160,29 +178,15 @@ fn line(one: &Ended) -> String {
         How::Failed => (style("FAILED").red().bold(), String::new()),
         How::NotRun => (style("not run").yellow(), String::new()),
     };
-    let took = if matches!(one.how, How::NotRun) { String::new() } else { seconds(one.took) };
-    format!("  {:<10} {took:>9}  {word}{more}", one.name)
-}
-
-fn seconds(time: Duration) -> String {
-    format!("{:.1} s", time.as_secs_f64())
+    let time = if matches!(one.how, How::NotRun) { String::new() } else { took(one.took) };
+    format!("  {:<10} {time:>12}  {word}{more}", one.name)
 }
 
 impl Run {
-    /// A program in the root of the workspace, without what `cargo run` told us about ourselves: to another cargo it would
-    /// look like a change.
+    /// A program in the root of the workspace.
     fn command(&self, program: impl Into<OsString>) -> Command {
         let mut command = Command::new(program.into());
-        command.current_dir(&self.root);
-        for (name, _) in std::env::vars_os() {
-            let text = name.to_string_lossy();
-            if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_"]
-                .iter()
-                .any(|own| text.starts_with(own))
-            {
-                command.env_remove(&name);
-            }
-        }
+        process::forget_cargo(command.current_dir(&self.root));
         command
     }
 
@@ -212,8 +216,8 @@ impl Run {
     }
 }
 
-fn install(_: &Run) -> Result<Outcome> {
-    tools::ensure().map(|_| Outcome::Ok)
+fn set_up(_: &Run) -> Result<Outcome> {
+    setup::run(&Progress::start()).map(|_| Outcome::Ok)
 }
 
 fn fmt(run: &Run) -> Result<Outcome> {
@@ -301,11 +305,11 @@ fn has_examples(folder: &Path) -> Result<bool> {
     Ok(false)
 }
 
-fn functions(_: &Run) -> Result<Outcome> {
+fn package(_: &Run) -> Result<Outcome> {
     let tools = tools::ensure()?;
-    // `sam build` asks AWS nothing; a cloud is what the end-to-end tests build with, so this is the same build.
+    // `sam build` calls no AWS service; a cloud gives it an environment without anybody's credentials.
     let cloud = Cloud::start(&tools, Options::default())?;
-    sandbox::app::build(&cloud, &tools, &mut |line| println!("{}", style(line).dim()))?;
+    sandbox::app::build_release(&cloud, &tools, &mut |line| println!("{}", style(line).dim()))?;
     let left = cloud.stop();
     if !left.is_empty() {
         bail!("the local cloud left processes behind: {left:?}");
@@ -314,9 +318,38 @@ fn functions(_: &Run) -> Result<Outcome> {
 }
 
 fn tests(run: &Run) -> Result<Outcome> {
-    if run.has("nextest") {
-        return run.pass(&mut run.cargo(&["nextest", "run", "--workspace", "--profile", "ci"]));
+    run.pass(&mut test_command(run, &[]))
+}
+
+/// The command that runs all tests. The step `setup` has built the programs that the end-to-end tests start.
+fn test_command(run: &Run, more: &[&str]) -> Command {
+    let mut command = if run.has("nextest") {
+        run.cargo(&["nextest", "run", "--workspace", "--profile", "ci"])
+    } else {
+        println!("cargo-nextest is not installed: `cargo test` runs the same tests, one program after the other");
+        run.cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast"])
+    };
+    command.args(more).env("BACKUP_COMPLIANCE_PROGRAMS_BUILT", "1");
+    command
+}
+
+fn dates(run: &Run) -> Result<Outcome> {
+    // Everything is installed and compiled at the real time: a compiler and a package index are not to be tested.
+    run.pass(&mut test_command(run, &["--no-run"]))?;
+    let mut failed = Vec::new();
+    for date in &run.dates {
+        let now = Timestamp::now();
+        let to = clock::read(date, now)?;
+        println!("{}", style(format!("every clock begins at {to} ({date})")).bold());
+        let mut command = test_command(run, &[]);
+        clock::set(&mut command, &run.root.join("target/tools/clock"), now, to)?;
+        if let Err(error) = run.pass(&mut command) {
+            println!("{} at {date}: {error}", style("failed").red());
+            failed.push(date.as_str());
+        }
     }
-    println!("cargo-nextest is not installed: `cargo test` runs the same tests, one program after the other");
-    run.pass(&mut run.cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast"]))
+    if !failed.is_empty() {
+        bail!("tests failed with the clock at {}: repeat with `--only dates --at DATE`", failed.join(", "));
+    }
+    Ok(Outcome::Ok)
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use jiff::Timestamp;
+use sandbox::app::Build;
 use serde::Serialize;
 use serde_json::Value;
 use testkit::runtime_api::{Launch, Outcome};
@@ -31,7 +32,7 @@ pub(crate) struct Memory {
 }
 
 pub(crate) fn measure(stage: &Stage, root: &Path, from: Timestamp) -> anyhow::Result<Memory> {
-    let bootstrap = root.join("target/sandbox/build/ReportFunction/bootstrap");
+    let bootstrap = Build::Release.directory(root).join("ReportFunction/bootstrap");
     ensure!(bootstrap.is_file(), "`{}` is not built", bootstrap.display());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

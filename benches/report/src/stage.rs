@@ -2,20 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
-use sandbox::app;
+use anyhow::{Context as _, Result};
+use sandbox::app::{self, Build};
 use sandbox::client::Client;
 use sandbox::cloud::{Cloud, Options};
 use sandbox::config::Resource;
 use sandbox::story::policy::Checkout;
 use sandbox::tools::Tools;
+use sandbox::wait;
 
 use crate::flood::Flood;
-
-/// The longest that a rollout may take here.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A cloud with the application in it.
 #[derive(Debug)]
@@ -33,9 +30,9 @@ impl Stage {
         let cloud = Cloud::start(tools, Options::default())?;
         let mut line = |line: &str| eprintln!("{line}");
         if build {
-            app::build(&cloud, tools, &mut line)?;
+            app::build_release(&cloud, tools, &mut line)?;
         }
-        let template = std::fs::read_to_string(root.join("target/sandbox/build/template.yaml"))
+        let template = std::fs::read_to_string(Build::Release.directory(root).join("template.yaml"))
             .context("the application is not built: leave out `--no-build`")?;
         let has = |parameter: &str| template.contains(&format!("\n  {parameter}:\n"));
         let mut overrides = Vec::new();
@@ -46,7 +43,7 @@ impl Stage {
         if has("SecurityHub") {
             overrides.push("SecurityHub=central");
         }
-        let outputs = app::deploy(&cloud, tools, &overrides, &mut line)?;
+        let outputs = app::deploy(&cloud, tools, Build::Release, &overrides, &mut line)?;
         let window_seconds = has("DigestWindowSeconds").then_some(window_seconds);
         let stage = Self { client: cloud.client(), cloud, outputs, window_seconds };
         stage.cloud.open_mailbox(stage.output("NotificationTopicArn")?)?;
@@ -68,14 +65,11 @@ impl Stage {
         let (framework, policy) = (read("framework.yaml")?, read("backup-compliance.yaml")?);
         checkout
             .push("Protect every account", &[("framework.yaml", &framework), ("backup-compliance.yaml", &policy)])?;
-        let deadline = Instant::now() + PATIENCE;
-        while !self.cloud.mails().iter().any(|mail| mail.kind == "rollout.succeeded") {
-            if Instant::now() > deadline {
-                bail!("the starter policy was not rolled out within {} s", PATIENCE.as_secs());
-            }
-            std::thread::sleep(Duration::from_millis(200));
-        }
-        Ok(())
+        wait::until("a notice `rollout.succeeded` for the starter policy", || {
+            let kinds: Vec<String> = self.cloud.mails().into_iter().map(|mail| mail.kind).collect();
+            let is_there = kinds.iter().any(|kind| kind == "rollout.succeeded");
+            Ok(wait::when(is_there, || format!("{} notices: {}", kinds.len(), kinds.join(", "))))
+        })
     }
 
     /// Lets Config know the resources of a flood.

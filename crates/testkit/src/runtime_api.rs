@@ -27,7 +27,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-pub use function::{Function, Launch};
+pub use function::{Function, Launch, host_environment};
 
 /// The name a function has here unless its [`Launch`] says otherwise.
 const NAME: &str = "function";

@@ -2,15 +2,19 @@
 //! [`super::violations`] those about many violations.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use anyhow::{Context, Result};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::policy::{AUTHOR, Checkout};
-use super::{Story, fleet, rollouts, violations, wait_for};
-use crate::app;
+use super::{Story, fleet, logs, rollouts, violations};
+use crate::app::{self, Build};
 use crate::client::Client;
+use crate::events::samples;
 use crate::journal::{Entry, Mark};
+use crate::wait::{self, Observed};
 
 const ACCOUNT_THAT_LEAVES: &str = "333333333333";
 
@@ -42,10 +46,10 @@ pub(super) fn all(story: &mut Story<'_>) -> Result<()> {
 }
 
 fn deploy_application(story: &mut Story<'_>) -> Result<Stage> {
-    story.chapter("The application is built and deployed with SAM");
-    story.say("sam build compiles the four functions, sam deploy creates the application in the local cloud.");
-    app::build(story.cloud, story.tools, &mut |line| story.listener.progress(line))?;
-    let outputs = app::deploy(story.cloud, story.tools, &PARAMETERS, &mut |line| story.listener.progress(line))?;
+    story.chapter("`sam deploy` creates the application");
+    story.say("Its four functions, queues, event bus, topic and table are created in the local cloud.");
+    let mut line = |line: &str| story.listener.progress(line);
+    let outputs = app::deploy(story.cloud, story.tools, Build::Development, &PARAMETERS, &mut line)?;
     let missing: Vec<&str> = [
         "DeployFunction",
         "LifecycleFunction",
@@ -61,7 +65,7 @@ fn deploy_application(story: &mut Story<'_>) -> Result<Stage> {
     .filter(|name| outputs.get(*name).is_none_or(String::is_empty))
     .collect();
     let seen = if missing.is_empty() { format!("{} outputs", outputs.len()) } else { format!("missing: {missing:?}") };
-    story.claim("the stack has all its outputs", missing.is_empty(), &seen);
+    story.claim("the stack has all of its outputs", missing.is_empty(), &seen);
     let client = story.cloud.client();
     let lifecycle = names(&story.cloud.journal().calls_of("lifecycle", Mark::default()));
     let woke = lifecycle.contains(&"SendMessage".to_owned());
@@ -74,7 +78,7 @@ fn deploy_application(story: &mut Story<'_>) -> Result<Stage> {
     story.claim("CloudFormation was answered", (answered, requests.len()) == (1, 1), &seen);
     let topic = outputs.get("NotificationTopicArn").context("no NotificationTopicArn")?;
     story.cloud.open_mailbox(topic)?;
-    story.say("You subscribe to the notices. What comes into your mailbox is shown below as you would read it.");
+    story.say("You subscribe to the notices. The e-mails that you receive are shown below.");
     let checkout = Checkout::new(&story.cloud.directory().join("checkout"), story.cloud.repository_path())?;
     let policy = std::fs::read_to_string(story.tools.workspace.join("framework/backup-compliance.yaml"))?;
     Ok(Stage { client, outputs, checkout, policy })
@@ -98,11 +102,7 @@ fn first_push(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     let current = instances.iter().filter(|(_, _, status)| status == "CURRENT").count();
     story.claim("6 stack instances are CURRENT", (instances.len(), current) == (6, 6), &fleet::describe(&instances));
     let controls = fleet::controls(story.cloud, &instances)?;
-    story.claim(
-        "each account and Region has the framework with its 3 controls",
-        controls == [3; 6],
-        &format!("{controls:?}"),
-    );
+    story.claim("each account and Region has the framework with its 3 controls", controls == [3; 6], &each(&controls));
     count(story, "first push, until everything is rolled out", "deploy", mark);
     Ok(())
 }
@@ -111,10 +111,11 @@ fn push_that_changes_nothing(story: &mut Story<'_>, stage: &Stage) -> Result<()>
     story.chapter("A push that changes only a README");
     let mark = story.cloud.journal().mark();
     let commit = stage.checkout.push("Explain the policy", &[("README.md", "# Our backup policy\n")])?;
-    let function = stage.outputs.get("DeployFunction").context("no DeployFunction")?.clone();
-    let said = wait_for("deploy to say what it saw", || {
-        let lines = logs(&stage.client, &function);
-        Ok(lines.into_iter().find(|line| line.contains(&commit) && line.contains("looked at the framework")))
+    let said = story.wait_for("a line of `deploy` about the commit", || {
+        let lines = logs(&stage.client, "deploy");
+        let count = lines.len();
+        let line = lines.into_iter().find(|line| line.contains(&commit) && line.contains("looked at the framework"));
+        Ok(line.map_or_else(|| ControlFlow::Continue(format!("{count} other lines")), ControlFlow::Break))
     })?;
     story.claim("deploy says that nothing changed", said.contains("Unchanged"), message_of(&said));
     let mutating = story.cloud.mutating_calls_of("deploy", mark);
@@ -124,7 +125,7 @@ fn push_that_changes_nothing(story: &mut Story<'_>, stage: &Stage) -> Result<()>
         &format!("{} changing calls", mutating.len()),
     );
     count(story, "push that changes nothing", "deploy", mark);
-    story.no_more_mail("nobody is disturbed");
+    story.no_more_mail("no notice was sent");
     Ok(())
 }
 
@@ -134,9 +135,9 @@ fn violation_opens(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
         "AWS Config in account 222222222222 finds the cluster NON_COMPLIANT; the framework's rule forwards the event.",
     );
     let mark = story.cloud.journal().mark();
-    let event = cluster(story, "NON_COMPLIANT", 12)?;
+    let (event, since) = cluster(story, "NON_COMPLIANT", 0)?;
     let matched = story.cloud.deliver(bus(stage)?, &event)?;
-    story.claim("one rule of the event bus takes the event", matched.len() == 1, &matched.join(", "));
+    story.claim("one rule of the event bus matches the event", matched.len() == 1, &matched.join(", "));
     let mail = story.next_mail("violation.opened")?;
     story.says(
         "it says what, where, since when and what to do",
@@ -146,52 +147,52 @@ fn violation_opens(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
             "222222222222",
             "eu-west-1",
             "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN",
-            "2026-11-23 04:12 UTC",
+            &samples::shown(since),
             "What to do",
             "backup plan",
         ],
     );
     story.says(
-        "and who owns it, and which tag would bring it into a backup plan that is there",
+        "it names the owner, and the tag by which an existing backup plan would select the cluster",
         &mail.text,
         &["orders-team@example.com", "`backup` = `daily`", "by-tag"],
     );
-    settle(stage)?;
+    settle(story, stage)?;
     count(story, "violation opens", "report", mark);
     finding(story, "FAILED", "ACTIVE")?;
-    story.no_more_mail("it is told once");
+    story.no_more_mail("exactly one notice was sent");
     Ok(())
 }
 
 fn repeated_and_late(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     story.chapter("The same event again, and an older one that comes late");
     let mark = story.cloud.journal().mark();
-    let (again, late) = (cluster(story, "NON_COMPLIANT", 12)?, cluster(story, "COMPLIANT", 2)?);
+    let ((again, _), (late, _)) = (cluster(story, "NON_COMPLIANT", 0)?, cluster(story, "COMPLIANT", -10)?);
     story.cloud.deliver(bus(stage)?, &again)?;
-    wait_for("report to see the repeated event", || seen_by_report(story, mark, 1))?;
+    story.wait_for("`report` to read the record for the repeated event", || Ok(read_by_report(story, mark, 1)))?;
     story.cloud.deliver(bus(stage)?, &late)?;
-    wait_for("report to see the late event", || seen_by_report(story, mark, 2))?;
-    settle(stage)?;
+    story.wait_for("`report` to read the record for the late event", || Ok(read_by_report(story, mark, 2)))?;
+    settle(story, stage)?;
     count(story, "repeated event and late event", "report", mark);
     story.no_more_mail("nothing is sent for either");
     Ok(())
 }
 
 fn violation_is_resolved(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
-    story.chapter("Somebody adds the cluster to a backup plan");
+    story.chapter("The cluster is added to a backup plan");
     let mark = story.cloud.journal().mark();
-    let event = cluster(story, "COMPLIANT", 42)?;
+    let (event, _) = cluster(story, "COMPLIANT", 30)?;
     story.cloud.deliver(bus(stage)?, &event)?;
     let mail = story.next_mail("violation.resolved")?;
     story.says(
-        "it says that the cluster is all right again",
+        "it says that the cluster is compliant again",
         &mail.text,
         &["Aurora cluster orders", "is in a backup plan"],
     );
-    settle(stage)?;
+    settle(story, stage)?;
     count(story, "violation is resolved", "report", mark);
     finding(story, "PASSED", "ACTIVE")?;
-    story.no_more_mail("it is told once");
+    story.no_more_mail("exactly one notice was sent");
     Ok(())
 }
 
@@ -205,17 +206,17 @@ fn framework_grows(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     story.says("6 of 6 instances are updated", &mail.text, &[short(&commit), "6 of 6 instances", "6 updated"]);
     let instances = fleet::instances(&stage.client)?;
     let controls = fleet::controls(story.cloud, &instances)?;
-    story.claim("each framework has 5 controls", controls == [5; 6], &format!("{controls:?}"));
+    story.claim("each framework has 5 controls", controls == [5; 6], &each(&controls));
     count(story, "push that updates 6 instances", "deploy", mark);
 
     story.say("A plan that runs monthly and keeps 8 days turns NON_COMPLIANT.");
-    let event = body(story, "events/config-noncompliant-backup-plan.json")?;
+    let event = body(story, "config-noncompliant-backup-plan.json")?;
     story.cloud.deliver(bus(stage)?, &event)?;
     violations::recorded(story, &event)?;
     let mail = story.next_mail("violation.opened")?;
     story.says("it says what the framework requires", &mail.text, &["monthly-archive", "every 24 hours", "35 days"]);
-    settle(stage)?;
-    story.no_more_mail("it is told once");
+    settle(story, stage)?;
+    story.no_more_mail("exactly one notice was sent");
     Ok(())
 }
 
@@ -290,7 +291,7 @@ fn broken_pushes(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     }
     let after = (fleet::instances(&stage.client)?, definition(&stage.client)?);
     story.claim("what is deployed is as it was", before == after, &fleet::describe(&after.0));
-    story.no_more_mail("each is told once");
+    story.no_more_mail("exactly one notice was sent for each");
     Ok(())
 }
 
@@ -333,26 +334,31 @@ pub(super) fn file(story: &Story<'_>, path: &str) -> Result<String> {
     std::fs::read_to_string(story.tools.workspace.join(path)).with_context(|| format!("read `{path}`"))
 }
 
-/// The event in a sample file: the body of its one message.
-pub(super) fn body(story: &Story<'_>, path: &str) -> Result<Value> {
-    let batch: Value = serde_json::from_str(&file(story, path)?)?;
-    let body = batch["Records"][0]["body"].as_str().with_context(|| format!("`{path}` has no message"))?;
+/// The event in a sample file of `events/`, moved to the present: the body of its one message.
+pub(super) fn body(story: &Story<'_>, name: &str) -> Result<Value> {
+    let batch = samples::read(&story.tools.workspace.join("events").join(name))?;
+    let body = batch["Records"][0]["body"].as_str().with_context(|| format!("`{name}` has no message"))?;
     Ok(serde_json::from_str(body)?)
 }
 
-/// What Config says of the cluster at a minute past four.
-fn cluster(story: &Story<'_>, compliance: &str, minute: u8) -> Result<Value> {
-    let mut event = body(story, "events/config-noncompliant-resource-id.json")?;
-    let time = |second: &str| json!(format!("2026-11-23T04:{minute:02}:{second}Z"));
-    event["time"] = time("31");
-    event["detail"]["newEvaluationResult"]["complianceType"] = json!(compliance);
-    event["detail"]["newEvaluationResult"]["evaluationResultIdentifier"]["orderingTimestamp"] = time("09.311");
-    event["detail"]["newEvaluationResult"]["resultRecordedTime"] = time("29.902");
-    event["detail"]["notificationCreationTime"] = time("31.377");
+/// How many controls each framework has, in words.
+fn each(controls: &[usize]) -> String {
+    let numbers: Vec<String> = controls.iter().map(usize::to_string).collect();
+    format!("{} frameworks with {} controls", controls.len(), numbers.join(", "))
+}
+
+/// The result of AWS Config for the cluster, so many minutes after the sample's, and its time.
+fn cluster(story: &Story<'_>, compliance: &str, minutes: i64) -> Result<(Value, Timestamp)> {
+    let sample = body(story, "config-noncompliant-resource-id.json")?.to_string();
+    let mut event: Value = serde_json::from_str(&samples::moved_by(&sample, SignedDuration::from_mins(minutes)))?;
+    let result = &mut event["detail"]["newEvaluationResult"];
+    result["complianceType"] = json!(compliance);
     if compliance == "COMPLIANT" {
-        event["detail"]["newEvaluationResult"]["annotation"] = Value::Null;
+        result["annotation"] = Value::Null;
     }
-    Ok(event)
+    let time = result["evaluationResultIdentifier"]["orderingTimestamp"].as_str().context("the sample has no time")?;
+    let time = time.parse()?;
+    Ok((event, time))
 }
 
 pub(super) fn bus(stage: &Stage) -> Result<&str> {
@@ -370,14 +376,15 @@ pub(super) fn names(calls: &[Entry]) -> Vec<String> {
 /// Notes which calls a function made, for the summary.
 pub(super) fn count(story: &mut Story<'_>, what: &str, function: &str, mark: Mark) {
     let calls = names(&story.cloud.journal().calls_of(function, mark));
-    story.say(&format!("{} AWS calls of {function}: {}.", calls.len(), calls.join(", ")));
+    story.listener.detail(&format!("{} AWS calls of {function}: {}.", calls.len(), calls.join(", ")));
     story.summary.calls.push((what.to_owned(), function.to_owned(), calls));
 }
 
 /// Whether `report` has read records so many times since the mark: once for every batch.
-fn seen_by_report(story: &Story<'_>, mark: Mark, times: usize) -> Result<Option<()>> {
+fn read_by_report(story: &Story<'_>, mark: Mark, times: usize) -> Observed<()> {
     let calls = story.cloud.journal().calls_of("report", mark);
-    Ok((calls.iter().filter(|call| call.operation == "BatchGetItem").count() >= times).then_some(()))
+    let reads = calls.iter().filter(|call| call.operation == "BatchGetItem").count();
+    wait::when(reads >= times, || format!("{reads} of {times} reads"))
 }
 
 /// Claims that Security Hub has one finding about the cluster, in this state.
@@ -392,26 +399,23 @@ fn finding(story: &mut Story<'_>, compliance: &str, state: &str) -> Result<()> {
                 format!("{} {}", text(&finding["Compliance"]["Status"]), text(&finding["RecordState"]))
             })
             .collect();
-        Ok(Some(states).filter(|states| states.iter().any(|found| *found == format!("{compliance} {state}"))))
+        let is_there = states.iter().any(|found| *found == format!("{compliance} {state}"));
+        Ok(if is_there { ControlFlow::Break(states) } else { ControlFlow::Continue(format!("{states:?}")) })
     };
-    let states = wait_for("the finding in Security Hub", about_it)?;
+    let states = story.wait_for(&format!("a finding {compliance} {state} in Security Hub"), about_it)?;
     story.claim(&format!("Security Hub has one finding, {compliance}"), states.len() == 1, &states.join(", "));
     Ok(())
 }
 
-/// Waits until the report queue is empty and nothing of it is in work.
-pub(super) fn settle(stage: &Stage) -> Result<()> {
+/// Waits until the report queue is empty and none of its messages is being processed.
+pub(super) fn settle(story: &Story<'_>, stage: &Stage) -> Result<()> {
     let queue = stage.outputs.get("ReportQueueUrl").context("no ReportQueueUrl")?;
-    wait_for("the report queue to be empty", || Ok((stage.client.sqs_depth(queue)? == (0, 0)).then_some(())))
-}
-
-fn logs(client: &Client, function: &str) -> Vec<String> {
-    // The log group's name is the template's choice: all that this function could have are looked at.
-    [format!("/aws/lambda/{function}"), format!("/aws/lambda/{}-deploy", app::STACK)]
-        .iter()
-        .filter_map(|group| client.logs(group, "").ok())
-        .flatten()
-        .collect()
+    story.wait_for("an empty report queue", || {
+        let (waiting, received) = stage.client.sqs_depth(queue)?;
+        Ok(wait::when((waiting, received) == (0, 0), || {
+            format!("{waiting} waiting messages, {received} received ones")
+        }))
+    })
 }
 
 /// What a log line says, without the time and the request that it begins with.

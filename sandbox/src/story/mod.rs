@@ -1,6 +1,6 @@
-//! The story of the product, told against a running cloud: `cargo xtask demo` prints it, an end-to-end test runs it.
+//! The story of the product, run against a local cloud: `cargo xtask demo` prints it, an end-to-end test asserts it.
 //!
-//! Every claim that is told is checked, and none is skipped: a claim that does not hold makes the story fail.
+//! Every claim is checked and none is skipped: a claim that does not hold makes the story fail.
 
 mod chapters;
 mod fleet;
@@ -8,16 +8,20 @@ pub mod policy;
 mod rollouts;
 mod violations;
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
 use serde::Serialize;
+use serde_json::json;
 
+use crate::app::{FUNCTIONS, STACK};
+use crate::client::Client;
 use crate::cloud::{self, Cloud};
 use crate::mailbox::Mail;
 use crate::tools::Tools;
+use crate::wait::{self, Observed};
 
 /// Hears the story.
 pub trait Listener {
@@ -25,6 +29,8 @@ pub trait Listener {
     fn chapter(&mut self, number: usize, title: &str);
     /// What happens now.
     fn say(&mut self, text: &str);
+    /// What a developer may want to know: API calls, counts.
+    fn detail(&mut self, text: &str);
     /// A sign of life from something that takes long.
     fn progress(&mut self, line: &str);
     /// A claim, and whether it holds; `detail` is what was seen.
@@ -44,10 +50,7 @@ pub struct Summary {
     pub calls: Vec<(String, String, Vec<String>)>,
 }
 
-/// The longest that anything in the story may take, apart from building and deploying.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Tells the whole story; `program` is the command line, built before.
+/// Tells the whole story; `program` is the command line, and it and the functions were built before.
 ///
 /// # Errors
 /// When the story cannot go on: something did not happen that the rest stands on.
@@ -102,15 +105,41 @@ impl Story<'_> {
 
     /// Waits for the next mail and shows it.
     fn next_mail(&mut self, kind: &str) -> Result<Mail> {
+        let mails = self.next_mails(kind, 1)?;
+        mails.into_iter().next().context("the mailbox lost a mail")
+    }
+
+    /// Waits for so many mails of a kind and shows them.
+    fn next_mails(&mut self, kind: &str, count: usize) -> Result<Vec<Mail>> {
         self.listener.progress("waiting for the notice");
-        let read = self.read;
-        let mails =
-            wait_for(&format!("a notice `{kind}`"), || Ok(Some(self.cloud.mails()).filter(|all| all.len() > read)))?;
-        let Some(mail) = mails.get(read).cloned() else { bail!("the mailbox lost a mail") };
-        self.read += 1;
-        self.listener.mail(&mail);
-        self.claim(&format!("the notice is `{kind}`"), mail.kind == kind, &mail.kind);
-        Ok(mail)
+        let (cloud, read) = (self.cloud, self.read);
+        let mails = self.wait_for(&format!("{count} of the notices `{kind}`"), || {
+            let unread: Vec<Mail> = cloud.mails().into_iter().skip(read).collect();
+            let subjects: Vec<&str> = unread.iter().map(|mail| mail.subject.as_str()).collect();
+            Ok(match unread.len() < count {
+                true => ControlFlow::Continue(format!("{count} expected, {} received: {subjects:?}", unread.len())),
+                false => ControlFlow::Break(unread),
+            })
+        })?;
+        self.read += count;
+        let mails: Vec<Mail> = mails.into_iter().take(count).collect();
+        for mail in &mails {
+            self.listener.mail(mail);
+            self.claim(&format!("it is a notice `{kind}`"), mail.kind == kind, &mail.kind);
+        }
+        Ok(mails)
+    }
+
+    /// Polls until `poll` breaks with a value.
+    ///
+    /// # Errors
+    /// As [`wait::until`], with the end of the logs of the functions.
+    fn wait_for<T>(&self, expected: &str, poll: impl FnMut() -> Result<Observed<T>>) -> Result<T> {
+        wait::until(expected, poll).map_err(|error| {
+            let client = self.cloud.client();
+            let tails = FUNCTIONS.iter().map(|(name, _)| wait::tail(name, &logs(&client, name)));
+            anyhow!("{error:#}{}", tails.collect::<String>())
+        })
     }
 
     /// The mails that have come and were not read.
@@ -136,16 +165,12 @@ impl Story<'_> {
     }
 }
 
-/// Asks again and again until there is an answer.
-fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(answer) = ask()? {
-            return Ok(answer);
-        }
-        if Instant::now() > deadline {
-            bail!("waited {} s in vain for {what}", PATIENCE.as_secs());
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
+/// The log of a function, oldest line first: the group that the template declares, and the one that MiniStack names itself.
+fn logs(client: &Client, function: &str) -> Vec<String> {
+    let id = FUNCTIONS.iter().find(|(name, _)| *name == function).map_or(function, |(_, id)| id);
+    let groups = client.json("logs", "Logs_20140328.DescribeLogGroups", &json!({})).unwrap_or_default();
+    let groups = groups["logGroups"].as_array().cloned().unwrap_or_default();
+    let names = groups.iter().filter_map(|group| group["logGroupName"].as_str());
+    let own = names.filter(|name| name.contains(STACK) && (name.ends_with(function) || name.contains(id)));
+    own.filter_map(|name| client.logs(name, "").ok()).flatten().collect()
 }

@@ -28,7 +28,7 @@ pub(super) fn plan(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     let mark = story.cloud.journal().mark();
     stage.checkout.edit(&[("framework.yaml", &five)])?;
     let (said, status) = story.run(&["plan"], stage.checkout.directory())?;
-    story.claim("there is a plan", status == Some(0), &format!("exit status {status:?}"));
+    story.claim("`plan` exits with status 0", status == Some(0), &exit(status));
     story.says(
         "it names the new controls, and the 6 instances that would be updated",
         &said,
@@ -41,11 +41,7 @@ pub(super) fn plan(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     );
     stage.checkout.edit(&[("framework.yaml", &three)])?;
     let (_, status) = story.run(&["plan", "--exit-code"], stage.checkout.directory())?;
-    story.claim(
-        "of what is in force already it says that nothing would change",
-        status == Some(0),
-        &format!("exit status {status:?}"),
-    );
+    story.claim("for the framework in force, `plan --exit-code` finds no change", status == Some(0), &exit(status));
     let calls = story.cloud.journal().since(mark);
     let changing: Vec<String> = calls.iter().filter(|call| call.mutating).map(|call| call.operation.clone()).collect();
     story.claim("planning changed nothing", changing.is_empty(), &format!("{} reading calls", calls.len()));
@@ -54,9 +50,8 @@ pub(super) fn plan(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
 
 fn partly_failed(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     story.chapter("A rollout meets a suspended account, and one without the execution role");
-    story.say(&format!(
-        "{SUSPENDED} is suspended. {NEW} is new, and nobody has made the role there that StackSets work through."
-    ));
+    story
+        .say(&format!("{SUSPENDED} is suspended. {NEW} is new and does not have the execution role of StackSets yet."));
     story.cloud.join(NEW, "archive");
     story.cloud.suspend(SUSPENDED, true);
     story.cloud.execution_role(NEW, false);
@@ -92,13 +87,13 @@ fn partly_failed(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     );
     count(story, "push that fails in one account", "deploy", mark);
 
-    story.say("Somebody makes the role. Nobody pushes: the hourly look tries again.");
+    story.say("The role is created. Without another push, the hourly reconciliation tries again.");
     story.cloud.execution_role(NEW, true);
     let function = stage.outputs.get("DeployFunction").context("no DeployFunction")?;
     stage.client.invoke(function, &json!({"source": "backup-compliance.schedule", "look": "full"}))?;
     let mail = story.next_mail("rollout.succeeded")?;
     story.says("all are as wanted but the suspended ones", &mail.text, &["6 of 8 instances", "2 skipped", SUSPENDED]);
-    story.no_more_mail("it is told once");
+    story.no_more_mail("exactly one notice was sent");
 
     story.say("Both accounts are taken out of the policy again.");
     story.cloud.suspend(SUSPENDED, false);
@@ -114,7 +109,7 @@ fn five(story: &Story<'_>) -> Result<String> {
 
 /// Gives the policy with both frameworks.
 fn adoption(story: &mut Story<'_>, stage: &Stage) -> Result<String> {
-    story.chapter("A StackSet that somebody made by hand is taken over");
+    story.chapter("A StackSet that was created by hand is adopted");
     // AWS Backup takes no second framework with equal controls in an account and Region.
     let template = five(story)?
         .replace("FrameworkName: backup_compliance", "FrameworkName: backup_legacy")
@@ -153,7 +148,7 @@ fn adoption(story: &mut Story<'_>, stage: &Stage) -> Result<String> {
     let kept = before.iter().all(|stack| after.contains(stack));
     story.claim("the stack that was there is the one that is there now", kept && !deleted, &before.join(", "));
     count(story, "push that adopts a StackSet", "deploy", mark);
-    story.no_more_mail("nothing else is told");
+    story.no_more_mail("no other notice was sent");
     Ok(adopting)
 }
 
@@ -163,7 +158,7 @@ fn removal(story: &mut Story<'_>, stage: &Stage, with_legacy: &str) -> Result<()
     stage.checkout.push("Drop the old one", &[("backup-compliance.yaml", &stage.policy)])?;
     let mail = story.next_mail("violation.digest")?;
     story.says(
-        "nothing is removed behind anybody's back: it is told, with what to write",
+        "nothing is removed without a notice, and the notice says what to write",
         &mail.text,
         &[LEGACY, "no longer declares", "removeUndeclared: true"],
     );
@@ -173,7 +168,7 @@ fn removal(story: &mut Story<'_>, stage: &Stage, with_legacy: &str) -> Result<()
     let removing = stage.policy.replacen("version: 1\n", "version: 1\nremoveUndeclared: true\n", 1);
     stage.checkout.push("Remove what is not declared", &[("backup-compliance.yaml", &removing)])?;
     let mail = story.next_mail("rollout.succeeded")?;
-    story.says("it is removed, and that is told", &mail.text, &[LEGACY, "is removed", "2 deleted"]);
+    story.says("it is removed, and a notice says so", &mail.text, &[LEGACY, "is removed", "2 deleted"]);
     let calls = story.cloud.mutating_calls_of("deploy", mark).into_iter();
     let calls: Vec<String> = calls.filter(|call| call.service == "cloudformation").map(|call| call.operation).collect();
     story.claim(
@@ -185,6 +180,11 @@ fn removal(story: &mut Story<'_>, stage: &Stage, with_legacy: &str) -> Result<()
     let rest = fleet::instances(&stage.client)?;
     story.claim("the other framework is as it was", rest.len() == 4, &fleet::describe(&rest));
     count(story, "push that removes a framework", "deploy", mark);
-    story.no_more_mail("each is told once");
+    story.no_more_mail("exactly one notice was sent for each");
     Ok(())
+}
+
+/// An exit status in words.
+fn exit(status: Option<i32>) -> String {
+    status.map_or_else(|| "ended by a signal".to_owned(), |status| format!("exit status {status}"))
 }

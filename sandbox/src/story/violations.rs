@@ -1,14 +1,17 @@
 //! The chapters about many violations: a flood, a lost event, an exemption, reminders.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::chapters::{Stage, bus, settle};
-use super::{Story, fleet, wait_for};
+use super::{Story, fleet};
 use crate::config::{Compliance, Evaluation, Resource};
+use crate::events::samples;
+use crate::wait;
 
 const COVERAGE: &str = "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN";
 const CLUSTER: &str = "AWS::RDS::DBCluster";
@@ -93,12 +96,15 @@ fn flood(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     let queue = stage.outputs.get("ReportQueueUrl").context("no ReportQueueUrl")?;
     let bodies: Vec<String> = rest.iter().map(Value::to_string).collect();
     stage.client.sqs_send_all(queue, &bodies)?;
-    let records = wait_for("all 500 violations to be recorded and told", || {
+    let records = story.wait_for("500 recorded violations without a pending notice", || {
         let records = flooded(stage)?;
-        let told = records.iter().all(|record| record["pending_group"].is_null());
-        Ok(Some(records.len()).filter(|count| *count == FLOOD && told))
+        let pending = records.iter().filter(|record| !record["pending_group"].is_null()).count();
+        Ok(match (records.len(), pending) {
+            (FLOOD, 0) => ControlFlow::Break(FLOOD),
+            (count, pending) => ControlFlow::Continue(format!("{count} records, {pending} with a pending notice")),
+        })
     })?;
-    story.claim("each is on record, and nothing is left to tell", records == FLOOD, &format!("{records} records"));
+    story.claim("each is recorded, and no notice is pending", records == FLOOD, &format!("{records} records"));
     let mails = story.rest_of_mail();
     let digests = mails.iter().filter(|mail| mail.kind == "violation.digest");
     if let Some(digest) = digests.max_by_key(|mail| opened(&mail.subject)) {
@@ -110,9 +116,9 @@ fn flood(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
         );
     }
     let told: usize = mails.iter().map(|mail| opened(&mail.subject)).sum();
-    let seen = format!("{} mails tell of {told}", mails.len());
-    story.claim("500 violations are a few mails", !mails.is_empty() && mails.len() <= FEW, &seen);
-    story.claim("and every one of them is counted once", told == FLOOD, &seen);
+    let seen = format!("{} e-mails about {told} violations", mails.len());
+    story.claim("500 violations lead to a few e-mails", !mails.is_empty() && mails.len() <= FEW, &seen);
+    story.claim("and each violation is counted once", told == FLOOD, &seen);
     Ok(())
 }
 
@@ -148,16 +154,18 @@ fn table(account: &str, name: &str) -> Resource {
 
 fn lost_event(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     story.chapter("An event gets lost, and a Region cannot be seen");
-    story.say("AWS Config sends its events at best effort and never again. The hourly sweep compares.");
+    story.say(
+        "AWS Config sends its events once, at best effort. The hourly sweep compares the records with AWS Config.",
+    );
     let carts = evaluation("222222222222", TABLE, "carts", Compliance::NonCompliant);
     let lost = story.cloud.evaluate(&carts);
-    story.claim("Config has sent an event that never arrives", lost.is_some(), "not delivered");
+    story.claim("AWS Config sent an event that was not delivered", lost.is_some(), "not delivered");
     story.cloud.blind("111111111111", "us-east-1", true);
     let swept = sweep(story, stage, None)?;
     let mail = story.next_mail("violation.opened")?;
     story.says("the sweep has found it", &mail.text, &["carts", "222222222222", "sweep"]);
     let mail = story.next_mail("violation.digest")?;
-    story.says("and says what it could not see", &mail.text, &["111111111111", "us-east-1"]);
+    story.says("and names the account and Region that it could not read", &mail.text, &["111111111111", "us-east-1"]);
     let counts = format!("opened {}, closed {}, blind spots {}", swept["opened"], swept["closed"], swept["blindSpots"]);
     let right = (&swept["opened"], &swept["closed"], &swept["blindSpots"]) == (&json!(1), &json!(0), &json!(1));
     story.claim("it found one violation, closed none and has one blind spot", right, &counts);
@@ -168,7 +176,7 @@ fn lost_event(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
         &format!("opened {}", swept["opened"]),
     );
     story.cloud.blind("111111111111", "us-east-1", false);
-    story.no_more_mail("each is told once");
+    story.no_more_mail("exactly one notice was sent for each");
     Ok(())
 }
 
@@ -206,33 +214,40 @@ fn exemption(story: &mut Story<'_>, stage: &mut Stage) -> Result<()> {
     stage.policy = policy;
     stage.checkout.push("Exempt scratch clusters", &[("backup-compliance.yaml", &stage.policy)])?;
     let table = stage.outputs.get("StateTableName").context("no StateTableName")?;
-    wait_for("deploy to publish the exemption", || {
-        let items = stage.client.scan(table)?;
-        let published = items.iter().any(|item| {
-            item["pk"]["S"] == "framework" && item["document"].to_string().contains("throw-away test clusters")
-        });
-        Ok(published.then_some(()))
+    story.wait_for("`deploy` to publish the exemption", || {
+        let mut items = stage.client.scan(table)?;
+        items.retain(|item| item["pk"]["S"] == "framework");
+        let published = items.iter().any(|item| item["document"].to_string().contains("throw-away test clusters"));
+        Ok(wait::when(published, || format!("{} published documents without it", items.len())))
     })?;
     let swept = sweep(story, stage, None)?;
     story.claim("the sweep applies it", swept["exempted"] == json!(1), &format!("{} exempt", swept["exempted"]));
     let mail = story.next_mail("violation.resolved")?;
     story.says(
-        "who was told of the cluster is told why",
+        "the subscribers are told why it is no longer reported",
         &mail.text,
         &["scratch-1", "throw-away test clusters", until],
     );
     let mail = story.next_mail("violation.digest")?;
-    story.says("its owner is told that it ends within 14 days", &mail.text, &["data-platform@example.com", until]);
+    story.says(
+        "its owner is told that the exemption ends within 14 days",
+        &mail.text,
+        &["data-platform@example.com", until],
+    );
     scratch(story, stage, "scratch-2")?;
-    settle(stage)?;
-    let exempt = wait_for("the second cluster to be recorded", || {
+    settle(story, stage)?;
+    let exempt = story.wait_for("a record of `scratch-2`", || {
         let records = stage.client.scan(table)?;
+        let count = records.len();
         let record = records.into_iter().find(|item| item["sk"]["S"].to_string().contains("scratch-2"));
-        Ok(record.map(|record| record["document"]["S"].to_string()))
+        Ok(record.map_or_else(
+            || ControlFlow::Continue(format!("{count} other records")),
+            |record| ControlFlow::Break(record["document"]["S"].to_string()),
+        ))
     })?;
     let noted = exempt.contains("throw-away test clusters");
     story.claim("another such cluster is recorded as exempt", noted, if noted { "exempt" } else { &exempt });
-    story.no_more_mail("and nobody is told of it");
+    story.no_more_mail("and no notice is sent for it");
     Ok(())
 }
 
@@ -248,32 +263,36 @@ fn scratch(story: &mut Story<'_>, stage: &Stage, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// So many days after the story began: the whole story has one today, also when midnight passes.
 fn later(days: i64) -> Timestamp {
-    Timestamp::now().checked_add(SignedDuration::from_hours(24 * days)).unwrap_or(Timestamp::MAX)
+    samples::now().checked_add(SignedDuration::from_hours(24 * days)).unwrap_or(Timestamp::MAX)
 }
 
 // ------------------------------------------------------------------------------------------------ weeks later
 
 fn weeks_later(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
-    story.chapter("Weeks later, by the time that the schedule gives to the sweep");
+    story.chapter("Eight to eleven days later, by the time in the sweep's event");
     let swept = sweep(story, stage, Some(later(8)))?;
     let mut reminded = BTreeSet::new();
-    for _ in 0..3 {
-        let mail = story.next_mail("violation.digest")?;
-        story.says("people are reminded after 7 days", &mail.text, &["7 days"]);
+    for mail in story.next_mails("violation.digest", 3)? {
+        story.says("it is a reminder after 7 days", &mail.text, &["7 days"]);
         reminded.insert(mail.subject);
     }
     let open = FLOOD + 2;
-    let seen = format!("{} violations in {} mails", swept["reminded"], reminded.len());
-    story.claim("of every violation that is open and not exempt", swept["reminded"] == json!(open), &seen);
+    let seen = format!("{} violations in {} e-mails", swept["reminded"], reminded.len());
+    story.claim("the reminders cover every open violation that is not exempt", swept["reminded"] == json!(open), &seen);
     let swept = sweep(story, stage, Some(later(9)))?;
-    story.claim("once", swept["reminded"] == json!(0), &format!("{} reminded a day later", swept["reminded"]));
+    story.claim(
+        "a day later no second reminder is sent",
+        swept["reminded"] == json!(0),
+        &format!("{} reminded a day later", swept["reminded"]),
+    );
 
     let swept = sweep(story, stage, Some(later(EXEMPT_DAYS + 1)))?;
     let ended = format!("{} exemptions ended", swept["exemptionsEnded"]);
-    story.claim("the exemption holds to its last day and no longer", swept["exemptionsEnded"] == json!(2), &ended);
+    story.claim("the exemption ends after its last day", swept["exemptionsEnded"] == json!(2), &ended);
     let mail = story.next_mail("violation.digest")?;
-    story.says("what it kept quiet is told now", &mail.text, &["scratch-1", "scratch-2", "xemption"]);
-    story.no_more_mail("each is told once");
+    story.says("the violations that were exempt are reported now", &mail.text, &["scratch-1", "scratch-2", "xemption"]);
+    story.no_more_mail("exactly one notice was sent for each");
     Ok(())
 }

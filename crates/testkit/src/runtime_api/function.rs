@@ -157,12 +157,16 @@ impl Launch {
         .collect();
         env.push(("HOME".into(), std::env::temp_dir().into()));
         env.push(("LAMBDA_TASK_ROOT".into(), root.to_owned()));
-        // `PATH` and the loader's path as they are: a program of the host may need both.
-        for key in ["PATH", "LD_LIBRARY_PATH"] {
-            env.extend(std::env::var_os(key).map(|value| (key.into(), value)));
-        }
+        env.extend(host_environment().map(|(key, value)| (key.into(), value)));
         env
     }
+}
+
+/// The variables without which a program of this machine may not start in an otherwise empty environment: `PATH` and those of the
+/// loader, which also moves the clock of tests.
+pub fn host_environment() -> impl Iterator<Item = (&'static str, OsString)> {
+    let keys = ["PATH", "LD_LIBRARY_PATH", "LD_PRELOAD"].into_iter();
+    keys.filter_map(|key| Some((key, std::env::var_os(key)?)))
 }
 
 /// Lambda gives a function this long to ask for its first event.
