@@ -57,6 +57,7 @@ pub(crate) fn record(resource: &str) -> Record {
         last_owed: None,
         finding_at: None,
         owed: Vec::new(),
+        delivery_claimed_until: None,
     }
 }
 

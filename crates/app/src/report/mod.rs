@@ -118,7 +118,7 @@ where
         let reporting = in_force.reporting();
         let now = self.clock.now();
         let mut touched = self.record(sorted.by_key, &in_force, &reporting, now, &mut reported).await;
-        let flushed = self.flushed(sorted.flushes, &mut touched, &mut reported).await;
+        let flushed = self.flushed(sorted.flushes, &mut touched, now, &mut reported).await;
         let held = self.held(&touched, &flushed, now, &mut reported).await;
         let Self { store, outlets, resources, .. } = self;
         let telling = Telling { store, outlets, resources, in_force: &in_force, reporting: &reporting, now };
@@ -260,6 +260,7 @@ where
         &self,
         flushes: BTreeMap<Group, BTreeSet<String>>,
         touched: &mut Vec<Touched>,
+        now: Timestamp,
         reported: &mut Reported,
     ) -> BTreeSet<Group> {
         let mut flushed = BTreeSet::new();
@@ -273,7 +274,10 @@ where
             };
             let here: BTreeSet<Key> = touched.iter().map(|touched| touched.record.value.key.clone()).collect();
             // What this batch has just stored is newer than what the index says.
-            let owed = owed.into_iter().filter(|record| !here.contains(&record.value.key));
+            let owed = owed.into_iter().filter(|record| {
+                let is_claimed = record.value.delivery_claimed_until.is_some_and(|until| until > now);
+                !is_claimed && !here.contains(&record.value.key)
+            });
             touched.extend(owed.map(|record| Touched { record, messages: messages.clone() }));
             flushed.insert(group);
         }

@@ -36,6 +36,10 @@ const IN_INVENTORY: [&str; 10] = [
     "AWS::S3::Bucket",
 ];
 
+/// How long the sweep needs at most from the first record that it stores of an account to its delivery. If it ends in between, the
+/// next sweep delivers.
+const CLAIM: SignedDuration = SignedDuration::from_mins(10);
+
 /// Results of one rule that are COMPLIANT, by resource, asked for once.
 type Satisfied = BTreeMap<(RegionName, String), BTreeMap<(String, String), EvaluationResult>>;
 
@@ -279,9 +283,12 @@ where
         record.value.closed_by(closing, round.outlets, round.now);
     }
 
-    /// Stores records side by side; those that somebody else has changed meanwhile wait for the next sweep.
+    /// Stores records side by side, with a claim on their delivery; those that another writer has changed meanwhile wait for the
+    /// next sweep.
     async fn store_all(&self, news: BTreeMap<Key, Versioned<Record>>, swept: &mut Swept) -> Vec<Versioned<Record>> {
-        let mut work = iter(news.into_values().map(|record| async move {
+        let until = self.clock.now().checked_add(CLAIM).ok();
+        let mut work = iter(news.into_values().map(|mut record| async move {
+            record.value.delivery_claimed_until = until.filter(|_| !record.value.owed.is_empty());
             let stored = self.store.put(&record).await;
             stored.map(|version| Versioned { version, ..record })
         }))

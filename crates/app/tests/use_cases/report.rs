@@ -374,6 +374,29 @@ async fn a_flush_that_finds_a_newer_window_does_not_tell_what_another_is_telling
     assert!(world.state().windows[&group()].flush_asked, "what is left then is told at the end of that window");
 }
 
+/// Otherwise people get the same notice twice, from the sweep and from `report`.
+#[tokio::test(flavor = "current_thread")]
+async fn flush_leaves_claimed_records_to_the_sweep() {
+    let world = World::new();
+    send_calmly(&world, &[about("first", "NON_COMPLIANT", 1)]).await;
+    send_calmly(&world, &[about("second", "NON_COMPLIANT", 2)]).await;
+    world.take_notices();
+    pass(&world, 301);
+    // A sweep has stored the second record, and is about to deliver what it owes.
+    let claim = world.state().now + SignedDuration::from_mins(10);
+    for record in world.state().violations.values_mut().filter(|record| !record.value.owed.is_empty()) {
+        record.value.delivery_claimed_until = Some(claim);
+    }
+    let flush = app::events::flush_message(&group());
+    let reported = send_calmly(&world, std::slice::from_ref(&flush)).await;
+    assert_eq!((reported.tally.told, reported.tally.held), (0, 0));
+    // It ended before it did.
+    pass(&world, 601);
+    let reported = send_calmly(&world, &[flush]).await;
+    assert_eq!((reported.tally.told, kinds(&world)), (1, vec!["violation.opened"]));
+    assert!(world.state().violations.values().all(|record| record.value.delivery_claimed_until.is_none()));
+}
+
 #[tokio::test(flavor = "current_thread")]
 async fn a_topic_that_refuses_one_message_gets_the_others() {
     let world = World::new();

@@ -432,6 +432,20 @@ async fn findings_are_imported_again_before_they_are_forgotten() {
 }
 
 #[tokio::test(flavor = "current_thread")]
+async fn sweep_claims_what_it_is_about_to_deliver() {
+    let world = world();
+    in_force(&world, &["222222222222"]);
+    config_says(&world, "222222222222", "orders", Some(Compliance::NonCompliant), 10);
+    world.fail_next("sns:Publish", PortErrorKind::Retryable);
+    run(&world).await;
+    let claim = || world.state().violations.values().next().unwrap().value.delivery_claimed_until;
+    assert_eq!(claim(), Some(world.state().now + jiff::SignedDuration::from_mins(10)));
+    hours(&world, 1);
+    run(&world).await;
+    assert_eq!((claim(), kinds(&world)), (None, vec!["violation.opened"]));
+}
+
+#[tokio::test(flavor = "current_thread")]
 async fn what_a_crash_left_untold_is_told() {
     let world = world();
     in_force(&world, &["222222222222"]);

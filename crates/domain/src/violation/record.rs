@@ -52,6 +52,10 @@ pub struct Record {
     pub last_owed: Option<Timestamp>,
     /// What is owed to whom, oldest first: recorded, perhaps told, not yet known to be told.
     pub owed: Vec<Debt>,
+    /// Until when the sweep delivers what is owed itself. The end of a digest window that falls into this time leaves the record
+    /// alone, or the same notice would be sent twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery_claimed_until: Option<Timestamp>,
 }
 
 /// Whether the resource breaks the control.
@@ -147,6 +151,7 @@ pub fn apply(known: Option<&Record>, change: &Change) -> Outcome {
             finding_at: None,
             last_owed: None,
             owed: Vec::new(),
+            delivery_claimed_until: None,
         };
         return Outcome::Store { record: Box::new(record), turn: is_open.then_some(Turn::Opens) };
     };
@@ -251,6 +256,9 @@ impl Record {
             }
         }
         self.owed.retain(|debt| !debt.outlets.is_empty());
+        if self.owed.is_empty() {
+            self.delivery_claimed_until = None;
+        }
     }
 
     fn owe(&mut self, what: Told, outlets: &BTreeSet<Outlet>, now: Timestamp) {
@@ -270,6 +278,7 @@ impl Record {
         let next = last.and_then(|last| last.checked_add(SignedDuration::from_millis(1)).ok());
         let at = next.map_or(now, |next| next.max(now));
         self.last_owed = Some(at);
+        self.delivery_claimed_until = None;
         self.owed.push(Debt { what, at, since: self.since, outlets: outlets.clone(), folded: 0 });
         if self.owed.len() > MOST_DEBTS {
             let gone: u32 = self.owed.drain(..2).map(|debt| debt.folded.saturating_add(1)).fold(0, u32::saturating_add);
