@@ -1,10 +1,11 @@
 //! An event from a file or standard input.
 
-use std::io::Read as _;
 use std::path::Path;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use serde_json::Value;
+
+use crate::input;
 
 /// Reads an event; `-` is standard input.
 ///
@@ -12,12 +13,7 @@ use serde_json::Value;
 /// When it cannot be read, or is not JSON; the message then starts with file, line and column.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Value> {
     let shown = path.display();
-    let mut bytes = Vec::new();
-    if path == Path::new("-") {
-        std::io::stdin().lock().read_to_end(&mut bytes).context("cannot read the event from standard input")?;
-    } else {
-        bytes = std::fs::read(path).with_context(|| format!("cannot read the event `{shown}`"))?;
-    }
+    let bytes = input::bytes(path, input::EVENT)?;
     serde_json::from_slice(&bytes).map_err(|e| {
         // serde_json puts the place behind; editors and terminals know it in front.
         let problem = e.to_string();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::rc::Rc;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use domain::evaluation::Asked;
 use domain::fault::{Fault, Position};
 use domain::framework::Framework;
@@ -12,6 +12,7 @@ use domain::ids::{AccountId, RegionName};
 use domain::rollout::{AccountFilter, Desired};
 use domain::template::{Alike, Resolved, Template};
 
+use crate::input;
 use crate::repository::{self, EVENT_BUS, EVENT_BUS_PARAMETER};
 
 type Parameters = BTreeMap<String, String>;
@@ -101,12 +102,7 @@ impl Questions {
     /// When it cannot be read, or lint finds an error in it.
     pub(crate) fn read(path: &Path, root: Option<&Path>, given: &Parameters) -> anyhow::Result<Self> {
         let mut questions = Self::default();
-        let text = if path.is_dir() {
-            None
-        } else {
-            let text = repository::read(path);
-            Some(text.with_context(|| format!("cannot read the framework `{}`", path.display()))?)
-        };
+        let text = if path.is_dir() { None } else { Some(input::template(path)?.map_err(|fault| unusable(&[fault]))?) };
         match text.filter(|text| Template::is_meant(text)) {
             Some(text) => {
                 let file = path.display().to_string();

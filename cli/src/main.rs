@@ -9,6 +9,7 @@ mod env_file;
 mod event_file;
 mod findings;
 mod frameworks;
+mod input;
 mod output;
 mod plain;
 mod repository;

@@ -14,6 +14,8 @@ use app::ports::{CommitFacts, PolicyRepository, PortError, PortErrorKind, Reposi
 use domain::fault::Fault;
 use domain::ids::CommitId;
 
+use crate::input;
+
 /// The policy file of a folder.
 const POLICY_FILE: &str = "backup-compliance.yaml";
 /// The parameter that the deployment fills in.
@@ -52,7 +54,12 @@ pub(crate) fn read_policy(path: &Path, root: Option<&Path>) -> anyhow::Result<Re
     let wanted = wanted.map_err(|faults| faults.into_iter().map(|fault| folder.located(fault)).collect());
     // Nobody panics while holding it.
     let templates = folder.templates.lock().map(|templates| templates.clone()).unwrap_or_default();
-    Ok(Read { wanted, file: (folder.policy_file, folder.policy), templates })
+    let text = match folder.policy {
+        RepositoryFile::Text(text) => text,
+        // Its only fault says so.
+        _ => String::new(),
+    };
+    Ok(Read { wanted, file: (folder.policy_file, text), templates })
 }
 
 fn policy_file(path: &Path) -> anyhow::Result<PathBuf> {
@@ -64,15 +71,6 @@ fn policy_file(path: &Path) -> anyhow::Result<PathBuf> {
         bail!("no `{POLICY_FILE}` in `{}`; name the policy file if it is called otherwise", path.display());
     }
     Ok(file)
-}
-
-/// The text of a file.
-///
-/// # Errors
-/// When it cannot be read, or is no text.
-pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
-    let bytes = std::fs::read(path)?;
-    String::from_utf8(bytes).map_err(|e| anyhow!("it is not UTF-8 text from byte {}", e.utf8_error().valid_up_to()))
 }
 
 /// Drives a future that has nothing to wait for, since a folder answers at once.
@@ -89,7 +87,7 @@ pub(crate) struct Folder {
     root: PathBuf,
     /// The policy file as the user knows it; it need not be under the root.
     policy_file: String,
-    policy: String,
+    policy: RepositoryFile,
     /// The templates that were asked for.
     templates: Arc<Mutex<BTreeMap<String, String>>>,
 }
@@ -101,7 +99,7 @@ impl Folder {
     /// When the policy file cannot be read.
     pub(crate) fn open(path: &Path, root: Option<&Path>) -> anyhow::Result<Self> {
         let file = policy_file(path)?;
-        let policy = read(&file).with_context(|| format!("cannot read the policy file `{}`", file.display()))?;
+        let policy = input::document(&file).with_context(|| format!("cannot read `{}`", file.display()))?;
         let root = root.or(file.parent()).unwrap_or(Path::new("")).to_path_buf();
         Ok(Self { root, policy_file: file.display().to_string(), policy, templates: Arc::default() })
     }
@@ -132,21 +130,21 @@ impl PolicyRepository for Folder {
 
     async fn file(&self, _: &CommitId, path: &str) -> Result<RepositoryFile, PortError> {
         if path == self.policy_file {
-            return Ok(RepositoryFile::Text(self.policy.clone()));
+            return Ok(self.policy.clone());
         }
         let path = self.root.join(path);
-        match read(&path) {
-            Ok(text) => {
-                if let Ok(mut templates) = self.templates.lock() {
+        match input::document(&path) {
+            Ok(file) => {
+                if let (Ok(mut templates), RepositoryFile::Text(text)) = (self.templates.lock(), &file) {
                     templates.insert(path.display().to_string(), text.clone());
                 }
-                Ok(RepositoryFile::Text(text))
+                Ok(file)
             }
-            Err(e) if is_missing(&e) => Ok(RepositoryFile::Missing),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(RepositoryFile::Missing),
             Err(e) => Err(PortError {
                 operation: "read",
                 code: None,
-                message: format!("cannot read the template `{}`: {e:#}", path.display()),
+                message: format!("cannot read `{}`: {e}", path.display()),
                 request_id: None,
                 kind: PortErrorKind::Refused,
             }),
@@ -160,8 +158,4 @@ impl PolicyRepository for Folder {
     async fn comment(&self, _: &CommitId, _: &str) -> Result<(), PortError> {
         Ok(())
     }
-}
-
-fn is_missing(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::NotFound)
 }

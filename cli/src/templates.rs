@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use domain::template::Template;
 
+use crate::input;
+
 const ENDINGS: [&str; 4] = ["yaml", "yml", "json", "template"];
 /// What others put there is not the user's.
 const OF_OTHERS: &str = "node_modules";
@@ -60,6 +62,7 @@ fn is_template(path: &Path) -> anyhow::Result<bool> {
     if !ENDINGS.contains(&ending.to_ascii_lowercase().as_str()) {
         return Ok(false);
     }
-    let bytes = fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    Ok(std::str::from_utf8(&bytes).is_ok_and(Template::is_meant))
+    // One that is not UTF-8 is a template all the same: whoever reads it says what is wrong with the file.
+    let beginning = input::beginning(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    Ok(Template::is_meant(&String::from_utf8_lossy(&beginning)))
 }

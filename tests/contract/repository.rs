@@ -5,6 +5,7 @@ use std::process::Command;
 
 use app::ports::{CommitFacts, PolicyRepository, PortErrorKind, RepositoryFile};
 use aws::CodeCommitRepository;
+use domain::fault::Position;
 use domain::ids::CommitId;
 use sandbox::cloud::Cloud;
 use testkit::world::World;
@@ -41,7 +42,7 @@ async fn holds(repository: &impl PolicyRepository, git: &impl Push) {
     let odd = git.push(
         "Odd files",
         &[
-            ("binary.yaml", b"\xff\xfe\x00"),
+            ("binary.yaml", b"a: 1\nb: \xff\xfe"),
             ("empty.yaml", b""),
             ("policy.yaml", b"version: 2\n"),
             ("large.yaml", &vec![b'#'; LARGEST]),
@@ -49,7 +50,10 @@ async fn holds(repository: &impl PolicyRepository, git: &impl Push) {
         ],
     );
     assert_eq!(repository.head().await.unwrap(), Some(odd.clone()));
-    assert_eq!(repository.file(&odd, "binary.yaml").await.unwrap(), RepositoryFile::NotText);
+    assert_eq!(
+        repository.file(&odd, "binary.yaml").await.unwrap(),
+        RepositoryFile::NotText(Position { line: 2, column: 4 })
+    );
     assert_eq!(repository.file(&odd, "empty.yaml").await.unwrap(), text(""));
     assert_eq!(repository.file(&odd, "too-large.yaml").await.unwrap(), RepositoryFile::TooLarge);
     let RepositoryFile::Text(large) = repository.file(&odd, "large.yaml").await.unwrap() else { panic!("large.yaml") };
@@ -80,10 +84,9 @@ impl Push for World {
         let mut state = self.state();
         let commit = state.commits.get_mut(&id).unwrap();
         for (path, content) in files {
-            let file = match String::from_utf8(content.to_vec()) {
-                Ok(text) if text.len() <= LARGEST => RepositoryFile::Text(text),
-                Ok(_) => RepositoryFile::TooLarge,
-                Err(_) => RepositoryFile::NotText,
+            let file = match content.len() <= LARGEST {
+                true => RepositoryFile::decode(content.to_vec()),
+                false => RepositoryFile::TooLarge,
             };
             commit.files.insert((*path).to_owned(), file);
         }

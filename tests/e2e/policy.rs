@@ -49,8 +49,13 @@ fn cases() -> Vec<Case> {
     vec![
         whole("missing", None, "is not in the repository", "PolicyFile"),
         whole("empty", Some(Vec::new()), "the file is empty", "starts with `version: 1`"),
-        whole("not text", Some(b"version: 1\n\xff\xfe".to_vec()), "is not UTF-8", "UTF-8"),
-        whole("over 6 MB", Some(vec![b'#'; 6 * 1024 * 1024 + 1]), "larger than CodeCommit hands out (6 MB)", "smaller"),
+        Case { at: Some((2, 1)), ..whole("not text", Some(b"version: 1\n\xff\xfe".to_vec()), "is not UTF-8", "UTF-8") },
+        whole(
+            "over 6 MB",
+            Some(vec![b'#'; 6 * 1024 * 1024 + 1]),
+            "larger than 6 MB, the most that CodeCommit",
+            "smaller",
+        ),
         policy("not YAML", "version: 1\nframeworks: [\n", (3, 1), "not valid YAML", "check"),
         policy(
             "an unknown key",

@@ -82,7 +82,7 @@ fn over_a_megabyte_it_is_rejected() {
     push(&application, &framework_of(6 * 1024 * 1024 + 1));
     deploy.answer(&event("codecommit-push.json"));
     let notice = application.take_notices(&["policy.rejected"]).remove(0);
-    assert!(notice["faults"][0]["problem"].as_str().unwrap().contains("larger than CodeCommit hands out"), "{notice}");
+    assert!(notice["faults"][0]["problem"].as_str().unwrap().contains("larger than 6 MB"), "{notice}");
     deploy.stop();
     application.stop();
 }

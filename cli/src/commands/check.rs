@@ -1,7 +1,7 @@
 //! `check`: what Audit Manager will say of templates once they are deployed.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::bail;
 use domain::check::{self, Checked};
@@ -19,7 +19,7 @@ use super::evaluate::{self, account, region};
 use super::lint::assignment;
 use crate::findings::{self, Finding, fix, human, machine};
 use crate::frameworks::{Questions, unusable};
-use crate::{AnyFormat, Verdict, output, plain, templates};
+use crate::{AnyFormat, Verdict, input, output, plain, templates};
 
 /// Say of CloudFormation templates what Audit Manager will say once they are deployed.
 ///
@@ -128,23 +128,17 @@ pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
     Ok(found.verdict(args.strict))
 }
 
-fn name(path: &Path) -> String {
-    if path == Path::new("-") {
-        return "<stdin>".to_owned();
-    }
-    path.display().to_string()
-}
-
 impl Found {
     fn of(args: &Args, questions: &Questions, given: &BTreeMap<String, String>) -> anyhow::Result<Self> {
         let mut files: Vec<File> = Vec::new();
         for path in &templates::all(&args.templates)? {
-            files.push((name(path), evaluate::text(path)?));
+            let text = input::template(path)?.map_err(|fault| unusable(&[fault]))?;
+            files.push((input::name(path), text));
         }
         let judged = files.len();
         let mut inventories: Vec<File> = Vec::new();
         for path in &templates::all(&args.plans)? {
-            let (name, text) = (name(path), evaluate::text(path)?);
+            let (name, text) = (input::name(path), input::text(path, input::INVENTORY)?);
             if files.iter().take(judged).any(|(own, _)| *own == name) {
                 continue;
             }

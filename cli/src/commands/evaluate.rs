@@ -1,8 +1,7 @@
 //! `evaluate`: what Audit Manager will say of an inventory.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use domain::control::{CONTROLS, Control};
@@ -13,7 +12,7 @@ use domain::inventory::Inventory;
 
 use super::lint::assignment;
 use crate::frameworks::Questions;
-use crate::{AnyFormat, Verdict, output, plain, repository};
+use crate::{AnyFormat, Verdict, input, output, plain};
 
 mod human;
 mod machine;
@@ -263,8 +262,7 @@ fn unread(inventory: &Inventory, questions: &Questions, args: &Args) -> Vec<Unre
 pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Inventory> {
     let mut inventory: Option<Inventory> = None;
     for path in paths {
-        let text = text(path)?;
-        let name = if path == Path::new("-") { "<stdin>".to_owned() } else { path.display().to_string() };
+        let (name, text) = (input::name(path), input::text(path, input::INVENTORY)?);
         let read = match inventory.take() {
             None => Inventory::read(&name, &text),
             Some(before) => before.read_more(&name, &text),
@@ -272,14 +270,4 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Inventory> {
         inventory = Some(read.map_err(|fault| anyhow::anyhow!("{fault}"))?);
     }
     inventory.context("no inventory is named")
-}
-
-/// The text of a file, or of standard input.
-pub(crate) fn text(path: &Path) -> anyhow::Result<String> {
-    if path == Path::new("-") {
-        let mut text = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut text).context("cannot read standard input")?;
-        return String::from_utf8(text).context("standard input is not UTF-8 text");
-    }
-    repository::read(path).with_context(|| format!("cannot read `{}`", path.display()))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use testkit::runtime_api::{Invocation, Launch, Outcome};
 
-use crate::{Format, Verdict, env_file, event_file, output};
+use crate::{Format, Verdict, env_file, event_file, input, output};
 
 /// Run a function once, as Lambda would.
 ///
@@ -131,7 +131,7 @@ fn variables(args: &Args) -> anyhow::Result<BTreeMap<OsString, OsString>> {
         std::env::vars_os().filter(|(key, _)| passes(&key.to_string_lossy())).collect::<BTreeMap<_, _>>();
     for path in &args.env_file {
         let shown = path.display();
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{shown}`"))?;
+        let text = input::text(path, input::VARIABLES)?;
         let pairs = env_file::parse(&text).map_err(|e| anyhow!("{shown}:{}: {}", e.line, e.problem))?;
         variables.extend(pairs.into_iter().map(|(key, value)| (key.into(), value.into())));
     }

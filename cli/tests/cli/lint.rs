@@ -128,6 +128,25 @@ fn a_parameter_that_the_template_lacks_is_found_in_the_policy() {
     );
 }
 
+/// A device has no end, and a file may be the wrong one: neither may fill the memory.
+#[cfg(unix)]
+#[test]
+fn endless_file_is_read_to_the_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, status, message) in [
+        (&["lint", "/dev/zero"][..], 1, "larger than 6 MB"),
+        (&["lint", ".", "--root", "."], 1, "larger than 6 MB"),
+        (&["check", "--framework", "/dev/zero", "app.yaml"], 2, "larger than 6 MB"),
+        (&["notice", "/dev/zero"], 2, "larger than 6 MiB"),
+    ] {
+        let _ = fs::remove_file(folder.path().join("backup-compliance.yaml"));
+        std::os::unix::fs::symlink("/dev/zero", folder.path().join("backup-compliance.yaml")).unwrap();
+        let ran = run(folder.path(), arguments);
+        assert_eq!(ran.status, Some(status), "{arguments:?}: {}{}", ran.stdout, ran.stderr);
+        assert!((ran.stdout + &ran.stderr).contains(message), "{arguments:?}");
+    }
+}
+
 #[test]
 fn what_cannot_be_read_is_status_2() {
     let folder = tempfile::tempdir().unwrap();
@@ -137,18 +156,24 @@ fn what_cannot_be_read_is_status_2() {
 
     let ran = run(folder.path(), &["lint", "gone.yaml"]);
     assert_eq!(ran.status, Some(2));
-    assert!(ran.stderr.contains("cannot read the policy file `gone.yaml`"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("cannot read `gone.yaml`"), "{}", ran.stderr);
 
     fs::write(folder.path().join("latin.yaml"), b"version: \xe9").unwrap();
     let ran = run(folder.path(), &["lint", "latin.yaml"]);
-    assert_eq!(ran.status, Some(2));
-    assert!(ran.stderr.contains("not UTF-8"), "{}", ran.stderr);
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(1), ""), "a finding like any other fault of a file");
+    assert!(ran.stdout.starts_with("latin.yaml:1:10: the file is not UTF-8 text\n"), "{}", ran.stdout);
+    assert!(ran.stdout.ends_with("1 unreadable file: 1 finding\n"), "{}", ran.stdout);
+    // The policy file of a folder, and a template of a policy.
+    fs::write(folder.path().join("backup-compliance.yaml"), b"version: 1\n# \xe9").unwrap();
+    let ran = run(folder.path(), &["lint"]);
+    assert_eq!(ran.status, Some(1), "{}", ran.stderr);
+    assert!(ran.stdout.starts_with("backup-compliance.yaml:2:3: the file is not UTF-8 text\n"), "{}", ran.stdout);
 
     let folder = changed(|policy| policy.replace("template: framework.yaml", "template: latin.yaml"));
     fs::write(folder.path().join("latin.yaml"), b"Resources: \xe9").unwrap();
     let ran = run(folder.path(), &["lint"]);
-    assert_eq!(ran.status, Some(2));
-    assert!(ran.stderr.contains("cannot read the template `latin.yaml`: it is not UTF-8"), "{}", ran.stderr);
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(1), ""));
+    assert!(ran.stdout.starts_with("latin.yaml:1:12: the file is not UTF-8 text\n"), "{}", ran.stdout);
 }
 
 /// A template with a fault that can be mended, one that cannot, and a warning.

@@ -83,7 +83,7 @@ fn what_cannot_be_understood_is_status_2_with_its_place() {
     assert!(ran.stderr.contains("claims to be about account"), "{}", ran.stderr);
     let ran = run(&project(), &["notice", "gone.json"]);
     assert_eq!(ran.status, Some(2));
-    assert!(ran.stderr.contains("cannot read the event `gone.json`"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("cannot read `gone.json`"), "{}", ran.stderr);
 }
 
 #[test]

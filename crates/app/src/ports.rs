@@ -1,6 +1,7 @@
 //! What the use cases need of the world.
 
 use crate::lifecycle::Answer;
+use domain::fault::{Fault, Position};
 use domain::ids::{AccountId, CommitId, RegionName, StackSetName, UnitId};
 use domain::notice::{BlindSpot, Notice};
 use domain::policy::Reporting;
@@ -94,10 +95,38 @@ pub enum RepositoryFile {
     Text(String),
     /// There is none of that name.
     Missing,
-    /// It is not UTF-8.
-    NotText,
+    /// It is not UTF-8: where the first byte is that does not belong.
+    NotText(Position),
     /// It is larger than the repository service hands out (6 MB for CodeCommit's `GetFile`).
     TooLarge,
+}
+
+impl RepositoryFile {
+    /// The content of a file that is there.
+    pub fn decode(bytes: Vec<u8>) -> Self {
+        String::from_utf8(bytes).map_or_else(
+            |error| {
+                let valid = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+                Self::NotText(Position::after(&String::from_utf8_lossy(valid)))
+            },
+            Self::Text,
+        )
+    }
+
+    /// The text, or a fault of the file of this name.
+    pub fn into_text(self, file: &str) -> std::result::Result<String, Fault> {
+        let (at, problem, fix) = match self {
+            Self::Text(text) => return Ok(text),
+            Self::Missing => (None, "the file does not exist", "add it, or correct its path"),
+            Self::NotText(at) => (Some(at), "the file is not UTF-8 text", "store it as UTF-8"),
+            Self::TooLarge => (
+                None,
+                "the file is larger than 6 MB, the most that CodeCommit returns",
+                "make it smaller: CloudFormation accepts templates of at most 1 MB",
+            ),
+        };
+        Err(Fault { at, ..Fault::of_file(file, problem, fix) })
+    }
 }
 
 /// Who made a commit, and why.

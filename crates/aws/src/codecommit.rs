@@ -49,8 +49,7 @@ impl PolicyRepository for CodeCommitRepository {
             .await;
         let error = match answer {
             Ok(found) => {
-                return Ok(String::from_utf8(found.file_content.into_inner())
-                    .map_or(RepositoryFile::NotText, RepositoryFile::Text));
+                return Ok(RepositoryFile::decode(found.file_content.into_inner()));
             }
             Err(error) => error,
         };

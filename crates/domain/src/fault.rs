@@ -23,6 +23,17 @@ pub struct Position {
     pub column: usize,
 }
 
+impl Position {
+    /// The position that follows this text, from the beginning of a file.
+    #[must_use]
+    pub fn after(text: &str) -> Self {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let last = text.rsplit('\n').next().unwrap_or_default();
+        let lines = text.bytes().filter(|byte| *byte == b'\n').count();
+        Self { line: lines.saturating_add(1), column: last.chars().count().saturating_add(1) }
+    }
+}
+
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}, column {}", self.line, self.column)

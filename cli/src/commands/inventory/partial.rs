@@ -1,7 +1,7 @@
 //! What was read so far, beside the file that the document will be in: a line that says what is asked, then a line for each part.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::Begun;
-use crate::output;
+use crate::{input, output};
 
 /// The form of these files. Another program's is not gone on with.
 const VERSION: u64 = 1;
@@ -61,7 +61,7 @@ impl Partial {
         let mut partial = Self { path, file, kept: 0 };
         let mut text = String::new();
         if !fresh {
-            partial.file.read_to_string(&mut text).with_context(|| format!("cannot read `{shown}`"))?;
+            text = input::text_of(&mut partial.file, &shown, input::INVENTORY)?;
         }
         // A line that was broken off has no end: its part is read again.
         let whole = text.rfind('\n').map_or(0, |end| end.saturating_add(1));

@@ -1,10 +1,9 @@
 //! What is looked at and what is found in it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{anyhow, bail};
 use app::deploy::Wanted;
 use domain::fault::Fault;
 use domain::framework::Framework;
@@ -19,6 +18,7 @@ use serde_json::Value;
 use super::Args;
 use crate::Verdict;
 use crate::findings::{self, Finding, machine};
+use crate::input;
 use crate::repository::{self, EVENT_BUS, EVENT_BUS_PARAMETER};
 
 const STANDARD_INPUT: &str = "<stdin>";
@@ -33,6 +33,8 @@ pub(super) struct Seen {
     pub(super) frameworks: usize,
     pub(super) controls: usize,
     pub(super) instances: usize,
+    /// Files that are not text, or too large to be read.
+    pub(super) unreadable: usize,
 }
 
 /// Everything that was found.
@@ -54,12 +56,16 @@ impl Found {
         let given: Parameters = args.parameter.iter().cloned().collect();
         let mut templates = Vec::new();
         for path in &args.paths {
-            match template(path)? {
-                Some((name, text)) => {
+            match input(path)? {
+                Input::Template(name, text) => {
                     found.template(&name, &text, &given, today);
                     templates.push((name, text));
                 }
-                None => found.policy(path, args.root.as_deref(), today)?,
+                Input::Policy => found.policy(path, args.root.as_deref(), today)?,
+                Input::Faulty(fault) => {
+                    found.seen.unreadable += 1;
+                    found.add(Level::Error, fault);
+                }
             }
         }
         if let Some(was) = &args.was {
@@ -166,7 +172,7 @@ impl Found {
     }
 
     fn change(&mut self, was: &Path, name: &str, text: &str, given: &Parameters) -> anyhow::Result<()> {
-        let old = repository::read(was).with_context(|| format!("cannot read the template `{}`", was.display()))?;
+        let old = input::template(was)?.map_err(|fault| anyhow!("{fault}"))?;
         let Ok(old) = Template::read_source(&was.display().to_string(), &old) else {
             bail!("`{}` is no template that could be compared with; see `lint {}`", was.display(), was.display());
         };
@@ -211,20 +217,29 @@ impl Seen {
     }
 }
 
-/// Name and text of what is a framework template and no policy.
-fn template(path: &Path) -> anyhow::Result<Option<(String, String)>> {
-    if path == Path::new("-") {
-        let mut text = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut text).context("cannot read standard input")?;
-        let text = String::from_utf8(text).context("standard input is not UTF-8 text")?;
-        return Ok(Some((STANDARD_INPUT.to_owned(), text)));
-    }
+/// What a path of the command line is.
+enum Input {
+    /// A framework template: its name and its text.
+    Template(String, String),
+    /// A policy file, or a folder with one.
+    Policy,
+    /// A file that is neither, since it is not text.
+    Faulty(Fault),
+}
+
+fn input(path: &Path) -> anyhow::Result<Input> {
     if path.is_dir() {
-        return Ok(None);
+        return Ok(Input::Policy);
     }
-    // Whatever cannot be read is a policy that cannot be read: that is said where policies are.
-    let Ok(text) = repository::read(path) else { return Ok(None) };
-    Ok(Template::is_meant(&text).then(|| (name(path), text)))
+    let is_stdin = path == Path::new("-");
+    Ok(match input::template(path)? {
+        Ok(text) if is_stdin => Input::Template(STANDARD_INPUT.to_owned(), text),
+        Ok(text) if Template::is_meant(&text) => Input::Template(name(path), text),
+        Ok(_) => Input::Policy,
+        Err(fault) => {
+            Input::Faulty(Fault { file: if is_stdin { STANDARD_INPUT.to_owned() } else { name(path) }, ..fault })
+        }
+    })
 }
 
 /// A path as findings have it.

@@ -30,6 +30,7 @@ fn summary(found: &Found, notes: bool) -> String {
         (seen.frameworks, "framework", "frameworks"),
         (seen.controls, "control", "controls"),
         (seen.instances, "stack instance", "stack instances"),
+        (seen.unreadable, "unreadable file", "unreadable files"),
     ];
     let parts: Vec<String> = parts
         .into_iter()

@@ -162,12 +162,15 @@ impl PolicyAt<'_> {
     /// every file.
     pub async fn read(&self, repository: &impl PolicyRepository) -> Result<Result<Wanted, Vec<Fault>>> {
         let text = match repository.file(self.commit, self.policy_file).await? {
-            RepositoryFile::Text(text) => text,
-            other => {
+            RepositoryFile::Missing => {
+                let problem = format!("the policy file `{}` is not in the repository", self.policy_file);
                 let fix = "add it, or correct the application's parameter `PolicyFile`";
-                let (problem, fix) = unreadable(&format!("the policy file `{}`", self.policy_file), &other, fix);
                 return Ok(Err(vec![Fault::of_file(self.policy_file, problem, fix)]));
             }
+            file => match file.into_text(self.policy_file) {
+                Ok(text) => text,
+                Err(fault) => return Ok(Err(vec![fault])),
+            },
         };
         let policy = match Policy::read(self.policy_file, &text) {
             Ok(policy) => policy,
@@ -222,13 +225,17 @@ impl PolicyAt<'_> {
     ) -> Result<(WantedFramework, Vec<Placed>), Vec<Fault>> {
         let in_policy =
             |at: Position, problem: String, fix: String| Fault::at(self.policy_file, policy, at, problem, fix);
-        let RepositoryFile::Text(text) = file else {
-            let fix = format!(
-                "add it, or correct `template` of the framework `{}`: the path starts from the root of the repository",
-                framework.name
-            );
-            let (problem, fix) = unreadable(&format!("the template `{}`", framework.template), file, &fix);
-            return Err(vec![in_policy(framework.at, problem, fix)]);
+        let text = match file {
+            RepositoryFile::Text(text) => text,
+            RepositoryFile::Missing => {
+                let problem = format!("the template `{}` is not in the repository", framework.template);
+                let fix = format!(
+                    "add it, or correct `template` of the framework `{}`: the path starts from the root of the repository",
+                    framework.name
+                );
+                return Err(vec![in_policy(framework.at, problem, fix)]);
+            }
+            other => return Err(other.clone().into_text(&framework.template).err().into_iter().collect()),
         };
         let template = Template::read(&framework.template, text)?;
         let declared = |parameters: &Parameters| -> Parameters {
@@ -443,17 +450,4 @@ fn undeclared<'a>(template: &'a Template, given: &'a Parameters) -> impl Iterato
 fn blamed(fault: &Fault) -> String {
     let place = fault.at.map(|Position { line, column }| format!(":{line}:{column}")).unwrap_or_default();
     format!("with the parameters given here, {} ({}{place})", fault.problem, fault.file)
-}
-
-/// Problem and fix of a file that cannot be had.
-fn unreadable(what: &str, found: &RepositoryFile, if_missing: &str) -> (String, String) {
-    let (problem, fix) = match found {
-        RepositoryFile::Missing | RepositoryFile::Text(_) => ("is not in the repository", if_missing),
-        RepositoryFile::NotText => ("is not UTF-8 text", "store it as UTF-8"),
-        RepositoryFile::TooLarge => (
-            "is larger than CodeCommit hands out (6 MB)",
-            "make it smaller: CloudFormation takes templates of at most 1 MB",
-        ),
-    };
-    (format!("{what} {problem}"), fix.to_owned())
 }

@@ -1,0 +1,107 @@
+//! Files and standard input of the user, each read to a limit: a device, or the wrong file, does not fill the memory.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow, bail};
+use app::ports::RepositoryFile;
+use domain::fault::Fault;
+
+/// The most that CodeCommit returns of a file (`GetFile`): policies and templates.
+pub(crate) const DOCUMENT: Limit = Limit { bytes: 6 << 20, text: "6 MB" };
+/// The largest event that Lambda passes to a function.
+pub(crate) const EVENT: Limit = Limit { bytes: 6 << 20, text: "6 MiB" };
+/// Environment variables: Lambda allows 4 KB of them.
+pub(crate) const VARIABLES: Limit = Limit { bytes: 1 << 20, text: "1 MiB" };
+/// An inventory; a million resources take about 600 MB.
+pub(crate) const INVENTORY: Limit = Limit { bytes: 2 << 30, text: "2 GiB" };
+
+/// How much is read of a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limit {
+    bytes: u64,
+    text: &'static str,
+}
+
+/// The name of standard input in messages.
+pub(crate) fn name(path: &Path) -> String {
+    if path == Path::new("-") { "<stdin>".to_owned() } else { path.display().to_string() }
+}
+
+/// Reads a policy or a template; `-` is standard input. A file that is not UTF-8 or too large is described, and not an error.
+///
+/// # Errors
+/// When it cannot be opened or read.
+pub(crate) fn document(path: &Path) -> io::Result<RepositoryFile> {
+    let bytes = read(path, DOCUMENT)?;
+    Ok(if is_over(&bytes, DOCUMENT) { RepositoryFile::TooLarge } else { RepositoryFile::decode(bytes) })
+}
+
+/// Reads the beginning of what may be a policy or a template; all of it, if it is not too large for one.
+///
+/// # Errors
+/// When it cannot be opened or read.
+pub(crate) fn beginning(path: &Path) -> io::Result<Vec<u8>> {
+    read(path, DOCUMENT)
+}
+
+/// Reads the text of a template, or says what is wrong with the file.
+///
+/// # Errors
+/// The outer one when it cannot be opened or read; the inner one when it is not UTF-8, or larger than any template.
+pub(crate) fn template(path: &Path) -> anyhow::Result<Result<String, Fault>> {
+    let name = name(path);
+    let file = document(path).with_context(|| format!("cannot read `{name}`"))?;
+    Ok(file.into_text(&name))
+}
+
+/// Reads a file that is one of the program's inputs, such as an inventory; `-` is standard input.
+///
+/// # Errors
+/// When it cannot be read, is larger than the limit, or is not UTF-8: with line and column.
+pub(crate) fn text(path: &Path, limit: Limit) -> anyhow::Result<String> {
+    let file = RepositoryFile::decode(bytes(path, limit)?);
+    file.into_text(&name(path)).map_err(|fault| anyhow!("{fault}"))
+}
+
+/// Reads the bytes of such a file.
+///
+/// # Errors
+/// When it cannot be read, or is larger than the limit.
+pub(crate) fn bytes(path: &Path, limit: Limit) -> anyhow::Result<Vec<u8>> {
+    let name = name(path);
+    within(read(path, limit).with_context(|| format!("cannot read `{name}`"))?, &name, limit)
+}
+
+/// Reads the text of an open file.
+///
+/// # Errors
+/// As [`text`].
+pub(crate) fn text_of(file: &mut File, name: &str, limit: Limit) -> anyhow::Result<String> {
+    let bytes = take(file, limit).with_context(|| format!("cannot read `{name}`"))?;
+    let file = RepositoryFile::decode(within(bytes, name, limit)?);
+    file.into_text(name).map_err(|fault| anyhow!("{fault}"))
+}
+
+fn within(bytes: Vec<u8>, name: &str, limit: Limit) -> anyhow::Result<Vec<u8>> {
+    if is_over(&bytes, limit) {
+        bail!("`{name}` is larger than {}, the most that is read of such a file", limit.text);
+    }
+    Ok(bytes)
+}
+
+fn is_over(bytes: &[u8], limit: Limit) -> bool {
+    u64::try_from(bytes.len()).is_ok_and(|length| length > limit.bytes)
+}
+
+fn read(path: &Path, limit: Limit) -> io::Result<Vec<u8>> {
+    if path == Path::new("-") { take(&mut io::stdin().lock(), limit) } else { take(&mut File::open(path)?, limit) }
+}
+
+/// Reads at most one byte more than the limit.
+fn take(source: &mut impl Read, limit: Limit) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    source.take(limit.bytes.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
