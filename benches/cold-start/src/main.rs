@@ -13,7 +13,7 @@ mod subject;
 mod table;
 mod zip;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -59,12 +59,13 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let authority = folder.path().join("authority.pem");
     let transports = [
-        Transport { name: "http", endpoint: Endpoint::http().await?, authority: None },
+        Transport { name: "http", endpoint: Endpoint::http().await?, certificates: Some(bundle(folder.path())?) },
         Transport {
             name: "tls",
             endpoint: Endpoint::tls(&authority).await.context("cannot set up TLS")?,
-            authority: Some(authority),
+            certificates: Some(authority),
         },
+        Transport { name: "directory", endpoint: Endpoint::http().await?, certificates: None },
     ];
 
     let mut results = Results::new(machine::describe(&args.python).await, args.rounds);
@@ -95,6 +96,17 @@ async fn run(args: Args) -> anyhow::Result<()> {
         println!("\nAll of this as JSON: {}", path.display());
     }
     Ok(())
+}
+
+/// The certificates of this machine in one file, as the image of `provided.al2023` has them at `/etc/pki/tls/certs/ca-bundle.crt`.
+/// Debian has the same in a file, and beside it in a directory of 150 files, which a function on Lambda does not find.
+fn bundle(folder: &Path) -> anyhow::Result<PathBuf> {
+    const KNOWN: [&str; 2] = ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
+    let known = KNOWN.iter().map(Path::new).find(|path| path.is_file());
+    let known = known.with_context(|| format!("this machine has no bundle of certificates: {}", KNOWN.join(", ")))?;
+    let copy = folder.join("ca-bundle.crt");
+    std::fs::copy(known, &copy).with_context(|| format!("cannot copy `{}`", known.display()))?;
+    Ok(copy)
 }
 
 fn failed(subject: &Subject, transport: &Transport) -> String {

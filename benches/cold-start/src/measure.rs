@@ -21,8 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Transport {
     pub(crate) name: &'static str,
     pub(crate) endpoint: Endpoint,
-    /// The certificate to trust instead of the machine's.
-    pub(crate) authority: Option<PathBuf>,
+    /// The file of certificates to trust; without it, whatever the machine has.
+    pub(crate) certificates: Option<PathBuf>,
 }
 
 /// What one process showed. Times in milliseconds.
@@ -39,8 +39,8 @@ pub(crate) struct Sample {
 
 pub(crate) async fn once(subject: &Subject, transport: &Transport) -> anyhow::Result<Sample> {
     let mut launch = subject.launch.clone().env("AWS_ENDPOINT_URL", transport.endpoint.url());
-    if let Some(authority) = &transport.authority {
-        launch = launch.env("SSL_CERT_FILE", authority).env("AWS_CA_BUNDLE", authority);
+    if let Some(certificates) = &transport.certificates {
+        launch = launch.env("SSL_CERT_FILE", certificates).env("AWS_CA_BUNDLE", certificates);
     }
     let mut function = launch.start().await?;
     let measured = watch(&mut function, subject, transport).await;

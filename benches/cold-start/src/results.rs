@@ -42,6 +42,8 @@ pub(crate) struct Figures {
     pub(crate) zipped_mb: f64,
     pub(crate) http: Option<Times>,
     pub(crate) tls: Option<Times>,
+    /// Over HTTP with the certificates where this machine has them, for information.
+    pub(crate) directory: Option<Times>,
     pub(crate) memory_mib: Option<Spread>,
     /// The AWS calls of one invocation.
     pub(crate) calls: BTreeMap<String, usize>,
@@ -91,6 +93,7 @@ impl Measured {
             zipped_mb: zipped / 1e6,
             http: self.times("http"),
             tls: self.times("tls"),
+            directory: self.times("directory"),
             memory_mib: Spread::of(&memory),
             calls: calls.unwrap_or_default(),
         }

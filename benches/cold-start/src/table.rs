@@ -12,7 +12,8 @@ const NONE: &str = "–";
 pub(crate) fn render(summary: &Summary) -> String {
     let mut text = format!(
         "{} rounds, interleaved, on {}; Python {}\n\
-         Times in ms, median / 90th percentile. Start: process start to the first request for an event.\n\n",
+         Times in ms, median / 90th percentile. Start: process start to the first request for an event, with one bundle of\n\
+         certificates as on Lambda; \"here\": with the certificates where this machine has them.\n\n",
         summary.rounds,
         summary.machine.machine.describe(),
         summary.machine.python,
@@ -20,6 +21,7 @@ pub(crate) fn render(summary: &Summary) -> String {
     let mut rows = vec![header(&[
         "function",
         "start",
+        "start here",
         "first HTTP",
         "warm HTTP",
         "start TLS",
@@ -87,6 +89,7 @@ fn row(figures: &Figures) -> Vec<String> {
     vec![
         figures.name.to_owned(),
         of(http, |times| times.start),
+        of(figures.directory.as_ref(), |times| times.start),
         of(http, |times| times.first),
         of(http, |times| times.warm),
         of(tls, |times| times.start),

@@ -11,7 +11,8 @@ fn figures(name: &'static str, start: f64, cold: f64) -> Figures {
         name,
         zipped_mb: 4.0,
         http: Some(times.clone()),
-        tls: Some(times),
+        tls: Some(times.clone()),
+        directory: Some(times),
         memory_mib: Some(spread(16.5)),
         calls: std::collections::BTreeMap::new(),
     }
