@@ -138,11 +138,34 @@ fn modified(path: &Path) -> Option<SystemTime> {
 /// # Errors
 /// When the build fails: with the end of the output.
 pub fn build_release(cloud: &Cloud, tools: &Tools, line: &mut dyn FnMut(&str)) -> Result<()> {
+    sam_build(cloud, tools, &Build::Release.directory(&tools.workspace), None, line)
+}
+
+/// Builds the functions with `sam build` in its debug mode, which shows in minutes that it can build what `template.yaml` declares.
+///
+/// # Errors
+/// When the build fails: with the end of the output.
+pub fn check_sam_build(cloud: &Cloud, tools: &Tools, line: &mut dyn FnMut(&str)) -> Result<()> {
+    let directory = tools.workspace.join("target/sandbox/debug");
+    sam_build(cloud, tools, &directory, Some("debug"), line)?;
+    for (_, id) in FUNCTIONS {
+        ensure!(directory.join(id).join("bootstrap").is_file(), "`sam build` made no program for {id}");
+    }
+    Ok(())
+}
+
+fn sam_build(
+    cloud: &Cloud,
+    tools: &Tools,
+    directory: &Path,
+    mode: Option<&str>,
+    line: &mut dyn FnMut(&str),
+) -> Result<()> {
     let lock = build_lock(&tools.workspace)?;
     lock.lock()?;
     let mut sam = sam(cloud, tools, "build");
-    sam.arg("--template-file").arg(tools.workspace.join("template.yaml"));
-    sam.arg("--build-dir").arg(Build::Release.directory(&tools.workspace));
+    sam.arg("--template-file").arg(tools.workspace.join("template.yaml")).arg("--build-dir").arg(directory);
+    sam.env_remove("SAM_BUILD_MODE").envs(mode.map(|mode| ("SAM_BUILD_MODE", mode)));
     process::run(cloud.guard(), &mut sam, line).map(drop)
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Progress {
 struct State {
     name: String,
     started: Instant,
+    /// The count at the beginning, which took none of the time.
+    first: Option<u64>,
     done: u64,
     total: u64,
     message: String,
@@ -47,7 +49,14 @@ impl Progress {
 
     /// Begins a task; `name` is what is being done ("installing the Python tools").
     pub(crate) fn task(&self, name: &str) -> Task {
-        let state = State { name: name.to_owned(), started: Instant::now(), done: 0, total: 0, message: String::new() };
+        let state = State {
+            name: name.to_owned(),
+            started: Instant::now(),
+            first: None,
+            done: 0,
+            total: 0,
+            message: String::new(),
+        };
         let bar = self.bars.as_ref().map(|bars| {
             let bar = bars.add(ProgressBar::new_spinner());
             set_style(&bar, "   {spinner} {elapsed:>4}  {prefix} {wide_msg:.dim}");
@@ -86,12 +95,14 @@ impl Task {
         }
     }
 
-    /// Shows a count.
+    /// Shows a count, from the first one on that the task was given.
     pub(crate) fn count(&self, done: u64, total: u64, message: &str) {
-        {
+        let (done, total) = {
             let mut state = lock(&self.state);
-            (state.done, state.total) = (done, total);
-        }
+            let first = *state.first.get_or_insert(done);
+            (state.done, state.total) = (done.saturating_sub(first), total.saturating_sub(first));
+            (state.done, state.total)
+        };
         if let Some(bar) = &self.bar {
             if bar.length() != Some(total) {
                 bar.set_length(total);

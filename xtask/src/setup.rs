@@ -19,7 +19,9 @@ const FIRST_BUILD_GIB: u64 = 6;
 /// What a later one may need.
 const LATER_BUILD_GIB: u64 = 1;
 /// Seconds of one core for a crate, on the average of the first build; measured.
-const SECONDS_PER_CRATE: f64 = 2.6;
+const SECONDS_PER_CRATE: f64 = 3.8;
+/// Fewer crates than this are not announced: their average is another one.
+const MANY: u64 = 50;
 
 /// Installs the tools and builds the programs. What fails first ends the other.
 ///
@@ -58,13 +60,13 @@ fn build(workspace: &Path, task: Task) -> Result<()> {
     let mut announced = false;
     app::build_programs(&guard, workspace, &mut |line| match app::crates_built(line) {
         Some((done, total, names)) => {
-            if !announced {
-                announced = true;
+            if !announced && total - done >= MANY {
                 let cores = std::thread::available_parallelism().map_or(1, usize::from);
                 let seconds = (total - done) as f64 * SECONDS_PER_CRATE / cores as f64;
                 let time = Duration::from_secs_f64(seconds);
                 task.note(&format!("building {} crates, about {} on {cores} cores, once", total - done, took(time)));
             }
+            announced = true;
             task.count(done, total, names);
         }
         None => task.message(line),

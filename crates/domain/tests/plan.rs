@@ -14,7 +14,6 @@ use domain::rollout::{
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 const OWNER: &str = "policy@main";
 const REGIONS: [&str; 10] = [
@@ -187,28 +186,4 @@ fn instances_that_nobody_can_work_on_are_skipped_or_let_go_with_their_reason() {
     let retain = |because| (InstanceFate::Retain, vec![Because::NotWanted, because]);
     assert_eq!(fates(&left), [retain(Because::Inoperable), retain(Because::Suspended), keep]);
     assert_eq!((left.operations.len(), left.operations[0].instances), (1, 2));
-}
-
-/// `cargo test --release -p domain --test plan -- --ignored --nocapture`
-#[test]
-#[ignore = "a measurement: of use in a release build, on a machine that does nothing else"]
-fn a_hundred_thousand_instances_are_planned_within_a_second() {
-    let memory = || {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("no VmHWM").to_owned()
-    };
-    for (accounts, regions) in [(100, 10), (1_000, 10), (10_000, 10)] {
-        let desired = desired(accounts, regions);
-        let mut observed = deployed(&desired);
-        // One in a hundred has failed before.
-        for found in observed.instances.values_mut().step_by(100) {
-            (found.status, found.detailed) = (InstanceStatus::Outdated, DetailedStatus::Failed);
-        }
-        let before = Instant::now();
-        let plan = plan(&desired, &observed);
-        let took = before.elapsed();
-        assert_eq!(plan.instances.update, accounts * regions / 100);
-        println!("{} instances: {took:?}, {}", accounts * regions, memory());
-        assert!(took.as_secs_f64() < 1.0, "{took:?}");
-    }
 }

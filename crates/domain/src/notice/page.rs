@@ -9,7 +9,7 @@ use std::path::Path;
 const INTRODUCTION: &str = "\
 # Notices
 
-What people and machines are told, each kind in each form. This page is made by a test of the crate `domain` from fixed examples;
+What people and machines are told, each kind in each form. This page is made by a test of the crate `domain` from fixed examples, whose dates are samples;
 `UPDATE_DOCS=1 cargo nextest run -p domain` writes it anew. The JSON form is described by
 [notice.schema.json](../schemas/notice.schema.json).
 

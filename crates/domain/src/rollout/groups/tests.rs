@@ -77,21 +77,17 @@ fn equal_reasons_are_one_group_and_counted_over_all() {
     assert_eq!(groups[0].first, [&instance(40), &instance(41), &instance(42)]);
 }
 
-/// Ten thousand accounts in ten Regions, with one reason for all and with a reason each. The figures are printed; the bound only
-/// tells a grouping that grows with the square, also on a busy machine.
+/// Ten thousand accounts in ten Regions, with one reason for all and with a reason each. A grouping that grows with the square does
+/// not end before the test runner ends it; `cargo xtask bench rollout` measures.
 #[test]
 fn a_hundred_thousand_faults_are_grouped_at_once() {
     let one_for_all: Vec<InstanceFault> = (0..100_000).map(|n| fault(n, Outcome::Failed, unknown(n))).collect();
     let one_each: Vec<InstanceFault> =
         (0..100_000).map(|n| fault(n, Outcome::Failed, format!("kind {}", letters(n)))).collect();
     for (faults, expected) in [(one_for_all, 1), (one_each, 100_000)] {
-        let start = std::time::Instant::now();
         let groups = group(&faults, 20);
-        let took = start.elapsed();
-        println!("{} faults in {} groups: {took:?}", faults.len(), groups.len());
         assert_eq!(groups.len(), expected);
         assert_eq!(groups.iter().map(|group| group.count).sum::<usize>(), faults.len());
-        assert!(took < std::time::Duration::from_secs(30), "{took:?}");
     }
 }
 
