@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-/// The longest time that anything in the local cloud may take, apart from building and deploying.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest time that anything in the local cloud may take, apart from building and deploying: far more than it takes, since
+/// the machine may be slow or busy.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a look at the state found: the value that was waited for, or what there is instead.
 pub type Observed<T> = ControlFlow<T, String>;

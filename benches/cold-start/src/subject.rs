@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use sandbox::events::samples;
 use serde_json::Value;
 use testkit::runtime_api::Launch;
 
@@ -35,9 +36,7 @@ pub(crate) fn chosen(root: &Path, python: &Path, names: &[String]) -> anyhow::Re
 }
 
 fn event(root: &Path, name: &str) -> anyhow::Result<Value> {
-    let path = root.join("events").join(name);
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("`{}` is not JSON", path.display()))
+    samples::read(&root.join("events").join(name))
 }
 
 fn built(root: &Path, name: &'static str, binary: &str, event: Value) -> anyhow::Result<Subject> {

@@ -26,8 +26,8 @@ pub(super) struct Stage {
     pub(super) policy: String,
 }
 
-/// What differs from how the application comes: windows in which one can wait, findings, and names of accounts.
-const PARAMETERS: [&str; 3] = ["DigestWindowSeconds=4", "SecurityHub=central", "OrganizationId=o-sandbox123"];
+/// The digest window: short, since a reader waits for its end.
+pub(super) const WINDOW_SECONDS: u32 = 4;
 
 pub(super) fn all(story: &mut Story<'_>) -> Result<()> {
     let mut stage = deploy_application(story)?;
@@ -49,7 +49,9 @@ fn deploy_application(story: &mut Story<'_>) -> Result<Stage> {
     story.chapter("`sam deploy` creates the application");
     story.say("Its four functions, queues, event bus, topic and table are created in the local cloud.");
     let mut line = |line: &str| story.listener.progress(line);
-    let outputs = app::deploy(story.cloud, story.tools, Build::Development, &PARAMETERS, &mut line)?;
+    let window = format!("DigestWindowSeconds={WINDOW_SECONDS}");
+    let parameters = [window.as_str(), "SecurityHub=central", "OrganizationId=o-sandbox123"];
+    let outputs = app::deploy(story.cloud, story.tools, Build::Development, &parameters, &mut line)?;
     let missing: Vec<&str> = [
         "DeployFunction",
         "LifecycleFunction",

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::chapters::{Stage, bus, settle};
+use super::chapters::{Stage, WINDOW_SECONDS, bus, settle};
 use super::{Story, fleet};
 use crate::config::{Compliance, Evaluation, Resource};
 use crate::events::samples;
@@ -21,9 +22,6 @@ const FLOODED: [&str; 2] = ["111111111111", "222222222222"];
 const REGION: &str = "eu-west-1";
 /// Violations of the flood.
 const FLOOD: usize = 500;
-/// Mails that a flood may lead to: for each of two accounts the first digest, and one or two when windows end.
-const FEW: usize = 8;
-
 pub(super) fn all(story: &mut Story<'_>, stage: &mut Stage) -> Result<()> {
     rules(story, stage)?;
     flood(story, stage)?;
@@ -91,6 +89,7 @@ fn flood(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
         events.extend(story.cloud.evaluate(&evaluation(account, TABLE, &name, Compliance::NonCompliant)));
     }
     anyhow::ensure!(events.len() == FLOOD, "Config sent {} events", events.len());
+    let began = Instant::now();
     let (first, rest) = events.split_first().context("no events")?;
     story.cloud.deliver(bus(stage)?, first)?;
     let queue = stage.outputs.get("ReportQueueUrl").context("no ReportQueueUrl")?;
@@ -117,7 +116,10 @@ fn flood(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     }
     let told: usize = mails.iter().map(|mail| opened(&mail.subject)).sum();
     let seen = format!("{} e-mails about {told} violations", mails.len());
-    story.claim("500 violations lead to a few e-mails", !mails.is_empty() && mails.len() <= FEW, &seen);
+    // For each account the first notice, one whenever a window ends, and one more for what comes at that moment.
+    let windows = began.elapsed().as_secs() / u64::from(WINDOW_SECONDS);
+    let most = FLOODED.len() * (usize::try_from(windows)? + 2);
+    story.claim("500 violations lead to a few e-mails", (1..=most).contains(&mails.len()), &seen);
     story.claim("and each violation is counted once", told == FLOOD, &seen);
     Ok(())
 }
