@@ -53,7 +53,7 @@ pub(crate) fn beginning(path: &Path) -> io::Result<Vec<u8>> {
 pub(crate) fn template(path: &Path) -> anyhow::Result<Result<String, Fault>> {
     let name = name(path);
     let file = document(path).with_context(|| format!("cannot read `{name}`"))?;
-    Ok(file.into_text(&name))
+    Ok(file.into_text(&name).map_err(|fault| *fault))
 }
 
 /// Reads a file that is one of the program's inputs, such as an inventory; `-` is standard input.

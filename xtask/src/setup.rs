@@ -32,9 +32,9 @@ pub(crate) fn run(progress: &Progress) -> Result<Tools> {
     check_machine(&workspace)?;
     let (sender, results) = mpsc::channel::<Result<Option<Tools>>>();
     let (task, root, done) = (progress.task("installing the Python tools"), workspace.clone(), sender.clone());
-    std::thread::spawn(move || done.send(install(&root, task).map(Some)));
+    std::thread::spawn(move || drop(done.send(install(&root, task).map(Some))));
     let task = progress.task("building the functions and the command line");
-    std::thread::spawn(move || sender.send(build(&workspace, task).map(|()| None)));
+    std::thread::spawn(move || drop(sender.send(build(&workspace, task).map(|()| None))));
     // A failure ends this process, and the guards then end what the other thread has started.
     let mut tools = None;
     for _ in 0..2 {

@@ -114,7 +114,7 @@ impl RepositoryFile {
     }
 
     /// The text, or a fault of the file of this name.
-    pub fn into_text(self, file: &str) -> std::result::Result<String, Fault> {
+    pub fn into_text(self, file: &str) -> std::result::Result<String, Box<Fault>> {
         let (at, problem, fix) = match self {
             Self::Text(text) => return Ok(text),
             Self::Missing => (None, "the file does not exist", "add it, or correct its path"),
@@ -125,7 +125,7 @@ impl RepositoryFile {
                 "make it smaller: CloudFormation accepts templates of at most 1 MB",
             ),
         };
-        Err(Fault { at, ..Fault::of_file(file, problem, fix) })
+        Err(Box::new(Fault { at, ..Fault::of_file(file, problem, fix) }))
     }
 }
 

@@ -169,7 +169,7 @@ impl PolicyAt<'_> {
             }
             file => match file.into_text(self.policy_file) {
                 Ok(text) => text,
-                Err(fault) => return Ok(Err(vec![fault])),
+                Err(fault) => return Ok(Err(vec![*fault])),
             },
         };
         let policy = match Policy::read(self.policy_file, &text) {
@@ -235,7 +235,15 @@ impl PolicyAt<'_> {
                 );
                 return Err(vec![in_policy(framework.at, problem, fix)]);
             }
-            other => return Err(other.clone().into_text(&framework.template).err().into_iter().collect()),
+            other => {
+                return Err(other
+                    .clone()
+                    .into_text(&framework.template)
+                    .err()
+                    .map(|fault| *fault)
+                    .into_iter()
+                    .collect());
+            }
         };
         let template = Template::read(&framework.template, text)?;
         let declared = |parameters: &Parameters| -> Parameters {
