@@ -313,7 +313,11 @@ fn sam_build(_: &Run) -> Result<Outcome> {
     let tools = tools::ensure()?;
     // `sam build` calls no AWS service; a cloud gives it an environment without anybody's credentials.
     let cloud = Cloud::start(&tools, Options::default())?;
-    sandbox::app::check_sam_build(&cloud, &tools, &mut |line| println!("{}", style(line).dim()))?;
+    // SAM hides what cargo writes.
+    let progress = Progress::start();
+    let task = progress.task("building the functions with `sam build`, about 4 min on 2 cores the first time");
+    sandbox::app::check_sam_build(&cloud, &tools, &mut |line| task.message(line))?;
+    task.finish();
     let left = cloud.stop();
     if !left.is_empty() {
         bail!("the local cloud left processes behind: {left:?}");
