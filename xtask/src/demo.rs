@@ -89,7 +89,7 @@ fn conclude(summary: &Summary, verbose: bool, set_up: Duration, total: Duration)
         took(set_up)
     );
     println!(
-        "\n  Next: `cargo xtask sandbox up` keeps a local cloud for your own pushes; README.md, \"Deploy to AWS\"."
+        "\n  Next: `cargo xtask sandbox up` keeps a local cloud for your own pushes; README.md, \"Deploying to AWS\"."
     );
 }
 
