@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use app::ports::{DeployQueue, PortErrorKind, ReportQueue};
+use app::ports::{DeployQueue, PortErrorKind, ReportQueue, TriggerQueue};
 use aws::{FeedQueue, Queue};
 use domain::violation::Group;
 use sandbox::wait;
@@ -53,6 +53,12 @@ async fn the_queue_holds_the_contract() {
     for message in messages {
         assert_eq!(message["Attributes"]["MessageGroupId"], "deploy", "one group, or two looks overlap");
     }
+    let receipts: Vec<&str> = messages.iter().map(|message| message["ReceiptHandle"].as_str().unwrap()).collect();
+    assert_eq!(client.sqs_depth(url).unwrap(), (0, 2), "in flight");
+    queue.redeliver(&receipts, Duration::ZERO).await.unwrap();
+    assert_eq!(client.sqs_depth(url).unwrap(), (2, 0), "visible before the visibility timeout has ended");
+    let error = queue.redeliver(&["no receipt handle"], Duration::ZERO).await.unwrap_err();
+    assert_eq!(error.operation, "sqs:ChangeMessageVisibilityBatch", "{error}");
     let gone = Queue::new(local.clients.sqs(), &url.replace("deploy.fifo", "gone.fifo"));
     let error = gone.look("r-1").await.unwrap_err();
     assert_eq!(error.operation, "sqs:SendMessage");

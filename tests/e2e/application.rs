@@ -145,6 +145,7 @@ impl Application {
                 ("NOTIFICATION_TOPIC_ARN", self.topic.clone()),
                 ("COMPLIANCE_EVENT_BUS_ARN", text("arn:aws:events:us-east-1:000000000000:event-bus/backup-compliance")),
                 ("TEMPLATE_BUCKET_NAME", text(BUCKET)),
+                ("DEPLOY_QUEUE_URL", self.deploy_queue.clone()),
                 (
                     "ADMINISTRATION_ROLE_ARN",
                     text("arn:aws:iam::000000000000:role/AWSCloudFormationStackSetAdministrationRole"),

@@ -90,6 +90,7 @@ fn variables(event: &Value) -> Vec<(&'static str, String)> {
         ("NOTIFICATION_TOPIC_ARN", topic.to_owned()),
         ("COMPLIANCE_EVENT_BUS_ARN", "arn:aws:events:us-east-1:000000000000:event-bus/compliance".to_owned()),
         ("TEMPLATE_BUCKET_NAME", "templates".to_owned()),
+        ("DEPLOY_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/000000000000/deploy.fifo".to_owned()),
         ("ADMINISTRATION_ROLE_ARN", "arn:aws:iam::000000000000:role/administration".to_owned()),
         ("EXECUTION_ROLE_NAME", "execution".to_owned()),
         ("CONFIG_AGGREGATOR_NAME", String::new()),

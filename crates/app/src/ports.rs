@@ -276,6 +276,14 @@ pub trait Responder {
     fn answer(&self, url: &crate::lifecycle::ResponseUrl, answer: &Answer) -> impl Future<Output = Result<()>> + Send;
 }
 
+/// The queue that feeds `deploy`, as the function that is fed sees it.
+pub trait TriggerQueue {
+    /// Makes messages of this delivery visible again `after` from now, instead of at the end of the queue's visibility timeout.
+    ///
+    /// [AWS](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibilityBatch.html)
+    fn redeliver(&self, receipts: &[&str], after: std::time::Duration) -> impl Future<Output = Result<()>> + Send;
+}
+
 /// Wakes `deploy`.
 pub trait DeployQueue {
     /// Asks for a look on behalf of a CloudFormation request.

@@ -215,6 +215,8 @@ settings! {
         compliance_event_bus_arn: required "COMPLIANCE_EVENT_BUS_ARN",
         /// The bucket for templates that are too large for a call.
         template_bucket_name: required "TEMPLATE_BUCKET_NAME",
+        /// The queue that feeds the function.
+        deploy_queue_url: required "DEPLOY_QUEUE_URL",
         /// The StackSets administration role.
         administration_role_arn: required "ADMINISTRATION_ROLE_ARN",
         /// The StackSets execution role in every target account.

@@ -1,9 +1,9 @@
 //! Queues: the one that wakes `deploy`, the one that `report` is fed from, and the one for what nobody can read.
 
 use crate::clock::SystemClock;
-use crate::error::{unexpected, wrap};
-use app::ports::{Clock, DeployQueue, ReportQueue, Result};
-use aws_sdk_sqs::types::MessageAttributeValue;
+use crate::error::{partial, unexpected, wrap};
+use app::ports::{Clock, DeployQueue, ReportQueue, Result, TriggerQueue};
+use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue};
 use domain::violation::Group;
 use serde_json::json;
 use std::time::Duration;
@@ -13,6 +13,8 @@ const OPERATION: &str = "sqs:SendMessage";
 const GROUP: &str = "deploy";
 /// SQS holds a message back for at most a quarter of an hour.
 const LONGEST_DELAY: Duration = Duration::from_mins(15);
+/// Entries of one call of a batch operation.
+const ENTRIES: usize = 10;
 /// The longest reason that is kept, in characters.
 const REASON: usize = 1000;
 /// A message has at most 1 MiB, attributes included.
@@ -45,6 +47,28 @@ impl DeployQueue for Queue {
             .await
             .map(|_| ())
             .map_err(|error| wrap(OPERATION, &error))
+    }
+}
+
+impl TriggerQueue for Queue {
+    async fn redeliver(&self, receipts: &[&str], after: Duration) -> Result<()> {
+        const OPERATION: &str = "sqs:ChangeMessageVisibilityBatch";
+        for receipts in receipts.chunks(ENTRIES) {
+            let mut change = self.client.change_message_visibility_batch().queue_url(&self.url);
+            for (index, receipt) in receipts.iter().enumerate() {
+                let entry = ChangeMessageVisibilityBatchRequestEntry::builder()
+                    .id(index.to_string())
+                    .receipt_handle(*receipt)
+                    .visibility_timeout(delay(after))
+                    .build();
+                change = change.entries(entry.map_err(|error| unexpected(OPERATION, error.to_string()))?);
+            }
+            let changed = change.send().await.map_err(|error| wrap(OPERATION, &error))?;
+            if let Some(failed) = changed.failed.first() {
+                return Err(partial(OPERATION, &failed.code, failed.message.as_deref()));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,12 +1,14 @@
 //! Brings what is deployed to what the policy repository says: pushes, ended operations, CloudFormation requests, schedules.
 
+use app::deploy::redelivery::redeliver;
 use app::deploy::{Application, Deploy};
 use app::events::{Batch, Trigger, trigger};
 use aws::metrics::emit_counts;
 use aws::runtime::{self, Failure};
 use aws::settings::{DeploySettings, environment};
 use aws::{
-    Clients, CloudFormationStackSets, CodeCommitRepository, SignedUrlResponder, StateTable, SystemClock, Topic, Topics,
+    Clients, CloudFormationStackSets, CodeCommitRepository, Queue, SignedUrlResponder, StateTable, SystemClock, Topic,
+    Topics,
 };
 use lambda_runtime::Error;
 
@@ -39,6 +41,7 @@ async fn main() -> Result<(), Error> {
         responder: SignedUrlResponder::default(),
         clock: SystemClock,
     };
+    let queue = &Queue::new(clients.sqs(), &settings.deploy_queue_url);
     runtime::run(move |event, _| async move {
         let batch = Batch::read(event);
         let triggers =
@@ -48,8 +51,9 @@ async fn main() -> Result<(), Error> {
             [Trigger::Nonsense(why)] if !batch.queued => Err(Failure::event(why.as_str())),
             triggers => deploy.handle(triggers).await.map_err(|error| Failure::port(&error)),
         };
-        if let Ok(seen) = &looked {
-            emit_counts(&deploy.clock, "deploy", &seen.counts);
+        match &looked {
+            Ok(seen) => emit_counts(&deploy.clock, "deploy", &seen.counts),
+            Err(_) => redeliver(queue, &batch.messages).await,
         }
         runtime::answer(&batch, looked, |_| Vec::new())
     })

@@ -7,6 +7,7 @@ mod bring;
 pub(crate) mod members;
 pub(crate) mod memory;
 pub(crate) mod reconcile;
+pub mod redelivery;
 mod removal;
 mod reporting;
 mod requests;
@@ -15,4 +16,5 @@ pub(crate) mod wanted;
 
 pub use memory::{Ended, FrameworkFacts, InFlight, Memory, Phase, Rollout, Stuck, Variant};
 pub use reconcile::{Application, Counts, Deploy, FrameworkOutcome, Seen, owner};
+pub use requests::ANSWER_WITHIN;
 pub use wanted::{PolicyAt, Wanted, WantedFramework};

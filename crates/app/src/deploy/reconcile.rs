@@ -194,7 +194,12 @@ where
             return Ok(Seen { skipped: Some("nothing is pending".into()), ..Seen::default() });
         }
         if waiting.iter().any(|waiting| waiting.request.kind == RequestKind::Delete) {
-            return self.remove_everything(memory, &waiting).await;
+            let names: Vec<StackSetName> = memory.rollouts.keys().cloned().collect();
+            let outcome = self.remove_everything(memory, &waiting).await;
+            if let Err(error) = &outcome {
+                self.fail_waiting(&waiting, &names, error).await?;
+            }
+            return outcome;
         }
         if memory.removing {
             if waiting.is_empty() {

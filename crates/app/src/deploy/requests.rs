@@ -3,13 +3,15 @@
 use super::reconcile::{Deploy, FrameworkOutcome, Seen};
 use crate::lifecycle::{self, Answer, Request, Waiting};
 use crate::ports::{
-    Clock, DeployStore, Notifier, OrganizationalUnits, PolicyRepository, PortErrorKind, RequestStore, Responder,
-    Result, StackSets, ViolationStore,
+    Clock, DeployStore, Notifier, OrganizationalUnits, PolicyRepository, PortError, PortErrorKind, RequestStore,
+    Responder, Result, StackSets, ViolationStore,
 };
+use domain::ids::StackSetName;
 use tracing::{info, warn};
 
-/// CloudFormation gives a custom resource an hour; the answer must be there before.
-const ANSWER_WITHIN_SECONDS: i64 = 55 * 60;
+/// CloudFormation gives a custom resource an hour. The schedule looks every ten minutes at the longest (`LightLookRate` in
+/// template.yaml): the first look after this time is early enough, also when it fails once and is repeated.
+pub const ANSWER_WITHIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(45);
 
 impl<G, S, O, M, N, R, C> Deploy<G, S, O, M, N, R, C>
 where
@@ -34,7 +36,7 @@ where
                     Some(failure) => Answer::failure(envelope, failure),
                     None => Answer::success(envelope),
                 },
-                Err(error) if error.kind == PortErrorKind::Retryable && !self.overdue(*since) => continue,
+                Err(error) if self.may_still_pass(error, *since) => continue,
                 Err(error) => Answer::failure(envelope, &error.explained()),
             };
             self.settle(request, &answer).await?;
@@ -42,8 +44,39 @@ where
         Ok(())
     }
 
+    /// Answers FAILED to the requests that an error ends: one that no further attempt would overcome, or whose time is up.
+    /// `left` are the StackSets that may still be there.
+    pub(super) async fn fail_waiting(
+        &self,
+        waiting: &[Waiting],
+        left: &[StackSetName],
+        error: &PortError,
+    ) -> Result<()> {
+        let left: Vec<&str> = left.iter().map(StackSetName::as_str).collect();
+        let reason = if left.is_empty() {
+            error.explained()
+        } else {
+            format!(
+                "not everything could be removed, deleting again resumes; perhaps still there: {}; {}",
+                left.join(", "),
+                error.explained()
+            )
+        };
+        for Waiting { request, since, .. } in waiting {
+            if !self.may_still_pass(error, *since) {
+                self.settle(request, &Answer::failure(&request.envelope, &reason)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether another attempt may succeed before the request must be answered.
+    fn may_still_pass(&self, error: &PortError, since: jiff::Timestamp) -> bool {
+        matches!(error.kind, PortErrorKind::Retryable | PortErrorKind::Conflict) && !self.overdue(since)
+    }
+
     pub(super) fn overdue(&self, since: jiff::Timestamp) -> bool {
-        self.clock.now().as_second().saturating_sub(since.as_second()) > ANSWER_WITHIN_SECONDS
+        self.clock.now().duration_since(since) > ANSWER_WITHIN
     }
 
     /// Gives answers that were settled before and are not known to have arrived; the other requests are left.

@@ -18,10 +18,21 @@ pub struct Batch {
 pub struct Message {
     /// The queue's id of it; empty for an event that came directly.
     pub id: String,
+    /// The receipt handle of this delivery; empty where there is none.
+    pub receipt: String,
+    /// How often the queue has delivered it, this delivery included (`ApproximateReceiveCount`); 0 where that is not known.
+    pub receives: u32,
     /// Its body, as it came.
     pub body: String,
     /// The event in it, or why there is none.
     pub event: Result<Value, String>,
+}
+
+impl Message {
+    /// An event that came from no queue.
+    fn direct(body: String, event: Result<Value, String>) -> Self {
+        Self { id: String::new(), receipt: String::new(), receives: 0, body, event }
+    }
 }
 
 impl Batch {
@@ -33,19 +44,12 @@ impl Batch {
             .and_then(Value::as_array)
             .is_some_and(|records| records.iter().all(|record| record.get("eventSource") == Some(&"aws:sqs".into())));
         if !from_queue {
-            return Self {
-                messages: vec![Message { id: String::new(), body: payload.to_string(), event: Ok(payload) }],
-                queued: false,
-            };
+            return Self { messages: vec![Message::direct(payload.to_string(), Ok(payload))], queued: false };
         }
         match serde_json::from_value::<SqsEvent>(payload) {
             Ok(batch) => Self { messages: batch.records.into_iter().map(message).collect(), queued: true },
             Err(error) => Self {
-                messages: vec![Message {
-                    id: String::new(),
-                    body: String::new(),
-                    event: Err(format!("the SQS batch cannot be read: {error}")),
-                }],
+                messages: vec![Message::direct(String::new(), Err(format!("the SQS batch cannot be read: {error}")))],
                 queued: false,
             },
         }
@@ -80,5 +84,12 @@ fn message(message: aws_lambda_events::sqs::SqsMessage) -> Message {
     let event = serde_json::from_str(&body).map_err(|error| {
         format!("the message body is not JSON at line {}, column {}: {error}", error.line(), error.column())
     });
-    Message { id: message.message_id.unwrap_or_default(), body, event }
+    let receives = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
+    Message {
+        id: message.message_id.unwrap_or_default(),
+        receipt: message.receipt_handle.unwrap_or_default(),
+        receives: receives.unwrap_or_default(),
+        body,
+        event,
+    }
 }

@@ -423,6 +423,8 @@ impl Run {
                     .iter()
                     .map(|queued| Message {
                         id: queued.id.clone(),
+                        receipt: String::new(),
+                        receives: 1,
                         body: queued.id.clone(),
                         event: Ok(queued.event.clone()),
                     })

@@ -310,6 +310,12 @@ async fn triggers_that_are_none_of_ours_cost_nothing() {
 // --- CloudFormation requests
 
 pub(crate) async fn request(world: &World, kind: &str, id: &str) -> Result<Seen> {
+    request_kept(world, kind, id).await;
+    deploy(world).handle(&[Trigger::Request { id: id.into() }]).await
+}
+
+/// `lifecycle` keeps a request; `deploy` has not looked yet.
+pub(crate) async fn request_kept(world: &World, kind: &str, id: &str) {
     let event = json!({
         "RequestType": kind,
         "ResponseURL": "https://example.com/answer",
@@ -320,7 +326,6 @@ pub(crate) async fn request(world: &World, kind: &str, id: &str) -> Result<Seen>
     });
     let lifecycle = Lifecycle { requests: world.clone(), queue: world.clone(), clock: world.clone() };
     lifecycle.take(&event, Envelope::read(&event).unwrap()).await;
-    deploy(world).handle(&[Trigger::Request { id: id.into() }]).await
 }
 
 pub(crate) fn answers(world: &World) -> Vec<Value> {

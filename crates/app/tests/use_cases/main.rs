@@ -12,6 +12,7 @@ mod comments;
 mod deploy;
 mod lifecycle;
 mod policy;
+mod redelivery;
 mod removal;
 mod report;
 mod reporting;
