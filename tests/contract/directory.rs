@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use app::ports::{PortErrorKind, ResourceDirectory, ResourceId};
+use app::ports::{BackupPlans, PortErrorKind, ResourceDirectory, ResourceId};
 use aws::ConfigAggregator;
 use domain::ids::{AccountId, RegionName};
 use domain::violation::ResourceFacts;
 use sandbox::config::{AGGREGATOR, Resource};
 use serde_json::Value;
 use testkit::world::World;
+use tokio::time::{Duration, Instant};
 
-use crate::cloud::Local;
+use crate::cloud::{Local, clients_of};
+use crate::server::{Reply, Server};
 
 fn id(region: &str, id: &str) -> ResourceId {
     ResourceId {
@@ -121,4 +123,22 @@ async fn the_adapter_holds_the_contract_and_asks_as_few_times_as_it_can() {
     let error = directory.look_up(&many).await.unwrap_err();
     assert_eq!((error.kind, error.code.as_deref()), (PortErrorKind::NotFound, Some(code)), "{error}");
     assert_eq!(local.cloud.stop(), []);
+}
+
+/// Ten accounts' backup plans and the names of resources, from an AWS Config that does not answer: one deadline for all of it.
+#[tokio::test(start_paused = true)]
+async fn look_ups_end_at_the_deadline_of_the_invocation() {
+    let server = Server::start(&[Reply::Hang]);
+    let clients = clients_of(&server).await;
+    let began = Instant::now();
+    let left = Duration::from_secs(20);
+    let aggregator = clients.aggregator(Some("organization".to_owned())).until(began + left);
+    aggregator.look_up(&[id("eu-west-1", "cluster-1")]).await.unwrap_err();
+    assert!(began.elapsed() <= Duration::from_secs(15), "one call has a limit of its own");
+    for _ in 0..10 {
+        let account = AccountId::parse("222222222222").unwrap();
+        let region = RegionName::parse("eu-west-1").unwrap();
+        aggregator.selections(&account, &region).await.unwrap_err();
+    }
+    assert_eq!(began.elapsed(), left);
 }

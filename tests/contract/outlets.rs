@@ -13,6 +13,7 @@ use domain::violation::{Closing, Outlet, Record, Told};
 use sandbox::wait;
 use serde_json::{Value, json};
 use testkit::world::World;
+use tokio::time::{Duration, Instant};
 
 use crate::cloud::{Local, clients_of};
 use crate::records::{ACCOUNT, CONTROL, account, notice, record, region};
@@ -20,6 +21,9 @@ use crate::server::{Reply, Server};
 
 /// A name that tries everything a name could do: end the subject, forge a header, turn the text round, break the JSON.
 const HOSTILE: &str = "orders\r\nSubject: you have won\u{202e}\u{0}\"}],{\u{1f9ef}\u{2028}'--&lt;<script>";
+
+/// A topic that no test of findings publishes to.
+const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:notices";
 
 fn named(name: &str, control: &str) -> Record {
     let mut record = record(name);
@@ -491,4 +495,63 @@ async fn findings_are_sent_as_security_hub_documents_it() {
 
     let told = hub.tell(Outlet::Finding, &[second]).await;
     assert_eq!(told[0].as_ref().unwrap_err().kind, PortErrorKind::Refused, "an odd answer is no success");
+}
+
+/// A member account's answers: credentials, and an import that `imported` may hold back.
+fn member_accounts(imported: impl Fn() + Send + Sync + 'static) -> Server {
+    Server::answering(move |_, request| {
+        if request.target.contains("/findings/import") {
+            imported();
+            return Reply::Status(200, json!({"FailedCount": 0, "SuccessCount": 1, "FailedFindings": []}).to_string());
+        }
+        Reply::Status(
+            200,
+            "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>a</AccessKeyId>\
+             <SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>\
+             <Expiration>2100-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"
+                .to_owned(),
+        )
+    })
+}
+
+/// One violation in each of so many accounts.
+fn one_in_each_account(accounts: usize) -> Vec<Notice> {
+    let opened = |n: usize| {
+        let mut record = record("orders");
+        record.key.account = account(&format!("{:012}", 100_000_000_000 + n));
+        notice(&record, Told::Opened, 10)
+    };
+    (0..accounts).map(opened).collect()
+}
+
+/// Each import is answered when all sixteen have come.
+#[tokio::test]
+async fn findings_of_sixteen_accounts_are_imported_side_by_side() {
+    const ACCOUNTS: usize = 16;
+    let barrier = std::sync::Barrier::new(ACCOUNTS);
+    let server = member_accounts(move || {
+        barrier.wait();
+    });
+    let clients = clients_of(&server).await;
+    let channels = channels(&clients, TOPIC, None, SecurityHubMode::Member, None);
+    let outcomes = channels.tell(Outlet::Finding, &one_in_each_account(ACCOUNTS)).await;
+    assert_eq!(outcomes, vec![Ok(()); ACCOUNTS]);
+    assert_eq!(server.received().len(), 2 * ACCOUNTS, "a role and an import each");
+}
+
+/// Neither those that have not begun nor those that get no answer hold up the function.
+#[tokio::test(start_paused = true)]
+async fn findings_after_the_deadline_are_out_of_time() {
+    for (left, begun) in [(Duration::ZERO, false), (Duration::from_secs(5), true)] {
+        let server = Server::start(&[Reply::Hang]);
+        let clients = clients_of(&server).await;
+        let began = Instant::now();
+        let channels = channels(&clients, TOPIC, None, SecurityHubMode::Member, None).until(began + left);
+        let outcomes = channels.tell(Outlet::Finding, &one_in_each_account(100)).await;
+        assert_eq!(began.elapsed(), left);
+        assert!(begun || server.received().is_empty());
+        for outcome in outcomes {
+            assert_eq!(outcome.unwrap_err().kind, PortErrorKind::OutOfTime);
+        }
+    }
 }

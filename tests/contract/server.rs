@@ -52,13 +52,23 @@ pub(crate) struct Server {
 impl Server {
     /// Gives these replies in order, then the last of them again and again; without any, 200 to all.
     pub(crate) fn start(replies: &[Reply]) -> Self {
+        let replies = replies.to_vec();
+        Self::answering(move |index, _| {
+            let reply = replies.get(index).or(replies.last()).cloned();
+            reply.unwrap_or(Reply::Status(200, String::new()))
+        })
+    }
+
+    /// Gives the reply that `answer` makes of the number of requests before and of the request. Requests are served side by side, so
+    /// `answer` may wait for another one.
+    pub(crate) fn answering(answer: impl Fn(usize, &Received) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let server = Self { address: listener.local_addr().unwrap(), received: Arc::default() };
-        let (received, replies) = (Arc::clone(&server.received), Arc::new(replies.to_vec()));
+        let (received, answer) = (Arc::clone(&server.received), Arc::new(answer));
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (received, replies) = (Arc::clone(&received), Arc::clone(&replies));
-                thread::spawn(move || serve(stream, &received, &replies));
+                let (received, answer) = (Arc::clone(&received), Arc::clone(&answer));
+                thread::spawn(move || serve(stream, &received, answer.as_ref()));
             }
         });
         server
@@ -81,15 +91,18 @@ impl Server {
 /// What may be seen nowhere.
 pub(crate) const SECRET: &str = "c0ffee5ec7e7";
 
-fn serve(mut stream: TcpStream, received: &Mutex<Vec<Received>>, replies: &[Reply]) {
+fn serve(
+    mut stream: TcpStream,
+    received: &Mutex<Vec<Received>>,
+    answer: &(dyn Fn(usize, &Received) -> Reply + Send + Sync),
+) {
     let Some(request) = read(&stream) else { return };
-    let reply = {
+    let before = {
         let mut received = received.lock().unwrap_or_else(PoisonError::into_inner);
-        let reply = replies.get(received.len()).or(replies.last()).cloned();
-        received.push(request);
-        reply.unwrap_or(Reply::Status(200, String::new()))
+        received.push(request.clone());
+        received.len() - 1
     };
-    match reply {
+    match answer(before, &request) {
         Reply::Break => {}
         Reply::Hang => loop {
             thread::sleep(Duration::from_secs(3600));

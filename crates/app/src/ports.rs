@@ -44,6 +44,8 @@ pub enum PortErrorKind {
     Conflict,
     /// The service refuses the request as it is.
     Refused,
+    /// Not called, or not awaited to its end: the invocation has no time left for it. A later run does it.
+    OutOfTime,
 }
 
 impl PortError {

@@ -49,6 +49,8 @@ pub struct Tally {
     pub held: usize,
     /// What an outlet would not take. It stays on record as owed; the sweep tries again.
     pub refused: usize,
+    /// Deliveries that the invocation had no time for. They stay on record, and the next sweep makes them.
+    pub deferred: usize,
 }
 
 /// What could not be told and should be tried again soon.
@@ -160,6 +162,8 @@ where
             let messages = pays.iter().filter_map(|(index, _)| touched.get(*index));
             let messages = messages.flat_map(|touched| touched.messages.iter().cloned()).collect();
             untold.push(Untold { messages, why: error.to_string() });
+        } else if error.kind == PortErrorKind::OutOfTime {
+            tally.deferred = tally.deferred.saturating_add(pays.len());
         } else {
             // The same call would be refused again. The debt stays on record, and the sweep tries again when somebody has seen to it.
             tally.refused = tally.refused.saturating_add(1);
@@ -288,11 +292,16 @@ where
         if places.len() > PLACES {
             return plans;
         }
-        for (account, region) in places {
-            match self.resources.selections(&account, &region).await {
-                Ok(selections) => drop(plans.insert((account, region), selections)),
-                // What is told says as much as is known.
-                Err(error) => warn!(%account, %region, %error, "backup plans are not known"),
+        let mut queries = iter(places.into_iter().map(|(account, region)| async move {
+            let selections = self.resources.selections(&account, &region).await;
+            ((account, region), selections)
+        }))
+        .buffer_unordered(PLACES);
+        while let Some((location, selections)) = queries.next().await {
+            match selections {
+                Ok(selections) => drop(plans.insert(location, selections)),
+                // The notice contains as much as is known.
+                Err(error) => warn!(account = %location.0, region = %location.1, %error, "backup plans are not known"),
             }
         }
         plans

@@ -7,6 +7,7 @@ use app::ports::{Notifier, Outlets, Result};
 use domain::notice::Notice;
 use domain::violation::Outlet;
 use std::collections::BTreeSet;
+use tokio::time::Instant;
 
 /// The outlets of this application, those that are switched on.
 #[derive(Debug, Clone)]
@@ -27,6 +28,15 @@ impl Channels {
         event_bus: Option<EventBus>,
     ) -> Self {
         Self { notifications, chat, security_hub, event_bus }
+    }
+}
+
+impl Channels {
+    /// The same for one invocation: after `deadline` no finding is imported any more.
+    #[must_use]
+    pub fn until(&self, deadline: Instant) -> Self {
+        let security_hub = self.security_hub.as_ref().map(|hub| hub.until(deadline));
+        Self { security_hub, ..self.clone() }
     }
 }
 

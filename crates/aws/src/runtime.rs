@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::future::Future;
 use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
 use tracing::{Subscriber, error};
 
 /// Our crates and functions, as log targets.
@@ -98,6 +99,15 @@ where
 #[expect(clippy::disallowed_methods, reason = "Lambda's deadline is a wall-clock time")]
 pub fn time_left(context: &Context) -> Option<Duration> {
     context.deadline().duration_since(SystemTime::now()).ok()
+}
+
+/// When work that may be left undone must end, so that `reserve` is left for the rest of the invocation; never later than `most` from
+/// now.
+#[must_use]
+pub fn deadline(context: &Context, reserve: Duration, most: Duration) -> Instant {
+    let left = time_left(context).map_or(most, |left| left.saturating_sub(reserve));
+    let now = Instant::now();
+    now.checked_add(left.min(most)).unwrap_or(now)
 }
 
 /// The answer of a function to what it was handed: to a queue which messages are to come again, to a person what came of it.

@@ -9,14 +9,17 @@ use crate::members::Members;
 use crate::signed::{Manner, Signer};
 use app::ports::{PortError, PortErrorKind, Result};
 use aws_credential_types::provider::SharedCredentialsProvider;
+use domain::ids::AccountId;
 use domain::notice::{FindingHome, Notice};
+use futures_util::StreamExt;
+use futures_util::stream::iter;
 use hyper::Method;
 use hyper::body::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 const OPERATION: &str = "securityhub:BatchImportFindings";
 /// `BatchImportFindings` takes at most 100 findings.
@@ -33,6 +36,7 @@ pub struct SecurityHub {
     endpoint: Option<String>,
     partition: String,
     importer: Importer,
+    deadline: Option<Instant>,
 }
 
 /// Who imports a finding. With the default product that must be the account that the finding names.
@@ -44,20 +48,28 @@ pub(crate) enum Importer {
     Member(Members),
 }
 
+/// The time for imports where the invocation has no deadline.
+const DEFAULT_BUDGET: Duration = Duration::from_mins(1);
+
 /// Findings of one home: which notice each is of, its id, and the finding as JSON.
 type Findings = Vec<(usize, String, String)>;
 
-/// How long imports may go on. In member mode each account and Region is one of its own, and people must not be told twice because a
-/// function ran out of time over findings: what is left is owed, and tried again.
-const BUDGET: Duration = Duration::from_secs(15);
+/// Accounts served side by side. `BatchImportFindings` allows 10 calls a second in each account and Region ("Security Hub CSPM
+/// quotas"), and an account has a few Regions, one after another.
+const ACCOUNTS_AT_ONCE: usize = 16;
 
-fn late() -> PortError {
-    PortError { kind: PortErrorKind::Retryable, ..unexpected(OPERATION, "no time was left for it") }
+fn out_of_time() -> PortError {
+    PortError { kind: PortErrorKind::OutOfTime, ..unexpected(OPERATION, "no time was left for it") }
 }
 
 impl SecurityHub {
     pub(crate) fn new(https: Https, endpoint: Option<String>, partition: &str, importer: Importer) -> Self {
-        Self { https, endpoint, partition: partition.to_owned(), importer }
+        Self { https, endpoint, partition: partition.to_owned(), importer, deadline: None }
+    }
+
+    /// The same, with no import after `deadline`. Findings that are late stay pending, and the next sweep imports them.
+    pub(crate) fn until(&self, deadline: Instant) -> Self {
+        Self { deadline: Some(deadline), ..self.clone() }
     }
 
     /// Imports the finding of each notice that has one; the outcome of each notice, in order.
@@ -70,17 +82,36 @@ impl SecurityHub {
             let id = finding.get("Id").and_then(Value::as_str).unwrap_or_default().to_owned();
             homes.entry(home).or_default().push((index, id, finding.to_string()));
         }
-        let end = Instant::now() + BUDGET;
+        let mut accounts: BTreeMap<AccountId, Vec<(FindingHome, Findings)>> = BTreeMap::new();
         for (home, findings) in homes {
-            if Instant::now() > end {
-                for (index, _, _) in findings {
-                    if let Some(place) = outcomes.get_mut(index) {
-                        *place = Err(late());
-                    }
+            accounts.entry(home.account.clone()).or_default().push((home, findings));
+        }
+        let mut imports =
+            iter(accounts.into_values().map(|homes| self.import_in_account(homes))).buffer_unordered(ACCOUNTS_AT_ONCE);
+        while let Some(imported) = imports.next().await {
+            for (index, outcome) in imported {
+                if let Some(place) = outcomes.get_mut(index) {
+                    *place = outcome;
                 }
-                continue;
             }
-            self.import_at(&home, findings, &mut outcomes).await;
+        }
+        outcomes
+    }
+
+    /// Imports findings in the Regions of one account, one after another: the first assumes the role for all of them. Gives the
+    /// outcome of each notice, by its index.
+    async fn import_in_account(&self, homes: Vec<(FindingHome, Findings)>) -> Vec<(usize, Result<()>)> {
+        let mut outcomes = Vec::new();
+        for (home, findings) in homes {
+            let indexes: Vec<usize> = findings.iter().map(|(index, _, _)| *index).collect();
+            let now = Instant::now();
+            let deadline = self.deadline.unwrap_or_else(|| now + DEFAULT_BUDGET);
+            let imported =
+                if now < deadline { timeout_at(deadline, self.import_at(&home, findings)).await.ok() } else { None };
+            match imported {
+                Some(imported) => outcomes.extend(imported),
+                None => outcomes.extend(indexes.into_iter().map(|index| (index, Err(out_of_time())))),
+            }
         }
         outcomes
     }
@@ -98,7 +129,8 @@ impl SecurityHub {
         }
     }
 
-    async fn import_at(&self, home: &FindingHome, findings: Findings, outcomes: &mut [Result<()>]) {
+    async fn import_at(&self, home: &FindingHome, findings: Findings) -> Vec<(usize, Result<()>)> {
+        let mut outcomes = Vec::new();
         // A finding is a state: of several with one id only the last is sent, and all share its outcome.
         let mut last: BTreeMap<String, String> = BTreeMap::new();
         let mut notices: BTreeMap<String, Vec<usize>> = BTreeMap::new();
@@ -117,13 +149,11 @@ impl SecurityHub {
                     Ok(failed) => failed.get(&id).cloned().map_or(Ok(()), Err),
                     Err(error) => Err(error.clone()),
                 };
-                for index in notices.get(&id).into_iter().flatten() {
-                    if let Some(place) = outcomes.get_mut(*index) {
-                        place.clone_from(&outcome);
-                    }
-                }
+                let indexes = notices.get(&id).into_iter().flatten();
+                outcomes.extend(indexes.map(|index| (*index, outcome.clone())));
             }
         }
+        outcomes
     }
 
     async fn signer(&self, home: &FindingHome) -> Result<Signer> {

@@ -135,7 +135,7 @@ impl Reason {
     fn of(error: &PortError) -> Self {
         match error.kind {
             _ if place::is_region_off(error) => Self::RegionOff,
-            PortErrorKind::Retryable => Self::Unavailable,
+            PortErrorKind::Retryable | PortErrorKind::OutOfTime => Self::Unavailable,
             PortErrorKind::Denied => Self::Denied,
             PortErrorKind::NotFound | PortErrorKind::Conflict | PortErrorKind::Refused => Self::Refused,
         }

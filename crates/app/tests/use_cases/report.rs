@@ -343,6 +343,19 @@ async fn every_outlet_is_told_and_one_that_refuses_costs_the_others_nothing() {
 }
 
 #[tokio::test(flavor = "current_thread")]
+async fn findings_without_time_are_left_to_the_sweep_and_fail_no_message() {
+    let world = World::new();
+    world.state().outlets = BTreeSet::from([Outlet::Topic, Outlet::Finding]);
+    world.fail_next("securityhub:BatchImportFindings", PortErrorKind::OutOfTime);
+    let reported = send(&world, &[event("NON_COMPLIANT", 10)]).await;
+    assert!(reported.failed.is_empty() && reported.failures.is_empty(), "{reported:?}");
+    assert_eq!((reported.tally.told, reported.tally.refused, reported.tally.deferred), (1, 0, 1));
+    let pending: Vec<_> = world.state().violations.values().flat_map(|record| record.value.owed.clone()).collect();
+    assert_eq!(pending.len(), 1, "it stays on record");
+    assert_eq!(pending[0].outlets, BTreeSet::from([Outlet::Finding]));
+}
+
+#[tokio::test(flavor = "current_thread")]
 async fn an_outlet_that_was_switched_off_is_owed_nothing_any_more() {
     let world = World::new();
     world.state().outlets = BTreeSet::from([Outlet::Topic, Outlet::Finding]);

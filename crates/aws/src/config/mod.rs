@@ -16,6 +16,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 
 /// The most rows that a query gives in one page.
 const ROWS: i32 = 100;
@@ -25,25 +26,35 @@ const ROWS: i32 = 100;
 pub struct ConfigAggregator {
     client: aws_sdk_config::Client,
     name: Option<String>,
+    deadline: Option<Instant>,
 }
 
 /// How long names, tags and plans may be asked for in one go. They make a notice better; a slow AWS Config must not hold it back.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    const OPERATION: &str = "config:SelectAggregateResourceConfig";
-    let late = || PortError {
-        kind: PortErrorKind::Retryable,
-        ..unexpected(OPERATION, format!("no answer within {} s", PATIENCE.as_secs()))
-    };
-    tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(late()))
-}
-
 impl ConfigAggregator {
     /// The aggregator of this name; without a name, nothing is known of anything.
     #[must_use]
     pub fn new(client: aws_sdk_config::Client, name: Option<String>) -> Self {
-        Self { client, name }
+        Self { client, name, deadline: None }
+    }
+
+    /// The same for one invocation: names, tags and plans are not waited for after `deadline`, however many calls they take.
+    #[must_use]
+    pub fn until(&self, deadline: Instant) -> Self {
+        Self { deadline: Some(deadline), ..self.clone() }
+    }
+
+    /// Ends a look-up when its time, or the time for all of them, is over.
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        const OPERATION: &str = "config:SelectAggregateResourceConfig";
+        let own = Instant::now() + PATIENCE;
+        let deadline = self.deadline.map_or(own, |all| all.min(own));
+        let late = || PortError {
+            kind: PortErrorKind::Retryable,
+            ..unexpected(OPERATION, "no answer within the time that notices wait for it")
+        };
+        timeout_at(deadline, work).await.unwrap_or_else(|_| Err(late()))
     }
 
     /// The rows that an advanced query finds.

@@ -1,7 +1,7 @@
 //! Backup plans, as far as AWS Config tells of them.
 
+use super::ConfigAggregator;
 use super::query::{configuration, field, list, text};
-use super::{ConfigAggregator, in_time};
 use app::ports::{BackupPlans, Result, Selection};
 use domain::ids::{AccountId, RegionName};
 use serde_json::Value;
@@ -17,7 +17,7 @@ impl BackupPlans for ConfigAggregator {
             "SELECT resourceType, resourceId, resourceName, configuration WHERE resourceType IN ('{PLAN}', '{SELECTION}') \
              AND accountId = '{account}' AND awsRegion = '{region}'"
         );
-        Ok(selections(&in_time(self.select(name, &expression)).await?))
+        Ok(selections(&self.in_time(self.select(name, &expression)).await?))
     }
 }
 

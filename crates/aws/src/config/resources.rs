@@ -1,7 +1,7 @@
 //! Names, ARNs and tags of resources.
 
+use super::ConfigAggregator;
 use super::query::{LONGEST, field, list, literal, text};
-use super::{ConfigAggregator, in_time};
 use crate::error::wrap;
 use app::ports::{PortErrorKind, ResourceDirectory, ResourceId, Result};
 use aws_sdk_config::types::{AggregateResourceIdentifier, ResourceType};
@@ -16,7 +16,7 @@ const BATCH: usize = 100;
 
 impl ResourceDirectory for ConfigAggregator {
     async fn look_up(&self, resources: &[ResourceId]) -> Result<BTreeMap<ResourceId, ResourceFacts>> {
-        in_time(self.known(resources)).await
+        self.in_time(self.known(resources)).await
     }
 }
 
