@@ -13,6 +13,7 @@
     reason = "a tool for tests: it reads the clock and the environment, and a panic in it fails a test and nothing else"
 )]
 
+pub mod aging;
 pub mod app;
 pub mod backup;
 mod caller;

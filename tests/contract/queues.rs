@@ -58,7 +58,7 @@ async fn the_queue_holds_the_contract() {
     queue.redeliver(&receipts, Duration::ZERO).await.unwrap();
     assert_eq!(client.sqs_depth(url).unwrap(), (2, 0), "visible before the visibility timeout has ended");
     let error = queue.redeliver(&["no receipt handle"], Duration::ZERO).await.unwrap_err();
-    assert_eq!(error.operation, "sqs:ChangeMessageVisibilityBatch", "{error}");
+    assert_eq!(error.operation, "sqs:ChangeMessageVisibility", "{error}");
     let gone = Queue::new(local.clients.sqs(), &url.replace("deploy.fifo", "gone.fifo"));
     let error = gone.look("r-1").await.unwrap_err();
     assert_eq!(error.operation, "sqs:SendMessage");

@@ -58,6 +58,7 @@ pub(crate) fn record(resource: &str) -> Record {
         finding_at: None,
         owed: Vec::new(),
         delivery_claimed_until: None,
+        undelivered: BTreeMap::new(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The application without `sam`: what template.yaml makes, made by hand, and functions that are started one by one.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -9,6 +10,8 @@ use app::deploy::{FrameworkFacts, Variant};
 use domain::ids::{AccountId, RegionName, StackSetName};
 use domain::policy::Reporting;
 use domain::violation::Record;
+use jiff::SignedDuration;
+use sandbox::aging::age;
 use sandbox::client::Client;
 use sandbox::cloud::{Cloud, Options};
 use sandbox::config::AGGREGATOR;
@@ -39,6 +42,8 @@ pub(crate) struct Application {
     pub(crate) report_dead_letters: String,
     work: PathBuf,
     runtime: Runtime,
+    /// How many hours its state is older than it was written.
+    aged: Cell<i64>,
     /// What the functions have written, oldest line first.
     log: Arc<Mutex<Vec<String>>>,
 }
@@ -98,6 +103,7 @@ impl Application {
             topic,
             notices,
             work,
+            aged: Cell::new(0),
             log: Arc::default(),
         };
         application.git(&["init", "--quiet", "-b", "main"]);
@@ -232,6 +238,15 @@ impl Application {
         let mut items = self.client.scan(TABLE).unwrap();
         items.retain(|item| item["pk"]["S"].as_str().is_some_and(|key| key.starts_with(partition)));
         items
+    }
+
+    /// Lets time pass until so many hours after the start: the state ages.
+    pub(crate) fn be_at(&self, hours: i64) {
+        let more = hours - self.aged.replace(hours);
+        assert!(more >= 0, "time does not run backwards");
+        if more > 0 {
+            age(&self.client, TABLE, SignedDuration::from_hours(more)).unwrap();
+        }
     }
 
     /// Forgets the items of a partition.

@@ -465,11 +465,10 @@ fn exempt_orders(days: i64) -> Reporting {
     Reporting { exemptions: vec![exemption], ..Reporting::default() }
 }
 
-/// The sample event of the schedule, so many hours from now.
-fn due(in_hours: i64) -> Value {
-    let mut asked = event("schedule-sweep.json");
-    asked["time"] = json!(hours(in_hours).to_string());
-    asked
+/// The sample event of the schedule, so many hours after the application was started.
+fn due(application: &Application, hours: i64) -> Value {
+    application.be_at(hours);
+    event("schedule-sweep.json")
 }
 
 #[test]
@@ -486,10 +485,10 @@ fn what_is_exempt_is_recorded_and_told_when_the_exemption_ends() {
     assert_eq!((record.status, record.owed), (Status::Open, vec![]));
 
     let mut sweep = application.function("sweep");
-    let swept = sweep.answer(&due(24));
+    let swept = sweep.answer(&due(&application, 24));
     assert_eq!((&swept["exemptionsEnded"], &swept["notices"]), (&json!(0), &json!(0)), "{swept}");
     // Two weeks before, its owner hears of it: once.
-    let swept = sweep.answer(&due(24 * 10));
+    let swept = sweep.answer(&due(&application, 24 * 10));
     assert_eq!(swept["exemptionsEnded"], 0, "{swept}");
     let digest = application.take_notices(&["violation.digest"]).remove(0);
     assert_eq!(
@@ -497,19 +496,19 @@ fn what_is_exempt_is_recorded_and_told_when_the_exemption_ends() {
         (&json!("exemptionsExpiring"), &json!("orders-team@example.com"))
     );
     assert_eq!(digest["counts"], json!({"exemptions": 1, "violations": 1}));
-    sweep.answer(&due(24 * 20));
+    sweep.answer(&due(&application, 24 * 20));
     application.take_notices(&[]);
-    let swept = sweep.answer(&due(24 * 21));
+    let swept = sweep.answer(&due(&application, 24 * 21));
     assert_eq!((&swept["exemptionsEnded"], &swept["told"]), (&json!(1), &json!(1)), "{swept}");
     let notice = application.take_notices(&["violation.opened"]).remove(0);
     assert_eq!(notice["reason"], "exemptionEnded");
     assert_eq!(notice["exemption"]["reason"], "moves next month");
-    sweep.answer(&due(24 * 21 + 1));
+    sweep.answer(&due(&application, 24 * 21 + 1));
     application.take_notices(&[]);
 
     // The other way round: an exemption comes to cover what people were told of.
     application.publish(&exempt_orders(60));
-    let swept = sweep.answer(&due(24 * 21 + 2));
+    let swept = sweep.answer(&due(&application, 24 * 21 + 2));
     assert_eq!(swept["exempted"], 1, "{swept}");
     let notice = application.take_notices(&["violation.resolved"]).remove(0);
     assert_eq!(notice["closed"], "exempted");
@@ -553,20 +552,20 @@ fn the_sweep_finds_what_events_did_not_tell() {
 
     application.in_force(&[PAYMENTS], &[REGION], &[COVERAGE]);
     lose(&application, CLUSTER, ORDERS, Compliance::NonCompliant, now());
-    let swept = sweep.answer(&due(0));
+    let swept = sweep.answer(&due(&application, 0));
     assert_eq!((&swept["opened"], &swept["told"], &swept["complete"]), (&json!(1), &json!(1), &json!(true)), "{swept}");
     let found = sweep_calls(&[QUERY, RULES, RESULTS, READ, SELECT, PUT, SELECT, PUBLISH, PUT]);
     assert_eq!(row(&sweep, "schedule-sweep.json, a lost event", &["violation.opened"]), found);
     let notice = application.take_notices(&["violation.opened"]).remove(0);
     assert_eq!((&notice["resource"]["name"], &notice["heard"]), (&json!("orders"), &json!("sweep")));
 
-    let swept = sweep.answer(&due(0));
+    let swept = sweep.answer(&due(&application, 0));
     assert_eq!((&swept["opened"], &swept["told"]), (&json!(0), &json!(0)), "once: {swept}");
     let quiet = sweep_calls(&[QUERY, RULES, RESULTS]);
     assert_eq!(row(&sweep, "schedule-sweep.json, nothing new, one open", &[]), quiet);
 
-    lose(&application, CLUSTER, ORDERS, Compliance::Compliant, hours(1));
-    let swept = sweep.answer(&due(2));
+    lose(&application, CLUSTER, ORDERS, Compliance::Compliant, now());
+    let swept = sweep.answer(&due(&application, 2));
     assert_eq!((&swept["closed"], &swept["told"]), (&json!(1), &json!(1)), "{swept}");
     let satisfied = sweep_calls(&[QUERY, RULES, RESULTS, PUT, PUBLISH, PUT]);
     assert_eq!(row(&sweep, "schedule-sweep.json, it is right again", &["violation.resolved"]), satisfied);
@@ -574,18 +573,18 @@ fn the_sweep_finds_what_events_did_not_tell() {
     assert_eq!(notice["closed"], "satisfied");
 
     // Broken again, known from before; then AWS Config has no result for it any more.
-    lose(&application, CLUSTER, ORDERS, Compliance::NonCompliant, hours(3));
-    let swept = sweep.answer(&due(4));
+    lose(&application, CLUSTER, ORDERS, Compliance::NonCompliant, now());
+    let swept = sweep.answer(&due(&application, 4));
     assert_eq!((&swept["repaired"], &swept["opened"]), (&json!(1), &json!(0)), "{swept}");
     let notice = application.take_notices(&["violation.opened"]).remove(0);
     assert_eq!(notice["found"], "regression");
     // An aggregator shows rules with results only; here one of the control that has another type of resource.
-    lose(&application, "AWS::DynamoDB::Table", "carts", Compliance::Compliant, hours(4));
+    lose(&application, "AWS::DynamoDB::Table", "carts", Compliance::Compliant, now());
     application.cloud.remove_resource(PAYMENTS, REGION, CLUSTER, ORDERS);
     application.cloud.config().forget_results(PAYMENTS, REGION, CLUSTER, ORDERS);
-    let swept = sweep.answer(&due(4));
+    let swept = sweep.answer(&due(&application, 4));
     assert_eq!(swept["closed"], 0, "an aggregator lags behind: {swept}");
-    let swept = sweep.answer(&due(6));
+    let swept = sweep.answer(&due(&application, 6));
     assert_eq!((&swept["closed"], &swept["told"]), (&json!(1), &json!(1)), "{swept}");
     // Its own rule has no result any more: the inventory is asked whether it is there.
     let gone = sweep_calls(&[QUERY, RULES, SELECT, ITEMS, RESULTS, PUT, PUBLISH, PUT]);
@@ -594,12 +593,12 @@ fn the_sweep_finds_what_events_did_not_tell() {
     assert_eq!(notice["closed"], "resourceGone");
 
     // The framework is taken out of the account.
-    lose(&application, "AWS::DynamoDB::Table", "carts", Compliance::NonCompliant, hours(7));
-    sweep.answer(&due(8));
+    lose(&application, "AWS::DynamoDB::Table", "carts", Compliance::NonCompliant, now());
+    sweep.answer(&due(&application, 8));
     application.take_notices(&["violation.opened"]);
     application.cloud.config().remove_rules(PAYMENTS, REGION, None);
     application.in_force(&["333333333333"], &["us-east-1"], &[COVERAGE]);
-    sweep.answer(&due(10));
+    sweep.answer(&due(&application, 10));
     let kinds = ["violation.digest", "violation.resolved"];
     let notices = application.take_notices(&kinds);
     let removed = notices.iter().find(|notice| notice["kind"] == "violation.resolved").unwrap();
@@ -629,13 +628,13 @@ fn the_sweep_has_three_ways_to_look_and_says_where_none_leads() {
     config.hide(PAYMENTS, REGION, Some(Hidden::Rules));
     lose(&application, CLUSTER, ORDERS, Compliance::NonCompliant, now());
     let mut sweep = application.function("sweep");
-    let swept = sweep.answer(&due(0));
+    let swept = sweep.answer(&due(&application, 0));
     assert_eq!((&swept["opened"], &swept["blindSpots"]), (&json!(1), &json!(0)), "{swept}");
     let calls = sweep_calls(&[&[QUERY, RULES, SELECT][..], &told].concat());
     assert_eq!(row(&sweep, "schedule-sweep.json, by query", &["violation.opened"]), calls);
     application.take_notices(&["violation.opened"]);
-    lose(&application, CLUSTER, ORDERS, Compliance::Compliant, hours(1));
-    assert_eq!(sweep.answer(&due(2))["closed"], 1);
+    lose(&application, CLUSTER, ORDERS, Compliance::Compliant, now());
+    assert_eq!(sweep.answer(&due(&application, 2))["closed"], 1);
     let calls = sweep_calls(&[QUERY, RULES, SELECT, SELECT, PUT, PUBLISH, PUT]);
     assert_eq!(row(&sweep, "schedule-sweep.json, right again, by query", &["violation.resolved"]), calls);
     application.take_notices(&["violation.resolved"]);
@@ -643,34 +642,34 @@ fn the_sweep_has_three_ways_to_look_and_says_where_none_leads() {
 
     // It shows nothing at all: the account itself does, to who may ask there.
     config.hide(PAYMENTS, REGION, Some(Hidden::Everything));
-    lose(&application, CLUSTER, ORDERS, Compliance::NonCompliant, hours(3));
+    lose(&application, CLUSTER, ORDERS, Compliance::NonCompliant, now());
     let mut sweep = application.function_with("sweep", &[("MEMBER_ROLE_NAME", ROLE)]);
-    let swept = sweep.answer(&due(4));
+    let swept = sweep.answer(&due(&application, 4));
     assert_eq!((&swept["repaired"], &swept["blindSpots"]), (&json!(1), &json!(0)), "{swept}");
     let there = [ASSUME, "config:DescribeConfigRules", "config:GetComplianceDetailsByConfigRule"];
     let calls = [&[QUERY, RULES, SELECT][..], &there, &[READ, SELECT, ITEMS, PUT, SELECT, PUBLISH, PUT]].concat();
     assert_eq!(row(&sweep, "schedule-sweep.json, in the account itself", &["violation.opened"]), sweep_calls(&calls));
     application.take_notices(&["violation.opened"]);
-    lose(&application, CLUSTER, ORDERS, Compliance::Compliant, hours(5));
-    assert_eq!(sweep.answer(&due(6))["closed"], 1);
+    lose(&application, CLUSTER, ORDERS, Compliance::Compliant, now());
+    assert_eq!(sweep.answer(&due(&application, 6))["closed"], 1);
     application.take_notices(&["violation.resolved"]);
     // A new process has to ask for the role again, and the account does not let it in any more.
     sweep.stop();
-    lose(&application, CLUSTER, ORDERS, Compliance::NonCompliant, hours(7));
+    lose(&application, CLUSTER, ORDERS, Compliance::NonCompliant, now());
     application.cloud.let_in(PAYMENTS, false);
     let mut sweep = application.function_with("sweep", &[("MEMBER_ROLE_NAME", ROLE)]);
-    let swept = sweep.answer(&due(8));
+    let swept = sweep.answer(&due(&application, 8));
     assert_eq!((&swept["repaired"], &swept["blindSpots"]), (&json!(0), &json!(1)), "{swept}");
     let blind = [QUERY, RULES, SELECT, ASSUME, PUT, GET, PUBLISH, PUT, GET, PUT];
     assert_eq!(row(&sweep, "schedule-sweep.json, a blind spot", &["violation.digest"]), [&BEGINS[..], &blind].concat());
     let digest = application.take_notices(&["violation.digest"]).remove(0);
     assert_eq!((&digest["reason"], &digest["counts"]["places"]), (&json!("blindSpots"), &json!(1)));
     assert_eq!((&digest["spots"][0]["account"], &digest["spots"][0]["region"]), (&json!(PAYMENTS), &json!(REGION)));
-    let swept = sweep.answer(&due(9));
+    let swept = sweep.answer(&due(&application, 9));
     assert_eq!((&swept["blindSpots"], &swept["notices"]), (&json!(1), &json!(0)), "told once: {swept}");
     // It can be seen again, and what was broken meanwhile is told.
     config.hide(PAYMENTS, REGION, None);
-    let swept = sweep.answer(&due(10));
+    let swept = sweep.answer(&due(&application, 10));
     assert_eq!((&swept["repaired"], &swept["blindSpots"]), (&json!(1), &json!(0)), "{swept}");
     application.take_notices(&["violation.opened"]);
     sweep.stop();
@@ -685,15 +684,15 @@ fn the_sweep_reminds_at_the_ages_that_the_policy_names() {
     let mut sweep = application.function("sweep");
     lose(&application, CLUSTER, ORDERS, Compliance::NonCompliant, now());
     lose(&application, "AWS::DynamoDB::Table", "carts", Compliance::NonCompliant, now());
-    assert_eq!(sweep.answer(&due(0))["opened"], 2);
+    assert_eq!(sweep.answer(&due(&application, 0))["opened"], 2);
     application.take_notices(&["violation.digest"]);
-    assert_eq!(sweep.answer(&due(24 * 3 - 1))["reminded"], 0);
+    assert_eq!(sweep.answer(&due(&application, 24 * 3 - 1))["reminded"], 0);
     for days in [3, 10] {
-        assert_eq!(sweep.answer(&due(24 * days + 1))["reminded"], 2, "{days}");
+        assert_eq!(sweep.answer(&due(&application, 24 * days + 1))["reminded"], 2, "{days}");
         let digest = application.take_notices(&["violation.digest"]).remove(0);
         assert_eq!((&digest["reason"], &digest["counts"]["reminded"]), (&json!("reminder"), &json!(2)));
         assert!(digest["subject"].as_str().unwrap().contains(&format!("after {days} days")), "{digest}");
-        assert_eq!(sweep.answer(&due(24 * days + 2))["reminded"], 0, "once");
+        assert_eq!(sweep.answer(&due(&application, 24 * days + 2))["reminded"], 0, "once");
         application.take_notices(&[]);
     }
     sweep.stop();
@@ -734,7 +733,7 @@ fn the_sweep_learns_who_is_a_member_and_keeps_findings_from_being_forgotten() {
         [("ORGANIZATION_ID", "o-sandbox123"), ("SECURITY_HUB", "central"), ("CHAT_TOPIC_ARN", topic.as_str())];
     let mut sweep = application.function_with("sweep", &settings);
     let organization = "organizations:ListAccounts";
-    sweep.answer(&due(0));
+    sweep.answer(&due(&application, 0));
     let begins = [QUERY, GET, organization, PUT, SCAN, SCAN];
     let told = [QUERY, RULES, RESULTS, READ, SELECT, PUT, SELECT, PUBLISH, PUBLISH, IMPORT, PUT];
     let what = "schedule-sweep.json, a lost event, with an organisation, chat and findings";
@@ -745,14 +744,14 @@ fn the_sweep_learns_who_is_a_member_and_keeps_findings_from_being_forgotten() {
     let first = application.cloud.findings()[0]["UpdatedAt"].clone();
 
     let begins = [QUERY, GET, organization, SCAN, SCAN];
-    sweep.answer(&due(24 * 29));
+    sweep.answer(&due(&application, 24 * 29));
     assert_eq!(sweep.calls(), [&begins[..], &[QUERY, RULES, RESULTS], &ENDS].concat(), "the names are as before");
-    sweep.answer(&due(24 * 30 + 1));
+    sweep.answer(&due(&application, 24 * 30 + 1));
     let again = [QUERY, RULES, RESULTS, PUT, IMPORT, PUT];
     assert_eq!(row(&sweep, "schedule-sweep.json, a finding again", &[]), [&begins[..], &again, &ENDS].concat());
     application.take_notices(&[]);
     assert_ne!(application.cloud.findings()[0]["UpdatedAt"], first);
-    sweep.answer(&due(24 * 30 + 2));
+    sweep.answer(&due(&application, 24 * 30 + 2));
     assert!(!sweep.calls().contains(&IMPORT.to_owned()), "once");
     sweep.stop();
     application.stop();
@@ -766,8 +765,8 @@ fn the_sweep_tells_what_an_outlet_would_not_take() {
     application.cloud.fail_next("sns", "PublishBatch", 403, "AuthorizationError", "not you", 1);
     assert_eq!(report.answer(&event("config-noncompliant.json")), failures(&[]));
     // What was recorded a moment ago may be on its way.
-    assert_eq!(sweep.answer(&due(0))["retold"], 0);
-    let swept = sweep.answer(&due(1));
+    assert_eq!(sweep.answer(&due(&application, 0))["retold"], 0);
+    let swept = sweep.answer(&due(&application, 1));
     assert_eq!((&swept["retold"], &swept["told"], &swept["closed"]), (&json!(1), &json!(1), &json!(0)), "{swept}");
     // The account is looked at, too: nothing of it is known.
     let calls =
@@ -775,7 +774,7 @@ fn the_sweep_tells_what_an_outlet_would_not_take() {
             .concat();
     assert_eq!(row(&sweep, "schedule-sweep.json, one owed", &["violation.opened"]), calls);
     application.take_notices(&["violation.opened"]);
-    assert_eq!(sweep.answer(&due(2))["retold"], 0, "once");
+    assert_eq!(sweep.answer(&due(&application, 2))["retold"], 0, "once");
     application.take_notices(&[]);
     report.stop();
     sweep.stop();
@@ -798,7 +797,7 @@ fn the_sweep_ends_before_its_time_is_up_and_goes_on_from_there() {
         rounds += 1;
         assert!(rounds < 100, "it does not come to an end: {done} of {ACCOUNTS}");
         // A second more than it keeps back.
-        let outcome = sweep.invoke_within(&due(0), Duration::from_secs(46));
+        let outcome = sweep.invoke_within(&due(&application, 0), Duration::from_secs(46));
         let Outcome::Response(swept) = outcome else { panic!("{outcome:?}") };
         done += swept["accounts"].as_u64().unwrap();
         if swept["complete"] == json!(true) {

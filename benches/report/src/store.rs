@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use app::ports::{
-    BackupPlans, Clock, InForce, Outlets, PolicyDirectory, PortError, PortErrorKind, ReportQueue, ResourceDirectory,
-    ResourceId, Result, Selection, Versioned, ViolationStore, Window, WindowStore,
+    BackupPlans, Clock, InForce, Outlets, PendingPage, PendingPosition, PolicyDirectory, PortError, PortErrorKind,
+    ReportQueue, ResourceDirectory, ResourceId, Result, Selection, Versioned, ViolationStore, Window, WindowStore,
 };
 use domain::ids::{AccountId, RegionName};
 use domain::notice::{FindingHome, Notice};
@@ -146,7 +146,12 @@ impl ViolationStore for &World {
         Ok(keys.filter_map(|key| state.records.get(key).cloned()).collect())
     }
 
-    async fn owing(&self, _before: Timestamp, _limit: usize) -> Result<Vec<Versioned<Record>>> {
+    async fn pending(
+        &self,
+        _before: Timestamp,
+        _position: Option<PendingPosition>,
+        _limit: usize,
+    ) -> Result<PendingPage> {
         Err(unused())
     }
 

@@ -307,6 +307,19 @@ pub trait Outlets {
     fn tell(&self, outlet: Outlet, notices: &[Notice]) -> impl Future<Output = Vec<Result<()>>> + Send;
 }
 
+/// Some of the records with pending deliveries.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PendingPage {
+    /// The records.
+    pub records: Vec<Versioned<Record>>,
+    /// Where to go on; `None` when these were the last.
+    pub next: Option<PendingPosition>,
+}
+
+/// A place among the records with pending deliveries, as the store names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingPosition(pub BTreeMap<String, String>);
+
 /// Violations on record.
 pub trait ViolationStore {
     /// The records of these keys, those that exist. Strongly consistent.
@@ -316,8 +329,14 @@ pub trait ViolationStore {
     fn put(&self, record: &Versioned<Record>) -> impl Future<Output = Result<u64>> + Send;
     /// Records of a group that owe something. May miss what was stored in the last second.
     fn owed_by(&self, group: &Group) -> impl Future<Output = Result<Vec<Versioned<Record>>>> + Send;
-    /// Records of all groups that have owed something since before `before`, at most `limit`.
-    fn owing(&self, before: Timestamp, limit: usize) -> impl Future<Output = Result<Vec<Versioned<Record>>>> + Send;
+    /// Records of all groups with a delivery that was due before `before` ([`Record::pending_since`]), from `position` on: `limit` of
+    /// them and perhaps some more, and where to go on.
+    fn pending(
+        &self,
+        before: Timestamp,
+        position: Option<PendingPosition>,
+        limit: usize,
+    ) -> impl Future<Output = Result<PendingPage>> + Send;
     /// Open records of an account, exempt ones included. May miss what was stored in the last second.
     fn open_in(&self, account: &AccountId) -> impl Future<Output = Result<Vec<Versioned<Record>>>> + Send;
     /// Accounts with open records.

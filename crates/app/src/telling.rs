@@ -49,6 +49,8 @@ pub struct Tally {
     pub held: usize,
     /// What an outlet would not take. It stays on record as owed; the sweep tries again.
     pub refused: usize,
+    /// Deliveries that were rejected again and again and are not tried any more. The record says why.
+    pub given_up: usize,
     /// Deliveries that the invocation had no time for. They stay on record, and the next sweep makes them.
     pub deferred: usize,
 }
@@ -69,6 +71,18 @@ pub(crate) struct Telling<'a, S, O, R> {
     pub(crate) in_force: &'a InForce,
     pub(crate) reporting: &'a Reporting,
     pub(crate) now: Timestamp,
+    /// Only deliveries that are due are made, as after an earlier failure; and every failure is recorded. For what no message brings
+    /// again.
+    pub(crate) only_due: bool,
+}
+
+/// What became of the deliveries of one record.
+#[derive(Default)]
+struct Delivered {
+    /// Debts that were paid, by the outlet that was told.
+    paid: Vec<(Outlet, Debt)>,
+    /// Outlets that were not told: why, and whether the service rejected the request.
+    failed: BTreeMap<Outlet, (String, bool)>,
 }
 
 /// A message to one outlet, and the debts that it pays.
@@ -97,13 +111,13 @@ where
             return untold;
         }
         let plans = self.plans(&touched, held).await;
-        let mut paid: Vec<Vec<(Outlet, Debt)>> = vec![Vec::new(); touched.len()];
+        let mut delivered: Vec<Delivered> = Vec::new();
         let in_use = self.outlets.in_use();
-        for (touched, paid) in touched.iter().zip(&mut paid) {
+        for touched in &touched {
             // What was switched off is owed nothing any more.
-            for debt in &touched.record.value.owed {
-                paid.extend(debt.outlets.difference(&in_use).map(|outlet| (*outlet, debt.clone())));
-            }
+            let owed = touched.record.value.owed.iter();
+            let off = owed.flat_map(|debt| debt.outlets.difference(&in_use).map(|outlet| (*outlet, debt.clone())));
+            delivered.push(Delivered { paid: off.collect(), ..Delivered::default() });
         }
         for outlet in in_use {
             let messages = match outlet {
@@ -133,16 +147,26 @@ where
                                 tally.digests.saturating_add(usize::from(matches!(notice, Notice::ViolationDigest(_))));
                         }
                         for (index, debt) in pays {
-                            if let Some(paid) = paid.get_mut(index) {
-                                paid.push((outlet, debt));
+                            if let Some(delivered) = delivered.get_mut(index) {
+                                delivered.paid.push((outlet, debt));
                             }
                         }
                     }
-                    Err(error) => self.not_told(outlet, notice, &pays, &touched, &error, tally, &mut untold),
+                    Err(error) => {
+                        if let Some(failure) =
+                            self.not_told(outlet, notice, &pays, &touched, &error, tally, &mut untold)
+                        {
+                            for (index, _) in pays {
+                                if let Some(delivered) = delivered.get_mut(index) {
+                                    delivered.failed.insert(outlet, failure.clone());
+                                }
+                            }
+                        }
+                    }
                 }
             }
         }
-        untold.extend(self.note(touched, paid).await);
+        untold.extend(self.note(touched, delivered, tally).await);
         untold
     }
 
@@ -156,41 +180,57 @@ where
         error: &PortError,
         tally: &mut Tally,
         untold: &mut Vec<Untold>,
-    ) {
+    ) -> Option<(String, bool)> {
         error!(?outlet, kind = notice.kind(), subject = notice.subject(), %error, "not told");
-        if matches!(error.kind, PortErrorKind::Retryable | PortErrorKind::Conflict) {
-            let messages = pays.iter().filter_map(|(index, _)| touched.get(*index));
-            let messages = messages.flat_map(|touched| touched.messages.iter().cloned()).collect();
-            untold.push(Untold { messages, why: error.to_string() });
-        } else if error.kind == PortErrorKind::OutOfTime {
-            tally.deferred = tally.deferred.saturating_add(pays.len());
-        } else {
-            // The same call would be refused again. The debt stays on record, and the sweep tries again when somebody has seen to it.
-            tally.refused = tally.refused.saturating_add(1);
+        match error.kind {
+            PortErrorKind::OutOfTime => {
+                tally.deferred = tally.deferred.saturating_add(pays.len());
+                None
+            }
+            PortErrorKind::Retryable | PortErrorKind::Conflict => {
+                let messages = pays.iter().filter_map(|(index, _)| touched.get(*index));
+                let messages = messages.flat_map(|touched| touched.messages.iter().cloned()).collect();
+                untold.push(Untold { messages, why: error.to_string() });
+                // The messages come again; without any, the record itself must tell when to try again.
+                self.only_due.then(|| (error.to_string(), false))
+            }
+            PortErrorKind::Denied | PortErrorKind::NotFound | PortErrorKind::Refused => {
+                // The same call would be refused again. The debt stays on record, and the sweep tries again when somebody has seen to it.
+                tally.refused = tally.refused.saturating_add(1);
+                Some((error.to_string(), true))
+            }
         }
     }
 
     /// Takes off what was told, record by record.
-    async fn note(&self, touched: Vec<Touched>, paid: Vec<Vec<(Outlet, Debt)>>) -> Vec<Untold> {
-        let notes = touched.into_iter().zip(paid).filter(|(_, paid)| !paid.is_empty());
-        iter(notes.map(|(Touched { record, messages }, paid)| async move {
-            let noted = self.note_one(record, &paid).await;
-            noted.err().map(|error| {
-                error!(%error, "told, and not noted: it may be told again");
-                Untold { messages, why: error.to_string() }
-            })
+    async fn note(&self, touched: Vec<Touched>, delivered: Vec<Delivered>, tally: &mut Tally) -> Vec<Untold> {
+        let notes = touched
+            .into_iter()
+            .zip(delivered)
+            .filter(|(_, delivered)| !delivered.paid.is_empty() || !delivered.failed.is_empty());
+        let mut notes = iter(notes.map(|(Touched { record, messages }, delivered)| async move {
+            (self.note_one(record, &delivered).await, messages)
         }))
-        .buffer_unordered(AT_ONCE)
-        .filter_map(|untold| async move { untold })
-        .collect()
-        .await
+        .buffer_unordered(AT_ONCE);
+        let mut untold = Vec::new();
+        while let Some((noted, messages)) = notes.next().await {
+            match noted {
+                Ok(given_up) => tally.given_up = tally.given_up.saturating_add(given_up),
+                Err(error) => {
+                    error!(%error, "told, and not noted: it may be told again");
+                    untold.push(Untold { messages, why: error.to_string() });
+                }
+            }
+        }
+        untold
     }
 
-    async fn note_one(&self, mut record: Versioned<Record>, paid: &[(Outlet, Debt)]) -> Result<()> {
+    /// Stores what became of the deliveries of a record; the number of those that are given up.
+    async fn note_one(&self, mut record: Versioned<Record>, delivered: &Delivered) -> Result<usize> {
         let in_use = self.outlets.in_use();
         let mut last = None;
         for _ in 0..READS {
-            for (outlet, debt) in paid {
+            for (outlet, debt) in &delivered.paid {
                 let finding_at = record.value.finding_at;
                 record.value.told(*outlet, std::slice::from_ref(debt), self.now);
                 if !in_use.contains(outlet) {
@@ -198,14 +238,22 @@ where
                     record.value.finding_at = finding_at;
                 }
             }
+            let mut given_up = 0_usize;
+            for (outlet, (reason, is_rejected)) in &delivered.failed {
+                let lost = record.value.not_delivered(*outlet, reason, *is_rejected, self.now);
+                if lost > 0 {
+                    error!(violation = %record.value.key, ?outlet, reason, "given up after many attempts");
+                }
+                given_up = given_up.saturating_add(lost);
+            }
             match self.store.put(&record).await {
-                Ok(_) => return Ok(()),
+                Ok(_) => return Ok(given_up),
                 Err(error) if error.kind == PortErrorKind::Conflict => {
                     // Somebody has written down something newer; what it adds remains.
                     let key = record.value.key.clone();
                     match self.store.read(std::slice::from_ref(&key)).await?.remove(&key) {
                         Some(newer) => record = newer,
-                        None => return Ok(()),
+                        None => return Ok(0),
                     }
                     last = Some(error);
                 }
@@ -215,12 +263,16 @@ where
         Err(last.unwrap_or_else(changes_all_the_time))
     }
 
+    fn is_due(&self, record: &Record, outlet: Outlet) -> bool {
+        !self.only_due || record.due(outlet).is_some_and(|due| due <= self.now)
+    }
+
     /// One message for each account and control: a notice of one turn, or a digest.
     fn for_people(&self, outlet: Outlet, touched: &[Touched], held: &BTreeSet<Group>, plans: &Plans) -> Vec<Message> {
         let mut groups: BTreeMap<Group, Vec<(usize, Debt)>> = BTreeMap::new();
         for (index, touched) in touched.iter().enumerate() {
             let group = touched.record.value.key.group();
-            if held.contains(&group) {
+            if held.contains(&group) || !self.is_due(&touched.record.value, outlet) {
                 continue;
             }
             let owed = touched.record.value.owed_to(outlet).map(|debt| (index, debt.clone()));
@@ -254,7 +306,8 @@ where
 
     /// A message for each turn.
     fn for_machines(&self, outlet: Outlet, touched: &[Touched], plans: &Plans) -> Vec<Message> {
-        let owed = touched.iter().enumerate().flat_map(|(index, touched)| {
+        let due = touched.iter().enumerate().filter(|(_, touched)| self.is_due(&touched.record.value, outlet));
+        let owed = due.flat_map(|(index, touched)| {
             touched.record.value.owed_to(outlet).map(move |debt| (index, &touched.record.value, debt))
         });
         owed.map(|(index, record, debt)| Message {

@@ -52,7 +52,7 @@ impl DeployQueue for Queue {
 
 impl TriggerQueue for Queue {
     async fn redeliver(&self, receipts: &[&str], after: Duration) -> Result<()> {
-        const OPERATION: &str = "sqs:ChangeMessageVisibilityBatch";
+        const OPERATION: &str = "sqs:ChangeMessageVisibility";
         for receipts in receipts.chunks(ENTRIES) {
             let mut change = self.client.change_message_visibility_batch().queue_url(&self.url);
             for (index, receipt) in receipts.iter().enumerate() {

@@ -1,5 +1,6 @@
 //! Compares the records with AWS Config's own state, and sees to what is overdue.
 
+use app::ports::Clock as _;
 use app::sweep::{Sweep, asked};
 use aws::runtime::{self, Failure};
 use aws::settings::{SweepSettings, environment};
@@ -33,8 +34,8 @@ async fn main() -> Result<(), Error> {
             organization: organization.clone(),
             clock: SystemClock,
         };
-        let as_of = asked(&event).map_err(Failure::event)?;
-        let swept = sweep.run(as_of, || runtime::time_left(&context)).await.map_err(|error| Failure::port(&error))?;
+        asked(&event, SystemClock.now()).map_err(Failure::event)?;
+        let swept = sweep.run(|| runtime::time_left(&context)).await.map_err(|error| Failure::port(&error))?;
         metrics::emit_counts(&sweep.clock, "sweep", &swept);
         runtime::document(&swept)
     })

@@ -48,9 +48,12 @@ pub fn flush_message(group: &Group) -> Value {
 pub fn asked(event: &Value) -> Result<Asked, NotUnderstood> {
     if text(event, "source") == Some(OWN_SOURCE) {
         let group = event.get("flush").cloned().unwrap_or_default();
-        return serde_json::from_value(group)
-            .map(Asked::Flush)
-            .map_err(|error| poisoned(format!("`flush` names no account and control: {error}")));
+        let group: Group = serde_json::from_value(group)
+            .map_err(|error| poisoned(format!("`flush` names no account and control: {error}")))?;
+        return match group.excess_length() {
+            None => Ok(Asked::Flush(group)),
+            Some(length) => Err(poisoned(too_long(length))),
+        };
     }
     compliance_change(event).map(|change| Asked::Change(Box::new(change)))
 }
@@ -124,14 +127,13 @@ pub fn compliance_change(event: &Value) -> Result<Change, NotUnderstood> {
     let before = detail.get("oldEvaluationResult").filter(|before| before.is_object());
     let rule = RuleName::parse(rule_name);
     let control = rule.control.map_or_else(|| rule_name.to_owned(), |control| control.name.to_owned());
+    let key =
+        Key { account, region, control, resource_type: resource_type.to_owned(), resource_id: resource_id.to_owned() };
+    if let Some(length) = key.excess_length() {
+        return Err(poisoned(too_long(length)));
+    }
     Ok(Change {
-        key: Key {
-            account,
-            region,
-            control,
-            resource_type: resource_type.to_owned(),
-            resource_id: resource_id.to_owned(),
-        },
+        key,
         compliance,
         ordering,
         rule_name: rule_name.to_owned(),
@@ -168,6 +170,13 @@ fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
 
 fn required<'a>(value: &'a Value, key: &str) -> Result<&'a str, NotUnderstood> {
     text(value, key).ok_or_else(|| poisoned(format!("the detail has no `{key}`")))
+}
+
+/// A key that the state table would reject, and with it every other key of the same call.
+pub(crate) fn too_long(length: usize) -> String {
+    format!(
+        "control, resource type and resource id together have {length} bytes, and a key of DynamoDB has at most 1,024"
+    )
 }
 
 fn poisoned(why: impl Into<String>) -> NotUnderstood {

@@ -6,6 +6,7 @@ mod compliance;
 mod trigger;
 
 pub use batch::{Batch, Message};
+pub(crate) use compliance::too_long;
 pub use compliance::{Asked, NotUnderstood, asked, compliance_change, flush_message};
 pub use trigger::{Look, Trigger, trigger};
 

@@ -121,7 +121,8 @@ where
         let flushed = self.flushed(sorted.flushes, &mut touched, now, &mut reported).await;
         let held = self.held(&touched, &flushed, now, &mut reported).await;
         let Self { store, outlets, resources, .. } = self;
-        let telling = Telling { store, outlets, resources, in_force: &in_force, reporting: &reporting, now };
+        let telling =
+            Telling { store, outlets, resources, in_force: &in_force, reporting: &reporting, now, only_due: false };
         let untold = telling.tell(touched, &held, &mut reported.tally).await;
         for untold in untold {
             reported.fail(untold.messages, &untold.why);

@@ -2,6 +2,7 @@
 
 use super::compare::{Doubt, Places, Verdict, changed, judge};
 use super::{Round, Sweep, Swept, spot};
+use crate::events::too_long;
 use crate::in_force::covering;
 use crate::ports::{
     BackupPlans, Clock, ComplianceSource, EvaluationResult, Organization, Outlets, PolicyDirectory, PortErrorKind,
@@ -94,7 +95,16 @@ where
         let mut news: BTreeMap<Key, Versioned<Record>> = BTreeMap::new();
 
         // What Config says is broken, and is not on record as open.
-        let broken = places.broken(account, round.now);
+        let mut broken = places.broken(account, round.now);
+        broken.retain(|key, _| {
+            let excess = key.excess_length();
+            if let Some(length) = excess {
+                let why = too_long(length);
+                warn!(violation = %key, why, "not recorded");
+                swept.failures.push(why);
+            }
+            excess.is_none()
+        });
         let unknown: Vec<Key> = broken.keys().filter(|key| !known.contains_key(*key)).cloned().collect();
         let on_file = if unknown.is_empty() { BTreeMap::new() } else { self.store.read(&unknown).await? };
         let resources = look_up(&self.resources, unknown.iter()).await;
@@ -181,7 +191,7 @@ where
             }
         }
         let stored = self.store_all(news, swept).await;
-        self.tell(round, stored, swept).await;
+        self.tell(round, stored, false, swept).await;
         Ok(())
     }
 
@@ -355,6 +365,9 @@ fn overdue(record: &mut Record, round: &Round<'_>, swept: &mut Swept) {
         None => {}
     }
     let fresh = record.finding_at.is_some_and(|at| now.duration_since(at) < FINDING_LASTS);
+    // Where Security Hub rejected it for days, it gets the finding when the violation changes, or after the same time as a fresh one.
+    let given_up = record.undelivered.get(&Outlet::Finding).filter(|undelivered| undelivered.given_up);
+    let fresh = fresh || given_up.is_some_and(|given_up| now.duration_since(given_up.last) < FINDING_LASTS);
     if outlets.contains(&Outlet::Finding) && !fresh && record.owed_to(Outlet::Finding).next().is_none() {
         record.refresh_finding(outlets, *now);
     }

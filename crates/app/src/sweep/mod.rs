@@ -16,7 +16,7 @@ use crate::telling::{Tally, Telling, Touched};
 use domain::ids::AccountId;
 use domain::notice::{BlindSpot, BlindSpots, Notice};
 use domain::policy::Reporting;
-use domain::violation::Outlet;
+use domain::violation::{Outlet, Record};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
@@ -28,7 +28,7 @@ use tracing::{error, info, warn};
 const RESERVE: Duration = Duration::from_secs(45);
 /// What a running `report` has just recorded, it tells itself; what is held in a window is told when it ends.
 const OWED_AFTER: SignedDuration = SignedDuration::from_mins(30);
-/// Records that owe something and are told in one run; the rest waits for the next.
+/// Records with pending deliveries that are in memory at one time.
 const RETOLD: usize = 5_000;
 
 /// The use case.
@@ -81,19 +81,30 @@ pub struct Swept {
     pub failures: Vec<String>,
 }
 
-/// Whether an event asks for a sweep, and as of when: the time that it was due, where it says that.
+/// How far the clock of the sender may be ahead of ours.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// Accepts an event that asks for a sweep. Every sweep is as of now. A `time` in the event is checked, since whoever sends one may
+/// expect a look ahead, which would write the future into records.
 ///
 /// # Errors
 /// Says what was expected.
-pub fn asked(event: &Value) -> Result<Option<Timestamp>, &'static str> {
+pub fn asked(event: &Value, now: Timestamp) -> Result<(), String> {
     let is = |key: &str, expected: &str| event.get(key).and_then(Value::as_str) == Some(expected);
-    if is("source", "backup-compliance.schedule") && is("look", "sweep") {
-        // A scheduler that fills in nothing sends its placeholder.
-        Ok(event.get("time").and_then(Value::as_str).and_then(|time| time.parse().ok()))
-    } else {
-        Err(
-            "not an event of the sweep: `{\"source\": \"backup-compliance.schedule\", \"look\": \"sweep\"}` is expected",
-        )
+    if !(is("source", "backup-compliance.schedule") && is("look", "sweep")) {
+        return Err(
+            "not an event of the sweep: `{\"source\": \"backup-compliance.schedule\", \"look\": \"sweep\"}` is expected".into(),
+        );
+    }
+    let Some(time) = event.get("time") else { return Ok(()) };
+    match time.as_str().and_then(|time| time.parse::<Timestamp>().ok()) {
+        None => Err(format!(
+            "`time` is not a time: `{time}`; leave it out, or write RFC 3339, such as `2026-11-23T09:00:00Z`"
+        )),
+        Some(due) if due.duration_since(now) > CLOCK_SKEW => Err(format!(
+            "`time` is {due}, later than now ({now:.0}): a sweep changes records and is always as of now; leave `time` out"
+        )),
+        Some(_) => Ok(()),
     }
 }
 
@@ -115,13 +126,13 @@ where
     G: Organization,
     C: Clock,
 {
-    /// Sweeps: as of `as_of`, or now. Ends before the time is up, and goes on from there the next time.
+    /// Sweeps. Ends before the time is up, and goes on from there the next time.
     ///
     /// # Errors
     /// When what is in force or the records cannot be read.
-    pub async fn run(&self, as_of: Option<Timestamp>, time_left: impl Fn() -> Option<Duration>) -> Result<Swept> {
+    pub async fn run(&self, time_left: impl Fn() -> Option<Duration>) -> Result<Swept> {
         let mut swept = Swept::default();
-        let now = as_of.unwrap_or_else(|| self.clock.now());
+        let now = self.clock.now();
         let mut in_force = self.directory.in_force().await?;
         let mut progress = SweepStore::progress(&self.store).await?;
         if progress.value.is_none() {
@@ -130,7 +141,7 @@ where
         let reporting = in_force.reporting();
         let outlets = self.outlets.in_use();
         let round = Round { in_force: &in_force, reporting: &reporting, outlets: &outlets, now };
-        self.tell_owed(&round, &mut swept).await?;
+        self.deliver_pending(&round, &mut swept, &time_left).await?;
 
         let mut accounts = in_force.target_accounts();
         accounts.extend(ViolationStore::accounts(&self.store).await?);
@@ -181,20 +192,32 @@ where
         }
     }
 
-    /// Tells what was recorded and never told: a `report` ended in between, or an outlet would not take it.
-    async fn tell_owed(&self, round: &Round<'_>, swept: &mut Swept) -> Result<()> {
+    /// Makes the deliveries that are due: a `report` ended before them, had no time for them, or a channel did not accept them. All
+    /// of them, as long as there is time; a failure puts the next attempt off, so that no delivery keeps others from their turn.
+    async fn deliver_pending(
+        &self,
+        round: &Round<'_>,
+        swept: &mut Swept,
+        time_left: &impl Fn() -> Option<Duration>,
+    ) -> Result<()> {
         let before = round.now.checked_sub(OWED_AFTER).unwrap_or(round.now);
-        let owed = self.store.owing(before, RETOLD).await?;
-        swept.retold = owed.len();
-        self.tell(round, owed, swept).await;
-        Ok(())
+        let mut position = None;
+        loop {
+            let page = self.store.pending(before, position, RETOLD).await?;
+            swept.retold = swept.retold.saturating_add(page.records.len());
+            self.tell(round, page.records, true, swept).await;
+            position = page.next;
+            if position.is_none() || time_left().is_some_and(|left| left < RESERVE) {
+                return Ok(());
+            }
+        }
     }
 
-    async fn tell(&self, round: &Round<'_>, records: Vec<Versioned<domain::violation::Record>>, swept: &mut Swept) {
+    async fn tell(&self, round: &Round<'_>, records: Vec<Versioned<Record>>, only_due: bool, swept: &mut Swept) {
         let touched = records.into_iter().map(|record| Touched { record, messages: BTreeSet::new() }).collect();
         let Self { store, outlets, resources, .. } = self;
         let Round { in_force, reporting, now, .. } = round;
-        let telling = Telling { store, outlets, resources, in_force, reporting, now: *now };
+        let telling = Telling { store, outlets, resources, in_force, reporting, now: *now, only_due };
         let untold = telling.tell(touched, &BTreeSet::new(), &mut swept.tally).await;
         swept.failures.extend(untold.into_iter().map(|untold| untold.why));
     }

@@ -457,7 +457,7 @@ impl Run {
                     asked.set(asked.get() + 1);
                     short.then(|| Duration::from_secs(if asked.get() > 1 { 10 } else { 600 }))
                 };
-                Done::Swept(sweep.run(None, time_left).await.map_err(|error| error.to_string()))
+                Done::Swept(sweep.run(time_left).await.map_err(|error| error.to_string()))
             }),
         }
     }

@@ -444,6 +444,31 @@ async fn a_poisoned_message_is_buried_with_the_reason_and_what_is_not_ours_is_ac
 }
 
 #[tokio::test(flavor = "current_thread")]
+async fn a_message_whose_key_is_too_long_fails_alone_with_the_reason() {
+    let world = World::new();
+    let longest = |bytes: usize| {
+        let key = "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN#AWS::RDS::DBCluster#".len();
+        "x".repeat(bytes - key)
+    };
+    let mut long_rule = event("NON_COMPLIANT", 10);
+    long_rule["detail"]["configRuleName"] = json!("r".repeat(990));
+    long_rule["detail"]["resourceType"] = json!("é".repeat(20));
+    let flush = json!({ "source": "backup-compliance.report", "flush": { "account": "222222222222", "control": "c".repeat(1020) } });
+    let events = [
+        event("NON_COMPLIANT", 10),
+        about(&longest(1025), "NON_COMPLIANT", 10),
+        about(&longest(1024), "NON_COMPLIANT", 10),
+        long_rule,
+        flush,
+    ];
+    let reported = send(&world, &events).await;
+    assert!(reported.failed.is_empty() && reported.failures.is_empty(), "{reported:?}");
+    assert_eq!((reported.tally.told, reported.buried), (2, 3));
+    let buried = world.state().buried.clone();
+    assert!(buried[0].1.contains("1025 bytes, and a key of DynamoDB has at most 1,024"), "{buried:?}");
+}
+
+#[tokio::test(flavor = "current_thread")]
 async fn an_account_that_is_neither_a_target_nor_in_the_organisation_is_ignored() {
     let world = World::new();
     let other = AccountId::parse("999999999999").unwrap();

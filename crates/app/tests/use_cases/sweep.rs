@@ -1,11 +1,12 @@
 use crate::report::{about, event, kinds, send};
 use app::deploy::{FrameworkFacts, Variant};
-use app::ports::{EvaluationResult, PortErrorKind, ResourceId, Via};
+use app::ports::{EvaluationResult, PortErrorKind, ResourceId, Versioned, Via};
 use app::sweep::{Sweep, Swept};
+use domain::control::Severity;
 use domain::ids::{AccountId, RegionName, StackSetName};
 use domain::notice::Notice;
 use domain::policy::{Exemption, Reporting};
-use domain::violation::{Closing, Compliance, Heard, Outlet, ResourceFacts, Status, Told};
+use domain::violation::{Closing, Compliance, Found, Heard, Opening, Outlet, ResourceFacts, Status, Told};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use std::cell::Cell;
@@ -48,7 +49,7 @@ fn world() -> World {
 }
 
 async fn run(world: &World) -> Swept {
-    sweep(world).run(None, || None).await.unwrap()
+    sweep(world).run(|| None).await.unwrap()
 }
 
 /// The coverage control is in force in these accounts.
@@ -328,7 +329,7 @@ async fn it_stops_before_its_time_is_up_and_goes_on_from_there() {
         minutes.set(minutes.get().saturating_sub(1));
         Some(Duration::from_secs(60 * minutes.get()))
     };
-    let first = sweep(&world).run(None, time_left).await.unwrap();
+    let first = sweep(&world).run(time_left).await.unwrap();
     assert_eq!((first.accounts, first.opened, first.complete), (2, 2, false), "{first:?}");
     let second = run(&world).await;
     assert_eq!((second.accounts, second.opened, second.complete), (3, 3, true), "{second:?}");
@@ -378,19 +379,22 @@ async fn an_exemption_holds_to_its_last_day_and_is_announced_two_weeks_before() 
     config_says(&world, "222222222222", "orders", Some(Compliance::NonCompliant), 10);
     world.state().reporting = Some(Reporting { exemptions: vec![scratch("2027-01-31")], ..Reporting::default() });
     send(&world, &[event("NON_COMPLIANT", 10)]).await;
-    let at = |day: &str| format!("{day}T12:00:00Z").parse::<Timestamp>().unwrap();
+    async fn run_at(world: &World, day: &str) -> Swept {
+        world.state().now = format!("{day}T12:00:00Z").parse().unwrap();
+        run(world).await
+    }
     assert!(kinds(&world).is_empty());
-    sweep(&world).run(Some(at("2027-01-16")), || None).await.unwrap();
+    run_at(&world, "2027-01-16").await;
     assert!(kinds(&world).is_empty(), "15 days before");
     for _ in 0..2 {
-        sweep(&world).run(Some(at("2027-01-17")), || None).await.unwrap();
+        run_at(&world, "2027-01-17").await;
     }
     let notices = world.take_notices();
     let [Notice::ExemptionsExpiring(expiring)] = notices.as_slice() else { panic!("once: {notices:?}") };
     assert_eq!((expiring.owner.as_str(), expiring.exemptions[0].violations), ("data-platform@example.com", 1));
-    sweep(&world).run(Some(at("2027-01-31")), || None).await.unwrap();
+    run_at(&world, "2027-01-31").await;
     assert!(kinds(&world).is_empty(), "it holds on its last day");
-    let swept = sweep(&world).run(Some(at("2027-02-01")), || None).await.unwrap();
+    let swept = run_at(&world, "2027-02-01").await;
     assert_eq!(swept.exemptions_ended, 1);
     let notices = world.take_notices();
     let [Notice::ViolationOpened(notice)] = notices.as_slice() else { panic!("{notices:?}") };
@@ -475,14 +479,96 @@ async fn names_of_accounts_are_learnt_and_published() {
 }
 
 #[test]
-fn an_event_asks_for_a_sweep_and_may_say_when_it_was_due() {
-    let asked = |event| app::sweep::asked(&event);
-    let base = json!({ "source": "backup-compliance.schedule", "look": "sweep" });
-    assert_eq!(asked(base.clone()), Ok(None));
-    let mut due = base;
-    due["time"] = json!("2026-12-01T00:00:00Z");
-    assert_eq!(asked(due.clone()), Ok(Some("2026-12-01T00:00:00Z".parse().unwrap())));
-    due["time"] = json!("<aws.scheduler.scheduled-time>");
-    assert_eq!(asked(due), Ok(None), "a placeholder that nobody filled in");
-    assert!(asked(json!({ "source": "aws.config" })).is_err());
+fn an_event_with_a_time_to_come_or_an_unreadable_one_is_rejected() {
+    let now = "2026-12-01T00:00:00Z".parse().unwrap();
+    let asked = |event: &serde_json::Value| app::sweep::asked(event, now);
+    let mut event = json!({ "source": "backup-compliance.schedule", "look": "sweep" });
+    asked(&event).unwrap();
+    for accepted in ["2026-12-01T00:00:00Z", "2026-11-30T00:00:00Z", "2026-12-01T00:04:59Z"] {
+        event["time"] = json!(accepted);
+        asked(&event).unwrap();
+    }
+    for (time, why) in [
+        (json!("2026-12-08T00:00:00Z"), "later than now (2026-12-01T00:00:00Z)"),
+        (json!("next week"), "`time` is not a time: `\"next week\"`"),
+        (json!("<aws.scheduler.scheduled-time>"), "is not a time"),
+        (json!(null), "is not a time"),
+        (json!(1_796_000_000), "is not a time"),
+    ] {
+        event["time"] = time;
+        let error = asked(&event).unwrap_err();
+        assert!(error.contains(why), "{error}");
+    }
+    assert!(asked(&json!({ "source": "aws.config" })).is_err());
+}
+
+/// Twelve thousand open violations in accounts without Security Hub, and one notice that the topic once rejected.
+#[tokio::test(flavor = "current_thread")]
+async fn rejected_deliveries_do_not_keep_others_from_their_turn_and_are_given_up() {
+    const REJECTED: usize = 12_000;
+    let world = world();
+    world.state().outlets = BTreeSet::from([Outlet::Topic, Outlet::Finding]);
+    send(&world, &[event("NON_COMPLIANT", 10)]).await;
+    let mut template = world.state().violations.values().next().unwrap().value.clone();
+    world.take_notices();
+    world.state().violations.clear();
+    template.last_owed = None;
+    template.opened(
+        Opening {
+            found: Found::FirstResult,
+            heard: Heard::Event,
+            severity: Severity::High,
+            resource: ResourceFacts::default(),
+            exempt: None,
+        },
+        &BTreeSet::from([Outlet::Finding]),
+        time(10, "10"),
+    );
+    let mut last = template.clone();
+    last.key.account = account("999999999999");
+    last.owed[0].outlets = BTreeSet::from([Outlet::Topic]);
+    for number in 0..REJECTED {
+        let mut record = template.clone();
+        record.key.resource_id = format!("cluster-{number:05}");
+        world.state().violations.insert(record.key.clone(), Versioned { value: record, version: 1 });
+    }
+    let topic = last.key.clone();
+    world.state().violations.insert(topic.clone(), Versioned { value: last, version: 1 });
+    let rejections = |count: usize| {
+        for _ in 0..count {
+            world.fail_next("securityhub:BatchImportFindings", PortErrorKind::Refused);
+        }
+    };
+    // Seen by AWS Config, and open: nothing but the deliveries is to do.
+    rejections(REJECTED);
+    let swept = run(&world).await;
+    assert_eq!((swept.retold, swept.tally.refused, swept.tally.told), (REJECTED + 1, REJECTED, 1));
+    assert_eq!(world.take_notices().len(), 1, "the last of the scan in the first sweep");
+    assert!(world.state().violations[&topic].value.owed.is_empty());
+
+    // Of the rest a few, until they are given up.
+    world.state().violations.retain(|key, _| key.resource_id.as_str() < "cluster-00003");
+    let mut attempts = 1;
+    let mut sweeps = 1;
+    let mut given_up = 0;
+    while given_up < 3 {
+        hours(&world, 1);
+        sweeps += 1;
+        assert!(sweeps < 24 * 10, "never given up");
+        rejections(3);
+        let swept = run(&world).await;
+        world.take_faults();
+        attempts += usize::from(swept.tally.refused > 0);
+        given_up += swept.tally.given_up;
+    }
+    assert_eq!((attempts, given_up), (10, 3));
+    assert!((24 * 4..24 * 7).contains(&sweeps), "{sweeps} hours");
+    for record in world.state().violations.values() {
+        let reason = &record.value.undelivered[&Outlet::Finding];
+        assert!(record.value.owed.is_empty() && reason.given_up && reason.reason.contains("Refused"), "{record:?}");
+    }
+    hours(&world, 24);
+    world.take_calls();
+    run(&world).await;
+    assert!(!world.take_calls().contains(&"securityhub:BatchImportFindings"));
 }

@@ -4,7 +4,7 @@
 use super::{Item, Place, StateTable, document, key, moment, number, read_document, read_text, read_version, text};
 use crate::clock::SystemClock;
 use crate::error::wrap;
-use app::ports::{Clock, Result, Versioned, ViolationStore};
+use app::ports::{Clock, PendingPage, PendingPosition, Result, Versioned, ViolationStore};
 use domain::ids::AccountId;
 use domain::violation::{Group, Key, Record, Status};
 use jiff::Timestamp;
@@ -56,25 +56,34 @@ impl ViolationStore for StateTable {
         self.indexed(PENDING, "pending_group", &group.to_string()).await
     }
 
-    async fn owing(&self, before: Timestamp, limit: usize) -> Result<Vec<Versioned<Record>>> {
-        // All groups: a scan, of an index that holds next to nothing.
-        let mut pages = self
-            .client
-            .scan()
-            .table_name(&self.name)
-            .index_name(PENDING)
-            .filter_expression("pending_since < :before")
-            .expression_attribute_values(":before", moment(before))
-            .into_paginator()
-            .items()
-            .send();
-        let mut records = Vec::new();
-        while records.len() < limit
-            && let Some(item) = pages.next().await
-        {
-            records.extend(readable(&item.map_err(|error| wrap("dynamodb:Scan", &error))?));
+    async fn pending(&self, before: Timestamp, position: Option<PendingPosition>, limit: usize) -> Result<PendingPage> {
+        let mut page = PendingPage { records: Vec::new(), next: position };
+        loop {
+            // All groups: a scan, of an index that holds next to nothing.
+            let from = page
+                .next
+                .take()
+                .map(|PendingPosition(key)| key.into_iter().map(|(name, value)| (name, text(value))).collect::<Item>());
+            let answer = self
+                .client
+                .scan()
+                .table_name(&self.name)
+                .index_name(PENDING)
+                .filter_expression("pending_since < :before")
+                .expression_attribute_values(":before", moment(before))
+                .set_exclusive_start_key(from)
+                .send()
+                .await
+                .map_err(|error| wrap("dynamodb:Scan", &error))?;
+            page.records.extend(answer.items().iter().filter_map(readable));
+            page.next = answer.last_evaluated_key().filter(|key| !key.is_empty()).map(|key| {
+                let names = key.iter().filter_map(|(name, value)| Some((name.clone(), value.as_s().ok()?.clone())));
+                PendingPosition(names.collect())
+            });
+            if page.next.is_none() || page.records.len() >= limit {
+                return Ok(page);
+            }
         }
-        Ok(records)
     }
 
     async fn open_in(&self, account: &AccountId) -> Result<Vec<Versioned<Record>>> {
@@ -111,15 +120,14 @@ fn record(item: &Item) -> Result<Versioned<Record>> {
 }
 
 fn place(key: &Key) -> Place {
-    let Key { account, region, control, resource_type, resource_id } = key;
-    (format!("violation#{account}#{region}"), format!("{control}#{resource_type}#{resource_id}"))
+    (format!("violation#{}#{}", key.account, key.region), key.sort_key())
 }
 
 fn item(record: &Record, now: Timestamp) -> Result<Item> {
     let (partition, sort) = place(&record.key);
     let mut item = key(&partition, &sort);
     item.insert("document".into(), document(record)?);
-    if let Some(since) = record.owed_since() {
+    if let Some(since) = record.pending_since() {
         item.insert("pending_group".into(), text(record.key.group().to_string()));
         item.insert("pending_since".into(), moment(since));
     }

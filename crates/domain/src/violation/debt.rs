@@ -1,7 +1,7 @@
 //! What is owed to people and machines about a violation.
 
 use super::{Closing, Exempt};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -52,4 +52,50 @@ pub struct Debt {
     /// Earlier turns, not told one by one: the resource went back and forth faster than anybody could be told.
     #[serde(default)]
     pub folded: u32,
+}
+
+/// Deliveries of a record to one channel that failed, since the last one that did not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Undelivered {
+    /// Attempts that failed.
+    pub attempts: u32,
+    /// Of them, those that the service rejected: an equal request would be rejected again.
+    pub rejections: u32,
+    /// When the last attempt was made.
+    pub last: Timestamp,
+    /// Why it failed.
+    pub reason: String,
+    /// Whether the channel was given up for what was pending then.
+    pub given_up: bool,
+}
+
+/// After so many rejections a delivery is given up: five days, by [`Undelivered::due`] and an hourly sweep.
+pub const MOST_REJECTIONS: u32 = 10;
+/// The longest time between two attempts.
+const LONGEST_BACKOFF: SignedDuration = SignedDuration::from_hours(23);
+/// The longest reason that is kept, in characters.
+const LONGEST_REASON: usize = 300;
+
+impl Undelivered {
+    /// When the next attempt is due: at the next sweep after the first failure, then after 1, 3, 7, 15 and each time 23 hours.
+    #[must_use]
+    pub fn due(&self) -> Timestamp {
+        let doubled = 1_i64.checked_shl(self.attempts.saturating_sub(1)).filter(|hours| *hours > 0).unwrap_or(i64::MAX);
+        let hours = doubled.saturating_sub(1).min(LONGEST_BACKOFF.as_hours());
+        self.last.checked_add(SignedDuration::from_hours(hours)).unwrap_or(self.last)
+    }
+
+    /// The same with one more failure.
+    #[must_use]
+    pub fn after(before: Option<&Self>, reason: &str, is_rejected: bool, now: Timestamp) -> Self {
+        let (attempts, rejections) = before.map_or((0, 0), |before| (before.attempts, before.rejections));
+        Self {
+            attempts: attempts.saturating_add(1),
+            rejections: rejections.saturating_add(u32::from(is_rejected)),
+            last: now,
+            reason: reason.chars().take(LONGEST_REASON).collect(),
+            given_up: false,
+        }
+    }
 }

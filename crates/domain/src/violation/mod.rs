@@ -9,7 +9,7 @@ mod facts;
 mod record;
 
 pub use change::{Change, Compliance, Ordering};
-pub use debt::{Debt, Outlet, Told};
+pub use debt::{Debt, MOST_REJECTIONS, Outlet, Told, Undelivered};
 pub use facts::{Closing, Found, Heard, ResourceFacts};
 pub use record::{Exempt, Opening, Outcome, Quiet, Record, Status, Turn, apply};
 
@@ -56,6 +56,34 @@ impl Key {
     #[must_use]
     pub fn group(&self) -> Group {
         Group { account: self.account.clone(), control: self.control.clone() }
+    }
+}
+
+/// The longest key of an item that the state table accepts, in bytes.
+/// [DynamoDB quotas](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html): 1,024 for a sort key.
+const LONGEST_SORT_KEY: usize = 1024;
+
+impl Key {
+    /// The sort key of its record in the state table.
+    #[must_use]
+    pub fn sort_key(&self) -> String {
+        format!("{}#{}#{}", self.control, self.resource_type, self.resource_id)
+    }
+
+    /// The length of its sort key in bytes, where the table would reject it.
+    #[must_use]
+    pub fn excess_length(&self) -> Option<usize> {
+        let length = self.sort_key().len();
+        (length > LONGEST_SORT_KEY || self.group().excess_length().is_some()).then_some(length)
+    }
+}
+
+impl Group {
+    /// The length of its own key in bytes, where the table would reject it.
+    #[must_use]
+    pub fn excess_length(&self) -> Option<usize> {
+        let length = self.to_string().len();
+        (length > LONGEST_SORT_KEY).then_some(length)
     }
 }
 

@@ -3,12 +3,15 @@
 //! A record holds what is true and what is owed: every time it opens or closes, a debt is written down in the same step, and taken
 //! off outlet by outlet as each is told. Whoever finds a record can finish what somebody else began.
 
-use super::{Change, Closing, Compliance, Debt, Found, Heard, Key, Ordering, Outlet, ResourceFacts, Told};
+use super::{
+    Change, Closing, Compliance, Debt, Found, Heard, Key, MOST_REJECTIONS, Ordering, Outlet, ResourceFacts, Told,
+    Undelivered,
+};
 use crate::control::Severity;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Debts of one record. Older pairs of opened and resolved are folded into the next debt and counted there.
 const MOST_DEBTS: usize = 8;
@@ -56,6 +59,9 @@ pub struct Record {
     /// alone, or the same notice would be sent twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery_claimed_until: Option<Timestamp>,
+    /// The channels whose last delivery failed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub undelivered: BTreeMap<Outlet, Undelivered>,
 }
 
 /// Whether the resource breaks the control.
@@ -152,6 +158,7 @@ pub fn apply(known: Option<&Record>, change: &Change) -> Outcome {
             last_owed: None,
             owed: Vec::new(),
             delivery_claimed_until: None,
+            undelivered: BTreeMap::new(),
         };
         return Outcome::Store { record: Box::new(record), turn: is_open.then_some(Turn::Opens) };
     };
@@ -234,10 +241,36 @@ impl Record {
         self.owe(Told::Refreshed, &only(outlets, &[Outlet::Finding]), now);
     }
 
-    /// When the oldest debt was written down.
+    /// When the next delivery to any channel is due: at once for what was just recorded, later after a failure; `None` when nothing
+    /// is pending.
     #[must_use]
-    pub fn owed_since(&self) -> Option<Timestamp> {
-        self.owed.iter().map(|debt| debt.at).min()
+    pub fn pending_since(&self) -> Option<Timestamp> {
+        let outlets: BTreeSet<Outlet> = self.owed.iter().flat_map(|debt| debt.outlets.iter().copied()).collect();
+        outlets.into_iter().filter_map(|outlet| self.due(outlet)).min()
+    }
+
+    /// When the next delivery to a channel is due; `None` when nothing is pending for it.
+    #[must_use]
+    pub fn due(&self, outlet: Outlet) -> Option<Timestamp> {
+        let oldest = self.owed_to(outlet).map(|debt| debt.at).min()?;
+        Some(self.undelivered.get(&outlet).map_or(oldest, |undelivered| undelivered.due().max(oldest)))
+    }
+
+    /// Records that a delivery to a channel failed. After [`MOST_REJECTIONS`] the channel is given up: nothing is pending for it any
+    /// more until the violation changes, and the reason stays on record. Returns the number of deliveries that were given up.
+    pub fn not_delivered(&mut self, outlet: Outlet, reason: &str, is_rejected: bool, now: Timestamp) -> usize {
+        let mut failed = Undelivered::after(self.undelivered.get(&outlet), reason, is_rejected, now);
+        failed.given_up = is_rejected && failed.rejections >= MOST_REJECTIONS;
+        let pending = self.owed_to(outlet).count();
+        let given_up = if failed.given_up { pending } else { 0 };
+        if failed.given_up {
+            for debt in &mut self.owed {
+                debt.outlets.remove(&outlet);
+            }
+            self.owed.retain(|debt| !debt.outlets.is_empty());
+        }
+        self.undelivered.insert(outlet, failed);
+        given_up
     }
 
     /// The debts that an outlet has not been told.
@@ -256,6 +289,7 @@ impl Record {
             }
         }
         self.owed.retain(|debt| !debt.outlets.is_empty());
+        self.undelivered.remove(&outlet);
         if self.owed.is_empty() {
             self.delivery_claimed_until = None;
         }

@@ -268,7 +268,7 @@ fn nothing_is_owed_where_nobody_is_to_be_told() {
     let mut record = record(Open);
     record.opened(opening(None), &BTreeSet::new(), time(6));
     record.closed_by(Closing::Satisfied, &BTreeSet::new(), time(7));
-    assert_eq!((record.owed.len(), record.owed_since()), (0, None));
+    assert_eq!((record.owed.len(), record.pending_since()), (0, None));
 }
 
 #[test]
@@ -290,7 +290,7 @@ fn what_was_told_is_taken_off_outlet_by_outlet() {
         record.told(outlet, &debts, time(11));
     }
     assert_eq!(whats(&record), [&Told::Resolved(Closing::Satisfied)]);
-    assert_eq!((record.owed[0].outlets.clone(), record.owed_since()), (outlets(), Some(time(10))));
+    assert_eq!((record.owed[0].outlets.clone(), record.pending_since()), (outlets(), Some(time(10))));
 }
 
 #[test]
@@ -318,7 +318,7 @@ fn two_turns_in_one_instant_are_told_apart() {
     let times: Vec<Timestamp> = record.owed.iter().map(|debt| debt.at).collect();
     assert_eq!(times.len(), 6);
     assert!(times.is_sorted_by(|earlier, later| earlier < later), "{times:?}");
-    assert_eq!(record.owed_since(), Some(time(6)));
+    assert_eq!(record.pending_since(), Some(time(6)));
 }
 
 #[test]

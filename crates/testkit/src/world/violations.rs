@@ -2,8 +2,8 @@
 
 use super::{State, World, Written, error};
 use app::ports::{
-    InForce, Organization, Outlets, PolicyDirectory, PortErrorKind, Progress, ReportQueue, Result, SweepStore,
-    Versioned, ViolationStore, Window, WindowStore,
+    InForce, Organization, Outlets, PendingPage, PendingPosition, PolicyDirectory, PortErrorKind, Progress,
+    ReportQueue, Result, SweepStore, Versioned, ViolationStore, Window, WindowStore,
 };
 use domain::ids::AccountId;
 use domain::notice::{BlindSpot, Notice};
@@ -25,7 +25,12 @@ impl State {
 
 impl ViolationStore for World {
     async fn read(&self, keys: &[Key]) -> Result<BTreeMap<Key, Versioned<Record>>> {
-        self.remote("dynamodb:BatchGetItem", |state| {
+        const OPERATION: &str = "dynamodb:BatchGetItem";
+        self.remote(OPERATION, |state| {
+            if keys.iter().any(|key| key.sort_key().len() > 1024) {
+                // The table rejects the whole call.
+                return Err(error(OPERATION, PortErrorKind::Refused));
+            }
             let found =
                 keys.iter().filter_map(|key| state.violations.get(key).map(|record| (key.clone(), record.clone())));
             Ok(found.collect())
@@ -61,10 +66,22 @@ impl ViolationStore for World {
         .await
     }
 
-    async fn owing(&self, before: Timestamp, limit: usize) -> Result<Vec<Versioned<Record>>> {
+    async fn pending(&self, before: Timestamp, position: Option<PendingPosition>, limit: usize) -> Result<PendingPage> {
+        const AFTER: &str = "after";
+        let after = position.and_then(|position| position.0.get(AFTER).cloned());
         self.remote("dynamodb:Scan", |state| {
-            let owing = state.indexed().filter(|record| record.value.owed_since().is_some_and(|since| since < before));
-            Ok(owing.take(limit).cloned().collect())
+            let pending =
+                state.indexed().filter(|record| record.value.pending_since().is_some_and(|since| since < before));
+            let mut pending: Vec<_> = pending.map(|record| (record.value.key.to_string(), record.clone())).collect();
+            pending.sort_by(|(one, _), (other, _)| one.cmp(other));
+            pending.retain(|(name, _)| after.as_ref().is_none_or(|after| name > after));
+            let more = pending.len() > limit;
+            pending.truncate(limit);
+            let next = pending.last().filter(|_| more).map(|(name, _)| name.clone());
+            Ok(PendingPage {
+                records: pending.into_iter().map(|(_, record)| record).collect(),
+                next: next.map(|name| PendingPosition([(AFTER.to_owned(), name)].into())),
+            })
         })
         .await
     }
