@@ -34,8 +34,12 @@ pub(crate) fn name(path: &Path) -> String {
 /// # Errors
 /// When it cannot be opened or read.
 pub(crate) fn document(path: &Path) -> io::Result<RepositoryFile> {
-    let bytes = read(path, DOCUMENT)?;
-    Ok(if is_over(&bytes, DOCUMENT) { RepositoryFile::TooLarge } else { RepositoryFile::decode(bytes) })
+    Ok(decoded(read(path, DOCUMENT)?))
+}
+
+/// What [`beginning`] has read of a file, as [`document`] returns it.
+pub(crate) fn decoded(bytes: Vec<u8>) -> RepositoryFile {
+    if is_over(&bytes, DOCUMENT) { RepositoryFile::TooLarge } else { RepositoryFile::decode(bytes) }
 }
 
 /// Reads the beginning of what may be a policy or a template; all of it, if it is not too large for one.

@@ -1,6 +1,8 @@
 //! The program from outside: what people type and what they get.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
+#[path = "cli/check.rs"]
+mod check;
 #[path = "cli/example.rs"]
 mod example;
 #[path = "cli/invoke.rs"]

@@ -1,6 +1,6 @@
 //! `check`: what Audit Manager will say of templates once they are deployed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::bail;
@@ -19,6 +19,7 @@ use super::evaluate::{self, account, region};
 use super::lint::assignment;
 use crate::findings::{self, Finding, fix, human, machine};
 use crate::frameworks::{Questions, unusable};
+use crate::templates::{Exclusion, Files};
 use crate::{AnyFormat, Verdict, input, output, plain, templates};
 
 /// Say of CloudFormation templates what Audit Manager will say once they are deployed.
@@ -26,6 +27,9 @@ use crate::{AnyFormat, Verdict, input, output, plain, templates};
 /// Judges the resources, backup plans and vaults of the templates against a framework, with the plans and selections of the same
 /// templates and of those under --plans: what is named there is taken for all that there is. Each finding has its file, line and
 /// column, and the change that mends it. What only a deployment tells is a warning. Needs no AWS account.
+///
+/// A file of a folder that is neither valid YAML nor JSON, or looks like a template and is not one, is skipped with a warning. A
+/// file that is named must be a template.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -33,6 +37,7 @@ Examples:
   backup-compliance check --framework framework.yaml --plans inventory.json app.yaml --account 222222222222 --region eu-west-1
   backup-compliance check --framework framework app.yaml backup.yaml --parameter Stage=prod --tag team=orders
   backup-compliance check --framework framework --plans backup --opt-in all services
+  backup-compliance check --framework framework . --exclude charts --exclude 'assets/**/*.json'
   backup-compliance check --framework framework --plans backup.yaml app.yaml --fix --dry-run
   backup-compliance --format github check --framework framework --plans backup.yaml app.yaml
   backup-compliance --format sarif check --framework framework --plans backup.yaml app.yaml > check.sarif")]
@@ -50,6 +55,10 @@ pub(crate) struct Args {
     /// may be given several times.
     #[arg(long, value_name = "TEMPLATE|DIR|INVENTORY")]
     plans: Vec<PathBuf>,
+    /// Leave files and folders out of the folders that are named. `charts` matches that name at any depth, `a/**/*.json` a path from
+    /// the current folder or the folder that is named; may be given several times.
+    #[arg(long, value_name = "GLOB", value_parser = Exclusion::parse)]
+    exclude: Vec<Exclusion>,
     /// The account that the templates are deployed to. Without it, the one that the policy or the inventory names, if it is one.
     #[arg(long, value_name = "ACCOUNT_ID", value_parser = account)]
     account: Option<AccountId>,
@@ -96,6 +105,18 @@ fn service(name: &str) -> Result<String, String> {
 /// Files that were read: name and text.
 type File = (String, String);
 
+/// What was read.
+#[derive(Default)]
+struct Read {
+    /// The templates: first those that are judged, then those with plans.
+    files: Vec<File>,
+    /// How many are judged.
+    judged: usize,
+    inventories: Vec<File>,
+    /// What is in the folders and was not read as a template.
+    skipped: Vec<Fault>,
+}
+
 /// What was found, and in what.
 struct Found {
     findings: Vec<Finding>,
@@ -128,24 +149,51 @@ pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
     Ok(found.verdict(args.strict))
 }
 
-impl Found {
-    fn of(args: &Args, questions: &Questions, given: &BTreeMap<String, String>) -> anyhow::Result<Self> {
-        let mut files: Vec<File> = Vec::new();
-        for path in &templates::all(&args.templates)? {
-            let text = input::template(path)?.map_err(|fault| unusable(&[fault]))?;
-            files.push((input::name(path), text));
+impl Read {
+    fn of(args: &Args) -> anyhow::Result<Self> {
+        let mut read = Self::default();
+        let mut known = BTreeSet::new();
+        let Files { files, skipped } = templates::all(&args.templates, &args.exclude)?;
+        for file in files {
+            let (path, text) = match file {
+                templates::File::Found(path, text) => (path, text),
+                templates::File::Named(path) => {
+                    let text = input::template(&path)?.map_err(|fault| unusable(&[fault]))?;
+                    (path, text)
+                }
+            };
+            read.files.push((input::name(&path), text));
+            known.insert(templates::identity(&path));
         }
-        let judged = files.len();
-        let mut inventories: Vec<File> = Vec::new();
-        for path in &templates::all(&args.plans)? {
-            let (name, text) = (input::name(path), input::text(path, input::INVENTORY)?);
-            if files.iter().take(judged).any(|(own, _)| *own == name) {
+        read.judged = read.files.len();
+        read.skipped = skipped;
+        let Files { files, skipped } = templates::all(&args.plans, &args.exclude)?;
+        for file in files {
+            let (path, text) = match file {
+                templates::File::Found(path, text) => (path, Some(text)),
+                templates::File::Named(path) => (path, None),
+            };
+            if known.contains(&templates::identity(&path)) {
                 continue;
             }
+            let text = text.map_or_else(|| input::text(&path, input::INVENTORY), Ok)?;
             let is_inventory =
                 text.trim_start_matches('\u{feff}').trim_start().starts_with('{') && text.contains("\"asOf\"");
-            if is_inventory { inventories.push((name, text)) } else { files.push((name, text)) }
+            let all = if is_inventory { &mut read.inventories } else { &mut read.files };
+            all.push((input::name(&path), text));
         }
+        for fault in skipped {
+            if !read.skipped.contains(&fault) {
+                read.skipped.push(fault);
+            }
+        }
+        Ok(read)
+    }
+}
+
+impl Found {
+    fn of(args: &Args, questions: &Questions, given: &BTreeMap<String, String>) -> anyhow::Result<Self> {
+        let Read { files, judged, inventories, skipped } = Read::of(args)?;
         let mut inventory: Option<Inventory> = None;
         for (name, text) in &inventories {
             let read = match inventory.take() {
@@ -206,7 +254,9 @@ impl Found {
         let Checked { findings, rows, later } = check::check(&inventory, &added, &target, &stacks, judged, &asked);
         let undecided = unknown.into_iter().map(|fault| Finding { level: Level::Warning, fault: fault.clone() });
         let findings = findings.into_iter().map(|check::Finding { level, fault }| Finding { level, fault });
-        let findings = undecided.chain(findings).collect();
+        // Last: of too many, those about resources are shown.
+        let skipped = skipped.into_iter().map(|fault| Finding { level: Level::Warning, fault });
+        let findings = undecided.chain(findings).chain(skipped).collect();
         let files = files.into_iter().take(judged).filter(|(name, _)| name != "<stdin>").collect();
         let rows = rows.into_iter().map(|(control, tally)| (control.name, tally)).collect();
         Ok(Self { findings, rows, later: later.into_iter().map(|control| control.name).collect(), files })

@@ -113,6 +113,12 @@ impl Template {
         keys.map_or_else(names_one, |keys| keys.iter().any(|key| OF_TEMPLATES.contains(&key.as_str())))
     }
 
+    /// Returns the first syntax error of a file that is neither valid YAML nor valid JSON.
+    #[must_use]
+    pub fn syntax_error(file: &str, text: &str) -> Option<Fault> {
+        read::syntax_error(file, text)
+    }
+
     /// Notes the aliases and merge keys, which CloudFormation refuses.
     pub(crate) fn refuse_aliases(&self, faults: &mut Faults<'_, '_>) {
         for at in &self.aliases {

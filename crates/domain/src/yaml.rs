@@ -20,6 +20,9 @@ pub(crate) use edited::edited;
 pub(crate) use reader::{Dialect, Document, document, read, refused};
 pub use scalar::ScalarKind;
 
+/// The beginning of the message about a file that the parser refuses.
+pub(crate) const NOT_VALID: &str = "not valid YAML";
+
 /// Deepest nesting that is read. Everything that walks a tree by recursion relies on it.
 pub const MAX_DEPTH: usize = 100;
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::Template;
-use crate::fault::{Faults, Position, Source, nearest};
+use crate::fault::{Fault, Faults, Position, Source, nearest};
 use crate::ids::shown;
+use crate::lint::rules;
 use crate::yaml::{self, Dialect, Node};
 
 const DIALECT: Dialect = Dialect {
@@ -36,6 +37,15 @@ pub(super) fn keys(text: &str) -> Option<Vec<String>> {
     let source = Source::new("", text);
     let yaml::Document { root, .. } = yaml::document(&mut Faults::new(&source), &DIALECT)?;
     Some(root.entries()?.iter().filter_map(|(key, _)| key.as_str().map(str::to_owned)).collect())
+}
+
+/// The first syntax error of a file. Other faults, such as a second document, leave it YAML.
+pub(super) fn syntax_error(file: &str, text: &str) -> Option<Fault> {
+    let source = Source::new(file, text);
+    let mut faults = Faults::new(&source);
+    yaml::document(&mut faults, &DIALECT);
+    let unreadable = |fault: Fault| Fault { rule: Some(rules::UNREADABLE.id), ..fault };
+    faults.into_vec().into_iter().find(|fault| fault.problem.starts_with(yaml::NOT_VALID)).map(unreadable)
 }
 
 pub(super) fn template(faults: &mut Faults<'_, '_>, bytes: usize) -> Option<Read> {

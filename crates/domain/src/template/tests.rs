@@ -79,6 +79,17 @@ fn what_is_meant_to_be_a_template_is_taken_for_one() {
 }
 
 #[test]
+fn only_a_file_that_is_neither_yaml_nor_json_has_a_syntax_error() {
+    for text in ["a: [", "{{- if x }}\nkind: a\n{{- end }}\n", "a:\n\t- b", "{ \"a\": \"b\" \"c\" }"] {
+        let fault = Template::syntax_error("t", text).unwrap();
+        assert!(fault.problem.starts_with("not valid YAML: ") && fault.rule == Some("BC001"), "{text}: {fault}");
+    }
+    for text in ["", "# a\n", "[1]", "a: 1\n---\nb: 2\n", "a: &b 1\nc: *b", "a: 1\na: 2", "a: !other b", "\u{0}"] {
+        assert_eq!(Template::syntax_error("t", text), None, "{text:?}");
+    }
+}
+
+#[test]
 fn a_template_is_as_large_as_cloud_formation_takes_and_no_larger() {
     let of_size = |bytes: usize| format!("{RESOURCE}#{}", "x".repeat(bytes - RESOURCE.len() - 1));
     assert_eq!(read(&of_size(Template::MAX)).text().len(), Template::MAX);

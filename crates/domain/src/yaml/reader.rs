@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
 
-use super::{MAX_DEPTH, Node, Value, json};
+use super::{MAX_DEPTH, NOT_VALID, Node, Value, json};
 use crate::fault::{Faults, Position, Source};
 
 /// What differs between the files we read.
@@ -126,14 +126,14 @@ fn syntax_error(faults: &mut Faults<'_, '_>, at: Position, info: &str) {
         Some(Position { line, column: index + 1 })
     });
     if let Some(tab) = tab {
-        faults.at(tab, "not valid YAML: a tab indents this line", "indent with spaces: YAML takes no tabs there");
+        faults.at(tab, format!("{NOT_VALID}: a tab indents this line"), "indent with spaces: YAML takes no tabs there");
         return;
     }
     // "while scanning a plain scalar, found a tab": the second half is for people.
     let what = info.strip_prefix("while ").and_then(|info| info.split_once(", ")).map_or(info, |(_, what)| what);
     let what = what.trim_end_matches('.').replace('`', "'");
     let fix = "check indentation, colons, brackets and quotes here and just before";
-    faults.at(at, format!("not valid YAML: {what}"), fix);
+    faults.at(at, format!("{NOT_VALID}: {what}"), fix);
 }
 
 fn too_deep(faults: &mut Faults<'_, '_>, at: Position) {
