@@ -4,6 +4,7 @@ use domain::fault::Fault;
 use domain::lint::Level;
 
 pub(crate) mod fix;
+pub(crate) mod generated;
 pub(crate) mod human;
 pub(crate) mod machine;
 

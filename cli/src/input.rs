@@ -17,6 +17,9 @@ pub(crate) const VARIABLES: Limit = Limit { bytes: 1 << 20, text: "1 MiB" };
 /// An inventory; a million resources take about 600 MB.
 pub(crate) const INVENTORY: Limit = Limit { bytes: 2 << 30, text: "2 GiB" };
 
+/// The name of standard input in messages.
+pub(crate) const STANDARD_INPUT: &str = "<stdin>";
+
 /// How much is read of a file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limit {
@@ -24,9 +27,9 @@ pub(crate) struct Limit {
     text: &'static str,
 }
 
-/// The name of standard input in messages.
+/// The name of a file in messages.
 pub(crate) fn name(path: &Path) -> String {
-    if path == Path::new("-") { "<stdin>".to_owned() } else { path.display().to_string() }
+    if path == Path::new("-") { STANDARD_INPUT.to_owned() } else { path.display().to_string() }
 }
 
 /// Reads a policy or a template; `-` is standard input. A file that is not UTF-8 or too large is described, and not an error.

@@ -1,11 +1,29 @@
 //! Standard output and error. A reader that went away (`| head`) is no reason to panic.
 
 use std::io::{self, ErrorKind, Write as _};
+use std::sync::OnceLock;
 
 use console::{Style, style};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::plain;
+
+/// Set when standard output is for a document, so that results go to standard error; and whether they are for programs.
+static RESULTS_ON_STDERR: OnceLock<bool> = OnceLock::new();
+
+/// Writes results to standard error from now on. If they are for programs, nothing else is written there but errors.
+pub(crate) fn results_to_stderr(for_programs: bool) {
+    let _ = RESULTS_ON_STDERR.set(for_programs);
+    console::set_colors_enabled(console::colors_enabled_stderr());
+}
+
+/// Writes a document to standard output, byte for byte.
+///
+/// # Errors
+/// When it cannot be written, say to a full disk.
+pub(crate) fn document(text: &str) -> anyhow::Result<()> {
+    written(io::stdout().lock().write_all(text.as_bytes()))
+}
 
 /// Writes text and a line end to standard output.
 ///
@@ -20,7 +38,14 @@ pub(crate) fn line(text: &str) -> anyhow::Result<()> {
 /// # Errors
 /// When it cannot be written, say to a full disk.
 pub(crate) fn text(text: &str) -> anyhow::Result<()> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
+    match RESULTS_ON_STDERR.get() {
+        None => document(text),
+        Some(_) => written(io::stderr().lock().write_all(text.as_bytes())),
+    }
+}
+
+fn written(result: io::Result<()>) -> anyhow::Result<()> {
+    match result {
         Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(e.into()),
         _ => Ok(()),
     }
@@ -38,6 +63,9 @@ pub(crate) fn problem(text: &str) {
 
 /// Says something that may be skipped on standard error.
 pub(crate) fn aside(text: &str) {
+    if RESULTS_ON_STDERR.get() == Some(&true) {
+        return;
+    }
     note(&Style::new().for_stderr().dim().apply_to(text).to_string());
 }
 

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::evaluate::{self, account, region};
 use super::lint::assignment;
-use crate::findings::{self, Finding, fix, human, machine};
+use crate::findings::{self, Finding, fix, generated, human, machine};
 use crate::frameworks::{Questions, unusable};
 use crate::templates::{Exclusion, Files};
 use crate::{AnyFormat, Verdict, input, output, plain, templates};
@@ -39,6 +39,7 @@ Examples:
   backup-compliance check --framework framework --plans backup --opt-in all services
   backup-compliance check --framework framework . --exclude charts --exclude 'assets/**/*.json'
   backup-compliance check --framework framework --plans backup.yaml app.yaml --fix --dry-run
+  backup-compliance check --framework framework --plans backup.yaml --fix - < app.yaml > fixed.yaml
   backup-compliance --format github check --framework framework --plans backup.yaml app.yaml
   backup-compliance --format sarif check --framework framework --plans backup.yaml app.yaml > check.sarif")]
 pub(crate) struct Args {
@@ -78,7 +79,8 @@ pub(crate) struct Args {
     /// End with status 1 if anything is undecided.
     #[arg(long)]
     strict: bool,
-    /// Make the changes that mend a finding in exactly one way, and check again.
+    /// Make the changes that mend a finding in exactly one way, and check again. With `-`, the changed template is written to
+    /// standard output and everything else to standard error. Generated files, such as those in `cdk.out`, are not changed.
     #[arg(long)]
     fix: bool,
     /// Show what `--fix` would change, and change nothing.
@@ -122,8 +124,10 @@ struct Found {
     findings: Vec<Finding>,
     rows: Vec<(&'static str, Tally)>,
     later: Vec<&'static str>,
-    /// The files that may be changed.
+    /// The files that are judged.
     files: BTreeMap<String, String>,
+    /// Messages about generated files, which are not changed.
+    generated: Vec<String>,
 }
 
 pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
@@ -132,13 +136,26 @@ pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
     }
     let given: BTreeMap<String, String> = args.parameter.iter().cloned().collect();
     let questions = Questions::read(&args.framework, args.root.as_deref(), &given)?;
-    let mut found = Found::of(args, &questions, &given)?;
+    let mut read = Read::of(args)?;
+    let mut found = Found::of(args, &questions, &given, &read)?;
+    if args.fix {
+        if !args.dry_run {
+            fix::begin(args.templates.iter(), format);
+        }
+        found.generated.iter().for_each(|message| output::aside(message));
+    }
     if args.dry_run {
         output::text(&fix::diff(&found.findings, &found.files)?)?;
         return Ok(found.verdict(args.strict));
     }
-    if args.fix && fix::mend(&found.findings, &found.files, format)? {
-        found = Found::of(args, &questions, &given)?;
+    if args.fix && fix::mend(&found.findings, &mut found.files, format)? {
+        // Not read again: standard input and pipes have been read.
+        for (name, text) in read.files.iter_mut().take(read.judged) {
+            if let Some(new) = found.files.remove(name) {
+                *text = new;
+            }
+        }
+        found = Found::of(args, &questions, &given, &read)?;
     }
     match format {
         AnyFormat::Human => found.show()?,
@@ -146,7 +163,11 @@ pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
         AnyFormat::Sarif => output::line(&serde_json::to_string_pretty(&machine::sarif(&found.findings, &[]))?)?,
         AnyFormat::Github => output::text(&machine::github(&found.findings))?,
     }
-    Ok(found.verdict(args.strict))
+    let verdict = found.verdict(args.strict);
+    if args.fix {
+        fix::end(&found.files)?;
+    }
+    Ok(verdict)
 }
 
 impl Read {
@@ -192,10 +213,10 @@ impl Read {
 }
 
 impl Found {
-    fn of(args: &Args, questions: &Questions, given: &BTreeMap<String, String>) -> anyhow::Result<Self> {
-        let Read { files, judged, inventories, skipped } = Read::of(args)?;
+    fn of(args: &Args, questions: &Questions, given: &BTreeMap<String, String>, read: &Read) -> anyhow::Result<Self> {
+        let Read { files, judged, inventories, skipped } = read;
         let mut inventory: Option<Inventory> = None;
-        for (name, text) in &inventories {
+        for (name, text) in inventories {
             let read = match inventory.take() {
                 None => Inventory::read(name, text),
                 Some(before) => before.read_more(name, text),
@@ -251,15 +272,17 @@ impl Found {
             })
             .collect();
         let added = template::add(&mut inventory, &target, &stacks);
-        let Checked { findings, rows, later } = check::check(&inventory, &added, &target, &stacks, judged, &asked);
+        let Checked { findings, rows, later } = check::check(&inventory, &added, &target, &stacks, *judged, &asked);
         let undecided = unknown.into_iter().map(|fault| Finding { level: Level::Warning, fault: fault.clone() });
         let findings = findings.into_iter().map(|check::Finding { level, fault }| Finding { level, fault });
         // Last: of too many, those about resources are shown.
-        let skipped = skipped.into_iter().map(|fault| Finding { level: Level::Warning, fault });
-        let findings = undecided.chain(findings).chain(skipped).collect();
-        let files = files.into_iter().take(judged).filter(|(name, _)| name != "<stdin>").collect();
+        let skipped = skipped.iter().map(|fault| Finding { level: Level::Warning, fault: fault.clone() });
+        let mut findings: Vec<Finding> = undecided.chain(findings).chain(skipped).collect();
+        let files = files.iter().take(*judged).cloned().collect();
+        let generated = generated::keep(&mut findings, &files);
         let rows = rows.into_iter().map(|(control, tally)| (control.name, tally)).collect();
-        Ok(Self { findings, rows, later: later.into_iter().map(|control| control.name).collect(), files })
+        let later = later.into_iter().map(|control| control.name).collect();
+        Ok(Self { findings, rows, later, files, generated })
     }
 
     fn show(&self) -> anyhow::Result<()> {

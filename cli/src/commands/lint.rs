@@ -1,5 +1,6 @@
 //! `lint`: is this policy right, with the eyes of `deploy`; and is this framework.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use jiff::civil::Date;
@@ -49,7 +50,8 @@ pub(crate) struct Args {
     /// End with status 1 if there are warnings.
     #[arg(long)]
     strict: bool,
-    /// Mend what can be mended in exactly one way, and check again.
+    /// Mend what can be mended in exactly one way, and check again. With `-`, the changed template is written to standard output
+    /// and everything else to standard error. Generated files, such as those in `cdk.out`, are not changed.
     #[arg(long)]
     fix: bool,
     /// Show what `--fix` would change, and change nothing.
@@ -68,13 +70,20 @@ pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
     if format == AnyFormat::Csv {
         format.without_csv()?;
     }
-    let mut found = Found::of(args, today())?;
+    let mut found = Found::of(args, today(), &BTreeMap::new())?;
+    if args.fix {
+        if !args.dry_run {
+            fix::begin(args.paths.iter(), format);
+        }
+        found.generated.iter().for_each(|message| output::aside(message));
+    }
     if args.dry_run {
         output::text(&fix::diff(&found.findings, &found.files)?)?;
         return Ok(found.verdict(args.strict));
     }
-    if args.fix && fix::mend(&found.findings, &found.files, format)? {
-        found = Found::of(args, today())?;
+    if args.fix && fix::mend(&found.findings, &mut found.files, format)? {
+        let read = found.files;
+        found = Found::of(args, today(), &read)?;
     }
     match format {
         AnyFormat::Human => human::show(&found, args.notes)?,
@@ -87,6 +96,9 @@ pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
             output::line(&serde_json::to_string_pretty(&machine::sarif(&found.findings, &found.suppressed))?)?
         }
         AnyFormat::Github => output::text(&machine::github(&found.findings))?,
+    }
+    if args.fix {
+        fix::end(&found.files)?;
     }
     Ok(found.verdict(args.strict))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use domain::fault::{self, Fault};
@@ -11,6 +11,7 @@ use similar::TextDiff;
 use tempfile::NamedTempFile;
 
 use super::Finding;
+use crate::input::STANDARD_INPUT;
 use crate::plain::{count, number, shown};
 use crate::{AnyFormat, output};
 
@@ -30,7 +31,6 @@ fn mended<'f>(findings: &'f [Finding], files: &'f BTreeMap<String, String>) -> V
     }
     let mut all = Vec::new();
     for (file, faults) in by_file {
-        // Standard input cannot be changed, and is in no file.
         let Some(old) = files.get(file) else { continue };
         // One after the other, to know which were made: one that touches another is left for the next run.
         let mut made: Vec<&Fault> = Vec::new();
@@ -61,28 +61,51 @@ pub(crate) fn diff(findings: &[Finding], files: &BTreeMap<String, String>) -> an
     Ok(String::from_utf8(out)?)
 }
 
-/// Changes the files and tells people what was done; what others get on standard output stays what they asked for. Says whether
-/// anything was changed, so that all is to be looked at again.
-pub(crate) fn mend(findings: &[Finding], files: &BTreeMap<String, String>, format: AnyFormat) -> anyhow::Result<bool> {
-    let lines = make(findings, files)?;
-    for line in &lines {
-        if format == AnyFormat::Human { output::line(line)? } else { output::aside(line) }
+/// Sends results to standard error if standard output is for the template that comes from standard input.
+pub(crate) fn begin<'p>(mut paths: impl Iterator<Item = &'p PathBuf>, format: AnyFormat) {
+    if paths.any(|path| path == Path::new("-")) {
+        output::results_to_stderr(format != AnyFormat::Human);
     }
-    Ok(!lines.is_empty())
 }
 
-/// Changes the files, each as a whole or not at all, and says what was done.
-fn make(findings: &[Finding], files: &BTreeMap<String, String>) -> anyhow::Result<Vec<String>> {
-    let mut lines = Vec::new();
+/// Writes the template that came from standard input, changed or not, to standard output.
+pub(crate) fn end(files: &BTreeMap<String, String>) -> anyhow::Result<()> {
+    files.get(STANDARD_INPUT).map_or(Ok(()), |text| output::document(text))
+}
+
+/// Changes the files, each as a whole or not at all, and their texts in `files`, and reports what was done; what others get on
+/// standard output stays what they asked for. Returns whether anything was changed, so that all must be checked again.
+pub(crate) fn mend(
+    findings: &[Finding],
+    files: &mut BTreeMap<String, String>,
+    format: AnyFormat,
+) -> anyhow::Result<bool> {
+    let report = |line: &str| {
+        if format == AnyFormat::Human {
+            return output::line(line);
+        }
+        output::aside(line);
+        Ok(())
+    };
+    let mut changed = Vec::new();
     for Mended { file, new, faults, .. } in mended(findings, files) {
-        replace(Path::new(file), &new).with_context(|| format!("cannot change `{file}`; it is as it was"))?;
+        if file != STANDARD_INPUT {
+            if !Path::new(file).is_file() {
+                report(&format!("{}: not changed, since it is not a regular file", shown(file)))?;
+                continue;
+            }
+            replace(Path::new(file), &new).with_context(|| format!("cannot change `{file}`; it is as it was"))?;
+        }
         for fault in &faults {
             let place = fault.at.map(|at| format!(":{}:{}", at.line, at.column)).unwrap_or_default();
-            lines.push(format!("{}{place}: mended: {}", shown(file), fault.problem));
+            report(&format!("{}{place}: mended: {}", shown(file), fault.problem))?;
         }
-        lines.push(format!("{}: {}", shown(file), count(number(faults.len()), "change")));
+        report(&format!("{}: {}", shown(file), count(number(faults.len()), "change")))?;
+        changed.push((file.to_owned(), new));
     }
-    Ok(lines)
+    let is_changed = !changed.is_empty();
+    files.extend(changed);
+    Ok(is_changed)
 }
 
 /// Writes beside the file and renames, so that nobody ever sees half of it. What a link points to is changed, and not the link.

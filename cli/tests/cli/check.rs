@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::{Ran, run};
+use crate::{Ran, run, run_with};
 
 const FRAMEWORK: &str = "\
 Resources:
@@ -31,8 +31,12 @@ fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
 }
 
 fn check(folder: &Path, args: &[&str]) -> Ran {
+    check_with(folder, args, "")
+}
+
+fn check_with(folder: &Path, args: &[&str], input: &str) -> Ran {
     let place = ["--opt-in", "all", "--account", "111122223333", "--region", "eu-west-1"];
-    run(folder, &[&["check", "--framework", "framework.yaml"], &place[..], args].concat())
+    run_with(folder, &[&["check", "--framework", "framework.yaml"], &place[..], args].concat(), &[], input)
 }
 
 /// The files of the findings of a level, in JSON.
@@ -160,4 +164,168 @@ fn exclusion_matches_a_name_at_any_depth_or_a_path() {
         assert_eq!((ran.status, ran.stdout.as_str()), (Some(2), ""), "{pattern}");
         assert!(ran.stderr.contains("--exclude"), "{pattern}: {}", ran.stderr);
     }
+}
+
+/// A plan that selects by the tag `keep`.
+const PLAN: &str = "\
+Resources:
+  Vault: { Type: AWS::Backup::BackupVault, Properties: { BackupVaultName: main } }
+  Plan:
+    Type: AWS::Backup::BackupPlan
+    Properties:
+      BackupPlan:
+        BackupPlanName: daily
+        BackupPlanRule:
+          - { RuleName: daily, TargetBackupVault: !Ref Vault, ScheduleExpression: \"cron(0 3 * * ? *)\" }
+  Selection:
+    Type: AWS::Backup::BackupSelection
+    Properties:
+      BackupPlanId: !Ref Plan
+      BackupSelection:
+        SelectionName: some
+        IamRoleArn: arn:aws:iam::111122223333:role/backup
+        ListOfTags: [{ ConditionType: STRINGEQUALS, ConditionKey: keep, ConditionValue: \"1\" }]
+";
+
+const VOLUME: &str = "\
+Resources:
+  Volume:
+    Type: AWS::EC2::Volume
+    Properties:
+      Size: 8
+      Tags:
+        - Key: team
+          Value: orders
+";
+
+/// The volume with the tag of the plan.
+fn tagged() -> String {
+    VOLUME.replace("      Tags:\n", "      Tags:\n        - Key: keep\n          Value: \"1\"\n")
+}
+
+fn with_plan(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+    let folder = folder(files);
+    fs::write(folder.path().join("plan.yaml"), PLAN).unwrap();
+    folder
+}
+
+#[test]
+fn fixed_template_of_standard_input_goes_to_standard_output() {
+    let folder = with_plan(&[]);
+    let fix = ["--plans", "plan.yaml", "--fix", "-"];
+    let ran = check_with(folder.path(), &fix, VOLUME);
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), tagged().as_str()), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("<stdin>:2:3: mended: `Volume` (AWS::EC2::Volume)"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("1 control: no findings"), "{}", ran.stderr);
+
+    // Nothing to change: the same bytes.
+    for text in [tagged(), format!("\u{feff}{}", tagged().replace('\n', "\r\n")), tagged().trim_end().to_owned()] {
+        let ran = check_with(folder.path(), &fix, &text);
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), text.as_str()), "{}", ran.stderr);
+    }
+    let ran = check_with(folder.path(), &["--fix", "-"], VOLUME);
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(1), VOLUME), "{}", ran.stderr);
+    assert!(ran.stderr.contains("BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN"), "{}", ran.stderr);
+    // No template, nothing that could be taken for one.
+    let ran = check_with(folder.path(), &fix, "Resources: [");
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(2), ""), "{}", ran.stderr);
+
+    // Other forms of the findings are on standard error as a whole.
+    let ran = check_with(folder.path(), &[&fix[..], &["--format", "json"]].concat(), VOLUME);
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), tagged().as_str()), "{}", ran.stderr);
+    let report: Value = serde_json::from_str(&ran.stderr).unwrap_or_else(|_| panic!("{}", ran.stderr));
+    assert_eq!(report["findings"], serde_json::json!([]));
+
+    let ran = check_with(folder.path(), &[&fix[..], &["--dry-run"]].concat(), VOLUME);
+    assert_eq!(ran.status, Some(1), "{}", ran.stderr);
+    assert!(ran.stdout.starts_with("--- a/<stdin>\n+++ b/<stdin>\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("\n+        - Key: keep\n"), "{}", ran.stdout);
+
+    // Files beside it are changed where they are, and standard input is read once.
+    fs::write(folder.path().join("beside.yaml"), VOLUME.replace("Volume:", "Other:")).unwrap();
+    let ran = check_with(folder.path(), &[&fix[..], &["beside.yaml"]].concat(), VOLUME);
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), tagged().as_str()), "{}", ran.stderr);
+    assert_eq!(fs::read_to_string(folder.path().join("beside.yaml")).unwrap(), tagged().replace("Volume:", "Other:"));
+}
+
+/// What the shell's process substitution passes.
+#[cfg(target_os = "linux")]
+#[test]
+fn pipe_is_read_once_and_not_changed() {
+    let folder = with_plan(&[("volume.yaml", VOLUME.as_bytes())]);
+    let fix = ["--plans", "plan.yaml", "--fix", "/dev/stdin", "app/volume.yaml"];
+    let ran = check_with(folder.path(), &fix, &VOLUME.replace("Volume:", "Piped:"));
+    assert_eq!(ran.status, Some(1), "{}", ran.stderr);
+    assert!(ran.stdout.contains("/dev/stdin: not changed, since it is not a regular file\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("/dev/stdin:2:3: BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN `Piped`"), "{}", ran.stdout);
+    assert_eq!(fs::read_to_string(folder.path().join("app/volume.yaml")).unwrap(), tagged());
+}
+
+/// The volume as the CDK writes it.
+const SYNTHESIZED: &str = r#"{
+ "Resources": {
+  "Data9F4": {
+   "Type": "AWS::EC2::Volume",
+   "Properties": { "Size": 8 },
+   "Metadata": { "aws:cdk:path": "Orders/Data/Resource" }
+  }
+ }
+}
+"#;
+
+#[test]
+fn generated_file_is_not_changed_and_the_place_to_change_is_named() {
+    let without_path = SYNTHESIZED.replace("aws:cdk:path", "other");
+    let cdk = "; `cdk synth` generates this file: change the CDK application instead";
+    let construct = format!("{cdk}, in the construct `Orders/Data/Resource`\n");
+    let sam = "; `sam build` generates this file: change the template that `sam build` reads instead\n";
+    for (name, text, fix) in [
+        ("cdk.out/Orders.template.json", SYNTHESIZED, construct.as_str()),
+        ("cdk.out/Orders.template.json", &without_path, &format!("{cdk}\n")),
+        // Under another name: a cloud assembly, or what a user has redirected.
+        ("build/Orders.template.json", &without_path, &format!("{cdk}\n")),
+        ("orders.json", SYNTHESIZED, &construct),
+        (".aws-sam/build/template.yaml", VOLUME, sam),
+        (
+            ".serverless/template.yaml",
+            VOLUME,
+            "; `serverless package` generates this file: change `serverless.yml` instead\n",
+        ),
+    ] {
+        let folder = with_plan(&[(name, text.as_bytes()), ("build/cdk.out", b"{\"version\":\"36.0.0\"}")]);
+        let file = folder.path().join("app").join(name);
+        let path = format!("app/{name}");
+        let args = [path.as_str(), "--plans", "plan.yaml"];
+        let ran = check(folder.path(), &args);
+        assert_eq!(ran.status, Some(1), "{name}: {}", ran.stderr);
+        assert!(ran.stdout.contains("fix: tag it `keep` = `1`") && ran.stdout.contains(fix), "{name}: {}", ran.stdout);
+        assert!(!ran.stdout.contains("can be mended"), "{name}: {}", ran.stdout);
+        assert_eq!(ran.stderr, "", "{name}");
+
+        let ran = check(folder.path(), &[&args[..], &["--fix"]].concat());
+        assert_eq!((ran.status, fs::read_to_string(&file).unwrap().as_str()), (Some(1), text), "{name}");
+        let message = format!("{path}: not changed, since `");
+        assert!(ran.stderr.starts_with(&message) && ran.stderr.contains(" instead\n"), "{name}: {}", ran.stderr);
+        assert!(ran.stdout.contains(fix), "{name}: {}", ran.stdout);
+
+        let ran = check(folder.path(), &[&args[..], &["--fix", "--dry-run"]].concat());
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(1), ""), "{name}: {}", ran.stderr);
+        let ran = check(folder.path(), &[&args[..], &["--format", "json"]].concat());
+        let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(report["findings"][0].get("edits"), None, "{name}: editors must not change it either");
+        // Seen from its own folder.
+        let own = file.file_name().unwrap().to_str().unwrap();
+        let up = "../".repeat(path.matches('/').count());
+        let (framework, plan) = (format!("{up}framework.yaml"), format!("{up}plan.yaml"));
+        let inside = ["check", "--framework", &framework, "--opt-in", "all", "--plans", &plan, "--fix", own];
+        run(file.parent().unwrap(), &inside);
+        assert_eq!(fs::read_to_string(&file).unwrap(), text, "{name}");
+    }
+    // Files beside generated ones are the user's, and standard output is not a file.
+    let folder = with_plan(&[("cdk.out/x.json", b"{}"), ("volume.yaml", VOLUME.as_bytes())]);
+    let ran = check(folder.path(), &["app/volume.yaml", "--plans", "plan.yaml", "--fix"]);
+    assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
+    let ran = check_with(folder.path(), &["-", "--plans", "plan.yaml", "--fix"], SYNTHESIZED);
+    assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("\"Value\": \"1\""), "{}", ran.stdout);
 }

@@ -311,6 +311,42 @@ fn what_has_one_right_form_is_mended() {
 }
 
 #[test]
+fn fixed_template_of_standard_input_goes_to_standard_output() {
+    let expected =
+        TEMPLATE.replace("org-backup", "org_backup").replace("\"48\"", "\"2\"").replace("\"hours\"", "\"days\"");
+    let folder = folder(TEMPLATE);
+    // The file beside it is changed too, and standard input is not read again.
+    let ran = run_with(folder.path(), &["lint", "--fix", "-", "framework.yaml"], &[], TEMPLATE);
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(1), expected.as_str()), "{}", ran.stderr);
+    assert!(ran.stderr.contains("<stdin>:5:22: mended: "), "{}", ran.stderr);
+    assert!(ran.stderr.contains("<stdin>:11:24: BC021 there is no control `NO_SUCH_CONTROL`"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("\n2 templates: 2 findings"), "{}", ran.stderr);
+    assert_eq!(fs::read_to_string(folder.path().join("framework.yaml")).unwrap(), expected);
+    let ran = run_with(folder.path(), &["lint", "--fix", "--dry-run", "-"], &[], TEMPLATE);
+    assert!(ran.stdout.contains("+++ b/<stdin>\n"), "{}", ran.stdout);
+}
+
+#[test]
+fn generated_template_is_not_changed() {
+    let folder = folder("");
+    let file = folder.path().join("cdk.out/framework.yaml");
+    fs::create_dir(file.parent().unwrap()).unwrap();
+    fs::write(&file, TEMPLATE).unwrap();
+    let ran = run(folder.path(), &["lint", "--fix", "cdk.out/framework.yaml"]);
+    assert_eq!((ran.status, fs::read_to_string(&file).unwrap().as_str()), (Some(1), TEMPLATE), "{}", ran.stdout);
+    assert!(
+        ran.stderr.starts_with("cdk.out/framework.yaml: not changed, since `cdk synth` generates it"),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        ran.stdout.contains("; `cdk synth` generates this file: change the CDK application instead\n"),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
 fn warnings_of_a_template_are_told_beside_errors_of_its_policy() {
     let folder =
         changed(|policy| policy.replace("regions: [us-east-1, eu-west-1]", "regions: [us-east-1, il-central-1]"));

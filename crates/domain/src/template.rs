@@ -151,6 +151,20 @@ impl Template {
         &self.parameters
     }
 
+    /// The value of a key in the `Metadata` of the resource at a position, if it is a text.
+    #[must_use]
+    pub fn metadata(&self, at: Position, key: &str) -> Option<&str> {
+        let is_there = |(name, body): &(&Node, &Node)| name.at <= at && at < body.end;
+        let (_, body) = self.named_resources().map(|(name, _, body)| (name, body)).find(is_there)?;
+        body.get("Metadata")?.get(key)?.as_str()
+    }
+
+    /// Whether a resource has a key in its `Metadata`.
+    #[must_use]
+    pub fn has_metadata(&self, key: &str) -> bool {
+        self.resources().any(|(_, _, body)| body.get("Metadata").is_some_and(|metadata| metadata.get(key).is_some()))
+    }
+
     /// Whether the template declares a parameter of this name.
     #[must_use]
     pub fn declares(&self, name: &str) -> bool {

@@ -17,11 +17,9 @@ use serde_json::Value;
 
 use super::Args;
 use crate::Verdict;
-use crate::findings::{self, Finding, machine};
-use crate::input;
+use crate::findings::{self, Finding, generated, machine};
+use crate::input::{self, STANDARD_INPUT};
 use crate::repository::{self, EVENT_BUS, EVENT_BUS_PARAMETER};
-
-const STANDARD_INPUT: &str = "<stdin>";
 
 type Parameters = BTreeMap<String, String>;
 
@@ -42,21 +40,23 @@ pub(super) struct Seen {
 pub(super) struct Found {
     pub(super) findings: Vec<Finding>,
     pub(super) seen: Seen,
-    /// The files by their names in findings, and their texts. Standard input is none.
+    /// The files by their names in findings, and their texts.
     pub(super) files: BTreeMap<String, String>,
+    /// Messages about generated files, which are not changed.
+    pub(super) generated: Vec<String>,
     told: BTreeSet<(String, Option<&'static str>)>,
     /// What suppressions hide, each with its reason.
     pub(super) suppressed: Vec<(Finding, String)>,
 }
 
 impl Found {
-    /// Looks at everything that is named.
-    pub(super) fn of(args: &Args, today: Date) -> anyhow::Result<Self> {
+    /// Checks everything that is named. Templates that are in `read` are not read again: standard input and pipes cannot be.
+    pub(super) fn of(args: &Args, today: Date, read: &BTreeMap<String, String>) -> anyhow::Result<Self> {
         let mut found = Self::default();
         let given: Parameters = args.parameter.iter().cloned().collect();
         let mut templates = Vec::new();
         for path in &args.paths {
-            match input(path)? {
+            match input(path, read)? {
                 Input::Template(name, text) => {
                     found.template(&name, &text, &given, today);
                     templates.push((name, text));
@@ -75,6 +75,7 @@ impl Found {
             found.change(was, name, text, &given)?;
         }
         found.findings.sort_by(|a, b| (&a.fault.file, a.fault.at).cmp(&(&b.fault.file, b.fault.at)));
+        found.generated = generated::keep(&mut found.findings, &found.files);
         Ok(found)
     }
 
@@ -103,9 +104,7 @@ impl Found {
     /// A framework template on its own.
     fn template(&mut self, name: &str, text: &str, given: &Parameters, today: Date) {
         self.seen.templates += 1;
-        if name != STANDARD_INPUT {
-            self.files.insert(name.to_owned(), text.to_owned());
-        }
+        self.files.insert(name.to_owned(), text.to_owned());
         let variants = std::slice::from_ref(given);
         self.add_judged(lint::judged(name, text, &Question { variants, is_complete: false, today }));
         if let Ok(frameworks) = Template::read(name, text).and_then(|template| {
@@ -227,18 +226,17 @@ enum Input {
     Faulty(Fault),
 }
 
-fn input(path: &Path) -> anyhow::Result<Input> {
+fn input(path: &Path, read: &BTreeMap<String, String>) -> anyhow::Result<Input> {
     if path.is_dir() {
         return Ok(Input::Policy);
     }
     let is_stdin = path == Path::new("-");
-    Ok(match input::template(path)? {
-        Ok(text) if is_stdin => Input::Template(STANDARD_INPUT.to_owned(), text),
-        Ok(text) if Template::is_meant(&text) => Input::Template(name(path), text),
+    let file = if is_stdin { STANDARD_INPUT.to_owned() } else { name(path) };
+    let known = read.get(&file).cloned();
+    Ok(match known.map_or_else(|| input::template(path), |text| Ok(Ok(text)))? {
+        Ok(text) if is_stdin || Template::is_meant(&text) => Input::Template(file, text),
         Ok(_) => Input::Policy,
-        Err(fault) => {
-            Input::Faulty(Fault { file: if is_stdin { STANDARD_INPUT.to_owned() } else { name(path) }, ..fault })
-        }
+        Err(fault) => Input::Faulty(Fault { file, ..fault }),
     })
 }
 
