@@ -18,9 +18,10 @@ const SHOWN: usize = 100;
 
 /// Show what is in a dead-letter queue, and send it back.
 ///
-/// Each message is shown with what it is about and why it is there. Nothing is changed without --send or --delete: messages are
-/// hidden from others for half a minute at most while they are read. A message is deleted only after its queue has taken it.
-/// Those that can never be understood are kept back. Credentials and Region come from the environment, as for the AWS CLI.
+/// Each message is shown with what it is about and why it is there; where only the function's log has the error, with the command
+/// that reads it. Nothing is changed without --send or --delete. Messages are hidden from other readers meanwhile: for 30 seconds at
+/// most, with --send or --delete for 2 minutes. A message is deleted only after its queue has taken it. Those that can never be
+/// understood are kept back. Credentials and Region come from the environment, as for the AWS CLI.
 ///
 /// Exit status: 0 when the queue is empty or all went back, 1 when messages are left, 2 when that cannot be done.
 #[derive(Debug, clap::Args)]
@@ -75,6 +76,20 @@ enum Queue {
 }
 
 impl Args {
+    /// The log group of the function that reads the queue; `None` where that is not known.
+    fn log_group(&self) -> Option<String> {
+        let function = match self.queue {
+            _ if self.dead_letters.is_some() => return None,
+            Queue::Report => "report",
+            Queue::Deploy => "deploy",
+            // None of the functions has received them.
+            Queue::Undelivered => return None,
+        };
+        // The stack may be given by its ARN: arn:aws:cloudformation:REGION:ACCOUNT:stack/NAME/ID
+        let name = if self.stack.starts_with("arn:") { self.stack.split('/').nth(1)? } else { &self.stack };
+        Some(format!("/aws/lambda/{name}-{function}"))
+    }
+
     fn job(&self, queue: String, destination: Destination, reader: Reader) -> Job {
         let action = match (self.send, self.delete) {
             (true, _) => Action::Send { force: self.force },
@@ -133,8 +148,11 @@ pub(crate) fn run(args: &Args, format: Format) -> anyhow::Result<Verdict> {
         Ok((job, done))
     })?;
     match format {
-        Format::Human => output::text(&show::page(&job, &done))?,
-        Format::Json => output::line(&serde_json::to_string_pretty(&show::json(&job, &done))?)?,
+        Format::Human => output::text(&show::page(&job, &done, args.log_group().as_deref()))?,
+        Format::Json => {
+            let json = show::json(&job, &done, args.log_group().as_deref());
+            output::line(&serde_json::to_string_pretty(&json)?)?;
+        }
     }
     verdict(&job, &done)
 }

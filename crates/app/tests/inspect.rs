@@ -431,9 +431,13 @@ async fn only_the_named_ones_and_no_more_than_the_limit() {
     let only = BTreeSet::from(["b".to_owned(), "e".to_owned(), "z".to_owned()]);
     let redriven = ran(&queues, &Job { only: only.clone(), ..job(Action::Delete) }).await;
     assert_eq!(fates(&redriven), [("b", &Fate::Deleted), ("e", &Fate::Deleted)]);
-    assert_eq!(redriven.missing, BTreeSet::from(["z".to_owned()]));
+    assert_eq!((redriven.more, redriven.missing), (3, BTreeSet::from(["z".to_owned()])));
     assert_eq!(queues.left(), (vec!["a".into(), "c".into(), "d".into()], true));
     assert_eq!(queues.sent(), []);
+
+    let nosuch = Job { only: ["nosuch".to_owned()].into(), ..job(Action::Look) };
+    let redriven = ran(&queues, &nosuch).await;
+    assert_eq!((redriven.letters.len(), redriven.more, redriven.missing), (0, 3, nosuch.only));
 
     let redriven = ran(&queues, &Job { limit: Some(2), ..job(SEND) }).await;
     assert_eq!((redriven.letters.len(), redriven.more), (2, 1));
@@ -550,7 +554,7 @@ fn a_message_says_what_it_is_about_and_why_it_is_here() {
             Reader::Report,
             Prospect::Readable,
             about,
-            "failed every time it was tried; readable now",
+            "failed every time it was tried, and can be read",
         ),
         (letter("", &change, &undelivered), Reader::Either, Prospect::Readable, about, not_delivered),
         (
@@ -574,10 +578,10 @@ fn a_message_says_what_it_is_about_and_why_it_is_here() {
             "aws.config",
             "cannot be understood either",
         ),
-        (letter("", flush, &[]), Reader::Report, Prospect::Readable, "held of 222222222222, X", "readable now"),
+        (letter("", flush, &[]), Reader::Report, Prospect::Readable, "held of 222222222222, X", "can be read"),
         (letter("", &push, &[]), Reader::Report, Prospect::NotOurs, "aws.codecommit", "not for us, would be dropped"),
-        (letter("", &push, &[]), Reader::Deploy, Prospect::Readable, "push to the branch main of", "readable now"),
-        (letter("", &push, &[]), Reader::Either, Prospect::Readable, "push to the branch main of", "readable now"),
+        (letter("", &push, &[]), Reader::Deploy, Prospect::Readable, "push to the branch main of", "can be read"),
+        (letter("", &push, &[]), Reader::Either, Prospect::Readable, "push to the branch main of", "can be read"),
         (letter("", &change, &[]), Reader::Deploy, Prospect::NotOurs, "aws.config", "none of ours"),
         (letter("", "{\n\"a\"", &[]), Reader::Report, Prospect::Never, "{\n\"a\"", "not JSON at line 2"),
         (letter("", " ", &[]), Reader::Report, Prospect::Never, "an empty message", "not JSON"),
@@ -588,6 +592,7 @@ fn a_message_says_what_it_is_about_and_why_it_is_here() {
         assert_eq!(assessed.prospect, prospect, "{assessed:?}");
         assert!(assessed.about.contains(about), "{about}: {assessed:?}");
         assert!(assessed.reason.contains(reason), "{reason}: {assessed:?}");
+        assert_eq!(assessed.is_logged, reason.ends_with("can be read"), "{assessed:?}");
     }
 }
 

@@ -123,7 +123,9 @@ pub fn answer<T: Serialize>(
         Ok(done) if batch.queued => document(&Batch::response(failed(&done))),
         Ok(done) => document(&done),
         Err(failure) if batch.queued => {
-            error!(kind = failure.kind, message = failure.message, "the whole batch comes again");
+            let messages: Vec<&str> = batch.messages.iter().map(|message| message.id.as_str()).collect();
+            // `redrive` finds this line by the id of a message.
+            error!(kind = failure.kind, why = failure.message, ?messages, "the whole batch comes again");
             document(&Batch::response(batch.messages.iter().map(|message| message.id.clone())))
         }
         Err(failure) => Err(failure),
@@ -189,6 +191,22 @@ mod tests {
             assert_eq!(of(line, "operation"), operation, "{line}");
         }
         assert_eq!((&lines[1]["level"], &lines[1]["fields"]["accounts"]), (&"INFO".into(), &3.into()));
+    }
+
+    /// `redrive` reads the log by the id of a message.
+    #[test]
+    fn failure_of_a_batch_is_logged_with_the_ids_of_its_messages() {
+        let record = |id: &str| serde_json::json!({ "messageId": id, "body": "{}", "eventSource": "aws:sqs" });
+        let batch = Batch::read(serde_json::json!({ "Records": [record("m-1"), record("m-2")] }));
+        let lines = lines(LevelFilter::INFO, || {
+            let failure = Failure { kind: "Throttled", message: "cloudformation: Rate exceeded".to_owned() };
+            answer(&batch, Err::<(), _>(failure), |()| Vec::new()).unwrap();
+        });
+        let fields = &lines[0]["fields"];
+        assert_eq!(fields["messages"], "[\"m-1\", \"m-2\"]");
+        // The text of the line is its field `message`: the error needs another name beside it.
+        assert_eq!(fields["message"], "the whole batch comes again");
+        assert_eq!(fields["why"], "cloudformation: Rate exceeded");
     }
 
     /// Neither as what is printed of a request nor through the lines of others, which hold whole requests.

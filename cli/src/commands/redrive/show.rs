@@ -1,20 +1,40 @@
 //! Messages of a dead-letter queue for people and programs.
 
-use app::inspect::{Action, Fate, Handled, Job, Prospect, Redriven};
+use app::inspect::{Action, Destination, Fate, HIDDEN_TO_LOOK, HIDDEN_TO_WORK, Handled, Job, Prospect, Redriven};
 use console::style;
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::plain::{self, count, shown};
 
+/// Longer than a message is tried before it comes to a dead-letter queue.
+const TRIED: SignedDuration = SignedDuration::from_hours(24);
+
 /// The version of the JSON form. Fields are added without a new one.
 const VERSION: u32 = 1;
 
-pub(super) fn page(job: &Job, done: &Redriven) -> String {
-    let blocks = done.letters.iter().map(block);
+pub(super) fn page(job: &Job, done: &Redriven, log_group: Option<&str>) -> String {
+    let blocks = done.letters.iter().map(|handled| block(job, handled, log_group));
     blocks.chain(missing(done)).chain([summary(job, done)]).map(|text| format!("{text}\n")).collect()
 }
 
-fn block(handled: &Handled) -> String {
+/// The command that shows what the function has logged about a message, if only the log has the error.
+fn log_command(job: &Job, Handled { letter, assessed, .. }: &Handled, log_group: Option<&str>) -> Option<String> {
+    let group = log_group.filter(|_| assessed.is_logged)?;
+    let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/' | '.'));
+    if !is_plain(group) || !is_plain(&letter.id) {
+        return None;
+    }
+    // A FIFO queue counts from when the message came here (Amazon SQS Developer Guide, "Setting-up dead-letter queue retention").
+    let tried_since = letter.sent.map(|sent| if job.queue.ends_with(".fifo") { sent - TRIED } else { sent });
+    let start = tried_since.map(|since| format!(" --start-time {}", since.as_millisecond())).unwrap_or_default();
+    Some(format!(
+        "aws logs filter-log-events --log-group-name {group}{start} --filter-pattern '\"{}\"' --query 'events[].message' --output text",
+        letter.id
+    ))
+}
+
+fn block(job: &Job, handled: &Handled, log_group: Option<&str>) -> String {
     let Handled { letter, assessed, fate } = handled;
     let sent = letter.sent.map_or_else(|| "at an unknown time".to_owned(), plain::time);
     let mut text = format!(
@@ -24,6 +44,9 @@ fn block(handled: &Handled) -> String {
         shown(&assessed.about),
         shown(&assessed.reason)
     );
+    if let Some(command) = log_command(job, handled, log_group) {
+        text.push_str(&format!("  log     {command}\n"));
+    }
     let fate = match fate {
         Fate::Seen => return text,
         Fate::KeptBack { why } => style(format!("kept back: {}", shown(why))).yellow(),
@@ -42,8 +65,10 @@ fn missing(done: &Redriven) -> Option<String> {
     let ids: Vec<String> = done.missing.iter().map(|id| shown(id)).collect();
     (!ids.is_empty()).then(|| {
         format!(
-            "not found: {}; it may be hidden while somebody else reads it, for two minutes at most\n",
-            ids.join(", ")
+            "not found: {}; another reader may have it: for {} seconds at most, or {} minutes if that one sends or deletes\n",
+            ids.join(", "),
+            HIDDEN_TO_LOOK.as_secs(),
+            HIDDEN_TO_WORK.as_secs() / 60
         )
     })
 }
@@ -59,7 +84,12 @@ fn summary(job: &Job, done: &Redriven) -> String {
         }
         Action::Look => {
             let hopeless = if never > 0 { format!(", {never} of them never to be understood") } else { String::new() };
-            format!("{} in {queue}{hopeless}", count(plain::number(done.letters.len()), "message"))
+            let found = plain::number(done.letters.len());
+            let found = match job.only.len() {
+                0 => count(found, "message"),
+                named => format!("{found} of {}", count(plain::number(named), "named message")),
+            };
+            format!("{found} in {queue}{hopeless}")
         }
         Action::Send { .. } => {
             let kept = number(|handled| matches!(handled.fate, Fate::KeptBack { .. }));
@@ -69,6 +99,9 @@ fn summary(job: &Job, done: &Redriven) -> String {
             format!("{} deleted from {queue}", count(number(|handled| handled.fate == Fate::Deleted), "message"))
         }
     };
+    if done.more > 0 && !job.only.is_empty() {
+        text.push_str(&format!("; about {} in it", count(done.more, "other message")));
+    }
     if done.more > 0 && job.only.is_empty() {
         text.push_str(&format!("; about {} more (by the queue's own count, which may be a minute old)", done.more));
         if job.queue.ends_with(".fifo") && job.limit.is_none_or(|limit| done.letters.len() < limit) {
@@ -76,19 +109,34 @@ fn summary(job: &Job, done: &Redriven) -> String {
         }
     }
     if job.action == Action::Look && !done.letters.is_empty() {
-        text.push_str("\nsend back with --send; throw away with --delete --only MESSAGE_ID");
+        text.push_str(&format!("\n{}", advice(job, done)));
     }
     text
 }
 
+/// How the messages get out of the queue.
+fn advice(job: &Job, done: &Redriven) -> &'static str {
+    // Without --to it is not known where they would go.
+    if job.destination == Destination::Target(Vec::new()) {
+        return "send back with --to QUEUE_URL --send; delete with --delete --only MESSAGE_ID";
+    }
+    if done.letters.iter().any(|handled| job.would_send(handled)) {
+        "send back with --send; delete with --delete --only MESSAGE_ID"
+    } else if done.letters.iter().all(|handled| handled.assessed.prospect == Prospect::Never) {
+        "--send keeps them back: delete with --delete --only MESSAGE_ID, or, after an update that can read them, use --send --force"
+    } else {
+        "--send keeps them back: they were not meant for a queue of this stack; delete with --delete --only MESSAGE_ID"
+    }
+}
+
 /// As JSON: `version`, `queue`; `messages`, each with `id`, `sent`, `receives`, `about`, `reason`, `prospect` (`readable`,
 /// `notOurs`, `never`), `outcome` (`seen`, `keptBack`, `sent`, `sentAndStillHere`, `deleted`), `to`, `why`, `attributes`, `body`;
-/// `missing`, `more`, and `error` when it ended before its time.
-pub(super) fn json(job: &Job, done: &Redriven) -> Value {
+/// `logCommand`; `missing`, `more`, `logGroup`, and `error` when it ended before its time.
+pub(super) fn json(job: &Job, done: &Redriven, log_group: Option<&str>) -> Value {
     let messages: Vec<Value> = done
         .letters
         .iter()
-        .map(|Handled { letter, assessed, fate }| {
+        .map(|handled @ Handled { letter, assessed, fate }| {
             let (outcome, to, why) = match fate {
                 Fate::Seen => ("seen", None, None),
                 Fate::KeptBack { why } => ("keptBack", None, Some(why)),
@@ -102,6 +150,7 @@ pub(super) fn json(job: &Job, done: &Redriven) -> Value {
                 "receives": letter.receives,
                 "about": assessed.about,
                 "reason": assessed.reason,
+                "logCommand": log_command(job, handled, log_group),
                 "prospect": match assessed.prospect {
                     Prospect::Readable => "readable",
                     Prospect::NotOurs => "notOurs",
@@ -121,6 +170,7 @@ pub(super) fn json(job: &Job, done: &Redriven) -> Value {
         "messages": messages,
         "missing": done.missing,
         "more": done.more,
+        "logGroup": log_group,
         "error": done.failed.as_ref().map(ToString::to_string),
     })
 }

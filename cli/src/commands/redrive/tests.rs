@@ -118,7 +118,12 @@ fn handled(id: &str, prospect: Prospect, fate: Fate) -> Handled {
             receives: 6,
             ..Letter::default()
         },
-        assessed: Assessed { about: "orders\u{1b}[2J".to_owned(), reason: "it is odd".to_owned(), prospect },
+        assessed: Assessed {
+            about: "orders\u{1b}[2J".to_owned(),
+            reason: "it is odd".to_owned(),
+            prospect,
+            is_logged: false,
+        },
         fate,
     }
 }
@@ -139,7 +144,7 @@ fn kept() -> Fate {
 fn people_see_what_is_there_and_what_became_of_it() {
     let looked =
         done(vec![handled("m-1", Prospect::Readable, Fate::Seen), handled("m-2", Prospect::Never, Fate::Seen)]);
-    let page = show::page(&job(Action::Look), &looked);
+    let page = show::page(&job(Action::Look), &looked, None);
     assert_eq!(
         page,
         format!(
@@ -153,7 +158,7 @@ m-2  sent 2026-11-23 04:12 UTC, received 6 times
   reason  it is odd
 
 2 messages in {HERE}, 1 of them never to be understood
-send back with --send; throw away with --delete --only MESSAGE_ID
+send back with --send; delete with --delete --only MESSAGE_ID
 "
         )
     );
@@ -165,7 +170,7 @@ send back with --send; throw away with --delete --only MESSAGE_ID
             handled("m-3", Prospect::Readable, Fate::SentAndStillHere { to: THERE.to_owned() }),
         ])
     };
-    let page = show::page(&job(Action::Send { force: false }), &worked);
+    let page = show::page(&job(Action::Send { force: false }), &worked, None);
     for said in [
         format!("  now     sent back to {THERE}\n"),
         "  now     kept back: it would come here again\n".to_owned(),
@@ -175,22 +180,126 @@ send back with --send; throw away with --delete --only MESSAGE_ID
     ] {
         assert!(page.contains(&said), "{said}\n{page}");
     }
-    assert_eq!(show::page(&job(Action::Look), &done(Vec::new())), format!("no messages in {HERE}\n"));
+    assert_eq!(show::page(&job(Action::Look), &done(Vec::new()), None), format!("no messages in {HERE}\n"));
     let deleted = done(vec![handled("m-1", Prospect::Never, Fate::Deleted)]);
-    assert!(show::page(&job(Action::Delete), &deleted).ends_with(&format!("1 message deleted from {HERE}\n")));
+    assert!(show::page(&job(Action::Delete), &deleted, None).ends_with(&format!("1 message deleted from {HERE}\n")));
 }
 
 #[test]
 fn messages_that_are_not_in_sight_are_counted_and_a_fifo_queue_says_why() {
     let more = Redriven { more: 7, ..done(vec![handled("m-1", Prospect::Readable, Fate::Seen)]) };
-    let page = show::page(&job(Action::Look), &more);
+    let page = show::page(&job(Action::Look), &more, None);
     assert!(page.contains("; about 7 more (by the queue's own count") && !page.contains("FIFO"), "{page}");
     let fifo = Job { queue: format!("{HERE}.fifo"), ..job(Action::Look) };
-    let page = show::page(&fifo, &more);
+    let page = show::page(&fifo, &more, None);
     assert!(page.contains("a FIFO queue shows the first of a group only"), "{page}");
     let empty = Redriven { more: 7, ..Redriven::default() };
-    let page = show::page(&job(Action::Look), &empty);
+    let page = show::page(&job(Action::Look), &empty, None);
     assert!(page.starts_with("0 messages in") && page.contains("about 7 more"), "{page}");
+}
+
+#[test]
+fn named_messages_that_are_not_found_are_counted_beside_the_others() {
+    let only = |ids: &[&str]| Job { only: ids.iter().map(|id| (*id).to_owned()).collect(), ..job(Action::Look) };
+    let none = Redriven { more: 3, missing: ["nosuch".to_owned()].into(), ..Redriven::default() };
+    let page = show::page(&only(&["nosuch"]), &none, None);
+    assert!(page.ends_with(&format!("\n0 of 1 named message in {HERE}; about 3 other messages in it\n")), "{page}");
+    assert!(!page.contains("--send"), "there is nothing to send: {page}");
+    let found = done(vec![handled("m-1", Prospect::Readable, Fate::Seen)]);
+    let page = show::page(&only(&["m-1", "nosuch"]), &Redriven { more: 1, ..found.clone() }, None);
+    assert!(page.contains(&format!("1 of 2 named messages in {HERE}; about 1 other message in it\n")), "{page}");
+    let page = show::page(&only(&["m-1"]), &found, None);
+    assert!(page.contains(&format!("1 of 1 named message in {HERE}\n")), "{page}");
+    let deleted = done(vec![handled("m-1", Prospect::Never, Fate::Deleted)]);
+    let delete = Job { action: Action::Delete, ..only(&["m-1"]) };
+    let page = show::page(&delete, &Redriven { more: 2, ..deleted }, None);
+    assert!(page.ends_with(&format!("1 message deleted from {HERE}; about 2 other messages in it\n")), "{page}");
+}
+
+#[test]
+fn sending_is_advised_only_where_a_message_would_be_sent() {
+    let advice = |job: &Job, prospects: &[Prospect]| {
+        let letters = prospects.iter().map(|prospect| handled("m-1", *prospect, Fate::Seen)).collect();
+        let page = show::page(job, &done(letters), None);
+        page.lines().last().unwrap().to_owned()
+    };
+    let look = job(Action::Look);
+    let send = "send back with --send; delete with --delete --only MESSAGE_ID";
+    assert_eq!(advice(&look, &[Prospect::Readable]), send);
+    assert_eq!(advice(&look, &[Prospect::Never, Prospect::Readable]), send);
+    let never = advice(&look, &[Prospect::Never, Prospect::Never]);
+    assert!(never.starts_with("--send keeps them back: delete with --delete --only MESSAGE_ID, or"), "{never}");
+    assert!(never.ends_with("--send --force"), "{never}");
+    // They do not say where they belong, or nobody has said it.
+    let undelivered = Job { destination: Destination::Target(vec![THERE.to_owned()]), ..look.clone() };
+    let advised = advice(&undelivered, &[Prospect::Readable]);
+    assert!(advised.starts_with("--send keeps them back: they were not meant for a queue of this stack"), "{advised}");
+    let unknown = Job { destination: Destination::Target(Vec::new()), ..look };
+    assert!(advice(&unknown, &[Prospect::Readable]).starts_with("send back with --to QUEUE_URL --send; "));
+}
+
+#[test]
+fn help_and_output_agree_about_the_time_that_messages_are_hidden() {
+    use clap::CommandFactory as _;
+    let help = Line::command().get_long_about().unwrap().to_string();
+    let missing = Redriven { missing: ["m-9".to_owned()].into(), ..Redriven::default() };
+    let page = show::page(&Job { only: ["m-9".to_owned()].into(), ..job(Action::Look) }, &missing, None);
+    let (look, work) = (app::inspect::HIDDEN_TO_LOOK.as_secs(), app::inspect::HIDDEN_TO_WORK.as_secs());
+    assert_eq!(work % 60, 0);
+    for text in [help, page] {
+        for time in [format!(" {look} seconds"), format!(" {} minutes", work / 60)] {
+            assert!(text.contains(&time), "{time}: {text}");
+        }
+    }
+}
+
+#[test]
+fn error_that_only_the_log_has_comes_with_the_command_that_reads_it() {
+    let logged = || {
+        let mut logged = handled("5fea7756-0ea4-451a-a703-a558b933e274", Prospect::Readable, Fate::Seen);
+        logged.assessed.is_logged = true;
+        logged
+    };
+    let look = job(Action::Look);
+    let group = args("report").unwrap().log_group();
+    assert_eq!(group.as_deref(), Some("/aws/lambda/backup-compliance-report"));
+    let page = show::page(&look, &done(vec![logged()]), group.as_deref());
+    let command = "aws logs filter-log-events --log-group-name /aws/lambda/backup-compliance-report --start-time 1795407129311 \
+                   --filter-pattern '\"5fea7756-0ea4-451a-a703-a558b933e274\"' --query 'events[].message' --output text";
+    assert!(page.contains(&format!("\n  log     {command}\n")), "{page}");
+    let json = show::json(&look, &done(vec![logged()]), group.as_deref());
+    assert_eq!((&json["logGroup"], &json["messages"][0]["logCommand"]), (&group.clone().into(), &command.into()));
+    // A FIFO queue forgets when the message was first sent.
+    let fifo = Job { queue: format!("{HERE}.fifo"), ..look.clone() };
+    let page = show::page(&fifo, &done(vec![logged()]), group.as_deref());
+    assert!(page.contains(" --start-time 1795320729311 "), "{page}");
+
+    // Where the reason is known, or the function is not, there is no command; nor one that a shell would take for another.
+    let mut odd = logged();
+    odd.letter.id = "a'; rm -rf /'".to_owned();
+    for (letters, group) in [
+        (vec![handled("m-1", Prospect::Readable, Fate::Seen)], group.as_deref()),
+        (vec![logged()], None),
+        (vec![odd], group.as_deref()),
+    ] {
+        let page = show::page(&look, &done(letters), group);
+        assert!(!page.contains("aws logs"), "{page}");
+    }
+    let arn =
+        "deploy --stack arn:aws:cloudformation:eu-west-1:999999999999:stack/test/51af3dc0-da77-11e4-872e-1234567db123";
+    for (line, group) in [
+        ("deploy --stack test", Some("/aws/lambda/test-deploy")),
+        (arn, Some("/aws/lambda/test-deploy")),
+        ("undelivered", None),
+        ("--dead-letters here", None),
+    ] {
+        assert_eq!(args(line).unwrap().log_group().as_deref(), group, "{line}");
+    }
+    let template = include_str!("../../../../template.yaml");
+    for function in ["report", "deploy"] {
+        let name = format!("LogGroupName: !Sub \"/aws/lambda/${{AWS::StackName}}-{function}\"\n");
+        assert!(template.contains(&name), "{name}");
+    }
 }
 
 #[test]
@@ -199,14 +308,14 @@ fn programs_get_everything() {
         more: 2,
         ..done(vec![handled("m-1", Prospect::Never, kept()), handled("m-2", Prospect::Readable, sent())])
     };
-    let json = show::json(&job(Action::Send { force: false }), &worked);
+    let json = show::json(&job(Action::Send { force: false }), &worked, None);
     assert_eq!((&json["version"], &json["queue"], &json["more"]), (&1.into(), &HERE.into(), &2.into()));
     assert_eq!(json["error"], serde_json::Value::Null);
     let [kept, sent] = json["messages"].as_array().unwrap().as_slice() else { panic!("{json}") };
     assert_eq!(
         *kept,
         serde_json::json!({
-            "id": "m-1", "sent": "2026-11-23T04:12:09.311Z", "receives": 6, "about": "orders\u{1b}[2J", "reason": "it is odd",
+            "id": "m-1", "sent": "2026-11-23T04:12:09.311Z", "receives": 6, "about": "orders\u{1b}[2J", "reason": "it is odd", "logCommand": null,
             "prospect": "never", "outcome": "keptBack", "to": null, "why": "it would come here again", "attributes": {},
             "body": "{\"a\":1}",
         })

@@ -11,9 +11,9 @@ use std::future::Future;
 use std::time::Duration;
 
 /// How long messages are hidden while they are only looked at.
-const HIDDEN_TO_LOOK: Duration = Duration::from_secs(30);
+pub const HIDDEN_TO_LOOK: Duration = Duration::from_secs(30);
 /// And while they are sent back or deleted: ten messages are two calls each, and a call may be tried again.
-const HIDDEN_TO_WORK: Duration = Duration::from_secs(120);
+pub const HIDDEN_TO_WORK: Duration = Duration::from_secs(120);
 /// The group of what is sent to a FIFO queue and had none: that of everything that wakes `deploy`.
 const GROUP: &str = "deploy";
 
@@ -115,7 +115,7 @@ pub enum Action {
 pub struct Redriven {
     /// The messages that it was about, in the order in which they came.
     pub letters: Vec<Handled>,
-    /// About how many more messages are in the queue: beyond the limit, or not in sight.
+    /// About how many other messages are in the queue: not among `only`, beyond the limit, or hidden from this reader.
     pub more: u64,
     /// Of `only`, those that were not in sight.
     pub missing: BTreeSet<String>,
@@ -258,6 +258,7 @@ impl Work {
         }
         self.held.insert(letter.id.clone(), letter.receipt.clone());
         if !job.only.is_empty() && !job.only.contains(&letter.id) {
+            self.beyond = self.beyond.saturating_add(1);
             return;
         }
         if self.failed.is_some() || self.is_full(job) {
@@ -314,6 +315,14 @@ impl Work {
                 Fate::SentAndStillHere { to }
             }
         }
+    }
+}
+
+impl Job {
+    /// Whether the message would be sent back without `force`.
+    #[must_use]
+    pub fn would_send(&self, handled: &Handled) -> bool {
+        handled.assessed.prospect != Prospect::Never && self.destination.of(&handled.letter).is_ok()
     }
 }
 

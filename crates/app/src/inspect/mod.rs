@@ -5,7 +5,8 @@ mod reading;
 mod violations;
 
 pub use dead_letters::{
-    Action, DeadLetters, Destination, Fate, Handled, Job, Letter, NoRedrive, Outgoing, QueueFacts, Redriven, redrive,
+    Action, DeadLetters, Destination, Fate, HIDDEN_TO_LOOK, HIDDEN_TO_WORK, Handled, Job, Letter, NoRedrive, Outgoing,
+    QueueFacts, Redriven, redrive,
 };
 pub use reading::{Assessed, Prospect, Reader, assess};
 pub use violations::{Exemptions, Listing, OpenViolation, Order, Query, open_violations};

@@ -39,6 +39,8 @@ pub struct Assessed {
     pub reason: String,
     /// What would become of it.
     pub prospect: Prospect,
+    /// Whether only the log of its function has the error, under the id of the message.
+    pub is_logged: bool,
 }
 
 enum Read {
@@ -59,6 +61,7 @@ pub fn assess(letter: &Letter, reader: Reader) -> Assessed {
     };
     let buried = letter.attributes.get(REASON).filter(|reason| !reason.trim().is_empty());
     let undelivered = undelivered(letter);
+    let is_logged = matches!(read, Read::Understood(_)) && buried.is_none() && undelivered.is_none();
     let (prospect, reason) = match (&read, buried, undelivered) {
         (Read::Understood(_), Some(reason), _) => {
             (Prospect::Never, format!("{reason} (this program can read it; the function that put it here could not)"))
@@ -71,15 +74,16 @@ pub fn assess(letter: &Letter, reader: Reader) -> Assessed {
         (Read::NotOurs(_), None, Some(undelivered)) => (Prospect::NotOurs, undelivered),
         (Read::NotOurs(why), None, None) => (Prospect::NotOurs, format!("not for us, would be dropped: {why}")),
         (Read::Understood(_), None, Some(undelivered)) => (Prospect::Readable, undelivered),
-        (Read::Understood(_), None, None) => {
-            (Prospect::Readable, "failed every time it was tried; readable now, see the function's log".to_owned())
-        }
+        (Read::Understood(_), None, None) => (
+            Prospect::Readable,
+            "failed every time it was tried, and can be read; the error is in the function's log".to_owned(),
+        ),
     };
     let about = match read {
         Read::Understood(about) => about,
         Read::NotOurs(_) | Read::Never(_) => event.map_or_else(|_| beginning(&letter.body), |event| salvaged(&event)),
     };
-    Assessed { about, reason, prospect }
+    Assessed { about, reason, prospect, is_logged }
 }
 
 /// Why EventBridge or the scheduler could not deliver it, if it says so.

@@ -415,10 +415,11 @@ pub(crate) fn resource_id(key: &Key) -> ResourceId {
 
 impl Reported {
     fn fail(&mut self, messages: impl IntoIterator<Item = String>, why: &str) {
-        let before = self.failed.len();
+        let messages: Vec<String> = messages.into_iter().collect();
+        // `redrive` finds this line by the id of a message.
+        error!(why, ?messages, "they come again");
         self.failed.extend(messages);
         self.retried = self.failed.len();
-        error!(why, messages = self.retried.saturating_sub(before), "they come again");
         self.failures.push(why.to_owned());
     }
 }

@@ -323,6 +323,53 @@ async fn an_exempt_violation_is_recorded_and_counted_and_not_told() {
     assert_eq!(world.state().violations.len(), 1);
 }
 
+/// Keeps what is logged, a line for each event.
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut line = String::new();
+        event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+            line.push_str(&format!("{}={value:?} ", field.name()));
+        });
+        self.0.lock().unwrap().push(line);
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+/// `redrive` reads the log by the id of a message.
+#[tokio::test(flavor = "current_thread")]
+async fn failure_is_logged_with_the_ids_of_its_messages() {
+    let world = World::new();
+    let log = Log::default();
+    let guard = tracing::subscriber::set_default(log.clone());
+    world.fail_next("dynamodb:PutItem", PortErrorKind::Retryable);
+    let reported = send(&world, &[event("NON_COMPLIANT", 10)]).await;
+    drop(guard);
+    assert_eq!(reported.failed, BTreeSet::from(["m0".to_owned()]));
+    let lines = log.0.lock().unwrap();
+    assert!(
+        lines.iter().any(|line| line.contains("messages=[\"m0\"]") && line.contains("dynamodb:PutItem")),
+        "{lines:?}"
+    );
+}
+
 #[tokio::test(flavor = "current_thread")]
 async fn every_outlet_is_told_and_one_that_refuses_costs_the_others_nothing() {
     let world = World::new();
