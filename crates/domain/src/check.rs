@@ -12,7 +12,7 @@ use crate::fault::{Edit, Fault, Position, Source};
 use crate::ids::shown;
 use crate::inventory::Inventory;
 use crate::inventory::document::{Part, SelectionPart};
-use crate::inventory::template::{Added, Origin, Stack, Target, Thing};
+use crate::inventory::template::{Added, Origin, SEVERAL, Stack, Target, Thing};
 use crate::lint::Level;
 use crate::template::Template;
 
@@ -272,6 +272,9 @@ impl<'a> Teller<'a> {
                 | Unknown::Engine
                 | Unknown::Parameter { .. }
                 | Unknown::Scope => "give the values that are known with --parameter",
+                Unknown::Cluster { arn } if arn.ends_with(SEVERAL) => {
+                    "name the cluster with `!Ref`, or check the templates that have it one by one"
+                }
                 Unknown::Cluster { .. } | Unknown::Vault { .. } | Unknown::Place { part: Some(Part::Vaults), .. } => {
                     "name the template or the inventory that has it under --plans"
                 }

@@ -213,8 +213,11 @@ impl<'a> Evaluator<'a> {
             {
                 self.kinds.insert(resource.kind, protected);
             }
-            if members.contains_key(resource.key()) {
-                self.clusters.insert(resource.key(), resource);
+            // Templates may have several clusters with one ARN: their members name them by their ids.
+            for key in [resource.key(), resource.id()] {
+                if members.contains_key(key) {
+                    self.clusters.insert(key, resource);
+                }
             }
         }
         let asks = |test: fn(&Test<'_>) -> bool| self.questions.iter().any(|question| test(&question.test));

@@ -460,6 +460,43 @@ fn a_member_of_one_of_two_clusters_with_one_name_is_not_judged_for_certain() {
     }
 }
 
+/// Templates for several stages have equal names, and each instance is a member of the cluster in its own template.
+#[test]
+fn clusters_of_one_name_in_several_templates_are_kept_apart() {
+    let template = |tag: &str, by: &str| {
+        let cluster = format!(
+            "  C:\n    Type: AWS::RDS::DBCluster\n    Properties: {{ DBClusterIdentifier: orders, Engine: aurora-mysql, \
+             Tags: [{{ Key: backup, Value: {tag} }}] }}\n"
+        );
+        let member = format!("  M:\n    Type: AWS::RDS::DBInstance\n    Properties: {{ DBClusterIdentifier: {by} }}\n");
+        format!("Resources:\n{cluster}{member}")
+    };
+    let plan = with_plan("", BY_TAG);
+    for target in [anywhere(), here()] {
+        for by in ["!Ref C", "orders", "ORDERS"] {
+            let (good, bad) = (template("daily", by), template("weekly", by));
+            for (texts, expected) in [([&good, &good], [0, 0]), ([&good, &bad], [0, 2]), ([&bad, &good], [2, 0])] {
+                let checked = checked_at(&target, &[texts[0], texts[1], &plan], 2, &[COVERAGE], &[]);
+                let of = |file: usize| {
+                    let name = format!("{file}.yaml");
+                    checked.findings.iter().filter(|finding| finding.fault.file == name).count()
+                };
+                assert!(checked.findings.iter().all(|finding| finding.level == Level::Error), "{:?}", said(&checked));
+                assert_eq!([of(0), of(1)], expected, "{by}: {:?}", said(&checked));
+            }
+        }
+        // An instance in a third template may be a member of either.
+        let third =
+            "Resources:\n  M:\n    Type: AWS::RDS::DBInstance\n    Properties: { DBClusterIdentifier: orders }\n";
+        let (good, bad) = (template("daily", "!Ref C"), template("weekly", "!Ref C"));
+        let found = checked_at(&target, &[third, &good, &bad, &plan], 1, &[COVERAGE], &[]).findings;
+        assert_eq!((found.len(), found[0].level), (1, Level::Warning), "{found:?}");
+        let Fault { problem, fix, .. } = &found[0].fault;
+        assert!(problem.ends_with("not known: its cluster `orders (several clusters have this name)`"), "{problem}");
+        assert_eq!(fix, "name the cluster with `!Ref`, or check the templates that have it one by one");
+    }
+}
+
 #[test]
 fn a_cluster_of_an_engine_that_nobody_knows_is_not_judged_for_certain() {
     let cluster = |engine: &str| {

@@ -238,6 +238,9 @@ struct Adding<'i> {
     vaults: Vec<BTreeMap<String, String>>,
 }
 
+/// Behind the name of a cluster that several clusters have.
+pub(crate) const SEVERAL: &str = " (several clusters have this name)";
+
 /// What stands for a resource whose ARN nobody knows. It is no pattern.
 fn stand_in(stack: &Stack<'_>, logical_id: &str) -> String {
     format!("{}#{logical_id}", stack.template.file()).replace('*', "?")
@@ -376,14 +379,14 @@ impl Adding<'_> {
         }
         let flag = |name: Option<&str>| property(resource, name?).and_then(text).and_then(|text| text.parse().ok());
         let written = document::Resource {
-            id: (!is_whole).then(|| stand_in(stack, resource.logical_id)),
+            id: (!is_whole || self.has_twin(number, resource.logical_id)).then(|| stand_in(stack, resource.logical_id)),
             arn,
             kind,
             account: self.target.account.to_string(),
             region: self.target.region.to_string(),
             name: Some(name.unwrap_or_else(|| resource.logical_id.to_owned())),
             tags,
-            cluster: self.cluster(number, resource),
+            cluster: self.cluster(number, stack, resource),
             engine: known.engine.and_then(|name| property(resource, name)).and_then(text).map(str::to_lowercase),
             encrypted: flag(known.encrypted),
             created: None,
@@ -397,27 +400,41 @@ impl Adding<'_> {
         }
     }
 
+    /// The clusters of this name, each with the number of its template and its logical id.
+    fn clusters<'s>(&'s self, name: &'s str) -> impl Iterator<Item = (usize, &'s str, &'s Meant)> {
+        let all = self.meant.iter().enumerate();
+        let all = all.flat_map(|(number, meant)| meant.iter().map(move |(id, meant)| (number, id.as_str(), meant)));
+        all.filter(move |(_, _, meant)| meant.kind == CLUSTER && meant.name.as_deref() == Some(name))
+    }
+
+    /// Whether a cluster has the name of another one, and so its ARN where the place is known.
+    fn has_twin(&self, number: usize, logical_id: &str) -> bool {
+        let cluster = self.meant.get(number).and_then(|meant| meant.get(logical_id));
+        cluster.and_then(|cluster| cluster.name.as_deref()).is_some_and(|name| self.clusters(name).nth(1).is_some())
+    }
+
     /// What the cluster is called that an instance is a member of.
-    fn cluster(&self, number: usize, resource: &Resource<'_>) -> Option<String> {
+    fn cluster(&self, number: usize, stack: &Stack<'_>, resource: &Resource<'_>) -> Option<String> {
         let own = property(resource, "DBClusterIdentifier").filter(|_| resource.kind == "AWS::RDS::DBInstance")?;
-        let unknown = || Some("DBClusterIdentifier".to_owned());
-        let named = |name: &str| {
-            let clusters = self.meant.iter().flat_map(BTreeMap::values).filter(|meant| meant.kind == CLUSTER);
-            let mut own = clusters.filter(|meant| meant.name.as_deref() == Some(name));
-            (own.next(), own.next())
+        let key = |logical_id: &str, cluster: &Meant| match self.has_twin(number, logical_id) {
+            true => stand_in(stack, logical_id),
+            false => cluster.key.clone(),
         };
         if let Some((logical_id, None)) = own.reference()
             && let Some(cluster) = self.meant.get(number).and_then(|meant| meant.get(logical_id))
         {
-            // Of two with one name, conditions may leave either, and with the place known their ARNs are one.
-            let has_twin = cluster.name.as_deref().is_some_and(|name| named(name).1.is_some());
-            return if has_twin { unknown() } else { Some(cluster.key.clone()) };
+            return Some(key(logical_id, cluster));
         }
-        let Some(name) = text(own).map(str::to_lowercase) else { return unknown() };
-        match named(&name) {
-            (Some(cluster), None) => Some(cluster.key.clone()),
-            (Some(_), Some(_)) => unknown(),
-            (None, _) => Some(self.target.arn("rds", "cluster:", Some(&name)).0),
+        let Some(name) = text(own).map(str::to_lowercase) else { return Some("DBClusterIdentifier".to_owned()) };
+        let here: Vec<_> = self.clusters(&name).filter(|(template, _, _)| *template == number).collect();
+        let anywhere: Vec<_> = self.clusters(&name).collect();
+        // One of its own template goes before those of others, which may be for other places.
+        match (here.as_slice(), anywhere.as_slice()) {
+            ([(_, logical_id, cluster)], _) => Some(key(logical_id, cluster)),
+            ([], [(_, _, cluster)]) => Some(cluster.key.clone()),
+            ([], []) => Some(self.target.arn("rds", "cluster:", Some(&name)).0),
+            // Conditions may leave either.
+            _ => Some(format!("{name}{SEVERAL}")),
         }
     }
 
