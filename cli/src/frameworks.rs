@@ -18,7 +18,7 @@ use crate::repository::{self, EVENT_BUS, EVENT_BUS_PARAMETER};
 type Parameters = BTreeMap<String, String>;
 
 /// Everything that is asked.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Questions {
     pub(crate) groups: Vec<Group>,
     /// What should be known about how they were read.
@@ -29,7 +29,7 @@ pub(crate) struct Questions {
 }
 
 /// What a framework asks in some places.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Group {
     /// Its name.
     pub(crate) framework: String,
@@ -54,7 +54,7 @@ enum Places {
 }
 
 /// A template with the values that it has in some places.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Reading {
     /// Its StackSet; a template on its own goes by the names of its frameworks.
     name: Option<String>,

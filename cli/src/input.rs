@@ -1,7 +1,8 @@
 //! Files and standard input of the user, each read to a limit: a device, or the wrong file, does not fill the memory.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::borrow::Cow;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -103,7 +104,27 @@ fn is_over(bytes: &[u8], limit: Limit) -> bool {
 }
 
 fn read(path: &Path, limit: Limit) -> io::Result<Vec<u8>> {
-    if path == Path::new("-") { take(&mut io::stdin().lock(), limit) } else { take(&mut File::open(path)?, limit) }
+    if path == Path::new("-") { take(&mut io::stdin().lock(), limit) } else { take(&mut open(path)?, limit) }
+}
+
+/// Opens a file, or what the shell passes as one: standard input and pipes (`<(...)`). A named pipe would be waited for without end
+/// if nothing writes to it, and a device may have no end.
+fn open(path: &Path) -> io::Result<File> {
+    let kind = fs::metadata(path)?.file_type();
+    if kind.is_file() || kind.is_dir() || is_descriptor(path) {
+        return File::open(path);
+    }
+    Err(io::Error::new(
+        ErrorKind::InvalidInput,
+        "it is neither a file nor a pipe of the shell; name standard input as `-`",
+    ))
+}
+
+/// Whether a path stands for an open file of this program.
+fn is_descriptor(path: &Path) -> bool {
+    let parts: Vec<Cow<'_, str>> = path.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+    let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
+    matches!(parts.as_slice(), ["/", "dev", "stdin"] | ["/", "dev", "fd", _] | ["/", "proc", _, "fd", _])
 }
 
 /// Reads at most one byte more than the limit.

@@ -58,6 +58,7 @@ pub(crate) fn note(text: &str) {
 
 /// Says what is wrong on standard error.
 pub(crate) fn problem(text: &str) {
+    let text = plain::visible(text);
     note(&format!("{} {text}", style("error:").for_stderr().red().bold()));
 }
 
@@ -66,7 +67,7 @@ pub(crate) fn aside(text: &str) {
     if RESULTS_ON_STDERR.get() == Some(&true) {
         return;
     }
-    note(&Style::new().for_stderr().dim().apply_to(text).to_string());
+    note(&Style::new().for_stderr().dim().apply_to(plain::visible(text)).to_string());
 }
 
 /// How far a long work is, on standard error if that is a terminal; nothing is shown of a short one.

@@ -22,6 +22,19 @@ pub(crate) fn shown(text: &str) -> String {
     out
 }
 
+/// A text of one or more lines in which everything can be seen, as in [`shown`].
+pub(crate) fn visible(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        if c != '\n' && (c.is_control() || is_invisible(c)) {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 /// A text as a cell of a spreadsheet, which takes what begins like a formula for one.
 pub(crate) fn cell(text: &str) -> String {
     let is_formula = |c: char| matches!(c, '=' | '+' | '-' | '@' | '\t' | '\r' | '＝' | '＋' | '－' | '＠');
@@ -58,7 +71,10 @@ mod tests {
         for c in every_invisible {
             let line = shown(&format!("a{c}b"));
             assert!(line.chars().all(|c| c == ' ' || c.is_ascii_graphic()), "{c:?}: {line}");
+            let lines = visible(&format!("a{c}b"));
+            assert!(lines.chars().all(|c| c == '\n' || c.is_ascii_graphic()), "{c:?}: {lines}");
         }
+        assert_eq!(visible("Größe\n\u{1b}[2J\u{202e}"), "Größe\n\\u{1b}[2J\\u{202e}");
         assert_eq!(shown("Größe \"a\\b\" 'c' 日本"), "Größe \"a\\b\" 'c' 日本");
         assert_eq!(shown("\u{1b}[2Jx\r\n\u{202e}"), "\\u{1b}[2Jx\\r\\n\\u{202e}");
         assert_eq!(shown(&"x".repeat(2_000)).chars().count(), 1_001);

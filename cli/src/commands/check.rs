@@ -226,8 +226,8 @@ impl Found {
         // Nothing that templates tell depends on the time, but for schedules, which are judged over a year.
         let mut inventory = inventory.unwrap_or_else(|| Inventory::new(now()));
         let (account, region) = place(args, questions, &inventory)?;
-        let questions = &Questions::read(&args.framework, args.root.as_deref(), given)?
-            .at(&account.iter().cloned().collect(), &region.iter().cloned().collect())?;
+        let (accounts, regions) = (account.iter().cloned().collect(), region.iter().cloned().collect());
+        let questions = &questions.clone().at(&accounts, &regions)?;
         let mut target = Target::new(account, region)?;
         let switched = args.opt_in.iter().flat_map(|service| match service.as_str() {
             ALL => SWITCHES.to_vec(),

@@ -10,6 +10,7 @@ use domain::lint::{self, Level, RULES};
 use serde_json::{Value, json};
 
 use super::Finding;
+use crate::plain::visible;
 
 /// Findings with their level and where the rule is explained.
 pub(crate) fn json(findings: &[Finding]) -> anyhow::Result<Value> {
@@ -187,7 +188,8 @@ pub(crate) fn github(findings: &[Finding]) -> String {
 }
 
 fn message(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    // The log of a run is shown on a terminal or in a browser, with whatever is in a name.
+    visible(text).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 fn property(text: &str) -> String {

@@ -41,9 +41,9 @@ fn check_with(folder: &Path, args: &[&str], input: &str) -> Ran {
 
 /// The files of the findings of a level, in JSON.
 fn files(ran: &Ran, level: &str) -> Vec<String> {
-    let report: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}{}", ran.stdout, ran.stderr));
-    let of = |finding: &Value| finding["file"].as_str().unwrap().to_owned();
-    report[level].as_array().unwrap().iter().map(of).collect()
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let findings = report.get(level).and_then(Value::as_array).unwrap().iter();
+    findings.map(|finding| finding.get("file").and_then(Value::as_str).unwrap().to_owned()).collect()
 }
 
 /// What belongs to other programs, and what only looks like a template.
@@ -328,4 +328,25 @@ fn generated_file_is_not_changed_and_the_place_to_change_is_named() {
     let ran = check_with(folder.path(), &["-", "--plans", "plan.yaml", "--fix"], SYNTHESIZED);
     assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains("\"Value\": \"1\""), "{}", ran.stdout);
+}
+
+#[cfg(unix)]
+#[test]
+fn file_that_a_link_leads_to_is_judged_once() {
+    let folder = folder(&[("table.yaml", TABLE.as_bytes())]);
+    std::os::unix::fs::symlink("app/table.yaml", folder.path().join("link.yaml")).unwrap();
+    std::os::unix::fs::symlink("app", folder.path().join("linked")).unwrap();
+    for (args, file) in [
+        (&["app/table.yaml", "link.yaml"][..], "app/table.yaml"),
+        (&["link.yaml", "app"], "link.yaml"),
+        (&["app", "linked"], "app/table.yaml"),
+        (&["linked", "app/../app"], "linked/table.yaml"),
+        (&["app", "--plans", "link.yaml"], "app/table.yaml"),
+        (&["link.yaml", "--plans", "app", "--plans", "linked"], "link.yaml"),
+    ] {
+        let ran = check(folder.path(), &[args, &["--format", "json"]].concat());
+        assert_eq!((ran.status, files(&ran, "findings")), (Some(1), vec![file.to_owned()]), "{args:?}: {}", ran.stderr);
+        let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(report["summary"][0]["notCompliant"], 1, "{args:?}");
+    }
 }

@@ -129,22 +129,68 @@ fn a_parameter_that_the_template_lacks_is_found_in_the_policy() {
 }
 
 /// A device has no end, and a file may be the wrong one: neither may fill the memory.
-#[cfg(unix)]
 #[test]
-fn endless_file_is_read_to_the_limit() {
+fn large_file_is_read_to_the_limit() {
     let folder = tempfile::tempdir().unwrap();
+    fs::File::create(folder.path().join("backup-compliance.yaml")).unwrap().set_len(1 << 40).unwrap();
     for (arguments, status, message) in [
-        (&["lint", "/dev/zero"][..], 1, "larger than 6 MB"),
+        (&["lint", "backup-compliance.yaml"][..], 1, "larger than 6 MB"),
         (&["lint", ".", "--root", "."], 1, "larger than 6 MB"),
-        (&["check", "--framework", "/dev/zero", "app.yaml"], 2, "larger than 6 MB"),
-        (&["notice", "/dev/zero"], 2, "larger than 6 MiB"),
+        (&["check", "--framework", "backup-compliance.yaml", "app.yaml"], 2, "larger than 6 MB"),
+        (&["notice", "backup-compliance.yaml"], 2, "larger than 6 MiB"),
     ] {
-        let _ = fs::remove_file(folder.path().join("backup-compliance.yaml"));
-        std::os::unix::fs::symlink("/dev/zero", folder.path().join("backup-compliance.yaml")).unwrap();
         let ran = run(folder.path(), arguments);
         assert_eq!(ran.status, Some(status), "{arguments:?}: {}{}", ran.stdout, ran.stderr);
         assert!((ran.stdout + &ran.stderr).contains(message), "{arguments:?}");
     }
+}
+
+/// A device may have no end, and a named pipe that nothing is written to is waited for without end.
+#[cfg(unix)]
+#[test]
+fn input_that_is_not_a_file_is_refused() {
+    let folder = folder(PLAIN);
+    let made = Command::new("mkfifo").arg(folder.path().join("pipe.yaml")).status().unwrap();
+    assert!(made.success());
+    std::os::unix::fs::symlink("pipe.yaml", folder.path().join("backup-compliance.yaml")).unwrap();
+    for name in ["pipe.yaml", "backup-compliance.yaml", "/dev/zero"] {
+        for arguments in [
+            &["lint", name][..],
+            &["lint", "framework.yaml", "--was", name],
+            &["check", "--framework", name, "framework.yaml"],
+            &["check", "--framework", "framework.yaml", name],
+            &["check", "--framework", "framework.yaml", "framework.yaml", "--plans", name],
+            &["evaluate", "--framework", "framework.yaml", name],
+            &["notice", name],
+            &["invoke", "report", name],
+        ] {
+            let ran = run(folder.path(), arguments);
+            assert_eq!((ran.status, ran.stdout.as_str()), (Some(2), ""), "{arguments:?}: {}", ran.stderr);
+            assert!(ran.stderr.contains("neither a file nor a pipe of the shell"), "{arguments:?}: {}", ran.stderr);
+        }
+    }
+    let ran = run(folder.path(), &["lint"]);
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(2), ""), "{}", ran.stderr);
+    // In a folder it is passed over.
+    fs::write(folder.path().join("topic.yaml"), "Resources: { Topic: { Type: AWS::SNS::Topic } }").unwrap();
+    let ran = run(folder.path(), &["check", "--framework", "framework.yaml", "."]);
+    assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
+    for name in ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].iter().filter(|name| Path::new(name).exists()) {
+        let ran = run_with(folder.path(), &["lint", name], &[], TEMPLATE);
+        assert!(ran.status == Some(1) && ran.stdout.contains(":5:22: BC011 "), "{name}: {}{}", ran.stdout, ran.stderr);
+        // It is read once.
+        let ran = run_with(folder.path(), &["check", "--framework", name, "topic.yaml"], &[], PLAIN);
+        assert_eq!(ran.status, Some(0), "{name}: {}{}", ran.stdout, ran.stderr);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn file_that_a_link_leads_to_is_checked_once() {
+    let folder = folder(TEMPLATE);
+    std::os::unix::fs::symlink("framework.yaml", folder.path().join("link.yaml")).unwrap();
+    let ran = run(folder.path(), &["lint", "framework.yaml", "link.yaml", "./framework.yaml"]);
+    assert!(ran.stdout.contains("\n1 template: 3 findings"), "{}", ran.stdout);
 }
 
 #[test]
@@ -430,6 +476,34 @@ fn annotations_of_github_are_one_line_each() {
     assert!(ran.stdout.lines().any(|found| found.starts_with(line)), "{}", ran.stdout);
     assert!(ran.stdout.lines().all(|line| line.starts_with("::")), "{}", ran.stdout);
     assert!(ran.stdout.contains("\n::notice ") || ran.stdout.starts_with("::notice "), "{}", ran.stdout);
+}
+
+/// On Unix a name may have any character.
+#[cfg(unix)]
+#[test]
+fn names_reach_no_log_unseen() {
+    let name = "a\u{1b}[31m\u{202e}\u{200b}\rb.yaml";
+    let shown = "a\\u{1b}[31m\\u{202e}\\u{200b}\\u{d}b.yaml";
+    let folder = folder(TEMPLATE);
+    fs::rename(folder.path().join("framework.yaml"), folder.path().join(name)).unwrap();
+    let ran = run(folder.path(), &["lint", name, "--format", "github"]);
+    assert!(ran.stdout.contains(&format!("::error file={shown},line=5,")), "{:?}", ran.stdout);
+    let unseen = |text: &str| text.chars().any(|c| c != '\n' && (c.is_control() || domain::fault::is_invisible(c)));
+    let missing = format!("{name}.gone");
+    for arguments in [
+        &["lint", name][..],
+        &["lint", name, "--format", "github"],
+        &["lint", name, "--fix", "--dry-run"],
+        &["lint", &missing],
+        &["check", "--framework", name, &missing],
+        &["evaluate", "--framework", name, &missing],
+        &["notice", &missing],
+        &["lint", name, "--fix", "--format", "json"],
+    ] {
+        let ran = run(folder.path(), arguments);
+        assert!(!unseen(&ran.stderr), "{arguments:?}: {:?}", ran.stderr);
+        assert!(arguments.contains(&"json") || !unseen(&ran.stdout), "{arguments:?}: {:?}", ran.stdout);
+    }
 }
 
 const PLAIN: &str = "\

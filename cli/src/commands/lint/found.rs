@@ -20,6 +20,7 @@ use crate::Verdict;
 use crate::findings::{self, Finding, generated, machine};
 use crate::input::{self, STANDARD_INPUT};
 use crate::repository::{self, EVENT_BUS, EVENT_BUS_PARAMETER};
+use crate::templates;
 
 type Parameters = BTreeMap<String, String>;
 
@@ -55,7 +56,9 @@ impl Found {
         let mut found = Self::default();
         let given: Parameters = args.parameter.iter().cloned().collect();
         let mut templates = Vec::new();
-        for path in &args.paths {
+        let mut known = BTreeSet::new();
+        // A file that is named twice, be it through a link, is checked once.
+        for path in args.paths.iter().filter(|path| known.insert(templates::identity(path))) {
             match input(path, read)? {
                 Input::Template(name, text) => {
                     found.template(&name, &text, &given, today);
