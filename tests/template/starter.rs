@@ -116,16 +116,31 @@ fn the_execution_role_trusts_the_administration_role_and_touches_only_stacks_of_
     let role = template.properties("ExecutionRole");
     let trust = &role["AssumeRolePolicyDocument"]["Statement"][0];
     assert_eq!(trust["Principal"], json!({"AWS": {"Ref": "AdministrationRoleArn"}}));
+    let scope = &template.section("Parameters")["StackScope"];
+    assert_eq!((&scope["Default"], &scope["AllowedValues"]), (&json!("stack-sets"), &json!(["stack-sets", "all"])));
     for statement in role["Policies"][0]["PolicyDocument"]["Statement"].as_array().unwrap() {
         for action in texts(&statement["Action"]) {
             if action == "cloudformation:*" {
-                let stacks = template.resolve(&statement["Resource"]);
+                let stacks = template.resolve_without(&statement["Resource"], &["CoversAllStacks"]);
                 assert_eq!(stacks, "arn:aws:cloudformation:*:000000000000:stack/StackSet-*");
+                assert_eq!(template.resolve(&statement["Resource"]), "*", "the minimum that AWS documents");
             } else {
                 assert!(!action.contains('*'), "{action}");
             }
         }
     }
+}
+
+/// AWS Backup may check them with the rights of the caller of `CreateFramework`, as its managed policy AWSBackupAuditAccess grants.
+#[test]
+fn the_execution_role_reads_the_recorders_that_a_framework_needs() {
+    let template = Template::read("framework/prerequisites/execution-role.yaml");
+    let statements = &template.properties("ExecutionRole")["Policies"][0]["PolicyDocument"]["Statement"];
+    let mut recorders = statements.as_array().unwrap().iter().filter(|statement| {
+        texts(&statement["Action"])
+            == ["config:DescribeConfigurationRecorderStatus", "config:DescribeConfigurationRecorders"]
+    });
+    assert_eq!(recorders.next().expect("a statement for the recorders")["Resource"], "*");
 }
 
 #[test]

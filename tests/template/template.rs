@@ -37,6 +37,11 @@ impl Template {
         self.root[name].as_object().unwrap_or_else(|| panic!("a section `{name}`"))
     }
 
+    /// The names of all conditions.
+    pub(crate) fn conditions(&self) -> Vec<&str> {
+        self.root["Conditions"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect()
+    }
+
     pub(crate) fn resource(&self, id: &str) -> &Value {
         self.section("Resources").get(id).unwrap_or_else(|| panic!("a resource `{id}`"))
     }
@@ -132,6 +137,7 @@ impl Template {
             ("OrganizationId", "o-exampleorgid"),
             ("MemberRoleName", "backup-compliance-member"),
             ("ApplicationAccountId", ACCOUNT),
+            ("ComplianceEventBusArn", "arn:aws:events:us-east-1:000000000000:event-bus/backup-compliance"),
         ]
         .into();
         if let Some(value) = given.get(name) {
