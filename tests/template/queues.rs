@@ -1,6 +1,6 @@
 //! Nothing is lost in silence: dead-letter queues, retries that fit the functions, alarms.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use app::deploy::{Counts, redelivery};
 use app::report::Reported;
@@ -119,6 +119,120 @@ fn each_function_has_an_alarm_on_its_errors() {
     assert_eq!(watched, template.of_type("AWS::Serverless::Function"));
 }
 
+/// A message that is processed late fails nothing, so no other alarm fires.
+#[test]
+fn each_queue_that_is_read_has_an_alarm_on_its_age() {
+    let template = Template::application();
+    let mut watched = BTreeSet::new();
+    for alarm in of_metric(&template, "ApproximateAgeOfOldestMessage") {
+        let queue = alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0].as_str().unwrap();
+        assert_eq!(alarm["Dimensions"], json!([{"Name": "QueueName", "Value": {"Fn::GetAtt": [queue, "QueueName"]}}]));
+        assert_eq!((&alarm["Statistic"], &alarm["EvaluationPeriods"]), (&json!("Maximum"), &json!(1)), "{queue}");
+        assert_eq!(alarm["ComparisonOperator"], "GreaterThanThreshold", "{queue}");
+        assert_eq!(alarm["TreatMissingData"], "notBreaching", "{queue}: an empty queue has no age");
+        let number = |id: &str, name: &str| template.properties(id)[name].as_i64().unwrap();
+        let threshold = alarm["Threshold"].as_i64().unwrap();
+        // An age that is reached in normal operation, and the time by which the alarm must have fired.
+        let (normal, latest) = match queue {
+            // A reconciliation that times out, the next attempt, and the longest pause between them. CloudFormation waits for an hour.
+            "DeployQueue" => (2 * number("DeployFunction", "Timeout") + 60, 1800),
+            // The delay of the message that ends a digest window, and all attempts until the dead-letter queue.
+            "ReportQueue" => {
+                let window = template.section("Parameters")["DigestWindowSeconds"]["MaxValue"].as_i64().unwrap();
+                let attempts = template.properties(queue)["RedrivePolicy"]["maxReceiveCount"].as_i64().unwrap();
+                (window + 1 + attempts * number(queue, "VisibilityTimeout"), 3600)
+            }
+            other => panic!("{other}"),
+        };
+        let fires = threshold + alarm["Period"].as_i64().unwrap();
+        assert!(normal < threshold && fires <= latest, "{queue}: {normal} < {threshold}, {fires} <= {latest}");
+        assert!(fires < number(queue, "MessageRetentionPeriod"), "{queue}");
+        watched.insert(queue);
+    }
+    assert_eq!(watched, sources(&template).iter().map(|(queue, _, _)| *queue).collect());
+}
+
+/// The alarms on missing invocations, by function.
+fn missing_invocations(template: &Template) -> BTreeMap<&str, &Value> {
+    let alarms = of_metric(template, "Invocations").into_iter();
+    let alarms: BTreeMap<_, _> = alarms
+        .map(|alarm| {
+            assert_eq!((&alarm["Statistic"], &alarm["Threshold"]), (&json!("Sum"), &json!(1)));
+            assert_eq!(alarm["ComparisonOperator"], "LessThanThreshold");
+            assert_eq!(alarm["TreatMissingData"], "breaching", "without invocations there are no data");
+            (alarm["Dimensions"][0]["Value"]["Ref"].as_str().unwrap(), alarm)
+        })
+        .collect();
+    assert_eq!(alarms.keys().copied().collect::<Vec<_>>(), ["DeployFunction", "SweepFunction"]);
+    alarms
+}
+
+#[test]
+fn the_readme_lists_every_alarm() {
+    let readme = files::read("README.md");
+    let rows = readme.lines().filter_map(|line| line.strip_prefix("| ")?.split('|').next());
+    let listed: BTreeSet<&str> = rows.flat_map(|cell| cell.split('`')).collect();
+    for id in Template::application().of_type("AWS::CloudWatch::Alarm") {
+        assert!(listed.contains(id), "{id}");
+    }
+}
+
+/// Whether a parameter takes a value.
+fn takes(template: &Template, parameter: &str, value: &str) -> bool {
+    let pattern = json!({"pattern": template.section("Parameters")[parameter]["AllowedPattern"]});
+    jsonschema::validator_for(&pattern).unwrap().is_valid(&json!(value))
+}
+
+/// CloudFormation waits for an hour, and is answered at one of these checks.
+#[test]
+fn the_light_look_comes_every_ten_minutes_at_least() {
+    let template = Template::application();
+    let takes = |value: &str| takes(&template, "LightLookRate", value);
+    for value in ["rate(1 minute)", "rate(2 minutes)", "rate(5 minutes)", "rate(10 minutes)"] {
+        assert!(takes(value), "{value}");
+    }
+    for value in [
+        "rate(1 hour)",
+        "rate(11 minutes)",
+        "rate(59 minutes)",
+        "rate(100 minutes)",
+        "rate(0 minutes)",
+        "rate(1 minutes)",
+        "rate(5 minute)",
+        "rate(1 day)",
+        "cron(0 * * * ? *)",
+        "rate(5 minutes) ",
+    ] {
+        assert!(!takes(value), "{value}");
+    }
+    let alarm = missing_invocations(&template)["DeployFunction"];
+    assert_eq!((&alarm["Period"], &alarm["EvaluationPeriods"]), (&json!(3 * 600), &json!(1)));
+}
+
+/// The alarm on missing sweeps fires after three intervals, whichever is chosen, and is one that CloudWatch takes.
+#[test]
+fn each_sweep_rate_has_an_alarm_that_fits_it() {
+    const HOUR: i64 = 3600;
+    let template = Template::application();
+    let alarm = missing_invocations(&template)["SweepFunction"];
+    let period = alarm["Period"].as_i64().unwrap();
+    for hours in 1..=24 {
+        let rate = if hours == 1 { "rate(1 hour)".to_owned() } else { format!("rate({hours} hours)") };
+        assert!(takes(&template, "SweepRate", &rate), "{rate}");
+        let text = alarm["EvaluationPeriods"].to_string().replace(r#"{"Ref":"SweepRate"}"#, &json!(rate).to_string());
+        let periods = template.resolve(&serde_json::from_str(&text).unwrap());
+        let periods: i64 = periods.as_str().unwrap().parse().unwrap();
+        assert_eq!(period * periods, 3 * hours * HOUR, "{rate}");
+        // The longest that `PutMetricAlarm` takes for periods of an hour and more.
+        assert!(period >= HOUR && period * periods <= 7 * 24 * HOUR, "{rate}");
+    }
+    for rate in
+        ["rate(59 minutes)", "rate(1 hours)", "rate(2 hour)", "rate(25 hours)", "rate(1 day)", "cron(0 3 * * ? *)"]
+    {
+        assert!(!takes(&template, "SweepRate", rate), "{rate}");
+    }
+}
+
 /// Whether a function counts this itself: the name of the metric is the name in what it answers, with a capital.
 fn counts(function: &str, metric: &str) -> bool {
     let counts = match function {
@@ -221,16 +335,23 @@ fn the_dashboard_shows_what_there_is() {
     }
 }
 
-/// The dimensions of the alarms on a metric that fire at the first occurrence and tell the topic.
-fn alarms<'template>(template: &'template Template, metric: &str) -> Vec<&'template Value> {
+/// The alarms on a metric. All notify the topic.
+fn of_metric<'template>(template: &'template Template, metric: &str) -> Vec<&'template Value> {
     let all = template.of_type("AWS::CloudWatch::Alarm").into_iter().map(|id| template.properties(id));
     all.filter(|alarm| alarm["MetricName"] == metric)
+        .inspect(|alarm| assert_eq!(alarm["AlarmActions"], json!([{"Ref": "NotificationTopic"}])))
+        .collect()
+}
+
+/// The dimensions of the alarms on a metric that fire at the first occurrence.
+fn alarms<'template>(template: &'template Template, metric: &str) -> Vec<&'template Value> {
+    of_metric(template, metric)
+        .into_iter()
         .map(|alarm| {
             assert_eq!(alarm["Threshold"], 0);
             assert_eq!(alarm["EvaluationPeriods"], 1);
             assert_eq!(alarm["ComparisonOperator"], "GreaterThanThreshold");
             assert_eq!(alarm["TreatMissingData"], "notBreaching");
-            assert_eq!(alarm["AlarmActions"], json!([{"Ref": "NotificationTopic"}]));
             &alarm["Dimensions"][0]
         })
         .collect()

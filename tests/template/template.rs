@@ -106,6 +106,9 @@ impl Template {
                     let holds = !not.contains(&argument[0].as_str().unwrap());
                     self.resolve_without(&argument[if holds { 1 } else { 2 }], not)
                 }
+                Some((name, argument)) if ["Fn::Join", "Fn::Select", "Fn::Split"].contains(&name.as_str()) => {
+                    call(name, &self.resolve_without(argument, not)).unwrap_or_else(|| value.clone())
+                }
                 _ => members
                     .iter()
                     .map(|(key, member)| (key.clone(), self.resolve_without(member, not)))
@@ -131,6 +134,7 @@ impl Template {
             ("AWS::AccountId", ACCOUNT),
             ("AWS::Partition", "aws"),
             ("AWS::Region", REGION),
+            ("AWS::StackId", "arn:aws:cloudformation:us-east-1:000000000000:stack/backup-compliance/1b2c-3d4e5f6a7b8c"),
             ("AWS::StackName", "backup-compliance"),
             ("AWS::URLSuffix", "amazonaws.com"),
             ("RepositoryName", "backup-policy"),
@@ -160,6 +164,18 @@ pub(crate) fn texts(value: &Value) -> Vec<&str> {
 /// A value that may stand alone or in a list.
 pub(crate) fn listed(value: &Value) -> Vec<&Value> {
     value.as_array().map_or_else(|| vec![value], |items| items.iter().collect())
+}
+
+/// The value of a function with resolved arguments; none where one of them is not known.
+fn call(name: &str, arguments: &Value) -> Option<Value> {
+    let [first, second] = arguments.as_array()?.as_slice() else { return None };
+    let list = || second.as_array().filter(|items| items.iter().all(Value::is_string));
+    match name {
+        "Fn::Join" => Some(json!(list()?.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(first.as_str()?))),
+        "Fn::Select" => list()?.get(usize::try_from(first.as_u64()?).ok()?).cloned(),
+        "Fn::Split" => Some(second.as_str()?.split(first.as_str()?).map(Value::from).collect()),
+        _ => None,
+    }
 }
 
 /// What stands for a member or an item that is not there.
