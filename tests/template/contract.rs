@@ -174,11 +174,8 @@ fn functions_log_json_where_it_is_kept_for_a_while() {
         let group = logging["LogGroup"]["Ref"].as_str().unwrap();
         let properties = template.properties(group);
         assert_eq!(properties["RetentionInDays"], json!({"Ref": "LogRetentionDays"}), "{group}");
-        assert_eq!(
-            template.resolve(&properties["LogGroupName"]),
-            format!("/aws/lambda/backup-compliance-{binary}"),
-            "{group}"
-        );
+        let name = template.resolve(&properties["LogGroupName"]);
+        assert!(name.as_str().unwrap().starts_with(&format!("/aws/lambda/backup-compliance-{binary}")), "{group}");
     }
     assert_eq!(template.of_type("AWS::Logs::LogGroup").len(), FUNCTIONS.len());
 }

@@ -20,12 +20,23 @@ fn all_that_a_rollout_needs_outlives_the_custom_resource() {
     let mut expected: BTreeSet<&str> = template.of_type("AWS::CloudWatch::Alarm").into_iter().collect();
     // It only shows.
     expected.insert("Dashboard");
-    // It may not exist, and what a deletion has to tell CloudFormation tells too.
-    expected.insert("EmailSubscription");
-    // It may not exist, and forbids only what nobody here does. The topic itself stays.
-    expected.insert("ChatTopicPolicy");
-    assert!(outlives.contains("ChatTopic"));
     assert_eq!(gone, expected);
+}
+
+/// A resource that may not exist is referred to under its own condition, or CloudFormation rejects the template without it.
+#[test]
+fn the_custom_resource_refers_to_optional_resources_under_their_condition() {
+    let template = Template::application();
+    let mut optional = Vec::new();
+    for choice in template.resource("Rollout")["Metadata"]["AlsoDependsOn"].as_array().unwrap() {
+        let [condition, reference, nothing] = choice["Fn::If"].as_array().unwrap().as_slice() else {
+            panic!("{choice}");
+        };
+        let id = reference["Ref"].as_str().unwrap();
+        assert_eq!((&template.resource(id)["Condition"], nothing), (condition, &json!("")), "{id}");
+        optional.push(id);
+    }
+    assert_eq!(optional, ["ChatTopicPolicy", "EmailSubscription"]);
 }
 
 #[test]

@@ -88,14 +88,47 @@ fn the_bucket_is_closed_and_can_be_deleted() {
     assert!(bucket.get("VersioningConfiguration").is_none());
 }
 
+/// The trail of the removal stays, and the key of all data that outlives the stack: without the key the trail and the backup that
+/// DynamoDB keeps of the table could not be read.
 #[test]
-fn nothing_stays_behind_when_the_stack_is_deleted() {
+fn the_trail_of_a_removal_and_its_key_stay_and_nothing_else_does() {
+    const STAYS: [&str; 3] = ["DeployLogGroup", "Key", "LifecycleLogGroup"];
     let template = Template::application();
     for (id, resource) in template.section("Resources") {
-        let policy = resource.get("DeletionPolicy").and_then(Value::as_str).unwrap_or("Delete");
-        assert_eq!(policy, "Delete", "{id}");
+        let policy = |name: &str| resource.get(name).and_then(Value::as_str).unwrap_or("Delete");
+        // A creation that fails leaves nothing behind.
+        let (deleted, replaced) =
+            if STAYS.contains(&id.as_str()) { ("RetainExceptOnCreate", "Retain") } else { ("Delete", "Delete") };
+        assert_eq!((policy("DeletionPolicy"), policy("UpdateReplacePolicy")), (deleted, replaced), "{id}");
     }
-    for id in ["Key", "StateTable", "TemplateBucket"] {
+    for id in ["StateTable", "TemplateBucket"] {
         assert_eq!(template.resource(id)["DeletionPolicy"], "Delete", "{id}: said and not left to a default");
+    }
+    let readme = crate::files::read("README.md");
+    let removing = readme.split("\n## ").find(|section| section.starts_with("Removing")).unwrap();
+    for output in ["DeployLogGroupName", "LifecycleLogGroupName", "KeyArn"] {
+        assert!(template.section("Outputs").contains_key(output), "{output}");
+        assert!(removing.contains(output), "{output}");
+    }
+}
+
+/// A log group that stayed must not have the name of one that the next stack of the same name creates.
+#[test]
+fn what_stays_has_a_name_of_its_own() {
+    let template = Template::application();
+    let name = |id: &str| template.resolve(&template.properties(id)["LogGroupName"]).as_str().unwrap().to_owned();
+    let Value::String(stack) = template.resolve(&json!({"Ref": "AWS::StackId"})) else { panic!("no stack id") };
+    let id = stack.rsplit('/').next().unwrap();
+    for group in template.of_type("AWS::Logs::LogGroup") {
+        let stays = template.resource(group)["DeletionPolicy"] != "Delete";
+        assert_eq!(name(group).ends_with(&format!("-{id}")), stays, "{group}: {}", name(group));
+    }
+    // The key policy admits the service for these names.
+    let policy = &template.properties("Key")["KeyPolicy"]["Statement"];
+    let logs = template.resolve(policy.as_array().unwrap().last().unwrap());
+    let arn = logs["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"].as_str().unwrap();
+    let prefix = arn.split_once(":log-group:").unwrap().1.strip_suffix('*').unwrap();
+    for group in template.of_type("AWS::Logs::LogGroup") {
+        assert!(name(group).starts_with(prefix), "{group}");
     }
 }

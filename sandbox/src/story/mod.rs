@@ -171,6 +171,6 @@ fn logs(client: &Client, function: &str) -> Vec<String> {
     let groups = client.json("logs", "Logs_20140328.DescribeLogGroups", &json!({})).unwrap_or_default();
     let groups = groups["logGroups"].as_array().cloned().unwrap_or_default();
     let names = groups.iter().filter_map(|group| group["logGroupName"].as_str());
-    let own = names.filter(|name| name.contains(STACK) && (name.ends_with(function) || name.contains(id)));
+    let own = names.filter(|name| name.contains(&format!("{STACK}-{function}")) || name.contains(id));
     own.filter_map(|name| client.logs(name, "").ok()).flatten().collect()
 }
