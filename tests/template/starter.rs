@@ -151,6 +151,25 @@ fn the_administration_role_serves_only_stack_sets_of_its_account() {
     assert_eq!(trust["Condition"]["StringEquals"], json!({"aws:SourceAccount": "000000000000"}));
     let source = json!({"aws:SourceArn": "arn:aws:cloudformation:*:000000000000:stackset/*"});
     assert_eq!(trust["Condition"]["StringLike"], source);
+    let principals = |regions: &str| {
+        let trust = &template.properties("AdministrationRole")["AssumeRolePolicyDocument"]["Statement"][0];
+        let text = trust["Principal"]["Service"].to_string();
+        let text = text.replace(r#"{"Ref":"OptInRegions"}"#, &json!(regions).to_string());
+        let not: &[&str] = if regions.is_empty() { &["HasOptInRegions"] } else { &[] };
+        template.resolve_without(&serde_json::from_str(&text).unwrap(), not)
+    };
+    let condition = json!({"Fn::Not": [{"Fn::Equals": [{"Ref": "OptInRegions"}, ""]}]});
+    assert_eq!(template.section("Conditions")["HasOptInRegions"], condition);
+    let global = "cloudformation.amazonaws.com";
+    assert_eq!(principals(""), global);
+    let regional = ["af-south-1", "eu-south-1"].map(|region| format!("cloudformation.{region}.amazonaws.com"));
+    assert_eq!(principals("af-south-1"), json!([global, regional[0]]));
+    assert_eq!(principals("af-south-1,eu-south-1"), json!([global, regional[0], regional[1]]));
+    let takes = |regions: &str| template.takes("OptInRegions", regions);
+    assert!(["", "af-south-1", &domain::ids::OPT_IN_REGIONS.join(",")].into_iter().all(takes));
+    for wrong in ["af-south-1, eu-south-1", "af-south-1,", "Cape Town", "*"] {
+        assert!(!takes(wrong), "{wrong}");
+    }
     let application = Template::application();
     for name in ["AdministrationRoleName", "ExecutionRoleName"] {
         let default = &template.section("Parameters")[name]["Default"];

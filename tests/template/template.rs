@@ -46,6 +46,12 @@ impl Template {
         self.section("Resources").get(id).unwrap_or_else(|| panic!("a resource `{id}`"))
     }
 
+    /// Whether a parameter takes a value.
+    pub(crate) fn takes(&self, parameter: &str, value: &str) -> bool {
+        let pattern = json!({"pattern": self.root["Parameters"][parameter]["AllowedPattern"]});
+        jsonschema::validator_for(&pattern).unwrap().is_valid(&json!(value))
+    }
+
     /// The properties of a resource.
     pub(crate) fn properties(&self, id: &str) -> &Value {
         &self.resource(id)["Properties"]

@@ -405,6 +405,36 @@ fn warnings_of_a_template_are_told_beside_errors_of_its_policy() {
     );
 }
 
+/// Frameworks for organizational units need no role of the application's account.
+#[test]
+fn opt_in_regions_of_accounts_are_found_with_the_role_to_deploy() {
+    let regions = "regions: [us-east-1, eu-west-1]";
+    let finding = "BC061 StackSets reaches opt-in Regions only if its administration role trusts them: `af-south-1`\n";
+    let folder = changed(|policy| policy.replace(regions, "regions: [us-east-1, af-south-1]"));
+    let ran = run(folder.path(), &["lint"]);
+    assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains(finding), "{}", ran.stdout);
+    assert!(ran.stdout.contains("administration-role.yaml` with `OptInRegions=af-south-1`"), "{}", ran.stdout);
+    // Also beside an error.
+    let policy = fs::read_to_string(folder.path().join("backup-compliance.yaml")).unwrap();
+    let wrong = policy.replace("[us-east-1, af-south-1]", "[us-east-1, af-south-1]\n        parameters: { X: y }");
+    fs::write(folder.path().join("backup-compliance.yaml"), wrong).unwrap();
+    let ran = run(folder.path(), &["lint"]);
+    assert_eq!(ran.status, Some(1), "{}", ran.stdout);
+    assert!(ran.stdout.contains(finding), "{}", ran.stdout);
+
+    let folder = changed(|policy| {
+        let units = "- organizationalUnits: [ou-abcd-11111111]\n        regions: [af-south-1]";
+        let (before, target) = policy.split_once("- accounts:").unwrap();
+        let (_, regions) = target.split_once("]\n        regions:").unwrap();
+        let (_, rest) = regions.split_once('\n').unwrap();
+        format!("{before}{units}\n{rest}")
+    });
+    let ran = run(folder.path(), &["lint"]);
+    assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert!(!ran.stdout.contains("BC061"), "{}", ran.stdout);
+}
+
 /// The schema of SARIF 2.1.0 as OASIS publishes it. The package `serde-sarif` brings it, and is here for nothing else.
 fn schema_of_sarif() -> jsonschema::Validator {
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);

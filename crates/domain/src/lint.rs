@@ -9,7 +9,7 @@ use jiff::civil::Date;
 
 use crate::fault::{Fault, Faults, Position, Source};
 use crate::framework::{parameter, read};
-use crate::ids::RegionName;
+use crate::ids::{OPT_IN_REGIONS, RegionName};
 use crate::template::{Resolver, Template};
 
 mod around;
@@ -195,9 +195,39 @@ pub fn regions<'r>(
     }
     let source = Source::new(file, text);
     let mut faults = Faults::new(&source);
-    let names = missing.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let problem = format!("the framework goes to Regions without Audit Manager: {names}");
+    let problem = format!("the framework goes to Regions without Audit Manager: {}", quoted(&missing));
     let fix = "take them out of its targets; if AWS has opened them since, pass this over";
     faults.tell(&rules::REGION, at, problem, fix, Vec::new());
     faults.into_vec().pop()
+}
+
+/// Warns of the opt-in Regions of a policy that its targets with self-managed permissions name: the administration role must trust
+/// CloudFormation in each. `file` and `text` are those of the policy file, `targets` the Regions with the position of their framework.
+#[must_use]
+pub fn opt_in_regions<'r>(
+    file: &str,
+    text: &str,
+    targets: impl IntoIterator<Item = (Position, &'r RegionName)>,
+) -> Option<Fault> {
+    let targets = targets.into_iter().map(|(at, region)| (at, region.as_str()));
+    let opt_in: Vec<(Position, &str)> = targets.filter(|(_, region)| OPT_IN_REGIONS.contains(region)).collect();
+    let at = opt_in.iter().map(|(at, _)| *at).min()?;
+    // The value replaces the one of an earlier deployment, so it has the Regions of all frameworks.
+    let regions: BTreeSet<&str> = opt_in.into_iter().map(|(_, region)| region).collect();
+    let source = Source::new(file, text);
+    let mut faults = Faults::new(&source);
+    let problem =
+        format!("StackSets reaches opt-in Regions only if its administration role trusts them: {}", quoted(&regions));
+    let value = regions.into_iter().collect::<Vec<_>>().join(",");
+    let fix = format!(
+        "deploy `framework/prerequisites/administration-role.yaml` with `OptInRegions={value}`, and enable the Regions in the \
+         application's account and in the target accounts; if that is done, pass this over"
+    );
+    faults.tell(&rules::OPT_IN_REGION, at, problem, fix, Vec::new());
+    faults.into_vec().pop()
+}
+
+/// "`a`, `b`"
+fn quoted(names: &BTreeSet<&str>) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

@@ -144,6 +144,13 @@ impl Found {
                         self.add(Level::Warning, warning);
                     }
                 }
+                // Frameworks for organizational units have no instances here.
+                let targets = wanted.frameworks.iter().flat_map(|framework| {
+                    framework.desired.instances.keys().map(|instance| (framework.at, &instance.region))
+                });
+                if let Some(warning) = lint::opt_in_regions(&policy_file, &policy_text, targets) {
+                    self.add(Level::Warning, warning);
+                }
                 for (name, text) in &templates {
                     let variants = variants(&wanted, text);
                     let question = Question { variants: &variants, is_complete: true, today };
@@ -159,6 +166,14 @@ impl Found {
                         if let Some(warning) = lint::regions(&policy_file, &policy_text, framework.at, regions) {
                             self.add(Level::Warning, warning);
                         }
+                    }
+                    let accounts = policy.frameworks.iter().filter(|framework| !framework.is_service_managed());
+                    let targets = accounts.flat_map(|framework| {
+                        let targets = framework.targets.iter().flat_map(|target| &target.regions);
+                        targets.map(|region| (framework.at, region))
+                    });
+                    if let Some(warning) = lint::opt_in_regions(&policy_file, &policy_text, targets) {
+                        self.add(Level::Warning, warning);
                     }
                 }
                 // What is wrong beside the errors, as far as it can be told without the policy.

@@ -42,3 +42,25 @@ pub const REGIONS: &[&str] = &[
     "us-west-1",
     "us-west-2",
 ];
+
+/// The Regions that an account has to enable before it can use them: those that AWS opened after 20 March 2019 in its commercial
+/// partition ("AWS Regions", AWS Global Infrastructure guide, November 2026).
+pub const OPT_IN_REGIONS: &[&str] = &[
+    "af-south-1",
+    "ap-east-1",
+    "ap-east-2",
+    "ap-south-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ca-west-1",
+    "eu-central-2",
+    "eu-south-1",
+    "eu-south-2",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "mx-central-1",
+];

@@ -93,3 +93,15 @@ proptest! {
         if let Ok(id) = CommitId::parse(&text) { prop_assert!(text.starts_with(id.short())); }
     }
 }
+
+#[test]
+fn opt_in_regions_are_regions_and_the_oldest_are_not_among_them() {
+    assert!(OPT_IN_REGIONS.is_sorted());
+    for region in OPT_IN_REGIONS {
+        assert!(RegionName::parse(region).is_ok(), "{region}");
+    }
+    // Enabled by default: opened before March 2019, a local Region that became one, and other partitions.
+    for region in ["us-east-1", "eu-north-1", "ap-northeast-3", "cn-north-1", "us-gov-west-1", "eusc-de-east-1"] {
+        assert!(REGIONS.contains(&region) && !OPT_IN_REGIONS.contains(&region), "{region}");
+    }
+}

@@ -909,6 +909,16 @@ Resources:
         bad Regions("il-central-1");
         good Regions("eu-west-1");
 
+    OPT_IN_REGION: "BC061" Warning "A framework for accounts goes to a Region that is disabled by default"
+        "With accounts as targets, StackSets assumes the administration role in each Region. In a Region that an account has to enable \
+         first, it does so as `cloudformation.REGION.amazonaws.com`, and the operation fails in every account if the role does not trust \
+         that principal. The template `framework/prerequisites/administration-role.yaml` adds it for each Region of its parameter \
+         `OptInRegions`; the finding has the value for the whole policy. The role cannot be seen from here, so this is found also when it \
+         is right. With organizational units as targets AWS maintains the roles. It stands in the policy file, where a template's \
+         suppressions do not reach."
+        bad Regions("af-south-1");
+        good Regions("eu-west-1");
+
     SUPPRESSION: "BC090" Warning "A suppression cannot be understood"
         "A suppression names a rule, says why, and until when: under `Metadata: BackupCompliance: Suppress` of the template or of a \
          resource. All three are needed."

@@ -166,7 +166,7 @@ fn suppression(
         faults.tell(&rules::SUPPRESSION_OF_ERROR, item, problem, "mend it and remove the suppression", Vec::new());
         return None;
     }
-    if rule.id.starts_with("BC09") || rule.id == rules::REGION.id {
+    if rule.id.starts_with("BC06") || rule.id.starts_with("BC09") {
         let problem = format!("`{}` cannot be suppressed in a template ({})", rule.id, rule.title);
         faults.tell(&rules::SUPPRESSION, item, problem, "remove the suppression", Vec::new());
         return None;

@@ -23,10 +23,27 @@ fn found(example: &Example) -> Vec<Fault> {
         }
         Example::Regions(region) => {
             let at = Position { line: 1, column: 1 };
-            regions("p", "policy", at, &[RegionName::parse(region).expect("a Region")]).into_iter().collect()
+            let region = RegionName::parse(region).expect("a Region");
+            let found = [regions("p", "policy", at, [&region]), opt_in_regions("p", "policy", [(at, &region)])];
+            found.into_iter().flatten().collect()
         }
         other => complete(&other.template()),
     }
+}
+
+/// The value is for the one role of all frameworks, so it has the Regions of all.
+#[test]
+fn one_warning_has_all_opt_in_regions_and_what_to_deploy() {
+    let region = |name| RegionName::parse(name).expect("a Region");
+    let [cape_town, milan, ireland] = ["af-south-1", "eu-south-1", "eu-west-1"].map(region);
+    let at = |line| Position { line, column: 5 };
+    let targets = [(at(9), &milan), (at(9), &ireland), (at(4), &cape_town), (at(9), &cape_town)];
+    let fault = opt_in_regions("p", "policy", targets).expect("a warning");
+    assert_eq!((fault.rule, fault.level(), fault.at), (Some("BC061"), Level::Warning, Some(at(4))));
+    assert!(fault.problem.ends_with("trusts them: `af-south-1`, `eu-south-1`"), "{fault}");
+    let role = "`framework/prerequisites/administration-role.yaml` with `OptInRegions=af-south-1,eu-south-1`";
+    assert!(fault.fix.contains(role), "{fault}");
+    assert_eq!(opt_in_regions("p", "policy", [(at(9), &ireland)]), None);
 }
 
 fn ids(faults: &[Fault]) -> Vec<&'static str> {
