@@ -75,6 +75,7 @@ fn parameters_are_there_and_say_what_they_are() {
         ("RepositoryName", Value::Null),
         ("BranchName", json!("main")),
         ("PolicyFile", json!("backup-compliance.yaml")),
+        ("RepositoryKeyArn", json!("")),
         ("NotificationEmail", json!("")),
         ("OrganizationId", json!("")),
         ("ConfigAggregatorName", json!("")),
@@ -147,6 +148,7 @@ fn what_is_optional_may_be_empty() {
         ("HasOrganization", "OrganizationId"),
         ("HasAggregator", "ConfigAggregatorName"),
         ("HasEmail", "NotificationEmail"),
+        ("HasRepositoryKey", "RepositoryKeyArn"),
         ("HasMemberRole", "MemberRoleName"),
         ("HasNoticeBus", "NoticeEventBusName"),
     ] {

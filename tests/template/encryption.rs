@@ -54,7 +54,7 @@ fn roles_may_use_the_key_through_the_services_they_use() {
         }
         used.sort_unstable();
         used.dedup();
-        used.retain(|service| ["dynamodb", "s3", "sns", "sqs"].contains(service));
+        used.retain(|service| ["codecommit", "dynamodb", "s3", "sns", "sqs"].contains(service));
         through.sort_unstable();
         let expected: Vec<String> = used.iter().map(|service| format!("{service}.us-east-1.amazonaws.com")).collect();
         assert_eq!(through, expected, "{role}");

@@ -131,6 +131,7 @@ const SWITCHED: &[(&str, &[(&str, &str)])] = &[
             ("DeployRole", "organizations:ListRoots"),
         ],
     ),
+    ("HasRepositoryKey", &[("DeployRole", "kms:GenerateDataKeyWithoutPlaintext")]),
     ("CommentsOnCommits", &[("DeployRole", "codecommit:PostCommentForComparedCommit")]),
 ];
 

@@ -177,6 +177,28 @@ fn the_administration_role_serves_only_stack_sets_of_its_account() {
     }
 }
 
+/// A retained role keeps its name, so the next deployment of its stack fails. The README shows the import, for which an operator cuts
+/// off the outputs.
+#[test]
+fn a_retained_role_can_be_imported_as_the_readme_shows() {
+    let readme = files::read("framework/README.md");
+    assert!(readme.contains("sed '/^Outputs:/,$d'") && readme.contains("--change-set-type IMPORT"));
+    for (path, id, name) in [
+        ("administration-role.yaml", "AdministrationRole", "AdministrationRoleName"),
+        ("execution-role.yaml", "ExecutionRole", "ExecutionRoleName"),
+    ] {
+        let template = Template::read(&format!("framework/prerequisites/{path}"));
+        // An import takes retained resources only.
+        assert_eq!(template.resource(id)["DeletionPolicy"], "Retain", "{path}");
+        assert_eq!(template.properties(id)["RoleName"], json!({"Ref": name}), "{path}");
+        let outputs = template.text().split_once("\nOutputs:\n").expect("outputs").1;
+        assert!(outputs.lines().all(|line| line.is_empty() || line.starts_with(' ')), "{path}: outputs come last");
+        let role = template.section("Parameters")[name]["Default"].as_str().unwrap();
+        assert!(readme.contains(&format!("`{id}`")) || readme.contains(&format!("LogicalResourceId={id}")), "{path}");
+        assert!(readme.contains(role), "{path}");
+    }
+}
+
 #[test]
 fn the_policy_file_is_the_one_of_the_story() {
     let policy = yaml::parse(&files::read("framework/backup-compliance.yaml"));

@@ -144,6 +144,7 @@ impl Template {
             ("AWS::StackName", "backup-compliance"),
             ("AWS::URLSuffix", "amazonaws.com"),
             ("RepositoryName", "backup-policy"),
+            ("RepositoryKeyArn", "arn:aws:kms:us-east-1:000000000000:key/1a2b3c4d"),
             ("OrganizationId", "o-exampleorgid"),
             ("MemberRoleName", "backup-compliance-member"),
             ("ApplicationAccountId", ACCOUNT),
