@@ -318,19 +318,20 @@ impl State {
     fn select(&self, ask: &Value) -> Result<Value, Refused> {
         let expression = required(ask, "Expression", 4096)?;
         let Some(query) = Query::parse(expression) else {
-            let why =
-                "the sandbox reads SELECT fields WHERE conditions with comparisons, IN, LIKE, BETWEEN, AND, OR and NOT";
+            let why = "the sandbox reads SELECT fields WHERE conditions with comparisons, IN, LIKE, BETWEEN, AND, OR and NOT, and \
+                       SELECT fields, COUNT(*) WHERE conditions GROUP BY fields";
             return Err(("InvalidExpressionException", why.to_owned()));
         };
         let shown =
             |resource: &Resource| self.shows(&resource.account, &resource.region, false) && query.holds(resource);
-        let row = |resource: &Resource, captured| json!(query.row(resource, captured).to_string());
         let known = self.resources.values().filter(|resource| shown(resource));
-        let mut rows: Vec<Value> = known.map(|resource| row(resource, Timestamp::now())).collect();
+        let mut rows: Vec<Value> = known.map(|resource| query.row(resource, Timestamp::now())).collect();
         if self.records_compliance && expression.contains(RESOURCE_COMPLIANCE) {
             let derived = self.rules.resource_compliance();
-            rows.extend(derived.iter().filter(|(item, _)| shown(item)).map(|(item, captured)| row(item, *captured)));
+            let derived = derived.iter().filter(|(item, _)| shown(item));
+            rows.extend(derived.map(|(item, captured)| query.row(item, *captured)));
         }
+        let rows = query.answered(rows.into_iter());
         let mut answer = page(&rows, ask, "Results", &Limits { default: 25, most: 100 }, self.empty_pages)?;
         let fields: Vec<Value> = query.fields.iter().map(|name| json!({"Name": name})).collect();
         answer["QueryInfo"] = json!({"SelectFields": fields});

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use app::ports::{BackupPlans, ComplianceSource, EvaluationResult, Organization, PortErrorKind, Selection, Sight, Via};
 use aws::{Clients, ConfigAggregator, ConfigCompliance, OrganizationAccounts};
 use domain::ids::RegionName;
+use domain::notice::{BlindCause, BlindReason};
 use domain::violation::Compliance;
 use sandbox::config::{AGGREGATOR, Compliance as Found, Evaluation, Hidden, Resource};
 use serde_json::{Value, json};
@@ -165,7 +166,9 @@ async fn the_adapter_holds_the_contract_in_all_its_ways() {
     let stranger = self::source(&local.new_clients().await);
     let mark = local.cloud.journal().mark();
     let many = regions(&["eu-west-1", "us-east-1", "eu-central-1"]);
-    assert_eq!(stranger.look(Via::Member, &place.0, &many).await.unwrap(), BTreeMap::new());
+    let denied = stranger.look(Via::Member, &place.0, &many).await.unwrap();
+    let causes: Vec<_> = denied.values().map(|sight| sight.blind.as_ref().map(|blind| blind.cause)).collect();
+    assert_eq!(causes, [Some(BlindCause::RoleNotAssumable); 3], "of every Region");
     assert_eq!(local.calls("sts", mark), ["AssumeRole"], "an account that does not let us in is asked once");
     local.cloud.let_in(ACCOUNT, true);
 
@@ -182,7 +185,18 @@ async fn the_adapter_holds_the_contract_in_all_its_ways() {
     // A Region that says no is not seen; the others are.
     local.cloud.fail_next("config", "DescribeConfigRules", 400, "AccessDeniedException", "an SCP", 1);
     let seen = stranger.look(Via::Member, &place.0, &regions(&["eu-west-1", "us-east-1"])).await.unwrap();
-    assert_eq!(seen.keys().map(RegionName::as_str).collect::<Vec<_>>(), ["us-east-1"]);
+    assert_eq!(seen.keys().map(RegionName::as_str).collect::<Vec<_>>(), ["eu-west-1", "us-east-1"]);
+    let cause = |region: &str| {
+        let blind = seen.iter().find(|(name, _)| name.as_str() == region).and_then(|(_, sight)| sight.blind.clone());
+        blind.map(|blind| blind.cause)
+    };
+    assert_eq!((cause("eu-west-1"), cause("us-east-1")), (Some(BlindCause::AccessDenied), None));
+    // A Region that does not know the role's credentials is not enabled.
+    local.cloud.fail_next("config", "DescribeConfigRules", 400, "UnrecognizedClientException", "invalid token", 1);
+    let disabled = stranger.look(Via::Member, &place.0, &place.1).await.unwrap();
+    let reason = disabled[&region("eu-west-1")].blind.clone().unwrap();
+    assert_eq!(reason.cause, BlindCause::RegionNotEnabled);
+    assert_eq!(reason.detail.as_deref(), Some("config:DescribeConfigRules failed (UnrecognizedClientException)"));
     let mark = local.cloud.journal().mark();
     stranger.look(Via::Member, &place.0, &many).await.unwrap();
     assert_eq!(local.calls("sts", mark), Vec::<String>::new(), "credentials are kept");
@@ -197,6 +211,45 @@ async fn the_adapter_holds_the_contract_in_all_its_ways() {
         assert_eq!(none.satisfied(via, &place.0, &region("eu-west-1"), "x").await.unwrap(), []);
     }
     assert_eq!(local.cloud.stop(), []);
+}
+
+#[tokio::test]
+async fn the_aggregator_tells_why_nothing_can_be_seen() {
+    let local = Local::start().await;
+    let config = local.cloud.config();
+    let recorded = |account: &str| Resource { account: account.to_owned(), ..plan("p-1", "gold") };
+    config.add(recorded("444444444444"));
+    config.add(recorded("555555555555"));
+    config.hide("555555555555", "eu-west-1", Some(Hidden::Everything));
+    let source = source(&local.clients);
+    let place = |id: &str| (account(id), region("eu-west-1"));
+    let places = ["444444444444", "555555555555", "666666666666"].map(place).into();
+    let reasons = source.diagnose(&places).await.unwrap();
+    let cause = |id: &str| reasons.get(&place(id)).map(|reason| reason.cause);
+    assert_eq!(cause("444444444444"), None, "it records");
+    assert_eq!(cause("555555555555"), Some(BlindCause::AggregationFailed));
+    let detail = reasons[&place("555555555555")].detail.clone().unwrap();
+    assert!(detail.contains("the aggregator is not authorised"), "{detail}");
+    assert_eq!(cause("666666666666"), Some(BlindCause::NotAggregated));
+    // Without an aggregator there is nobody to ask.
+    let none = ConfigCompliance::new(ConfigAggregator::new(local.clients.config(), None), None);
+    assert_eq!(none.diagnose(&places).await.unwrap(), BTreeMap::new());
+    assert_eq!(local.cloud.stop(), []);
+}
+
+#[tokio::test]
+async fn a_source_without_resources_does_not_record() {
+    let status = |account: &str| json!({"SourceId": account, "SourceType": "ACCOUNT", "AwsRegion": "eu-west-1", "LastUpdateStatus": "SUCCEEDED"});
+    let sources = json!({"AggregatedSourceStatusList": [status("444444444444"), status("555555555555")]});
+    let row = json!({"accountId": "444444444444", "awsRegion": "eu-west-1", "COUNT(*)": 7}).to_string();
+    let replies = [sources, json!({"Results": [row]})].map(|body| Reply::Status(200, body.to_string()));
+    let server = Server::start(&replies);
+    let clients = clients_of(&server).await;
+    let source = ConfigCompliance::new(ConfigAggregator::new(clients.config(), Some("a".to_owned())), None);
+    let place = |id: &str| (account(id), region("eu-west-1"));
+    let reasons = source.diagnose(&["444444444444", "555555555555"].map(place).into()).await.unwrap();
+    let expected = BlindReason { cause: BlindCause::NotRecording, detail: None };
+    assert_eq!(reasons, BTreeMap::from([(place("555555555555"), expected)]));
 }
 
 #[tokio::test]

@@ -53,7 +53,6 @@ pub(crate) fn record(resource: &str) -> Record {
             tags: BTreeMap::from([("owner".to_owned(), "Zoë \u{1f9ef}".to_owned())]),
         },
         exempt: None,
-        reminded: 0,
         last_owed: None,
         finding_at: None,
         owed: Vec::new(),
@@ -77,9 +76,5 @@ pub(crate) fn closed(resource: &str) -> Record {
 /// The notice of a turn of a record, written down at a minute.
 pub(crate) fn notice(record: &Record, what: Told, minute: u8) -> Notice {
     let debt = Debt { what, at: at(minute), since: record.since, outlets: BTreeSet::new(), folded: 0 };
-    let notice = ViolationNotice::new(record, &debt, NoticeContext::default());
-    match debt.what {
-        Told::Resolved(_) | Told::Exempted(_) => Notice::ViolationResolved(notice),
-        Told::Opened | Told::ExemptionEnded(_) | Told::Reminder(_) | Told::Refreshed => Notice::ViolationOpened(notice),
-    }
+    ViolationNotice::new(record, &debt, NoticeContext::default()).into()
 }

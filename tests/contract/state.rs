@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use app::deploy::{Ended, FrameworkFacts, InFlight, Phase, Rollout, Stuck, Variant};
 use app::lifecycle::{Answer, Envelope, Request, RequestKind, ResponseUrl};
-use app::ports::{DeployStore, InForce, PolicyDirectory, PortErrorKind, Progress, RequestStore, SweepStore, Versioned};
+use app::ports::{
+    DeployStore, InForce, PolicyDirectory, PortErrorKind, Progress, Reminders, RequestStore, SweepStore, Versioned,
+};
 use aws::StateTable;
 use domain::ids::{AccountId, CommitId, RegionName, StackSetName, UnitId};
-use domain::notice::BlindSpot;
+use domain::notice::{BlindCause, BlindReason, BlindSpot};
 use domain::policy::Reporting;
 use domain::rollout::{
     CallAs, Digest, Filter, Given, Instance, InstanceFault, Operation, Outcome, Parameters, Places, Through, Verdict,
@@ -193,11 +195,11 @@ async fn what_is_published_the_others_read(store: &(impl DeployStore + SweepStor
     assert_eq!(store.in_force().await.unwrap(), InForce { frameworks: vec![facts("two", "35")], ..known });
 }
 
-fn blind(account: &str, region: &str, why: &str) -> BlindSpot {
+fn blind(account: &str, region: &str, detail: &str) -> BlindSpot {
     BlindSpot {
         account: AccountId::parse(account).unwrap(),
         region: RegionName::parse(region).unwrap(),
-        why: why.to_owned(),
+        reason: BlindReason { cause: BlindCause::AccessDenied, detail: Some(detail.to_owned()) },
         since: NOON.parse().unwrap(),
     }
 }
@@ -234,6 +236,12 @@ async fn a_sweep_knows_where_it_was(store: &impl SweepStore) {
     assert_eq!(known, spots);
     store.put_blind_spots(&[]).await.unwrap();
     assert_eq!(store.blind_spots().await.unwrap(), []);
+
+    assert_eq!(store.reminders().await.unwrap(), None);
+    let reminders =
+        Reminders { week: NOON.parse().unwrap(), missing: BTreeSet::from([None, Some("orders-team".to_owned())]) };
+    store.put_reminders(&reminders).await.unwrap();
+    assert_eq!(store.reminders().await.unwrap(), Some(reminders));
 
     assert_eq!(store.expiry_told().await.unwrap(), BTreeSet::new());
     for told in [BTreeSet::from(["d1".to_owned(), "d2".to_owned()]), BTreeSet::from(["d3".to_owned()]), BTreeSet::new()]

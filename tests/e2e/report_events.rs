@@ -510,8 +510,8 @@ fn what_is_exempt_is_recorded_and_told_when_the_exemption_ends() {
     application.publish(&exempt_orders(60));
     let swept = sweep.answer(&due(&application, 24 * 21 + 2));
     assert_eq!(swept["exempted"], 1, "{swept}");
-    let notice = application.take_notices(&["violation.resolved"]).remove(0);
-    assert_eq!(notice["closed"], "exempted");
+    let notice = application.take_notices(&["violation.exempted"]).remove(0);
+    assert_eq!(notice["exemption"]["owner"], "orders-team@example.com");
     report.stop();
     sweep.stop();
     application.stop();
@@ -534,8 +534,10 @@ fn lose(application: &Application, kind: &str, id: &str, compliance: Compliance,
 
 /// What a sweep asks before it comes to the first account.
 const BEGINS: [&str; 4] = [QUERY, GET, SCAN, SCAN];
-/// And after the last: what could not be seen, which exemptions end, and that it is through.
-const ENDS: [&str; 4] = [PUT, GET, GET, PUT];
+/// And after the last: what could not be seen, which exemptions end, whether reminders are due, and that it is through.
+const ENDS: [&str; 5] = [PUT, GET, GET, GET, PUT];
+/// The first sweep stores the begin of the first week.
+const ENDS_FIRST: [&str; 6] = [PUT, GET, GET, GET, PUT, PUT];
 
 fn sweep_calls(account: &[&'static str]) -> Vec<&'static str> {
     [&BEGINS[..], account, &ENDS].concat()
@@ -548,7 +550,8 @@ fn the_sweep_finds_what_events_did_not_tell() {
     let asked = event("schedule-sweep.json");
     let swept = sweep.answer(&asked);
     assert_eq!((&swept["complete"], &swept["accounts"]), (&json!(true), &json!(0)), "{swept}");
-    assert_eq!(row(&sweep, "schedule-sweep.json, nothing in force", &[]), [QUERY, GET, SCAN, SCAN, GET, GET, PUT]);
+    let calls = [QUERY, GET, SCAN, SCAN, GET, GET, GET, PUT, PUT];
+    assert_eq!(row(&sweep, "schedule-sweep.json, nothing in force", &[]), calls);
 
     application.in_force(&[PAYMENTS], &[REGION], &[COVERAGE]);
     lose(&application, CLUSTER, ORDERS, Compliance::NonCompliant, now());
@@ -630,7 +633,7 @@ fn the_sweep_has_three_ways_to_look_and_says_where_none_leads() {
     let mut sweep = application.function("sweep");
     let swept = sweep.answer(&due(&application, 0));
     assert_eq!((&swept["opened"], &swept["blindSpots"]), (&json!(1), &json!(0)), "{swept}");
-    let calls = sweep_calls(&[&[QUERY, RULES, SELECT][..], &told].concat());
+    let calls = [&BEGINS[..], &[QUERY, RULES, SELECT], &told, &ENDS_FIRST].concat();
     assert_eq!(row(&sweep, "schedule-sweep.json, by query", &["violation.opened"]), calls);
     application.take_notices(&["violation.opened"]);
     lose(&application, CLUSTER, ORDERS, Compliance::Compliant, now());
@@ -660,11 +663,12 @@ fn the_sweep_has_three_ways_to_look_and_says_where_none_leads() {
     let mut sweep = application.function_with("sweep", &[("MEMBER_ROLE_NAME", ROLE)]);
     let swept = sweep.answer(&due(&application, 8));
     assert_eq!((&swept["repaired"], &swept["blindSpots"]), (&json!(0), &json!(1)), "{swept}");
-    let blind = [QUERY, RULES, SELECT, ASSUME, PUT, GET, PUBLISH, PUT, GET, PUT];
+    let blind = [QUERY, RULES, SELECT, ASSUME, PUT, GET, PUBLISH, PUT, GET, GET, PUT];
     assert_eq!(row(&sweep, "schedule-sweep.json, a blind spot", &["violation.digest"]), [&BEGINS[..], &blind].concat());
     let digest = application.take_notices(&["violation.digest"]).remove(0);
     assert_eq!((&digest["reason"], &digest["counts"]["places"]), (&json!("blindSpots"), &json!(1)));
     assert_eq!((&digest["spots"][0]["account"], &digest["spots"][0]["region"]), (&json!(PAYMENTS), &json!(REGION)));
+    assert_eq!(digest["spots"][0]["cause"], "roleNotAssumable");
     let swept = sweep.answer(&due(&application, 9));
     assert_eq!((&swept["blindSpots"], &swept["notices"]), (&json!(1), &json!(0)), "told once: {swept}");
     // It can be seen again, and what was broken meanwhile is told.
@@ -677,7 +681,7 @@ fn the_sweep_has_three_ways_to_look_and_says_where_none_leads() {
 }
 
 #[test]
-fn the_sweep_reminds_at_the_ages_that_the_policy_names() {
+fn the_sweep_sends_each_owner_one_reminder_a_week() {
     let application = Application::start();
     application.in_force(&[PAYMENTS], &[REGION], &[COVERAGE]);
     application.publish(&Reporting { reminders: vec![3, 10], ..Reporting::default() });
@@ -686,12 +690,13 @@ fn the_sweep_reminds_at_the_ages_that_the_policy_names() {
     lose(&application, "AWS::DynamoDB::Table", "carts", Compliance::NonCompliant, now());
     assert_eq!(sweep.answer(&due(&application, 0))["opened"], 2);
     application.take_notices(&["violation.digest"]);
-    assert_eq!(sweep.answer(&due(&application, 24 * 3 - 1))["reminded"], 0);
-    for days in [3, 10] {
+    assert_eq!(sweep.answer(&due(&application, 24 * 7 - 1))["reminded"], 0);
+    for (days, old) in [(7, 0), (14, 2)] {
         assert_eq!(sweep.answer(&due(&application, 24 * days + 1))["reminded"], 2, "{days}");
-        let digest = application.take_notices(&["violation.digest"]).remove(0);
-        assert_eq!((&digest["reason"], &digest["counts"]["reminded"]), (&json!("reminder"), &json!(2)));
-        assert!(digest["subject"].as_str().unwrap().contains(&format!("after {days} days")), "{digest}");
+        let reminder = application.take_notices(&["violation.reminder"]).remove(0);
+        assert_eq!(reminder["owner"], "orders-team@example.com");
+        let ages = json!([{"days": 3, "violations": 2}, {"days": 10, "violations": old}]);
+        assert_eq!((&reminder["counts"]["violations"], &reminder["counts"]["ages"]), (&json!(2), &ages));
         assert_eq!(sweep.answer(&due(&application, 24 * days + 2))["reminded"], 0, "once");
         application.take_notices(&[]);
     }
@@ -737,7 +742,7 @@ fn the_sweep_learns_who_is_a_member_and_keeps_findings_from_being_forgotten() {
     let begins = [QUERY, GET, organization, PUT, SCAN, SCAN];
     let told = [QUERY, RULES, RESULTS, READ, SELECT, PUT, SELECT, PUBLISH, PUBLISH, IMPORT, PUT];
     let what = "schedule-sweep.json, a lost event, with an organisation, chat and findings";
-    assert_eq!(row(&sweep, what, &["violation.opened"]), [&begins[..], &told, &ENDS].concat());
+    assert_eq!(row(&sweep, what, &["violation.opened"]), [&begins[..], &told, &ENDS_FIRST].concat());
     let notice = application.take_notices(&["violation.opened"]).remove(0);
     assert_eq!(notice["accountName"], "payments");
     assert!(take_one(&application, &channel)["Message"].as_str().unwrap().contains("payments"));
@@ -745,7 +750,9 @@ fn the_sweep_learns_who_is_a_member_and_keeps_findings_from_being_forgotten() {
 
     let begins = [QUERY, GET, organization, SCAN, SCAN];
     sweep.answer(&due(&application, 24 * 29));
-    assert_eq!(sweep.calls(), [&begins[..], &[QUERY, RULES, RESULTS], &ENDS].concat(), "the names are as before");
+    // A week without reminders is stored as well.
+    let quiet = [&begins[..], &[QUERY, RULES, RESULTS], &ENDS_FIRST].concat();
+    assert_eq!(sweep.calls(), quiet, "the names are as before");
     sweep.answer(&due(&application, 24 * 30 + 1));
     let again = [QUERY, RULES, RESULTS, PUT, IMPORT, PUT];
     assert_eq!(row(&sweep, "schedule-sweep.json, a finding again", &[]), [&begins[..], &again, &ENDS].concat());

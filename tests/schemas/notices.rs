@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use app::events::Batch;
 use app::report::Report;
-use domain::notice::Notice;
+use domain::notice::{BlindCause, Notice};
 use domain::rollout::Cause;
 use jsonschema::Validator;
 use serde_json::{Value, json};
@@ -15,12 +15,14 @@ use testkit::world::World;
 use crate::{faults, samples, schema};
 
 const SCHEMA: &str = "schemas/notice.schema.json";
-const KINDS: [&str; 6] = [
+const KINDS: [&str; 8] = [
     "policy.rejected",
     "rollout.failed",
     "rollout.succeeded",
     "violation.digest",
+    "violation.exempted",
     "violation.opened",
+    "violation.reminder",
     "violation.resolved",
 ];
 
@@ -29,7 +31,9 @@ fn of_shape(notice: &Notice) -> Validator {
     let name = match notice {
         Notice::ViolationOpened(_) => "violationOpened",
         Notice::ViolationResolved(_) => "violationResolved",
+        Notice::ViolationExempted(_) => "violationExempted",
         Notice::ViolationDigest(_) => "violationDigest",
+        Notice::ViolationReminder(_) => "violationReminder",
         Notice::ExemptionsExpiring(_) => "exemptionsExpiring",
         Notice::BlindSpots(_) => "blindSpots",
         Notice::PolicyWarnings(_) => "policyWarnings",
@@ -127,11 +131,31 @@ fn every_cause_is_described() {
 }
 
 #[test]
+fn every_cause_of_a_blind_spot_is_described() {
+    let schema: Value = serde_json::from_str(&crate::read(SCHEMA)).unwrap();
+    let blind = &schema["$defs"]["blindSpots"]["properties"];
+    for described in
+        [&blind["spots"]["items"]["properties"]["cause"], &blind["counts"]["properties"]["causes"]["propertyNames"]]
+    {
+        let described: BTreeSet<&str> =
+            described["enum"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        assert_eq!(described, BlindCause::ALL.iter().map(|cause| cause.word()).collect());
+    }
+}
+
+#[test]
 fn every_member_says_what_it_is() {
     let schema: Value = serde_json::from_str(&crate::read(SCHEMA)).unwrap();
-    for shape in
-        ["violation", "violationDigest", "exemptionsExpiring", "blindSpots", "policyWarnings", "rollout", "rejection"]
-    {
+    for shape in [
+        "violation",
+        "violationDigest",
+        "violationReminder",
+        "exemptionsExpiring",
+        "blindSpots",
+        "policyWarnings",
+        "rollout",
+        "rejection",
+    ] {
         described(shape, &schema["$defs"][shape], &schema);
     }
 }

@@ -6,8 +6,8 @@ use domain::control::{Severity, find};
 use domain::fault::Fault;
 use domain::ids::{AccountId, CommitId, RegionName, StackSetName};
 use domain::notice::{
-    BlindSpot, BlindSpots, Digest, ExpiringExemption, ExpiringExemptions, Notice, NoticeContext, PolicyWarnings,
-    Rejection, RolloutReport, ViolationNotice,
+    BlindCause, BlindReason, BlindSpot, BlindSpots, Digest, ExpiringExemption, ExpiringExemptions, Notice,
+    NoticeContext, OpenViolation, PolicyWarnings, Rejection, Reminder, RolloutReport, ViolationNotice,
 };
 use domain::policy::{Exemption, Policy};
 use domain::rollout::{Instance, InstanceFault, Outcome as End, Verdict};
@@ -132,13 +132,33 @@ fn expiring(exemptions: usize) -> Notice {
 }
 
 fn blind(places: usize) -> Notice {
-    let spot = BlindSpot {
+    let spot = |cause| BlindSpot {
         account: account(),
         region: RegionName::parse("eu-west-1").unwrap(),
-        why: "the aggregator has no data".to_owned(),
+        reason: BlindReason {
+            cause,
+            detail: (cause == BlindCause::AccessDenied).then(|| "sts:AssumeRole failed".to_owned()),
+        },
         since: time("2026-11-20T04:12:40Z"),
     };
-    Notice::BlindSpots(BlindSpots { spots: vec![spot; places] })
+    let spots = BlindCause::ALL.into_iter().map(spot).cycle().take(places);
+    Notice::BlindSpots(BlindSpots { spots: spots.collect() })
+}
+
+fn reminder(owner: Option<&str>, violations: usize) -> Notice {
+    let record = record(PLAN, true);
+    let open = |n: usize| OpenViolation {
+        key: record.key.clone(),
+        name: n.is_multiple_of(2).then(|| "orders".to_owned()),
+        severity: record.severity,
+        since: time("2026-11-20T04:12:40Z"),
+    };
+    Notice::ViolationReminder(Reminder {
+        owner: owner.map(str::to_owned),
+        ages: vec![7, 30],
+        at: time("2026-12-20T04:12:40Z"),
+        violations: (0..violations).map(open).collect(),
+    })
 }
 
 fn warnings(number: usize) -> Notice {
@@ -231,11 +251,12 @@ pub(crate) fn all() -> Vec<Notice> {
             notices.extend([true, false].map(|all_is_known| violation(control, what.clone(), all_is_known).into()));
         }
         notices.push(digest(control, turns()));
-        notices.push(digest(control, vec![Told::Reminder(7), Told::Reminder(30)]));
         notices.push(digest(control, vec![Told::Opened; 60]));
     }
     notices.extend([1, 60].map(expiring));
     notices.extend([1, 60].map(blind));
+    notices.extend([1, 60].map(|violations| reminder(Some("orders-team"), violations)));
+    notices.push(reminder(None, 1));
     notices.extend([1, 60].map(warnings));
     notices.push(Notice::RolloutSucceeded(rollout(0, None)));
     notices.extend([2, 60].map(|skipped| Notice::RolloutSucceeded(skipping(rollout(0, None), skipped))));

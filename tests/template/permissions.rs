@@ -87,6 +87,7 @@ const CALLS: &[(&str, &[&str])] = &[
         &[
             "config:BatchGetAggregateResourceConfig",
             "config:DescribeAggregateComplianceByConfigRules",
+            "config:DescribeConfigurationAggregatorSourcesStatus",
             "config:GetAggregateComplianceDetailsByConfigRule",
             "config:SelectAggregateResourceConfig",
             "dynamodb:BatchGetItem",
@@ -118,6 +119,7 @@ const SWITCHED: &[(&str, &[(&str, &str)])] = &[
             ("ReportRole", "config:BatchGetAggregateResourceConfig"),
             ("ReportRole", "config:SelectAggregateResourceConfig"),
             ("SweepRole", "config:DescribeAggregateComplianceByConfigRules"),
+            ("SweepRole", "config:DescribeConfigurationAggregatorSourcesStatus"),
         ],
     ),
     ("HasOrganization", &[("SweepRole", "organizations:ListAccounts")]),
@@ -491,7 +493,12 @@ fn the_member_role_serves_report_and_sweep_and_can_do_little() {
     may.sort();
     assert_eq!(
         may,
-        ["config:DescribeConfigRules", "config:GetComplianceDetailsByConfigRule", "securityhub:BatchImportFindings",]
+        [
+            "config:DescribeConfigRules",
+            "config:DescribeConfigurationRecorderStatus",
+            "config:GetComplianceDetailsByConfigRule",
+            "securityhub:BatchImportFindings",
+        ]
     );
     for statement in statements(&template, "MemberRole") {
         let lists = texts(&statement["Action"]).iter().all(|action| action.starts_with("config:Describe"));

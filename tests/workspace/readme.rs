@@ -87,7 +87,9 @@ fn parameters_and_kinds_are_in_the_readme() {
     for kind in [
         "violation.opened",
         "violation.resolved",
+        "violation.exempted",
         "violation.digest",
+        "violation.reminder",
         "rollout.succeeded",
         "rollout.failed",
         "policy.rejected",

@@ -113,13 +113,10 @@ fn document(notice: &Notice, channel: Channel) -> Option<Value> {
     match channel {
         Channel::Email | Channel::Json => Some(notice.json()),
         Channel::Chat => Some(notice.chat()),
-        Channel::Finding => match notice {
-            Notice::ViolationOpened(violation) | Notice::ViolationResolved(violation) => {
-                let Key { account, region, .. } = violation.key.clone();
-                notice.finding(&FindingHome { account, region })
-            }
-            _ => None,
-        },
+        Channel::Finding => {
+            let Key { account, region, .. } = notice.violation()?.key.clone();
+            notice.finding(&FindingHome { account, region })
+        }
         Channel::Event => {
             notice.event().map(|(detail_type, detail)| json!({ "detail-type": detail_type, "detail": detail }))
         }

@@ -3,7 +3,7 @@
 use crate::lifecycle::Answer;
 use domain::fault::{Fault, Position};
 use domain::ids::{AccountId, CommitId, RegionName, StackSetName, UnitId};
-use domain::notice::{BlindSpot, Notice};
+use domain::notice::{BlindCause, BlindReason, BlindSpot, Notice};
 use domain::policy::Reporting;
 use domain::rollout::{CallAs, Desired, Membership, Observed, ObservedStackSet, Operation, OperationStatus};
 use domain::violation::{Compliance, Group, Key, Outlet, Record, ResourceFacts};
@@ -69,6 +69,26 @@ impl PortError {
             }
             _ => None,
         }
+    }
+
+    /// Returns why an account and Region cannot be seen after this error.
+    #[must_use]
+    pub fn blind(&self) -> BlindReason {
+        let code = self.code.as_deref().unwrap_or_default();
+        let cause = match self.kind {
+            // Credentials of the role that the Region does not know: only Regions that are not enabled refuse them.
+            _ if ["InvalidClientTokenId", "UnrecognizedClientException", "OptInRequired"].contains(&code) => {
+                BlindCause::RegionNotEnabled
+            }
+            PortErrorKind::Denied if self.operation == "sts:AssumeRole" => BlindCause::RoleNotAssumable,
+            PortErrorKind::Denied => BlindCause::AccessDenied,
+            PortErrorKind::NotFound if code.contains("ConfigurationAggregator") => BlindCause::NoSource,
+            PortErrorKind::Retryable | PortErrorKind::OutOfTime => BlindCause::Throttled,
+            PortErrorKind::NotFound | PortErrorKind::Conflict | PortErrorKind::Refused => BlindCause::CallFailed,
+        };
+        // Without the message, which differs from one account to the next.
+        let code = self.code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default();
+        BlindReason { cause, detail: Some(format!("{} failed{code}", self.operation)) }
     }
 
     /// Error and advice in one text.
@@ -402,8 +422,24 @@ pub trait SweepStore {
     fn expiry_told(&self) -> impl Future<Output = Result<BTreeSet<String>>> + Send;
     /// Replaces them.
     fn put_expiry_told(&self, told: &BTreeSet<String>) -> impl Future<Output = Result<()>> + Send;
+    /// The last week for which reminders were sent; `None` before the first sweep.
+    fn reminders(&self) -> impl Future<Output = Result<Option<Reminders>>> + Send;
+
+    /// Replaces it.
+    fn put_reminders(&self, reminders: &Reminders) -> impl Future<Output = Result<()>> + Send;
+
     /// Publishes the names of the organisation's accounts to whoever tells of violations.
     fn put_accounts(&self, accounts: &BTreeMap<AccountId, String>) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// The week for which reminders were sent last.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reminders {
+    /// When the week began: a whole number of weeks after the first sweep.
+    pub week: Timestamp,
+    /// The owners who could not be sent theirs, and are to get it; `None` for the resources without an owner.
+    pub missing: BTreeSet<Option<String>>,
 }
 
 /// How far a sweep is.
@@ -463,6 +499,8 @@ pub struct Sight {
     pub rules: BTreeSet<String>,
     /// Their NON_COMPLIANT results, all of them.
     pub broken: Vec<EvaluationResult>,
+    /// Why nothing can be seen, where that is known.
+    pub blind: Option<BlindReason>,
 }
 
 /// AWS Config's own state.
@@ -476,6 +514,13 @@ pub trait ComplianceSource {
         account: &AccountId,
         regions: &BTreeSet<RegionName>,
     ) -> impl Future<Output = Result<BTreeMap<RegionName, Sight>>> + Send;
+    /// Finds out, by the aggregator, why no result can be seen in these accounts and Regions. One that is missing from the answer
+    /// records and has no result.
+    fn diagnose(
+        &self,
+        places: &BTreeSet<(AccountId, RegionName)>,
+    ) -> impl Future<Output = Result<BTreeMap<(AccountId, RegionName), BlindReason>>> + Send;
+
     /// The COMPLIANT results of one rule.
     fn satisfied(
         &self,

@@ -39,7 +39,7 @@ pub(crate) struct Touched {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tally {
-    /// Turns of violations and reminders that people were told, on the notification topic.
+    /// Turns of violations that people were told, on the notification topic.
     pub told: usize,
     /// Messages that this took: single notices and digests.
     pub notices: usize,
@@ -281,8 +281,7 @@ where
         groups
             .into_iter()
             .filter_map(|(group, pays)| {
-                let single = pays.len() == 1
-                    && pays.iter().all(|(_, debt)| debt.folded == 0 && !matches!(debt.what, Told::Reminder(_)));
+                let single = pays.len() == 1 && pays.iter().all(|(_, debt)| debt.folded == 0);
                 let mut entries: Vec<ViolationNotice> = pays
                     .iter()
                     .filter_map(|(index, debt)| {
@@ -291,7 +290,7 @@ where
                     .collect();
                 let notice = match entries.pop() {
                     None => return None,
-                    Some(only) if single => turn(only),
+                    Some(only) if single => only.into(),
                     Some(last) => {
                         let account_name = last.account_name.clone();
                         entries.push(last);
@@ -311,7 +310,7 @@ where
             touched.record.value.owed_to(outlet).map(move |debt| (index, &touched.record.value, debt))
         });
         owed.map(|(index, record, debt)| Message {
-            notice: turn(self.notice(record, debt, plans, true)),
+            notice: self.notice(record, debt, plans, true).into(),
             pays: vec![(index, debt.clone())],
         })
         .collect()
@@ -362,13 +361,6 @@ where
 }
 
 type Plans = BTreeMap<(AccountId, RegionName), Vec<Selection>>;
-
-fn turn(notice: ViolationNotice) -> Notice {
-    match notice.what {
-        Told::Resolved(_) | Told::Exempted(_) => Notice::ViolationResolved(notice),
-        Told::Opened | Told::ExemptionEnded(_) | Told::Reminder(_) | Told::Refreshed => Notice::ViolationOpened(notice),
-    }
-}
 
 pub(crate) fn changes_all_the_time() -> PortError {
     PortError {

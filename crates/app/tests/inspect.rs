@@ -14,7 +14,7 @@ use app::inspect::{
 use app::ports::{PortErrorKind, Result, Versioned};
 use domain::control::Severity;
 use domain::ids::{AccountId, RegionName};
-use domain::notice::BlindSpot;
+use domain::notice::{BlindCause, BlindReason, BlindSpot};
 use domain::policy::Reporting;
 use domain::violation::{Change, Compliance, Exempt, Key, Ordering, Outcome, Record, Status, apply};
 use jiff::{Timestamp, ToSpan};
@@ -91,7 +91,7 @@ fn world() -> World {
             .map(|(owner, region)| BlindSpot {
                 account: account(owner),
                 region: RegionName::parse(region).unwrap(),
-                why: "AWS Config does not record".to_owned(),
+                reason: BlindReason { cause: BlindCause::NotRecording, detail: None },
                 since: now(),
             })
             .to_vec();

@@ -119,13 +119,10 @@ impl SecurityHub {
     fn home(&self, notice: &Notice) -> Option<FindingHome> {
         match &self.importer {
             Importer::Central(home, _) => Some(home.clone()),
-            Importer::Member(_) => match notice {
-                Notice::ViolationOpened(violation) | Notice::ViolationResolved(violation) => {
-                    let (account, region) = (violation.key.account.clone(), violation.key.region.clone());
-                    Some(FindingHome { account, region })
-                }
-                _ => None,
-            },
+            Importer::Member(_) => notice.violation().map(|violation| {
+                let (account, region) = (violation.key.account.clone(), violation.key.region.clone());
+                FindingHome { account, region }
+            }),
         }
     }
 

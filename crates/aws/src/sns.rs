@@ -5,12 +5,12 @@ use app::ports::{Notifier, PortError, PortErrorKind, Result};
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
 use domain::notice::{Attribute, Notice};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use tracing::error;
 
 /// SNS takes at most ten messages in one call.
 const BATCH: usize = 10;
-/// And at most 256 KiB in all; the rest is for attributes and envelopes.
+/// And at most 256 KiB in all, attributes included; the rest is for subjects and envelopes.
 const BATCH_BYTES: usize = 200 * 1024;
 
 /// A topic.
@@ -96,17 +96,23 @@ impl Notifier for Topic {
                 Readers::All => message(notice),
                 Readers::Chat => notice.chat().to_string(),
             };
-            if !batch.is_empty() && (batch.len() == BATCH || bytes.saturating_add(message.len()) > BATCH_BYTES) {
+            let attributes: HashMap<String, MessageAttributeValue> = notice
+                .attributes()
+                .into_iter()
+                .filter_map(|(name, value)| Some((name.to_owned(), attribute(value)?)))
+                .collect();
+            let lengths = attributes.iter().map(|(name, value)| (name.len(), value.string_value().map_or(0, str::len)));
+            let size =
+                lengths.fold(message.len(), |size, (name, value)| size.saturating_add(name).saturating_add(value));
+            if !batch.is_empty() && (batch.len() == BATCH || bytes.saturating_add(size) > BATCH_BYTES) {
                 outcomes.extend(self.publish_batch(std::mem::take(&mut batch)).await);
                 bytes = 0;
             }
-            bytes = bytes.saturating_add(message.len());
-            let attributes =
-                notice.attributes().into_iter().filter_map(|(name, value)| Some((name.to_owned(), attribute(value)?)));
+            bytes = bytes.saturating_add(size);
             let entry = PublishBatchRequestEntry::builder()
                 .id(batch.len().to_string())
                 .message(message)
-                .set_message_attributes(Some(attributes.collect()));
+                .set_message_attributes(Some(attributes));
             let entry = match self.readers {
                 Readers::All => entry.subject(notice.subject()).message_structure("json"),
                 Readers::Chat => entry,

@@ -1,4 +1,7 @@
-//! Advanced queries: `SELECT fields [WHERE condition]` with comparisons, `IN`, `LIKE`, `BETWEEN`, `AND`, `OR` and `NOT`.
+//! Advanced queries: `SELECT fields [WHERE condition]` with comparisons, `IN`, `LIKE`, `BETWEEN`, `AND`, `OR` and `NOT`; and
+//! `SELECT fields, COUNT(*) [WHERE condition] GROUP BY fields`.
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -9,6 +12,8 @@ use super::Resource;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Query {
     pub(super) fields: Vec<String>,
+    /// Whether rows with equal fields are counted and returned once.
+    counts: bool,
     condition: Condition,
 }
 
@@ -37,16 +42,48 @@ enum Test {
 }
 
 impl Query {
-    /// Nothing for an expression that AWS Config would refuse, or that is beyond this reader: functions, groups, orders.
+    /// Nothing for an expression that AWS Config would refuse, or that is beyond this reader: other functions, orders.
     pub(super) fn parse(expression: &str) -> Option<Self> {
         let mut words = Words { words: words(expression)?, at: 0 };
         words.keyword("SELECT").then_some(())?;
         let mut fields = vec![words.name()?];
+        let mut counts = false;
         while words.symbol(",") {
             fields.push(words.name()?);
+            counts = fields.last().is_some_and(|name| name == "COUNT") && words.symbol("(");
+            if counts {
+                fields.pop();
+                (words.keyword("*") && words.symbol(")")).then_some(())?;
+                break;
+            }
         }
         let condition = if words.keyword("WHERE") { words.any()? } else { Condition::All(Vec::new()) };
-        words.is_at_end().then_some(Self { fields, condition })
+        if counts {
+            // Only what is counted by can be selected.
+            (words.keyword("GROUP") && words.keyword("BY")).then_some(())?;
+            let mut by = vec![words.name()?];
+            while words.symbol(",") {
+                by.push(words.name()?);
+            }
+            (by == fields).then_some(())?;
+        }
+        words.is_at_end().then_some(Self { fields, counts, condition })
+    }
+
+    /// Rows as they are answered: each, or each kind once with its number.
+    pub(super) fn answered(&self, rows: impl Iterator<Item = Value>) -> Vec<Value> {
+        if !self.counts {
+            return rows.map(|row| json!(row.to_string())).collect();
+        }
+        let mut groups: BTreeMap<String, (Value, usize)> = BTreeMap::new();
+        for row in rows {
+            groups.entry(row.to_string()).or_insert((row, 0)).1 += 1;
+        }
+        let counted = |(mut row, count): (Value, usize)| {
+            row["COUNT(*)"] = json!(count);
+            json!(row.to_string())
+        };
+        groups.into_values().map(counted).collect()
     }
 
     pub(super) fn holds(&self, resource: &Resource) -> bool {

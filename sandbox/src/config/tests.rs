@@ -121,11 +121,16 @@ fn expressions_are_understood_and_others_refused() {
     assert_eq!(find("SELECT resourceId WHERE awsRegion = 'us-east-1' AND resourceName != 'it''s'").unwrap().len(), 2);
     assert_eq!(find("SELECT resourceId WHERE awsRegion = 'us-west-9'"), Some(vec![]));
     assert_eq!(find("SELECT resourceId").unwrap().len(), config.resources().len());
+    assert_eq!(
+        find("SELECT awsRegion, COUNT(*) WHERE awsRegion = 'us-east-1' GROUP BY awsRegion"),
+        Some(vec![json!({"awsRegion": "us-east-1", "COUNT(*)": 2})])
+    );
     for refused in [
         "SELECT COUNT(*) WHERE resourceId LIKE 'x%'",
         "SELECT resourceId WHERE",
         "SELECT resourceId WHERE a = 'x",
         "SELECT resourceId WHERE a = 'x' GROUP BY b",
+        "SELECT resourceId, COUNT(*) WHERE a = 'x' GROUP BY b",
         "DELETE resourceId",
     ] {
         assert_eq!(find(refused), None, "{refused}");

@@ -1,6 +1,5 @@
 //! The chapters about many violations: a flood, a lost event, an exemption, reminders.
 
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -168,7 +167,11 @@ fn lost_event(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     let mail = story.next_mail("violation.opened")?;
     story.says("the sweep has found it", &mail.text, &["carts", "222222222222", "sweep"]);
     let mail = story.next_mail("violation.digest")?;
-    story.says("and names the account and Region that it could not read", &mail.text, &["111111111111", "us-east-1"]);
+    story.says(
+        "and names the account and Region that it could not read, with the cause, what to do and a command",
+        &mail.text,
+        &["111111111111", "us-east-1", "What to do: ", "aws "],
+    );
     let counts = format!("opened {}, closed {}, blind spots {}", swept["opened"], swept["closed"], swept["blindSpots"]);
     let right = (&swept["opened"], &swept["closed"], &swept["blindSpots"]) == (&json!(1), &json!(0), &json!(1));
     story.claim("it found one violation, closed none and has one blind spot", right, &counts);
@@ -222,7 +225,7 @@ fn exemption(story: &mut Story<'_>, stage: &mut Stage) -> Result<()> {
     })?;
     let swept = sweep(story, stage)?;
     story.claim("the sweep applies it", swept["exempted"] == json!(1), &format!("{} exempt", swept["exempted"]));
-    let mail = story.next_mail("violation.resolved")?;
+    let mail = story.next_mail("violation.exempted")?;
     story.says(
         "the subscribers are told why it is no longer reported",
         &mail.text,
@@ -276,18 +279,20 @@ fn weeks_later(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
     let pass = |days: i64| age(&stage.client, table, SignedDuration::from_hours(24 * days));
     pass(8)?;
     let swept = sweep(story, stage)?;
-    let mut reminded = BTreeSet::new();
-    for mail in story.next_mails("violation.digest", 3)? {
-        story.says("it is a reminder after 7 days", &mail.text, &["7 days"]);
-        reminded.insert(mail.subject);
+    // Of the tables of the flood, the table `carts` and a backup plan.
+    let owners = ["archive-team@example.com", "orders-team@example.com", "shop-team@example.com"];
+    let mails = story.next_mails("violation.reminder", owners.len())?;
+    for owner in owners {
+        let reminder = mails.iter().find(|mail| mail.text.contains(owner)).map_or("", |mail| mail.text.as_str());
+        story.says("each owner gets one reminder of what is open for 7 days", reminder, &[owner, "7 days or more"]);
     }
     let open = FLOOD + 2;
-    let seen = format!("{} violations in {} e-mails", swept["reminded"], reminded.len());
+    let seen = format!("{} violations in {} e-mails", swept["reminded"], mails.len());
     story.claim("the reminders cover every open violation that is not exempt", swept["reminded"] == json!(open), &seen);
     pass(1)?;
     let swept = sweep(story, stage)?;
     story.claim(
-        "a day later no second reminder is sent",
+        "none is sent again within a week",
         swept["reminded"] == json!(0),
         &format!("{} reminded a day later", swept["reminded"]),
     );

@@ -197,11 +197,12 @@ pub(super) fn caveats(shown: &Shown<'_>) -> Vec<String> {
         let name = listing.account_names.get(&spot.account);
         let name = name.map_or_else(String::new, |name| format!(" ({})", plain::shown(name)));
         format!(
-            "not seen: {}{name} {} since {} because {}",
+            "not seen: {}{name} {} since {}: {}; `{}`",
             spot.account,
             spot.region,
             plain::time(spot.since),
-            plain::shown(&spot.why)
+            spot.reason.cause.sentence(),
+            spot.command()
         )
     }));
     lines

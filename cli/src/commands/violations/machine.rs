@@ -64,7 +64,12 @@ pub(super) fn json(shown: &Shown<'_>) -> Value {
                 "accountName": listing.account_names.get(&spot.account),
                 "region": spot.region,
                 "since": spot.since,
-                "why": spot.why,
+                "cause": spot.reason.cause.word(),
+                "why": spot.reason.cause.sentence(),
+                "detail": spot.reason.detail,
+                "todo": spot.reason.cause.todo(),
+                "console": spot.console(),
+                "command": spot.command(),
             })
         })
         .collect();

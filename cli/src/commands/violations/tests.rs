@@ -1,6 +1,6 @@
 use app::ports::Versioned;
 use clap::Parser;
-use domain::notice::BlindSpot;
+use domain::notice::{BlindCause, BlindReason, BlindSpot};
 use domain::policy::Reporting;
 use domain::violation::{self, Change, Compliance, Found, Key, Ordering, Outcome, Record};
 use jiff::ToSpan;
@@ -73,7 +73,7 @@ fn world() -> World {
         state.blind = vec![BlindSpot {
             account: account("333333333333"),
             region: RegionName::parse("eu-central-1").unwrap(),
-            why: "AWS Config does not record there".to_owned(),
+            reason: BlindReason { cause: BlindCause::NotRecording, detail: None },
             since: now() - 30.hours(),
         }];
     }
@@ -124,8 +124,9 @@ async fn silence_is_not_taken_for_compliance() {
     assert_eq!(
         page,
         "no open violation on record matches\n\nno framework is in force: nothing is evaluated, and an empty list says nothing \
-         about compliance\nnot seen: 333333333333 eu-central-1 since 2026-11-22 06:00 UTC because AWS Config does not record \
-         there\n"
+         about compliance\nnot seen: 333333333333 eu-central-1 since 2026-11-22 06:00 UTC: AWS Config does not record in the \
+         account and Region; `aws configservice start-configuration-recorder --configuration-recorder-name default --region \
+         eu-central-1`\n"
     );
     empty.blind.clear();
     empty.in_force = true;

@@ -90,9 +90,5 @@ impl Judge<'_> {
             resource,
         };
         record.opened(opening, self.outlets, self.now);
-        // Who is told now of something old need not be reminded of it in an hour.
-        let age = record.since.map_or(0, |since| self.now.duration_since(since).as_hours() / 24);
-        let passed = self.reporting.reminders.iter().copied().filter(|days| i64::from(*days) <= age);
-        record.reminded = passed.max().unwrap_or(0);
     }
 }

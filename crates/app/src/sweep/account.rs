@@ -11,7 +11,7 @@ use crate::ports::{
 use crate::report::{Judge, look_up, resource_id};
 use crate::telling::AT_ONCE;
 use domain::ids::{AccountId, RegionName};
-use domain::notice::BlindSpot;
+use domain::notice::{BlindCause, BlindReason, BlindSpot};
 use domain::violation::{Change, Closing, Heard, Key, Outlet, Record, ResourceFacts, Status};
 use futures_util::StreamExt;
 use futures_util::stream::iter;
@@ -41,6 +41,11 @@ const IN_INVENTORY: [&str; 10] = [
 /// next sweep delivers.
 const CLAIM: SignedDuration = SignedDuration::from_mins(10);
 
+/// What can be seen of each Region, and how.
+type Seen = BTreeMap<RegionName, (Via, Sight)>;
+/// Why a Region cannot be seen.
+pub(super) type Unseen = BTreeMap<RegionName, BlindReason>;
+
 /// Results of one rule that are COMPLIANT, by resource, asked for once.
 type Satisfied = BTreeMap<(RegionName, String), BTreeMap<(String, String), EvaluationResult>>;
 
@@ -65,10 +70,8 @@ where
         if let Err(error) = self.compare(round, account, blind, swept).await {
             warn!(%account, %error, "the account could not be compared");
             let regions = round.in_force.controls_in(account).into_keys();
-            // Without what differs from one failure to the next: a blind spot is known by its reason.
-            let code = error.code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default();
-            let why = format!("{} failed{code}", error.operation);
-            blind.extend(regions.map(|region| spot(account, &region, why.clone(), round.now)));
+            let reason = error.blind();
+            blind.extend(regions.map(|region| spot(account, &region, reason.clone(), round.now)));
             swept.failures.push(error.to_string());
         }
     }
@@ -84,11 +87,11 @@ where
         let open = self.store.open_in(account).await?;
         let mut regions: BTreeSet<RegionName> = in_force.keys().cloned().collect();
         regions.extend(open.iter().map(|record| record.value.key.region.clone()));
-        let seen = self.look(account, &regions).await?;
+        let (seen, unseen) = self.look(account, &regions).await?;
         let sights: BTreeMap<&RegionName, &Sight> = seen.iter().map(|(region, (_, sight))| (region, sight)).collect();
         let published = !round.in_force.frameworks.is_empty();
         let places = Places { in_force: &in_force, published, seen: &sights };
-        blind.extend(places.blind(account, round.now));
+        blind.extend(places.blind(account, &unseen, round.now));
 
         let mut known: BTreeMap<Key, Versioned<Record>> =
             open.into_iter().map(|record| (record.value.key.clone(), record)).collect();
@@ -217,15 +220,17 @@ where
         Ok(keys.into_iter().filter(|key| !there.contains_key(&resource_id(key))).cloned().collect())
     }
 
-    /// Looks at every Region in the best way that shows it.
-    async fn look(
-        &self,
-        account: &AccountId,
-        regions: &BTreeSet<RegionName>,
-    ) -> Result<BTreeMap<RegionName, (Via, Sight)>> {
-        let mut seen: BTreeMap<RegionName, (Via, Sight)> = BTreeMap::new();
+    /// Looks at every Region in the best way that shows it. Returns as well why the others are not shown, as the last way has it.
+    async fn look(&self, account: &AccountId, regions: &BTreeSet<RegionName>) -> Result<(Seen, Unseen)> {
+        let mut seen = Seen::new();
+        let mut unseen = Unseen::new();
         let mut failed = None;
-        for via in self.source.ways() {
+        let ways = self.source.ways();
+        if ways.is_empty() {
+            let reason = BlindReason { cause: BlindCause::NoSource, detail: None };
+            unseen.extend(regions.iter().map(|region| (region.clone(), reason.clone())));
+        }
+        for via in ways {
             let missing: BTreeSet<RegionName> =
                 regions.iter().filter(|region| !seen.contains_key(*region)).cloned().collect();
             if missing.is_empty() {
@@ -233,11 +238,17 @@ where
             }
             match self.source.look(via, account, &missing).await {
                 Ok(sights) => {
-                    let sights = sights.into_iter().filter(|(_, sight)| !sight.rules.is_empty());
-                    seen.extend(sights.map(|(region, sight)| (region, (via, sight))));
+                    for (region, sight) in sights {
+                        if !sight.rules.is_empty() {
+                            seen.insert(region, (via, sight));
+                        } else if let Some(reason) = sight.blind {
+                            unseen.insert(region, reason);
+                        }
+                    }
                 }
                 Err(error) => {
                     warn!(%account, ?via, %error, "AWS Config could not be asked in this way");
+                    unseen.extend(missing.into_iter().map(|region| (region, error.blind())));
                     failed = Some(error);
                 }
             }
@@ -245,7 +256,7 @@ where
         // Where one way fails another may do; where none did, the failure is the reason.
         match failed {
             Some(error) if seen.is_empty() => Err(error),
-            _ => Ok(seen),
+            _ => Ok((seen, unseen)),
         }
     }
 
@@ -255,7 +266,7 @@ where
         account: &AccountId,
         record: &Versioned<Record>,
         doubt: &Doubt,
-        seen: &BTreeMap<RegionName, (Via, Sight)>,
+        seen: &Seen,
         satisfied: &mut Satisfied,
         round: &Round<'_>,
     ) -> Result<Verdict> {
@@ -330,7 +341,7 @@ fn result<'s>(record: &Versioned<Record>, satisfied: &'s Satisfied) -> Option<&'
         .max_by_key(|result| (result.triggered, result.recorded))
 }
 
-/// Exemptions that have come or gone, reminders that are due, findings that would be forgotten.
+/// Exemptions that have come or gone, findings that would be forgotten.
 fn overdue(record: &mut Record, round: &Round<'_>, swept: &mut Swept) {
     let Round { reporting, outlets, now, .. } = round;
     // As long as no policy was published nobody knows what is exempt.
@@ -351,18 +362,6 @@ fn overdue(record: &mut Record, round: &Round<'_>, swept: &mut Swept) {
     }
     if record.exempt.is_some() {
         return;
-    }
-    let age = record.since.map_or(0, |since| now.duration_since(since).as_hours() / 24);
-    let due = reporting.reminders.iter().copied().filter(|days| i64::from(*days) <= age && *days > record.reminded);
-    // Who is about to be told that it is open need not be reminded of it, now or in an hour.
-    let untold = record.owed.iter().any(|debt| debt.outlets.contains(&Outlet::Topic));
-    match due.max() {
-        Some(days) if untold => record.reminded = days,
-        Some(days) => {
-            record.remind(days, outlets, *now);
-            swept.reminded = swept.reminded.saturating_add(1);
-        }
-        None => {}
     }
     let fresh = record.finding_at.is_some_and(|at| now.duration_since(at) < FINDING_LASTS);
     // Where Security Hub rejected it for days, it gets the finding when the violation changes, or after the same time as a fresh one.

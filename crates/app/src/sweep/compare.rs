@@ -1,10 +1,11 @@
 //! What is on record against what AWS Config says. Pure.
 
+use super::account::Unseen;
 use super::spot;
 use crate::ports::{EvaluationResult, Sight};
 use domain::control::RuleName;
 use domain::ids::{AccountId, RegionName};
-use domain::notice::BlindSpot;
+use domain::notice::{BlindCause, BlindReason, BlindSpot};
 use domain::violation::{Change, Closing, Key, Ordering, Record};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,11 +75,10 @@ impl Places<'_> {
 
     /// Where a framework should be in force and nothing of it can be seen. One control alone says nothing: an aggregator leaves out
     /// rules without results, and where there is nothing to evaluate there are none.
-    pub(super) fn blind(&self, account: &AccountId, now: Timestamp) -> Vec<BlindSpot> {
-        const WHY: &str = "no result of any backup control can be seen: the framework is missing, AWS Config does not record \
-                           there, the aggregator does not cover it, or there is nothing to evaluate";
-        let unseen = self.in_force.keys().filter(|region| !self.seen.contains_key(*region));
-        unseen.map(|region| spot(account, region, WHY, now)).collect()
+    pub(super) fn blind(&self, account: &AccountId, unseen: &Unseen, now: Timestamp) -> Vec<BlindSpot> {
+        const UNKNOWN: BlindReason = BlindReason { cause: BlindCause::NoResult, detail: None };
+        let blind = self.in_force.keys().filter(|region| !self.seen.contains_key(*region));
+        blind.map(|region| spot(account, region, unseen.get(region).cloned().unwrap_or(UNKNOWN), now)).collect()
     }
 }
 

@@ -56,7 +56,7 @@ where
                     })
                     .collect(),
             });
-            if self.tell_people(notice, swept).await {
+            if self.tell_people(&[notice], swept).await == [true] {
                 told.extend(exemptions.into_iter().map(|(name, _)| name.clone()));
             }
         }

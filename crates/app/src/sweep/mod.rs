@@ -7,6 +7,7 @@
 mod account;
 mod compare;
 mod expiring;
+mod reminders;
 
 use crate::ports::{
     BackupPlans, Clock, ComplianceSource, InForce, Organization, Outlets, PolicyDirectory, PortErrorKind, Progress,
@@ -14,7 +15,7 @@ use crate::ports::{
 };
 use crate::telling::{Tally, Telling, Touched};
 use domain::ids::AccountId;
-use domain::notice::{BlindSpot, BlindSpots, Notice};
+use domain::notice::{BlindCause, BlindReason, BlindSpot, BlindSpots, Notice};
 use domain::policy::Reporting;
 use domain::violation::{Outlet, Record};
 use jiff::{SignedDuration, Timestamp};
@@ -65,7 +66,7 @@ pub struct Swept {
     pub closed: usize,
     /// Violations that were on record as closed, and are not.
     pub repaired: usize,
-    /// Open violations of which people were reminded.
+    /// Open violations in the weekly reminders that were sent.
     pub reminded: usize,
     /// Violations that have come to be exempt.
     pub exempted: usize,
@@ -224,17 +225,18 @@ where
 
     /// What can be said when all accounts are done.
     async fn finish(&self, round: &Round<'_>, blind: Vec<BlindSpot>, swept: &mut Swept) -> Result<()> {
+        let blind = self.diagnosed(blind, swept).await;
         let known: BTreeMap<_, Timestamp> = self
             .store
             .blind_spots()
             .await?
             .into_iter()
-            .map(|spot| ((spot.account, spot.region, spot.why), spot.since))
+            .map(|spot| ((spot.account, spot.region, spot.reason.cause), spot.since))
             .collect();
         let mut new = Vec::new();
         let mut spots = Vec::new();
         for spot in blind {
-            match known.get(&(spot.account.clone(), spot.region.clone(), spot.why.clone())) {
+            match known.get(&(spot.account.clone(), spot.region.clone(), spot.reason.cause)) {
                 Some(since) => spots.push(BlindSpot { since: *since, ..spot }),
                 None => {
                     new.push(spot.clone());
@@ -243,31 +245,58 @@ where
             }
         }
         swept.blind_spots = spots.len();
-        if !new.is_empty() && !self.tell_people(Notice::BlindSpots(BlindSpots { spots: new }), swept).await {
+        let is_empty = new.is_empty();
+        let notice = Notice::BlindSpots(BlindSpots { spots: new });
+        if !is_empty && self.tell_people(&[notice], swept).await != [true] {
             // Not remembered, so that the next sweep tells of them.
             return Ok(());
         }
         if !(spots.is_empty() && known.is_empty()) {
             self.store.put_blind_spots(&spots).await?;
         }
-        self.expiring(round, swept).await
+        self.expiring(round, swept).await?;
+        self.remind(round, swept).await
     }
 
-    /// Tells both topics; whether the notification topic took it.
-    async fn tell_people(&self, notice: Notice, swept: &mut Swept) -> bool {
-        let mut told = true;
+    /// Returns the blind spots, those without a result with the cause that the aggregator gives. If it gives none, they keep theirs.
+    async fn diagnosed(&self, mut blind: Vec<BlindSpot>, swept: &mut Swept) -> Vec<BlindSpot> {
+        let unexplained = blind.iter().filter(|spot| spot.reason.cause == BlindCause::NoResult);
+        let places: BTreeSet<_> = unexplained.map(|spot| (spot.account.clone(), spot.region.clone())).collect();
+        if places.is_empty() {
+            return blind;
+        }
+        match self.source.diagnose(&places).await {
+            Ok(mut reasons) => {
+                for spot in blind.iter_mut().filter(|spot| spot.reason.cause == BlindCause::NoResult) {
+                    if let Some(reason) = reasons.remove(&(spot.account.clone(), spot.region.clone())) {
+                        spot.reason = reason;
+                    }
+                }
+            }
+            Err(error) => {
+                warn!(%error, "the causes of blind spots are not known");
+                swept.failures.push(error.to_string());
+            }
+        }
+        blind
+    }
+
+    /// Sends notices to both topics; returns of each whether the notification topic accepted it.
+    async fn tell_people(&self, notices: &[Notice], swept: &mut Swept) -> Vec<bool> {
+        let mut told = vec![true; notices.len()];
         for outlet in self.outlets.in_use() {
             if !matches!(outlet, Outlet::Topic | Outlet::Chat) {
                 continue;
             }
-            for outcome in self.outlets.tell(outlet, std::slice::from_ref(&notice)).await {
+            let outcomes = self.outlets.tell(outlet, notices).await;
+            for ((notice, told), outcome) in notices.iter().zip(&mut told).zip(outcomes) {
                 match outcome {
                     Ok(()) if outlet == Outlet::Topic => swept.tally.notices = swept.tally.notices.saturating_add(1),
                     Ok(()) => {}
                     Err(error) => {
                         error!(?outlet, subject = notice.subject(), %error, "not told");
                         swept.failures.push(error.to_string());
-                        told &= outlet != Outlet::Topic;
+                        *told &= outlet != Outlet::Topic;
                     }
                 }
             }
@@ -277,6 +306,6 @@ where
 }
 
 /// A place that could not be seen.
-fn spot(account: &AccountId, region: &domain::ids::RegionName, why: impl Into<String>, now: Timestamp) -> BlindSpot {
-    BlindSpot { account: account.clone(), region: region.clone(), why: why.into(), since: now }
+fn spot(account: &AccountId, region: &domain::ids::RegionName, reason: BlindReason, now: Timestamp) -> BlindSpot {
+    BlindSpot { account: account.clone(), region: region.clone(), reason, since: now }
 }

@@ -122,7 +122,6 @@ fn turns(written: &[Written], heard: &BTreeMap<Outlet, Heard<'_>>) -> Result<Vec
             let fits = match debt.what {
                 Told::Opened | Told::ExemptionEnded(_) => told_open.insert(about),
                 Told::Resolved(_) | Told::Exempted(_) => told_open.remove(&about),
-                Told::Reminder(_) => told_open.contains(&about),
                 Told::Refreshed => true,
             };
             if !fits && !folds {
@@ -210,9 +209,8 @@ fn is(turn: &Turn, (_, about, entry): &(usize, usize, &ViolationNotice)) -> bool
 
 fn entries(notice: &Notice) -> Vec<&ViolationNotice> {
     match notice {
-        Notice::ViolationOpened(entry) | Notice::ViolationResolved(entry) => vec![entry],
         Notice::ViolationDigest(digest) => digest.entries.iter().collect(),
-        _ => Vec::new(),
+        other => other.violation().into_iter().collect(),
     }
 }
 

@@ -4,7 +4,7 @@ use app::ports::{EvaluationResult, PortErrorKind, ResourceId, Versioned, Via};
 use app::sweep::{Sweep, Swept};
 use domain::control::Severity;
 use domain::ids::{AccountId, RegionName, StackSetName};
-use domain::notice::Notice;
+use domain::notice::{BlindCause, BlindReason, Notice};
 use domain::policy::{Exemption, Reporting};
 use domain::violation::{Closing, Compliance, Found, Heard, Opening, Outlet, ResourceFacts, Status, Told};
 use jiff::{SignedDuration, Timestamp};
@@ -337,27 +337,127 @@ async fn it_stops_before_its_time_is_up_and_goes_on_from_there() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn people_are_reminded_at_each_age_once() {
+async fn each_owner_gets_one_reminder_a_week_and_the_platform_another() {
     let world = world();
-    in_force(&world, &["222222222222"]);
-    for name in ["orders", "bills"] {
-        config_says(&world, "222222222222", name, Some(Compliance::NonCompliant), 10);
-        send(&world, &[about(name, "NON_COMPLIANT", 10)]).await;
+    let accounts = ["222222222222", "333333333333", "444444444444"];
+    in_force(&world, &accounts);
+    world.state().now = time(10, "00");
+    assert_eq!(run(&world).await.reminded, 0, "the first week begins");
+    for id in accounts {
+        for name in ["orders", "bills"] {
+            config_says(&world, id, name, Some(Compliance::NonCompliant), 10);
+            if name == "orders" {
+                owned(&world, id, name, "orders-team");
+            }
+        }
     }
-    world.take_notices();
     world.state().now = time(10, "10");
-    let mut told = Vec::new();
-    for _ in 0..40 {
-        hours(&world, 24);
+    assert_eq!(run(&world).await.opened, 6);
+    world.take_notices();
+    let mut told = BTreeMap::new();
+    for hour in 0..24 * 22 {
+        hours(&world, 1);
+        let swept = run(&world).await;
+        let notices = world.take_notices();
+        assert_eq!(swept.reminded, reminders(&notices).values().map(|(violations, _)| violations).sum::<usize>());
+        if !notices.is_empty() {
+            told.insert(hour / 24, reminders(&notices));
+        }
+    }
+    // A day old after a week, as the sweep of that hour found them; seven days old a week later. Three accounts, and one for each owner.
+    let both = BTreeMap::from([(None, (3, 3)), (Some("orders-team".to_owned()), (3, 3))]);
+    assert_eq!(told, BTreeMap::from([(6, both.clone()), (13, both.clone()), (20, both.clone())]), "{told:?}");
+
+    // One that could not be sent is sent by the next sweep, and only that.
+    hours(&world, 24 * 7);
+    world.fail_next("sns:Publish", PortErrorKind::Retryable);
+    let swept = run(&world).await;
+    assert_eq!((swept.reminded, swept.failures.len()), (3, 1), "{swept:?}");
+    assert_eq!(reminders(&world.take_notices()).len(), 1);
+    hours(&world, 1);
+    assert_eq!(run(&world).await.reminded, 3);
+    assert_eq!(reminders(&world.take_notices()).keys().cloned().collect::<Vec<_>>(), [None]);
+    hours(&world, 1);
+    assert_eq!(run(&world).await.reminded, 0, "once");
+
+    // What is exempt or closed is in none, nor is anything where the policy wants no reminders.
+    world.state().reporting = Some(Reporting { exemptions: vec![scratch("2030-12-31")], ..Reporting::default() });
+    hours(&world, 24 * 7);
+    let swept = run(&world).await;
+    assert_eq!((swept.exempted, swept.reminded), (6, 0), "{swept:?}");
+    world.state().reporting = Some(Reporting { reminders: Vec::new(), ..Reporting::default() });
+    hours(&world, 24 * 7);
+    let swept = run(&world).await;
+    assert_eq!((swept.exemptions_ended, swept.reminded), (6, 0), "{swept:?}");
+}
+
+/// Gives a cluster the tag of an owner.
+fn owned(world: &World, id: &str, name: &str, owner: &str) {
+    let resource = ResourceId {
+        account: AccountId::parse(id).unwrap(),
+        region: region(),
+        kind: "AWS::RDS::DBCluster".into(),
+        id: name.into(),
+    };
+    let facts = ResourceFacts { tags: [("owner".to_owned(), owner.to_owned())].into(), ..ResourceFacts::default() };
+    world.state().resources.insert(resource, facts);
+}
+
+/// The reminders among notices: how many violations of how many accounts each has, by owner.
+fn reminders(notices: &[Notice]) -> BTreeMap<Option<String>, (usize, usize)> {
+    let mut found = BTreeMap::new();
+    for notice in notices {
+        let Notice::ViolationReminder(reminder) = notice else { continue };
+        let accounts: BTreeSet<_> = reminder.violations.iter().map(|open| &open.key.account).collect();
+        let one = found.insert(reminder.owner.clone(), (reminder.violations.len(), accounts.len()));
+        assert_eq!(one, None, "one each");
+    }
+    found
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn every_blind_spot_has_the_cause_that_was_found() {
+    let world = world();
+    in_force(&world, &["222222222222", "333333333333"]);
+    let causes = |notices: &[Notice]| -> Vec<BlindCause> {
+        let spots = notices.iter().filter_map(|notice| match notice {
+            Notice::BlindSpots(spots) => Some(&spots.spots),
+            _ => None,
+        });
+        spots.flatten().map(|spot| spot.reason.cause).collect()
+    };
+    let place = |id: &str| (AccountId::parse(id).unwrap(), region());
+    // Covered, recording, and without a result; and one that the aggregator does not cover.
+    let reason = BlindReason { cause: BlindCause::NotAggregated, detail: None };
+    world.state().blind_reasons.insert(place("333333333333"), reason);
+    run(&world).await;
+    assert_eq!(causes(&world.take_notices()), [BlindCause::NoResult, BlindCause::NotAggregated]);
+    // Another cause is news, the same one is not.
+    let reason = BlindReason { cause: BlindCause::NotRecording, detail: None };
+    world.state().blind_reasons.insert(place("333333333333"), reason);
+    run(&world).await;
+    assert_eq!(causes(&world.take_notices()), [BlindCause::NotRecording]);
+    run(&world).await;
+    assert_eq!(causes(&world.take_notices()), []);
+    // Causes that cannot be found now hide no blind spot.
+    world.state().blind.clear();
+    world.fail_next("config:DescribeConfigurationAggregatorSourcesStatus", PortErrorKind::Retryable);
+    let swept = run(&world).await;
+    assert_eq!((swept.blind_spots, swept.failures.len()), (2, 1), "{swept:?}");
+    assert_eq!(causes(&world.take_notices()), [BlindCause::NoResult; 2]);
+    for (kind, cause) in [
+        (PortErrorKind::Retryable, BlindCause::Throttled),
+        (PortErrorKind::Denied, BlindCause::AccessDenied),
+        (PortErrorKind::Refused, BlindCause::CallFailed),
+    ] {
+        world.state().blind.clear();
+        (0..2).for_each(|_| world.fail_next("config:DescribeAggregateComplianceByConfigRules", kind));
         run(&world).await;
-        told.extend(world.take_notices());
+        assert_eq!(causes(&world.take_notices()), [cause; 2], "{kind:?}");
     }
-    assert_eq!(told.len(), 2, "after 7 and after 30 days: {told:?}");
-    for (notice, days) in told.iter().zip([7, 30]) {
-        let Notice::ViolationDigest(digest) = notice else { panic!("{notice:?}") };
-        assert_eq!(digest.entries.len(), 2);
-        assert!(digest.entries.iter().all(|entry| entry.what == Told::Reminder(days)), "{digest:?}");
-    }
+    world.state().ways.clear();
+    run(&world).await;
+    assert_eq!(causes(&world.take_notices()), [BlindCause::NoSource; 2]);
 }
 
 fn scratch(until: &str) -> Exemption {
@@ -404,7 +504,7 @@ async fn an_exemption_holds_to_its_last_day_and_is_announced_two_weeks_before() 
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_violation_that_comes_to_be_exempt_is_told_as_settled() {
+async fn a_violation_that_comes_to_be_exempt_is_told_as_exempt() {
     let world = world();
     world.state().outlets = BTreeSet::from([Outlet::Topic, Outlet::Finding]);
     in_force(&world, &["222222222222"]);
@@ -413,7 +513,7 @@ async fn a_violation_that_comes_to_be_exempt_is_told_as_settled() {
     world.take_notices();
     world.state().reporting = Some(Reporting { exemptions: vec![scratch("2099-01-31")], ..Reporting::default() });
     assert_eq!(run(&world).await.exempted, 1);
-    assert_eq!(kinds(&world), ["violation.resolved"]);
+    assert_eq!(kinds(&world), ["violation.exempted"]);
     assert_eq!(world.state().told.len(), 2, "Security Hub is put right too");
     let record = world.state().violations.values().next().unwrap().value.clone();
     assert!(record.status == Status::Open && record.exempt.is_some(), "still recorded");

@@ -9,6 +9,7 @@ use aws_sdk_config::types::{ComplianceType, ConfigRuleComplianceFilters, Evaluat
 use aws_smithy_types::DateTime;
 use domain::control::RuleName;
 use domain::ids::{AccountId, RegionName};
+use domain::notice::{BlindCause, BlindReason};
 use domain::violation::Compliance;
 use futures_util::StreamExt;
 use futures_util::stream::iter;
@@ -70,6 +71,33 @@ impl ComplianceSource for ConfigCompliance {
             (Via::Member, _, Some(members)) => look_there(members, account, regions).await,
             (Via::Aggregator | Via::Query, None, _) | (Via::Member, _, None) => Ok(BTreeMap::new()),
         }
+    }
+
+    async fn diagnose(
+        &self,
+        places: &BTreeSet<(AccountId, RegionName)>,
+    ) -> Result<BTreeMap<(AccountId, RegionName), BlindReason>> {
+        let Some(name) = &self.aggregator.name else { return Ok(BTreeMap::new()) };
+        let sources = self.aggregator.source_status().await?;
+        let sources: BTreeMap<(AccountId, RegionName), Option<String>> =
+            sources.into_iter().map(|source| ((source.account, source.region), source.stale)).collect();
+        let mut reasons = BTreeMap::new();
+        let mut covered = BTreeSet::new();
+        for place in places {
+            let cause = match sources.get(place) {
+                None => BlindReason { cause: BlindCause::NotAggregated, detail: None },
+                Some(Some(error)) => BlindReason { cause: BlindCause::AggregationFailed, detail: Some(error.clone()) },
+                Some(None) => {
+                    covered.insert(place.clone());
+                    continue;
+                }
+            };
+            reasons.insert(place.clone(), cause);
+        }
+        let recording = self.aggregator.recording(name, covered.iter().map(|(account, _)| account).collect()).await?;
+        let silent = covered.into_iter().filter(|place| !recording.contains(place));
+        reasons.extend(silent.map(|place| (place, BlindReason { cause: BlindCause::NotRecording, detail: None })));
+        Ok(reasons)
     }
 
     async fn satisfied(
@@ -142,7 +170,7 @@ impl ConfigAggregator {
             questions.extend(broken.map(|rule| (region.clone(), rule.clone())));
             // Rules of others say nothing of Audit Manager's.
             if !ours.is_empty() {
-                sights.insert(region, Sight { rules: ours, broken: Vec::new() });
+                sights.insert(region, Sight { rules: ours, ..Sight::default() });
             }
         }
         let mut answers = iter(questions.into_iter().map(|(region, rule)| async move {
@@ -239,6 +267,28 @@ impl ConfigAggregator {
     }
 }
 
+impl ConfigAggregator {
+    /// Returns the accounts and Regions of these accounts in which AWS Config has recorded anything.
+    async fn recording(&self, name: &str, accounts: BTreeSet<&AccountId>) -> Result<BTreeSet<(AccountId, RegionName)>> {
+        /// An expression has at most 4,096 characters.
+        const ACCOUNTS: usize = 200;
+        let accounts: Vec<String> = accounts.into_iter().map(|account| format!("'{account}'")).collect();
+        let mut recording = BTreeSet::new();
+        for accounts in accounts.chunks(ACCOUNTS) {
+            let listed = accounts.join(", ");
+            let expression = format!(
+                "SELECT accountId, awsRegion, COUNT(*) WHERE accountId IN ({listed}) GROUP BY accountId, awsRegion"
+            );
+            let rows = self.select(name, &expression).await?;
+            recording.extend(rows.iter().filter_map(|row| {
+                let account = text(row, "accountId").and_then(|account| AccountId::parse(account).ok())?;
+                Some((account, text(row, "awsRegion").and_then(|region| RegionName::parse(region).ok())?))
+            }));
+        }
+        Ok(recording)
+    }
+}
+
 const SELECT: &str = "config:SelectAggregateResourceConfig";
 
 fn query(account: &AccountId, narrower: &str) -> String {
@@ -266,7 +316,7 @@ fn sights(rows: &[Value], regions: &BTreeSet<RegionName>) -> Result<BTreeMap<Reg
         if !ours.is_empty() {
             let rules = ours.iter().map(|result| result.rule_name.clone()).collect();
             let broken = ours.into_iter().filter(|result| result.compliance == Compliance::NonCompliant).collect();
-            sights.insert(region, Sight { rules, broken });
+            sights.insert(region, Sight { rules, broken, blind: None });
         }
     }
     Ok(sights)
@@ -301,7 +351,8 @@ fn recorded(row: &Value) -> Result<Vec<(RegionName, EvaluationResult)>> {
     Ok(results)
 }
 
-/// In the member account itself. A Region that says no is not seen; neither is anything of an account that does not let us in.
+/// In the member account itself. A Region that denies the call is not seen; neither is any Region of an account whose role cannot be
+/// assumed.
 async fn look_there(
     members: &Members,
     account: &AccountId,
@@ -313,7 +364,9 @@ async fn look_there(
             Ok(client) => sight_there(&client).await,
             Err(error) if error.kind == PortErrorKind::Denied => {
                 info!(%account, %error, "the role cannot be used");
-                return Ok(sights);
+                let blind =
+                    |region: &RegionName| (region.clone(), Sight { blind: Some(error.blind()), ..Sight::default() });
+                return Ok(regions.iter().map(blind).collect());
             }
             Err(error) => return Err(error),
         };
@@ -323,6 +376,7 @@ async fn look_there(
             }
             Err(error) if error.kind == PortErrorKind::Denied => {
                 info!(%account, %region, %error, "AWS Config may not be asked");
+                sights.insert(region.clone(), Sight { blind: Some(error.blind()), ..Sight::default() });
             }
             Err(error) => return Err(error),
         }
@@ -350,6 +404,10 @@ async fn sight_there(client: &aws_sdk_config::Client) -> Result<Sight> {
         }
         pages.turn(answer.next_token())?;
     }
+    if rules.is_empty() {
+        let cause = if is_recording(client).await { BlindCause::NoRule } else { BlindCause::NotRecording };
+        return Ok(Sight { blind: Some(BlindReason { cause, detail: None }), ..Sight::default() });
+    }
     let mut broken = Vec::new();
     let questions: Vec<(String, String)> = rules.iter().map(|(rule, arn)| (rule.clone(), arn.clone())).collect();
     let mut answers = iter(
@@ -362,7 +420,23 @@ async fn sight_there(client: &aws_sdk_config::Client) -> Result<Sight> {
         broken.extend(answer?);
     }
     drop(answers);
-    Ok(Sight { rules: rules.into_keys().collect(), broken })
+    Ok(Sight { rules: rules.into_keys().collect(), broken, blind: None })
+}
+
+/// Whether a recorder that is not a service's own is on. A call that fails says nothing against it.
+async fn is_recording(client: &aws_sdk_config::Client) -> bool {
+    match client.describe_configuration_recorder_status().send().await {
+        Ok(answer) => {
+            let mut own =
+                answer.configuration_recorders_status().iter().filter(|one| one.service_principal().is_none());
+            own.any(|one| one.recording())
+        }
+        Err(error) => {
+            let error = wrap("config:DescribeConfigurationRecorderStatus", &error);
+            info!(%error, "whether AWS Config records is not known");
+            true
+        }
+    }
 }
 
 async fn results_there(

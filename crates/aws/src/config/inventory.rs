@@ -1,11 +1,10 @@
 //! What an inventory is made of, as far as the aggregator has it recorded.
 
+use super::ConfigAggregator;
 use super::query::{configuration, field, list, literal, text};
-use super::{ConfigAggregator, Pages};
-use crate::error::{unexpected, wrap};
+use crate::error::unexpected;
 use app::inventory::{Narrowed, Odd, Recorded, Rows, Source};
 use app::ports::Result;
-use aws_sdk_config::types::AggregatedSourceStatusType;
 use domain::ids::{AccountId, RegionName, ResourceType};
 use domain::inventory::document::{
     Conditions, CopyAction, Lifecycle, Plan, PlanPart, RecoveryPoint, RecoveryPointPart, RecoveryPointStatus, Resource,
@@ -129,37 +128,7 @@ fn read<T>(rows: &[Value], item: impl Fn(&Value, &AccountId, &RegionName) -> Res
 
 impl Recorded for ConfigAggregator {
     async fn sources(&self) -> Result<Vec<Source>> {
-        const OPERATION: &str = "config:DescribeConfigurationAggregatorSourcesStatus";
-        let name = self.name.as_deref().ok_or_else(|| unexpected(OPERATION, "no aggregator is named"))?;
-        let mut sources = BTreeMap::new();
-        let mut pages = Pages::of(OPERATION);
-        while pages.more() {
-            let answer = self
-                .client
-                .describe_configuration_aggregator_sources_status()
-                .configuration_aggregator_name(name)
-                .set_next_token(pages.token())
-                .send()
-                .await
-                .map_err(|error| wrap(OPERATION, &error))?;
-            for status in answer.aggregated_source_status_list() {
-                // The organisation itself is a source, too.
-                let account = status.source_id().and_then(|id| AccountId::parse(id).ok());
-                let region = status.aws_region().and_then(|region| RegionName::parse(region).ok());
-                let (Some(account), Some(region)) = (account, region) else { continue };
-                let stale = match status.last_update_status() {
-                    Some(AggregatedSourceStatusType::Failed) => Some("the aggregator cannot read from here"),
-                    Some(AggregatedSourceStatusType::Outdated) => Some("what the aggregator has from here is old"),
-                    _ => None,
-                };
-                let details = [status.last_error_code(), status.last_error_message()];
-                let details = details.into_iter().flatten().filter(|text| !text.is_empty());
-                let stale = stale.map(|stale| std::iter::once(stale).chain(details).collect::<Vec<_>>().join(": "));
-                sources.insert((account.clone(), region.clone()), Source { account, region, stale });
-            }
-            pages.turn(answer.next_token())?;
-        }
-        Ok(sources.into_values().collect())
+        self.source_status().await
     }
 
     async fn resources(&self, kind: &'static str, of: &Narrowed) -> Result<Rows<Resource>> {

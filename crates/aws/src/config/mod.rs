@@ -11,9 +11,12 @@ mod resources;
 pub use compliance::ConfigCompliance;
 
 use crate::error::{unexpected, wrap};
+use app::inventory::Source;
 use app::ports::{PortError, PortErrorKind, Result};
+use aws_sdk_config::types::AggregatedSourceStatusType;
+use domain::ids::{AccountId, RegionName};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -55,6 +58,41 @@ impl ConfigAggregator {
             ..unexpected(OPERATION, "no answer within the time that notices wait for it")
         };
         timeout_at(deadline, work).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// The accounts and Regions that the aggregator collects from, and which of them it cannot read.
+    async fn source_status(&self) -> Result<Vec<Source>> {
+        const OPERATION: &str = "config:DescribeConfigurationAggregatorSourcesStatus";
+        let name = self.name.as_deref().ok_or_else(|| unexpected(OPERATION, "no aggregator is named"))?;
+        let mut sources = BTreeMap::new();
+        let mut pages = Pages::of(OPERATION);
+        while pages.more() {
+            let answer = self
+                .client
+                .describe_configuration_aggregator_sources_status()
+                .configuration_aggregator_name(name)
+                .set_next_token(pages.token())
+                .send()
+                .await
+                .map_err(|error| wrap(OPERATION, &error))?;
+            for status in answer.aggregated_source_status_list() {
+                // The organisation itself is a source, too.
+                let account = status.source_id().and_then(|id| AccountId::parse(id).ok());
+                let region = status.aws_region().and_then(|region| RegionName::parse(region).ok());
+                let (Some(account), Some(region)) = (account, region) else { continue };
+                let stale = match status.last_update_status() {
+                    Some(AggregatedSourceStatusType::Failed) => Some("the aggregator cannot read from here"),
+                    Some(AggregatedSourceStatusType::Outdated) => Some("what the aggregator has from here is old"),
+                    _ => None,
+                };
+                let details = [status.last_error_code(), status.last_error_message()];
+                let details = details.into_iter().flatten().filter(|text| !text.is_empty());
+                let stale = stale.map(|stale| std::iter::once(stale).chain(details).collect::<Vec<_>>().join(": "));
+                sources.insert((account.clone(), region.clone()), Source { account, region, stale });
+            }
+            pages.turn(answer.next_token())?;
+        }
+        Ok(sources.into_values().collect())
     }
 
     /// The rows that an advanced query finds.

@@ -1,10 +1,10 @@
 //! What the sweep remembers. Partition `sweep`: how far it is, the places that could not be seen, the exemptions whose owner was
-//! told that they end.
+//! told that they end, the week of the last reminders.
 
 use super::{StateTable, document, key, read_document, read_version};
-use app::ports::{Progress, Result, SweepStore, Versioned};
+use app::ports::{Progress, Reminders, Result, SweepStore, Versioned};
 use domain::ids::{AccountId, RegionName};
-use domain::notice::BlindSpot;
+use domain::notice::{BlindReason, BlindSpot};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -14,33 +14,35 @@ const SWEEP: &str = "sweep";
 const PROGRESS: &str = "progress";
 const BLIND: &str = "blind";
 const EXPIRY: &str = "expiry";
+const REMINDERS: &str = "reminders";
 
 /// Places that could not be seen, by reason and time. An item holds 400 KB, and an organisation that lacks its aggregator has
 /// thousands of places with one reason: a few bytes each.
 #[derive(Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-struct Spots(Vec<(String, Timestamp, BTreeMap<AccountId, BTreeSet<RegionName>>)>);
+struct Spots(Vec<(BlindReason, Timestamp, BTreeMap<AccountId, BTreeSet<RegionName>>)>);
 
 impl Spots {
     fn pack(spots: &[BlindSpot]) -> Self {
-        let mut packed: BTreeMap<(&str, Timestamp), BTreeMap<AccountId, BTreeSet<RegionName>>> = BTreeMap::new();
-        for BlindSpot { account, region, why, since } in spots {
-            let places = packed.entry((why, *since)).or_default();
+        let mut packed: BTreeMap<(&BlindReason, Timestamp), BTreeMap<AccountId, BTreeSet<RegionName>>> =
+            BTreeMap::new();
+        for BlindSpot { account, region, reason, since } in spots {
+            let places = packed.entry((reason, *since)).or_default();
             places.entry(account.clone()).or_default().insert(region.clone());
         }
-        Self(packed.into_iter().map(|((why, since), places)| (why.to_owned(), since, places)).collect())
+        Self(packed.into_iter().map(|((reason, since), places)| (reason.clone(), since, places)).collect())
     }
 
     /// In the order of accounts and Regions.
     fn unpack(self) -> Vec<BlindSpot> {
         let mut spots = Vec::new();
-        for (why, since, places) in self.0 {
+        for (reason, since, places) in self.0 {
             for (account, regions) in places {
                 let here = regions.into_iter();
                 spots.extend(here.map(|region| BlindSpot {
                     account: account.clone(),
                     region,
-                    why: why.clone(),
+                    reason: reason.clone(),
                     since,
                 }));
             }
@@ -104,6 +106,14 @@ impl SweepStore for StateTable {
         self.put_swept(EXPIRY, told).await
     }
 
+    async fn reminders(&self) -> Result<Option<Reminders>> {
+        self.swept(REMINDERS).await
+    }
+
+    async fn put_reminders(&self, reminders: &Reminders) -> Result<()> {
+        self.put_swept(REMINDERS, reminders).await
+    }
+
     async fn put_accounts(&self, accounts: &BTreeMap<AccountId, String>) -> Result<()> {
         self.put_accounts_item(accounts).await
     }
@@ -112,12 +122,13 @@ impl SweepStore for StateTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::notice::BlindCause;
 
-    fn spot(account: u64, region: &str, why: &str) -> BlindSpot {
+    fn spot(account: u64, region: &str, detail: &str) -> BlindSpot {
         BlindSpot {
             account: AccountId::parse(&format!("{account:012}")).unwrap(),
             region: RegionName::parse(region).unwrap(),
-            why: why.into(),
+            reason: BlindReason { cause: BlindCause::AccessDenied, detail: Some(detail.into()) },
             since: Timestamp::from_second(1_796_000_000).unwrap(),
         }
     }

@@ -130,7 +130,9 @@ struct Message {
 /// The custom notification of a notice.
 pub(super) fn notification(notice: &Notice) -> Value {
     let message = match notice {
-        Notice::ViolationOpened(violation) | Notice::ViolationResolved(violation) => violation_message(violation),
+        Notice::ViolationOpened(violation)
+        | Notice::ViolationResolved(violation)
+        | Notice::ViolationExempted(violation) => violation_message(violation),
         Notice::ViolationDigest(digest) => digest_message(digest),
         Notice::RolloutSucceeded(report) | Notice::RolloutFailed(report) => rollout_message(report),
         other => other_message(other),
@@ -193,7 +195,7 @@ fn steps(ways: &[String], own: &[&str], links: Vec<String>) -> Vec<String> {
 
 fn violation_message(violation: &ViolationNotice) -> Message {
     let key = &violation.key;
-    let is_open = words::closed_word(&violation.what).is_none();
+    let is_open = words::is_open(&violation.what);
     let line = |label: &str, value: Option<&str>| value.map(|value| format!("{label} {}", code(value, NAME)));
     let tags: Vec<String> = violation.tags().iter().map(|tag| code(tag, 80)).collect();
     let since = violation.since.unwrap_or(violation.at);
@@ -268,6 +270,8 @@ fn digest_message(digest: &Digest) -> Message {
             None => format!("Control {}", code(&digest.control, NAME)),
         },
     ];
+    lines.push(format!("By owner: {}", digest.by_owner().words(|owner| code(owner, ENTRY))));
+    lines.push(format!("By type: {}", digest.by_type().words(|kind| code(control::resource_kind(kind), ENTRY))));
     lines.extend(digest.before().map(|turns| format!("Before: {turns}")));
     for section in digest.sections() {
         lines.push(String::new());
@@ -360,6 +364,7 @@ fn in_code(names: &[String]) -> Vec<String> {
 fn other_message(notice: &Notice) -> Message {
     let (about, name) = match notice {
         Notice::ExemptionsExpiring(expiring) => ("exemptions", expiring.owner.clone()),
+        Notice::ViolationReminder(reminder) => ("reminder", reminder.owner.clone().unwrap_or_default()),
         Notice::PolicyRejected(rejection) => ("policy", format!("{}@{}", rejection.repository, rejection.branch)),
         Notice::PolicyWarnings(warnings) => ("policy", format!("{}@{}", warnings.repository, warnings.branch)),
         Notice::BlindSpots(_)
@@ -367,11 +372,19 @@ fn other_message(notice: &Notice) -> Message {
         | Notice::RolloutFailed(_)
         | Notice::ViolationOpened(_)
         | Notice::ViolationResolved(_)
+        | Notice::ViolationExempted(_)
         | Notice::ViolationDigest(_) => ("blind spots", String::new()),
     };
+    let steps = match notice {
+        Notice::BlindSpots(spots) => spots.steps(),
+        _ => Vec::new(),
+    };
+    let steps = steps
+        .into_iter()
+        .flat_map(|(todo, link, command)| [cut(todo, STEP, "…"), link, code(&command, STEP.saturating_sub(2))]);
     Message {
         description: block(&notice.text()),
-        steps: Vec::new(),
+        steps: steps.collect(),
         keywords: vec![about.to_owned()],
         thread: thread(&[about, &name]),
         resources: Vec::new(),

@@ -2,6 +2,7 @@
 
 use super::text::{self, count, day, field, fit, item, paragraph, quoted, shown};
 use super::violation::{NAME, control_json, requirement};
+use super::words::Counts;
 use super::{ViolationNotice, link, words};
 use crate::control::{self, Severity};
 use crate::ids::{AccountId, RegionName};
@@ -35,7 +36,7 @@ pub type DigestEntry = ViolationNotice;
 pub(super) enum EntryKind {
     Opened,
     ExemptionEnded,
-    Reminder,
+    Exempted,
     Resolved,
 }
 
@@ -44,8 +45,8 @@ impl EntryKind {
         match &entry.what {
             Told::Opened | Told::Refreshed => Self::Opened,
             Told::ExemptionEnded(_) => Self::ExemptionEnded,
-            Told::Reminder(_) => Self::Reminder,
-            Told::Resolved(_) | Told::Exempted(_) => Self::Resolved,
+            Told::Exempted(_) => Self::Exempted,
+            Told::Resolved(_) => Self::Resolved,
         }
     }
 
@@ -53,7 +54,7 @@ impl EntryKind {
         match self {
             Self::Opened => "opened",
             Self::ExemptionEnded => "exemptionEnded",
-            Self::Reminder => "reminder",
+            Self::Exempted => "exempted",
             Self::Resolved => "resolved",
         }
     }
@@ -78,11 +79,6 @@ impl Digest {
         self.entries.iter().filter(|entry| EntryKind::of(entry) == kind).count()
     }
 
-    /// Whether nothing has happened, and people are only reminded.
-    pub(super) fn is_reminder(&self) -> bool {
-        self.number(EntryKind::Reminder) == self.entries.len()
-    }
-
     /// The worst that is told; what is resolved is not bad any more.
     pub(super) fn severity(&self) -> Severity {
         self.entries.iter().map(ViolationNotice::severity_told).max().unwrap_or(Severity::Informational)
@@ -100,23 +96,23 @@ impl Digest {
         rest.iter().all(|entry| entry.parameters.as_ref() == Some(parameters)).then_some(parameters)
     }
 
+    /// Counts all entries by owner.
+    pub(super) fn by_owner(&self) -> Counts<'_> {
+        Counts::of(self.entries.iter().map(|entry| entry.owner.as_deref()))
+    }
+
+    /// Counts all entries by resource type.
+    pub(super) fn by_type(&self) -> Counts<'_> {
+        Counts::of(self.entries.iter().map(|entry| Some(entry.key.resource_type.as_str())))
+    }
+
     /// `412 opened, 3 resolved`.
     pub(super) fn tally(&self) -> String {
         let ended = self.number(EntryKind::ExemptionEnded);
-        let reminders = self.entries.iter().filter_map(|entry| match entry.what {
-            Told::Reminder(days) => Some(days),
-            _ => None,
-        });
-        let ages: BTreeSet<u32> = reminders.collect();
-        let age = match (ages.first(), ages.len()) {
-            (Some(days), 1) => format!("after {}", count(usize::try_from(*days).unwrap_or(usize::MAX), "day")),
-            (Some(days), _) => format!("after {days} days or more"),
-            (None, _) => String::new(),
-        };
         let parts = [
             (self.number(EntryKind::Opened), "opened".to_owned()),
             (ended, format!("exemption{} ended", if ended == 1 { "" } else { "s" })),
-            (self.number(EntryKind::Reminder), format!("still open {age}")),
+            (self.number(EntryKind::Exempted), "exempt".to_owned()),
             (self.number(EntryKind::Resolved), "resolved".to_owned()),
         ];
         let parts: Vec<String> = parts
@@ -128,9 +124,9 @@ impl Digest {
     }
 
     fn mark(&self) -> &'static str {
-        if self.is_reminder() {
-            "REMINDER"
-        } else if self.entries.iter().all(|entry| EntryKind::of(entry) == EntryKind::Resolved) {
+        if self.number(EntryKind::Exempted) == self.entries.len() {
+            "EXEMPT"
+        } else if !self.is_open() {
             "RESOLVED"
         } else {
             self.severity().label()
@@ -209,16 +205,9 @@ impl Digest {
         }
     }
 
-    /// What shows all that is open. A name that a shell would read otherwise than we mean it is left out.
+    /// What shows all that is open.
     pub(super) fn command(&self) -> String {
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        let control = match self.control.as_str() {
-            name if name.len() <= 128 && !name.starts_with('-') && !name.is_empty() && name.chars().all(is_plain) => {
-                format!(" --control {name}")
-            }
-            _ => String::new(),
-        };
-        format!("backup-compliance violations --account {}{control}", self.account)
+        format!("backup-compliance violations --account {}{}", self.account, words::option("control", &self.control))
     }
 
     /// The command as a shell reads it when it is copied from a mail.
@@ -237,7 +226,7 @@ impl Digest {
 
     /// Whether there is anything to do.
     pub(super) fn is_open(&self) -> bool {
-        self.entries.iter().any(|entry| EntryKind::of(entry) != EntryKind::Resolved)
+        self.entries.iter().any(|entry| words::is_open(&entry.what))
     }
 
     pub(super) fn requirement(&self) -> Option<String> {
@@ -280,6 +269,8 @@ impl Digest {
             field("Control", &shown(&self.control, NAME)),
             self.requirement().map(|words| field("Required", &words)).unwrap_or_default(),
             field("Severity", self.severity().label()),
+            field("By owner", &self.by_owner().words(words::owner_word)),
+            field("By type", &self.by_type().words(words::type_word)),
             self.before().map(|turns| field("Before", &turns)).unwrap_or_default(),
             sections,
             advice.unwrap_or_default(),
@@ -305,8 +296,10 @@ impl Digest {
             let number = closed.entry(word).or_default();
             *number = number.saturating_add(1);
         }
+        let (owners, more_owners) = self.by_owner().json("owner", 128);
+        let (types, more_types) = self.by_type().json("type", 120);
         json!({
-            "reason": if self.is_reminder() { "reminder" } else { "changes" },
+            "reason": "changes",
             "account": self.account,
             "accountName": self.account_name.as_deref().map(|name| fit(name, 400)),
             "control": control_json(&self.control, self.parameters()),
@@ -314,8 +307,8 @@ impl Digest {
             "counts": {
                 "opened": self.number(EntryKind::Opened),
                 "resolved": self.number(EntryKind::Resolved),
+                "exempted": self.number(EntryKind::Exempted),
                 "exemptionEnded": self.number(EntryKind::ExemptionEnded),
-                "reminded": self.number(EntryKind::Reminder),
                 "earlierTurns": self.earlier(),
                 "found": {
                     "rollout": found(Found::Rollout),
@@ -323,6 +316,10 @@ impl Digest {
                     "firstResult": found(Found::FirstResult),
                 },
                 "closed": closed,
+                "owners": owners,
+                "moreOwners": more_owners,
+                "resourceTypes": types,
+                "moreResourceTypes": more_types,
             },
             "entries": shown.collect::<Vec<_>>(),
             "more": entries.len().saturating_sub(SHOWN),
@@ -336,10 +333,9 @@ fn rank(entry: &DigestEntry) -> Rank {
     let kind = EntryKind::of(entry);
     let within = match (&entry.what, entry.found) {
         (Told::Resolved(closing), _) => *closing as u8,
-        (Told::Exempted(_), _) => u8::MAX,
         (Told::Opened | Told::Refreshed, Found::Regression) => 1,
         (Told::Opened | Told::Refreshed, Found::FirstResult) => 2,
-        (Told::Opened | Told::Refreshed | Told::ExemptionEnded(_) | Told::Reminder(_), _) => 0,
+        (Told::Opened | Told::Refreshed | Told::ExemptionEnded(_) | Told::Exempted(_), _) => 0,
     };
     (kind, within)
 }
@@ -353,7 +349,7 @@ fn title(entry: &DigestEntry) -> String {
             Found::FirstResult => "Opened, new resources or newly in scope".to_owned(),
         },
         EntryKind::ExemptionEnded => "Exemption ended".to_owned(),
-        EntryKind::Reminder => "Still open".to_owned(),
+        EntryKind::Exempted => "Exempt by the policy".to_owned(),
         EntryKind::Resolved => {
             format!("Resolved, {}", words::closed_title(words::closed_word(&entry.what).unwrap_or_default()))
         }
@@ -387,9 +383,10 @@ pub(super) fn facts(entry: &DigestEntry, worst: Severity) -> String {
     let since = day(entry.since.unwrap_or(entry.at));
     let severity = if entry.severity == worst { String::new() } else { format!("{}, ", entry.severity.label()) };
     match &entry.what {
-        Told::Resolved(_) | Told::Exempted(_) => format!("open since {since}"),
+        Told::Resolved(_) => format!("open since {since}"),
+        Told::Exempted(exempt) => format!("open since {since}, exempt until {}", exempt.until),
         Told::ExemptionEnded(exempt) => format!("{severity}since {since}, was exempt until {}", exempt.until),
-        Told::Opened | Told::Reminder(_) | Told::Refreshed => format!("{severity}since {since}"),
+        Told::Opened | Told::Refreshed => format!("{severity}since {since}"),
     }
 }
 

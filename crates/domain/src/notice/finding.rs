@@ -2,7 +2,7 @@
 
 use super::text::{cut, one_line, quoted, sentence, short};
 use super::{FindingHome, ViolationNotice, words};
-use crate::control::{self, Severity};
+use crate::control;
 use crate::violation::{Closing, Told};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -23,8 +23,7 @@ pub(super) fn finding(violation: &ViolationNotice, home: &FindingHome) -> Value 
     let key = &violation.key;
     let (status, record_state) = state(&violation.what);
     let created = violation.since.unwrap_or(violation.at).min(violation.recorded_at);
-    let is_open = words::closed_word(&violation.what).is_none();
-    let severity = if is_open { violation.severity } else { Severity::Informational };
+    let severity = violation.severity_told();
     let kind = sentence(&violation.kind_of_resource());
     let headline = format!("{kind} {} {}", quoted(&violation.name()), violation.state());
     json!({
@@ -61,9 +60,9 @@ pub(super) fn finding(violation: &ViolationNotice, home: &FindingHome) -> Value 
 /// Whether the check passed, and whether the finding still matters.
 const fn state(told: &Told) -> (&'static str, &'static str) {
     match told {
-        Told::Opened | Told::ExemptionEnded(_) | Told::Reminder(_) | Told::Refreshed => ("FAILED", "ACTIVE"),
+        Told::Opened | Told::ExemptionEnded(_) | Told::Refreshed => ("FAILED", "ACTIVE"),
         Told::Resolved(Closing::Satisfied) => ("PASSED", "ACTIVE"),
-        // It still breaks the control, and nobody needs to act.
+        // It still breaks the control, and requires no action.
         Told::Exempted(_) => ("FAILED", "ARCHIVED"),
         // There is nothing left that could pass.
         Told::Resolved(
@@ -78,9 +77,7 @@ const fn original(told: &Told) -> &'static str {
         Told::Resolved(Closing::Satisfied) => "COMPLIANT",
         Told::Resolved(Closing::NotApplicable) => "NOT_APPLICABLE",
         Told::Resolved(Closing::ResourceGone | Closing::ControlRemoved | Closing::FrameworkRemoved) => "NO_RESULT",
-        Told::Opened | Told::ExemptionEnded(_) | Told::Exempted(_) | Told::Reminder(_) | Told::Refreshed => {
-            "NON_COMPLIANT"
-        }
+        Told::Opened | Told::ExemptionEnded(_) | Told::Exempted(_) | Told::Refreshed => "NON_COMPLIANT",
     }
 }
 
@@ -91,7 +88,7 @@ fn description(violation: &ViolationNotice) -> String {
         Told::Resolved(closing) => words::closed_sentence(*closing).to_owned(),
         Told::Exempted(exempt) => format!("Exempt until {}: {}", exempt.until, short(&exempt.reason, 200)),
         Told::ExemptionEnded(exempt) => format!("It was exempt until {}.", exempt.until),
-        Told::Opened | Told::Reminder(_) | Told::Refreshed => format!("Found {}.", violation.story()),
+        Told::Opened | Told::Refreshed => format!("Found {}.", violation.story()),
     };
     format!(
         "AWS Backup Audit Manager, control {}, account {}, {}.{} {end}",

@@ -1,10 +1,9 @@
-//! Notices to those who run the policy, not about single violations: exemptions that end, places that nobody can see, warnings.
+//! Notices to those who run the policy, not about single violations: exemptions that end, warnings.
 
 use super::digest::SHOWN;
-use super::text::{self, count, field, fit, item, moment, paragraph, quoted, shown};
-use crate::ids::{AccountId, CommitId, RegionName};
+use super::text::{self, count, field, fit, item, paragraph, quoted, shown};
+use crate::ids::CommitId;
 use crate::policy::Exemption;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -27,27 +26,6 @@ pub struct ExpiringExemption {
     pub exemption: Exemption,
     /// Open violations that it keeps quiet and that will be told on the day after its last.
     pub violations: usize,
-}
-
-/// Accounts and Regions where a framework should be in force and nothing can be seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BlindSpots {
-    /// The places.
-    pub spots: Vec<BlindSpot>,
-}
-
-/// One of them.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BlindSpot {
-    /// The account.
-    pub account: AccountId,
-    /// The Region.
-    pub region: RegionName,
-    /// What could not be seen there, and why, in words.
-    pub why: String,
-    /// Since when.
-    pub since: Timestamp,
 }
 
 /// What is odd about a policy that was put in force all the same.
@@ -156,61 +134,10 @@ fn listed(first: &[String], total: usize) -> String {
     }
 }
 
-fn more(total: usize) -> String {
+pub(super) fn more(total: usize) -> String {
     match total.saturating_sub(SHOWN) {
         0 => String::new(),
         more => format!("\n{}", paragraph(&format!("and {more} more"), 0)),
-    }
-}
-
-impl BlindSpots {
-    pub(super) fn subject(&self, limit: usize) -> String {
-        let first = self.spots.first().map(|spot| format!("{} {}", spot.account, spot.region)).unwrap_or_default();
-        text::subject("", limit, |_| match self.spots.len() {
-            1 => format!("[BLIND SPOT] Violations cannot be seen in {first}"),
-            number => format!("[BLIND SPOT] Violations cannot be seen in {number} places, such as {first}"),
-        })
-    }
-
-    pub(super) fn text(&self) -> String {
-        let number = self.spots.len();
-        let mut causes: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for BlindSpot { account, region, why, since } in self.spots.iter().take(SHOWN) {
-            let place = format!("{account} {region} since {}", moment(*since));
-            causes.entry(shown(why, 200)).or_default().push(place);
-        }
-        let causes: String = causes
-            .iter()
-            .map(|(why, places)| {
-                let places: String = places.iter().map(|place| item(place)).collect();
-                format!("\n{}{places}", paragraph(&text::sentence(why), 0))
-            })
-            .collect();
-        [
-            paragraph(
-                &format!(
-                    "Violations cannot be seen in {}. A framework should be in force there; until this is mended, silence does \
-                     not mean that all is well.",
-                    count(number, "place")
-                ),
-                0,
-            ),
-            causes,
-            more(number),
-        ]
-        .concat()
-    }
-
-    pub(super) fn json(&self) -> Value {
-        let spots = self.spots.iter().take(SHOWN).map(|BlindSpot { account, region, why, since }| {
-            json!({ "account": account, "region": region, "why": fit(why, 1_000), "since": since })
-        });
-        json!({
-            "reason": "blindSpots",
-            "counts": { "places": self.spots.len() },
-            "spots": spots.collect::<Vec<_>>(),
-            "more": self.spots.len().saturating_sub(SHOWN),
-        })
     }
 }
 

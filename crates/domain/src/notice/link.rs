@@ -18,15 +18,31 @@ pub(super) fn rule(region: &RegionName, rule_name: &str) -> Option<String> {
     config(region, &format!("rules/details?configRuleName={}", encoded(rule_name)))
 }
 
+/// A page of a service: `service/route#fragment`, in a Region or for all of them.
+pub(super) fn console(region: &RegionName, page: &str, is_regional: bool) -> String {
+    let host = host(region);
+    if !is_regional {
+        return format!("https://{host}/{page}");
+    }
+    match page.split_once('#') {
+        Some((route, fragment)) => format!("https://{region}.{host}/{route}?region={region}#{fragment}"),
+        None => format!("https://{region}.{host}/{page}?region={region}"),
+    }
+}
+
 fn config(region: &RegionName, place: &str) -> Option<String> {
-    let console = match region.partition() {
+    let link = console(region, &format!("config/home#/{place}"), true);
+    (link.len() <= LONGEST).then_some(link)
+}
+
+/// The console of a partition.
+fn host(region: &RegionName) -> &'static str {
+    match region.partition() {
         "aws-cn" => "console.amazonaws.cn",
         "aws-us-gov" => "console.amazonaws-us-gov.com",
         "aws-eusc" => "console.amazonaws-eusc.eu",
         _ => "console.aws.amazon.com",
-    };
-    let link = format!("https://{region}.{console}/config/home?region={region}#/{place}");
-    (link.len() <= LONGEST).then_some(link)
+    }
 }
 
 /// Percent-encoded, everything but letters, digits, `-`, `.`, `_` and `~`.

@@ -1,6 +1,7 @@
 //! What people and machines are told: one notice, as a subject, as text for a person, as JSON for a machine, and as the
 //! attributes that subscriptions filter on.
 
+mod blind;
 mod chat;
 mod comment;
 mod digest;
@@ -10,6 +11,7 @@ mod link;
 #[cfg(test)]
 mod page;
 mod rejection;
+mod reminder;
 mod rollout;
 #[cfg(test)]
 mod samples;
@@ -17,16 +19,19 @@ mod text;
 mod violation;
 mod words;
 
+pub use blind::{BlindCause, BlindReason, BlindSpot, BlindSpots};
 pub use digest::{Digest, DigestEntry};
-pub use gathered::{BlindSpot, BlindSpots, ExpiringExemption, ExpiringExemptions, PolicyWarnings};
+pub use gathered::{ExpiringExemption, ExpiringExemptions, PolicyWarnings};
 pub use rejection::Rejection;
+pub use reminder::{OpenViolation, Reminder};
 pub use rollout::RolloutReport;
 pub use violation::{NoticeContext, ViolationNotice};
 
 use crate::control::Severity;
 use crate::ids::{AccountId, RegionName};
+use crate::violation::Told;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The version of the JSON form; `schemas/notice.schema.json` describes it.
 pub const VERSION: u32 = 1;
@@ -35,6 +40,8 @@ pub const VERSION: u32 = 1;
 const SUBJECT_LIMIT: usize = 99;
 /// A message attribute that a filter policy compares; SNS takes longer ones, nobody writes them into a policy.
 const ATTRIBUTE_LIMIT: usize = 256;
+/// Bytes of all texts of a list attribute. Attributes count toward the 256 KiB of a message.
+const LIST_LIMIT: usize = 8 * 1_024;
 
 /// A notice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +50,12 @@ pub enum Notice {
     ViolationOpened(ViolationNotice),
     /// It no longer does.
     ViolationResolved(ViolationNotice),
-    /// Several violations of one account and control: opened, resolved, or still open.
+    /// It still does, and an exemption of the policy covers it.
+    ViolationExempted(ViolationNotice),
+    /// Several violations of one account and control: opened, resolved, or exempt.
     ViolationDigest(Digest),
+    /// What stays open of one owner.
+    ViolationReminder(Reminder),
     /// Exemptions of one owner that end soon.
     ExemptionsExpiring(ExpiringExemptions),
     /// Accounts and Regions of which nothing is known.
@@ -66,9 +77,11 @@ impl Notice {
         match self {
             Self::ViolationOpened(_) => "violation.opened",
             Self::ViolationResolved(_) => "violation.resolved",
+            Self::ViolationExempted(_) => "violation.exempted",
             Self::ViolationDigest(_) | Self::ExemptionsExpiring(_) | Self::BlindSpots(_) | Self::PolicyWarnings(_) => {
                 "violation.digest"
             }
+            Self::ViolationReminder(_) => "violation.reminder",
             Self::RolloutSucceeded(_) => "rollout.succeeded",
             Self::RolloutFailed(_) => "rollout.failed",
             Self::PolicyRejected(_) => "policy.rejected",
@@ -86,8 +99,11 @@ impl Notice {
     #[must_use]
     pub fn subject(&self) -> String {
         match self {
-            Self::ViolationOpened(violation) | Self::ViolationResolved(violation) => violation.subject(SUBJECT_LIMIT),
+            Self::ViolationOpened(violation)
+            | Self::ViolationResolved(violation)
+            | Self::ViolationExempted(violation) => violation.subject(SUBJECT_LIMIT),
             Self::ViolationDigest(digest) => digest.subject(SUBJECT_LIMIT),
+            Self::ViolationReminder(reminder) => reminder.subject(SUBJECT_LIMIT),
             Self::ExemptionsExpiring(expiring) => expiring.subject(SUBJECT_LIMIT),
             Self::BlindSpots(spots) => spots.subject(SUBJECT_LIMIT),
             Self::PolicyWarnings(warnings) => warnings.subject(SUBJECT_LIMIT),
@@ -104,8 +120,11 @@ impl Notice {
     #[must_use]
     pub fn text(&self) -> String {
         match self {
-            Self::ViolationOpened(violation) | Self::ViolationResolved(violation) => violation.text(),
+            Self::ViolationOpened(violation)
+            | Self::ViolationResolved(violation)
+            | Self::ViolationExempted(violation) => violation.text(),
             Self::ViolationDigest(digest) => digest.text(),
+            Self::ViolationReminder(reminder) => reminder.text(),
             Self::ExemptionsExpiring(expiring) => expiring.text(),
             Self::BlindSpots(spots) => spots.text(),
             Self::PolicyWarnings(warnings) => warnings.text(),
@@ -118,8 +137,11 @@ impl Notice {
     #[must_use]
     pub fn json(&self) -> Value {
         let mut document = match self {
-            Self::ViolationOpened(violation) | Self::ViolationResolved(violation) => violation.json(),
+            Self::ViolationOpened(violation)
+            | Self::ViolationResolved(violation)
+            | Self::ViolationExempted(violation) => violation.json(),
             Self::ViolationDigest(digest) => digest.json(),
+            Self::ViolationReminder(reminder) => reminder.json(),
             Self::ExemptionsExpiring(expiring) => expiring.json(),
             Self::BlindSpots(spots) => spots.json(),
             Self::PolicyWarnings(warnings) => warnings.json(),
@@ -142,20 +164,22 @@ impl Notice {
         let mut attributes: BTreeMap<&'static str, Attribute> =
             BTreeMap::from([("kind", self.kind().into()), ("severity", self.severity().label().into())]);
         match self {
-            Self::ViolationOpened(violation) | Self::ViolationResolved(violation) => {
+            Self::ViolationOpened(violation)
+            | Self::ViolationResolved(violation)
+            | Self::ViolationExempted(violation) => {
                 attributes.insert("account", violation.key.account.as_str().into());
                 attributes.insert("region", violation.key.region.as_str().into());
                 attributes.insert("control", text(&violation.key.control));
+                attributes.insert("owner", several(violation.owners()));
             }
             Self::ViolationDigest(digest) => {
                 attributes.insert("account", digest.account.as_str().into());
                 attributes.insert("control", text(&digest.control));
-                let regions: Vec<&str> = digest.regions().into_iter().map(RegionName::as_str).collect();
-                let regions = match regions.as_slice() {
-                    [only] => Attribute::Text((*only).to_owned()),
-                    several => Attribute::List(several.iter().map(|region| (*region).to_owned()).collect()),
-                };
-                attributes.insert("region", regions);
+                attributes.insert("region", several(digest.regions().into_iter().map(RegionName::as_str)));
+                attributes.insert("owner", several(digest.entries.iter().flat_map(ViolationNotice::owners)));
+            }
+            Self::ViolationReminder(reminder) => {
+                attributes.insert("owner", several(reminder.owner.as_deref().into_iter()));
             }
             Self::ExemptionsExpiring(expiring) => {
                 attributes.insert("owner", text(&expiring.owner));
@@ -185,6 +209,7 @@ impl Notice {
         match self {
             Self::ViolationOpened(_) => Some(("Backup Compliance Violation Opened", self.json())),
             Self::ViolationResolved(_) => Some(("Backup Compliance Violation Resolved", self.json())),
+            Self::ViolationExempted(_) => Some(("Backup Compliance Violation Exempted", self.json())),
             _ => None,
         }
     }
@@ -192,10 +217,16 @@ impl Notice {
     /// The finding in the AWS Security Finding Format; only single turns of violations have one.
     #[must_use]
     pub fn finding(&self, home: &FindingHome) -> Option<Value> {
+        self.violation().map(|violation| finding::finding(violation, home))
+    }
+
+    /// Returns the violation of a notice about one violation.
+    #[must_use]
+    pub const fn violation(&self) -> Option<&ViolationNotice> {
         match self {
-            Self::ViolationOpened(violation) | Self::ViolationResolved(violation) => {
-                Some(finding::finding(violation, home))
-            }
+            Self::ViolationOpened(violation)
+            | Self::ViolationResolved(violation)
+            | Self::ViolationExempted(violation) => Some(violation),
             _ => None,
         }
     }
@@ -206,7 +237,10 @@ impl Notice {
         match self {
             Self::ViolationOpened(violation) => violation.severity,
             Self::ViolationDigest(digest) => digest.severity(),
-            Self::ViolationResolved(_) | Self::RolloutSucceeded(_) => Severity::Informational,
+            Self::ViolationReminder(reminder) => reminder.severity(),
+            Self::ViolationResolved(_) | Self::ViolationExempted(_) | Self::RolloutSucceeded(_) => {
+                Severity::Informational
+            }
             Self::PolicyWarnings(_) => Severity::Low,
             Self::ExemptionsExpiring(_) | Self::BlindSpots(_) | Self::PolicyRejected(_) => Severity::Medium,
             Self::RolloutFailed(_) => Severity::High,
@@ -217,10 +251,29 @@ impl Notice {
 impl From<ViolationNotice> for Notice {
     /// The notice of a single turn.
     fn from(violation: ViolationNotice) -> Self {
-        match words::closed_word(&violation.what) {
-            Some(_) => Self::ViolationResolved(violation),
-            None => Self::ViolationOpened(violation),
+        match violation.what {
+            Told::Resolved(_) => Self::ViolationResolved(violation),
+            Told::Exempted(_) => Self::ViolationExempted(violation),
+            Told::Opened | Told::ExemptionEnded(_) | Told::Refreshed => Self::ViolationOpened(violation),
         }
+    }
+}
+
+/// The attribute of several texts: each once, a plain `String` where there is only one. What exceeds [`LIST_LIMIT`] is left out.
+fn several<'t>(texts: impl Iterator<Item = &'t str>) -> Attribute {
+    let mut texts: Vec<String> = texts
+        .map(|one| text::short(one, ATTRIBUTE_LIMIT))
+        .filter(|one| !one.is_empty())
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .scan(LIST_LIMIT, |room, one| {
+            *room = room.checked_sub(one.len())?;
+            Some(one)
+        })
+        .collect();
+    match (texts.pop(), texts.is_empty()) {
+        (Some(only), true) => Attribute::Text(only),
+        (last, _) => Attribute::List(texts.into_iter().chain(last).collect()),
     }
 }
 

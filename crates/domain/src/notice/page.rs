@@ -22,7 +22,9 @@ What people and machines are told, each kind in each form. This page is made by 
 | Event | the event bus; its detail is the JSON form |
 | Comment | the commit in CodeCommit, with `CommentOnCommits` |
 
-Subscription filter policies can use the message attributes that stand below each mail. Notices of one account and control that
+Subscription filter policies can use the message attributes that stand below each mail. `owner` is the owner tag of the resource,
+and with an exemption also its owner: a `String`, or a `String.Array` where there are several, of which one must match. It is absent where no
+owner is known. Values are cut to 256 characters, and the owners of one digest to 8 KiB. Notices of one account and control that
 come together are told as one digest, on the topic and in chats; findings and events are always about one violation.
 
 What comes from outside cannot change what a reader sees. In mails it stands on one line, without control and invisible
@@ -32,7 +34,7 @@ look like them; comments on commits are made in the same way. In links it is per
 ";
 
 /// What is shown, under which title, and when it is sent.
-const SHOWN: [(&str, &str, &str); 17] = [
+const SHOWN: [(&str, &str, &str); 18] = [
     ("opened", "A violation opens", "A resource breaks a control. Sent once."),
     (
         "resolved",
@@ -42,7 +44,7 @@ const SHOWN: [(&str, &str, &str); 17] = [
     (
         "exempted",
         "An exemption comes to cover it",
-        "The policy exempts a resource whose violation was told. `closed` is `exempted`.",
+        "The policy exempts a resource whose violation was told. It still breaks the control, so it is not resolved: the finding stays FAILED and is archived.",
     ),
     (
         "exemption_ended",
@@ -55,9 +57,14 @@ const SHOWN: [(&str, &str, &str); 17] = [
         "Several turns of violations of one account and control. The first 25 are shown, the counts are over all.",
     ),
     (
-        "digest_reminder",
-        "A reminder",
-        "Violations that have been open for as many days as the policy names, 7 and 30 by default. `reason` is `reminder`.",
+        "reminder",
+        "A weekly reminder",
+        "To each owner once a week, as long as one of their violations has been open for the smallest age that the policy names under `reminders`, 7 days by default. The other ages are counted.",
+    ),
+    (
+        "reminder_without_owner",
+        "A weekly reminder to the platform team",
+        "The same for all resources without the owner tag. It has no attribute `owner`: subscribe with a filter policy on `kind` and `\"owner\": [{\"exists\": false}]`.",
     ),
     (
         "exemptions_expiring",
@@ -67,7 +74,7 @@ const SHOWN: [(&str, &str, &str); 17] = [
     (
         "blind_spots",
         "Blind spots",
-        "Accounts and Regions where a framework is in force and the sweep can see nothing. `reason` is `blindSpots`.",
+        "Accounts and Regions where a framework is in force and the sweep can see nothing, by `cause`, each with what to do, a link and a command. `reason` is `blindSpots`.",
     ),
     (
         "policy_warnings",

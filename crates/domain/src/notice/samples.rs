@@ -182,10 +182,21 @@ pub(super) fn changes() -> Digest {
     ])
 }
 
-pub(super) fn reminder() -> Digest {
-    let mut entries: Vec<ViolationNotice> = (20..22).map(|n| entry(n, Told::Reminder(7), Found::Rollout)).collect();
-    entries.push(told(Told::Reminder(7), 7));
-    digest(entries)
+/// Two weeks after [`since`]: so many databases, and a backup plan.
+pub(super) fn reminder(databases: usize) -> Reminder {
+    let of = |violation: ViolationNotice| OpenViolation {
+        name: violation.resource.name,
+        severity: violation.severity,
+        since: violation.since.expect("open"),
+        key: violation.key,
+    };
+    let databases = (0..databases).map(|n| of(entry(n, Told::Opened, Found::Rollout)));
+    Reminder {
+        owner: Some("orders-team".into()),
+        ages: vec![7, 30],
+        at: since().checked_add(SignedDuration::from_hours(24 * 14)).expect("within range"),
+        violations: databases.chain([of(backup_plan())]).collect(),
+    }
 }
 
 fn exemption() -> Exemption {
@@ -207,13 +218,24 @@ pub(super) fn expiring() -> ExpiringExemptions {
 }
 
 pub(super) fn blind() -> BlindSpots {
-    let spot = |id: &str, name: &str| BlindSpot {
+    let spot = |id: &str, name: &str, cause: BlindCause, detail: Option<&str>| BlindSpot {
         account: account(id),
         region: region(name),
-        why: "the aggregator has no data of this account and Region".into(),
+        reason: BlindReason { cause, detail: detail.map(str::to_owned) },
         since: since(),
     };
-    BlindSpots { spots: vec![spot("333333333333", "eu-west-1"), spot("333333333333", "us-east-1")] }
+    BlindSpots {
+        spots: vec![
+            spot("333333333333", "eu-west-1", BlindCause::NotRecording, None),
+            spot("333333333333", "us-east-1", BlindCause::NotRecording, None),
+            spot(
+                "444444444444",
+                "eu-west-1",
+                BlindCause::RoleNotAssumable,
+                Some("sts:AssumeRole failed (AccessDenied)"),
+            ),
+        ],
+    }
 }
 
 pub(super) fn warnings() -> PolicyWarnings {
@@ -379,10 +401,11 @@ pub(super) fn all() -> Vec<(&'static str, Notice)> {
         ("resolved_resource_gone", resolved(Closing::ResourceGone)),
         ("resolved_control_removed", resolved(Closing::ControlRemoved)),
         ("resolved_framework_removed", resolved(Closing::FrameworkRemoved)),
-        ("exempted", Notice::ViolationResolved(told(Told::Exempted(exempt()), 2))),
+        ("exempted", Notice::ViolationExempted(told(Told::Exempted(exempt()), 2))),
         ("digest", Notice::ViolationDigest(changes())),
         ("digest_flood", Notice::ViolationDigest(flood())),
-        ("digest_reminder", Notice::ViolationDigest(reminder())),
+        ("reminder", Notice::ViolationReminder(reminder(20))),
+        ("reminder_without_owner", Notice::ViolationReminder(Reminder { owner: None, ..reminder(40) })),
         ("exemptions_expiring", Notice::ExemptionsExpiring(expiring())),
         ("blind_spots", Notice::BlindSpots(blind())),
         ("policy_warnings", Notice::PolicyWarnings(warnings())),

@@ -89,7 +89,7 @@ fn subjects_name_the_place_however_long_the_name() {
             }
         }
         // Of a digest the account is never cut, however long its name.
-        for entries in [flood().entries, samples::reminder().entries] {
+        for entries in [flood().entries, changes().entries] {
             let account_name = Some("n".repeat(300));
             let digest = Digest { control: control.name.to_owned(), account_name, ..digest(entries) };
             let subject = Notice::ViolationDigest(digest).subject();
@@ -208,7 +208,7 @@ fn severities_tell_lost_data_from_wrong_settings() {
         ("resolved", Severity::Informational),
         ("exempted", Severity::Informational),
         ("digest", Severity::High),
-        ("digest_reminder", Severity::High),
+        ("reminder", Severity::High),
         ("exemptions_expiring", Severity::Medium),
         ("blind_spots", Severity::Medium),
         ("policy_warnings", Severity::Low),
@@ -281,9 +281,17 @@ fn a_digest_counts_everything_and_shows_the_worst_and_oldest() {
     );
     let document = notice.json();
     let counts = json!({
-        "opened": 412, "resolved": 3, "exemptionEnded": 0, "reminded": 0, "earlierTurns": 0,
+        "opened": 412, "resolved": 3, "exempted": 0, "exemptionEnded": 0, "earlierTurns": 0,
         "found": { "rollout": 400, "regression": 2, "firstResult": 10 },
         "closed": { "satisfied": 2, "resourceGone": 1 },
+        "owners": [
+            { "owner": "orders-team", "violations": 414 }, { "owner": "orders-team@example.com", "violations": 1 },
+        ],
+        "moreOwners": 0,
+        "resourceTypes": [
+            { "type": "AWS::RDS::DBInstance", "violations": 414 }, { "type": "AWS::RDS::DBCluster", "violations": 1 },
+        ],
+        "moreResourceTypes": 0,
     });
     assert_eq!(document["counts"], counts);
     assert_eq!((&document["more"], &document["reason"]), (&json!(390), &json!("changes")));
@@ -295,6 +303,8 @@ fn a_digest_counts_everything_and_shows_the_worst_and_oldest() {
     assert_eq!(names, ["orders-200", "orders-300", "orders-029"]);
     let text = notice.text();
     for line in [
+        "  By owner     orders-team 414, orders-team@example.com 1\n",
+        "  By type      RDS instance 414, Aurora cluster 1\n",
         "Opened, found by the rollout of the control (400)\n",
         "    and 382 more\n",
         "  - RDS instance orders-410, owner orders-team, HIGH, since 2026-11-03\n",
@@ -313,28 +323,26 @@ fn a_digest_counts_everything_and_shows_the_worst_and_oldest() {
 fn the_subject_of_a_digest_says_what_kind_it_is() {
     let subject = |entries: Vec<ViolationNotice>| Notice::ViolationDigest(digest(entries)).subject();
     let place = "resources in no backup plan (222222222222 payments)";
-    let reminder = |n, days| entry(n, Told::Reminder(days), Found::Rollout);
+    let exempted = |n| entry(n, Told::Exempted(samples::exempt()), Found::Rollout);
     let resolved = |n| entry(n, Told::Resolved(Closing::Satisfied), Found::Rollout);
     let ended = |n| entry(n, Told::ExemptionEnded(samples::exempt()), Found::Rollout);
     for (entries, expected) in [
-        ((0..12).map(|n| reminder(n, 7)).collect(), "[REMINDER] 12 still open after 7 days"),
-        (vec![reminder(0, 7), reminder(1, 30)], "[REMINDER] 2 still open after 7 days or more"),
+        (vec![exempted(0), exempted(1)], "[EXEMPT] 2 exempt"),
+        (vec![exempted(0), resolved(1)], "[RESOLVED] 1 exempt, 1 resolved"),
         (vec![resolved(0), resolved(1)], "[RESOLVED] 2 resolved"),
         (vec![ended(0), resolved(1)], "[HIGH] 1 exemption ended, 1 resolved"),
         (vec![ended(0), ended(1)], "[HIGH] 2 exemptions ended"),
-        (vec![opened(), reminder(0, 1)], "[HIGH] 1 opened, 1 still open after 1 day"),
+        (vec![opened(), exempted(0)], "[HIGH] 1 opened, 1 exempt"),
     ] {
         assert_eq!(subject(entries), format!("{expected}: {place}"));
     }
     // Where there is no room for all, the account stays.
     assert_eq!(
-        subject(vec![opened(), reminder(0, 1), resolved(1)]),
-        "[HIGH] 1 opened, 1 still open after 1 day, 1 resolved: resources in no backup plan (222222222222)"
+        subject(vec![opened(), ended(2), ended(3), resolved(1)]),
+        "[HIGH] 1 opened, 2 exemptions ended, 1 resolved: resources in no backup plan (222222222222)"
     );
-    let all = vec![opened(), ended(2), ended(3), reminder(0, 7), reminder(1, 30), resolved(1)];
-    assert_eq!(subject(all), format!("[HIGH] 6 changes: {place}"));
-    assert_eq!(Notice::ViolationDigest(samples::reminder()).json()["reason"], "reminder");
-    assert_eq!(Notice::ViolationDigest(digest(vec![reminder(0, 7), resolved(1)])).json()["reason"], "changes");
+    let all = [vec![opened(); 10], vec![ended(2), ended(3), exempted(0), resolved(1)]].concat();
+    assert_eq!(subject(all), format!("[HIGH] 14 changes: {place}"));
 }
 
 #[test]
@@ -346,6 +354,141 @@ fn a_digest_is_found_by_each_of_its_regions() {
     assert_eq!(notice.attributes()["region"], Attribute::List(vec!["eu-west-1".into(), "us-east-1".into()]));
     assert_eq!(notice.json()["regions"], json!(["eu-west-1", "us-east-1"]));
     assert!(notice.text().contains("  Regions      eu-west-1, us-east-1\n"), "{}", notice.text());
+}
+
+#[test]
+fn an_exemption_is_not_a_resolution() {
+    let notice = Notice::from(told(Told::Exempted(samples::exempt()), 2));
+    assert_eq!(notice.kind(), "violation.exempted");
+    assert_eq!(notice.attributes()["kind"], Attribute::Text("violation.exempted".into()));
+    assert_eq!(notice.subject(), "[EXEMPT] Aurora cluster orders is exempt until 2027-01-31 (222222222222, eu-west-1)");
+    let document = notice.json();
+    assert_eq!((&document["closed"], &document["noLongerApplies"]), (&Value::Null, &json!(false)));
+    assert_eq!(document["exemption"]["owner"], "data-platform@example.com");
+    assert_eq!(notice.event().expect("an event").0, "Backup Compliance Violation Exempted");
+    let chat = notice.chat();
+    assert_eq!(chat["metadata"]["eventType"], "violation.exempted");
+    assert!(chat["content"]["title"].as_str().is_some_and(|title| title.starts_with("[EXEMPT] ")), "{chat:#}");
+    for form in [notice.text(), document.to_string(), chat.to_string()] {
+        assert!(!form.to_lowercase().contains("resolved"), "{form}");
+    }
+    // Nor is it one in a digest.
+    let resolved = entry(0, Told::Resolved(Closing::Satisfied), Found::Rollout);
+    let exempted = entry(1, Told::Exempted(samples::exempt()), Found::Rollout);
+    let document = Notice::ViolationDigest(digest(vec![resolved, exempted])).json();
+    let counts = &document["counts"];
+    assert_eq!((&counts["resolved"], &counts["exempted"]), (&json!(1), &json!(1)));
+    assert_eq!(counts["closed"], json!({ "satisfied": 1 }));
+    assert_eq!(document["entries"][0]["kind"], "exempted");
+}
+
+#[test]
+fn a_notice_is_found_by_each_of_its_owners() {
+    let owner = |notice: Notice| notice.attributes().remove("owner");
+    let text = |text: &str| Some(Attribute::Text(text.into()));
+    let list = |texts: &[&str]| Some(Attribute::List(texts.iter().map(|text| (*text).to_owned()).collect()));
+    assert_eq!(owner(opened().into()), text("orders-team@example.com"));
+    assert_eq!(owner(told(Told::Resolved(Closing::Satisfied), 1).into()), text("orders-team@example.com"));
+    let unknown = ViolationNotice { owner: None, ..opened() };
+    assert_eq!(owner(unknown.clone().into()), None, "SNS rejects an empty attribute");
+    assert_eq!(owner(ViolationNotice { owner: Some(" \u{200b}".into()), ..opened() }.into()), None);
+    // The owner of an exemption answers for it as well.
+    let exempted = told(Told::Exempted(samples::exempt()), 1);
+    assert_eq!(owner(exempted.clone().into()), list(&["data-platform@example.com", "orders-team@example.com"]));
+    assert_eq!(owner(ViolationNotice { owner: None, ..exempted }.into()), text("data-platform@example.com"));
+    let digested = |entries| owner(Notice::ViolationDigest(digest(entries)));
+    assert_eq!(digested(vec![unknown.clone()]), None);
+    assert_eq!(digested(vec![opened(), unknown.clone(), opened()]), text("orders-team@example.com"));
+    let other = entry(1, Told::Opened, Found::Rollout);
+    assert_eq!(digested(vec![opened(), other]), list(&["orders-team", "orders-team@example.com"]));
+    // Attributes count toward the size of a message.
+    let many = (0..10_000).map(|n| ViolationNotice { owner: Some(format!("{n:05}{}", "o".repeat(300))), ..opened() });
+    let Some(Attribute::List(owners)) = digested(many.collect()) else { panic!("several") };
+    assert!(owners.iter().all(|owner| owner.chars().count() <= 256), "{owners:?}");
+    let bytes = owners.iter().map(String::len).sum::<usize>();
+    assert!((7_000..=8_192).contains(&bytes), "{bytes}");
+    let reminder = samples::reminder(2);
+    assert_eq!(owner(Notice::ViolationReminder(reminder.clone())), text("orders-team"));
+    assert_eq!(owner(Notice::ViolationReminder(Reminder { owner: None, ..reminder })), None);
+}
+
+#[test]
+fn a_reminder_counts_before_it_lists() {
+    let notice = Notice::ViolationReminder(samples::reminder(40));
+    assert_eq!(notice.kind(), "violation.reminder");
+    assert_eq!(notice.subject(), "[REMINDER] 41 open violations of orders-team");
+    let text = notice.text();
+    for line in [
+        "41 open violations of orders-team.\n",
+        "  Open         41 for 7 days or more, 14 for 30 days or more\n",
+        "  By severity  HIGH 40, MEDIUM 1\n",
+        "  By account   222222222222 41\n",
+        "  By type      RDS instance 40, backup plan 1\n",
+        "    and 16 more\n",
+        "  backup-compliance violations --owner orders-team\n",
+    ] {
+        assert!(text.contains(line), "`{line}` is not in\n{text}");
+    }
+    assert!(text.find("By type") < text.find("  - "), "{text}");
+    let document = notice.json();
+    assert_eq!(document["counts"]["ages"], json!([{"days": 7, "violations": 41}, {"days": 30, "violations": 14}]));
+    assert_eq!(document["violations"].as_array().map(Vec::len), Some(25));
+    assert_eq!((&document["more"], &document["owner"]), (&json!(16), &json!("orders-team")));
+    let platform = Notice::ViolationReminder(Reminder { owner: None, ..samples::reminder(0) });
+    assert_eq!(platform.subject(), "[REMINDER] 1 open violation without an owner");
+    assert_eq!(
+        (&platform.json()["owner"], &platform.json()["command"]),
+        (&Value::Null, &json!("backup-compliance violations"))
+    );
+    // A shell would read the name otherwise than we mean it.
+    let odd = Reminder { owner: Some("a; rm -rf /".into()), ..samples::reminder(0) };
+    assert_eq!(Notice::ViolationReminder(odd).json()["command"], "backup-compliance violations");
+}
+
+#[test]
+fn every_blind_spot_has_one_cause_with_what_to_do_a_link_and_a_command() {
+    let spot = |cause| BlindSpot {
+        account: account("333333333333"),
+        region: region("eu-west-1"),
+        reason: BlindReason { cause, detail: None },
+        since: samples::since(),
+    };
+    for cause in BlindCause::ALL {
+        let notice = Notice::BlindSpots(BlindSpots { spots: vec![spot(cause)] });
+        let (text, document) = (notice.text(), notice.json());
+        let told = &document["spots"][0];
+        assert_eq!(
+            (&told["cause"], serde_json::to_value(cause).expect("serializes")),
+            (&json!(cause.word()), json!(cause.word()))
+        );
+        assert_eq!(document["counts"]["causes"], json!({ cause.word(): 1 }));
+        let words =
+            |field: &str| told[field].as_str().expect("a text").split_whitespace().collect::<Vec<_>>().join(" ");
+        let unwrapped = text.replace(" \\\n", " ").split_whitespace().collect::<Vec<_>>().join(" ");
+        for field in ["why", "todo", "console", "command"] {
+            assert!(unwrapped.contains(&words(field)), "{field} of {cause:?} is not in {text}");
+        }
+        assert!(words("console").starts_with("https://") && words("todo").ends_with('.'), "{told}");
+        assert!(["aws ", "backup-compliance "].iter().any(|tool| words("command").starts_with(tool)), "{told}");
+        assert!(!words("command").contains('{'), "{told}");
+        let alternatives = [" or the ", " or it ", ", or there is"].iter().any(|or| cause.sentence().contains(or));
+        assert!(!alternatives, "one cause: {}", cause.sentence());
+        assert_eq!(notice.chat()["content"]["nextSteps"].as_array().map(Vec::len), Some(3), "{cause:?}");
+    }
+    // Of many places, each cause is named once, however many places another one has.
+    let mut spots = vec![spot(BlindCause::NotRecording); 700];
+    spots.push(spot(BlindCause::RoleNotAssumable));
+    let notice = Notice::BlindSpots(BlindSpots { spots });
+    assert_eq!(
+        notice.json()["counts"],
+        json!({ "places": 701, "causes": { "notRecording": 700, "roleNotAssumable": 1 } })
+    );
+    for cause in [BlindCause::NotRecording, BlindCause::RoleNotAssumable] {
+        assert_eq!(notice.text().matches(cause.sentence()).count(), 1, "{}", notice.text());
+    }
+    // In another partition.
+    let china = BlindSpot { region: region("cn-north-1"), ..spot(BlindCause::NotRecording) };
+    assert_eq!(china.console(), "https://cn-north-1.console.amazonaws.cn/config/home?region=cn-north-1#/settings");
 }
 
 #[test]
@@ -491,7 +634,7 @@ fn messages_about_one_violation_are_one_thread() {
     other.key.region = region("us-east-1");
     assert_ne!(opened_thread, thread(Notice::ViolationOpened(other)));
     let digests = thread(Notice::ViolationDigest(changes()));
-    assert_eq!(digests, thread(Notice::ViolationDigest(samples::reminder())));
+    assert_eq!(digests, thread(Notice::ViolationDigest(flood())));
     assert_ne!(digests, thread(Notice::ViolationDigest(Digest { control: "X".into(), ..changes() })));
 }
 
@@ -502,6 +645,7 @@ fn a_finding_opens_passes_or_is_archived() {
         (Told::Opened, "FAILED", "ACTIVE", "HIGH"),
         (Told::Refreshed, "FAILED", "ACTIVE", "HIGH"),
         (Told::ExemptionEnded(exempt.clone()), "FAILED", "ACTIVE", "HIGH"),
+        // It still breaks the control: exempt is not passed.
         (Told::Exempted(exempt), "FAILED", "ARCHIVED", "INFORMATIONAL"),
         (Told::Resolved(Closing::Satisfied), "PASSED", "ACTIVE", "INFORMATIONAL"),
         (Told::Resolved(Closing::NotApplicable), "NOT_AVAILABLE", "ARCHIVED", "INFORMATIONAL"),
@@ -511,7 +655,7 @@ fn a_finding_opens_passes_or_is_archived() {
     ] {
         let violation = told(what.clone(), 2);
         let updated = violation.recorded_at.to_string();
-        let finding = Notice::ViolationOpened(violation).finding(&home()).expect("a finding");
+        let finding = Notice::from(violation).finding(&home()).expect("a finding");
         let found = (&finding["Compliance"]["Status"], &finding["RecordState"]);
         assert_eq!(found, (&json!(status), &json!(state)), "{what:?}");
         assert_eq!(finding["FindingProviderFields"]["Severity"]["Label"], severity, "{what:?}");
@@ -770,16 +914,15 @@ fn violations() -> impl Strategy<Value = ViolationNotice> {
     let optional = || prop::option::of(names());
     let control =
         prop_oneof![names(), prop::sample::select(CONTROLS.iter().map(|c| c.name.to_owned()).collect::<Vec<_>>())];
-    let told = (0usize..8, names(), names()).prop_map(|(which, reason, owner)| {
+    let told = (0usize..7, names(), names()).prop_map(|(which, reason, owner)| {
         let exempt = Exempt { reason, owner, until: samples::exempt().until };
         match which {
             0 => Told::Opened,
             1 => Told::ExemptionEnded(exempt),
             2 => Told::Exempted(exempt),
-            3 => Told::Reminder(7),
-            4 => Told::Refreshed,
-            5 => Told::Resolved(Closing::ResourceGone),
-            6 => Told::Resolved(Closing::NotApplicable),
+            3 => Told::Refreshed,
+            4 => Told::Resolved(Closing::ResourceGone),
+            5 => Told::Resolved(Closing::NotApplicable),
             _ => Told::Resolved(Closing::Satisfied),
         }
     });
@@ -852,15 +995,28 @@ fn notices() -> impl Strategy<Value = Notice> {
             Notice::ExemptionsExpiring(ExpiringExemptions { owner, exemptions })
         },
     );
-    let blind = (names(), 1usize..40).prop_map(|(why, n)| {
-        let spots = samples::blind().spots.into_iter().cycle().take(n);
-        Notice::BlindSpots(BlindSpots { spots: spots.map(|spot| BlindSpot { why: why.clone(), ..spot }).collect() })
+    let blind = (names(), 0usize..11, 1usize..40).prop_map(|(detail, first, n)| {
+        let causes = BlindCause::ALL.into_iter().cycle().skip(first);
+        let spots = samples::blind().spots.into_iter().cycle().zip(causes).take(n);
+        let reason = |cause| BlindReason { cause, detail: Some(detail.clone()) };
+        Notice::BlindSpots(BlindSpots {
+            spots: spots.map(|(spot, cause)| BlindSpot { reason: reason(cause), ..spot }).collect(),
+        })
+    });
+    let reminder = (optional(), names(), names(), optional(), 0usize..40).prop_map(|(owner, control, id, name, n)| {
+        let mut reminder = Reminder { owner, ..samples::reminder(n) };
+        let worst =
+            OpenViolation { key: key(&control, &id, &id), name, ..reminder.violations.first().expect("there").clone() };
+        reminder.violations.push(worst);
+        Notice::ViolationReminder(reminder)
     });
     let warnings =
         (names(), names(), prop::collection::vec(names(), 1..40)).prop_map(|(repository, branch, warnings)| {
             Notice::PolicyWarnings(PolicyWarnings { repository, branch, warnings, ..samples::warnings() })
         });
-    prop_oneof![3 => single, 2 => digests, 1 => rollout, 1 => rejected, 1 => expiring, 1 => blind, 1 => warnings]
+    prop_oneof![
+        3 => single, 2 => digests, 1 => rollout, 1 => rejected, 1 => expiring, 1 => blind, 1 => warnings, 1 => reminder
+    ]
 }
 
 proptest! {
@@ -947,7 +1103,16 @@ fn ten_thousand_entries_of_the_worst_names_fit() {
         let mut rejection = samples::rejection();
         rejection.faults =
             vec![Fault::at(&long(500), &long(5_000), Position { line: 1, column: 1 }, long(4_000), long(4_000)); 40];
-        let spot = BlindSpot { why: long(2_000), ..samples::blind().spots.remove(0) };
+        let reason = BlindReason { cause: BlindCause::CallFailed, detail: Some(long(2_000)) };
+        let spot = BlindSpot { reason, ..samples::blind().spots.remove(0) };
+        let open = |n: usize| OpenViolation {
+            key: key(&format!("{n}{}", long(512)), &format!("{n}{}", long(256)), &long(1_024)),
+            name: Some(long(1_024)),
+            severity: Severity::Critical,
+            since: samples::since(),
+        };
+        let reminder =
+            Reminder { owner: Some(long(256)), violations: (0..300).map(open).collect(), ..samples::reminder(0) };
         let mut expiring = samples::expiring().exemptions.remove(0);
         expiring.exemption.resources = vec![long(1_000); 50];
         expiring.exemption.tags = (0..50).map(|n| (format!("{n}{}", long(126)), long(256))).collect();
@@ -957,9 +1122,10 @@ fn ten_thousand_entries_of_the_worst_names_fit() {
             ("digest", Notice::ViolationDigest(of(many))),
             ("digest with parameters", Notice::ViolationDigest(of(vec![critical; 30]))),
             ("exemption ended", Notice::ViolationOpened(worst)),
-            ("exempted", Notice::ViolationResolved(exempted)),
+            ("exempted", Notice::ViolationExempted(exempted)),
             ("rollout", Notice::RolloutFailed(report)),
             ("rejection", Notice::PolicyRejected(rejection)),
+            ("reminder", Notice::ViolationReminder(reminder)),
             ("blind", Notice::BlindSpots(BlindSpots { spots: vec![spot; 1_000] })),
             (
                 "expiring",

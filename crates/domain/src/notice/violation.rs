@@ -136,13 +136,19 @@ impl ViolationNotice {
     pub(super) fn exempt(&self) -> Option<&Exempt> {
         match &self.what {
             Told::Exempted(exempt) | Told::ExemptionEnded(exempt) => Some(exempt),
-            Told::Opened | Told::Resolved(_) | Told::Reminder(_) | Told::Refreshed => None,
+            Told::Opened | Told::Resolved(_) | Told::Refreshed => None,
         }
     }
 
-    /// How bad it is as it is told: what is resolved is not bad any more.
+    /// Returns those who answer for it: the owner of the resource, and the owner of the exemption that has come or gone.
+    pub(super) fn owners(&self) -> impl Iterator<Item = &str> {
+        let exempt = self.exempt().map(|exempt| exempt.owner.as_str());
+        self.owner.as_deref().into_iter().chain(exempt)
+    }
+
+    /// How bad it is as it is told: what is resolved or exempt requires no action.
     pub(super) const fn severity_told(&self) -> Severity {
-        if words::closed_word(&self.what).is_some() { Severity::Informational } else { self.severity }
+        if words::is_open(&self.what) { self.severity } else { Severity::Informational }
     }
 
     /// When it was closed: by a result, or by whoever noticed that there is none any more.
@@ -168,7 +174,7 @@ impl ViolationNotice {
             Told::Resolved(Closing::ResourceGone) => "is gone".to_owned(),
             Told::Resolved(Closing::FrameworkRemoved) => "is no longer covered by a framework".to_owned(),
             Told::Exempted(exempt) => format!("is exempt until {}", exempt.until),
-            Told::Opened | Told::ExemptionEnded(_) | Told::Reminder(_) | Told::Refreshed => {
+            Told::Opened | Told::ExemptionEnded(_) | Told::Refreshed => {
                 control.map_or("breaks a backup control", |control| control.broken).to_owned()
             }
         }
@@ -178,13 +184,16 @@ impl ViolationNotice {
     fn lead(&self) -> &'static str {
         match &self.what {
             Told::ExemptionEnded(_) => "Exemption ended: ",
-            Told::Reminder(_) => "Still open: ",
             Told::Opened | Told::Resolved(_) | Told::Exempted(_) | Told::Refreshed => "",
         }
     }
 
     fn mark(&self) -> &'static str {
-        if words::closed_word(&self.what).is_some() { "RESOLVED" } else { self.severity.label() }
+        match &self.what {
+            Told::Resolved(_) => "RESOLVED",
+            Told::Exempted(_) => "EXEMPT",
+            Told::Opened | Told::ExemptionEnded(_) | Told::Refreshed => self.severity.label(),
+        }
     }
 
     /// The resource and the place are never cut off: where there is no room for all, first the kind of the resource is left out,
@@ -201,7 +210,7 @@ impl ViolationNotice {
 
     fn summary(&self) -> String {
         let Key { account, region, .. } = &self.key;
-        let lead = if words::closed_word(&self.what).is_some() { "Resolved: " } else { self.lead() };
+        let lead = if matches!(self.what, Told::Resolved(_)) { "Resolved: " } else { self.lead() };
         let kind = sentence(&self.kind_of_resource());
         let account_name = self.account_name.as_deref().map(|name| format!(" {}", quoted(&shown(name, 64))));
         let account_name = account_name.unwrap_or_default();
@@ -272,7 +281,7 @@ impl ViolationNotice {
     }
 
     pub(super) fn text(&self) -> String {
-        if words::closed_word(&self.what).is_some() { self.resolved_text() } else { self.opened_text() }
+        if words::is_open(&self.what) { self.opened_text() } else { self.resolved_text() }
     }
 
     fn opened_text(&self) -> String {
@@ -324,13 +333,13 @@ impl ViolationNotice {
                 ]
                 .concat(),
                 format!(
-                    "The policy exempts the resource, so nobody is told of it any more. If it still breaks the control after {}, \
-                     you are told again.",
+                    "The resource still breaks the control, and the policy exempts it: no action is required. If it still \
+                     breaks the control after {}, a new notice is sent.",
                     exempt.until
                 ),
             ),
             Told::Resolved(closing) => (String::new(), words::closed_sentence(*closing).to_owned()),
-            Told::Opened | Told::ExemptionEnded(_) | Told::Reminder(_) | Told::Refreshed => Default::default(),
+            Told::Opened | Told::ExemptionEnded(_) | Told::Refreshed => Default::default(),
         };
         [
             paragraph(&self.summary(), 0),
@@ -356,7 +365,7 @@ impl ViolationNotice {
     pub(super) fn json(&self) -> Value {
         let closed = words::closed_word(&self.what);
         let reason = match &self.what {
-            Told::Opened | Told::Refreshed | Told::Reminder(_) => Some("result"),
+            Told::Opened | Told::Refreshed => Some("result"),
             Told::ExemptionEnded(_) => Some("exemptionEnded"),
             Told::Resolved(_) | Told::Exempted(_) => None,
         };

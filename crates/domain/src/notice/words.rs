@@ -1,7 +1,68 @@
 //! The words that several notices share.
 
-use super::text::short;
+use super::text::{fit, quoted, short, shown};
+use crate::control;
 use crate::violation::{Closing, Found, Heard, Told};
+use serde_json::{Value, json};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+/// Counts of violations by something that they have in common, such as their owner: the largest first.
+#[derive(Debug)]
+pub(super) struct Counts<'t>(Vec<(Option<&'t str>, usize)>);
+
+impl<'t> Counts<'t> {
+    /// Entries of the JSON form.
+    pub(super) const LISTED: usize = 25;
+
+    /// Counts equal texts. `None` is counted as unknown.
+    pub(super) fn of(texts: impl Iterator<Item = Option<&'t str>>) -> Self {
+        let mut counts: BTreeMap<Option<&str>, usize> = BTreeMap::new();
+        for text in texts {
+            let count = counts.entry(text).or_default();
+            *count = count.saturating_add(1);
+        }
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by_key(|(_, count)| Reverse(*count));
+        Self(counts)
+    }
+
+    /// Returns the first of them in words, each made by `word`: `orders-team 412, unknown 3, 2 others 5`.
+    pub(super) fn words(&self, word: impl Fn(&str) -> String) -> String {
+        const NAMED: usize = 8;
+        let (first, rest) = self.0.split_at(NAMED.min(self.0.len()));
+        let first = first.iter().map(|(text, count)| format!("{} {count}", text.map_or("unknown".to_owned(), &word)));
+        let others = rest.iter().map(|(_, count)| *count).fold(0, usize::saturating_add);
+        let others = (others > 0).then(|| format!("{} others {others}", rest.len()));
+        first.chain(others).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Returns the first of them for the JSON form, and how many more there are.
+    pub(super) fn json(&self, name: &str, budget: usize) -> (Value, usize) {
+        let first = self.0.iter().take(Self::LISTED);
+        let first = first.map(|(text, count)| json!({ name: text.map(|text| fit(text, budget)), "violations": count }));
+        (first.collect(), self.0.len().saturating_sub(Self::LISTED))
+    }
+}
+
+/// An option of a command with its value. A value that a shell would read otherwise than we mean it is left out.
+pub(super) fn option(name: &str, value: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-.@+/=:".contains(c);
+    if value.is_empty() || value.len() > 128 || value.starts_with(['-', '=']) || !value.chars().all(is_plain) {
+        return String::new();
+    }
+    format!(" --{name} {value}")
+}
+
+/// The words for an owner in a count.
+pub(super) fn owner_word(owner: &str) -> String {
+    quoted(&shown(owner, 48))
+}
+
+/// The words for a resource type in a count.
+pub(super) fn type_word(resource_type: &str) -> String {
+    shown(control::resource_kind(resource_type), 48)
+}
 
 /// What is wrong with several resources that break a control: "412 opened: *resources in no backup plan*".
 pub(super) fn broken_by_many(control: &str) -> String {
@@ -64,9 +125,13 @@ pub(super) const fn closed_word(told: &Told) -> Option<&'static str> {
         Told::Resolved(Closing::ResourceGone) => Some("resourceGone"),
         Told::Resolved(Closing::ControlRemoved) => Some("controlRemoved"),
         Told::Resolved(Closing::FrameworkRemoved) => Some("frameworkRemoved"),
-        Told::Exempted(_) => Some("exempted"),
-        Told::Opened | Told::ExemptionEnded(_) | Told::Reminder(_) | Told::Refreshed => None,
+        Told::Opened | Told::ExemptionEnded(_) | Told::Exempted(_) | Told::Refreshed => None,
     }
+}
+
+/// Whether the violation is open and requires action: it is neither closed nor covered by an exemption.
+pub(super) const fn is_open(told: &Told) -> bool {
+    !matches!(told, Told::Resolved(_) | Told::Exempted(_))
 }
 
 /// Why several violations are closed, to follow "Resolved".
@@ -76,8 +141,7 @@ pub(super) fn closed_title(word: &str) -> &'static str {
         "notApplicable" => "the control does not apply any more",
         "resourceGone" => "the resource is gone",
         "controlRemoved" => "the control left the framework",
-        "frameworkRemoved" => "the framework was removed",
-        _ => "exempt by the policy",
+        _ => "the framework was removed",
     }
 }
 

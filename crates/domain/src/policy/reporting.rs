@@ -13,7 +13,7 @@ use crate::ids::AccountId;
 use crate::rollout::{Digest, digest_of};
 use crate::violation::{Key, ResourceFacts};
 
-/// Ages in days at which people are reminded when the policy says nothing.
+/// Ages in days for reminders when the policy specifies none.
 pub const DEFAULT_REMINDERS: [u32; 2] = [7, 30];
 
 /// What the policy says about violations, as `deploy` publishes it to the functions that report them.
@@ -26,7 +26,7 @@ pub struct Reporting {
     pub severity: Vec<SeverityRule>,
     /// The key of the tag that names the owner of a resource.
     pub owner_tag: String,
-    /// Ages in days at which people are reminded of open violations, ascending; empty for never.
+    /// Ages in days, ascending: the weekly reminders list what has reached the first and count the others; empty for no reminders.
     pub reminders: Vec<u32>,
 }
 

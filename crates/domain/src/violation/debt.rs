@@ -31,8 +31,6 @@ pub enum Told {
     ExemptionEnded(Exempt),
     /// An exemption has come to cover it: people need not act.
     Exempted(Exempt),
-    /// It has been open for so many days.
-    Reminder(u32),
     /// Nothing new; what would be forgotten is said again.
     Refreshed,
 }

@@ -46,8 +46,6 @@ pub struct Record {
     pub resource: ResourceFacts,
     /// The exemption under which it is recorded and not told.
     pub exempt: Option<Exempt>,
-    /// The greatest age in days at which people were reminded of it since it was opened; 0 for none.
-    pub reminded: u32,
     /// When Security Hub last got its finding.
     pub finding_at: Option<Timestamp>,
     /// When the last debt was written down, also when nothing is owed any more.
@@ -153,7 +151,6 @@ pub fn apply(known: Option<&Record>, change: &Change) -> Outcome {
             severity: Severity::Medium,
             resource: ResourceFacts::default(),
             exempt: None,
-            reminded: 0,
             finding_at: None,
             last_owed: None,
             owed: Vec::new(),
@@ -201,7 +198,6 @@ impl Record {
         self.resource = resource;
         self.exempt = exempt;
         self.closed = None;
-        self.reminded = 0;
         if self.exempt.is_none() {
             self.owe(Told::Opened, outlets, now);
         }
@@ -230,15 +226,10 @@ impl Record {
         }
     }
 
-    /// Writes down that people are to be reminded of it, at an age of so many days.
-    pub fn remind(&mut self, days: u32, outlets: &BTreeSet<Outlet>, now: Timestamp) {
-        self.reminded = self.reminded.max(days);
-        self.owe(Told::Reminder(days), &only(outlets, &[Outlet::Topic, Outlet::Chat]), now);
-    }
-
     /// Writes down that Security Hub is to get the finding once more, before it forgets it.
     pub fn refresh_finding(&mut self, outlets: &BTreeSet<Outlet>, now: Timestamp) {
-        self.owe(Told::Refreshed, &only(outlets, &[Outlet::Finding]), now);
+        let finding = outlets.iter().filter(|outlet| **outlet == Outlet::Finding).copied().collect();
+        self.owe(Told::Refreshed, &finding, now);
     }
 
     /// When the next delivery to any channel is due: at once for what was just recorded, later after a failure; `None` when nothing
@@ -321,8 +312,4 @@ impl Record {
             }
         }
     }
-}
-
-fn only(outlets: &BTreeSet<Outlet>, of: &[Outlet]) -> BTreeSet<Outlet> {
-    outlets.iter().filter(|outlet| of.contains(outlet)).copied().collect()
 }

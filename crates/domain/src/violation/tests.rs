@@ -49,7 +49,6 @@ fn record(status: Status) -> Record {
         closed: (status == Closed).then_some(Closing::Satisfied),
         severity: Severity::High,
         resource: ResourceFacts { name: Some("orders".into()), ..ResourceFacts::default() },
-        reminded: 7,
         finding_at: Some(time(-50)),
         ..*record
     }
@@ -193,7 +192,7 @@ fn an_opening_is_owed_to_everybody_with_what_is_known_then() {
     let mut record = Record { closed: Some(Closing::ResourceGone), ..record(Open) };
     record.opened(opening(None), &outlets(), time(6));
     assert_eq!((record.found, record.heard, record.severity), (Found::Rollout, Heard::Event, Severity::Critical));
-    assert_eq!((record.closed, record.reminded), (None, 0));
+    assert_eq!(record.closed, None);
     assert_eq!(record.resource, opening(None).resource);
     let debt = Debt { what: Told::Opened, at: time(6), since: record.since, outlets: outlets(), folded: 0 };
     assert_eq!(record.owed, [debt]);
@@ -246,21 +245,15 @@ fn an_exemption_that_comes_later_is_told_as_an_end() {
 }
 
 #[test]
-fn reminders_are_for_people_and_refreshed_findings_for_security_hub() {
+fn refreshed_findings_are_for_security_hub() {
     let mut record = record(Open);
-    record.remind(30, &outlets(), time(6));
-    assert_eq!((record.reminded, whats(&record)), (30, vec![&Told::Reminder(30)]));
-    assert_eq!(record.owed[0].outlets, only(&[Outlet::Topic, Outlet::Chat]));
-    record.remind(7, &outlets(), time(7));
-    assert_eq!(record.reminded, 30, "the greatest age counts");
     record.refresh_finding(&outlets(), time(8));
-    assert_eq!(record.owed[2].what, Told::Refreshed);
-    assert_eq!(record.owed[2].outlets, only(&[Outlet::Finding]));
+    assert_eq!(record.owed[0].what, Told::Refreshed);
+    assert_eq!(record.owed[0].outlets, only(&[Outlet::Finding]));
     // Nobody there to be told, nothing owed.
     let before = record.owed.clone();
-    record.remind(60, &only(&[Outlet::Finding, Outlet::Event]), time(9));
     record.refresh_finding(&only(&[Outlet::Topic]), time(9));
-    assert_eq!((record.reminded, record.owed), (60, before));
+    assert_eq!(record.owed, before);
 }
 
 #[test]
@@ -303,9 +296,6 @@ fn a_later_finding_stands_for_the_ones_before() {
     let findings: Vec<_> = record.owed_to(Outlet::Finding).map(|debt| &debt.what).collect();
     assert_eq!(findings, [&Told::Resolved(Closing::Satisfied)]);
     assert_eq!(record.owed_to(Outlet::Event).count(), 2, "an event is a story");
-    // A reminder is no finding and leaves the one that is owed.
-    record.remind(7, &outlets(), time(9));
-    assert_eq!(record.owed_to(Outlet::Finding).count(), 1);
 }
 
 #[test]
@@ -365,7 +355,6 @@ fn records_are_stored_and_read_back() {
     before.closed_by(Closing::FrameworkRemoved, &outlets(), time(2));
     before.opened(opening(Some(exempt())), &outlets(), time(3));
     before.exemption_ended(&outlets(), time(4));
-    before.remind(7, &outlets(), time(5));
     before.exempted(exempt(), &outlets(), time(6));
     before.refresh_finding(&outlets(), time(7));
     let json = serde_json::to_string(&before).expect("serialises");

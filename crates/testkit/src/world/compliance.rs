@@ -5,6 +5,7 @@ use app::ports::{
     BackupPlans, ComplianceSource, EvaluationResult, ResourceDirectory, ResourceId, Result, Selection, Sight, Via,
 };
 use domain::ids::{AccountId, RegionName};
+use domain::notice::BlindReason;
 use domain::violation::{Compliance, ResourceFacts};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,10 +48,22 @@ impl ComplianceSource for World {
                     let rules = state.compliance.get(&(account.clone(), region.clone()))?;
                     let broken =
                         rules.values().flatten().filter(|result| result.compliance == Compliance::NonCompliant);
-                    let sight = Sight { rules: rules.keys().cloned().collect(), broken: broken.cloned().collect() };
+                    let rules = rules.keys().cloned().collect();
+                    let sight = Sight { rules, broken: broken.cloned().collect(), blind: None };
                     Some((region.clone(), sight))
                 });
             Ok(shown.collect())
+        })
+        .await
+    }
+
+    async fn diagnose(
+        &self,
+        places: &BTreeSet<(AccountId, RegionName)>,
+    ) -> Result<BTreeMap<(AccountId, RegionName), BlindReason>> {
+        self.remote("config:DescribeConfigurationAggregatorSourcesStatus", |state| {
+            let reasons = state.blind_reasons.iter().filter(|(place, _)| places.contains(place));
+            Ok(reasons.map(|(place, reason)| (place.clone(), reason.clone())).collect())
         })
         .await
     }

@@ -14,10 +14,11 @@ mod violations;
 use app::deploy::{FrameworkFacts, Rollout};
 use app::lifecycle::{Answer, Waiting};
 use app::ports::{
-    EvaluationResult, PortError, PortErrorKind, Progress, ResourceId, Result, Selection, Versioned, Via, Window,
+    EvaluationResult, PortError, PortErrorKind, Progress, Reminders, ResourceId, Result, Selection, Versioned, Via,
+    Window,
 };
 use domain::ids::{AccountId, CommitId, RegionName, StackSetName};
-use domain::notice::{BlindSpot, Notice};
+use domain::notice::{BlindReason, BlindSpot, Notice};
 use domain::policy::Reporting;
 use domain::rollout::Membership;
 use domain::violation::{Group, Key, Outlet, Record, ResourceFacts};
@@ -95,6 +96,10 @@ pub struct State {
     pub progress: Versioned<Option<Progress>>,
     /// What the last sweep could not see.
     pub blind: Vec<BlindSpot>,
+    /// Why places cannot be seen, as the aggregator knows it.
+    pub blind_reasons: BTreeMap<(AccountId, RegionName), BlindReason>,
+    /// The week of the last reminders.
+    pub reminders: Option<Reminders>,
     /// Exemptions whose end was told.
     pub expiry_told: BTreeSet<String>,
     /// What AWS Config knows of resources.
@@ -194,6 +199,8 @@ impl Default for World {
                 organization: None,
                 progress: Versioned { value: None, version: 0 },
                 blind: Vec::new(),
+                blind_reasons: BTreeMap::new(),
+                reminders: None,
                 expiry_told: BTreeSet::new(),
                 resources: BTreeMap::new(),
                 compliance: BTreeMap::new(),

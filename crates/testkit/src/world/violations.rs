@@ -2,7 +2,7 @@
 
 use super::{State, World, Written, error};
 use app::ports::{
-    InForce, Organization, Outlets, PendingPage, PendingPosition, PolicyDirectory, PortErrorKind, Progress,
+    InForce, Organization, Outlets, PendingPage, PendingPosition, PolicyDirectory, PortErrorKind, Progress, Reminders,
     ReportQueue, Result, SweepStore, Versioned, ViolationStore, Window, WindowStore,
 };
 use domain::ids::AccountId;
@@ -230,6 +230,18 @@ impl SweepStore for World {
     async fn put_expiry_told(&self, told: &BTreeSet<String>) -> Result<()> {
         self.remote("dynamodb:PutItem", |state| {
             state.expiry_told = told.clone();
+            Ok(())
+        })
+        .await
+    }
+
+    async fn reminders(&self) -> Result<Option<Reminders>> {
+        self.remote("dynamodb:GetItem", |state| Ok(state.reminders.clone())).await
+    }
+
+    async fn put_reminders(&self, reminders: &Reminders) -> Result<()> {
+        self.remote("dynamodb:PutItem", |state| {
+            state.reminders = Some(reminders.clone());
             Ok(())
         })
         .await

@@ -27,7 +27,7 @@ pub(in crate::policy) const SEVERITIES: [(&str, Severity); 5] = [
 
 /// Most characters of the key of a tag (AWS's rules for tags).
 pub(super) const MOST_KEY_CHARACTERS: usize = 128;
-/// Oldest age at which people are reminded: ten years.
+/// Greatest age for reminders: ten years.
 pub(in crate::policy) const MOST_DAYS: u32 = 3650;
 
 /// Everything but the exemptions, which stand elsewhere in the file.
