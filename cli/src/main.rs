@@ -15,6 +15,8 @@ mod plain;
 mod repository;
 mod table;
 mod templates;
+#[cfg(test)]
+mod tests;
 
 use std::process::ExitCode;
 
@@ -34,9 +36,6 @@ use crate::commands::{
                   inventory with gaps or a failed function; 2 input or an account that cannot be read or used."
 )]
 pub(crate) struct Cli {
-    /// How results are written to standard output.
-    #[arg(long, global = true, value_enum, default_value_t = AnyFormat::Human)]
-    format: AnyFormat,
     #[command(subcommand)]
     command: Command,
 }
@@ -57,50 +56,13 @@ enum Command {
     Man(man::Args),
 }
 
-/// Every form in which a result can be had from some command.
+/// The forms that every command with a result has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum AnyFormat {
-    /// For people; in colour on a terminal, unless `NO_COLOR` is set.
+enum Format {
+    /// For people; in color on a terminal, unless `NO_COLOR` is set.
     Human,
     /// One JSON document.
     Json,
-    /// For spreadsheets; `violations` only.
-    Csv,
-    /// SARIF 2.1.0, for code scanning and editors; `lint`, `check` and `evaluate` only.
-    Sarif,
-    /// Annotations of GitHub Actions; `lint` and `check` only.
-    Github,
-}
-
-/// The forms that every command has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Human,
-    Json,
-}
-
-impl AnyFormat {
-    /// Refuses the forms of findings in files.
-    fn not_of_lint(self) -> anyhow::Result<()> {
-        match self {
-            Self::Human | Self::Json | Self::Csv => Ok(()),
-            Self::Sarif | Self::Github => {
-                anyhow::bail!(
-                    "only `lint`, `check` and `evaluate` have SARIF or annotations of GitHub: use --format json"
-                )
-            }
-        }
-    }
-
-    /// For a command whose result is no table.
-    fn without_csv(self) -> anyhow::Result<Format> {
-        self.not_of_lint()?;
-        match self {
-            Self::Human => Ok(Format::Human),
-            Self::Json | Self::Sarif | Self::Github => Ok(Format::Json),
-            Self::Csv => anyhow::bail!("this command has no CSV, only `violations` has: use --format json"),
-        }
-    }
 }
 
 /// How a command that could do its work ended.
@@ -124,18 +86,17 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> anyhow::Result<Verdict> {
-    let format = cli.format;
     match &cli.command {
-        Command::Lint(args) => lint::run(args, format),
-        Command::Check(args) => check::run(args, format),
-        Command::Evaluate(args) => evaluate::run(args, format),
-        Command::Inventory(args) => inventory::run(args, format.without_csv()?),
-        Command::Plan(args) => plan::run(args, format.without_csv()?),
-        Command::Status(args) => status::run(args, format.without_csv()?),
-        Command::Notice(args) => notice::run(args, format.without_csv()?),
-        Command::Invoke(args) => invoke::run(args, format.without_csv()?),
-        Command::Violations(args) => violations::run(args, format),
-        Command::Redrive(args) => redrive::run(args, format.without_csv()?),
+        Command::Lint(args) => lint::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
+        Command::Inventory(args) => inventory::run(args),
+        Command::Plan(args) => plan::run(args),
+        Command::Status(args) => status::run(args),
+        Command::Notice(args) => notice::run(args),
+        Command::Invoke(args) => invoke::run(args),
+        Command::Violations(args) => violations::run(args),
+        Command::Redrive(args) => redrive::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     }

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Write as _};
 use std::sync::OnceLock;
 
-use console::{Style, style};
+use console::{Style, Term, style};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::plain;
@@ -49,6 +49,12 @@ fn written(result: io::Result<()>) -> anyhow::Result<()> {
         Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(e.into()),
         _ => Ok(()),
     }
+}
+
+/// How wide a table on standard output may be: as wide as the terminal. Without a terminal nothing is cut.
+pub(crate) fn room() -> Option<usize> {
+    let out = Term::stdout();
+    out.is_term().then(|| usize::from(out.size().1))
 }
 
 /// Writes text and a line end to standard error. If that fails there is no one left to tell.

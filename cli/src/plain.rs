@@ -1,5 +1,6 @@
 //! Names that others chose, on a terminal and in a spreadsheet; and words around numbers and times.
 
+use csv::{Terminator, WriterBuilder};
 use domain::fault::is_invisible;
 use jiff::Timestamp;
 
@@ -36,12 +37,23 @@ pub(crate) fn visible(text: &str) -> String {
 }
 
 /// A text as a cell of a spreadsheet, which takes what begins like a formula for one.
-pub(crate) fn cell(text: &str) -> String {
+fn cell(text: &str) -> String {
     let is_formula = |c: char| matches!(c, '=' | '+' | '-' | '@' | '\t' | '\r' | '＝' | '＋' | '－' | '＠');
     let visible = |c: char| if c.is_control() || is_invisible(c) { ' ' } else { c };
     let plain: String = text.chars().map(visible).collect();
     // Some programs skip what is blank before they look.
     if text.starts_with(is_formula) || plain.trim_start().starts_with(is_formula) { format!("'{plain}") } else { plain }
+}
+
+/// Texts as a row of CSV (RFC 4180) that is safe to open in a spreadsheet, its line end in it.
+///
+/// # Errors
+/// When it cannot be written, which does not happen in memory.
+pub(crate) fn csv_row<T: AsRef<str>>(texts: &[T]) -> anyhow::Result<String> {
+    let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
+    writer.write_record(texts.iter().map(|text| cell(text.as_ref())))?;
+    let bytes = writer.into_inner().map_err(|error| anyhow::anyhow!("{}", error.error()))?;
+    Ok(String::from_utf8(bytes)?)
 }
 
 /// `1 message`, `6 messages`.

@@ -64,7 +64,7 @@ pub(crate) fn cells(columns: &[Column], texts: &[String], widths: &[usize]) -> V
 }
 
 /// The end of a text, as much as fits.
-fn from_end(text: &str, width: usize) -> Cow<'_, str> {
+pub(crate) fn from_end(text: &str, width: usize) -> Cow<'_, str> {
     if measure_text_width(text) <= width {
         return Cow::Borrowed(text);
     }

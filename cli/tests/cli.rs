@@ -76,24 +76,80 @@ fn every_command_explains_itself_with_an_example() {
     }
 }
 
+/// The forms that each command can write.
+const FORMATS: [(&str, &[&str]); 12] = [
+    ("lint", &["human", "json", "sarif", "github"]),
+    ("check", &["human", "json", "sarif", "github"]),
+    ("evaluate", &["human", "json", "csv", "sarif"]),
+    ("inventory", &["human", "json"]),
+    ("plan", &["human", "json"]),
+    ("status", &["human", "json"]),
+    ("notice", &["human", "json"]),
+    ("invoke", &[]),
+    ("violations", &["human", "json", "csv"]),
+    ("redrive", &["human", "json"]),
+    ("completions", &[]),
+    ("man", &[]),
+];
+
+#[test]
+fn help_manual_and_completions_list_the_formats_that_a_command_writes() {
+    let text = |args: &[&str]| {
+        let ran = run(Path::new("."), args);
+        assert_eq!(ran.status, Some(0), "{args:?}: {}", ran.stderr);
+        ran.stdout
+    };
+    // The part of a text between the option and the next one.
+    let part = |text: &str, from: &str, to: &str| {
+        let (_, after) = text.split_once(from)?;
+        Some(after.split_once(to).map_or(after, |(part, _)| part).to_owned())
+    };
+    let bash = text(&["completions", "bash"]);
+    for (command, formats) in FORMATS {
+        let values = |list: Option<String>, start: &str| -> Vec<String> {
+            let list = list.unwrap_or_default();
+            let values = list.lines().filter_map(|line| line.trim_start().strip_prefix(start)?.split_once(':'));
+            values.map(|(value, _)| value.to_owned()).collect()
+        };
+        let help = part(&text(&[command, "--help"]), "--format <FORMAT>", "[default:");
+        assert_eq!(values(help, "- "), formats, "{command} --help");
+        let manual = text(&["man", command]).replace(".IP \\(bu 2\n", "* ");
+        let manual = part(&manual, "\\fB\\-\\-format\\fR \\fI<FORMAT>\\fR", "\n.RE");
+        assert_eq!(values(manual, "* "), formats, "man {command}");
+        if !formats.is_empty() {
+            assert_eq!(completed(&bash, command), formats, "completions of {command}");
+        }
+    }
+    assert!(!text(&["--help"]).contains("--format"));
+}
+
+/// The values of `--format` that Bash proposes.
+fn completed(script: &str, command: &str) -> Vec<String> {
+    let call = format!(
+        r#"
+        COMP_WORDS=(backup-compliance {command} --format "")
+        COMP_CWORD=3
+        _backup__compliance backup-compliance "" --format
+        echo "${{COMPREPLY[*]}}"
+        "#
+    );
+    let output = Command::new("bash").args(["-c", &format!("{script}{call}")]).output().unwrap();
+    let words = String::from_utf8(output.stdout).unwrap();
+    words.split_whitespace().map(str::to_owned).collect()
+}
+
 #[test]
 fn arguments_that_make_no_sense_are_refused_with_status_2() {
     for (args, said) in [
         (&["frobnicate"][..], "frobnicate"),
-        (&["lint", "--format", "xml"], "[possible values: human, json, csv, sarif, github]"),
-        (&["lint", "--format", "csv"], "this command has no CSV, only `violations` has"),
-        (&["check", "x", "--framework", "y", "--format", "csv"], "this command has no CSV"),
+        (&["lint", "--format", "csv"], "[possible values: human, json, sarif, github]"),
+        (&["--format", "json", "lint"], "'lint --format' exists"),
         (&["check", "x"], "--framework <TEMPLATE|POLICY>"),
         (&["evaluate", "--framework", "y"], "<INVENTORY>"),
-        (&["evaluate", "x", "--framework", "y", "--format", "github"], "use --format json or sarif"),
-        (&["redrive", "--format", "sarif"], "only `lint`, `check` and `evaluate` have SARIF"),
-        (&["violations", "--format", "github"], "only `lint`, `check` and `evaluate` have SARIF"),
         (&["lint", "--dry-run"], "--fix"),
         (&["lint", "--parameter", "Days"], "not of the form `NAME=value`"),
-        (&["plan", "--format", "csv"], "this command has no CSV, only `violations` has"),
         (&["plan", ".", "--commit", "head"], "cannot be used with"),
         (&["plan", "--framework", "a_b"], "contains `_`"),
-        (&["redrive", "--format", "csv"], "this command has no CSV, only `violations` has"),
         (&["violations", "--account", "1234"], "has 4 digits"),
         (&["redrive", "--delete"], "--only <MESSAGE_ID>..."),
         (&["invoke", "report"], "<EVENT>"),

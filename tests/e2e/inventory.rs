@@ -89,7 +89,7 @@ fn an_inventory_is_read_and_judged() {
         let judged = run(
             &cloud,
             &folder,
-            &["--format", "json", "evaluate", "--all", "--framework", framework, "inventory.json"],
+            &["evaluate", "--format", "json", "--all", "--framework", framework, "inventory.json"],
         );
         let document: Value = serde_json::from_str(&judged.out).unwrap_or_else(|_| panic!("{}", judged.err));
         (judged.status, document)
@@ -136,7 +136,7 @@ fn an_inventory_is_read_and_judged() {
 
     // An account that lets nobody in: everything that hangs on it is undecided, and it is said what to do.
     cloud.let_in("333333333333", false);
-    let read = run(&cloud, &folder, &[&["--format", "json"], &inventory[..]].concat());
+    let read = run(&cloud, &folder, &[&inventory[..], &["--format", "json"]].concat());
     assert_eq!(read.status, Some(1), "{}", read.err);
     let summary: Value = serde_json::from_str(&read.out).unwrap();
     assert_eq!((&summary["complete"], &summary["places"]["complete"]), (&json!(false), &json!(2)), "{summary}");

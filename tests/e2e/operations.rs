@@ -88,7 +88,7 @@ fn what_is_open_is_listed_for_people_programs_and_spreadsheets() {
 
     let listed = run(
         &application,
-        &["--format", "json", "violations", "--control", "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN"],
+        &["violations", "--format", "json", "--control", "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN"],
     );
     assert_eq!(listed.status, Some(1));
     let listed = listed.json();
@@ -99,7 +99,7 @@ fn what_is_open_is_listed_for_people_programs_and_spreadsheets() {
     assert_eq!((&violation["severity"], &violation["heard"]), (&json!("HIGH"), &json!("event")));
     assert_eq!(violation["since"], samples::moved("2026-11-23T04:12:09.311Z"));
 
-    let sheet = run(&application, &["--format", "csv", "violations", "--sort", "control"]);
+    let sheet = run(&application, &["violations", "--format", "csv", "--sort", "control"]);
     assert_eq!((sheet.status, sheet.err.as_str()), (Some(1), ""));
     let lines: Vec<&str> = sheet.out.split_terminator("\r\n").collect();
     assert_eq!(lines.len(), 3, "{}", sheet.out);
@@ -124,7 +124,7 @@ fn what_is_open_is_listed_for_people_programs_and_spreadsheets() {
     sweep.answer(&json!({"source": "backup-compliance.schedule", "look": "sweep"}));
     let people = run(&application, &["violations"]);
     assert!(people.out.contains("111111111111") && people.out.contains("us-east-1"), "{}", people.out);
-    let listed = run(&application, &["--format", "json", "violations"]).json();
+    let listed = run(&application, &["violations", "--format", "json"]).json();
     let blind = listed["blindSpots"].as_array().unwrap();
     assert_eq!(blind.len(), 1, "{listed}");
     assert_eq!((&blind[0]["account"], &blind[0]["accountName"]), (&json!("111111111111"), &json!("shop")));
@@ -157,7 +157,7 @@ fn dead_letters_are_shown_with_their_reason_and_sent_back() {
     }
     assert_eq!(application.client.sqs_depth(&application.report_queue).unwrap(), (0, 0), "nothing is changed");
 
-    let sent = redrive_when_visible(&application, &["--format", "json", "redrive", "report", "--send"], 2);
+    let sent = redrive_when_visible(&application, &["redrive", "--format", "json", "report", "--send"], 2);
     assert_eq!(sent.status, Some(1), "one is left: {}", sent.err);
     let sent = sent.json();
     let mut outcomes: Vec<(&str, &str)> = sent["messages"]
@@ -178,7 +178,7 @@ fn dead_letters_are_shown_with_their_reason_and_sent_back() {
     // The other is thrown away by name.
     let kept = sent["messages"].as_array().unwrap().iter().find(|message| message["outcome"] == "keptBack").unwrap();
     let id = kept["id"].as_str().unwrap();
-    let gone = redrive_when_visible(&application, &["--format", "json", "redrive", "--delete", "--only", id], 1);
+    let gone = redrive_when_visible(&application, &["redrive", "--format", "json", "--delete", "--only", id], 1);
     assert_eq!((gone.status, &gone.json()["messages"][0]["outcome"]), (Some(0), &json!("deleted")), "{}", gone.err);
     let empty = run(&application, &["redrive"]);
     assert_eq!(empty.status, Some(0), "{}", empty.out);

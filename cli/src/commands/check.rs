@@ -17,10 +17,10 @@ use serde_json::{Value, json};
 
 use super::evaluate::{self, account, region};
 use super::lint::assignment;
-use crate::findings::{self, Finding, fix, generated, human, machine};
+use crate::findings::{self, Finding, Format, fix, generated, human, machine};
 use crate::frameworks::{Questions, unusable};
 use crate::templates::{Exclusion, Files};
-use crate::{AnyFormat, Verdict, input, output, plain, templates};
+use crate::{Verdict, input, output, plain, templates};
 
 /// Say of CloudFormation templates what Audit Manager will say once they are deployed.
 ///
@@ -33,15 +33,24 @@ use crate::{AnyFormat, Verdict, input, output, plain, templates};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  backup-compliance check --framework framework --plans backup.yaml --opt-in all app.yaml
-  backup-compliance check --framework framework.yaml --plans inventory.json app.yaml --account 222222222222 --region eu-west-1
-  backup-compliance check --framework framework app.yaml backup.yaml --parameter Stage=prod --tag team=orders
-  backup-compliance check --framework framework --plans backup --opt-in all services
-  backup-compliance check --framework framework . --exclude charts --exclude 'assets/**/*.json'
-  backup-compliance check --framework framework --plans backup.yaml app.yaml --fix --dry-run
-  backup-compliance check --framework framework --plans backup.yaml --fix - < app.yaml > fixed.yaml
-  backup-compliance --format github check --framework framework --plans backup.yaml app.yaml
-  backup-compliance --format sarif check --framework framework --plans backup.yaml app.yaml > check.sarif")]
+  backup-compliance check --framework framework --plans backup.yaml \\
+    --opt-in all app.yaml
+  backup-compliance check --framework framework.yaml \\
+    --plans inventory.json app.yaml --account 222222222222 --region eu-west-1
+  backup-compliance check --framework framework app.yaml backup.yaml \\
+    --parameter Stage=prod --tag team=orders
+  backup-compliance check --framework framework --plans backup \\
+    --opt-in all services
+  backup-compliance check --framework framework . --exclude charts \\
+    --exclude 'assets/**/*.json'
+  backup-compliance check --framework framework --plans backup.yaml app.yaml \\
+    --fix --dry-run
+  backup-compliance check --framework framework --plans backup.yaml \\
+    --fix - < app.yaml > fixed.yaml
+  backup-compliance check --format github --framework framework \\
+    --plans backup.yaml app.yaml
+  backup-compliance check --format sarif --framework framework \\
+    --plans backup.yaml app.yaml > check.sarif")]
 pub(crate) struct Args {
     /// The templates of the application, or folders with them; `-` is one on standard input.
     #[arg(value_name = "TEMPLATE|DIR", required = true)]
@@ -86,6 +95,9 @@ pub(crate) struct Args {
     /// Show what `--fix` would change, and change nothing.
     #[arg(long, requires = "fix")]
     dry_run: bool,
+    /// The form of the result on standard output.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
 }
 
 const ALL: &str = "all";
@@ -130,17 +142,14 @@ struct Found {
     generated: Vec<String>,
 }
 
-pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
-    if format == AnyFormat::Csv {
-        format.without_csv()?;
-    }
+pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     let given: BTreeMap<String, String> = args.parameter.iter().cloned().collect();
     let questions = Questions::read(&args.framework, args.root.as_deref(), &given)?;
     let mut read = Read::of(args)?;
     let mut found = Found::of(args, &questions, &given, &read)?;
     if args.fix {
         if !args.dry_run {
-            fix::begin(args.templates.iter(), format);
+            fix::begin(args.templates.iter(), args.format);
         }
         found.generated.iter().for_each(|message| output::aside(message));
     }
@@ -148,7 +157,7 @@ pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
         output::text(&fix::diff(&found.findings, &found.files)?)?;
         return Ok(found.verdict(args.strict));
     }
-    if args.fix && fix::mend(&found.findings, &mut found.files, format)? {
+    if args.fix && fix::mend(&found.findings, &mut found.files, args.format)? {
         // Not read again: standard input and pipes have been read.
         for (name, text) in read.files.iter_mut().take(read.judged) {
             if let Some(new) = found.files.remove(name) {
@@ -157,11 +166,11 @@ pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
         }
         found = Found::of(args, &questions, &given, &read)?;
     }
-    match format {
-        AnyFormat::Human => found.show()?,
-        AnyFormat::Json | AnyFormat::Csv => output::line(&serde_json::to_string_pretty(&found.json()?)?)?,
-        AnyFormat::Sarif => output::line(&serde_json::to_string_pretty(&machine::sarif(&found.findings, &[]))?)?,
-        AnyFormat::Github => output::text(&machine::github(&found.findings))?,
+    match args.format {
+        Format::Human => found.show()?,
+        Format::Json => output::line(&serde_json::to_string_pretty(&found.json()?)?)?,
+        Format::Sarif => output::line(&serde_json::to_string_pretty(&machine::sarif(&found.findings, &[]))?)?,
+        Format::Github => output::text(&machine::github(&found.findings))?,
     }
     let verdict = found.verdict(args.strict);
     if args.fix {
@@ -306,7 +315,7 @@ impl Found {
             })?;
         }
         let rows: Vec<(String, Tally)> = self.rows.iter().map(|(name, tally)| ((*name).to_owned(), *tally)).collect();
-        output::text(&evaluate::by_control(&rows))?;
+        output::text(&evaluate::by_control(&rows, output::room()))?;
         if !self.later.is_empty() {
             output::line(&format!(
                 "Not judged, for only backups and restores tell: {}; see `evaluate`",

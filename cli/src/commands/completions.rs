@@ -9,9 +9,11 @@ use crate::{Cli, Verdict, output};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  backup-compliance completions bash > ~/.local/share/bash-completion/completions/backup-compliance
+  backup-compliance completions bash \\
+    > ~/.local/share/bash-completion/completions/backup-compliance
   backup-compliance completions zsh > ~/.zfunc/_backup-compliance
-  backup-compliance completions fish > ~/.config/fish/completions/backup-compliance.fish")]
+  backup-compliance completions fish \\
+    > ~/.config/fish/completions/backup-compliance.fish")]
 pub(crate) struct Args {
     /// The shell.
     #[arg(value_enum)]
@@ -23,6 +25,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     let name = command.get_name().to_owned();
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, name, &mut script);
-    output::text(&String::from_utf8(script)?)?;
+    let mut script = String::from_utf8(script)?;
+    if args.shell == Shell::Bash {
+        // clap_complete gives a program with a hyphen in its name two labels (https://github.com/clap-rs/clap/issues/6421).
+        script = script.replace("backup__subcmd__compliance", "backup__compliance");
+    }
+    output::text(&script)?;
     Ok(Verdict::Clean)
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
+use clap::ValueEnum;
 use domain::control::{CONTROLS, Control};
 use domain::evaluation::{Asked, Evaluator, Judgement, Subject, Tally, Verdict as Judged};
 use domain::fault::nearest;
@@ -12,7 +13,7 @@ use domain::inventory::Inventory;
 
 use super::lint::assignment;
 use crate::frameworks::Questions;
-use crate::{AnyFormat, Verdict, input, output, plain};
+use crate::{Verdict, input, output, plain};
 
 mod human;
 mod machine;
@@ -32,11 +33,17 @@ use out::Out;
 #[command(after_help = "\
 Examples:
   backup-compliance evaluate --framework framework inventory.json
-  backup-compliance evaluate --framework framework.yaml --parameter RetentionDays=35 inventory.json
-  backup-compliance evaluate --framework policies/production.yaml --root . eu.json us.json --account 222222222222
+  backup-compliance evaluate --framework framework.yaml \\
+    --parameter RetentionDays=35 inventory.json
+  backup-compliance evaluate --framework policies/production.yaml \\
+    --root . eu.json us.json --account 222222222222
   backup-compliance evaluate --framework framework - < inventory.json
-  backup-compliance --format json evaluate --framework framework inventory.json | jq '.summary'
-  backup-compliance --format sarif evaluate --framework framework inventory.json > evaluation.sarif")]
+  backup-compliance evaluate --format json \\
+    --framework framework inventory.json | jq '.summary'
+  backup-compliance evaluate --format csv --all \\
+    --framework framework inventory.json > evaluation.csv
+  backup-compliance evaluate --format sarif \\
+    --framework framework inventory.json > evaluation.sarif")]
 pub(crate) struct Args {
     /// The inventory documents; `-` is one on standard input.
     #[arg(value_name = "INVENTORY", required = true)]
@@ -62,6 +69,21 @@ pub(crate) struct Args {
     /// End with status 1 if anything is undecided or could not be read.
     #[arg(long)]
     strict: bool,
+    /// The form of the result on standard output.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people; in color on a terminal, unless `NO_COLOR` is set.
+    Human,
+    /// One JSON document.
+    Json,
+    /// For spreadsheets (RFC 4180): a row for each judgement.
+    Csv,
+    /// SARIF 2.1.0, for code scanning and editors.
+    Sarif,
 }
 
 fn control(name: &str) -> Result<&'static Control, String> {
@@ -109,14 +131,12 @@ struct Unread {
     why: String,
 }
 
-pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
-    let mut out: Box<dyn Out> = match format {
-        AnyFormat::Human => Box::new(human::Human::default()),
-        AnyFormat::Json => Box::new(machine::Json::default()),
-        AnyFormat::Sarif => Box::new(machine::Sarif::default()),
-        AnyFormat::Csv | AnyFormat::Github => {
-            bail!("`evaluate` is about no lines of files and has no such form: use --format json or sarif")
-        }
+pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
+    let mut out: Box<dyn Out> = match args.format {
+        Format::Human => Box::new(human::Human::default()),
+        Format::Json => Box::new(machine::Json::default()),
+        Format::Csv => Box::new(machine::Csv),
+        Format::Sarif => Box::new(machine::Sarif::default()),
     };
     let given: BTreeMap<String, String> = args.parameter.iter().cloned().collect();
     let questions = Questions::read(&args.framework, args.root.as_deref(), &given)?;

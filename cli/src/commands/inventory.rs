@@ -42,9 +42,11 @@ const ROLE: &str = "backup-compliance-inventory";
 Examples:
   backup-compliance inventory --output inventory.json
   backup-compliance inventory --aggregator organization --output inventory.json
-  backup-compliance inventory --account 222222222222 --region eu-west-1 | backup-compliance evaluate --framework framework -
+  backup-compliance inventory --account 222222222222 --region eu-west-1 \\
+    | backup-compliance evaluate --framework framework -
   backup-compliance inventory --without-role --output resources.json
-  backup-compliance --format json inventory --output inventory.json | jq '.unread'")]
+  backup-compliance inventory --format json --output inventory.json \\
+    | jq '.unread'")]
 pub(crate) struct Args {
     /// The aggregator, instead of asking the application's stack for its parameter `ConfigAggregatorName`.
     #[arg(long, value_name = "NAME")]
@@ -73,6 +75,9 @@ pub(crate) struct Args {
     /// Accounts and Regions that are read side by side.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=64))]
     jobs: usize,
+    /// The form of the result on standard output.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
 }
 
 /// The name of an IAM role, without its path.
@@ -94,7 +99,7 @@ impl Args {
     }
 }
 
-pub(crate) fn run(args: &Args, format: Format) -> anyhow::Result<Verdict> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     if let Some(file) = &args.output {
         check_output(file)?;
     }
@@ -154,7 +159,7 @@ pub(crate) fn run(args: &Args, format: Format) -> anyhow::Result<Verdict> {
         Ok((outcome, complete))
     });
     let (outcome, complete) = outcome?;
-    show(&outcome, args, format)?;
+    show(&outcome, args)?;
     Ok(if complete { Verdict::Clean } else { Verdict::Findings })
 }
 
@@ -221,10 +226,10 @@ fn write(document: &Document, file: Option<&Path>) -> anyhow::Result<()> {
 }
 
 /// What was read and what was not: on standard error, where the document itself is on standard output.
-fn show(outcome: &Outcome, args: &Args, format: Format) -> anyhow::Result<()> {
+fn show(outcome: &Outcome, args: &Args) -> anyhow::Result<()> {
     let role = (!args.without_role).then_some(args.role.as_str());
     let summary = Summary::of(outcome, args.output.as_deref(), role);
-    match (format, &args.output) {
+    match (args.format, &args.output) {
         (Format::Json, Some(_)) => output::line(&serde_json::to_string_pretty(&summary.json())?)?,
         (Format::Json, None) => output::note(&serde_json::to_string(&summary.json())?),
         (Format::Human, _) => output::note(summary.page().trim_end()),

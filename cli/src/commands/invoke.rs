@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use testkit::runtime_api::{Invocation, Launch, Outcome};
 
-use crate::{Format, Verdict, env_file, event_file, input, output};
+use crate::{Verdict, env_file, event_file, input, output};
 
 /// Run a function once, as Lambda would.
 ///
@@ -18,9 +18,11 @@ use crate::{Format, Verdict, env_file, event_file, input, output};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  backup-compliance invoke deploy events/codecommit-push.json --env-file target/sandbox/env
+  backup-compliance invoke deploy events/codecommit-push.json \\
+    --env-file target/sandbox/env
   backup-compliance invoke report - --env STATE_TABLE_NAME=state < event.json
-  backup-compliance invoke report event.json --binary target/debug/report --timeout 5")]
+  backup-compliance invoke report event.json --binary target/debug/report \\
+    --timeout 5")]
 pub(crate) struct Args {
     /// The function: deploy, lifecycle, report or sweep.
     #[arg(value_name = "FUNCTION")]
@@ -49,7 +51,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
-pub(crate) fn run(args: &Args, format: Format) -> anyhow::Result<Verdict> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     let event = event_file::read(&args.event)?;
     let program = program(args)?;
     let variables = variables(args)?;
@@ -74,7 +76,7 @@ pub(crate) fn run(args: &Args, format: Format) -> anyhow::Result<Verdict> {
         let memory = function.peak_memory();
         // All of the log before any verdict on it.
         function.stop().await;
-        if let (Format::Human, Ok(started)) = (format, &started) {
+        if let Ok(started) = &started {
             output::aside(&measured(*started, invocation.duration, memory));
         }
         verdict(args, started.is_ok(), invocation.outcome)

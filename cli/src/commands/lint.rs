@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use jiff::civil::Date;
 use jiff::{Timestamp, tz::TimeZone};
 
-use crate::findings::{fix, machine};
-use crate::{AnyFormat, Verdict, output};
+use crate::findings::{Format, fix, machine};
+use crate::{Verdict, output};
 
 mod found;
 mod human;
@@ -28,8 +28,8 @@ Examples:
   backup-compliance lint framework.yaml other.json --parameter RetentionDays=35
   backup-compliance lint framework.yaml --was framework.before.yaml
   backup-compliance lint --fix --dry-run
-  backup-compliance --format json lint | jq '.findings[].problem'
-  backup-compliance --format sarif lint > lint.sarif")]
+  backup-compliance lint --format json | jq '.findings[].problem'
+  backup-compliance lint --format sarif > lint.sarif")]
 pub(crate) struct Args {
     /// Policy files, folders with a `backup-compliance.yaml`, or framework templates; `-` is a template on standard input.
     #[arg(value_name = "DIR|FILE", default_value = ".")]
@@ -57,6 +57,9 @@ pub(crate) struct Args {
     /// Show what `--fix` would change, and change nothing.
     #[arg(long, requires = "fix")]
     dry_run: bool,
+    /// The form of the result on standard output.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
 }
 
 pub(crate) fn assignment(text: &str) -> Result<(String, String), String> {
@@ -66,14 +69,11 @@ pub(crate) fn assignment(text: &str) -> Result<(String, String), String> {
     }
 }
 
-pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
-    if format == AnyFormat::Csv {
-        format.without_csv()?;
-    }
+pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     let mut found = Found::of(args, today(), &BTreeMap::new())?;
     if args.fix {
         if !args.dry_run {
-            fix::begin(args.paths.iter(), format);
+            fix::begin(args.paths.iter(), args.format);
         }
         found.generated.iter().for_each(|message| output::aside(message));
     }
@@ -81,21 +81,21 @@ pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
         output::text(&fix::diff(&found.findings, &found.files)?)?;
         return Ok(found.verdict(args.strict));
     }
-    if args.fix && fix::mend(&found.findings, &mut found.files, format)? {
+    if args.fix && fix::mend(&found.findings, &mut found.files, args.format)? {
         let read = found.files;
         found = Found::of(args, today(), &read)?;
     }
-    match format {
-        AnyFormat::Human => human::show(&found, args.notes)?,
-        AnyFormat::Json | AnyFormat::Csv => {
+    match args.format {
+        Format::Human => human::show(&found, args.notes)?,
+        Format::Json => {
             let mut json = machine::json(&found.findings)?;
             machine::set(&mut json, "suppressed", found.suppressed_json()?);
             output::line(&serde_json::to_string_pretty(&json)?)?
         }
-        AnyFormat::Sarif => {
+        Format::Sarif => {
             output::line(&serde_json::to_string_pretty(&machine::sarif(&found.findings, &found.suppressed))?)?
         }
-        AnyFormat::Github => output::text(&machine::github(&found.findings))?,
+        Format::Github => output::text(&machine::github(&found.findings))?,
     }
     if args.fix {
         fix::end(&found.files)?;

@@ -11,7 +11,8 @@ use crate::{Cli, Verdict, output};
 #[command(after_help = "\
 Examples:
   backup-compliance man > ~/.local/share/man/man1/backup-compliance.1
-  backup-compliance man check > ~/.local/share/man/man1/backup-compliance-check.1
+  backup-compliance man check \\
+    > ~/.local/share/man/man1/backup-compliance-check.1
   backup-compliance man check | man -l -")]
 pub(crate) struct Args {
     /// The command; without it, the program.

@@ -28,9 +28,12 @@ use crate::{Format, Verdict, event_file, output, repository};
 Examples:
   backup-compliance notice events/config-noncompliant.json
   backup-compliance notice events/config-noncompliant.json --channel chat
-  backup-compliance notice events/config-noncompliant-backup-plan.json --policy framework
-  backup-compliance notice events/config-compliant.json --channel json | jq .closed
-  backup-compliance notice events/config-compliant.json --channel finding | jq .Compliance")]
+  backup-compliance notice events/config-noncompliant-backup-plan.json \\
+    --policy framework
+  backup-compliance notice events/config-compliant.json --channel json \\
+    | jq .closed
+  backup-compliance notice events/config-compliant.json --channel finding \\
+    | jq .Compliance")]
 pub(crate) struct Args {
     /// A file with the event as JSON, or `-` for standard input.
     #[arg(value_name = "EVENT")]
@@ -42,6 +45,9 @@ pub(crate) struct Args {
     /// the exemptions are taken from.
     #[arg(long, value_name = "DIR|POLICY_FILE")]
     policy: Option<PathBuf>,
+    /// The form of the result on standard output.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -70,7 +76,7 @@ impl Channel {
     }
 }
 
-pub(crate) fn run(args: &Args, format: Format) -> anyhow::Result<Verdict> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     let policy = args.policy.as_deref().map(read_policy).transpose()?;
     let reporting = policy.as_ref().map(|policy| policy.reporting.clone()).unwrap_or_default();
     let (changes, mut ignored) = changes(args)?;
@@ -88,7 +94,7 @@ pub(crate) fn run(args: &Args, format: Format) -> anyhow::Result<Verdict> {
         output::problem(&format!("no notice: {why}"));
     }
     let notices = notices(&records, args.channel.outlet(), &reporting, policy.as_ref());
-    match (format, args.channel) {
+    match (args.format, args.channel) {
         (Format::Json, channel) => {
             let documents: Vec<Value> = notices.iter().filter_map(|notice| document(notice, channel)).collect();
             output::line(&serde_json::to_string_pretty(&json!({ "notices": documents, "ignored": ignored }))?)?;

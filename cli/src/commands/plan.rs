@@ -11,7 +11,6 @@ use anyhow::{anyhow, bail};
 use app::deploy::Memory;
 use app::plan::{DeployedStackSets, Outlook, Planner, Question};
 use app::ports::{DeployStore as _, OrganizationalUnits, PolicyRepository, PortErrorKind};
-use console::Term;
 use domain::fault::Fault;
 use domain::ids::{CommitId, StackSetName};
 
@@ -36,18 +35,17 @@ use crate::{Format, Verdict, output};
 /// Exit status: 0 when there is a plan, 1 when `deploy` would reject the policy (with --exit-code also when anything would
 /// change), 2 when that cannot be known.
 #[derive(Debug, clap::Args)]
-#[command(
-    verbatim_doc_comment,
-    after_help = "\
+#[command(after_help = "\
 Examples:
   backup-compliance plan
   backup-compliance plan policies --framework backup-compliance --all
   backup-compliance plan --commit head
-  backup-compliance plan --commit 7f0103f5c1d2e3f4a5b60718293a4b5c6d7e8f90 --stack backup-compliance-test
+  backup-compliance plan --commit 7f0103f5c1d2e3f4a5b60718293a4b5c6d7e8f90 \\
+    --stack backup-compliance-test
   backup-compliance plan --repository backup-policy --branch main
-  backup-compliance plan --exit-code > /dev/null || echo 'a push would change something'
-  backup-compliance --format json plan | jq '.frameworks[] | .instances'"
-)]
+  backup-compliance plan --exit-code > /dev/null \\
+    || echo 'a push would change something'
+  backup-compliance plan --format json | jq '.frameworks[] | .instances'")]
 pub(crate) struct Args {
     /// The policy file, or a folder with a `backup-compliance.yaml`.
     #[arg(value_name = "DIR|POLICY_FILE", default_value = ".", conflicts_with = "commit")]
@@ -76,6 +74,9 @@ pub(crate) struct Args {
     /// Exit with status 1 when anything would change.
     #[arg(long)]
     exit_code: bool,
+    /// The form of the result on standard output.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
 }
 
 /// What a plan is about, and what is not known of it.
@@ -90,19 +91,15 @@ struct Subject {
 /// A plan, or why there is none.
 type Planned = Result<Outlook, Vec<Fault>>;
 
-pub(crate) fn run(args: &Args, format: Format) -> anyhow::Result<Verdict> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     // What is wrong with the arguments and the folder is told before anybody waits.
     let folder = match args.commit {
         None => Some(Folder::open(&args.path, args.root.as_deref())?),
         Some(_) => None,
     };
     let (subject, planned) = cloud::wait(plan(args, folder.as_ref()))?;
-    match format {
-        Format::Human => {
-            let out = Term::stdout();
-            let room = out.is_term().then(|| usize::from(out.size().1));
-            output::text(&human::page(&subject, &planned, args.all, room))?;
-        }
+    match args.format {
+        Format::Human => output::text(&human::page(&subject, &planned, args.all, output::room()))?,
         Format::Json => output::line(&serde_json::to_string_pretty(&machine::json(&subject, &planned))?)?,
     }
     Ok(match planned {

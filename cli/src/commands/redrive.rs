@@ -30,11 +30,14 @@ Examples:
   backup-compliance redrive
   backup-compliance redrive report --send
   backup-compliance redrive undelivered --stack backup-compliance-test
-  backup-compliance redrive report --send --force --only 5fea7756-0ea4-451a-a703-a558b933e274
-  backup-compliance redrive report --delete --only 5fea7756-0ea4-451a-a703-a558b933e274
-  backup-compliance redrive --dead-letters https://sqs.eu-west-1.amazonaws.com/111111111111/dead \\
+  backup-compliance redrive report --send --force \\
+    --only 5fea7756-0ea4-451a-a703-a558b933e274
+  backup-compliance redrive report --delete \\
+    --only 5fea7756-0ea4-451a-a703-a558b933e274
+  backup-compliance redrive \\
+    --dead-letters https://sqs.eu-west-1.amazonaws.com/111111111111/dead \\
     --to https://sqs.eu-west-1.amazonaws.com/111111111111/live --send
-  backup-compliance --format json redrive undelivered | jq '.messages[].reason'")]
+  backup-compliance redrive --format json undelivered | jq '.messages[].reason'")]
 pub(crate) struct Args {
     /// Which of the stack's dead-letter queues.
     #[arg(value_enum, value_name = "QUEUE", default_value_t = Queue::Report, conflicts_with = "dead_letters")]
@@ -63,6 +66,9 @@ pub(crate) struct Args {
     /// No more than so many messages; without it all are sent, and the first hundred shown.
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     limit: Option<usize>,
+    /// The form of the result on standard output.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -136,7 +142,7 @@ impl Args {
     }
 }
 
-pub(crate) fn run(args: &Args, format: Format) -> anyhow::Result<Verdict> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     let named = args.named()?;
     let (job, done) = cloud::wait(async {
         let cloud = Cloud::connect().await;
@@ -147,7 +153,7 @@ pub(crate) fn run(args: &Args, format: Format) -> anyhow::Result<Verdict> {
         let done = work(&cloud.queues(), &job).await?;
         Ok((job, done))
     })?;
-    match format {
+    match args.format {
         Format::Human => output::text(&show::page(&job, &done, args.log_group().as_deref()))?,
         Format::Json => {
             let json = show::json(&job, &done, args.log_group().as_deref());

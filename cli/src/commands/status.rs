@@ -33,7 +33,8 @@ Examples:
   backup-compliance status
   backup-compliance status --live
   backup-compliance status --stack backup-compliance-test
-  backup-compliance --format json status | jq '.frameworks[] | {stackSet, phase, commit}'")]
+  backup-compliance status --format json | jq '.frameworks[] \\
+    | {stackSet, phase, commit}'")]
 pub(crate) struct Args {
     /// The application's stack, which says where the state table is.
     #[arg(long, value_name = "NAME", default_value = cloud::STACK)]
@@ -44,9 +45,12 @@ pub(crate) struct Args {
     /// Ask StackSets, too: every instance, and the head of the branch.
     #[arg(long)]
     live: bool,
+    /// The form of the result on standard output.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
 }
 
-pub(crate) fn run(args: &Args, format: Format) -> anyhow::Result<Verdict> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     let status = cloud::wait(async {
         let cloud = Cloud::connect().await;
         let (table, repository) = match &args.table {
@@ -64,7 +68,7 @@ pub(crate) fn run(args: &Args, format: Format) -> anyhow::Result<Verdict> {
         let live = args.live.then(|| cloud.stack_sets());
         ask(&table, live.as_ref(), repository.as_ref(), cloud::now()).await
     })?;
-    match format {
+    match args.format {
         Format::Human => output::text(&human::page(&status))?,
         Format::Json => {
             let mut document = json!(status);

@@ -8,13 +8,12 @@ mod tests;
 use app::inspect::{Exemptions, Listing, OpenViolation, Order, Query, open_violations};
 use app::ports::{PolicyDirectory, SweepStore, ViolationStore};
 use clap::ValueEnum;
-use console::Term;
 use domain::control::{CONTROLS, Severity, nearest};
 use domain::ids::{AccountId, RegionName};
 use jiff::Timestamp;
 
 use crate::cloud::{self, Cloud};
-use crate::{AnyFormat, Verdict, output, plain};
+use crate::{Verdict, output, plain};
 
 /// List the violations that are open, oldest first.
 ///
@@ -30,8 +29,9 @@ Examples:
   backup-compliance violations --account 222222222222 --severity high
   backup-compliance violations --older-than 30 --sort account --limit 20
   backup-compliance violations --owner team-shop --exempt include
-  backup-compliance --format csv violations > violations.csv
-  backup-compliance --format json violations | jq '.violations[] | .resourceArn'")]
+  backup-compliance violations --format csv > violations.csv
+  backup-compliance violations --format json | jq '.violations[] \\
+    | .resourceArn'")]
 pub(crate) struct Args {
     /// The application's stack, which says where the records are.
     #[arg(long, value_name = "NAME", default_value = cloud::STACK)]
@@ -66,6 +66,19 @@ pub(crate) struct Args {
     /// List so many and count the others.
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     limit: Option<usize>,
+    /// The form of the result on standard output.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people; in color on a terminal, unless `NO_COLOR` is set.
+    Human,
+    /// One JSON document.
+    Json,
+    /// For spreadsheets (RFC 4180).
+    Csv,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -164,8 +177,7 @@ impl<'a> Shown<'a> {
     }
 }
 
-pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
-    format.not_of_lint()?;
+pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     let listing = cloud::wait(async {
         let cloud = Cloud::connect().await;
         let table = match &args.table {
@@ -175,17 +187,10 @@ pub(crate) fn run(args: &Args, format: AnyFormat) -> anyhow::Result<Verdict> {
         list(&cloud.state_table(&table), &args.query(), cloud::now()).await
     })?;
     let shown = Shown::new(&listing, args.limit, args.narrows());
-    match format {
-        AnyFormat::Human => {
-            let out = Term::stdout();
-            // What is not read on a terminal is not cut.
-            let room = out.is_term().then(|| usize::from(out.size().1));
-            output::text(&human::page(&shown, room))?;
-        }
-        AnyFormat::Json | AnyFormat::Sarif | AnyFormat::Github => {
-            output::line(&serde_json::to_string_pretty(&machine::json(&shown))?)?
-        }
-        AnyFormat::Csv => {
+    match args.format {
+        Format::Human => output::text(&human::page(&shown, output::room()))?,
+        Format::Json => output::line(&serde_json::to_string_pretty(&machine::json(&shown))?)?,
+        Format::Csv => {
             output::text(&machine::csv(&shown)?)?;
             // No row may stand for what is not there.
             human::caveats(&shown).iter().for_each(|line| output::note(line));

@@ -10,10 +10,10 @@ use domain::fault::{self, Fault};
 use similar::TextDiff;
 use tempfile::NamedTempFile;
 
-use super::Finding;
+use super::{Finding, Format};
 use crate::input::STANDARD_INPUT;
+use crate::output;
 use crate::plain::{count, number, shown};
-use crate::{AnyFormat, output};
 
 /// A file and what becomes of it.
 struct Mended<'f> {
@@ -62,9 +62,9 @@ pub(crate) fn diff(findings: &[Finding], files: &BTreeMap<String, String>) -> an
 }
 
 /// Sends results to standard error if standard output is for the template that comes from standard input.
-pub(crate) fn begin<'p>(mut paths: impl Iterator<Item = &'p PathBuf>, format: AnyFormat) {
+pub(crate) fn begin<'p>(mut paths: impl Iterator<Item = &'p PathBuf>, format: Format) {
     if paths.any(|path| path == Path::new("-")) {
-        output::results_to_stderr(format != AnyFormat::Human);
+        output::results_to_stderr(format != Format::Human);
     }
 }
 
@@ -75,13 +75,9 @@ pub(crate) fn end(files: &BTreeMap<String, String>) -> anyhow::Result<()> {
 
 /// Changes the files, each as a whole or not at all, and their texts in `files`, and reports what was done; what others get on
 /// standard output stays what they asked for. Returns whether anything was changed, so that all must be checked again.
-pub(crate) fn mend(
-    findings: &[Finding],
-    files: &mut BTreeMap<String, String>,
-    format: AnyFormat,
-) -> anyhow::Result<bool> {
+pub(crate) fn mend(findings: &[Finding], files: &mut BTreeMap<String, String>, format: Format) -> anyhow::Result<bool> {
     let report = |line: &str| {
-        if format == AnyFormat::Human {
+        if format == Format::Human {
             return output::line(line);
         }
         output::aside(line);

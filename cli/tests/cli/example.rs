@@ -159,7 +159,7 @@ fn an_evaluation_has_the_form_that_is_published() {
     jsonschema::meta::validate(&schema).unwrap();
     let schema = jsonschema::draft202012::new(&schema).unwrap();
     let example = root().join("examples/orders");
-    let ran = run(&example, &[&["--format", "json"], &EVALUATE[..], &["--all"]].concat());
+    let ran = run(&example, &[&EVALUATE[..], &["--format", "json"], &["--all"]].concat());
     assert_eq!(ran.status, Some(1), "{}{}", ran.stdout, ran.stderr);
     let document: Value = serde_json::from_str(&ran.stdout).unwrap();
     let faults: Vec<String> = schema.iter_errors(&document).map(|error| error.to_string()).collect();
@@ -184,12 +184,12 @@ fn an_evaluation_has_the_form_that_is_published() {
 
     // Nothing in it is well-formed too.
     let empty = r#"{ "version": 1, "asOf": "2026-11-26T06:00:00Z" }"#;
-    let args = ["--format", "json", "evaluate", "--framework", "../../framework", "-"];
+    let args = ["evaluate", "--format", "json", "--framework", "../../framework", "-"];
     let ran = run_with(&example, &args, &[], empty);
     assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
     assert!(schema.is_valid(&serde_json::from_str(&ran.stdout).unwrap()), "{}", ran.stdout);
 
-    let sarif = run(&example, &[&["--format", "sarif"], &EVALUATE[..], &["--all"]].concat());
+    let sarif = run(&example, &[&EVALUATE[..], &["--format", "sarif"], &["--all"]].concat());
     let sarif: Value = serde_json::from_str(&sarif.stdout).unwrap();
     crate::lint::valid_sarif(&sarif);
     assert_eq!(sarif["runs"][0]["results"].as_array().unwrap().len(), judgements.len());
@@ -230,12 +230,53 @@ fn tables(count: usize, kind: &str) -> String {
     )
 }
 
+#[test]
+fn an_evaluation_in_csv_has_a_row_for_each_judgement() {
+    let example = root().join("examples/orders");
+    let json = run(&example, &[&EVALUATE[..], &["--all", "--format", "json"]].concat());
+    let json: Value = serde_json::from_str(&json.stdout).unwrap();
+    let ran = run(&example, &[&EVALUATE[..], &["--all", "--format", "csv"]].concat());
+    assert_eq!(ran.status, Some(1), "{}", ran.stderr);
+    let mut reader = csv::Reader::from_reader(ran.stdout.as_bytes());
+    let heads = reader.headers().unwrap().clone();
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let judgements = json["judgements"].as_array().unwrap();
+    assert_eq!(rows.len(), judgements.len());
+    let columns = [
+        ("framework", "framework"),
+        ("control", "control"),
+        ("account", "account"),
+        ("region", "region"),
+        ("resource_type", "type"),
+        ("resource_id", "id"),
+        ("resource_name", "name"),
+        ("resource_arn", "arn"),
+        ("verdict", "verdict"),
+        ("reason", "reason"),
+        ("fix", "fix"),
+    ];
+    assert_eq!(heads.iter().collect::<Vec<_>>(), columns.map(|(head, _)| head));
+    for (row, judgement) in rows.iter().zip(judgements) {
+        let expected = columns.map(|(_, key)| judgement[key].as_str().unwrap_or_default());
+        assert_eq!(row.iter().collect::<Vec<_>>(), expected);
+    }
+    // What was not read is in no row, and not silent.
+    assert_eq!(ran.stderr.matches("not read: ").count(), json["unread"].as_array().unwrap().len(), "{}", ran.stderr);
+
+    let formula = r#"{ "version": 1, "asOf": "2026-11-26T06:00:00Z", "places": [{ "account": "222222222222", "region": "eu-west-1" }],
+        "resources": [{ "type": "AWS::DynamoDB::Table", "account": "222222222222", "region": "eu-west-1",
+        "arn": "arn:aws:dynamodb:eu-west-1:222222222222:table/t", "id": "t", "name": "=1+1" }] }"#;
+    let args = ["evaluate", "--format", "csv", "--framework", "../../framework/framework.yaml", "-"];
+    let ran = run_with(&example, &args, &[], formula);
+    assert!(ran.stdout.contains(",'=1+1,"), "{}{}", ran.stdout, ran.stderr);
+}
+
 /// Nobody reads a thousand lines on a terminal, and programs get all of them.
 #[test]
 fn people_are_not_flooded_and_programs_get_everything() {
     let example = root().join("examples/orders");
     let args =
-        |format: &'static str| ["--format", format, "evaluate", "--framework", "../../framework/framework.yaml", "-"];
+        |format: &'static str| ["evaluate", "--format", format, "--framework", "../../framework/framework.yaml", "-"];
     let human = run_with(&example, &args("human"), &[], &tables(250, "AWS::DynamoDB::Table"));
     assert_eq!(human.status, Some(1), "{}", human.stderr);
     assert_eq!(human.stdout.matches("not compliant, BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN").count(), 100);
@@ -295,7 +336,7 @@ fn each_place_is_judged_with_what_the_policy_gives_there() {
     };
     write("1.json", &document("111111111111"));
     write("2.json", &document("222222222222"));
-    let ran = run(folder.path(), &["--format=json", "evaluate", "--framework", ".", "1.json", "2.json", "--all"]);
+    let ran = run(folder.path(), &["evaluate", "--format=json", "--framework", ".", "1.json", "2.json", "--all"]);
     assert_eq!(ran.status, Some(1), "{}{}", ran.stdout, ran.stderr);
     let document: Value = serde_json::from_str(&ran.stdout).unwrap();
     let verdicts: Vec<_> =

@@ -56,7 +56,7 @@ fn machines_get_one_document_a_notice() {
     let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((&document["kind"], &document["severity"]), (&"violation.opened".into(), &"HIGH".into()));
 
-    let ran = run(&project(), &["--format", "json", "notice", "events/config-noncompliant.json"]);
+    let ran = run(&project(), &["notice", "--format", "json", "events/config-noncompliant.json"]);
     let all: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(all, serde_json::json!({ "notices": [document], "ignored": [] }));
 }
@@ -134,7 +134,7 @@ fn every_channel_has_its_form() {
     assert_eq!(event["detail-type"], "Backup Compliance Violation Opened");
     assert_eq!(event["detail"], shown(opened, "json"));
 
-    let ran = run(&project(), &["--format", "json", "notice", opened, "--channel", "finding"]);
+    let ran = run(&project(), &["notice", "--format", "json", opened, "--channel", "finding"]);
     let all: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(all, serde_json::json!({ "notices": [finding], "ignored": [] }));
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::out::{self, Out};
 use super::{Row, Told, Unread};
+use crate::output;
 use crate::plain::{count, number, shown};
 use crate::table::{self, Column, Cut};
 
@@ -52,7 +53,7 @@ impl Out for Human {
     fn end(&mut self, rows: &[Row], unread: &[Unread]) -> anyhow::Result<()> {
         if let more @ 1.. = self.told.saturating_sub(MOST_JUDGEMENTS) {
             out::write(&format!(
-                "and {} more, which are not shown; narrow it with --control or --account, or take --format json, which has all\n\n",
+                "and {} more, which are not shown; narrow it with --control or --account, or take --format csv or json, which have all\n\n",
                 number(more)
             ))?;
         }
@@ -60,17 +61,22 @@ impl Out for Human {
         if judged.sum::<u64>() == 0 {
             out::write("Nothing was judged: the inventory has nothing that is asked about.\n\n")?;
         }
-        out::write(&summary(rows))?;
-        for Unread { account, region, part, why } in unread.iter().take(MOST) {
-            let part = part.as_deref().unwrap_or("everything");
-            let why = if why.is_empty() { String::new() } else { format!(" ({})", shown(why)) };
-            out::write(&format!("{} {part} of account {account} in {region}{why}\n", style("not read:").yellow()))?;
+        out::write(&summary(rows, output::room()))?;
+        for unread in unread.iter().take(MOST) {
+            out::write(&format!("{} {}\n", style("not read:").yellow(), unread_line(unread)))?;
         }
         if unread.len() > MOST {
             out::write(&format!("and {} more that were not read\n", unread.len() - MOST))?;
         }
         out::flush()
     }
+}
+
+/// A part of the inventory that was not read.
+pub(super) fn unread_line(Unread { account, region, part, why }: &Unread) -> String {
+    let part = part.as_deref().unwrap_or("everything");
+    let why = if why.is_empty() { String::new() } else { format!(" ({})", shown(why)) };
+    format!("{part} of account {account} in {region}{why}")
 }
 
 /// What would be right.
@@ -86,22 +92,25 @@ pub(super) fn fix(flaw: &Flaw<'_>, remediation: &str) -> String {
 }
 
 /// The table by control, and the sum.
-pub(crate) fn summary(rows: &[Row]) -> String {
+fn summary(rows: &[Row], room: Option<usize>) -> String {
     let several = rows.iter().any(|row| Some(&row.framework) != rows.first().map(|row| &row.framework));
     let named = rows.iter().map(|row| {
         let name =
             if several { format!("{}: {}", row.framework, row.control.name) } else { row.control.name.to_owned() };
         (name, row.tally)
     });
-    by_control(&named.collect::<Vec<_>>())
+    by_control(&named.collect::<Vec<_>>(), room)
 }
 
-/// The table of how many judgements there are, by name.
-pub(crate) fn by_control(rows: &[(String, Tally)]) -> String {
-    const fn column(head: &'static str) -> Column {
-        Column { head, least: 1, cut: Cut::End }
-    }
-    const COLUMNS: [Column; 4] = [column("CONTROL"), column("COMPLIANT"), column("NOT COMPLIANT"), column("UNDECIDED")];
+/// The table of how many judgements there are, by name; at most `room` wide.
+pub(crate) fn by_control(rows: &[(String, Tally)], room: Option<usize>) -> String {
+    // Numbers are not cut, and names of controls differ in their ends.
+    const COLUMNS: [Column; 4] = [
+        Column { head: "CONTROL", least: 25, cut: Cut::Start },
+        Column { head: "COMPLIANT", least: 9, cut: Cut::End },
+        Column { head: "NOT COMPLIANT", least: 13, cut: Cut::End },
+        Column { head: "UNDECIDED", least: 9, cut: Cut::End },
+    ];
     let texts: Vec<Vec<String>> = rows
         .iter()
         .map(|(name, tally)| {
@@ -113,12 +122,30 @@ pub(crate) fn by_control(rows: &[(String, Tally)]) -> String {
             ]
         })
         .collect();
-    let Some(widths) = table::widths(&COLUMNS, &texts, None) else { return String::new() };
-    let heads: Vec<String> = COLUMNS.iter().map(|column| column.head.to_owned()).collect();
-    let mut out = format!("{}\n", style(table::line(&table::cells(&COLUMNS, &heads, &widths))).bold());
-    for row in &texts {
-        out.push_str(&table::line(&table::cells(&COLUMNS, row, &widths)));
-        out.push('\n');
+    let mut out = String::new();
+    match table::widths(&COLUMNS, &texts, room) {
+        Some(widths) => {
+            let heads: Vec<String> = COLUMNS.iter().map(|column| column.head.to_owned()).collect();
+            out.push_str(&format!("{}\n", style(table::line(&table::cells(&COLUMNS, &heads, &widths))).bold()));
+            for row in &texts {
+                out.push_str(&format!("{}\n", table::line(&table::cells(&COLUMNS, row, &widths))));
+            }
+        }
+        // Too narrow for a table.
+        None => {
+            for (name, tally) in rows {
+                let name = table::from_end(name, room.unwrap_or(usize::MAX));
+                out.push_str(&format!("{}\n", style(name).bold()));
+                let numbers = [
+                    ("compliant", tally.compliant),
+                    ("not compliant", tally.not_compliant),
+                    ("undecided", tally.undecided),
+                ];
+                for (word, number) in numbers {
+                    out.push_str(&format!("  {number} {word}\n"));
+                }
+            }
+        }
     }
     let sum = |of: fn(&Tally) -> u64| rows.iter().map(|(_, tally)| of(tally)).sum::<u64>();
     let (broken, undecided) = (sum(|tally| tally.not_compliant), sum(|tally| tally.undecided));
@@ -133,4 +160,26 @@ pub(crate) fn by_control(rows: &[(String, Tally)]) -> String {
     };
     out.push_str(&format!("\n{controls}: {findings}{undecided}\n"));
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_by_control_is_as_wide_as_the_terminal_at_most() {
+        let tally = Tally { compliant: 120_000, not_compliant: 3, undecided: 0 };
+        let name = "acme-backup-framework: BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN".to_owned();
+        let rows = [(name.clone(), tally), (name, Tally::default())];
+        for room in 30..130 {
+            let table = by_control(&rows, Some(room));
+            for line in table.lines() {
+                assert!(console::measure_text_width(line) <= room, "{room}: {line}");
+            }
+            assert!(table.contains("PROTECTED_BY_BACKUP_PLAN") && table.contains("120000"), "{room}: {table}");
+        }
+        assert!(by_control(&rows, Some(80)).starts_with("CONTROL "));
+        assert!(by_control(&rows, Some(40)).contains("\n  120000 compliant\n  3 not compliant\n  0 undecided\n"));
+        assert!(by_control(&rows, None).contains("acme-backup-framework: BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN  "));
+    }
 }

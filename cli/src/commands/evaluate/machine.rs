@@ -1,14 +1,16 @@
-//! Judgements for programs: JSON (schemas/evaluation.schema.json) and SARIF 2.1.0.
+//! Judgements for programs and spreadsheets: JSON (schemas/evaluation.schema.json), CSV and SARIF 2.1.0.
 
 use domain::control::CONTROLS;
 use domain::evaluation::{Change, Flaw, Subject, Tally, Verdict};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::human::fix;
+use super::human::{fix, unread_line};
 use super::out::{self, Out};
 use super::{Row, Told, Unread};
 use crate::findings::machine;
+use crate::output;
+use crate::plain::csv_row;
 
 /// One object; its lists are written an item a line.
 #[derive(Debug, Default)]
@@ -127,6 +129,60 @@ fn change(change: &Change<'_>) -> Value {
         Change::OptIn { account, region, service } => {
             json!({ "kind": "optIn", "account": account, "region": region, "service": service })
         }
+    }
+}
+
+/// A row for each judgement.
+#[derive(Debug)]
+pub(super) struct Csv;
+
+impl Out for Csv {
+    fn begin(&mut self, _: Timestamp, _: &[&str]) -> anyhow::Result<()> {
+        out::write(&csv_row(&[
+            "framework",
+            "control",
+            "account",
+            "region",
+            "resource_type",
+            "resource_id",
+            "resource_name",
+            "resource_arn",
+            "verdict",
+            "reason",
+            "fix",
+        ])?)
+    }
+
+    fn one(&mut self, told: &Told<'_>) -> anyhow::Result<()> {
+        let judgement = &told.judgement;
+        let arn = match judgement.subject {
+            Subject::Resource(resource) => resource.arn(),
+            _ => "",
+        };
+        let fix = match &judgement.verdict {
+            Verdict::NotCompliant(flaw) => fix(flaw, judgement.asked.control.remediation),
+            Verdict::Compliant(_) | Verdict::Undecided(_) => String::new(),
+        };
+        out::write(&csv_row(&[
+            told.framework,
+            judgement.asked.control.name,
+            told.account.as_str(),
+            told.region.as_str(),
+            told.kind,
+            judgement.subject.id(),
+            judgement.subject.name().unwrap_or_default(),
+            arn,
+            judgement.verdict.word(),
+            &judgement.verdict.to_string(),
+            &fix,
+        ])?)
+    }
+
+    fn end(&mut self, _: &[Row], unread: &[Unread]) -> anyhow::Result<()> {
+        out::flush()?;
+        // A row is a judgement, and these are none.
+        unread.iter().for_each(|unread| output::note(&format!("not read: {}", unread_line(unread))));
+        Ok(())
     }
 }
 

@@ -1,11 +1,10 @@
 //! The list for programs and spreadsheets.
 
-use csv::{Terminator, WriterBuilder};
 use domain::control::{find, resource_kind};
 use serde_json::{Map, Value, json};
 
 use super::{Shown, human};
-use crate::plain::cell;
+use crate::plain::csv_row;
 use app::inspect::OpenViolation;
 
 /// The version of the JSON form. Fields are added without a new one.
@@ -116,13 +115,11 @@ const HEADS: [&str; 19] = [
 /// # Errors
 /// When it cannot be written, which does not happen in memory.
 pub(super) fn csv(shown: &Shown<'_>) -> anyhow::Result<String> {
-    let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
-    writer.write_record(HEADS)?;
+    let mut text = csv_row(&HEADS)?;
     for violation in shown.violations {
-        writer.write_record(row(violation, shown).iter().map(|text| cell(text)))?;
+        text.push_str(&csv_row(&row(violation, shown))?);
     }
-    let bytes = writer.into_inner().map_err(|error| anyhow::anyhow!("{}", error.error()))?;
-    Ok(String::from_utf8(bytes)?)
+    Ok(text)
 }
 
 fn row(violation: &OpenViolation, shown: &Shown<'_>) -> [String; HEADS.len()] {
