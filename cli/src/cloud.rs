@@ -12,6 +12,7 @@ use aws::{
 };
 use jiff::Timestamp;
 
+use crate::output;
 use crate::plain::shown;
 
 /// The stack's name in every example and in the README.
@@ -25,7 +26,7 @@ pub(crate) struct Cloud {
 
 impl Cloud {
     pub(crate) async fn connect() -> Self {
-        Self { clients: Clients::connect().await }
+        Self { clients: Clients::at_terminal().await }
     }
 
     pub(crate) fn queues(&self) -> DeadLetterQueues {
@@ -66,6 +67,7 @@ impl Cloud {
     /// # Errors
     /// When it cannot be asked.
     pub(crate) async fn application(&self, stack: &str) -> Result<Option<Application>, PortError> {
+        let _waiting = reading(stack);
         let stacks = CloudFormationStacks::new(self.clients.cloudformation());
         let Some(outputs) = stacks.outputs(stack).await? else { return Ok(None) };
         let parameters = stacks.parameters(stack).await?.unwrap_or_default();
@@ -77,7 +79,9 @@ impl Cloud {
     /// # Errors
     /// When there is no such stack, or it cannot be asked.
     pub(crate) async fn outputs(&self, stack: &str) -> anyhow::Result<Outputs> {
+        let waiting = reading(stack);
         let outputs = CloudFormationStacks::new(self.clients.cloudformation()).outputs(stack).await;
+        drop(waiting);
         let outputs = outputs.map_err(|error| problem(&error))?.ok_or_else(|| {
             anyhow!(
                 "there is no stack `{}` in this account and Region: name the application's with --stack",
@@ -86,6 +90,12 @@ impl Cloud {
         })?;
         Ok(Outputs { stack: stack.to_owned(), outputs })
     }
+}
+
+fn reading(stack: &str) -> output::Waiting {
+    let waiting = output::Waiting::new();
+    waiting.on(format!("reading the stack `{}`", shown(stack)));
+    waiting
 }
 
 /// The application's stack.
@@ -147,6 +157,7 @@ fn explained(error: &PortError) -> String {
     let insides = ["DispatchFailure", "TimeoutError", "ConstructionFailure", "ResponseError", "ServiceError"];
     let starts = insides.iter().filter_map(|name| error.message.find(&format!(" ({name}("))).min();
     let message = starts.and_then(|at| error.message.get(..at)).unwrap_or(&error.message);
+    let message = message.strip_prefix("dispatch failure: other: ").unwrap_or(message);
     let says = |words: &str| error.code.is_none() && error.message.contains(words);
     if says("Missing Region") {
         return "no AWS Region is known: set AWS_REGION to the application's, or AWS_PROFILE to a profile that has one"
@@ -223,6 +234,14 @@ mod tests {
                     PortErrorKind::Retryable,
                 ),
                 "let the AWS CLI do it",
+            ),
+            (
+                error(
+                    None,
+                    "dispatch failure: other: the host `a.b` cannot be reached: io error (DispatchFailure(..))",
+                    PortErrorKind::Retryable,
+                ),
+                "sqs:ReceiveMessage failed: the host `a.b` cannot be reached: io error",
             ),
             (error(Some("ExpiredToken"), "old", PortErrorKind::Retryable), "sign in again"),
             (error(Some("InvalidClientTokenId"), "odd", PortErrorKind::Denied), "credentials are not valid"),

@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, Write as _};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use console::{Style, Term, style};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -108,6 +109,39 @@ impl Progress {
     }
 }
 
+/// The steps of a long work, on standard error: on a terminal in one line that changes, else a line for each.
+#[derive(Debug)]
+pub(crate) struct Steps(Option<ProgressBar>);
+
+impl Steps {
+    /// None yet.
+    pub(crate) fn new() -> Self {
+        Self(Term::stderr().is_term().then(ProgressBar::new_spinner))
+    }
+
+    /// Whether each step is a line.
+    pub(crate) fn is_in_lines(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// This step, from now on.
+    pub(crate) fn at(&self, text: &str) {
+        match &self.0 {
+            Some(spinner) => {
+                spinner.set_message(text.to_owned());
+                spinner.enable_steady_tick(Duration::from_millis(100));
+            }
+            None => note(text),
+        }
+    }
+}
+
+impl Drop for Steps {
+    fn drop(&mut self) {
+        self.0.iter().for_each(ProgressBar::finish_and_clear);
+    }
+}
+
 /// What is being waited for, on standard error if that is a terminal.
 #[derive(Debug)]
 pub(crate) struct Waiting(ProgressBar);
@@ -121,7 +155,7 @@ impl Waiting {
     /// For this, from now on.
     pub(crate) fn on(&self, what: String) {
         self.0.set_message(what);
-        self.0.enable_steady_tick(std::time::Duration::from_millis(100));
+        self.0.enable_steady_tick(Duration::from_millis(100));
     }
 }
 

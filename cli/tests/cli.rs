@@ -193,6 +193,29 @@ fn without_credentials_or_a_region_one_line_says_what_would_help() {
     }
 }
 
+/// A log of a run without a terminal shows what the run waits for before any answer came.
+#[test]
+fn an_inventory_shows_its_progress_line_by_line() {
+    use std::io::{BufRead as _, BufReader};
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    for (args, expected) in [
+        (&["inventory"][..], "reading the stack `backup-compliance`"),
+        (&["inventory", "--aggregator", "org"], "querying the aggregator `org`: 0 of 9 queries"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_backup-compliance"));
+        command.args(args).env_clear().envs(testkit::runtime_api::host_environment()).envs(ALONE).envs(CREDENTIALS);
+        command.env("AWS_REGION", "eu-west-1").env("AWS_ENDPOINT_URL", &endpoint).stderr(Stdio::piped());
+        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        let read = BufReader::new(child.stderr.take().unwrap()).read_line(&mut line);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        read.unwrap();
+        assert_eq!(line.trim_end(), expected, "{args:?}");
+    }
+}
+
 #[test]
 fn an_endpoint_where_nobody_answers_is_told_in_one_line() {
     // The discard port.

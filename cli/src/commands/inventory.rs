@@ -105,9 +105,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     }
     let outcome = cloud::wait(async {
         let cloud = Cloud::connect().await;
+        let steps = output::Steps::new();
         let aggregator = match &args.aggregator {
             Some(name) => name.clone(),
-            None => of_stack(&cloud, &args.stack).await?,
+            None => {
+                if steps.is_in_lines() {
+                    steps.at(&format!("reading the stack `{}`", plain::shown(&args.stack)));
+                }
+                of_stack(&cloud, &args.stack).await?
+            }
         };
         let question = args.question();
         let role = (!args.without_role).then(|| args.role.clone());
@@ -126,7 +132,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
         };
         let source = cloud.aggregator(&aggregator);
         let members = role.map(|role| cloud.member_backups(&role));
-        let mut progress = Progress::new();
+        let mut progress = Progress::new(steps, &aggregator);
         let reading = read(&source, members.as_ref(), &question, (began, earlier), keep, |step| progress.at(step));
         let stopped = tokio::select! {
             read = reading => Some(read),
@@ -237,27 +243,30 @@ fn show(outcome: &Outcome, args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is being read, on a terminal.
+/// How far the reading is, on standard error.
 struct Progress {
-    waiting: Option<output::Waiting>,
-    places: output::Progress,
+    aggregator: String,
+    steps: output::Steps,
+    /// Tenths of the places for which there is a line.
+    tenths: Option<usize>,
 }
 
 impl Progress {
-    fn new() -> Self {
-        Self { waiting: Some(output::Waiting::new()), places: output::Progress::of("accounts and Regions") }
+    fn new(steps: output::Steps, aggregator: &str) -> Self {
+        Self { aggregator: plain::shown(aggregator), steps, tenths: None }
     }
 
     fn at(&mut self, step: Step) {
         match step {
             Step::Queries(done, of) => {
-                if let Some(waiting) = &self.waiting {
-                    waiting.on(format!("asking the aggregator: {done} of {of} queries"));
-                }
+                self.steps.at(&format!("querying the aggregator `{}`: {done} of {of} queries", self.aggregator));
             }
             Step::Places(done, of) => {
-                self.waiting = None;
-                self.places.at(done, plain::number(of));
+                let tenths = done.saturating_mul(10).checked_div(of);
+                if tenths != self.tenths || !self.steps.is_in_lines() {
+                    self.tenths = tenths;
+                    self.steps.at(&format!("reading accounts and Regions: {done} of {of}"));
+                }
             }
         }
     }

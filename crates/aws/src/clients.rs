@@ -11,9 +11,9 @@ use crate::security_hub::{Importer, SecurityHub};
 use crate::settings::{SecurityHubMode, SweepSettings, Telling, environment};
 use crate::sns::Topic;
 use crate::units::OrganizationUnits;
-use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_config::{ConfigLoader, SdkConfig};
 use std::fmt;
 use std::time::Duration;
 
@@ -34,19 +34,13 @@ impl fmt::Debug for Clients {
 impl Clients {
     /// Reads the environment that Lambda gives: Region, credentials, endpoints.
     pub async fn connect() -> Self {
-        let config = aws_config::from_env()
-            // Two retries: connections go stale while an execution environment is frozen, and throttling is common.
-            .retry_config(RetryConfig::standard().with_max_attempts(3))
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(Duration::from_secs(3))
-                    .operation_attempt_timeout(Duration::from_secs(15))
-                    .operation_timeout(Duration::from_secs(40))
-                    .build(),
-            )
-            .load()
-            .await;
-        Self { config, sessions: Sessions::default() }
+        Self::from_config(limited(aws_config::from_env()).load().await)
+    }
+
+    /// Reads the environment of a terminal, as the AWS CLI does. Calls to a host that cannot be reached end within ten seconds.
+    #[cfg(feature = "cli")]
+    pub async fn at_terminal() -> Self {
+        Self::from_config(limited(aws_config::from_env().http_client(crate::reach::client())).load().await)
     }
 
     /// Clients of a configuration that somebody else made: contract tests name the endpoint of a local cloud in it.
@@ -98,7 +92,7 @@ impl Clients {
     }
 
     /// AWS Backup in member accounts, through the role of this name.
-    #[cfg(feature = "backup")]
+    #[cfg(feature = "cli")]
     #[must_use]
     pub fn member_backups(&self, role: &str) -> crate::MemberBackups {
         let region = self.region();
@@ -108,7 +102,7 @@ impl Clients {
     }
 
     /// AWS Config for an inventory: it is asked much, and in no hurry.
-    #[cfg(feature = "backup")]
+    #[cfg(feature = "cli")]
     #[must_use]
     pub fn patient_aggregator(&self, name: &str) -> ConfigAggregator {
         let retry = RetryConfig::standard().with_max_attempts(8);
@@ -203,4 +197,18 @@ impl Clients {
     fn region(&self) -> String {
         self.config.region().map(|region| region.as_ref().to_owned()).unwrap_or_default()
     }
+}
+
+/// With the attempts and the timeouts that all clients have.
+pub(crate) fn limited(loader: ConfigLoader) -> ConfigLoader {
+    loader
+        // Two retries: connections go stale while an execution environment is frozen, and throttling is common.
+        .retry_config(RetryConfig::standard().with_max_attempts(3))
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(Duration::from_secs(3))
+                .operation_attempt_timeout(Duration::from_secs(15))
+                .operation_timeout(Duration::from_secs(40))
+                .build(),
+        )
 }

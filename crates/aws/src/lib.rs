@@ -1,6 +1,6 @@
 //! The only crate that calls AWS: one file a service, each an adapter behind a port of `app`.
 
-#[cfg(feature = "backup")]
+#[cfg(feature = "cli")]
 mod backup;
 mod clients;
 mod clock;
@@ -15,6 +15,8 @@ mod members;
 pub mod metrics;
 mod organization;
 mod outlets;
+#[cfg(feature = "cli")]
+mod reach;
 mod responder;
 pub mod runtime;
 mod s3;
@@ -27,7 +29,7 @@ mod stack;
 mod stack_sets;
 mod units;
 
-#[cfg(feature = "backup")]
+#[cfg(feature = "cli")]
 pub use backup::MemberBackups;
 pub use clients::Clients;
 pub use clock::SystemClock;

@@ -2,7 +2,7 @@
 //! member accounts know themselves.
 
 mod compliance;
-#[cfg(feature = "backup")]
+#[cfg(feature = "cli")]
 pub(crate) mod inventory;
 mod plans;
 mod query;

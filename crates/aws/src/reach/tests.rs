@@ -1,0 +1,119 @@
+use super::*;
+use aws_config::retry::RetryConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_runtime_api::client::http::http_client_fn;
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::error::display::DisplayErrorContext;
+
+/// What a network does with the requests of a test, by number.
+#[derive(Debug, Clone)]
+struct Network {
+    sent: Arc<Mutex<u32>>,
+    connect: Duration,
+    reachable: fn(u32) -> bool,
+    status: u16,
+}
+
+impl Network {
+    fn new(connect: Duration, reachable: fn(u32) -> bool) -> Self {
+        Self { sent: Arc::default(), connect, reachable, status: 503 }
+    }
+
+    fn sent(&self) -> u32 {
+        *self.sent.lock().unwrap()
+    }
+
+    /// A client with as many attempts as an inventory has.
+    fn client(&self) -> aws_sdk_sts::Client {
+        let network = self.clone();
+        let inner = http_client_fn(move |_, _| SharedHttpConnector::new(network.clone()));
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("eu-west-1"))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
+            .retry_config(RetryConfig::standard().with_max_attempts(8))
+            .http_client(Reach { inner, hosts: Hosts::default() })
+            .build();
+        aws_sdk_sts::Client::new(&config)
+    }
+}
+
+impl HttpConnector for Network {
+    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+        let network = self.clone();
+        HttpConnectorFuture::new(async move {
+            let number = {
+                let mut sent = network.sent.lock().unwrap();
+                *sent += 1;
+                *sent
+            };
+            if (network.reachable)(number) {
+                let status = StatusCode::try_from(network.status).unwrap();
+                return Ok(HttpResponse::new(status, SdkBody::empty()));
+            }
+            sleep(network.connect).await;
+            Err(match network.connect {
+                Duration::ZERO => ConnectorError::io("no such name".into()),
+                _ => ConnectorError::timeout("no connection".into()),
+            })
+        })
+    }
+}
+
+async fn call(client: &aws_sdk_sts::Client) -> String {
+    DisplayErrorContext(client.get_caller_identity().send().await.unwrap_err()).to_string()
+}
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn a_host_that_cannot_be_reached_is_given_up_within_ten_seconds() {
+    for (connect, attempts) in [(Duration::ZERO, 5), (Duration::from_secs(3), 2)] {
+        let network = Network::new(connect, |_| false);
+        let client = network.client();
+        let began = Instant::now();
+        let error = call(&client).await;
+        assert!(began.elapsed() <= Duration::from_secs(10), "{:?}", began.elapsed());
+        assert!(error.contains("the host `sts.eu-west-1.amazonaws.com` cannot be reached: "), "{error}");
+        assert_eq!(network.sent(), attempts);
+
+        // All that come after it.
+        for _ in 0..100 {
+            assert!(call(&client).await.contains("cannot be reached"));
+        }
+        assert!(began.elapsed() <= Duration::from_secs(10) && network.sent() == attempts, "{:?}", began.elapsed());
+
+        // It is looked for again later, once.
+        sleep(CLOSED).await;
+        call(&client).await;
+        assert_eq!(network.sent(), attempts + 1);
+    }
+}
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn a_host_that_is_away_for_a_moment_is_not_given_up() {
+    let network = Network { status: 400, ..Network::new(Duration::ZERO, |number| number > 3) };
+    let client = network.client();
+    assert!(!call(&client).await.contains("cannot be reached"));
+    assert_eq!(network.sent(), 4);
+}
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn a_host_that_throttles_keeps_its_eight_attempts() {
+    let network = Network::new(Duration::ZERO, |_| true);
+    call(&network.client()).await;
+    assert_eq!(network.sent(), 8);
+}
+
+#[test]
+fn the_host_of_an_address_is_found() {
+    for (uri, expected) in [
+        ("https://sts.eu-west-1.amazonaws.com/?a=b", "sts.eu-west-1.amazonaws.com"),
+        ("http://127.0.0.1:9", "127.0.0.1:9"),
+        ("https://a?b=c/d", "a"),
+        ("/path", ""),
+    ] {
+        assert_eq!(host(uri), expected, "{uri}");
+    }
+}
