@@ -1,4 +1,4 @@
-//! AWS, with the credentials, the Region and the endpoints that the SDK finds in the environment.
+//! AWS, with the credentials, the Region and the endpoints that the AWS CLI would use.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -8,8 +8,9 @@ use app::inspect::Stacks as _;
 use app::ports::{Clock as _, PortError, PortErrorKind};
 use aws::{
     Clients, CloudFormationStackSets, CloudFormationStacks, CodeCommitRepository, ConfigAggregator, DeadLetterQueues,
-    MemberBackups, OrganizationUnits, StateTable, SystemClock,
+    MemberBackups, NO_CREDENTIALS, OrganizationUnits, StateTable, SystemClock,
 };
+use clap::builder::NonEmptyStringValueParser;
 use jiff::Timestamp;
 
 use crate::output;
@@ -18,6 +19,18 @@ use crate::plain::shown;
 /// The stack's name in every example and in the README.
 pub(crate) const STACK: &str = "backup-compliance";
 
+/// Options of every command that calls AWS, with the meaning that they have in the AWS CLI.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "AWS")]
+pub(crate) struct Access {
+    /// The profile with the credentials, instead of `AWS_PROFILE` and of credentials in the environment.
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    profile: Option<String>,
+    /// The Region that is called, instead of `AWS_REGION` and of the profile's.
+    #[arg(long, value_name = "CODE", value_parser = NonEmptyStringValueParser::new())]
+    region: Option<String>,
+}
+
 /// Clients of AWS.
 #[derive(Debug)]
 pub(crate) struct Cloud {
@@ -25,8 +38,12 @@ pub(crate) struct Cloud {
 }
 
 impl Cloud {
-    pub(crate) async fn connect() -> Self {
-        Self { clients: Clients::at_terminal().await }
+    /// # Errors
+    /// When there is no such profile.
+    pub(crate) async fn connect(access: &Access) -> anyhow::Result<Self> {
+        let access = aws::Access { profile: access.profile.clone(), region: access.region.clone() };
+        let clients = Clients::at_terminal(&access).await.map_err(|error| anyhow!(shown(&error.to_string())))?;
+        Ok(Self { clients })
     }
 
     pub(crate) fn queues(&self) -> DeadLetterQueues {
@@ -160,17 +177,20 @@ fn explained(error: &PortError) -> String {
     let message = message.strip_prefix("dispatch failure: other: ").unwrap_or(message);
     let says = |words: &str| error.code.is_none() && error.message.contains(words);
     if says("Missing Region") {
-        return "no AWS Region is known: set AWS_REGION to the application's, or AWS_PROFILE to a profile that has one"
+        return "no AWS Region is known: name the application's with --region or AWS_REGION, or a profile that has one"
             .to_owned();
     }
     if says("requires following cargo feature(s)") {
         return format!(
-            "this program cannot sign in with the kind of profile that AWS_PROFILE names; let the AWS CLI do it: {EXPORT}"
+            "this program cannot sign in with the kind of profile that is named; let the AWS CLI do it: {EXPORT}"
         );
+    }
+    if let Some((_, reason)) = message.split_once(NO_CREDENTIALS).filter(|_| error.code.is_none()) {
+        return shown(&format!("{NO_CREDENTIALS}{reason}"));
     }
     if says("CredentialsNotLoaded") || says("InvalidConfiguration(") || says("ProviderError(") {
         return format!(
-            "no AWS credentials are at hand: sign in, and name the profile in AWS_PROFILE, set AWS_ACCESS_KEY_ID and \
+            "{NO_CREDENTIALS}sign in and name the profile with --profile or AWS_PROFILE, set AWS_ACCESS_KEY_ID and \
              AWS_SECRET_ACCESS_KEY, or take over those of the AWS CLI: {EXPORT}"
         );
     }
@@ -209,7 +229,10 @@ mod tests {
     fn an_error_says_in_one_line_what_would_help() {
         let refused = PortErrorKind::Refused;
         for (error, said) in [
-            (error(None, "failed: Missing Region (DispatchFailure(..))", PortErrorKind::Retryable), "set AWS_REGION"),
+            (
+                error(None, "failed: Missing Region (DispatchFailure(..))", PortErrorKind::Retryable),
+                "--region or AWS_REGION",
+            ),
             (
                 error(
                     None,

@@ -244,7 +244,7 @@ impl Reading {
                     let depends = ["AWS::Region", "AWS::AccountId"];
                     let is_open = |name: &&str| !parameters.contains_key(*name) && self.template.depends_on(name);
                     let fix = match depends.iter().any(is_open) {
-                        true => "say with --account and --region where it is asked",
+                        true => "say with --in-account and --in-region where it is asked",
                         false => "look at the framework that is deployed",
                     };
                     self.unknown(unseen.at, &format!("{} is known only at deployment", unseen.what), fix)

@@ -13,6 +13,8 @@ mod lint;
 mod notice;
 #[path = "cli/places.rs"]
 mod places;
+#[path = "cli/profiles.rs"]
+mod profiles;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -150,7 +152,7 @@ fn arguments_that_make_no_sense_are_refused_with_status_2() {
         (&["lint", "--parameter", "Days"], "not of the form `NAME=value`"),
         (&["plan", ".", "--commit", "head"], "cannot be used with"),
         (&["plan", "--framework", "a_b"], "contains `_`"),
-        (&["violations", "--account", "1234"], "has 4 digits"),
+        (&["violations", "--in-account", "1234"], "has 4 digits"),
         (&["redrive", "--delete"], "--only <MESSAGE_ID>..."),
         (&["invoke", "report"], "<EVENT>"),
         (&["notice"], "<EVENT>"),
@@ -188,8 +190,12 @@ fn without_credentials_or_a_region_one_line_says_what_would_help() {
         &["status"],
         &["status", "--table", "state", "--live"],
     ] {
-        fails_in_one_line(command, &ALONE, "no AWS credentials are at hand: sign in");
-        fails_in_one_line(command, &[ALONE, CREDENTIALS].concat(), "no AWS Region is known: set AWS_REGION");
+        fails_in_one_line(command, &ALONE, "no AWS credentials: sign in");
+        fails_in_one_line(
+            command,
+            &[ALONE, CREDENTIALS].concat(),
+            "no AWS Region is known: name the application's with --region",
+        );
     }
 }
 

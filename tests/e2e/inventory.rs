@@ -147,7 +147,7 @@ fn an_inventory_is_read_and_judged() {
     cloud.let_in("333333333333", true);
 
     // Standard output, narrowed; and only the aggregator.
-    let narrow = ["--account", "222222222222", "--region", "eu-west-1"];
+    let narrow = ["--in-account", "222222222222", "--in-region", "eu-west-1"];
     let read = run(&cloud, &folder, &[&["inventory", "--aggregator", AGGREGATOR], &narrow[..]].concat());
     assert_eq!(read.status, Some(0), "{}", read.err);
     let document: Value = serde_json::from_str(&read.out).unwrap();
@@ -163,7 +163,7 @@ fn an_inventory_is_read_and_judged() {
     assert_eq!(alone.status, Some(2), "{}", alone.err);
     assert!(alone.err.starts_with("reading the stack `backup-compliance`\nerror: there is no stack"), "{}", alone.err);
     create_stack(&cloud);
-    let read = run(&cloud, &folder, &["inventory", "--account", "222222222222", "--region", "eu-west-1"]);
+    let read = run(&cloud, &folder, &["inventory", "--in-account", "222222222222", "--in-region", "eu-west-1"]);
     assert_eq!(read.status, Some(0), "{}", read.err);
 
     // Nothing can be had.
@@ -216,7 +216,7 @@ fn a_run_that_is_broken_off_goes_on() {
     assert_eq!(killed.status, None);
     assert!(!folder.join("inventory.json").exists());
 
-    let other = run(&cloud, &folder, &[&inventory[..], &["--region", "eu-west-1"]].concat());
+    let other = run(&cloud, &folder, &[&inventory[..], &["--in-region", "eu-west-1"]].concat());
     assert!(
         other.status == Some(2) && other.err.contains("another aggregator, role, account or Region"),
         "{}",

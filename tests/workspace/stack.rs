@@ -36,12 +36,14 @@ fn there_is_one_http_stack() {
     }
 }
 
-/// `inventory` asks AWS Backup itself; functions never do.
+/// `inventory` asks AWS Backup itself, and users sign in with IAM Identity Center; functions never do.
 #[test]
 fn functions_do_not_link_what_only_the_command_line_needs() {
-    assert!(majors(&functions(), "aws-sdk-backup").is_empty());
     let own = tree(&["--package", "backup-compliance", "--edges", "normal"]);
-    assert!(own.iter().any(|package| package.name == "aws-sdk-backup"), "the feature has another name");
+    for name in ["aws-sdk-backup", "aws-sdk-sso", "aws-sdk-ssooidc"] {
+        assert!(majors(&functions(), name).is_empty(), "{name}");
+        assert!(!majors(&own, name).is_empty(), "the command line has lost {name}");
+    }
 }
 
 /// Otherwise cargo compiles every AWS SDK crate twice: for the programs, and again for the tests. The package `tests` has the

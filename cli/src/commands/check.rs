@@ -36,7 +36,8 @@ Examples:
   backup-compliance check --framework framework --plans backup.yaml \\
     --opt-in all app.yaml
   backup-compliance check --framework framework.yaml \\
-    --plans inventory.json app.yaml --account 222222222222 --region eu-west-1
+    --plans inventory.json app.yaml \\
+    --in-account 222222222222 --in-region eu-west-1
   backup-compliance check --framework framework app.yaml backup.yaml \\
     --parameter Stage=prod --tag team=orders
   backup-compliance check --framework framework --plans backup \\
@@ -71,10 +72,10 @@ pub(crate) struct Args {
     exclude: Vec<Exclusion>,
     /// The account that the templates are deployed to. Without it, the one that the policy or the inventory names, if it is one.
     #[arg(long, value_name = "ACCOUNT_ID", value_parser = account)]
-    account: Option<AccountId>,
+    in_account: Option<AccountId>,
     /// The Region that the templates are deployed to, likewise.
     #[arg(long, value_name = "REGION", value_parser = region)]
-    region: Option<RegionName>,
+    in_region: Option<RegionName>,
     /// A value for a parameter of the templates, or of the framework template.
     #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
     parameter: Vec<(String, String)>,
@@ -368,13 +369,14 @@ fn place(
     let mut places: Vec<_> =
         if inventory.places().next().is_some() { of_inventory.collect() } else { of_policy.collect() };
     places.retain(|(account, region)| {
-        args.account.as_ref().is_none_or(|own| own == *account) && args.region.as_ref().is_none_or(|own| own == *region)
+        args.in_account.as_ref().is_none_or(|own| own == *account)
+            && args.in_region.as_ref().is_none_or(|own| own == *region)
     });
-    let account = args.account.clone().or_else(|| only(places.iter().map(|(account, _)| *account)));
-    let region = args.region.clone().or_else(|| only(places.iter().map(|(_, region)| *region)));
+    let account = args.in_account.clone().or_else(|| only(places.iter().map(|(account, _)| *account)));
+    let region = args.in_region.clone().or_else(|| only(places.iter().map(|(_, region)| *region)));
     if inventory.places().next().is_some() && (account.is_none() || region.is_none()) {
         bail!(
-            "the inventory has several accounts or Regions: say with --account and --region where the templates are deployed"
+            "the inventory has several accounts or Regions: say with --in-account and --in-region where the templates are deployed"
         );
     }
     Ok((account, region))

@@ -36,7 +36,7 @@ Examples:
   backup-compliance evaluate --framework framework.yaml \\
     --parameter RetentionDays=35 inventory.json
   backup-compliance evaluate --framework policies/production.yaml \\
-    --root . eu.json us.json --account 222222222222
+    --root . eu.json us.json --in-account 222222222222
   backup-compliance evaluate --framework framework - < inventory.json
   backup-compliance evaluate --format json \\
     --framework framework inventory.json | jq '.summary'
@@ -62,7 +62,7 @@ pub(crate) struct Args {
     control: Vec<&'static Control>,
     /// Only this account; may be given several times.
     #[arg(long, value_name = "ACCOUNT_ID", value_parser = account)]
-    account: Vec<AccountId>,
+    in_account: Vec<AccountId>,
     /// Show what is compliant too.
     #[arg(long)]
     all: bool,
@@ -146,12 +146,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     let inventory = read(&args.inventories)?;
     let (accounts, regions) = inventory.places().map(|place| (place.account.clone(), place.region.clone())).unzip();
     let questions = questions.at(&accounts, &regions)?;
-    for account in &args.account {
+    for account in &args.in_account {
         let is_there = inventory.places().any(|place| place.account == *account)
             || questions.groups.iter().flat_map(crate::frameworks::Group::named).any(|(named, _)| named == account);
         if !is_there {
             bail!(
-                "neither the inventory nor the policy says anything of the account {account}, which `--account` names"
+                "neither the inventory nor the policy says anything of the account {account}, which `--in-account` names"
             );
         }
     }
@@ -196,7 +196,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     Evaluator::new(&inventory, &asked).each(|judgement| {
         let group = of.get(judgement.question).and_then(|group| questions.groups.get(*group));
         let (Some(group), Some((account, region, kind))) = (group, place(&inventory, &judgement)) else { return };
-        if !group.applies(Some(account), Some(region)) || !(args.account.is_empty() || args.account.contains(account)) {
+        if !group.applies(Some(account), Some(region))
+            || !(args.in_account.is_empty() || args.in_account.contains(account))
+        {
             return;
         }
         if let Some(row) = row_of.get(judgement.question).and_then(|row| rows.get_mut(*row)) {
@@ -241,7 +243,7 @@ fn place<'a>(inventory: &'a Inventory, judgement: &Judgement<'a>) -> Option<(&'a
 
 /// What was not read of the places that are asked about.
 fn unread(inventory: &Inventory, questions: &Questions, args: &Args) -> Vec<Unread> {
-    let is_wanted = |account: &AccountId| args.account.is_empty() || args.account.contains(account);
+    let is_wanted = |account: &AccountId| args.in_account.is_empty() || args.in_account.contains(account);
     let mut unread = BTreeSet::new();
     let gaps = inventory.gaps();
     for gap in gaps {

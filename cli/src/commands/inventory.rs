@@ -31,7 +31,7 @@ const ROLE: &str = "backup-compliance-inventory";
 /// What could not be read is named in the document, and a judgement that hangs on it is undecided. Changes nothing.
 ///
 /// With --output, what was read is kept in FILE.partial until all is done: the same command goes on from there after it was
-/// broken off. Credentials and Region come from the environment, as for the AWS CLI; they need config:SelectAggregateResourceConfig
+/// broken off. Credentials and Region are those that the AWS CLI would use; they need config:SelectAggregateResourceConfig
 /// and config:DescribeConfigurationAggregatorSourcesStatus, sts:AssumeRole on the role, and without --aggregator
 /// cloudformation:DescribeStacks.
 ///
@@ -42,7 +42,7 @@ const ROLE: &str = "backup-compliance-inventory";
 Examples:
   backup-compliance inventory --output inventory.json
   backup-compliance inventory --aggregator organization --output inventory.json
-  backup-compliance inventory --account 222222222222 --region eu-west-1 \\
+  backup-compliance inventory --in-account 222222222222 --in-region eu-west-1 \\
     | backup-compliance evaluate --framework framework -
   backup-compliance inventory --without-role --output resources.json
   backup-compliance inventory --format json --output inventory.json \\
@@ -62,10 +62,10 @@ pub(crate) struct Args {
     without_role: bool,
     /// Only this account; may be given again.
     #[arg(long, value_name = "ID", value_parser = AccountId::parse)]
-    account: Vec<AccountId>,
+    in_account: Vec<AccountId>,
     /// Only this Region; may be given again.
     #[arg(long, value_name = "CODE", value_parser = RegionName::parse)]
-    region: Vec<RegionName>,
+    in_region: Vec<RegionName>,
     /// The file for the document, instead of standard output.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -78,6 +78,8 @@ pub(crate) struct Args {
     /// The form of the result on standard output.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
+    #[command(flatten)]
+    access: cloud::Access,
 }
 
 /// The name of an IAM role, without its path.
@@ -92,8 +94,8 @@ fn role(name: &str) -> Result<String, String> {
 impl Args {
     fn question(&self) -> Question {
         let narrowed = Narrowed {
-            accounts: self.account.iter().cloned().collect::<BTreeSet<_>>(),
-            regions: self.region.iter().cloned().collect::<BTreeSet<_>>(),
+            accounts: self.in_account.iter().cloned().collect::<BTreeSet<_>>(),
+            regions: self.in_region.iter().cloned().collect::<BTreeSet<_>>(),
         };
         Question { narrowed, jobs: self.jobs }
     }
@@ -104,7 +106,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
         check_output(file)?;
     }
     let outcome = cloud::wait(async {
-        let cloud = Cloud::connect().await;
+        let cloud = Cloud::connect(&args.access).await?;
         let steps = output::Steps::new();
         let aggregator = match &args.aggregator {
             Some(name) => name.clone(),

@@ -26,7 +26,7 @@ use crate::{Format, Verdict, output};
 /// they take. Changes nothing. What `deploy` would reject is listed with its place, as `lint` does.
 ///
 /// The application's stack says whose StackSets these are and where its memory is. Without the stack (before it is deployed, or
-/// where it cannot be read), say --repository and --branch. Credentials and Region come from the environment, as for the AWS CLI;
+/// where it cannot be read), say --repository and --branch. Credentials and Region are those that the AWS CLI would use;
 /// they need cloudformation:DescribeStacks, DescribeStackSet, DescribeStackSetOperation, ListStackInstances and
 /// ListStackSetAutoDeploymentTargets, and dynamodb:Query on the state table; with --commit codecommit:GetBranch and GetFile; for
 /// organizational units organizations:DescribeOrganization, ListRoots, ListAccountsForParent and
@@ -77,6 +77,8 @@ pub(crate) struct Args {
     /// The form of the result on standard output.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
+    #[command(flatten)]
+    access: cloud::Access,
 }
 
 /// What a plan is about, and what is not known of it.
@@ -110,7 +112,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
 }
 
 async fn plan(args: &Args, folder: Option<&Folder>) -> anyhow::Result<(Subject, Planned)> {
-    let cloud = Cloud::connect().await;
+    let cloud = Cloud::connect(&args.access).await?;
     let mut notes = Vec::new();
     let application = match cloud.application(&args.stack).await {
         Ok(application) => application,

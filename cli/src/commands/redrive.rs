@@ -21,7 +21,7 @@ const SHOWN: usize = 100;
 /// Each message is shown with what it is about and why it is there; where only the function's log has the error, with the command
 /// that reads it. Nothing is changed without --send or --delete. Messages are hidden from other readers meanwhile: for 30 seconds at
 /// most, with --send or --delete for 2 minutes. A message is deleted only after its queue has taken it. Those that can never be
-/// understood are kept back. Credentials and Region come from the environment, as for the AWS CLI.
+/// understood are kept back. Credentials and Region are those that the AWS CLI would use.
 ///
 /// Exit status: 0 when the queue is empty or all went back, 1 when messages are left, 2 when that cannot be done.
 #[derive(Debug, clap::Args)]
@@ -69,6 +69,8 @@ pub(crate) struct Args {
     /// The form of the result on standard output.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
+    #[command(flatten)]
+    access: cloud::Access,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -145,7 +147,7 @@ impl Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     let named = args.named()?;
     let (job, done) = cloud::wait(async {
-        let cloud = Cloud::connect().await;
+        let cloud = Cloud::connect(&args.access).await?;
         let job = match named {
             Some(job) => job,
             None => args.of_stack(&cloud.outputs(&args.stack).await?)?,

@@ -20,8 +20,8 @@ const VERSION: u32 = 1;
 /// Show how rollouts stand: what is deployed where, at which commit, what runs, what failed.
 ///
 /// Reads what `deploy` remembers, in the account and Region that the application is deployed in; with --live also what StackSets
-/// says of every instance now, and the head of the branch. Changes nothing. Credentials and Region come from the environment, as
-/// for the AWS CLI; they need cloudformation:DescribeStacks and dynamodb:Query and dynamodb:GetItem on the state table, and with
+/// says of every instance now, and the head of the branch. Changes nothing. Credentials and Region are those
+/// that the AWS CLI would use; they need cloudformation:DescribeStacks and dynamodb:Query and dynamodb:GetItem on the state table, and with
 /// --live cloudformation:DescribeStackSet, cloudformation:ListStackInstances, cloudformation:ListStackSetAutoDeploymentTargets,
 /// cloudformation:DescribeStackSetOperation and codecommit:GetBranch.
 ///
@@ -48,11 +48,13 @@ pub(crate) struct Args {
     /// The form of the result on standard output.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
+    #[command(flatten)]
+    access: cloud::Access,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     let status = cloud::wait(async {
-        let cloud = Cloud::connect().await;
+        let cloud = Cloud::connect(&args.access).await?;
         let (table, repository) = match &args.table {
             Some(table) => (table.clone(), None),
             None => {

@@ -19,14 +19,14 @@ use crate::{Verdict, output, plain};
 ///
 /// Reads what the application has on record, in the account and Region that it is deployed in. Exempt ones are counted, not
 /// listed, unless asked for. Accounts and Regions that the last sweep could not see are named at the end: nothing is known of
-/// them. Credentials and Region come from the environment, as for the AWS CLI.
+/// them. Credentials and Region are those that the AWS CLI would use.
 ///
 /// Exit status: 0 when none is open, 1 when some are, 2 when that cannot be known.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   backup-compliance violations
-  backup-compliance violations --account 222222222222 --severity high
+  backup-compliance violations --in-account 222222222222 --severity high
   backup-compliance violations --older-than 30 --sort account --limit 20
   backup-compliance violations --owner team-shop --exempt include
   backup-compliance violations --format csv > violations.csv
@@ -41,10 +41,10 @@ pub(crate) struct Args {
     table: Option<String>,
     /// Only in this account; may be given again.
     #[arg(long, value_name = "ID", value_parser = AccountId::parse)]
-    account: Vec<AccountId>,
+    in_account: Vec<AccountId>,
     /// Only in this Region; may be given again.
     #[arg(long, value_name = "CODE", value_parser = RegionName::parse)]
-    region: Vec<RegionName>,
+    in_region: Vec<RegionName>,
     /// Only of this control; may be given again.
     #[arg(long, value_name = "NAME")]
     control: Vec<String>,
@@ -69,6 +69,8 @@ pub(crate) struct Args {
     /// The form of the result on standard output.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
+    #[command(flatten)]
+    access: cloud::Access,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -111,8 +113,8 @@ enum Sort {
 impl Args {
     fn query(&self) -> Query {
         Query {
-            accounts: self.account.iter().cloned().collect(),
-            regions: self.region.iter().cloned().collect(),
+            accounts: self.in_account.iter().cloned().collect(),
+            regions: self.in_region.iter().cloned().collect(),
             controls: self.control.clone(),
             severity: self.severity.map(|least| match least {
                 Least::Informational => Severity::Informational,
@@ -139,7 +141,7 @@ impl Args {
 
     /// Whether anything narrows the list.
     fn narrows(&self) -> bool {
-        !(self.account.is_empty() && self.region.is_empty() && self.control.is_empty() && self.owner.is_empty())
+        !(self.in_account.is_empty() && self.in_region.is_empty() && self.control.is_empty() && self.owner.is_empty())
             || self.severity.is_some()
             || self.older_than.is_some()
             || self.exempt == Exempt::Only
@@ -179,7 +181,7 @@ impl<'a> Shown<'a> {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     let listing = cloud::wait(async {
-        let cloud = Cloud::connect().await;
+        let cloud = Cloud::connect(&args.access).await?;
         let table = match &args.table {
             Some(table) => table.clone(),
             None => cloud.outputs(&args.stack).await?.get("StateTableName")?,

@@ -35,7 +35,7 @@ fn check(folder: &Path, args: &[&str]) -> Ran {
 }
 
 fn check_with(folder: &Path, args: &[&str], input: &str) -> Ran {
-    let place = ["--opt-in", "all", "--account", "111122223333", "--region", "eu-west-1"];
+    let place = ["--opt-in", "all", "--in-account", "111122223333", "--in-region", "eu-west-1"];
     run_with(folder, &[&["check", "--framework", "framework.yaml"], &place[..], args].concat(), &[], input)
 }
 

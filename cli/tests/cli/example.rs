@@ -147,7 +147,11 @@ fn what_is_undecided_is_a_warning_unless_people_are_strict() {
 #[test]
 fn the_inventory_is_judged_as_the_readme_says() {
     let example = root().join("examples/orders");
-    shown(&example, "backup-compliance evaluate --framework ../../framework inventory.json --account 222222222222", 1);
+    shown(
+        &example,
+        "backup-compliance evaluate --framework ../../framework inventory.json --in-account 222222222222",
+        1,
+    );
 }
 
 const EVALUATE: [&str; 4] = ["evaluate", "--framework", "../../framework", "inventory.json"];
@@ -208,11 +212,11 @@ fn an_evaluation_can_be_narrowed_and_be_strict() {
     let encrypted = ["--control", "backup_recovery_point_encrypted"];
     assert_eq!(status(&encrypted), Some(0));
     assert_eq!(status(&[&encrypted[..], &["--strict"]].concat()), Some(1), "there may be more that nobody read");
-    assert_eq!(status(&["--account", "111111111111"]), Some(0));
+    assert_eq!(status(&["--in-account", "111111111111"]), Some(0));
     let wrong = run(&example, &[&EVALUATE[..], &["--control", "BACKUP_RECOVERY_POINT_ENCRIPTED"]].concat());
     assert_eq!(wrong.status, Some(2));
     assert!(wrong.stderr.contains("did you mean `BACKUP_RECOVERY_POINT_ENCRYPTED`?"), "{}", wrong.stderr);
-    let nobody = run(&example, &[&EVALUATE[..], &["--account", "999999999999"]].concat());
+    let nobody = run(&example, &[&EVALUATE[..], &["--in-account", "999999999999"]].concat());
     assert_eq!((nobody.status, nobody.stdout.as_str()), (Some(2), ""));
     assert!(nobody.stderr.contains("says anything of the account 999999999999"), "{}", nobody.stderr);
 }
@@ -368,8 +372,8 @@ fn input_that_cannot_be_used_is_told_in_one_line() {
         (vec!["check", "app.yaml", "--plans", "broken.json"], "broken.json:1:"),
         (vec!["check", "app.yaml", "--opt-in", "Aurara"], "did you mean `Aurora`?"),
         (vec!["check", "app.yaml", "--parameter", "Stag=x"], "did you mean `Stage`?"),
-        (vec!["check", "app.yaml", "--account", "999999999999"], "no framework in the account and Region"),
-        (vec!["check", "app.yaml", "--plans", "inventory.json"], "say with --account and --region"),
+        (vec!["check", "app.yaml", "--in-account", "999999999999"], "no framework in the account and Region"),
+        (vec!["check", "app.yaml", "--plans", "inventory.json"], "say with --in-account and --in-region"),
     ] {
         let (command, rest) = args.split_first().unwrap();
         let ran = run(&example, &[&[*command], &framework[..], rest].concat());

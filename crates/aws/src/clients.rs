@@ -37,12 +37,6 @@ impl Clients {
         Self::from_config(limited(aws_config::from_env()).load().await)
     }
 
-    /// Reads the environment of a terminal, as the AWS CLI does. Calls to a host that cannot be reached end within ten seconds.
-    #[cfg(feature = "cli")]
-    pub async fn at_terminal() -> Self {
-        Self::from_config(limited(aws_config::from_env().http_client(crate::reach::client())).load().await)
-    }
-
     /// Clients of a configuration that somebody else made: contract tests name the endpoint of a local cloud in it.
     #[must_use]
     pub fn from_config(config: SdkConfig) -> Self {

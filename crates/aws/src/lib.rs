@@ -27,6 +27,8 @@ mod sns;
 mod sqs;
 mod stack;
 mod stack_sets;
+#[cfg(feature = "cli")]
+mod terminal;
 mod units;
 
 #[cfg(feature = "cli")]
@@ -48,4 +50,6 @@ pub use sns::{Topic, Topics};
 pub use sqs::{FeedQueue, Queue};
 pub use stack::CloudFormationStacks;
 pub use stack_sets::CloudFormationStackSets;
+#[cfg(feature = "cli")]
+pub use terminal::{Access, NO_CREDENTIALS, NoAccess};
 pub use units::OrganizationUnits;

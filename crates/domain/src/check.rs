@@ -265,7 +265,7 @@ impl<'a> Teller<'a> {
                 Unknown::Policy | Unknown::ArnEnd | Unknown::Rule { .. } | Unknown::Selection { .. }
                     if self.target.account().is_none() || self.target.region().is_none() =>
                 {
-                    "say with --account and --region where it is deployed"
+                    "say with --in-account and --in-region where it is deployed"
                 }
                 Unknown::Tags
                 | Unknown::TagValue { .. }

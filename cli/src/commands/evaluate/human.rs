@@ -53,7 +53,7 @@ impl Out for Human {
     fn end(&mut self, rows: &[Row], unread: &[Unread]) -> anyhow::Result<()> {
         if let more @ 1.. = self.told.saturating_sub(MOST_JUDGEMENTS) {
             out::write(&format!(
-                "and {} more, which are not shown; narrow it with --control or --account, or take --format csv or json, which have all\n\n",
+                "and {} more, which are not shown; narrow it with --control or --in-account, or take --format csv or json, which have all\n\n",
                 number(more)
             ))?;
         }

@@ -159,7 +159,7 @@ impl<'a> Summary<'a> {
                 "compare the role with framework/prerequisites/inventory-role.yaml, and look for a service control policy"
                     .to_owned()
             }
-            Reason::RegionOff => "nothing, if the Region is not used; --region leaves it out".to_owned(),
+            Reason::RegionOff => "nothing, if the Region is not used; --in-region leaves it out".to_owned(),
             Reason::NotRecorded => {
                 "let AWS Config record these types there (README, \"What must be there\")".to_owned()
             }

@@ -169,7 +169,7 @@ async fn a_control_that_nobody_knows_is_pointed_out() {
 #[test]
 fn arguments_become_a_query() {
     let args = args(
-        "--account 222222222222 --account 333333333333 --region eu-west-1 --control A --severity high --owner b --older-than 7 \
+        "--in-account 222222222222 --in-account 333333333333 --in-region eu-west-1 --control A --severity high --owner b --older-than 7 \
          --exempt include --sort severity",
     );
     let query = args.unwrap().query();
@@ -177,12 +177,12 @@ fn arguments_become_a_query() {
     assert_eq!((query.severity, query.older_than), (Some(Severity::High), Some(7)));
     assert_eq!((query.exemptions, query.order), (Exemptions::Include, Order::Severity));
     assert!(!self::args("").unwrap().narrows() && !self::args("--exempt include").unwrap().narrows());
-    for line in ["--owner x", "--exempt only", "--older-than 3", "--region eu-west-1"] {
+    for line in ["--owner x", "--exempt only", "--older-than 3", "--in-region eu-west-1"] {
         assert!(self::args(line).unwrap().narrows(), "{line}");
     }
     for (line, said) in [
-        ("--account 22222222222", "has 11 digits"),
-        ("--region eu-wset-1", "did you mean `eu-west-1`?"),
+        ("--in-account 22222222222", "has 11 digits"),
+        ("--in-region eu-wset-1", "did you mean `eu-west-1`?"),
         ("--limit 0", "0"),
         ("--stack a --table b", "cannot be used with"),
         ("--severity awful", "possible values"),

@@ -116,7 +116,7 @@ impl BlindCause {
         const ROLE: &str = "aws cloudformation deploy --stack-name backup-compliance-member-role --capabilities CAPABILITY_NAMED_IAM \
                             --template-file framework/prerequisites/member-role.yaml --parameter-overrides \
                             ApplicationAccountId=APPLICATION_ACCOUNT";
-        const LISTING: &str = "backup-compliance violations --account {account} --region {region}";
+        const LISTING: &str = "backup-compliance violations --in-account {account} --in-region {region}";
         match self {
             Self::NoSource => Advice {
                 sentence: "No aggregator and no role in the account is configured, so AWS Config cannot be read",

@@ -207,7 +207,7 @@ impl Digest {
 
     /// What shows all that is open.
     pub(super) fn command(&self) -> String {
-        format!("backup-compliance violations --account {}{}", self.account, words::option("control", &self.control))
+        format!("backup-compliance violations --in-account {}{}", self.account, words::option("control", &self.control))
     }
 
     /// The command as a shell reads it when it is copied from a mail.

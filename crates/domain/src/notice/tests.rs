@@ -312,7 +312,7 @@ fn a_digest_counts_everything_and_shows_the_worst_and_oldest() {
         "Opened, new resources or newly in scope (10)\n",
         "Resolved, the control is satisfied now (2)\n",
         "Resolved, the resource is gone (1)\n",
-        "  backup-compliance violations --account 222222222222 \\\n    --control BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN\n",
+        "  backup-compliance violations --in-account 222222222222 \\\n    --control BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN\n",
     ] {
         assert!(text.contains(line), "`{line}` is not in\n{text}");
     }
@@ -523,10 +523,10 @@ fn parameters_of_a_digest_are_those_that_all_have() {
 fn only_a_control_that_a_shell_reads_as_one_word_stands_in_a_command() {
     for control in ["; rm -rf ~", "$(id)", "a b", "-x", "", "ä", &"a".repeat(129)] {
         let digest = Digest { control: control.to_owned(), ..changes() };
-        assert_eq!(digest.command(), "backup-compliance violations --account 222222222222");
+        assert_eq!(digest.command(), "backup-compliance violations --in-account 222222222222");
     }
     let digest = Digest { control: "A_rule-2".to_owned(), ..changes() };
-    assert_eq!(digest.command(), "backup-compliance violations --account 222222222222 --control A_rule-2");
+    assert_eq!(digest.command(), "backup-compliance violations --in-account 222222222222 --control A_rule-2");
 }
 
 #[test]
