@@ -84,18 +84,14 @@ enum Queue {
 }
 
 impl Args {
-    /// The log group of the function that reads the queue; `None` where that is not known.
-    fn log_group(&self) -> Option<String> {
-        let function = match self.queue {
-            _ if self.dead_letters.is_some() => return None,
-            Queue::Report => "report",
-            Queue::Deploy => "deploy",
-            // None of the functions has received them.
-            Queue::Undelivered => return None,
-        };
-        // The stack may be given by its ARN: arn:aws:cloudformation:REGION:ACCOUNT:stack/NAME/ID
-        let name = if self.stack.starts_with("arn:") { self.stack.split('/').nth(1)? } else { &self.stack };
-        Some(format!("/aws/lambda/{name}-{function}"))
+    /// The log group of the function that reads the queue; `None` for events that no function has received, and for a stack of a
+    /// version that does not name it.
+    fn log_group(&self, outputs: &Outputs) -> Option<String> {
+        match self.queue {
+            Queue::Report => outputs.get("ReportLogGroupName").ok(),
+            Queue::Deploy => outputs.get("DeployLogGroupName").ok(),
+            Queue::Undelivered => None,
+        }
     }
 
     fn job(&self, queue: String, destination: Destination, reader: Reader) -> Job {
@@ -146,19 +142,22 @@ impl Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     let named = args.named()?;
-    let (job, done) = cloud::wait(async {
+    let (job, log_group, done) = cloud::wait(async {
         let cloud = Cloud::connect(&args.access).await?;
-        let job = match named {
-            Some(job) => job,
-            None => args.of_stack(&cloud.outputs(&args.stack).await?)?,
+        let (job, log_group) = match named {
+            Some(job) => (job, None),
+            None => {
+                let outputs = cloud.outputs(&args.stack).await?;
+                (args.of_stack(&outputs)?, args.log_group(&outputs))
+            }
         };
         let done = work(&cloud.queues(), &job).await?;
-        Ok((job, done))
+        Ok((job, log_group, done))
     })?;
     match args.format {
-        Format::Human => output::text(&show::page(&job, &done, args.log_group().as_deref()))?,
+        Format::Human => output::text(&show::page(&job, &done, log_group.as_deref()))?,
         Format::Json => {
-            let json = show::json(&job, &done, args.log_group().as_deref());
+            let json = show::json(&job, &done, log_group.as_deref());
             output::line(&serde_json::to_string_pretty(&json)?)?;
         }
     }

@@ -261,7 +261,9 @@ fn error_that_only_the_log_has_comes_with_the_command_that_reads_it() {
         logged
     };
     let look = job(Action::Look);
-    let group = args("report").unwrap().log_group();
+    let outputs = |name: &str, group: &str| Outputs::of("test", [(name.to_owned(), group.to_owned())].into());
+    let report = outputs("ReportLogGroupName", "/aws/lambda/backup-compliance-report");
+    let group = args("report").unwrap().log_group(&report);
     assert_eq!(group.as_deref(), Some("/aws/lambda/backup-compliance-report"));
     let page = show::page(&look, &done(vec![logged()]), group.as_deref());
     let command = "aws logs filter-log-events --log-group-name /aws/lambda/backup-compliance-report --start-time 1795407129311 \
@@ -285,20 +287,12 @@ fn error_that_only_the_log_has_comes_with_the_command_that_reads_it() {
         let page = show::page(&look, &done(letters), group);
         assert!(!page.contains("aws logs"), "{page}");
     }
-    let arn =
-        "deploy --stack arn:aws:cloudformation:eu-west-1:999999999999:stack/test/51af3dc0-da77-11e4-872e-1234567db123";
-    for (line, group) in [
-        ("deploy --stack test", Some("/aws/lambda/test-deploy")),
-        (arn, Some("/aws/lambda/test-deploy")),
-        ("undelivered", None),
-        ("--dead-letters here", None),
-    ] {
-        assert_eq!(args(line).unwrap().log_group().as_deref(), group, "{line}");
-    }
+    let deploy = outputs("DeployLogGroupName", "/aws/lambda/test-deploy-51af3dc0");
+    assert_eq!(args("deploy").unwrap().log_group(&deploy).as_deref(), Some("/aws/lambda/test-deploy-51af3dc0"));
+    assert_eq!(args("undelivered").unwrap().log_group(&deploy), None);
     let template = include_str!("../../../../template.yaml");
-    for function in ["report", "deploy"] {
-        let name = format!("LogGroupName: !Sub \"/aws/lambda/${{AWS::StackName}}-{function}\"\n");
-        assert!(template.contains(&name), "{name}");
+    for output in ["ReportLogGroupName", "DeployLogGroupName"] {
+        assert!(template.contains(&format!("\n  {output}:\n")), "{output}");
     }
 }
 
