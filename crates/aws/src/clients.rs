@@ -31,6 +31,9 @@ impl fmt::Debug for Clients {
     }
 }
 
+/// Attempts of a patient call. All of them together end within the operation timeout of [`Clients::connect`].
+const PATIENT_ATTEMPTS: u32 = 8;
+
 impl Clients {
     /// Reads the environment that Lambda gives: Region, credentials, endpoints.
     pub async fn connect() -> Self {
@@ -95,13 +98,16 @@ impl Clients {
         crate::MemberBackups::new(self.members(partition, role), partition, endpoint)
     }
 
-    /// AWS Config for an inventory: it is asked much, and in no hurry.
+    /// For calls that are many and not in a hurry: a throttle is waited out.
+    fn patient(&self) -> SdkConfig {
+        self.config.to_builder().retry_config(RetryConfig::standard().with_max_attempts(PATIENT_ATTEMPTS)).build()
+    }
+
+    /// AWS Config for an inventory.
     #[cfg(feature = "cli")]
     #[must_use]
     pub fn patient_aggregator(&self, name: &str) -> ConfigAggregator {
-        let retry = RetryConfig::standard().with_max_attempts(8);
-        let config = aws_sdk_config::config::Builder::from(&self.config).retry_config(retry).build();
-        ConfigAggregator::new(aws_sdk_config::Client::from_conf(config), Some(name.to_owned()))
+        ConfigAggregator::new(aws_sdk_config::Client::new(&self.patient()), Some(name.to_owned()))
     }
 
     /// Names, tags and backup plans, through the aggregator of this name.
@@ -114,8 +120,13 @@ impl Clients {
     #[must_use]
     pub fn compliance(&self, settings: &SweepSettings) -> ConfigCompliance {
         let partition = &settings.notification_topic.partition;
-        let members = settings.member_role_name.as_deref().map(|role| self.members(partition, role));
-        ConfigCompliance::new(self.aggregator(settings.config_aggregator_name.clone()), members)
+        let patient = self.patient();
+        let members = settings
+            .member_role_name
+            .as_deref()
+            .map(|role| Members::new(patient.clone(), self.sessions.clone(), partition, role));
+        let client = aws_sdk_config::Client::new(&patient);
+        ConfigCompliance::new(ConfigAggregator::new(client, settings.config_aggregator_name.clone()), members)
     }
 
     /// The organisation, if its id was given.

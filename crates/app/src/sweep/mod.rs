@@ -169,6 +169,7 @@ where
                 }
             }
         }
+        self.look_again(&round, &mut blind, &mut swept, &time_left).await;
         self.finish(&round, blind, &mut swept).await?;
         self.store.put_progress(&Versioned { value: None, version: progress.version }).await?;
         swept.complete = true;
@@ -223,22 +224,45 @@ where
         swept.failures.extend(untold.into_iter().map(|untold| untold.why));
     }
 
+    /// Compares accounts again that were throttled: a passing error is not a blind spot, unless a second round fails as well.
+    async fn look_again(
+        &self,
+        round: &Round<'_>,
+        blind: &mut Vec<BlindSpot>,
+        swept: &mut Swept,
+        time_left: &impl Fn() -> Option<Duration>,
+    ) {
+        let throttled = blind.iter().filter(|spot| spot.reason.cause == BlindCause::Throttled);
+        let accounts: BTreeSet<AccountId> = throttled.map(|spot| spot.account.clone()).collect();
+        for account in accounts {
+            if time_left().is_some_and(|left| left < RESERVE) {
+                return;
+            }
+            blind.retain(|spot| spot.account != account);
+            self.account(round, &account, blind, swept).await;
+        }
+    }
+
     /// What can be said when all accounts are done.
     async fn finish(&self, round: &Round<'_>, blind: Vec<BlindSpot>, swept: &mut Swept) -> Result<()> {
         let blind = self.diagnosed(blind, swept).await;
-        let known: BTreeMap<_, Timestamp> = self
+        let known: BTreeMap<_, BlindSpot> = self
             .store
             .blind_spots()
             .await?
             .into_iter()
-            .map(|spot| ((spot.account, spot.region, spot.reason.cause), spot.since))
+            .map(|spot| ((spot.account.clone(), spot.region.clone()), spot))
             .collect();
         let mut new = Vec::new();
         let mut spots = Vec::new();
         for spot in blind {
-            match known.get(&(spot.account.clone(), spot.region.clone(), spot.reason.cause)) {
-                Some(since) => spots.push(BlindSpot { since: *since, ..spot }),
-                None => {
+            match known.get(&(spot.account.clone(), spot.region.clone())) {
+                Some(before) if before.reason.cause == spot.reason.cause => {
+                    spots.push(BlindSpot { since: before.since, ..spot });
+                }
+                // Throttled before the cause could be seen: it is the one that is known.
+                Some(before) if spot.reason.cause == BlindCause::Throttled => spots.push(before.clone()),
+                _ => {
                     new.push(spot.clone());
                     spots.push(spot);
                 }

@@ -310,10 +310,40 @@ async fn what_cannot_be_seen_is_a_blind_spot_and_not_compliant() {
     let swept = run(&world).await;
     assert_eq!((swept.closed, swept.blind_spots), (0, 1), "another way shows it: {swept:?}");
     world.state().hidden.clear();
-    world.fail_next("config:DescribeAggregateComplianceByConfigRules", PortErrorKind::Retryable);
+    world.fail_next("config:DescribeAggregateComplianceByConfigRules", PortErrorKind::Denied);
     world.state().ways = vec![Via::Aggregator];
     let swept = run(&world).await;
     assert_eq!((swept.closed, swept.blind_spots, swept.failures.len()), (0, 2, 1), "nor is one that failed: {swept:?}");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_throttled_account_is_a_blind_spot_only_if_a_second_round_fails_as_well() {
+    let world = world();
+    in_force(&world, &["222222222222"]);
+    config_says(&world, "222222222222", "orders", Some(Compliance::NonCompliant), 10);
+    let throttle = |times: usize| {
+        (0..times)
+            .for_each(|_| world.fail_next("config:DescribeAggregateComplianceByConfigRules", PortErrorKind::Retryable));
+    };
+    throttle(1);
+    let swept = run(&world).await;
+    assert_eq!((swept.blind_spots, swept.opened, swept.accounts), (0, 1, 1), "{swept:?}");
+    assert_eq!(kinds(&world), ["violation.opened"]);
+    throttle(2);
+    assert_eq!(run(&world).await.blind_spots, 1);
+    assert_eq!(kinds(&world), ["violation.digest"]);
+    throttle(2);
+    assert_eq!(run(&world).await.blind_spots, 1);
+    assert_eq!(kinds(&world), [""; 0], "once");
+    // The cause that is known stays known while a throttle hides it.
+    world.fail_next("config:DescribeAggregateComplianceByConfigRules", PortErrorKind::Denied);
+    run(&world).await;
+    assert_eq!(kinds(&world), ["violation.digest"]);
+    throttle(2);
+    run(&world).await;
+    assert_eq!(kinds(&world), [""; 0]);
+    assert_eq!(world.state().blind[0].reason.cause, BlindCause::AccessDenied);
+    assert_eq!(run(&world).await.blind_spots, 0);
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -451,8 +481,10 @@ async fn every_blind_spot_has_the_cause_that_was_found() {
         (PortErrorKind::Refused, BlindCause::CallFailed),
     ] {
         world.state().blind.clear();
-        (0..2).for_each(|_| world.fail_next("config:DescribeAggregateComplianceByConfigRules", kind));
+        // In both rounds.
+        (0..4).for_each(|_| world.fail_next("config:DescribeAggregateComplianceByConfigRules", kind));
         run(&world).await;
+        world.take_faults();
         assert_eq!(causes(&world.take_notices()), [cause; 2], "{kind:?}");
     }
     world.state().ways.clear();
