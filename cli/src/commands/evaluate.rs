@@ -101,7 +101,7 @@ pub(crate) fn account(id: &str) -> Result<AccountId, String> {
 }
 
 pub(crate) fn region(name: &str) -> Result<RegionName, String> {
-    RegionName::parse(name).map_err(|error| error.to_string())
+    RegionName::parse_listed(name, &[]).map_err(|error| error.to_string())
 }
 
 /// A judgement with what stands around it.

@@ -64,7 +64,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ID", value_parser = AccountId::parse)]
     in_account: Vec<AccountId>,
     /// Only this Region; may be given again.
-    #[arg(long, value_name = "CODE", value_parser = RegionName::parse)]
+    #[arg(long, value_name = "CODE", value_parser = crate::commands::evaluate::region)]
     in_region: Vec<RegionName>,
     /// The file for the document, instead of standard output.
     #[arg(long, short, value_name = "FILE")]

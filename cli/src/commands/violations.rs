@@ -43,7 +43,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ID", value_parser = AccountId::parse)]
     in_account: Vec<AccountId>,
     /// Only in this Region; may be given again.
-    #[arg(long, value_name = "CODE", value_parser = RegionName::parse)]
+    #[arg(long, value_name = "CODE", value_parser = crate::commands::evaluate::region)]
     in_region: Vec<RegionName>,
     /// Only of this control; may be given again.
     #[arg(long, value_name = "NAME")]

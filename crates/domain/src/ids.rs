@@ -85,7 +85,7 @@ identifier! {
 }
 
 identifier! {
-    /// The code of an AWS Region that exists, such as `eu-west-1`.
+    /// The code of an AWS Region, such as `eu-west-1`.
     RegionName
 }
 
@@ -152,20 +152,46 @@ impl RegionName {
         partition(self.as_str())
     }
 
-    /// Reads a Region code.
+    /// Reads a Region code as AWS returns it. A Region that is newer than [`REGIONS`] is accepted: a response of AWS is not a typing
+    /// error.
     ///
     /// # Errors
-    /// When no such Region exists; the error names the nearest one that does.
+    /// When the text does not have the form of a Region code.
     pub fn parse(text: &str) -> Result<Self, IdError> {
-        if REGIONS.contains(&text) {
+        if REGIONS.contains(&text) || is_region_code(text) {
             return Ok(Self(text.to_owned()));
         }
+        Err(Self::unknown(text))
+    }
+
+    /// Reads a Region code that a person has written: one of [`REGIONS`] or of `newer`.
+    ///
+    /// # Errors
+    /// When it is neither; the error names the nearest one that exists.
+    pub fn parse_listed(text: &str, newer: &[Self]) -> Result<Self, IdError> {
+        if REGIONS.contains(&text) || newer.iter().any(|region| region.as_str() == text) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(Self::unknown(text))
+    }
+
+    fn unknown(text: &str) -> IdError {
         let fix = match nearest(&text.to_ascii_lowercase(), REGIONS.iter().copied()) {
             Some(region) => format!("did you mean `{region}`?"),
             None => "a Region is written as its code, such as `eu-west-1`".to_owned(),
         };
-        Err(IdError::new(format!("there is no AWS Region `{}`", shown(text)), fix))
+        IdError::new(format!("there is no AWS Region `{}`", shown(text)), fix)
     }
+}
+
+/// Whether a text has the form of a Region code: words of letters, then a number, joined by hyphens, such as `us-gov-west-1`.
+fn is_region_code(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let Some((number, words)) = parts.split_last() else { return false };
+    (2..=4).contains(&words.len())
+        && words.iter().all(|word| (2..=16).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase()))
+        && matches!(number.len(), 1 | 2)
+        && number.bytes().all(|b| b.is_ascii_digit())
 }
 
 impl UnitId {

@@ -471,7 +471,7 @@ mod tests {
         let good = row("AWS::S3::Bucket", &json!({}));
         let rows = [
             row("AWS::S3::Bucket", &json!({"arn": ""})),
-            row("AWS::S3::Bucket", &json!({"awsRegion": "moon-north-1"})),
+            row("AWS::S3::Bucket", &json!({"awsRegion": "Moon"})),
             row("AWS::S3::Bucket", &json!({"accountId": "12"})),
             json!("text"),
             good,
@@ -481,7 +481,7 @@ mod tests {
         let places: Vec<bool> = found.odd.iter().map(|odd| odd.place.is_some()).collect();
         assert_eq!(places, [true, false, false, false]);
         assert!(found.odd[0].why.contains("it has no ARN"), "{:?}", found.odd);
-        assert!(found.odd[1].why.contains("moon-north-1"), "{:?}", found.odd);
+        assert!(found.odd[1].why.contains("Moon"), "{:?}", found.odd);
     }
 
     #[test]

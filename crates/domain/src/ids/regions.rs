@@ -1,6 +1,6 @@
 /// Every AWS Region that exists: commercial, China, GovCloud, European Sovereign Cloud (the same as in the endpoint tables of
 /// the AWS SDK of November 2026, without the isolated partitions). An unknown Region in a policy is far more often a typing
-/// error than a Region younger than this table.
+/// error than a Region younger than this table; `newRegions` of the policy names those.
 pub const REGIONS: &[&str] = &[
     "af-south-1",
     "ap-east-1",

@@ -39,7 +39,35 @@ fn regions_exist_or_the_nearest_is_named() {
         ("Ireland", "a Region is written as its code, such as `eu-west-1`"),
         ("", "a Region is written as its code, such as `eu-west-1`"),
     ] {
-        assert_eq!(refused(RegionName::parse(text)), format!("there is no AWS Region `{text}`; {fix}"));
+        assert_eq!(refused(RegionName::parse_listed(text, &[])), format!("there is no AWS Region `{text}`; {fix}"));
+    }
+    assert_eq!(refused(RegionName::parse("Ireland")), refused(RegionName::parse_listed("Ireland", &[])));
+}
+
+#[test]
+fn regions_that_aws_names_may_be_newer_than_the_table() {
+    for newer in ["ap-southeast-9", "us-iso-east-1", "us-isob-west-12", "xx-example-1"] {
+        let region = RegionName::parse(newer).unwrap();
+        assert_eq!(region.as_str(), newer);
+        assert!(RegionName::parse_listed(newer, &[]).is_err(), "{newer}");
+        assert_eq!(RegionName::parse_listed(newer, std::slice::from_ref(&region)), Ok(region));
+    }
+    for odd in [
+        "",
+        "-",
+        "eu",
+        "eu-1",
+        "eu-west",
+        "eu-west-",
+        "eu-west-x",
+        "EU-WEST-1",
+        "eu west-1",
+        "eu-west-1a",
+        "eu--west-1",
+        "eu-west-123",
+        "us-a-1",
+    ] {
+        assert!(RegionName::parse(odd).is_err(), "{odd}");
     }
 }
 

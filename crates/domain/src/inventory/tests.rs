@@ -188,7 +188,7 @@ fn a_fault_names_the_path_and_what_would_be_right() {
             "\"vaultLock\"",
             "`vaultLock` is none of the words that can stand here; did you mean `vaultLocks`?",
         ),
-        ("\"eu-west-1\"", "\"eu-wset-1\"", "there is no AWS Region `eu-wset-1`; did you mean `eu-west-1`?"),
+        ("\"eu-west-1\"", "\"eu_west_1\"", "there is no AWS Region `eu_west_1`; did you mean `eu-west-1`?"),
         (
             "\"111122223333\"",
             "\"11112222333\"",

@@ -27,7 +27,7 @@ const DIALECT: Dialect = Dialect {
 
 pub(super) const POLICY: Keys = Keys {
     of: "the policy",
-    known: &["version", "removeUndeclared", "frameworks", "notices", "exemptions"],
+    known: &["version", "removeUndeclared", "newRegions", "frameworks", "notices", "exemptions"],
     unsupported: &[],
 };
 
@@ -63,7 +63,8 @@ pub(super) fn policy(faults: &mut Faults<'_, '_>) -> Option<Policy> {
     let root = yaml::read(faults, &DIALECT)?;
     let fields = Fields::of(faults, &root, &POLICY)?;
     version(faults, &fields);
-    let frameworks = frameworks(faults, &fields);
+    let newer = new_regions(faults, &fields);
+    let frameworks = frameworks(faults, &fields, &newer);
     let reporting = notices::notices(faults, &fields);
     let (exemptions_at, exemptions) = exemptions(faults, &fields).into_iter().unzip();
     let reporting = Reporting { exemptions, ..reporting };
@@ -92,20 +93,42 @@ fn version(faults: &mut Faults<'_, '_>, fields: &Fields<'_>) {
     }
 }
 
-fn frameworks(faults: &mut Faults<'_, '_>, fields: &Fields<'_>) -> Vec<FrameworkPolicy> {
+/// Regions that the policy names although this version does not know them.
+fn new_regions(faults: &mut Faults<'_, '_>, fields: &Fields<'_>) -> Vec<RegionName> {
+    let Some(node) = fields.optional(faults, "newRegions") else { return Vec::new() };
+    let mut newer: Vec<RegionName> = Vec::new();
+    for item in list(faults, node, "newRegions", "[xx-example-1]").unwrap_or_default() {
+        let Some(region) = name(faults, item, "the Region", RegionName::parse) else { continue };
+        if crate::ids::REGIONS.contains(&region.as_str()) {
+            faults.at(
+                item.at,
+                format!("the Region `{region}` is known to this version"),
+                "remove it from `newRegions`",
+            );
+        } else if newer.contains(&region) {
+            faults.at(item.at, format!("the Region `{region}` is listed twice"), "keep it once");
+        } else {
+            newer.push(region);
+        }
+    }
+    newer
+}
+
+fn frameworks(faults: &mut Faults<'_, '_>, fields: &Fields<'_>, newer: &[RegionName]) -> Vec<FrameworkPolicy> {
     const EXAMPLE: &str = "`- name: backup-compliance` with `template` and `targets`";
     let Some(node) = fields.required(faults, "frameworks", "[{ name: ..., template: ..., targets: [...] }]") else {
         return Vec::new();
     };
     let items = list(faults, node, "frameworks", EXAMPLE).unwrap_or_default();
     let mut names: BTreeMap<StackSetName, Position> = BTreeMap::new();
-    items.iter().filter_map(|item| framework(faults, item, &mut names)).collect()
+    items.iter().filter_map(|item| framework(faults, item, &mut names, newer)).collect()
 }
 
 fn framework(
     faults: &mut Faults<'_, '_>,
     node: &Node,
     names: &mut BTreeMap<StackSetName, Position>,
+    newer: &[RegionName],
 ) -> Option<FrameworkPolicy> {
     let fields = Fields::of(faults, node, &FRAMEWORK)?;
     let name = fields.required(faults, "name", "backup-compliance").and_then(|node| {
@@ -121,7 +144,7 @@ fn framework(
     });
     let template = fields.required(faults, "template", "framework.yaml").and_then(|node| path(faults, node));
     let parameters = parameters(faults, &fields);
-    let targets = targets(faults, &fields);
+    let targets = targets(faults, &fields, newer);
     let rollout = rollout(faults, &fields, &targets);
     let adopt = flag(faults, &fields, "adopt").unwrap_or(false);
     let (call_as, auto_deployment) = targets::service_managed(faults, &fields, &targets);
@@ -292,8 +315,10 @@ fn region_order(faults: &mut Faults<'_, '_>, node: &Node, targets: &[Target]) ->
     let mut order: Vec<RegionName> = Vec::new();
     // A target with a fault may have been meant to name the Region.
     let targets_are_known = faults.is_empty();
+    let in_targets: Vec<RegionName> = targets.iter().flat_map(|target| target.regions.clone()).collect();
     for item in list(faults, node, "regionOrder", REGIONS).unwrap_or_default() {
-        let Some(region) = name(faults, item, "the Region", RegionName::parse) else { continue };
+        let parse = |text: &str| RegionName::parse_listed(text, &in_targets);
+        let Some(region) = name(faults, item, "the Region", parse) else { continue };
         if order.contains(&region) {
             faults.at(item.at, format!("the Region `{region}` is in the order twice"), "keep it once");
         } else if targets_are_known && !targets.iter().any(|target| target.regions.contains(&region)) {

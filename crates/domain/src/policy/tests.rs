@@ -499,3 +499,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn new_regions_make_a_region_valid_that_the_table_lacks() {
+    let policy = |top: &str, region: &str| {
+        let text = format!(
+            "version: 1\n{top}frameworks:\n  - name: a\n    template: a.yaml\n    targets:\n      - accounts: [\"111111111111\"]\n        \
+             regions: [eu-west-1, {region}]\n    rollout: {{ regionOrder: [{region}, eu-west-1] }}\n"
+        );
+        Policy::read("p", &text).map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    let read = policy("newRegions: [ap-southeast-9]\n", "ap-southeast-9").unwrap();
+    assert_eq!(read.frameworks[0].targets[0].regions[1].as_str(), "ap-southeast-9");
+    for (top, region, expected) in [
+        ("", "ap-southeast-9", "listed under `newRegions` of the policy"),
+        ("newRegions: [ap-southeast-9]\n", "ap-southeast-8", "there is no AWS Region `ap-southeast-8`"),
+        ("newRegions: [us-east-1]\n", "us-east-1", "p:2:14: the Region `us-east-1` is known to this version"),
+        ("newRegions: [ap-southeast-9, ap-southeast-9]\n", "ap-southeast-9", "is listed twice"),
+        ("newRegions: [Mars]\n", "us-east-1", "there is no AWS Region `Mars`"),
+    ] {
+        let faults = policy(top, region).unwrap_err();
+        assert!(faults[0].contains(expected), "{faults:?}");
+    }
+}

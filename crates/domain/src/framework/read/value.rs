@@ -45,7 +45,7 @@ fn bad_item(kind: Kind, value: &str) -> Option<(&str, Option<&'static str>)> {
     let mut items = value.split(',');
     match kind {
         Kind::RegionList => {
-            let item = items.find(|item| RegionName::parse(item).is_err())?;
+            let item = items.find(|item| RegionName::parse_listed(item, &[]).is_err())?;
             Some((item, nearest(&item.trim().to_ascii_lowercase(), REGIONS.iter().copied())))
         }
         Kind::AccountList { .. } => Some((items.find(|item| AccountId::parse(item).is_err())?, None)),
@@ -111,7 +111,7 @@ fn refused(parameter: &Parameter, value: &str, all: &BTreeMap<&str, &Given<'_>>)
             of_type(words.contains(&value), words_shown.join(" or "))
         }
         Kind::RegionList => of_type(
-            items().all(|item| RegionName::parse(item).is_ok()),
+            items().all(|item| RegionName::parse_listed(item, &[]).is_ok()),
             "Region codes with commas and no spaces between".to_owned(),
         ),
         Kind::AccountList { most } => {

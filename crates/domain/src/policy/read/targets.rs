@@ -29,14 +29,14 @@ pub(in crate::policy) const MOST_UNITS: usize = 50;
 pub(in crate::policy) const CALLERS: [(&str, CallAs); 2] =
     [("self", CallAs::Own), ("delegatedAdministrator", CallAs::DelegatedAdministrator)];
 
-pub(super) fn targets(faults: &mut Faults<'_, '_>, fields: &Fields<'_>) -> Vec<Target> {
+pub(super) fn targets(faults: &mut Faults<'_, '_>, fields: &Fields<'_>, newer: &[RegionName]) -> Vec<Target> {
     let example = format!("`- accounts: {ACCOUNTS}` with `regions: {REGIONS}`");
     let Some(node) = fields.required(faults, "targets", &format!("[{{ accounts: {ACCOUNTS}, regions: {REGIONS} }}]"))
     else {
         return Vec::new();
     };
     let items = list(faults, node, "targets", &example).unwrap_or_default();
-    let targets: Vec<Target> = items.iter().filter_map(|item| target(faults, item)).collect();
+    let targets: Vec<Target> = items.iter().filter_map(|item| target(faults, item, newer)).collect();
 
     let instances: usize =
         targets.iter().map(|target| target.accounts().len().saturating_mul(target.regions.len())).sum();
@@ -51,11 +51,11 @@ pub(super) fn targets(faults: &mut Faults<'_, '_>, fields: &Fields<'_>) -> Vec<T
     targets
 }
 
-fn target(faults: &mut Faults<'_, '_>, node: &Node) -> Option<Target> {
+fn target(faults: &mut Faults<'_, '_>, node: &Node, newer: &[RegionName]) -> Option<Target> {
     let fields = Fields::of(faults, node, &TARGET)?;
     let place = place(faults, &fields);
     let regions =
-        fields.required(faults, "regions", REGIONS).map(|node| regions(faults, node, "regions")).unwrap_or_default();
+        fields.required(faults, "regions", REGIONS).map(|node| regions(faults, node, newer)).unwrap_or_default();
     let parameters = parameters(faults, &fields);
     Some(Target { place, regions, parameters, at: fields.at })
 }
@@ -147,9 +147,19 @@ fn account(faults: &mut Faults<'_, '_>, node: &Node) -> Option<AccountId> {
     None
 }
 
-pub(super) fn regions(faults: &mut Faults<'_, '_>, node: &Node, key: &str) -> Vec<RegionName> {
-    let items = list(faults, node, key, REGIONS).unwrap_or_default();
-    items.iter().filter_map(|item| name(faults, item, "the Region", RegionName::parse)).collect()
+/// The Regions of a target. One that this version does not know is far more often a typing error than newer, so `newRegions` of the
+/// policy must list it.
+fn regions(faults: &mut Faults<'_, '_>, node: &Node, newer: &[RegionName]) -> Vec<RegionName> {
+    let items = list(faults, node, "regions", REGIONS).unwrap_or_default();
+    let parse = |text: &str| {
+        RegionName::parse_listed(text, newer).map_err(|IdError { problem, fix }| {
+            let is_code = RegionName::parse(text).is_ok();
+            let fix =
+                if is_code { format!("{fix} A newer Region is listed under `newRegions` of the policy") } else { fix };
+            IdError { problem, fix }
+        })
+    };
+    items.iter().filter_map(|item| name(faults, item, "the Region", parse)).collect()
 }
 
 /// A StackSet has one permission model: accounts with roles that somebody made, or organizational units with roles of AWS.
