@@ -4,6 +4,7 @@
 #![allow(clippy::indexing_slicing, reason = "a tool: a panic in it harms nobody")]
 
 mod cost;
+mod findings;
 mod flood;
 mod memory;
 mod results;
@@ -25,7 +26,7 @@ use crate::results::Results;
 use crate::stage::Stage;
 
 /// What can be measured.
-const SECTIONS: [&str; 5] = ["throughput", "growth", "flood", "memory", "sample"];
+const SECTIONS: [&str; 6] = ["throughput", "growth", "findings", "flood", "memory", "sample"];
 
 #[derive(Debug, Parser)]
 #[command(version, about)]
@@ -81,6 +82,10 @@ fn main() -> anyhow::Result<()> {
             eprintln!("growth: {on_file} records on file");
             results.growth.push(speed::measure(&flood, from, (&speed::USUAL, true), on_file, rounds)?);
         }
+    }
+    if args.wants("findings") {
+        eprintln!("findings: an import in each account and Region");
+        results.findings = Some(findings::measure(from)?);
     }
     if ["flood", "memory", "sample"].iter().any(|section| args.wants(section)) {
         let tools = Tools::ensure(&root, &mut |line| eprintln!("{line}"))?;

@@ -10,6 +10,7 @@ use domain::violation::Outlet;
 use serde::Serialize;
 
 use crate::cost::Cost;
+use crate::findings::Findings;
 use crate::memory::Memory;
 use crate::sample::Sample;
 use crate::speed::Speed;
@@ -22,6 +23,9 @@ const PEAK: f64 = 64.0;
 /// How much slower an event may be with 100,000 records on file than with 1,000.
 const GROWTH: f64 = 1.25;
 
+/// Minutes for a finding in each account and Region, less than: a sweep has fifteen.
+const IMPORTED: f64 = 5.0;
+
 /// What was measured.
 #[derive(Debug, Serialize)]
 pub(crate) struct Results {
@@ -29,6 +33,7 @@ pub(crate) struct Results {
     /// The first with the outlets that the application usually has.
     pub(crate) throughput: Vec<Speed>,
     pub(crate) growth: Vec<Speed>,
+    pub(crate) findings: Option<Findings>,
     pub(crate) flood: Option<Through>,
     pub(crate) cost: Option<Cost>,
     pub(crate) memory: Option<Memory>,
@@ -42,6 +47,7 @@ impl Results {
             machine: Machine::this(),
             throughput: Vec::new(),
             growth: Vec::new(),
+            findings: None,
             flood: None,
             cost: None,
             memory: None,
@@ -74,6 +80,15 @@ impl Results {
                 if same { "the same" } else { "differ" }.to_owned(),
                 "the same".to_owned(),
                 same,
+            );
+        }
+        if let Some(findings) = &self.findings {
+            let (took, met) = (findings.seconds / 60.0, findings.seconds < 60.0 * IMPORTED);
+            judge(
+                "minutes until all findings are imported",
+                format!("{took:.1}"),
+                format!("less than {IMPORTED}"),
+                met,
             );
         }
         if let Some(flood) = &self.flood {
@@ -193,6 +208,13 @@ impl Results {
     }
 
     fn render_rest(&self, text: &mut String) {
+        if let Some(findings) = &self.findings {
+            let _ = writeln!(
+                text,
+                "\nFindings in {} accounts and Regions, {} calls of {} ms: {:.0} s; one after another: {:.0} s.",
+                findings.homes, findings.calls, findings.latency_ms, findings.seconds, findings.one_by_one_seconds,
+            );
+        }
         if let Some(memory) = &self.memory {
             let list = |values: &[f64], digits: usize| {
                 values.iter().map(|value| format!("{value:.digits$}")).collect::<Vec<_>>().join(", ")
