@@ -215,6 +215,7 @@ async fn a_sweep_knows_where_it_was(store: &impl SweepStore) {
         began: NOON.parse().unwrap(),
         after: AccountId::parse(after).unwrap(),
         blind: spots.clone(),
+        again: Some(AccountId::parse("111111111111").unwrap()),
     };
     let first = Versioned { value: Some(progress("222222222222")), version: 0 };
     let version = store.put_progress(&first).await.unwrap();

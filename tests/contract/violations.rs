@@ -121,8 +121,9 @@ async fn what_is_overdue_is_found(store: &impl ViolationStore) {
     assert_eq!(pending(store, 30, 1).await.len(), 3, "page after page, each once");
     // A failed delivery is due again later.
     let mut failed = found.iter().find(|record| record.value.key.resource_id == "late-a").unwrap().clone();
+    let debts = failed.value.owed.clone();
     for outlet in [Outlet::Topic, Outlet::Chat] {
-        failed.value.not_delivered(outlet, "not you", true, at(20));
+        failed.value.not_delivered(outlet, &debts, "not you", true, at(20));
     }
     store.put(&failed).await.unwrap();
     assert_eq!(names(&pending(store, 15, 100).await), BTreeSet::from(["late-b"]));

@@ -267,8 +267,10 @@ fn what_failed_what_was_refused_and_what_cannot_be_seen_has_an_alarm() {
         watched,
         BTreeSet::from([
             ("deploy", "RolloutsFailed", 1),
+            ("report", "GivenUp", 1),
             ("report", "Refused", 1),
             ("sweep", "BlindSpots", 3),
+            ("sweep", "GivenUp", 1),
             ("sweep", "Refused", 1)
         ])
     );

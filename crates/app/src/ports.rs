@@ -452,6 +452,9 @@ pub struct Progress {
     pub after: AccountId,
     /// Places that could not be seen so far.
     pub blind: Vec<BlindSpot>,
+    /// The last account that is done of the second round, for accounts that were throttled in the first.
+    #[serde(default)]
+    pub again: Option<AccountId>,
 }
 
 /// The organisation.

@@ -81,8 +81,20 @@ pub(crate) struct Telling<'a, S, O, R> {
 struct Delivered {
     /// Debts that were paid, by the outlet that was told.
     paid: Vec<(Outlet, Debt)>,
-    /// Outlets that were not told: why, and whether the service rejected the request.
-    failed: BTreeMap<Outlet, (String, bool)>,
+    /// Outlets that were not told.
+    failed: BTreeMap<Outlet, Failed>,
+}
+
+/// A failure that is recorded: whether the service rejected the request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Rejected(bool);
+
+/// Debts that an outlet was not told.
+struct Failed {
+    debts: Vec<Debt>,
+    reason: String,
+    /// Whether the service rejected the request: an equal one would be rejected again.
+    is_rejected: bool,
 }
 
 /// A message to one outlet, and the debts that it pays.
@@ -119,7 +131,11 @@ where
             let off = owed.flat_map(|debt| debt.outlets.difference(&in_use).map(|outlet| (*outlet, debt.clone())));
             delivered.push(Delivered { paid: off.collect(), ..Delivered::default() });
         }
-        for outlet in in_use {
+        // Machines first: findings may take long, and between telling people and noting that they were told nothing may go wrong, or they
+        // are told twice. A finding is a state, and an event has its id.
+        let people = |outlet: &Outlet| matches!(outlet, Outlet::Topic | Outlet::Chat);
+        let (people, machines): (Vec<Outlet>, Vec<Outlet>) = in_use.into_iter().partition(people);
+        for outlet in machines.into_iter().chain(people) {
             let messages = match outlet {
                 Outlet::Topic | Outlet::Chat => self.for_people(outlet, &touched, held, &plans),
                 Outlet::Finding | Outlet::Event => self.for_machines(outlet, &touched, &plans),
@@ -153,14 +169,15 @@ where
                         }
                     }
                     Err(error) => {
-                        if let Some(failure) =
-                            self.not_told(outlet, notice, &pays, &touched, &error, tally, &mut untold)
-                        {
-                            for (index, _) in pays {
-                                if let Some(delivered) = delivered.get_mut(index) {
-                                    delivered.failed.insert(outlet, failure.clone());
-                                }
-                            }
+                        let failure = self.not_told(outlet, notice, &pays, &touched, &error, tally, &mut untold);
+                        for (index, debt) in pays.into_iter().filter(|_| failure.is_some()) {
+                            let Some(delivered) = delivered.get_mut(index) else { continue };
+                            let failed = delivered.failed.entry(outlet).or_insert_with(|| Failed {
+                                debts: Vec::new(),
+                                reason: error.to_string(),
+                                is_rejected: failure == Some(Rejected(true)),
+                            });
+                            failed.debts.push(debt);
                         }
                     }
                 }
@@ -180,7 +197,7 @@ where
         error: &PortError,
         tally: &mut Tally,
         untold: &mut Vec<Untold>,
-    ) -> Option<(String, bool)> {
+    ) -> Option<Rejected> {
         error!(?outlet, kind = notice.kind(), subject = notice.subject(), %error, "not told");
         match error.kind {
             PortErrorKind::OutOfTime => {
@@ -192,12 +209,12 @@ where
                 let messages = messages.flat_map(|touched| touched.messages.iter().cloned()).collect();
                 untold.push(Untold { messages, why: error.to_string() });
                 // The messages come again; without any, the record itself must tell when to try again.
-                self.only_due.then(|| (error.to_string(), false))
+                self.only_due.then_some(Rejected(false))
             }
             PortErrorKind::Denied | PortErrorKind::NotFound | PortErrorKind::Refused => {
                 // The same call would be refused again. The debt stays on record, and the sweep tries again when somebody has seen to it.
                 tally.refused = tally.refused.saturating_add(1);
-                Some((error.to_string(), true))
+                Some(Rejected(true))
             }
         }
     }
@@ -239,8 +256,8 @@ where
                 }
             }
             let mut given_up = 0_usize;
-            for (outlet, (reason, is_rejected)) in &delivered.failed {
-                let lost = record.value.not_delivered(*outlet, reason, *is_rejected, self.now);
+            for (outlet, Failed { debts, reason, is_rejected }) in &delivered.failed {
+                let lost = record.value.not_delivered(*outlet, debts, reason, *is_rejected, self.now);
                 if lost > 0 {
                     error!(violation = %record.value.key, ?outlet, reason, "given up after many attempts");
                 }

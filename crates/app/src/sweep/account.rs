@@ -23,6 +23,9 @@ use tracing::{info, warn};
 /// Security Hub forgets a finding 90 days after its last update.
 const FINDING_LASTS: SignedDuration = SignedDuration::from_hours(30 * 24);
 
+/// The time between two attempts to import a finding that was given up.
+const GIVEN_UP_RETRY: SignedDuration = SignedDuration::from_hours(7 * 24);
+
 /// Types that Config's inventory can be asked for, so that one that is not there is gone (awslabs/aws-config-resource-schema).
 const IN_INVENTORY: [&str; 10] = [
     "AWS::Backup::BackupPlan",
@@ -364,9 +367,9 @@ fn overdue(record: &mut Record, round: &Round<'_>, swept: &mut Swept) {
         return;
     }
     let fresh = record.finding_at.is_some_and(|at| now.duration_since(at) < FINDING_LASTS);
-    // Where Security Hub rejected it for days, it gets the finding when the violation changes, or after the same time as a fresh one.
+    // Where Security Hub rejected it for days, one attempt a week: it may have been enabled since.
     let given_up = record.undelivered.get(&Outlet::Finding).filter(|undelivered| undelivered.given_up);
-    let fresh = fresh || given_up.is_some_and(|given_up| now.duration_since(given_up.last) < FINDING_LASTS);
+    let fresh = fresh || given_up.is_some_and(|given_up| now.duration_since(given_up.last) < GIVEN_UP_RETRY);
     if outlets.contains(&Outlet::Finding) && !fresh && record.owed_to(Outlet::Finding).next().is_none() {
         record.refresh_finding(outlets, *now);
     }

@@ -30,7 +30,7 @@ const RESERVE: Duration = Duration::from_secs(45);
 /// What a running `report` has just recorded, it tells itself; what is held in a window is told when it ends.
 const OWED_AFTER: SignedDuration = SignedDuration::from_mins(30);
 /// Records with pending deliveries that are in memory at one time.
-const RETOLD: usize = 5_000;
+const RETOLD: usize = 1_000;
 
 /// The use case.
 #[derive(Debug)]
@@ -150,30 +150,67 @@ where
         let mut blind: Vec<BlindSpot> =
             progress.value.as_ref().map(|progress| progress.blind.clone()).unwrap_or_default();
         let after = progress.value.as_ref().map(|progress| progress.after.clone());
+        let is_time_up = || time_left().is_some_and(|left| left < RESERVE);
         for account in accounts.into_iter().filter(|account| after.as_ref().is_none_or(|after| account > after)) {
-            if time_left().is_some_and(|left| left < RESERVE) {
+            if is_time_up() {
                 info!(before = %account, "the time is up, the next sweep goes on from here");
                 return Ok(swept);
             }
             self.account(&round, &account, &mut blind, &mut swept).await;
             swept.accounts = swept.accounts.saturating_add(1);
-            let done = Progress { began, after: account, blind: blind.clone() };
-            match self.store.put_progress(&Versioned { value: Some(done.clone()), version: progress.version }).await {
-                Ok(version) => progress = Versioned { value: Some(done), version },
-                Err(error) => {
-                    // Two at once would tell of the same blind spots; what they compare is safe.
-                    let other = error.kind == PortErrorKind::Conflict;
-                    warn!(%error, other, "the progress could not be stored; if it is another sweep's, that one goes on");
-                    swept.failures.push(error.to_string());
-                    return Ok(swept);
-                }
+            let done = Progress { began, after: account, blind: blind.clone(), again: None };
+            if !self.store_progress(&mut progress, done, &mut swept).await {
+                return Ok(swept);
             }
         }
-        self.look_again(&round, &mut blind, &mut swept, &time_left).await;
+        // A throttle is a blind spot only if a second round fails as well.
+        let throttled = blind.iter().filter(|spot| spot.reason.cause == BlindCause::Throttled);
+        let throttled: BTreeSet<AccountId> = throttled.map(|spot| spot.account.clone()).collect();
+        let again = progress.value.as_ref().and_then(|progress| progress.again.clone());
+        for account in throttled.into_iter().filter(|account| again.as_ref().is_none_or(|again| account > again)) {
+            if is_time_up() {
+                info!(before = %account, "the time is up, the next sweep goes on with the second round");
+                return Ok(swept);
+            }
+            blind.retain(|spot| spot.account != account);
+            self.account(&round, &account, &mut blind, &mut swept).await;
+            let Some(before) = progress.value.clone() else { break };
+            let done = Progress { blind: blind.clone(), again: Some(account), ..before };
+            if !self.store_progress(&mut progress, done, &mut swept).await {
+                return Ok(swept);
+            }
+        }
+        if progress.value.is_some() && is_time_up() {
+            info!("the time is up, the next sweep ends the round");
+            return Ok(swept);
+        }
         self.finish(&round, blind, &mut swept).await?;
         self.store.put_progress(&Versioned { value: None, version: progress.version }).await?;
         swept.complete = true;
         Ok(swept)
+    }
+
+    /// Stores how far the round is; whether this sweep may go on.
+    async fn store_progress(
+        &self,
+        progress: &mut Versioned<Option<Progress>>,
+        done: Progress,
+        swept: &mut Swept,
+    ) -> bool {
+        let next = Versioned { value: Some(done), version: progress.version };
+        match self.store.put_progress(&next).await {
+            Ok(version) => {
+                *progress = Versioned { version, ..next };
+                true
+            }
+            Err(error) => {
+                // Two at once would tell of the same blind spots; what they compare is safe.
+                let other = error.kind == PortErrorKind::Conflict;
+                warn!(%error, other, "the progress could not be stored; if it is another sweep's, that one goes on");
+                swept.failures.push(error.to_string());
+                false
+            }
+        }
     }
 
     /// Names of accounts, and who belongs to the organisation: asked once a round.
@@ -203,13 +240,15 @@ where
         time_left: &impl Fn() -> Option<Duration>,
     ) -> Result<()> {
         let before = round.now.checked_sub(OWED_AFTER).unwrap_or(round.now);
+        // Half of the time is for the comparison, however much is pending.
+        let half = time_left().map(|left| left / 2);
         let mut position = None;
         loop {
             let page = self.store.pending(before, position, RETOLD).await?;
             swept.retold = swept.retold.saturating_add(page.records.len());
             self.tell(round, page.records, true, swept).await;
             position = page.next;
-            if position.is_none() || time_left().is_some_and(|left| left < RESERVE) {
+            if position.is_none() || time_left() < half {
                 return Ok(());
             }
         }
@@ -224,28 +263,12 @@ where
         swept.failures.extend(untold.into_iter().map(|untold| untold.why));
     }
 
-    /// Compares accounts again that were throttled: a passing error is not a blind spot, unless a second round fails as well.
-    async fn look_again(
-        &self,
-        round: &Round<'_>,
-        blind: &mut Vec<BlindSpot>,
-        swept: &mut Swept,
-        time_left: &impl Fn() -> Option<Duration>,
-    ) {
-        let throttled = blind.iter().filter(|spot| spot.reason.cause == BlindCause::Throttled);
-        let accounts: BTreeSet<AccountId> = throttled.map(|spot| spot.account.clone()).collect();
-        for account in accounts {
-            if time_left().is_some_and(|left| left < RESERVE) {
-                return;
-            }
-            blind.retain(|spot| spot.account != account);
-            self.account(round, &account, blind, swept).await;
-        }
-    }
-
     /// What can be said when all accounts are done.
     async fn finish(&self, round: &Round<'_>, blind: Vec<BlindSpot>, swept: &mut Swept) -> Result<()> {
-        let blind = self.diagnosed(blind, swept).await;
+        let (blind, is_diagnosed) = self.diagnosed(blind, swept).await;
+        // A cause that cannot be found now is no news where one is known.
+        let is_unclear =
+            |cause: BlindCause| cause == BlindCause::Throttled || (cause == BlindCause::NoResult && !is_diagnosed);
         let known: BTreeMap<_, BlindSpot> = self
             .store
             .blind_spots()
@@ -260,8 +283,7 @@ where
                 Some(before) if before.reason.cause == spot.reason.cause => {
                     spots.push(BlindSpot { since: before.since, ..spot });
                 }
-                // Throttled before the cause could be seen: it is the one that is known.
-                Some(before) if spot.reason.cause == BlindCause::Throttled => spots.push(before.clone()),
+                Some(before) if is_unclear(spot.reason.cause) => spots.push(before.clone()),
                 _ => {
                     new.push(spot.clone());
                     spots.push(spot);
@@ -282,12 +304,13 @@ where
         self.remind(round, swept).await
     }
 
-    /// Returns the blind spots, those without a result with the cause that the aggregator gives. If it gives none, they keep theirs.
-    async fn diagnosed(&self, mut blind: Vec<BlindSpot>, swept: &mut Swept) -> Vec<BlindSpot> {
+    /// Returns the blind spots, those without a result with the cause that the aggregator gives, and whether the aggregator could be
+    /// asked. Where it gives no cause, they keep theirs.
+    async fn diagnosed(&self, mut blind: Vec<BlindSpot>, swept: &mut Swept) -> (Vec<BlindSpot>, bool) {
         let unexplained = blind.iter().filter(|spot| spot.reason.cause == BlindCause::NoResult);
         let places: BTreeSet<_> = unexplained.map(|spot| (spot.account.clone(), spot.region.clone())).collect();
         if places.is_empty() {
-            return blind;
+            return (blind, true);
         }
         match self.source.diagnose(&places).await {
             Ok(mut reasons) => {
@@ -296,13 +319,14 @@ where
                         spot.reason = reason;
                     }
                 }
+                (blind, true)
             }
             Err(error) => {
                 warn!(%error, "the causes of blind spots are not known");
                 swept.failures.push(error.to_string());
+                (blind, false)
             }
         }
-        blind
     }
 
     /// Sends notices to both topics; returns of each whether the notification topic accepted it.

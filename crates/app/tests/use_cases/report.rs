@@ -379,7 +379,7 @@ async fn every_outlet_is_told_and_one_that_refuses_costs_the_others_nothing() {
     assert!(reported.failed.is_empty(), "the same call would be refused again: {reported:?}");
     assert_eq!((reported.tally.told, reported.tally.refused), (1, 1));
     let told: Vec<Outlet> = world.state().told.iter().map(|(outlet, _)| *outlet).collect();
-    assert_eq!(told, [Outlet::Chat, Outlet::Event]);
+    assert_eq!(told, [Outlet::Event, Outlet::Chat]);
     let owed: Vec<_> = world.state().violations.values().flat_map(|record| record.value.owed.clone()).collect();
     assert_eq!(owed.len(), 1);
     assert_eq!(owed[0].outlets, BTreeSet::from([Outlet::Finding]), "it stays owed to Security Hub only");
@@ -590,4 +590,25 @@ async fn a_batch_reads_once_and_quiet_events_cost_no_writes() {
 #[test]
 fn the_group_of_the_events_is_their_account_and_control() {
     assert_eq!(group().to_string(), "222222222222#BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN");
+}
+
+/// A topic that rejects everything for an hour in which every window ends with a flush: an operator repairs it, and nothing is lost.
+#[tokio::test(flavor = "current_thread")]
+async fn rejections_of_one_hour_give_up_nothing() {
+    let world = World::new();
+    (0..40).for_each(|_| world.fail_next("sns:Publish", PortErrorKind::Denied));
+    for minute in 0..20_u8 {
+        let compliance = if minute % 2 == 0 { "NON_COMPLIANT" } else { "COMPLIANT" };
+        let reported = send(&world, &[event(compliance, 10 + minute)]).await;
+        assert_eq!((reported.tally.refused, reported.tally.given_up), (1, 0), "{reported:?}");
+        pass(&world, 180);
+    }
+    let record = world.state().violations.values().next().unwrap().value.clone();
+    assert!(record.undelivered[&Outlet::Topic].rejections >= 20, "{record:?}");
+    assert!(!record.owed.is_empty());
+    world.take_faults();
+    let reported = send(&world, &[event("NON_COMPLIANT", 55)]).await;
+    assert!(reported.tally.told > 1, "{reported:?}");
+    let record = world.state().violations.values().next().unwrap().value.clone();
+    assert!(record.owed.is_empty() && record.undelivered.is_empty(), "{record:?}");
 }

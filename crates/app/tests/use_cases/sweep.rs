@@ -354,7 +354,7 @@ async fn it_stops_before_its_time_is_up_and_goes_on_from_there() {
     for id in accounts {
         config_says(&world, id, "orders", Some(Compliance::NonCompliant), 10);
     }
-    let minutes = Cell::new(3_u64);
+    let minutes = Cell::new(4_u64);
     let time_left = || {
         minutes.set(minutes.get().saturating_sub(1));
         Some(Duration::from_secs(60 * minutes.get()))
@@ -469,6 +469,12 @@ async fn every_blind_spot_has_the_cause_that_was_found() {
     assert_eq!(causes(&world.take_notices()), [BlindCause::NotRecording]);
     run(&world).await;
     assert_eq!(causes(&world.take_notices()), []);
+    // A cause that is known stays known while the aggregator cannot be asked.
+    world.fail_next("config:DescribeConfigurationAggregatorSourcesStatus", PortErrorKind::Retryable);
+    run(&world).await;
+    assert_eq!(causes(&world.take_notices()), []);
+    run(&world).await;
+    assert_eq!(causes(&world.take_notices()), [], "and is no news afterwards");
     // Causes that cannot be found now hide no blind spot.
     world.state().blind.clear();
     world.fail_next("config:DescribeConfigurationAggregatorSourcesStatus", PortErrorKind::Retryable);
@@ -703,4 +709,35 @@ async fn rejected_deliveries_do_not_keep_others_from_their_turn_and_are_given_up
     world.take_calls();
     run(&world).await;
     assert!(!world.take_calls().contains(&"securityhub:BatchImportFindings"));
+    // News is attempted anew.
+    let mut record = world.state().violations.values().next().unwrap().clone();
+    record.value.closed_by(Closing::Satisfied, &BTreeSet::from([Outlet::Finding]), world.state().now);
+    assert!(record.value.undelivered.is_empty() && !record.value.owed.is_empty());
+}
+
+/// The time of the first sweep ends within the second round, and again before the end of the round.
+#[tokio::test(flavor = "current_thread")]
+async fn the_second_round_and_the_end_wait_for_a_sweep_with_time() {
+    let world = world();
+    in_force(&world, &["111111111111", "222222222222"]);
+    for id in ["111111111111", "222222222222"] {
+        config_says(&world, id, "orders", Some(Compliance::NonCompliant), 10);
+    }
+    let left = Cell::new(0_u64);
+    let time_left = || {
+        left.set(left.get().saturating_sub(1));
+        Some(Duration::from_secs(44 + left.get()))
+    };
+    // Both accounts fail in the first round, and one in the second; looks at the clock: one for the deliveries, then one for each account.
+    (0..3).for_each(|_| world.fail_next("config:DescribeAggregateComplianceByConfigRules", PortErrorKind::Retryable));
+    for (looks, accounts) in [(5, 2), (3, 0), (2, 0)] {
+        left.set(looks);
+        let swept = sweep(&world).run(time_left).await.unwrap();
+        assert_eq!((swept.complete, swept.accounts), (false, accounts), "{swept:?}");
+        assert!(world.state().progress.value.is_some());
+        assert!(!kinds(&world).contains(&"violation.digest"), "nothing is told before the end of the round");
+    }
+    let swept = run(&world).await;
+    assert_eq!((swept.complete, swept.accounts, swept.blind_spots), (true, 0, 1), "{swept:?}");
+    assert_eq!(kinds(&world), ["violation.digest"]);
 }

@@ -57,6 +57,8 @@ struct Stored {
     began: Timestamp,
     after: AccountId,
     blind: Spots,
+    #[serde(default)]
+    again: Option<AccountId>,
 }
 
 impl StateTable {
@@ -75,15 +77,17 @@ impl SweepStore for StateTable {
     async fn progress(&self) -> Result<Versioned<Option<Progress>>> {
         let Some(item) = self.item(SWEEP, PROGRESS).await? else { return Ok(Versioned { value: None, version: 0 }) };
         let stored: Option<Stored> = read_document(&item)?;
-        let value = stored.map(|Stored { began, after, blind }| Progress { began, after, blind: blind.unpack() });
+        let value =
+            stored.map(|Stored { began, after, blind, again }| Progress { began, after, blind: blind.unpack(), again });
         Ok(Versioned { value, version: read_version(&item) })
     }
 
     async fn put_progress(&self, progress: &Versioned<Option<Progress>>) -> Result<u64> {
-        let stored = progress.value.as_ref().map(|Progress { began, after, blind }| Stored {
+        let stored = progress.value.as_ref().map(|Progress { began, after, blind, again }| Stored {
             began: *began,
             after: after.clone(),
             blind: Spots::pack(blind),
+            again: again.clone(),
         });
         let mut item = key(SWEEP, PROGRESS);
         item.insert("document".into(), document(&stored)?);

@@ -60,6 +60,8 @@ pub struct Undelivered {
     pub attempts: u32,
     /// Of them, those that the service rejected: an equal request would be rejected again.
     pub rejections: u32,
+    /// When the first attempt was made.
+    pub first: Timestamp,
     /// When the last attempt was made.
     pub last: Timestamp,
     /// Why it failed.
@@ -68,8 +70,10 @@ pub struct Undelivered {
     pub given_up: bool,
 }
 
-/// After so many rejections a delivery is given up: five days, by [`Undelivered::due`] and an hourly sweep.
+/// A delivery is given up after so many rejections, and after [`GIVE_UP_AFTER`]: with an hourly sweep both are about five days.
 pub const MOST_REJECTIONS: u32 = 10;
+/// A delivery is not given up before, however often it was attempted: an operator must have time to repair a topic or a key.
+pub const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_hours(5 * 24);
 /// The longest time between two attempts.
 const LONGEST_BACKOFF: SignedDuration = SignedDuration::from_hours(23);
 /// The longest reason that is kept, in characters.
@@ -88,12 +92,16 @@ impl Undelivered {
     #[must_use]
     pub fn after(before: Option<&Self>, reason: &str, is_rejected: bool, now: Timestamp) -> Self {
         let (attempts, rejections) = before.map_or((0, 0), |before| (before.attempts, before.rejections));
+        let first = before.map_or(now, |before| before.first);
+        let rejections = rejections.saturating_add(u32::from(is_rejected));
+        let given_up = is_rejected && rejections >= MOST_REJECTIONS && now.duration_since(first) >= GIVE_UP_AFTER;
         Self {
             attempts: attempts.saturating_add(1),
-            rejections: rejections.saturating_add(u32::from(is_rejected)),
+            rejections,
+            first,
             last: now,
             reason: reason.chars().take(LONGEST_REASON).collect(),
-            given_up: false,
+            given_up,
         }
     }
 }

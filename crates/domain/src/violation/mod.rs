@@ -9,7 +9,7 @@ mod facts;
 mod record;
 
 pub use change::{Change, Compliance, Ordering};
-pub use debt::{Debt, MOST_REJECTIONS, Outlet, Told, Undelivered};
+pub use debt::{Debt, GIVE_UP_AFTER, MOST_REJECTIONS, Outlet, Told, Undelivered};
 pub use facts::{Closing, Found, Heard, ResourceFacts};
 pub use record::{Exempt, Opening, Outcome, Quiet, Record, Status, Turn, apply};
 

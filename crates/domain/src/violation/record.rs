@@ -3,10 +3,7 @@
 //! A record holds what is true and what is owed: every time it opens or closes, a debt is written down in the same step, and taken
 //! off outlet by outlet as each is told. Whoever finds a record can finish what somebody else began.
 
-use super::{
-    Change, Closing, Compliance, Debt, Found, Heard, Key, MOST_REJECTIONS, Ordering, Outlet, ResourceFacts, Told,
-    Undelivered,
-};
+use super::{Change, Closing, Compliance, Debt, Found, Heard, Key, Ordering, Outlet, ResourceFacts, Told, Undelivered};
 use crate::control::Severity;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
@@ -247,16 +244,29 @@ impl Record {
         Some(self.undelivered.get(&outlet).map_or(oldest, |undelivered| undelivered.due().max(oldest)))
     }
 
-    /// Records that a delivery to a channel failed. After [`MOST_REJECTIONS`] the channel is given up: nothing is pending for it any
-    /// more until the violation changes, and the reason stays on record. Returns the number of deliveries that were given up.
-    pub fn not_delivered(&mut self, outlet: Outlet, reason: &str, is_rejected: bool, now: Timestamp) -> usize {
-        let mut failed = Undelivered::after(self.undelivered.get(&outlet), reason, is_rejected, now);
-        failed.given_up = is_rejected && failed.rejections >= MOST_REJECTIONS;
-        let pending = self.owed_to(outlet).count();
-        let given_up = if failed.given_up { pending } else { 0 };
+    /// Records that deliveries to a channel failed. After [`MOST_REJECTIONS`] and [`GIVE_UP_AFTER`] they are given up: they are not
+    /// pending any more, and the reason stays on record. Returns the number of those that were given up. What was recorded since stays
+    /// pending.
+    ///
+    /// [`MOST_REJECTIONS`]: super::MOST_REJECTIONS
+    /// [`GIVE_UP_AFTER`]: super::GIVE_UP_AFTER
+    pub fn not_delivered(
+        &mut self,
+        outlet: Outlet,
+        debts: &[Debt],
+        reason: &str,
+        is_rejected: bool,
+        now: Timestamp,
+    ) -> usize {
+        let failed = Undelivered::after(self.undelivered.get(&outlet), reason, is_rejected, now);
+        let mut given_up = 0_usize;
         if failed.given_up {
             for debt in &mut self.owed {
-                debt.outlets.remove(&outlet);
+                if debts.iter().any(|tried| tried.at == debt.at && tried.what == debt.what)
+                    && debt.outlets.remove(&outlet)
+                {
+                    given_up = given_up.saturating_add(1);
+                }
             }
             self.owed.retain(|debt| !debt.outlets.is_empty());
         }
@@ -296,6 +306,10 @@ impl Record {
         }
         if outlets.is_empty() {
             return;
+        }
+        // News is worth as many attempts as before the channel was given up; a refreshed finding is worth one.
+        if what != Told::Refreshed {
+            self.undelivered.retain(|outlet, undelivered| !(undelivered.given_up && outlets.contains(outlet)));
         }
         // Turns are told apart, and put in order, by their times: also two in one instant, and one that is written down by
         // somebody who looked at the clock before another wrote down the one before. Security Hub compares milliseconds.
