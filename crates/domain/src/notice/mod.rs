@@ -171,12 +171,14 @@ impl Notice {
                 attributes.insert("region", violation.key.region.as_str().into());
                 attributes.insert("control", text(&violation.key.control));
                 attributes.insert("owner", several(violation.owners()));
+                attributes.insert("change", change(&violation.what).into());
             }
             Self::ViolationDigest(digest) => {
                 attributes.insert("account", digest.account.as_str().into());
                 attributes.insert("control", text(&digest.control));
                 attributes.insert("region", several(digest.regions().into_iter().map(RegionName::as_str)));
                 attributes.insert("owner", several(digest.entries.iter().flat_map(ViolationNotice::owners)));
+                attributes.insert("change", several(digest.entries.iter().map(|entry| change(&entry.what))));
             }
             Self::ViolationReminder(reminder) => {
                 attributes.insert("owner", several(reminder.owner.as_deref().into_iter()));
@@ -256,6 +258,15 @@ impl From<ViolationNotice> for Notice {
             Told::Exempted(_) => Self::ViolationExempted(violation),
             Told::Opened | Told::ExemptionEnded(_) | Told::Refreshed => Self::ViolationOpened(violation),
         }
+    }
+}
+
+/// The change of a violation, in a word to filter by.
+const fn change(what: &Told) -> &'static str {
+    match what {
+        Told::Opened | Told::ExemptionEnded(_) | Told::Refreshed => "opened",
+        Told::Resolved(_) => "resolved",
+        Told::Exempted(_) => "exempted",
     }
 }
 
