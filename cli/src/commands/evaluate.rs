@@ -66,7 +66,7 @@ pub(crate) struct Args {
     /// Show what is compliant too.
     #[arg(long)]
     all: bool,
-    /// End with status 1 if anything is undecided or could not be read.
+    /// End with status 1 if anything is undecided or could not be read, or if nothing was evaluated.
     #[arg(long)]
     strict: bool,
     /// The form of the result on standard output.
@@ -101,7 +101,12 @@ pub(crate) fn account(id: &str) -> Result<AccountId, String> {
 }
 
 pub(crate) fn region(name: &str) -> Result<RegionName, String> {
-    RegionName::parse_listed(name, &[]).map_err(|error| error.to_string())
+    let region = RegionName::parse(name).map_err(|error| error.to_string())?;
+    // A newer one is right, and far more often one is misspelled.
+    if let Err(error) = RegionName::parse_listed(name, &[]) {
+        output::aside(&format!("this version does not know the Region `{}`: {}", plain::shown(name), error.fix));
+    }
+    Ok(region)
 }
 
 /// A judgement with what stands around it.
@@ -223,7 +228,10 @@ fn verdict(rows: &[Row], unread: &[Unread], strict: bool) -> Verdict {
         let unread = plain::count(plain::number(unread.len()), "part");
         output::aside(&format!("warning: {undecided} undecided, {unread} of the inventory not read"));
     }
-    let is_strict_finding = strict && (undecided > 0 || !unread.is_empty());
+    // A green run that evaluated nothing would hide a wrong policy or inventory.
+    let is_nothing =
+        total(|tally| tally.compliant.saturating_add(tally.not_compliant).saturating_add(tally.undecided)) == 0;
+    let is_strict_finding = strict && (undecided > 0 || !unread.is_empty() || is_nothing);
     if broken > 0 || is_strict_finding { Verdict::Findings } else { Verdict::Clean }
 }
 

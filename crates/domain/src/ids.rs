@@ -11,7 +11,7 @@ mod regions;
 #[cfg(test)]
 mod tests;
 
-pub use regions::{OPT_IN_REGIONS, REGIONS};
+pub use regions::{OPT_IN_REGIONS, REGIONS, is_opt_in};
 
 /// Why a text is not the name it should be. The message says what is wrong and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -9,7 +9,7 @@ use jiff::civil::Date;
 
 use crate::fault::{Fault, Faults, Position, Source};
 use crate::framework::{parameter, read};
-use crate::ids::{OPT_IN_REGIONS, RegionName};
+use crate::ids::{RegionName, is_opt_in};
 use crate::template::{Resolver, Template};
 
 mod around;
@@ -210,7 +210,7 @@ pub fn opt_in_regions<'r>(
     targets: impl IntoIterator<Item = (Position, &'r RegionName)>,
 ) -> Option<Fault> {
     let targets = targets.into_iter().map(|(at, region)| (at, region.as_str()));
-    let opt_in: Vec<(Position, &str)> = targets.filter(|(_, region)| OPT_IN_REGIONS.contains(region)).collect();
+    let opt_in: Vec<(Position, &str)> = targets.filter(|(_, region)| is_opt_in(region)).collect();
     let at = opt_in.iter().map(|(at, _)| *at).min()?;
     // The value replaces the one of an earlier deployment, so it has the Regions of all frameworks.
     let regions: BTreeSet<&str> = opt_in.into_iter().map(|(_, region)| region).collect();

@@ -182,7 +182,7 @@ fn arguments_become_a_query() {
     }
     for (line, said) in [
         ("--in-account 22222222222", "has 11 digits"),
-        ("--in-region eu-wset-1", "did you mean `eu-west-1`?"),
+        ("--in-region eu_west_1", "did you mean `eu-west-1`?"),
         ("--limit 0", "0"),
         ("--stack a --table b", "cannot be used with"),
         ("--severity awful", "possible values"),

@@ -64,3 +64,10 @@ pub const OPT_IN_REGIONS: &[&str] = &[
     "me-south-1",
     "mx-central-1",
 ];
+
+/// Whether an account has to enable a Region before it can use it. All Regions of the commercial partition that are newer than
+/// [`REGIONS`] are such.
+#[must_use]
+pub fn is_opt_in(region: &str) -> bool {
+    OPT_IN_REGIONS.contains(&region) || (!REGIONS.contains(&region) && super::partition(region) == "aws")
+}

@@ -130,6 +130,10 @@ fn opt_in_regions_are_regions_and_the_oldest_are_not_among_them() {
     }
     // Enabled by default: opened before March 2019, a local Region that became one, and other partitions.
     for region in ["us-east-1", "eu-north-1", "ap-northeast-3", "cn-north-1", "us-gov-west-1", "eusc-de-east-1"] {
-        assert!(REGIONS.contains(&region) && !OPT_IN_REGIONS.contains(&region), "{region}");
+        assert!(REGIONS.contains(&region) && !is_opt_in(region), "{region}");
+    }
+    // Newer than the table: AWS opens no Region any more that is enabled by default.
+    for (region, expected) in [("ap-southeast-9", true), ("xx-example-1", true), ("cn-south-9", false)] {
+        assert_eq!(is_opt_in(region), expected, "{region}");
     }
 }

@@ -154,8 +154,11 @@ fn regions(faults: &mut Faults<'_, '_>, node: &Node, newer: &[RegionName]) -> Ve
     let parse = |text: &str| {
         RegionName::parse_listed(text, newer).map_err(|IdError { problem, fix }| {
             let is_code = RegionName::parse(text).is_ok();
-            let fix =
-                if is_code { format!("{fix} A newer Region is listed under `newRegions` of the policy") } else { fix };
+            let fix = if is_code {
+                format!("{fix} (a newer Region is listed under `newRegions` of the policy)")
+            } else {
+                fix
+            };
             IdError { problem, fix }
         })
     };
