@@ -46,7 +46,14 @@ where
             // Whatever the policy said of it: now it goes with everything else.
             rollout.value.undeclared = false;
             let span = info_span!("removal", stack_set = %name, commit = %rollout.value.commit, operation = Empty);
-            let outcome = self.remove(&before, rollout, request, &mut seen.counts).instrument(span.clone()).await?;
+            let removed = self.remove(&before, rollout, request, &mut seen.counts).instrument(span.clone()).await;
+            let outcome = match removed {
+                // It would fail again, and must not keep the others.
+                Err(error) if !matches!(error.kind, PortErrorKind::Retryable | PortErrorKind::Conflict) => {
+                    FrameworkOutcome::Failed(error.explained())
+                }
+                removed => removed?,
+            };
             span.in_scope(|| info!(outcome = ?outcome, "removing"));
             seen.frameworks.insert(name, outcome);
         }
