@@ -31,6 +31,23 @@ pub(crate) struct Access {
     region: Option<String>,
 }
 
+impl Access {
+    /// The same options for a command of the AWS CLI, each with a space before it; `None` where a shell would read a value otherwise than
+    /// it is meant.
+    pub(crate) fn options(&self) -> Option<String> {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '@' | '+');
+        let mut options = String::new();
+        for (name, value) in [("profile", &self.profile), ("region", &self.region)] {
+            let Some(value) = value else { continue };
+            if !value.chars().all(is_plain) {
+                return None;
+            }
+            options.push_str(&format!(" --{name} {value}"));
+        }
+        Some(options)
+    }
+}
+
 /// Clients of AWS.
 #[derive(Debug)]
 pub(crate) struct Cloud {

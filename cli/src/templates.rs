@@ -81,7 +81,8 @@ fn is_match(pattern: &[String], path: &[String]) -> bool {
 }
 
 /// The files that are named, and for each folder the CloudFormation templates in it and in its folders, in the order of their names.
-/// Hidden and excluded ones are passed over, links not followed; a file that is named twice, be it through a link, is there once.
+/// Hidden and excluded ones are passed over, and links to folders are warned about; a file that is named twice, be it through a link, is
+/// there once.
 ///
 /// # Errors
 /// When a folder cannot be read, or has no template in it.
@@ -127,7 +128,16 @@ fn in_folder(folder: &Path, exclusions: &[Exclusion], known: &mut BTreeSet<PathB
                     if kind.is_dir() {
                         waiting.push(path);
                     } else if kind.is_file() && may_be_template(&path) {
-                        candidates.push(path);
+                        candidates.push((false, path));
+                    } else if kind.is_symlink() {
+                        match fs::metadata(&path) {
+                            Ok(target) if target.is_file() && may_be_template(&path) => candidates.push((true, path)),
+                            Ok(target) if target.is_dir() => all.skipped.push(*linked_folder(&path)),
+                            Err(error) if may_be_template(&path) => {
+                                all.skipped.push(*unreadable(&path, "file", &error))
+                            }
+                            Ok(_) | Err(_) => {}
+                        }
                     }
                 }
             }
@@ -135,9 +145,10 @@ fn in_folder(folder: &Path, exclusions: &[Exclusion], known: &mut BTreeSet<PathB
             Err(error) => all.skipped.push(*unreadable(&inner, "folder", &error)),
         }
     }
+    // A file that is there itself has its own name, also where a link leads to it.
     candidates.sort_unstable();
     let mut is_empty = true;
-    for path in candidates {
+    for (_, path) in candidates {
         let path = plain(&path);
         if !known.insert(identity(&path)) {
             is_empty = false;
@@ -187,7 +198,9 @@ fn template(path: &Path) -> Result<Option<String>, Box<Fault>> {
     let bytes = input::beginning(path).map_err(|error| unreadable(path, "file", &error))?;
     let name = path.display().to_string();
     let beginning = String::from_utf8_lossy(&bytes);
-    let fault = if Template::is_meant(&beginning) {
+    // UTF-16 has no ASCII to recognize a template by.
+    let is_utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+    let fault = if is_utf16 || Template::is_meant(&beginning) {
         let text = input::decoded(bytes).into_text(&name).map_err(|fault| skipped(*fault))?;
         match Template::read_source(&name, &text) {
             Ok(_) => return Ok(Some(text)),
@@ -207,6 +220,12 @@ fn skipped(fault: Fault) -> Fault {
         fix: format!("{}; if it is not a CloudFormation template, leave it out with --exclude", fault.fix),
         ..fault
     }
+}
+
+/// A link to a folder is not followed: it may lead out of the project, or round in a circle.
+fn linked_folder(path: &Path) -> Box<Fault> {
+    let fix = "name the folder that it leads to as well, or leave it out with --exclude";
+    Box::new(Fault::of_file(plain(path).display().to_string(), "skipped: a link to a folder", fix))
 }
 
 fn unreadable(path: &Path, what: &str, error: &std::io::Error) -> Box<Fault> {

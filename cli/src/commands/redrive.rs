@@ -83,15 +83,23 @@ enum Queue {
     Undelivered,
 }
 
+/// The log of a function, as a command of the AWS CLI reads it.
+struct Log {
+    group: String,
+    /// Profile and Region, as this command was given them.
+    options: String,
+}
+
 impl Args {
-    /// The log group of the function that reads the queue; `None` for events that no function has received, and for a stack of a
-    /// version that does not name it.
-    fn log_group(&self, outputs: &Outputs) -> Option<String> {
-        match self.queue {
-            Queue::Report => outputs.get("ReportLogGroupName").ok(),
-            Queue::Deploy => outputs.get("DeployLogGroupName").ok(),
-            Queue::Undelivered => None,
-        }
+    /// The log of the function that reads the queue; `None` for events that no function has received, and for a stack of a version that
+    /// does not name it.
+    fn log(&self, outputs: &Outputs) -> Option<Log> {
+        let group = match self.queue {
+            Queue::Report => outputs.get("ReportLogGroupName").ok()?,
+            Queue::Deploy => outputs.get("DeployLogGroupName").ok()?,
+            Queue::Undelivered => return None,
+        };
+        Some(Log { group, options: self.access.options()? })
     }
 
     fn job(&self, queue: String, destination: Destination, reader: Reader) -> Job {
@@ -142,22 +150,22 @@ impl Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     let named = args.named()?;
-    let (job, log_group, done) = cloud::wait(async {
+    let (job, log, done) = cloud::wait(async {
         let cloud = Cloud::connect(&args.access).await?;
-        let (job, log_group) = match named {
+        let (job, log) = match named {
             Some(job) => (job, None),
             None => {
                 let outputs = cloud.outputs(&args.stack).await?;
-                (args.of_stack(&outputs)?, args.log_group(&outputs))
+                (args.of_stack(&outputs)?, args.log(&outputs))
             }
         };
         let done = work(&cloud.queues(), &job).await?;
-        Ok((job, log_group, done))
+        Ok((job, log, done))
     })?;
     match args.format {
-        Format::Human => output::text(&show::page(&job, &done, log_group.as_deref()))?,
+        Format::Human => output::text(&show::page(&job, &done, log.as_ref()))?,
         Format::Json => {
-            let json = show::json(&job, &done, log_group.as_deref());
+            let json = show::json(&job, &done, log.as_ref());
             output::line(&serde_json::to_string_pretty(&json)?)?;
         }
     }

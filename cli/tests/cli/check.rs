@@ -350,3 +350,22 @@ fn file_that_a_link_leads_to_is_judged_once() {
         assert_eq!(report["summary"][0]["notCompliant"], 1, "{args:?}");
     }
 }
+
+/// Neither a link nor an encoding leaves a template out without a word.
+#[cfg(unix)]
+#[test]
+fn linked_file_is_evaluated_and_linked_folder_or_utf16_is_a_warning() {
+    let utf16: Vec<u8> = [0xff, 0xfe].into_iter().chain(TABLE.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    let folder = folder(&[("wide.yaml", &utf16)]);
+    let outside = folder.path().join("shared");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("table.yaml"), TABLE).unwrap();
+    let link =
+        |target: &Path, name: &str| std::os::unix::fs::symlink(target, folder.path().join("app").join(name)).unwrap();
+    link(&outside.join("table.yaml"), "linked.yaml");
+    link(&outside, "linked-folder");
+    link(&outside.join("nothing.yaml"), "dangling.yaml");
+    let ran = check(folder.path(), &["app", "--format", "json"]);
+    assert_eq!(files(&ran, "findings"), ["app/linked.yaml"], "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(files(&ran, "warnings"), ["app/linked-folder", "app/dangling.yaml", "app/wide.yaml"], "{}", ran.stdout);
+}

@@ -89,7 +89,7 @@ fn a_profile_that_does_not_exist_is_named_by_every_command() {
 fn an_expired_session_with_iam_identity_center_says_how_to_sign_in() {
     for token in [Some("2020-01-01T00:00:00Z"), None] {
         let home = home(token);
-        let expected = "error: no AWS credentials: the session of the profile `staff` with IAM Identity Center has expired: \
+        let expected = "error: no AWS credentials: the session of the profile `staff` with IAM Identity Center has expired or is missing: \
                         sign in with `aws sso login --profile staff`";
         for command in COMMANDS {
             let said = error(&[command, &["--profile", "staff"]].concat(), &environment(&home, &[]));

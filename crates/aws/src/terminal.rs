@@ -145,14 +145,17 @@ pub const NO_CREDENTIALS: &str = "no AWS credentials: ";
 impl Explained {
     fn explain(&self, error: CredentialsError) -> CredentialsError {
         let all = chain(&error);
-        let is_sso = ["SSO token", "UnauthorizedException"].iter().any(|words| all.contains(words));
+        let is_sso = ["SSO token", "UnauthorizedException", "sso/cache"].iter().any(|words| all.contains(words));
         let name = self.profile.as_deref();
         let reason = match (is_sso, name) {
             (true, Some(name)) => format!(
-                "the session of the profile `{name}` with IAM Identity Center has expired: sign in with `aws sso login \
+                "the session of the profile `{name}` with IAM Identity Center has expired or is missing: sign in with `aws sso login \
                  --profile {name}`"
             ),
-            (true, None) => "the session with IAM Identity Center has expired: sign in with `aws sso login`".to_owned(),
+            (true, None) => {
+                "the session with IAM Identity Center has expired or is missing: sign in with `aws sso login`"
+                    .to_owned()
+            }
             (false, Some(name)) => format!("the profile `{name}` gives none: {all}"),
             (false, None) => return error,
         };

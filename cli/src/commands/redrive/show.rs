@@ -5,6 +5,7 @@ use console::style;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+use super::Log;
 use crate::plain::{self, count, shown};
 
 /// Longer than a message is tried before it comes to a dead-letter queue.
@@ -13,14 +14,14 @@ const TRIED: SignedDuration = SignedDuration::from_hours(24);
 /// The version of the JSON form. Fields are added without a new one.
 const VERSION: u32 = 1;
 
-pub(super) fn page(job: &Job, done: &Redriven, log_group: Option<&str>) -> String {
-    let blocks = done.letters.iter().map(|handled| block(job, handled, log_group));
+pub(super) fn page(job: &Job, done: &Redriven, log: Option<&Log>) -> String {
+    let blocks = done.letters.iter().map(|handled| block(job, handled, log));
     blocks.chain(missing(done)).chain([summary(job, done)]).map(|text| format!("{text}\n")).collect()
 }
 
 /// The command that shows what the function has logged about a message, if only the log has the error.
-fn log_command(job: &Job, Handled { letter, assessed, .. }: &Handled, log_group: Option<&str>) -> Option<String> {
-    let group = log_group.filter(|_| assessed.is_logged)?;
+fn log_command(job: &Job, Handled { letter, assessed, .. }: &Handled, log: Option<&Log>) -> Option<String> {
+    let Log { group, options } = log.filter(|_| assessed.is_logged)?;
     let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/' | '.'));
     if !is_plain(group) || !is_plain(&letter.id) {
         return None;
@@ -29,12 +30,12 @@ fn log_command(job: &Job, Handled { letter, assessed, .. }: &Handled, log_group:
     let tried_since = letter.sent.map(|sent| if job.queue.ends_with(".fifo") { sent - TRIED } else { sent });
     let start = tried_since.map(|since| format!(" --start-time {}", since.as_millisecond())).unwrap_or_default();
     Some(format!(
-        "aws logs filter-log-events --log-group-name {group}{start} --filter-pattern '\"{}\"' --query 'events[].message' --output text",
+        "aws logs filter-log-events --log-group-name {group}{start} --filter-pattern '\"{}\"' --query 'events[].message' --output text{options}",
         letter.id
     ))
 }
 
-fn block(job: &Job, handled: &Handled, log_group: Option<&str>) -> String {
+fn block(job: &Job, handled: &Handled, log: Option<&Log>) -> String {
     let Handled { letter, assessed, fate } = handled;
     let sent = letter.sent.map_or_else(|| "at an unknown time".to_owned(), plain::time);
     let mut text = format!(
@@ -44,7 +45,7 @@ fn block(job: &Job, handled: &Handled, log_group: Option<&str>) -> String {
         shown(&assessed.about),
         shown(&assessed.reason)
     );
-    if let Some(command) = log_command(job, handled, log_group) {
+    if let Some(command) = log_command(job, handled, log) {
         text.push_str(&format!("  log     {command}\n"));
     }
     let fate = match fate {
@@ -116,14 +117,15 @@ fn summary(job: &Job, done: &Redriven) -> String {
 
 /// How the messages get out of the queue.
 fn advice(job: &Job, done: &Redriven) -> &'static str {
+    if done.letters.iter().all(|handled| handled.assessed.prospect == Prospect::Never) {
+        return "--send keeps them back: delete with --delete --only MESSAGE_ID, or, after an update that can read them, use --send --force";
+    }
     // Without --to it is not known where they would go.
     if job.destination == Destination::Target(Vec::new()) {
         return "send back with --to QUEUE_URL --send; delete with --delete --only MESSAGE_ID";
     }
     if done.letters.iter().any(|handled| job.would_send(handled)) {
         "send back with --send; delete with --delete --only MESSAGE_ID"
-    } else if done.letters.iter().all(|handled| handled.assessed.prospect == Prospect::Never) {
-        "--send keeps them back: delete with --delete --only MESSAGE_ID, or, after an update that can read them, use --send --force"
     } else {
         "--send keeps them back: they were not meant for a queue of this stack; delete with --delete --only MESSAGE_ID"
     }
@@ -132,7 +134,7 @@ fn advice(job: &Job, done: &Redriven) -> &'static str {
 /// As JSON: `version`, `queue`; `messages`, each with `id`, `sent`, `receives`, `about`, `reason`, `prospect` (`readable`,
 /// `notOurs`, `never`), `outcome` (`seen`, `keptBack`, `sent`, `sentAndStillHere`, `deleted`), `to`, `why`, `attributes`, `body`;
 /// `logCommand`; `missing`, `more`, `logGroup`, and `error` when it ended before its time.
-pub(super) fn json(job: &Job, done: &Redriven, log_group: Option<&str>) -> Value {
+pub(super) fn json(job: &Job, done: &Redriven, log: Option<&Log>) -> Value {
     let messages: Vec<Value> = done
         .letters
         .iter()
@@ -150,7 +152,7 @@ pub(super) fn json(job: &Job, done: &Redriven, log_group: Option<&str>) -> Value
                 "receives": letter.receives,
                 "about": assessed.about,
                 "reason": assessed.reason,
-                "logCommand": log_command(job, handled, log_group),
+                "logCommand": log_command(job, handled, log),
                 "prospect": match assessed.prospect {
                     Prospect::Readable => "readable",
                     Prospect::NotOurs => "notOurs",
@@ -170,7 +172,7 @@ pub(super) fn json(job: &Job, done: &Redriven, log_group: Option<&str>) -> Value
         "messages": messages,
         "missing": done.missing,
         "more": done.more,
-        "logGroup": log_group,
+        "logGroup": log.map(|log| &log.group),
         "error": done.failed.as_ref().map(ToString::to_string),
     })
 }

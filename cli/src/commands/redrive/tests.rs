@@ -263,33 +263,46 @@ fn error_that_only_the_log_has_comes_with_the_command_that_reads_it() {
     let look = job(Action::Look);
     let outputs = |name: &str, group: &str| Outputs::of("test", [(name.to_owned(), group.to_owned())].into());
     let report = outputs("ReportLogGroupName", "/aws/lambda/backup-compliance-report");
-    let group = args("report").unwrap().log_group(&report);
-    assert_eq!(group.as_deref(), Some("/aws/lambda/backup-compliance-report"));
-    let page = show::page(&look, &done(vec![logged()]), group.as_deref());
+    let group = args("report").unwrap().log(&report);
+    assert_eq!(group.as_ref().unwrap().group, "/aws/lambda/backup-compliance-report");
+    let page = show::page(&look, &done(vec![logged()]), group.as_ref());
     let command = "aws logs filter-log-events --log-group-name /aws/lambda/backup-compliance-report --start-time 1795407129311 \
                    --filter-pattern '\"5fea7756-0ea4-451a-a703-a558b933e274\"' --query 'events[].message' --output text";
     assert!(page.contains(&format!("\n  log     {command}\n")), "{page}");
-    let json = show::json(&look, &done(vec![logged()]), group.as_deref());
-    assert_eq!((&json["logGroup"], &json["messages"][0]["logCommand"]), (&group.clone().into(), &command.into()));
+    let json = show::json(&look, &done(vec![logged()]), group.as_ref());
+    assert_eq!(
+        (&json["logGroup"], &json["messages"][0]["logCommand"]),
+        (&"/aws/lambda/backup-compliance-report".into(), &command.into())
+    );
     // A FIFO queue forgets when the message was first sent.
     let fifo = Job { queue: format!("{HERE}.fifo"), ..look.clone() };
-    let page = show::page(&fifo, &done(vec![logged()]), group.as_deref());
+    let page = show::page(&fifo, &done(vec![logged()]), group.as_ref());
     assert!(page.contains(" --start-time 1795320729311 "), "{page}");
 
     // Where the reason is known, or the function is not, there is no command; nor one that a shell would take for another.
     let mut odd = logged();
     odd.letter.id = "a'; rm -rf /'".to_owned();
     for (letters, group) in [
-        (vec![handled("m-1", Prospect::Readable, Fate::Seen)], group.as_deref()),
+        (vec![handled("m-1", Prospect::Readable, Fate::Seen)], group.as_ref()),
         (vec![logged()], None),
-        (vec![odd], group.as_deref()),
+        (vec![odd], group.as_ref()),
     ] {
         let page = show::page(&look, &done(letters), group);
         assert!(!page.contains("aws logs"), "{page}");
     }
     let deploy = outputs("DeployLogGroupName", "/aws/lambda/test-deploy-51af3dc0");
-    assert_eq!(args("deploy").unwrap().log_group(&deploy).as_deref(), Some("/aws/lambda/test-deploy-51af3dc0"));
-    assert_eq!(args("undelivered").unwrap().log_group(&deploy), None);
+    let line = "deploy --profile prod --region eu-west-1";
+    let log = args(line).unwrap().log(&deploy).unwrap();
+    assert_eq!(
+        (log.group.as_str(), log.options.as_str()),
+        ("/aws/lambda/test-deploy-51af3dc0", " --profile prod --region eu-west-1")
+    );
+    assert!(
+        show::page(&look, &done(vec![logged()]), Some(&log))
+            .contains("--output text --profile prod --region eu-west-1\n")
+    );
+    assert!(args("deploy --profile $(x)").unwrap().log(&deploy).is_none());
+    assert!(args("undelivered").unwrap().log(&deploy).is_none());
     let template = include_str!("../../../../template.yaml");
     for output in ["ReportLogGroupName", "DeployLogGroupName"] {
         assert!(template.contains(&format!("\n  {output}:\n")), "{output}");
