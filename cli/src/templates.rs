@@ -10,6 +10,7 @@ use domain::policy::wildcard;
 use domain::template::Template;
 
 use crate::input;
+use crate::plain::{count, number};
 
 const ENDINGS: [&str; 4] = ["yaml", "yml", "json", "template"];
 /// What others put there is not the user's.
@@ -117,12 +118,14 @@ fn plain(path: &Path) -> PathBuf {
 fn in_folder(folder: &Path, exclusions: &[Exclusion], known: &mut BTreeSet<PathBuf>) -> anyhow::Result<Files> {
     let mut all = Files::default();
     let mut candidates = Vec::new();
+    let mut excluded = 0_usize;
     let mut waiting = vec![folder.to_path_buf()];
     while let Some(inner) = waiting.pop() {
         match entries(&inner) {
             Ok(entries) => {
                 for (path, kind) in entries {
                     if exclusions.iter().any(|exclusion| exclusion.matches(&plain(&path), folder)) {
+                        excluded += usize::from(kind.is_dir() || may_be_template(&path));
                         continue;
                     }
                     if kind.is_dir() {
@@ -148,6 +151,7 @@ fn in_folder(folder: &Path, exclusions: &[Exclusion], known: &mut BTreeSet<PathB
     // A file that is there itself has its own name, also where a link leads to it.
     candidates.sort_unstable();
     let mut is_empty = true;
+    let found = candidates.len();
     for (_, path) in candidates {
         let path = plain(&path);
         if !known.insert(identity(&path)) {
@@ -165,11 +169,13 @@ fn in_folder(folder: &Path, exclusions: &[Exclusion], known: &mut BTreeSet<PathB
     }
     if is_empty {
         let skipped = all.skipped.first().map(|first| format!("; {first}")).unwrap_or_default();
-        bail!(
-            "no CloudFormation template is in `{}`: no file that ends in .{}{skipped}",
-            folder.display(),
-            ENDINGS.join(", .")
-        );
+        let endings = ENDINGS.join(", .");
+        let reason = match (found, excluded) {
+            (0, 0) => format!("no file ends in .{endings}"),
+            (0, _) => format!("--exclude leaves out all that end in .{endings}"),
+            _ => format!("{} with an ending of .{endings}, and none is a template", count(number(found), "file")),
+        };
+        bail!("no CloudFormation template is in `{}`: {reason}{skipped}", folder.display());
     }
     Ok(all)
 }

@@ -16,7 +16,7 @@ pub(super) struct Human {
 }
 
 /// Most that is shown of what was not read.
-const MOST: usize = 20;
+pub(super) const MOST: usize = 20;
 /// Most judgements that are shown: nobody reads more on a terminal, and other forms have all.
 const MOST_JUDGEMENTS: usize = 100;
 

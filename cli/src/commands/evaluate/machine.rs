@@ -5,7 +5,7 @@ use domain::evaluation::{Change, Flaw, Subject, Tally, Verdict};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::human::{fix, unread_line};
+use super::human::{MOST, fix, unread_line};
 use super::out::{self, Out};
 use super::{Row, Told, Unread};
 use crate::findings::machine;
@@ -181,7 +181,10 @@ impl Out for Csv {
     fn end(&mut self, _: &[Row], unread: &[Unread]) -> anyhow::Result<()> {
         out::flush()?;
         // A row is a judgement, and these are none.
-        unread.iter().for_each(|unread| output::note(&format!("not read: {}", unread_line(unread))));
+        unread.iter().take(MOST).for_each(|unread| output::note(&format!("not read: {}", unread_line(unread))));
+        if unread.len() > MOST {
+            output::note(&format!("and {} more that were not read", unread.len() - MOST));
+        }
         Ok(())
     }
 }
