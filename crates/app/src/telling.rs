@@ -131,8 +131,8 @@ where
             let off = owed.flat_map(|debt| debt.outlets.difference(&in_use).map(|outlet| (*outlet, debt.clone())));
             delivered.push(Delivered { paid: off.collect(), ..Delivered::default() });
         }
-        // Machines first: findings may take long, and between telling people and noting that they were told nothing may go wrong, or they
-        // are told twice. A finding is a state, and an event has its id.
+        // Findings and events come before the topics: findings may take long, and an invocation that ends between a notice to people
+        // and the note about it sends that notice twice.
         let people = |outlet: &Outlet| matches!(outlet, Outlet::Topic | Outlet::Chat);
         let (people, machines): (Vec<Outlet>, Vec<Outlet>) = in_use.into_iter().partition(people);
         for outlet in machines.into_iter().chain(people) {

@@ -60,7 +60,7 @@ pub struct Undelivered {
     pub attempts: u32,
     /// Of them, those that the service rejected: an equal request would be rejected again.
     pub rejections: u32,
-    /// When the first attempt was made.
+    /// When the service rejected it first, or, as long as it did not, when the last attempt was made.
     pub first: Timestamp,
     /// When the last attempt was made.
     pub last: Timestamp,
@@ -92,7 +92,7 @@ impl Undelivered {
     #[must_use]
     pub fn after(before: Option<&Self>, reason: &str, is_rejected: bool, now: Timestamp) -> Self {
         let (attempts, rejections) = before.map_or((0, 0), |before| (before.attempts, before.rejections));
-        let first = before.map_or(now, |before| before.first);
+        let first = before.filter(|before| before.rejections > 0).map_or(now, |before| before.first);
         let rejections = rejections.saturating_add(u32::from(is_rejected));
         let given_up = is_rejected && rejections >= MOST_REJECTIONS && now.duration_since(first) >= GIVE_UP_AFTER;
         Self {

@@ -478,3 +478,20 @@ proptest! {
         prop_assert_eq!(a.sort_key().len(), b.sort_key().len());
     }
 }
+
+/// Throttling for days is not a rejection: it neither counts nor starts the five days.
+#[test]
+fn time_to_give_up_begins_with_the_first_rejection() {
+    let hours = |hours: i64| time(6) + jiff::SignedDuration::from_hours(hours);
+    let mut record = record(Open);
+    record.opened(opening(None), &only(&[Outlet::Topic]), time(6));
+    let debts = record.owed.clone();
+    for hour in 0..200 {
+        assert_eq!(record.not_delivered(Outlet::Topic, &debts, "throttled", false, hours(hour)), 0);
+    }
+    for hour in 200..319 {
+        assert_eq!(record.not_delivered(Outlet::Topic, &debts, "denied", true, hours(hour)), 0, "{hour}");
+    }
+    assert_eq!(record.not_delivered(Outlet::Topic, &debts, "denied", true, hours(320)), 1);
+    assert!(record.owed.is_empty() && record.undelivered[&Outlet::Topic].given_up);
+}
