@@ -1,7 +1,7 @@
-"""The Audit Manager frameworks of CloudFormation templates, with conditions and simple functions resolved.
+"""Reads the Audit Manager frameworks of CloudFormation templates; resolves conditions and simple functions.
 
-Standard input: a JSON list of {"template", "parameters", "account", "region"}; standard output: a JSON list of frameworks
-in the shape of Backup's DescribeFramework, without times and ARNs.
+Standard input: a JSON list of {"template", "parameters", "account", "region"}. Standard output: a JSON list of
+frameworks in the shape of DescribeFramework, without times and ARNs.
 """
 import json
 import re
@@ -86,7 +86,7 @@ class Stack:
             for control in controls:
                 scope = control.get("ControlScope")
                 if scope and isinstance(scope.get("Tags"), list):
-                    # A list of pairs in CloudFormation, a map in the API.
+                    # CloudFormation has a list of pairs, the API a map.
                     scope["Tags"] = {tag["Key"]: tag.get("Value", "") for tag in scope["Tags"]}
             yield {
                 "FrameworkName": properties.get("FrameworkName") or logical_id + "_sandbox",

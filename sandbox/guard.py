@@ -1,8 +1,8 @@
-"""Ends everything a sandbox started, once its owner is gone.
+"""Kills all processes of a sandbox when its owner ends.
 
-Standard input is a pipe whose other end only the owner holds: it closes when the owner stops the sandbox and
-when the owner dies in any way, SIGKILL included. Arguments: the marker, the directory to remove (or "-").
-Lines on standard input: "group N" (a process group to end where there is no /proc), "keep" (leave the directory).
+Standard input is a pipe from the owner. It closes when the owner stops the sandbox, and when the owner ends by any
+cause, including SIGKILL. Arguments: the marker, and the directory to remove (or "-").
+Lines on standard input: "group N" (a process group to kill on systems without /proc), "keep" (keep the directory).
 """
 import os
 import shutil
@@ -14,7 +14,7 @@ VARIABLE = b"BACKUP_COMPLIANCE_SANDBOX="
 
 
 def marked(marker):
-    """The processes whose environment carries the marker."""
+    """Returns the processes with the marker in their environment."""
     entry = VARIABLE + marker.encode()
     found = []
     for name in os.listdir("/proc"):
@@ -25,7 +25,7 @@ def marked(marker):
                 if entry in environ.read().split(b"\0"):
                     found.append(int(name))
         except OSError:
-            pass  # gone, or another user's
+            pass  # ended, or owned by another user
     return found
 
 
@@ -39,7 +39,7 @@ def end(call, target):
 
 def main():
     marker, directory = sys.argv[1], sys.argv[2]
-    # A session of its own: what a terminal sends to the owner does not reach the guard.
+    # In a session of its own, the guard does not receive the signals of the owner's terminal.
     try:
         os.setsid()
     except OSError:
@@ -56,13 +56,13 @@ def main():
         elif words == ["keep"]:
             keep = True
     if os.path.isdir("/proc/self"):
-        quiet = 0
-        # Twice nothing: a process may have been between fork and exec while the list was read.
-        while quiet < 2:
+        empty = 0
+        # Two empty lists: a process may have been between fork and exec during the first.
+        while empty < 2:
             found = marked(marker)
             for pid in found:
                 end(os.kill, pid)
-            quiet = 0 if found else quiet + 1
+            empty = 0 if found else empty + 1
             time.sleep(0.02)
     else:
         for _ in range(50):

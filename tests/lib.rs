@@ -1,1 +1,1 @@
-//! The tests of the whole: contract, end to end, template. Each folder is one test binary.
+//! The tests of the whole system: `contract` (fakes and adapters), `e2e` (the deployed functions), `project` (the repository).

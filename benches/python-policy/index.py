@@ -1,7 +1,7 @@
-"""Is every resource of an inventory in a backup plan? As one would write it in Python: what the evaluator is measured against.
+"""Evaluates whether each resource of an inventory is in a backup plan: a plain Python evaluator for the benchmark.
 
-It says no more than yes or no, knows complete inventories only, and is given its best: patterns are compiled once, selections are
-grouped by account and Region, and the first selection that takes a resource in ends the search.
+It returns only counts, for complete inventories. It is optimized: patterns are compiled once, selections are grouped by
+account and Region, and the first selection that matches a resource ends the search.
 """
 
 import json
@@ -10,7 +10,7 @@ import resource as process
 import sys
 import time
 
-# The switch of each type, the service and the beginning of the last part of its ARNs, and whether other services have the like.
+# The opt-in name of each type, the service and the prefix of the last part of its ARNs, and whether services share them.
 TYPES = {
     "AWS::RDS::DBCluster": ("Aurora", "rds", "cluster:", True),
     "AWS::RDS::DBInstance": ("RDS", "rds", "db:", False),
@@ -49,7 +49,7 @@ class Selection:
         self.like = [(key, pattern(value)) for key, value in pairs("stringLike")]
         self.not_like = [(key, pattern(value)) for key, value in pairs("stringNotLike")]
 
-    def takes(self, resource, opted_in):
+    def matches(self, resource, opted_in):
         tags = resource.get("tags", {})
         for key, value in self.equals:
             if tags.get(key) != value:
@@ -63,9 +63,9 @@ class Selection:
         for key, like in self.not_like:
             if key in tags and like(tags[key]):
                 return False
-        return self.brings_in(resource, tags, opted_in) and not any(match(resource["arn"]) for match in self.not_resources)
+        return self.is_selected(resource, tags, opted_in) and not any(match(resource["arn"]) for match in self.not_resources)
 
-    def brings_in(self, resource, tags, opted_in):
+    def is_selected(self, resource, tags, opted_in):
         if not self.resources and not self.tags:
             return opted_in
         _, service, kind, shared = TYPES[resource["type"]]
@@ -89,18 +89,18 @@ def main(path):
     for resource in document["resources"]:
         if resource["type"] not in TYPES:
             continue
-        place = (resource["account"], resource["region"])
-        opted_in = switches[place][TYPES[resource["type"]][0]]
-        if any(selection.takes(resource, opted_in) for selection in selections.get(place, [])):
+        location = (resource["account"], resource["region"])
+        opted_in = switches[location][TYPES[resource["type"]][0]]
+        if any(selection.matches(resource, opted_in) for selection in selections.get(location, [])):
             compliant += 1
         else:
             not_compliant += 1
-    judged = time.process_time()
+    evaluated = time.process_time()
     print(
         json.dumps(
             {
                 "readSeconds": read - began,
-                "seconds": judged - read,
+                "seconds": evaluated - read,
                 "compliant": compliant,
                 "notCompliant": not_compliant,
                 "peakMib": process.getrusage(process.RUSAGE_SELF).ru_maxrss / 1024,

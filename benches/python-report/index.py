@@ -1,6 +1,6 @@
-"""The work of `report` as one would write it in Python: what the Rust function is measured against.
+"""The work of `report` as a plain Python function, for the benchmark of the Rust function.
 
-It is given its best: clients made once at import, no retries, nothing logged in the common case.
+It is optimized: it creates its clients once at import, does not retry, and logs errors only.
 """
 
 import json
@@ -18,7 +18,7 @@ SNS = boto3.client("sns", config=CONFIG)
 TABLE = os.environ["STATE_TABLE_NAME"]
 TOPIC = os.environ["NOTIFICATION_TOPIC_ARN"]
 
-# <resource kind>-<control>-<uuid>; the kind is missing for controls that apply to recovery points and plans.
+# <resource type>-<control>-<uuid>; without the type for controls of recovery points and plans.
 RULE_NAME = re.compile(r"^(?:[A-Z0-9]+-)?(?P<control>[A-Z_]+)-[0-9a-f-]{36}$")
 
 
@@ -27,7 +27,7 @@ def handler(event, _context):
     for record in event["Records"]:
         try:
             apply(json.loads(record["body"]))
-        except Exception as error:  # one poisoned message must not hold up the others
+        except Exception as error:  # an invalid message must not block the others
             print(json.dumps({"level": "ERROR", "messageId": record["messageId"], "error": repr(error)}))
             failures.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": failures}
@@ -87,7 +87,7 @@ def apply(event):
         raise
 
     if opened != was_open:
-        tell("violation.opened" if opened else "violation.resolved", violation, required)
+        publish("violation.opened" if opened else "violation.resolved", violation, required)
     DYNAMODB.update_item(
         TableName=TABLE,
         Key=key,
@@ -97,7 +97,7 @@ def apply(event):
     )
 
 
-def tell(kind, violation, required):
+def publish(kind, violation, required):
     text = (
         f"{violation['resourceType']} {violation['resourceId']} in account {violation['account']}, "
         f"{violation['region']}: {violation['control']} since {violation['since']}."

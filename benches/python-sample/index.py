@@ -1,7 +1,7 @@
 """The logic of the public sample for reporting compliance changes, reduced to its calls.
 
-For every event it looks the resource up and imports one finding into Security Hub, whose id is the id of the event. Nothing is
-recorded, so nothing is known to be told already, and nothing is ever closed.
+For each event, it looks up the resource and imports one finding into Security Hub with the id of the event. It stores no
+record: it does not detect duplicates, and does not resolve findings.
 """
 
 import os

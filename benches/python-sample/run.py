@@ -1,4 +1,4 @@
-"""Hands the events of a file to the function, one after the other, as EventBridge would."""
+"""Invokes the function with the events of a file, in sequence, as EventBridge does."""
 
 import json
 import sys

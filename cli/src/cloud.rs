@@ -1,39 +1,39 @@
-//! AWS, with the credentials, the Region and the endpoints that the AWS CLI would use.
+//! AWS clients with the credentials, Region and endpoints that the AWS CLI would use.
 
 use std::collections::BTreeMap;
 use std::future::Future;
 
 use anyhow::{Context as _, anyhow};
+use clap::builder::NonEmptyStringValueParser;
+use jiff::Timestamp;
+
 use app::inspect::Stacks as _;
 use app::ports::{Clock as _, PortError, PortErrorKind};
 use aws::{
     Clients, CloudFormationStackSets, CloudFormationStacks, CodeCommitRepository, ConfigAggregator, DeadLetterQueues,
     MemberBackups, NO_CREDENTIALS, OrganizationUnits, StateTable, SystemClock,
 };
-use clap::builder::NonEmptyStringValueParser;
-use jiff::Timestamp;
 
 use crate::output;
-use crate::plain::shown;
+use crate::plain::escaped;
 
-/// The stack's name in every example and in the README.
+/// The default name of the application's stack.
 pub(crate) const STACK: &str = "backup-compliance";
 
-/// Options of every command that calls AWS, with the meaning that they have in the AWS CLI.
+/// Options of commands that call AWS, with the same meaning as in the AWS CLI.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "AWS")]
-pub(crate) struct Access {
-    /// The profile with the credentials, instead of `AWS_PROFILE` and of credentials in the environment.
+pub(crate) struct AwsOptions {
+    /// Use this profile instead of `AWS_PROFILE` and credentials in the environment.
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     profile: Option<String>,
-    /// The Region that is called, instead of `AWS_REGION` and of the profile's.
+    /// Use this Region instead of `AWS_REGION` and that of the profile.
     #[arg(long, value_name = "CODE", value_parser = NonEmptyStringValueParser::new())]
     region: Option<String>,
 }
 
-impl Access {
-    /// The same options for a command of the AWS CLI, each with a space before it; `None` where a shell would read a value otherwise than
-    /// it is meant.
+impl AwsOptions {
+    /// The same options for a command of the AWS CLI, each after a space; `None` if a value needs quotes in a shell.
     pub(crate) fn options(&self) -> Option<String> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '@' | '+');
         let mut options = String::new();
@@ -50,16 +50,16 @@ impl Access {
 
 /// Clients of AWS.
 #[derive(Debug)]
-pub(crate) struct Cloud {
+pub(crate) struct AwsClients {
     clients: Clients,
 }
 
-impl Cloud {
+impl AwsClients {
     /// # Errors
-    /// When there is no such profile.
-    pub(crate) async fn connect(access: &Access) -> anyhow::Result<Self> {
-        let access = aws::Access { profile: access.profile.clone(), region: access.region.clone() };
-        let clients = Clients::at_terminal(&access).await.map_err(|error| anyhow!(shown(&error.to_string())))?;
+    /// The profile does not exist.
+    pub(crate) async fn connect(access: &AwsOptions) -> anyhow::Result<Self> {
+        let access = aws::ProfileOptions { profile: access.profile.clone(), region: access.region.clone() };
+        let clients = Clients::at_terminal(&access).await.map_err(|error| anyhow!(escaped(&error.to_string())))?;
         Ok(Self { clients })
     }
 
@@ -71,7 +71,7 @@ impl Cloud {
         StateTable::new(self.clients.dynamodb(), name)
     }
 
-    /// StackSets, to be looked at: a template is never staged, and no roles are ever named.
+    /// StackSets, to be read only: without a template bucket and roles.
     pub(crate) fn stack_sets(&self) -> CloudFormationStackSets {
         CloudFormationStackSets::new(self.clients.cloudformation(), self.clients.template_bucket(""), "", "")
     }
@@ -96,119 +96,116 @@ impl Cloud {
         self.clients.member_backups(role)
     }
 
-    /// What the application's stack says of itself; `None` where there is no such stack.
+    /// Reads outputs and parameters of the application's stack; `None` if it does not exist.
     ///
     /// # Errors
-    /// When it cannot be asked.
-    pub(crate) async fn application(&self, stack: &str) -> Result<Option<Application>, PortError> {
+    /// The stack could not be read.
+    pub(crate) async fn application(&self, stack: &str) -> Result<Option<ApplicationStack>, PortError> {
         let _waiting = reading(stack);
         let stacks = CloudFormationStacks::new(self.clients.cloudformation());
         let Some(outputs) = stacks.outputs(stack).await? else { return Ok(None) };
         let parameters = stacks.parameters(stack).await?.unwrap_or_default();
-        Ok(Some(Application { outputs: Outputs { stack: stack.to_owned(), outputs }, parameters }))
+        Ok(Some(ApplicationStack { outputs: StackOutputs { stack: stack.to_owned(), outputs }, parameters }))
     }
 
-    /// The outputs of the application's stack.
+    /// Reads the outputs of the application's stack.
     ///
     /// # Errors
-    /// When there is no such stack, or it cannot be asked.
-    pub(crate) async fn outputs(&self, stack: &str) -> anyhow::Result<Outputs> {
+    /// The stack does not exist or could not be read.
+    pub(crate) async fn outputs(&self, stack: &str) -> anyhow::Result<StackOutputs> {
         let waiting = reading(stack);
         let outputs = CloudFormationStacks::new(self.clients.cloudformation()).outputs(stack).await;
         drop(waiting);
-        let outputs = outputs.map_err(|error| problem(&error))?.ok_or_else(|| {
+        let outputs = outputs.map_err(|error| aws_error(&error))?.ok_or_else(|| {
             anyhow!(
-                "there is no stack `{}` in this account and Region: name the application's with --stack",
-                shown(stack)
+                "the stack `{}` does not exist in this account and Region: name the application's stack with --stack",
+                escaped(stack)
             )
         })?;
-        Ok(Outputs { stack: stack.to_owned(), outputs })
+        Ok(StackOutputs { stack: stack.to_owned(), outputs })
     }
 }
 
 fn reading(stack: &str) -> output::Waiting {
     let waiting = output::Waiting::new();
-    waiting.on(format!("reading the stack `{}`", shown(stack)));
+    waiting.on(format!("reading the stack `{}`", escaped(stack)));
     waiting
 }
 
 /// The application's stack.
 #[derive(Debug)]
-pub(crate) struct Application {
-    pub(crate) outputs: Outputs,
+pub(crate) struct ApplicationStack {
+    pub(crate) outputs: StackOutputs,
     /// The values of its parameters.
     pub(crate) parameters: BTreeMap<String, String>,
 }
 
 /// The outputs of a stack.
 #[derive(Debug)]
-pub(crate) struct Outputs {
+pub(crate) struct StackOutputs {
     stack: String,
     outputs: BTreeMap<String, String>,
 }
 
-impl Outputs {
+impl StackOutputs {
     #[cfg(test)]
     pub(crate) fn of(stack: &str, outputs: BTreeMap<String, String>) -> Self {
         Self { stack: stack.to_owned(), outputs }
     }
 
-    /// One of them.
-    ///
     /// # Errors
-    /// When the stack has none of that name.
+    /// The stack has no output of this name.
     pub(crate) fn get(&self, key: &str) -> anyhow::Result<String> {
         self.outputs.get(key).cloned().with_context(|| {
             format!(
-                "the stack `{}` has no output `{key}`: it is not Backup Compliance's, or of another version",
-                shown(&self.stack)
+                "the stack `{}` has no output `{key}`: it is not a stack of Backup Compliance, or of another version",
+                escaped(&self.stack)
             )
         })
     }
 }
 
-/// Now.
+/// Returns the current time.
 pub(crate) fn now() -> Timestamp {
     SystemClock.now()
 }
 
-/// Does something that waits for AWS.
+/// Runs a future to its end.
 ///
 /// # Errors
-/// Its own, and when no runtime can be started.
-pub(crate) fn wait<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+/// Its own, or the Tokio runtime could not be started.
+pub(crate) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
-/// An error of AWS in one line, with what would help a person at a terminal.
-pub(crate) fn problem(error: &PortError) -> anyhow::Error {
+/// Formats an error of AWS in one line, with a fix for users of the command line.
+pub(crate) fn aws_error(error: &PortError) -> anyhow::Error {
     anyhow!(explained(error))
 }
 
 fn explained(error: &PortError) -> String {
     const EXPORT: &str = "`eval \"$(aws configure export-credentials --format env)\"`";
-    // An error that is no service's answer ends with the whole of the SDK's insides.
-    let insides = ["DispatchFailure", "TimeoutError", "ConstructionFailure", "ResponseError", "ServiceError"];
-    let starts = insides.iter().filter_map(|name| error.message.find(&format!(" ({name}("))).min();
+    // An error that is not a service's response ends with debug output of the SDK.
+    let debug_output = ["DispatchFailure", "TimeoutError", "ConstructionFailure", "ResponseError", "ServiceError"];
+    let starts = debug_output.iter().filter_map(|name| error.message.find(&format!(" ({name}("))).min();
     let message = starts.and_then(|at| error.message.get(..at)).unwrap_or(&error.message);
     let message = message.strip_prefix("dispatch failure: other: ").unwrap_or(message);
-    let says = |words: &str| error.code.is_none() && error.message.contains(words);
-    if says("Missing Region") {
-        return "no AWS Region is known: name the application's with --region or AWS_REGION, or a profile that has one"
-            .to_owned();
+    let contains = |words: &str| error.code.is_none() && error.message.contains(words);
+    if contains("Missing Region") {
+        return "no AWS Region is configured: set --region or AWS_REGION, or use a profile with a Region".to_owned();
     }
-    if says("requires following cargo feature(s)") {
+    if contains("requires following cargo feature(s)") {
         return format!(
-            "this program cannot sign in with the kind of profile that is named; let the AWS CLI do it: {EXPORT}"
+            "this program does not support the sign-in method of the profile; use the AWS CLI for it: {EXPORT}"
         );
     }
     if let Some((_, reason)) = message.split_once(NO_CREDENTIALS).filter(|_| error.code.is_none()) {
-        return shown(&format!("{NO_CREDENTIALS}{reason}"));
+        return escaped(&format!("{NO_CREDENTIALS}{reason}"));
     }
-    if says("CredentialsNotLoaded") || says("InvalidConfiguration(") || says("ProviderError(") {
+    if contains("CredentialsNotLoaded") || contains("InvalidConfiguration(") || contains("ProviderError(") {
         return format!(
             "{NO_CREDENTIALS}sign in and name the profile with --profile or AWS_PROFILE, set AWS_ACCESS_KEY_ID and \
-             AWS_SECRET_ACCESS_KEY, or take over those of the AWS CLI: {EXPORT}"
+             AWS_SECRET_ACCESS_KEY, or export those of the AWS CLI: {EXPORT}"
         );
     }
     let error = PortError { message: message.to_owned(), ..error.clone() };
@@ -219,13 +216,13 @@ fn explained(error: &PortError) -> String {
         Some("InvalidClientTokenId" | "UnrecognizedClientException" | "SignatureDoesNotMatch") => {
             Some("these credentials are not valid, or not in this Region's partition".to_owned())
         }
-        // The port's own advice is for a function.
+        // `advice` is for the roles of functions.
         _ if error.kind == PortErrorKind::Denied => {
             Some(format!("the credentials in use, or a policy above them, do not allow `{}`", error.operation))
         }
-        _ => error.advice(),
+        _ => error.fix(),
     };
-    shown(&advice.map_or_else(|| error.to_string(), |advice| format!("{error}; {advice}")))
+    escaped(&advice.map_or_else(|| error.to_string(), |advice| format!("{error}; {advice}")))
 }
 
 #[cfg(test)]
@@ -243,9 +240,9 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_in_one_line_what_would_help() {
-        let refused = PortErrorKind::Refused;
-        for (error, said) in [
+    fn explained_errors_are_one_line_with_a_fix() {
+        let refused = PortErrorKind::Rejected;
+        for (error, expected) in [
             (
                 error(None, "failed: Missing Region (DispatchFailure(..))", PortErrorKind::Retryable),
                 "--region or AWS_REGION",
@@ -273,7 +270,7 @@ mod tests {
                     "dispatch failure: other: feature: This behavior requires following cargo feature(s) enabled: sso. (DispatchFailure(..))",
                     PortErrorKind::Retryable,
                 ),
-                "let the AWS CLI do it",
+                "use the AWS CLI for it",
             ),
             (
                 error(
@@ -289,7 +286,7 @@ mod tests {
             (error(Some("Odd"), "a\nb\u{1b}[0m", refused), "sqs:ReceiveMessage failed: Odd: a\\nb\\u{1b}[0m"),
         ] {
             let line = explained(&error);
-            assert!(line.contains(said), "{line}");
+            assert!(line.contains(expected), "{line}");
             assert!(!line.contains("Failure("), "{line}");
             assert!(!line.contains('\n') && !line.contains("role of this function"), "{line}");
         }

@@ -1,43 +1,43 @@
-//! Files of `export NAME=value` lines, as a shell would read them, as long as nothing is computed in them.
+//! Files of `export NAME=value` lines with shell quoting, without expansions.
 
 #[cfg(test)]
 mod tests;
 
-/// A line that is not understood.
+/// A line that is not valid.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Unreadable {
+pub(crate) struct InvalidLine {
     /// From 1.
     pub(crate) line: usize,
-    pub(crate) problem: String,
+    pub(crate) message: String,
 }
 
 /// Reads assignments, with or without `export`, in the order of the file; blank lines and comments are skipped.
-pub(crate) fn parse(text: &str) -> Result<Vec<(String, String)>, Unreadable> {
+pub(crate) fn parse(text: &str) -> Result<Vec<(String, String)>, InvalidLine> {
     let mut pairs = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let refuse = |problem: &str| Unreadable { line: index + 1, problem: problem.to_owned() };
+        let invalid = |message: &str| InvalidLine { line: index + 1, message: message.to_owned() };
         let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
         let (name, value) = line
             .split_once('=')
             .filter(|(name, _)| is_name(name))
-            .ok_or_else(|| refuse("expected `export NAME=value`"))?;
-        pairs.push((name.to_owned(), unquote(value).map_err(refuse)?));
+            .ok_or_else(|| invalid("expected `export NAME=value`"))?;
+        pairs.push((name.to_owned(), unquote(value).map_err(invalid)?));
     }
     Ok(pairs)
 }
 
-/// Whether a variable may have this name: letters, digits and `_`, no digit first.
+/// Whether this is a valid variable name: letters, digits and `_`, not starting with a digit.
 pub(crate) fn is_name(text: &str) -> bool {
     !text.starts_with(|c: char| c.is_ascii_digit())
         && !text.is_empty()
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// The shell's quoting: `'as it is'`, `"with \" and \\"`, `\` before a single character, pieces side by side.
+/// Removes shell quotes: `'literal'`, `"with \" and \\"`, and `\` before a character.
 fn unquote(value: &str) -> Result<String, &'static str> {
     let mut out = String::new();
     let mut chars = value.chars();
@@ -56,14 +56,14 @@ fn unquote(value: &str) -> Result<String, &'static str> {
                         c @ ('"' | '\\' | '$' | '`') => out.push(c),
                         c => out.extend(['\\', c]),
                     },
-                    '$' | '`' => return Err(COMPUTED),
+                    '$' | '`' => return Err(EXPANSION),
                     c => out.push(c),
                 }
             },
             '\\' => out.push(chars.next().ok_or("nothing follows the `\\`")?),
-            '$' | '`' => return Err(COMPUTED),
+            '$' | '`' => return Err(EXPANSION),
             c if c.is_whitespace() => {
-                // Behind the value only a comment may follow.
+                // Only a comment may follow the value.
                 let rest = chars.as_str().trim_start();
                 if rest.is_empty() || rest.starts_with('#') {
                     break;
@@ -76,4 +76,4 @@ fn unquote(value: &str) -> Result<String, &'static str> {
     Ok(out)
 }
 
-const COMPUTED: &str = "`$` and backticks are not computed here; write the value, in single quotes";
+const EXPANSION: &str = "`$` and backticks are not expanded; write the value in single quotes";

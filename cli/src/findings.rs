@@ -1,18 +1,19 @@
-//! Findings in files, which `lint` and `check` have: what they are, and how they are written.
+//! The findings of `lint` and `check` and their output formats.
 
 use clap::ValueEnum;
-use domain::fault::Fault;
-use domain::lint::Level;
+
+use framework::lint::Level;
+use syntax::diagnostic::Diagnostic;
 
 pub(crate) mod fix;
 pub(crate) mod generated;
 pub(crate) mod human;
 pub(crate) mod machine;
 
-/// The forms of findings.
+/// The output formats of findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people; in color on a terminal, unless `NO_COLOR` is set.
+    /// Text; in color on a terminal, unless `NO_COLOR` is set.
     Human,
     /// One JSON document.
     Json,
@@ -22,14 +23,14 @@ pub(crate) enum Format {
     Github,
 }
 
-/// A finding: how bad, and what.
+/// A diagnostic with its level, which may differ from that of its rule.
 #[derive(Debug)]
 pub(crate) struct Finding {
     pub(crate) level: Level,
-    pub(crate) fault: Fault,
+    pub(crate) diagnostic: Diagnostic,
 }
 
-/// How many findings are of a level.
+/// Returns the number of findings of a level.
 pub(crate) fn count(findings: &[Finding], level: Level) -> usize {
     findings.iter().filter(|finding| finding.level == level).count()
 }

@@ -1,92 +1,93 @@
-//! What frameworks ask, and where: of a template on its own, or of a policy.
+//! The control queries of frameworks with their locations, from a template or a policy.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::rc::Rc;
 
 use anyhow::anyhow;
-use domain::evaluation::Asked;
-use domain::fault::{Fault, Position};
-use domain::framework::Framework;
-use domain::ids::{AccountId, RegionName};
+
 use domain::rollout::{AccountFilter, Desired};
-use domain::template::{Alike, Resolved, Template};
+use evaluation::ControlQuery;
+use framework::ids::{AccountId, RegionName};
+use framework::{EquivalentLocations, Framework};
+use syntax::diagnostic::{Diagnostic, Level, Position};
+use syntax::template::{Resolved, Template};
 
 use crate::input;
 use crate::repository::{self, EVENT_BUS, EVENT_BUS_PARAMETER};
 
 type Parameters = BTreeMap<String, String>;
 
-/// Everything that is asked.
+/// All control queries.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Questions {
-    pub(crate) groups: Vec<Group>,
-    /// What should be known about how they were read.
+pub(crate) struct ControlQueries {
+    pub(crate) groups: Vec<QueryGroup>,
+    /// Remarks about assumptions.
     pub(crate) remarks: Vec<String>,
-    /// The parameters that the framework template declares; a policy gives its own.
+    /// The declared parameters of a template; empty for a policy, which has its own values.
     pub(crate) parameters: Vec<String>,
-    readings: Vec<Reading>,
+    readings: Vec<TemplateReading>,
 }
 
-/// What a framework asks in some places.
+/// The queries of a framework in some locations.
 #[derive(Clone, Debug)]
-pub(crate) struct Group {
+pub(crate) struct QueryGroup {
     /// Its name.
     pub(crate) framework: String,
-    pub(crate) asked: Vec<Asked>,
-    /// What else it may ask, which is not known: where that stands in the template, and why it is not. None of it is judged.
-    pub(crate) unknown: Vec<Fault>,
-    places: Places,
-    /// It asks only in those of [`Self::places`] that are among these; an empty list stands for any.
+    pub(crate) asked: Vec<ControlQuery>,
+    /// Diagnostics of unknown parts, which are not evaluated.
+    pub(crate) unknown: Vec<Diagnostic>,
+    places: QueryLocations,
+    /// Restrictions of [`Self::places`]; empty means any.
     accounts: BTreeSet<AccountId>,
     regions: BTreeSet<RegionName>,
 }
 
 #[derive(Clone, Debug)]
-enum Places {
+enum QueryLocations {
     Everywhere,
     These(Rc<BTreeSet<(AccountId, RegionName)>>),
-    /// Accounts of organizational units, which only the organisation knows.
+    /// Accounts of organizational units, which are known only to the organization.
     Units {
         accounts: AccountFilter,
         regions: BTreeSet<RegionName>,
     },
 }
 
-/// A template with the values that it has in some places.
+/// A template with its parameter values in some locations.
 #[derive(Clone, Debug)]
-struct Reading {
-    /// Its StackSet; a template on its own goes by the names of its frameworks.
+struct TemplateReading {
+    /// The StackSet; `None` for a template without a policy, which uses the names of its frameworks.
     name: Option<String>,
     template: Rc<Template>,
     parameters: Parameters,
-    places: Places,
+    places: QueryLocations,
 }
 
-impl Group {
-    /// Whether it asks in this account and Region; whatever is not known may be any.
+impl QueryGroup {
+    /// Whether it applies to an account and Region; `None` means any.
     pub(crate) fn applies(&self, account: Option<&AccountId>, region: Option<&RegionName>) -> bool {
         let is_among = account.is_none_or(|account| self.accounts.is_empty() || self.accounts.contains(account))
             && region.is_none_or(|region| self.regions.is_empty() || self.regions.contains(region));
         is_among
             && match &self.places {
-                Places::Everywhere => true,
-                Places::These(_) => self.named().any(|(own_account, own_region)| {
+                QueryLocations::Everywhere => true,
+                QueryLocations::These(_) => self.named().any(|(own_account, own_region)| {
                     account.is_none_or(|account| account == own_account)
                         && region.is_none_or(|region| region == own_region)
                 }),
-                Places::Units { accounts, regions } => {
-                    account.is_none_or(|account| accounts.admits(account))
+                QueryLocations::Units { accounts, regions } => {
+                    account.is_none_or(|account| accounts.selects(account))
                         && region.is_none_or(|region| regions.contains(region))
                 }
             }
     }
 
-    /// The places that it names, if it names any.
+    /// Returns the listed locations, if it lists any.
     pub(crate) fn named(&self) -> impl Iterator<Item = (&AccountId, &RegionName)> {
         let named = match &self.places {
-            Places::These(places) => Some(places.iter()),
-            Places::Everywhere | Places::Units { .. } => None,
+            QueryLocations::These(places) => Some(places.iter()),
+            QueryLocations::Everywhere | QueryLocations::Units { .. } => None,
         };
         named.into_iter().flatten().map(|(account, region)| (account, region)).filter(|(account, region)| {
             (self.accounts.is_empty() || self.accounts.contains(*account))
@@ -95,36 +96,45 @@ impl Group {
     }
 }
 
-impl Questions {
-    /// Reads a framework template, a policy file, or the policy of a folder.
+impl ControlQueries {
+    /// Reads a framework template, a policy file, or the policy in a folder.
     ///
     /// # Errors
     /// When it cannot be read, or lint finds an error in it.
     pub(crate) fn read(path: &Path, root: Option<&Path>, given: &Parameters) -> anyhow::Result<Self> {
         let mut questions = Self::default();
-        let text = if path.is_dir() { None } else { Some(input::template(path)?.map_err(|fault| unusable(&[fault]))?) };
-        match text.filter(|text| Template::is_meant(text)) {
+        let text = if path.is_dir() {
+            None
+        } else {
+            Some(input::template(path)?.map_err(|diagnostic| unusable(&[diagnostic]))?)
+        };
+        match text.filter(|text| Template::is_intended(text)) {
             Some(text) => {
                 let file = path.display().to_string();
-                let template = Template::read(&file, &text).map_err(|faults| unusable(&faults))?;
+                let template = Template::read(&file, &text).map_err(|diagnostics| unusable(&diagnostics))?;
                 questions.parameters = template.parameters().keys().cloned().collect();
                 let is_own = |name: &String| template.declares(name) || name.starts_with("AWS::");
                 let own: Parameters =
                     given.iter().filter(|(name, _)| is_own(name)).map(|(n, v)| (n.clone(), v.clone())).collect();
                 let parameters = with_event_bus(&template, own);
                 let template = Rc::new(template);
-                questions.readings.push(Reading { name: None, template, parameters, places: Places::Everywhere });
+                questions.readings.push(TemplateReading {
+                    name: None,
+                    template,
+                    parameters,
+                    places: QueryLocations::Everywhere,
+                });
             }
             None => questions.policy(path, root)?,
         }
         let questions = questions.at(&BTreeSet::new(), &BTreeSet::new())?;
         if questions.groups.is_empty() {
-            return Err(anyhow!("`{}` has no AWS::Backup::Framework that is in force", path.display()));
+            return Err(anyhow!("`{}` has no AWS::Backup::Framework whose condition holds", path.display()));
         }
         Ok(questions)
     }
 
-    /// The same where it is asked in these accounts and Regions, as far as they are known: none stands for any.
+    /// Returns the queries for these accounts and Regions; empty means any.
     ///
     /// # Errors
     /// When lint finds an error in a template there.
@@ -137,23 +147,24 @@ impl Questions {
     }
 
     fn policy(&mut self, path: &Path, root: Option<&Path>) -> anyhow::Result<()> {
-        let repository::Read { wanted, file: _, templates } = repository::read_policy(path, root)?;
-        let wanted = wanted.map_err(|faults| unusable(&faults))?;
+        let repository::PolicyFiles { desired: wanted, file: _, templates } = repository::read_policy(path, root)?;
+        let wanted = wanted.map_err(|diagnostics| unusable(&diagnostics))?;
         for framework in &wanted.frameworks {
             let desired = &framework.desired;
             let name = desired.name.to_string();
             let file = templates.iter().find(|(_, text)| **text == desired.template).map_or(&name, |(file, _)| file);
-            let template = Rc::new(Template::read(file, &desired.template).map_err(|faults| unusable(&faults))?);
+            let template =
+                Rc::new(Template::read(file, &desired.template).map_err(|diagnostics| unusable(&diagnostics))?);
             self.listed(&template, desired);
             for target in desired.permissions.service_managed().into_iter().flat_map(|service| &service.targets) {
                 let mut parameters = desired.parameters.clone();
                 parameters.extend(target.overrides.clone());
-                let places = Places::Units { accounts: target.accounts.clone(), regions: target.regions.clone() };
+                let places =
+                    QueryLocations::Units { accounts: target.accounts.clone(), regions: target.regions.clone() };
                 let template = Rc::clone(&template);
-                self.readings.push(Reading { name: Some(name.clone()), template, parameters, places });
+                self.readings.push(TemplateReading { name: Some(name.clone()), template, parameters, places });
                 let remark = format!(
-                    "which accounts are in the organizational units of `{name}` is not known here: every account that is not \
-                     excluded is judged"
+                    "the accounts of the organizational units of `{name}` are unknown: every account that is not excluded is evaluated"
                 );
                 if !self.remarks.contains(&remark) {
                     self.remarks.push(remark);
@@ -163,7 +174,7 @@ impl Questions {
         Ok(())
     }
 
-    /// The instances that a framework lists, those together that have the same values.
+    /// Adds the listed instances of a framework, grouped by their values.
     fn listed(&mut self, template: &Rc<Template>, desired: &Desired) {
         let mut alike: BTreeMap<&Parameters, BTreeSet<(AccountId, RegionName)>> = BTreeMap::new();
         for (instance, wanted) in desired.instances.iter().filter(|(_, wanted)| wanted.unit.is_none()) {
@@ -173,40 +184,41 @@ impl Questions {
         for (overrides, places) in alike {
             let mut parameters = desired.parameters.clone();
             parameters.extend(overrides.clone());
-            let places = Places::These(Rc::new(places));
+            let places = QueryLocations::These(Rc::new(places));
             let template = Rc::clone(template);
-            self.readings.push(Reading { name: Some(desired.name.to_string()), template, parameters, places });
+            self.readings.push(TemplateReading { name: Some(desired.name.to_string()), template, parameters, places });
         }
     }
 }
 
-impl Reading {
-    /// What the frameworks ask, read for each of the places between which the template makes a difference.
+impl TemplateReading {
+    /// Adds the queries for each group of locations with the same frameworks.
+    /// Long because one pass over the targets keeps unknown parts beside their group.
     fn groups(
         &self,
         accounts: &BTreeSet<AccountId>,
         regions: &BTreeSet<RegionName>,
-        groups: &mut Vec<Group>,
+        groups: &mut Vec<QueryGroup>,
     ) -> anyhow::Result<()> {
         let (accounts, regions) = match &self.places {
-            Places::Everywhere => (accounts.clone(), regions.clone()),
-            Places::These(places) => places.iter().cloned().unzip(),
-            Places::Units { accounts: filter, regions } => {
-                (accounts.iter().filter(|account| filter.admits(account)).cloned().collect(), regions.clone())
+            QueryLocations::Everywhere => (accounts.clone(), regions.clone()),
+            QueryLocations::These(places) => places.iter().cloned().unzip(),
+            QueryLocations::Units { accounts: filter, regions } => {
+                (accounts.iter().filter(|account| filter.selects(account)).cloned().collect(), regions.clone())
             }
         };
-        let mut classes = self.template.alike(&accounts, &regions, true);
-        if matches!(self.places, Places::Everywhere | Places::Units { .. }) && classes.len() == 1 {
-            // It makes no difference: what was asked for is not all that there is.
+        let mut classes = EquivalentLocations::of(&self.template, &accounts, &regions, true);
+        if matches!(self.places, QueryLocations::Everywhere | QueryLocations::Units { .. }) && classes.len() == 1 {
+            // The result is the same everywhere, not only in the given locations.
             for class in classes.iter_mut() {
                 class.accounts.clear();
-                if matches!(self.places, Places::Everywhere) {
+                if matches!(self.places, QueryLocations::Everywhere) {
                     class.regions.clear();
                 }
             }
         }
-        for Alike { accounts, regions, pseudo } in classes {
-            let mut group = Group {
+        for EquivalentLocations { accounts, regions, pseudo } in classes {
+            let mut group = QueryGroup {
                 framework: String::new(),
                 asked: Vec::new(),
                 unknown: Vec::new(),
@@ -214,24 +226,25 @@ impl Reading {
                 accounts,
                 regions,
             };
-            if matches!(self.places, Places::These(_)) && group.named().next().is_none() {
+            if matches!(self.places, QueryLocations::These(_)) && group.named().next().is_none() {
                 continue;
             }
             let mut parameters = self.parameters.clone();
-            // What people say is so, though they may say it of the pseudo parameters too.
+            // Given values override pseudo parameters.
             for (name, value) in pseudo {
                 parameters.entry(name).or_insert(value);
             }
-            let frameworks = Framework::read_all(&self.template, &parameters).map_err(|faults| unusable(&faults))?;
-            let made = self.template.brings_resources().map(|expansion| {
-                let problem = format!("what {} makes cannot be known before a deployment", expansion.what);
-                self.unknown(expansion.at, &problem, "evaluate the processed template too")
+            let frameworks =
+                Framework::read_all(&self.template, &parameters).map_err(|diagnostics| unusable(&diagnostics))?;
+            let generated = self.template.resource_expansion().map(|expansion| {
+                let message = format!("the result of {} is unknown before a deployment", expansion.what);
+                self.unknown(expansion.at, &message, "evaluate the processed template too")
             });
             if frameworks.is_empty()
-                && let Some(made) = &made
+                && let Some(generated) = &generated
             {
                 let framework = self.name.clone().unwrap_or_else(|| self.template.file().to_owned());
-                group = Group { framework, unknown: vec![made.clone()], ..group };
+                group = QueryGroup { framework, unknown: vec![generated.clone()], ..group };
                 groups.push(group);
                 continue;
             }
@@ -243,16 +256,16 @@ impl Reading {
                 let unknown = framework.unknown.iter().map(|unseen| {
                     let depends = ["AWS::Region", "AWS::AccountId"];
                     let is_open = |name: &&str| !parameters.contains_key(*name) && self.template.depends_on(name);
-                    let fix = match depends.iter().any(is_open) {
-                        true => "say with --in-account and --in-region where it is asked",
-                        false => "look at the framework that is deployed",
+                    let help = match depends.iter().any(is_open) {
+                        true => "give the location with --in-account and --in-region",
+                        false => "check the deployed framework",
                     };
-                    self.unknown(unseen.at, &format!("{} is known only at deployment", unseen.what), fix)
+                    self.unknown(unseen.at, &format!("{} is known only at deployment", unseen.what), help)
                 });
-                groups.push(Group {
+                groups.push(QueryGroup {
                     framework: name,
-                    asked: Asked::all(&framework, &self.template, &parameters),
-                    unknown: unknown.chain(made.clone()).collect(),
+                    asked: ControlQuery::all(&framework, &self.template, &parameters),
+                    unknown: unknown.chain(generated.clone()).collect(),
                     places: self.places.clone(),
                     accounts: group.accounts.clone(),
                     regions: group.regions.clone(),
@@ -262,13 +275,17 @@ impl Reading {
         Ok(())
     }
 
-    fn unknown(&self, at: Position, problem: &str, fix: &str) -> Fault {
-        let problem = format!("{problem}, and nothing of it is judged");
-        Fault { rule: Some(UNSEEN), ..Fault::at(self.template.file(), self.template.text(), at, problem, fix) }
+    fn unknown(&self, at: Position, message: &str, help: &str) -> Diagnostic {
+        let message = format!("{message} and is not evaluated");
+        Diagnostic {
+            rule: Some(UNSEEN),
+            level: Level::Note,
+            ..Diagnostic::at(self.template.file(), self.template.text(), at, message, help)
+        }
     }
 }
 
-/// The rule of lint about what is known only at deployment.
+/// The lint rule about parts that are known only at deployment.
 const UNSEEN: &str = "BC006";
 
 fn with_event_bus(template: &Template, mut parameters: Parameters) -> Parameters {
@@ -278,10 +295,10 @@ fn with_event_bus(template: &Template, mut parameters: Parameters) -> Parameters
     parameters
 }
 
-/// One line about something that cannot be used for its faults.
-pub(crate) fn unusable(faults: &[Fault]) -> anyhow::Error {
-    let first = faults.first().map(ToString::to_string).unwrap_or_default();
-    match faults.len() {
+/// Returns the first diagnostic as an error, with the number of others.
+pub(crate) fn unusable(diagnostics: &[Diagnostic]) -> anyhow::Error {
+    let first = diagnostics.first().map(ToString::to_string).unwrap_or_default();
+    match diagnostics.len() {
         0 | 1 => anyhow!("{first}"),
         n => anyhow!("{first} (and {} more, see `backup-compliance lint`)", n - 1),
     }

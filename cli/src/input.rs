@@ -1,4 +1,4 @@
-//! Files and standard input of the user, each read to a limit: a device, or the wrong file, does not fill the memory.
+//! Reads files and standard input up to a limit, so that a device or a wrong file cannot exhaust memory.
 
 use std::borrow::Cow;
 use std::fs::{self, File};
@@ -6,34 +6,35 @@ use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
-use app::ports::RepositoryFile;
-use domain::fault::Fault;
 
-/// The most that CodeCommit returns of a file (`GetFile`): policies and templates.
+use app::deploy::ports::RepositoryFile;
+use syntax::diagnostic::Diagnostic;
+
+/// Policies and templates: the file limit of CodeCommit (`GetFile`).
 pub(crate) const DOCUMENT: Limit = Limit { bytes: 6 << 20, text: "6 MB" };
-/// The largest event that Lambda passes to a function.
+/// Events: the payload limit of Lambda.
 pub(crate) const EVENT: Limit = Limit { bytes: 6 << 20, text: "6 MiB" };
-/// Environment variables: Lambda allows 4 KB of them.
+/// Environment variables, of which Lambda allows 4 KB.
 pub(crate) const VARIABLES: Limit = Limit { bytes: 1 << 20, text: "1 MiB" };
-/// An inventory; a million resources take about 600 MB.
+/// Inventories: a million resources take about 600 MB.
 pub(crate) const INVENTORY: Limit = Limit { bytes: 2 << 30, text: "2 GiB" };
 
 /// The name of standard input in messages.
 pub(crate) const STANDARD_INPUT: &str = "<stdin>";
 
-/// How much is read of a file.
+/// Most bytes of a file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limit {
     bytes: u64,
     text: &'static str,
 }
 
-/// The name of a file in messages.
+/// Returns the name of a file in messages.
 pub(crate) fn name(path: &Path) -> String {
     if path == Path::new("-") { STANDARD_INPUT.to_owned() } else { path.display().to_string() }
 }
 
-/// Reads a policy or a template; `-` is standard input. A file that is not UTF-8 or too large is described, and not an error.
+/// Reads a policy or a template; `-` is standard input. A file that is too large or not UTF-8 is a variant of the result.
 ///
 /// # Errors
 /// When it cannot be opened or read.
@@ -41,12 +42,12 @@ pub(crate) fn document(path: &Path) -> io::Result<RepositoryFile> {
     Ok(decoded(read(path, DOCUMENT)?))
 }
 
-/// What [`beginning`] has read of a file, as [`document`] returns it.
+/// Converts the bytes of [`beginning`] to the result of [`document`].
 pub(crate) fn decoded(bytes: Vec<u8>) -> RepositoryFile {
     if is_over(&bytes, DOCUMENT) { RepositoryFile::TooLarge } else { RepositoryFile::decode(bytes) }
 }
 
-/// Reads the beginning of what may be a policy or a template; all of it, if it is not too large for one.
+/// Reads at most one byte more than the limit of a policy or template.
 ///
 /// # Errors
 /// When it cannot be opened or read.
@@ -54,29 +55,29 @@ pub(crate) fn beginning(path: &Path) -> io::Result<Vec<u8>> {
     read(path, DOCUMENT)
 }
 
-/// Reads the text of a template, or says what is wrong with the file.
+/// Reads the text of a template, or returns a diagnostic of the file.
 ///
 /// # Errors
-/// The outer one when it cannot be opened or read; the inner one when it is not UTF-8, or larger than any template.
-pub(crate) fn template(path: &Path) -> anyhow::Result<Result<String, Fault>> {
+/// The outer one when the file cannot be opened or read; the inner one when it is not UTF-8 or too large.
+pub(crate) fn template(path: &Path) -> anyhow::Result<Result<String, Diagnostic>> {
     let name = name(path);
     let file = document(path).with_context(|| format!("cannot read `{name}`"))?;
-    Ok(file.into_text(&name).map_err(|fault| *fault))
+    Ok(file.into_text(&name).map_err(|diagnostic| *diagnostic))
 }
 
-/// Reads a file that is one of the program's inputs, such as an inventory; `-` is standard input.
+/// Reads an input file, such as an inventory; `-` is standard input.
 ///
 /// # Errors
-/// When it cannot be read, is larger than the limit, or is not UTF-8: with line and column.
+/// When it cannot be read, exceeds the limit, or is not UTF-8: with line and column.
 pub(crate) fn text(path: &Path, limit: Limit) -> anyhow::Result<String> {
     let file = RepositoryFile::decode(bytes(path, limit)?);
-    file.into_text(&name(path)).map_err(|fault| anyhow!("{fault}"))
+    file.into_text(&name(path)).map_err(|diagnostic| anyhow!("{diagnostic}"))
 }
 
-/// Reads the bytes of such a file.
+/// Reads the bytes of an input file.
 ///
 /// # Errors
-/// When it cannot be read, or is larger than the limit.
+/// When it cannot be read, or exceeds the limit.
 pub(crate) fn bytes(path: &Path, limit: Limit) -> anyhow::Result<Vec<u8>> {
     let name = name(path);
     within(read(path, limit).with_context(|| format!("cannot read `{name}`"))?, &name, limit)
@@ -89,12 +90,12 @@ pub(crate) fn bytes(path: &Path, limit: Limit) -> anyhow::Result<Vec<u8>> {
 pub(crate) fn text_of(file: &mut File, name: &str, limit: Limit) -> anyhow::Result<String> {
     let bytes = take(file, limit).with_context(|| format!("cannot read `{name}`"))?;
     let file = RepositoryFile::decode(within(bytes, name, limit)?);
-    file.into_text(name).map_err(|fault| anyhow!("{fault}"))
+    file.into_text(name).map_err(|diagnostic| anyhow!("{diagnostic}"))
 }
 
 fn within(bytes: Vec<u8>, name: &str, limit: Limit) -> anyhow::Result<Vec<u8>> {
     if is_over(&bytes, limit) {
-        bail!("`{name}` is larger than {}, the most that is read of such a file", limit.text);
+        bail!("`{name}` exceeds the limit of {} for this kind of file", limit.text);
     }
     Ok(bytes)
 }
@@ -107,8 +108,8 @@ fn read(path: &Path, limit: Limit) -> io::Result<Vec<u8>> {
     if path == Path::new("-") { take(&mut io::stdin().lock(), limit) } else { take(&mut open(path)?, limit) }
 }
 
-/// Opens a file, or what the shell passes as one: standard input and pipes (`<(...)`). A named pipe would be waited for without end
-/// if nothing writes to it, and a device may have no end.
+/// Opens a regular file, standard input, or a pipe of the shell (`<(...)`). A named pipe without a writer would block, and a device may
+/// be endless.
 fn open(path: &Path) -> io::Result<File> {
     let kind = fs::metadata(path)?.file_type();
     if kind.is_file() || kind.is_dir() || is_descriptor(path) {
@@ -116,11 +117,11 @@ fn open(path: &Path) -> io::Result<File> {
     }
     Err(io::Error::new(
         ErrorKind::InvalidInput,
-        "it is neither a file nor a pipe of the shell; name standard input as `-`",
+        "neither a regular file nor a pipe of the shell; use `-` for standard input",
     ))
 }
 
-/// Whether a path stands for an open file of this program.
+/// Whether a path is an open file descriptor of this process.
 fn is_descriptor(path: &Path) -> bool {
     let parts: Vec<Cow<'_, str>> = path.components().map(|part| part.as_os_str().to_string_lossy()).collect();
     let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();

@@ -1,7 +1,4 @@
-//! `backup-compliance`: the policy and the functions from the command line.
-//!
-//! Exit status: 0 clean, 1 findings (a violation, a dead letter, a function that failed, an event without a notice, an inventory
-//! with gaps), 2 input or an account that cannot be read or used.
+//! The command line `backup-compliance`. Each command is a module of [`commands`].
 
 mod cloud;
 mod commands;
@@ -26,14 +23,15 @@ use crate::commands::{
     check, completions, evaluate, inventory, invoke, lint, man, notice, plan, redrive, status, violations,
 };
 
-/// Backup compliance from the command line: check a policy before it is pushed and see what the push would
-/// do, see what a framework will say of templates and of what there is, read what there is, see how rollouts stand, see the notice that an event leads to, run a
-/// function as Lambda would, list open violations, mend what ended in a dead-letter queue.
+/// Check, plan and operate backup compliance policies.
+///
+/// Before a push, `lint`, `check`, `evaluate` and `plan` show errors and effects of a policy. For a deployed application, `status`,
+/// `violations`, `inventory` and `redrive` read and repair its state. `notice` and `invoke` run the functions locally.
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Exit status: 0 clean; 1 findings, a failed rollout, open violations, dead letters, an event without a notice, an \
-                  inventory with gaps or a failed function; 2 input or an account that cannot be read or used."
+    after_help = "Exit status: 0 success; 1 findings, a failed rollout, open violations, dead letters, an event without a notice, an \
+                  incomplete inventory or a failed function; 2 invalid input, or AWS access failed."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -56,36 +54,35 @@ enum Command {
     Man(man::Args),
 }
 
-/// The forms that every command with a result has.
+/// The output formats of most commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people; in color on a terminal, unless `NO_COLOR` is set.
+    /// Text; in color on a terminal, unless `NO_COLOR` is set.
     Human,
     /// One JSON document.
     Json,
 }
 
-/// How a command that could do its work ended.
+/// The result of a command that ran without an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+enum CommandOutcome {
     Clean,
     Findings,
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let ended = run(&cli);
-    match ended {
-        Ok(Verdict::Clean) => ExitCode::SUCCESS,
-        Ok(Verdict::Findings) => ExitCode::from(1),
+    match run(&cli) {
+        Ok(CommandOutcome::Clean) => ExitCode::SUCCESS,
+        Ok(CommandOutcome::Findings) => ExitCode::from(1),
         Err(error) => {
-            output::problem(&format!("{error:#}"));
+            output::error(&format!("{error:#}"));
             ExitCode::from(2)
         }
     }
 }
 
-fn run(cli: &Cli) -> anyhow::Result<Verdict> {
+fn run(cli: &Cli) -> anyhow::Result<CommandOutcome> {
     match &cli.command {
         Command::Lint(args) => lint::run(args),
         Command::Check(args) => check::run(args),

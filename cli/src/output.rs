@@ -1,4 +1,4 @@
-//! Standard output and error. A reader that went away (`| head`) is no reason to panic.
+//! Standard output and standard error. A closed pipe (`| head`) is not an error.
 
 use std::io::{self, ErrorKind, Write as _};
 use std::sync::OnceLock;
@@ -9,10 +9,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::plain;
 
-/// Set when standard output is for a document, so that results go to standard error; and whether they are for programs.
+/// Set if results go to standard error, because standard output is for a document. The value is whether the format is for programs.
 static RESULTS_ON_STDERR: OnceLock<bool> = OnceLock::new();
 
-/// Writes results to standard error from now on. If they are for programs, nothing else is written there but errors.
+/// Redirects results to standard error. If their format is for programs, hints are suppressed.
 pub(crate) fn results_to_stderr(for_programs: bool) {
     let _ = RESULTS_ON_STDERR.set(for_programs);
     console::set_colors_enabled(console::colors_enabled_stderr());
@@ -21,23 +21,23 @@ pub(crate) fn results_to_stderr(for_programs: bool) {
 /// Writes a document to standard output, byte for byte.
 ///
 /// # Errors
-/// When it cannot be written, say to a full disk.
+/// When writing fails, for example on a full disk.
 pub(crate) fn document(text: &str) -> anyhow::Result<()> {
     written(io::stdout().lock().write_all(text.as_bytes()))
 }
 
-/// Writes text and a line end to standard output.
+/// Writes a line to standard output.
 ///
 /// # Errors
-/// When it cannot be written, say to a full disk.
+/// When writing fails, for example on a full disk.
 pub(crate) fn line(text: &str) -> anyhow::Result<()> {
     self::text(&format!("{text}\n"))
 }
 
-/// Writes text to standard output, its line ends in it.
+/// Writes text with its line ends to standard output.
 ///
 /// # Errors
-/// When it cannot be written, say to a full disk.
+/// When writing fails, for example on a full disk.
 pub(crate) fn text(text: &str) -> anyhow::Result<()> {
     match RESULTS_ON_STDERR.get() {
         None => document(text),
@@ -52,32 +52,32 @@ fn written(result: io::Result<()>) -> anyhow::Result<()> {
     }
 }
 
-/// How wide a table on standard output may be: as wide as the terminal. Without a terminal nothing is cut.
-pub(crate) fn room() -> Option<usize> {
+/// Returns the width of the terminal; `None` if standard output is not a terminal, where tables are not cut.
+pub(crate) fn terminal_width() -> Option<usize> {
     let out = Term::stdout();
     out.is_term().then(|| usize::from(out.size().1))
 }
 
-/// Writes text and a line end to standard error. If that fails there is no one left to tell.
+/// Writes a line to standard error and ignores failures.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// Says what is wrong on standard error.
-pub(crate) fn problem(text: &str) {
+/// Writes an error to standard error.
+pub(crate) fn error(text: &str) {
     let text = plain::visible(text);
     note(&format!("{} {text}", style("error:").for_stderr().red().bold()));
 }
 
-/// Says something that may be skipped on standard error.
-pub(crate) fn aside(text: &str) {
+/// Writes a hint to standard error.
+pub(crate) fn hint(text: &str) {
     if RESULTS_ON_STDERR.get() == Some(&true) {
         return;
     }
     note(&Style::new().for_stderr().dim().apply_to(plain::visible(text)).to_string());
 }
 
-/// How far a long work is, on standard error if that is a terminal; nothing is shown of a short one.
+/// A progress bar on standard error, if that is a terminal and the work is long.
 #[derive(Debug)]
 pub(crate) struct Progress {
     what: &'static str,
@@ -85,12 +85,12 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Of these, in the plural.
+    /// Returns a bar for items, a plural noun.
     pub(crate) fn of(what: &'static str) -> Self {
         Self { what, bar: None }
     }
 
-    /// So many are done, of about so many.
+    /// Shows the number of done items and the estimated total.
     pub(crate) fn at(&mut self, done: usize, of: u64) {
         const SHORT: u64 = 20;
         if of <= SHORT {
@@ -103,18 +103,17 @@ impl Progress {
                 Err(_) => bar,
             }
         });
-        let done = plain::number(done);
+        let done = plain::to_u64(done);
         bar.set_length(of.max(done));
         bar.set_position(done);
     }
 }
 
-/// The steps of a long work, on standard error: on a terminal in one line that changes, else a line for each.
+/// The steps of a long operation on standard error: one updated line on a terminal, else a line for each step.
 #[derive(Debug)]
 pub(crate) struct Steps(Option<ProgressBar>);
 
 impl Steps {
-    /// None yet.
     pub(crate) fn new() -> Self {
         Self(Term::stderr().is_term().then(ProgressBar::new_spinner))
     }
@@ -124,7 +123,7 @@ impl Steps {
         self.0.is_none()
     }
 
-    /// This step, from now on.
+    /// Shows the current step.
     pub(crate) fn at(&self, text: &str) {
         match &self.0 {
             Some(spinner) => {
@@ -142,17 +141,16 @@ impl Drop for Steps {
     }
 }
 
-/// What is being waited for, on standard error if that is a terminal.
+/// A spinner on standard error, if that is a terminal.
 #[derive(Debug)]
 pub(crate) struct Waiting(ProgressBar);
 
 impl Waiting {
-    /// Nothing yet.
     pub(crate) fn new() -> Self {
         Self(ProgressBar::new_spinner())
     }
 
-    /// For this, from now on.
+    /// Shows the awaited operation.
     pub(crate) fn on(&self, what: String) {
         self.0.set_message(what);
         self.0.enable_steady_tick(Duration::from_millis(100));

@@ -1,15 +1,15 @@
-//! Names that others chose, on a terminal and in a spreadsheet; and words around numbers and times.
+//! Safe display of names on a terminal and in a spreadsheet, and formatting of numbers and times.
 
 use csv::{Terminator, WriterBuilder};
-use domain::fault::is_invisible;
 use jiff::Timestamp;
 
-/// Longest text that is taken over from elsewhere.
+use syntax::text::is_invisible;
+
+/// Longest displayed text, in characters.
 const LONGEST: usize = 1_000;
 
-/// A text in one line in which everything can be seen: what would move the cursor, change colours or the direction of reading is
-/// escaped.
-pub(crate) fn shown(text: &str) -> String {
+/// Returns a text as one line: characters that move the cursor or change colors or text direction are escaped.
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars().take(LONGEST) {
         match c {
@@ -23,7 +23,7 @@ pub(crate) fn shown(text: &str) -> String {
     out
 }
 
-/// A text of one or more lines in which everything can be seen, as in [`shown`].
+/// Escapes a text like [`escaped`], but keeps its lines.
 pub(crate) fn visible(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
@@ -36,19 +36,19 @@ pub(crate) fn visible(text: &str) -> String {
     out
 }
 
-/// A text as a cell of a spreadsheet, which takes what begins like a formula for one.
+/// Returns a text as a cell that a spreadsheet does not interpret as a formula.
 fn cell(text: &str) -> String {
     let is_formula = |c: char| matches!(c, '=' | '+' | '-' | '@' | '\t' | '\r' | '＝' | '＋' | '－' | '＠');
     let visible = |c: char| if c.is_control() || is_invisible(c) { ' ' } else { c };
     let plain: String = text.chars().map(visible).collect();
-    // Some programs skip what is blank before they look.
+    // Some spreadsheets skip leading blanks.
     if text.starts_with(is_formula) || plain.trim_start().starts_with(is_formula) { format!("'{plain}") } else { plain }
 }
 
-/// Texts as a row of CSV (RFC 4180) that is safe to open in a spreadsheet, its line end in it.
+/// Returns a row of CSV (RFC 4180) with its line end, safe to open in a spreadsheet.
 ///
 /// # Errors
-/// When it cannot be written, which does not happen in memory.
+/// Never, because it is written to memory.
 pub(crate) fn csv_row<T: AsRef<str>>(texts: &[T]) -> anyhow::Result<String> {
     let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
     writer.write_record(texts.iter().map(|text| cell(text.as_ref())))?;
@@ -56,19 +56,19 @@ pub(crate) fn csv_row<T: AsRef<str>>(texts: &[T]) -> anyhow::Result<String> {
     Ok(String::from_utf8(bytes)?)
 }
 
-/// `1 message`, `6 messages`.
+/// Returns `1 message`, `6 messages`.
 pub(crate) fn count(number: impl Into<u64>, noun: &str) -> String {
     let number = number.into();
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// A time for people: UTC, to the minute.
+/// Formats a time in UTC to the minute.
 pub(crate) fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// `usize` as the number that [`count`] takes.
-pub(crate) fn number(of: usize) -> u64 {
+/// Converts to the number type of [`count`].
+pub(crate) fn to_u64(of: usize) -> u64 {
     u64::try_from(of).unwrap_or(u64::MAX)
 }
 
@@ -77,23 +77,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_in_a_name_reaches_the_terminal_unseen() {
+    fn names_have_no_invisible_characters() {
         let every_invisible =
             (0..=0x10_ffff_u32).filter_map(char::from_u32).filter(|c| c.is_control() || is_invisible(*c));
         for c in every_invisible {
-            let line = shown(&format!("a{c}b"));
+            let line = escaped(&format!("a{c}b"));
             assert!(line.chars().all(|c| c == ' ' || c.is_ascii_graphic()), "{c:?}: {line}");
             let lines = visible(&format!("a{c}b"));
             assert!(lines.chars().all(|c| c == '\n' || c.is_ascii_graphic()), "{c:?}: {lines}");
         }
         assert_eq!(visible("Größe\n\u{1b}[2J\u{202e}"), "Größe\n\\u{1b}[2J\\u{202e}");
-        assert_eq!(shown("Größe \"a\\b\" 'c' 日本"), "Größe \"a\\b\" 'c' 日本");
-        assert_eq!(shown("\u{1b}[2Jx\r\n\u{202e}"), "\\u{1b}[2Jx\\r\\n\\u{202e}");
-        assert_eq!(shown(&"x".repeat(2_000)).chars().count(), 1_001);
+        assert_eq!(escaped("Größe \"a\\b\" 'c' 日本"), "Größe \"a\\b\" 'c' 日本");
+        assert_eq!(escaped("\u{1b}[2Jx\r\n\u{202e}"), "\\u{1b}[2Jx\\r\\n\\u{202e}");
+        assert_eq!(escaped(&"x".repeat(2_000)).chars().count(), 1_001);
     }
 
     #[test]
-    fn no_cell_is_a_formula() {
+    fn cells_are_not_formulas() {
         for (text, expected) in [
             ("orders", "orders"),
             ("a=b", "a=b"),

@@ -1,4 +1,4 @@
-//! A folder in place of the policy repository, and the policy in it as `deploy` would read it.
+//! A folder in place of the policy repository; its policy is read as `deploy` reads it.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -9,57 +9,60 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use anyhow::{Context as _, anyhow, bail};
-use app::deploy::{PolicyAt, Wanted};
-use app::ports::{CommitFacts, PolicyRepository, PortError, PortErrorKind, RepositoryFile};
-use domain::fault::Fault;
-use domain::ids::CommitId;
+
+use app::deploy::ports::{CommitDetails, PolicyRepository, RepositoryFile};
+use app::deploy::{DesiredPolicy, PolicySource};
+use app::ports::{PortError, PortErrorKind};
+use framework::ids::CommitId;
+use syntax::diagnostic::Diagnostic;
 
 use crate::input;
 
 /// The policy file of a folder.
 const POLICY_FILE: &str = "backup-compliance.yaml";
-/// The parameter that the deployment fills in.
+/// The template parameter that `deploy` sets.
 pub(crate) const EVENT_BUS_PARAMETER: &str = "ComplianceEventBusArn";
-/// What the deployment fills in; any event bus will do to read a policy.
+/// A placeholder for the value that `deploy` sets.
 pub(crate) const EVENT_BUS: &str = "arn:aws:events:us-east-1:000000000000:event-bus/backup-compliance";
 
 /// A policy that was read.
-pub(crate) struct Read {
-    /// What it wants, or everything that is wrong with it.
-    pub(crate) wanted: Result<Wanted, Vec<Fault>>,
-    /// The policy file: its path as faults name it, and its text.
+pub(crate) struct PolicyFiles {
+    /// The desired state, or the diagnostics.
+    pub(crate) desired: Result<DesiredPolicy, Vec<Diagnostic>>,
+    /// Path, as in diagnostics, and text of the policy file.
     pub(crate) file: (String, String),
-    /// Its templates: their paths as faults name them, and their texts.
+    /// Texts of its templates by path, as in diagnostics.
     pub(crate) templates: BTreeMap<String, String>,
 }
 
-/// Reads the policy in a file, or in the policy file of a folder: what it wants, or everything that is wrong with it.
-/// Templates are looked for from `root`; without it, from the policy file's folder.
+/// Reads the policy in a file, or in the policy file of a folder. Paths of templates start from `root`; without it, from the folder of
+/// the policy file.
 ///
 /// # Errors
-/// When a file cannot be read. A template that is not there is a fault.
-pub(crate) fn policy(path: &Path, root: Option<&Path>) -> anyhow::Result<Result<Wanted, Vec<Fault>>> {
-    Ok(read_policy(path, root)?.wanted)
+/// A file could not be read. A missing template is a diagnostic.
+pub(crate) fn policy(path: &Path, root: Option<&Path>) -> anyhow::Result<Result<DesiredPolicy, Vec<Diagnostic>>> {
+    Ok(read_policy(path, root)?.desired)
 }
 
-/// Reads a policy as [`policy`] does, and keeps what it was read from.
+/// Reads a policy as [`policy`] does, and returns the texts, too.
 ///
 /// # Errors
-/// When a file cannot be read. A template that is not there is a fault.
-pub(crate) fn read_policy(path: &Path, root: Option<&Path>) -> anyhow::Result<Read> {
-    let folder = Folder::open(path, root)?;
-    let commit = Folder::commit_id()?;
-    let policy = PolicyAt { commit: &commit, policy_file: &folder.policy_file, event_bus_arn: EVENT_BUS };
+/// A file could not be read. A missing template is a diagnostic.
+pub(crate) fn read_policy(path: &Path, root: Option<&Path>) -> anyhow::Result<PolicyFiles> {
+    let folder = PolicyFolder::open(path, root)?;
+    let commit = PolicyFolder::commit_id()?;
+    let policy = PolicySource { commit: &commit, policy_file: &folder.policy_file, event_bus_arn: EVENT_BUS };
     let wanted = at_once(policy.read(&folder))?.map_err(|error| anyhow!(error.message))?;
-    let wanted = wanted.map_err(|faults| faults.into_iter().map(|fault| folder.located(fault)).collect());
-    // Nobody panics while holding it.
+    let wanted =
+        wanted.map_err(|diagnostics| diagnostics.into_iter().map(|diagnostic| folder.located(diagnostic)).collect());
+    // The lock is never poisoned.
     let templates = folder.templates.lock().map(|templates| templates.clone()).unwrap_or_default();
     let text = match folder.policy {
         RepositoryFile::Text(text) => text,
-        // Its only fault says so.
+        // A file without text has one diagnostic, which needs no excerpt.
         _ => String::new(),
     };
-    Ok(Read { wanted, file: (folder.policy_file, text), templates })
+    Ok(PolicyFiles { desired: wanted, file: (folder.policy_file, text), templates })
 }
 
 fn policy_file(path: &Path) -> anyhow::Result<PathBuf> {
@@ -68,12 +71,12 @@ fn policy_file(path: &Path) -> anyhow::Result<PathBuf> {
     }
     let file = if path == Path::new(".") { PathBuf::from(POLICY_FILE) } else { path.join(POLICY_FILE) };
     if !file.exists() {
-        bail!("no `{POLICY_FILE}` in `{}`; name the policy file if it is called otherwise", path.display());
+        bail!("no `{POLICY_FILE}` in `{}`; name the policy file if it has another name", path.display());
     }
     Ok(file)
 }
 
-/// Drives a future that has nothing to wait for, since a folder answers at once.
+/// Polls a future that never waits, since a folder is read synchronously.
 fn at_once<T>(future: impl Future<Output = T>) -> anyhow::Result<T> {
     match pin!(future).poll(&mut TaskContext::from_waker(Waker::noop())) {
         Poll::Ready(value) => Ok(value),
@@ -81,22 +84,22 @@ fn at_once<T>(future: impl Future<Output = T>) -> anyhow::Result<T> {
     }
 }
 
-/// A folder that holds the templates of a policy.
+/// A folder with the templates of a policy.
 #[derive(Debug, Clone)]
-pub(crate) struct Folder {
+pub(crate) struct PolicyFolder {
     root: PathBuf,
-    /// The policy file as the user knows it; it need not be under the root.
+    /// The path of the policy file from the working directory; it may be outside the root.
     policy_file: String,
     policy: RepositoryFile,
-    /// The templates that were asked for.
+    /// The templates that were read.
     templates: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
-impl Folder {
-    /// The folder of this policy file, or with the policy file of this folder.
+impl PolicyFolder {
+    /// Opens the folder of a policy file, or a folder with one.
     ///
     /// # Errors
-    /// When the policy file cannot be read.
+    /// The policy file could not be read.
     pub(crate) fn open(path: &Path, root: Option<&Path>) -> anyhow::Result<Self> {
         let file = policy_file(path)?;
         let policy = input::document(&file).with_context(|| format!("cannot read `{}`", file.display()))?;
@@ -104,26 +107,26 @@ impl Folder {
         Ok(Self { root, policy_file: file.display().to_string(), policy, templates: Arc::default() })
     }
 
-    /// Stands for the commit that a folder is not.
+    /// The id that represents the state of a folder.
     pub(crate) fn commit_id() -> anyhow::Result<CommitId> {
         Ok(CommitId::parse("0")?)
     }
 
-    /// The policy file as this repository calls it.
+    /// The path of the policy file.
     pub(crate) fn policy_file(&self) -> &str {
         &self.policy_file
     }
 
-    /// The fault with the file as the user can open it from here.
-    pub(crate) fn located(&self, mut fault: Fault) -> Fault {
-        if fault.file != self.policy_file {
-            fault.file = self.root.join(&fault.file).display().to_string();
+    /// Returns the diagnostic with its path from the working directory.
+    pub(crate) fn located(&self, mut diagnostic: Diagnostic) -> Diagnostic {
+        if diagnostic.file != self.policy_file {
+            diagnostic.file = self.root.join(&diagnostic.file).display().to_string();
         }
-        fault
+        diagnostic
     }
 }
 
-impl PolicyRepository for Folder {
+impl PolicyRepository for PolicyFolder {
     async fn head(&self) -> Result<Option<CommitId>, PortError> {
         Ok(None)
     }
@@ -146,13 +149,13 @@ impl PolicyRepository for Folder {
                 code: None,
                 message: format!("cannot read `{}`: {e}", path.display()),
                 request_id: None,
-                kind: PortErrorKind::Refused,
+                kind: PortErrorKind::Rejected,
             }),
         }
     }
 
-    async fn commit(&self, _: &CommitId) -> Result<CommitFacts, PortError> {
-        Ok(CommitFacts { author: String::new(), message: String::new() })
+    async fn commit(&self, _: &CommitId) -> Result<CommitDetails, PortError> {
+        Ok(CommitDetails { author: String::new(), message: String::new() })
     }
 
     async fn comment(&self, _: &CommitId, _: &str) -> Result<(), PortError> {

@@ -1,13 +1,13 @@
-//! Tables that fit a terminal.
+//! Tables that fit the terminal.
 
 use std::borrow::Cow;
 
 use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
-/// Between two columns.
+/// Spaces between two columns.
 const GAP: usize = 2;
 
-/// A column: its head, the width below which it says nothing, and which end of a text gives way.
+/// A column: its head, its minimum width, and the end at which texts are cut.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Column {
     pub(crate) head: &'static str,
@@ -15,17 +15,17 @@ pub(crate) struct Column {
     pub(crate) cut: Cut,
 }
 
-/// Where a text that is too long is cut.
+/// The end at which a long text is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cut {
     /// At its end.
     End,
-    /// At its start: names that begin alike are told apart by their ends.
+    /// At its start, for names that differ at their ends.
     Start,
 }
 
-/// Widths at which these rows fit into `room`: each column as wide as it needs to be, the widest ones narrowed. `None` when they
-/// do not fit even at the least.
+/// Returns the widths at which the rows fit into `room`: the widest columns are narrowed. `None` if they do not fit at the minimum
+/// widths.
 pub(crate) fn widths(columns: &[Column], rows: &[Vec<String>], room: Option<usize>) -> Option<Vec<usize>> {
     let mut widths: Vec<usize> = columns
         .iter()
@@ -45,7 +45,7 @@ pub(crate) fn widths(columns: &[Column], rows: &[Vec<String>], room: Option<usiz
     Some(widths)
 }
 
-/// Cells side by side, cut and padded to these widths. The last one is not padded.
+/// Cuts and pads the cells to these widths. The last one is not padded.
 pub(crate) fn cells(columns: &[Column], texts: &[String], widths: &[usize]) -> Vec<String> {
     let last = widths.len().saturating_sub(1);
     texts
@@ -63,7 +63,7 @@ pub(crate) fn cells(columns: &[Column], texts: &[String], widths: &[usize]) -> V
         .collect()
 }
 
-/// The end of a text, as much as fits.
+/// Returns the end of a text that fits.
 pub(crate) fn from_end(text: &str, width: usize) -> Cow<'_, str> {
     if measure_text_width(text) <= width {
         return Cow::Borrowed(text);
@@ -73,7 +73,7 @@ pub(crate) fn from_end(text: &str, width: usize) -> Cow<'_, str> {
     starts.skip(1).find(fits).map_or(Cow::Borrowed("…"), |end| Cow::Owned(format!("…{end}")))
 }
 
-/// What [`cells`] made, as a line.
+/// Joins the result of [`cells`] to a line.
 pub(crate) fn line(cells: &[String]) -> String {
     cells.join(&" ".repeat(GAP)).trim_end().to_owned()
 }
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_as_wide_as_they_must_be_and_the_widest_give_way() {
+    fn widest_columns_shrink_to_the_terminal() {
         for (room, expected) in [
             (None, Some(vec![6, 16, 2])),
             (Some(28), Some(vec![6, 16, 2])),

@@ -1,55 +1,56 @@
-//! The templates of a folder.
+//! Finds the templates in folders.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use domain::fault::Fault;
-use domain::policy::wildcard;
-use domain::template::Template;
+
+use syntax::diagnostic::Diagnostic;
+use syntax::template::Template;
+use syntax::wildcard;
 
 use crate::input;
-use crate::plain::{count, number};
+use crate::plain::{count, to_u64};
 
 const ENDINGS: [&str; 4] = ["yaml", "yml", "json", "template"];
-/// What others put there is not the user's.
+/// The folder of npm packages, which are not the user's.
 const OF_OTHERS: &str = "node_modules";
 
 /// A file of the command line.
 #[derive(Debug)]
-pub(crate) enum File {
+pub(crate) enum TemplateFile {
     /// The user named it.
     Named(PathBuf),
     /// A template in a folder that the user named, with its text.
     Found(PathBuf, String),
 }
 
-/// The files of some paths.
+/// The files of the named paths.
 #[derive(Debug, Default)]
 pub(crate) struct Files {
-    pub(crate) files: Vec<File>,
-    /// Files and folders that cannot be read, and files that look like a template and are not one.
-    pub(crate) skipped: Vec<Fault>,
+    pub(crate) files: Vec<TemplateFile>,
+    /// Diagnostics of unreadable files and folders, and of files that resemble a template but are invalid.
+    pub(crate) skipped: Vec<Diagnostic>,
 }
 
-/// A pattern of paths, as in `.gitignore`: without a `/` it matches a file or folder of that name at any depth.
+/// A path pattern as in `.gitignore`: without a `/` it matches files and folders of that name at any depth.
 #[derive(Clone, Debug)]
 pub(crate) struct Exclusion(Vec<String>);
 
 impl Exclusion {
-    /// Reads a pattern. `*` stands for any text without `/`, `**` for any number of folders.
+    /// Parses a pattern. `*` matches any text without `/`, `**` any number of folders.
     ///
     /// # Errors
-    /// When it is empty, or has characters that are patterns elsewhere and not here.
+    /// When it is empty, or has unsupported wildcards.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if text.contains(['?', '[', ']', '{', '}', '!']) {
-            return Err("only `*` and `**` are patterns; `?`, `[]`, `{}` and `!` are not".to_owned());
+            return Err("`?`, `[]`, `{}` and `!` are not supported; use `*` and `**`".to_owned());
         }
         let parts = text.split('/').filter(|part| !matches!(*part, "" | ".")).map(str::to_owned);
         let mut parts: Vec<String> = parts.collect();
         if parts.is_empty() {
-            return Err("the pattern names no file or folder".to_owned());
+            return Err("the pattern is empty".to_owned());
         }
         if text.starts_with('/') {
             parts.insert(0, "/".to_owned());
@@ -57,10 +58,10 @@ impl Exclusion {
         Ok(Self(parts))
     }
 
-    /// Whether it matches a path, or the same path seen from the folder that the user named.
+    /// Whether it matches a path, absolute or relative to the named folder.
     fn matches(&self, path: &Path, folder: &Path) -> bool {
         match self.0.as_slice() {
-            [name] => path.file_name().is_some_and(|own| wildcard(name, &own.to_string_lossy())),
+            [name] => path.file_name().is_some_and(|own| wildcard::matches(name, &own.to_string_lossy())),
             pattern => [path, path.strip_prefix(folder).unwrap_or(path)].into_iter().any(|path| {
                 let parts: Vec<String> =
                     path.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
@@ -74,23 +75,22 @@ fn is_match(pattern: &[String], path: &[String]) -> bool {
     match (pattern.split_first(), path.split_first()) {
         (None, None) => true,
         (Some((any, rest)), _) if any == "**" => {
-            is_match(rest, path) || path.split_first().is_some_and(|(_, behind)| is_match(pattern, behind))
+            is_match(rest, path) || path.split_first().is_some_and(|(_, inner)| is_match(pattern, inner))
         }
-        (Some((own, rest)), Some((name, behind))) => wildcard(own, name) && is_match(rest, behind),
+        (Some((own, rest)), Some((name, inner))) => wildcard::matches(own, name) && is_match(rest, inner),
         _ => false,
     }
 }
 
-/// The files that are named, and for each folder the CloudFormation templates in it and in its folders, in the order of their names.
-/// Hidden and excluded ones are passed over, and links to folders are warned about; a file that is named twice, be it through a link, is
-/// there once.
+/// Returns the named files, and the CloudFormation templates in the named folders, sorted and each once. Hidden and excluded files are
+/// skipped; links to folders are reported and not followed.
 ///
 /// # Errors
-/// When a folder cannot be read, or has no template in it.
-pub(crate) fn all(paths: &[PathBuf], exclusions: &[Exclusion]) -> anyhow::Result<Files> {
+/// When a named folder cannot be read or has no template.
+pub(crate) fn find(paths: &[PathBuf], exclusions: &[Exclusion]) -> anyhow::Result<Files> {
     let mut all = Files::default();
     let mut known = BTreeSet::new();
-    // A file that the user names is never skipped, even if it is in one of the folders as well.
+    // A named file is never skipped, even if a named folder contains it.
     known.extend(paths.iter().filter(|path| !path.is_dir()).map(|path| identity(path)));
     let mut named = BTreeSet::new();
     for path in paths {
@@ -99,22 +99,23 @@ pub(crate) fn all(paths: &[PathBuf], exclusions: &[Exclusion]) -> anyhow::Result
             all.files.extend(files);
             all.skipped.extend(skipped);
         } else if named.insert(identity(path)) {
-            all.files.push(File::Named(plain(path)));
+            all.files.push(TemplateFile::Named(plain(path)));
         }
     }
     Ok(all)
 }
 
-/// The file that a path leads to. Of one that cannot be found, the path.
+/// Returns the canonical path, or the path itself if the file does not exist.
 pub(crate) fn identity(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
-/// A path as findings have it.
+/// Returns the path as displayed in findings.
 fn plain(path: &Path) -> PathBuf {
     path.strip_prefix(".").unwrap_or(path).components().collect()
 }
 
+// Long because each kind of folder entry has its own rule and warning.
 fn in_folder(folder: &Path, exclusions: &[Exclusion], known: &mut BTreeSet<PathBuf>) -> anyhow::Result<Files> {
     let mut all = Files::default();
     let mut candidates = Vec::new();
@@ -148,7 +149,7 @@ fn in_folder(folder: &Path, exclusions: &[Exclusion], known: &mut BTreeSet<PathB
             Err(error) => all.skipped.push(*unreadable(&inner, "folder", &error)),
         }
     }
-    // A file that is there itself has its own name, also where a link leads to it.
+    // Regular files come before links to them.
     candidates.sort_unstable();
     let mut is_empty = true;
     let found = candidates.len();
@@ -161,10 +162,10 @@ fn in_folder(folder: &Path, exclusions: &[Exclusion], known: &mut BTreeSet<PathB
         match template(&path) {
             Ok(Some(text)) => {
                 is_empty = false;
-                all.files.push(File::Found(path, text));
+                all.files.push(TemplateFile::Found(path, text));
             }
             Ok(None) => {}
-            Err(fault) => all.skipped.push(*fault),
+            Err(diagnostic) => all.skipped.push(*diagnostic),
         }
     }
     if is_empty {
@@ -172,15 +173,15 @@ fn in_folder(folder: &Path, exclusions: &[Exclusion], known: &mut BTreeSet<PathB
         let endings = ENDINGS.join(", .");
         let reason = match (found, excluded) {
             (0, 0) => format!("no file ends in .{endings}"),
-            (0, _) => format!("--exclude leaves out all that end in .{endings}"),
-            _ => format!("{} with an ending of .{endings}, and none is a template", count(number(found), "file")),
+            (0, _) => format!("--exclude matches every file that ends in .{endings}"),
+            _ => format!("{} with the ending .{endings}, but none is a template", count(to_u64(found), "file")),
         };
-        bail!("no CloudFormation template is in `{}`: {reason}{skipped}", folder.display());
+        bail!("`{}` has no CloudFormation template: {reason}{skipped}", folder.display());
     }
     Ok(all)
 }
 
-/// What is in a folder, without hidden files and what others put there.
+/// Returns the entries of a folder without hidden files and npm packages.
 fn entries(folder: &Path) -> std::io::Result<Vec<(PathBuf, fs::FileType)>> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -198,43 +199,46 @@ fn may_be_template(path: &Path) -> bool {
     ENDINGS.contains(&ending.to_ascii_lowercase().as_str())
 }
 
-/// The text of a file in a folder if it is a template, `None` if it is clearly for another program, and the fault of one that may
-/// have been meant as a template.
-fn template(path: &Path) -> Result<Option<String>, Box<Fault>> {
+/// Returns the text of a template, `None` for a file of another kind, or the diagnostic of an invalid template.
+fn template(path: &Path) -> Result<Option<String>, Box<Diagnostic>> {
     let bytes = input::beginning(path).map_err(|error| unreadable(path, "file", &error))?;
     let name = path.display().to_string();
     let beginning = String::from_utf8_lossy(&bytes);
     // UTF-16 has no ASCII to recognize a template by.
     let is_utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
-    let fault = if is_utf16 || Template::is_meant(&beginning) {
-        let text = input::decoded(bytes).into_text(&name).map_err(|fault| skipped(*fault))?;
+    let diagnostic = if is_utf16 || Template::is_intended(&beginning) {
+        let text = input::decoded(bytes).into_text(&name).map_err(|diagnostic| skipped(*diagnostic))?;
         match Template::read_source(&name, &text) {
             Ok(_) => return Ok(Some(text)),
-            Err(faults) => faults.into_iter().next(),
+            Err(diagnostics) => diagnostics.into_iter().next(),
         }
     } else if beginning.len() <= Template::MAX {
         Template::syntax_error(&name, &beginning)
     } else {
         None
     };
-    fault.map_or(Ok(None), |fault| Err(Box::new(skipped(fault))))
+    diagnostic.map_or(Ok(None), |diagnostic| Err(Box::new(skipped(diagnostic))))
 }
 
-fn skipped(fault: Fault) -> Fault {
-    Fault {
-        problem: format!("skipped: {}", fault.problem),
-        fix: format!("{}; if it is not a CloudFormation template, leave it out with --exclude", fault.fix),
-        ..fault
+fn skipped(diagnostic: Diagnostic) -> Diagnostic {
+    Diagnostic {
+        message: format!("skipped: {}", diagnostic.message),
+        help: format!("{}; if it is not a CloudFormation template, exclude it with --exclude", diagnostic.help),
+        ..diagnostic
     }
 }
 
-/// A link to a folder is not followed: it may lead out of the project, or round in a circle.
-fn linked_folder(path: &Path) -> Box<Fault> {
-    let fix = "name the folder that it leads to as well, or leave it out with --exclude";
-    Box::new(Fault::of_file(plain(path).display().to_string(), "skipped: a link to a folder", fix))
+/// Reports a link to a folder, which is not followed: it may leave the project or form a cycle.
+fn linked_folder(path: &Path) -> Box<Diagnostic> {
+    let fix = "name its target as an argument too, or exclude it with --exclude";
+    Box::new(Diagnostic::of_file(plain(path).display().to_string(), "skipped: a link to a folder", fix))
 }
 
-fn unreadable(path: &Path, what: &str, error: &std::io::Error) -> Box<Fault> {
+fn unreadable(path: &Path, what: &str, error: &std::io::Error) -> Box<Diagnostic> {
     let problem = format!("skipped: the {what} cannot be read: {error}");
-    Box::new(Fault::of_file(plain(path).display().to_string(), problem, "allow it, or leave it out with --exclude"))
+    Box::new(Diagnostic::of_file(
+        plain(path).display().to_string(),
+        problem,
+        "grant read access, or exclude it with --exclude",
+    ))
 }

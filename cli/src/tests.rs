@@ -2,7 +2,7 @@ use clap::{Command, CommandFactory as _};
 
 use super::Cli;
 
-/// The program and its commands.
+/// Returns the program and its commands.
 fn commands() -> Vec<Command> {
     let mut program = Cli::command();
     program.build();
@@ -11,7 +11,7 @@ fn commands() -> Vec<Command> {
 }
 
 #[test]
-fn no_help_text_is_wrapped_by_hand() {
+fn help_texts_are_not_wrapped_by_hand() {
     for command in commands() {
         let values: Vec<String> = command
             .get_arguments()
@@ -29,7 +29,7 @@ fn no_help_text_is_wrapped_by_hand() {
 }
 
 #[test]
-fn examples_are_not_wrapped_on_a_terminal_of_80_columns() {
+fn help_examples_fit_80_columns() {
     for command in commands() {
         let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
         let help = command.clone().term_width(80).render_long_help().to_string();

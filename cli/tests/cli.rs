@@ -1,4 +1,4 @@
-//! The program from outside: what people type and what they get.
+//! Tests of the command line as a process.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
 #[path = "cli/check.rs"]
@@ -19,7 +19,7 @@ mod profiles;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// Runs the program in this folder, with nothing of our own environment's AWS settings.
+/// Runs the program in a folder, without the AWS settings of the environment.
 fn run(folder: &Path, args: &[&str]) -> Ran {
     run_with(folder, args, &[], "")
 }
@@ -27,15 +27,10 @@ fn run(folder: &Path, args: &[&str]) -> Ran {
 fn run_with(folder: &Path, args: &[&str], env: &[(&str, &str)], input: &str) -> Ran {
     use std::io::Write as _;
     let mut command = Command::new(env!("CARGO_BIN_EXE_backup-compliance"));
-    command
-        .args(args)
-        .current_dir(folder)
-        .env_clear()
-        .envs(testkit::runtime_api::host_environment())
-        .envs(env.iter().copied());
+    command.args(args).current_dir(folder).env_clear().envs(runtime_api::host_environment()).envs(env.iter().copied());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // A program that refuses its arguments does not read.
+    // A program that rejects its arguments does not read.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     Ran::of(&child.wait_with_output().unwrap())
 }
@@ -54,7 +49,7 @@ impl Ran {
 }
 
 #[test]
-fn every_command_explains_itself_with_an_example() {
+fn help_of_commands_has_examples() {
     let here = Path::new(".");
     for (name, command) in [
         ("help", &["--help"][..]),
@@ -78,7 +73,7 @@ fn every_command_explains_itself_with_an_example() {
     }
 }
 
-/// The forms that each command can write.
+/// The output formats of each command.
 const FORMATS: [(&str, &[&str]); 12] = [
     ("lint", &["human", "json", "sarif", "github"]),
     ("check", &["human", "json", "sarif", "github"]),
@@ -95,13 +90,13 @@ const FORMATS: [(&str, &[&str]); 12] = [
 ];
 
 #[test]
-fn help_manual_and_completions_list_the_formats_that_a_command_writes() {
+fn help_man_and_completions_list_the_formats() {
     let text = |args: &[&str]| {
         let ran = run(Path::new("."), args);
         assert_eq!(ran.status, Some(0), "{args:?}: {}", ran.stderr);
         ran.stdout
     };
-    // The part of a text between the option and the next one.
+    // The text between an option and the next one.
     let part = |text: &str, from: &str, to: &str| {
         let (_, after) = text.split_once(from)?;
         Some(after.split_once(to).map_or(after, |(part, _)| part).to_owned())
@@ -125,7 +120,7 @@ fn help_manual_and_completions_list_the_formats_that_a_command_writes() {
     assert!(!text(&["--help"]).contains("--format"));
 }
 
-/// The values of `--format` that Bash proposes.
+/// Returns the values of `--format` that Bash completes.
 fn completed(script: &str, command: &str) -> Vec<String> {
     let call = format!(
         r#"
@@ -141,7 +136,7 @@ fn completed(script: &str, command: &str) -> Vec<String> {
 }
 
 #[test]
-fn arguments_that_make_no_sense_are_refused_with_status_2() {
+fn invalid_arguments_have_status_2() {
     for (args, said) in [
         (&["frobnicate"][..], "frobnicate"),
         (&["lint", "--format", "csv"], "[possible values: human, json, sarif, github]"),
@@ -169,7 +164,7 @@ fn arguments_that_make_no_sense_are_refused_with_status_2() {
 const ALONE: [(&str, &str); 2] = [("AWS_EC2_METADATA_DISABLED", "true"), ("HOME", "/nonexistent")];
 const CREDENTIALS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "y")];
 
-/// Runs a command that AWS cannot be asked for, and expects one line about it.
+/// Runs a command without AWS access and expects an error of one line.
 fn fails_in_one_line(command: &[&str], env: &[(&str, &str)], said: &str) {
     let ran = run_with(Path::new("."), command, env, "");
     assert_eq!((ran.status, ran.stdout.as_str()), (Some(2), ""), "{command:?}: {}", ran.stderr);
@@ -179,7 +174,7 @@ fn fails_in_one_line(command: &[&str], env: &[(&str, &str)], said: &str) {
 }
 
 #[test]
-fn without_credentials_or_a_region_one_line_says_what_would_help() {
+fn missing_credentials_or_region_is_one_line() {
     for command in [
         &["violations"][..],
         &["violations", "--table", "state"],
@@ -191,17 +186,13 @@ fn without_credentials_or_a_region_one_line_says_what_would_help() {
         &["status", "--table", "state", "--live"],
     ] {
         fails_in_one_line(command, &ALONE, "no AWS credentials: sign in");
-        fails_in_one_line(
-            command,
-            &[ALONE, CREDENTIALS].concat(),
-            "no AWS Region is known: name the application's with --region",
-        );
+        fails_in_one_line(command, &[ALONE, CREDENTIALS].concat(), "no AWS Region is configured: set --region");
     }
 }
 
-/// A log of a run without a terminal shows what the run waits for before any answer came.
+/// Without a terminal, a step is logged before its first response.
 #[test]
-fn an_inventory_shows_its_progress_line_by_line() {
+fn inventory_logs_steps_as_lines() {
     use std::io::{BufRead as _, BufReader};
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
@@ -210,7 +201,7 @@ fn an_inventory_shows_its_progress_line_by_line() {
         (&["inventory", "--aggregator", "org"], "querying the aggregator `org`: 0 of 9 queries"),
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_backup-compliance"));
-        command.args(args).env_clear().envs(testkit::runtime_api::host_environment()).envs(ALONE).envs(CREDENTIALS);
+        command.args(args).env_clear().envs(runtime_api::host_environment()).envs(ALONE).envs(CREDENTIALS);
         command.env("AWS_REGION", "eu-west-1").env("AWS_ENDPOINT_URL", &endpoint).stderr(Stdio::piped());
         let mut child = command.stdout(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
@@ -223,8 +214,8 @@ fn an_inventory_shows_its_progress_line_by_line() {
 }
 
 #[test]
-fn an_endpoint_where_nobody_answers_is_told_in_one_line() {
+fn refused_connection_is_one_line() {
     // The discard port.
-    let nobody = [("AWS_REGION", "eu-west-1"), ("AWS_ENDPOINT_URL", "http://127.0.0.1:9")];
-    fails_in_one_line(&["redrive"], &[ALONE, CREDENTIALS, nobody].concat(), "Connection refused");
+    let closed = [("AWS_REGION", "eu-west-1"), ("AWS_ENDPOINT_URL", "http://127.0.0.1:9")];
+    fails_in_one_line(&["redrive"], &[ALONE, CREDENTIALS, closed].concat(), "Connection refused");
 }

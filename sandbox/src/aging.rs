@@ -1,32 +1,30 @@
-//! Lets days pass for the application without a clock of its own: its state moves into the past.
+//! Simulates the passing of days for the application: moves the times of its stored state into the past.
 //!
-//! The functions are real processes and read the real clock. What they stored an hour ago is a week old once every time in the state
-//! table has moved back by a week, and so they act as they would in a week.
+//! The functions are real processes that read the real clock. After all times in the state table moved back by a
+//! week, the functions act on the state of an hour ago as on the state of a week ago.
 
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use domain::policy::Reporting;
 use jiff::SignedDuration;
 use jiff::civil::Date;
 use serde_json::{Value, json};
 
-use crate::client::Client;
+use domain::policy::Reporting;
+
+use crate::client::CloudClient;
 use crate::events::samples::moved_by;
 
-/// Requests of CloudFormation stay as they are: CloudFormation does not age.
+/// Requests of CloudFormation keep their times.
 const REQUESTS: &str = "request";
-/// The item with the exemptions, and the one with those whose end was announced.
+/// Sort keys of the item with the exemptions, and of the one with the exemptions whose end was announced.
 const REPORTING: &str = "#reporting";
-const EXPIRY: &str = "expiry";
-/// Seconds of a time to live, which nothing here depends on, and versions.
+const EXPIRY: &str = "expiring-exemptions";
+/// The type of numbers in DynamoDB's JSON: seconds of a time to live, and versions. No test depends on them.
 const NUMBERS: &str = "N";
 
-/// Moves all times and dates in the state table back. Dates move by whole days.
-///
-/// # Errors
-/// When the table cannot be read or written.
-pub fn age(client: &Client, table: &str, by: SignedDuration) -> Result<()> {
+/// Moves all times and dates in the state table back, dates by whole days.
+pub fn move_state_back(client: &CloudClient, table: &str, by: SignedDuration) -> Result<()> {
     let items = client.scan(table)?;
     let renamed = renamed(&items, by)?;
     for mut item in items {
@@ -48,7 +46,8 @@ pub fn age(client: &Client, table: &str, by: SignedDuration) -> Result<()> {
     Ok(())
 }
 
-/// Exemptions are known by a digest of their content, their last day included: the digests before and after.
+/// Maps the digests of exemptions before the move to those after it: the digest includes the last day of the
+/// exemption.
 fn renamed(items: &[Value], by: SignedDuration) -> Result<BTreeMap<String, String>> {
     let Some(reporting) = items.iter().find(|item| item["sk"]["S"] == REPORTING) else { return Ok(BTreeMap::new()) };
     let reporting: Reporting = serde_json::from_str(reporting["document"]["S"].as_str().unwrap_or_default())?;
@@ -64,7 +63,7 @@ fn whole_days(time: SignedDuration) -> SignedDuration {
     SignedDuration::from_hours(time.as_hours() / 24 * 24)
 }
 
-/// Moves the times in an attribute, also inside a document, which is JSON in a text.
+/// Moves the times in an attribute, also those in a JSON document in its text.
 fn move_back(value: &mut Value, by: SignedDuration) {
     match value {
         Value::Object(members) => {
@@ -95,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_and_dates_move_wherever_they_stand_in_an_item() {
+    fn move_back_moves_times_and_dates_at_all_depths() {
         let document =
             json!({"at": "2026-11-23T04:12:09.5Z", "until": "2026-12-01", "days": 7, "name": "v-2026-11-23"});
         let mut item = json!({

@@ -1,4 +1,4 @@
-//! Audit Manager frameworks of member accounts, read only: computed from the StackSets that deployed them.
+//! Audit Manager frameworks of member accounts, derived from the StackSets that deployed them. Read-only.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -7,14 +7,14 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::gateway::Call;
-use crate::http::{Request, Response};
+use crate::call::ApiCall;
+use crate::http::{HttpRequest, HttpResponse};
 use crate::stacksets::StackSets;
 use crate::wire;
 
 const FRAMEWORKS: &str = include_str!("../frameworks.py");
 
-/// The frameworks; templates are read by a Python program, since `PyYAML` is there.
+/// Reads the frameworks with a Python program, because the cloud's Python has PyYAML.
 #[derive(Debug)]
 pub struct Backup {
     python: PathBuf,
@@ -25,13 +25,13 @@ impl Backup {
         Self { python: python.to_owned() }
     }
 
-    /// Whether a request is about frameworks in an account that StackSets have reached.
-    pub(crate) fn knows(&self, call: &Call, stacksets: &StackSets) -> bool {
+    /// Whether a request is about frameworks of an account with stack instances.
+    pub(crate) fn knows(&self, call: &ApiCall, stacksets: &StackSets) -> bool {
         matches!(call.operation.as_str(), "ListFrameworks" | "DescribeFramework")
             && !stacksets.members_in(&call.access_key, &call.region).is_empty()
     }
 
-    pub(crate) fn answer(&self, call: &Call, request: &Request, stacksets: &StackSets) -> Response {
+    pub(crate) fn answer(&self, call: &ApiCall, request: &HttpRequest, stacksets: &StackSets) -> HttpResponse {
         let frameworks = match self.frameworks(&call.access_key, &call.region, stacksets) {
             Ok(frameworks) => frameworks,
             Err(error) => return wire::json_error(500, "ServiceUnavailableException", &format!("{error:#}")),
@@ -53,7 +53,7 @@ impl Backup {
         }
     }
 
-    /// Every framework of an account and Region, as `DescribeFramework` gives it.
+    /// Returns the frameworks of an account and Region in the shape of `DescribeFramework`.
     pub(crate) fn frameworks(&self, account: &str, region: &str, stacksets: &StackSets) -> Result<Vec<Value>> {
         let members = stacksets.members_in(account, region);
         let ask: Vec<Value> = members
@@ -81,8 +81,8 @@ impl Backup {
         child.stdin.take().context("no input")?.write_all(ask.to_string().as_bytes())?;
         let output = child.wait_with_output()?;
         if !output.status.success() {
-            bail!("the templates cannot be read: {}", String::from_utf8_lossy(&output.stderr).trim());
+            bail!("cannot read the templates: {}", String::from_utf8_lossy(&output.stderr).trim());
         }
-        serde_json::from_slice(&output.stdout).context("the frameworks are not JSON")
+        serde_json::from_slice(&output.stdout).context("the output of frameworks.py is not valid JSON")
     }
 }

@@ -1,13 +1,12 @@
-//! Who is at the other end of a local connection.
+//! Finds the Lambda function at the other end of a local connection.
 //!
-//! MiniStack gives every function the same credentials, so they do not tell functions apart. On Linux the kernel does: the
-//! connection belongs to a process, and a function's process has the function's name in its environment, as on AWS.
+//! MiniStack gives all functions the same credentials. On Linux, /proc shows which process owns the connection, and
+//! the process of a function has the function's name in its environment, as on AWS.
 
 use std::fs;
 use std::net::SocketAddr;
 
-/// The Lambda function that holds the other end of this connection, if it is one.
-#[must_use]
+/// Returns the name of the function whose process has opened this connection.
 pub(crate) fn function_behind(peer: SocketAddr) -> Option<String> {
     let inode = inode_of(&fs::read_to_string("/proc/net/tcp").ok()?, peer)?;
     let link = format!("socket:[{inode}]");
@@ -30,7 +29,7 @@ fn function_of(process: &std::path::Path) -> Option<String> {
     Some(String::from_utf8_lossy(name).into_owned())
 }
 
-/// The inode of the socket whose *local* end is `peer`, from the table `/proc/net/tcp`.
+/// Returns the inode of the socket whose local address is `peer`, from the table `/proc/net/tcp`.
 fn inode_of(table: &str, peer: SocketAddr) -> Option<String> {
     let SocketAddr::V4(peer) = peer else { return None };
     let local = format!("{:08X}:{:04X}", u32::from_ne_bytes(peer.ip().octets()), peer.port());

@@ -1,4 +1,4 @@
-//! A light client for the cloud: no SDK, well-formed requests whose signature nobody checks.
+//! A client of the local cloud without the SDK: its requests have the form of signed ones, with a signature of zeros.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -6,35 +6,30 @@ use std::net::SocketAddr;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::http::{self, Request, Response};
+use crate::http::{self, HttpRequest, HttpResponse};
 use crate::wire::{self, Form};
 
-/// Talks to one endpoint as one account in one Region.
+/// Calls one endpoint as one account in one Region. Methods fail with the code and message of the service.
 #[derive(Debug, Clone)]
-pub struct Client {
+pub struct CloudClient {
     server: SocketAddr,
     access_key: String,
     region: String,
 }
 
-impl Client {
-    /// A client of the server at this address.
-    #[must_use]
+impl CloudClient {
+    /// Creates a client of the server at this address.
     pub fn new(server: SocketAddr, access_key: &str, region: &str) -> Self {
         Self { server, access_key: access_key.to_owned(), region: region.to_owned() }
     }
 
-    /// The same endpoint, as another account (its id is the access key) in another Region.
-    #[must_use]
+    /// Returns a client of the same endpoint for another account (its id is the access key) and Region.
     pub fn in_account(&self, account: &str, region: &str) -> Self {
         Self::new(self.server, account, region)
     }
 
-    /// Sends a request as it is, signed in form only.
-    ///
-    /// # Errors
-    /// When the server cannot be reached.
-    pub fn send(&self, service: &str, request: Request) -> Result<Response> {
+    /// Sends a request with an `Authorization` header whose signature is not valid.
+    pub fn send(&self, service: &str, request: HttpRequest) -> Result<HttpResponse> {
         let date = crate::ids::now_seconds().replace(['-', ':'], "");
         let day = date.get(..8).unwrap_or_default();
         let authorization = format!(
@@ -47,9 +42,6 @@ impl Client {
     }
 
     /// Calls an operation of a Query service; returns the XML.
-    ///
-    /// # Errors
-    /// When the service refuses, with its code and message.
     pub fn query(&self, service: &str, action: &str, parameters: &[(&str, &str)]) -> Result<String> {
         let version = match service {
             "cloudformation" => "2010-05-15",
@@ -65,7 +57,7 @@ impl Client {
         for (name, value) in parameters {
             form.set(name, value);
         }
-        let request = Request::new("POST", "/")
+        let request = HttpRequest::new("POST", "/")
             .header("content-type", "application/x-www-form-urlencoded; charset=utf-8")
             .body(form.encode());
         let response = self.send(service, request)?;
@@ -77,17 +69,14 @@ impl Client {
         Ok(response.text())
     }
 
-    /// Calls an operation of a JSON service, `target` being the prefix and the operation (`AWSEvents.ListRules`).
-    ///
-    /// # Errors
-    /// When the service refuses, with its code and message.
+    /// Calls an operation of a JSON service; `target` is the prefix and the operation (`AWSEvents.ListRules`).
     pub fn json(&self, service: &str, target: &str, body: &Value) -> Result<Value> {
         let kind = if matches!(service, "sqs" | "dynamodb") {
             "application/x-amz-json-1.0"
         } else {
             "application/x-amz-json-1.1"
         };
-        let request = Request::new("POST", "/")
+        let request = HttpRequest::new("POST", "/")
             .header("content-type", kind)
             .header("x-amz-target", target)
             .body(body.to_string());
@@ -95,19 +84,13 @@ impl Client {
     }
 
     /// Calls an operation of a REST-JSON service.
-    ///
-    /// # Errors
-    /// When the service refuses, with its code and message.
     pub fn rest(&self, service: &str, method: &str, target: &str, body: Option<&Value>) -> Result<Value> {
-        let request = Request::new(method, target).header("content-type", "application/json");
+        let request = HttpRequest::new(method, target).header("content-type", "application/json");
         let request = body.iter().fold(request, |request, body| request.body(body.to_string()));
         json_answer(&format!("{method} {target}"), &self.send(service, request)?)
     }
 
-    /// Sends a message to a queue; `group` for a FIFO queue.
-    ///
-    /// # Errors
-    /// When the service refuses.
+    /// Sends a message to a queue, with a message group id for a FIFO queue.
     pub fn sqs_send(&self, queue_url: &str, body: &str, group: Option<&str>) -> Result<()> {
         let mut message = json!({"QueueUrl": queue_url, "MessageBody": body});
         if let Some(group) = group {
@@ -116,11 +99,8 @@ impl Client {
         self.json("sqs", "AmazonSQS.SendMessage", &message).map(drop)
     }
 
-    /// Takes up to ten messages out of a queue, and deletes them from it; waits up to `seconds` for the first.
-    ///
-    /// # Errors
-    /// When the service refuses.
-    pub fn sqs_take(&self, queue_url: &str, seconds: u32) -> Result<Vec<String>> {
+    /// Receives up to ten messages and deletes them; waits up to `seconds` for the first.
+    pub fn sqs_receive(&self, queue_url: &str, seconds: u32) -> Result<Vec<String>> {
         let ask = json!({"QueueUrl": queue_url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": seconds});
         let answer = self.json("sqs", "AmazonSQS.ReceiveMessage", &ask)?;
         let messages = answer["Messages"].as_array().cloned().unwrap_or_default();
@@ -131,10 +111,7 @@ impl Client {
         Ok(messages.iter().filter_map(|message| message["Body"].as_str().map(str::to_owned)).collect())
     }
 
-    /// How many messages a queue has: waiting, in flight.
-    ///
-    /// # Errors
-    /// When the service refuses.
+    /// Returns the numbers of visible messages and of messages in flight.
     pub fn sqs_depth(&self, queue_url: &str) -> Result<(u64, u64)> {
         let ask = json!({"QueueUrl": queue_url, "AttributeNames": ["All"]});
         let answer = self.json("sqs", "AmazonSQS.GetQueueAttributes", &ask)?;
@@ -142,10 +119,7 @@ impl Client {
         Ok((number("ApproximateNumberOfMessages"), number("ApproximateNumberOfMessagesNotVisible")))
     }
 
-    /// How many messages of a queue are not to be had yet: they were sent with a delay.
-    ///
-    /// # Errors
-    /// When the service refuses.
+    /// Returns the number of delayed messages.
     pub fn sqs_delayed(&self, queue_url: &str) -> Result<u64> {
         let ask = json!({"QueueUrl": queue_url, "AttributeNames": ["All"]});
         let answer = self.json("sqs", "AmazonSQS.GetQueueAttributes", &ask)?;
@@ -153,26 +127,20 @@ impl Client {
         Ok(delayed.and_then(|text| text.parse().ok()).unwrap_or(0))
     }
 
-    /// Sends messages to a queue, ten in a call.
-    ///
-    /// # Errors
-    /// When the service refuses one of them.
+    /// Sends messages to a queue in batches of ten.
     pub fn sqs_send_all(&self, queue_url: &str, bodies: &[String]) -> Result<()> {
         for bodies in bodies.chunks(10) {
             let entries = bodies.iter().enumerate().map(|(n, body)| json!({"Id": n.to_string(), "MessageBody": body}));
             let ask = json!({"QueueUrl": queue_url, "Entries": entries.collect::<Vec<_>>()});
             let answer = self.json("sqs", "AmazonSQS.SendMessageBatch", &ask)?;
             let failed = answer["Failed"].as_array().map_or(0, Vec::len);
-            anyhow::ensure!(failed == 0, "SendMessageBatch refused {failed} of {} messages", bodies.len());
+            anyhow::ensure!(failed == 0, "SendMessageBatch failed for {failed} of {} messages", bodies.len());
         }
         Ok(())
     }
 
-    /// Creates a queue and subscribes it to a topic; returns its URL. Bodies are SNS's envelope: `Message` is the text
-    /// for the `sqs` protocol, `MessageAttributes` the attributes.
-    ///
-    /// # Errors
-    /// When a service refuses.
+    /// Creates a queue and subscribes it to a topic; returns its URL. Message bodies are SNS's envelope: `Message`
+    /// has the text for the `sqs` protocol, `MessageAttributes` the attributes.
     pub fn subscribe_queue(&self, topic_arn: &str, queue_name: &str) -> Result<String> {
         let created = self.json("sqs", "AmazonSQS.CreateQueue", &json!({"QueueName": queue_name}))?;
         let url = created["QueueUrl"].as_str().context("CreateQueue gave no URL")?.to_owned();
@@ -183,10 +151,7 @@ impl Client {
         Ok(url)
     }
 
-    /// Every item of a table, in DynamoDB's own notation.
-    ///
-    /// # Errors
-    /// When the service refuses.
+    /// Returns all items of a table, in DynamoDB's JSON.
     pub fn scan(&self, table: &str) -> Result<Vec<Value>> {
         let mut items = Vec::new();
         let mut ask = json!({"TableName": table});
@@ -200,10 +165,8 @@ impl Client {
         }
     }
 
-    /// The log lines of a function, oldest first; `filter` in CloudWatch Logs' pattern syntax, empty for all.
-    ///
-    /// # Errors
-    /// When the service refuses (also when the function has not run yet).
+    /// Returns the log lines of a group, oldest first; `filter` is a CloudWatch Logs filter pattern, empty for all
+    /// lines.
     pub fn logs(&self, group: &str, filter: &str) -> Result<Vec<String>> {
         let mut ask = json!({"logGroupName": group});
         if !filter.is_empty() {
@@ -214,10 +177,7 @@ impl Client {
         Ok(events.iter().filter_map(|event| event["message"].as_str().map(str::to_owned)).collect())
     }
 
-    /// The outputs of a stack.
-    ///
-    /// # Errors
-    /// When there is no such stack.
+    /// Returns the outputs of a stack.
     pub fn stack_outputs(&self, stack: &str) -> Result<BTreeMap<String, String>> {
         let xml = self.query("cloudformation", "DescribeStacks", &[("StackName", stack)])?;
         let outputs =
@@ -227,26 +187,21 @@ impl Client {
             .collect())
     }
 
-    /// Invokes a function and waits for its answer.
-    ///
-    /// # Errors
-    /// When the service refuses, or the function ends with an error: then with what it said.
+    /// Invokes a function and waits for its response.
     pub fn invoke(&self, function: &str, event: &Value) -> Result<Value> {
         let target = format!("/2015-03-31/functions/{}/invocations", wire::percent_encode(function));
-        let request = Request::new("POST", &target).header("content-type", "application/json").body(event.to_string());
+        let request =
+            HttpRequest::new("POST", &target).header("content-type", "application/json").body(event.to_string());
         let response = self.send("lambda", request)?;
         if let Some(kind) = response.get("x-amz-function-error") {
-            bail!("`{function}` ended with an error ({kind}): {}", response.text());
+            bail!("`{function}` failed ({kind}): {}", response.text());
         }
         json_answer(&format!("Invoke {function}"), &response)
     }
 
-    /// The text of an object, with its `ETag` unchecked.
-    ///
-    /// # Errors
-    /// When it is not there.
+    /// Returns the content of an S3 object.
     pub fn object(&self, bucket: &str, key: &str) -> Result<Vec<u8>> {
-        let response = self.send("s3", Request::new("GET", &format!("/{bucket}/{key}")))?;
+        let response = self.send("s3", HttpRequest::new("GET", &format!("/{bucket}/{key}")))?;
         if !response.is_success() {
             bail!("GetObject {bucket}/{key}: {}: {}", response.status, response.text());
         }
@@ -254,7 +209,7 @@ impl Client {
     }
 }
 
-fn json_answer(what: &str, response: &Response) -> Result<Value> {
+fn json_answer(what: &str, response: &HttpResponse) -> Result<Value> {
     if !response.is_success() {
         let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
         let code = response.get("x-amzn-errortype").or(body["__type"].as_str()).unwrap_or("error").to_owned();
@@ -265,5 +220,5 @@ fn json_answer(what: &str, response: &Response) -> Result<Value> {
     if response.body.is_empty() {
         return Ok(Value::Null);
     }
-    serde_json::from_slice(&response.body).with_context(|| format!("{what}: the answer is not JSON"))
+    serde_json::from_slice(&response.body).with_context(|| format!("{what}: the response is not valid JSON"))
 }

@@ -1,4 +1,4 @@
-//! The whole local cloud: servers, gateway, stand-ins, and what tests ask of them.
+//! The local cloud: starts the servers and the gateway, and gives tests access to the emulators.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,32 +10,32 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::backup::Backup;
-use crate::client::Client;
+use crate::client::CloudClient;
 use crate::codecommit::CodeCommit;
-use crate::config::{Config, Evaluation, Hidden, Resource};
+use crate::config::{Config, Hidden, RecordedResource, RuleEvaluation};
 use crate::events;
-use crate::faults::{Fault, Faults};
-use crate::gateway::{Gateway, State};
-use crate::http::{self, Request};
+use crate::faults::{FaultInjector, InjectedFault};
+use crate::gateway::{Backend, Gateway};
+use crate::http::{self, HttpRequest};
 use crate::journal::{Entry, Journal, Mark};
-use crate::live::Live;
 use crate::mailbox::{Mail, Mailbox};
-use crate::organization::Organization;
-use crate::process::{self, Guard, Running};
-use crate::securityhub::SecurityHub;
+use crate::member_services::MemberServices;
+use crate::organization::Organizations;
+use crate::process::{self, Guard, RunningProcess};
+use crate::securityhub::SecurityHubEmulator;
 use crate::stacksets::StackSets;
 use crate::tools::Tools;
 
-/// How a cloud is to be.
+/// Options of [`LocalCloud::start`].
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The central account.
     pub account: String,
     /// The Region of the application.
     pub region: String,
-    /// The name of the policy repository, created empty.
+    /// The policy repository, created empty.
     pub repository: String,
-    /// How long an operation of a StackSet takes.
+    /// How long a StackSet operation takes.
     pub operation_delay: Duration,
 }
 
@@ -50,27 +50,27 @@ impl Default for Options {
     }
 }
 
-/// A running cloud. Everything of it is gone when this is dropped, or when this process ends in any way.
+/// A running cloud. Its processes and files are removed when it is dropped, or when this process ends in any way.
 #[derive(Debug)]
-pub struct Cloud {
+pub struct LocalCloud {
     options: Options,
     directory: PathBuf,
     repository_path: PathBuf,
     ministack: SocketAddr,
     moto: SocketAddr,
-    state: Arc<State>,
+    state: Arc<Backend>,
     gateway: Gateway,
     guard: Guard,
 }
 
-/// The access key of people and tools; functions have the account id instead.
+/// The access key of users and tools; functions have the account id as access key.
 pub const ACCESS_KEY: &str = "test";
 
-impl Cloud {
-    /// Starts a cloud of its own: free ports, a fresh directory under `target/sandbox`.
+impl LocalCloud {
+    /// Starts a cloud on free ports, with a new directory under `target/sandbox`.
     ///
     /// # Errors
-    /// When a server does not come up; the message has the end of its log.
+    /// When a server does not start; the message has the end of its log.
     pub fn start(tools: &Tools, options: Options) -> Result<Self> {
         let id = process::new_id();
         let directory = tools.workspace.join("target/sandbox/clouds").join(&id);
@@ -79,17 +79,17 @@ impl Cloud {
         let mut gateway = Gateway::bind()?;
         let url = format!("http://{}", gateway.address);
         let (ministack, moto) = servers(&guard, tools, &options, &directory, &url)?;
-        let inside = Client::new(ministack, ACCESS_KEY, &options.region);
+        let inside = CloudClient::new(ministack, ACCESS_KEY, &options.region);
         let codecommit = CodeCommit::new(&directory.join("repositories"), &options.account, &options.region);
         let repository_path = codecommit.create(&options.repository, &url, &tools.python)?;
-        let organization = Arc::new(Organization::new(&options.account));
-        let state = Arc::new(State {
+        let organization = Arc::new(Organizations::new(&options.account));
+        let state = Arc::new(Backend {
             account: options.account.clone(),
             region: options.region.clone(),
             ministack,
             inside: inside.clone(),
             journal: Journal::default(),
-            faults: Faults::default(),
+            faults: FaultInjector::default(),
             stacksets: Arc::new(StackSets::new(
                 moto,
                 inside,
@@ -101,9 +101,9 @@ impl Cloud {
             codecommit,
             config: Config::new(&options.account, &options.region),
             backup: Backup::new(&tools.python),
-            live: Live::default(),
+            live: MemberServices::default(),
             organization,
-            securityhub: SecurityHub::new(&options.account, &options.region),
+            securityhub: SecurityHubEmulator::new(&options.account, &options.region),
             mailbox: Mailbox::default(),
             log: directory.join("gateway.log"),
         });
@@ -111,79 +111,66 @@ impl Cloud {
         Ok(Self { options, directory, repository_path, ministack, moto, state, gateway, guard })
     }
 
-    /// The address of the one endpoint.
-    #[must_use]
+    /// Returns the URL of the endpoint.
     pub fn url(&self) -> String {
         format!("http://{}", self.gateway.address)
     }
 
-    /// A client of the endpoint, as a person with credentials of the central account.
-    #[must_use]
-    pub fn client(&self) -> Client {
-        Client::new(self.gateway.address, ACCESS_KEY, &self.options.region)
+    /// Returns a client with the credentials of a user in the central account.
+    pub fn client(&self) -> CloudClient {
+        CloudClient::new(self.gateway.address, ACCESS_KEY, &self.options.region)
     }
 
-    /// How this cloud was started.
-    #[must_use]
+    /// Returns the options that this cloud was started with.
     pub fn options(&self) -> &Options {
         &self.options
     }
 
-    /// The mark of the cloud's processes.
-    #[must_use]
+    /// Returns the id that marks the cloud's processes.
     pub fn id(&self) -> &str {
         self.guard.id()
     }
 
-    /// The ports: gateway, MiniStack, moto.
-    #[must_use]
+    /// Returns the ports of the gateway, MiniStack and moto.
     pub fn ports(&self) -> [u16; 3] {
         [self.gateway.address.port(), self.ministack.port(), self.moto.port()]
     }
 
-    /// Where the cloud keeps its files: `ministack.log`, `moto.log`, `gateway.log`, `repositories/`.
-    #[must_use]
+    /// Returns the cloud's directory: `ministack.log`, `moto.log`, `gateway.log`, `repositories/`.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// The policy repository: `git push` to this path.
-    #[must_use]
+    /// Returns the path of the policy repository, for `git push`.
     pub fn repository_path(&self) -> &Path {
         &self.repository_path
     }
 
     /// Creates another empty repository; returns the path to push to.
-    ///
-    /// # Errors
-    /// When git fails.
     pub fn create_repository(&self, name: &str, tools: &Tools) -> Result<PathBuf> {
         self.state.codecommit.create(name, &self.url(), &tools.python)
     }
 
-    /// What makes a program talk to this cloud, and to nothing else, whatever the user's own AWS settings are.
-    #[must_use]
+    /// Returns the environment in which a program calls this cloud only, whatever the user's own AWS settings are.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         environment(&self.url(), &self.options.region)
     }
 
-    /// The requests so far.
-    #[must_use]
+    /// Returns the journal of all requests.
     pub fn journal(&self) -> &Journal {
         &self.state.journal
     }
 
-    /// The changing calls of a Lambda function (a part of its name) since a mark.
-    #[must_use]
+    /// Returns the mutating calls of a Lambda function (a part of its name) since a mark.
     pub fn mutating_calls_of(&self, function: &str, mark: Mark) -> Vec<Entry> {
         let mut calls = self.state.journal.calls_of(function, mark);
         calls.retain(|call| call.mutating);
         calls
     }
 
-    /// Refuses the next `times` calls of an operation as AWS would, in the service's own wire format.
+    /// Fails the next `times` calls of an operation, in the service's own wire format.
     pub fn fail_next(&self, service: &str, operation: &str, status: u16, code: &str, message: &str, times: u32) {
-        self.state.faults.add(Fault {
+        self.state.faults.add(InjectedFault {
             service: service.to_owned(),
             operation: operation.to_owned(),
             status,
@@ -193,132 +180,119 @@ impl Cloud {
         });
     }
 
-    /// Forgets the faults that have not struck yet.
+    /// Removes the injected faults that did not occur yet.
     pub fn clear_faults(&self) {
         self.state.faults.clear();
     }
 
-    /// Lets the next `times` StackSet operations fail in one account and Region, with this reason.
+    /// Fails the next `times` StackSet operations in one account and Region, with this reason.
     pub fn fail_instance(&self, account: &str, region: &str, reason: &str, times: u32) {
         self.state.stacksets.fail_instance(account, region, reason, times);
     }
 
     /// Delivers an event to a bus (`default`, or the name or ARN of another); returns the rules it matched.
-    ///
-    /// # Errors
-    /// When there is no such bus, or a target refuses the event.
     pub fn deliver(&self, bus: &str, event: &Value) -> Result<Vec<String>> {
         events::deliver(&self.state.inside, bus, event)
     }
 
-    /// Delivers many events to a bus; returns the rules that took any of them.
-    ///
-    /// # Errors
-    /// As [`Cloud::deliver`].
+    /// Delivers events to a bus; returns the rules that matched any of them.
     pub fn deliver_all(&self, bus: &str, events: &[Value]) -> Result<Vec<String>> {
         events::deliver_all(&self.state.inside, bus, events)
     }
 
-    /// Subscribes the mailbox to a topic, as a person would with an e-mail address.
-    ///
-    /// # Errors
-    /// When the subscription is refused or not confirmed.
+    /// Subscribes the mailbox to a topic, in place of an e-mail address.
     pub fn open_mailbox(&self, topic_arn: &str) -> Result<()> {
         self.state.mailbox.subscribe(&self.state.inside, topic_arn, &self.url())
     }
 
-    /// What has come into the mailbox, oldest first.
-    #[must_use]
-    pub fn mails(&self) -> Vec<Mail> {
+    /// Returns the received notices, oldest first.
+    pub fn notices(&self) -> Vec<Mail> {
         self.state.mailbox.all()
     }
 
-    /// Adds a resource to what Config has recorded.
-    pub fn add_resource(&self, resource: Resource) {
+    /// Adds a resource to the recorded resources of AWS Config.
+    pub fn add_resource(&self, resource: RecordedResource) {
         self.state.config.add(resource);
     }
 
-    /// Removes a resource from what Config has recorded.
+    /// Removes a resource from the recorded resources of AWS Config.
     pub fn remove_resource(&self, account: &str, region: &str, resource_type: &str, resource_id: &str) {
         self.state.config.remove(account, region, resource_type, resource_id);
     }
 
-    /// AWS Config, to set what it shows and what it does not.
-    #[must_use]
+    /// Returns AWS Config, to change its data and visibility.
     pub fn config(&self) -> &Config {
         &self.state.config
     }
 
-    /// Lets a rule find something of a resource. Gives the event that Config sends when the result is another than before, or the
-    /// first: [`Cloud::deliver`] it, or lose it.
-    pub fn evaluate(&self, evaluation: &Evaluation) -> Option<Value> {
+    /// Stores the result of a rule for a resource. Returns the event that Config sends if the result is new or
+    /// changed. The caller delivers the event with [`LocalCloud::deliver`], or drops it.
+    pub fn evaluate(&self, evaluation: &RuleEvaluation) -> Option<Value> {
         self.state.config.evaluate(evaluation)
     }
 
-    /// Makes an account and Region a blind spot: the aggregator shows nothing of it, and no role of the account can be assumed.
-    /// With `false`, everything can be seen again.
-    pub fn blind(&self, account: &str, region: &str, blind: bool) {
-        self.state.config.hide(account, region, blind.then_some(Hidden::Everything));
-        self.state.organization.open(account, !blind);
+    /// Makes an account and Region a blind spot: the aggregator shows no data of it, and no role of the account can
+    /// be assumed. `false` ends this.
+    pub fn set_blind_spot(&self, account: &str, region: &str, blind: bool) {
+        self.state.config.set_hidden(account, region, blind.then_some(Hidden::Everything));
+        self.state.organization.set_assume_role_allowed(account, !blind);
     }
 
-    /// Whether roles of an account can be assumed, as they all can at first.
-    pub fn let_in(&self, account: &str, open: bool) {
-        self.state.organization.open(account, open);
+    /// Sets whether roles of an account can be assumed; all can at the start.
+    pub fn set_assume_role_allowed(&self, account: &str, open: bool) {
+        self.state.organization.set_assume_role_allowed(account, open);
     }
 
-    /// Lets an account into the organisation under a name, or changes its name.
-    pub fn join(&self, account: &str, name: &str) {
-        self.state.organization.join(account, name);
+    /// Adds an account to the organization under a name, or changes its name.
+    pub fn add_account(&self, account: &str, name: &str) {
+        self.state.organization.add_account(account, name);
         self.state.account_moved(account);
     }
 
-    /// Moves an account into a unit; StackSets with auto-deployment follow.
-    pub fn put_into(&self, account: &str, unit: &str) {
-        self.state.organization.put(account, unit);
+    /// Moves an account to a unit; auto-deployment of StackSets follows.
+    pub fn move_account(&self, account: &str, unit: &str) {
+        self.state.organization.move_account(account, unit);
         self.state.account_moved(account);
     }
 
-    /// Lets an account leave the organisation; StackSets with auto-deployment follow.
-    pub fn leave(&self, account: &str) {
-        self.state.organization.leave(account);
+    /// Removes an account from the organization; auto-deployment of StackSets follows.
+    pub fn remove_account(&self, account: &str) {
+        self.state.organization.remove_account(account);
         self.state.account_moved(account);
     }
 
-    /// Suspends an account, or takes that back: StackSets leave it alone meanwhile.
-    pub fn suspend(&self, account: &str, suspended: bool) {
-        self.state.organization.suspend(account, suspended);
+    /// Suspends an account, or ends its suspension: StackSets skip suspended accounts.
+    pub fn set_suspended(&self, account: &str, suspended: bool) {
+        self.state.organization.set_suspended(account, suspended);
     }
 
-    /// Creates an organizational unit below another one or the root; gives its id.
-    #[must_use]
+    /// Creates an organizational unit below another one or the root; returns its id.
     pub fn create_unit(&self, parent: &str, name: &str) -> String {
         self.state.organization.create_unit(parent, name)
     }
 
-    /// Makes another account the organisation's management account, and the central account a delegated administrator of StackSets.
-    pub fn delegate(&self, management_account: &str) {
-        self.state.organization.delegate(management_account);
+    /// Makes another account the management account, and the central account a delegated administrator of StackSets.
+    pub fn set_management_account(&self, management_account: &str) {
+        self.state.organization.set_management_account(management_account);
     }
 
-    /// Whether StackSets may act in the organisation (trusted access), as they may at first.
-    pub fn trusted_access(&self, trusted: bool) {
-        self.state.organization.trust(trusted);
+    /// Sets whether StackSets has trusted access to the organization; it has at the start.
+    pub fn set_trusted_access(&self, trusted: bool) {
+        self.state.organization.set_trusted_access(trusted);
     }
 
-    /// Whether an account has the execution role of self-managed StackSets, as they all have at first.
-    pub fn execution_role(&self, account: &str, there: bool) {
-        self.state.stacksets.execution_role(account, there);
+    /// Sets whether an account has the execution role of self-managed StackSets; all accounts have it at the start.
+    pub fn set_execution_role(&self, account: &str, there: bool) {
+        self.state.stacksets.set_execution_role(account, there);
     }
 
-    /// Comments on commits of a repository, oldest first: the commit and the text.
-    #[must_use]
+    /// Returns the comments on commits of a repository, oldest first: the commit and the text.
     pub fn comments(&self, repository: &str) -> Vec<(String, String)> {
         self.state.codecommit.comments(repository)
     }
 
-    /// Switches Security Hub on or off in an account and Region; at first it is on where the application is.
-    pub fn security_hub(&self, account: &str, region: &str, on: bool) {
+    /// Enables or disables Security Hub; it is enabled at the start where the application is.
+    pub fn set_security_hub(&self, account: &str, region: &str, on: bool) {
         if on {
             self.state.securityhub.enable(account, region);
         } else {
@@ -326,40 +300,34 @@ impl Cloud {
         }
     }
 
-    /// Every finding of Security Hub, in all accounts and Regions.
-    #[must_use]
+    /// Returns the findings of all accounts and Regions.
     pub fn findings(&self) -> Vec<Value> {
         self.state.securityhub.findings()
     }
 
-    /// AWS Backup in the member accounts, to set what is there.
-    #[must_use]
-    pub fn live(&self) -> &Live {
+    /// Returns AWS Backup of the member accounts, to change its data.
+    pub fn member_services(&self) -> &MemberServices {
         &self.state.live
     }
 
-    /// The Audit Manager frameworks of a member account in a Region, in the shape of `DescribeFramework`.
-    ///
-    /// # Errors
-    /// When a deployed template cannot be read.
+    /// Returns the Audit Manager frameworks of a member account in a Region, in the shape of `DescribeFramework`.
     pub fn frameworks(&self, account: &str, region: &str) -> Result<Vec<Value>> {
         self.state.backup.frameworks(account, region, &self.state.stacksets)
     }
 
-    /// What still runs of this cloud.
-    #[must_use]
-    pub fn running(&self) -> Vec<Running> {
+    /// Returns the running processes of this cloud.
+    pub fn running(&self) -> Vec<RunningProcess> {
         process::running(self.id())
     }
 
-    /// Leaves the directory with the logs in place when the cloud stops.
+    /// Keeps the directory with the logs when the cloud stops.
     pub fn keep_directory(&self) {
         self.guard.keep_directory();
     }
 
-    /// Stops everything at once; returns what is still running: nothing, if all is well.
-    #[must_use = "what is still running would be left behind"]
-    pub fn stop(self) -> Vec<Running> {
+    /// Stops all processes; returns those that are still running.
+    #[must_use = "remaining processes are an error"]
+    pub fn stop(self) -> Vec<RunningProcess> {
         self.guard.stop()
     }
 
@@ -382,7 +350,7 @@ fn environment(url: &str, region: &str) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Gives a program the environment of the cloud and takes away what would overrule it.
+/// Sets the cloud's environment and removes the variables that override it.
 pub(crate) fn set_environment<'a>(command: &'a mut Command, url: &str, region: &str) -> &'a mut Command {
     let overruling = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(|name| {
         name.starts_with("AWS_ENDPOINT_URL_")
@@ -398,7 +366,7 @@ pub(crate) fn set_environment<'a>(command: &'a mut Command, url: &str, region: &
     command.envs(environment(url, region))
 }
 
-/// Starts both emulators and waits until they answer; with other ports when somebody was quicker to take one.
+/// Starts both emulators and waits until they answer; tries other ports when another process takes one first.
 fn servers(
     guard: &Guard,
     tools: &Tools,
@@ -464,19 +432,19 @@ fn await_server(name: &str, server: SocketAddr, path: &str, process: &mut Child,
     };
     loop {
         if let Some(status) = process.try_wait()? {
-            bail!("{name} ended at once ({status}):\n{}", tail());
+            bail!("{name} exited during its start ({status}):\n{}", tail());
         }
-        if http::send(server, &Request::new("GET", path)).is_ok_and(|response| response.is_success()) {
+        if http::send(server, &HttpRequest::new("GET", path)).is_ok_and(|response| response.is_success()) {
             return Ok(());
         }
         if Instant::now() > deadline {
-            bail!("{name} did not answer within a minute:\n{}", tail());
+            bail!("{name} did not answer within 60 s:\n{}", tail());
         }
         std::thread::sleep(Duration::from_millis(25));
     }
 }
 
-/// Collects the process when it ends, so that it does not stay behind as a zombie.
+/// Waits for the process, so that it does not become a zombie.
 fn reap(mut process: Child) {
     std::thread::spawn(move || process.wait());
 }

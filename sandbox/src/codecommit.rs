@@ -1,4 +1,4 @@
-//! CodeCommit over bare git repositories: people push with ordinary git, functions read over the API.
+//! CodeCommit on bare git repositories: users push with git, functions read over the API.
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -7,13 +7,15 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use crate::gateway::Call;
-use crate::http::{Request, Response};
+use crate::call::ApiCall;
+use crate::http::{HttpRequest, HttpResponse};
 use crate::{events, ids, wire};
 
-/// What `GetFile` gives back at most (bytes).
+/// The largest file that `GetFile` returns, in bytes.
 const LARGEST_FILE: usize = 6 * 1024 * 1024;
 
 const HOOK: &str = include_str!("../post-receive.py");
@@ -27,7 +29,7 @@ pub struct CodeCommit {
     comments: Mutex<Vec<Comment>>,
 }
 
-/// The longest text of a comment (CodeCommit quotas), in bytes.
+/// The longest comment, in bytes (quotas of CodeCommit).
 const LONGEST_COMMENT: usize = 10_240;
 
 /// A comment on a commit.
@@ -42,13 +44,13 @@ struct Comment {
     at: String,
 }
 
-/// An error as the service words it.
-struct Refusal(&'static str, String);
+/// Code and message of an error.
+struct CodeCommitError(&'static str, String);
 
-type Answer = Result<Value, Refusal>;
+type CodeCommitResult = Result<Value, CodeCommitError>;
 
-fn refuse<T>(code: &'static str, message: impl Into<String>) -> Result<T, Refusal> {
-    Err(Refusal(code, message.into()))
+fn error<T>(code: &'static str, message: impl Into<String>) -> Result<T, CodeCommitError> {
+    Err(CodeCommitError(code, message.into()))
 }
 
 impl CodeCommit {
@@ -61,13 +63,13 @@ impl CodeCommit {
         }
     }
 
-    /// Creates an empty repository whose pushes are told to the gateway; returns the path to push to.
+    /// Creates an empty repository whose hook reports pushes to the gateway; returns the path to push to.
     pub(crate) fn create(&self, name: &str, gateway: &str, python: &Path) -> Result<PathBuf> {
         let path = self.path(name);
         std::fs::create_dir_all(&self.directory)?;
         let mut init = Command::new("git");
         clean(&mut init).args(["init", "--quiet", "--bare", "-b", "main", "--template=", "--"]).arg(&path);
-        let output = init.output().context("run `git`, which the policy repository needs")?;
+        let output = init.output().context("the policy repository needs `git`, which cannot be run")?;
         if !output.status.success() {
             bail!("git init: {}", String::from_utf8_lossy(&output.stderr).trim());
         }
@@ -94,7 +96,7 @@ impl CodeCommit {
         format!("arn:aws:codecommit:{}:{}:{name}", self.region, self.account)
     }
 
-    /// The events of a push; `updates` is a list of `{"old", "new", "ref"}`.
+    /// Returns the events of a push; `updates` is a list of `{"old", "new", "ref"}`.
     pub(crate) fn pushed(&self, repository: &str, updates: &Value) -> Vec<Value> {
         let updates = updates.as_array().into_iter().flatten();
         updates.filter_map(|update| self.state_change(repository, update)).collect()
@@ -131,17 +133,17 @@ impl CodeCommit {
         ))
     }
 
-    pub(crate) fn answer(&self, call: &Call, request: &Request) -> Response {
+    pub(crate) fn answer(&self, call: &ApiCall, request: &HttpRequest) -> HttpResponse {
         let Ok(ask) = serde_json::from_slice::<Value>(&request.body) else {
-            return wire::json_error(400, "SerializationException", "the body is not JSON");
+            return wire::json_error(400, "SerializationException", "the body is not valid JSON");
         };
         match self.operate(&call.operation, &ask) {
             Ok(answer) => wire::json_response(&answer),
-            Err(Refusal(code, message)) => wire::json_error(400, code, &message),
+            Err(CodeCommitError(code, message)) => wire::json_error(400, code, &message),
         }
     }
 
-    fn operate(&self, operation: &str, ask: &Value) -> Answer {
+    fn operate(&self, operation: &str, ask: &Value) -> CodeCommitResult {
         if operation == "ListRepositories" {
             let entries = std::fs::read_dir(&self.directory).into_iter().flatten().filter_map(Result::ok);
             let names = entries.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".git").map(str::to_owned));
@@ -149,15 +151,15 @@ impl CodeCommit {
             return Ok(json!({"repositories": rows.collect::<Vec<_>>()}));
         }
         let Some(name) = ask["repositoryName"].as_str() else {
-            return refuse("RepositoryNameRequiredException", "A repository name is required");
+            return error("RepositoryNameRequiredException", "A repository name is required");
         };
         let simple = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
         if !simple || name.is_empty() || name.starts_with('.') {
-            return refuse("InvalidRepositoryNameException", format!("{name} is not a valid repository name"));
+            return error("InvalidRepositoryNameException", format!("{name} is not a valid repository name"));
         }
         let repository = Repository { path: self.path(name) };
         if !repository.path.is_dir() {
-            return refuse("RepositoryDoesNotExistException", format!("{name} does not exist"));
+            return error("RepositoryDoesNotExistException", format!("{name} does not exist"));
         }
         match operation {
             "GetRepository" => Ok(self.metadata(name, &repository)),
@@ -169,28 +171,28 @@ impl CodeCommit {
             "GetDifferences" => repository.get_differences(ask),
             "PostCommentForComparedCommit" => self.post_comment(name, &repository, ask),
             "GetCommentsForComparedCommit" => Ok(self.comments_on(name, ask)),
-            _ => refuse("InvalidAction", format!("the sandbox's CodeCommit has no {operation}")),
+            _ => error("InvalidAction", format!("operation {operation} is not supported")),
         }
     }
 
-    /// A comment on a commit, or on what it changes. One token is one comment.
-    fn post_comment(&self, name: &str, repository: &Repository, ask: &Value) -> Answer {
+    /// Adds a comment to a commit or a comparison; a repeated token returns the same comment.
+    fn post_comment(&self, name: &str, repository: &Repository, ask: &Value) -> CodeCommitResult {
         let text = |name: &str| ask[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         let Some(commit) = text("afterCommitId") else {
-            return refuse("CommitIdRequiredException", "An after commit ID is required");
+            return error("CommitIdRequiredException", "An after commit ID is required");
         };
         let Some(content) = text("content") else {
-            return refuse("CommentContentRequiredException", "The comment is empty");
+            return error("CommentContentRequiredException", "The comment is empty");
         };
         if content.len() > LONGEST_COMMENT {
-            return refuse(
+            return error(
                 "CommentContentSizeLimitExceededException",
                 format!("The comment is too large: the limit is {LONGEST_COMMENT} bytes"),
             );
         }
         for id in text("beforeCommitId").iter().chain([&commit]) {
             if repository.object(&format!("{id}^{{commit}}")).is_none_or(|found| found.kind != "commit") {
-                return refuse("CommitDoesNotExistException", format!("Could not find commit {id}"));
+                return error("CommitDoesNotExistException", format!("Could not find commit {id}"));
             }
         }
         let mut comments = self.comments.lock().unwrap_or_else(PoisonError::into_inner);
@@ -200,7 +202,7 @@ impl CodeCommit {
             Some(before) if before.content == content && before.commit == commit => before.clone(),
             Some(_) => {
                 let why = "The client request token was used before with other parameters";
-                return refuse("IdempotencyParameterMismatchException", why);
+                return error("IdempotencyParameterMismatchException", why);
             }
             None => {
                 let comment = Comment {
@@ -227,10 +229,10 @@ impl CodeCommit {
 
     fn comments_on(&self, name: &str, ask: &Value) -> Value {
         let comments = self.comments.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_it = comments.iter().filter(|comment| {
+        let matching = comments.iter().filter(|comment| {
             comment.repository == name && ask["afterCommitId"].as_str() == Some(comment.commit.as_str())
         });
-        let all: Vec<Value> = of_it.map(|comment| self.comment_json(comment)).collect();
+        let all: Vec<Value> = matching.map(|comment| self.comment_json(comment)).collect();
         json!({"commentsForComparedCommitData": [
             {"repositoryName": name, "afterCommitId": ask["afterCommitId"], "comments": all},
         ]})
@@ -244,11 +246,11 @@ impl CodeCommit {
         })
     }
 
-    /// Comments on commits, oldest first: the commit and the text.
+    /// Returns the comments on commits, oldest first: the commit and the text.
     pub(crate) fn comments(&self, repository: &str) -> Vec<(String, String)> {
         let comments = self.comments.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_it = comments.iter().filter(|comment| comment.repository == repository);
-        of_it.map(|comment| (comment.commit.clone(), comment.content.clone())).collect()
+        let matching = comments.iter().filter(|comment| comment.repository == repository);
+        matching.map(|comment| (comment.commit.clone(), comment.content.clone())).collect()
     }
 
     fn metadata(&self, name: &str, repository: &Repository) -> Value {
@@ -264,16 +266,15 @@ impl CodeCommit {
     }
 }
 
-/// The same for a name each time, in the form of a UUID.
+/// Returns the same id in the form of a UUID for the same name.
 fn repository_id(name: &str) -> String {
-    use sha2::{Digest, Sha256};
-    let hex: String = Sha256::digest(name).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = ids::sha256(name);
     [(0, 8), (8, 12), (12, 16), (16, 20), (20, 32)]
         .map(|(from, to)| hex.get(from..to).unwrap_or_default().to_owned())
         .join("-")
 }
 
-/// Without what a surrounding git (a hook, a rebase) or the user's own configuration may have set.
+/// Removes the settings of a surrounding git (a hook, a rebase) and of the user's configuration.
 fn clean(command: &mut Command) -> &mut Command {
     for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_QUARANTINE_PATH"] {
         command.env_remove(name);
@@ -285,14 +286,14 @@ struct Repository {
     path: PathBuf,
 }
 
-struct Object {
+struct GitObject {
     id: String,
     kind: String,
     content: Vec<u8>,
 }
 
 impl Repository {
-    /// Runs git in the repository; nothing when it fails.
+    /// Runs git in the repository; `None` if it fails.
     fn git(&self, arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
         let mut command = Command::new("git");
         clean(&mut command)
@@ -309,8 +310,8 @@ impl Repository {
         Some(String::from_utf8_lossy(&self.git(arguments, b"")?).into_owned())
     }
 
-    /// An object by its name, which goes in over standard input and so is never taken for an option.
-    fn object(&self, name: &str) -> Option<Object> {
+    /// Reads an object by its name, which git reads from standard input: a name cannot be taken for an option.
+    fn object(&self, name: &str) -> Option<GitObject> {
         if name.contains('\n') {
             return None;
         }
@@ -319,7 +320,7 @@ impl Repository {
         let head = String::from_utf8_lossy(output.get(..end)?).into_owned();
         let [id, kind, size] = head.split(' ').collect::<Vec<_>>().try_into().ok()?;
         let size: usize = size.parse().ok()?;
-        Some(Object {
+        Some(GitObject {
             id: id.to_owned(),
             kind: kind.to_owned(),
             content: output.get(end + 1..end + 1 + size)?.to_vec(),
@@ -331,8 +332,8 @@ impl Repository {
         names.lines().map(str::to_owned).collect()
     }
 
-    /// The commit that a branch, a tag, `HEAD`, a full reference or a full commit id stands for.
-    fn commit(&self, specifier: &str) -> Result<String, Refusal> {
+    /// Resolves a branch, a tag, `HEAD`, a full reference or a full commit id.
+    fn commit(&self, specifier: &str) -> Result<String, CodeCommitError> {
         let is_id = specifier.len() == 40 && specifier.bytes().all(|byte| byte.is_ascii_hexdigit());
         let names = if is_id || specifier == "HEAD" || specifier.starts_with("refs/") {
             vec![specifier.to_owned()]
@@ -342,61 +343,61 @@ impl Repository {
         let found = names.iter().find_map(|name| self.object(&format!("{name}^{{commit}}")));
         match found {
             Some(object) if object.kind == "commit" => Ok(object.id),
-            _ => refuse("CommitDoesNotExistException", format!("Could not find commit {specifier}")),
+            _ => error("CommitDoesNotExistException", format!("Could not find commit {specifier}")),
         }
     }
 
-    fn get_branch(&self, ask: &Value) -> Answer {
+    fn get_branch(&self, ask: &Value) -> CodeCommitResult {
         let Some(name) = ask["branchName"].as_str() else {
-            return refuse("BranchNameRequiredException", "A branch name is required");
+            return error("BranchNameRequiredException", "A branch name is required");
         };
         match self.object(&format!("refs/heads/{name}^{{commit}}")) {
             Some(commit) if commit.kind == "commit" => {
                 Ok(json!({"branch": {"branchName": name, "commitId": commit.id}}))
             }
-            _ => refuse("BranchDoesNotExistException", format!("Branch {name} does not exist")),
+            _ => error("BranchDoesNotExistException", format!("Branch {name} does not exist")),
         }
     }
 
-    fn get_commit(&self, ask: &Value) -> Answer {
+    fn get_commit(&self, ask: &Value) -> CodeCommitResult {
         let Some(id) = ask["commitId"].as_str() else {
-            return refuse("CommitIdRequiredException", "A commit ID is required");
+            return error("CommitIdRequiredException", "A commit ID is required");
         };
         if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return refuse("InvalidCommitIdException", format!("{id} is not a valid commit ID"));
+            return error("InvalidCommitIdException", format!("{id} is not a valid commit ID"));
         }
         match self.object(&format!("{id}^{{commit}}")) {
             Some(commit) if commit.kind == "commit" => Ok(json!({"commit": commit_json(&commit)})),
-            _ => refuse("CommitIdDoesNotExistException", format!("Commit {id} does not exist")),
+            _ => error("CommitIdDoesNotExistException", format!("Commit {id} does not exist")),
         }
     }
 
-    fn get_file(&self, ask: &Value) -> Answer {
+    fn get_file(&self, ask: &Value) -> CodeCommitResult {
         let commit = self.commit(ask["commitSpecifier"].as_str().unwrap_or("HEAD"))?;
         let Some(path) = ask["filePath"].as_str() else {
-            return refuse("PathRequiredException", "A file path is required");
+            return error("PathRequiredException", "A file path is required");
         };
         let path = path.trim_start_matches('/');
         let file = self.object(&format!("{commit}:{path}")).filter(|object| object.kind == "blob");
         let Some(file) = file else {
-            return refuse("FileDoesNotExistException", format!("The file {path} does not exist at commit {commit}"));
+            return error("FileDoesNotExistException", format!("The file {path} does not exist at commit {commit}"));
         };
         if file.content.len() > LARGEST_FILE {
-            return refuse("FileTooLargeException", format!("The file {path} is larger than {LARGEST_FILE} bytes"));
+            return error("FileTooLargeException", format!("The file {path} is larger than {LARGEST_FILE} bytes"));
         }
         let mode = self.text(&["ls-tree", &commit, "--", path]).unwrap_or_default();
         Ok(json!({
             "commitId": commit, "blobId": file.id, "filePath": path, "fileMode": file_mode(mode.split(' ').next().unwrap_or_default()),
-            "fileSize": file.content.len(), "fileContent": wire::base64(&file.content),
+            "fileSize": file.content.len(), "fileContent": BASE64_STANDARD.encode(&file.content),
         }))
     }
 
-    fn get_folder(&self, ask: &Value) -> Answer {
+    fn get_folder(&self, ask: &Value) -> CodeCommitResult {
         let commit = self.commit(ask["commitSpecifier"].as_str().unwrap_or("HEAD"))?;
         let folder = ask["folderPath"].as_str().unwrap_or_default().trim_matches('/');
         let tree = self.object(&format!("{commit}:{folder}")).filter(|object| object.kind == "tree");
         let Some(tree) = tree else {
-            return refuse(
+            return error(
                 "FolderDoesNotExistException",
                 format!("The folder {folder} does not exist at commit {commit}"),
             );
@@ -420,9 +421,9 @@ impl Repository {
         }))
     }
 
-    fn get_differences(&self, ask: &Value) -> Answer {
+    fn get_differences(&self, ask: &Value) -> CodeCommitResult {
         let Some(after) = ask["afterCommitSpecifier"].as_str() else {
-            return refuse("CommitRequiredException", "An after commit is required");
+            return error("CommitRequiredException", "An after commit is required");
         };
         let after = self.commit(after)?;
         let mut differences = Vec::new();
@@ -452,7 +453,7 @@ impl Repository {
     }
 }
 
-/// Mode, id and name of a line of `git ls-tree -z`.
+/// Parses a line of `git ls-tree -z`: mode, id and name.
 fn tree_entry(line: &str) -> Option<(&str, &str, &str)> {
     let (head, name) = line.split_once('\t')?;
     let mut words = head.split(' ');
@@ -468,7 +469,7 @@ fn file_mode(mode: &str) -> &'static str {
     }
 }
 
-fn commit_json(commit: &Object) -> Value {
+fn commit_json(commit: &GitObject) -> Value {
     let raw = String::from_utf8_lossy(&commit.content).into_owned();
     let (head, message) = raw.split_once("\n\n").unwrap_or((&raw, ""));
     let field =
@@ -480,15 +481,14 @@ fn commit_json(commit: &Object) -> Value {
     })
 }
 
-/// `Name <mail> 1763633623 +0100` as the API has it: the date as git writes it.
+/// Converts `Name <mail> 1763633623 +0100` to the shape of the API, with git's date.
 fn person(line: &str) -> Value {
     let (name, rest) = line.split_once('<').unwrap_or((line, ""));
     let (email, date) = rest.split_once('>').unwrap_or((rest, ""));
     json!({"name": name.trim(), "email": email.trim(), "date": date.trim()})
 }
 
-/// A unique name for a repository of a test.
-#[must_use]
+/// Returns a unique name for a repository of a test.
 pub fn unique_name(prefix: &str) -> String {
     format!("{prefix}-{:04x}", ids::random() & 0xffff)
 }

@@ -1,7 +1,9 @@
-//! AWS Config: resources, rules and results, held in memory; asked through the aggregator, or in a member account itself.
+//! AWS Config in memory: resources, rules and compliance results, for the aggregator and for member accounts.
 
 mod pages;
+mod resource;
 mod rules;
+mod seed;
 mod select;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,86 +11,58 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::gateway::Call;
-use crate::http::{Request, Response};
-use crate::{seed, wire};
+use crate::call::ApiCall;
+use crate::http::{HttpRequest, HttpResponse};
+use crate::ids::AccountRegion;
+use crate::wire;
+use pages::{PageLimits, page};
+use resource::ConfigError;
+use rules::{RESOURCE_COMPLIANCE, RuleStore};
+use select::AdvancedQuery;
 
-use pages::{Limits, page};
-use rules::{Place, RESOURCE_COMPLIANCE, Rules};
-use select::Query;
+pub use resource::RecordedResource;
+pub use rules::{RuleCompliance, RuleEvaluation};
 
-pub use rules::{Compliance, Evaluation};
-
-/// The one aggregator there is.
+/// The name of the only aggregator.
 pub const AGGREGATOR: &str = "organization";
 
-/// A resource of a member account as Config would record it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Resource {
-    /// The account, 12 digits.
-    pub account: String,
-    /// The Region.
-    pub region: String,
-    /// The type, for instance `AWS::RDS::DBCluster`.
-    pub resource_type: String,
-    /// The id that compliance events name.
-    pub resource_id: String,
-    /// The name people know; may be empty.
-    #[serde(default)]
-    pub resource_name: String,
-    /// The ARN.
-    #[serde(default)]
-    pub arn: String,
-    /// The tags.
-    #[serde(default)]
-    pub tags: BTreeMap<String, String>,
-    /// The configuration, in the type's own shape.
-    #[serde(default)]
-    pub configuration: Value,
-}
-
-/// Code and message of a refusal.
-type Refused = (&'static str, String);
-
-/// What the aggregator does not show of an account and Region.
+/// The data that the aggregator hides of an account and Region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hidden {
-    /// The rules and their results: the compliance operations know nothing of the place, queries do.
+    /// Rules and their results: compliance operations do not show them; queries show the resources.
     Rules,
-    /// Everything: the aggregator has no data from there.
+    /// All data.
     Everything,
 }
 
-/// What Config has recorded.
+/// The recorded state of all accounts and Regions.
 #[derive(Debug)]
 pub struct Config {
     account: String,
     region: String,
-    state: Mutex<State>,
+    state: Mutex<ConfigState>,
 }
 
 /// Account, Region, type, id.
-type Identity = (String, String, String, String);
+type ResourceKey = (String, String, String, String);
 
 #[derive(Debug)]
-struct State {
-    resources: BTreeMap<Identity, Resource>,
-    rules: Rules,
-    hidden: BTreeMap<Place, Hidden>,
-    /// Whether `AWS::Config::ResourceCompliance` is among the recorded types.
+struct ConfigState {
+    resources: BTreeMap<ResourceKey, RecordedResource>,
+    rules: RuleStore,
+    hidden: BTreeMap<AccountRegion, Hidden>,
+    /// Whether the type `AWS::Config::ResourceCompliance` is recorded.
     records_compliance: bool,
     empty_pages: bool,
 }
 
 impl Config {
     pub(crate) fn new(account: &str, region: &str) -> Self {
-        let state = State {
+        let state = ConfigState {
             resources: seed::resources().into_iter().map(|resource| (identity(&resource), resource)).collect(),
-            rules: Rules::default(),
+            rules: RuleStore::default(),
             hidden: BTreeMap::new(),
             records_compliance: true,
             empty_pages: false,
@@ -96,34 +70,33 @@ impl Config {
         Self { account: account.to_owned(), region: region.to_owned(), state: Mutex::new(state) }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ConfigState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything recorded.
-    #[must_use]
-    pub fn resources(&self) -> Vec<Resource> {
+    /// Returns all recorded resources.
+    pub fn resources(&self) -> Vec<RecordedResource> {
         self.state().resources.values().cloned().collect()
     }
 
-    /// Records a resource, in place of one with the same account, Region, type and id.
-    pub fn add(&self, resource: Resource) {
+    /// Records a resource; replaces one with the same account, Region, type and id.
+    pub fn add(&self, resource: RecordedResource) {
         self.state().resources.insert(identity(&resource), resource);
     }
 
-    /// Forgets a resource; what rules found of it stays, see [`Config::forget_results`].
+    /// Removes a resource; its results stay, see [`Config::forget_results`].
     pub fn remove(&self, account: &str, region: &str, resource_type: &str, resource_id: &str) {
         let identity = (account.to_owned(), region.to_owned(), resource_type.to_owned(), resource_id.to_owned());
         self.state().resources.remove(&identity);
     }
 
-    /// Lets a rule find something of a resource. Gives the event that Config sends when the result is another than before, or the
-    /// first: deliver it, or lose it.
-    pub fn evaluate(&self, evaluation: &Evaluation) -> Option<Value> {
+    /// Stores the result of a rule for a resource. Returns the event that Config sends if the result is new or
+    /// changed.
+    pub fn evaluate(&self, evaluation: &RuleEvaluation) -> Option<Value> {
         self.state().rules.evaluate(evaluation)
     }
 
-    /// Forgets what rules found of a resource, without an event.
+    /// Removes the results of a resource, without an event.
     pub fn forget_results(&self, account: &str, region: &str, resource_type: &str, resource_id: &str) {
         self.state().rules.forget(account, region, resource_type, resource_id);
     }
@@ -133,48 +106,49 @@ impl Config {
         self.state().rules.remove(account, region, control);
     }
 
-    /// Deletes the framework and makes it anew: rules that come after this have other names and ARNs.
-    pub fn renew_framework(&self, account: &str, region: &str) {
+    /// Recreates the framework: later rules have other names and ARNs.
+    pub fn recreate_framework(&self, account: &str, region: &str) {
         self.state().rules.renew(account, region);
     }
 
-    /// What the aggregator does not show of a place; `None`: it shows all.
-    pub fn hide(&self, account: &str, region: &str, what: Option<Hidden>) {
-        let place = (account.to_owned(), region.to_owned());
+    /// Sets the data that the aggregator hides of an account and Region; `None`: it shows all.
+    pub fn set_hidden(&self, account: &str, region: &str, what: Option<Hidden>) {
+        let location = (account.to_owned(), region.to_owned());
         match what {
-            Some(what) => self.state().hidden.insert(place, what),
-            None => self.state().hidden.remove(&place),
+            Some(what) => self.state().hidden.insert(location, what),
+            None => self.state().hidden.remove(&location),
         };
     }
 
-    /// Whether the type `AWS::Config::ResourceCompliance` is recorded, which it is at first.
+    /// Sets whether the type `AWS::Config::ResourceCompliance` is recorded; it is at the start.
     pub fn record_compliance(&self, records: bool) {
         self.state().records_compliance = records;
     }
 
-    /// Whether an empty page with a token comes before each page. At first one comes after the first page, if there are more.
+    /// Sets whether an empty page with a token precedes each page. By default an empty page follows only the first of
+    /// several pages.
     pub fn send_empty_pages(&self, always: bool) {
         self.state().empty_pages = always;
     }
 
-    /// Records one resource, or a list of them, given as JSON.
+    /// Records a resource or a list of resources.
     pub(crate) fn add_json(&self, body: &Value) -> Result<usize> {
-        let resources: Vec<Resource> = serde_json::from_value(list(body))
+        let resources: Vec<RecordedResource> = serde_json::from_value(list(body))
             .context("a resource has account, region, resourceType, resourceId and may have resourceName, arn, tags, configuration")?;
         let count = resources.len();
         resources.into_iter().for_each(|resource| self.add(resource));
         Ok(count)
     }
 
-    /// Evaluates once or often, as JSON tells; gives the events.
+    /// Stores one or more results of rules; returns the events.
     pub(crate) fn evaluate_json(&self, body: &Value) -> Result<Vec<Value>> {
-        let evaluations: Vec<Evaluation> = serde_json::from_value(list(body)).context(
+        let evaluations: Vec<RuleEvaluation> = serde_json::from_value(list(body)).context(
             "an evaluation has account, region, control, resourceType, resourceId, compliance and may have at, annotation",
         )?;
         Ok(evaluations.iter().filter_map(|evaluation| self.evaluate(evaluation)).collect())
     }
 
-    /// Whether an operation is answered here; all others are MiniStack's.
+    /// Whether this module answers an operation; MiniStack answers all others.
     pub(crate) fn knows(operation: &str) -> bool {
         operation.contains("Aggregat")
             || matches!(
@@ -183,10 +157,10 @@ impl Config {
             )
     }
 
-    /// Answers the caller, who is in this account.
-    pub(crate) fn answer(&self, call: &Call, account: &str, request: &Request) -> Response {
+    /// Answers a caller in this account.
+    pub(crate) fn answer(&self, call: &ApiCall, account: &str, request: &HttpRequest) -> HttpResponse {
         let Ok(ask) = serde_json::from_slice::<Value>(&request.body) else {
-            return wire::json_error(400, "SerializationException", "the body is not JSON");
+            return wire::json_error(400, "SerializationException", "the body is not valid JSON");
         };
         let state = self.state();
         let answer = match call.operation.as_str() {
@@ -201,7 +175,7 @@ impl Config {
                 "DescribeConfigurationAggregatorSourcesStatus" => state.sources(&ask),
                 "DescribeAggregateComplianceByConfigRules" => state.aggregate_compliance(&ask),
                 "GetAggregateComplianceDetailsByConfigRule" => state.aggregate_details(&ask),
-                other => Err(("InvalidAction", format!("the sandbox's Config has no {other}"))),
+                other => Err(("InvalidAction", format!("operation {other} is not supported"))),
             }),
         };
         match answer {
@@ -220,7 +194,7 @@ impl Config {
     }
 }
 
-fn identity(resource: &Resource) -> Identity {
+fn identity(resource: &RecordedResource) -> ResourceKey {
     (resource.account.clone(), resource.region.clone(), resource.resource_type.clone(), resource.resource_id.clone())
 }
 
@@ -228,7 +202,7 @@ fn list(body: &Value) -> Value {
     if body.is_array() { body.clone() } else { json!([body]) }
 }
 
-fn aggregator(ask: &Value) -> Result<(), Refused> {
+fn aggregator(ask: &Value) -> Result<(), ConfigError> {
     let name = ask["ConfigurationAggregatorName"].as_str().unwrap_or_default();
     if name == AGGREGATOR {
         return Ok(());
@@ -236,8 +210,8 @@ fn aggregator(ask: &Value) -> Result<(), Refused> {
     Err(("NoSuchConfigurationAggregatorException", format!("The configuration aggregator does not exist: {name}")))
 }
 
-/// A field that must be there, and not be longer than this.
-fn required<'a>(ask: &'a Value, name: &str, longest: usize) -> Result<&'a str, Refused> {
+/// Returns a required field of limited length.
+fn required<'a>(ask: &'a Value, name: &str, longest: usize) -> Result<&'a str, ConfigError> {
     let value = ask[name].as_str().unwrap_or_default();
     if value.is_empty() || value.chars().count() > longest {
         let why = format!("1 validation error detected: Value at '{name}' must have a length between 1 and {longest}");
@@ -246,17 +220,17 @@ fn required<'a>(ask: &'a Value, name: &str, longest: usize) -> Result<&'a str, R
     Ok(value)
 }
 
-/// Whether a field of a filter is not given, or is this.
-fn matches(filter: &Value, wanted: &str) -> bool {
-    filter.as_str().is_none_or(|filter| filter == wanted)
+/// Whether a filter is missing, or is equal to the value.
+fn matches(filter: &Value, value: &str) -> bool {
+    filter.as_str().is_none_or(|filter| filter == value)
 }
 
 fn texts(value: &Value) -> BTreeSet<&str> {
     value.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-impl State {
-    /// Whether the aggregator shows the resources of a place, or also its rules.
+impl ConfigState {
+    /// Whether the aggregator shows the resources of an account and Region, or also its rules.
     fn shows(&self, account: &str, region: &str, rules: bool) -> bool {
         match self.hidden.get(&(account.to_owned(), region.to_owned())) {
             None => true,
@@ -265,9 +239,7 @@ impl State {
         }
     }
 
-    // -------------------------------------------------------------------------------------------- the aggregator
-
-    fn find(&self, identifier: &Value) -> Option<&Resource> {
+    fn find(&self, identifier: &Value) -> Option<&RecordedResource> {
         let text = |name: &str| identifier[name].as_str().unwrap_or_default().to_owned();
         let (account, region) = (text("SourceAccountId"), text("SourceRegion"));
         if !self.shows(&account, &region, false) {
@@ -276,14 +248,14 @@ impl State {
         self.resources.get(&(account, region, text("ResourceType"), text("ResourceId")))
     }
 
-    fn get(&self, ask: &Value) -> Result<Value, Refused> {
+    fn get(&self, ask: &Value) -> Result<Value, ConfigError> {
         match self.find(&ask["ResourceIdentifier"]) {
             Some(resource) => Ok(json!({"ConfigurationItem": item(resource, true)})),
             None => Err(("ResourceNotDiscoveredException", "Resource is not discovered".to_owned())),
         }
     }
 
-    fn batch_get(&self, ask: &Value) -> Result<Value, Refused> {
+    fn batch_get(&self, ask: &Value) -> Result<Value, ConfigError> {
         let identifiers = ask["ResourceIdentifiers"].as_array().cloned().unwrap_or_default();
         if identifiers.is_empty() || identifiers.len() > 100 {
             return Err(("ValidationException", "ResourceIdentifiers must have between 1 and 100 members".to_owned()));
@@ -298,32 +270,33 @@ impl State {
         Ok(json!({"BaseConfigurationItems": found, "UnprocessedResourceIdentifiers": unprocessed}))
     }
 
-    /// A place is a source once something is recorded there.
-    fn sources(&self, ask: &Value) -> Result<Value, Refused> {
-        let places: BTreeSet<Place> =
+    /// Accounts and Regions with recorded resources are the sources of the aggregator.
+    fn sources(&self, ask: &Value) -> Result<Value, ConfigError> {
+        let sources: BTreeSet<AccountRegion> =
             self.resources.keys().map(|(account, region, _, _)| (account.clone(), region.clone())).collect();
-        let row = |(account, region): &Place| {
+        let row = |(account, region): &AccountRegion| {
             let mut row = json!({"SourceId": account, "SourceType": "ACCOUNT", "AwsRegion": region, "LastUpdateStatus": "SUCCEEDED"});
             if !self.shows(account, region, false) {
                 row["LastUpdateStatus"] = json!("FAILED");
                 row["LastErrorCode"] = json!("AccessDenied");
-                row["LastErrorMessage"] = json!("the aggregator is not authorised");
+                row["LastErrorMessage"] = json!("the aggregator is not authorized");
             }
             row
         };
-        let rows: Vec<Value> = places.iter().map(row).collect();
-        page(&rows, ask, "AggregatedSourceStatusList", &Limits { default: 100, most: 100 }, self.empty_pages)
+        let rows: Vec<Value> = sources.iter().map(row).collect();
+        page(&rows, ask, "AggregatedSourceStatusList", &PageLimits { default: 100, most: 100 }, self.empty_pages)
     }
 
-    fn select(&self, ask: &Value) -> Result<Value, Refused> {
+    fn select(&self, ask: &Value) -> Result<Value, ConfigError> {
         let expression = required(ask, "Expression", 4096)?;
-        let Some(query) = Query::parse(expression) else {
-            let why = "the sandbox reads SELECT fields WHERE conditions with comparisons, IN, LIKE, BETWEEN, AND, OR and NOT, and \
+        let Some(query) = AdvancedQuery::parse(expression) else {
+            let why = "supported: SELECT fields WHERE conditions with comparisons, IN, LIKE, BETWEEN, AND, OR and NOT, and \\
                        SELECT fields, COUNT(*) WHERE conditions GROUP BY fields";
             return Err(("InvalidExpressionException", why.to_owned()));
         };
-        let shown =
-            |resource: &Resource| self.shows(&resource.account, &resource.region, false) && query.holds(resource);
+        let shown = |resource: &RecordedResource| {
+            self.shows(&resource.account, &resource.region, false) && query.holds(resource)
+        };
         let known = self.resources.values().filter(|resource| shown(resource));
         let mut rows: Vec<Value> = known.map(|resource| query.row(resource, Timestamp::now())).collect();
         if self.records_compliance && expression.contains(RESOURCE_COMPLIANCE) {
@@ -332,79 +305,78 @@ impl State {
             rows.extend(derived.map(|(item, captured)| query.row(item, *captured)));
         }
         let rows = query.answered(rows.into_iter());
-        let mut answer = page(&rows, ask, "Results", &Limits { default: 25, most: 100 }, self.empty_pages)?;
+        let mut answer = page(&rows, ask, "Results", &PageLimits { default: 25, most: 100 }, self.empty_pages)?;
         let fields: Vec<Value> = query.fields.iter().map(|name| json!({"Name": name})).collect();
         answer["QueryInfo"] = json!({"SelectFields": fields});
         Ok(answer)
     }
 
-    /// Rules without a result that counts are not shown, as on AWS.
-    fn aggregate_compliance(&self, ask: &Value) -> Result<Value, Refused> {
+    /// As on AWS, rules whose results are all NOT_APPLICABLE are not shown.
+    fn aggregate_compliance(&self, ask: &Value) -> Result<Value, ConfigError> {
         let filters = &ask["Filters"];
         let mut rows = Vec::new();
         for ((account, region), rule) in self.rules.all() {
-            let Some((verdict, compliance)) = rule.compliance() else { continue };
-            let wanted = matches(&filters["AccountId"], account)
+            let Some((result, compliance)) = rule.compliance() else { continue };
+            let is_match = matches(&filters["AccountId"], account)
                 && matches(&filters["AwsRegion"], region)
                 && matches(&filters["ConfigRuleName"], &rule.name)
-                && matches(&filters["ComplianceType"], verdict.text());
-            if wanted && self.shows(account, region, true) {
+                && matches(&filters["ComplianceType"], result.text());
+            if is_match && self.shows(account, region, true) {
                 rows.push(json!({
                     "ConfigRuleName": rule.name, "Compliance": compliance, "AccountId": account, "AwsRegion": region,
                 }));
             }
         }
-        let limits = Limits { default: 1000, most: 1000 };
+        let limits = PageLimits { default: 1000, most: 1000 };
         page(&rows, ask, "AggregateComplianceByConfigRules", &limits, self.empty_pages)
     }
 
-    fn aggregate_details(&self, ask: &Value) -> Result<Value, Refused> {
+    fn aggregate_details(&self, ask: &Value) -> Result<Value, ConfigError> {
         let name = required(ask, "ConfigRuleName", 128)?;
         let (account, region) = (required(ask, "AccountId", 12)?, required(ask, "AwsRegion", 64)?);
-        let wanted = &ask["ComplianceType"];
+        let compliance = &ask["ComplianceType"];
         let rule = self.rules.named(account, region, name).filter(|_| self.shows(account, region, true));
         let results = rule.into_iter().flat_map(|rule| rule.results.iter().map(move |found| (rule, found)));
-        // The aggregator carries no NOT_APPLICABLE.
+        // The aggregator does not show NOT_APPLICABLE.
         let rows: Vec<Value> = results
-            .filter(|(_, (_, outcome))| outcome.compliance != Compliance::NotApplicable)
-            .filter(|(_, (_, outcome))| matches(wanted, outcome.compliance.text()))
+            .filter(|(_, (_, outcome))| outcome.compliance != RuleCompliance::NotApplicable)
+            .filter(|(_, (_, outcome))| matches(compliance, outcome.compliance.text()))
             .map(|(rule, (resource, outcome))| {
                 let mut row = rule.result(resource, outcome);
                 (row["AccountId"], row["AwsRegion"]) = (json!(account), json!(region));
                 row
             })
             .collect();
-        page(&rows, ask, "AggregateEvaluationResults", &Limits { default: 50, most: 100 }, self.empty_pages)
+        page(&rows, ask, "AggregateEvaluationResults", &PageLimits { default: 50, most: 100 }, self.empty_pages)
     }
 
-    // -------------------------------------------------------------------------------------------- the account itself
-
-    fn config_rules(&self, account: &str, region: &str, ask: &Value) -> Result<Value, Refused> {
+    fn config_rules(&self, account: &str, region: &str, ask: &Value) -> Result<Value, ConfigError> {
         let rules = self.named(account, region, &ask["ConfigRuleNames"])?;
         let rows: Vec<Value> = rules.iter().map(|rule| rule.described()).collect();
-        page(&rows, ask, "ConfigRules", &Limits { default: 25, most: 25 }, self.empty_pages)
+        page(&rows, ask, "ConfigRules", &PageLimits { default: 25, most: 25 }, self.empty_pages)
     }
 
-    fn compliance_by_rule(&self, account: &str, region: &str, ask: &Value) -> Result<Value, Refused> {
-        let wanted = texts(&ask["ComplianceTypes"]);
+    fn compliance_by_rule(&self, account: &str, region: &str, ask: &Value) -> Result<Value, ConfigError> {
+        let types = texts(&ask["ComplianceTypes"]);
         let mut rows = Vec::new();
         for rule in self.named(account, region, &ask["ConfigRuleNames"])? {
-            let (verdict, compliance) = match rule.compliance() {
-                Some((verdict, compliance)) => (verdict.text(), compliance),
+            let (result, compliance) = match rule.compliance() {
+                Some((result, compliance)) => (result.text(), compliance),
                 None => ("INSUFFICIENT_DATA", json!({"ComplianceType": "INSUFFICIENT_DATA"})),
             };
-            if wanted.is_empty() || wanted.contains(verdict) {
+            if types.is_empty() || types.contains(result) {
                 rows.push(json!({"ConfigRuleName": rule.name, "Compliance": compliance}));
             }
         }
-        page(&rows, ask, "ComplianceByConfigRules", &Limits { default: 25, most: 25 }, self.empty_pages)
+        page(&rows, ask, "ComplianceByConfigRules", &PageLimits { default: 25, most: 25 }, self.empty_pages)
     }
 
-    fn details(&self, account: &str, region: &str, ask: &Value) -> Result<Value, Refused> {
-        // The model says 64; names of service-linked rules are longer, and AWS is taken to let them pass.
+    fn details(&self, account: &str, region: &str, ask: &Value) -> Result<Value, ConfigError> {
+        // The API model limits names to 64 characters. Names of service-linked rules are longer; AWS is assumed to
+        // accept them.
         let name = required(ask, "ConfigRuleName", 128)?;
-        let wanted = texts(&ask["ComplianceTypes"]);
-        if wanted.contains("INSUFFICIENT_DATA") {
+        let types = texts(&ask["ComplianceTypes"]);
+        if types.contains("INSUFFICIENT_DATA") {
             let why = "INSUFFICIENT_DATA cannot be filtered for".to_owned();
             return Err(("InvalidParameterValueException", why));
         }
@@ -412,13 +384,13 @@ impl State {
         let rows: Vec<Value> = rule
             .results
             .iter()
-            .filter(|(_, outcome)| wanted.is_empty() || wanted.contains(outcome.compliance.text()))
+            .filter(|(_, outcome)| types.is_empty() || types.contains(outcome.compliance.text()))
             .map(|(resource, outcome)| rule.result(resource, outcome))
             .collect();
-        page(&rows, ask, "EvaluationResults", &Limits { default: 10, most: 100 }, self.empty_pages)
+        page(&rows, ask, "EvaluationResults", &PageLimits { default: 10, most: 100 }, self.empty_pages)
     }
 
-    fn named(&self, account: &str, region: &str, names: &Value) -> Result<Vec<&rules::Rule>, Refused> {
+    fn named(&self, account: &str, region: &str, names: &Value) -> Result<Vec<&rules::ConfigRule>, ConfigError> {
         let names = texts(names);
         if names.len() > 25 {
             return Err(("ValidationException", "ConfigRuleNames must have at most 25 members".to_owned()));
@@ -431,12 +403,12 @@ impl State {
     }
 }
 
-fn no_such_rule(name: &str) -> Refused {
+fn no_such_rule(name: &str) -> ConfigError {
     ("NoSuchConfigRuleException", format!("The ConfigRule '{name}' provided in the request is invalid"))
 }
 
-/// A configuration item; the base form, which batch calls give, has no tags.
-fn item(resource: &Resource, whole: bool) -> Value {
+/// Returns a configuration item; the base form, which batch operations return, has no tags.
+fn item(resource: &RecordedResource, whole: bool) -> Value {
     let mut item = json!({
         "version": "1.3", "accountId": resource.account, "awsRegion": resource.region, "resourceType": resource.resource_type,
         "resourceId": resource.resource_id, "arn": resource.arn, "configurationItemStatus": "OK",

@@ -1,18 +1,17 @@
-//! Events of AWS services, delivered as EventBridge would.
+//! Delivers events of AWS services as EventBridge does.
 //!
-//! MiniStack, like AWS, refuses `PutEvents` with a source that begins with `aws.`; so the rules of the bus are read, their
-//! patterns put to MiniStack's own `TestEventPattern`, and what matches is sent to the targets.
+//! MiniStack, like AWS, rejects `PutEvents` with a source that begins with `aws.`. So this module reads the rules of
+//! the bus, matches their patterns with MiniStack's `TestEventPattern`, and sends the matching events to the targets.
 
 pub mod samples;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::client::Client;
+use crate::client::CloudClient;
 use crate::ids;
 
-/// An event in EventBridge's envelope, with a fresh id and the time of now.
-#[must_use]
+/// Creates an event in EventBridge's envelope, with a new id and the current time.
 pub fn event(
     account: &str,
     region: &str,
@@ -28,19 +27,13 @@ pub fn event(
 }
 
 /// Delivers an event to a bus (`default`, or the name or ARN of another); returns the names of the rules it matched.
-///
-/// # Errors
-/// When the bus does not exist, or a target refuses the event.
-pub fn deliver(client: &Client, bus: &str, event: &Value) -> Result<Vec<String>> {
+pub fn deliver(client: &CloudClient, bus: &str, event: &Value) -> Result<Vec<String>> {
     deliver_all(client, bus, std::slice::from_ref(event))
 }
 
-/// Delivers many events, those for queues in tens; returns the names of the rules that matched any of them.
-///
-/// # Errors
-/// As [`deliver`].
-pub fn deliver_all(client: &Client, bus: &str, events: &[Value]) -> Result<Vec<String>> {
-    // MiniStack takes an ARN for the name of a bus that has no rules.
+/// Delivers events, those for queues in batches of ten; returns the names of the rules that matched any of them.
+pub fn deliver_all(client: &CloudClient, bus: &str, events: &[Value]) -> Result<Vec<String>> {
+    // For MiniStack, an ARN is the name of a bus without rules.
     let bus = bus.rsplit_once("event-bus/").map_or(bus, |(_, name)| name);
     client.json("events", "AWSEvents.DescribeEventBus", &json!({"Name": bus}))?;
     let mut matched = Vec::new();
@@ -50,36 +43,33 @@ pub fn deliver_all(client: &Client, bus: &str, events: &[Value]) -> Result<Vec<S
         if rule["State"] == "DISABLED" {
             continue;
         }
-        let mut taken = Vec::new();
+        let mut matching = Vec::new();
         for event in events {
             if matches(client, pattern, event)? {
-                taken.push(event);
+                matching.push(event);
             }
         }
-        if taken.is_empty() {
+        if matching.is_empty() {
             continue;
         }
         matched.push(name.to_owned());
         let ask = json!({"Rule": name, "EventBusName": bus});
         let targets = client.json("events", "AWSEvents.ListTargetsByRule", &ask)?;
         for target in targets["Targets"].as_array().into_iter().flatten() {
-            send(client, target, &taken)
+            send(client, target, &matching)
                 .with_context(|| format!("deliver an event to a target of the rule `{name}`"))?;
         }
     }
     Ok(matched)
 }
 
-/// Whether a pattern matches an event, by MiniStack's judgement.
-///
-/// # Errors
-/// When the pattern is not one.
-pub fn matches(client: &Client, pattern: &str, event: &Value) -> Result<bool> {
+/// Whether a pattern matches an event, by MiniStack's `TestEventPattern`.
+pub fn matches(client: &CloudClient, pattern: &str, event: &Value) -> Result<bool> {
     let ask = json!({"EventPattern": pattern, "Event": event.to_string()});
     Ok(client.json("events", "AWSEvents.TestEventPattern", &ask)?["Result"] == true)
 }
 
-fn send(client: &Client, target: &Value, events: &[&Value]) -> Result<()> {
+fn send(client: &CloudClient, target: &Value, events: &[&Value]) -> Result<()> {
     let arn = target["Arn"].as_str().unwrap_or_default();
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let inputs: Vec<String> = events.iter().map(|event| input(target, event)).collect();
@@ -94,18 +84,19 @@ fn send(client: &Client, target: &Value, events: &[&Value]) -> Result<()> {
         }
         (Some("lambda"), Some(_)) => inputs.into_iter().try_for_each(|input| {
             let path = format!("/2015-03-31/functions/{}/invocations", crate::wire::percent_encode(arn));
-            let request = crate::http::Request::new("POST", &path).header("x-amz-invocation-type", "Event").body(input);
+            let request =
+                crate::http::HttpRequest::new("POST", &path).header("x-amz-invocation-type", "Event").body(input);
             client.send("lambda", request).map(drop)
         }),
         (Some("events"), Some(bus)) => {
             let events: Vec<Value> = events.iter().map(|event| (*event).clone()).collect();
             deliver_all(client, bus, &events).map(drop)
         }
-        _ => anyhow::bail!("the sandbox delivers events to queues, functions and buses, not to `{arn}`"),
+        _ => anyhow::bail!("target `{arn}` is not supported: use a queue, a function or a bus"),
     }
 }
 
-/// What the target gets: `Input`, the part at `InputPath`, or the whole event.
+/// Returns the input of a target: `Input`, the part at `InputPath`, or the whole event.
 fn input(target: &Value, event: &Value) -> String {
     if let Some(constant) = target["Input"].as_str() {
         return constant.to_owned();

@@ -1,13 +1,14 @@
-//! Errors on demand: the next calls of an operation are refused as AWS would refuse them.
+//! Fault injection: the next calls of an operation return an error of AWS.
 
 use std::sync::Mutex;
 
-use crate::http::Response;
+use crate::call::Protocol;
+use crate::http::HttpResponse;
 use crate::wire;
 
-/// What is answered in place of the service.
+/// The error that an operation returns.
 #[derive(Debug, Clone)]
-pub struct Fault {
+pub struct InjectedFault {
     /// The service as it signs requests.
     pub service: String,
     /// The operation.
@@ -18,32 +19,32 @@ pub struct Fault {
     pub code: String,
     /// The error message.
     pub message: String,
-    /// How many calls are still to be refused.
+    /// How many further calls fail.
     pub times: u32,
 }
 
-/// The faults that are waiting.
+/// The faults that did not occur yet.
 #[derive(Debug, Default)]
-pub struct Faults {
-    waiting: Mutex<Vec<Fault>>,
+pub struct FaultInjector {
+    waiting: Mutex<Vec<InjectedFault>>,
 }
 
-impl Faults {
+impl FaultInjector {
     /// Adds a fault.
-    pub fn add(&self, fault: Fault) {
+    pub fn add(&self, fault: InjectedFault) {
         if let Ok(mut waiting) = self.waiting.lock() {
             waiting.push(fault);
         }
     }
 
-    /// Forgets every fault that has not struck yet.
+    /// Removes all faults.
     pub fn clear(&self) {
         if let Ok(mut waiting) = self.waiting.lock() {
             waiting.clear();
         }
     }
 
-    pub(crate) fn strike(&self, service: &str, operation: &str, protocol: Protocol) -> Option<Response> {
+    pub(crate) fn strike(&self, service: &str, operation: &str, protocol: Protocol) -> Option<HttpResponse> {
         let mut waiting = self.waiting.lock().ok()?;
         let at = waiting.iter().position(|fault| fault.service == service && fault.operation == operation)?;
         let fault = waiting.get_mut(at)?;
@@ -51,7 +52,7 @@ impl Faults {
         let response = match protocol {
             Protocol::Query => wire::query_error(fault.status, &fault.code, &fault.message),
             Protocol::Json => wire::json_error(fault.status, &fault.code, &fault.message),
-            Protocol::RestXml => Response::new(
+            Protocol::RestXml => HttpResponse::new(
                 fault.status,
                 "application/xml",
                 format!(
@@ -66,17 +67,6 @@ impl Faults {
         }
         Some(response)
     }
-}
-
-/// How a service writes its errors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Protocol {
-    /// XML with an `ErrorResponse` around.
-    Query,
-    /// JSON with the code in `x-amzn-errortype`; JSON 1.0, 1.1 and REST-JSON alike.
-    Json,
-    /// S3's bare `Error` element.
-    RestXml,
 }
 
 #[cfg(test)]

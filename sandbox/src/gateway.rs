@@ -1,4 +1,5 @@
-//! The one endpoint: finds out what a request asks for, keeps the journal, and hands it to the server that has the answer.
+//! The one endpoint of the local cloud: routes each request to the server that answers it, and records it in the
+//! journal.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,44 +14,45 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 
 use crate::backup::Backup;
-use crate::client::Client;
+use crate::call::ApiCall;
+use crate::client::CloudClient;
 use crate::codecommit::CodeCommit;
 use crate::config::Config;
-use crate::faults::{Faults, Protocol};
-use crate::http::{self, HOP_BY_HOP, Request, Response};
+use crate::faults::FaultInjector;
+use crate::http::{self, HOP_BY_HOP, HttpRequest, HttpResponse};
 use crate::journal::{self, Entry, Journal};
-use crate::live::Live;
 use crate::mailbox::Mailbox;
-use crate::organization::Organization;
-use crate::securityhub::SecurityHub;
-use crate::stacksets::{Accepted, StackSets};
+use crate::member_services::MemberServices;
+use crate::organization::Organizations;
+use crate::securityhub::SecurityHubEmulator;
+use crate::stacksets::{AcceptedOperation, StackSets};
 use crate::wire::{self, Form};
 use crate::{caller, events, ids};
 
-/// Everything behind the endpoint.
+/// State of all servers and emulators behind the endpoint.
 #[derive(Debug)]
-pub(crate) struct State {
+pub(crate) struct Backend {
     pub(crate) account: String,
     pub(crate) region: String,
-    /// MiniStack, which answers whatever nobody else does.
+    /// MiniStack, which answers all requests that no emulator answers.
     pub(crate) ministack: SocketAddr,
-    /// MiniStack without the detour through the gateway, for the sandbox's own calls: they are not in the journal.
-    pub(crate) inside: Client,
+    /// Calls MiniStack without the gateway, so that the sandbox's own calls are not in the journal.
+    pub(crate) inside: CloudClient,
     pub(crate) journal: Journal,
-    pub(crate) faults: Faults,
+    pub(crate) faults: FaultInjector,
     pub(crate) stacksets: Arc<StackSets>,
     pub(crate) codecommit: CodeCommit,
     pub(crate) config: Config,
     pub(crate) backup: Backup,
-    pub(crate) live: Live,
-    pub(crate) organization: Arc<Organization>,
-    pub(crate) securityhub: SecurityHub,
+    pub(crate) live: MemberServices,
+    pub(crate) organization: Arc<Organizations>,
+    pub(crate) securityhub: SecurityHubEmulator,
     pub(crate) mailbox: Mailbox,
-    /// Where trouble is written that no caller hears of.
+    /// Receives the errors that no caller receives.
     pub(crate) log: PathBuf,
 }
 
-/// The running server; it stops when this is dropped.
+/// The running server; dropping it stops the server.
 #[derive(Debug)]
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
@@ -59,7 +61,7 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Takes a port; nobody is answered before [`Gateway::serve`].
+    /// Binds a free port; requests wait until [`Gateway::serve`].
     pub(crate) fn bind() -> Result<Self> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("take a port for the gateway")?;
         listener.set_nonblocking(true)?;
@@ -72,7 +74,7 @@ impl Gateway {
         Ok(Self { address: listener.local_addr()?, runtime: Some(runtime), listener: Some(listener) })
     }
 
-    pub(crate) fn serve(&mut self, state: Arc<State>) -> Result<()> {
+    pub(crate) fn serve(&mut self, state: Arc<Backend>) -> Result<()> {
         let (Some(runtime), Some(listener)) = (&self.runtime, self.listener.take()) else { return Ok(()) };
         let _inside = runtime.enter();
         let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -90,13 +92,13 @@ impl Gateway {
 impl Drop for Gateway {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            // Requests in flight belong to processes that are being ended.
+            // Requests in flight belong to processes that are being killed.
             runtime.shutdown_background();
         }
     }
 }
 
-async fn connection(stream: tokio::net::TcpStream, peer: SocketAddr, state: Arc<State>) {
+async fn connection(stream: tokio::net::TcpStream, peer: SocketAddr, state: Arc<Backend>) {
     let _ = stream.set_nodelay(true);
     let function: Arc<OnceLock<Option<String>>> = Arc::default();
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
@@ -105,7 +107,7 @@ async fn connection(stream: tokio::net::TcpStream, peer: SocketAddr, state: Arc<
             let request = match read(request).await {
                 Ok(request) => request,
                 Err(error) => {
-                    return Ok::<_, Infallible>(write(Response::new(400, "text/plain", format!("{error:#}"))));
+                    return Ok::<_, Infallible>(write(HttpResponse::new(400, "text/plain", format!("{error:#}"))));
                 }
             };
             let answered = tokio::task::spawn_blocking(move || {
@@ -113,30 +115,25 @@ async fn connection(stream: tokio::net::TcpStream, peer: SocketAddr, state: Arc<
                 state.answer(&request, function)
             });
             let response = answered.await;
-            Ok(write(response.unwrap_or_else(|error| Response::new(500, "text/plain", error.to_string()))))
+            Ok(write(response.unwrap_or_else(|error| HttpResponse::new(500, "text/plain", error.to_string()))))
         }
     });
-    // A client that breaks off concerns nobody else.
+    // An error of one connection does not affect the others.
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn read(request: hyper::Request<Incoming>) -> Result<Request> {
+async fn read(request: hyper::Request<Incoming>) -> Result<HttpRequest> {
     let (head, body) = request.into_parts();
-    let headers = head
-        .headers
-        .iter()
-        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
-    let headers = headers.collect();
     let body = body.collect().await.context("read the body")?.to_bytes().to_vec();
-    Ok(Request { method: head.method.to_string(), target, headers, body })
+    Ok(HttpRequest { method: head.method.to_string(), target, headers: http::headers_of(&head.headers), body })
 }
 
-fn write(response: Response) -> hyper::Response<Full<Bytes>> {
+fn write(response: HttpResponse) -> hyper::Response<Full<Bytes>> {
     let mut builder = hyper::Response::builder().status(response.status);
     let has_body = !response.body.is_empty();
     for (name, value) in &response.headers {
-        // The length of the body is known to the server; an answer to HEAD has a length and no body.
+        // hyper knows the length of a body; a response to HEAD has a length and no body.
         let length = name.eq_ignore_ascii_case("content-length");
         if (length && !has_body) || !HOP_BY_HOP.iter().any(|hop| name.eq_ignore_ascii_case(hop)) {
             builder = builder.header(name, value);
@@ -145,94 +142,18 @@ fn write(response: Response) -> hyper::Response<Full<Bytes>> {
     builder.body(Full::new(Bytes::from(response.body))).unwrap_or_default()
 }
 
-/// What a request asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Call {
-    pub(crate) service: String,
-    pub(crate) operation: String,
-    pub(crate) access_key: String,
-    pub(crate) region: String,
-    /// The parameters of a Query request; empty for every other protocol.
-    pub(crate) form: Form,
-}
-
-/// The longest that a description of a stack waits for the end of its deletion.
+/// The longest time that `DescribeStacks` waits for the end of a deletion.
 const DELETION: Duration = Duration::from_secs(20);
 
-impl Call {
-    pub(crate) fn of(request: &Request) -> Self {
-        let query = Form::parse(request.query());
-        let scope = request.get("authorization").and_then(|header| header.split("Credential=").nth(1));
-        let scope = scope.map(|rest| rest.split([',', ' ']).next().unwrap_or_default().to_owned());
-        let scope = scope.or_else(|| query.get("X-Amz-Credential").map(str::to_owned)).unwrap_or_default();
-        let parts: Vec<&str> = scope.split('/').collect();
-        let part = |n: usize| parts.get(n).copied().unwrap_or_default().to_owned();
-        let target = request.get("x-amz-target").unwrap_or_default();
-        let is_form =
-            request.get("content-type").is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
-        let form = if is_form { Form::parse(&String::from_utf8_lossy(&request.body)) } else { query };
-        let service = if part(3).is_empty() { service_of_target(target).to_owned() } else { part(3) };
-        let operation = match (target.rsplit_once('.'), form.get("Action")) {
-            (Some((_, operation)), _) => operation.to_owned(),
-            (None, Some(action)) => action.to_owned(),
-            (None, None) => rest_operation(&service, request),
-        };
-        let form = if form.get("Action").is_some() { form } else { Form::default() };
-        Self { service, operation, access_key: part(0), region: part(2), form }
-    }
-
-    fn protocol(&self, request: &Request) -> Protocol {
-        match self.service.as_str() {
-            "s3" => Protocol::RestXml,
-            _ if request.get("x-amz-target").is_none() && self.form.get("Action").is_some() => Protocol::Query,
-            _ => Protocol::Json,
-        }
-    }
-}
-
-fn service_of_target(target: &str) -> &'static str {
-    match target.split('.').next().unwrap_or_default() {
-        "CodeCommit_20150413" => "codecommit",
-        "StarlingDoveService" => "config",
-        "DynamoDB_20120810" => "dynamodb",
-        "AmazonSQS" => "sqs",
-        "AWSEvents" => "events",
-        "AWSOrganizationsV20161128" => "organizations",
-        _ => "",
-    }
-}
-
-/// REST protocols have no operation names on the wire: those that matter get theirs, the others method and path.
-fn rest_operation(service: &str, request: &Request) -> String {
-    let (method, path) = (request.method.as_str(), request.path());
-    if let ("securityhub", Some(operation)) = (service, SecurityHub::operation(method, path)) {
-        return operation.to_owned();
-    }
-    if let ("backup", Some(operation)) = (service, Live::operation(method, path)) {
-        return operation.to_owned();
-    }
-    let in_bucket = path.trim_matches('/').contains('/');
-    match (service, method) {
-        ("lambda", "POST") if path.ends_with("/invocations") => "Invoke".to_owned(),
-        ("s3", "PUT") if in_bucket => "PutObject".to_owned(),
-        ("s3", "GET") if in_bucket => "GetObject".to_owned(),
-        ("s3", "HEAD") if in_bucket => "HeadObject".to_owned(),
-        ("s3", "DELETE") if in_bucket => "DeleteObject".to_owned(),
-        ("backup", "GET") if path.trim_end_matches('/') == "/audit/frameworks" => "ListFrameworks".to_owned(),
-        ("backup", "GET") if path.starts_with("/audit/frameworks/") => "DescribeFramework".to_owned(),
-        _ => format!("{method} {path}"),
-    }
-}
-
-impl State {
-    fn answer(self: &Arc<Self>, request: &Request, function: Option<String>) -> Response {
+impl Backend {
+    fn answer(self: &Arc<Self>, request: &HttpRequest, function: Option<String>) -> HttpResponse {
         if let Some(path) = request.path().strip_prefix("/_sandbox/") {
             return self.own(path, request);
         }
         if request.path().starts_with("/_ministack") {
             return self.forward(request);
         }
-        let call = Call::of(request);
+        let call = ApiCall::of(request);
         let at = ids::now_millis();
         let fault = self.faults.strike(&call.service, &call.operation, call.protocol(request));
         let response = fault.unwrap_or_else(|| self.route(&call, request));
@@ -248,10 +169,10 @@ impl State {
         response
     }
 
-    fn route(self: &Arc<Self>, call: &Call, request: &Request) -> Response {
+    fn route(self: &Arc<Self>, call: &ApiCall, request: &HttpRequest) -> HttpResponse {
         let is_stack_set = call.operation.contains("StackSet") || call.operation.contains("StackInstance");
         match call.service.as_str() {
-            _ if Live::knows(call) && self.organization.has_assumed(&call.access_key) => {
+            _ if MemberServices::knows(call) && self.organization.has_assumed(&call.access_key) => {
                 self.live.answer(call, &self.caller(call), request)
             }
             "cloudformation" if is_stack_set => {
@@ -263,12 +184,12 @@ impl State {
             "codecommit" => self.codecommit.answer(call, request),
             "config" if Config::knows(&call.operation) => self.config.answer(call, &self.caller(call), request),
             "securityhub" => self.securityhub.answer(call, &self.caller(call), request),
-            "organizations" if Organization::knows(&call.operation) => {
+            "organizations" if Organizations::knows(&call.operation) => {
                 self.organization.answer(call, &self.caller(call), request)
             }
-            "sts" if call.operation == "AssumeRole" => self.organization.refuses(call).unwrap_or_else(|| {
+            "sts" if call.operation == "AssumeRole" => self.organization.assume_role_error(call).unwrap_or_else(|| {
                 let answer = self.forward(request);
-                self.organization.assumed(call, &answer);
+                self.organization.record_assumed_role(call, &answer);
                 answer
             }),
             "backup" if self.backup.knows(call, &self.stacksets) => self.backup.answer(call, request, &self.stacksets),
@@ -276,8 +197,8 @@ impl State {
         }
     }
 
-    /// Ends an operation of a StackSet in its time, and tells of it.
-    fn finish(self: &Arc<Self>, accepted: Accepted) {
+    /// Waits for the end of a StackSet operation and sends its event.
+    fn finish(self: &Arc<Self>, accepted: AcceptedOperation) {
         let state = Arc::clone(self);
         std::thread::spawn(move || {
             if let Some(event) = state.stacksets.finish(&accepted) {
@@ -286,53 +207,52 @@ impl State {
         });
     }
 
-    /// StackSets follow an account that has come into a unit, or has left it.
+    /// Starts the operations of auto-deployment after an account joined or left a unit.
     pub(crate) fn account_moved(self: &Arc<Self>, account: &str) {
         self.stacksets.account_moved(account).into_iter().for_each(|accepted| self.finish(accepted));
     }
 
-    /// The account that a call comes from.
-    fn caller(&self, call: &Call) -> String {
+    fn caller(&self, call: &ApiCall) -> String {
         self.organization.account_of(&call.access_key)
     }
 
-    /// Answers for a stack that is being deleted once the deletion has ended, or after [`DELETION`]: `sam delete` asks again only
-    /// after 30 seconds, and the deletion takes a few.
-    fn describe_stacks(&self, request: &Request) -> Response {
+    /// Answers `DescribeStacks` for a stack in deletion once the deletion ended, or after [`DELETION`]: `sam delete`
+    /// polls every 30 seconds, and the deletion takes a few.
+    fn describe_stacks(&self, request: &HttpRequest) -> HttpResponse {
         let deadline = Instant::now() + DELETION;
         loop {
             let response = self.forward(request);
-            let is_going_on = String::from_utf8_lossy(&response.body).contains("<StackStatus>DELETE_IN_PROGRESS<");
-            if !is_going_on || Instant::now() > deadline {
+            let is_deleting = String::from_utf8_lossy(&response.body).contains("<StackStatus>DELETE_IN_PROGRESS<");
+            if !is_deleting || Instant::now() > deadline {
                 return response;
             }
             std::thread::sleep(Duration::from_millis(50));
         }
     }
 
-    fn forward(&self, request: &Request) -> Response {
+    fn forward(&self, request: &HttpRequest) -> HttpResponse {
         http::send(self.ministack, request).unwrap_or_else(|error| {
-            self.complain(&format!("{error:#}"));
-            wire::json_error(503, "ServiceUnavailable", &format!("the sandbox's MiniStack did not answer: {error:#}"))
+            self.log_error(&format!("{error:#}"));
+            wire::json_error(503, "ServiceUnavailable", &format!("MiniStack did not answer: {error:#}"))
         })
     }
 
     /// Puts an event on the default bus.
     pub(crate) fn emit(&self, event: &Value) {
         if let Err(error) = events::deliver(&self.inside, "default", event) {
-            self.complain(&format!("event {event} was not delivered: {error:#}"));
+            self.log_error(&format!("event {event} was not delivered: {error:#}"));
         }
     }
 
-    pub(crate) fn complain(&self, text: &str) {
+    pub(crate) fn log_error(&self, text: &str) {
         use std::io::Write;
         if let Ok(mut log) = std::fs::OpenOptions::new().append(true).create(true).open(&self.log) {
             let _ = writeln!(log, "{} {text}", ids::now_millis());
         }
     }
 
-    /// The sandbox's own paths, for the git hook and for people with `curl`.
-    fn own(&self, path: &str, request: &Request) -> Response {
+    /// Answers the sandbox's own paths, for the git hook and for users with `curl`.
+    fn own(&self, path: &str, request: &HttpRequest) -> HttpResponse {
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let form = Form::parse(request.query());
         let answer = match (request.method.as_str(), path) {
@@ -349,7 +269,7 @@ impl State {
             ("POST", "evaluations") => self.evaluate(form.get("bus"), &body),
             ("POST", "backup") => self.live.put_json(&form, &body).map(|()| json!({"put": true})),
             ("GET", "findings") => Ok(json!(self.securityhub.findings())),
-            ("POST", "mail") => self.mailbox.take(&self.inside, &body).map(|()| json!({"taken": true})),
+            ("POST", "mail") => self.mailbox.receive(&self.inside, &body).map(|()| json!({"received": true})),
             ("GET", "mail") => Ok(json!(self.mailbox.all())),
             ("GET", "resources") => Ok(json!(self.config.resources())),
             ("GET", "journal") => Ok(json!(self.journal.since(journal::Mark::default()))),
@@ -358,20 +278,23 @@ impl State {
                 Ok(json!({"account": self.account, "region": self.region, "ministack": self.ministack.to_string()}))
             }
             _ => {
-                return Response::new(
+                return HttpResponse::new(
                     404,
                     "text/plain",
-                    "the sandbox has push, events, evaluations, resources, backup, findings, mail, journal, calls and health here\n",
+                    "unknown path: /_sandbox/ has push, events, evaluations, resources, backup, findings, mail, journal, calls and health\
+                    ",
                 );
             }
         };
         match answer {
-            Ok(value) => Response::new(200, "application/json", value.to_string()),
-            Err(error) => Response::new(400, "application/json", json!({"error": format!("{error:#}")}).to_string()),
+            Ok(value) => HttpResponse::new(200, "application/json", value.to_string()),
+            Err(error) => {
+                HttpResponse::new(400, "application/json", json!({"error": format!("{error:#}")}).to_string())
+            }
         }
     }
 
-    /// Lets rules find something; delivers the events to the bus, if there is one, and gives them.
+    /// Stores results of rules; returns the events, and delivers them if `bus` is given.
     fn evaluate(&self, bus: Option<&str>, body: &Value) -> Result<Value> {
         let events = self.config.evaluate_json(body)?;
         if let Some(bus) = bus {
@@ -380,7 +303,7 @@ impl State {
         Ok(json!({"events": events}))
     }
 
-    /// How many calls of each kind there were between two marks, also of one function only.
+    /// Counts calls by kind between two marks, of one function if it is given.
     fn calls(&self, form: &Form) -> Value {
         let mark = |name: &str| form.get(name).and_then(|text| text.parse().ok()).map(journal::Mark::at);
         let now = self.journal.mark();
@@ -388,6 +311,3 @@ impl State {
         json!({"mark": now.number(), "calls": self.journal.counts(from, to, form.get("function"))})
     }
 }
-
-#[cfg(test)]
-mod tests;

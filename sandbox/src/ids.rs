@@ -1,37 +1,35 @@
-//! Random identifiers and the time, in the shapes AWS writes them.
+//! Random identifiers and the current time, in AWS's formats.
 
 use std::hash::{BuildHasher, RandomState};
 
 use jiff::{Timestamp, Unit};
+use sha2::{Digest, Sha256};
 
-/// A random 64-bit number; good enough to keep the names of two sandboxes apart, not a secret.
-#[must_use]
+/// An account and a Region.
+pub(crate) type AccountRegion = (String, String);
+
+/// Returns a random number that distinguishes sandboxes; it is not a secret.
 pub fn random() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 
-/// A random identifier in the form of a version 4 UUID.
-#[must_use]
+/// Returns a random UUID of version 4.
 pub fn uuid() -> String {
-    let (high, low) = (random(), random());
-    format!(
-        "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
-        high >> 32,
-        (high >> 16) & 0xffff,
-        high & 0xfff,
-        0x8000 | ((low >> 48) & 0x3fff),
-        low & 0xffff_ffff_ffff
-    )
+    let random = u128::from(random()) << 64 | u128::from(random());
+    uuid::Builder::from_random_bytes(random.to_be_bytes()).into_uuid().to_string()
 }
 
-/// Now, in UTC, to the second (`2026-11-20T10:31:24Z`), as EventBridge writes it.
-#[must_use]
+/// Returns the SHA-256 digest of a text in hexadecimal.
+pub(crate) fn sha256(text: &str) -> String {
+    hex::encode(Sha256::digest(text))
+}
+
+/// Returns the current time in UTC, in seconds (`2026-11-20T10:31:24Z`), as in EventBridge.
 pub fn now_seconds() -> String {
     Timestamp::now().round(Unit::Second).unwrap_or_else(|_| Timestamp::now()).to_string()
 }
 
-/// Now, in UTC, to the millisecond.
-#[must_use]
+/// Returns the current time in UTC, in milliseconds.
 pub fn now_millis() -> String {
     Timestamp::now().round(Unit::Millisecond).unwrap_or_else(|_| Timestamp::now()).to_string()
 }

@@ -1,21 +1,22 @@
-//! The local cloud: everything AWS does for this application, on one machine and without an account.
+//! The local cloud: emulates all AWS services that this application uses, on one machine without an AWS account.
 //!
-//! [`cloud::Cloud`] starts MiniStack, moto and the stand-ins behind one endpoint, the gateway; [`app`] deploys the
-//! application into it with `sam`; [`client::Client`] talks to it. `README.md` beside this crate says which server
-//! answers which operation, and what it corrects.
+//! [`cloud::LocalCloud`] starts MiniStack, moto and the emulators of this crate behind one endpoint, the gateway. [`app`]
+//! deploys the application with `sam`; [`client::CloudClient`] calls the endpoint. `README.md` in this crate's folder lists
+//! the server of each operation, and the corrections.
 //!
-//! The interface is blocking on purpose: the gateway runs on its own thread, so tests and tools read as a story.
+//! The interface is blocking, because tests and tools are sequential; the gateway runs in its own threads.
 
 #![allow(
     clippy::disallowed_methods,
     clippy::indexing_slicing,
     clippy::string_slice,
-    reason = "a tool for tests: it reads the clock and the environment, and a panic in it fails a test and nothing else"
+    reason = "a test tool: it reads the clock and the environment, and its panics only fail tests"
 )]
 
 pub mod aging;
 pub mod app;
 pub mod backup;
+mod call;
 mod caller;
 pub mod client;
 pub mod cloud;
@@ -27,12 +28,11 @@ pub mod gateway;
 pub mod http;
 pub mod ids;
 pub mod journal;
-pub mod live;
 pub mod mailbox;
+pub mod member_services;
 pub mod organization;
 pub mod process;
 mod securityhub;
-mod seed;
 pub mod stacksets;
 pub mod story;
 pub mod tools;

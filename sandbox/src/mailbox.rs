@@ -1,7 +1,8 @@
-//! A mailbox: what a person with an e-mail subscription reads.
+//! The mailbox of the local cloud: receives the notices of a topic in place of an e-mail address.
 //!
-//! MiniStack does not send e-mail. A plain `http` subscription gets the same text, since the notices have no text of their own
-//! for that protocol; the gateway confirms it, as a person would by the link in the first e-mail, and keeps what comes.
+//! MiniStack does not send e-mail. A subscription with the protocol `http` receives the same text, because the
+//! notices have no separate text for it. The gateway confirms the subscription, as a user does by the link in the
+//! first e-mail.
 
 use std::sync::Mutex;
 
@@ -9,21 +10,21 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::client::Client;
+use crate::client::CloudClient;
 use crate::wait;
 
-/// One message.
+/// One received notice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Mail {
     /// The subject line.
     pub subject: String,
     /// The text.
     pub text: String,
-    /// The attribute `kind`.
+    /// The message attribute `kind`.
     pub kind: String,
 }
 
-/// What has come, in order.
+/// The received notices, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
     mails: Mutex<Vec<Mail>>,
@@ -31,8 +32,8 @@ pub(crate) struct Mailbox {
 }
 
 impl Mailbox {
-    /// Takes what SNS posts.
-    pub(crate) fn take(&self, client: &Client, message: &Value) -> Result<()> {
+    /// Receives a message that SNS posts to the gateway.
+    pub(crate) fn receive(&self, client: &CloudClient, message: &Value) -> Result<()> {
         let text = |name: &str| message[name].as_str().unwrap_or_default().to_owned();
         match message["Type"].as_str() {
             Some("SubscriptionConfirmation") => {
@@ -48,26 +49,25 @@ impl Mailbox {
                     mails.push(Mail { subject: text("Subject"), text: text("Message"), kind });
                 }
             }
-            other => bail!("SNS posts no `{}`", other.unwrap_or_default()),
+            other => bail!("`{}` is not a type of message that SNS posts", other.unwrap_or_default()),
         }
         Ok(())
     }
 
-    /// Everything so far.
     pub(crate) fn all(&self) -> Vec<Mail> {
         self.mails.lock().map(|mails| mails.clone()).unwrap_or_default()
     }
 
-    /// Subscribes this mailbox to a topic and waits until the subscription holds.
-    pub(crate) fn subscribe(&self, client: &Client, topic: &str, gateway: &str) -> Result<()> {
+    /// Subscribes this mailbox to a topic and waits for the confirmation.
+    pub(crate) fn subscribe(&self, client: &CloudClient, topic: &str, gateway: &str) -> Result<()> {
         let endpoint = format!("{gateway}/_sandbox/mail");
         client
             .query("sns", "Subscribe", &[("TopicArn", topic), ("Protocol", "http"), ("Endpoint", &endpoint)])
             .context("subscribe the mailbox")?;
         wait::until("a confirmed subscription of the mailbox", || {
             let confirmed = self.confirmed.lock().map(|confirmed| confirmed.clone()).unwrap_or_default();
-            let is_there = confirmed.iter().any(|confirmed| confirmed == topic);
-            Ok(wait::when(is_there, || format!("subscriptions to {confirmed:?}")))
+            let is_confirmed = confirmed.iter().any(|confirmed| confirmed == topic);
+            Ok(wait::when(is_confirmed, || format!("subscriptions to {confirmed:?}")))
         })
     }
 }

@@ -1,53 +1,53 @@
-//! The organisation: its units, its accounts and their names, and whom a role in one of them lets in.
+//! AWS Organizations in memory, and the roles that callers assumed.
 //!
-//! moto has organisations too, but gives accounts numbers of its own, and the starter policy names accounts.
+//! moto also emulates organizations, but chooses the ids of accounts; the starter policy has fixed ids.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
-use crate::gateway::Call;
-use crate::http::{Request, Response};
+use crate::call::ApiCall;
+use crate::http::{HttpRequest, HttpResponse};
 use crate::ids;
 use crate::wire;
 
-/// The id of the organisation.
+/// The id of the organization.
 pub const ORGANIZATION: &str = "o-sandbox123";
 
-/// The root of the organisation, in which the central account is.
+/// The root, with the central account.
 pub const ROOT: &str = "r-sbox";
 
-/// The unit `workloads` below the root: `shop` and `payments`.
+/// The unit `workloads` below the root, with `shop` and `payments`.
 pub const WORKLOADS: &str = "ou-sbox-workloads";
 
-/// The unit `data` below `workloads`: `analytics`.
+/// The unit `data` below `workloads`, with `analytics`.
 pub const DATA: &str = "ou-sbox-datateam";
 
-/// The accounts of the starter policy, what they are called, and the unit that they are in.
+/// The accounts of the starter policy, with their names and units.
 const MEMBERS: [(&str, &str, &str); 3] =
     [("111111111111", "shop", WORKLOADS), ("222222222222", "payments", WORKLOADS), ("333333333333", "analytics", DATA)];
 
-/// The most that a list gives at once.
+/// The largest page of a list.
 const PAGE: usize = 20;
 
 #[derive(Debug)]
-pub(crate) struct Organization {
+pub(crate) struct Organizations {
     central: String,
-    state: Mutex<State>,
+    state: Mutex<OrganizationState>,
 }
 
 #[derive(Debug)]
-struct State {
-    /// The management account; another than the central one makes the central account a delegated administrator.
+struct OrganizationState {
+    /// The management account; if it is another account, the central account is a delegated administrator.
     management: String,
-    /// Whether StackSets may act in the organisation (`ActivateOrganizationsAccess`).
+    /// Whether StackSets has trusted access (`ActivateOrganizationsAccess`).
     trusted: bool,
     units: BTreeMap<String, Unit>,
     accounts: BTreeMap<String, Account>,
-    /// Accounts that let nobody assume a role in them.
+    /// Accounts whose roles cannot be assumed.
     closed: BTreeSet<String>,
-    /// The account behind an access key that `AssumeRole` gave out.
+    /// The accounts of access keys that `AssumeRole` returned.
     sessions: BTreeMap<String, String>,
 }
 
@@ -64,14 +64,14 @@ struct Account {
     suspended: bool,
 }
 
-/// What StackSets has to know of an account before it works there.
+/// The accounts that StackSets does not deploy to.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Standing {
+pub(crate) struct AccountRestrictions {
     pub(crate) management: String,
     pub(crate) suspended: BTreeSet<String>,
 }
 
-impl Organization {
+impl Organizations {
     pub(crate) fn new(central: &str) -> Self {
         let account = |name: &str, parent: &str| Account { name: name.into(), parent: parent.into(), suspended: false };
         let mut accounts: BTreeMap<String, Account> =
@@ -82,7 +82,7 @@ impl Organization {
             (WORKLOADS.to_owned(), unit("workloads", ROOT)),
             (DATA.to_owned(), unit("data", WORKLOADS)),
         ]);
-        let state = State {
+        let state = OrganizationState {
             management: central.to_owned(),
             trusted: true,
             units,
@@ -93,56 +93,56 @@ impl Organization {
         Self { central: central.to_owned(), state: Mutex::new(state) }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, OrganizationState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets an account in, under a name, or changes its name; a new one is below the root.
-    pub(crate) fn join(&self, account: &str, name: &str) {
+    /// Adds an account below the root, or changes its name.
+    pub(crate) fn add_account(&self, account: &str, name: &str) {
         let mut state = self.state();
         let fresh = || Account { name: String::new(), parent: ROOT.to_owned(), suspended: false };
         state.accounts.entry(account.to_owned()).or_insert_with(fresh).name = name.to_owned();
     }
 
-    /// Moves an account into a unit.
-    pub(crate) fn put(&self, account: &str, unit: &str) {
+    /// Moves an account to a unit.
+    pub(crate) fn move_account(&self, account: &str, unit: &str) {
         if let Some(account) = self.state().accounts.get_mut(account) {
             unit.clone_into(&mut account.parent);
         }
     }
 
-    /// Lets an account go.
-    pub(crate) fn leave(&self, account: &str) {
+    /// Removes an account.
+    pub(crate) fn remove_account(&self, account: &str) {
         self.state().accounts.remove(account);
     }
 
-    /// Suspends an account, or takes that back.
-    pub(crate) fn suspend(&self, account: &str, suspended: bool) {
+    /// Suspends an account, or ends its suspension.
+    pub(crate) fn set_suspended(&self, account: &str, suspended: bool) {
         if let Some(account) = self.state().accounts.get_mut(account) {
             account.suspended = suspended;
         }
     }
 
-    /// Creates a unit; gives its id.
+    /// Creates a unit; returns its id.
     pub(crate) fn create_unit(&self, parent: &str, name: &str) -> String {
         let id = format!("ou-sbox-{:08x}", ids::random() & 0xffff_ffff);
         self.state().units.insert(id.clone(), Unit { name: name.to_owned(), parent: parent.to_owned() });
         id
     }
 
-    /// Makes another account the management account, and the central one a delegated administrator.
-    pub(crate) fn delegate(&self, management: &str) {
-        self.join(management, "management");
+    /// Makes another account the management account, and the central account a delegated administrator.
+    pub(crate) fn set_management_account(&self, management: &str) {
+        self.add_account(management, "management");
         management.clone_into(&mut self.state().management);
     }
 
-    /// Whether StackSets may act in the organisation.
-    pub(crate) fn trust(&self, trusted: bool) {
+    /// Sets whether StackSets has trusted access.
+    pub(crate) fn set_trusted_access(&self, trusted: bool) {
         self.state().trusted = trusted;
     }
 
-    /// Why nobody may work a service-managed StackSet in this way, in CloudFormation's words.
-    pub(crate) fn refuses_stack_sets(&self, delegated: bool) -> Option<&'static str> {
+    /// Returns CloudFormation's error message if the caller may not use service-managed StackSets.
+    pub(crate) fn stack_sets_error(&self, delegated: bool) -> Option<&'static str> {
         let state = self.state();
         match (state.management == self.central, delegated) {
             _ if !state.trusted => Some("You must enable organizations access to operate a service managed stack set"),
@@ -154,14 +154,14 @@ impl Organization {
         }
     }
 
-    /// What StackSets has to know of accounts.
-    pub(crate) fn standing(&self) -> Standing {
+    /// Returns the accounts that StackSets does not deploy to.
+    pub(crate) fn restrictions(&self) -> AccountRestrictions {
         let state = self.state();
         let suspended = state.accounts.iter().filter(|(_, account)| account.suspended).map(|(id, _)| id.clone());
-        Standing { management: state.management.clone(), suspended: suspended.collect() }
+        AccountRestrictions { management: state.management.clone(), suspended: suspended.collect() }
     }
 
-    /// The accounts below a unit or the root, those of its child units too; `None`: there is no such unit.
+    /// Returns the accounts below a unit or the root, including child units; `None` if the unit does not exist.
     pub(crate) fn accounts_below(&self, unit: &str) -> Option<BTreeSet<String>> {
         let state = self.state();
         state.knows(unit).then(|| {
@@ -170,8 +170,8 @@ impl Organization {
         })
     }
 
-    /// Whether roles of an account can be assumed, as they all can at first.
-    pub(crate) fn open(&self, account: &str, open: bool) {
+    /// Sets whether roles of an account can be assumed; all can at the start.
+    pub(crate) fn set_assume_role_allowed(&self, account: &str, open: bool) {
         let mut state = self.state();
         if open {
             state.closed.remove(account);
@@ -180,8 +180,8 @@ impl Organization {
         }
     }
 
-    /// The account behind an access key: the one that a role was assumed in; an access key that is an account's id; else the
-    /// central account.
+    /// Returns the account of an access key: the account of the assumed role, the account with this id, or the central
+    /// account.
     pub(crate) fn account_of(&self, access_key: &str) -> String {
         if let Some(account) = self.state().sessions.get(access_key) {
             return account.clone();
@@ -190,13 +190,13 @@ impl Organization {
         if is_id { access_key.to_owned() } else { self.central.clone() }
     }
 
-    /// Whether an access key was given out by `AssumeRole`.
+    /// Whether `AssumeRole` returned an access key.
     pub(crate) fn has_assumed(&self, access_key: &str) -> bool {
         self.state().sessions.contains_key(access_key)
     }
 
-    /// The refusal of an `AssumeRole` in an account that is closed or not of the organisation.
-    pub(crate) fn refuses(&self, call: &Call) -> Option<Response> {
+    /// Returns the error of an `AssumeRole` in an account that is closed or not in the organization.
+    pub(crate) fn assume_role_error(&self, call: &ApiCall) -> Option<HttpResponse> {
         let role = call.form.get("RoleArn")?;
         let account = role.split(':').nth(4).unwrap_or_default();
         let state = self.state();
@@ -207,8 +207,8 @@ impl Organization {
         Some(wire::query_error(403, "AccessDenied", &why))
     }
 
-    /// Remembers whose credentials an answer of `AssumeRole` holds.
-    pub(crate) fn assumed(&self, call: &Call, answer: &Response) {
+    /// Stores the account of the credentials in a response of `AssumeRole`.
+    pub(crate) fn record_assumed_role(&self, call: &ApiCall, answer: &HttpResponse) {
         let account = call.form.get("RoleArn").and_then(|role| role.split(':').nth(4));
         let (Some(account), Some(key)) = (account, wire::xml_text(&answer.text(), "AccessKeyId")) else { return };
         self.state().sessions.insert(key, account.to_owned());
@@ -229,7 +229,7 @@ impl Organization {
         )
     }
 
-    pub(crate) fn answer(&self, call: &Call, account: &str, request: &Request) -> Response {
+    pub(crate) fn answer(&self, call: &ApiCall, account: &str, request: &HttpRequest) -> HttpResponse {
         let ask: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let state = self.state();
         if account != self.central && account != state.management {
@@ -271,25 +271,7 @@ impl Organization {
             _ if !state.knows(text("ParentId")) => {
                 Err(("ParentNotFoundException", "You specified parent that doesn't exist."))
             }
-            "ListAccountsForParent" => {
-                let within = state.accounts.iter().filter(|(_, account)| account.parent == text("ParentId"));
-                page("Accounts", within.map(|(id, account)| state.account(id, account)).collect(), &ask)
-            }
-            "ListOrganizationalUnitsForParent" => {
-                let within = state.units.iter().filter(|(_, unit)| unit.parent == text("ParentId"));
-                page("OrganizationalUnits", within.map(|(id, unit)| state.unit(id, unit)).collect(), &ask)
-            }
-            _ => {
-                let kind = text("ChildType");
-                let ids: Vec<&String> = if kind == "ACCOUNT" {
-                    let within = state.accounts.iter().filter(|(_, account)| account.parent == text("ParentId"));
-                    within.map(|(id, _)| id).collect()
-                } else {
-                    let within = state.units.iter().filter(|(_, unit)| unit.parent == text("ParentId"));
-                    within.map(|(id, _)| id).collect()
-                };
-                page("Children", ids.into_iter().map(|id| json!({"Id": id, "Type": kind})).collect(), &ask)
-            }
+            operation => state.children(operation, text("ParentId"), &ask),
         };
         match answered {
             Ok(answer) => wire::json_response(&answer),
@@ -301,7 +283,7 @@ impl Organization {
 const NO_UNIT: (&str, &str) =
     ("OrganizationalUnitNotFoundException", "You specified an organizational unit that doesn't exist.");
 
-/// One page of a list, by `MaxResults` and `NextToken`.
+/// Returns one page of a list, by `MaxResults` and `NextToken`.
 fn page(name: &str, rows: Vec<Value>, ask: &Value) -> Result<Value, (&'static str, &'static str)> {
     let most = ask["MaxResults"].as_u64().and_then(|most| usize::try_from(most).ok()).unwrap_or(PAGE);
     let from = ask["NextToken"].as_str().map_or(Some(0), |token| token.parse::<usize>().ok());
@@ -320,12 +302,35 @@ fn kind_of(parent: &str) -> &'static str {
     if parent == ROOT { "ROOT" } else { "ORGANIZATIONAL_UNIT" }
 }
 
-impl State {
+impl OrganizationState {
+    /// Answers the operations that list the children of a unit or the root.
+    fn children(&self, operation: &str, parent: &str, ask: &Value) -> Result<Value, (&'static str, &'static str)> {
+        let accounts = self.accounts.iter().filter(|(_, account)| account.parent == parent);
+        let units = self.units.iter().filter(|(_, unit)| unit.parent == parent);
+        match operation {
+            "ListAccountsForParent" => {
+                page("Accounts", accounts.map(|(id, account)| self.account(id, account)).collect(), ask)
+            }
+            "ListOrganizationalUnitsForParent" => {
+                page("OrganizationalUnits", units.map(|(id, unit)| self.unit(id, unit)).collect(), ask)
+            }
+            _ => {
+                let kind = ask["ChildType"].as_str().unwrap_or_default();
+                let ids: Vec<&String> = if kind == "ACCOUNT" {
+                    accounts.map(|(id, _)| id).collect()
+                } else {
+                    units.map(|(id, _)| id).collect()
+                };
+                page("Children", ids.into_iter().map(|id| json!({"Id": id, "Type": kind})).collect(), ask)
+            }
+        }
+    }
+
     fn knows(&self, unit: &str) -> bool {
         unit == ROOT || self.units.contains_key(unit)
     }
 
-    /// Whether a unit is another, or somewhere below it.
+    /// Whether a unit is equal to another, or below it.
     fn is_below(&self, unit: &str, above: &str) -> bool {
         unit == above || self.units.get(unit).is_some_and(|unit| self.is_below(&unit.parent, above))
     }

@@ -1,7 +1,8 @@
-//! Processes that cannot outlive their owner.
+//! Processes that end with their owner.
 //!
-//! Every child carries the sandbox's mark in its environment, and so do all its descendants, also those that start a
-//! session of their own. A guard process waits for us to end, however we end, and then ends whatever carries the mark.
+//! Each child and each of its descendants has the sandbox's id in its environment, also those that start a session of
+//! their own. A guard process waits for the end of the owner, by any cause, and then kills all processes with that
+//! id.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -16,32 +17,29 @@ use anyhow::{Context, Result, bail};
 
 use crate::ids;
 
-/// The environment variable that marks the processes of a sandbox.
+/// The environment variable with the id of a process's sandbox.
 pub const MARK: &str = "BACKUP_COMPLIANCE_SANDBOX";
 
 const GUARD: &str = include_str!("../guard.py");
 
-/// The owner's end of the guard. Dropping it ends every process of the sandbox and removes its directory.
+/// The owner's end of the guard. Dropping it kills the processes of the sandbox and removes its directory.
 #[derive(Debug)]
 pub struct Guard {
     id: String,
     process: Mutex<Child>,
 }
 
-/// A process that is still there.
+/// A running process of a sandbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Running {
+pub struct RunningProcess {
     /// Its process id.
     pub pid: u32,
-    /// Its command line, words separated by spaces.
+    /// Its command line, separated by spaces.
     pub command: String,
 }
 
 impl Guard {
-    /// Starts the guard of a sandbox; `directory` is removed when the sandbox ends.
-    ///
-    /// # Errors
-    /// When the Python interpreter cannot be started.
+    /// Starts the guard of a sandbox; the guard removes `directory` at the end.
     pub fn start(python: &Path, id: &str, directory: Option<&Path>) -> Result<Self> {
         let mut process = Command::new(python)
             .args(["-I", "-c", GUARD, id])
@@ -54,7 +52,7 @@ impl Guard {
             .spawn()
             .with_context(|| format!("start the guard process with `{}`", python.display()))?;
         let mut line = String::new();
-        // Only once it says so does it have a session of its own.
+        // From this line on, the guard is in a session of its own.
         BufReader::new(process.stdout.take().context("the guard has no output")?).read_line(&mut line)?;
         if line.trim() != "ready" {
             bail!("the guard process did not start with `{}`", python.display());
@@ -62,16 +60,12 @@ impl Guard {
         Ok(Self { id: id.to_owned(), process: Mutex::new(process) })
     }
 
-    /// The mark of this sandbox's processes.
-    #[must_use]
+    /// Returns the id of the sandbox.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Starts a process of the sandbox: marked, in a process group of its own (a Ctrl-C reaches us alone), no input.
-    ///
-    /// # Errors
-    /// When the program cannot be started.
+    /// Starts a process of the sandbox in a process group of its own (Ctrl-C reaches only the owner), without input.
     pub fn spawn(&self, command: &mut Command) -> Result<Child> {
         let program = command.get_program().to_string_lossy().into_owned();
         let child = command
@@ -80,27 +74,27 @@ impl Guard {
             .process_group(0)
             .spawn()
             .with_context(|| format!("start `{program}`"))?;
-        self.tell(&format!("group {}\n", child.id()));
+        self.send(&format!("group {}\n", child.id()));
         Ok(child)
     }
 
-    /// Leaves the sandbox's directory in place when it ends, for a look at the logs.
+    /// Keeps the sandbox's directory, for its logs.
     pub fn keep_directory(&self) {
-        self.tell("keep\n");
+        self.send("keep\n");
     }
 
-    fn tell(&self, line: &str) {
+    fn send(&self, line: &str) {
         if let Ok(mut process) = self.process.lock()
             && let Some(input) = process.stdin.as_mut()
         {
-            // A guard that is gone cannot be told; `stop` reports what is left.
+            // If the guard already ended, `stop` reports the remaining processes.
             let _ = input.write_all(line.as_bytes()).and_then(|()| input.flush());
         }
     }
 
-    /// Ends every process of the sandbox, removes its directory, and says what is still running (nothing, if all is well).
-    #[must_use = "what is still running would be left behind"]
-    pub fn stop(&self) -> Vec<Running> {
+    /// Kills the processes of the sandbox, removes its directory, and returns the processes that are still running.
+    #[must_use = "remaining processes are an error"]
+    pub fn stop(&self) -> Vec<RunningProcess> {
         if let Ok(mut process) = self.process.lock() {
             drop(process.stdin.take());
             let deadline = Instant::now() + Duration::from_secs(20);
@@ -118,9 +112,8 @@ impl Drop for Guard {
     }
 }
 
-/// The processes that carry this mark, zombies excepted. Always empty where there is no `/proc`.
-#[must_use]
-pub fn running(id: &str) -> Vec<Running> {
+/// Returns the processes of a sandbox, without zombies. Always empty on systems without `/proc`.
+pub fn running(id: &str) -> Vec<RunningProcess> {
     let entry = format!("{MARK}={id}");
     let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
     processes
@@ -130,13 +123,13 @@ pub fn running(id: &str) -> Vec<Running> {
             let environ = std::fs::read(path.join("environ")).ok()?;
             environ.split(|byte| *byte == 0).any(|variable| variable == entry.as_bytes()).then(|| {
                 let command = std::fs::read(path.join("cmdline")).unwrap_or_default();
-                Running { pid, command: String::from_utf8_lossy(&command).replace('\0', " ").trim().to_owned() }
+                RunningProcess { pid, command: String::from_utf8_lossy(&command).replace('\0', " ").trim().to_owned() }
             })
         })
         .collect()
 }
 
-/// Ends every process that carries this mark, for when owner and guard are both gone.
+/// Kills all processes of a sandbox whose owner and guard both ended.
 pub fn end_all(id: &str) {
     for _ in 0..50 {
         let left = running(id);
@@ -150,36 +143,29 @@ pub fn end_all(id: &str) {
     }
 }
 
-/// Sends a signal (`TERM`, `KILL`, `0`) and says whether the process was there.
+/// Sends a signal (`TERM`, `KILL`, `0`); returns whether the process exists.
 pub fn signal(pid: u32, name: &str) -> bool {
     let sent = Command::new("kill").args(["-s", name, &pid.to_string()]).stderr(Stdio::null()).status();
     sent.is_ok_and(|status| status.success())
 }
 
-/// A TCP port of 127.0.0.1 that was free a moment ago.
-///
-/// # Errors
-/// When the system has none to give.
+/// Returns an address of 127.0.0.1 with a port that was free at this moment.
 pub fn free_port() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
-/// A fresh, unique sandbox id.
-#[must_use]
+/// Returns a new sandbox id.
 pub fn new_id() -> String {
     format!("{:08x}", ids::random() >> 32)
 }
 
-/// Starts a server and writes its output to a log file.
-///
-/// # Errors
-/// When the log cannot be created or the program not be started.
+/// Starts a server with its output in a log file.
 pub(crate) fn spawn_logged(guard: &Guard, command: &mut Command, log: &Path) -> Result<Child> {
     let file = File::create(log).with_context(|| format!("create `{}`", log.display()))?;
     guard.spawn(command.stdout(file.try_clone()?).stderr(file))
 }
 
-/// Removes what `cargo run` and `cargo test` tell their child about itself: to another cargo it would look like a change.
+/// Removes the variables that cargo sets for the programs it runs: another cargo would rebuild because of them.
 pub fn forget_cargo(command: &mut Command) {
     const OWN: [&str; 5] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_"];
     for (name, _) in std::env::vars_os() {
@@ -189,10 +175,10 @@ pub fn forget_cargo(command: &mut Command) {
     }
 }
 
-/// Runs a program to its end, handing on each line of its output, both streams.
+/// Runs a program to its end; `line` receives each line of its output and errors.
 ///
 /// # Errors
-/// When it cannot be started, or fails: then with the last lines it wrote.
+/// When the program cannot be started, or fails, with its last lines.
 pub fn run(guard: &Guard, command: &mut Command, line: &mut dyn FnMut(&str)) -> Result<String> {
     let program = PathBuf::from(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let verb = command.get_args().next().unwrap_or_default().to_string_lossy().into_owned();
@@ -206,7 +192,7 @@ pub fn run(guard: &Guard, command: &mut Command, line: &mut dyn FnMut(&str)) -> 
         let sender = sender.clone();
         std::thread::spawn(move || {
             for bytes in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
-                // A progress bar writes over its own line.
+                // A progress bar overwrites its own line.
                 let text = String::from_utf8_lossy(&bytes);
                 for part in text.split('\r').filter(|part| !part.is_empty()) {
                     let _ = sender.send(part.trim_end().to_owned());
@@ -218,7 +204,7 @@ pub fn run(guard: &Guard, command: &mut Command, line: &mut dyn FnMut(&str)) -> 
     let mut output = Vec::new();
     for text in lines {
         line(&text);
-        // A progress bar of cargo explains no failure.
+        // The progress bar of cargo does not explain a failure.
         if !text.trim_start().starts_with("Building [") {
             output.push(text);
         }

@@ -1,4 +1,4 @@
-//! Findings of AWS Security Hub, kept by the rules of `BatchImportFindings` that a provider of findings can break.
+//! AWS Security Hub, with the rules of `BatchImportFindings` that a finding provider can break.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,14 +6,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::gateway::Call;
-use crate::http::{Request, Response};
+use crate::call::ApiCall;
+use crate::http::{HttpRequest, HttpResponse};
+use crate::ids::AccountRegion;
 use crate::{ids, wire};
 
-/// What belongs to the customer: an import neither sets nor changes it once the finding is there.
-const OF_THE_CUSTOMER: [&str; 4] = ["Note", "UserDefinedFields", "VerificationState", "Workflow"];
+/// Fields that belong to the customer: an import neither sets nor changes them in an existing finding.
+const CUSTOMER_FIELDS: [&str; 4] = ["Note", "UserDefinedFields", "VerificationState", "Workflow"];
 
-/// Texts that every finding has, and how long they may be.
+/// Required texts of a finding, with their maximum lengths.
 const TEXTS: [(&str, usize); 8] = [
     ("SchemaVersion", 32),
     ("Id", 512),
@@ -25,33 +26,31 @@ const TEXTS: [(&str, usize); 8] = [
     ("Description", 1024),
 ];
 
+/// The largest finding, in bytes.
 const LARGEST: usize = 240 * 1024;
-
-/// An account and a Region.
-type Place = (String, String);
 
 /// Security Hub in all accounts and Regions.
 #[derive(Debug)]
-pub(crate) struct SecurityHub {
-    state: Mutex<State>,
+pub(crate) struct SecurityHubEmulator {
+    state: Mutex<HubState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    enabled: BTreeSet<Place>,
-    /// By place, product and id.
-    findings: BTreeMap<(Place, String, String), Value>,
+struct HubState {
+    enabled: BTreeSet<AccountRegion>,
+    /// By account and Region, product and id.
+    findings: BTreeMap<(AccountRegion, String, String), Value>,
 }
 
-impl SecurityHub {
-    /// Enabled in one account and Region.
+impl SecurityHubEmulator {
+    /// Creates Security Hub, enabled in one account and Region.
     pub(crate) fn new(account: &str, region: &str) -> Self {
         let hub = Self { state: Mutex::default() };
         hub.enable(account, region);
         hub
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, HubState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -63,36 +62,24 @@ impl SecurityHub {
         self.state().enabled.remove(&(account.to_owned(), region.to_owned()));
     }
 
-    /// Every finding, wherever it is.
+    /// Returns the findings of all accounts and Regions.
     pub(crate) fn findings(&self) -> Vec<Value> {
         self.state().findings.values().cloned().collect()
     }
 
-    /// What a REST request asks for.
-    pub(crate) fn operation(method: &str, path: &str) -> Option<&'static str> {
-        match (method, path.trim_end_matches('/')) {
-            ("POST", "/findings/import") => Some("BatchImportFindings"),
-            ("POST", "/findings") => Some("GetFindings"),
-            ("POST", "/accounts") => Some("EnableSecurityHub"),
-            ("DELETE", "/accounts") => Some("DisableSecurityHub"),
-            ("GET", "/accounts") => Some("DescribeHub"),
-            _ => None,
-        }
-    }
-
-    /// Answers the caller, who is in this account.
-    pub(crate) fn answer(&self, call: &Call, account: &str, request: &Request) -> Response {
-        let place = (account.to_owned(), call.region.clone());
+    /// Answers a caller in this account.
+    pub(crate) fn answer(&self, call: &ApiCall, account: &str, request: &HttpRequest) -> HttpResponse {
+        let key = (account.to_owned(), call.region.clone());
         let ask: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let mut state = self.state();
         if call.operation == "EnableSecurityHub" {
-            return if state.enabled.insert(place) {
+            return if state.enabled.insert(key) {
                 wire::json_response(&json!({}))
             } else {
                 wire::json_error(409, "ResourceConflictException", "Account is already subscribed to Security Hub")
             };
         }
-        if !state.enabled.contains(&place) {
+        if !state.enabled.contains(&key) {
             let why = format!("Account {account} is not subscribed to AWS Security Hub");
             return wire::json_error(401, "InvalidAccessException", &why);
         }
@@ -102,47 +89,47 @@ impl SecurityHub {
                 wire::json_response(&json!({"HubArn": arn, "AutoEnableControls": true}))
             }
             "DisableSecurityHub" => {
-                state.enabled.remove(&place);
+                state.enabled.remove(&key);
                 wire::json_response(&json!({}))
             }
-            "BatchImportFindings" => state.import(&place, &ask),
-            "GetFindings" => state.get(&place, &ask),
-            other => wire::json_error(404, "InvalidAction", &format!("the sandbox's Security Hub has no {other}")),
+            "BatchImportFindings" => state.import(&key, &ask),
+            "GetFindings" => state.get(&key, &ask),
+            other => wire::json_error(404, "InvalidAction", &format!("operation {other} is not supported")),
         }
     }
 }
 
-impl State {
-    fn import(&mut self, place: &Place, ask: &Value) -> Response {
+impl HubState {
+    fn import(&mut self, key: &AccountRegion, ask: &Value) -> HttpResponse {
         let findings = ask["Findings"].as_array().cloned().unwrap_or_default();
         if findings.is_empty() || findings.len() > 100 {
             let why = format!("Findings must have between 1 and 100 members, not {}", findings.len());
             return wire::json_error(400, "InvalidInputException", &why);
         }
-        let (mut taken, mut failed) = (0, Vec::new());
+        let (mut imported, mut failed) = (0, Vec::new());
         for finding in findings {
-            match check(place, &finding) {
+            match check(key, &finding) {
                 Ok(updated) => {
-                    self.keep(place, finding, updated);
-                    taken += 1;
+                    self.keep(key, finding, updated);
+                    imported += 1;
                 }
                 Err((code, message)) => {
                     failed.push(json!({"Id": finding["Id"], "ErrorCode": code, "ErrorMessage": message}));
                 }
             }
         }
-        wire::json_response(&json!({"FailedCount": failed.len(), "SuccessCount": taken, "FailedFindings": failed}))
+        wire::json_response(&json!({"FailedCount": failed.len(), "SuccessCount": imported, "FailedFindings": failed}))
     }
 
-    /// An import that is not later than what is there counts as a success, and changes nothing.
-    fn keep(&mut self, place: &Place, mut finding: Value, updated: Timestamp) {
+    /// Stores a finding. An import that is not later than the stored finding succeeds without a change.
+    fn keep(&mut self, key: &AccountRegion, mut finding: Value, updated: Timestamp) {
         let text = |name: &str| finding[name].as_str().unwrap_or_default().to_owned();
-        let key = (place.clone(), text("ProductArn"), text("Id"));
+        let key = (key.clone(), text("ProductArn"), text("Id"));
         let known = self.findings.get(&key);
         if known.and_then(|known| time(known, "UpdatedAt")).is_some_and(|known| updated <= known) {
             return;
         }
-        for name in OF_THE_CUSTOMER {
+        for name in CUSTOMER_FIELDS {
             match known.map(|known| known[name].clone()) {
                 Some(Value::Null) => drop(finding.as_object_mut().map(|finding| finding.remove(name))),
                 Some(value) => finding[name] = value,
@@ -159,7 +146,7 @@ impl State {
         self.findings.insert(key, finding);
     }
 
-    fn get(&self, place: &Place, ask: &Value) -> Response {
+    fn get(&self, key: &AccountRegion, ask: &Value) -> HttpResponse {
         let most = ask["MaxResults"].as_u64().unwrap_or(10);
         if !(1..=100).contains(&most) {
             return wire::json_error(400, "InvalidInputException", "MaxResults must be between 1 and 100");
@@ -174,11 +161,11 @@ impl State {
                 .map(|(name, filters)| passes(finding, name, filters))
                 .collect::<Option<Vec<_>>>();
             let Some(held) = held else {
-                let why = "the sandbox filters by Id, ProductArn, AwsAccountId, GeneratorId, RecordState, ComplianceStatus, \
+                let why = "supported filters: Id, ProductArn, AwsAccountId, GeneratorId, RecordState, ComplianceStatus, \\
                            WorkflowStatus, SeverityLabel, ResourceId";
                 return wire::json_error(400, "InvalidInputException", why);
             };
-            if of == place && held.iter().all(|held| *held) {
+            if of == key && held.iter().all(|held| *held) {
                 found.push(finding.clone());
             }
         }
@@ -195,8 +182,8 @@ fn time(finding: &Value, name: &str) -> Option<Timestamp> {
     finding[name].as_str()?.parse().ok()
 }
 
-/// When the finding was updated, if it can be taken.
-fn check((account, region): &Place, finding: &Value) -> Result<Timestamp, (&'static str, String)> {
+/// Validates a finding; returns the time of its update.
+fn check((account, region): &AccountRegion, finding: &Value) -> Result<Timestamp, (&'static str, String)> {
     let invalid = |why: String| Err(("InvalidInput", why));
     for (name, longest) in TEXTS {
         let length = finding[name].as_str().unwrap_or_default().chars().count();
@@ -225,10 +212,10 @@ fn check((account, region): &Place, finding: &Value) -> Result<Timestamp, (&'sta
     }
     let provider = &finding["FindingProviderFields"];
     if provider["Severity"].is_null() && finding["Severity"].is_null() {
-        return invalid("finding.Severity or finding.FindingProviderFields.Severity must be there".to_owned());
+        return invalid("finding.Severity or finding.FindingProviderFields.Severity is required".to_owned());
     }
     if provider["Types"].is_null() && finding["Types"].is_null() {
-        return invalid("finding.Types or finding.FindingProviderFields.Types must be there".to_owned());
+        return invalid("finding.Types or finding.FindingProviderFields.Types is required".to_owned());
     }
     if finding.to_string().len() > LARGEST {
         return invalid("the finding is larger than 240 KB".to_owned());
@@ -236,7 +223,7 @@ fn check((account, region): &Place, finding: &Value) -> Result<Timestamp, (&'sta
     Ok(updated)
 }
 
-/// Whether a finding passes the filters of one name; nothing for a name that is not known here.
+/// Whether a finding passes the filters of one field; `None` for an unsupported field.
 fn passes(finding: &Value, name: &str, filters: &Value) -> Option<bool> {
     let value = match name {
         "Id" | "ProductArn" | "AwsAccountId" | "GeneratorId" | "RecordState" => &finding[name],
@@ -248,11 +235,11 @@ fn passes(finding: &Value, name: &str, filters: &Value) -> Option<bool> {
     };
     let value = value.as_str().unwrap_or_default();
     let passes = |filter: &Value| {
-        let wanted = filter["Value"].as_str().unwrap_or_default();
+        let expected = filter["Value"].as_str().unwrap_or_default();
         match filter["Comparison"].as_str() {
-            Some("PREFIX") => value.starts_with(wanted),
-            Some("NOT_EQUALS") => value != wanted,
-            _ => value == wanted,
+            Some("PREFIX") => value.starts_with(expected),
+            Some("NOT_EQUALS") => value != expected,
+            _ => value == expected,
         }
     };
     Some(filters.as_array().is_none_or(|filters| filters.iter().any(passes)))

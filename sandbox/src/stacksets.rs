@@ -1,86 +1,91 @@
-//! StackSets: what they are, their instances and their operations.
+//! CloudFormation StackSets: their definitions, instances and operations.
 //!
-//! moto is asked first whether it takes a StackSet as it is to be created or updated, and has the member stacks in its member
-//! accounts; all answers come from the book that is kept here. moto's own operations and instances are left aside: it forgets
-//! operation ids, deploys an instance from the StackSet's first template whatever came later, never updates one, knows neither
-//! units nor managed execution, and gives up on a template whose outputs name a resource type it does not have.
+//! moto validates each StackSet that is created or updated, and has the member stacks in its member accounts. All
+//! responses come from the state that is kept here. moto's own operations and instances are not used: moto loses
+//! operation ids, deploys instances from the StackSet's first template, never updates them, supports neither
+//! organizational units nor managed execution, and fails for templates whose outputs refer to a resource type that it
+//! does not have.
 //!
-//! Operations take a set time and are over then, with the status that the failures and the failure tolerance give; instances are
-//! *outdated* while an operation runs.
+//! An operation takes a fixed time. It ends with the status that follows from its failures and its failure tolerance.
+//! Instances are `OUTDATED` while an operation runs.
 
 mod book;
-mod shown;
+mod errors;
+mod request;
 mod targets;
+mod xml;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::client::Client;
+use crate::call::ApiCall;
+use crate::client::CloudClient;
 use crate::events;
-use crate::gateway::Call;
-use crate::http::{self, Request, Response};
+use crate::http::{self, HttpRequest, HttpResponse};
 use crate::ids;
-use crate::organization::Organization;
+use crate::organization::Organizations;
 use crate::wire::{self, Form, xml_escape};
-pub(crate) use book::Member;
-use book::{Book, Definition, Fate, Operation, Outcome, Preferences, Set, Stage, Tolerance};
+use book::{OperationStage, StackSetBook, StackSetDefinition, StackSetOperation, StackSetRecord};
+use errors::{ServiceResult, in_progress, invalid};
+use request::{bucket_and_key, key_of, preferences, requested_parameters};
 
-/// The StackSets of the central account, and as a delegated administrator those of the organisation.
+pub(crate) use book::StackInstance;
+
+/// The StackSets of the central account, and those it manages as a delegated administrator.
 #[derive(Debug)]
 pub struct StackSets {
     moto: SocketAddr,
-    inside: Client,
+    inside: CloudClient,
     account: String,
     region: String,
     /// How long an operation takes.
     pub(crate) delay: Duration,
-    organization: Arc<Organization>,
-    book: Mutex<Book>,
+    organization: Arc<Organizations>,
+    book: Mutex<StackSetBook>,
 }
 
-/// An operation that was accepted, and will be over.
+/// A running operation.
 #[derive(Debug, Clone)]
-pub(crate) struct Accepted {
+pub(crate) struct AcceptedOperation {
     set: (bool, String),
     operation: String,
 }
 
-/// An answer that is a refusal.
-type Refusable<T> = Result<T, Response>;
+/// The response to the caller, and the operation that it started.
+type Started = (HttpResponse, Option<AcceptedOperation>);
 
 impl StackSets {
     pub(crate) fn new(
         moto: SocketAddr,
-        inside: Client,
+        inside: CloudClient,
         account: &str,
         region: &str,
         delay: Duration,
-        organization: Arc<Organization>,
+        organization: Arc<Organizations>,
     ) -> Self {
         let (account, region) = (account.to_owned(), region.to_owned());
         Self { moto, inside, account, region, delay, organization, book: Mutex::default() }
     }
 
-    /// Lets the next `times` operations that touch this instance fail there with this reason.
+    /// Fails the next `times` operations on this instance with this reason.
     pub fn fail_instance(&self, account: &str, region: &str, reason: &str, times: u32) {
         self.with(|book| book.conditions.fail(account, region, reason, times));
     }
 
-    /// Whether an account has the role that self-managed StackSets work through, as they all have at first.
-    pub fn execution_role(&self, account: &str, there: bool) {
+    /// Sets whether an account has the execution role of self-managed StackSets; all accounts have it at the start.
+    pub fn set_execution_role(&self, account: &str, there: bool) {
         self.with(|book| {
             let without = &mut book.conditions.without_role;
             if there { without.remove(account) } else { without.insert(account.to_owned()) }
         });
     }
 
-    /// The stack instances that are deployed in one account and Region.
-    pub(crate) fn members_in(&self, account: &str, region: &str) -> Vec<Member> {
+    /// Returns the deployed stack instances in one account and Region.
+    pub(crate) fn members_in(&self, account: &str, region: &str) -> Vec<StackInstance> {
         self.with(|book| {
             let sets = book.sets.values();
             let key = (account.to_owned(), region.to_owned());
@@ -88,98 +93,87 @@ impl StackSets {
         })
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut Book) -> T) -> T {
-        let standing = self.organization.standing();
+    fn with<T>(&self, act: impl FnOnce(&mut StackSetBook) -> T) -> T {
+        let restrictions = self.organization.restrictions();
         let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
-        book.settle(Instant::now(), self.delay, &standing);
+        book.settle(Instant::now(), self.delay, &restrictions);
         act(&mut book)
     }
 
-    pub(crate) fn answer(&self, call: &Call, request: &Request) -> (Response, Option<Accepted>) {
-        let answered = match call.operation.as_str() {
+    pub(crate) fn answer(&self, call: &ApiCall, request: &HttpRequest) -> Started {
+        let started = match call.operation.as_str() {
             "CreateStackSet" => self.create_stack_set(call, request).map(|response| (response, None)),
-            "UpdateStackSet" => self.update_stack_set(call, request).map(accepted),
-            "CreateStackInstances" | "UpdateStackInstances" | "DeleteStackInstances" => {
-                Ok(accepted(self.operate(call)))
-            }
+            "UpdateStackSet" => self.update_stack_set(call, request),
+            "CreateStackInstances" | "UpdateStackInstances" | "DeleteStackInstances" => self.operate(call),
             "DeleteStackSet" => self.delete_stack_set(call, request).map(|response| (response, None)),
-            _ => Ok((self.look(call).unwrap_or_else(|refusal| refusal), None)),
+            _ => self.read(call).map(|response| (response, None)),
         };
-        answered.unwrap_or_else(|error| (wire::query_error(500, "InternalFailure", &format!("{error:#}")), None))
+        started.unwrap_or_else(|error| (error, None))
     }
 
-    fn moto(&self, form: &Form, request: &Request) -> Result<Response> {
-        let mut forwarded = request.clone();
-        forwarded.body = form.encode().into_bytes();
-        forwarded.method = "POST".to_owned();
-        forwarded.target = "/".to_owned();
+    /// Forwards a request to moto; an error is moto's.
+    fn moto(&self, form: &Form, request: &HttpRequest) -> ServiceResult<HttpResponse> {
+        let mut forwarded = HttpRequest { method: "POST".to_owned(), target: "/".to_owned(), ..request.clone() };
         forwarded
             .headers
             .retain(|(name, _)| !name.eq_ignore_ascii_case("host") && !name.eq_ignore_ascii_case("content-type"));
         let forwarded = forwarded
             .header("content-type", "application/x-www-form-urlencoded; charset=utf-8")
-            .header("x-moto-account-id", &self.account);
-        http::send(self.moto, &forwarded)
+            .header("x-moto-account-id", &self.account)
+            .body(form.encode());
+        match http::send(self.moto, &forwarded) {
+            Ok(response) if response.is_success() => Ok(response),
+            Ok(response) => Err(response),
+            Err(error) => Err(wire::query_error(500, "InternalFailure", &format!("{error:#}"))),
+        }
     }
 
-    /// moto accepts a second StackSet of the same name; AWS refuses it.
-    fn create_stack_set(&self, call: &Call, request: &Request) -> Result<Response> {
+    /// Creates a StackSet. moto accepts a second StackSet of the same name; AWS rejects it.
+    fn create_stack_set(&self, call: &ApiCall, request: &HttpRequest) -> ServiceResult<HttpResponse> {
         let (delegated, name) = key_of(&call.form);
         if self.with(|book| book.sets.contains_key(&(delegated, name.clone()))) {
             let message = format!("StackSet {name} already exists");
-            return Ok(wire::query_error(409, "NameAlreadyExistsException", &message));
+            return Err(wire::query_error(409, "NameAlreadyExistsException", &message));
         }
-        let form = match self.with_template_body(&call.form) {
-            Ok(form) => form,
-            Err(error) => return Ok(invalid(&format!("{error:#}"))),
-        };
+        let form = self.with_template_body(&call.form)?;
         let service_managed = form.get("PermissionModel") == Some("SERVICE_MANAGED");
-        if service_managed && let Some(why) = self.organization.refuses_stack_sets(delegated) {
-            return Ok(invalid(why));
+        if service_managed && let Some(why) = self.organization.stack_sets_error(delegated) {
+            return Err(invalid(why));
         }
-        let definition = match Definition::default().given(&form, service_managed) {
-            Ok(definition) => definition,
-            Err(refusal) => return Ok(refusal),
-        };
-        if let Some(refusal) = definition.refusal(delegated) {
-            return Ok(refusal);
-        }
-        let response = self.moto(&form, request)?;
-        if !response.is_success() {
-            return Ok(response);
-        }
+        let definition = StackSetDefinition::default().updated(&form, service_managed)?;
+        definition.validate(delegated)?;
+        self.moto(&form, request)?;
         let id = format!("{name}:{}", ids::uuid());
-        let set = Set {
+        let set = StackSetRecord {
             id: id.clone(),
             definition,
             managed_execution: form.get("ManagedExecution.Active") == Some("true"),
-            ..Set::default()
+            ..StackSetRecord::default()
         };
         self.with(|book| book.sets.insert((delegated, name), set));
         Ok(wire::query_response(&call.operation, &format!("<StackSetId>{}</StackSetId>", xml_escape(&id))))
     }
 
-    /// moto would look for the template in an S3 of its own; the application put it into MiniStack's.
-    fn with_template_body(&self, form: &Form) -> Result<Form> {
+    /// Replaces `TemplateURL` by the template: moto would read it from its own S3, and the application wrote it to
+    /// MiniStack's.
+    fn with_template_body(&self, form: &Form) -> ServiceResult<Form> {
         let mut form = form.clone();
         if let Some(url) = form.get("TemplateURL").map(str::to_owned) {
-            let (bucket, key) =
-                bucket_and_key(&url).with_context(|| format!("TemplateURL `{url}` is not an S3 address"))?;
-            let object = self.inside.object(&bucket, &key)?;
+            let location = bucket_and_key(&url);
+            let (bucket, key) = location.ok_or_else(|| invalid(&format!("TemplateURL `{url}` is not an S3 URL")))?;
+            let object = self.inside.object(&bucket, &key).map_err(|error| invalid(&format!("{error:#}")))?;
             form.remove("TemplateURL");
             form.set("TemplateBody", &String::from_utf8_lossy(&object));
-        } else if let Some(body) = form.get("TemplateBody")
-            && body.len() > 51_200
-        {
-            anyhow::bail!(
-                "1 validation error detected: Value at 'templateBody' failed to satisfy constraint: Member must have length less than or equal to 51200"
-            );
+        } else if form.get("TemplateBody").is_some_and(|body| body.len() > 51_200) {
+            return Err(invalid(
+                "1 validation error detected: Value at 'templateBody' failed to satisfy constraint: Member must have length less than or equal to 51200",
+            ));
         }
         Ok(form)
     }
 
-    /// The StackSet that a request is about.
-    fn find(&self, form: &Form) -> Refusable<((bool, String), Set)> {
+    /// Returns the StackSet of a request, with its key.
+    fn find(&self, form: &Form) -> ServiceResult<((bool, String), StackSetRecord)> {
         let key = key_of(form);
         let asked = form.get("StackSetName").unwrap_or_default();
         let id = asked.rsplit('/').next().filter(|id| id.contains(':'));
@@ -188,86 +182,64 @@ impl StackSets {
             return Err(wire::query_error(404, "StackSetNotFoundException", &format!("StackSet {asked} not found")));
         };
         if set.definition.service_managed
-            && let Some(why) = self.organization.refuses_stack_sets(key.0)
+            && let Some(why) = self.organization.stack_sets_error(key.0)
         {
             return Err(invalid(why));
         }
         Ok((key, set))
     }
 
-    /// AWS refuses to delete a StackSet that has instances or an operation; moto looks at its own instances only.
-    fn delete_stack_set(&self, call: &Call, request: &Request) -> Result<Response> {
-        let (key, set) = match self.find(&call.form) {
-            Ok(found) => found,
-            Err(refusal) => return Ok(refusal),
-        };
+    /// Deletes a StackSet without instances and operations, as AWS requires; moto checks only its own instances.
+    fn delete_stack_set(&self, call: &ApiCall, request: &HttpRequest) -> ServiceResult<HttpResponse> {
+        let (key, set) = self.find(&call.form)?;
         if set.is_busy() {
-            return Ok(in_progress(&key.1));
+            return Err(in_progress(&key.1));
         }
         if !set.members.is_empty() {
-            return Ok(wire::query_error(409, "StackSetNotEmptyException", "StackSet is not empty"));
+            return Err(wire::query_error(409, "StackSetNotEmptyException", "StackSet is not empty"));
         }
         let mut form = call.form.clone();
         form.set("StackSetName", &key.1);
         let response = self.moto(&form, request)?;
-        if response.is_success() {
-            self.with(|book| {
-                if let Some(set) = book.sets.remove(&key) {
-                    book.deleted.insert(set.id.clone(), set);
-                }
-            });
-        }
+        self.with(|book| {
+            if let Some(set) = book.sets.remove(&key) {
+                book.deleted.insert(set.id.clone(), set);
+            }
+        });
         Ok(response)
     }
 
-    /// Changes the definition, and works every instance or those that are named.
-    fn update_stack_set(&self, call: &Call, request: &Request) -> Result<Refusable<(Response, Accepted)>> {
-        let (key, set) = match self.find(&call.form) {
-            Ok(found) => found,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let mut form = match self.with_template_body(&call.form) {
-            Ok(form) => form,
-            Err(error) => return Ok(Err(invalid(&format!("{error:#}")))),
-        };
-        let prepared = || {
-            let operation = self.operation(&form, &set, "UPDATE")?;
-            if form
-                .get("PermissionModel")
-                .is_some_and(|model| (model == "SERVICE_MANAGED") != set.definition.service_managed)
-            {
-                return Err(invalid("The permission model of a stack set with instances cannot be changed"));
-            }
-            let managed = form.get("ManagedExecution.Active").map(|active| active == "true");
-            if managed.is_some_and(|managed| managed != set.managed_execution) && set.is_busy() {
-                let message = "ManagedExecution cannot be changed while operations are running or queued";
-                return Err(wire::query_error(400, "InvalidOperationException", message));
-            }
-            let definition = set.definition.clone().given(&form, set.definition.service_managed)?;
-            definition.refusal(key.0).map_or(Ok((operation, definition, managed)), Err)
-        };
-        let (operation, definition, managed) = match prepared() {
-            Ok(prepared) => prepared,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
+    /// Changes the definition, and updates all instances or the given ones.
+    fn update_stack_set(&self, call: &ApiCall, request: &HttpRequest) -> ServiceResult<Started> {
+        let (key, set) = self.find(&call.form)?;
+        let mut form = self.with_template_body(&call.form)?;
+        let operation = self.operation(&form, &set, "UPDATE")?;
+        let service_managed = set.definition.service_managed;
+        if form.get("PermissionModel").is_some_and(|model| (model == "SERVICE_MANAGED") != service_managed) {
+            return Err(invalid("The permission model of a stack set with instances cannot be changed"));
+        }
+        let managed = form.get("ManagedExecution.Active").map(|active| active == "true");
+        if managed.is_some_and(|managed| managed != set.managed_execution) && set.is_busy() {
+            let message = "ManagedExecution cannot be changed while operations are running or queued";
+            return Err(wire::query_error(400, "InvalidOperationException", message));
+        }
+        let definition = set.definition.updated(&form, service_managed)?;
+        definition.validate(key.0)?;
         for name in ["Accounts", "Regions", "DeploymentTargets"] {
             form.remove(name);
         }
         form.set("StackSetName", &key.1);
-        let response = self.moto(&form, request)?;
-        if !response.is_success() {
-            return Ok(Err(response));
-        }
-        Ok(Ok(self.accept(call, &key, operation, |set| {
+        self.moto(&form, request)?;
+        Ok(self.accept(call, &key, operation, |set| {
             set.definition = definition;
             set.managed_execution = managed.unwrap_or(set.managed_execution);
-            // Whether or not the template is another one.
+            // Also if the template did not change.
             set.outdate();
-        })))
+        }))
     }
 
-    /// The three operations on instances.
-    fn operate(&self, call: &Call) -> Refusable<(Response, Accepted)> {
+    /// Starts an operation on instances: create, update or delete.
+    fn operate(&self, call: &ApiCall) -> ServiceResult<Started> {
         let (key, set) = self.find(&call.form)?;
         let action = match call.operation.as_str() {
             "CreateStackInstances" => "CREATE",
@@ -293,10 +265,10 @@ impl StackSets {
         }))
     }
 
-    /// An operation as a request asks for it. moto gives it an id of its own and forgets the caller's, runs several at once, and
-    /// accepts an id twice; AWS keeps the caller's id, refuses one that was used before, and a second operation while one runs,
-    /// unless execution is managed.
-    fn operation(&self, form: &Form, set: &Set, action: &'static str) -> Refusable<Operation> {
+    /// Creates an operation from a request. moto replaces the caller's operation id, runs several operations at once,
+    /// and accepts an id twice. AWS keeps the caller's id, rejects a used one, and rejects a second operation while
+    /// one runs, unless managed execution is active.
+    fn operation(&self, form: &Form, set: &StackSetRecord, action: &'static str) -> ServiceResult<StackSetOperation> {
         let id = form.get("OperationId").map_or_else(ids::uuid, str::to_owned);
         let name = set.name();
         if set.operations.iter().any(|operation| operation.id == id) {
@@ -307,45 +279,43 @@ impl StackSets {
             return Err(in_progress(name));
         }
         let update_all = form.get("Action") == Some("UpdateStackSet");
-        let standing = self.organization.standing();
+        let restrictions = self.organization.restrictions();
         let below = |unit: &str| self.organization.accounts_below(unit);
-        let outcomes = targets::outcomes(form, set, action, &standing, below)?;
-        Ok(Operation {
-            id,
-            action,
+        let outcomes = targets::outcomes(form, set, action, &restrictions, below)?;
+        Ok(StackSetOperation {
             all: update_all && outcomes.is_empty(),
-            outcomes,
-            overrides: if update_all { None } else { given_parameters(form, "ParameterOverrides", &BTreeMap::new()) },
+            overrides: if update_all {
+                None
+            } else {
+                requested_parameters(form, "ParameterOverrides", &BTreeMap::new())
+            },
             preferences: preferences(form),
             retain: form.get("RetainStacks") == Some("true"),
-            stage: Stage::Queued,
-            stopping: false,
-            created: ids::now_millis(),
-            ended: None,
+            ..StackSetOperation::new(&id, action, outcomes)
         })
     }
 
     fn accept(
         &self,
-        call: &Call,
+        call: &ApiCall,
         key: &(bool, String),
-        operation: Operation,
-        change: impl FnOnce(&mut Set),
-    ) -> (Response, Accepted) {
+        operation: StackSetOperation,
+        change: impl FnOnce(&mut StackSetRecord),
+    ) -> Started {
         let id = operation.id.clone();
-        let standing = self.organization.standing();
+        let restrictions = self.organization.restrictions();
         self.with(|book| {
             let Some(set) = book.sets.get_mut(key) else { return };
             change(set);
-            set.accept(operation, Instant::now() + self.delay, &mut book.conditions, &standing);
+            set.accept(operation, Instant::now() + self.delay, &mut book.conditions, &restrictions);
         });
         let answer = wire::query_response(&call.operation, &format!("<OperationId>{}</OperationId>", xml_escape(&id)));
-        (answer, Accepted { set: key.clone(), operation: id })
+        (answer, Some(AcceptedOperation { set: key.clone(), operation: id }))
     }
 
-    /// What StackSets do on their own when an account has come into a unit, or has left it.
-    pub(crate) fn account_moved(&self, account: &str) -> Vec<Accepted> {
-        let standing = self.organization.standing();
+    /// Starts the operations of auto-deployment after an account joined or left a unit.
+    pub(crate) fn account_moved(&self, account: &str) -> Vec<AcceptedOperation> {
+        let restrictions = self.organization.restrictions();
         let is_below = |unit: &String| self.organization.accounts_below(unit).is_some_and(|all| all.contains(account));
         self.with(|book| {
             let mut begun = Vec::new();
@@ -354,29 +324,19 @@ impl StackSets {
                 let operations = [("CREATE", set.joined(account, is_below)), ("DELETE", set.left(account, is_below))];
                 for (action, outcomes) in operations.into_iter().filter(|(_, outcomes)| !outcomes.is_empty()) {
                     let id = ids::uuid();
-                    let operation = Operation {
-                        id: id.clone(),
-                        action,
-                        outcomes,
-                        overrides: None,
-                        all: false,
-                        preferences: Preferences::default(),
-                        retain: action == "DELETE" && retain,
-                        stage: Stage::Queued,
-                        stopping: false,
-                        created: ids::now_millis(),
-                        ended: None,
-                    };
-                    set.accept(operation, Instant::now() + self.delay, &mut book.conditions, &standing);
-                    begun.push(Accepted { set: key.clone(), operation: id });
+                    let retain = action == "DELETE" && retain;
+                    let operation = StackSetOperation { retain, ..StackSetOperation::new(&id, action, outcomes) };
+                    set.accept(operation, Instant::now() + self.delay, &mut book.conditions, &restrictions);
+                    begun.push(AcceptedOperation { set: key.clone(), operation: id });
                 }
             }
             begun
         })
     }
 
-    /// The stacks of members, in their accounts. Outputs are left out: moto gives up on those of a type it does not have.
-    fn tell_moto(&self) {
+    /// Creates, updates and deletes the member stacks in moto. Outputs are removed: moto fails for those of unknown
+    /// resource types.
+    fn sync_stacks(&self) {
         for (action, (account, region), member) in self.with(|book| std::mem::take(&mut book.stacks)) {
             let mut form = Form::default();
             form.set("Action", action);
@@ -389,23 +349,24 @@ impl StackSets {
                     form.set(&format!("Parameters.member.{}.ParameterValue", n + 1), value);
                 }
             }
-            let request = Request::new("POST", "/")
+            let request = HttpRequest::new("POST", "/")
                 .header("content-type", "application/x-www-form-urlencoded")
                 .header("x-moto-account-id", &account)
                 .body(form.encode());
-            // What the instance shows comes from the book; a resource type unknown to moto must not fail a rollout.
-            let _ = Client::new(self.moto, &account, &region).send("cloudformation", request);
+            // Errors are ignored: the state is kept here, and a resource type unknown to moto must not fail a
+            // rollout.
+            let _ = CloudClient::new(self.moto, &account, &region).send("cloudformation", request);
         }
     }
 
-    /// Waits until an operation is over; returns the event that says so.
-    pub(crate) fn finish(&self, accepted: &Accepted) -> Option<Value> {
+    /// Waits for the end of an operation; returns its event.
+    pub(crate) fn finish(&self, accepted: &AcceptedOperation) -> Option<Value> {
         std::thread::sleep(self.delay);
         let event = loop {
             let state = self.with(|book| {
                 let set = book.sets.get(&accepted.set)?;
                 let operation = set.operations.iter().find(|operation| operation.id == accepted.operation)?;
-                let over = operation.stage == Stage::Ended;
+                let over = operation.stage == OperationStage::Ended;
                 Some(over.then(|| (self.arn(set), operation.id.clone(), operation.status())))
             })?;
             match state {
@@ -424,16 +385,16 @@ impl StackSets {
                 }
             }
         };
-        self.tell_moto();
+        self.sync_stacks();
         Some(event)
     }
 
-    fn arn(&self, set: &Set) -> String {
+    fn arn(&self, set: &StackSetRecord) -> String {
         format!("arn:aws:cloudformation:{}:{}:stackset/{}", self.region, self.account, set.id)
     }
 
-    /// Everything that is asked of StackSets, operations and instances, and the end of an operation that is asked for.
-    fn look(&self, call: &Call) -> Refusable<Response> {
+    /// Answers the reading operations, and `StopStackSetOperation`.
+    fn read(&self, call: &ApiCall) -> ServiceResult<HttpResponse> {
         let form = &call.form;
         if call.operation == "ListStackSets" {
             let delegated = key_of(form).0;
@@ -469,9 +430,10 @@ impl StackSets {
             "ListStackSetAutoDeploymentTargets" => page(call, set.auto_targets_xml()),
             "DescribeStackInstance" => {
                 let text = |name: &str| form.get(name).unwrap_or_default().to_owned();
-                let place = (text("StackInstanceAccount"), text("StackInstanceRegion"));
-                let member = set.members.get(&place).ok_or_else(|| instance_not_found(&key.1, &place.0, &place.1))?;
-                let inside = member.xml(&set.id, &place, true);
+                let location = (text("StackInstanceAccount"), text("StackInstanceRegion"));
+                let member = set.members.get(&location);
+                let member = member.ok_or_else(|| errors::instance_not_found(&key.1, &location))?;
+                let inside = member.xml(&set.id, &location, true);
                 wire::query_response(&call.operation, &format!("<StackInstance>{inside}</StackInstance>"))
             }
             "DescribeStackSetOperation" => {
@@ -484,15 +446,16 @@ impl StackSets {
                 self.stop(&key, id)?;
                 wire::query_response(&call.operation, "")
             }
-            other => wire::query_error(400, "InvalidAction", &format!("the sandbox's StackSets have no {other}")),
+            other => wire::query_error(400, "InvalidAction", &format!("operation {other} is not supported")),
         })
     }
 
-    fn stop(&self, key: &(bool, String), id: &str) -> Refusable<()> {
+    fn stop(&self, key: &(bool, String), id: &str) -> ServiceResult<()> {
         self.with(|book| {
             let operations = book.sets.get_mut(key).into_iter().flat_map(|set| &mut set.operations);
-            let mut running = operations
-                .filter(|operation| operation.id == id && operation.stage != Stage::Ended && !operation.stopping);
+            let mut running = operations.filter(|operation| {
+                operation.id == id && operation.stage != OperationStage::Ended && !operation.stopping
+            });
             match running.next() {
                 None => {
                     Err(wire::query_error(400, "InvalidOperationException", &format!("Operation {id} is not running")))
@@ -506,130 +469,7 @@ impl StackSets {
     }
 }
 
-/// The answer to an operation, and the operation if it was accepted.
-fn accepted(outcome: Refusable<(Response, Accepted)>) -> (Response, Option<Accepted>) {
-    match outcome {
-        Ok((response, accepted)) => (response, Some(accepted)),
-        Err(refusal) => (refusal, None),
-    }
-}
-
-/// Whether a delegated administrator asks, and the name of the StackSet.
-fn key_of(form: &Form) -> (bool, String) {
-    let name = form.get("StackSetName").unwrap_or_default();
-    let name = name.rsplit('/').next().unwrap_or_default().split(':').next().unwrap_or_default().to_owned();
-    (form.get("CallAs") == Some("DELEGATED_ADMIN"), name)
-}
-
-fn invalid(message: &str) -> Response {
-    wire::query_error(400, "ValidationError", message)
-}
-
-/// The parameters of a list, those that keep their value from `previous`; `None`: there is no list.
-fn given_parameters(form: &Form, name: &str, previous: &BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
-    let prefix = format!("{name}.");
-    if !form.0.iter().any(|(key, _)| key == name || key.starts_with(&prefix)) {
-        return None;
-    }
-    let mut given: BTreeMap<String, String> = form.parameters(name).into_iter().collect();
-    for n in 1.. {
-        let Some(key) = form.get(&format!("{name}.member.{n}.ParameterKey")) else { break };
-        if form.get(&format!("{name}.member.{n}.UsePreviousValue")) == Some("true")
-            && let Some(value) = previous.get(key)
-        {
-            given.insert(key.to_owned(), value.clone());
-        }
-    }
-    Some(given)
-}
-
-fn preferences(form: &Form) -> Preferences {
-    let get = |name: &str| form.get(&format!("OperationPreferences.{name}"));
-    let number = |name: &str| get(name).and_then(|text| text.parse().ok());
-    let tolerance = match (number("FailureToleranceCount"), number("FailureTolerancePercentage")) {
-        (_, Some(percentage)) => Tolerance::Percentage(percentage),
-        (count, None) => Tolerance::Count(count.unwrap_or(0)),
-    };
-    let parallel = get("RegionConcurrencyType") == Some("PARALLEL");
-    Preferences { tolerance, in_order: (!parallel).then(|| form.list("OperationPreferences.RegionOrder")) }
-}
-
-impl Definition {
-    /// With what a request gives. Parameters, capabilities and roles that are left out fall back; tags and auto-deployment stay.
-    fn given(mut self, form: &Form, service_managed: bool) -> Refusable<Self> {
-        let previous = form.get("UsePreviousTemplate") == Some("true");
-        match (form.get("TemplateBody"), previous) {
-            (Some(body), false) => body.clone_into(&mut self.template),
-            (None, true) if !self.template.is_empty() => {}
-            _ => return Err(invalid("Specify exactly one of TemplateBody, TemplateURL and UsePreviousTemplate")),
-        }
-        self.parameters = given_parameters(form, "Parameters", &self.parameters).unwrap_or_default();
-        self.capabilities = form.list("Capabilities");
-        if let Some(description) = form.get("Description") {
-            description.clone_into(&mut self.description);
-        }
-        if form.0.iter().any(|(key, _)| key == "Tags" || key.starts_with("Tags.")) {
-            let tag = |n: usize, field: &str| form.get(&format!("Tags.member.{n}.{field}")).map(str::to_owned);
-            self.tags = (1..).map_while(|n| Some((tag(n, "Key")?, tag(n, "Value").unwrap_or_default()))).collect();
-        }
-        self.service_managed = service_managed;
-        self.administration_role = form.get("AdministrationRoleARN").map(str::to_owned);
-        self.execution_role = form.get("ExecutionRoleName").map(str::to_owned);
-        if let Some(enabled) = form.get("AutoDeployment.Enabled") {
-            let retain = form.get("AutoDeployment.RetainStacksOnAccountRemoval");
-            if enabled != "true" && retain.is_some() {
-                return Err(invalid("RetainStacksOnAccountRemoval can only be given when AutoDeployment is enabled"));
-            }
-            self.auto_deployment = Some((enabled == "true", retain == Some("true")));
-        }
-        Ok(self)
-    }
-
-    /// Why CloudFormation does not take it.
-    fn refusal(&self, delegated: bool) -> Option<Response> {
-        if self.template.contains("AWS::IAM::") && !self.capabilities.iter().any(|given| given.ends_with("IAM")) {
-            let message = "Requires capabilities : [CAPABILITY_IAM]";
-            return Some(wire::query_error(400, "InsufficientCapabilitiesException", message));
-        }
-        let why = match (self.service_managed, self.auto_deployment.is_some()) {
-            (false, _) if delegated => "A delegated administrator works with service managed stack sets only",
-            (false, true) => "AutoDeployment can only be given with the SERVICE_MANAGED permission model",
-            (true, false) => "AutoDeployment must be given with the SERVICE_MANAGED permission model",
-            (true, true) if self.administration_role.is_some() || self.execution_role.is_some() => {
-                "AdministrationRoleARN and ExecutionRoleName cannot be given with the SERVICE_MANAGED permission model"
-            }
-            _ => return None,
-        };
-        Some(invalid(why))
-    }
-}
-
-impl Set {
-    /// Instances that an account gets which is now in a unit of this StackSet.
-    fn joined(&self, account: &str, is_below: impl Fn(&String) -> bool) -> Vec<Outcome> {
-        let mut outcomes: BTreeMap<(String, String), Outcome> = BTreeMap::new();
-        for (unit, regions) in self.auto_targets.iter().filter(|(unit, _)| is_below(unit)) {
-            for region in regions {
-                let place = (account.to_owned(), region.clone());
-                if !self.members.contains_key(&place) {
-                    let fresh = Outcome { place: place.clone(), unit: Some(unit.clone()), result: Fate::Succeeds };
-                    outcomes.entry(place).or_insert(fresh);
-                }
-            }
-        }
-        outcomes.into_values().collect()
-    }
-
-    /// Instances of an account that is no longer in the unit that it was reached through.
-    fn left(&self, account: &str, is_below: impl Fn(&String) -> bool) -> Vec<Outcome> {
-        let of_it = self.members.iter().filter(|((owner, _), _)| owner == account);
-        let away = of_it.filter(|(_, member)| member.unit.as_ref().is_some_and(|unit| !is_below(unit)));
-        away.map(|(place, member)| Outcome { place: place.clone(), unit: member.unit.clone(), result: Fate::Succeeds })
-            .collect()
-    }
-}
-
-/// A template without its `Outputs`, in YAML by its top-level lines.
+/// Removes the `Outputs` of a template; in YAML by its top-level lines.
 fn without_outputs(template: &str) -> String {
     if let Ok(Value::Object(mut object)) = serde_json::from_str(template) {
         object.remove("Outputs");
@@ -645,40 +485,14 @@ fn without_outputs(template: &str) -> String {
     kept.collect::<Vec<_>>().join("\n")
 }
 
-fn in_progress(name: &str) -> Response {
-    wire::query_error(
-        409,
-        "OperationInProgressException",
-        &format!("Another Operation on StackSet {name} is in progress"),
-    )
-}
-
-fn instance_not_found(name: &str, account: &str, region: &str) -> Response {
-    let message = format!("Stack Instance not found for StackSet {name}, account {account}, region {region}");
-    wire::query_error(404, "StackInstanceNotFoundException", &message)
-}
-
-/// One page of `Summaries`, by `MaxResults` and `NextToken`; moto gives everything at once.
-fn page(call: &Call, rows: Vec<String>) -> Response {
+/// Returns one page of `Summaries`, by `MaxResults` and `NextToken`; moto returns all rows at once.
+fn page(call: &ApiCall, rows: Vec<String>) -> HttpResponse {
     let start: usize = call.form.get("NextToken").and_then(|token| token.parse().ok()).unwrap_or(0);
     let most: usize = call.form.get("MaxResults").and_then(|most| most.parse().ok()).unwrap_or(100);
     let more = start + most < rows.len();
     let next = if more { format!("<NextToken>{}</NextToken>", start + most) } else { String::new() };
     let rows: String = rows.iter().skip(start).take(most).map(|row| format!("<member>{row}</member>")).collect();
     wire::query_response(&call.operation, &format!("<Summaries>{rows}</Summaries>{next}"))
-}
-
-/// Bucket and key of an S3 address, path style or virtual-hosted.
-fn bucket_and_key(url: &str) -> Option<(String, String)> {
-    let rest = url.split_once("://")?.1;
-    let (host, path) = rest.split_once('/')?;
-    let path = path.split('?').next()?;
-    let virtual_hosted = host.split_once(".s3").filter(|(bucket, _)| !bucket.is_empty());
-    let (bucket, key) = match virtual_hosted {
-        Some((bucket, _)) => (bucket, path),
-        None => path.split_once('/')?,
-    };
-    Some((bucket.to_owned(), key.to_owned()))
 }
 
 #[cfg(test)]

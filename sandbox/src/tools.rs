@@ -1,35 +1,36 @@
-//! The programs the sandbox stands on, from PyPI, in virtual environments under `target/tools`.
+//! The sandbox's programs from PyPI, in virtual environments under `target/tools`.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::process::{self, Guard};
 use anyhow::{Context, Result, bail};
-use sha2::{Digest, Sha256};
 
-/// Where the installed programs are.
+use crate::ids;
+use crate::process::{self, Guard};
+
+/// Paths of the installed programs.
 #[derive(Debug, Clone)]
 pub struct Tools {
     /// The root of the workspace.
     pub workspace: PathBuf,
-    /// The Python of the cloud's environment (it has PyYAML); also runs the guard.
+    /// The Python of the cloud's environment, with PyYAML; it also runs the guard.
     pub python: PathBuf,
-    /// The AWS emulator that runs what `sam deploy` deploys.
+    /// The AWS emulator of the services that `sam deploy` uses.
     pub ministack: PathBuf,
-    /// The AWS emulator that has StackSets.
+    /// The AWS emulator of StackSets.
     pub moto_server: PathBuf,
     /// The SAM command line.
     pub sam: PathBuf,
     /// The linter of CloudFormation templates.
     pub cfn_lint: PathBuf,
-    /// The builder of Lambda functions; its directory, [`Tools::bin`], must be on `PATH` for `sam build`.
+    /// The builder of Lambda functions; `sam build` needs its directory, [`Tools::bin`], on `PATH`.
     pub cargo_lambda: PathBuf,
     /// The directory of `sam`, `cargo-lambda` and `cfn-lint`.
     pub bin: PathBuf,
 }
 
-/// A virtual environment: its name and its pinned requirements.
+/// A virtual environment and its pinned requirements.
 struct Environment {
     name: &'static str,
     requirements: &'static str,
@@ -41,10 +42,7 @@ const PYTHON_FUNCTION: Environment =
     Environment { name: "python-function", requirements: include_str!("../tools/python-function.txt") };
 
 impl Tools {
-    /// Installs what is missing or out of date; `progress` hears one line for each thing that takes long.
-    ///
-    /// # Errors
-    /// When there is no Python 3 that can make virtual environments, or a package cannot be installed.
+    /// Installs missing and outdated environments; `progress` receives a line before each slow step.
     pub fn ensure(workspace: &Path, progress: &mut dyn FnMut(&str)) -> Result<Self> {
         let cloud = install(workspace, &CLOUD, progress)?;
         let sam = install(workspace, &SAM, progress)?;
@@ -60,14 +58,12 @@ impl Tools {
         })
     }
 
-    /// Whether nothing has to be installed.
-    #[must_use]
+    /// Whether all environments are up to date.
     pub fn are_installed(workspace: &Path) -> bool {
         [&CLOUD, &SAM].into_iter().all(|environment| is_current(workspace, environment))
     }
 
-    /// `PATH` with the tools before everything else, as `sam build` needs it.
-    #[must_use]
+    /// Returns `PATH` with [`Tools::bin`] in front, as `sam build` needs it.
     pub fn path(&self) -> std::ffi::OsString {
         let mut path = self.bin.clone().into_os_string();
         if let Some(rest) = std::env::var_os("PATH") {
@@ -78,10 +74,7 @@ impl Tools {
     }
 }
 
-/// Installs the environment of the Python function that the cold start measurement compares with; returns its `python3`.
-///
-/// # Errors
-/// As [`Tools::ensure`].
+/// Installs the environment of the Python function for the cold start benchmark; returns its `python3`.
 pub fn ensure_python_function(workspace: &Path, progress: &mut dyn FnMut(&str)) -> Result<PathBuf> {
     Ok(install(workspace, &PYTHON_FUNCTION, progress)?.join("python3"))
 }
@@ -99,13 +92,13 @@ fn install(workspace: &Path, environment: &Environment, progress: &mut dyn FnMut
         progress(&format!("waiting for another process that installs {}", environment.name));
         lock.lock()?;
     }
-    // The other process may have done it while we waited.
+    // Another process may have installed it during the wait.
     if is_current(workspace, environment) {
         return Ok(bin);
     }
     progress(&format!("installing {}", packages(environment.requirements).join(", ")));
     check_python()?;
-    // Guarded like everything else that is started: an installation must not go on after we are gone.
+    // The guard ends the installation when this process ends.
     let guard = Guard::start(Path::new("python3"), &process::new_id(), None)?;
     let mut venv = Command::new("python3");
     venv.args(["-m", "venv", "--clear"]).arg(&home);
@@ -120,7 +113,7 @@ fn install(workspace: &Path, environment: &Environment, progress: &mut dyn FnMut
     Ok(bin)
 }
 
-/// The file that says which packages an environment has.
+/// The file with the digest of the installed requirements.
 fn stamp(home: &Path) -> PathBuf {
     home.join("requirements.sha256")
 }
@@ -130,15 +123,15 @@ fn is_current(workspace: &Path, environment: &Environment) -> bool {
     fs::read_to_string(stamp).is_ok_and(|text| text.trim() == digest(environment.requirements))
 }
 
-/// Checks that there is a Python that can make virtual environments.
+/// Checks that Python can create virtual environments.
 ///
 /// # Errors
-/// What is missing, and how to install it.
+/// When Python is missing or too old, with the way to install it.
 pub fn check_python() -> Result<()> {
     let version = Command::new("python3").args(["-c", "import sys; print(sys.version_info >= (3, 10))"]).output();
     match version {
         Err(error) => {
-            bail!("`python3` is needed for the local cloud and cannot be run ({error}): install Python 3.10 or later")
+            bail!("the local cloud needs `python3`, which cannot be run ({error}): install Python 3.10 or later")
         }
         Ok(output) if String::from_utf8_lossy(&output.stdout).trim() != "True" => {
             bail!("`python3` is too old for the local cloud: install Python 3.10 or later")
@@ -160,7 +153,10 @@ fn packages(requirements: &str) -> Vec<&str> {
 }
 
 fn digest(requirements: &str) -> String {
-    Sha256::digest(packages(requirements).join("\n")).iter().map(|byte| format!("{byte:02x}")).collect()
+    ids::sha256(&packages(requirements).join(
+        "\
+",
+    ))
 }
 
 #[cfg(test)]

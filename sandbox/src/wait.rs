@@ -1,29 +1,29 @@
-//! Waiting for something to happen: it ends as soon as it happened, and an error says what was expected and what came.
+//! Polls a state until a condition holds; errors name the expected and the last observed state.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-/// The longest time that anything in the local cloud may take, apart from building and deploying: far more than it takes, since
-/// the machine may be slow or busy.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+/// The timeout of each wait in the local cloud, except builds and deployments. It is generous, because the machine
+/// may be slow.
+pub const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// What a look at the state found: the value that was waited for, or what there is instead.
-pub type Observed<T> = ControlFlow<T, String>;
+/// The result of a poll: the expected value, or a description of the observed state.
+pub type Observation<T> = ControlFlow<T, String>;
 
 /// Polls until `poll` breaks with a value.
 ///
 /// # Errors
-/// After [`PATIENCE`]: what was expected and what was observed last. Errors of `poll` end the waiting at once.
-pub fn until<T>(expected: &str, mut poll: impl FnMut() -> Result<Observed<T>>) -> Result<T> {
-    let deadline = Instant::now() + PATIENCE;
+/// After [`TIMEOUT`], with the expected and the last observed state. Errors of `poll` end the wait at once.
+pub fn until<T>(expected: &str, mut poll: impl FnMut() -> Result<Observation<T>>) -> Result<T> {
+    let deadline = Instant::now() + TIMEOUT;
     let mut pause = Duration::from_millis(10);
     loop {
         match poll()? {
             ControlFlow::Break(value) => return Ok(value),
             ControlFlow::Continue(observed) if Instant::now() > deadline => {
-                bail!("after {} s: expected {expected}; observed {observed}", PATIENCE.as_secs())
+                bail!("after {} s: expected {expected}; observed {observed}", TIMEOUT.as_secs())
             }
             ControlFlow::Continue(_) => std::thread::sleep(pause),
         }
@@ -31,13 +31,12 @@ pub fn until<T>(expected: &str, mut poll: impl FnMut() -> Result<Observed<T>>) -
     }
 }
 
-/// Breaks if the condition holds, and continues with what there is instead.
-pub fn when(holds: bool, observed: impl FnOnce() -> String) -> Observed<()> {
+/// Breaks if the condition holds, and continues with the observed state otherwise.
+pub fn when(holds: bool, observed: impl FnOnce() -> String) -> Observation<()> {
     if holds { ControlFlow::Break(()) } else { ControlFlow::Continue(observed()) }
 }
 
-/// The last lines of a log, indented, for the end of an error message.
-#[must_use]
+/// Formats the last lines of a log for an error message.
 pub fn tail(name: &str, lines: &[String]) -> String {
     if lines.is_empty() {
         return format!("\nThe log of `{name}` is empty.");

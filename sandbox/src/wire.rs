@@ -1,45 +1,28 @@
-//! The encodings of AWS's protocols: forms, XML as AWS Query writes it, base64, and errors.
+//! The encodings of AWS's protocols: forms, XML of the Query protocol, and errors.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use quick_xml::Reader;
+use quick_xml::escape::{escape, unescape};
+use quick_xml::events::Event;
 use serde_json::{Value, json};
 
-use crate::http::Response;
+use crate::http::HttpResponse;
 use crate::ids;
 
 /// The namespace of CloudFormation's Query protocol.
 pub const CLOUDFORMATION_NAMESPACE: &str = "http://cloudformation.amazonaws.com/doc/2010-05-15/";
 
-/// Encodes everything but unreserved characters as `%XX`.
-#[must_use]
+/// All characters but the unreserved ones of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// Encodes all characters but the unreserved ones as `%XX`.
 pub fn percent_encode(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => encoded.push(char::from(byte)),
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
-/// Decodes `%XX`, and `+` as a space; malformed escapes stay as they are.
-#[must_use]
+/// Decodes `%XX` in a path; malformed escapes stay.
 pub fn percent_decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let escape = bytes.get(at + 1..at + 3).and_then(|hex| std::str::from_utf8(hex).ok());
-        match (bytes[at], escape.and_then(|hex| u8::from_str_radix(hex, 16).ok())) {
-            (b'%', Some(byte)) => {
-                decoded.push(byte);
-                at += 2;
-            }
-            (b'+', _) => decoded.push(b' '),
-            (byte, _) => decoded.push(byte),
-        }
-        at += 1;
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 /// The parameters of a Query request, in their order.
@@ -47,154 +30,98 @@ pub fn percent_decode(text: &str) -> String {
 pub struct Form(pub Vec<(String, String)>);
 
 impl Form {
-    /// Reads an `application/x-www-form-urlencoded` text.
-    #[must_use]
+    /// Parses an `application/x-www-form-urlencoded` text.
     pub fn parse(text: &str) -> Self {
-        let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (percent_decode(name), percent_decode(value))
-        });
-        Self(pairs.collect())
+        Self(form_urlencoded::parse(text.as_bytes()).into_owned().collect())
     }
 
-    /// Writes the form.
-    #[must_use]
+    /// Serializes the form.
     pub fn encode(&self) -> String {
-        let pairs = self.0.iter().map(|(name, value)| format!("{}={}", percent_encode(name), percent_encode(value)));
-        pairs.collect::<Vec<_>>().join("&")
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish()
     }
 
-    /// The first parameter of this name.
-    #[must_use]
+    /// Returns the first parameter of this name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Sets a parameter, replacing it where it is there.
+    /// Sets a parameter, in place of all parameters that [`Form::remove`] removes.
     pub fn set(&mut self, name: &str, value: &str) {
         self.remove(name);
         self.0.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Removes a parameter, and with it everything below it (`name.…`).
+    /// Removes a parameter and its members (`name.…`).
     pub fn remove(&mut self, name: &str) {
-        self.0.retain(|(key, _)| key != name && !key.starts_with(&format!("{name}.")));
+        self.0.retain(|(key, _)| !is_of(key, name));
     }
 
-    /// The members of a list of texts: `name.member.1`, `name.member.2`, …
-    #[must_use]
+    /// Whether the form has this parameter or a member of it (`name.…`).
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(key, _)| is_of(key, name))
+    }
+
+    /// Returns the members of a list of texts: `name.member.1`, `name.member.2`, …
     pub fn list(&self, name: &str) -> Vec<String> {
         (1..).map_while(|n| self.get(&format!("{name}.member.{n}")).map(str::to_owned)).collect()
     }
 
-    /// The `ParameterKey` and `ParameterValue` members of a list, those with a value.
-    #[must_use]
-    pub fn parameters(&self, name: &str) -> Vec<(String, String)> {
-        let keys = (1..).map_while(|n| Some((n, self.get(&format!("{name}.member.{n}.ParameterKey"))?)));
-        keys.filter_map(|(n, key)| {
-            let value = self.get(&format!("{name}.member.{n}.ParameterValue"))?;
-            Some((key.to_owned(), value.to_owned()))
-        })
-        .collect()
+    /// Returns two fields of each member of a list of structures (`name.member.1.key`); `None` where a member lacks the value.
+    pub fn pairs(&self, name: &str, key: &str, value: &str) -> Vec<(&str, Option<&str>)> {
+        let field = |n: usize, field: &str| self.get(&format!("{name}.member.{n}.{field}"));
+        (1..).map_while(|n| Some((field(n, key)?, field(n, value)))).collect()
     }
 }
 
-/// Writes text so that XML leaves it alone.
-#[must_use]
+fn is_of(key: &str, name: &str) -> bool {
+    key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// Escapes text for XML.
 pub fn xml_escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    escape(text).into_owned()
 }
 
-/// Undoes [`xml_escape`], and the numeric references that serialisers write for line ends.
-#[must_use]
+/// Resolves the references of XML text; text with an invalid reference stays as it is.
 pub fn xml_unescape(text: &str) -> String {
-    let named = [
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&quot;", "\""),
-        ("&apos;", "'"),
-        ("&#10;", "\n"),
-        ("&#13;", "\r"),
-        ("&#xA;", "\n"),
-        ("&#xD;", "\r"),
-        ("&#x27;", "'"),
-        ("&#39;", "'"),
-        ("&#34;", "\""),
-    ];
-    named
-        .iter()
-        .fold(text.to_owned(), |text, (escape, character)| text.replace(escape, character))
-        .replace("&amp;", "&")
+    unescape(text).map_or_else(|_| text.to_owned(), |plain| plain.into_owned())
 }
 
-/// The contents, still escaped, of every element of this name, outermost ones only.
-#[must_use]
+/// Returns the contents, still escaped, of the outermost elements of this name; those before the first syntax error.
 pub fn xml_elements<'a>(xml: &'a str, name: &str) -> Vec<&'a str> {
-    let mut found = Vec::new();
-    let mut rest = xml;
-    while let Some((inside, after)) = next_element(rest, name) {
-        found.push(inside);
-        rest = after;
-    }
-    found
-}
-
-/// The text of the first element of this name, unescaped.
-#[must_use]
-pub fn xml_text(xml: &str, name: &str) -> Option<String> {
-    next_element(xml, name).map(|(inside, _)| xml_unescape(inside.trim()))
-}
-
-fn next_element<'a>(xml: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
-    let start = tag(xml, &format!("<{name}"))?;
-    let opened = start + xml[start..].find('>')? + 1;
-    if xml[..opened].ends_with("/>") {
-        return Some(("", &xml[opened..]));
-    }
-    let (open, close) = (format!("<{name}"), format!("</{name}>"));
-    let mut depth = 1;
-    let mut at = opened;
+    let mut reader = Reader::from_str(xml);
+    let mut contents = Vec::new();
     loop {
-        let end = at + xml[at..].find(&close)?;
-        depth += openings(&xml[at..end], &open);
-        depth -= 1;
-        if depth == 0 {
-            return Some((&xml[opened..end], &xml[end + close.len()..]));
+        match reader.read_event() {
+            Ok(Event::Start(start)) if start.name().as_ref() == name.as_bytes() => {
+                let Ok(span) = reader.read_to_end(start.name()) else { return contents };
+                let range = usize::try_from(span.start).ok().zip(usize::try_from(span.end).ok());
+                contents.extend(range.and_then(|(from, to)| xml.get(from..to)));
+            }
+            Ok(Event::Empty(empty)) if empty.name().as_ref() == name.as_bytes() => contents.push(""),
+            Ok(Event::Eof) | Err(_) => return contents,
+            Ok(_) => {}
         }
-        at = end + close.len();
     }
 }
 
-fn tag(xml: &str, open: &str) -> Option<usize> {
-    let mut from = 0;
-    while let Some(found) = xml[from..].find(open) {
-        let at = from + found;
-        if matches!(xml.as_bytes().get(at + open.len()), Some(b'>' | b' ' | b'/')) {
-            return Some(at);
-        }
-        from = at + open.len();
-    }
-    None
+/// Returns the text of the first element of this name, unescaped.
+pub fn xml_text(xml: &str, name: &str) -> Option<String> {
+    xml_elements(xml, name).first().map(|content| xml_unescape(content.trim()))
 }
 
-fn openings(xml: &str, open: &str) -> usize {
-    xml.match_indices(open).filter(|(at, _)| matches!(xml.as_bytes().get(at + open.len()), Some(b'>' | b' '))).count()
-}
-
-/// The answer of a Query operation: `inside` is the XML of its result element.
-#[must_use]
-pub fn query_response(operation: &str, inside: &str) -> Response {
+/// Creates the response of a Query operation; `inside` is the XML of its result element.
+pub fn query_response(operation: &str, inside: &str) -> HttpResponse {
     let body = format!(
         "<{operation}Response xmlns=\"{CLOUDFORMATION_NAMESPACE}\"><{operation}Result>{inside}</{operation}Result>\
          <ResponseMetadata><RequestId>{}</RequestId></ResponseMetadata></{operation}Response>",
         ids::uuid()
     );
-    Response::new(200, "text/xml", body)
+    HttpResponse::new(200, "text/xml", body)
 }
 
-/// An error of a Query service.
-#[must_use]
-pub fn query_error(status: u16, code: &str, message: &str) -> Response {
+/// Creates an error of a Query service.
+pub fn query_error(status: u16, code: &str, message: &str) -> HttpResponse {
     let kind = if status >= 500 { "Receiver" } else { "Sender" };
     let request = ids::uuid();
     let body = format!(
@@ -203,37 +130,20 @@ pub fn query_error(status: u16, code: &str, message: &str) -> Response {
         xml_escape(code),
         xml_escape(message)
     );
-    Response::new(status, "text/xml", body).header("x-amzn-requestid", &request)
+    HttpResponse::new(status, "text/xml", body).header("x-amzn-requestid", &request)
 }
 
-/// The answer of a JSON operation.
-#[must_use]
-pub fn json_response(body: &Value) -> Response {
-    Response::new(200, "application/x-amz-json-1.1", body.to_string()).header("x-amzn-requestid", &ids::uuid())
+/// Creates the response of a JSON operation.
+pub fn json_response(body: &Value) -> HttpResponse {
+    HttpResponse::new(200, "application/x-amz-json-1.1", body.to_string()).header("x-amzn-requestid", &ids::uuid())
 }
 
-/// An error of a JSON service.
-#[must_use]
-pub fn json_error(status: u16, code: &str, message: &str) -> Response {
+/// Creates an error of a JSON service.
+pub fn json_error(status: u16, code: &str, message: &str) -> HttpResponse {
     let body = json!({"__type": code, "message": message}).to_string();
-    Response::new(status, "application/x-amz-json-1.1", body)
+    HttpResponse::new(status, "application/x-amz-json-1.1", body)
         .header("x-amzn-errortype", code)
         .header("x-amzn-requestid", &ids::uuid())
-}
-
-/// Base64 with padding, in one line.
-#[must_use]
-pub fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let group = chunk.iter().fold(0_u32, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for place in 0..4 {
-            let six = (group >> (18 - 6 * place)) & 63;
-            text.push(if place <= chunk.len() { char::from(ALPHABET[six as usize]) } else { '=' });
-        }
-    }
-    text
 }
 
 #[cfg(test)]

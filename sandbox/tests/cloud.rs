@@ -1,4 +1,4 @@
-//! One cloud, started and asked: what the README promises of the servers behind the gateway and of the corrections.
+//! Tests of the emulators and of the corrections that the README lists, each on one local cloud.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr, reason = "a test")]
@@ -6,14 +6,15 @@
 use std::path::Path;
 use std::process::Command;
 
-use sandbox::client::Client;
-use sandbox::cloud::{Cloud, Options};
-use sandbox::config::{Compliance, Evaluation};
-use sandbox::http::Request;
+use serde_json::{Value, json};
+
+use sandbox::client::CloudClient;
+use sandbox::cloud::{LocalCloud, Options};
+use sandbox::config::{RuleCompliance, RuleEvaluation};
+use sandbox::http::HttpRequest;
 use sandbox::organization::{ROOT, WORKLOADS};
 use sandbox::tools::Tools;
 use sandbox::wire;
-use serde_json::{Value, json};
 
 const TEMPLATE: &str = "
 Parameters:
@@ -35,14 +36,14 @@ Outputs:
   Arn: {Value: !GetAtt Framework.FrameworkArn}
 ";
 
-fn start() -> Cloud {
+fn start() -> LocalCloud {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let tools = Tools::ensure(workspace, &mut |line| eprintln!("{line}")).unwrap();
-    Cloud::start(&tools, Options::default()).unwrap()
+    LocalCloud::start(&tools, Options::default()).unwrap()
 }
 
-/// A FIFO queue that gets what a rule of the default bus matches.
-fn queue_of(client: &Client, name: &str, pattern: &Value) -> String {
+/// Creates a FIFO queue that receives the events that match a rule of the default bus.
+fn queue_of(client: &CloudClient, name: &str, pattern: &Value) -> String {
     let attributes = json!({"FifoQueue": "true", "ContentBasedDeduplication": "true"});
     let ask = json!({"QueueName": format!("{name}.fifo"), "Attributes": attributes});
     let queue = client.json("sqs", "AmazonSQS.CreateQueue", &ask).unwrap();
@@ -54,28 +55,28 @@ fn queue_of(client: &Client, name: &str, pattern: &Value) -> String {
     queue["QueueUrl"].as_str().unwrap().to_owned()
 }
 
-fn next_event(client: &Client, queue: &str) -> Value {
+fn next_event(client: &CloudClient, queue: &str) -> Value {
     for _ in 0..10 {
-        if let Some(body) = client.sqs_take(queue, 2).unwrap().first() {
+        if let Some(body) = client.sqs_receive(queue, 2).unwrap().first() {
             return serde_json::from_str(body).unwrap();
         }
     }
-    panic!("no event came");
+    panic!("no event arrived within 20 s");
 }
 
-fn code_of(refused: anyhow::Result<String>) -> String {
-    refused.unwrap_err().to_string().split(": ").nth(1).unwrap().to_owned()
+fn code_of(result: anyhow::Result<String>) -> String {
+    result.unwrap_err().to_string().split(": ").nth(1).unwrap().to_owned()
 }
 
 #[test]
-fn stack_sets_behave_as_on_aws() {
+fn stack_sets_match_aws() {
     let cloud = start();
     let client = cloud.client();
     let cfn = |action: &str, parameters: &[(&str, &str)]| client.query("cloudformation", action, parameters);
     let queue = queue_of(&client, "operations", &json!({"source": ["aws.cloudformation"]}));
-    let key = Request::new("PUT", "/templates");
+    let key = HttpRequest::new("PUT", "/templates");
     assert!(client.send("s3", key).unwrap().is_success());
-    assert!(client.send("s3", Request::new("PUT", "/templates/a/t.yaml").body(TEMPLATE)).unwrap().is_success());
+    assert!(client.send("s3", HttpRequest::new("PUT", "/templates/a/t.yaml").body(TEMPLATE)).unwrap().is_success());
 
     let url = "https://templates.s3.us-east-1.amazonaws.com/a/t.yaml";
     cfn("CreateStackSet", &[("StackSetName", "s"), ("TemplateURL", url)]).unwrap();
@@ -122,6 +123,13 @@ fn stack_sets_behave_as_on_aws() {
         client.in_account("222222222222", "eu-west-1").rest("backup", "GET", "/audit/frameworks/policy", None).unwrap();
     assert_eq!(frameworks["FrameworkControls"].as_array().map(Vec::len), Some(3));
 
+    delete_stack_set(&client, &queue);
+    assert_eq!(cloud.stop(), []);
+}
+
+/// Deletes the instances of the StackSet `s`, and the StackSet.
+fn delete_stack_set(client: &CloudClient, queue: &str) {
+    let cfn = |action: &str, parameters: &[(&str, &str)]| client.query("cloudformation", action, parameters);
     let delete = [
         ("StackSetName", "s"),
         ("OperationId", "delete-1"),
@@ -132,14 +140,13 @@ fn stack_sets_behave_as_on_aws() {
     ];
     cfn("DeleteStackInstances", &delete).unwrap();
     assert_eq!(code_of(cfn("DeleteStackSet", &[("StackSetName", "s")])), "OperationInProgressException");
-    next_event(&client, &queue);
+    next_event(client, queue);
     cfn("DeleteStackSet", &[("StackSetName", "s")]).unwrap();
     assert_eq!(code_of(cfn("DescribeStackSet", &[("StackSetName", "s")])), "StackSetNotFoundException");
-    assert_eq!(cloud.stop(), []);
 }
 
 #[test]
-fn stack_sets_follow_the_accounts_of_their_units() {
+fn stack_sets_auto_deploy_to_accounts_of_units() {
     let cloud = start();
     let client = cloud.client();
     let cfn = |action: &str, parameters: &[(&str, &str)]| client.query("cloudformation", action, parameters);
@@ -173,20 +180,20 @@ fn stack_sets_follow_the_accounts_of_their_units() {
     let targets = cfn("ListStackSetAutoDeploymentTargets", &[("StackSetName", "s")]).unwrap();
     assert_eq!(wire::xml_text(&targets, "OrganizationalUnitId").as_deref(), Some(WORKLOADS));
 
-    cloud.join("444444444444", "newcomer");
-    assert_eq!(days("444444444444"), None, "it is in no unit yet");
-    cloud.put_into("444444444444", WORKLOADS);
+    cloud.add_account("444444444444", "newcomer");
+    assert_eq!(days("444444444444"), None, "the account is not in a unit yet");
+    cloud.move_account("444444444444", WORKLOADS);
     let event = next_event(&client, &queue);
     assert_eq!(event["detail"]["status-details"]["status"], "SUCCEEDED");
     assert_eq!(days("444444444444").as_deref(), Some("35"), "without the overrides of its unit");
-    cloud.put_into("444444444444", ROOT);
+    cloud.move_account("444444444444", ROOT);
     next_event(&client, &queue);
     assert_eq!(days("444444444444"), None);
     assert_eq!(cloud.stop(), []);
 }
 
 #[test]
-fn a_push_faults_and_the_end() {
+fn push_sends_event_and_stop_removes_everything() {
     let cloud = start();
     let client = cloud.client();
     let queue =
@@ -211,8 +218,8 @@ fn a_push_faults_and_the_end() {
 
     let mark = cloud.journal().mark();
     cloud.fail_next("codecommit", "GetBranch", 400, "ThrottlingException", "slow down", 1);
-    let refused = client.json("codecommit", "CodeCommit_20150413.GetBranch", &ask).unwrap_err().to_string();
-    assert!(refused.contains("ThrottlingException: slow down"), "{refused}");
+    let error = client.json("codecommit", "CodeCommit_20150413.GetBranch", &ask).unwrap_err().to_string();
+    assert!(error.contains("ThrottlingException: slow down"), "{error}");
     assert!(client.json("codecommit", "CodeCommit_20150413.GetBranch", &ask).is_ok());
     let journal = cloud.journal().since(mark);
     assert_eq!(journal.iter().map(|entry| entry.status).collect::<Vec<_>>(), [400, 200]);
@@ -226,17 +233,17 @@ fn a_push_faults_and_the_end() {
 }
 
 #[test]
-fn what_report_and_sweep_ask_is_answered() {
+fn services_of_report_and_sweep_answer() {
     let cloud = start();
     let client = cloud.client();
     let queue = queue_of(&client, "results", &json!({"source": ["aws.config"]}));
-    let volume = Evaluation {
+    let volume = RuleEvaluation {
         account: "222222222222".into(),
         region: "eu-west-1".into(),
         control: "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN".into(),
         resource_type: "AWS::EC2::Volume".into(),
         resource_id: "vol-1".into(),
-        compliance: Compliance::NonCompliant,
+        compliance: RuleCompliance::NonCompliant,
         at: None,
         annotation: Some("in no plan".into()),
     };
@@ -244,7 +251,7 @@ fn what_report_and_sweep_ask_is_answered() {
     cloud.deliver("default", &event).unwrap();
     assert_eq!(next_event(&client, &queue), event);
 
-    // A role in a member account: the credentials carry the account, with Config and with everything else.
+    // Credentials of a role in a member account belong to that account, in Config and in all other services.
     let assume = |account: &str| {
         let role = format!("arn:aws:iam::{account}:role/reader");
         client.query("sts", "AssumeRole", &[("RoleArn", &role), ("RoleSessionName", "sweep")])
@@ -257,28 +264,28 @@ fn what_report_and_sweep_ask_is_answered() {
     assert_eq!(rules["ConfigRules"][0]["ConfigRuleName"], event["detail"]["configRuleName"]);
     let central = client.json("config", "StarlingDoveService.DescribeConfigRules", &json!({})).unwrap();
     assert_eq!(central["ConfigRules"], json!([]));
-    cloud.let_in("222222222222", false);
+    cloud.set_assume_role_allowed("222222222222", false);
     assert_eq!(code_of(assume("222222222222")), "AccessDenied");
     assert_eq!(code_of(assume("999999999999")), "AccessDenied");
 
     let mark = cloud.journal().mark();
     let accounts = client.json("organizations", "AWSOrganizationsV20161128.ListAccounts", &json!({})).unwrap();
     assert_eq!(accounts["Accounts"].as_array().map(Vec::len), Some(4));
-    let refused = client.rest("securityhub", "POST", "/findings/import", Some(&json!({"Findings": []}))).unwrap_err();
-    assert!(refused.to_string().contains("InvalidInputException"), "{refused}");
+    let error = client.rest("securityhub", "POST", "/findings/import", Some(&json!({"Findings": []}))).unwrap_err();
+    assert!(error.to_string().contains("InvalidInputException"), "{error}");
     let counts = cloud.journal().counts(mark, cloud.journal().mark(), None);
     let expected = [("organizations:ListAccounts".to_owned(), 1), ("securityhub:BatchImportFindings".to_owned(), 1)];
     assert_eq!(counts.into_iter().collect::<Vec<_>>(), expected);
 
-    // What is delayed is neither waiting nor in flight.
+    // Delayed messages are neither visible nor in flight.
     let created = client.json("sqs", "AmazonSQS.CreateQueue", &json!({"QueueName": "later"})).unwrap();
     let later = created["QueueUrl"].as_str().unwrap();
     let send = json!({"QueueUrl": later, "MessageBody": "x", "DelaySeconds": 2});
     client.json("sqs", "AmazonSQS.SendMessage", &send).unwrap();
     assert_eq!((client.sqs_depth(later).unwrap(), client.sqs_delayed(later).unwrap()), ((0, 0), 1));
-    assert_eq!(client.sqs_take(later, 5).unwrap(), ["x"]);
+    assert_eq!(client.sqs_receive(later, 5).unwrap(), ["x"]);
 
-    // An event of our own on the default bus.
+    // A custom event on the default bus.
     let mine = queue_of(&client, "mine", &json!({"source": ["backup-compliance"]}));
     let entry = json!({"Source": "backup-compliance", "DetailType": "Backup Compliance Violation Opened", "Detail": "{\"a\":1}"});
     let put = client.json("events", "AWSEvents.PutEvents", &json!({"Entries": [entry]})).unwrap();
@@ -288,7 +295,7 @@ fn what_report_and_sweep_ask_is_answered() {
 }
 
 #[test]
-fn a_flood_is_delivered_to_the_queue_of_a_rule() {
+fn deliver_all_sends_a_flood_to_the_queue() {
     let cloud = start();
     let client = cloud.client();
     let created = client.json("sqs", "AmazonSQS.CreateQueue", &json!({"QueueName": "flood"})).unwrap();
@@ -298,13 +305,13 @@ fn a_flood_is_delivered_to_the_queue_of_a_rule() {
     let target = json!({"Id": "queue", "Arn": "arn:aws:sqs:us-east-1:000000000000:flood"});
     client.json("events", "AWSEvents.PutTargets", &json!({"Rule": "flood", "Targets": [target]})).unwrap();
     let find = |account: &str, id: usize| {
-        cloud.evaluate(&Evaluation {
+        cloud.evaluate(&RuleEvaluation {
             account: account.into(),
             region: "us-east-1".into(),
             control: "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN".into(),
             resource_type: "AWS::EC2::Volume".into(),
             resource_id: format!("vol-{id}"),
-            compliance: Compliance::NonCompliant,
+            compliance: RuleCompliance::NonCompliant,
             at: None,
             annotation: None,
         })

@@ -1,20 +1,21 @@
-//! A local cloud, and clients of the SDK that talk to it.
+//! A local cloud and clients of the SDK for it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aws::Clients;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_sqs::config::Credentials;
-use sandbox::client::Client;
-use sandbox::cloud::{Cloud, Options};
-use sandbox::tools::Tools;
 use serde_json::{Value, json};
 
-/// A cloud of this test's own.
+use aws::Clients;
+use sandbox::client::CloudClient;
+use sandbox::cloud::{LocalCloud, Options};
+use sandbox::tools::Tools;
+
+/// A cloud for one test.
 #[derive(Debug)]
 pub(crate) struct Local {
-    pub(crate) cloud: Cloud,
+    pub(crate) cloud: LocalCloud,
     pub(crate) clients: Clients,
 }
 
@@ -25,28 +26,28 @@ pub(crate) fn workspace() -> PathBuf {
 impl Local {
     pub(crate) async fn start() -> Self {
         let tools = Tools::ensure(&workspace(), &mut |_| {}).unwrap();
-        // Long enough for a few calls to meet a running operation.
+        // Long enough that a few calls meet a running operation.
         let options = Options { operation_delay: Duration::from_millis(1500), ..Options::default() };
-        let cloud = Cloud::start(&tools, options).unwrap();
+        let cloud = LocalCloud::start(&tools, options).unwrap();
         Self { clients: clients_at(cloud.url(), &cloud.options().region).await, cloud }
     }
 
-    /// Clients that remember nothing, as those of another execution environment.
+    /// Clients without state, as those of another execution environment.
     pub(crate) async fn new_clients(&self) -> Clients {
         clients_at(self.cloud.url(), &self.cloud.options().region).await
     }
 
-    pub(crate) fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> CloudClient {
         self.cloud.client()
     }
 
-    /// The operations of a service that were asked for since a mark.
+    /// The operations of a service that were called since a mark.
     pub(crate) fn calls(&self, service: &str, mark: sandbox::journal::Mark) -> Vec<String> {
         let entries = self.cloud.journal().since(mark);
         entries.into_iter().filter(|entry| entry.service == service).map(|entry| entry.operation).collect()
     }
 
-    /// The state table as `template.yaml` has it.
+    /// The state table as `template.yaml` defines it.
     pub(crate) fn state_table(&self) -> &'static str {
         let table = "state";
         let client = self.client();
@@ -75,7 +76,7 @@ fn state_table(name: &str) -> Value {
     })
 }
 
-/// Clients of a server that answers as it is told.
+/// Clients of a server with scripted replies.
 pub(crate) async fn clients_of(server: &crate::server::Server) -> Clients {
     clients_at(format!("http://{}", server.address()), "eu-west-1").await
 }

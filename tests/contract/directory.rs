@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use app::ports::{BackupPlans, PortErrorKind, ResourceDirectory, ResourceId};
-use aws::ConfigAggregator;
-use domain::ids::{AccountId, RegionName};
-use domain::violation::ResourceFacts;
-use sandbox::config::{AGGREGATOR, Resource};
 use serde_json::Value;
-use testkit::world::World;
 use tokio::time::{Duration, Instant};
+
+use app::ports::PortErrorKind;
+use app::violations::{BackupPlans, ResourceDirectory, ResourceId};
+use aws::ConfigAggregator;
+use domain::violation::ResourceDetails;
+use framework::ids::{AccountId, RegionName};
+use sandbox::config::{AGGREGATOR, RecordedResource};
+use testkit::world::World;
 
 use crate::cloud::{Local, clients_of};
 use crate::server::{Reply, Server};
@@ -27,12 +29,12 @@ fn tags() -> BTreeMap<String, String> {
     BTreeMap::from([("owner".to_owned(), "Zoë".to_owned()), ("empty".to_owned(), String::new())])
 }
 
-fn named() -> ResourceFacts {
+fn named() -> ResourceDetails {
     let arn = "arn:aws:rds:::cluster:billing".to_owned();
-    ResourceFacts { name: Some("billing".to_owned()), arn: Some(arn), tags: tags() }
+    ResourceDetails { name: Some("billing".to_owned()), arn: Some(arn), tags: tags() }
 }
 
-/// Expects `cluster-1` (`billing`) and `cluster-2` (without name and ARN) in eu-west-1, and nothing else.
+/// Expects `cluster-1` (`billing`) and `cluster-2` (without name and ARN) in eu-west-1, and no other resource.
 async fn holds(directory: &impl ResourceDirectory) {
     assert_eq!(directory.look_up(&[]).await.unwrap(), BTreeMap::new());
     let ids = [
@@ -42,20 +44,20 @@ async fn holds(directory: &impl ResourceDirectory) {
         id("eu-west-1", "x"),
     ];
     let known = directory.look_up(&ids).await.unwrap();
-    let expected = BTreeMap::from([(ids[0].clone(), named()), (ids[1].clone(), ResourceFacts::default())]);
+    let expected = BTreeMap::from([(ids[0].clone(), named()), (ids[1].clone(), ResourceDetails::default())]);
     assert_eq!(known, expected);
 }
 
 #[tokio::test]
-async fn the_fake_holds_the_contract() {
+async fn fake_fulfills_directory_contract() {
     let world = World::new();
     world.state().resources.insert(id("eu-west-1", "cluster-1"), named());
-    world.state().resources.insert(id("eu-west-1", "cluster-2"), ResourceFacts::default());
+    world.state().resources.insert(id("eu-west-1", "cluster-2"), ResourceDetails::default());
     holds(&world).await;
 }
 
-fn recorded(account: &str, resource: &str, name: &str, arn: &str, tags: BTreeMap<String, String>) -> Resource {
-    Resource {
+fn recorded(account: &str, resource: &str, name: &str, arn: &str, tags: BTreeMap<String, String>) -> RecordedResource {
+    RecordedResource {
         account: account.to_owned(),
         region: "eu-west-1".to_owned(),
         resource_type: "AWS::RDS::DBCluster".to_owned(),
@@ -68,24 +70,24 @@ fn recorded(account: &str, resource: &str, name: &str, arn: &str, tags: BTreeMap
 }
 
 #[tokio::test]
-async fn the_adapter_holds_the_contract_and_asks_as_few_times_as_it_can() {
+async fn adapter_fulfills_contract_with_few_queries() {
     let local = Local::start().await;
     let add = |resource| local.cloud.add_resource(resource);
     add(recorded("222222222222", "cluster-1", "billing", "arn:aws:rds:::cluster:billing", tags()));
     add(recorded("222222222222", "cluster-2", "", "", BTreeMap::new()));
-    // Names are given more than once.
+    // Names are passed more than once.
     add(recorded("333333333333", "cluster-1", "not this one", "", BTreeMap::new()));
     let directory = ConfigAggregator::new(local.clients.config(), Some(AGGREGATOR.to_owned()));
     let mark = local.cloud.journal().mark();
     holds(&directory).await;
-    // What the query does not find might be of a type that cannot be queried.
+    // A resource that the query does not find may be of a type that cannot be queried.
     let both = ["SelectAggregateResourceConfig", "BatchGetAggregateResourceConfig"];
     assert_eq!(local.calls("config", mark), both, "nothing is asked about nothing");
     let mark = local.cloud.journal().mark();
     assert_eq!(directory.look_up(&[id("eu-west-1", "cluster-1")]).await.unwrap().len(), 1);
     assert_eq!(local.calls("config", mark), ["SelectAggregateResourceConfig"], "all are found");
 
-    // More than one query, more than one page of one, and more than one batch of what is not found.
+    // More than one query, more than one page of a query, and more than one batch of resources that no query found.
     for n in 10..160 {
         add(recorded("222222222222", &format!("cluster-{n}"), "", "", BTreeMap::new()));
     }
@@ -101,7 +103,7 @@ async fn the_adapter_holds_the_contract_and_asks_as_few_times_as_it_can() {
     }
     local.cloud.config().send_empty_pages(false);
 
-    // An id that could end the quotes never gets into a query.
+    // An id that could close the quotes is never part of a query.
     let hostile = id("eu-west-1", "x') OR accountId LIKE ('%");
     let mark = local.cloud.journal().mark();
     assert_eq!(directory.look_up(&[hostile]).await.unwrap(), BTreeMap::new());
@@ -110,13 +112,13 @@ async fn the_adapter_holds_the_contract_and_asks_as_few_times_as_it_can() {
     let none = ConfigAggregator::new(local.clients.config(), None);
     let mark = local.cloud.journal().mark();
     assert_eq!(none.look_up(&many).await.unwrap(), BTreeMap::new());
-    assert_eq!(local.calls("config", mark), Vec::<String>::new(), "without an aggregator nobody is asked");
+    assert_eq!(local.calls("config", mark), Vec::<String>::new(), "without an aggregator there are no queries");
 
-    // A query that is refused costs the tags, not the names.
+    // A rejected query loses the tags, but not the names.
     let refuse = |code| local.cloud.fail_next("config", "SelectAggregateResourceConfig", 400, code, "no", 1);
     refuse("InvalidExpressionException");
     let known = directory.look_up(&[id("eu-west-1", "cluster-1")]).await.unwrap();
-    let untagged = ResourceFacts { tags: BTreeMap::new(), ..named() };
+    let untagged = ResourceDetails { tags: BTreeMap::new(), ..named() };
     assert_eq!(known, BTreeMap::from([(id("eu-west-1", "cluster-1"), untagged)]));
     let code = "NoSuchConfigurationAggregatorException";
     refuse(code);
@@ -125,9 +127,10 @@ async fn the_adapter_holds_the_contract_and_asks_as_few_times_as_it_can() {
     assert_eq!(local.cloud.stop(), []);
 }
 
-/// Ten accounts' backup plans and the names of resources, from an AWS Config that does not answer: one deadline for all of it.
+/// Backup plans of ten accounts and the names of resources, from an AWS Config that does not respond: one deadline
+/// covers all calls.
 #[tokio::test(start_paused = true)]
-async fn look_ups_end_at_the_deadline_of_the_invocation() {
+async fn lookups_end_at_invocation_deadline() {
     let server = Server::start(&[Reply::Hang]);
     let clients = clients_of(&server).await;
     let began = Instant::now();
@@ -138,7 +141,7 @@ async fn look_ups_end_at_the_deadline_of_the_invocation() {
     for _ in 0..10 {
         let account = AccountId::parse("222222222222").unwrap();
         let region = RegionName::parse("eu-west-1").unwrap();
-        aggregator.selections(&account, &region).await.unwrap_err();
+        aggregator.plans(&account, &region).await.unwrap_err();
     }
     assert_eq!(began.elapsed(), left);
 }

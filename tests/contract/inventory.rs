@@ -1,17 +1,18 @@
-//! `Recorded` and `MemberBackup`: the same organisation in the fake and in the local cloud makes the same inventory.
+//! `RecordedInventory` and `MemberBackup`: the same organization in the fake and in the local cloud has the same inventory.
 
 use std::collections::BTreeSet;
 
-use app::inventory::{Finished, Narrowed, Outcome, Question, Reason, read};
-use aws::Clients;
-use domain::ids::{AccountId, RegionName};
-use domain::inventory::document::{Part, Plan, RecoveryPoint, Resource, Restore, Vault};
 use jiff::Timestamp;
-use sandbox::config::{AGGREGATOR, Hidden, Resource as Recorded};
-use sandbox::live::Place;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use testkit::world::{FakePlace, World};
+
+use app::inventory::{CompletedRead, InventoryOutcome, InventoryScope, ReadFailureReason, ReadOptions, read};
+use aws::Clients;
+use evaluation::inventory::document::{LocationPart, Plan, RecoveryPoint, Resource, Restore, Vault};
+use framework::ids::{AccountId, RegionName};
+use sandbox::config::{AGGREGATOR, Hidden, RecordedResource as Recorded};
+use sandbox::member_services::MemberData;
+use testkit::world::{FakeLocation, World};
 
 use crate::cloud::Local;
 
@@ -25,9 +26,9 @@ fn key(account: &str, region: &str) -> (AccountId, RegionName) {
     (AccountId::parse(account).unwrap(), RegionName::parse(region).unwrap())
 }
 
-fn question() -> Question {
+fn options() -> ReadOptions {
     let accounts = BTreeSet::from([key(ACCOUNT, REGION).0, key(OTHER, REGION).0]);
-    Question { narrowed: Narrowed { accounts, regions: BTreeSet::new() }, jobs: 3 }
+    ReadOptions { scope: InventoryScope { accounts, regions: BTreeSet::new() }, jobs: 3 }
 }
 
 fn began() -> Timestamp {
@@ -47,7 +48,8 @@ const FILES: &str = "arn:aws:fsx:eu-west-1:444455556666:file-system/fs-012345678
 const VOLUME: &str = "arn:aws:storagegateway:eu-west-1:444455556666:gateway/sgw-1/volume/vol-1";
 const MACHINE: &str = "arn:aws:backup-gateway:eu-west-1:444455556666:vm/vm-1";
 
-/// The organisation as the fake has it.
+/// The organization in the fake.
+/// Long because it lists the resources of one organization.
 fn fake() -> World {
     let world = World::new();
     let here = json!({"account": ACCOUNT, "region": REGION});
@@ -105,21 +107,21 @@ fn fake() -> World {
     ];
     let restores: Vec<Restore> =
         vec![of(json!({"resource": CLUSTER, "completed": "2026-11-20T04:00:01Z", "minutes": 61}))];
-    let opt_in = Place::default().opt_in;
-    let place = FakePlace {
+    let opt_in = MemberData::default().opt_in;
+    let location = FakeLocation {
         opt_in: opt_in.clone(),
         resources,
         plans,
         vaults,
         recovery_points: points,
         restores,
-        ..FakePlace::default()
+        ..FakeLocation::default()
     };
-    world.state().backup.places.insert(key(ACCOUNT, REGION), place);
+    world.state().backup.locations.insert(key(ACCOUNT, REGION), location);
     let table = json!({"arn": "arn:aws:dynamodb:us-east-1:777788889999:table/t", "type": "AWS::DynamoDB::Table", "id": "t",
         "account": OTHER, "region": "us-east-1"});
-    let place = FakePlace { opt_in, resources: vec![of(table)], ..FakePlace::default() };
-    world.state().backup.places.insert(key(OTHER, "us-east-1"), place);
+    let location = FakeLocation { opt_in, resources: vec![of(table)], ..FakeLocation::default() };
+    world.state().backup.locations.insert(key(OTHER, "us-east-1"), location);
     world
 }
 
@@ -140,10 +142,11 @@ fn seconds(time: &str) -> f64 {
     time.parse::<Timestamp>().unwrap().as_millisecond() as f64 / 1000.0
 }
 
-/// The same in the local cloud.
+/// The same organization in the local cloud.
+/// Long because it lists the resources of one organization.
 fn fill(local: &Local) {
     for account in [ACCOUNT, OTHER] {
-        local.cloud.join(account, "an account");
+        local.cloud.add_account(account, "an account");
     }
     let add = |resource| local.cloud.add_resource(resource);
     add(recorded(
@@ -220,7 +223,7 @@ fn fill(local: &Local) {
         job("FAILED", "2026-11-21T03:00:00Z", "2026-11-21T04:00:00Z"),
     ];
     let tag = |key: &str, value: &str| json!([{"Key": key, "Value": value}]);
-    let place = Place {
+    let location = MemberData {
         plans,
         vaults,
         restore_jobs,
@@ -230,46 +233,47 @@ fn fill(local: &Local) {
         ],
         volumes: vec![json!({"VolumeARN": VOLUME, "VolumeId": "vol-1", "Tags": tag("a", "b")})],
         virtual_machines: vec![json!({"ResourceArn": MACHINE, "Name": "vm one", "Tags": tag("c", "d")})],
-        ..Place::default()
+        ..MemberData::default()
     };
-    local.cloud.live().put(ACCOUNT, REGION, place);
+    local.cloud.member_services().put(ACCOUNT, REGION, location);
 }
 
-async fn from_fake(world: &World) -> Outcome {
-    read(world, Some(world), &question(), (began(), Vec::new()), |_: &Finished| Ok(()), |_| ()).await.unwrap()
+async fn from_fake(world: &World) -> InventoryOutcome {
+    read(world, Some(world), &options(), (began(), Vec::new()), |_: &CompletedRead| Ok(()), |_| ()).await.unwrap()
 }
 
-async fn from_cloud(clients: &Clients) -> Outcome {
+async fn from_cloud(clients: &Clients) -> InventoryOutcome {
     let aggregator = clients.patient_aggregator(AGGREGATOR);
     let members = clients.member_backups(ROLE);
-    read(&aggregator, Some(&members), &question(), (began(), Vec::new()), |_| Ok(()), |_| ()).await.unwrap()
+    read(&aggregator, Some(&members), &options(), (began(), Vec::new()), |_| Ok(()), |_| ()).await.unwrap()
 }
 
-fn parts(outcome: &Outcome, account: &str) -> BTreeSet<Part> {
-    let places = outcome.document.places.iter().filter(|place| place.account.as_str() == account);
-    places.flat_map(|place| &place.unread).map(|unread| unread.part).collect()
+fn parts(outcome: &InventoryOutcome, account: &str) -> BTreeSet<LocationPart> {
+    let locations = outcome.document.locations.iter().filter(|location| location.account.as_str() == account);
+    locations.flat_map(|location| &location.unread).map(|unread| unread.part).collect()
 }
 
 #[tokio::test]
-async fn fake_and_adapter_make_the_same_inventory() {
+async fn fake_and_adapter_return_same_inventory() {
     let expected = from_fake(&fake()).await;
-    assert_eq!(expected.troubles, []);
+    assert_eq!(expected.failures, []);
     assert_eq!((expected.document.resources.len(), expected.document.plans.len()), (8, 2));
     let local = Local::start().await;
     fill(&local);
     let found = from_cloud(&local.clients).await;
-    assert_eq!(found.troubles, []);
+    assert_eq!(found.failures, []);
     assert_eq!(json!(found.document), json!(expected.document));
-    // Page by page, with empty ones among them, and with locks told of vault by vault.
-    local.cloud.live().short_pages(Some(1));
+    // Page by page, with empty pages among them, and with locks returned for each vault.
+    local.cloud.member_services().set_page_size(Some(1));
     local.cloud.config().send_empty_pages(true);
     let paged = from_cloud(&local.new_clients().await).await;
     assert_eq!(json!(paged.document), json!(expected.document));
     assert_eq!(local.cloud.stop(), []);
 }
 
+/// Long because a cloud is started once for all failures.
 #[tokio::test]
-async fn what_fails_is_named_alike() {
+async fn fake_and_adapter_report_same_failures() {
     let local = Local::start().await;
     fill(&local);
     let cloud = &local.cloud;
@@ -280,59 +284,76 @@ async fn what_fails_is_named_alike() {
         cloud.fail_next(service, operation, 400, "ThrottlingException", "Rate exceeded", 2);
     }
     let found = from_cloud(&local.clients).await;
-    assert_eq!(found.troubles, []);
+    assert_eq!(found.failures, []);
     assert_eq!(json!(found.document), json!(from_fake(&fake()).await.document));
 
     // A Region that is not enabled.
     let world = fake();
     world.state().backup.off.insert(key(OTHER, "us-east-1"));
-    cloud.live().enable(OTHER, "us-east-1", false);
+    cloud.member_services().set_region_enabled(OTHER, "us-east-1", false);
     let (found, expected) = (from_cloud(&local.new_clients().await).await, from_fake(&world).await);
     assert_eq!(parts(&found, OTHER), parts(&expected, OTHER));
-    let reasons = |outcome: &Outcome| outcome.troubles.iter().map(|trouble| trouble.reason).collect::<Vec<_>>();
-    assert_eq!((reasons(&found), reasons(&expected)), (vec![Reason::RegionOff], vec![Reason::RegionOff]));
-    cloud.live().enable(OTHER, "us-east-1", true);
+    let reasons =
+        |outcome: &InventoryOutcome| outcome.failures.iter().map(|failure| failure.reason).collect::<Vec<_>>();
+    assert_eq!(
+        (reasons(&found), reasons(&expected)),
+        (vec![ReadFailureReason::RegionDisabled], vec![ReadFailureReason::RegionDisabled])
+    );
+    cloud.member_services().set_region_enabled(OTHER, "us-east-1", true);
 
-    // An account that lets nobody in: the aggregator's word for plans and vaults.
+    // An account that denies access: plans and vaults come from the aggregator.
     let world = fake();
     world.state().backup.closed.insert(key(OTHER, "us-east-1").0);
-    cloud.let_in(OTHER, false);
+    cloud.set_assume_role_allowed(OTHER, false);
     let (found, expected) = (from_cloud(&local.new_clients().await).await, from_fake(&world).await);
     assert_eq!(parts(&found, OTHER), parts(&expected, OTHER));
-    assert_eq!((reasons(&found), reasons(&expected)), (vec![Reason::NoRole], vec![Reason::NoRole]));
+    assert_eq!(
+        (reasons(&found), reasons(&expected)),
+        (vec![ReadFailureReason::NoRole], vec![ReadFailureReason::NoRole])
+    );
     assert_eq!(json!(found.document.resources), json!(expected.document.resources));
-    cloud.let_in(OTHER, true);
+    cloud.set_assume_role_allowed(OTHER, true);
 
     // One call that is denied.
     let world = fake();
     world.fail_next("backup:GetBackupVaultAccessPolicy", app::ports::PortErrorKind::Denied);
     cloud.fail_next("backup", "GetBackupVaultAccessPolicy", 403, "AccessDeniedException", "no", 1);
     let (found, expected) = (from_cloud(&local.new_clients().await).await, from_fake(&world).await);
-    assert_eq!((reasons(&found), reasons(&expected)), (vec![Reason::Denied], vec![Reason::Denied]));
+    assert_eq!(
+        (reasons(&found), reasons(&expected)),
+        (vec![ReadFailureReason::Denied], vec![ReadFailureReason::Denied])
+    );
     assert_eq!(json!(found.document), json!(expected.document));
 
-    // A recorder that leaves types out, and one that is off.
+    // A recorder that excludes types, and one that is off.
     let group = json!({"recordingStrategy": {"useOnly": "EXCLUSION_BY_RESOURCE_TYPES"},
         "exclusionByResourceTypes": {"resourceTypes": ["AWS::EFS::FileSystem"]}});
-    cloud.live().put(OTHER, "us-east-1", Place { recording_group: Some(group), ..Place::default() });
+    cloud.member_services().put(
+        OTHER,
+        "us-east-1",
+        MemberData { recording_group: Some(group), ..MemberData::default() },
+    );
     let found = from_cloud(&local.new_clients().await).await;
-    assert_eq!(found.troubles[0].why, "AWS Config does not record AWS::EFS::FileSystem here");
-    cloud.live().put(OTHER, "us-east-1", Place { recording: false, ..Place::default() });
+    assert_eq!(found.failures[0].message, "AWS Config does not record AWS::EFS::FileSystem here");
+    cloud.member_services().put(OTHER, "us-east-1", MemberData { recording: false, ..MemberData::default() });
     let found = from_cloud(&local.new_clients().await).await;
-    assert_eq!((reasons(&found), found.troubles.len()), (vec![Reason::NotRecorded], 1));
-    cloud.live().put(OTHER, "us-east-1", Place::default());
+    assert_eq!((reasons(&found), found.failures.len()), (vec![ReadFailureReason::NotRecorded], 1));
+    cloud.member_services().put(OTHER, "us-east-1", MemberData::default());
 
-    // What the aggregator has no data from.
-    cloud.config().hide(OTHER, "us-east-1", Some(Hidden::Everything));
+    // Accounts without data in the aggregator.
+    cloud.config().set_hidden(OTHER, "us-east-1", Some(Hidden::Everything));
     let found = from_cloud(&local.new_clients().await).await;
-    assert_eq!((reasons(&found), parts(&found, OTHER)), (vec![Reason::Stale], BTreeSet::from([Part::Resources])));
-    cloud.config().hide(OTHER, "us-east-1", None);
+    assert_eq!(
+        (reasons(&found), parts(&found, OTHER)),
+        (vec![ReadFailureReason::Stale], BTreeSet::from([LocationPart::Resources]))
+    );
+    cloud.config().set_hidden(OTHER, "us-east-1", None);
 
-    // Numbers and words that make no sense are said, not filled in.
-    let odd = json!({"BackupVaultName": "odd", "Locked": true, "MinRetentionDays": -7});
-    cloud.live().put(OTHER, "us-east-1", Place { vaults: vec![odd], ..Place::default() });
+    // Invalid numbers and words are reported, and not replaced by defaults.
+    let invalid = json!({"BackupVaultName": "odd", "Locked": true, "MinRetentionDays": -7});
+    cloud.member_services().put(OTHER, "us-east-1", MemberData { vaults: vec![invalid], ..MemberData::default() });
     let found = from_cloud(&local.new_clients().await).await;
-    assert!(found.troubles[0].why.contains("MinRetentionDays of the vault odd is -7"), "{:?}", found.troubles);
-    assert_eq!(parts(&found, OTHER), BTreeSet::from([Part::Vaults, Part::RecoveryPoints]));
+    assert!(found.failures[0].message.contains("MinRetentionDays of the vault odd is -7"), "{:?}", found.failures);
+    assert_eq!(parts(&found, OTHER), BTreeSet::from([LocationPart::Vaults, LocationPart::RecoveryPoints]));
     assert_eq!(local.cloud.stop(), []);
 }

@@ -1,32 +1,32 @@
-//! One contract for each family of ports, held on the fakes of `testkit` and on the adapters of `aws` against the local cloud: the
-//! unit tests that run on the fakes are worth as much as the fakes are like the services.
+//! One contract for each family of ports, checked on the fakes of `testkit` and on the adapters of `aws` with the local cloud. Unit
+//! tests on the fakes are only as good as the fakes resemble the services.
 //!
-//! Where the local cloud is not as AWS is, the contract says what AWS does, and this table what the local cloud does:
+//! Where the local cloud or the fake differs from AWS, the contract follows AWS, except for these rows:
 //!
 //! | AWS | Here |
 //! |---|---|
-//! | managed execution runs operations that do not conflict side by side, and queues the others | the local cloud queues all; the fake refuses them as without it, `Conflict` |
-//! | a stopped operation cancels what it has not come to | the local cloud does the first instance only; the fake does all |
-//! | calls have to say for whom they are made | the fake does not look at it |
-//! | one StackSet operation takes minutes | 1.5 s, so that a running one can be met |
-//! | items past `expires_at` go within days | they stay: only the attribute is checked |
-//! | the indexes `pending` and `open` follow the table after a moment | at once |
-//! | SNS refuses empty attributes and subjects that are not ASCII | taken: the test looks at them itself |
-//! | `PutItem` answers a lost condition with 400 | the same |
+//! | managed execution runs operations without conflicts in parallel, and queues the others | the local cloud queues all; the fake rejects them as without managed execution, with `Conflict` |
+//! | a stopped operation cancels its remaining instances | the local cloud deploys the first instance only; the fake deploys all |
+//! | `CallAs` is required for delegated administrators | the fake ignores it |
+//! | a StackSet operation takes minutes | 1.5 s, so that tests can meet a running one |
+//! | items past `expires_at` are deleted within days | they stay: only the attribute is checked |
+//! | the indexes `pending` and `open` follow the table with a delay | at once |
+//! | SNS rejects empty attributes and subjects that are not ASCII | accepted: the test checks them itself |
+//! | `PutItem` responds to a failed condition with 400 | the same |
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on has failed, and the panic says where"
+    reason = "a test that cannot continue has failed, and the panic names the line"
 )]
 
+mod channels;
 mod cloud;
 mod compliance;
 mod dead_letters;
 mod directory;
 mod inventory;
-mod outlets;
 mod queues;
 mod records;
 mod repository;

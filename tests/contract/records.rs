@@ -1,12 +1,16 @@
-//! Violations to store and to tell.
+//! Violations for the tests of stores and channels.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::control::Severity;
-use domain::ids::{AccountId, RegionName};
-use domain::notice::{Notice, NoticeContext, ViolationNotice};
-use domain::violation::{Closing, Debt, Found, Heard, Key, Ordering, Outlet, Record, ResourceFacts, Status, Told};
 use jiff::Timestamp;
+
+use domain::notice::{Notice, NoticeContext, ViolationNotice};
+use domain::violation::{
+    Channel, ClosedReason, DetectionSource, OpenedBy, PendingDelivery, ResourceDetails, ResultOrdering, Update,
+    ViolationKey, ViolationRecord, ViolationStatus,
+};
+use framework::control::Severity;
+use framework::ids::{AccountId, RegionName};
 
 pub(crate) const CONTROL: &str = "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN";
 pub(crate) const ACCOUNT: &str = "222222222222";
@@ -23,8 +27,8 @@ pub(crate) fn at(minute: u8) -> Timestamp {
     format!("2026-11-23T12:{minute:02}:00.5Z").parse().unwrap()
 }
 
-pub(crate) fn key(resource: &str) -> Key {
-    Key {
+pub(crate) fn key(resource: &str) -> ViolationKey {
+    ViolationKey {
         account: account(ACCOUNT),
         region: region("eu-west-1"),
         control: CONTROL.to_owned(),
@@ -33,48 +37,64 @@ pub(crate) fn key(resource: &str) -> Key {
     }
 }
 
-/// An open violation that owes nothing.
-pub(crate) fn record(resource: &str) -> Record {
-    Record {
+/// An open violation without pending deliveries.
+pub(crate) fn record(resource: &str) -> ViolationRecord {
+    ViolationRecord {
         key: key(resource),
-        status: Status::Open,
+        status: ViolationStatus::Open,
         since: Some(at(1)),
-        ordering: Ordering { triggered: at(1), recorded: at(1), notified: at(1) },
+        ordering: ResultOrdering { triggered: at(1), recorded: at(1), notified: at(1) },
         rule_name: "AURORA-RESOURCES_PROTECTED_BY_BACKUP_PLAN-1b2c".to_owned(),
         rule_arn: "arn:aws:config:eu-west-1:222222222222:config-rule/x".to_owned(),
         annotation: Some("said \"so\"\n\u{202e}".to_owned()),
-        found: Found::FirstResult,
-        heard: Heard::Event,
-        closed: None,
+        opened_by: OpenedBy::FirstResult,
+        detected_by: DetectionSource::Event,
+        closed_reason: None,
         severity: Severity::High,
-        resource: ResourceFacts {
+        resource: ResourceDetails {
             name: Some(resource.to_owned()),
             arn: None,
             tags: BTreeMap::from([("owner".to_owned(), "Zoë \u{1f9ef}".to_owned())]),
         },
-        exempt: None,
-        last_owed: None,
-        finding_at: None,
-        owed: Vec::new(),
+        exemption: None,
+        last_pending_at: None,
+        finding_sent_at: None,
+        pending: Vec::new(),
         delivery_claimed_until: None,
-        undelivered: BTreeMap::new(),
+        delivery_failures: BTreeMap::new(),
     }
 }
 
-/// One that owes its opening to both topics since a minute.
-pub(crate) fn owing(resource: &str, minute: u8) -> Record {
-    let outlets = BTreeSet::from([Outlet::Topic, Outlet::Chat]);
-    let debt = Debt { what: Told::Opened, at: at(minute), since: Some(at(1)), outlets, folded: 0 };
-    Record { owed: vec![debt], ..record(resource) }
+/// An open violation whose opening is pending for both topics since a minute.
+pub(crate) fn owing(resource: &str, minute: u8) -> ViolationRecord {
+    let outlets = BTreeSet::from([Channel::Topic, Channel::Chat]);
+    let debt = PendingDelivery {
+        update: Update::Opened,
+        at: at(minute),
+        since: Some(at(1)),
+        channels: outlets,
+        earlier_transitions: 0,
+    };
+    ViolationRecord { pending: vec![debt], ..record(resource) }
 }
 
-/// One that is closed and owes nothing.
-pub(crate) fn closed(resource: &str) -> Record {
-    Record { status: Status::Closed, closed: Some(Closing::Satisfied), ..record(resource) }
+/// A closed violation without pending deliveries.
+pub(crate) fn closed(resource: &str) -> ViolationRecord {
+    ViolationRecord {
+        status: ViolationStatus::Closed,
+        closed_reason: Some(ClosedReason::Satisfied),
+        ..record(resource)
+    }
 }
 
-/// The notice of a turn of a record, written down at a minute.
-pub(crate) fn notice(record: &Record, what: Told, minute: u8) -> Notice {
-    let debt = Debt { what, at: at(minute), since: record.since, outlets: BTreeSet::new(), folded: 0 };
+/// The notice of an update of a record, written at a minute.
+pub(crate) fn notice(record: &ViolationRecord, what: Update, minute: u8) -> Notice {
+    let debt = PendingDelivery {
+        update: what,
+        at: at(minute),
+        since: record.since,
+        channels: BTreeSet::new(),
+        earlier_transitions: 0,
+    };
     ViolationNotice::new(record, &debt, NoticeContext::default()).into()
 }

@@ -3,22 +3,23 @@
 use std::path::Path;
 use std::process::Command;
 
-use app::ports::{CommitFacts, PolicyRepository, PortErrorKind, RepositoryFile};
+use app::deploy::ports::{CommitDetails, PolicyRepository, RepositoryFile};
+use app::ports::PortErrorKind;
 use aws::CodeCommitRepository;
-use domain::fault::Position;
-use domain::ids::CommitId;
-use sandbox::cloud::Cloud;
+use framework::ids::CommitId;
+use sandbox::cloud::LocalCloud;
+use syntax::diagnostic::Position;
 use testkit::world::World;
 
 use crate::cloud::Local;
 
-/// CodeCommit's `GetFile` hands out at most 6 MB.
+/// The limit of CodeCommit's `GetFile` is 6 MB.
 const LARGEST: usize = 6 * 1024 * 1024;
 
 /// Commits files, path and content, on top of the head.
 trait Push {
     fn push(&self, message: &str, files: &[(&str, &[u8])]) -> CommitId;
-    /// What was said of commits, oldest first.
+    /// The comments on commits, oldest first.
     fn comments(&self) -> Vec<(String, String)>;
 }
 
@@ -36,7 +37,7 @@ async fn holds(repository: &impl PolicyRepository, git: &impl Push) {
     for absent in ["none.yaml", "a/b", "policy.yaml/x", "Policy.yaml"] {
         assert_eq!(repository.file(&first, absent).await.unwrap(), RepositoryFile::Missing, "{absent}");
     }
-    let facts = CommitFacts { author: "Ada <ada@example.com>".to_owned(), message: "First policy".to_owned() };
+    let facts = CommitDetails { author: "Ada <ada@example.com>".to_owned(), message: "First policy".to_owned() };
     assert_eq!(repository.commit(&first).await.unwrap(), facts);
 
     let odd = git.push(
@@ -52,7 +53,7 @@ async fn holds(repository: &impl PolicyRepository, git: &impl Push) {
     assert_eq!(repository.head().await.unwrap(), Some(odd.clone()));
     assert_eq!(
         repository.file(&odd, "binary.yaml").await.unwrap(),
-        RepositoryFile::NotText(Position { line: 2, column: 4 })
+        RepositoryFile::NotUtf8(Position { line: 2, column: 4 })
     );
     assert_eq!(repository.file(&odd, "empty.yaml").await.unwrap(), text(""));
     assert_eq!(repository.file(&odd, "too-large.yaml").await.unwrap(), RepositoryFile::TooLarge);
@@ -61,14 +62,15 @@ async fn holds(repository: &impl PolicyRepository, git: &impl Push) {
     assert_eq!(repository.file(&first, "policy.yaml").await.unwrap(), text("version: 1\n"), "the commit counts");
     assert_eq!(repository.file(&first, "empty.yaml").await.unwrap(), RepositoryFile::Missing);
 
-    // Rewritten away between two calls.
+    // The branch was rewritten between two calls.
     let gone = CommitId::parse(&"dead".repeat(10)).unwrap();
     let error = repository.file(&gone, "policy.yaml").await.unwrap_err();
     assert_eq!(error.kind, PortErrorKind::NotFound, "{error}");
-    let unknown = CommitFacts { author: "unknown".to_owned(), message: String::new() };
+    let unknown = CommitDetails { author: "unknown".to_owned(), message: String::new() };
     assert_eq!(repository.commit(&gone).await.unwrap(), unknown);
 
-    // The same text again, after an answer that was lost, is one comment; of two commits, or of another text, there are two.
+    // The same comment again after a lost response is one comment; comments on two commits, or with different texts,
+    // are two.
     let said = [(&first, "5 of 6 ü"), (&first, "5 of 6 ü"), (&odd, "5 of 6 ü"), (&first, "6 of 6")];
     for (commit, text) in said {
         repository.comment(commit, text).await.unwrap();
@@ -98,11 +100,11 @@ impl Push for World {
     }
 }
 
-/// A clone, as a person has it.
+/// A clone, as a user has it.
 struct Clone<'a> {
     work: &'a Path,
     remote: &'a Path,
-    cloud: &'a Cloud,
+    cloud: &'a LocalCloud,
 }
 
 impl Clone<'_> {
@@ -133,13 +135,13 @@ impl Push for Clone<'_> {
 }
 
 #[tokio::test]
-async fn the_fake_holds_the_contract() {
+async fn fake_fulfills_repository_contract() {
     let world = World::new();
     holds(&world, &world).await;
 }
 
 #[tokio::test]
-async fn the_adapter_holds_the_contract() {
+async fn adapter_fulfills_repository_contract() {
     let local = Local::start().await;
     let work = local.cloud.directory().join("tmp/work");
     std::fs::create_dir_all(&work).unwrap();
@@ -149,7 +151,7 @@ async fn the_adapter_holds_the_contract() {
     let repository = CodeCommitRepository::new(local.clients.codecommit(), name, "main");
     holds(&repository, &git).await;
 
-    // Tags and other branches of the same name parts are not the branch.
+    // Tags and other branches that share name segments are not the branch.
     git.git(&[
         "push",
         "--quiet",
@@ -161,11 +163,11 @@ async fn the_adapter_holds_the_contract() {
         let branch = CodeCommitRepository::new(local.clients.codecommit(), name, absent);
         assert_eq!(branch.head().await.unwrap(), None, "{absent}");
     }
-    // A commit that was rewritten away meanwhile cannot be commented on.
+    // A commit that was removed by a rewrite cannot be commented on.
     let gone = repository.comment(&CommitId::parse(&"dead".repeat(10)).unwrap(), "too late").await.unwrap_err();
     assert_eq!(gone.operation, "codecommit:PostCommentForComparedCommit");
     assert!(gone.to_string().contains("CommitDoesNotExistException"), "{gone}");
-    // A repository that is not there is a fault of the settings, not an empty one.
+    // A missing repository is an error of the settings, and not an empty repository.
     let nowhere = CodeCommitRepository::new(local.clients.codecommit(), "nowhere", "main");
     let error = nowhere.head().await.unwrap_err();
     assert_eq!((error.kind, error.operation), (PortErrorKind::NotFound, "codecommit:GetBranch"), "{error}");

@@ -1,15 +1,17 @@
 //! `Responder`.
 
-use app::lifecycle::{Answer, Envelope, ResponseUrl};
-use app::ports::{PortErrorKind, Responder, Result};
-use aws::SignedUrlResponder;
 use serde_json::json;
+
+use app::lifecycle::ports::Responder;
+use app::lifecycle::{RequestAnswer, RequestEnvelope, ResponseUrl};
+use app::ports::{PortErrorKind, Result};
+use aws::SignedUrlResponder;
 use testkit::world::World;
 
 use crate::server::{Reply, SECRET, Server};
 
-fn envelope(url: &str) -> Envelope {
-    Envelope {
+fn envelope(url: &str) -> RequestEnvelope {
+    RequestEnvelope {
         response_url: ResponseUrl::from(url),
         stack_id: "arn:aws:cloudformation:us-east-1:000000000000:stack/app/1".to_owned(),
         request_id: "r-1".to_owned(),
@@ -21,14 +23,14 @@ fn envelope(url: &str) -> Envelope {
 async fn put(responder: &impl Responder, url: &str, reason: Option<&str>) -> Result<()> {
     let envelope = envelope(url);
     let answer = match reason {
-        None => Answer::success(&envelope),
-        Some(reason) => Answer::failure(&envelope, reason),
+        None => RequestAnswer::success(&envelope),
+        Some(reason) => RequestAnswer::failure(&envelope, reason),
     };
-    app::lifecycle::put(responder, &answer).await
+    app::lifecycle::send_answer(responder, &answer).await
 }
 
 #[tokio::test]
-async fn an_answer_arrives() {
+async fn response_arrives() {
     let world = World::new();
     put(&world, "https://example.com", None).await.unwrap();
     assert_eq!(world.state().answers.len(), 1);
@@ -40,7 +42,7 @@ async fn an_answer_arrives() {
     let request = &received[0];
     assert_eq!(request.method, "PUT");
     assert_eq!(request.target, format!("/stack%7CRollout?X-Amz-Credential=EXAMPLE&X-Amz-Signature={SECRET}"));
-    // Signed for an empty type: S3 refuses any other, and a body of unknown length.
+    // Signed for an empty content type: S3 rejects any other, and a body of unknown length.
     assert_eq!(request.header("content-type"), Some(""));
     assert_eq!(request.header("content-length"), Some(request.body.len().to_string().as_str()));
     assert_eq!(request.header("transfer-encoding"), None);
@@ -56,7 +58,7 @@ fn status(status: u16) -> Reply {
 }
 
 #[tokio::test]
-async fn what_may_pass_is_tried_again() {
+async fn transient_errors_are_retried() {
     let responder = SignedUrlResponder::default();
     let cases: [(&str, &[Reply]); 3] = [
         ("unwell once", &[status(500), status(200)]),
@@ -71,33 +73,33 @@ async fn what_may_pass_is_tried_again() {
 }
 
 #[tokio::test]
-async fn what_will_not_pass_is_told_without_the_address() {
+async fn permanent_errors_hide_the_address() {
     let responder = SignedUrlResponder::default();
     let cases: [(&str, &[Reply], PortErrorKind, usize, &str); 4] = [
         (
             "expired",
             &[Reply::Status(403, "<Error><Code>AccessDenied</Code></Error>".into())],
-            PortErrorKind::Refused,
+            PortErrorKind::Rejected,
             1,
             "403",
         ),
-        ("bad", &[Reply::Status(400, String::new())], PortErrorKind::Refused, 1, "400"),
+        ("bad", &[Reply::Status(400, String::new())], PortErrorKind::Rejected, 1, "400"),
         ("unwell", &[status(503)], PortErrorKind::Retryable, 3, "SlowDown"),
-        ("broken", &[Reply::Break], PortErrorKind::Retryable, 3, "the connection broke"),
+        ("broken", &[Reply::Break], PortErrorKind::Retryable, 3, "the connection was closed"),
     ];
     for (case, replies, kind, attempts, said) in cases {
         let server = Server::start(replies);
         let error = put(&responder, &server.signed_url(), None).await.unwrap_err();
         assert_eq!(error.kind, kind, "{case}: {error}");
         assert_eq!(server.received().len(), attempts, "{case}");
-        let shown = format!("{error} {error:?} {}", error.explained());
+        let shown = format!("{error} {error:?} {}", error.with_fix());
         assert!(shown.contains(said), "{case}: {shown}");
         assert!(!shown.contains(SECRET) && !shown.contains(&server.address().to_string()), "{case}: {shown}");
     }
-    // Nobody listens, or the address is none.
+    // No server listens, or the address is invalid.
     for (url, kind) in [
         (format!("http://127.0.0.1:1/{SECRET}"), PortErrorKind::Retryable),
-        (format!("http://{SECRET} x/"), PortErrorKind::Refused),
+        (format!("http://{SECRET} x/"), PortErrorKind::Rejected),
     ] {
         let error = put(&responder, &url, None).await.unwrap_err();
         assert_eq!(error.kind, kind, "{error}");

@@ -1,4 +1,4 @@
-//! A small HTTP server that answers as it is told and keeps what it was sent.
+//! A small HTTP server with scripted replies that records its requests.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// What one request is answered with.
+/// The reply to one request.
 #[derive(Debug, Clone)]
 pub(crate) enum Reply {
     /// A status and a body.
@@ -16,14 +16,14 @@ pub(crate) enum Reply {
     /// A whole response, head and body.
     #[allow(dead_code, reason = "the end-to-end tests use this file too, and need it")]
     Raw(String),
-    /// The connection is closed without a word.
+    /// The connection is closed without a response.
     Break,
-    /// Nothing, for as long as the test runs.
+    /// No response for the duration of the test.
     #[allow(dead_code, reason = "the end-to-end tests use this file too, and need it")]
     Hang,
 }
 
-/// A request as it came.
+/// A recorded request.
 #[derive(Debug, Clone)]
 pub(crate) struct Received {
     pub(crate) method: String,
@@ -50,7 +50,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Gives these replies in order, then the last of them again and again; without any, 200 to all.
+    /// Sends these replies in order and repeats the last one; without replies, 200 to all requests.
     pub(crate) fn start(replies: &[Reply]) -> Self {
         let replies = replies.to_vec();
         Self::answering(move |index, _| {
@@ -59,8 +59,8 @@ impl Server {
         })
     }
 
-    /// Gives the reply that `answer` makes of the number of requests before and of the request. Requests are served side by side, so
-    /// `answer` may wait for another one.
+    /// Sends the reply that `answer` returns for the number of earlier requests and the request. Requests are served
+    /// in parallel, so that `answer` may wait for another one.
     pub(crate) fn answering(answer: impl Fn(usize, &Received) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let server = Self { address: listener.local_addr().unwrap(), received: Arc::default() };
@@ -78,7 +78,7 @@ impl Server {
         self.address
     }
 
-    /// An address with a secret in it, as a pre-signed one has.
+    /// An address that contains a secret, as a pre-signed URL does.
     pub(crate) fn signed_url(&self) -> String {
         format!("http://{}/stack%7CRollout?X-Amz-Credential=EXAMPLE&X-Amz-Signature={SECRET}", self.address)
     }
@@ -88,7 +88,7 @@ impl Server {
     }
 }
 
-/// What may be seen nowhere.
+/// The secret, which must not appear in any log or error.
 pub(crate) const SECRET: &str = "c0ffee5ec7e7";
 
 fn serve(
@@ -115,7 +115,7 @@ fn serve(
                 "HTTP/1.1 {status} Whatever\r\ncontent-length: {}\r\ncontent-type: application/xml\r\nconnection: close\r\n\r\n",
                 body.len()
             );
-            // Whoever hangs up early does not want the answer.
+            // A client that closes the connection early does not need the response.
             let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
         }
     }

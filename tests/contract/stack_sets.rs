@@ -1,21 +1,27 @@
 //! `StackSets` and `OrganizationalUnits`: the fake of `testkit::world`, the simulator, and the adapters.
+//! Long because the contract and its three implementations belong together.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use app::ports::{Accepted, OrganizationalUnits, PortError, PortErrorKind, StackSetRef, StackSets, Start};
+use app::deploy::StackSetRef;
+use app::deploy::ports::{Acceptance, OrganizationalUnits, StackSets, StartRequest};
+use app::ports::{PortError, PortErrorKind};
 use aws::CloudFormationStackSets;
-use domain::ids::{AccountId, RegionName, StackSetName, UnitId};
-use domain::policy::{Amount, RegionConcurrency, Rollout};
+use domain::policy::{CountOrPercentage, RegionConcurrency, RolloutSettings};
 use domain::rollout::{
-    AccountFilter, AutoDeployment, CallAs, Desired, DetailedStatus, Filter, Instance, InstanceStatus, Observed,
-    ObservedInstance, ObservedStackSet, Operation, OperationStatus, Parameters, PermissionModel, Permissions, Places,
-    ServiceManaged, Through, UnitTarget,
+    AccountFilter, AccountFilterType, AutoDeployment, CallAs, DeploymentTargets, Desired, DetailedStatus, Instance,
+    InstanceStatus, Observed, ObservedInstance, ObservedStackSet, Operation, OperationStatus, OperationTargets,
+    OrganizationalUnitTarget, Parameters, PermissionModel, Permissions, ServiceManaged,
 };
-use sandbox::http::Request;
+use framework::ids::{AccountId, RegionName, StackSetName, UnitId};
+use sandbox::http::HttpRequest;
 use sandbox::organization::{DATA, ROOT, WORKLOADS};
 use sandbox::{wait, wire};
-use testkit::simulator::{AccountState, Definition, Faulty, InstanceFault, Scope, SimulatedStackSet, Simulator, Task};
+use testkit::simulator::{
+    AccountState, FaultyWork, InjectedInstanceFault, OperationScope, OperationTask, SimulatedDefinition,
+    SimulatedStackSet, Simulator,
+};
 use testkit::world::{FakeStackSet, World};
 
 use crate::cloud::Local;
@@ -37,22 +43,23 @@ const OWNER: &str = "backup-policy@main";
 const CENTRAL: &str = "000000000000";
 const MEMBERS: [(&str, &str); 3] = [("111111111111", WORKLOADS), ("222222222222", WORKLOADS), ("333333333333", DATA)];
 
-/// Something that keeps StackSets, and the hand that steers the world around it.
-trait Subject {
+/// An implementation of StackSets, with controls for its environment.
+trait StackSetImplementation {
     type StackSets: StackSets;
     type Units: OrganizationalUnits;
 
     fn stack_sets(&self) -> &Self::StackSets;
     fn units(&self) -> &Self::Units;
-    /// Ends operations where time stands still.
+    /// Ends operations where time does not pass.
     fn hurry(&self);
     /// The next work on an instance fails with this reason.
     fn breaks(&self, instance: &Instance, reason: &str);
     /// Suspends an account.
     fn suspend(&self, account: &AccountId);
-    /// A StackSet that somebody made by hand, without managed execution, tagged `team`, with instances of one account.
-    fn made_by_hand(&self, name: &StackSetName, at: &Places);
-    /// Whether it goes its own way where the fake of `testkit::world` is simpler than AWS.
+    /// A StackSet that a user created by hand, without managed execution, tagged `team`, with instances of one
+    /// account.
+    fn made_by_hand(&self, name: &StackSetName, at: &OperationTargets);
+    /// Whether it differs from AWS where the fake of `testkit::world` is simpler.
     fn is_fake(&self) -> bool {
         false
     }
@@ -84,12 +91,12 @@ fn desired(name: &str, days: &str) -> Desired {
         adopt: false,
         instances: BTreeMap::new(),
         skipped: BTreeMap::new(),
-        rollout: Rollout::default(),
+        rollout: RolloutSettings::default(),
     }
 }
 
 fn for_units(name: &str, call_as: CallAs) -> Desired {
-    let target = UnitTarget {
+    let target = OrganizationalUnitTarget {
         units: [unit(WORKLOADS)].into(),
         accounts: AccountFilter::All,
         regions: [region("eu-west-1")].into(),
@@ -100,24 +107,24 @@ fn for_units(name: &str, call_as: CallAs) -> Desired {
     Desired { permissions: Permissions::ServiceManaged(service), ..desired(name, "35") }
 }
 
-fn places(accounts: &[&str], regions: &[&str]) -> Places {
-    Places {
+fn places(accounts: &[&str], regions: &[&str]) -> OperationTargets {
+    OperationTargets {
         accounts: accounts.iter().map(|id| account(id)).collect(),
         regions: regions.iter().map(|name| region(name)).collect(),
         through: None,
     }
 }
 
-fn all() -> Places {
+fn all() -> OperationTargets {
     places(&["111111111111", "222222222222"], &["us-east-1", "eu-west-1"])
 }
 
 /// Accounts of a unit in one Region.
-fn through(id: &str, filter: Filter, accounts: &[&str]) -> Places {
-    Places { through: Some(Through { unit: unit(id), filter }), ..places(accounts, &["eu-west-1"]) }
+fn through(id: &str, filter: AccountFilterType, accounts: &[&str]) -> OperationTargets {
+    OperationTargets { through: Some(DeploymentTargets { unit: unit(id), filter }), ..places(accounts, &["eu-west-1"]) }
 }
 
-fn create(at: Places) -> Operation {
+fn create(at: OperationTargets) -> Operation {
     Operation::CreateInstances { at, overrides: Parameters::new() }
 }
 
@@ -126,19 +133,19 @@ fn of(desired: &Desired) -> StackSetRef<'_> {
 }
 
 async fn start(
-    subject: &impl Subject,
+    subject: &impl StackSetImplementation,
     id: &str,
     operation: &Operation,
     desired: &Desired,
-) -> Result<Accepted, PortError> {
+) -> Result<Acceptance, PortError> {
     let of = of(desired);
     let found = subject.stack_sets().describe(of).await?.unwrap_or_default();
     let desired = (!matches!(operation, Operation::DeleteInstances { .. })).then_some(desired);
-    subject.stack_sets().start(Start { of, id, operation, desired, owner: OWNER, found: &found }).await
+    subject.stack_sets().start(StartRequest { of, id, operation, desired, owner: OWNER, observed: &found }).await
 }
 
 /// Waits until an operation has ended.
-async fn ended(subject: &impl Subject, of: StackSetRef<'_>, id: &str) {
+async fn ended(subject: &impl StackSetImplementation, of: StackSetRef<'_>, id: &str) {
     subject.hurry();
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
@@ -151,14 +158,14 @@ async fn ended(subject: &impl Subject, of: StackSetRef<'_>, id: &str) {
     }
 }
 
-/// Starts an operation, waits for its end, and looks at what there is then.
-async fn done(subject: &impl Subject, id: &str, operation: Operation, desired: &Desired) -> Observed {
-    assert_eq!(start(subject, id, &operation, desired).await.unwrap(), Accepted::Now, "{id}");
+/// Starts an operation, waits for its end, and returns the state after it.
+async fn done(subject: &impl StackSetImplementation, id: &str, operation: Operation, desired: &Desired) -> Observed {
+    assert_eq!(start(subject, id, &operation, desired).await.unwrap(), Acceptance::Started, "{id}");
     ended(subject, of(desired), id).await;
     observed(subject, of(desired)).await
 }
 
-async fn observed(subject: &impl Subject, of: StackSetRef<'_>) -> Observed {
+async fn observed(subject: &impl StackSetImplementation, of: StackSetRef<'_>) -> Observed {
     let stack_set = subject.stack_sets().describe(of).await.unwrap().unwrap();
     subject.stack_sets().observe(of, stack_set).await.unwrap()
 }
@@ -181,7 +188,7 @@ fn assert_current(observed: &Observed) {
     }
 }
 
-async fn nothing_is_there_and_that_is_no_error(subject: &impl Subject) {
+async fn missing_stack_set_is_not_an_error(subject: &impl StackSetImplementation) {
     let absent = desired("absent", "35");
     let of = of(&absent);
     let stack_sets = subject.stack_sets();
@@ -196,7 +203,7 @@ async fn nothing_is_there_and_that_is_no_error(subject: &impl Subject) {
     assert_eq!(refused.kind, PortErrorKind::NotFound, "{refused}");
 }
 
-async fn the_first_to_create_owns_it(subject: &impl Subject) {
+async fn first_creator_is_the_owner(subject: &impl StackSetImplementation) {
     let first = desired("owned", "35");
     let stack_sets = subject.stack_sets();
     stack_sets.create(&first, OWNER).await.unwrap();
@@ -220,7 +227,7 @@ async fn the_first_to_create_owns_it(subject: &impl Subject) {
     stack_sets.delete(of(&first)).await.unwrap();
 }
 
-async fn a_whole_life(subject: &impl Subject) {
+async fn stack_set_is_created_updated_and_deleted(subject: &impl StackSetImplementation) {
     let before = desired("life", "35");
     let (of, stack_sets) = (of(&before), subject.stack_sets());
     stack_sets.create(&before, OWNER).await.unwrap();
@@ -228,19 +235,22 @@ async fn a_whole_life(subject: &impl Subject) {
 
     let create = create(all());
     assert_eq!(stack_sets.operation(of, "create-1").await.unwrap(), None);
-    assert_eq!(start(subject, "create-1", &create, &before).await.unwrap(), Accepted::Now);
+    assert_eq!(start(subject, "create-1", &create, &before).await.unwrap(), Acceptance::Started);
     assert_eq!(stack_sets.operation(of, "create-1").await.unwrap(), Some(OperationStatus::InFlight));
-    assert_eq!(start(subject, "create-1", &create, &before).await.unwrap(), Accepted::Before);
+    assert_eq!(start(subject, "create-1", &create, &before).await.unwrap(), Acceptance::AlreadyStarted);
     let busy = stack_sets.delete(of).await.unwrap_err();
     assert_eq!(busy.kind, PortErrorKind::Conflict, "{busy}");
     ended(subject, of, "create-1").await;
-    assert_eq!(start(subject, "create-1", &create, &before).await.unwrap(), Accepted::Before);
+    assert_eq!(start(subject, "create-1", &create, &before).await.unwrap(), Acceptance::AlreadyStarted);
     assert_current(&observed(subject, of).await);
 
     let after = desired("life", "90");
     start(subject, "update-1", &Operation::UpdateStackSet, &after).await.unwrap();
-    // An answer that was lost: the same call once more, without a second operation.
-    assert_eq!(start(subject, "update-1", &Operation::UpdateStackSet, &after).await.unwrap(), Accepted::Before);
+    // A lost response: the same call again starts no second operation.
+    assert_eq!(
+        start(subject, "update-1", &Operation::UpdateStackSet, &after).await.unwrap(),
+        Acceptance::AlreadyStarted
+    );
     ended(subject, of, "update-1").await;
     let updated = observed(subject, of).await;
     let tags = updated.stack_set.as_ref().map(|found| (found.owner.clone(), found.definition.clone()));
@@ -264,9 +274,9 @@ async fn a_whole_life(subject: &impl Subject) {
     stack_sets.delete(of).await.unwrap();
 }
 
-/// One instance cannot be deployed: it is outdated, with the reason, and the others are current. One that cannot be deleted is
-/// inoperable, and can be let go of.
-async fn a_failure_shows(subject: &impl Subject) {
+/// One instance cannot be deployed: it is OUTDATED, with the reason, and the others are CURRENT. An instance that
+/// cannot be deleted is INOPERABLE and can be retained.
+async fn failed_instance_is_observed(subject: &impl StackSetImplementation) {
     let wanted = desired("failing", "35");
     let broken = at("222222222222", "eu-west-1");
     subject.stack_sets().create(&wanted, OWNER).await.unwrap();
@@ -292,11 +302,14 @@ async fn a_failure_shows(subject: &impl Subject) {
     subject.stack_sets().delete(of(&wanted)).await.unwrap();
 }
 
-/// What a stopped operation has not come to is cancelled; what has ended cannot be stopped, and that is no error.
-async fn an_operation_is_stopped(subject: &impl Subject) {
-    // One after the other, so that there is something that it has not come to.
-    let one_by_one =
-        Rollout { max_concurrency: Amount::Count(1), regions: RegionConcurrency::Sequential, ..Rollout::default() };
+/// A stopped operation cancels its remaining instances. A finished operation cannot be stopped, which is not an error.
+async fn running_operation_is_stopped(subject: &impl StackSetImplementation) {
+    // One account after the other, so that instances remain.
+    let one_by_one = RolloutSettings {
+        max_concurrency: CountOrPercentage::Count(1),
+        regions: RegionConcurrency::Sequential,
+        ..RolloutSettings::default()
+    };
     let wanted = Desired { rollout: one_by_one, ..desired("stopped", "35") };
     let (of, stack_sets) = (of(&wanted), subject.stack_sets());
     stack_sets.create(&wanted, OWNER).await.unwrap();
@@ -317,8 +330,8 @@ async fn an_operation_is_stopped(subject: &impl Subject) {
     stack_sets.delete(of).await.unwrap();
 }
 
-/// Facts for an adoption; managed execution is switched on and leaves all else; what others tagged stays.
-async fn what_others_made_is_seen_and_taken_over(subject: &impl Subject) {
+/// Facts for an adoption. The switch to managed execution changes no other setting, and foreign tags stay.
+async fn foreign_stack_sets_are_read_and_adopted(subject: &impl StackSetImplementation) {
     let wanted = Desired { adopt: true, ..desired("legacy", "90") };
     let (of, stack_sets) = (of(&wanted), subject.stack_sets());
     let there = places(&["111111111111"], &["eu-west-1"]);
@@ -339,7 +352,7 @@ async fn what_others_made_is_seen_and_taken_over(subject: &impl Subject) {
     assert_eq!(found.template.as_deref().map(str::trim), Some(FRAMEWORK.trim()));
     assert_eq!(instances(&observed(subject, of).await), ["111111111111/eu-west-1"]);
 
-    // Without managed execution a second operation is refused while one goes on.
+    // Without managed execution a second operation is rejected while one runs.
     start(subject, "managed-1", &Operation::ManagedExecution, &wanted).await.unwrap();
     let rest = create(places(&["111111111111"], &["us-east-1"]));
     if subject.is_fake() || stack_sets.describe(of).await.unwrap().is_some_and(|found| !found.managed_execution) {
@@ -365,7 +378,7 @@ async fn what_others_made_is_seen_and_taken_over(subject: &impl Subject) {
     stack_sets.delete(of).await.unwrap();
 }
 
-async fn units_have_accounts(subject: &impl Subject) {
+async fn units_have_accounts(subject: &impl StackSetImplementation) {
     let accounts = |ids: &[&str]| ids.iter().map(|id| account(id)).collect::<BTreeSet<_>>();
     let nowhere = unit("ou-sbox-nowhere1");
     let asked = BTreeSet::from([unit(WORKLOADS), unit(DATA), unit(ROOT), nowhere.clone()]);
@@ -384,8 +397,8 @@ async fn units_have_accounts(subject: &impl Subject) {
     assert_eq!(known.inactive, accounts(&["222222222222"]));
 }
 
-/// Account 222222222222 is suspended by now.
-async fn units_are_deployed_to(subject: &impl Subject) {
+/// Account 222222222222 is suspended from here on.
+async fn units_are_deployed_to(subject: &impl StackSetImplementation) {
     let wanted = for_units("units", CallAs::Own);
     let of = of(&wanted);
     subject.stack_sets().create(&wanted, OWNER).await.unwrap();
@@ -395,18 +408,19 @@ async fn units_are_deployed_to(subject: &impl Subject) {
     assert_eq!(stack_set.auto_deployment, Some(AutoDeployment { enabled: true, retain_stacks: false }));
     assert_eq!(empty.auto_targets, BTreeMap::new());
 
-    // A list of accounts is not followed from then on; whole units, and those but for some accounts, are.
+    // A list of accounts is not tracked from then on; whole units, and units except for some accounts, are.
     let listed =
-        done(subject, "create-1", create(through(WORKLOADS, Filter::Listed, &["111111111111"])), &wanted).await;
+        done(subject, "create-1", create(through(WORKLOADS, AccountFilterType::Listed, &["111111111111"])), &wanted)
+            .await;
     assert_eq!(instances(&listed), ["111111111111/eu-west-1"]);
     assert_eq!(listed.instances[&at("111111111111", "eu-west-1")].unit, Some(unit(WORKLOADS)));
     assert_eq!(listed.auto_targets, BTreeMap::new());
-    let but = Filter::Except([account("222222222222")].into());
+    let but = AccountFilterType::Except([account("222222222222")].into());
     let found = done(subject, "create-2", create(through(DATA, but, &["333333333333"])), &wanted).await;
     assert_eq!(found.instances[&at("333333333333", "eu-west-1")].unit, Some(unit(DATA)));
     let regions = BTreeSet::from([region("eu-west-1")]);
     assert_eq!(found.auto_targets, BTreeMap::from([(unit(DATA), regions.clone())]));
-    let rest = create(through(WORKLOADS, Filter::Whole, &["111111111111"]));
+    let rest = create(through(WORKLOADS, AccountFilterType::Whole, &["111111111111"]));
     let found = done(subject, "create-3", rest, &wanted).await;
     assert_eq!(found.auto_targets, BTreeMap::from([(unit(DATA), regions.clone()), (unit(WORKLOADS), regions)]));
     for (instance, found) in &found.instances {
@@ -418,19 +432,21 @@ async fn units_are_deployed_to(subject: &impl Subject) {
     }
 
     let changed = Operation::UpdateInstances {
-        at: through(WORKLOADS, Filter::Listed, &["111111111111"]),
+        at: through(WORKLOADS, AccountFilterType::Listed, &["111111111111"]),
         overrides: Parameters::from([("Days".to_owned(), "365".to_owned())]),
     };
     done(subject, "change-1", changed, &wanted).await;
 
-    // A suspended account is let go of; then the whole units, which ends their being followed.
-    let suspended =
-        Operation::DeleteInstances { at: through(WORKLOADS, Filter::Listed, &["222222222222"]), retain: true };
+    // A suspended account is retained; then the whole units, which ends their tracking.
+    let suspended = Operation::DeleteInstances {
+        at: through(WORKLOADS, AccountFilterType::Listed, &["222222222222"]),
+        retain: true,
+    };
     done(subject, "delete-1", suspended, &wanted).await;
     for (id, unit, accounts) in
         [("delete-2", DATA, &["333333333333"][..]), ("delete-3", WORKLOADS, &["111111111111", "333333333333"])]
     {
-        let whole = Operation::DeleteInstances { at: through(unit, Filter::Whole, accounts), retain: false };
+        let whole = Operation::DeleteInstances { at: through(unit, AccountFilterType::Whole, accounts), retain: false };
         done(subject, id, whole, &wanted).await;
     }
     let left = observed(subject, of).await;
@@ -438,15 +454,15 @@ async fn units_are_deployed_to(subject: &impl Subject) {
     subject.stack_sets().delete(of).await.unwrap();
 }
 
-/// Whoever forgets for whom a StackSet is called does not find it.
-async fn a_delegated_administrator_says_so_on_every_call(subject: &impl Subject) {
+/// A call without the `CallAs` of a StackSet does not find it.
+async fn delegated_administrator_is_set_on_each_call(subject: &impl StackSetImplementation) {
     let wanted = for_units("delegated", CallAs::DelegatedAdministrator);
     let (of, stack_sets) = (of(&wanted), subject.stack_sets());
     stack_sets.create(&wanted, OWNER).await.unwrap();
     assert!(stack_sets.describe(of).await.unwrap().is_some());
     let forgotten = StackSetRef { call_as: CallAs::Own, ..of };
     assert_eq!(stack_sets.describe(forgotten).await.unwrap(), None);
-    let listed = through(WORKLOADS, Filter::Listed, &["111111111111"]);
+    let listed = through(WORKLOADS, AccountFilterType::Listed, &["111111111111"]);
     let found = done(subject, "create-1", create(listed.clone()), &wanted).await;
     assert_eq!(instances(&found), ["111111111111/eu-west-1"]);
     assert_eq!(stack_sets.operation(forgotten, "create-1").await.unwrap(), None);
@@ -457,20 +473,20 @@ async fn a_delegated_administrator_says_so_on_every_call(subject: &impl Subject)
     assert_eq!(stack_sets.describe(of).await.unwrap(), None);
 }
 
-async fn holds(subject: &impl Subject) {
-    nothing_is_there_and_that_is_no_error(subject).await;
-    the_first_to_create_owns_it(subject).await;
-    a_whole_life(subject).await;
-    a_failure_shows(subject).await;
-    an_operation_is_stopped(subject).await;
-    what_others_made_is_seen_and_taken_over(subject).await;
+async fn holds(subject: &impl StackSetImplementation) {
+    missing_stack_set_is_not_an_error(subject).await;
+    first_creator_is_the_owner(subject).await;
+    stack_set_is_created_updated_and_deleted(subject).await;
+    failed_instance_is_observed(subject).await;
+    running_operation_is_stopped(subject).await;
+    foreign_stack_sets_are_read_and_adopted(subject).await;
     units_have_accounts(subject).await;
     units_are_deployed_to(subject).await;
 }
 
 // ------------------------------------------------------------------------------------------------ the fake
 
-impl Subject for World {
+impl StackSetImplementation for World {
     type StackSets = Self;
     type Units = Self;
 
@@ -495,7 +511,7 @@ impl Subject for World {
         self.state().units.inactive.insert(account.clone());
     }
 
-    fn made_by_hand(&self, name: &StackSetName, at: &Places) {
+    fn made_by_hand(&self, name: &StackSetName, at: &OperationTargets) {
         let found = ObservedInstance {
             status: InstanceStatus::Current,
             detailed: DetailedStatus::Succeeded,
@@ -526,7 +542,7 @@ impl Subject for World {
 }
 
 #[tokio::test]
-async fn the_fake_holds_the_contract() {
+async fn fake_fulfills_stack_set_contract() {
     let world = World::new();
     {
         let units = &mut world.state().units;
@@ -541,7 +557,7 @@ async fn the_fake_holds_the_contract() {
 
 // ------------------------------------------------------------------------------------------------ the simulator
 
-impl Subject for Simulator {
+impl StackSetImplementation for Simulator {
     type StackSets = Self;
     type Units = Self;
 
@@ -558,7 +574,7 @@ impl Subject for Simulator {
     }
 
     fn breaks(&self, instance: &Instance, reason: &str) {
-        let fault = InstanceFault { times: Some(1), reason: reason.to_owned(), of: Faulty::Everything };
+        let fault = InjectedInstanceFault { times: Some(1), reason: reason.to_owned(), of: FaultyWork::Everything };
         self.cloud().faults.insert(instance.clone(), fault);
     }
 
@@ -566,8 +582,8 @@ impl Subject for Simulator {
         self.set_state(account, AccountState::Suspended);
     }
 
-    fn made_by_hand(&self, name: &StackSetName, at: &Places) {
-        let definition = Definition {
+    fn made_by_hand(&self, name: &StackSetName, at: &OperationTargets) {
+        let definition = SimulatedDefinition {
             template: FRAMEWORK.to_owned(),
             parameters: Parameters::from([("Days".to_owned(), "35".to_owned())]),
             owner: None,
@@ -577,14 +593,14 @@ impl Subject for Simulator {
         };
         let made = SimulatedStackSet::new(name, definition, PermissionModel::SelfManaged, CallAs::Own);
         self.cloud().stack_sets.insert(name.clone(), made);
-        let create = Task::Create(Parameters::new());
-        self.by_hand(name, create, Scope::Places(at.clone()), Rollout::default()).unwrap();
+        let create = OperationTask::Create(Parameters::new());
+        self.by_hand(name, create, OperationScope::Places(at.clone()), RolloutSettings::default()).unwrap();
         self.run_until_idle();
     }
 }
 
 #[tokio::test]
-async fn the_simulator_holds_the_contract() {
+async fn simulator_fulfills_stack_set_contract() {
     let simulator = Simulator::new(&World::new(), 1);
     {
         let organization = &mut simulator.cloud().organization;
@@ -594,7 +610,7 @@ async fn the_simulator_holds_the_contract() {
         organization.accounts.insert(account(CENTRAL), unit(ROOT));
     }
     holds(&simulator).await;
-    a_delegated_administrator_says_so_on_every_call(&simulator).await;
+    delegated_administrator_is_set_on_each_call(&simulator).await;
 }
 
 // ------------------------------------------------------------------------------------------------ the adapters
@@ -608,7 +624,7 @@ struct Adapters {
 impl Adapters {
     async fn start() -> Self {
         let local = Local::start().await;
-        let made = local.client().send("s3", Request::new("PUT", "/templates")).unwrap();
+        let made = local.client().send("s3", HttpRequest::new("PUT", "/templates")).unwrap();
         assert!(made.is_success());
         let stack_sets = CloudFormationStackSets::new(
             local.clients.cloudformation(),
@@ -623,14 +639,14 @@ impl Adapters {
         self.local.client().query("cloudformation", action, parameters).unwrap()
     }
 
-    /// The override of `Days` that an instance has.
+    /// The override of `Days` of an instance.
     fn days(&self, name: &str, account: &str) -> Option<String> {
         let place = [("StackSetName", name), ("StackInstanceAccount", account), ("StackInstanceRegion", "eu-west-1")];
         wire::xml_text(&self.query("DescribeStackInstance", &place), "ParameterValue")
     }
 }
 
-impl Subject for Adapters {
+impl StackSetImplementation for Adapters {
     type StackSets = CloudFormationStackSets;
     type Units = aws::OrganizationUnits;
 
@@ -649,10 +665,10 @@ impl Subject for Adapters {
     }
 
     fn suspend(&self, account: &AccountId) {
-        self.local.cloud.suspend(account.as_str(), true);
+        self.local.cloud.set_suspended(account.as_str(), true);
     }
 
-    fn made_by_hand(&self, name: &StackSetName, at: &Places) {
+    fn made_by_hand(&self, name: &StackSetName, at: &OperationTargets) {
         let name = name.as_str();
         let days = [("Parameters.member.1.ParameterKey", "Days"), ("Parameters.member.1.ParameterValue", "35")];
         let tag = [("Tags.member.1.Key", "team"), ("Tags.member.1.Value", "backup")];
@@ -675,11 +691,11 @@ impl Subject for Adapters {
 }
 
 #[tokio::test]
-async fn the_adapters_hold_the_contract() {
+async fn adapter_fulfills_stack_set_contract() {
     let adapters = Adapters::start().await;
     holds(&adapters).await;
 
-    // Overrides are given, and taken back by an empty list.
+    // Overrides are set, and removed by an empty list.
     let wanted = desired("overridden", "35");
     adapters.stack_sets.create(&wanted, OWNER).await.unwrap();
     let one = || places(&["111111111111"], &["eu-west-1"]);
@@ -690,42 +706,42 @@ async fn the_adapters_hold_the_contract() {
         assert_eq!(adapters.days("overridden", "111111111111").as_deref(), days, "{id}");
     }
 
-    // Managed execution queues what comes while an operation runs.
+    // Managed execution queues operations that arrive while one runs.
     let longer = desired("overridden", "90");
     start(&adapters, "update-1", &Operation::UpdateStackSet, &longer).await.unwrap();
     let queued = Operation::DeleteInstances { at: one(), retain: false };
-    assert_eq!(start(&adapters, "delete-1", &queued, &longer).await.unwrap(), Accepted::Now);
+    assert_eq!(start(&adapters, "delete-1", &queued, &longer).await.unwrap(), Acceptance::Started);
     let status = adapters.stack_sets.operation(of(&wanted), "delete-1").await.unwrap();
     assert_eq!(status, Some(OperationStatus::InFlight));
     ended(&adapters, of(&wanted), "delete-1").await;
     assert_eq!(instances(&observed(&adapters, of(&wanted)).await), Vec::<String>::new());
 
-    // Refusals come through whole: operation, code, message and the id to quote.
+    // Errors are complete: operation, code, message and request id.
     adapters.local.cloud.fail_next("cloudformation", "DescribeStackSet", 403, "AccessDenied", "you may not", 1);
     let denied = adapters.stack_sets.describe(of(&wanted)).await.unwrap_err();
     assert_eq!(denied.kind, PortErrorKind::Denied);
     assert_eq!((denied.operation, denied.code.as_deref()), ("cloudformation:DescribeStackSet", Some("AccessDenied")));
     assert_eq!(denied.message, "you may not");
     assert!(denied.request_id.as_deref().is_some_and(|id| id.len() == 36), "{denied:?}");
-    assert!(denied.explained().contains("does not allow `cloudformation:DescribeStackSet`"), "{}", denied.explained());
+    assert!(denied.with_fix().contains("does not allow `cloudformation:DescribeStackSet`"), "{}", denied.with_fix());
 
-    // More instances than fit on a page are all seen.
+    // All instances are listed, also those after the first page.
     let wide = desired("wide", "35");
     adapters.stack_sets.create(&wide, OWNER).await.unwrap();
     let many: Vec<String> = (0..60).map(|n| format!("1000000000{n:02}")).collect();
     let many = places(&many.iter().map(String::as_str).collect::<Vec<_>>(), &["us-east-1", "eu-west-1"]);
     assert_eq!(done(&adapters, "create-1", create(many), &wide).await.instances.len(), 120);
 
-    // Trusted access, and who may ask: in CloudFormation's words.
-    adapters.local.cloud.trusted_access(false);
+    // Trusted access and the callers that it requires, with CloudFormation's messages.
+    adapters.local.cloud.set_trusted_access(false);
     let refused = adapters.stack_sets.create(&for_units("untrusted", CallAs::Own), OWNER).await.unwrap_err();
-    assert_eq!(refused.kind, PortErrorKind::Refused, "{refused}");
+    assert_eq!(refused.kind, PortErrorKind::Rejected, "{refused}");
     assert!(refused.message.contains("enable organizations access"), "{refused}");
-    adapters.local.cloud.trusted_access(true);
+    adapters.local.cloud.set_trusted_access(true);
     let early = for_units("delegated", CallAs::DelegatedAdministrator);
     let refused = adapters.stack_sets.create(&early, OWNER).await.unwrap_err();
     assert!(refused.message.contains("not a delegated administrator"), "{refused}");
-    adapters.local.cloud.delegate("999999999999");
-    a_delegated_administrator_says_so_on_every_call(&adapters).await;
+    adapters.local.cloud.set_management_account("999999999999");
+    delegated_administrator_is_set_on_each_call(&adapters).await;
     assert_eq!(adapters.local.cloud.stop(), []);
 }

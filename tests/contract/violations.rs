@@ -2,42 +2,45 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use app::ports::{PortErrorKind, Versioned, ViolationStore, Window, WindowStore};
-use aws::StateTable;
-use domain::violation::{Group, Key, Outlet, Record};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
+
+use app::ports::{PortErrorKind, Versioned};
+use app::report::ports::{DigestWindow, WindowStore};
+use app::violations::ViolationStore;
+use aws::StateTable;
+use domain::violation::{Channel, ViolationGroup, ViolationKey, ViolationRecord};
 use testkit::world::World;
 
 use crate::cloud::{Local, clients_of};
 use crate::records::{ACCOUNT, CONTROL, account, at, closed, key, owing, record, region};
 use crate::server::{Reply, Server};
 
-/// Stores a record that nobody has stored before.
-async fn put(store: &impl ViolationStore, record: Record) -> Versioned<Record> {
+/// Stores a new record.
+async fn put(store: &impl ViolationStore, record: ViolationRecord) -> Versioned<ViolationRecord> {
     let version = store.put(&Versioned { value: record.clone(), version: 0 }).await.unwrap();
     Versioned { value: record, version }
 }
 
-async fn stored(store: &impl ViolationStore, resource: &str) -> Option<Versioned<Record>> {
+async fn stored(store: &impl ViolationStore, resource: &str) -> Option<Versioned<ViolationRecord>> {
     store.read(&[key(resource)]).await.unwrap().remove(&key(resource))
 }
 
-async fn conflicts(store: &impl ViolationStore, record: &Versioned<Record>, why: &str) {
+async fn conflicts(store: &impl ViolationStore, record: &Versioned<ViolationRecord>, why: &str) {
     let error = store.put(record).await.expect_err(why);
     assert_eq!(error.kind, PortErrorKind::Conflict, "{why}: {error}");
 }
 
-async fn nobody_overwrites_what_he_has_not_seen(store: &impl ViolationStore) {
+async fn stale_writes_are_rejected(store: &impl ViolationStore) {
     assert_eq!(store.read(&[]).await.unwrap(), BTreeMap::new());
     assert_eq!(stored(store, "orders").await, None);
     conflicts(store, &Versioned { value: record("orders"), version: 1 }, "there is nothing to have seen").await;
     let first = put(store, owing("orders", 1)).await;
     assert_eq!(first.version, 1);
     assert_eq!(stored(store, "orders").await, Some(first.clone()));
-    conflicts(store, &Versioned { version: 0, ..first.clone() }, "somebody was quicker").await;
+    conflicts(store, &Versioned { version: 0, ..first.clone() }, "another writer was faster").await;
     let second = Versioned { value: closed("orders"), version: first.version };
-    assert_eq!(store.put(&second).await.unwrap(), 2, "the new version is told, to go on with");
+    assert_eq!(store.put(&second).await.unwrap(), 2, "the new version is returned for the next write");
     conflicts(store, &first, "another state was seen").await;
     conflicts(store, &second, "the same once more").await;
     let third = Versioned { version: 2, ..first };
@@ -45,52 +48,52 @@ async fn nobody_overwrites_what_he_has_not_seen(store: &impl ViolationStore) {
     assert_eq!(stored(store, "orders").await, Some(Versioned { version: 3, ..third }));
 }
 
-/// Of two that read the same state, one stores.
-async fn of_two_at_once_one_is_told_so(store: &impl ViolationStore) {
+/// Of two writers that read the same state, one succeeds.
+async fn concurrent_write_gets_conflict(store: &impl ViolationStore) {
     let seen = put(store, record("contended")).await;
     let quick = Versioned { value: owing("contended", 3), ..seen.clone() };
     let slow = Versioned { value: closed("contended"), ..seen };
     store.put(&quick).await.unwrap();
-    conflicts(store, &slow, "somebody was quicker").await;
+    conflicts(store, &slow, "another writer was faster").await;
     let now = stored(store, "contended").await.unwrap();
     assert_eq!(now.value, quick.value);
     store.put(&Versioned { value: slow.value, ..now }).await.unwrap();
 }
 
-fn names(records: &[Versioned<Record>]) -> BTreeSet<&str> {
+fn names(records: &[Versioned<ViolationRecord>]) -> BTreeSet<&str> {
     records.iter().map(|record| record.value.key.resource_id.as_str()).collect()
 }
 
-/// Records of a control of their own, so that what else is stored does not count.
-fn of_group(mut record: Record, control: &str) -> Record {
+/// Records of their own control, so that other stored records do not count.
+fn of_group(mut record: ViolationRecord, control: &str) -> ViolationRecord {
     record.key.control = control.to_owned();
     record
 }
 
-async fn what_is_owed_is_found_by_its_group(store: &impl ViolationStore) {
-    let group = Group { account: account(ACCOUNT), control: "MINE".to_owned() };
-    assert_eq!(store.owed_by(&group).await.unwrap(), []);
+async fn pending_deliveries_are_found_by_group(store: &impl ViolationStore) {
+    let group = ViolationGroup { account: account(ACCOUNT), control: "MINE".to_owned() };
+    assert_eq!(store.pending_for(&group).await.unwrap(), []);
     let mut a = put(store, of_group(owing("owed-a", 10), "MINE")).await;
     put(store, of_group(owing("owed-b", 11), "MINE")).await;
     put(store, of_group(owing("other", 11), "MINE-TOO")).await;
     put(store, of_group(record("quiet"), "MINE")).await;
-    let owed = store.owed_by(&group).await.unwrap();
+    let owed = store.pending_for(&group).await.unwrap();
     assert_eq!(names(&owed), BTreeSet::from(["owed-a", "owed-b"]));
     assert!(owed.contains(&a), "whole, and with the version that it can be stored at: {owed:?}");
 
-    // One outlet was told, the other was not: still owed.
-    let debts = a.value.owed.clone();
-    a.value.told(Outlet::Topic, &debts, at(20));
+    // One channel was notified, the other was not: the delivery stays pending.
+    let debts = a.value.pending.clone();
+    a.value.record_delivery(Channel::Topic, &debts, at(20));
     a.version = store.put(&a).await.unwrap();
-    assert_eq!(names(&store.owed_by(&group).await.unwrap()), BTreeSet::from(["owed-a", "owed-b"]));
-    a.value.told(Outlet::Chat, &debts, at(21));
+    assert_eq!(names(&store.pending_for(&group).await.unwrap()), BTreeSet::from(["owed-a", "owed-b"]));
+    a.value.record_delivery(Channel::Chat, &debts, at(21));
     store.put(&a).await.unwrap();
-    assert_eq!(names(&store.owed_by(&group).await.unwrap()), BTreeSet::from(["owed-b"]));
+    assert_eq!(names(&store.pending_for(&group).await.unwrap()), BTreeSet::from(["owed-b"]));
 }
 
-/// All records with a delivery that was due before, in pages.
-async fn pending(store: &impl ViolationStore, minute: u8, limit: usize) -> Vec<Versioned<Record>> {
-    let mut records: Vec<Versioned<Record>> = Vec::new();
+/// All records with a delivery that was due before a time, in pages.
+async fn pending(store: &impl ViolationStore, minute: u8, limit: usize) -> Vec<Versioned<ViolationRecord>> {
+    let mut records: Vec<Versioned<ViolationRecord>> = Vec::new();
     let mut position = None;
     loop {
         let page = store.pending(at(minute), position, limit).await.unwrap();
@@ -98,17 +101,17 @@ async fn pending(store: &impl ViolationStore, minute: u8, limit: usize) -> Vec<V
         records.extend(page.records);
         position = page.next;
         if position.is_none() {
-            let keys: BTreeSet<&Key> = records.iter().map(|record| &record.value.key).collect();
+            let keys: BTreeSet<&ViolationKey> = records.iter().map(|record| &record.value.key).collect();
             assert_eq!(keys.len(), records.len(), "one comes twice");
             return records;
         }
     }
 }
 
-async fn what_is_overdue_is_found(store: &impl ViolationStore) {
-    // All that is owed so far is owed no more.
+async fn overdue_deliveries_are_found(store: &impl ViolationStore) {
+    // All deliveries so far are done.
     for mut record in pending(store, 59, 1000).await {
-        record.value.owed.clear();
+        record.value.pending.clear();
         store.put(&record).await.unwrap();
     }
     for (resource, minute) in [("late-a", 10), ("late-b", 11), ("late-c", 20)] {
@@ -116,14 +119,14 @@ async fn what_is_overdue_is_found(store: &impl ViolationStore) {
     }
     put(store, record("nothing-owed")).await;
     let found = pending(store, 15, 100).await;
-    assert_eq!(names(&found), BTreeSet::from(["late-a", "late-b"]), "not what is on its way just now");
+    assert_eq!(names(&found), BTreeSet::from(["late-a", "late-b"]), "not deliveries in progress");
     assert!(found.iter().all(|record| record.version == 1), "{found:?}");
     assert_eq!(pending(store, 30, 1).await.len(), 3, "page after page, each once");
     // A failed delivery is due again later.
     let mut failed = found.iter().find(|record| record.value.key.resource_id == "late-a").unwrap().clone();
-    let debts = failed.value.owed.clone();
-    for outlet in [Outlet::Topic, Outlet::Chat] {
-        failed.value.not_delivered(outlet, &debts, "not you", true, at(20));
+    let debts = failed.value.pending.clone();
+    for outlet in [Channel::Topic, Channel::Chat] {
+        failed.value.record_failure(outlet, &debts, "not you", true, at(20));
     }
     store.put(&failed).await.unwrap();
     assert_eq!(names(&pending(store, 15, 100).await), BTreeSet::from(["late-b"]));
@@ -131,8 +134,8 @@ async fn what_is_overdue_is_found(store: &impl ViolationStore) {
     assert_eq!(pending(store, 10, 100).await, [], "before means before");
 }
 
-async fn open_violations_are_found_by_their_account(store: &impl ViolationStore) {
-    let mine = |mut record: Record| {
+async fn open_violations_are_found_by_account(store: &impl ViolationStore) {
+    let mine = |mut record: ViolationRecord| {
         record.key.account = account("333333333333");
         record
     };
@@ -150,13 +153,16 @@ async fn open_violations_are_found_by_their_account(store: &impl ViolationStore)
     assert!(store.accounts().await.unwrap().is_superset(&BTreeSet::from([account(ACCOUNT), account("333333333333")])));
 
     for record in found {
-        store.put(&Versioned { value: Record { status: closed("").status, ..record.value }, ..record }).await.unwrap();
+        store
+            .put(&Versioned { value: ViolationRecord { status: closed("").status, ..record.value }, ..record })
+            .await
+            .unwrap();
     }
     assert_eq!(store.open_in(&account("333333333333")).await.unwrap(), []);
     assert!(!store.accounts().await.unwrap().contains(&account("333333333333")));
 }
 
-async fn more_than_one_call_holds(store: &impl ViolationStore) {
+async fn more_records_than_one_call_are_read(store: &impl ViolationStore) {
     let mut keys = Vec::new();
     for n in 0..130 {
         let name = format!("many-{n}");
@@ -164,14 +170,14 @@ async fn more_than_one_call_holds(store: &impl ViolationStore) {
         keys.push(key(&name));
     }
     keys.push(key("none"));
-    // Twice the same key is one record.
+    // The same key twice is one record.
     keys.push(key("many-0"));
     let found = store.read(&keys).await.unwrap();
     assert_eq!(found.len(), 130);
     assert!(!found.contains_key(&key("none")));
 }
 
-async fn names_are_kept_apart(store: &impl ViolationStore) {
+async fn similar_names_are_distinct(store: &impl ViolationStore) {
     let mut other_region = record("same");
     other_region.key.region = region("us-east-1");
     let other_control = of_group(record("same"), "BACKUP_RECOVERY_POINT_ENCRYPTED");
@@ -182,31 +188,31 @@ async fn names_are_kept_apart(store: &impl ViolationStore) {
     assert_eq!(store.read(&keys).await.unwrap().len(), 3);
 }
 
-async fn a_window_is_opened_by_one(store: &impl WindowStore) {
-    let group = Group { account: account(ACCOUNT), control: CONTROL.to_owned() };
-    let other = Group { control: "ANOTHER / \u{fc}".to_owned(), ..group.clone() };
+async fn window_has_one_opener(store: &impl WindowStore) {
+    let group = ViolationGroup { account: account(ACCOUNT), control: CONTROL.to_owned() };
+    let other = ViolationGroup { control: "ANOTHER / \u{fc}".to_owned(), ..group.clone() };
     assert_eq!(store.windows(&[]).await.unwrap(), BTreeMap::new());
     assert_eq!(store.windows(std::slice::from_ref(&group)).await.unwrap(), BTreeMap::new());
-    // Nobody asked for it: nothing comes to be.
-    store.flush_asked(&group, at(6)).await.unwrap();
+    // No writer requested it: no item is created.
+    store.record_flush_request(&group, at(6)).await.unwrap();
     assert_eq!(store.windows(std::slice::from_ref(&group)).await.unwrap(), BTreeMap::new());
 
     assert!(store.open_window(&group, at(1), at(6)).await.unwrap());
     assert!(!store.open_window(&group, at(2), at(7)).await.unwrap(), "one is open");
     assert!(store.open_window(&other, at(2), at(7)).await.unwrap(), "each group has its own");
     let windows = store.windows(&[group.clone(), other.clone(), group.clone()]).await.unwrap();
-    let open = |until, flush_asked| Window { until, flush_asked };
+    let open = |until, flush_asked| DigestWindow { until, is_flush_requested: flush_asked };
     assert_eq!(windows, BTreeMap::from([(group.clone(), open(at(6), false)), (other.clone(), open(at(7), false))]));
 
-    store.flush_asked(&group, at(5)).await.unwrap();
+    store.record_flush_request(&group, at(5)).await.unwrap();
     let windows = store.windows(std::slice::from_ref(&group)).await.unwrap();
     assert_eq!(windows[&group], open(at(6), false), "of another window");
-    store.flush_asked(&group, at(6)).await.unwrap();
-    store.flush_asked(&group, at(6)).await.unwrap();
+    store.record_flush_request(&group, at(6)).await.unwrap();
+    store.record_flush_request(&group, at(6)).await.unwrap();
     let windows = store.windows(&[group.clone(), other]).await.unwrap();
     assert_eq!(windows[&group], open(at(6), true));
 
-    // At its very end it has ended, and the next one begins without what was asked of the last.
+    // At its end time the window has ended. The next window does not inherit the requests of the last one.
     let early = at(6) - SignedDuration::from_millis(1);
     assert!(!store.open_window(&group, early, at(9)).await.unwrap());
     assert!(store.open_window(&group, at(6), at(11)).await.unwrap());
@@ -214,18 +220,18 @@ async fn a_window_is_opened_by_one(store: &impl WindowStore) {
 }
 
 async fn holds(store: &(impl ViolationStore + WindowStore)) {
-    nobody_overwrites_what_he_has_not_seen(store).await;
-    of_two_at_once_one_is_told_so(store).await;
-    what_is_owed_is_found_by_its_group(store).await;
-    what_is_overdue_is_found(store).await;
-    open_violations_are_found_by_their_account(store).await;
-    more_than_one_call_holds(store).await;
-    names_are_kept_apart(store).await;
-    a_window_is_opened_by_one(store).await;
+    stale_writes_are_rejected(store).await;
+    concurrent_write_gets_conflict(store).await;
+    pending_deliveries_are_found_by_group(store).await;
+    overdue_deliveries_are_found(store).await;
+    open_violations_are_found_by_account(store).await;
+    more_records_than_one_call_are_read(store).await;
+    similar_names_are_distinct(store).await;
+    window_has_one_opener(store).await;
 }
 
 #[tokio::test]
-async fn the_fake_holds_the_contract() {
+async fn fake_fulfills_violation_contract() {
     holds(&World::new()).await;
 }
 
@@ -233,14 +239,15 @@ fn expiry(item: &Value) -> Option<i64> {
     item.get("expires_at").map(|at| at["N"].as_str().unwrap().parse().unwrap())
 }
 
+/// Long because a cloud is started once.
 #[tokio::test]
-async fn the_adapter_holds_the_contract_and_lets_closed_records_expire() {
+async fn adapter_fulfills_contract_and_expires_records() {
     let local = Local::start().await;
     let table = local.state_table();
     let store = StateTable::new(local.clients.dynamodb(), table);
     holds(&store).await;
     put(&store, closed("told")).await;
-    let unheard = Record { owed: owing("", 5).owed, ..closed("unheard") };
+    let unheard = ViolationRecord { pending: owing("", 5).pending, ..closed("unheard") };
     put(&store, unheard).await;
 
     let items = local.client().scan(table).unwrap();
@@ -267,7 +274,7 @@ async fn the_adapter_holds_the_contract_and_lets_closed_records_expire() {
         "of one width, so that texts sort as times do"
     );
     let unheard = item("unheard");
-    assert_eq!(names(&unheard), with(&["pending_group", "pending_since"]), "what is owed must not expire");
+    assert_eq!(names(&unheard), with(&["pending_group", "pending_since"]), "pending deliveries must not expire");
     assert_eq!(unheard["pending_group"]["S"], format!("{ACCOUNT}#{CONTROL}"));
     assert_eq!(unheard["pending_since"]["S"], "2026-11-23T12:05:00.500000000Z");
 
@@ -291,15 +298,15 @@ async fn the_adapter_holds_the_contract_and_lets_closed_records_expire() {
     for n in 0..5 {
         put(&store, large(n)).await;
     }
-    let group = Group { account: account(ACCOUNT), control: "LARGE".to_owned() };
-    assert_eq!(store.owed_by(&group).await.unwrap().len(), 5);
+    let group = ViolationGroup { account: account(ACCOUNT), control: "LARGE".to_owned() };
+    assert_eq!(store.pending_for(&group).await.unwrap().len(), 5);
     assert!(pending(&store, 59, 1000).await.len() > 5);
     assert!(store.open_in(&account(ACCOUNT)).await.unwrap().len() > 130);
     assert_eq!(store.accounts().await.unwrap(), BTreeSet::from([account(ACCOUNT)]));
     assert_eq!(local.cloud.stop(), []);
 }
 
-/// One answer of `BatchGetItem`: the records found, and the sort keys that were left.
+/// One response of `BatchGetItem`: the records found, and the unprocessed sort keys.
 fn batch(found: &[&str], left: &[&str]) -> Reply {
     let sort = |resource: &str| format!("{CONTROL}#AWS::RDS::DBCluster#{resource}");
     let place = |resource: &str| json!({"pk": {"S": "violation#222222222222#eu-west-1"}, "sk": {"S": sort(resource)}});
@@ -318,7 +325,7 @@ fn batch(found: &[&str], left: &[&str]) -> Reply {
 }
 
 #[tokio::test]
-async fn keys_that_are_left_are_asked_for_again_and_not_for_ever() {
+async fn unprocessed_keys_are_retried_with_a_limit() {
     let server = Server::start(&[
         batch(&["a"], &["b", "c"]),
         batch(&[], &["b", "c"]),

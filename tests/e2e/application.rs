@@ -1,4 +1,5 @@
-//! The application without `sam`: what template.yaml makes, made by hand, and functions that are started one by one.
+//! The application without `sam`: the resources of template.yaml, created by calls, and functions that are started one
+//! by one.
 
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -6,24 +7,25 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use app::deploy::{FrameworkFacts, Variant};
-use domain::ids::{AccountId, RegionName, StackSetName};
-use domain::policy::Reporting;
-use domain::violation::Record;
 use jiff::SignedDuration;
-use sandbox::aging::age;
-use sandbox::client::Client;
-use sandbox::cloud::{Cloud, Options};
+use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
+
+use app::deploy::{ControlVariant, PublishedFramework};
+use domain::policy::Reporting;
+use domain::violation::ViolationRecord;
+use framework::ids::{AccountId, RegionName, StackSetName};
+use runtime_api::{Function, InvocationOutcome, Launch};
+use sandbox::aging::move_state_back;
+use sandbox::client::CloudClient;
+use sandbox::cloud::{LocalCloud, Options};
 use sandbox::config::AGGREGATOR;
 use sandbox::events::samples;
-use sandbox::http::Request;
+use sandbox::http::HttpRequest;
 use sandbox::journal::Mark;
 use sandbox::tools::Tools;
-use sandbox::wait::{self, Observed};
+use sandbox::wait::{self, Observation};
 use sandbox::wire;
-use serde_json::{Value, json};
-use testkit::runtime_api::{Function, Launch, Outcome};
-use tokio::runtime::{Builder, Runtime};
 
 use crate::binaries::{program, workspace};
 
@@ -31,10 +33,10 @@ pub(crate) const TABLE: &str = "state";
 pub(crate) const BUCKET: &str = "templates";
 pub(crate) const STACK_SET: &str = "backup-compliance";
 
-/// A cloud with what the functions need, and a clone of the policy repository.
-pub(crate) struct Application {
-    pub(crate) cloud: Cloud,
-    pub(crate) client: Client,
+/// A cloud with the resources that the functions need, and a clone of the policy repository.
+pub(crate) struct DeployedApplication {
+    pub(crate) cloud: LocalCloud,
+    pub(crate) client: CloudClient,
     pub(crate) topic: String,
     pub(crate) notices: String,
     pub(crate) deploy_queue: String,
@@ -42,9 +44,9 @@ pub(crate) struct Application {
     pub(crate) report_dead_letters: String,
     work: PathBuf,
     runtime: Runtime,
-    /// How many hours its state is older than it was written.
+    /// The age in hours that is subtracted from the times in its state.
     aged: Cell<i64>,
-    /// What the functions have written, oldest line first.
+    /// The output of the functions, oldest line first.
     log: Arc<Mutex<Vec<String>>>,
 }
 
@@ -63,24 +65,24 @@ pub(crate) fn bare(name: &str) -> Value {
     serde_json::from_str(event(name)["Records"][0]["body"].as_str().unwrap()).unwrap()
 }
 
-/// What a queue is told when every message was dealt with, and when some were not.
+/// The response to SQS if every message was processed, and if some failed.
 pub(crate) fn failures(ids: &[&str]) -> Value {
     json!({"batchItemFailures": ids.iter().map(|id| json!({"itemIdentifier": id})).collect::<Vec<_>>()})
 }
 
-impl Application {
-    /// Operations are over when they are accepted: nothing has to be waited for.
+impl DeployedApplication {
+    /// StackSet operations end when they are accepted, without waiting.
     pub(crate) fn start() -> Self {
         Self::start_with(Duration::ZERO)
     }
 
-    /// Operations take a while.
+    /// StackSet operations take some time.
     pub(crate) fn start_with(operation_delay: Duration) -> Self {
         let tools = Tools::ensure(&workspace(), &mut |_| {}).unwrap();
-        let cloud = Cloud::start(&tools, Options { operation_delay, ..Options::default() }).unwrap();
+        let cloud = LocalCloud::start(&tools, Options { operation_delay, ..Options::default() }).unwrap();
         let client = cloud.client();
         create_table(&client);
-        assert!(client.send("s3", Request::new("PUT", &format!("/{BUCKET}"))).unwrap().is_success());
+        assert!(client.send("s3", HttpRequest::new("PUT", &format!("/{BUCKET}"))).unwrap().is_success());
         let created = client.query("sns", "CreateTopic", &[("Name", "notices")]).unwrap();
         let topic = wire::xml_text(&created, "TopicArn").unwrap();
         let notices = client.subscribe_queue(&topic, "notices").unwrap();
@@ -168,7 +170,7 @@ impl Application {
                 ("NOTIFICATION_TOPIC_ARN", self.topic.clone()),
                 ("REPORT_QUEUE_URL", self.report_queue.clone()),
                 ("REPORT_DEAD_LETTER_QUEUE_URL", self.report_dead_letters.clone()),
-                // Nothing is held: one event, one notice.
+                // No digest window: one event, one notice.
                 ("DIGEST_WINDOW_SECONDS", text("0")),
                 ("SECURITY_HUB", text("off")),
                 ("CONFIG_AGGREGATOR_NAME", text(AGGREGATOR)),
@@ -184,18 +186,18 @@ impl Application {
     }
 
     /// Starts a function with its settings.
-    pub(crate) fn function(&self, name: &str) -> Running<'_> {
+    pub(crate) fn function(&self, name: &str) -> FunctionProcess<'_> {
         self.launch(name, |launch| launch.envs(self.settings(name)))
     }
 
-    /// Starts a function with other settings, or more of them.
-    pub(crate) fn function_with(&self, name: &str, settings: &[(&str, &str)]) -> Running<'_> {
+    /// Starts a function with changed or additional settings.
+    pub(crate) fn function_with(&self, name: &str, settings: &[(&str, &str)]) -> FunctionProcess<'_> {
         let more = settings.iter().copied();
         self.launch(name, |launch| launch.envs(self.settings(name)).envs(more))
     }
 
-    /// Starts a function with whatever `prepare` gives it beyond the cloud.
-    pub(crate) fn launch(&self, name: &str, prepare: impl FnOnce(Launch) -> Launch) -> Running<'_> {
+    /// Starts a function after `prepare` has changed its launch.
+    pub(crate) fn launch(&self, name: &str, prepare: impl FnOnce(Launch) -> Launch) -> FunctionProcess<'_> {
         let launch = Launch::new(program(name, &self.cloud.directory().join("tmp/functions")))
             .name(name)
             .envs(self.cloud.environment())
@@ -203,14 +205,15 @@ impl Application {
         let log = Arc::clone(&self.log);
         let launch = launch.on_line(move |line| log.lock().unwrap().push(line.to_owned()));
         let function = self.runtime.block_on(prepare(launch).start()).unwrap();
-        Running { application: self, function, name: name.to_owned(), mark: self.cloud.journal().mark() }
+        FunctionProcess { application: self, function, name: name.to_owned(), mark: self.cloud.journal().mark() }
     }
 
-    /// What the topic was told since the last time, `expected` notices and no more; a kind each, the documents with them.
+    /// The notices that the topic received since the last call: `expected` ones and no more, each with its kind and
+    /// document.
     pub(crate) fn take_notices(&self, expected: &[&str]) -> Vec<Value> {
         let mut documents: Vec<Value> = Vec::new();
         self.wait_for(&format!("{} notices {expected:?}", expected.len()), || {
-            for body in self.client.sqs_take(&self.notices, u32::from(documents.len() < expected.len()))? {
+            for body in self.client.sqs_receive(&self.notices, u32::from(documents.len() < expected.len()))? {
                 let message: Value = serde_json::from_str(&body).unwrap();
                 let document: Value = serde_json::from_str(message["Message"].as_str().unwrap()).unwrap();
                 assert_eq!(message["MessageAttributes"]["kind"]["Value"], document["kind"]);
@@ -227,29 +230,29 @@ impl Application {
     /// Polls until `poll` breaks with a value.
     ///
     /// # Panics
-    /// When it does not: with what was expected and observed, and the end of the functions' log.
-    pub(crate) fn wait_for<T>(&self, expected: &str, poll: impl FnMut() -> anyhow::Result<Observed<T>>) -> T {
+    /// If it never does: with the expectation, the last observation, and the end of the functions' log.
+    pub(crate) fn wait_for<T>(&self, expected: &str, poll: impl FnMut() -> anyhow::Result<Observation<T>>) -> T {
         wait::until(expected, poll)
             .unwrap_or_else(|error| panic!("{error:#}{}", wait::tail("the functions", &self.log.lock().unwrap())))
     }
 
-    /// The items of a partition of the state table (the beginning of its key).
+    /// The items of a partition of the state table, by the beginning of the key.
     pub(crate) fn items(&self, partition: &str) -> Vec<Value> {
         let mut items = self.client.scan(TABLE).unwrap();
         items.retain(|item| item["pk"]["S"].as_str().is_some_and(|key| key.starts_with(partition)));
         items
     }
 
-    /// Lets time pass until so many hours after the start: the state ages.
+    /// Ages the state, so that this number of hours have passed since the start.
     pub(crate) fn be_at(&self, hours: i64) {
         let more = hours - self.aged.replace(hours);
         assert!(more >= 0, "time does not run backwards");
         if more > 0 {
-            age(&self.client, TABLE, SignedDuration::from_hours(more)).unwrap();
+            move_state_back(&self.client, TABLE, SignedDuration::from_hours(more)).unwrap();
         }
     }
 
-    /// Forgets the items of a partition.
+    /// Deletes the items of a partition.
     pub(crate) fn forget(&self, partition: &str) {
         for item in self.items(partition) {
             let ask = json!({"TableName": TABLE, "Key": {"pk": item["pk"], "sk": item["sk"]}});
@@ -257,8 +260,8 @@ impl Application {
         }
     }
 
-    /// The violations on record.
-    pub(crate) fn records(&self) -> Vec<Record> {
+    /// The stored violations.
+    pub(crate) fn records(&self) -> Vec<ViolationRecord> {
         let items = self.items("violation#");
         items.iter().map(|item| serde_json::from_str(item["document"]["S"].as_str().unwrap()).unwrap()).collect()
     }
@@ -270,25 +273,25 @@ impl Application {
         self.client.json("dynamodb", "DynamoDB_20120810.PutItem", &ask).unwrap();
     }
 
-    /// Puts a framework in force, as far as `report` and `sweep` know.
+    /// Puts a framework in force, as `report` and `sweep` read it.
     pub(crate) fn in_force(&self, accounts: &[&str], regions: &[&str], controls: &[&str]) {
-        let variant = Variant {
+        let variant = ControlVariant {
             accounts: accounts.iter().map(|account| AccountId::parse(account).unwrap()).collect(),
             regions: regions.iter().map(|region| RegionName::parse(region).unwrap()).collect(),
             controls: controls.iter().map(|control| ((*control).to_owned(), [].into())).collect(),
             since: [].into(),
         };
-        let facts = FrameworkFacts { stack_set: StackSetName::parse(STACK_SET).unwrap(), variants: vec![variant] };
+        let facts = PublishedFramework { stack_set: StackSetName::parse(STACK_SET).unwrap(), variants: vec![variant] };
         self.put("framework", STACK_SET, &json!(facts));
     }
 
-    /// Publishes what the policy says about violations.
+    /// Publishes the reporting settings of the policy.
     pub(crate) fn publish(&self, reporting: &Reporting) {
         self.put("framework", "#reporting", &json!(reporting));
     }
 
-    /// Takes the messages of a queue with their attributes, in the form in which Lambda hands a batch to a function; waits up to
-    /// `seconds` for the first.
+    /// Receives the messages of a queue with their attributes, in the form of a batch that Lambda delivers to a
+    /// function. Waits up to `seconds` for the first.
     pub(crate) fn take_batch(&self, queue: &str, seconds: u32) -> Value {
         let ask = json!({
             "QueueUrl": queue, "MaxNumberOfMessages": 10, "WaitTimeSeconds": seconds, "MessageAttributeNames": ["All"],
@@ -311,7 +314,7 @@ impl Application {
         json!({"Records": records.collect::<Vec<_>>()})
     }
 
-    /// The instances of the StackSet, `account/region status`.
+    /// The instances of the StackSet, as `account/region status`.
     pub(crate) fn instances(&self) -> Vec<String> {
         let xml = self.client.query("cloudformation", "ListStackInstances", &[("StackSetName", STACK_SET)]).unwrap();
         let mut instances: Vec<String> = wire::xml_elements(&xml, "member")
@@ -325,13 +328,13 @@ impl Application {
         instances
     }
 
-    /// Ends the cloud; nothing may be left.
+    /// Stops the cloud; no process may be left.
     pub(crate) fn stop(self) {
         assert_eq!(self.cloud.stop(), []);
     }
 }
 
-fn create_table(client: &Client) {
+fn create_table(client: &CloudClient) {
     let text = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
     let keys = |hash: &str, range: &str| json!([{"AttributeName": hash, "KeyType": "HASH"}, {"AttributeName": range, "KeyType": "RANGE"}]);
     let index = |name: &str, hash: &str, range: &str| json!({"IndexName": name, "KeySchema": keys(hash, range), "Projection": {"ProjectionType": "ALL"}});
@@ -349,60 +352,60 @@ fn create_table(client: &Client) {
     client.json("dynamodb", "DynamoDB_20120810.CreateTable", &table).unwrap();
 }
 
-/// A function that runs.
-pub(crate) struct Running<'a> {
-    application: &'a Application,
+/// A running function.
+pub(crate) struct FunctionProcess<'a> {
+    application: &'a DeployedApplication,
     function: Function,
     name: String,
     mark: Mark,
 }
 
-impl Running<'_> {
-    /// Gives it an event.
-    pub(crate) fn invoke(&mut self, event: &Value) -> Outcome {
+impl FunctionProcess<'_> {
+    /// Invokes it with an event.
+    pub(crate) fn invoke(&mut self, event: &Value) -> InvocationOutcome {
         self.invoke_within(event, Duration::from_secs(60))
     }
 
-    /// Gives it an event and a deadline.
-    pub(crate) fn invoke_within(&mut self, event: &Value, time: Duration) -> Outcome {
+    /// Invokes it with an event and a deadline.
+    pub(crate) fn invoke_within(&mut self, event: &Value, time: Duration) -> InvocationOutcome {
         self.mark = self.application.cloud.journal().mark();
         self.application.runtime.block_on(self.function.invoke(event, time)).outcome
     }
 
-    /// Gives it an event that it must answer.
+    /// Invokes it with an event to which it must respond.
     pub(crate) fn answer(&mut self, event: &Value) -> Value {
         match self.invoke(event) {
-            Outcome::Response(answer) => answer,
+            InvocationOutcome::Response(answer) => answer,
             other => panic!("{}: {other:?}\n{}", self.name, self.function.log().join("\n")),
         }
     }
 
-    /// Gives it an event that it must refuse; what it says.
+    /// Invokes it with an event that it must reject; returns the error.
     pub(crate) fn refuse(&mut self, event: &Value) -> String {
         match self.invoke(event) {
-            Outcome::Error { message, .. } => message,
+            InvocationOutcome::Error { message, .. } => message,
             other => panic!("{}: {other:?}", self.name),
         }
     }
 
-    /// What it asked of AWS since its last event, in order: `service:Operation`.
+    /// Its calls to AWS since its last event, in order: `service:Operation`.
     pub(crate) fn calls(&self) -> Vec<String> {
         let calls = self.application.cloud.journal().calls_of(&self.name, self.mark);
         calls.into_iter().map(|call| format!("{}:{}", call.service, call.operation)).collect()
     }
 
-    /// Those that change something.
+    /// The calls that change a resource.
     pub(crate) fn changes(&self) -> Vec<String> {
         let calls = self.application.cloud.mutating_calls_of(&self.name, self.mark);
         calls.into_iter().map(|call| format!("{}:{}", call.service, call.operation)).collect()
     }
 
-    /// How its start went: an error if it ended.
-    pub(crate) fn ready(&mut self) -> Result<(), Outcome> {
+    /// The result of its start: an error if it ended.
+    pub(crate) fn ready(&mut self) -> Result<(), InvocationOutcome> {
         self.application.runtime.block_on(self.function.ready()).map(drop)
     }
 
-    /// Ends it; everything it wrote.
+    /// Stops it and returns its output.
     pub(crate) fn stop(self) -> String {
         self.application.runtime.block_on(self.function.stop()).join("\n")
     }

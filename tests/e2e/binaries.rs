@@ -14,7 +14,7 @@ pub(crate) fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
 }
 
-/// Builds the programs from the sources as they are, once in a process.
+/// Builds the programs from the current sources, once in a process.
 pub(crate) fn build() {
     static BUILD: Once = Once::new();
     BUILD.call_once(|| {
@@ -26,7 +26,7 @@ pub(crate) fn build() {
     });
 }
 
-/// A program under a name of its own in `folder`: the build of another test may replace the original at any time.
+/// A copy of a program in `folder`: the build of another test may replace the original at any time.
 pub(crate) fn program(name: &str, folder: &Path) -> PathBuf {
     let program = folder.join(name);
     if !program.exists() {

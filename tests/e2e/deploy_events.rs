@@ -1,30 +1,22 @@
-//! Every sample event of `deploy`, and what it costs.
+//! Every sample event of `deploy`.
 
 use serde_json::json;
-use testkit::runtime_api::Outcome;
 
-use crate::application::{Application, Running, bare, event, failures, file};
+use runtime_api::InvocationOutcome;
 
-/// What a look at an unchanged policy reads.
-const UNCHANGED: [&str; 5] = [
-    "dynamodb:Query",
-    "codecommit:GetBranch",
-    "codecommit:GetFile",
-    "codecommit:GetFile",
-    "cloudformation:DescribeStackSet",
-];
+use crate::application::{DeployedApplication, FunctionProcess, bare, event, failures, file};
+use crate::cost;
 
-/// Gives an event to `deploy`, which accepts it; holds the calls against the expected ones.
-fn costs(deploy: &mut Running<'_>, name: &str, what: &str, expected: &[&str]) {
-    assert_eq!(deploy.answer(&event(name)), failures(&[]), "{name}: {what}");
-    let calls = deploy.calls();
-    println!("| {name} | {what} | {} | {} |", calls.len(), calls.join(" "));
-    assert_eq!(calls, expected, "{name}: {what}");
+/// Delivers an event to `deploy`, which accepts it, and checks its calls.
+fn deliver(deploy: &mut FunctionProcess<'_>, name: &str, case: &str) {
+    assert_eq!(deploy.answer(&event(name)), failures(&[]), "{name}: {case}");
+    cost::check(deploy, case);
 }
 
+/// Long because each event depends on the state after the events before.
 #[test]
-fn each_event_does_what_the_readme_says_and_no_call_more() {
-    let application = Application::start();
+fn sample_events_have_documented_effects() {
+    let application = DeployedApplication::start();
     let mut deploy = application.function("deploy");
 
     for near_miss in [
@@ -38,47 +30,16 @@ fn each_event_does_what_the_readme_says_and_no_call_more() {
         "bad/unknown-look.json",
         "bad/sqs-no-records.json",
     ] {
-        costs(&mut deploy, near_miss, "nothing", &[]);
+        deliver(&mut deploy, near_miss, "deploy: ignored event");
     }
-    let query = "dynamodb:Query";
-    costs(&mut deploy, "stackset-operation-other-stackset.json", "not ours", &[query]);
-    costs(&mut deploy, "schedule-light.json", "nothing pending", &[query, query]);
-    let branch = "codecommit:GetBranch";
-    costs(&mut deploy, "codecommit-branch-created.json", "no branch yet", &[query, branch]);
+    deliver(&mut deploy, "stackset-operation-other-stackset.json", "deploy: operation of another StackSet");
+    deliver(&mut deploy, "schedule-light.json", "deploy: quick check without pending rollouts");
+    deliver(&mut deploy, "codecommit-branch-created.json", "deploy: no branch yet");
 
     let commit = application.push_starter();
-    let first = [
-        "dynamodb:Query",
-        "codecommit:GetBranch",
-        "codecommit:GetFile",
-        "codecommit:GetFile",
-        "cloudformation:DescribeStackSet",
-        // How violations are told: published, and remembered.
-        "dynamodb:PutItem",
-        "dynamodb:PutItem",
-        "codecommit:GetCommit",
-        // What was in force before, so that it is known since when.
-        "dynamodb:GetItem",
-        "dynamodb:PutItem",
-        "dynamodb:PutItem",
-        "cloudformation:CreateStackSet",
-        "cloudformation:DescribeStackSet",
-        "dynamodb:PutItem",
-        "cloudformation:CreateStackInstances",
-    ];
-    costs(&mut deploy, "codecommit-branch-created.json", "first rollout", &first);
+    deliver(&mut deploy, "codecommit-branch-created.json", "deploy: first rollout");
     application.take_notices(&[]);
-    let ended = [
-        UNCHANGED.as_slice(),
-        &[
-            "cloudformation:DescribeStackSetOperation",
-            "cloudformation:ListStackInstances",
-            "sns:PublishBatch",
-            "dynamodb:PutItem",
-        ],
-    ]
-    .concat();
-    costs(&mut deploy, "stackset-operation.json", "rollout ended", &ended);
+    deliver(&mut deploy, "stackset-operation.json", "deploy: rollout ended");
     let notice = application.take_notices(&["rollout.succeeded"]).remove(0);
     assert_eq!(notice["commit"], commit.as_str());
     assert_eq!(notice["author"], "Ada <ada@example.com>");
@@ -94,65 +55,44 @@ fn each_event_does_what_the_readme_says_and_no_call_more() {
     for name in
         ["codecommit-push.json", "codecommit-merge.json", "stackset-operation.json", "stackset-operation-failed.json"]
     {
-        costs(&mut deploy, name, "unchanged", &UNCHANGED);
+        deliver(&mut deploy, name, "deploy: unchanged policy");
     }
-    costs(
-        &mut deploy,
-        "bad/deploy-batch-one-poisoned.json",
-        "one look",
-        &[&UNCHANGED[..1], &["dynamodb:Query"], &UNCHANGED[1..]].concat(),
-    );
-    costs(&mut deploy, "schedule-light.json", "nothing pending", &[query, query]);
-    let full = [&UNCHANGED[..1], &["dynamodb:Query"], &UNCHANGED[1..], &["cloudformation:ListStackInstances"]].concat();
-    costs(&mut deploy, "schedule-full.json", "all as wanted", &full);
+    deliver(&mut deploy, "bad/deploy-batch-one-poisoned.json", "deploy: batch of several triggers");
+    deliver(&mut deploy, "schedule-light.json", "deploy: quick check without pending rollouts");
+    deliver(&mut deploy, "schedule-full.json", "deploy: full reconciliation without changes");
     application.take_notices(&[]);
 
-    // Nothing is deployed for an exemption, and it holds at once; that it covers nothing is said.
+    // An exemption deploys nothing and holds at once; a notice warns that it covers no violation.
     let exemption = "exemptions:\n  - control: BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN\n    \
                      resources: [\"arn:aws:rds:*:*:cluster:scratch-*\"]\n    reason: throw-away test clusters\n    \
                      owner: data-platform@example.com\n    until: 2999-01-31\n";
     let policy = format!("{}\n{exemption}", file("framework/backup-compliance.yaml").trim_end());
     application.push("Exempt scratch clusters", &[("backup-compliance.yaml", Some(policy.as_bytes()))]);
-    let published =
-        [UNCHANGED.as_slice(), &["dynamodb:Scan", "sns:PublishBatch", "dynamodb:PutItem", "dynamodb:PutItem"]].concat();
-    costs(&mut deploy, "codecommit-push.json", "other exemptions", &published);
+    deliver(&mut deploy, "codecommit-push.json", "deploy: changed exemptions");
     let digest = application.take_notices(&["violation.digest"]).remove(0);
     assert_eq!(digest["reason"], "policyWarnings");
 
-    // An event that was lost: the light look stands in for it.
+    // The quick check replaces a lost event.
     let five = file("framework/examples/five-controls/framework.yaml");
     application.push("Five controls", &[("framework.yaml", Some(five.as_bytes()))]);
-    let update = [
-        UNCHANGED.as_slice(),
-        &[
-            "codecommit:GetCommit",
-            "dynamodb:GetItem",
-            "dynamodb:PutItem",
-            "cloudformation:ListStackInstances",
-            "dynamodb:PutItem",
-            "cloudformation:UpdateStackSet",
-        ],
-    ]
-    .concat();
-    costs(&mut deploy, "codecommit-push.json", "framework changed", &update);
-    let light = [&UNCHANGED[..1], &["dynamodb:Query"], &ended[1..]].concat();
-    costs(&mut deploy, "schedule-light.json", "rollout ended", &light);
+    deliver(&mut deploy, "codecommit-push.json", "deploy: changed framework");
+    deliver(&mut deploy, "schedule-light.json", "deploy: rollout ended, by quick check");
     let notice = application.take_notices(&["rollout.succeeded"]).remove(0);
     assert_eq!(notice["instances"]["updated"], 6);
 
     let log = deploy.stop();
-    assert!(log.contains("not understood, dropped"), "what is dropped is in the log:\n{log}");
+    assert!(log.contains("dropped a trigger that is not valid"), "dropped events are in the log:\n{log}");
     application.stop();
 }
 
 #[test]
-fn a_rollout_that_fails_in_one_account_says_where_and_why() {
-    let application = Application::start();
+fn failed_rollout_notice_names_account_and_reason() {
+    let application = DeployedApplication::start();
     let mut deploy = application.function("deploy");
     let commit = application.push_starter();
     application.cloud.fail_instance("333333333333", "eu-west-1", "the execution role cannot be assumed", 9);
     assert_eq!(deploy.answer(&event("codecommit-push.json")), failures(&[]));
-    // Once more for the instance that is behind, then it is told.
+    // The outdated instance is retried once, then the notice is sent.
     assert_eq!(deploy.answer(&event("stackset-operation-failed.json")), failures(&[]));
     assert!(deploy.changes().contains(&"cloudformation:UpdateStackInstances".to_owned()), "{:?}", deploy.changes());
     application.take_notices(&[]);
@@ -160,11 +100,11 @@ fn a_rollout_that_fails_in_one_account_says_where_and_why() {
     let notice = application.take_notices(&["rollout.failed"]).remove(0);
     assert_eq!(notice["commit"], commit.as_str());
     assert_eq!((&notice["instances"]["succeeded"], &notice["instances"]["total"]), (&json!(5), &json!(6)));
-    assert_eq!(notice["faults"].as_array().unwrap().len(), 1);
-    let fault = &notice["faults"][0];
+    assert_eq!(notice["failures"].as_array().unwrap().len(), 1);
+    let fault = &notice["failures"][0];
     assert_eq!((&fault["account"], &fault["region"]), (&json!("333333333333"), &json!("eu-west-1")));
     assert_eq!(fault["reason"], "the execution role cannot be assumed");
-    // Told once; a later look at the same commit is quiet.
+    // One notice; a later reconciliation of the same commit sends none.
     assert_eq!(deploy.answer(&event("stackset-operation-failed.json")), failures(&[]));
     assert_eq!(deploy.changes(), Vec::<String>::new());
     application.take_notices(&[]);
@@ -173,8 +113,8 @@ fn a_rollout_that_fails_in_one_account_says_where_and_why() {
 }
 
 #[test]
-fn a_person_who_sends_one_event_is_told_what_came_of_it() {
-    let application = Application::start();
+fn direct_event_returns_its_result() {
+    let application = DeployedApplication::start();
     let mut deploy = application.function("deploy");
     let commit = application.push_starter();
     let outcome = deploy.answer(&bare("codecommit-push.json"));
@@ -188,7 +128,7 @@ fn a_person_who_sends_one_event_is_told_what_came_of_it() {
         (event("bad/empty-object.json"), "no `source`"),
         (json!([]), "no `source`"),
         (json!("text"), "no `source`"),
-        (bare("bad/unknown-look.json"), "`sideways`: light or full"),
+        (bare("bad/unknown-look.json"), "`sideways`: `quick-check` or `full-reconciliation`"),
     ] {
         let said = deploy.refuse(&wrong);
         assert!(said.contains(expected), "{wrong}: {said}");
@@ -199,22 +139,25 @@ fn a_person_who_sends_one_event_is_told_what_came_of_it() {
 }
 
 #[test]
-fn when_aws_is_unwell_the_messages_come_again() {
-    let application = Application::start();
+fn aws_failure_returns_messages_to_queue() {
+    let application = DeployedApplication::start();
     let mut deploy = application.function("deploy");
     application.push_starter();
     let batch = event("bad/deploy-batch-one-poisoned.json");
     let ids: Vec<&str> =
         batch["Records"].as_array().unwrap().iter().map(|record| record["messageId"].as_str().unwrap()).collect();
-    // The SDK tries three times.
+    // The SDK makes three attempts.
     application.cloud.fail_next("codecommit", "GetBranch", 500, "InternalFailure", "try later", 3);
-    assert_eq!(deploy.answer(&batch), failures(&ids), "the whole batch: one look stands for it");
-    assert_eq!(deploy.changes(), ["sqs:ChangeMessageVisibilityBatch"], "the other triggers wait for seconds only");
+    assert_eq!(deploy.answer(&batch), failures(&ids), "the whole batch: one reconciliation represents it");
+    // The other triggers wait for seconds only.
+    cost::check_calls(&deploy.changes(), "deploy: AWS unavailable");
     application.cloud.fail_next("codecommit", "GetBranch", 500, "InternalFailure", "try later", 3);
-    let Outcome::Error { kind, message } = deploy.invoke(&bare("codecommit-push.json")) else { panic!("no error") };
+    let InvocationOutcome::Error { kind, message } = deploy.invoke(&bare("codecommit-push.json")) else {
+        panic!("no error")
+    };
     assert_eq!(kind, "AwsCallFailed");
     assert!(message.starts_with("codecommit:GetBranch failed: InternalFailure: try later (request "), "{message}");
-    // Then all is as if nothing had been.
+    // Afterwards the same messages succeed.
     assert_eq!(deploy.answer(&batch), failures(&[]));
     assert!(deploy.changes().contains(&"cloudformation:CreateStackInstances".to_owned()));
     deploy.stop();

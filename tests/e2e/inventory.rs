@@ -1,43 +1,45 @@
-//! `backup-compliance inventory` against the local cloud, and `evaluate` of what it has read.
+//! `backup-compliance inventory` against the local cloud, and `evaluate` of the inventory.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use sandbox::cloud::{Cloud, Options};
-use sandbox::config::{AGGREGATOR, Resource};
-use sandbox::live::Place;
+use serde_json::{Value, json};
+
+use runtime_api::host_environment;
+use sandbox::cloud::{LocalCloud, Options};
+use sandbox::config::{AGGREGATOR, RecordedResource};
+use sandbox::member_services::MemberData;
 use sandbox::tools::Tools;
 use sandbox::wait;
-use serde_json::{Value, json};
-use testkit::runtime_api::host_environment;
 
 use crate::binaries::{program, workspace};
 
-struct Ran {
+struct InventoryOutput {
     status: Option<i32>,
     out: String,
     err: String,
 }
 
-fn command(cloud: &Cloud, folder: &Path, arguments: &[&str]) -> Command {
+fn command(cloud: &LocalCloud, folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(program("backup-compliance", &cloud.directory().join("tmp/cli")));
     command.args(arguments).current_dir(folder).env_clear().envs(host_environment());
     command.envs(cloud.environment()).env("HOME", "/nonexistent");
     command
 }
 
-fn run(cloud: &Cloud, folder: &Path, arguments: &[&str]) -> Ran {
+fn run(cloud: &LocalCloud, folder: &Path, arguments: &[&str]) -> InventoryOutput {
     ran(&command(cloud, folder, arguments).output().unwrap())
 }
 
-fn ran(output: &Output) -> Ran {
+fn ran(output: &Output) -> InventoryOutput {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    Ran { status: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    InventoryOutput { status: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
 }
 
-/// The plan of account 222222222222 takes in what has the tag `backup=daily`: neither the cluster `orders` nor the table `carts` has it.
-fn daily() -> Place {
-    Place {
+/// The plan of account 222222222222 selects resources with the tag `backup=daily`, which neither the cluster `orders`
+/// nor the table `carts` has.
+fn daily() -> MemberData {
+    MemberData {
         plans: vec![json!({
             "BackupPlanId": "p-1",
             "BackupPlan": {"BackupPlanName": "daily", "Rules": [{
@@ -50,11 +52,11 @@ fn daily() -> Place {
             }}],
         })],
         vaults: vec![json!({"BackupVaultName": "daily"})],
-        ..Place::default()
+        ..MemberData::default()
     }
 }
 
-fn create_stack(cloud: &Cloud) {
+fn create_stack(cloud: &LocalCloud) {
     let template = json!({
         "Parameters": {"ConfigAggregatorName": {"Type": "String"}},
         "Resources": {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "of-the-stack"}}},
@@ -75,13 +77,14 @@ fn create_stack(cloud: &Cloud) {
     .unwrap();
 }
 
+/// Long because a cloud is started and filled once.
 #[test]
-fn an_inventory_is_read_and_judged() {
+fn inventory_is_read_and_evaluated() {
     let tools = Tools::ensure(&workspace(), &mut |line| println!("{line}")).unwrap();
-    let cloud = Cloud::start(&tools, Options::default()).unwrap();
+    let cloud = LocalCloud::start(&tools, Options::default()).unwrap();
     let folder = cloud.directory().join("tmp/work");
     std::fs::create_dir_all(&folder).unwrap();
-    cloud.live().put("222222222222", "eu-west-1", daily());
+    cloud.member_services().put("222222222222", "eu-west-1", daily());
     let framework = workspace().join("framework/framework.yaml");
     let framework = framework.to_str().unwrap();
     let inventory = ["inventory", "--aggregator", AGGREGATOR, "--output", "inventory.json"];
@@ -108,14 +111,14 @@ fn an_inventory_is_read_and_judged() {
     let text = judged.to_string();
     assert!(text.contains("orders") && text.contains("by-tag"), "the nearest selection is named: {text}");
 
-    // Once the cluster, the table and the others have the tag, or a plan, nothing is found by the first control.
+    // With the tag, or a plan, on the cluster, the table and the others, the first control has no findings.
     let mut resources = cloud.config().resources();
     for resource in &mut resources {
         resource.tags.insert("backup".to_owned(), "daily".to_owned());
         cloud.add_resource(resource.clone());
     }
     for (account, region) in [("111111111111", "us-east-1"), ("333333333333", "us-east-1")] {
-        cloud.live().put(account, region, daily());
+        cloud.member_services().put(account, region, daily());
     }
     let read = run(&cloud, &folder, &inventory);
     assert_eq!(read.status, Some(0), "{}", read.err);
@@ -134,51 +137,55 @@ fn an_inventory_is_read_and_judged() {
     );
     assert_eq!(covered.status, Some(0), "{}{}", covered.out, covered.err);
 
-    // An account that lets nobody in: everything that hangs on it is undecided, and it is said what to do.
-    cloud.let_in("333333333333", false);
+    // An account that denies access: all dependent results are undecided, with advice.
+    cloud.set_assume_role_allowed("333333333333", false);
     let read = run(&cloud, &folder, &[&inventory[..], &["--format", "json"]].concat());
     assert_eq!(read.status, Some(1), "{}", read.err);
     let summary: Value = serde_json::from_str(&read.out).unwrap();
-    assert_eq!((&summary["complete"], &summary["places"]["complete"]), (&json!(false), &json!(2)), "{summary}");
+    assert_eq!((&summary["complete"], &summary["locations"]["complete"]), (&json!(false), &json!(2)), "{summary}");
     assert_eq!(summary["unread"][0]["reason"], "noRole", "{summary}");
-    assert!(summary["unread"][0]["advice"].as_str().unwrap().contains("inventory-role.yaml"), "{summary}");
+    assert!(summary["unread"][0]["fix"].as_str().unwrap().contains("inventory-role.yaml"), "{summary}");
     let (_, judged) = judge();
     assert!(judged.to_string().contains("sts:AssumeRole"), "{judged}");
-    cloud.let_in("333333333333", true);
+    cloud.set_assume_role_allowed("333333333333", true);
 
-    // Standard output, narrowed; and only the aggregator.
+    // To standard output, with filters, and from the aggregator only.
     let narrow = ["--in-account", "222222222222", "--in-region", "eu-west-1"];
     let read = run(&cloud, &folder, &[&["inventory", "--aggregator", AGGREGATOR], &narrow[..]].concat());
     assert_eq!(read.status, Some(0), "{}", read.err);
     let document: Value = serde_json::from_str(&read.out).unwrap();
-    assert_eq!(document["places"].as_array().unwrap().len(), 1);
+    assert_eq!(document["locations"].as_array().unwrap().len(), 1);
     let mark = cloud.journal().mark();
-    let read = run(&cloud, &folder, &["inventory", "--aggregator", AGGREGATOR, "--without-role"]);
+    let read = run(&cloud, &folder, &["inventory", "--aggregator", AGGREGATOR, "--aggregator-only"]);
     assert_eq!(read.status, Some(1), "{}", read.err);
     assert!(cloud.journal().since(mark).iter().all(|call| call.service == "config"));
-    assert!(read.err.contains("run without --without-role"), "{}", read.err);
+    assert!(read.err.contains("run without --aggregator-only"), "{}", read.err);
 
     // The aggregator's name is a parameter of the stack.
     let alone = run(&cloud, &folder, &["inventory"]);
     assert_eq!(alone.status, Some(2), "{}", alone.err);
-    assert!(alone.err.starts_with("reading the stack `backup-compliance`\nerror: there is no stack"), "{}", alone.err);
+    assert!(alone.err.starts_with("reading the stack `backup-compliance`\nerror: the stack"), "{}", alone.err);
     create_stack(&cloud);
     let read = run(&cloud, &folder, &["inventory", "--in-account", "222222222222", "--in-region", "eu-west-1"]);
     assert_eq!(read.status, Some(0), "{}", read.err);
 
-    // Nothing can be had.
-    let wrong = run(&cloud, &folder, &["inventory", "--aggregator", "nobody", "--output", "other.json"]);
+    // No source is readable.
+    let wrong = run(&cloud, &folder, &["inventory", "--aggregator", "missing", "--output", "other.json"]);
     assert_eq!(wrong.status, Some(2), "{}", wrong.err);
-    assert!(wrong.err.starts_with("querying the aggregator `nobody`: 0 of 9 queries\n"), "{}", wrong.err);
-    assert!(wrong.err.lines().last().unwrap().starts_with("error: there is no aggregator `nobody`"), "{}", wrong.err);
+    assert!(wrong.err.starts_with("querying the aggregator `missing`: 0 of 9 queries\n"), "{}", wrong.err);
+    assert!(
+        wrong.err.lines().last().unwrap().starts_with("error: the aggregator `missing` does not exist"),
+        "{}",
+        wrong.err
+    );
     assert!(!folder.join("other.json").exists() && !folder.join("other.json.partial").exists());
     let wrong = run(&cloud, &folder, &["inventory", "--output", "missing/other.json"]);
-    assert!(wrong.status == Some(2) && wrong.err.contains("there is no folder `missing`"), "{}", wrong.err);
+    assert!(wrong.status == Some(2) && wrong.err.contains("the folder `missing`"), "{}", wrong.err);
     assert_eq!(cloud.stop(), Vec::new(), "a process is left behind");
 }
 
-/// Starts the program, waits until so many lines are kept, and stops it with a signal.
-fn broken_off(cloud: &Cloud, folder: &Path, arguments: &[&str], lines: usize, signal: &str) -> Ran {
+/// Starts the program, waits until this number of lines is kept, and stops it with a signal.
+fn broken_off(cloud: &LocalCloud, folder: &Path, arguments: &[&str], lines: usize, signal: &str) -> InventoryOutput {
     let mut command = command(cloud, folder, arguments);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let kept = || std::fs::read_to_string(folder.join("inventory.json.partial")).map_or(0, |text| text.lines().count());
@@ -193,25 +200,25 @@ fn broken_off(cloud: &Cloud, folder: &Path, arguments: &[&str], lines: usize, si
 }
 
 #[test]
-fn a_run_that_is_broken_off_goes_on() {
+fn interrupted_inventory_resumes() {
     let tools = Tools::ensure(&workspace(), &mut |line| println!("{line}")).unwrap();
-    let cloud = Cloud::start(&tools, Options::default()).unwrap();
+    let cloud = LocalCloud::start(&tools, Options::default()).unwrap();
     let folder = cloud.directory().join("tmp/work");
     std::fs::create_dir_all(&folder).unwrap();
     for number in 0..40 {
         let account = format!("4444555566{number:02}");
-        cloud.join(&account, "one of many");
-        let mut resource: Resource = cloud.config().resources().remove(0);
+        cloud.add_account(&account, "one of many");
+        let mut resource: RecordedResource = cloud.config().resources().remove(0);
         resource.arn = format!("arn:aws:dynamodb:eu-west-1:{account}:table/t");
         resource.resource_type = "AWS::DynamoDB::Table".to_owned();
         (resource.account, resource.region) = (account.clone(), "eu-west-1".to_owned());
         cloud.add_resource(resource);
-        cloud.live().put(&account, "eu-west-1", daily());
+        cloud.member_services().put(&account, "eu-west-1", daily());
     }
     let inventory = ["inventory", "--aggregator", AGGREGATOR, "--jobs", "2", "--output", "inventory.json"];
     let stopped = broken_off(&cloud, &folder, &inventory, 15, "-INT");
     assert_eq!(stopped.status, Some(2), "{}", stopped.err);
-    assert!(stopped.err.contains("the same command goes on from `inventory.json.partial`"), "{}", stopped.err);
+    assert!(stopped.err.contains("the same command resumes from `inventory.json.partial`"), "{}", stopped.err);
     let killed = broken_off(&cloud, &folder, &inventory, 25, "-KILL");
     assert_eq!(killed.status, None);
     assert!(!folder.join("inventory.json").exists());
@@ -226,11 +233,11 @@ fn a_run_that_is_broken_off_goes_on() {
     let mark = cloud.journal().mark();
     let done = run(&cloud, &folder, &inventory);
     assert_eq!(done.status, Some(0), "{}", done.err);
-    assert!(done.err.contains("going on with what `inventory.json.partial` holds"), "{}", done.err);
+    assert!(done.err.contains("resuming `inventory.json.partial`"), "{}", done.err);
     let calls = cloud.journal().since(mark);
     let count = |operation: &str| calls.iter().filter(|call| call.operation == operation).count();
     assert_eq!(count("SelectAggregateResourceConfig"), 0, "the aggregator was done with");
-    // Of 43 places at least 15 were kept: 25 lines but the first and those of the aggregator's nine parts.
+    // At least 15 of 43 reads were kept: 25 lines without the first one and those of the aggregator's nine parts.
     assert!((1..=28).contains(&count("DescribeRegionSettings")), "{}", count("DescribeRegionSettings"));
     let read =
         |name: &str| -> Value { serde_json::from_str(&std::fs::read_to_string(folder.join(name)).unwrap()).unwrap() };
@@ -241,6 +248,6 @@ fn a_run_that_is_broken_off_goes_on() {
     assert!(gone_on["asOf"].as_str() < whole["asOf"].as_str(), "as of the first part");
     (gone_on["asOf"], whole["asOf"]) = (Value::Null, Value::Null);
     assert_eq!(gone_on, whole);
-    assert_eq!(whole["places"].as_array().unwrap().len(), 43);
+    assert_eq!(whole["locations"].as_array().unwrap().len(), 43);
     assert_eq!(cloud.stop(), Vec::new(), "a process is left behind");
 }

@@ -1,21 +1,22 @@
-//! The functions as they are deployed: real processes behind a Lambda Runtime API, in front of the local cloud.
+//! The functions as they are deployed: real processes behind a Lambda Runtime API, with the local cloud.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on has failed, and the panic says where"
+    reason = "a test that cannot continue has failed, and the panic names the line"
 )]
 #![allow(clippy::print_stdout, reason = "calls are counted here: the tables go into the README")]
 
 mod application;
 mod binaries;
+mod cost;
+mod denied_calls;
 mod deploy_events;
 mod inventory;
 mod lifecycle;
 mod operations;
 mod policy;
-mod refusals;
 mod report_events;
 mod rollouts;
 #[path = "../contract/server.rs"]
@@ -24,9 +25,9 @@ mod start_up;
 mod story;
 mod templates;
 
-/// A sample event that no test gives to its function would be a promise that nobody keeps.
+/// Every sample event is delivered to its function by a test of this binary.
 #[test]
-fn every_sample_event_is_used_here() {
+fn sample_events_are_all_tested() {
     let tests = [
         include_str!("deploy_events.rs"),
         include_str!("lifecycle.rs"),

@@ -1,33 +1,34 @@
-//! What an operator types, against the table and the queues of the application.
+//! Commands of an operator, with the table and the queues of the application.
 
 use std::process::Command;
 
-use sandbox::config::{Compliance, Evaluation};
+use serde_json::{Value, json};
+
+use runtime_api::host_environment;
+use sandbox::config::{RuleCompliance, RuleEvaluation};
 use sandbox::events::samples;
 use sandbox::wait;
-use serde_json::{Value, json};
-use testkit::runtime_api::host_environment;
 
-use crate::application::{Application, TABLE, event, failures};
+use crate::application::{DeployedApplication, TABLE, event, failures};
 use crate::binaries::program;
 
 const STACK: &str = "backup-compliance";
 
-/// What the program said.
-struct Ran {
+/// The output of the program.
+struct CommandOutput {
     status: Option<i32>,
     out: String,
     err: String,
 }
 
-impl Ran {
+impl CommandOutput {
     fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}\n{}", self.out, self.err))
     }
 }
 
-/// Runs the program with the cloud's credentials and nothing of our own.
-fn run(application: &Application, arguments: &[&str]) -> Ran {
+/// Runs the program with the credentials of the cloud and no other variables.
+fn run(application: &DeployedApplication, arguments: &[&str]) -> CommandOutput {
     let program = program("backup-compliance", &application.cloud.directory().join("tmp/cli"));
     let output = Command::new(program)
         .args(arguments)
@@ -38,11 +39,11 @@ fn run(application: &Application, arguments: &[&str]) -> Ran {
         .output()
         .unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ran { status: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    CommandOutput { status: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
 
-/// A stack with the outputs that the program asks for, as template.yaml has them.
-fn create_stack(application: &Application) {
+/// A stack with the outputs that the program reads, as template.yaml declares them.
+fn create_stack(application: &DeployedApplication) {
     let output = |name: &str, value: &str| (name.to_owned(), json!({"Value": value}));
     let outputs = serde_json::Map::from_iter([
         output("StateTableName", TABLE),
@@ -61,9 +62,10 @@ fn create_stack(application: &Application) {
     });
 }
 
+/// Long because a cloud is started and filled once for all formats.
 #[test]
-fn what_is_open_is_listed_for_people_programs_and_spreadsheets() {
-    let application = Application::start();
+fn open_violations_are_listed_in_each_format() {
+    let application = DeployedApplication::start();
     create_stack(&application);
     let nothing = run(&application, &["violations"]);
     assert_eq!((nothing.status, nothing.err.as_str()), (Some(0), ""), "{}", nothing.out);
@@ -83,7 +85,7 @@ fn what_is_open_is_listed_for_people_programs_and_spreadsheets() {
     {
         assert!(people.out.contains(said), "`{said}` is missing:\n{}", people.out);
     }
-    // The same without asking the stack.
+    // The same without reading the stack.
     assert_eq!(run(&application, &["violations", "--table", TABLE]).out.lines().count(), people.out.lines().count());
 
     let listed = run(
@@ -96,7 +98,7 @@ fn what_is_open_is_listed_for_people_programs_and_spreadsheets() {
     let violation = &listed["violations"][0];
     assert_eq!(violation["resourceName"], "orders");
     assert_eq!(violation["resourceArn"], "arn:aws:rds:eu-west-1:222222222222:cluster:orders");
-    assert_eq!((&violation["severity"], &violation["heard"]), (&json!("HIGH"), &json!("event")));
+    assert_eq!((&violation["severity"], &violation["detectedBy"]), (&json!("HIGH"), &json!("event")));
     assert_eq!(violation["since"], samples::moved("2026-11-23T04:12:09.311Z"));
 
     let sheet = run(&application, &["violations", "--format", "csv", "--sort", "control"]);
@@ -106,14 +108,14 @@ fn what_is_open_is_listed_for_people_programs_and_spreadsheets() {
     assert!(lines[0].starts_with("account,account_name,region,control,"), "{}", lines[0]);
     assert!(lines.iter().skip(1).all(|line| line.starts_with("222222222222,,eu-west-1,BACKUP_")), "{}", sheet.out);
 
-    // A place that cannot be seen is named.
-    let evaluation = Evaluation {
+    // An unobserved account and Region is named.
+    let evaluation = RuleEvaluation {
         account: "333333333333".into(),
         region: "us-east-1".into(),
         control: "BACKUP_RECOVERY_POINT_ENCRYPTED".into(),
         resource_type: "AWS::Backup::RecoveryPoint".into(),
         resource_id: "recovery-point".into(),
-        compliance: Compliance::Compliant,
+        compliance: RuleCompliance::Compliant,
         at: None,
         annotation: None,
     };
@@ -121,7 +123,7 @@ fn what_is_open_is_listed_for_people_programs_and_spreadsheets() {
     application.in_force(&["111111111111", "333333333333"], &["us-east-1"], &["BACKUP_RECOVERY_POINT_ENCRYPTED"]);
     application.put("framework", "#accounts", &json!({"111111111111": "shop", "222222222222": "payments"}));
     let mut sweep = application.function("sweep");
-    sweep.answer(&json!({"source": "backup-compliance.schedule", "look": "sweep"}));
+    sweep.answer(&json!({"source": "backup-compliance.schedule", "task": "sweep"}));
     let people = run(&application, &["violations"]);
     assert!(people.out.contains("111111111111") && people.out.contains("us-east-1"), "{}", people.out);
     let listed = run(&application, &["violations", "--format", "json"]).json();
@@ -138,13 +140,13 @@ fn what_is_open_is_listed_for_people_programs_and_spreadsheets() {
 }
 
 #[test]
-fn dead_letters_are_shown_with_their_reason_and_sent_back() {
-    let application = Application::start();
+fn dead_letters_are_shown_and_redriven() {
+    let application = DeployedApplication::start();
     create_stack(&application);
     let empty = run(&application, &["redrive"]);
     assert_eq!((empty.status, empty.err.as_str()), (Some(0), ""), "{}", empty.out);
 
-    // One that report itself has buried, and one that failed five times.
+    // One message that `report` dead-lettered, and one that failed five times.
     let mut report = application.function("report");
     assert_eq!(report.answer(&event("bad/no-detail.json")), failures(&[]));
     let change = event("config-noncompliant.json")["Records"][0]["body"].as_str().unwrap().to_owned();
@@ -152,7 +154,7 @@ fn dead_letters_are_shown_with_their_reason_and_sent_back() {
 
     let shown = run(&application, &["redrive"]);
     assert_eq!(shown.status, Some(1), "{}", shown.err);
-    for said in ["no `detail`", "orders", "2 messages", "1 of them never to be understood"] {
+    for said in ["no `detail`", "orders", "2 messages", "1 of them invalid"] {
         assert!(shown.out.contains(said), "`{said}` is missing:\n{}", shown.out);
     }
     assert_eq!(application.client.sqs_depth(&application.report_queue).unwrap(), (0, 0), "nothing is changed");
@@ -164,10 +166,10 @@ fn dead_letters_are_shown_with_their_reason_and_sent_back() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|message| (message["prospect"].as_str().unwrap(), message["outcome"].as_str().unwrap()))
+        .map(|message| (message["validity"].as_str().unwrap(), message["outcome"].as_str().unwrap()))
         .collect();
     outcomes.sort_unstable();
-    assert_eq!(outcomes, [("never", "keptBack"), ("readable", "sent")], "{sent}");
+    assert_eq!(outcomes, [("invalid", "notSent"), ("valid", "sent")], "{sent}");
 
     let back = application.take_batch(&application.report_queue, 5);
     assert_eq!(back["Records"].as_array().unwrap().len(), 1);
@@ -175,8 +177,8 @@ fn dead_letters_are_shown_with_their_reason_and_sent_back() {
     assert_eq!(report.answer(&back), failures(&[]));
     application.take_notices(&["violation.opened"]);
 
-    // The other is thrown away by name.
-    let kept = sent["messages"].as_array().unwrap().iter().find(|message| message["outcome"] == "keptBack").unwrap();
+    // The other message is deleted by its id.
+    let kept = sent["messages"].as_array().unwrap().iter().find(|message| message["outcome"] == "notSent").unwrap();
     let id = kept["id"].as_str().unwrap();
     let gone = redrive_when_visible(&application, &["redrive", "--format", "json", "--delete", "--only", id], 1);
     assert_eq!((gone.status, &gone.json()["messages"][0]["outcome"]), (Some(0), &json!("deleted")), "{}", gone.err);
@@ -186,8 +188,8 @@ fn dead_letters_are_shown_with_their_reason_and_sent_back() {
     application.stop();
 }
 
-/// Runs a redrive until it finds so many messages: those that were looked at are hidden for a moment.
-fn redrive_when_visible(application: &Application, arguments: &[&str], messages: usize) -> Ran {
+/// Runs a redrive until it finds this number of messages: received messages are invisible for a moment.
+fn redrive_when_visible(application: &DeployedApplication, arguments: &[&str], messages: usize) -> CommandOutput {
     application.wait_for(&format!("{messages} visible dead letters"), || {
         let (visible, _) = application.client.sqs_depth(&application.report_dead_letters)?;
         Ok(wait::when(usize::try_from(visible)? >= messages, || format!("{visible}")))

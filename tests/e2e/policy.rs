@@ -1,27 +1,27 @@
-//! Policies that cannot be used: each is refused with what is wrong, where, and what would be right, and nothing is touched.
+//! Invalid policies: each is rejected with the problem, its position and its fix, and nothing is changed.
 
-use crate::application::{Application, event, failures, file};
+use crate::application::{DeployedApplication, event, failures, file};
 
 const POLICY: &str = "backup-compliance.yaml";
 
-/// What a push breaks, and what is said of it.
-struct Case {
+/// A change that makes the policy invalid, and the expected diagnostics.
+struct InvalidPolicy {
     name: &'static str,
-    /// The path and what becomes of it; `None` removes the file.
+    /// The path and its new content; `None` removes the file.
     file: (&'static str, Option<Vec<u8>>),
-    /// The file that is blamed, line and column if the fault has a place, and parts of problem and cure.
+    /// The file of the diagnostic, line and column if it has a position, and parts of message and help.
     blamed: &'static str,
     at: Option<(u64, u64)>,
     problem: &'static str,
     fix: &'static str,
 }
 
-fn policy(name: &'static str, text: &str, at: (u64, u64), problem: &'static str, fix: &'static str) -> Case {
+fn policy(name: &'static str, text: &str, at: (u64, u64), problem: &'static str, fix: &'static str) -> InvalidPolicy {
     let file = (POLICY, Some(text.as_bytes().to_vec()));
-    Case { name, file, blamed: POLICY, at: Some(at), problem, fix }
+    InvalidPolicy { name, file, blamed: POLICY, at: Some(at), problem, fix }
 }
 
-/// A good policy with one thing replaced.
+/// A valid policy with one replacement.
 fn with(from: &str, to: &str) -> String {
     let good = "version: 1\nframeworks:\n  - name: backup-compliance\n    template: framework.yaml\n    targets:\n      \
                 - accounts: [\"111111111111\"]\n        regions: [us-east-1]\n";
@@ -29,8 +29,9 @@ fn with(from: &str, to: &str) -> String {
     good.replace(from, to)
 }
 
-fn cases() -> Vec<Case> {
-    let whole = |name, content: Option<Vec<u8>>, problem, fix| Case {
+/// Long because it is one table of invalid policies.
+fn cases() -> Vec<InvalidPolicy> {
+    let whole = |name, content: Option<Vec<u8>>, problem, fix| InvalidPolicy {
         name,
         file: (POLICY, content),
         blamed: POLICY,
@@ -38,7 +39,7 @@ fn cases() -> Vec<Case> {
         problem,
         fix,
     };
-    let template = |name, content: Option<&str>, blamed, at, problem, fix| Case {
+    let template = |name, content: Option<&str>, blamed, at, problem, fix| InvalidPolicy {
         name,
         file: ("framework.yaml", content.map(|text| text.as_bytes().to_vec())),
         blamed,
@@ -49,7 +50,10 @@ fn cases() -> Vec<Case> {
     vec![
         whole("missing", None, "is not in the repository", "PolicyFile"),
         whole("empty", Some(Vec::new()), "the file is empty", "starts with `version: 1`"),
-        Case { at: Some((2, 1)), ..whole("not text", Some(b"version: 1\n\xff\xfe".to_vec()), "is not UTF-8", "UTF-8") },
+        InvalidPolicy {
+            at: Some((2, 1)),
+            ..whole("not text", Some(b"version: 1\n\xff\xfe".to_vec()), "is not UTF-8", "UTF-8")
+        },
         whole(
             "over 6 MB",
             Some(vec![b'#'; 6 * 1024 * 1024 + 1]),
@@ -64,7 +68,13 @@ fn cases() -> Vec<Case> {
             "unknown key `target`",
             "did you mean `targets`",
         ),
-        policy("a key twice", &with("version: 1\n", "version: 1\nversion: 1\n"), (2, 1), "given twice", "keep one"),
+        policy(
+            "a key twice",
+            &with("version: 1\n", "version: 1\nversion: 1\n"),
+            (2, 1),
+            "duplicate key `version`",
+            "keep one",
+        ),
         policy(
             "a number for an account",
             &with("\"111111111111\"", "111111111111"),
@@ -77,11 +87,11 @@ fn cases() -> Vec<Case> {
             "no such Region",
             &with("us-east-1", "us-esat-1"),
             (7, 19),
-            "no AWS Region `us-esat-1`",
+            "the AWS Region `us-esat-1` does not exist",
             "did you mean `us-east-1`",
         ),
         policy("no target", &with("[\"111111111111\"]", "[]"), (6, 19), "`accounts` is empty", "at least one"),
-        policy("a wrong type", &with("[us-east-1]", "us-east-1"), (7, 18), "`regions` is a text", "a list"),
+        policy("a wrong type", &with("[us-east-1]", "us-east-1"), (7, 18), "`regions` is a string", "a list"),
         policy(
             "one name twice",
             &format!(
@@ -92,14 +102,14 @@ fn cases() -> Vec<Case> {
             "backup-compliance",
             "",
         ),
-        template("a template that is missing", None, POLICY, Some((7, 5)), "is not in the repository", ""),
+        template("a template that is missing", None, POLICY, Some((6, 5)), "is not in the repository", ""),
         template("not a template", Some("just: words\n"), "framework.yaml", Some((1, 1)), "", ""),
         template(
             "no framework in it",
             Some("Resources:\n  Topic:\n    Type: AWS::SNS::Topic\n"),
             "framework.yaml",
             Some((2, 3)),
-            "has no backup framework",
+            "has no `AWS::Backup::Framework`",
             "`AWS::Backup::Framework`",
         ),
         template(
@@ -116,8 +126,8 @@ fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn each_fault_is_told_once_with_its_place_and_its_cure_and_nothing_is_touched() {
-    let application = Application::start();
+fn invalid_policy_is_reported_once_without_changes() {
+    let application = DeployedApplication::start();
     let mut deploy = application.function("deploy");
     application.push_starter();
     deploy.answer(&event("codecommit-push.json"));
@@ -137,20 +147,20 @@ fn each_fault_is_told_once_with_its_place_and_its_cure_and_nothing_is_touched() 
         let notice = application.take_notices(&["policy.rejected"]).remove(0);
         assert_eq!(notice["commit"], commit.as_str(), "{}", case.name);
         assert_eq!(notice["author"], "Ada <ada@example.com>", "{}", case.name);
-        let fault = &notice["faults"][0];
+        let fault = &notice["diagnostics"][0];
         let text = |name: &str| fault[name].as_str().unwrap_or_default().to_owned();
         let at = fault["line"].as_u64().zip(fault["column"].as_u64());
         println!("{}: {fault}", case.name);
         let as_expected = text("file") == case.blamed
             && at == case.at
-            && text("problem").contains(case.problem)
-            && text("fix").contains(case.fix)
-            && !text("fix").is_empty()
-            && notice["faultCount"] == 1;
+            && text("message").contains(case.problem)
+            && text("help").contains(case.fix)
+            && !text("help").is_empty()
+            && notice["diagnosticCount"] == 1;
         if !as_expected {
             wrong.push(format!("{}: {notice}", case.name));
         }
-        // The same commit again: told once.
+        // The same commit again: one notice in total.
         deploy.answer(&event("codecommit-push.json"));
         assert_eq!(deploy.changes(), Vec::<String>::new(), "{}", case.name);
         let restored: Vec<_> = good.iter().map(|(path, text)| (*path, Some(text.as_bytes()))).collect();
@@ -160,7 +170,7 @@ fn each_fault_is_told_once_with_its_place_and_its_cure_and_nothing_is_touched() 
     application.take_notices(&[]);
     assert_eq!(application.instances(), deployed);
     assert_eq!(application.items("rollout"), remembered);
-    // And the way back is clean.
+    // The revert succeeds.
     deploy.answer(&event("codecommit-push.json"));
     assert_eq!(deploy.changes(), Vec::<String>::new());
     deploy.stop();

@@ -1,13 +1,15 @@
-//! Rollouts that meet an organisation as it is: units, suspended accounts, missing roles, what others made, and what is to go.
+//! Rollouts in a realistic organization: units, suspended accounts, missing roles, foreign StackSets, removals.
 
 use std::time::Duration;
+
+use serde_json::{Value, json};
 
 use sandbox::organization::WORKLOADS;
 use sandbox::wait;
 use sandbox::wire;
-use serde_json::{Value, json};
 
-use crate::application::{Application, Running, STACK_SET, event, failures};
+use crate::application::{DeployedApplication, FunctionProcess, STACK_SET, event, failures};
+use crate::cost;
 use crate::server::Server;
 
 const POLICY: &str = "backup-compliance.yaml";
@@ -42,13 +44,13 @@ fn three(regions: &str) -> String {
     accounts(&["111111111111", "222222222222", "333333333333"].map(str::to_owned), regions)
 }
 
-fn push(application: &Application, message: &str, policy: &str) -> String {
+fn push(application: &DeployedApplication, message: &str, policy: &str) -> String {
     let files = [(POLICY, Some(policy.as_bytes())), ("framework.yaml", Some(FRAMEWORK.as_bytes()))];
     application.push(message, &files)
 }
 
-/// Looks until there is nothing left to do; what was changed on the way.
-fn converge(deploy: &mut Running<'_>, first: &str) -> Vec<String> {
+/// Reconciles until nothing is left to do, and returns the changes.
+fn converge(deploy: &mut FunctionProcess<'_>, first: &str) -> Vec<String> {
     assert_eq!(deploy.answer(&event(first)), failures(&[]), "{first}");
     let mut changes = deploy.changes();
     for _ in 0..20 {
@@ -62,7 +64,7 @@ fn converge(deploy: &mut Running<'_>, first: &str) -> Vec<String> {
     panic!("it does not come to rest: {changes:?}");
 }
 
-/// Of these calls, those to StackSets.
+/// The calls to StackSets among these calls.
 fn stack_set_calls(changes: &[String]) -> Vec<&str> {
     changes.iter().filter_map(|call| call.strip_prefix("cloudformation:")).collect()
 }
@@ -72,8 +74,8 @@ fn numbers(notice: &Value, names: &[&str]) -> Vec<u64> {
 }
 
 #[test]
-fn an_unchanged_push_costs_the_same_at_any_size_of_fleet() {
-    let application = Application::start();
+fn unchanged_push_costs_the_same_for_any_fleet() {
+    let application = DeployedApplication::start();
     let mut deploy = application.function("deploy");
     let mut costs = Vec::new();
     for size in [1, 40] {
@@ -85,12 +87,7 @@ fn an_unchanged_push_costs_the_same_at_any_size_of_fleet() {
 
         application.push("Explain", &[("README.md", Some(format!("# {size}\n").as_bytes()))]);
         assert_eq!(deploy.answer(&event("codecommit-push.json")), failures(&[]));
-        println!(
-            "| unchanged push | {} instances | {} | {} |",
-            2 * size,
-            deploy.calls().len(),
-            deploy.calls().join(" ")
-        );
+        cost::print(&format!("unchanged push, {} instances", 2 * size), &deploy.calls());
         assert_eq!(deploy.changes(), Vec::<String>::new());
         costs.push(deploy.calls());
     }
@@ -101,18 +98,19 @@ fn an_unchanged_push_costs_the_same_at_any_size_of_fleet() {
     application.stop();
 }
 
+/// Long because each step depends on the state after the steps before.
 #[test]
-fn a_suspended_account_and_a_missing_role_are_told_as_they_are_until_somebody_mends_it() {
-    let application = Application::start();
+fn suspended_account_and_missing_role_are_reported() {
+    let application = DeployedApplication::start();
     let mut deploy = application.function_with("deploy", &[("COMMENT_ON_COMMITS", "enabled")]);
-    application.cloud.suspend("333333333333", true);
-    application.cloud.execution_role("222222222222", false);
+    application.cloud.set_suspended("333333333333", true);
+    application.cloud.set_execution_role("222222222222", false);
     let commit = push(&application, "Three accounts", &policy(STACK_SET, &three("us-east-1, eu-west-1"), "", ""));
     converge(&mut deploy, "codecommit-push.json");
     let notice = application.take_notices(&["rollout.failed"]).remove(0);
     let counted = ["total", "succeeded", "failed", "skipped"];
     assert_eq!(numbers(&notice, &counted), [6, 2, 2, 2], "{notice}");
-    let faults = notice["faults"].as_array().unwrap();
+    let faults = notice["failures"].as_array().unwrap();
     assert!(faults.iter().all(|fault| fault["account"] == "222222222222" && fault["outcome"] == "failed"), "{notice}");
     let reason = faults[0]["reason"].as_str().unwrap();
     assert!(
@@ -124,10 +122,10 @@ fn a_suspended_account_and_a_missing_role_are_told_as_they_are_until_somebody_me
         skipped.iter().all(|fault| fault["account"] == "333333333333" && fault["outcome"] == "skipped"),
         "{notice}"
     );
-    assert!(notice["next"].as_str().unwrap().contains("tries again: retry 1 of 3"), "{notice}");
+    assert!(notice["next"].as_str().unwrap().contains("retries: retry 1 of 3"), "{notice}");
     assert!(notice["groups"].to_string().contains("framework/prerequisites/execution-role.yaml"), "{notice}");
 
-    // Its author sees the same beside the commit.
+    // The author sees the same in a comment on the commit.
     let comments = || application.cloud.comments(&application.cloud.options().repository);
     let said = comments();
     assert_eq!((said.len(), &said[0].0), (1, &commit), "{said:?}");
@@ -136,22 +134,23 @@ fn a_suspended_account_and_a_missing_role_are_told_as_they_are_until_somebody_me
         assert!(text.contains(words), "`{words}` is not in: {text}");
     }
 
-    // A light look leaves it; the full one tries again, and succeeds once the role is there. The suspended account stays named.
+    // A quick check does not retry; the full reconciliation does, and succeeds once the role exists. The suspended
+    // account stays in the notice.
     assert_eq!(deploy.answer(&event("schedule-light.json")), failures(&[]));
     assert_eq!(deploy.changes(), Vec::<String>::new());
-    application.cloud.execution_role("222222222222", true);
+    application.cloud.set_execution_role("222222222222", true);
     let changes = converge(&mut deploy, "schedule-full.json");
     assert_eq!(stack_set_calls(&changes), ["UpdateStackInstances"], "{changes:?}");
     let notice = application.take_notices(&["rollout.succeeded"]).remove(0);
     assert_eq!(numbers(&notice, &counted), [6, 4, 0, 2], "{notice}");
     assert_eq!(comments().len(), 2);
 
-    // Under another name: the old framework is left and told once, until the policy says that such are to be removed.
+    // Under another name: the old framework is kept, with one notice, until the policy allows its removal.
     let renamed = |top: &str| policy("backup-next", &three("us-east-1"), "", top);
     push(&application, "Another name", &renamed(""));
     converge(&mut deploy, "codecommit-push.json");
-    let told = application.take_notices(&["rollout.succeeded", "violation.digest"]);
-    let warning = told.iter().find(|notice| notice["kind"] == "violation.digest").unwrap();
+    let notices = application.take_notices(&["rollout.succeeded", "violation.digest"]);
+    let warning = notices.iter().find(|notice| notice["kind"] == "violation.digest").unwrap();
     assert!(warning.to_string().contains("no longer declares the framework `backup-compliance`"), "{warning}");
     assert_eq!(application.instances().len(), 6);
     push(&application, "Clean up", &renamed("removeUndeclared: true\n"));
@@ -161,10 +160,10 @@ fn a_suspended_account_and_a_missing_role_are_told_as_they_are_until_somebody_me
     assert!(calls.iter().rev().skip(1).all(|call| *call == "DeleteStackInstances"), "{calls:?}");
     let notice = application.take_notices(&["rollout.succeeded"]).remove(0);
     assert_eq!((&notice["stackSet"], &notice["removed"]), (&json!(STACK_SET), &json!(true)), "{notice}");
-    assert_eq!(numbers(&notice, &["letGo"]), [2], "{notice}");
+    assert_eq!(numbers(&notice, &["retained"]), [2], "{notice}");
     let let_go: Vec<&str> =
-        notice["letGo"].as_array().unwrap().iter().filter_map(|at| at["account"].as_str()).collect();
-    assert_eq!(let_go, ["333333333333"; 2], "a suspended account keeps what it has, and that is said");
+        notice["retained"].as_array().unwrap().iter().filter_map(|at| at["account"].as_str()).collect();
+    assert_eq!(let_go, ["333333333333"; 2], "a suspended account keeps its stack, with a notice");
     let gone = application.client.query("cloudformation", "DescribeStackSet", &[("StackSetName", STACK_SET)]);
     assert!(gone.unwrap_err().to_string().contains("StackSetNotFoundException"));
     deploy.stop();
@@ -172,15 +171,15 @@ fn a_suspended_account_and_a_missing_role_are_told_as_they_are_until_somebody_me
 }
 
 /// The stacks of the StackSet's instances.
-fn stacks(application: &Application) -> Vec<String> {
+fn stacks(application: &DeployedApplication) -> Vec<String> {
     let listed =
         application.client.query("cloudformation", "ListStackInstances", &[("StackSetName", STACK_SET)]).unwrap();
     wire::xml_elements(&listed, "StackId").into_iter().map(str::to_owned).collect()
 }
 
 #[test]
-fn what_somebody_made_by_hand_is_taken_over_only_if_the_policy_says_so() {
-    let application = Application::start();
+fn foreign_stack_set_is_adopted_if_policy_allows() {
+    let application = DeployedApplication::start();
     let mut deploy = application.function("deploy");
     let create = [
         ("StackSetName", STACK_SET),
@@ -202,7 +201,7 @@ fn what_somebody_made_by_hand_is_taken_over_only_if_the_policy_says_so() {
     push(&application, "Ours", &policy(STACK_SET, &three("us-east-1"), "", ""));
     assert!(stack_set_calls(&converge(&mut deploy, "codecommit-push.json")).is_empty());
     let notice = application.take_notices(&["policy.rejected"]).remove(0);
-    assert!(notice["faults"][0]["fix"].as_str().unwrap().contains("adopt: true"), "{notice}");
+    assert!(notice["diagnostics"][0]["help"].as_str().unwrap().contains("adopt: true"), "{notice}");
     assert_eq!(stacks(&application), before);
 
     push(&application, "Ours, really", &policy(STACK_SET, &three("us-east-1"), "    adopt: true\n", ""));
@@ -224,8 +223,8 @@ fn what_somebody_made_by_hand_is_taken_over_only_if_the_policy_says_so() {
 }
 
 #[test]
-fn organizational_units_are_deployed_to_and_followed() {
-    let application = Application::start();
+fn organizational_units_are_deployed_and_tracked() {
+    let application = DeployedApplication::start();
     let mut deploy = application.function("deploy");
     let unit = |id: &str| {
         policy(
@@ -239,7 +238,10 @@ fn organizational_units_are_deployed_to_and_followed() {
     assert!(stack_set_calls(&converge(&mut deploy, "codecommit-push.json")).is_empty());
     let notice = application.take_notices(&["policy.rejected"]).remove(0);
     assert!(
-        notice["faults"][0]["problem"].as_str().unwrap().contains("no organizational unit `ou-sbox-nowhere1`"),
+        notice["diagnostics"][0]["message"]
+            .as_str()
+            .unwrap()
+            .contains("the organizational unit `ou-sbox-nowhere1` is not in this organization"),
         "{notice}"
     );
 
@@ -249,9 +251,10 @@ fn organizational_units_are_deployed_to_and_followed() {
     let notice = application.take_notices(&["rollout.succeeded"]).remove(0);
     assert_eq!(numbers(&notice, &["total", "succeeded", "created"]), [3, 3, 3], "{notice}");
 
-    // AWS deploys to a new account by itself, without the target's parameters: the next full look gives it those.
-    application.cloud.join("444444444444", "newcomer");
-    application.cloud.put_into("444444444444", WORKLOADS);
+    // AWS deploys to a new account itself, without the parameters of the target: the next full reconciliation sets
+    // them.
+    application.cloud.add_account("444444444444", "newcomer");
+    application.cloud.move_account("444444444444", WORKLOADS);
     let days = || {
         let place = [
             ("StackSetName", STACK_SET),
@@ -263,13 +266,13 @@ fn organizational_units_are_deployed_to_and_followed() {
     };
     assert_eq!((application.instances().len(), days()), (4, None));
     assert_eq!(deploy.answer(&event("stackset-operation.json")), failures(&[]));
-    assert_eq!(deploy.changes(), Vec::<String>::new(), "what StackSets do on their own is no reason to look closely");
+    assert_eq!(deploy.changes(), Vec::<String>::new(), "changes by StackSets themselves cause no full reconciliation");
     let changes = converge(&mut deploy, "schedule-full.json");
     assert_eq!(stack_set_calls(&changes), ["UpdateStackInstances"], "{changes:?}");
     assert_eq!(days().as_deref(), Some("90"));
     let notice = application.take_notices(&["rollout.succeeded"]).remove(0);
     assert_eq!(numbers(&notice, &["total", "succeeded", "updated"]), [4, 4, 1], "{notice}");
-    application.cloud.leave("444444444444");
+    application.cloud.remove_account("444444444444");
     assert_eq!(application.instances().len(), 3);
     let changes = converge(&mut deploy, "schedule-full.json");
     assert!(stack_set_calls(&changes).is_empty(), "{changes:?}");
@@ -279,8 +282,8 @@ fn organizational_units_are_deployed_to_and_followed() {
 }
 
 #[test]
-fn an_application_that_is_deleted_while_a_rollout_runs_stops_it() {
-    let application = Application::start_with(Duration::from_secs(3));
+fn deletion_of_application_stops_rollout() {
+    let application = DeployedApplication::start_with(Duration::from_secs(3));
     let mut deploy = application.function("deploy");
     let mut lifecycle = application.function("lifecycle");
     push(&application, "Three accounts", &policy(STACK_SET, &three("us-east-1"), "", ""));

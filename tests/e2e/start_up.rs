@@ -1,19 +1,20 @@
-//! A function that is not set up as template.yaml does it, and what Lambda itself would not let through.
+//! Functions with missing or invalid settings, and payloads that Lambda would reject.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use testkit::runtime_api::{Outcome, host_environment};
 
-use crate::application::{Application, event, file};
+use runtime_api::{InvocationOutcome, host_environment};
+
+use crate::application::{DeployedApplication, event, file};
 use crate::binaries::program;
 use crate::server::{Reply, Server};
 
 #[test]
-fn missing_variables_end_the_start_and_are_all_named() {
-    let application = Application::start();
+fn missing_variables_are_all_named_at_start() {
+    let application = DeployedApplication::start();
     for name in ["deploy", "report", "sweep"] {
         let required: Vec<&str> = application
             .settings(name)
@@ -21,10 +22,10 @@ fn missing_variables_end_the_start_and_are_all_named() {
             .map(|(variable, _)| variable)
             .filter(|variable| *variable != "CONFIG_AGGREGATOR_NAME")
             .collect();
-        // The first is there and the second is empty, so all but the first are missing.
+        // The first is set and the second is empty, so all but the first are missing.
         let mut function = application.launch(name, |launch| launch.env(required[0], "x").env(required[1], " "));
         let ended = function.ready().expect_err("it starts without its settings");
-        assert!(!matches!(ended, Outcome::TimedOut), "{name}: {ended:?}");
+        assert!(!matches!(ended, InvocationOutcome::TimedOut), "{name}: {ended:?}");
         let log = function.stop();
         for variable in &required[1..] {
             assert!(log.contains(&format!("`{variable}`")), "{name} does not name {variable}:\n{log}");
@@ -32,7 +33,7 @@ fn missing_variables_end_the_start_and_are_all_named() {
         assert!(!log.contains(&format!("`{}`", required[0])), "{name}:\n{log}");
         assert!(!log.contains("CONFIG_AGGREGATOR_NAME"), "{name}: that one is optional:\n{log}");
     }
-    // What is there and cannot be used is named with what was expected.
+    // An invalid value is named with the expected form.
     for (name, variable, wrong, expected) in [
         ("report", "DIGEST_WINDOW_SECONDS", "five minutes", "`DIGEST_WINDOW_SECONDS` is `five minutes`"),
         ("report", "SECURITY_HUB", "member", "`MEMBER_ROLE_NAME` is not set"),
@@ -45,7 +46,7 @@ fn missing_variables_end_the_start_and_are_all_named() {
         let log = function.stop();
         assert!(log.contains(expected) && log.contains(variable), "{name}:\n{log}");
     }
-    // Without an aggregator the names are missing, and nothing else.
+    // Without an aggregator only the names are missing.
     let mut report = application
         .launch("report", |launch| launch.envs(application.settings("report")).env("CONFIG_AGGREGATOR_NAME", ""));
     report.answer(&event("config-noncompliant-resource-id.json"));
@@ -56,9 +57,11 @@ fn missing_variables_end_the_start_and_are_all_named() {
     application.stop();
 }
 
-/// Lambda refuses such a payload before the function sees it; a function that gets it all the same says so and lives on.
+/// Lambda rejects such a payload before the function sees it. A function that receives one reports an error and
+/// continues.
+/// Long because it speaks the protocol of the Runtime API step by step.
 #[test]
-fn what_is_not_json_is_an_error_and_no_end() {
+fn payload_that_is_not_json_is_an_error() {
     let payload = file("events/bad/not-json.json");
     assert!(serde_json::from_str::<serde_json::Value>(&payload).is_err());
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("functions-{}", std::process::id()));
@@ -108,7 +111,7 @@ fn what_is_not_json_is_an_error_and_no_end() {
             .spawn()
             .unwrap();
         let deadline = Instant::now() + Duration::from_secs(30);
-        // `next`, the report of the error, and `next` once more: it waits for another event.
+        // `next`, the report of the error, and `next` again: it waits for another event.
         while api.received().len() < 3 && Instant::now() < deadline && child.try_wait().unwrap().is_none() {
             std::thread::sleep(Duration::from_millis(20));
         }

@@ -1,16 +1,16 @@
-//! The whole story of `cargo xtask demo`, with nobody listening: `git push` to notice, on the application that `sam deploy` put
-//! into the local cloud.
+//! The example of `cargo xtask demo` without its output: from `git push` to a notice, on the application that `sam
+//! deploy` put into the local cloud.
 
 use std::path::Path;
 
-use sandbox::cloud::{Cloud, Options};
+use sandbox::cloud::{LocalCloud, Options};
 use sandbox::mailbox::Mail;
 use sandbox::story::{self, Listener};
 use sandbox::tools::Tools;
 
 use crate::binaries::{self, program};
 
-/// Writes down what is told, for when the test fails.
+/// Collects the output, to print it if the test fails.
 struct Notes;
 
 impl Listener for Notes {
@@ -18,7 +18,7 @@ impl Listener for Notes {
         println!("\n{number}. {title}");
     }
 
-    fn say(&mut self, text: &str) {
+    fn narrate(&mut self, text: &str) {
         println!("   {text}");
     }
 
@@ -28,7 +28,7 @@ impl Listener for Notes {
 
     fn progress(&mut self, _line: &str) {}
 
-    fn claim(&mut self, claim: &str, held: bool, detail: &str) {
+    fn check(&mut self, claim: &str, held: bool, detail: &str) {
         println!("   {} {claim} ({detail})", if held { "holds:" } else { "DOES NOT HOLD:" });
     }
 
@@ -38,14 +38,14 @@ impl Listener for Notes {
 }
 
 #[test]
-fn from_git_push_to_a_notice_and_away_again() {
+fn demo_story_runs_from_push_to_removal() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let tools = Tools::ensure(workspace, &mut |line| println!("{line}")).unwrap();
     binaries::build();
-    let cloud = Cloud::start(&tools, Options::default()).unwrap();
+    let cloud = LocalCloud::start(&tools, Options::default()).unwrap();
     let program = program("backup-compliance", &cloud.directory().join("tmp/cli"));
-    let summary = story::tell(&cloud, &tools, &program, &mut Notes).unwrap();
-    assert_eq!(summary.broken, Vec::<String>::new());
-    assert!(summary.held >= 108, "the story has lost claims: {}", summary.held);
+    let summary = story::run(&cloud, &tools, &program, &mut Notes).unwrap();
+    assert_eq!(summary.failed, Vec::<String>::new());
+    assert!(summary.passed >= 108, "the story has lost claims: {}", summary.passed);
     assert_eq!(cloud.stop(), Vec::new(), "a process is left behind");
 }

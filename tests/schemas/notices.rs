@@ -4,15 +4,17 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use app::events::Batch;
-use app::report::Report;
-use domain::notice::{BlindCause, Notice};
-use domain::rollout::Cause;
 use jsonschema::Validator;
 use serde_json::{Value, json};
+
+use app::events::Batch;
+use app::report::Report;
+use domain::notice::{BlindSpotCause, Notice};
+use domain::rollout::FailureCause;
 use testkit::world::World;
 
-use crate::{faults, samples, schema};
+use super::{faults, samples, schema};
+use crate::files::read;
 
 const SCHEMA: &str = "schemas/notice.schema.json";
 const KINDS: [&str; 8] = [
@@ -26,7 +28,7 @@ const KINDS: [&str; 8] = [
     "violation.resolved",
 ];
 
-/// The error of a `oneOf` says only that none fits: this asks the one that is meant.
+/// The schema of one shape: the error of a `oneOf` reports only that no shape matches.
 fn of_shape(notice: &Notice) -> Validator {
     let name = match notice {
         Notice::ViolationOpened(_) => "violationOpened",
@@ -41,7 +43,7 @@ fn of_shape(notice: &Notice) -> Validator {
         Notice::RolloutFailed(_) => "rolloutFailed",
         Notice::PolicyRejected(_) => "policyRejected",
     };
-    let mut schema: Value = serde_json::from_str(&crate::read(SCHEMA)).unwrap();
+    let mut schema: Value = serde_json::from_str(&read(SCHEMA)).unwrap();
     schema["$ref"] = json!(format!("#/$defs/{name}"));
     schema.as_object_mut().unwrap().remove("oneOf");
     jsonschema::draft202012::options().should_validate_formats(true).build(&schema).unwrap()
@@ -57,7 +59,7 @@ fn check(notice: &Notice) {
 }
 
 #[test]
-fn every_kind_of_notice_is_described() {
+fn notices_of_each_kind_match_schema() {
     let notices = samples::all();
     notices.iter().for_each(check);
     let kinds: BTreeSet<&str> = notices.iter().map(Notice::kind).collect();
@@ -65,8 +67,8 @@ fn every_kind_of_notice_is_described() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn what_the_sample_events_lead_to_is_described() {
-    let mut told = 0;
+async fn notices_of_sample_events_match_schema() {
+    let mut count = 0;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events");
     for entry in std::fs::read_dir(folder).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
@@ -74,31 +76,31 @@ async fn what_the_sample_events_lead_to_is_described() {
             continue;
         }
         let world = World::new();
-        let report = Report {
+        let report = Report::<World> {
             store: world.clone(),
-            outlets: world.clone(),
+            channels: world.clone(),
             directory: world.clone(),
             resources: world.clone(),
             queue: world.clone(),
             clock: world.clone(),
-            window: Duration::ZERO,
+            digest_window: Duration::ZERO,
         };
-        let event = |name: &str| Batch::read(serde_json::from_str(&crate::read(&format!("events/{name}"))).unwrap());
-        // What is resolved must have been open.
+        let event = |name: &str| Batch::read(serde_json::from_str(&read(&format!("events/{name}"))).unwrap());
+        // A violation must be open before it can be resolved.
         if name != "config-noncompliant.json" {
             report.handle(&event("config-noncompliant.json").messages).await;
         }
         report.handle(&event(&name).messages).await;
         let notices = world.take_notices();
         notices.iter().for_each(check);
-        told += notices.len();
+        count += notices.len();
     }
-    assert!(told > 10, "{told}");
+    assert!(count > 10, "{count}");
 }
 
-/// What a reader of notices may rely on: change any of it, and the schema refuses the notice.
+/// Readers of notices depend on every member: the schema rejects any change.
 #[test]
-fn what_is_missing_added_or_of_another_type_is_refused() {
+fn changed_members_are_rejected() {
     let schema = schema(SCHEMA);
     for notice in samples::all() {
         let document = notice.json();
@@ -121,31 +123,32 @@ fn what_is_missing_added_or_of_another_type_is_refused() {
     }
 }
 
-/// A cause that is added must be described.
+/// A new cause must be described in the schema.
 #[test]
-fn every_cause_is_described() {
-    let schema: Value = serde_json::from_str(&crate::read(SCHEMA)).unwrap();
+fn causes_match_schema() {
+    let schema: Value = serde_json::from_str(&read(SCHEMA)).unwrap();
     let described = &schema["$defs"]["rollout"]["properties"]["groups"]["items"]["properties"]["cause"]["enum"];
     let described: BTreeSet<&str> = described.as_array().unwrap().iter().filter_map(Value::as_str).collect();
-    assert_eq!(described, Cause::WORDS.into_iter().collect());
+    assert_eq!(described, FailureCause::VALUES.into_iter().collect());
 }
 
 #[test]
-fn every_cause_of_a_blind_spot_is_described() {
-    let schema: Value = serde_json::from_str(&crate::read(SCHEMA)).unwrap();
+fn causes_of_blind_spots_match_schema() {
+    let schema: Value = serde_json::from_str(&read(SCHEMA)).unwrap();
     let blind = &schema["$defs"]["blindSpots"]["properties"];
-    for described in
-        [&blind["spots"]["items"]["properties"]["cause"], &blind["counts"]["properties"]["causes"]["propertyNames"]]
-    {
+    for described in [
+        &blind["blindSpots"]["items"]["properties"]["cause"],
+        &blind["counts"]["properties"]["causes"]["propertyNames"],
+    ] {
         let described: BTreeSet<&str> =
             described["enum"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-        assert_eq!(described, BlindCause::ALL.iter().map(|cause| cause.word()).collect());
+        assert_eq!(described, BlindSpotCause::ALL.iter().map(|cause| cause.word()).collect());
     }
 }
 
 #[test]
-fn every_member_says_what_it_is() {
-    let schema: Value = serde_json::from_str(&crate::read(SCHEMA)).unwrap();
+fn schema_members_have_descriptions() {
+    let schema: Value = serde_json::from_str(&read(SCHEMA)).unwrap();
     for shape in [
         "violation",
         "violationDigest",

@@ -1,22 +1,25 @@
-//! `schemas/policy.schema.json`. That it agrees with the reader of the policy file case by case is tested in `domain`; this
-//! holds it against the files people start from.
+//! `schemas/policy.schema.json` and the starter policy. The unit tests of the policy reader compare reader and schema
+//! case by case.
 
-use domain::policy::Policy;
 use serde_json::Value;
 
-use crate::{faults, read, schema, yaml};
+use domain::policy::Policy;
+
+use super::{faults, schema};
+use crate::files::read;
+use crate::template::yaml;
 
 const SCHEMA: &str = "schemas/policy.schema.json";
 const STARTER: &str = "framework/backup-compliance.yaml";
 
 #[test]
-fn the_starter_policy_is_accepted() {
+fn starter_policy_is_valid() {
     let text = read(STARTER);
     assert!(Policy::read(STARTER, &text).is_ok());
     assert_eq!(faults(&schema(SCHEMA), &yaml::parse(&text)), Vec::<String>::new());
 }
 
-/// The text with the comments taken off that start with `# key:`, up to the next line that is no comment.
+/// A text in which the comments from `# key:` to the next line without a comment are uncommented.
 fn uncommented(text: &str, key: &str) -> String {
     let (before, comment) = text.split_once(&format!("# {key}:")).unwrap();
     let (comment, after) = comment.split_once("\n\n").unwrap_or((comment, ""));
@@ -24,9 +27,9 @@ fn uncommented(text: &str, key: &str) -> String {
     format!("{before}{key}:{}\n\n{after}", lines.collect::<Vec<_>>().join("\n"))
 }
 
-/// They stand in comments, for people to take out of them.
+/// The starter policy has these sections in comments.
 #[test]
-fn the_starter_policy_with_its_notices_and_its_exemption_is_accepted() {
+fn starter_policy_with_options_is_valid() {
     let text = uncommented(&uncommented(&read(STARTER), "notices"), "exemptions");
     let policy = Policy::read(STARTER, &text).unwrap_or_else(|faults| panic!("{faults:#?}"));
     assert_eq!(policy.reporting.exemptions.len(), 1);
@@ -36,11 +39,11 @@ fn the_starter_policy_with_its_notices_and_its_exemption_is_accepted() {
 }
 
 #[test]
-fn the_obvious_is_refused_by_both() {
+fn invalid_policy_is_rejected_by_schema_and_reader() {
     let schema = schema(SCHEMA);
     let starter = uncommented(&uncommented(&read(STARTER), "notices"), "exemptions");
     let frameworks = starter.split_once("\nframeworks:").unwrap().1.split_once("\n\n").unwrap().0;
-    for (what, right, wrong) in [
+    for (case, right, wrong) in [
         ("another version", "version: 1", "version: 2"),
         ("no version", "version: 1\n", ""),
         ("an unknown key", "targets:", "target:"),
@@ -62,15 +65,15 @@ fn the_obvious_is_refused_by_both() {
         ("a tag that is a number", "tags: { environment: sandbox }\n    reason", "tags: { cost: 5 }\n    reason"),
         ("no frameworks", frameworks, " []\n"),
     ] {
-        assert!(starter.contains(right), "{what}: `{right}` is not in the starter policy");
+        assert!(starter.contains(right), "{case}: `{right}` is not in the starter policy");
         let text = starter.replacen(right, wrong, 1);
         let document: Value = yaml::parse(&text);
-        assert!(!schema.is_valid(&document), "the schema accepts {what}");
-        assert!(Policy::read(STARTER, &text).is_err(), "the reader accepts {what}");
+        assert!(!schema.is_valid(&document), "the schema accepts {case}");
+        assert!(Policy::read(STARTER, &text).is_err(), "the reader accepts {case}");
     }
 }
 
-/// A framework for organizational units, with everything that it may have.
+/// A framework for organizational units with all its options.
 const UNITS: &str = r#"version: 1
 removeUndeclared: true
 frameworks:
@@ -90,10 +93,10 @@ frameworks:
 "#;
 
 #[test]
-fn a_policy_for_organizational_units_is_judged_the_same_by_both() {
+fn schema_and_reader_agree_on_units() {
     let schema = schema(SCHEMA);
     let accounts = "accounts: [\"111111111111\"]";
-    for (what, right, wrong, accepted) in [
+    for (case, right, wrong, accepted) in [
         ("as it is", "version: 1", "version: 1", true),
         ("auto-deployment as a word", "{ enabled: true, retainStacks: true }", "false", true),
         ("auto-deployment without stacks", ", retainStacks: true }", " }", true),
@@ -123,12 +126,12 @@ fn a_policy_for_organizational_units_is_judged_the_same_by_both() {
         ("a filter without units", "organizationalUnits: [ou-abcd-11111111, r-abcd]", accounts, false),
         ("neither", "organizationalUnits: [ou-abcd-11111111, r-abcd]\n        excluded", "#", false),
     ] {
-        assert!(UNITS.contains(right), "{what}: `{right}`");
+        assert!(UNITS.contains(right), "{case}: `{right}`");
         let text = UNITS.replacen(right, wrong, 1);
-        assert_eq!(Policy::read("p", &text).is_ok(), accepted, "the reader: {what}\n{text}");
-        assert_eq!(schema.is_valid(&yaml::parse(&text)), accepted, "the schema: {what}\n{text}");
+        assert_eq!(Policy::read("p", &text).is_ok(), accepted, "the reader: {case}\n{text}");
+        assert_eq!(schema.is_valid(&yaml::parse(&text)), accepted, "the schema: {case}\n{text}");
     }
-    // What is about organizational units does not go with accounts.
+    // Options of organizational units are rejected for accounts.
     let starter = read(STARTER);
     for line in ["callAs: self", "autoDeployment: false", "adopt: true"] {
         let text = starter.replacen("    targets:", &format!("    {line}\n    targets:"), 1);

@@ -1,21 +1,23 @@
-//! One notice of each kind, and of each way in which notices of a kind differ.
+//! One notice of each kind, and of each variant of a kind.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::control::{Severity, find};
-use domain::fault::Fault;
-use domain::ids::{AccountId, CommitId, RegionName, StackSetName};
+use jiff::Timestamp;
+
 use domain::notice::{
-    BlindCause, BlindReason, BlindSpot, BlindSpots, Digest, ExpiringExemption, ExpiringExemptions, Notice,
-    NoticeContext, OpenViolation, PolicyWarnings, Rejection, Reminder, RolloutReport, ViolationNotice,
+    BlindSpot, BlindSpotCause, BlindSpotReason, BlindSpots, ExpiringExemption, ExpiringExemptions, Notice,
+    NoticeContext, PolicyRejection, PolicyWarnings, Reminder, ReminderEntry, RolloutReport, ViolationDigest,
+    ViolationNotice,
 };
 use domain::policy::{Exemption, Policy};
-use domain::rollout::{Instance, InstanceFault, Outcome as End, Verdict};
+use domain::rollout::{Instance, InstanceFailure, InstanceOutcome as End, Verdict};
 use domain::violation::{
-    Change, Closing, Compliance, Debt, Exempt, Found, Heard, Key, Opening, Ordering, Outcome, Outlet, Record,
-    ResourceFacts, Told, apply,
+    AppliedExemption, ChangeOutcome, Channel, ClosedReason, ComplianceChange, ComplianceType, DetectionSource,
+    OpenedBy, Opening, PendingDelivery, ResourceDetails, ResultOrdering, Update, ViolationKey, ViolationRecord, apply,
 };
-use jiff::Timestamp;
+use framework::control::{Severity, find};
+use framework::ids::{AccountId, CommitId, RegionName, StackSetName};
+use syntax::diagnostic::Diagnostic;
 
 const PLAN: &str = "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN";
 
@@ -27,18 +29,18 @@ fn account() -> AccountId {
     AccountId::parse("222222222222").unwrap()
 }
 
-fn record(control: &str, all_is_known: bool) -> Record {
+fn record(control: &str, all_is_known: bool) -> ViolationRecord {
     let triggered = time("2026-11-20T04:12:09.311Z");
-    let change = Change {
-        key: Key {
+    let change = ComplianceChange {
+        key: ViolationKey {
             account: account(),
             region: RegionName::parse("eu-west-1").unwrap(),
             control: control.to_owned(),
             resource_type: "AWS::RDS::DBCluster".to_owned(),
             resource_id: "cluster-7XK3".to_owned(),
         },
-        compliance: Compliance::NonCompliant,
-        ordering: Ordering {
+        compliance: ComplianceType::NonCompliant,
+        ordering: ResultOrdering {
             triggered,
             recorded: time("2026-11-20T04:12:29.902Z"),
             notified: time("2026-11-20T04:12:31Z"),
@@ -51,73 +53,79 @@ fn record(control: &str, all_is_known: bool) -> Record {
         had_result: true,
         previous: None,
     };
-    let Outcome::Store { mut record, .. } = apply(None, &change) else { panic!("the first result is stored") };
+    let ChangeOutcome::Store { mut record, .. } = apply(None, &change) else { panic!("the first result is stored") };
     let resource = if all_is_known {
-        ResourceFacts {
+        ResourceDetails {
             name: Some("orders".to_owned()),
             arn: Some("arn:aws:rds:eu-west-1:222222222222:cluster:orders".to_owned()),
             tags: (0..60).map(|n| (format!("tag-{n}"), "v".repeat(256))).collect(),
         }
     } else {
-        ResourceFacts::default()
+        ResourceDetails::default()
     };
-    let found = if all_is_known { Found::Regression } else { Found::FirstResult };
-    let heard = if all_is_known { Heard::Sweep } else { Heard::Event };
+    let found = if all_is_known { OpenedBy::Regression } else { OpenedBy::FirstResult };
+    let heard = if all_is_known { DetectionSource::Sweep } else { DetectionSource::Event };
     let severity = find(control).map_or(Severity::Critical, |control| control.severity);
-    let opening = Opening { found, heard, severity, resource, exempt: None };
-    record.opened(opening, &BTreeSet::from([Outlet::Topic]), time("2026-11-20T04:12:40Z"));
+    let opening = Opening { opened_by: found, detected_by: heard, severity, resource, exemption: None };
+    record.record_opening(opening, &BTreeSet::from([Channel::Topic]), time("2026-11-20T04:12:40Z"));
     *record
 }
 
-fn exempt() -> Exempt {
-    Exempt {
+fn exempt() -> AppliedExemption {
+    AppliedExemption {
         reason: "throw-away".to_owned(),
         owner: "data@example.com".to_owned(),
         until: "2027-01-31".parse().unwrap(),
     }
 }
 
-/// Everything that can be told of a violation by a notice of its own.
-fn turns() -> Vec<Told> {
+/// Each update that has a notice of its own.
+fn updates() -> Vec<Update> {
     let closings = [
-        Closing::Satisfied,
-        Closing::NotApplicable,
-        Closing::ResourceGone,
-        Closing::ControlRemoved,
-        Closing::FrameworkRemoved,
+        ClosedReason::Satisfied,
+        ClosedReason::NotApplicable,
+        ClosedReason::ResourceGone,
+        ClosedReason::ControlRemoved,
+        ClosedReason::FrameworkRemoved,
     ];
-    let mut turns = vec![Told::Opened, Told::ExemptionEnded(exempt()), Told::Exempted(exempt())];
-    turns.extend(closings.map(Told::Resolved));
-    turns
+    let mut updates = vec![Update::Opened, Update::ExemptionEnded(exempt()), Update::Exempted(exempt())];
+    updates.extend(closings.map(Update::Resolved));
+    updates
 }
 
-fn violation(control: &str, what: Told, all_is_known: bool) -> ViolationNotice {
+fn violation(control: &str, what: Update, all_is_known: bool) -> ViolationNotice {
     let record = record(control, all_is_known);
     let context = if all_is_known {
         NoticeContext {
             account_name: Some("payments".to_owned()),
             owner_tag: Some("tag-1".to_owned()),
             parameters: Some(BTreeMap::from([("requiredRetentionDays".to_owned(), "35".to_owned())])),
-            ways: vec!["Give it the tag backup=daily.".to_owned(); 7],
-            near_exemption: Some("An exemption nearly covers it.".to_owned()),
+            remediation_options: vec!["Give it the tag backup=daily.".to_owned(); 7],
+            closest_exemption: Some("An exemption nearly covers it.".to_owned()),
         }
     } else {
         NoticeContext::default()
     };
     let at = time("2026-11-22T04:12:40Z");
-    let debt = Debt { what, at, since: record.since, outlets: BTreeSet::from([Outlet::Topic]), folded: 2 };
+    let debt = PendingDelivery {
+        update: what,
+        at,
+        since: record.since,
+        channels: BTreeSet::from([Channel::Topic]),
+        earlier_transitions: 2,
+    };
     ViolationNotice::new(&record, &debt, context)
 }
 
-fn digest(control: &str, turns: Vec<Told>) -> Notice {
+fn digest(control: &str, updates: Vec<Update>) -> Notice {
     let known = |n: usize| n.is_multiple_of(2);
-    let entries = turns.into_iter().enumerate().map(|(n, what)| violation(control, what, known(n))).collect();
+    let entries = updates.into_iter().enumerate().map(|(n, what)| violation(control, what, known(n))).collect();
     let account_name = Some("payments".to_owned());
-    Notice::ViolationDigest(Digest { account: account(), account_name, control: control.to_owned(), entries })
+    Notice::ViolationDigest(ViolationDigest { account: account(), account_name, control: control.to_owned(), entries })
 }
 
 fn expiring(exemptions: usize) -> Notice {
-    let Exempt { reason, owner, until } = exempt();
+    let AppliedExemption { reason, owner, until } = exempt();
     let exemption = Exemption {
         control: find(PLAN).unwrap(),
         resources: vec!["arn:aws:rds:*:*:cluster:scratch-*".to_owned(); 7],
@@ -135,19 +143,19 @@ fn blind(places: usize) -> Notice {
     let spot = |cause| BlindSpot {
         account: account(),
         region: RegionName::parse("eu-west-1").unwrap(),
-        reason: BlindReason {
+        reason: BlindSpotReason {
             cause,
-            detail: (cause == BlindCause::AccessDenied).then(|| "sts:AssumeRole failed".to_owned()),
+            detail: (cause == BlindSpotCause::AccessDenied).then(|| "sts:AssumeRole failed".to_owned()),
         },
         since: time("2026-11-20T04:12:40Z"),
     };
-    let spots = BlindCause::ALL.into_iter().map(spot).cycle().take(places);
+    let spots = BlindSpotCause::ALL.into_iter().map(spot).cycle().take(places);
     Notice::BlindSpots(BlindSpots { spots: spots.collect() })
 }
 
 fn reminder(owner: Option<&str>, violations: usize) -> Notice {
     let record = record(PLAN, true);
-    let open = |n: usize| OpenViolation {
+    let open = |n: usize| ReminderEntry {
         key: record.key.clone(),
         name: n.is_multiple_of(2).then(|| "orders".to_owned()),
         severity: record.severity,
@@ -167,10 +175,10 @@ fn warnings(number: usize) -> Notice {
     Notice::PolicyWarnings(PolicyWarnings { commit, repository, branch, warnings })
 }
 
-/// Every outcome in turn, with a known cause and with an unknown one.
-fn fault(n: usize) -> InstanceFault {
+/// Each outcome in turn, with a known and with an unknown cause.
+fn fault(n: usize) -> InstanceFailure {
     let outcomes = [End::Failed, End::Cancelled, End::NeverReached, End::NotDeleted];
-    InstanceFault {
+    InstanceFailure {
         instance: Instance {
             account: AccountId::parse(&format!("{n:012}")).unwrap(),
             region: RegionName::parse("us-east-1").unwrap(),
@@ -192,49 +200,49 @@ fn rollout(faults: usize, trouble: Option<&str>) -> RolloutReport {
         verdict: Verdict {
             total: 6,
             succeeded: 6_usize.saturating_sub(faults),
-            faults: (0..faults).map(fault).collect(),
+            failures: (0..faults).map(fault).collect(),
             skipped: Vec::new(),
         },
         created: 6,
         updated: 0,
         deleted: 0,
-        removed: false,
-        let_go: Vec::new(),
-        trouble: trouble.map(str::to_owned),
+        is_removal: false,
+        retained: Vec::new(),
+        error: trouble.map(str::to_owned),
         next: failed.then(|| "The next full look tries again.".to_owned()),
     }
 }
 
-/// The same with skipped instances.
+/// The same report with skipped instances.
 fn skipping(mut report: RolloutReport, skipped: usize) -> RolloutReport {
     report.verdict.skipped = (0..skipped)
-        .map(|n| InstanceFault { outcome: End::Skipped, reason: "the account is suspended".to_owned(), ..fault(n) })
+        .map(|n| InstanceFailure { outcome: End::Skipped, reason: "the account is suspended".to_owned(), ..fault(n) })
         .collect();
     report
 }
 
-/// The same as a removal that let go of stacks.
+/// The same report as a removal with retained stacks.
 fn removing(report: RolloutReport, let_go: usize) -> RolloutReport {
     RolloutReport {
         created: 0,
         deleted: 4,
-        removed: true,
-        let_go: (0..let_go).map(|n| fault(n).instance).collect(),
+        is_removal: true,
+        retained: (0..let_go).map(|n| fault(n).instance).collect(),
         ..report
     }
 }
 
-fn rejection(faults: Vec<Fault>) -> Notice {
+fn rejection(faults: Vec<Diagnostic>) -> Notice {
     let RolloutReport { repository, branch, commit, author, message, .. } = rollout(0, None);
-    Notice::PolicyRejected(Rejection { repository, branch, commit, author, message, faults })
+    Notice::PolicyRejected(PolicyRejection { repository, branch, commit, author, message, diagnostics: faults })
 }
 
-/// The faults of a policy file.
-fn faults_of(policy: &str) -> Vec<Fault> {
+/// The diagnostics of a policy file.
+fn faults_of(policy: &str) -> Vec<Diagnostic> {
     Policy::read("backup-compliance.yaml", policy).unwrap_err()
 }
 
-/// A framework with this account again and again: a fault in every line.
+/// A framework that repeats this account: one diagnostic for each line.
 fn wrong_accounts(number: usize) -> String {
     let accounts = "          - \"1\"\n".repeat(number);
     format!(
@@ -242,16 +250,16 @@ fn wrong_accounts(number: usize) -> String {
     )
 }
 
-/// All of them.
+/// All sample notices.
 pub(crate) fn all() -> Vec<Notice> {
     const KNOWN: &str = "BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK";
     let mut notices = Vec::new();
     for control in [KNOWN, PLAN, "A-RULE-OF-TOMORROW"] {
-        for what in turns() {
+        for what in updates() {
             notices.extend([true, false].map(|all_is_known| violation(control, what.clone(), all_is_known).into()));
         }
-        notices.push(digest(control, turns()));
-        notices.push(digest(control, vec![Told::Opened; 60]));
+        notices.push(digest(control, updates()));
+        notices.push(digest(control, vec![Update::Opened; 60]));
     }
     notices.extend([1, 60].map(expiring));
     notices.extend([1, 60].map(blind));
@@ -269,6 +277,6 @@ pub(crate) fn all() -> Vec<Notice> {
     notices.push(rejection(faults_of("frameworks: [")));
     notices.push(rejection(faults_of(&wrong_accounts(1))));
     notices.push(rejection(faults_of(&wrong_accounts(30))));
-    notices.push(rejection(vec![Fault::of_file("backup-compliance.yaml", "the file is not there", "add it")]));
+    notices.push(rejection(vec![Diagnostic::of_file("backup-compliance.yaml", "the file is not there", "add it")]));
     notices
 }

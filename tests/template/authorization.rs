@@ -2,12 +2,13 @@
 
 use std::fs;
 
-use sandbox::tools::Tools;
 use serde_json::Value;
 
+use sandbox::tools::Tools;
+
+use super::parsed::{ParsedTemplate, listed, texts};
+use super::permissions::TEMPLATES;
 use crate::files;
-use crate::permissions::TEMPLATES;
-use crate::template::{Template, listed, texts};
 
 /// Resources that a statement refers to by logical id, by type: the pattern of their ARNs.
 const ARNS: &[(&str, &str)] = &[
@@ -42,7 +43,8 @@ impl Authorization {
         types.flat_map(|kind| texts(&kind["ARNFormats"])).map(|format| pattern(format, |_| "*")).collect()
     }
 
-    /// Whether IAM can match the statement: each action supports one of the resources, and each resource is supported by an action.
+    /// Whether IAM can match the statement: each action supports one of its resources, and each resource is supported
+    /// by an action.
     fn check(&self, actions: &[String], resources: &[String]) -> Result<(), String> {
         let mut supported = Vec::new();
         for action in actions.iter().filter(|action| !action.contains('*')) {
@@ -106,7 +108,7 @@ fn overlap(one: &str, other: &str) -> bool {
 }
 
 /// The statements in a value that has its parameters and conditions resolved: their actions and the patterns of their resources.
-fn statements(template: &Template, value: &Value, found: &mut Vec<(Vec<String>, Vec<String>)>) {
+fn statements(template: &ParsedTemplate, value: &Value, found: &mut Vec<(Vec<String>, Vec<String>)>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| statements(template, item, found)),
         Value::Object(members) => match (members.get("Action"), members.get("Resource")) {
@@ -120,7 +122,7 @@ fn statements(template: &Template, value: &Value, found: &mut Vec<(Vec<String>, 
     }
 }
 
-fn arn(template: &Template, resource: &Value) -> String {
+fn arn(template: &ParsedTemplate, resource: &Value) -> String {
     let of = |id: &str| {
         let kind = &template.resource(id.split('.').next().unwrap_or_default())["Type"];
         ARNS.iter().find(|(known, _)| kind == known).unwrap_or_else(|| panic!("{id}: the ARN of a {kind}")).1
@@ -132,14 +134,14 @@ fn arn(template: &Template, resource: &Value) -> String {
     }
 }
 
-/// A statement that IAM cannot match grants nothing, and only AWS would show it.
+/// A statement that IAM cannot match grants nothing, and fails only on AWS.
 #[test]
-fn each_action_supports_the_resources_of_its_statement() {
+fn actions_support_resources_of_their_statement() {
     let authorization = Authorization::read();
     let mut wrong = Vec::new();
     let mut checked = 0;
     for path in TEMPLATES {
-        let template = Template::read(path);
+        let template = ParsedTemplate::read(path);
         let conditions = template.conditions();
         for not in [&[][..], &conditions] {
             for (id, resource) in template.section("Resources") {
@@ -157,7 +159,7 @@ fn each_action_supports_the_resources_of_its_statement() {
 }
 
 #[test]
-fn a_resource_that_an_action_does_not_support_is_found() {
+fn unsupported_resource_is_found() {
     let authorization = Authorization::read();
     let check = |action: &str, resource: &str| authorization.check(&[action.to_owned()], &[resource.to_owned()]);
     let files = "arn:aws:fsx:*:000000000000:file-system/*";

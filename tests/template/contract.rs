@@ -1,9 +1,10 @@
-//! What other people's tools rely on: outputs, parameters, environment variables, binaries.
+//! The interface of the stack for other tools: outputs, parameters, environment variables, binaries.
 
-use aws::settings::{DeploySettings, LifecycleSettings, ReportSettings, SweepSettings};
 use serde_json::{Value, json};
 
-use crate::template::Template;
+use aws::settings::{DeploySettings, LifecycleSettings, ReportSettings, SweepSettings};
+
+use super::parsed::ParsedTemplate;
 
 /// Each function, its binary, and the environment variables that it reads.
 const FUNCTIONS: &[(&str, &str, &[&str])] = &[
@@ -14,8 +15,8 @@ const FUNCTIONS: &[(&str, &str, &[&str])] = &[
 ];
 
 #[test]
-fn functions_get_their_environment_and_nothing_else() {
-    let template = Template::application();
+fn functions_get_exactly_the_variables_they_read() {
+    let template = ParsedTemplate::application();
     assert!(template.section("Globals")["Function"].get("Environment").is_none());
     for (id, _, expected) in FUNCTIONS {
         let variables = template.properties(id)["Environment"]["Variables"].as_object().unwrap();
@@ -26,8 +27,8 @@ fn functions_get_their_environment_and_nothing_else() {
 }
 
 #[test]
-fn there_are_four_functions_each_with_its_binary() {
-    let template = Template::application();
+fn functions_have_one_binary_each() {
+    let template = ParsedTemplate::application();
     let ids: Vec<&str> = FUNCTIONS.iter().map(|(id, _, _)| *id).collect();
     assert_eq!(template.of_type("AWS::Serverless::Function"), ids);
     let globals = &template.section("Globals")["Function"];
@@ -44,8 +45,8 @@ fn there_are_four_functions_each_with_its_binary() {
 }
 
 #[test]
-fn outputs_are_there() {
-    let template = Template::application();
+fn outputs_are_declared() {
+    let template = ParsedTemplate::application();
     let outputs = template.section("Outputs");
     for (name, value) in [
         ("DeployFunction", json!({"Ref": "DeployFunction"})),
@@ -68,8 +69,8 @@ fn outputs_are_there() {
 }
 
 #[test]
-fn parameters_are_there_and_say_what_they_are() {
-    let template = Template::application();
+fn parameters_are_declared_and_described() {
+    let template = ParsedTemplate::application();
     let parameters = template.section("Parameters");
     for (name, default) in [
         ("RepositoryName", Value::Null),
@@ -89,7 +90,7 @@ fn parameters_are_there_and_say_what_they_are() {
         ("NoticeEventBusName", json!("default")),
         ("OrganizationalUnits", json!("disabled")),
         ("CommentOnCommits", json!("disabled")),
-        ("FullLookRate", json!("rate(1 hour)")),
+        ("FullReconciliationRate", json!("rate(1 hour)")),
     ] {
         assert_eq!(*parameters[name].get("Default").unwrap_or(&Value::Null), default, "{name}");
     }
@@ -115,11 +116,11 @@ fn parameters_are_there_and_say_what_they_are() {
     }
 }
 
-/// Only an account itself imports findings of its own, so without the role there would be none. And targets that are organizational
-/// units send from accounts that only the organisation as a whole admits.
+/// An account imports only its own findings, so Security Hub findings in member accounts need the member role. Targets
+/// that are organizational units send events from accounts that only the organization as a whole admits.
 #[test]
-fn what_cannot_work_without_another_parameter_asks_for_it() {
-    let template = Template::application();
+fn rules_require_dependent_parameters() {
+    let template = ParsedTemplate::application();
     let rules = template.section("Rules");
     let expected = [
         ("FindingsInMemberAccountsNeedTheRole", "SecurityHub", "member", "MemberRoleName"),
@@ -136,10 +137,10 @@ fn what_cannot_work_without_another_parameter_asks_for_it() {
     }
 }
 
-/// What stands under a condition is empty without it, and then the code does without.
+/// A value under a condition is empty if the condition does not hold, and the code works without it.
 #[test]
-fn what_is_optional_may_be_empty() {
-    let template = Template::application();
+fn optional_parameters_may_be_empty() {
+    let template = ParsedTemplate::application();
     for id in ["DeployFunction", "ReportFunction", "SweepFunction"] {
         let variable = &template.properties(id)["Environment"]["Variables"]["CHAT_TOPIC_ARN"];
         assert_eq!(*variable, json!({"Fn::If": ["HasChat", {"Ref": "ChatTopic"}, ""]}), "{id}");
@@ -168,8 +169,8 @@ fn what_is_optional_may_be_empty() {
 }
 
 #[test]
-fn functions_log_json_where_it_is_kept_for_a_while() {
-    let template = Template::application();
+fn functions_log_json_with_retention() {
+    let template = ParsedTemplate::application();
     for (id, binary, _) in FUNCTIONS {
         let logging = &template.properties(id)["LoggingConfig"];
         assert_eq!(logging["LogFormat"], "JSON", "{id}");
@@ -183,8 +184,8 @@ fn functions_log_json_where_it_is_kept_for_a_while() {
 }
 
 #[test]
-fn the_table_is_what_the_adapters_expect() {
-    let template = Template::application();
+fn table_matches_adapters() {
+    let template = ParsedTemplate::application();
     let table = template.properties("StateTable");
     let key = |hash: &str, range: &str| json!([{"AttributeName": hash, "KeyType": "HASH"}, {"AttributeName": range, "KeyType": "RANGE"}]);
     assert_eq!(table["KeySchema"], key("pk", "sk"));
@@ -202,8 +203,8 @@ fn the_table_is_what_the_adapters_expect() {
 }
 
 #[test]
-fn no_switch_for_tests_and_no_endpoint() {
-    let text = Template::application().text().to_lowercase();
+fn template_has_no_test_switch_and_no_endpoint() {
+    let text = ParsedTemplate::application().text().to_lowercase();
     for word in ["endpoint_url", "localhost", "ministack", "moto", "test_mode"] {
         assert!(!text.contains(word), "{word}");
     }

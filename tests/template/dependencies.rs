@@ -1,16 +1,16 @@
-//! CloudFormation deletes in the reverse order of what depends on what: everything that the custom resource needs in order to take
-//! the StackSets away has to outlive it.
+//! CloudFormation deletes resources in the reverse order of their dependencies. Each resource that the custom resource
+//! needs to remove the StackSets must outlive it.
 
 use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use crate::template::{Template, texts};
+use super::parsed::{ParsedTemplate, texts};
 
 #[test]
-fn all_that_a_rollout_needs_outlives_the_custom_resource() {
-    let template = Template::application();
-    let outlives = template.stands_on("Rollout");
+fn resources_of_a_rollout_outlive_custom_resource() {
+    let template = ParsedTemplate::application();
+    let outlives = template.depends_on("Rollout");
     let gone: BTreeSet<&str> = template
         .section("Resources")
         .keys()
@@ -18,15 +18,16 @@ fn all_that_a_rollout_needs_outlives_the_custom_resource() {
         .filter(|id| !outlives.contains(*id) && *id != "Rollout")
         .collect();
     let mut expected: BTreeSet<&str> = template.of_type("AWS::CloudWatch::Alarm").into_iter().collect();
-    // It only shows.
+    // Dashboards and alarms only observe.
     expected.insert("Dashboard");
     assert_eq!(gone, expected);
 }
 
-/// A resource that may not exist is referred to under its own condition, or CloudFormation rejects the template without it.
+/// A reference to a conditional resource is under the same condition; otherwise CloudFormation rejects the template
+/// without it.
 #[test]
-fn the_custom_resource_refers_to_optional_resources_under_their_condition() {
-    let template = Template::application();
+fn conditional_resources_are_referenced_conditionally() {
+    let template = ParsedTemplate::application();
     let mut optional = Vec::new();
     for choice in template.resource("Rollout")["Metadata"]["AlsoDependsOn"].as_array().unwrap() {
         let [condition, reference, nothing] = choice["Fn::If"].as_array().unwrap().as_slice() else {
@@ -40,16 +41,16 @@ fn the_custom_resource_refers_to_optional_resources_under_their_condition() {
 }
 
 #[test]
-fn nothing_waits_for_the_custom_resource() {
-    let template = Template::application();
+fn no_resource_depends_on_custom_resource() {
+    let template = ParsedTemplate::application();
     for id in template.section("Resources").keys().filter(|id| *id != "Rollout") {
-        assert!(!template.stands_on(id).contains("Rollout"), "{id}");
+        assert!(!template.depends_on(id).contains("Rollout"), "{id}");
     }
 }
 
 #[test]
-fn depends_on_names_only_what_nothing_else_stands_on() {
-    let template = Template::application();
+fn depends_on_lists_no_implied_dependency() {
+    let template = ParsedTemplate::application();
     let named = texts(&template.resource("Rollout")["DependsOn"]);
     assert!(named.is_sorted(), "sorted, so that a missing one shows");
     for one in &named {
@@ -57,24 +58,24 @@ fn depends_on_names_only_what_nothing_else_stands_on() {
         let others: BTreeSet<String> = named
             .iter()
             .filter(|other| other != &one && !other.ends_with("EventInvokeConfig"))
-            .flat_map(|other| template.stands_on(other))
+            .flat_map(|other| template.depends_on(other))
             .collect();
         assert!(resource != *one || !others.contains(resource), "{one} is there through another one already");
     }
 }
 
-/// CloudFormation invokes asynchronously; should the function die before it can answer, a retry saves an hour of waiting.
+/// CloudFormation invokes asynchronously. If the function ends before it responds, a retry saves an hour of waiting.
 #[test]
-fn how_lifecycle_is_retried_is_settled_before_it_is_called() {
-    let template = Template::application();
+fn retry_settings_precede_lifecycle_invocation() {
+    let template = ParsedTemplate::application();
     let asynchronous = &template.properties("LifecycleFunction")["EventInvokeConfig"];
     assert_eq!(*asynchronous, json!({"MaximumRetryAttempts": 2, "MaximumEventAgeInSeconds": 3600}));
     assert!(texts(&template.resource("Rollout")["DependsOn"]).contains(&"LifecycleFunctionEventInvokeConfig"));
 }
 
 #[test]
-fn a_change_of_what_is_in_force_is_an_update() {
-    let template = Template::application();
+fn changed_settings_update_custom_resource() {
+    let template = ParsedTemplate::application();
     assert_eq!(template.resource("Rollout")["Type"], "Custom::BackupCompliance");
     assert_eq!(
         *template.properties("Rollout"),

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::template::Template;
+use super::parsed::ParsedTemplate;
 
 #[test]
-fn everything_at_rest_is_under_the_key() {
-    let template = Template::application();
+fn data_at_rest_is_encrypted_with_the_key() {
+    let template = ParsedTemplate::application();
     let places = [
         ("AWS::SQS::Queue", "/KmsMasterKeyId"),
         ("AWS::SNS::Topic", "/KmsMasterKeyId"),
@@ -26,8 +26,8 @@ fn everything_at_rest_is_under_the_key() {
 }
 
 #[test]
-fn the_key_serves_the_services_that_write_for_us() {
-    let template = Template::application();
+fn key_admits_services_that_write() {
+    let template = ParsedTemplate::application();
     let statements = template.properties("Key")["KeyPolicy"]["Statement"].as_array().unwrap();
     let services: Vec<Value> = statements
         .iter()
@@ -37,20 +37,20 @@ fn the_key_serves_the_services_that_write_for_us() {
     assert_eq!(services, ["events.amazonaws.com", "cloudwatch.amazonaws.com", "logs.us-east-1.amazonaws.com"]);
 }
 
-/// Whoever writes to or reads from an encrypted queue or topic needs the key too; forgetting it fails only on AWS.
+/// A writer or reader of an encrypted queue or topic needs the key too; a missing permission fails only on AWS.
 #[test]
-fn roles_may_use_the_key_through_the_services_they_use() {
-    let template = Template::application();
+fn roles_use_key_through_their_services() {
+    let template = ParsedTemplate::application();
     for role in template.of_type("AWS::IAM::Role") {
         let policies = template.resolve(&template.properties(role)["Policies"]);
         let statements = policies[0]["PolicyDocument"]["Statement"].as_array().unwrap();
         let mut used: Vec<&str> = Vec::new();
         let mut through = Vec::new();
         for statement in statements {
-            for action in crate::template::texts(&statement["Action"]) {
+            for action in super::parsed::texts(&statement["Action"]) {
                 used.push(action.split(':').next().unwrap());
             }
-            through.extend(crate::template::texts(&statement["Condition"]["StringEquals"]["kms:ViaService"]));
+            through.extend(super::parsed::texts(&statement["Condition"]["StringEquals"]["kms:ViaService"]));
         }
         used.sort_unstable();
         used.dedup();
@@ -62,8 +62,8 @@ fn roles_may_use_the_key_through_the_services_they_use() {
 }
 
 #[test]
-fn plain_http_is_refused() {
-    let template = Template::application();
+fn plain_http_is_rejected() {
+    let template = ParsedTemplate::application();
     let policies = ["AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy", "AWS::S3::BucketPolicy"];
     for id in policies.iter().flat_map(|kind| template.of_type(kind)) {
         let statements = template.properties(id)["PolicyDocument"]["Statement"].as_array().unwrap();
@@ -77,26 +77,26 @@ fn plain_http_is_refused() {
 }
 
 #[test]
-fn the_bucket_is_closed_and_can_be_deleted() {
-    let template = Template::application();
+fn bucket_is_private_and_deletable() {
+    let template = ParsedTemplate::application();
     let bucket = template.properties("TemplateBucket");
     let blocked = bucket["PublicAccessBlockConfiguration"].as_object().unwrap();
     assert_eq!(blocked.len(), 4);
     assert!(blocked.values().all(|value| value == true));
     assert_eq!(bucket["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"], 7);
-    // Old versions would keep CloudFormation from deleting it.
+    // With old versions, CloudFormation cannot delete the bucket.
     assert!(bucket.get("VersioningConfiguration").is_none());
 }
 
-/// The trail of the removal stays, and the key of all data that outlives the stack: without the key the trail and the backup that
-/// DynamoDB keeps of the table could not be read.
+/// The log of the removal stays, and so does the key of all data that outlives the stack: without the key, that log
+/// and the backup that DynamoDB keeps of the table are unreadable.
 #[test]
-fn the_trail_of_a_removal_and_its_key_stay_and_nothing_else_does() {
+fn removal_log_and_key_are_retained() {
     const STAYS: [&str; 3] = ["DeployLogGroup", "Key", "LifecycleLogGroup"];
-    let template = Template::application();
+    let template = ParsedTemplate::application();
     for (id, resource) in template.section("Resources") {
         let policy = |name: &str| resource.get(name).and_then(Value::as_str).unwrap_or("Delete");
-        // A creation that fails leaves nothing behind.
+        // A failed creation leaves no resources.
         let (deleted, replaced) =
             if STAYS.contains(&id.as_str()) { ("RetainExceptOnCreate", "Retain") } else { ("Delete", "Delete") };
         assert_eq!((policy("DeletionPolicy"), policy("UpdateReplacePolicy")), (deleted, replaced), "{id}");
@@ -104,18 +104,18 @@ fn the_trail_of_a_removal_and_its_key_stay_and_nothing_else_does() {
     for id in ["StateTable", "TemplateBucket"] {
         assert_eq!(template.resource(id)["DeletionPolicy"], "Delete", "{id}: said and not left to a default");
     }
-    let readme = crate::files::read("README.md");
-    let removing = readme.split("\n## ").find(|section| section.starts_with("Removing")).unwrap();
+    let page = crate::files::read("docs/deploy.md");
+    let removing = page.split("\n## ").find(|section| section.starts_with("Remove")).unwrap();
     for output in ["DeployLogGroupName", "LifecycleLogGroupName", "KeyArn"] {
         assert!(template.section("Outputs").contains_key(output), "{output}");
         assert!(removing.contains(output), "{output}");
     }
 }
 
-/// A log group that stayed must not have the name of one that the next stack of the same name creates.
+/// The name of a retained log group must differ from the names that the next stack of the same name creates.
 #[test]
-fn what_stays_has_a_name_of_its_own() {
-    let template = Template::application();
+fn retained_log_group_has_unique_name() {
+    let template = ParsedTemplate::application();
     let name = |id: &str| template.resolve(&template.properties(id)["LogGroupName"]).as_str().unwrap().to_owned();
     let Value::String(stack) = template.resolve(&json!({"Ref": "AWS::StackId"})) else { panic!("no stack id") };
     let id = stack.rsplit('/').next().unwrap();
@@ -123,7 +123,7 @@ fn what_stays_has_a_name_of_its_own() {
         let stays = template.resource(group)["DeletionPolicy"] != "Delete";
         assert_eq!(name(group).ends_with(&format!("-{id}")), stays, "{group}: {}", name(group));
     }
-    // The key policy admits the service for these names.
+    // The key policy admits CloudWatch Logs for these names.
     let policy = &template.properties("Key")["KeyPolicy"]["Statement"];
     let logs = template.resolve(policy.as_array().unwrap().last().unwrap());
     let arn = logs["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"].as_str().unwrap();

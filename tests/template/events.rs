@@ -1,4 +1,4 @@
-//! The sample events: well formed, and each one explained.
+//! The sample events: well formed, and each one explained in its README.
 
 use md5::{Digest as _, Md5};
 use serde_json::Value;
@@ -12,7 +12,7 @@ pub(crate) fn names() -> Vec<String> {
     files::json_files("events").into_iter().chain(bad).collect()
 }
 
-/// What a function receives; nothing if it is not JSON.
+/// The input of a function; `None` if it is not JSON.
 fn input(name: &str) -> Option<Value> {
     serde_json::from_str(&files::read(&format!("events/{name}"))).ok()
 }
@@ -34,13 +34,13 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn all_but_one_are_json() {
+fn all_sample_events_but_one_are_json() {
     let broken: Vec<String> = names().into_iter().filter(|name| input(name).is_none()).collect();
     assert_eq!(broken, ["bad/not-json.json"]);
 }
 
 #[test]
-fn batches_are_what_sqs_sends() {
+fn batches_have_the_form_of_sqs() {
     let mut checked = 0;
     for name in names() {
         let Some(input) = input(&name) else { continue };
@@ -71,7 +71,7 @@ fn batches_are_what_sqs_sends() {
 }
 
 #[test]
-fn the_readme_explains_each_file_and_no_other() {
+fn events_readme_explains_exactly_these_files() {
     let readme = files::read("events/README.md");
     let mut explained: Vec<&str> =
         readme.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')).map(|(name, _)| name).collect();
@@ -82,7 +82,7 @@ fn the_readme_explains_each_file_and_no_other() {
 }
 
 #[test]
-fn nothing_in_them_could_be_a_secret() {
+fn sample_events_contain_no_secrets() {
     for name in names() {
         let text = files::read(&format!("events/{name}"));
         for (at, found) in text.match_indices("X-Amz-Signature=").chain(text.match_indices("X-Amz-Credential=")) {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// Whether an event matches a pattern: every member of the pattern has to be met by the event's member of that name.
+/// Whether an event matches a pattern: each member of the pattern matches the event's member of that name.
 pub(crate) fn matches(pattern: &Value, event: &Value) -> bool {
     let members = pattern.as_object().expect("a pattern is an object");
     members.iter().all(|(name, expected)| match expected {
@@ -11,7 +11,7 @@ pub(crate) fn matches(pattern: &Value, event: &Value) -> bool {
     })
 }
 
-/// One alternative against one member; of an array in the event, one element is enough.
+/// Matches one alternative against one member. Of an array in the event, one matching element is enough.
 fn meets(alternative: &Value, actual: Option<&Value>) -> bool {
     if let Some(exists) = alternative.get("exists") {
         return exists.as_bool().unwrap() == actual.is_some();
@@ -36,7 +36,7 @@ fn meets_one(alternative: &Value, actual: &Value) -> bool {
     }
 }
 
-/// `*` stands for any text, also none.
+/// Matches `*` with any text, including the empty one.
 fn wildcard(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
@@ -53,7 +53,7 @@ mod tests {
     use super::{matches, wildcard};
 
     #[test]
-    fn every_member_of_the_pattern_counts_and_one_alternative_is_enough() {
+    fn pattern_needs_all_members_and_one_alternative() {
         let event = json!({"source": "aws.config", "resources": ["a", "b"], "detail": {"state": "x", "n": 1}});
         assert!(matches(&json!({"source": ["aws.s3", "aws.config"]}), &event));
         assert!(matches(&json!({"resources": ["b"], "detail": {"n": [1]}}), &event));
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn filters() {
+    fn filters_match_as_documented() {
         let event = json!({"a": "abc", "n": 1});
         assert!(matches(&json!({"a": [{"prefix": "ab"}]}), &event));
         assert!(!matches(&json!({"a": [{"prefix": "b"}]}), &event));
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn wildcards_stand_for_any_text() {
+    fn wildcards_match_any_text() {
         assert!(wildcard("a*c", "ac"));
         assert!(wildcard("a*c", "a/b:c"));
         assert!(wildcard("*b*", "abc"));

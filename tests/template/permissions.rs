@@ -1,4 +1,4 @@
-//! One role per function, and no more in it than its function does.
+//! One role per function, with exactly the permissions that the function needs.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,9 +6,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::authorization::Authorization;
+use super::authorization::Authorization;
+use super::parsed::{ParsedTemplate, listed, texts};
 use crate::files;
-use crate::template::{Template, listed, texts};
 
 pub(crate) const TEMPLATES: &[&str] = &[
     "template.yaml",
@@ -23,8 +23,8 @@ pub(crate) const TEMPLATES: &[&str] = &[
 const MEMBER_ROLE: &str = "framework/prerequisites/member-role.yaml";
 const INVENTORY_ROLE: &str = "framework/prerequisites/inventory-role.yaml";
 
-/// All that a function calls, as its adapters do: what its role may do, no less and no more. (`iam:` is asked for on behalf of
-/// StackSets, `kms:` by the services that encrypt, `sqs:` and `logs:` also by Lambda.)
+/// The calls of each function through its adapters, which are exactly the actions of its role. (`iam:` is needed for
+/// StackSets, `kms:` for the services that encrypt, `sqs:` and `logs:` also for Lambda.)
 const CALLS: &[(&str, &[&str])] = &[
     (
         "DeployRole",
@@ -104,7 +104,7 @@ const CALLS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The conditions of the template, and what roles may do only while they hold.
+/// The conditions of the template, and the actions that roles have only while these hold.
 const SWITCHED: &[(&str, &[(&str, &str)])] = &[
     ("HasNoticeBus", &[("ReportRole", "events:PutEvents"), ("SweepRole", "events:PutEvents")]),
     (
@@ -137,8 +137,8 @@ const SWITCHED: &[(&str, &[(&str, &str)])] = &[
     ("CommentsOnCommits", &[("DeployRole", "codecommit:PostCommentForComparedCommit")]),
 ];
 
-/// The statements of a role, as if every optional parameter had been given.
-fn statements(template: &Template, role: &str) -> Vec<Value> {
+/// The statements of a role, as if every optional parameter had a value.
+fn statements(template: &ParsedTemplate, role: &str) -> Vec<Value> {
     let properties = template.properties(role);
     assert!(properties.get("ManagedPolicyArns").is_none(), "{role}: a managed policy grants more than is needed");
     let policies = properties["Policies"].as_array().unwrap();
@@ -148,14 +148,14 @@ fn statements(template: &Template, role: &str) -> Vec<Value> {
         .collect()
 }
 
-fn actions(template: &Template, role: &str) -> Vec<String> {
+fn actions(template: &ParsedTemplate, role: &str) -> Vec<String> {
     let all = statements(template, role);
     all.iter().flat_map(|statement| texts(&statement["Action"])).map(str::to_owned).collect()
 }
 
 #[test]
-fn no_two_functions_share_a_role() {
-    let template = Template::application();
+fn functions_have_separate_roles() {
+    let template = ParsedTemplate::application();
     let mut roles: Vec<String> = template
         .of_type("AWS::Serverless::Function")
         .iter()
@@ -168,8 +168,8 @@ fn no_two_functions_share_a_role() {
 }
 
 #[test]
-fn roles_name_their_actions_and_their_resources() {
-    let template = Template::application();
+fn roles_list_actions_and_resources() {
+    let template = ParsedTemplate::application();
     let authorization = Authorization::read();
     for role in template.of_type("AWS::IAM::Role") {
         assert!(template.properties(role).get("RoleName").is_none(), "{role}: CAPABILITY_IAM is all we ask for");
@@ -187,8 +187,8 @@ fn roles_name_their_actions_and_their_resources() {
 }
 
 #[test]
-fn each_role_may_do_what_its_function_calls_and_nothing_else() {
-    let template = Template::application();
+fn roles_allow_exactly_the_calls_of_their_function() {
+    let template = ParsedTemplate::application();
     let roles: Vec<&str> = CALLS.iter().map(|(role, _)| *role).collect();
     assert_eq!(template.of_type("AWS::IAM::Role"), roles);
     for (role, calls) in CALLS {
@@ -198,22 +198,22 @@ fn each_role_may_do_what_its_function_calls_and_nothing_else() {
         may.retain(|action| !action.starts_with("kms:") && !action.starts_with("logs:"));
         let takes = polled.iter().filter(|action| may.remove(**action)).count();
         let queue = ["DeployRole", "ReportRole"].contains(role);
-        assert_eq!(takes, if queue { polled.len() } else { 0 }, "{role}: what Lambda needs to poll");
+        assert_eq!(takes, if queue { polled.len() } else { 0 }, "{role}: the permissions for polling");
         assert_eq!(may.iter().map(String::as_str).collect::<Vec<_>>(), *calls, "{role}");
     }
 }
 
-/// Each call that the adapters name in their errors is allowed to somebody.
+/// Each call that the adapters name in their errors is allowed to a role.
 #[test]
-fn no_adapter_makes_a_call_that_no_role_allows() {
+fn calls_of_adapters_are_allowed_to_a_role() {
     let mut allowed: BTreeSet<&str> = CALLS.iter().flat_map(|(_, calls)| calls.iter().copied()).collect();
-    let member = actions(&Template::read(MEMBER_ROLE), "MemberRole");
+    let member = actions(&ParsedTemplate::read(MEMBER_ROLE), "MemberRole");
     allowed.extend(member.iter().map(String::as_str));
-    let inventory = actions(&Template::read(INVENTORY_ROLE), "InventoryRole");
+    let inventory = actions(&ParsedTemplate::read(INVENTORY_ROLE), "InventoryRole");
     allowed.extend(inventory.iter().map(String::as_str));
-    // One permission for both.
+    // One permission covers both operations.
     allowed.extend(["sns:PublishBatch", "sqs:SendMessageBatch"]);
-    // Lambda needs it to poll, and deploy to set the time of the next attempt.
+    // Lambda needs it to poll, and `deploy` to set the time of the next attempt.
     allowed.insert("sqs:ChangeMessageVisibility");
     let mut named = BTreeSet::new();
     operations(&files::root().join("crates/aws/src"), &mut named);
@@ -222,10 +222,10 @@ fn no_adapter_makes_a_call_that_no_role_allows() {
     assert!(unknown.is_empty(), "{unknown:?}");
 }
 
-/// Adapters that only the command line uses, with the rights of the person who calls it.
+/// Adapters that only the command line uses, with the permissions of its user.
 const OF_PEOPLE: [&str; 3] = ["dead_letters.rs", "inventory.rs", "stack.rs"];
 
-/// The texts `"service:Operation"` in the sources of a folder.
+/// The strings `"service:Operation"` in the sources of a folder.
 fn operations(folder: &Path, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         if OF_PEOPLE.iter().any(|name| entry.ends_with(name)) {
@@ -249,9 +249,9 @@ fn operations(folder: &Path, found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn every_star_for_a_resource_says_why() {
+fn resource_star_gives_a_reason() {
     for path in TEMPLATES {
-        let template = Template::read(path);
+        let template = ParsedTemplate::read(path);
         let mut before = "";
         for line in template.text().lines() {
             let stars = line.contains("Resource: \"*\"") || line.contains("Resource: '*'") || line.trim() == "- \"*\"";
@@ -263,8 +263,8 @@ fn every_star_for_a_resource_says_why() {
 }
 
 #[test]
-fn the_administration_role_is_handed_to_cloudformation_only() {
-    let template = Template::application();
+fn administration_role_is_passed_to_cloudformation() {
+    let template = ParsedTemplate::application();
     for role in template.of_type("AWS::IAM::Role") {
         for statement in statements(&template, role) {
             let iam: Vec<&str> =
@@ -283,10 +283,11 @@ fn the_administration_role_is_handed_to_cloudformation_only() {
     }
 }
 
-/// Who may touch which records: the first part of a record's key decides. An index holds violations only.
+/// The roles that may access each kind of record: the first part of a record's key decides. The indexes contain
+/// violations only.
 #[test]
-fn records_are_kept_apart() {
-    let template = Template::application();
+fn roles_access_their_records_only() {
+    let template = ParsedTemplate::application();
     let table = || json!({"Fn::GetAtt": ["StateTable", "Arn"]});
     let index = |name: &str| json!(format!("${{StateTable.Arn}}/index/{name}"));
     let keys = |keys: &[&str]| json!({"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": keys}});
@@ -337,21 +338,21 @@ fn records_are_kept_apart() {
             assert_eq!(named, actions, "{role}: {statement}");
             assert_eq!(statement["Resource"], resource, "{role}: {statement}");
             assert_eq!(*statement.get("Condition").unwrap_or(&Value::Null), condition, "{role}: {statement}");
-            // A condition on leading keys is met by a scan, which has none.
+            // A condition on leading keys does not restrict a scan, which has none.
             assert!(!named.contains(&"Scan") || resource != table(), "{role}: {statement}");
         }
     }
 }
 
-/// What a statement allows on which records: actions of DynamoDB, resource, condition.
+/// A permission on records: actions of DynamoDB, resource, condition.
 fn row(actions: &'static [&'static str], resource: Value, condition: Value) -> (&'static [&'static str], Value, Value) {
     (actions, resource, condition)
 }
 
-/// The indexes that the roles name are those of the table.
+/// The indexes that the roles name exist in the table.
 #[test]
-fn the_indexes_are_there() {
-    let template = Template::application();
+fn indexes_of_roles_exist() {
+    let template = ParsedTemplate::application();
     let table = &template.properties("StateTable")["GlobalSecondaryIndexes"];
     let there: BTreeSet<String> =
         table.as_array().unwrap().iter().map(|index| index["IndexName"].as_str().unwrap().to_owned()).collect();
@@ -366,8 +367,8 @@ fn the_indexes_are_there() {
 }
 
 #[test]
-fn only_deploy_works_on_stack_sets_and_only_the_aggregator_is_asked() {
-    let template = Template::application();
+fn stack_sets_and_aggregator_are_the_only_targets() {
+    let template = ParsedTemplate::application();
     for role in template.of_type("AWS::IAM::Role") {
         let actions = actions(&template, role);
         let any = |service: &str| actions.iter().any(|action| action.starts_with(service));
@@ -392,8 +393,8 @@ fn only_deploy_works_on_stack_sets_and_only_the_aggregator_is_asked() {
     }
 }
 
-/// The statement of a role that allows an action, with its resource and condition filled in.
-fn statement(template: &Template, role: &str, action: &str) -> Value {
+/// The statement of a role that allows an action, with its resource and condition resolved.
+fn statement(template: &ParsedTemplate, role: &str, action: &str) -> Value {
     let mut found = statements(template, role);
     found.retain(|statement| texts(&statement["Action"]).contains(&action));
     assert_eq!(found.len(), 1, "{role}: {action}");
@@ -401,12 +402,12 @@ fn statement(template: &Template, role: &str, action: &str) -> Value {
 }
 
 #[test]
-fn what_violations_are_told_to_is_named() {
-    let template = Template::application();
+fn notification_targets_are_named() {
+    let template = ParsedTemplate::application();
     for role in ["ReportRole", "SweepRole"] {
         let of = |action: &str| statement(&template, role, action);
         assert_eq!(of("events:PutEvents")["Resource"], "arn:aws:events:us-east-1:000000000000:event-bus/default");
-        // The product that an account has for findings of its own, here and nowhere else.
+        // The product that an account has for its own findings, in this account and Region only.
         let product = "arn:aws:securityhub:us-east-1:000000000000:product/000000000000/default";
         assert_eq!(of("securityhub:BatchImportFindings")["Resource"], product);
         let member = of("sts:AssumeRole");
@@ -421,10 +422,11 @@ fn what_violations_are_told_to_is_named() {
     assert_eq!(statement(&template, "ReportRole", "sqs:SendMessage")["Resource"], queues);
 }
 
-/// What is switched off by a parameter is not allowed either. Without an organisation only this account can be a target.
+/// A feature that a parameter switches off has no permissions. Without an organization, only this account can be a
+/// target.
 #[test]
-fn what_is_switched_off_is_not_allowed() {
-    let template = Template::application();
+fn disabled_features_have_no_permissions() {
+    let template = ParsedTemplate::application();
     let off = |conditions: &[&str], action: &str, role: &str| {
         let policies = template.properties(role)["Policies"].as_array().unwrap();
         let statements = &template.resolve_without(&policies[0]["PolicyDocument"]["Statement"], conditions);
@@ -447,10 +449,10 @@ fn what_is_switched_off_is_not_allowed() {
     }
 }
 
-/// StackSets with organizational units belong to the management account. All others are of this one.
+/// StackSets with organizational units belong to the management account; all others belong to this account.
 #[test]
-fn stack_sets_of_other_accounts_are_for_organizational_units_only() {
-    let template = Template::application();
+fn foreign_stack_sets_need_organizational_units() {
+    let template = ParsedTemplate::application();
     let policies = template.properties("DeployRole")["Policies"].as_array().unwrap();
     let all = &policies[0]["PolicyDocument"]["Statement"];
     let of = |statements: &Value| -> Vec<String> {
@@ -463,14 +465,14 @@ fn stack_sets_of_other_accounts_are_for_organizational_units_only() {
     assert_eq!(of(&template.resolve(all)), [own, "arn:aws:cloudformation:us-east-1:*:stackset/*"]);
     let units = statement(&template, "DeployRole", "organizations:ListAccountsForParent");
     for resource in texts(&units["Resource"]) {
-        assert!(resource.contains("/o-exampleorgid/"), "{resource}: of another organisation");
+        assert!(resource.contains("/o-exampleorgid/"), "{resource}: of another organization");
     }
 }
 
 #[test]
-fn the_member_role_serves_report_and_sweep_and_can_do_little() {
-    let template = Template::read(MEMBER_ROLE);
-    let application = Template::application();
+fn member_role_is_minimal() {
+    let template = ParsedTemplate::read(MEMBER_ROLE);
+    let application = ParsedTemplate::application();
     let trust = template.resolve(&template.properties("MemberRole")["AssumeRolePolicyDocument"]["Statement"]);
     let trust = trust.as_array().unwrap();
     assert_eq!(trust.len(), 1);
@@ -485,7 +487,7 @@ fn the_member_role_serves_report_and_sweep_and_can_do_little() {
         .collect();
     assert_eq!(trusted, ["ReportRole", "SweepRole"]);
     for (role, function) in trusted.iter().zip(["ReportFunction", "SweepFunction"]) {
-        // The generated name: the stack, the logical id, a suffix; and no path before it.
+        // The generated name: the stack, the logical id, a suffix; without a path.
         assert_eq!(application.properties(function)["Role"], json!({"Fn::GetAtt": [role, "Arn"]}));
         assert!(application.properties(role).get("Path").is_none(), "{role}");
     }
@@ -506,9 +508,10 @@ fn the_member_role_serves_report_and_sweep_and_can_do_little() {
     }
 }
 
-/// What `backup-compliance inventory` calls in a member account, no less and no more; and which of it knows no resource.
+/// The calls of `backup-compliance inventory` in a member account, which are exactly the actions of the role, and
+/// which of them support no resource.
 #[test]
-fn the_inventory_role_reads_and_does_nothing_else() {
+fn inventory_role_is_read_only() {
     const LISTS: [&str; 9] = [
         "backup-gateway:ListVirtualMachines",
         "backup:DescribeRegionSettings",
@@ -520,14 +523,14 @@ fn the_inventory_role_reads_and_does_nothing_else() {
         "fsx:DescribeFileSystems",
         "storagegateway:ListVolumes",
     ];
-    let template = Template::read(INVENTORY_ROLE);
+    let template = ParsedTemplate::read(INVENTORY_ROLE);
     let trust = template.resolve(&template.properties("InventoryRole")["AssumeRolePolicyDocument"]["Statement"]);
     let trust = trust.as_array().unwrap();
     assert_eq!(trust.len(), 1);
     assert_eq!(trust[0]["Principal"], json!({"AWS": "arn:aws:iam::000000000000:root"}));
     assert_eq!(trust[0]["Action"], "sts:AssumeRole");
     let only = trust[0]["Condition"]["ArnLike"]["aws:PrincipalArn"].as_str().unwrap();
-    assert_eq!(only, "arn:aws:iam::000000000000:${PrincipalName}", "somebody has to be named");
+    assert_eq!(only, "arn:aws:iam::000000000000:${PrincipalName}", "the condition names no principal");
     assert!(template.section("Parameters")["PrincipalName"].get("Default").is_none());
 
     // The operations that the adapters name are those that the role allows.
@@ -558,14 +561,14 @@ fn the_inventory_role_reads_and_does_nothing_else() {
             assert!(statement["Resource"].as_str().unwrap().contains(":000000000000:"), "{statement}");
         }
     }
-    // Nobody may let everybody in by mistake.
+    // A condition that is missing by mistake would admit every principal.
     let pattern = template.section("Parameters")["PrincipalName"]["AllowedPattern"].as_str().unwrap().to_owned();
     assert!(pattern.starts_with("^(role|user)/") && pattern.contains("{3}"), "{pattern}");
 }
 
 #[test]
-fn queues_and_topic_admit_only_our_rules_and_alarms() {
-    let template = Template::application();
+fn queues_and_topic_admit_own_rules_and_alarms() {
+    let template = ParsedTemplate::application();
     for id in template.of_type("AWS::SQS::QueuePolicy") {
         let allowed: Vec<&Value> = allowed(&template, id);
         assert_eq!(allowed.len(), 1, "{id}");
@@ -582,7 +585,7 @@ fn queues_and_topic_admit_only_our_rules_and_alarms() {
     assert_eq!(allowed[0]["Condition"], json!({"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}));
 }
 
-fn allowed<'template>(template: &'template Template, id: &str) -> Vec<&'template Value> {
+fn allowed<'template>(template: &'template ParsedTemplate, id: &str) -> Vec<&'template Value> {
     let statements = template.properties(id)["PolicyDocument"]["Statement"].as_array().unwrap();
     statements.iter().filter(|statement| statement["Effect"] == "Allow").collect()
 }

@@ -1,17 +1,19 @@
-//! Nothing is lost in silence: dead-letter queues, retries that fit the functions, alarms.
+//! No message is lost without notice: dead-letter queues, retries that fit the functions, alarms.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use app::deploy::{Counts, redelivery};
-use app::report::Reported;
-use app::sweep::Swept;
 use serde_json::{Value, json};
 
-use crate::template::Template;
-use crate::{events, files};
+use app::deploy::{DeployCounts, redelivery};
+use app::report::BatchSummary;
+use app::sweep::SweepSummary;
+
+use super::events;
+use super::parsed::ParsedTemplate;
+use crate::files;
 
 /// The queues that functions read from.
-fn sources(template: &Template) -> Vec<(&str, &str, &Value)> {
+fn sources(template: &ParsedTemplate) -> Vec<(&str, &str, &Value)> {
     let mappings = template.of_type("AWS::Lambda::EventSourceMapping");
     let properties = mappings.into_iter().map(|id| template.properties(id));
     properties
@@ -22,19 +24,19 @@ fn sources(template: &Template) -> Vec<(&str, &str, &Value)> {
         .collect()
 }
 
-fn dead_letter<'template>(template: &'template Template, queue: &str) -> Option<&'template str> {
+fn dead_letter<'template>(template: &'template ParsedTemplate, queue: &str) -> Option<&'template str> {
     template.properties(queue)["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0].as_str()
 }
 
 #[test]
-fn both_queues_have_a_dead_letter_queue_of_their_kind() {
-    let template = Template::application();
+fn queues_have_dead_letter_queues_of_their_type() {
+    let template = ParsedTemplate::application();
     let sources = sources(&template);
     assert_eq!(sources.iter().map(|(queue, _, _)| *queue).collect::<Vec<_>>(), ["DeployQueue", "ReportQueue"]);
     for (queue, _, _) in sources {
         let dead = dead_letter(&template, queue).unwrap_or_else(|| panic!("{queue} has none"));
         assert_eq!(template.properties(queue).get("FifoQueue"), template.properties(dead).get("FifoQueue"), "{queue}");
-        // The age of a message goes on counting in the dead-letter queue.
+        // The age of a message is not reset in the dead-letter queue.
         let age = |queue: &str| template.properties(queue)["MessageRetentionPeriod"].as_i64().unwrap();
         assert!(age(dead) > age(queue), "{queue}");
     }
@@ -42,19 +44,20 @@ fn both_queues_have_a_dead_letter_queue_of_their_kind() {
 }
 
 #[test]
-fn messages_stay_hidden_as_long_as_a_function_may_need() {
-    let template = Template::application();
+fn visibility_timeout_covers_function_timeout() {
+    let template = ParsedTemplate::application();
     for (queue, function, mapping) in sources(&template) {
         let timeout = template.properties(function)["Timeout"].as_i64().unwrap();
         let window = mapping["MaximumBatchingWindowInSeconds"].as_i64().unwrap_or(0);
         let hidden = template.properties(queue)["VisibilityTimeout"].as_i64().unwrap();
         let receives = template.properties(queue)["RedrivePolicy"]["maxReceiveCount"].as_i64().unwrap();
         if template.properties(queue)["FifoQueue"] == true {
-            // Every other trigger waits behind a message in flight. The function itself sets the time to the next attempt after an
-            // error; an invocation without a response must not hold back the others for much longer than it lasts.
+            // All other triggers wait behind a message in flight. After an error, the function sets the time of the
+            // next attempt itself; an invocation without a response must not delay the others for much longer than its
+            // own timeout.
             let next_attempt = hidden - timeout;
             assert!((10..=60).contains(&next_attempt), "{queue}: {next_attempt} s after the function's timeout");
-            // Attempts are at most a minute apart: as many as five to fifteen minutes of errors take.
+            // Attempts are at most a minute apart: this allows for five to fifteen minutes of errors.
             let longest = i64::try_from(redelivery::LONGEST.as_secs()).unwrap();
             assert!((300..=900).contains(&(receives * longest)), "{queue}: {receives} receives");
             let name = template.properties(function)["Environment"]["Variables"].as_object().unwrap();
@@ -65,28 +68,28 @@ fn messages_stay_hidden_as_long_as_a_function_may_need() {
         }
         assert_eq!(mapping["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]), "{queue}");
         let size = mapping["BatchSize"].as_i64().unwrap();
-        assert!(size <= 10 || window >= 1, "{queue}: Lambda refuses it");
+        assert!(size <= 10 || window >= 1, "{queue}: Lambda rejects it");
         if template.properties(queue)["FifoQueue"] == true {
-            assert!(size <= 10 && window == 0, "{queue}: Lambda refuses it");
+            assert!(size <= 10 && window == 0, "{queue}: Lambda rejects it");
         }
     }
 }
 
-/// The message that ends a window waits in the report queue, a second longer than the window.
+/// The flush message of a digest window waits in the report queue, one second longer than the window.
 #[test]
-fn the_longest_window_is_one_that_sqs_can_wait_for() {
+fn longest_digest_window_fits_sqs_delay() {
     const LONGEST_DELAY: i64 = 900;
-    let template = Template::application();
+    let template = ParsedTemplate::application();
     let parameter = &template.section("Parameters")["DigestWindowSeconds"];
     assert!(parameter["MaxValue"].as_i64().is_some_and(|seconds| seconds < LONGEST_DELAY));
     assert_eq!(parameter["MinValue"], 0);
 }
 
-/// A batch of report holds what its memory and the payload of a function can take.
+/// A batch of `report` fits into its memory and into the payload of a function.
 #[test]
-fn a_batch_fits_into_an_invocation() {
+fn batch_fits_into_one_invocation() {
     const PAYLOAD: usize = 6 * 1024 * 1024;
-    let template = Template::application();
+    let template = ParsedTemplate::application();
     let size = template.properties("ReportMessages")["BatchSize"].as_u64().unwrap();
     assert_eq!(size, 1000);
     let flood = files::read("events/config-flood.json");
@@ -98,8 +101,8 @@ fn a_batch_fits_into_an_invocation() {
 }
 
 #[test]
-fn each_queue_for_what_failed_has_an_alarm() {
-    let template = Template::application();
+fn dead_letter_queues_have_alarms() {
+    let template = ParsedTemplate::application();
     let read: BTreeSet<&str> = sources(&template).iter().map(|(queue, _, _)| *queue).collect();
     let failed: BTreeSet<&str> =
         template.of_type("AWS::SQS::Queue").into_iter().filter(|queue| !read.contains(queue)).collect();
@@ -112,17 +115,17 @@ fn each_queue_for_what_failed_has_an_alarm() {
 }
 
 #[test]
-fn each_function_has_an_alarm_on_its_errors() {
-    let template = Template::application();
+fn functions_have_error_alarms() {
+    let template = ParsedTemplate::application();
     let watched: Vec<&str> =
         alarms(&template, "Errors").iter().map(|alarm| alarm["Value"]["Ref"].as_str().unwrap()).collect();
     assert_eq!(watched, template.of_type("AWS::Serverless::Function"));
 }
 
-/// A message that is processed late fails nothing, so no other alarm fires.
+/// Late processing raises no error, so that no other alarm fires.
 #[test]
-fn each_queue_that_is_read_has_an_alarm_on_its_age() {
-    let template = Template::application();
+fn source_queues_have_age_alarms() {
+    let template = ParsedTemplate::application();
     let mut watched = BTreeSet::new();
     for alarm in of_metric(&template, "ApproximateAgeOfOldestMessage") {
         let queue = alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0].as_str().unwrap();
@@ -132,11 +135,12 @@ fn each_queue_that_is_read_has_an_alarm_on_its_age() {
         assert_eq!(alarm["TreatMissingData"], "notBreaching", "{queue}: an empty queue has no age");
         let number = |id: &str, name: &str| template.properties(id)[name].as_i64().unwrap();
         let threshold = alarm["Threshold"].as_i64().unwrap();
-        // An age that is reached in normal operation, and the time by which the alarm must have fired.
+        // The age that normal operation reaches, and the age at which the alarm must have fired.
         let (normal, latest) = match queue {
-            // A reconciliation that times out, the next attempt, and the longest pause between them. CloudFormation waits for an hour.
+            // A reconciliation that times out, the next attempt, and the longest pause between them. CloudFormation
+            // waits for an hour.
             "DeployQueue" => (2 * number("DeployFunction", "Timeout") + 60, 1800),
-            // The delay of the message that ends a digest window, and all attempts until the dead-letter queue.
+            // The delay of the flush message of a digest window, and all attempts before the dead-letter queue.
             "ReportQueue" => {
                 let window = template.section("Parameters")["DigestWindowSeconds"]["MaxValue"].as_i64().unwrap();
                 let attempts = template.properties(queue)["RedrivePolicy"]["maxReceiveCount"].as_i64().unwrap();
@@ -153,7 +157,7 @@ fn each_queue_that_is_read_has_an_alarm_on_its_age() {
 }
 
 /// The alarms on missing invocations, by function.
-fn missing_invocations(template: &Template) -> BTreeMap<&str, &Value> {
+fn missing_invocations(template: &ParsedTemplate) -> BTreeMap<&str, &Value> {
     let alarms = of_metric(template, "Invocations").into_iter();
     let alarms: BTreeMap<_, _> = alarms
         .map(|alarm| {
@@ -168,20 +172,20 @@ fn missing_invocations(template: &Template) -> BTreeMap<&str, &Value> {
 }
 
 #[test]
-fn the_readme_lists_every_alarm() {
-    let readme = files::read("README.md");
-    let rows = readme.lines().filter_map(|line| line.strip_prefix("| ")?.split('|').next());
+fn runbook_lists_every_alarm() {
+    let runbook = files::read("docs/operations.md");
+    let rows = runbook.lines().filter_map(|line| line.strip_prefix("| ")?.split('|').next());
     let listed: BTreeSet<&str> = rows.flat_map(|cell| cell.split('`')).collect();
-    for id in Template::application().of_type("AWS::CloudWatch::Alarm") {
+    for id in ParsedTemplate::application().of_type("AWS::CloudWatch::Alarm") {
         assert!(listed.contains(id), "{id}");
     }
 }
 
-/// CloudFormation waits for an hour, and is answered at one of these checks.
+/// CloudFormation waits for an hour, and one of these quick checks sends the response.
 #[test]
-fn the_light_look_comes_every_ten_minutes_at_least() {
-    let template = Template::application();
-    let takes = |value: &str| template.takes("LightLookRate", value);
+fn quick_check_runs_every_ten_minutes() {
+    let template = ParsedTemplate::application();
+    let takes = |value: &str| template.takes("QuickCheckRate", value);
     for value in ["rate(1 minute)", "rate(2 minutes)", "rate(5 minutes)", "rate(10 minutes)"] {
         assert!(takes(value), "{value}");
     }
@@ -203,11 +207,11 @@ fn the_light_look_comes_every_ten_minutes_at_least() {
     assert_eq!((&alarm["Period"], &alarm["EvaluationPeriods"]), (&json!(3 * 600), &json!(1)));
 }
 
-/// The alarm on missing sweeps fires after three intervals, whichever is chosen, and is one that CloudWatch takes.
+/// The alarm on missing sweeps fires after three intervals of each allowed rate, within the limits of CloudWatch.
 #[test]
-fn each_sweep_rate_has_an_alarm_that_fits_it() {
+fn sweep_rates_have_matching_alarms() {
     const HOUR: i64 = 3600;
-    let template = Template::application();
+    let template = ParsedTemplate::application();
     let alarm = missing_invocations(&template)["SweepFunction"];
     let period = alarm["Period"].as_i64().unwrap();
     for hours in 1..=24 {
@@ -217,7 +221,7 @@ fn each_sweep_rate_has_an_alarm_that_fits_it() {
         let periods = template.resolve(&serde_json::from_str(&text).unwrap());
         let periods: i64 = periods.as_str().unwrap().parse().unwrap();
         assert_eq!(period * periods, 3 * hours * HOUR, "{rate}");
-        // The longest that `PutMetricAlarm` takes for periods of an hour and more.
+        // The limit of `PutMetricAlarm` for periods of an hour and more.
         assert!(period >= HOUR && period * periods <= 7 * 24 * HOUR, "{rate}");
     }
     for rate in
@@ -227,12 +231,14 @@ fn each_sweep_rate_has_an_alarm_that_fits_it() {
     }
 }
 
-/// Whether a function counts this itself: the name of the metric is the name in what it answers, with a capital.
+/// Whether a function emits this metric itself: the metric's name is the name of a field in its response, capitalized.
 fn counts(function: &str, metric: &str) -> bool {
     let counts = match function {
-        "deploy" => serde_json::to_value(Counts { seconds_to_converge: Some(1), ..Counts::default() }).unwrap(),
-        "report" => serde_json::to_value(Reported::default()).unwrap(),
-        "sweep" => serde_json::to_value(Swept::default()).unwrap(),
+        "deploy" => {
+            serde_json::to_value(DeployCounts { seconds_to_converge: Some(1), ..DeployCounts::default() }).unwrap()
+        }
+        "report" => serde_json::to_value(BatchSummary::default()).unwrap(),
+        "sweep" => serde_json::to_value(SweepSummary::default()).unwrap(),
         other => panic!("{other} counts nothing"),
     };
     let mut counts = counts.as_object().unwrap().iter();
@@ -243,8 +249,8 @@ fn counts(function: &str, metric: &str) -> bool {
 }
 
 #[test]
-fn what_failed_what_was_refused_and_what_cannot_be_seen_has_an_alarm() {
-    let template = Template::application();
+fn failures_and_blind_spots_have_alarms() {
+    let template = ParsedTemplate::application();
     let mut watched = BTreeSet::new();
     for id in template.of_type("AWS::CloudWatch::Alarm") {
         let alarm = template.properties(id);
@@ -268,18 +274,18 @@ fn what_failed_what_was_refused_and_what_cannot_be_seen_has_an_alarm() {
         BTreeSet::from([
             ("deploy", "RolloutsFailed", 1),
             ("report", "GivenUp", 1),
-            ("report", "Refused", 1),
+            ("report", "Rejected", 1),
             ("sweep", "BlindSpots", 3),
             ("sweep", "GivenUp", 1),
-            ("sweep", "Refused", 1)
+            ("sweep", "Rejected", 1)
         ])
     );
 }
 
-/// A name that is wrong shows an empty graph, and nobody knows why.
+/// A widget with a wrong name shows an empty graph without an error.
 #[test]
-fn the_dashboard_shows_what_there_is() {
-    let template = Template::application();
+fn dashboard_uses_existing_metrics() {
+    let template = ParsedTemplate::application();
     let dashboard = template.properties("Dashboard");
     let body = template.resolve(&dashboard["DashboardBody"]);
     let body: Value = serde_json::from_str(body.as_str().unwrap()).unwrap();
@@ -320,7 +326,7 @@ fn the_dashboard_shows_what_there_is() {
             assert!(shown.iter().any(|metric| metric.ends_with(&format!(" {id}"))), "{id} is not shown");
         }
     }
-    for count in serde_json::to_value(Counts { seconds_to_converge: Some(1), ..Counts::default() })
+    for count in serde_json::to_value(DeployCounts { seconds_to_converge: Some(1), ..DeployCounts::default() })
         .unwrap()
         .as_object()
         .unwrap()
@@ -331,8 +337,8 @@ fn the_dashboard_shows_what_there_is() {
     }
 }
 
-/// The alarms on a metric. All notify the topic.
-fn of_metric<'template>(template: &'template Template, metric: &str) -> Vec<&'template Value> {
+/// The alarms on a metric. All of them notify the topic.
+fn of_metric<'template>(template: &'template ParsedTemplate, metric: &str) -> Vec<&'template Value> {
     let all = template.of_type("AWS::CloudWatch::Alarm").into_iter().map(|id| template.properties(id));
     all.filter(|alarm| alarm["MetricName"] == metric)
         .inspect(|alarm| assert_eq!(alarm["AlarmActions"], json!([{"Ref": "NotificationTopic"}])))
@@ -340,7 +346,7 @@ fn of_metric<'template>(template: &'template Template, metric: &str) -> Vec<&'te
 }
 
 /// The dimensions of the alarms on a metric that fire at the first occurrence.
-fn alarms<'template>(template: &'template Template, metric: &str) -> Vec<&'template Value> {
+fn alarms<'template>(template: &'template ParsedTemplate, metric: &str) -> Vec<&'template Value> {
     of_metric(template, metric)
         .into_iter()
         .map(|alarm| {
@@ -354,8 +360,8 @@ fn alarms<'template>(template: &'template Template, metric: &str) -> Vec<&'templ
 }
 
 #[test]
-fn all_undelivered_events_end_in_one_place() {
-    let template = Template::application();
+fn undelivered_events_share_one_queue() {
+    let template = ParsedTemplate::application();
     assert_eq!(
         template.properties("UndeliveredEventsQueue").get("FifoQueue"),
         None,

@@ -1,17 +1,18 @@
-//! Which event reaches which queue.
+//! The routes of events to queues.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::template::{REGION, Template};
-use crate::{events, files, pattern};
+use super::parsed::{ParsedTemplate, REGION};
+use super::{events, pattern};
+use crate::files;
 
 const PUSH: &str = "PushRule";
 const OPERATION: &str = "StackSetOperationRule";
 const CHANGE: &str = "ComplianceChangeRule";
 
-/// Which rule lets the events of a file through, message by message; a file that is not named here reaches no queue by a rule.
+/// The rule that matches each message of a file. No rule matches the files that are not listed here.
 const PASSED: &[(&str, &[Option<&str>])] = &[
     ("bad/account-mismatch.json", &[Some(CHANGE)]),
     ("bad/deploy-batch-one-poisoned.json", &[Some(PUSH), None, None]),
@@ -36,22 +37,22 @@ const PASSED: &[(&str, &[Option<&str>])] = &[
 ];
 
 /// The rules of the application and their patterns.
-fn rules(template: &Template) -> Vec<(&str, Value)> {
+fn rules(template: &ParsedTemplate) -> Vec<(&str, Value)> {
     let ids = template.of_type("AWS::Events::Rule");
     ids.into_iter().map(|id| (id, template.resolve(&template.properties(id)["EventPattern"]))).collect()
 }
 
 #[test]
-fn patterns_hold_no_reference_that_the_tests_cannot_fill_in() {
-    for (id, pattern) in rules(&Template::application()) {
+fn patterns_have_resolvable_references() {
+    for (id, pattern) in rules(&ParsedTemplate::application()) {
         let text = pattern.to_string();
         assert!(!text.contains("${") && !text.contains("Fn::") && !text.contains("\"Ref\""), "{id}: {text}");
     }
 }
 
 #[test]
-fn each_event_passes_exactly_the_rules_it_should() {
-    let template = Template::application();
+fn events_match_exactly_their_rules() {
+    let template = ParsedTemplate::application();
     let rules = rules(&template);
     let mut used = BTreeSet::new();
     for name in events::names() {
@@ -70,7 +71,7 @@ fn each_event_passes_exactly_the_rules_it_should() {
 }
 
 #[test]
-fn the_readme_names_the_same_rules() {
+fn events_readme_names_the_same_rules() {
     let readme = files::read("events/README.md");
     for line in readme.lines() {
         let Some((name, rest)) = line.strip_prefix("| `").and_then(|row| row.split_once('`')) else { continue };
@@ -78,7 +79,7 @@ fn the_readme_names_the_same_rules() {
         let cell = rest.split('|').find(|cell| cell.contains("Rule`")).unwrap_or_default();
         let named: Vec<&str> = cell.split('`').filter(|word| word.ends_with("Rule")).collect();
         let mut passed: Vec<&str> = expected.iter().copied().flatten().collect();
-        // A batch that passes one rule as a whole need not say so for each message.
+        // A batch that matches one rule as a whole names it once.
         if passed.len() == expected.len() {
             passed.dedup();
         }
@@ -86,10 +87,10 @@ fn the_readme_names_the_same_rules() {
     }
 }
 
-/// A change of one member of an event that matches must keep it out.
+/// A change of any member of a matching event must prevent the match.
 #[test]
-fn the_patterns_look_at_what_they_should() {
-    let template = Template::application();
+fn changed_event_does_not_match() {
+    let template = ParsedTemplate::application();
     let cases = [
         (PUSH, "codecommit-push.json", "/source", "my.codecommit"),
         (PUSH, "codecommit-push.json", "/detail/event", "unreferencedMergeCommitCreated"),
@@ -126,8 +127,8 @@ fn the_patterns_look_at_what_they_should() {
 }
 
 #[test]
-fn compliance_changes_are_taken_from_the_central_bus_only() {
-    let template = Template::application();
+fn compliance_changes_come_from_central_bus() {
+    let template = ParsedTemplate::application();
     for id in template.of_type("AWS::Events::Rule") {
         let bus = template.properties(id).get("EventBusName");
         assert_eq!(bus.is_some(), id == CHANGE, "{id}");
@@ -136,8 +137,8 @@ fn compliance_changes_are_taken_from_the_central_bus_only() {
 }
 
 #[test]
-fn targets_are_the_queues_and_what_cannot_be_delivered_is_kept() {
-    let template = Template::application();
+fn targets_are_queues_with_dead_letter_queue() {
+    let template = ParsedTemplate::application();
     for (id, queue) in [(PUSH, "DeployQueue"), (OPERATION, "DeployQueue"), (CHANGE, "ReportQueue")] {
         let targets = template.properties(id)["Targets"].as_array().unwrap();
         assert_eq!(targets.len(), 1, "{id}");
@@ -150,27 +151,27 @@ fn targets_are_the_queues_and_what_cannot_be_delivered_is_kept() {
     }
 }
 
-/// What report sends to itself is what the sample of that name holds, and no rule could have sent it.
+/// The message that `report` sends to itself equals its sample event, and no rule matches it.
 #[test]
-fn the_end_of_a_window_comes_from_report_alone() {
-    let group = domain::violation::Group {
-        account: domain::ids::AccountId::parse("222222222222").unwrap(),
+fn flush_message_comes_from_report_only() {
+    let group = domain::violation::ViolationGroup {
+        account: framework::ids::AccountId::parse("222222222222").unwrap(),
         control: "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN".to_owned(),
     };
     assert_eq!(events::inner("report-flush.json"), [app::events::flush_message(&group)]);
-    for (id, pattern) in rules(&Template::application()) {
+    for (id, pattern) in rules(&ParsedTemplate::application()) {
         let sources = pattern["source"].as_array().unwrap();
         assert!(sources.iter().all(|source| source.as_str().unwrap().starts_with("aws.")), "{id}");
     }
 }
 
-/// What the schedules send is what the sample events of that name hold, but for id and time.
+/// The inputs of the schedules equal their sample events, except for id and time.
 #[test]
-fn schedules_send_what_the_samples_show() {
-    let template = Template::application();
+fn schedules_send_the_sample_events() {
+    let template = ParsedTemplate::application();
     let cases = [
-        ("LightLookSchedule", "schedule-light.json", "DeployQueue"),
-        ("FullLookSchedule", "schedule-full.json", "DeployQueue"),
+        ("QuickCheckSchedule", "schedule-light.json", "DeployQueue"),
+        ("FullReconciliationSchedule", "schedule-full.json", "DeployQueue"),
         ("SweepSchedule", "schedule-sweep.json", "SweepFunction"),
     ];
     assert_eq!(template.of_type("AWS::Scheduler::Schedule").len(), cases.len());
@@ -179,13 +180,13 @@ fn schedules_send_what_the_samples_show() {
         assert_eq!(to["Arn"], json!({"Fn::GetAtt": [target, "Arn"]}), "{id}");
         let sent: Value = serde_json::from_str(to["Input"].as_str().unwrap()).unwrap();
         let sample = events::inner(file).remove(0);
-        for member in ["source", "look"] {
+        for member in ["source", "task"] {
             assert_eq!(sent[member], sample[member], "{id}: {member}");
         }
         let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
         assert_eq!(keys(&sent), keys(&sample), "{id}");
         if target == "DeployQueue" {
-            // Bodies that are equal within five minutes would be dropped.
+            // SQS drops messages with equal bodies within five minutes.
             assert_eq!(sent["id"], "<aws.scheduler.execution-id>", "{id}");
             assert_eq!(to["SqsParameters"]["MessageGroupId"], "deploy", "{id}");
         }
@@ -193,8 +194,8 @@ fn schedules_send_what_the_samples_show() {
 }
 
 #[test]
-fn the_central_bus_admits_the_organisation_or_this_account() {
-    let template = Template::application();
+fn central_bus_admits_organization_or_own_account() {
+    let template = ParsedTemplate::application();
     let statements = template.properties("ComplianceEventBus")["Policy"]["Statement"].as_array().unwrap();
     assert_eq!(statements.len(), 1);
     let choice = statements[0]["Fn::If"].as_array().unwrap();

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::template::{Template, texts};
-use crate::{events, files, pattern, yaml};
+use super::parsed::{ParsedTemplate, texts};
+use super::{events, pattern, yaml};
+use crate::files;
 
 const FRAMEWORKS: &[(&str, &[&str])] = &[
     (
@@ -26,25 +27,25 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ),
 ];
 
-fn controls(template: &Template) -> &Vec<Value> {
+fn controls(template: &ParsedTemplate) -> &Vec<Value> {
     template.properties("Framework")["FrameworkControls"].as_array().unwrap()
 }
 
 #[test]
-fn frameworks_have_their_controls() {
+fn starter_frameworks_have_their_controls() {
     for (path, expected) in FRAMEWORKS {
-        let template = Template::read(path);
+        let template = ParsedTemplate::read(path);
         let names: Vec<&str> =
             controls(&template).iter().map(|control| control["ControlName"].as_str().unwrap()).collect();
         assert_eq!(names, *expected, "{path}");
         let name = template.properties("Framework")["FrameworkName"].as_str().unwrap();
-        assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'), "{path}: Backup refuses `{name}`");
+        assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'), "{path}: Backup rejects `{name}`");
     }
 }
 
 #[test]
-fn the_five_controls_ask_for_a_backup_a_day_kept_for_35_days() {
-    let template = Template::read("framework/examples/five-controls/framework.yaml");
+fn five_controls_require_daily_backup_for_35_days() {
+    let template = ParsedTemplate::read("framework/examples/five-controls/framework.yaml");
     let parameters = |index: usize| -> Vec<(&str, &str)> {
         let listed = controls(&template)[index]["ControlInputParameters"].as_array().unwrap();
         listed
@@ -59,9 +60,9 @@ fn the_five_controls_ask_for_a_backup_a_day_kept_for_35_days() {
     );
 }
 
-/// Growing from three controls to five must update the framework in place and leave the way of the events as it is.
+/// The change from three controls to five must update the framework in place and keep the event rule.
 #[test]
-fn the_two_differ_in_their_controls_only() {
+fn starter_frameworks_differ_in_controls_only() {
     let [mut three, mut five] = [0, 1].map(|index| yaml::parse(&files::read(FRAMEWORKS[index].0)));
     for template in [&mut three, &mut five] {
         template["Resources"]["Framework"]["Properties"]["FrameworkControls"] = Value::Null;
@@ -71,11 +72,11 @@ fn the_two_differ_in_their_controls_only() {
 }
 
 #[test]
-fn frameworks_forward_what_the_central_rule_takes() {
-    let application = Template::application();
+fn frameworks_forward_events_of_central_rule() {
+    let application = ParsedTemplate::application();
     let central = application.resolve(&application.properties("ComplianceChangeRule")["EventPattern"]);
     for (path, _) in FRAMEWORKS {
-        let template = Template::read(path);
+        let template = ParsedTemplate::read(path);
         assert_eq!(template.section("Parameters")["ComplianceEventBusArn"]["Default"], "", "{path}");
         for id in ["ComplianceChangeRule", "ComplianceChangeRole"] {
             assert_eq!(template.resource(id)["Condition"], "SendsComplianceChanges", "{path}: {id}");
@@ -94,16 +95,16 @@ fn frameworks_forward_what_the_central_rule_takes() {
 }
 
 #[test]
-fn the_forwarding_role_can_do_one_thing_and_has_no_name() {
+fn forwarding_role_is_minimal_and_unnamed() {
     for (path, _) in FRAMEWORKS {
-        let template = Template::read(path);
+        let template = ParsedTemplate::read(path);
         let role = template.properties("ComplianceChangeRole");
         assert!(role.get("RoleName").is_none(), "{path}: the template runs in several Regions of an account");
         let statements = role["Policies"][0]["PolicyDocument"]["Statement"].as_array().unwrap();
         assert_eq!(statements.len(), 1, "{path}");
         assert_eq!(statements[0]["Action"], "events:PutEvents", "{path}");
         assert_eq!(statements[0]["Resource"], json!({"Ref": "ComplianceEventBusArn"}), "{path}");
-        // The execution role may make roles only there.
+        // The execution role may create roles under this path only.
         let path_of_role = role["Path"].as_str().unwrap();
         let execution = files::read("framework/prerequisites/execution-role.yaml");
         assert!(execution.contains(&format!("role{path_of_role}*")), "{path}");
@@ -111,8 +112,8 @@ fn the_forwarding_role_can_do_one_thing_and_has_no_name() {
 }
 
 #[test]
-fn the_execution_role_trusts_the_administration_role_and_touches_only_stacks_of_stack_sets() {
-    let template = Template::read("framework/prerequisites/execution-role.yaml");
+fn execution_role_is_limited_to_stack_sets() {
+    let template = ParsedTemplate::read("framework/prerequisites/execution-role.yaml");
     let role = template.properties("ExecutionRole");
     let trust = &role["AssumeRolePolicyDocument"]["Statement"][0];
     assert_eq!(trust["Principal"], json!({"AWS": {"Ref": "AdministrationRoleArn"}}));
@@ -131,10 +132,11 @@ fn the_execution_role_trusts_the_administration_role_and_touches_only_stacks_of_
     }
 }
 
-/// AWS Backup may check them with the rights of the caller of `CreateFramework`, as its managed policy AWSBackupAuditAccess grants.
+/// AWS Backup may check these permissions of the caller of `CreateFramework`; its managed policy AWSBackupAuditAccess
+/// grants them.
 #[test]
-fn the_execution_role_reads_the_recorders_that_a_framework_needs() {
-    let template = Template::read("framework/prerequisites/execution-role.yaml");
+fn execution_role_reads_config_recorders() {
+    let template = ParsedTemplate::read("framework/prerequisites/execution-role.yaml");
     let statements = &template.properties("ExecutionRole")["Policies"][0]["PolicyDocument"]["Statement"];
     let mut recorders = statements.as_array().unwrap().iter().filter(|statement| {
         texts(&statement["Action"])
@@ -144,8 +146,8 @@ fn the_execution_role_reads_the_recorders_that_a_framework_needs() {
 }
 
 #[test]
-fn the_administration_role_serves_only_stack_sets_of_its_account() {
-    let template = Template::read("framework/prerequisites/administration-role.yaml");
+fn administration_role_serves_own_stack_sets() {
+    let template = ParsedTemplate::read("framework/prerequisites/administration-role.yaml");
     let trust =
         template.resolve(&template.properties("AdministrationRole")["AssumeRolePolicyDocument"]["Statement"][0]);
     assert_eq!(trust["Condition"]["StringEquals"], json!({"aws:SourceAccount": "000000000000"}));
@@ -166,29 +168,29 @@ fn the_administration_role_serves_only_stack_sets_of_its_account() {
     assert_eq!(principals("af-south-1"), json!([global, regional[0]]));
     assert_eq!(principals("af-south-1,eu-south-1"), json!([global, regional[0], regional[1]]));
     let takes = |regions: &str| template.takes("OptInRegions", regions);
-    assert!(["", "af-south-1", &domain::ids::OPT_IN_REGIONS.join(",")].into_iter().all(takes));
+    assert!(["", "af-south-1", &framework::ids::OPT_IN_REGIONS.join(",")].into_iter().all(takes));
     for wrong in ["af-south-1, eu-south-1", "af-south-1,", "Cape Town", "*"] {
         assert!(!takes(wrong), "{wrong}");
     }
-    let application = Template::application();
+    let application = ParsedTemplate::application();
     for name in ["AdministrationRoleName", "ExecutionRoleName"] {
         let default = &template.section("Parameters")[name]["Default"];
         assert_eq!(*default, application.section("Parameters")[name]["Default"], "{name}");
     }
 }
 
-/// A retained role keeps its name, so the next deployment of its stack fails. The README shows the import, for which an operator cuts
-/// off the outputs.
+/// A retained role keeps its name, so that the next deployment of its stack fails. The README shows the import, for
+/// which an operator removes the outputs.
 #[test]
-fn a_retained_role_can_be_imported_as_the_readme_shows() {
+fn retained_role_can_be_imported_as_documented() {
     let readme = files::read("framework/README.md");
     assert!(readme.contains("sed '/^Outputs:/,$d'") && readme.contains("--change-set-type IMPORT"));
     for (path, id, name) in [
         ("administration-role.yaml", "AdministrationRole", "AdministrationRoleName"),
         ("execution-role.yaml", "ExecutionRole", "ExecutionRoleName"),
     ] {
-        let template = Template::read(&format!("framework/prerequisites/{path}"));
-        // An import takes retained resources only.
+        let template = ParsedTemplate::read(&format!("framework/prerequisites/{path}"));
+        // An import accepts retained resources only.
         assert_eq!(template.resource(id)["DeletionPolicy"], "Retain", "{path}");
         assert_eq!(template.properties(id)["RoleName"], json!({"Ref": name}), "{path}");
         let outputs = template.text().split_once("\nOutputs:\n").expect("outputs").1;
@@ -200,7 +202,7 @@ fn a_retained_role_can_be_imported_as_the_readme_shows() {
 }
 
 #[test]
-fn the_policy_file_is_the_one_of_the_story() {
+fn starter_policy_matches_the_example() {
     let policy = yaml::parse(&files::read("framework/backup-compliance.yaml"));
     assert_eq!(policy["version"], 1);
     let frameworks = policy["frameworks"].as_array().unwrap();

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 type Events<'input> = std::iter::Peekable<Box<dyn Iterator<Item = Event<'input>> + 'input>>;
 
-/// Parses the first document of a text; panics where it is not the YAML that a template may be.
+/// Parses the first document of a text. Panics if it is not YAML that CloudFormation accepts.
 pub(crate) fn parse(text: &str) -> Value {
     let events: Box<dyn Iterator<Item = Event<'_>>> =
         Box::new(Parser::new_from_str(text).map(|event| event.unwrap().0));
@@ -30,17 +30,17 @@ fn node(events: &mut Events<'_>) -> Value {
         Event::MappingStart(_, tag) => {
             let mut members = Map::new();
             while !matches!(events.peek(), Some(Event::MappingEnd)) {
-                let Value::String(key) = node(events) else { panic!("a key that is no text") };
-                assert_ne!(key, "<<", "CloudFormation knows no merge keys");
+                let Value::String(key) = node(events) else { panic!("a key that is not text") };
+                assert_ne!(key, "<<", "CloudFormation does not support merge keys");
                 let value = node(events);
                 assert!(members.insert(key.clone(), value).is_none(), "`{key}` is there twice");
             }
             events.next();
             tagged(Value::Object(members), tag.as_deref())
         }
-        // `sam deploy` resolves them, CloudFormation itself refuses them.
-        Event::Alias(_) => panic!("CloudFormation knows no aliases"),
-        other => panic!("{other:?} where a node should be"),
+        // `sam deploy` resolves aliases; CloudFormation rejects them.
+        Event::Alias(_) => panic!("CloudFormation does not support aliases"),
+        other => panic!("{other:?} instead of a node"),
     }
 }
 
@@ -52,7 +52,7 @@ fn scalar(text: &str, style: ScalarStyle, tagged: bool) -> Value {
         "" | "~" | "null" => Value::Null,
         "true" => json!(true),
         "false" => json!(false),
-        // What stays text here is text in JSON too: account ids with a leading zero, versions, dates.
+        // Text here stays text in JSON: account ids with a leading zero, versions, dates.
         _ => text.parse::<i64>().ok().filter(|number| number.to_string() == text).map_or(json!(text), Value::from),
     }
 }
@@ -71,7 +71,7 @@ fn tagged(value: Value, tag: Option<&Tag>) -> Value {
 }
 
 #[test]
-fn short_forms_become_long_ones() {
+fn short_forms_become_long_forms() {
     let parsed = parse("a: !Sub 'x-${B}'\nb: !GetAtt C.Arn\nc: !If [D, !Ref E, 1]\nd: '1'\ne: {f: yes}");
     assert_eq!(
         parsed,

@@ -1,4 +1,4 @@
-//! What cargo knows of the packages.
+//! Cargo's data about packages.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -12,12 +12,12 @@ use crate::files;
 pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) version: String,
-    /// As the package declares it; empty when it does not.
-    pub(crate) licence: String,
+    /// The license that the package declares, or an empty string.
+    pub(crate) license: String,
 }
 
 impl Package {
-    /// What semantic versioning takes for the major version: `1` of 1.2.3, `0.14` of 0.14.5.
+    /// The major version of semantic versioning: `1` of 1.2.3, `0.14` of 0.14.5.
     pub(crate) fn major(&self) -> String {
         let mut parts = self.version.split('.');
         match (parts.next(), parts.next()) {
@@ -35,11 +35,11 @@ pub(crate) fn tree(arguments: &[&str]) -> Vec<Package> {
         .lines()
         .filter(|line| !line.is_empty())
         .map(|line| {
-            let (package, licence) = line.split_once('|').unwrap_or_else(|| panic!("`{line}`"));
+            let (package, license) = line.split_once('|').unwrap_or_else(|| panic!("`{line}`"));
             let mut words = package.split(' ');
             let name = words.next().unwrap().to_owned();
             let version = words.next().and_then(|word| word.strip_prefix('v')).unwrap_or_else(|| panic!("`{line}`"));
-            Package { name, version: version.to_owned(), licence: licence.trim_end_matches(" (*)").to_owned() }
+            Package { name, version: version.to_owned(), license: license.trim_end_matches(" (*)").to_owned() }
         })
         .collect();
     packages.sort();
@@ -47,13 +47,13 @@ pub(crate) fn tree(arguments: &[&str]) -> Vec<Package> {
     packages
 }
 
-/// The packages of the whole workspace over these kinds of dependencies, each with its features.
+/// The packages of the workspace over these kinds of dependencies, each with its features.
 pub(crate) fn features(edges: &str) -> BTreeSet<String> {
     let output = cargo(&["tree", "--workspace", "--edges", edges, "--prefix", "none", "--format", "{p} [{f}]"]);
     output.lines().filter(|line| !line.is_empty()).map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
 }
 
-/// `cargo metadata` of the workspace's own packages.
+/// `cargo metadata` of the packages of the workspace.
 pub(crate) fn members() -> Vec<Value> {
     let text = cargo(&["metadata", "--no-deps", "--format-version", "1"]);
     let metadata: Value = serde_json::from_str(&text).unwrap();

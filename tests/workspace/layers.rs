@@ -1,21 +1,30 @@
-//! The dependency rule: functions and command line -> aws -> app -> domain, and never back.
+//! The order of crates: each depends on inner crates only. `functions, cli -> aws -> app -> domain -> framework -> syntax`, and
+//! `app, cli -> evaluation -> framework`.
 
 use serde_json::Value;
 
-use crate::cargo::{self, tree};
+use super::cargo::{self, tree};
 
-/// What a package is, from the inside out. A package depends on what is further in than itself.
-fn layer(name: &str) -> Option<u8> {
-    Some(match name {
-        "domain" => 0,
-        "app" => 1,
-        "aws" => 2,
-        "deploy" | "lifecycle" | "report" | "sweep" | "backup-compliance" => 3,
-        _ => return None,
-    })
-}
+/// The crates of the product and the crates of the workspace that each may depend on.
+const LAYERS: [(&str, &[&str]); 12] = [
+    ("syntax", &[]),
+    ("framework", &["syntax"]),
+    ("evaluation", &["framework", "syntax"]),
+    ("domain", &["framework", "syntax"]),
+    ("app", &["domain", "evaluation", "framework", "syntax"]),
+    ("aws", &["app", "domain", "evaluation", "framework", "syntax"]),
+    ("deploy", FUNCTION),
+    ("lifecycle", FUNCTION),
+    ("report", FUNCTION),
+    ("sweep", FUNCTION),
+    ("runtime-api", &[]),
+    ("backup-compliance", &["aws", "app", "domain", "evaluation", "framework", "runtime-api", "syntax"]),
+];
 
-/// What is there to test and to show, and never deployed.
+/// Functions evaluate no templates, and stay small without the evaluation.
+const FUNCTION: &[&str] = &["aws", "app", "domain", "framework", "syntax"];
+
+/// Packages for tests, measurements and demonstrations. They are never deployed.
 const TOOLS: [&str; 11] = [
     "testkit",
     "fuzzing",
@@ -30,8 +39,15 @@ const TOOLS: [&str; 11] = [
     "bench-rollout",
 ];
 
+/// The crates that do no I/O and wait for nothing.
+const PURE: [&str; 4] = ["syntax", "framework", "evaluation", "domain"];
+
+fn inner(name: &str) -> Option<&'static [&'static str]> {
+    LAYERS.iter().find(|(layer, _)| *layer == name).map(|(_, inner)| *inner)
+}
+
 /// Dependencies of one package on others of the workspace that the rule does not allow.
-fn faults(package: &Value, members: &[&str]) -> Vec<String> {
+fn violations(package: &Value, members: &[&str]) -> Vec<String> {
     let name = package["name"].as_str().unwrap();
     let own = package["dependencies"].as_array().unwrap().iter();
     own.filter_map(|dependency| {
@@ -43,46 +59,58 @@ fn faults(package: &Value, members: &[&str]) -> Vec<String> {
 }
 
 fn allowed(from: &str, on: &str, kind: &str) -> bool {
-    match (layer(from), layer(on)) {
-        (Some(from), Some(on)) => on < from,
-        // `backup-compliance invoke` is a local Runtime API; everything else uses tools in its tests only.
-        (Some(_), None) => kind == "dev" || (from == "backup-compliance" && on == "testkit"),
-        // The fakes implement the ports of `app`: what they knew of AWS, the tests of the use cases would know too.
-        (None, Some(on)) => from != "testkit" || on <= 1,
+    match (inner(from), inner(on)) {
+        (Some(inner), Some(_)) => inner.contains(&on),
+        (Some(_), None) => kind == "dev",
+        // The fakes implement the ports of `app`. If they used `aws`, the tests of the use cases would depend on it too.
+        (None, Some(_)) => from != "testkit" || inner("app").unwrap().contains(&on) || on == "app",
         (None, None) => true,
     }
 }
 
 #[test]
-fn packages_depend_inwards_only() {
+fn packages_depend_on_inner_packages_only() {
     let members = cargo::members();
     let names: Vec<&str> = members.iter().map(|package| package["name"].as_str().unwrap()).collect();
     for name in &names {
-        assert!(layer(name).is_some() || TOOLS.contains(name), "`{name}` is new: say here where it belongs");
+        assert!(
+            inner(name).is_some() || TOOLS.contains(name),
+            "the package `{name}` is new: add it to LAYERS or TOOLS"
+        );
     }
-    let faults: Vec<String> = members.iter().flat_map(|package| faults(package, &names)).collect();
-    assert!(faults.is_empty(), "{faults:#?}");
+    let found: Vec<String> = members.iter().flat_map(|package| violations(package, &names)).collect();
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]
-fn the_rule_can_be_broken() {
+fn forbidden_dependencies_are_not_allowed() {
     for (from, on, kind) in [
+        ("syntax", "framework", "normal"),
+        ("framework", "domain", "normal"),
+        ("framework", "evaluation", "dev"),
+        ("evaluation", "domain", "normal"),
+        ("domain", "evaluation", "normal"),
         ("domain", "app", "normal"),
         ("app", "aws", "normal"),
         ("aws", "deploy", "normal"),
         ("report", "deploy", "normal"),
+        ("report", "evaluation", "normal"),
         ("domain", "app", "dev"),
         ("app", "testkit", "normal"),
         ("deploy", "testkit", "normal"),
+        ("deploy", "runtime-api", "normal"),
+        ("runtime-api", "domain", "normal"),
+        ("backup-compliance", "testkit", "normal"),
         ("backup-compliance", "sandbox", "normal"),
         ("testkit", "aws", "normal"),
+        ("testkit", "runtime-api", "normal"),
     ] {
         assert!(!allowed(from, on, kind), "{from} -> {on} ({kind})");
     }
 }
 
 #[test]
-fn only_the_adapters_know_the_sdk() {
+fn adapters_alone_use_the_aws_sdk() {
     for package in cargo::members() {
         let name = package["name"].as_str().unwrap();
         let of_aws: Vec<&str> = package["dependencies"]
@@ -96,15 +124,15 @@ fn only_the_adapters_know_the_sdk() {
                     .any(|sdk| on.starts_with(sdk))
             })
             .collect();
-        // Tools and tests may ask AWS, or what stands in for it, on their own.
-        assert!(name == "aws" || layer(name).is_none() || of_aws.is_empty(), "{name} -> {of_aws:?}");
+        // Tools and tests may call AWS, or the local cloud, themselves.
+        assert!(name == "aws" || inner(name).is_none() || of_aws.is_empty(), "{name} -> {of_aws:?}");
         assert!(name != "aws" || of_aws.len() > 5, "the adapters use no SDK? {of_aws:?}");
     }
 }
 
-/// No I/O, nothing asynchronous, no AWS: not even through a dependency of a dependency.
+/// Neither I/O nor async code nor AWS, also not through a dependency of a dependency.
 #[test]
-fn the_domain_stays_pure() {
+fn pure_crates_link_no_io() {
     const NAMES: [&str; 14] = [
         "async-io",
         "async-std",
@@ -122,12 +150,15 @@ fn the_domain_stays_pure() {
         "ureq",
     ];
     const FAMILIES: [&str; 7] = ["aws", "futures-", "hyper-", "lambda", "tokio", "tower-", "tracing"];
-    let tree = tree(&["--package", "domain", "--edges", "normal"]);
-    assert!(tree.iter().any(|package| package.name == "serde"), "{tree:?}");
-    let foreign: Vec<&str> = tree
-        .iter()
-        .map(|package| package.name.as_str())
-        .filter(|name| NAMES.contains(name) || FAMILIES.iter().any(|family| name.starts_with(family)))
-        .collect();
-    assert!(foreign.is_empty(), "{foreign:?}");
+    let members = cargo::members();
+    for pure in PURE.iter().filter(|pure| members.iter().any(|package| package["name"] == ***pure)) {
+        let tree = tree(&["--package", pure, "--edges", "normal"]);
+        assert!(tree.iter().any(|package| package.name == *pure), "{tree:?}");
+        let foreign: Vec<&str> = tree
+            .iter()
+            .map(|package| package.name.as_str())
+            .filter(|name| NAMES.contains(name) || FAMILIES.iter().any(|family| name.starts_with(family)))
+            .collect();
+        assert!(foreign.is_empty(), "{pure}: {foreign:?}");
+    }
 }

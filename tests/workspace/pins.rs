@@ -1,4 +1,4 @@
-//! The tools that are installed from PyPI: each of one version, so that what passed yesterday passes today.
+//! The tools from PyPI have exact versions, so that a run can be repeated.
 
 use crate::files;
 
@@ -26,7 +26,7 @@ fn tools_are_pinned() {
 }
 
 #[test]
-fn a_range_is_not_a_pin() {
+fn version_range_is_not_a_pin() {
     assert!(is_pinned("moto[server]==5.2.5"));
     for loose in ["moto", "moto>=5", "moto~=5.2", "moto==5.*", "moto==", "==5", "moto==5,<6"] {
         assert!(!is_pinned(loose), "{loose}");

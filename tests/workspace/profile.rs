@@ -1,8 +1,8 @@
-//! Settings of the build that were chosen on purpose and are easily lost.
+//! Deliberate settings of the build that are easily lost.
 
 use crate::files;
 
-/// The value of a key in a section of a TOML file, as it is written, without a comment behind it.
+/// The value of a key in a section of a TOML file, without the comment behind it.
 fn value(text: &str, section: &str, key: &str) -> Option<String> {
     let mut inside = false;
     for line in text.lines().map(str::trim) {
@@ -19,7 +19,7 @@ fn value(text: &str, section: &str, key: &str) -> Option<String> {
 }
 
 #[test]
-fn a_release_reports_its_panics_and_its_overflows() {
+fn release_profile_reports_panics_and_overflows() {
     let manifest = files::read("Cargo.toml");
     assert_eq!(value(&manifest, "profile.release", "panic").as_deref(), Some("\"unwind\""));
     assert_eq!(value(&manifest, "profile.release", "overflow-checks").as_deref(), Some("true"));
@@ -33,7 +33,7 @@ fn tls_starts_without_collecting_jitter() {
 }
 
 #[test]
-fn the_sdk_comes_without_its_legacy_features() {
+fn sdk_has_no_legacy_features() {
     let manifest = files::read("Cargo.toml");
     let dependencies = manifest.split_once("[workspace.dependencies]\n").unwrap().1.split_once("\n[").unwrap().0;
     let mut seen = 0;
@@ -45,7 +45,7 @@ fn the_sdk_comes_without_its_legacy_features() {
 }
 
 #[test]
-fn a_value_is_found_in_its_section_only() {
+fn value_is_read_from_its_section() {
     let text = "[a]\nx = 1 # one\n[b]\ny = 2\n";
     assert_eq!(value(text, "a", "x").as_deref(), Some("1"));
     assert_eq!(value(text, "b", "x"), None);

@@ -1,16 +1,16 @@
-//! What the README shows is what the code says.
+//! The documents agree with the code.
 
 use app::events::Batch;
-use app::ports::{ResourceId, Selection};
 use app::report::Report;
-use domain::ids::{AccountId, RegionName};
-use domain::violation::ResourceFacts;
+use app::violations::ResourceId;
+use domain::violation::ResourceDetails;
+use framework::ids::{AccountId, RegionName};
 use testkit::world::World;
 
 use crate::files;
 
 #[tokio::test(flavor = "current_thread")]
-async fn the_notice_in_the_readme_is_what_people_get() {
+async fn notice_in_readme_matches_code() {
     let world = World::new();
     let id = ResourceId {
         account: AccountId::parse("222222222222").unwrap(),
@@ -20,24 +20,23 @@ async fn the_notice_in_the_readme_is_what_people_get() {
     };
     let arn = "arn:aws:rds:eu-west-1:222222222222:cluster:orders".to_owned();
     let tags = [("owner".to_owned(), "orders-team@example.com".to_owned())].into();
-    let facts = ResourceFacts { name: Some("orders".to_owned()), arn: Some(arn), tags };
-    let selection = Selection {
-        plan: "daily".to_owned(),
-        name: "by-tag".to_owned(),
-        tags: vec![("backup".to_owned(), "daily".to_owned())],
-        resources: Vec::new(),
-    };
-    world.state().selections.insert((id.account.clone(), id.region.clone()), vec![selection]);
+    let facts = ResourceDetails { name: Some("orders".to_owned()), arn: Some(arn), tags };
+    let plan = serde_json::json!({
+        "id": "p-1", "name": "daily", "account": id.account, "region": id.region,
+        "selections": [{"name": "by-tag", "listOfTags": [{"key": "backup", "value": "daily"}]}],
+    });
+    let plan = serde_json::from_value(plan).unwrap();
+    world.state().plans.insert((id.account.clone(), id.region.clone()), vec![plan]);
     world.state().account_names.insert(id.account.clone(), "payments".to_owned());
     world.state().resources.insert(id, facts);
-    let report = Report {
+    let report = Report::<World> {
         store: world.clone(),
-        outlets: world.clone(),
+        channels: world.clone(),
         directory: world.clone(),
         resources: world.clone(),
         queue: world.clone(),
         clock: world.clone(),
-        window: std::time::Duration::ZERO,
+        digest_window: std::time::Duration::ZERO,
     };
     let event = serde_json::from_str(&files::read("events/config-noncompliant.json")).unwrap();
     report.handle(&Batch::read(event).messages).await;
@@ -46,23 +45,15 @@ async fn the_notice_in_the_readme_is_what_people_get() {
     assert!(files::read("README.md").contains(&shown), "the README should show:\n{shown}");
 }
 
-/// Links between files of the repository lead somewhere.
+/// Links between files of the repository have a target.
 #[test]
-fn documents_link_to_files_that_are_there() {
-    for document in [
-        "README.md",
-        "ARCHITECTURE.md",
-        "framework/README.md",
-        "sandbox/README.md",
-        "events/README.md",
-        "examples/orders/README.md",
-        "docs/ci.md",
-        "docs/controls.md",
-        "docs/notices.md",
-        "docs/rules.md",
-    ] {
-        let text = files::read(document);
-        let folder = files::root().join(document).parent().unwrap().to_path_buf();
+fn links_in_documents_have_targets() {
+    let files = files::all();
+    let documents: Vec<&String> = files.iter().filter(|path| path.ends_with(".md")).collect();
+    assert!(documents.len() > 20, "{documents:?}");
+    for document in documents {
+        let text = crate::files::read(document);
+        let folder = crate::files::root().join(document).parent().unwrap().to_path_buf();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let path = link.split('#').next().unwrap();
             assert!(path.is_empty() || path.contains("://") || folder.join(path).exists(), "{document}: `{link}`");
@@ -71,8 +62,8 @@ fn documents_link_to_files_that_are_there() {
 }
 
 #[test]
-fn parameters_and_kinds_are_in_the_readme() {
-    let readme = files::read("README.md");
+fn pages_list_parameters_and_kinds() {
+    let (deploy, notifications) = (files::read("docs/deploy.md"), files::read("docs/notifications.md"));
     let template = files::read("template.yaml");
     let section = template.split_once("\nParameters:\n").unwrap().1.split_once("\nConditions:").unwrap().0;
     let names: Vec<&str> = section
@@ -82,7 +73,7 @@ fn parameters_and_kinds_are_in_the_readme() {
         .collect();
     assert!(names.len() > 8, "{names:?}");
     for name in names {
-        assert!(readme.contains(&format!("`{name}`")), "the parameter `{name}`");
+        assert!(deploy.contains(&format!("| `{name}` |")), "the parameter `{name}`");
     }
     for kind in [
         "violation.opened",
@@ -94,6 +85,13 @@ fn parameters_and_kinds_are_in_the_readme() {
         "rollout.failed",
         "policy.rejected",
     ] {
-        assert!(readme.contains(&format!("| `{kind}` |")), "the kind `{kind}`");
+        assert!(notifications.contains(&format!("| `{kind}` |")), "the kind `{kind}`");
     }
+}
+
+/// A visitor reads the README in a few minutes.
+#[test]
+fn readme_has_at_most_8_kb() {
+    let bytes = files::read("README.md").len();
+    assert!(bytes <= 8 * 1024, "{bytes} bytes: move details to docs/");
 }

@@ -1,5 +1,5 @@
-//! What the functions read from their environment is what the README says. (That `template.yaml` sets it, and nothing else, is
-//! tested with the template.)
+//! `docs/deploy.md` lists the environment variables of the functions. (The tests of the template check that it sets exactly
+//! these.)
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ const FUNCTIONS: [(&str, &[&str]); 4] = [
     ("sweep", SweepSettings::VARIABLES),
 ];
 
-/// The variable and the functions of each row `| `VARIABLE` | deploy, report | ...` of the README.
+/// The variable and the functions of each row `| `VARIABLE` | deploy, report | ...` of the page.
 fn rows(readme: &str) -> BTreeSet<(String, String)> {
     let mut found = BTreeSet::new();
     for line in readme.lines() {
@@ -29,20 +29,20 @@ fn rows(readme: &str) -> BTreeSet<(String, String)> {
 }
 
 #[test]
-fn the_readme_lists_every_variable_with_its_functions() {
+fn readme_lists_variables_of_functions() {
     let read: BTreeSet<(String, String)> = FUNCTIONS
         .iter()
         .flat_map(|(function, variables)| {
             variables.iter().map(|variable| ((*function).to_owned(), (*variable).to_owned()))
         })
         .collect();
-    let told = rows(&files::read("README.md"));
-    assert_eq!(told, read, "left: the README's table, right: aws::settings");
+    let documented = rows(&files::read("docs/deploy.md"));
+    assert_eq!(documented, read, "left: the table of docs/deploy.md, right: aws::settings");
 }
 
-/// Nothing else in a function reads the environment: `aws::settings::environment` is the only place that may.
+/// `aws::settings::environment` is the only function that reads the environment.
 #[test]
-fn the_environment_is_read_in_one_place() {
+fn clippy_forbids_reading_the_environment() {
     let lints = files::read("clippy.toml");
     assert!(lints.contains("{ path = \"std::env::var\""), "clippy no longer forbids it");
 }

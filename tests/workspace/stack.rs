@@ -1,10 +1,10 @@
-//! What the functions are made of: one TLS provider, one HTTP stack.
+//! The functions link one TLS provider and one HTTP stack.
 
 use std::collections::BTreeSet;
 
-use crate::cargo::{self, Package, tree};
+use super::cargo::{self, Package, tree};
 
-/// Everything that is linked into a function on Lambda.
+/// The packages that are linked into a function on Lambda.
 fn functions() -> Vec<Package> {
     let packages = ["deploy", "lifecycle", "report", "sweep"].map(|name| ["--package", name]).concat();
     tree(&[&packages[..], &["--edges", "normal", "--target", "x86_64-unknown-linux-gnu"]].concat())
@@ -15,7 +15,7 @@ fn majors(packages: &[Package], name: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn there_is_one_tls_provider() {
+fn functions_link_one_tls_provider() {
     let packages = functions();
     assert_eq!(majors(&packages, "aws-lc-rs").len(), 1, "AWS-LC");
     let others: Vec<&Package> = packages
@@ -29,16 +29,16 @@ fn there_is_one_tls_provider() {
 }
 
 #[test]
-fn there_is_one_http_stack() {
+fn functions_link_one_http_stack() {
     let packages = functions();
     for (name, major) in [("http", "1"), ("hyper", "1"), ("rustls", "0.23")] {
         assert_eq!(majors(&packages, name), BTreeSet::from([major.to_owned()]), "{name}");
     }
 }
 
-/// `inventory` asks AWS Backup itself, and users sign in with IAM Identity Center; functions never do.
+/// `inventory` calls AWS Backup, and its users sign in with IAM Identity Center; functions do neither.
 #[test]
-fn functions_do_not_link_what_only_the_command_line_needs() {
+fn functions_do_not_link_crates_of_command_line() {
     let own = tree(&["--package", "backup-compliance", "--edges", "normal"]);
     for name in ["aws-sdk-backup", "aws-sdk-sso", "aws-sdk-ssooidc"] {
         assert!(majors(&functions(), name).is_empty(), "{name}");
@@ -46,8 +46,8 @@ fn functions_do_not_link_what_only_the_command_line_needs() {
     }
 }
 
-/// Otherwise cargo compiles every AWS SDK crate twice: for the programs, and again for the tests. The package `tests` has the
-/// features that are missing as dependencies of its own.
+/// Otherwise cargo compiles each AWS SDK crate twice: for the programs and for the tests. The package `tests` declares
+/// the missing features as dependencies.
 #[test]
 fn tests_add_no_features_to_dependencies() {
     let (programs, tests) = (cargo::features("normal,build"), cargo::features("normal,build,dev"));

@@ -1,7 +1,7 @@
-//! Another date for the tests: the wall clock of every process that is started with it is moved.
+//! Runs tests with the wall clock of all their processes moved to another date.
 //!
-//! A small library that `LD_PRELOAD` loads adds a constant to the time. It reaches the test programs, the functions, MiniStack,
-//! moto, `sam` and git alike, since all of them ask the C library for the time.
+//! A small library, loaded by `LD_PRELOAD`, adds a constant to the time. It affects the test programs, the functions,
+//! MiniStack, moto, `sam` and git, because all of them get the time from the C library.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,20 +11,17 @@ use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
-/// Another day, week, month and decade, a leap day and the day before it, and the turn of a year.
+/// Distances of a day, a week, a month and a decade, a leap day and the day before it, and the end of a year.
 pub(crate) const DATES: [&str; 7] = ["+1d", "+8d", "+35d", "2028-02-28", "2028-02-29", "new-year", "+10y"];
 
-/// The one of [`DATES`] whose turn it is on the day of `now`.
+/// Returns the date that CI tests on the day of `now`.
 pub(crate) fn of_the_day(now: Timestamp) -> &'static str {
     let days = usize::try_from(now.as_second() / 86_400).unwrap_or_default();
     DATES[days % DATES.len()]
 }
 
-/// Reads a date: a distance from now (`+8d`, `+10y`), a day, which stands for noon UTC, a time (`2028-12-31T23:58:00Z`), or
-/// `new-year`, two minutes before this year ends.
-///
-/// # Errors
-/// When it is none of them.
+/// Parses a date: a distance from now (`+8d`, `+10y`), a day (noon UTC), a time (`2028-12-31T23:58:00Z`), or
+/// `new-year`, two minutes before the end of this year.
 pub(crate) fn read(text: &str, now: Timestamp) -> Result<Timestamp> {
     let today = now.to_zoned(TimeZone::UTC);
     if let Some(distance) = text.strip_prefix('+') {
@@ -38,26 +35,23 @@ pub(crate) fn read(text: &str, now: Timestamp) -> Result<Timestamp> {
         return Ok(time);
     }
     let day: Date = text.parse().with_context(|| {
-        format!("`{text}` is not a date: `+8d`, `2028-02-29`, `2028-12-31T23:58:00Z` and `new-year` are")
+        format!("`{text}` is not a date: use `+8d`, `2028-02-29`, `2028-12-31T23:58:00Z` or `new-year`")
     })?;
     Ok(day.at(12, 0, 0, 0).to_zoned(TimeZone::UTC)?.timestamp())
 }
 
-/// Moves the clock of a program, and of all that it starts, from now to `to`.
-///
-/// # Errors
-/// Where clocks cannot be moved: elsewhere than on Linux, or without a C compiler.
+/// Moves the clock of a program, and of its child processes, from now to `to`.
 pub(crate) fn set(command: &mut Command, folder: &Path, now: Timestamp, to: Timestamp) -> Result<()> {
     ensure!(
         cfg!(target_os = "linux"),
-        "the clock can be moved on Linux only, and this is {}: leave out the step `dates`",
+        "the clock can be moved on Linux only, not on {}: omit the step `dates`",
         std::env::consts::OS
     );
     command.env("LD_PRELOAD", library(folder, to.as_second() - now.as_second())?);
     Ok(())
 }
 
-/// The library that moves a clock by so many seconds, compiled.
+/// Compiles the library that moves a clock by this many seconds.
 fn library(folder: &Path, seconds: i64) -> Result<PathBuf> {
     std::fs::create_dir_all(folder).with_context(|| format!("cannot create `{}`", folder.display()))?;
     let (source, library) = (folder.join("clock.c"), folder.join(format!("clock{seconds:+}.so")));
@@ -67,7 +61,7 @@ fn library(folder: &Path, seconds: i64) -> Result<PathBuf> {
     match compiler.arg("-ldl").output() {
         Ok(output) if output.status.success() => Ok(library),
         Ok(output) => bail!("`cc` cannot compile `clock.c`: {}", String::from_utf8_lossy(&output.stderr).trim()),
-        Err(error) => bail!("the clock cannot be moved without a C compiler, `cc`: {error}"),
+        Err(error) => bail!("cannot move the clock without the C compiler `cc`: {error}"),
     }
 }
 
@@ -76,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_read_relative_to_now() {
+    fn read_parses_dates_relative_to_now() {
         let now = "2026-11-30T08:00:00Z".parse().unwrap();
         for (text, expected) in [
             ("+1d", "2026-12-01T08:00:00Z"),
@@ -94,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn every_date_has_its_day() {
+    fn of_the_day_covers_all_dates_in_a_week() {
         let days = (0..7).map(|day| of_the_day(Timestamp::from_second(day * 86_400).unwrap()));
         assert_eq!(days.collect::<Vec<_>>(), DATES);
     }

@@ -1,18 +1,18 @@
-//! `cargo xtask demo`: the whole story in a local cloud, shown to a reader.
+//! `cargo xtask demo`: prints the story of the product, run in a local cloud.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use console::style;
-use sandbox::cloud::{Cloud, Options};
-use sandbox::mailbox::Mail;
-use sandbox::story::{self, Listener, Summary};
 
-use crate::progress::{Progress, Task, took};
+use sandbox::cloud::{LocalCloud, Options};
+use sandbox::mailbox::Mail;
+use sandbox::story::{self, Listener, StorySummary};
+
+use crate::progress::{ProgressDisplay, ProgressTask, took};
 use crate::setup;
 
-/// The words after the flags' own help.
 const EXAMPLES: &str = "\
 Examples:
   cargo xtask demo
@@ -21,11 +21,11 @@ Examples:
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Arguments {
-    /// Also show each check with what was observed, and the AWS calls of the functions
+pub(crate) struct DemoArguments {
+    /// Also print the observed state of each check, and the AWS calls of the functions
     #[arg(long, short)]
     verbose: bool,
-    /// Write the summary (checks and AWS calls) to this file as JSON
+    /// Write checks and AWS calls to this file, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<std::path::PathBuf>,
     /// Keep the logs of the local cloud
@@ -33,80 +33,75 @@ pub(crate) struct Arguments {
     keep_logs: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &DemoArguments) -> Result<()> {
     let started = Instant::now();
     println!("{}", style("Backup Compliance: from git push to a notice").bold());
-    println!("Everything below really runs on this machine; only AWS itself is emulated. No AWS account is used.\n");
-    let progress = Progress::start();
+    println!("The demo runs the real functions on this machine in an emulated AWS. It uses no AWS account.\n");
+    let progress = ProgressDisplay::start();
     let tools = setup::run(&progress)?;
     let task = progress.task("starting the local cloud");
-    let cloud = Cloud::start(&tools, Options::default())?;
+    let cloud = LocalCloud::start(&tools, Options::default())?;
     task.finish();
     let set_up = started.elapsed();
     if arguments.keep_logs {
         cloud.keep_directory();
     }
-    let mut reader = Reader { progress: &progress, verbose: arguments.verbose, task: None };
-    let told = story::tell(&cloud, &tools, &setup::command_line(), &mut reader);
-    drop(reader);
-    if told.is_err() || arguments.keep_logs {
+    let mut printer = DemoPrinter { progress: &progress, verbose: arguments.verbose, task: None };
+    let outcome = story::run(&cloud, &tools, &setup::command_line(), &mut printer);
+    drop(printer);
+    if outcome.is_err() || arguments.keep_logs {
         cloud.keep_directory();
         println!("\nThe logs of the local cloud are in {}", cloud.directory().display());
     }
     let left = cloud.stop();
-    let summary = told?;
+    let summary = outcome?;
     if let Some(file) = &arguments.json {
         std::fs::write(file, serde_json::to_string_pretty(&summary)?)
             .with_context(|| format!("cannot write `{}`", file.display()))?;
     }
-    conclude(&summary, arguments.verbose, set_up, started.elapsed());
+    print_summary(&summary, arguments.verbose, set_up, started.elapsed());
     if !left.is_empty() {
         bail!("processes are still running: {left:?}");
     }
-    if !summary.broken.is_empty() {
-        bail!("{} of {} checks failed", summary.broken.len(), summary.broken.len() + summary.held);
+    if !summary.failed.is_empty() {
+        bail!("{} of {} checks failed", summary.failed.len(), summary.failed.len() + summary.passed);
     }
     Ok(())
 }
 
-fn conclude(summary: &Summary, verbose: bool, set_up: Duration, total: Duration) {
+fn print_summary(summary: &StorySummary, verbose: bool, set_up: Duration, total: Duration) {
     println!("\n{}", style("Summary").bold());
     if verbose {
-        println!("  {:<48} {:>9} {:>6} {:>9}", "AWS calls", "function", "calls", "changing");
+        println!("  {:<48} {:>9} {:>6} {:>9}", "AWS calls", "function", "calls", "mutating");
         for (what, function, calls) in &summary.calls {
-            let changing = calls.iter().filter(|call| sandbox::journal::is_mutating(call)).count();
-            println!("  {what:<48} {function:>9} {:>6} {changing:>9}", calls.len());
+            let mutating = calls.iter().filter(|call| sandbox::journal::is_mutating(call)).count();
+            println!("  {what:<48} {function:>9} {:>6} {mutating:>9}", calls.len());
         }
     }
-    for broken in &summary.broken {
+    for broken in &summary.failed {
         println!("  {} {broken}", style("failed:").red());
     }
-    let checks = summary.held + summary.broken.len();
+    let checks = summary.passed + summary.failed.len();
+    println!("  {} of {checks} checks passed in {} ({} for the set-up)", summary.passed, took(total), took(set_up));
     println!(
-        "  {} of {checks} checks passed, in {} ({} of them for the set-up)",
-        summary.held,
-        took(total),
-        took(set_up)
-    );
-    println!(
-        "\n  Next: `cargo xtask sandbox up` keeps a local cloud for your own pushes; README.md, \"Deploying to AWS\"."
+        "\n  Next: start a local cloud for your own pushes with `cargo xtask sandbox up`, or see \"Deploy to AWS\" in README.md."
     );
 }
 
-/// Shows the story: plain lines, and a task while something takes long.
-struct Reader<'p> {
-    progress: &'p Progress,
+/// Prints the story, with a progress task during long steps.
+struct DemoPrinter<'p> {
+    progress: &'p ProgressDisplay,
     verbose: bool,
-    task: Option<Task>,
+    task: Option<ProgressTask>,
 }
 
-impl Listener for Reader<'_> {
+impl Listener for DemoPrinter<'_> {
     fn chapter(&mut self, number: usize, title: &str) {
         self.task = None;
         println!("\n{} {}", style(format!("{number}.")).cyan().bold(), style(title).bold());
     }
 
-    fn say(&mut self, text: &str) {
+    fn narrate(&mut self, text: &str) {
         self.task = None;
         println!("   {text}");
     }
@@ -123,7 +118,7 @@ impl Listener for Reader<'_> {
         self.task.get_or_insert_with(|| progress.task("working")).message(line);
     }
 
-    fn claim(&mut self, claim: &str, held: bool, detail: &str) {
+    fn check(&mut self, claim: &str, held: bool, detail: &str) {
         self.task = None;
         if !held {
             println!("   {} {claim}: {}", style("✗").red().bold(), style(detail).red());

@@ -1,7 +1,7 @@
-//! `cargo xtask fuzz`: the fuzz targets in libFuzzer, which looks for inputs that reach code that none has reached before.
+//! `cargo xtask fuzz`: runs the fuzz targets in libFuzzer, which searches for inputs that reach new code.
 //!
-//! No nightly compiler is needed. What libFuzzer is guided by (`-Cpasses=sancov-module`) is on stable Rust too, and the address
-//! sanitizer, which is not, would find little here: our own code has no `unsafe`.
+//! Stable Rust has the instrumentation for libFuzzer (`-Cpasses=sancov-module`). It does not have the address
+//! sanitizer, which would find little here: the workspace forbids `unsafe`.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use clap::Args;
 
 use crate::tools;
 
-/// The targets, each with folders that are good to begin with, beside its own corpus. `crates/fuzzing` has the same list.
+/// The targets, each with folders of further inputs besides its own corpus. `crates/fuzzing` has the same list.
 const TARGETS: [(&str, &[&str]); 7] = [
     ("template", &["framework"]),
     ("check", &["examples"]),
@@ -24,33 +24,33 @@ const TARGETS: [(&str, &[&str]); 7] = [
     ("inventory", &[]),
 ];
 
-/// What drives libFuzzer; from crates.io.
+/// The version of cargo-fuzz, which builds the targets for libFuzzer.
 const CARGO_FUZZ: &str = "0.13.2";
 
-/// Fuzz what reads files and events of others: a panic, a hang or too much memory is found with the input that leads to it
+/// Fuzz the parsers of untrusted files and events
+///
+/// Finds panics, hangs and excessive memory use. Reads `fuzz/corpus` and `target/fuzz/corpus`, writes the inputs that
+/// fail to `target/fuzz/found`. Exit status 1 if an input fails.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  cargo xtask fuzz                                  a minute for each target
-  cargo xtask fuzz --seconds 600 template           ten minutes for one
-  cargo xtask fuzz --executions 10000000            ten million executions in all, however long that takes")]
-pub(crate) struct Arguments {
-    /// Seconds for each target
+  cargo xtask fuzz                                  run each target for a minute
+  cargo xtask fuzz --seconds 600 template           run one target for ten minutes
+  cargo xtask fuzz --executions 10000000            run ten million executions in total")]
+pub(crate) struct FuzzArguments {
+    /// Seconds per target
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     seconds: u32,
-    /// Executions in all, instead of a time
+    /// Executions in total, instead of seconds
     #[arg(long, value_name = "N", conflicts_with = "seconds", value_parser = clap::value_parser!(u64).range(7..))]
     executions: Option<u64>,
-    /// Only these; all without
+    /// Targets to run; all by default
     #[arg(value_parser = TARGETS.map(|(name, _)| name))]
     targets: Vec<String>,
 }
 
-/// Builds and runs the targets, one after the other.
-///
-/// # Errors
-/// When something cannot be built, or a target found something. That input is kept.
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+/// Builds and runs the targets in sequence.
+pub(crate) fn run(arguments: &FuzzArguments) -> Result<()> {
     let root = tools::workspace();
     let programs = build(&root)?;
     let chosen: Vec<_> = TARGETS
@@ -66,15 +66,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             Some(share) => format!("-runs={share}"),
             None => format!("-max_total_time={}", arguments.seconds),
         };
-        let ran = one(&root, &programs.join(name), name, more, &limit)?;
+        let run_result = one(&root, &programs.join(name), name, more, &limit)?;
         rows.push(format!(
-            "{name:<14} {:>12} executions {:>8.0} s {:>8.0} a second  {}",
-            ran.executions,
-            ran.seconds,
-            ran.executions as f64 / ran.seconds.max(0.001),
-            if ran.passed { "nothing found" } else { "FOUND SOMETHING" },
+            "{name:<14} {:>12} executions {:>8.0} s {:>8.0} per second  {}",
+            run_result.executions,
+            run_result.seconds,
+            run_result.executions as f64 / run_result.seconds.max(0.001),
+            if run_result.passed { "passed" } else { "FAILED" },
         ));
-        if !ran.passed {
+        if !run_result.passed {
             failed.push(*name);
         }
     }
@@ -82,25 +82,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     rows.iter().for_each(|row| println!("{row}"));
     ensure!(
         failed.is_empty(),
-        "found by {}: the inputs are in target/fuzz/found; run one again with `target/fuzz/.../TARGET FILE`, and keep it in fuzz/corpus",
+        "failed targets: {}; repeat an input of target/fuzz/found with `target/fuzz/.../TARGET FILE`, and add it to fuzz/corpus",
         failed.join(", ")
     );
     Ok(())
 }
 
-struct Ran {
+struct FuzzRun {
     executions: u64,
     seconds: f64,
     passed: bool,
 }
 
-/// The folder of the programs, built.
+/// Builds the targets; returns the folder of the programs.
 fn build(root: &Path) -> Result<PathBuf> {
     let cargo = || Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     let home = root.join("target/tools/fuzz");
     let bin = home.join("bin");
-    let there = Command::new(bin.join("cargo-fuzz")).args(["fuzz", "--version"]).output();
-    if !there.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(CARGO_FUZZ)) {
+    let installed = Command::new(bin.join("cargo-fuzz")).args(["fuzz", "--version"]).output();
+    if !installed.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(CARGO_FUZZ)) {
         println!("installing cargo-fuzz {CARGO_FUZZ}");
         let mut install = cargo();
         install.args(["install", "--quiet", "--locked", "--force", "cargo-fuzz", "--version", CARGO_FUZZ, "--root"]);
@@ -109,24 +109,25 @@ fn build(root: &Path) -> Result<PathBuf> {
     let target = root.join("target/fuzz");
     let mut fuzz = Command::new(bin.join("cargo-fuzz"));
     fuzz.args(["fuzz", "build", "--sanitizer", "none", "--target-dir"]).arg(&target).current_dir(root);
-    pass(&mut fuzz).context("libFuzzer is C++: a compiler for it is needed, such as g++")?;
+    pass(&mut fuzz).context("libFuzzer needs a C++ compiler, such as g++")?;
     let triple = host(&cargo)?;
     Ok(target.join(triple).join("release"))
 }
 
-/// What the compiler calls this machine.
+/// Returns the target triple of this machine.
 fn host(cargo: &dyn Fn() -> Command) -> Result<String> {
     let output = cargo().arg("-vV").output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let line = text.lines().find_map(|line| line.strip_prefix("host: ")).context("`cargo -vV` names no host")?;
+    let line =
+        text.lines().find_map(|line| line.strip_prefix("host: ")).context("`cargo -vV` does not contain the host")?;
     Ok(line.to_owned())
 }
 
-/// Runs a target. What it finds on its way is kept in `target/fuzz/corpus`, so the next run goes on where this one ended.
-fn one(root: &Path, program: &Path, name: &str, more: &[&str], limit: &str) -> Result<Ran> {
+/// Runs a target. The next run continues with the inputs that this one adds to `target/fuzz/corpus`.
+fn one(root: &Path, program: &Path, name: &str, more: &[&str], limit: &str) -> Result<FuzzRun> {
     let (corpus, found) = (root.join("target/fuzz/corpus").join(name), root.join("target/fuzz/found"));
     for folder in [&corpus, &found] {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot create `{}`", folder.display()))?;
     }
     let dictionary = root.join("fuzz/dictionaries").join(format!("{name}.dict"));
     let mut fuzzer = Command::new(program);
@@ -155,7 +156,7 @@ fn one(root: &Path, program: &Path, name: &str, more: &[&str], limit: &str) -> R
         }
     }
     let passed = child.wait()?.success();
-    Ok(Ran { executions, seconds: started.elapsed().as_secs_f64(), passed })
+    Ok(FuzzRun { executions, seconds: started.elapsed().as_secs_f64(), passed })
 }
 
 fn pass(command: &mut Command) -> Result<()> {

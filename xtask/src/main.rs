@@ -5,7 +5,7 @@
     clippy::print_stderr,
     clippy::disallowed_methods,
     clippy::indexing_slicing,
-    reason = "a tool for people at a terminal: it prints, reads the clock and the environment, and a panic in it harms nobody"
+    reason = "a developer tool: it prints, reads the clock and the environment, and may panic"
 )]
 
 mod bench;
@@ -24,42 +24,45 @@ use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Tasks of this repository", disable_help_subcommand = true)]
-struct Arguments {
+struct XtaskArguments {
     #[command(subcommand)]
-    command: Command,
+    command: XtaskCommand,
 }
 
 #[derive(Subcommand)]
-enum Command {
-    /// The local cloud: start it with the application in it, look at it, stop it
-    Sandbox(sandbox::Arguments),
-    /// The story from `git push` to a notice, in a local cloud: told, shown and checked
-    Demo(demo::Arguments),
-    Test(test::Arguments),
-    Fuzz(fuzz::Arguments),
-    /// Measurements
+enum XtaskCommand {
+    /// Start, show and stop local clouds
+    Sandbox(sandbox::SandboxArguments),
+    /// Run the product's story in a local cloud
+    ///
+    /// Deploys the application, pushes policies and prints the notices. Each step is checked. Exit status 1 if a
+    /// check fails.
+    Demo(demo::DemoArguments),
+    Test(test::TestArguments),
+    Fuzz(fuzz::FuzzArguments),
+    /// Run benchmarks
     #[command(subcommand)]
-    Bench(Bench),
+    Bench(BenchCommand),
 }
 
 #[derive(Subcommand)]
-enum Bench {
-    ColdStart(bench::ColdStart),
-    Policy(bench::Policy),
-    Report(bench::Report),
-    Rollout(bench::Rollout),
+enum BenchCommand {
+    ColdStart(bench::ColdStartArguments),
+    Policy(bench::PolicyArguments),
+    Report(bench::ReportArguments),
+    Rollout(bench::RolloutArguments),
 }
 
 fn main() -> ExitCode {
-    let outcome = match Arguments::parse().command {
-        Command::Sandbox(arguments) => sandbox::run(&arguments),
-        Command::Demo(arguments) => demo::run(&arguments),
-        Command::Test(arguments) => test::run(&arguments),
-        Command::Fuzz(arguments) => fuzz::run(&arguments),
-        Command::Bench(Bench::ColdStart(arguments)) => bench::cold_start(&arguments),
-        Command::Bench(Bench::Policy(arguments)) => bench::policy(&arguments),
-        Command::Bench(Bench::Report(arguments)) => bench::report(&arguments),
-        Command::Bench(Bench::Rollout(arguments)) => bench::rollout(&arguments),
+    let outcome = match XtaskArguments::parse().command {
+        XtaskCommand::Sandbox(arguments) => sandbox::run(&arguments),
+        XtaskCommand::Demo(arguments) => demo::run(&arguments),
+        XtaskCommand::Test(arguments) => test::run(&arguments),
+        XtaskCommand::Fuzz(arguments) => fuzz::run(&arguments),
+        XtaskCommand::Bench(BenchCommand::ColdStart(arguments)) => bench::cold_start(&arguments),
+        XtaskCommand::Bench(BenchCommand::Policy(arguments)) => bench::policy(&arguments),
+        XtaskCommand::Bench(BenchCommand::Report(arguments)) => bench::report(&arguments),
+        XtaskCommand::Bench(BenchCommand::Rollout(arguments)) => bench::rollout(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

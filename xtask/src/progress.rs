@@ -1,4 +1,4 @@
-//! Progress of long work: a bar for each task on a terminal, a line every 15 seconds in a log.
+//! Progress of long tasks: a bar for each task on a terminal, a line every 15 seconds in a log.
 
 use std::io::IsTerminal as _;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -9,29 +9,29 @@ use std::time::{Duration, Instant};
 use console::style;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-/// The longest silence in a log.
+/// The interval of lines in a log.
 const INTERVAL: Duration = Duration::from_secs(15);
 
-/// Shows the tasks that are running.
-pub(crate) struct Progress {
+/// Shows the running tasks.
+pub(crate) struct ProgressDisplay {
     bars: Option<MultiProgress>,
-    running: Arc<Mutex<Vec<Arc<Mutex<State>>>>>,
+    running: Arc<Mutex<Vec<Arc<Mutex<TaskState>>>>>,
     reporter: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
-struct State {
+struct TaskState {
     name: String,
     started: Instant,
-    /// The count at the beginning, which took none of the time.
+    /// The count at the start, which was reached before the task began.
     first: Option<u64>,
     done: u64,
     total: u64,
     message: String,
 }
 
-impl Progress {
+impl ProgressDisplay {
     pub(crate) fn start() -> Self {
-        let running: Arc<Mutex<Vec<Arc<Mutex<State>>>>> = Arc::default();
+        let running: Arc<Mutex<Vec<Arc<Mutex<TaskState>>>>> = Arc::default();
         if std::io::stderr().is_terminal() {
             return Self { bars: Some(MultiProgress::new()), running, reporter: None };
         }
@@ -47,9 +47,9 @@ impl Progress {
         Self { bars: None, running, reporter: Some((stop, reporter)) }
     }
 
-    /// Begins a task; `name` is what is being done ("installing the Python tools").
-    pub(crate) fn task(&self, name: &str) -> Task {
-        let state = State {
+    /// Starts a task; `name` describes it ("installing the Python tools").
+    pub(crate) fn task(&self, name: &str) -> ProgressTask {
+        let state = TaskState {
             name: name.to_owned(),
             started: Instant::now(),
             first: None,
@@ -66,11 +66,11 @@ impl Progress {
         });
         let state = Arc::new(Mutex::new(state));
         lock(&self.running).push(Arc::clone(&state));
-        Task { state, bar, running: Arc::clone(&self.running) }
+        ProgressTask { state, bar, running: Arc::clone(&self.running) }
     }
 }
 
-impl Drop for Progress {
+impl Drop for ProgressDisplay {
     fn drop(&mut self) {
         if let Some((stop, reporter)) = self.reporter.take() {
             drop(stop);
@@ -79,15 +79,15 @@ impl Drop for Progress {
     }
 }
 
-/// A task that is running. It ends when this is dropped; [`Task::finish`] says so.
-pub(crate) struct Task {
-    state: Arc<Mutex<State>>,
+/// A running task. It ends when it is dropped; [`ProgressTask::finish`] also prints its duration.
+pub(crate) struct ProgressTask {
+    state: Arc<Mutex<TaskState>>,
     bar: Option<ProgressBar>,
-    running: Arc<Mutex<Vec<Arc<Mutex<State>>>>>,
+    running: Arc<Mutex<Vec<Arc<Mutex<TaskState>>>>>,
 }
 
-impl Task {
-    /// Shows what the task is doing now.
+impl ProgressTask {
+    /// Shows the current step of the task.
     pub(crate) fn message(&self, message: &str) {
         message.trim().clone_into(&mut lock(&self.state).message);
         if let Some(bar) = &self.bar {
@@ -95,7 +95,7 @@ impl Task {
         }
     }
 
-    /// Shows a count, from the first one on that the task was given.
+    /// Shows a count, relative to the first count of the task.
     pub(crate) fn count(&self, done: u64, total: u64, message: &str) {
         let (done, total) = {
             let mut state = lock(&self.state);
@@ -121,7 +121,7 @@ impl Task {
         }
     }
 
-    /// Ends the task and says how long it took.
+    /// Ends the task and prints its duration.
     pub(crate) fn finish(self) {
         let line = {
             let state = lock(&self.state);
@@ -131,7 +131,7 @@ impl Task {
     }
 }
 
-impl Drop for Task {
+impl Drop for ProgressTask {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -140,14 +140,14 @@ impl Drop for Task {
     }
 }
 
-impl State {
+impl TaskState {
     fn line(&self) -> String {
         let elapsed = self.started.elapsed();
         let mut line = format!("{} {}", took(elapsed), self.name);
         if self.total > 0 {
             line += &format!(": {} of {}", self.done, self.total);
         }
-        // The first crates are small: an estimate from few of them would be far off.
+        // The first crates are small: an early estimate would be too low.
         if self.done * 5 > self.total && self.done < self.total && self.total > 0 {
             let left = elapsed.mul_f64((self.total - self.done) as f64 / self.done as f64);
             line += &format!(", about {} left", took(left));
@@ -162,7 +162,7 @@ fn set_style(bar: &ProgressBar, template: &str) {
     }
 }
 
-/// A duration for people: `9 s`, `2 min 05 s`.
+/// Formats a duration: `9 s`, `2 min 05 s`.
 pub(crate) fn took(time: Duration) -> String {
     let seconds = time.as_secs();
     if seconds < 60 { format!("{seconds} s") } else { format!("{} min {:02} s", seconds / 60, seconds % 60) }

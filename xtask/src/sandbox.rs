@@ -1,7 +1,7 @@
-//! `cargo xtask sandbox up | down | status`: a local cloud that stays until it is taken down.
+//! `cargo xtask sandbox up | down | status`: a local cloud that runs in the background.
 //!
-//! `up` starts this program again in the background, with the cloud inside. The background process lives as long as it is
-//! not told to end; until the cloud is ready it also ends when `up` does, so that an interrupted `up` leaves nothing behind.
+//! `up` starts this program again as a background process, which owns the cloud. Until the cloud is ready, the
+//! process also ends when `up` ends: an interrupted `up` leaves no process behind.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -13,76 +13,77 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use sandbox::app::Build;
-use sandbox::cloud::{Cloud, Options};
-use sandbox::{app, process};
 use serde_json::{Value, json};
 
-use crate::progress::Progress;
+use sandbox::app::Build;
+use sandbox::cloud::{LocalCloud, Options};
+use sandbox::{app, process};
+
+use crate::progress::ProgressDisplay;
 use crate::{setup, tools};
 
 #[derive(Args)]
-pub(crate) struct Arguments {
+pub(crate) struct SandboxArguments {
     #[command(subcommand)]
-    command: Verb,
+    command: SandboxCommand,
 }
 
 #[derive(Subcommand)]
-enum Verb {
+enum SandboxCommand {
     /// Start a local cloud and deploy the application into it
     Up {
         #[command(flatten)]
-        which: Which,
-        /// Start the cloud only
+        cloud: CloudName,
+        /// Start the cloud without the application
         #[arg(long)]
         no_deploy: bool,
     },
-    /// Stop a local cloud and remove everything of it
+    /// Stop a local cloud and remove its files
     Down {
         #[command(flatten)]
-        which: Which,
+        cloud: CloudName,
     },
-    /// Tell what runs, since when, and where
+    /// Show the local clouds, their endpoints and files
     Status,
     /// The background process of `up`
     #[command(hide = true)]
     Stay {
         #[command(flatten)]
-        which: Which,
+        cloud: CloudName,
         #[arg(long)]
         no_deploy: bool,
     },
 }
 
 #[derive(Args)]
-struct Which {
-    /// The name of the cloud; several can run side by side
+struct CloudName {
+    /// Name of the cloud; several can run at once
     #[arg(long, default_value = DEFAULT)]
     name: String,
 }
 
 const DEFAULT: &str = "default";
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &SandboxArguments) -> Result<()> {
     match &arguments.command {
-        Verb::Up { which, no_deploy } => up(&Place::of(&which.name)?, *no_deploy),
-        Verb::Down { which } => down(&Place::of(&which.name)?),
-        Verb::Status => status(),
-        Verb::Stay { which, no_deploy } => stay(&Place::of(&which.name)?, *no_deploy),
+        SandboxCommand::Up { cloud, no_deploy } => up(&CloudFiles::of(&cloud.name)?, *no_deploy),
+        SandboxCommand::Down { cloud } => down(&CloudFiles::of(&cloud.name)?),
+        SandboxCommand::Status => status(),
+        SandboxCommand::Stay { cloud, no_deploy } => stay(&CloudFiles::of(&cloud.name)?, *no_deploy),
     }
 }
 
-/// Where a cloud of this name leaves word.
-struct Place {
+/// The files of a cloud.
+struct CloudFiles {
     name: String,
     directory: PathBuf,
 }
 
-impl Place {
+impl CloudFiles {
     fn of(name: &str) -> Result<Self> {
         let simple = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if name.is_empty() || !simple {
-            bail!("`{name}` is not a name for a cloud: use letters, digits and hyphens");
+            bail!("`{name}` is not a valid name of a cloud: use letters, digits and hyphens");
         }
         Ok(Self { name: name.to_owned(), directory: root().join("up").join(name) })
     }
@@ -95,12 +96,12 @@ impl Place {
         self.directory.join("log")
     }
 
-    /// The file to source; the cloud without a name has the short path.
-    /// What the deployed functions are told by their environment, for running one of them by hand.
+    /// Returns the file with the environment variables of the deployed functions, for running one of them by hand.
     fn functions(&self) -> PathBuf {
         self.env().with_file_name("functions.env")
     }
 
+    /// Returns the file to source; the default cloud has the short path.
     fn env(&self) -> PathBuf {
         if self.name == DEFAULT { root().join("env") } else { self.directory.join("env") }
     }
@@ -119,11 +120,8 @@ impl Place {
     }
 
     fn forget(&self) -> Result<()> {
-        if self.functions().exists() {
-            fs::remove_file(self.functions())?;
-        }
-        if self.env().exists() {
-            fs::remove_file(self.env())?;
+        for file in [self.functions(), self.env()].into_iter().filter(|file| file.exists()) {
+            fs::remove_file(file)?;
         }
         if self.directory.exists() {
             fs::remove_dir_all(&self.directory)?;
@@ -140,13 +138,13 @@ fn number(state: &Value, name: &str) -> u32 {
     state[name].as_u64().and_then(|number| u32::try_from(number).ok()).unwrap_or_default()
 }
 
-/// Whether the process of a state file still is the background process, and not another one with its old number.
+/// Whether the process of a state file is the background process, and not another one with the same id.
 fn is_alive(state: &Value) -> bool {
     let pid = number(state, "pid");
     let arguments = ["-o", "command=", "-p", &pid.to_string()];
     let listed =
         Command::new("ps").args(arguments).output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    // Where there is no `ps`, /proc says the same.
+    // On systems without `ps`, /proc has the command line.
     let command = listed.ok().filter(|text| !text.trim().is_empty()).or_else(|| {
         let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
         Some(String::from_utf8_lossy(&bytes).replace('\0', " "))
@@ -154,23 +152,26 @@ fn is_alive(state: &Value) -> bool {
     pid != 0 && command.is_some_and(|command| command.contains(" sandbox stay "))
 }
 
-fn up(place: &Place, no_deploy: bool) -> Result<()> {
-    if place.running().is_some() {
-        bail!("it is up already: `cargo xtask sandbox status` shows it, `{}` stops it", place.down_command());
+fn up(files: &CloudFiles, no_deploy: bool) -> Result<()> {
+    if files.running().is_some() {
+        bail!(
+            "the cloud already runs: show it with `cargo xtask sandbox status`, or stop it with `{}`",
+            files.down_command()
+        );
     }
-    if let Some(state) = place.state() {
+    if let Some(state) = files.state() {
         clean_up_after(&state);
     }
-    place.forget()?;
-    fs::create_dir_all(&place.directory)?;
+    files.forget()?;
+    fs::create_dir_all(&files.directory)?;
     if no_deploy {
         tools::ensure()?;
     } else {
-        setup::run(&Progress::start())?;
+        setup::run(&ProgressDisplay::start())?;
     }
-    let log = File::create(place.log())?;
+    let log = File::create(files.log())?;
     let mut stay = Command::new(std::env::current_exe()?);
-    stay.args(["sandbox", "stay", "--name", &place.name]);
+    stay.args(["sandbox", "stay", "--name", &files.name]);
     if no_deploy {
         stay.arg("--no-deploy");
     }
@@ -189,14 +190,14 @@ fn up(place: &Place, no_deploy: bool) -> Result<()> {
         }
         let mut input = background.stdin.take().context("the background process has no input")?;
         input.write_all(b"stay\n")?;
-        println!("\n  . {}    # makes this shell's aws and git talk to it", shown(&place.env()));
-        println!("  {}", place.down_command());
+        println!("\n  . {}    # makes this shell's aws and git use the local cloud", shown(&files.env()));
+        println!("  {}", files.down_command());
         return Ok(());
     }
     let status = background.wait()?;
-    let log = fs::read_to_string(place.log()).unwrap_or_default();
-    place.forget()?;
-    bail!("the cloud did not come up ({status})\n{}", log.trim())
+    let log = fs::read_to_string(files.log()).unwrap_or_default();
+    files.forget()?;
+    bail!("the cloud did not start ({status})\n{}", log.trim())
 }
 
 fn shown(path: &Path) -> String {
@@ -206,20 +207,20 @@ fn shown(path: &Path) -> String {
 
 const READY: &str = "ready";
 
-/// Everything `up` shows comes from here, line by line; after [`READY`] nobody listens any more.
-fn stay(place: &Place, no_deploy: bool) -> Result<()> {
+/// Runs the cloud. `up` prints the lines of this process until [`READY`].
+fn stay(files: &CloudFiles, no_deploy: bool) -> Result<()> {
     let started = Instant::now();
     let tools = tools::ensure()?;
     println!("starting the local cloud");
-    let cloud = Cloud::start(&tools, Options::default())?;
+    let cloud = LocalCloud::start(&tools, Options::default())?;
     let confirmed = watch_input();
     let [gateway, ministack, moto] = cloud.ports();
     let mut state = json!({
-        "name": place.name, "pid": std::process::id(), "id": cloud.id(), "directory": cloud.directory(),
+        "name": files.name, "pid": std::process::id(), "id": cloud.id(), "directory": cloud.directory(),
         "started": now(), "gateway": gateway, "ministack": ministack, "moto": moto, "stack": Value::Null,
     });
-    fs::write(place.state_file(), state.to_string())?;
-    println!("the cloud is up at {} after {:.1} s", cloud.url(), started.elapsed().as_secs_f64());
+    fs::write(files.state_file(), state.to_string())?;
+    println!("the cloud runs at {} after {:.1} s", cloud.url(), started.elapsed().as_secs_f64());
     let mut outputs = BTreeMap::new();
     if !no_deploy {
         println!("deploying the application (sam deploy)");
@@ -227,29 +228,29 @@ fn stay(place: &Place, no_deploy: bool) -> Result<()> {
         state["stack"] = json!(app::STACK);
         println!("the application is deployed after {:.1} s", started.elapsed().as_secs_f64());
     }
-    fs::write(place.env(), exports(&cloud, &outputs))?;
-    fs::write(place.functions(), function_variables(&cloud, &outputs)?)?;
-    fs::write(place.state_file(), state.to_string())?;
+    fs::write(files.env(), exports(&cloud, &outputs))?;
+    fs::write(files.functions(), function_variables(&cloud, &outputs)?)?;
+    fs::write(files.state_file(), state.to_string())?;
     println!("{READY}");
     std::io::stdout().flush()?;
     if !confirmed.recv().unwrap_or(false) {
         let _ = cloud.stop();
-        bail!("interrupted before it was up");
+        bail!("interrupted before the cloud was ready");
     }
-    // Ended by `down`; the guard then ends everything else.
+    // `down` ends this process; the guard then ends all others.
     loop {
         std::thread::sleep(Duration::from_secs(3600));
     }
 }
 
-/// Ends this process when `up` dies before it has confirmed; otherwise sends `true`.
+/// Ends this process if `up` ends before it confirms; otherwise sends `true`.
 fn watch_input() -> std::sync::mpsc::Receiver<bool> {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let mut text = String::new();
         let _ = std::io::stdin().read_to_string(&mut text);
         if text.trim() != "stay" {
-            // The guard ends the rest.
+            // The guard ends all other processes.
             std::process::exit(1);
         }
         let _ = sender.send(true);
@@ -261,7 +262,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-fn exports(cloud: &Cloud, outputs: &BTreeMap<String, String>) -> String {
+fn exports(cloud: &LocalCloud, outputs: &BTreeMap<String, String>) -> String {
     let mut variables: Vec<(String, String)> =
         cloud.environment().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     variables.push(("STACK_NAME".to_owned(), app::STACK.to_owned()));
@@ -272,8 +273,8 @@ fn exports(cloud: &Cloud, outputs: &BTreeMap<String, String>) -> String {
     variables.iter().map(line).collect()
 }
 
-/// The variables of all functions, a line each; those of one name have one value.
-fn function_variables(cloud: &Cloud, outputs: &BTreeMap<String, String>) -> Result<String> {
+/// Returns the environment variables of all functions, a line each; variables of one name have the same value.
+fn function_variables(cloud: &LocalCloud, outputs: &BTreeMap<String, String>) -> Result<String> {
     let client = cloud.client();
     let mut variables = BTreeMap::new();
     for (_, function) in outputs.iter().filter(|(name, _)| name.ends_with("Function")) {
@@ -285,10 +286,10 @@ fn function_variables(cloud: &Cloud, outputs: &BTreeMap<String, String>) -> Resu
     Ok(variables.into_iter().map(|(name, value)| format!("{name}={value}\n")).collect())
 }
 
-fn down(place: &Place) -> Result<()> {
-    let Some(state) = place.state() else {
-        place.forget()?;
-        println!("nothing is up");
+fn down(files: &CloudFiles) -> Result<()> {
+    let Some(state) = files.state() else {
+        files.forget()?;
+        println!("no cloud runs");
         return Ok(());
     };
     if is_alive(&state) {
@@ -296,15 +297,15 @@ fn down(place: &Place) -> Result<()> {
     }
     let left = clean_up_after(&state);
     if !left.is_empty() {
-        bail!("still running: {left:?}");
+        bail!("processes are still running: {left:?}");
     }
-    place.forget()?;
-    println!("stopped, nothing is left");
+    files.forget()?;
+    println!("stopped; all processes ended");
     Ok(())
 }
 
-/// Waits until the guard has done its work, and does it where the guard is gone as well.
-fn clean_up_after(state: &Value) -> Vec<process::Running> {
+/// Waits for the guard to finish; kills the processes and removes the files if the guard ended too.
+fn clean_up_after(state: &Value) -> Vec<process::RunningProcess> {
     let id = state["id"].as_str().unwrap_or_default();
     let directory = PathBuf::from(state["directory"].as_str().unwrap_or_default());
     let inside = directory.starts_with(root());
@@ -328,25 +329,25 @@ fn status() -> Result<()> {
     names.sort();
     let mut any = false;
     for name in names {
-        let place = Place::of(&name)?;
-        let Some(state) = place.state() else { continue };
+        let files = CloudFiles::of(&name)?;
+        let Some(state) = files.state() else { continue };
         any = true;
         if !is_alive(&state) {
-            println!("{name}: crashed; `{}` removes what is left", place.down_command());
+            println!("{name}: crashed; `{}` removes its processes and files", files.down_command());
             continue;
         }
         let minutes = now().saturating_sub(state["started"].as_u64().unwrap_or_default()) / 60;
-        println!("{name}: up for {minutes} min, process {}", state["pid"]);
+        println!("{name}: running for {minutes} min, process {}", state["pid"]);
         println!(
             "  endpoint   http://127.0.0.1:{}  (MiniStack on {}, moto on {})",
             state["gateway"], state["ministack"], state["moto"]
         );
-        println!("  stack      {}", state["stack"].as_str().unwrap_or("none yet"));
+        println!("  stack      {}", state["stack"].as_str().unwrap_or("not deployed"));
         println!("  files      {}", state["directory"].as_str().unwrap_or_default());
-        println!("  variables  {}", shown(&place.env()));
+        println!("  variables  {}", shown(&files.env()));
     }
     if !any {
-        println!("nothing is up");
+        println!("no cloud runs");
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! A stand-in for AWS that answers at once and always the same, so that a function's own time is what is measured.
+//! A stub of AWS that answers each request at once with a constant response, so that only the function's own time is
+//! measured.
 
 mod answers;
 mod tls;
@@ -20,25 +21,25 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
-type Calls = Arc<Mutex<BTreeMap<String, usize>>>;
+type CallCounts = Arc<Mutex<BTreeMap<String, usize>>>;
 
-/// The server; stops when dropped.
+/// The server; it stops when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     url: String,
-    calls: Calls,
+    calls: CallCounts,
     accepting: JoinHandle<()>,
 }
 
 impl Endpoint {
-    /// Over plain HTTP.
+    /// Starts a server over HTTP.
     pub(crate) async fn http() -> anyhow::Result<Self> {
         Self::start(None).await
     }
 
-    /// Over TLS, with a certificate whose authority is written to this file.
+    /// Starts a server over TLS; writes the certificate of its authority to this file.
     pub(crate) async fn tls(authority: &Path) -> anyhow::Result<Self> {
-        let identity = tls::Identity::new()?;
+        let identity = tls::TlsIdentity::new()?;
         std::fs::write(authority, &identity.authority_pem)?;
         Self::start(Some(identity.acceptor)).await
     }
@@ -47,17 +48,17 @@ impl Endpoint {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address: SocketAddr = listener.local_addr()?;
         let scheme = if acceptor.is_some() { "https" } else { "http" };
-        let calls = Calls::default();
+        let calls = CallCounts::default();
         let accepting = tokio::spawn(accept(listener, acceptor, Arc::clone(&calls)));
         Ok(Self { url: format!("{scheme}://{address}"), calls, accepting })
     }
 
-    /// The value of `AWS_ENDPOINT_URL`.
+    /// Returns the value of `AWS_ENDPOINT_URL`.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    /// How often each operation was called since [`Endpoint::forget_calls`].
+    /// Returns the number of calls of each operation since [`Endpoint::forget_calls`].
     pub(crate) fn calls(&self) -> BTreeMap<String, usize> {
         lock(&self.calls).clone()
     }
@@ -73,17 +74,17 @@ impl Drop for Endpoint {
     }
 }
 
-fn lock(calls: &Calls) -> MutexGuard<'_, BTreeMap<String, usize>> {
+fn lock(calls: &CallCounts) -> MutexGuard<'_, BTreeMap<String, usize>> {
     calls.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, calls: Calls) {
+async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, calls: CallCounts) {
     while let Ok((stream, _)) = listener.accept().await {
         let _ = stream.set_nodelay(true);
         let (acceptor, calls) = (acceptor.clone(), Arc::clone(&calls));
         tokio::spawn(async move {
             let Some(acceptor) = acceptor else { return serve(stream, calls).await };
-            // A client that does not trust us says so itself.
+            // A client that does not trust the certificate reports that itself.
             if let Ok(stream) = acceptor.accept(stream).await {
                 serve(stream, calls).await;
             }
@@ -91,7 +92,7 @@ async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, calls: Cal
     }
 }
 
-async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, calls: Calls) {
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, calls: CallCounts) {
     let service = service_fn(|request| {
         let calls = Arc::clone(&calls);
         async move { Ok::<_, Infallible>(answer(request, &calls).await) }
@@ -99,7 +100,7 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, calls: Cal
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn answer(request: Request<Incoming>, calls: &Calls) -> Response<Full<Bytes>> {
+async fn answer(request: Request<Incoming>, calls: &CallCounts) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let target = head.headers.get("x-amz-target").and_then(|value| value.to_str().ok());

@@ -1,4 +1,4 @@
-//! The machine the figures belong to, and the Python of the comparison.
+//! The machine of the results, and the Python of the comparison.
 
 use std::path::Path;
 
@@ -6,15 +6,18 @@ use serde::Serialize;
 use tokio::process::Command;
 
 #[derive(Debug, Serialize)]
-pub(crate) struct Machine {
+pub(crate) struct Environment {
     #[serde(flatten)]
     pub(crate) machine: bench_common::machine::Machine,
     pub(crate) python: String,
 }
 
-pub(crate) async fn describe(python: &Path) -> Machine {
+pub(crate) async fn describe(python: &Path) -> Environment {
     let python = versions(python).await.filter(|text| !text.is_empty());
-    Machine { machine: bench_common::machine::Machine::this(), python: python.unwrap_or_else(|| "unknown".to_owned()) }
+    Environment {
+        machine: bench_common::machine::Machine::this(),
+        python: python.unwrap_or_else(|| "unknown".to_owned()),
+    }
 }
 
 async fn versions(python: &Path) -> Option<String> {

@@ -1,16 +1,17 @@
-//! Measures functions side by side: start, first and later invocations over HTTP and TLS, memory and size.
+//! Compares functions: start, first and later invocations over HTTP and TLS, memory and size.
 //!
-//! A program of its own and not part of `xtask`: it is compiled with optimisations, because a slow server would be
-//! measured along with the functions, and its TLS stack stays out of every other command's build.
-#![expect(clippy::print_stdout, reason = "the table is what this program is for")]
+//! A program separate from `xtask`: it is compiled with optimizations, because a slow server would distort the
+//! results, and the other commands do not build its TLS stack.
+#![expect(clippy::print_stdout, reason = "this program prints a table")]
 
 mod endpoint;
+mod figures;
 mod machine;
 mod measure;
-mod reach;
 mod results;
 mod subject;
 mod table;
+mod targets;
 mod zip;
 
 use std::path::{Path, PathBuf};
@@ -20,24 +21,26 @@ use anyhow::Context as _;
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use bench_common::write_json;
+
 use crate::endpoint::Endpoint;
 use crate::measure::Transport;
-use crate::results::Results;
-use crate::subject::Subject;
+use crate::results::ColdStartResults;
+use crate::subject::BenchFunction;
 
 #[derive(Debug, Parser)]
 #[command(version, about)]
-struct Args {
-    /// Measured rounds; each starts every function once per transport. One more round before them is not counted.
+struct ColdStartArgs {
+    /// Measured rounds; each starts each function once per transport. One more round before them is not counted.
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// The root of the checkout.
+    /// Root of the checkout.
     #[arg(long, default_value = ".")]
     root: PathBuf,
-    /// The Python with boto3 and awslambdaric that runs the comparison.
+    /// Python with boto3 and awslambdaric for the comparison.
     #[arg(long)]
     python: PathBuf,
-    /// Where to write the results as JSON.
+    /// File for the results, as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
     /// Measure only these; the ratios need `floor` and `python`.
@@ -46,13 +49,13 @@ struct Args {
 }
 
 fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
-    // One thread: while a function works, nothing here competes with it for the second core.
+    let args = ColdStartArgs::parse();
+    // One thread: a function does not compete with this process for the second core.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(run(args))
 }
 
-async fn run(args: Args) -> anyhow::Result<()> {
+async fn run(args: ColdStartArgs) -> anyhow::Result<()> {
     let root = args.root.canonicalize().with_context(|| format!("no folder `{}`", args.root.display()))?;
     let subjects = subject::chosen(&root, &args.python, &args.only)?;
 
@@ -68,7 +71,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         Transport { name: "directory", endpoint: Endpoint::http().await?, certificates: None },
     ];
 
-    let mut results = Results::new(machine::describe(&args.python).await, args.rounds);
+    let mut results = ColdStartResults::new(machine::describe(&args.python).await, args.rounds);
     for subject in &subjects {
         results.add(subject, zip::size(&args.python, subject).await?);
     }
@@ -91,26 +94,26 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let report = results.summary();
     print!("{}", table::render(&report));
     if let Some(path) = &args.json {
-        let json = serde_json::to_string_pretty(&report)?;
-        std::fs::write(path, json + "\n").with_context(|| format!("cannot write `{}`", path.display()))?;
-        println!("\nAll of this as JSON: {}", path.display());
+        write_json(path, &report)?;
+        println!("\nThe results as JSON: {}", path.display());
     }
     Ok(())
 }
 
-/// The certificates of this machine in one file, as the image of `provided.al2023` has them at `/etc/pki/tls/certs/ca-bundle.crt`.
-/// Debian has the same in a file, and beside it in a directory of 150 files, which a function on Lambda does not find.
+/// Copies the machine's certificate bundle, which the image of `provided.al2023` has at
+/// `/etc/pki/tls/certs/ca-bundle.crt`. Debian also has a directory with 150 certificate files, which a function on
+/// Lambda does not find.
 fn bundle(folder: &Path) -> anyhow::Result<PathBuf> {
     const KNOWN: [&str; 2] = ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
     let known = KNOWN.iter().map(Path::new).find(|path| path.is_file());
-    let known = known.with_context(|| format!("this machine has no bundle of certificates: {}", KNOWN.join(", ")))?;
+    let known = known.with_context(|| format!("none of the certificate bundles exists: {}", KNOWN.join(", ")))?;
     let copy = folder.join("ca-bundle.crt");
     std::fs::copy(known, &copy).with_context(|| format!("cannot copy `{}`", known.display()))?;
     Ok(copy)
 }
 
-fn failed(subject: &Subject, transport: &Transport) -> String {
-    format!("`{}` over {} could not be measured", subject.name, transport.name)
+fn failed(subject: &BenchFunction, transport: &Transport) -> String {
+    format!("cannot measure `{}` over {}", subject.name, transport.name)
 }
 
 fn progress(length: u64) -> ProgressBar {

@@ -1,4 +1,4 @@
-//! One process of one function: started, invoked, weighed and ended.
+//! Measures one process of one function.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,38 +6,39 @@ use std::time::Duration;
 
 use anyhow::bail;
 use serde_json::Value;
-use testkit::runtime_api::{Function, Outcome};
+
+use bench_common::stats::Spread;
+use runtime_api::{Function, InvocationOutcome};
 
 use crate::endpoint::Endpoint;
-use crate::subject::Subject;
-use bench_common::stats::Spread;
+use crate::subject::BenchFunction;
 
-/// Invocations after the first, of which the median counts.
+/// The number of invocations after the first, for their median.
 const WARM: usize = 9;
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How a function reaches AWS.
+/// The connection of a function to AWS.
 #[derive(Debug)]
 pub(crate) struct Transport {
     pub(crate) name: &'static str,
     pub(crate) endpoint: Endpoint,
-    /// The file of certificates to trust; without it, whatever the machine has.
+    /// The file of trusted certificates; `None`: the machine's default.
     pub(crate) certificates: Option<PathBuf>,
 }
 
-/// What one process showed. Times in milliseconds.
+/// The figures of one process. Times in milliseconds.
 #[derive(Debug)]
-pub(crate) struct Sample {
+pub(crate) struct ProcessSample {
     pub(crate) start: f64,
     pub(crate) first: f64,
     pub(crate) warm: f64,
-    /// In MiB, at the end; none where the kernel does not tell.
+    /// Peak memory in MiB; `None` if the kernel does not report it.
     pub(crate) memory: Option<f64>,
     /// The AWS calls of one invocation.
     pub(crate) calls: BTreeMap<String, usize>,
 }
 
-pub(crate) async fn once(subject: &Subject, transport: &Transport) -> anyhow::Result<Sample> {
+pub(crate) async fn once(subject: &BenchFunction, transport: &Transport) -> anyhow::Result<ProcessSample> {
     let mut launch = subject.launch.clone().env("AWS_ENDPOINT_URL", transport.endpoint.url());
     if let Some(certificates) = &transport.certificates {
         launch = launch.env("SSL_CERT_FILE", certificates).env("AWS_CA_BUNDLE", certificates);
@@ -45,13 +46,17 @@ pub(crate) async fn once(subject: &Subject, transport: &Transport) -> anyhow::Re
     let mut function = launch.start().await?;
     let measured = watch(&mut function, subject, transport).await;
     let log = function.stop().await;
-    measured.map_err(|e| e.context(format!("it wrote:\n{}", log.join("\n"))))
+    measured.map_err(|e| e.context(format!("the log of the function:\n{}", log.join("\n"))))
 }
 
-async fn watch(function: &mut Function, subject: &Subject, transport: &Transport) -> anyhow::Result<Sample> {
+async fn watch(
+    function: &mut Function,
+    subject: &BenchFunction,
+    transport: &Transport,
+) -> anyhow::Result<ProcessSample> {
     let start = match function.ready().await {
         Ok(start) => ms(start),
-        Err(outcome) => bail!("it did not start: {outcome:?}"),
+        Err(outcome) => bail!("the function did not start: {outcome:?}"),
     };
     transport.endpoint.forget_calls();
     let first = invoke(function, subject).await?;
@@ -63,20 +68,22 @@ async fn watch(function: &mut Function, subject: &Subject, transport: &Transport
     let warm = Spread::of(&warm).map_or(first, |spread| spread.p50);
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52 bytes")]
     let memory = function.peak_memory().map(|bytes| bytes as f64 / 1_048_576.0);
-    Ok(Sample { start, first, warm, memory, calls })
+    Ok(ProcessSample { start, first, warm, memory, calls })
 }
 
-async fn invoke(function: &mut Function, subject: &Subject) -> anyhow::Result<f64> {
+async fn invoke(function: &mut Function, subject: &BenchFunction) -> anyhow::Result<f64> {
     let invocation = function.invoke(&subject.event, PATIENCE).await;
     match invocation.outcome {
-        // A function that gives its work back has not done it, and would look fast.
-        Outcome::Response(answer) if gave_back(&answer) => bail!("it did not do its work: {answer}"),
-        Outcome::Response(_) => Ok(ms(invocation.duration)),
-        outcome => bail!("it did not answer: {outcome:?}"),
+        // A function that returns its messages to the queue would look fast.
+        InvocationOutcome::Response(answer) if has_failures(&answer) => {
+            bail!("the function returned messages: {answer}")
+        }
+        InvocationOutcome::Response(_) => Ok(ms(invocation.duration)),
+        outcome => bail!("the function did not respond: {outcome:?}"),
     }
 }
 
-fn gave_back(answer: &Value) -> bool {
+fn has_failures(answer: &Value) -> bool {
     answer.get("batchItemFailures").and_then(Value::as_array).is_some_and(|failures| !failures.is_empty())
 }
 

@@ -1,19 +1,22 @@
-//! All measurements of a run, and what they come to.
+//! The measurements of a run, and their summary.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::machine::Machine;
-use crate::measure::Sample;
-use crate::reach::{self, Reach};
-use crate::subject::Subject;
 use bench_common::stats::Spread;
+use bench_common::targets::TargetChecks;
 
-/// The measurements as they come in.
+use crate::figures::{Figures, Times};
+use crate::machine::Environment;
+use crate::measure::ProcessSample;
+use crate::subject::BenchFunction;
+use crate::targets;
+
+/// The measurements so far.
 #[derive(Debug)]
-pub(crate) struct Results {
-    machine: Machine,
+pub(crate) struct ColdStartResults {
+    machine: Environment,
     rounds: u32,
     subjects: Vec<Measured>,
 }
@@ -22,63 +25,37 @@ pub(crate) struct Results {
 struct Measured {
     name: &'static str,
     zipped: u64,
-    transports: BTreeMap<&'static str, Vec<Sample>>,
+    transports: BTreeMap<&'static str, Vec<ProcessSample>>,
 }
 
-/// What is printed and written.
+/// The results of a run.
 #[derive(Debug, Serialize)]
-pub(crate) struct Summary {
-    pub(crate) machine: Machine,
+pub(crate) struct ColdStartSummary {
+    pub(crate) machine: Environment,
     pub(crate) rounds: u32,
     pub(crate) subjects: Vec<Figures>,
-    pub(crate) reaches: Vec<Reach>,
+    pub(crate) targets: TargetChecks,
 }
 
-/// The figures of one function. Times in milliseconds, sizes in MiB or MB as named.
-#[derive(Debug, Serialize)]
-pub(crate) struct Figures {
-    pub(crate) name: &'static str,
-    /// A package of at most 4 MB means 4,000,000 bytes, as Lambda's own limits are not meant.
-    pub(crate) zipped_mb: f64,
-    pub(crate) http: Option<Times>,
-    pub(crate) tls: Option<Times>,
-    /// Over HTTP with the certificates where this machine has them, for information.
-    pub(crate) directory: Option<Times>,
-    pub(crate) memory_mib: Option<Spread>,
-    /// The AWS calls of one invocation.
-    pub(crate) calls: BTreeMap<String, usize>,
-}
-
-/// How long the stages took over one transport.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Times {
-    /// From the start of the process to its first request for an event.
-    pub(crate) start: Spread,
-    pub(crate) first: Spread,
-    pub(crate) warm: Spread,
-    /// Start and first invocation of the same process together.
-    pub(crate) cold: Spread,
-}
-
-impl Results {
-    pub(crate) fn new(machine: Machine, rounds: u32) -> Self {
+impl ColdStartResults {
+    pub(crate) fn new(machine: Environment, rounds: u32) -> Self {
         Self { machine, rounds, subjects: Vec::new() }
     }
 
-    pub(crate) fn add(&mut self, subject: &Subject, zipped: u64) {
+    pub(crate) fn add(&mut self, subject: &BenchFunction, zipped: u64) {
         self.subjects.push(Measured { name: subject.name, zipped, transports: BTreeMap::new() });
     }
 
-    pub(crate) fn record(&mut self, subject: &Subject, transport: &'static str, sample: Sample) {
+    pub(crate) fn record(&mut self, subject: &BenchFunction, transport: &'static str, sample: ProcessSample) {
         if let Some(measured) = self.subjects.iter_mut().find(|measured| measured.name == subject.name) {
             measured.transports.entry(transport).or_default().push(sample);
         }
     }
 
-    pub(crate) fn summary(self) -> Summary {
+    pub(crate) fn summary(self) -> ColdStartSummary {
         let subjects = self.subjects.iter().map(Measured::figures).collect::<Vec<_>>();
-        let reaches = reach::all(&subjects);
-        Summary { machine: self.machine, rounds: self.rounds, subjects, reaches }
+        let targets = targets::check(&subjects);
+        ColdStartSummary { machine: self.machine, rounds: self.rounds, subjects, targets }
     }
 }
 
@@ -101,7 +78,7 @@ impl Measured {
 
     fn times(&self, transport: &str) -> Option<Times> {
         let samples = self.transports.get(transport)?;
-        let spread = |of: fn(&Sample) -> f64| Spread::of(&samples.iter().map(of).collect::<Vec<_>>());
+        let spread = |of: fn(&ProcessSample) -> f64| Spread::of(&samples.iter().map(of).collect::<Vec<_>>());
         Some(Times {
             start: spread(|sample| sample.start)?,
             first: spread(|sample| sample.first)?,

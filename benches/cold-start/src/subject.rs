@@ -1,27 +1,28 @@
-//! What is measured: functions, each with its variables and the event it gets.
+//! The measured functions, with their environment and events.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use sandbox::events::samples;
 use serde_json::Value;
-use testkit::runtime_api::Launch;
 
-/// A function to measure.
+use runtime_api::Launch;
+use sandbox::events::samples;
+
+/// A measured function.
 #[derive(Debug)]
-pub(crate) struct Subject {
+pub(crate) struct BenchFunction {
     pub(crate) name: &'static str,
     pub(crate) launch: Launch,
     pub(crate) event: Value,
-    /// What would be uploaded.
+    /// The files of the deployment package.
     pub(crate) package: Vec<PathBuf>,
 }
 
-/// The names of all subjects.
+/// The names of all functions.
 pub(crate) const NAMES: [&str; 4] = ["floor", "deploy", "report", "python"];
 
-/// The subjects of these names. A built function that is not there is an error that says how to build it.
-pub(crate) fn chosen(root: &Path, python: &Path, names: &[String]) -> anyhow::Result<Vec<Subject>> {
+/// Returns the functions of these names. A missing build is an error with the command that builds it.
+pub(crate) fn chosen(root: &Path, python: &Path, names: &[String]) -> anyhow::Result<Vec<BenchFunction>> {
     let violation = || event(root, "config-noncompliant.json");
     NAMES
         .into_iter()
@@ -39,7 +40,7 @@ fn event(root: &Path, name: &str) -> anyhow::Result<Value> {
     samples::read(&root.join("events").join(name))
 }
 
-fn built(root: &Path, name: &'static str, binary: &str, event: Value) -> anyhow::Result<Subject> {
+fn built(root: &Path, name: &'static str, binary: &str, event: Value) -> anyhow::Result<BenchFunction> {
     let bootstrap = root.join("target/lambda").join(binary).join("bootstrap");
     anyhow::ensure!(
         bootstrap.is_file(),
@@ -48,11 +49,12 @@ fn built(root: &Path, name: &'static str, binary: &str, event: Value) -> anyhow:
     );
     let variables = variables(&event);
     let launch = Launch::new(&bootstrap).name(name).envs(variables);
-    Ok(Subject { name, launch, event, package: vec![bootstrap] })
+    Ok(BenchFunction { name, launch, event, package: vec![bootstrap] })
 }
 
-fn python_report(root: &Path, python: &Path, event: Value) -> anyhow::Result<Subject> {
-    // Not canonical: a virtual environment's interpreter is a link, and knows its packages by where the link is.
+fn python_report(root: &Path, python: &Path, event: Value) -> anyhow::Result<BenchFunction> {
+    // Not canonical: the interpreter of a virtual environment is a link, and finds its packages by the path of the
+    // link.
     let python = std::path::absolute(python)?;
     let folder = root.join("benches/python-report");
     let packages = site_packages(&python)?;
@@ -64,7 +66,7 @@ fn python_report(root: &Path, python: &Path, event: Value) -> anyhow::Result<Sub
         .name("python")
         .env("LAMBDA_TASK_ROOT", &folder)
         .envs(variables(&event));
-    Ok(Subject { name: "python", launch, event, package: vec![folder.join("index.py"), packages] })
+    Ok(BenchFunction { name: "python", launch, event, package: vec![folder.join("index.py"), packages] })
 }
 
 fn site_packages(python: &Path) -> anyhow::Result<PathBuf> {
@@ -77,12 +79,12 @@ fn site_packages(python: &Path) -> anyhow::Result<PathBuf> {
         .with_context(|| format!("no site-packages under `{}`", lib.display()))
 }
 
-/// The variables of all functions together, as `template.yaml` sets them; each reads its own.
+/// Returns the environment of all functions, as in `template.yaml`; each function reads its own variables.
 fn variables(event: &Value) -> Vec<(&'static str, String)> {
     let text = |key: &str, default: &str| find(event, key).unwrap_or_else(|| default.to_owned());
     let topic = "arn:aws:sns:us-east-1:000000000000:notices";
     vec![
-        // The push must be to the configured branch, or there is nothing to measure.
+        // A push to another branch would be ignored.
         ("REPOSITORY_NAME", text("repositoryName", "backup-frameworks")),
         ("BRANCH_NAME", text("referenceName", "main")),
         ("POLICY_FILE", "backup-compliance.yaml".to_owned()),
@@ -106,7 +108,7 @@ fn variables(event: &Value) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The first text under this key, also inside the body of a queue message, which is JSON in a text.
+/// Returns the first text with this key, also in the body of a queue message, which is a JSON text.
 fn find(value: &Value, key: &str) -> Option<String> {
     match value {
         Value::Object(map) => {

@@ -1,19 +1,20 @@
-//! The summary as text: Markdown tables that line up, so that they can be pasted into a note.
+//! Formats the summary as Markdown tables.
 
 use std::fmt::Write as _;
 
 use bench_common::stats::Spread;
 use bench_common::table::{lay_out, row as header};
 
-use crate::results::{Figures, Summary, Times};
+use crate::figures::{Figures, Times};
+use crate::results::ColdStartSummary;
 
 const NONE: &str = "–";
 
-pub(crate) fn render(summary: &Summary) -> String {
+pub(crate) fn render(summary: &ColdStartSummary) -> String {
     let mut text = format!(
         "{} rounds, interleaved, on {}; Python {}\n\
          Times in ms, median / 90th percentile. Start: process start to the first request for an event, with one bundle of\n\
-         certificates as on Lambda; \"here\": with the certificates where this machine has them.\n\n",
+         certificates as on Lambda; \"start, own\": with the default certificates of this machine.\n\n",
         summary.rounds,
         summary.machine.machine.describe(),
         summary.machine.python,
@@ -21,7 +22,7 @@ pub(crate) fn render(summary: &Summary) -> String {
     let mut rows = vec![header(&[
         "function",
         "start",
-        "start here",
+        "start, own",
         "first HTTP",
         "warm HTTP",
         "start TLS",
@@ -55,21 +56,7 @@ pub(crate) fn render(summary: &Summary) -> String {
     }
     lay_out(&mut text, &rows);
 
-    if !summary.reaches.is_empty() {
-        text.push('\n');
-        let mut rows = vec![header(&["function", "figure", "value", "aim", "verdict"])];
-        rows.extend(summary.reaches.iter().map(|reach| {
-            let verdict = if reach.met { "pass" } else { "MISS" };
-            vec![
-                reach.subject.to_owned(),
-                reach.figure.to_owned(),
-                format!("{:.1}", reach.value),
-                reach.aim.clone(),
-                verdict.to_owned(),
-            ]
-        }));
-        lay_out(&mut text, &rows);
-    }
+    summary.targets.render(&mut text);
 
     text.push_str("\nAWS calls of one invocation:\n");
     for figures in &summary.subjects {

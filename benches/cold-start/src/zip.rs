@@ -1,13 +1,13 @@
-//! How large a function is as the archive that is uploaded to Lambda.
+//! The size of a function's deployment package.
 
 use std::path::Path;
 
 use anyhow::Context as _;
 use tokio::process::Command;
 
-use crate::subject::Subject;
+use crate::subject::BenchFunction;
 
-/// Python is here anyway for the comparison, and its `zipfile` deflates as well as any.
+/// The comparison needs Python anyway, and its `zipfile` compresses like other tools.
 const SCRIPT: &str = "
 import io, os, sys, zipfile
 buffer = io.BytesIO()
@@ -24,10 +24,10 @@ with zipfile.ZipFile(buffer, 'w', zipfile.ZIP_DEFLATED, compresslevel=6) as arch
 print(buffer.getbuffer().nbytes)
 ";
 
-/// The size in bytes of a deflated archive of all that the function ships.
-pub(crate) async fn size(python: &Path, subject: &Subject) -> anyhow::Result<u64> {
+/// Returns the size in bytes of a deflated archive of the function's package.
+pub(crate) async fn size(python: &Path, subject: &BenchFunction) -> anyhow::Result<u64> {
     let output = Command::new(python).arg("-c").arg(SCRIPT).args(&subject.package).output().await?;
     anyhow::ensure!(output.status.success(), "cannot zip: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8_lossy(&output.stdout);
-    text.trim().parse().with_context(|| format!("not a size: `{text}`"))
+    text.trim().parse().with_context(|| format!("invalid size `{text}`"))
 }

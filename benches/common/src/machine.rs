@@ -1,25 +1,24 @@
-//! The machine the figures belong to.
+//! The machine of the results.
 
 use serde::Serialize;
 
-/// What a reader must know to compare.
+/// Properties of a machine that affect the results.
 #[derive(Debug, Serialize)]
 pub struct Machine {
     /// The model of the processor.
     pub cpu: String,
-    /// How many cores there are.
+    /// The number of cores.
     pub cores: usize,
     /// The release of the kernel.
     pub kernel: String,
-    /// How much memory there is.
+    /// The memory, in MiB.
     pub memory_mib: Option<u64>,
-    /// Work of others at the start: figures of a busy machine are worth less.
+    /// The load average at the start: other work distorts the results.
     pub load: Option<f64>,
 }
 
 impl Machine {
-    /// This machine, now.
-    #[must_use]
+    /// Returns this machine.
     pub fn this() -> Self {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let after = |text: &str, key: &str| {
@@ -38,8 +37,7 @@ impl Machine {
         }
     }
 
-    /// In one line, without a full stop.
-    #[must_use]
+    /// Describes the machine in one line, without a period.
     pub fn describe(&self) -> String {
         format!(
             "{} ({} cores, {} MiB, Linux {}, load {:.1} at the start)",

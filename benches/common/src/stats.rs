@@ -5,22 +5,21 @@ use serde::Serialize;
 #[cfg(test)]
 mod tests;
 
-/// The values that describe many measurements of one thing.
+/// Statistics of repeated measurements.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Spread {
     /// The median.
     pub p50: f64,
     /// The 90th percentile.
     pub p90: f64,
-    /// The least.
+    /// The minimum.
     pub min: f64,
-    /// The greatest.
+    /// The maximum.
     pub max: f64,
 }
 
 impl Spread {
-    /// None without measurements. Percentiles are measured values (nearest rank), never something in between.
-    #[must_use]
+    /// Returns `None` without measurements. Percentiles are measured values (nearest rank).
     pub fn of(values: &[f64]) -> Option<Self> {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);

@@ -1,8 +1,8 @@
-//! Markdown tables that line up, so that they can be pasted into a note.
+//! Markdown tables with aligned columns.
 
 use std::fmt::Write as _;
 
-/// Writes a table; the first row is its head.
+/// Appends a table; the first row is its header.
 pub fn lay_out(text: &mut String, rows: &[Vec<String>]) {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| {
@@ -20,8 +20,7 @@ pub fn lay_out(text: &mut String, rows: &[Vec<String>]) {
     }
 }
 
-/// A row of texts.
-#[must_use]
+/// Creates a row.
 pub fn row(cells: &[&str]) -> Vec<String> {
     cells.iter().map(|cell| (*cell).to_owned()).collect()
 }

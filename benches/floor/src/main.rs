@@ -1,4 +1,4 @@
-//! A function that does nothing: how fast and how small a Rust function can be at all.
+//! A function that does nothing: the lower limits of start-up time and size.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde_json::Value;

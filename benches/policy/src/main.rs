@@ -1,9 +1,9 @@
-//! Measures lint and evaluation: how long a template takes, how many decisions a second, how both grow, in memory and in
-//! instructions, and the same questions put to cfn-lint and to Python.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the table is what this program is for")]
-#![allow(clippy::indexing_slicing, reason = "a tool: a panic in it harms nobody")]
+//! Measures lint and evaluation: the time of templates, decisions per second, growth, memory and instructions, and
+//! compares them with cfn-lint and Python.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this program prints tables")]
+#![allow(clippy::indexing_slicing, reason = "a benchmark may panic")]
 
-mod beside;
+mod comparison;
 mod instructions;
 mod results;
 mod sample;
@@ -17,35 +17,37 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-use crate::results::{Decisions, Lint, Results, count};
+use bench_common::{count, write_json};
+
+use crate::results::{DecisionRate, Lint, PolicyResults};
 use crate::timing::{Timing, spread};
 
-/// What can be measured.
+/// The sections of the benchmark.
 const SECTIONS: [&str; 6] = ["lint", "decisions", "scale", "instructions", "cfn-lint", "python"];
 
 #[derive(Debug, Parser)]
 #[command(version, about)]
-struct Args {
+struct PolicyArgs {
     #[command(subcommand)]
-    work: Option<Command>,
-    /// Samples that Criterion takes of lint and decisions.
+    work: Option<PolicyCommand>,
+    /// Criterion samples of lint and decisions.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(10..))]
     samples: u32,
     /// Resources of the largest inventory.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(10_000..))]
     resources: u32,
-    /// Where documents may be written.
+    /// Folder for temporary documents.
     #[arg(long, default_value = "target")]
     folder: PathBuf,
-    /// The linter to compare with.
+    /// cfn-lint, for the comparison.
     #[arg(long)]
     cfn_lint: Option<PathBuf>,
-    /// The Python to compare with, and its evaluator.
+    /// Python, for the comparison, and its evaluator.
     #[arg(long, requires = "python_policy")]
     python: Option<PathBuf>,
     #[arg(long)]
     python_policy: Option<PathBuf>,
-    /// Where to write the results as JSON.
+    /// File for the results, as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
     /// Measure only these.
@@ -54,95 +56,94 @@ struct Args {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
-    /// One piece of work, for the process that measures it.
+enum PolicyCommand {
+    /// Run one piece of work, for the process that measures it.
     #[command(subcommand)]
-    Work(Work),
+    Work(WorkItem),
 }
 
 #[derive(Debug, Subcommand)]
-enum Work {
+enum WorkItem {
     /// Lint a file.
     Lint { file: PathBuf },
-    /// Read and judge an inventory.
+    /// Read and evaluate an inventory.
     Cover { document: PathBuf },
-    /// Lint a framework so many times.
+    /// Lint a framework this many times.
     CountLint { times: u32 },
-    /// Lint a large template so many times.
+    /// Lint a large template this many times.
     CountLarge { times: u32 },
-    /// Judge an inventory so many times.
+    /// Evaluate an inventory this many times.
     CountCover { times: u32 },
 }
 
 fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
-    if let Some(Command::Work(work)) = &args.work {
+    let args = PolicyArgs::parse();
+    if let Some(PolicyCommand::Work(work)) = &args.work {
         return do_one(work);
     }
-    let wants = |section: &str| args.only.iter().any(|only| only == section);
+    let includes = |section: &str| args.only.iter().any(|only| only == section);
     let folder = args.folder.join("bench-policy");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
     let mut timing = Timing::new(&args.folder.join("criterion"), size(args.samples));
-    let mut results = Results::new();
-    if wants("lint") {
+    let mut results = PolicyResults::new();
+    if includes("lint") {
         results.lint = lint(&mut timing)?;
     }
-    if wants("decisions") {
+    if includes("decisions") {
         results.decisions = Some(decisions(&mut timing)?);
     }
-    if wants("scale") {
+    if includes("scale") {
         for resources in [10_000, 100_000, size(args.resources)] {
             eprintln!("scale: {resources} resources");
             results.scale.push(scale::measure(resources, &folder)?);
         }
     }
-    if wants("instructions") {
+    if includes("instructions") {
         if instructions::is_possible() {
             eprintln!("instructions, with valgrind");
             results.instructions = instructions::measure(&folder)?;
         } else {
-            results.skipped.push("instructions, for valgrind is not installed".to_owned());
+            results.skipped.push("instructions (valgrind is not installed)".to_owned());
         }
     }
-    if wants("cfn-lint") {
+    if includes("cfn-lint") {
         match &args.cfn_lint {
             Some(program) => {
                 eprintln!("cfn-lint");
-                results.linters = beside::lint(program, &folder)?;
+                results.linters = comparison::lint(program, &folder)?;
             }
-            None => results.skipped.push("cfn-lint, for nobody said where it is".to_owned()),
+            None => results.skipped.push("cfn-lint (use --cfn-lint)".to_owned()),
         }
     }
-    if wants("python") {
+    if includes("python") {
         match (&args.python, &args.python_policy) {
             (Some(python), Some(program)) => {
                 eprintln!("python");
-                results.evaluators = Some(python_beside(python, program, &folder)?);
+                results.evaluators = Some(compare_python(python, program, &folder)?);
             }
-            _ => results.skipped.push("Python, for nobody said where it is".to_owned()),
+            _ => results.skipped.push("Python (use --python and --python-policy)".to_owned()),
         }
     }
-    results.judge();
+    results.check_targets();
     if let Some(path) = &args.json {
-        let text = serde_json::to_string_pretty(&results)?;
-        std::fs::write(path, text + "\n").with_context(|| format!("cannot write `{}`", path.display()))?;
+        write_json(path, &results)?;
     }
     println!("{}", results.render());
     Ok(())
 }
 
-fn do_one(work: &Work) -> anyhow::Result<()> {
+fn do_one(work: &WorkItem) -> anyhow::Result<()> {
     match work {
-        Work::Lint { file } => {
+        WorkItem::Lint { file } => {
             println!("{}", serde_json::to_string(&work::lint(&std::fs::read_to_string(file)?))?);
         }
-        Work::Cover { document } => println!("{}", serde_json::to_string(&work::covered(document)?)?),
-        Work::CountLint { times } => (0..*times).for_each(|_| drop(black_box(work::lint(sample::TEN_CONTROLS)))),
-        Work::CountLarge { times } => {
+        WorkItem::Cover { document } => println!("{}", serde_json::to_string(&work::cover(document)?)?),
+        WorkItem::CountLint { times } => (0..*times).for_each(|_| drop(black_box(work::lint(sample::TEN_CONTROLS)))),
+        WorkItem::CountLarge { times } => {
             let text = sample::large_template();
             (0..*times).for_each(|_| drop(black_box(work::lint(&text))));
         }
-        Work::CountCover { times } => {
+        WorkItem::CountCover { times } => {
             let inventory = sample::inventory(1_000)?;
             for _ in 0..*times {
                 black_box(work::evaluate(&inventory)?);
@@ -157,36 +158,36 @@ fn lint(timing: &mut Timing) -> anyhow::Result<Vec<Lint>> {
     let templates = [
         ("ten controls", "ten-controls", sample::TEN_CONTROLS),
         ("a 1 MB template", "large-yaml", &large),
-        ("the like in JSON", "large-json", &json),
+        ("a 1 MB template in JSON", "large-json", &json),
     ];
     let mut all = Vec::new();
-    for ((template, name, text), aim) in templates.into_iter().zip(Results::lint_aims()) {
+    for ((template, name, text), target) in templates.into_iter().zip(PolicyResults::lint_targets()) {
         let findings = work::lint(text);
-        if let Some(found) = findings.iter().find(|found| found.level() == domain::lint::Level::Error) {
-            anyhow::bail!("{template} is to have no errors: {found}");
+        if let Some(found) = findings.iter().find(|found| found.level == framework::lint::Level::Error) {
+            anyhow::bail!("{template} has an error: {found}");
         }
         let milliseconds = spread(&timing.seconds("lint", name, || work::lint(text))?, |seconds| seconds * 1e3)?;
-        all.push(Lint { template, bytes: text.len(), findings: findings.len(), milliseconds, aim });
+        all.push(Lint { template, bytes: text.len(), findings: findings.len(), milliseconds, target });
     }
     Ok(all)
 }
 
-fn decisions(timing: &mut Timing) -> anyhow::Result<Decisions> {
+fn decisions(timing: &mut Timing) -> anyhow::Result<DecisionRate> {
     let resources = 100_000;
     let inventory = sample::inventory(resources)?;
     let covered = work::evaluate(&inventory)?.compliant;
     let took = timing.seconds("evaluate", "coverage", || work::evaluate(&inventory))?;
     let per_second = spread(&took, |seconds| count(resources * sample::SELECTIONS) / seconds)?;
-    Ok(Decisions { resources, selections: sample::SELECTIONS, covered, per_second })
+    Ok(DecisionRate { resources, selections: sample::SELECTIONS, covered, per_second })
 }
 
-fn python_beside(python: &Path, program: &Path, folder: &Path) -> anyhow::Result<beside::Judged> {
+fn compare_python(python: &Path, program: &Path, folder: &Path) -> anyhow::Result<comparison::EvaluatorComparison> {
     let resources = 20_000;
     let document = folder.join("inventory-python.json");
     sample::write(&document, resources)?;
-    let judged = beside::evaluate(python, program, &document, resources);
+    let comparison = comparison::evaluate(python, program, &document, resources);
     std::fs::remove_file(&document)?;
-    judged
+    comparison
 }
 
 fn size(number: u32) -> usize {

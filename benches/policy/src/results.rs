@@ -1,63 +1,66 @@
-//! All figures of a run, as JSON and as tables.
+//! The results of a run, as JSON and as tables.
 
 use std::fmt::Write as _;
 
-use bench_common::aims::Verdicts;
+use serde::Serialize;
+
+use bench_common::count;
 use bench_common::machine::Machine;
 use bench_common::stats::Spread;
 use bench_common::table::{lay_out, row};
-use serde::Serialize;
+use bench_common::targets::TargetChecks;
 
-use crate::beside::{Judged, Linted};
-use crate::instructions::Count;
+use crate::comparison::{EvaluatorComparison, LinterComparison};
+use crate::instructions::InstructionCount;
 use crate::scale::Size;
 
-/// Milliseconds for the lint of ten controls and of a template of 1 MB, less than.
+/// Upper limits of the lint of ten controls and of a 1 MB template, in milliseconds.
 const LINT: [f64; 2] = [1.0, 50.0];
-/// Decisions a second and core, at least.
+/// Lower limit of decisions per core second.
 const RATE: f64 = 5e6;
-/// For the largest inventory: seconds, MiB (1 GB), less than.
+/// The largest inventory, with the upper limits of its seconds and MiB (1 GB).
 const LARGEST: (usize, f64, f64) = (1_000_000, 10.0, 1e9 / 1_048_576.0);
-/// How much slower a resource may be in the largest inventory than in the smallest. Caches are smaller than it.
+/// Upper limit of the time per resource in the largest inventory, relative to the smallest one, which fits into
+/// caches.
 const GROWTH: f64 = 2.0;
 
-/// What was measured.
+/// The results.
 #[derive(Debug, Serialize)]
-pub(crate) struct Results {
+pub(crate) struct PolicyResults {
     machine: Machine,
     pub(crate) lint: Vec<Lint>,
-    pub(crate) decisions: Option<Decisions>,
+    pub(crate) decisions: Option<DecisionRate>,
     pub(crate) scale: Vec<Size>,
-    pub(crate) instructions: Vec<Count>,
-    pub(crate) linters: Vec<Linted>,
-    pub(crate) evaluators: Option<Judged>,
-    /// What was left out, and why.
+    pub(crate) instructions: Vec<InstructionCount>,
+    pub(crate) linters: Vec<LinterComparison>,
+    pub(crate) evaluators: Option<EvaluatorComparison>,
+    /// Skipped sections, with the reasons.
     pub(crate) skipped: Vec<String>,
-    verdicts: Verdicts,
+    checks: TargetChecks,
 }
 
-/// How long the lint of a template takes.
+/// The time of the lint of a template.
 #[derive(Debug, Serialize)]
 pub(crate) struct Lint {
     pub(crate) template: &'static str,
     pub(crate) bytes: usize,
     pub(crate) findings: usize,
-    /// Of a core.
+    /// Core milliseconds.
     pub(crate) milliseconds: Spread,
-    pub(crate) aim: Option<f64>,
+    pub(crate) target: Option<f64>,
 }
 
-/// How quickly it is decided whether a selection takes a resource in.
+/// The rate of decisions whether a selection matches a resource.
 #[derive(Debug, Serialize)]
-pub(crate) struct Decisions {
+pub(crate) struct DecisionRate {
     pub(crate) resources: usize,
     pub(crate) selections: usize,
     pub(crate) covered: u64,
-    /// With everything that a verdict says: for a miss, the selection that came nearest and what would bring the resource in.
+    /// Includes the explanation of each miss: the closest selection, and the change that would make it match.
     pub(crate) per_second: Spread,
 }
 
-impl Results {
+impl PolicyResults {
     pub(crate) fn new() -> Self {
         Self {
             machine: Machine::this(),
@@ -68,67 +71,65 @@ impl Results {
             linters: Vec::new(),
             evaluators: None,
             skipped: Vec::new(),
-            verdicts: Verdicts::default(),
+            checks: TargetChecks::default(),
         }
     }
 
-    /// The aim for a template.
-    pub(crate) fn lint_aims() -> [Option<f64>; 3] {
+    /// Returns the upper limits of the templates.
+    pub(crate) fn lint_targets() -> [Option<f64>; 3] {
         [Some(LINT[0]), Some(LINT[1]), Some(LINT[1])]
     }
 
-    /// Puts the figures beside their aims.
-    pub(crate) fn judge(&mut self) {
-        let mut verdicts = Verdicts::default();
-        let mut judge = |figure: String, value: String, aim: String, met: bool| verdicts.judge(figure, value, aim, met);
+    /// Compares the figures with their targets.
+    pub(crate) fn check_targets(&mut self) {
+        let mut checks = TargetChecks::default();
         for lint in &self.lint {
-            if let Some(aim) = lint.aim {
+            if let Some(target) = lint.target {
                 let value = lint.milliseconds.p50;
                 let figure = format!("lint of {}, ms", lint.template);
-                judge(figure, format!("{value:.3}"), format!("less than {aim}"), value < aim);
+                checks.add(figure, format!("{value:.3}"), format!("less than {target}"), value < target);
             }
         }
         if let Some(decisions) = &self.decisions {
             let rate = decisions.per_second.p50;
-            let figure = "decisions a second and core".to_owned();
-            judge(figure, millions(rate), format!("at least {}", millions(RATE)), rate >= RATE);
+            checks.add(
+                "decisions per core second",
+                millions(rate),
+                format!("at least {}", millions(RATE)),
+                rate >= RATE,
+            );
         }
         if let (Some(first), Some(last)) = (self.scale.first(), self.scale.last()) {
             let (resources, seconds, mib) = LARGEST;
             if last.resources >= resources {
                 let figure = format!("{} resources by 20 selections, s", last.resources);
                 let all = last.took.read_seconds + last.took.seconds;
-                judge(
-                    format!("{figure}, JSON read and judged"),
+                checks.add(
+                    format!("{figure}, JSON read and evaluated"),
                     format!("{all:.2}"),
                     format!("less than {seconds}"),
                     all < seconds,
                 );
                 let peak = last.took.peak_mib.unwrap_or(f64::INFINITY);
-                judge(
-                    "their memory at its peak, MiB".to_owned(),
-                    format!("{peak:.0}"),
-                    format!("less than {mib:.0}"),
-                    peak < mib,
-                );
+                checks.add("their peak memory, MiB", format!("{peak:.0}"), format!("less than {mib:.0}"), peak < mib);
             }
             let each = |size: &Size| size.took.seconds / count(size.resources);
             let growth = each(last) / each(first);
-            let figure = format!("time for a resource, of {} against {}", last.resources, first.resources);
-            judge(figure, format!("x {growth:.2}"), format!("at most x {GROWTH}"), growth <= GROWTH);
+            let figure = format!("time per resource, {} relative to {}", last.resources, first.resources);
+            checks.add(figure, format!("x {growth:.2}"), format!("at most x {GROWTH}"), growth <= GROWTH);
         }
-        self.verdicts = verdicts;
+        self.checks = checks;
     }
 
     pub(crate) fn render(&self) -> String {
-        let mut text = format!("On {}. Times are those that a core worked.\n", self.machine.describe());
+        let mut text = format!("On {}. Times are core times.\n", self.machine.describe());
         self.render_lint(&mut text);
         self.render_coverage(&mut text);
-        self.render_beside(&mut text);
+        self.render_comparison(&mut text);
         for skipped in &self.skipped {
-            let _ = writeln!(text, "\nLeft out: {skipped}.");
+            let _ = writeln!(text, "\nSkipped: {skipped}.");
         }
-        self.verdicts.render(&mut text);
+        self.checks.render(&mut text);
         text
     }
 
@@ -137,7 +138,7 @@ impl Results {
             return;
         }
         text.push('\n');
-        let mut rows = vec![row(&["lint of", "bytes", "findings", "ms", "least", "most"])];
+        let mut rows = vec![row(&["lint of", "bytes", "findings", "ms", "min", "max"])];
         rows.extend(self.lint.iter().map(|lint| {
             let Spread { p50, min, max, .. } = lint.milliseconds;
             let ms = [p50, min, max].map(|ms| format!("{ms:.3}"));
@@ -151,7 +152,7 @@ impl Results {
             let Spread { p50, min, max, .. } = decisions.per_second;
             let _ = writeln!(
                 text,
-                "\n{} resources by {} selections, {} of them covered: {} decisions a second ({} to {}), each miss explained.",
+                "\n{} resources by {} selections, {} of them covered: {} decisions per second ({} to {}), with an explanation of each miss.",
                 decisions.resources,
                 decisions.selections,
                 decisions.covered,
@@ -162,15 +163,8 @@ impl Results {
         }
         if !self.scale.is_empty() {
             text.push('\n');
-            let mut rows = vec![row(&[
-                "resources",
-                "document, MB",
-                "read, s",
-                "judged, s",
-                "µs for each",
-                "covered",
-                "peak, MiB",
-            ])];
+            let mut rows =
+                vec![row(&["resources", "document, MB", "read, s", "evaluated, s", "µs each", "covered", "peak, MiB"])];
             rows.extend(self.scale.iter().map(|size| {
                 vec![
                     size.resources.to_string(),
@@ -192,7 +186,7 @@ impl Results {
         }
     }
 
-    fn render_beside(&self, text: &mut String) {
+    fn render_comparison(&self, text: &mut String) {
         if !self.linters.is_empty() {
             text.push('\n');
             let mut rows = vec![row(&[
@@ -217,10 +211,10 @@ impl Results {
             }));
             lay_out(text, &rows);
         }
-        if let Some(Judged { resources, ours, python }) = &self.evaluators {
+        if let Some(EvaluatorComparison { resources, ours, python }) = &self.evaluators {
             let _ = writeln!(
                 text,
-                "\n{resources} resources, the same verdicts ({} covered, {} not): ours {:.3} s to read and {:.3} s to judge, Python \
+                "\n{resources} resources, equal results ({} covered, {} not): ours {:.3} s to read and {:.3} s to evaluate, Python \
                  {:.3} s and {:.3} s: {:.1} times and {:.1} times as long.",
                 ours.compliant,
                 ours.not_compliant,
@@ -237,8 +231,4 @@ impl Results {
 
 fn millions(number: f64) -> String {
     format!("{:.2} million", number / 1e6)
-}
-
-pub(crate) fn count(number: usize) -> f64 {
-    number as f64
 }

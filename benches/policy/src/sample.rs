@@ -1,29 +1,32 @@
-//! What is measured: templates and inventories, made the same way in every run.
+//! The measured templates and inventories, equal in each run.
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context as _;
-use domain::control;
-use domain::evaluation::Asked;
-use domain::ids::{AccountId, RegionName, ResourceType};
-use domain::inventory::Inventory;
-use domain::inventory::document::{Conditions, Document, Lifecycle, Place, Plan, Resource, Rule, Selection, TagValue};
 use jiff::Timestamp;
+
+use evaluation::ControlQuery;
+use evaluation::inventory::Inventory;
+use evaluation::inventory::document::{
+    Conditions, Document, Lifecycle, LocationRecord, Plan, Resource, Rule, Selection, TagValue,
+};
+use framework::control;
+use framework::ids::{AccountId, RegionName, ResourceType};
 
 #[cfg(test)]
 mod tests;
 
 /// A framework of ten controls without an error.
 pub(crate) const TEN_CONTROLS: &str = include_str!("ten-controls.yaml");
-/// A framework with faults; each stands on a line that says so.
+/// A framework with errors, each on a line with a comment.
 pub(crate) const FAULTY: &str = include_str!("faulty.yaml");
 
-/// Selections in each account and Region.
+/// Selections per account and Region.
 pub(crate) const SELECTIONS: usize = 20;
 
-/// CloudFormation takes so many resources in a template.
+/// Limit: CloudFormation allows 500 resources per template.
 const MOST_RESOURCES: usize = 490;
 
 const ROLE: &str = "  Role:
@@ -34,7 +37,7 @@ const ROLE: &str = "  Role:
         Statement: [{ Effect: Allow, Principal: { Service: lambda.amazonaws.com }, Action: sts:AssumeRole }]
 ";
 
-/// A template of just under 1 MiB in YAML: the framework, and the functions of an application around it with their role.
+/// Returns a YAML template of just under 1 MiB: the framework, and Lambda functions with their role.
 pub(crate) fn large_template() -> String {
     let mut text = TEN_CONTROLS.to_owned() + ROLE;
     let (most, each) = (1_040_000, (1_040_000 - text.len()) / MOST_RESOURCES);
@@ -58,7 +61,7 @@ pub(crate) fn large_template() -> String {
     text
 }
 
-/// One of about the same size in JSON.
+/// Returns a JSON template of about the same size.
 pub(crate) fn large_json() -> serde_json::Value {
     let controls: Vec<serde_json::Value> = control::CONTROLS
         .iter()
@@ -104,10 +107,10 @@ pub(crate) fn large_json() -> serde_json::Value {
     serde_json::json!({ "Resources": resources })
 }
 
-/// The question that is asked of inventories: is everything in a backup plan?
-pub(crate) fn coverage() -> anyhow::Result<Asked> {
+/// Returns the query of the benchmark: are all resources in a backup plan?
+pub(crate) fn coverage() -> anyhow::Result<ControlQuery> {
     let control = control::find("BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN").context("the control is missing")?;
-    Ok(Asked::everything(control))
+    Ok(ControlQuery::everything(control))
 }
 
 const ACCOUNTS: usize = 10;
@@ -115,7 +118,7 @@ const REGIONS: [&str; 2] = ["eu-west-1", "us-east-1"];
 const SERVICES: [&str; 10] =
     ["Aurora", "RDS", "EBS", "EC2", "EFS", "FSx", "DynamoDB", "S3", "Storage Gateway", "VirtualMachine"];
 
-/// How many of a hundred resources are of a type, and what their ARNs look like.
+/// The share of each resource type in a hundred resources, and the pattern of its ARNs.
 const KINDS: [(usize, &str, &str, &str); 10] = [
     (40, "AWS::EC2::Volume", "ec2", "volume/vol-"),
     (20, "AWS::EC2::Instance", "ec2", "instance/i-"),
@@ -133,7 +136,7 @@ fn account(number: usize) -> String {
     format!("{:012}", 111_111_111_111_u64 + number as u64)
 }
 
-/// Numbers that look like no order, the same for the same number.
+/// Returns a pseudorandom number, equal for equal arguments.
 fn mixed(number: usize) -> usize {
     let mut mixed = (number as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -141,11 +144,11 @@ fn mixed(number: usize) -> usize {
     usize::try_from((mixed ^ (mixed >> 31)) >> 1).unwrap_or(usize::MAX)
 }
 
-/// A resource with the seven tags or so that organisations ask for.
+/// Returns a resource with about seven tags, as in a typical organization.
 fn resource(number: usize) -> anyhow::Result<Resource> {
     let dice = mixed(number);
-    let (place, share) = (number % (ACCOUNTS * REGIONS.len()), dice % 100);
-    let (account, region) = (account(place / REGIONS.len()), REGIONS[place % REGIONS.len()]);
+    let (location, share) = (number % (ACCOUNTS * REGIONS.len()), dice % 100);
+    let (account, region) = (account(location / REGIONS.len()), REGIONS[location % REGIONS.len()]);
     let mut below = 0;
     let (_, kind, service, prefix) = KINDS
         .into_iter()
@@ -153,7 +156,7 @@ fn resource(number: usize) -> anyhow::Result<Resource> {
             below += of_hundred;
             share < below
         })
-        .context("the shares come to a hundred")?;
+        .context("the shares add up to a hundred")?;
     let arn = if service == "s3" {
         format!("arn:aws:s3:::{prefix}{number:08x}")
     } else {
@@ -199,16 +202,16 @@ fn pairs(pairs: &[(&str, &str)], prefix: &str) -> Vec<TagValue> {
     pairs.iter().map(|(key, value)| TagValue { key: format!("{prefix}{key}"), value: (*value).to_owned() }).collect()
 }
 
-/// What stands in a selection: resources, resources left out, tags, and the four kinds of conditions.
-type Written = (
+/// A selection: resources, excluded resources, tags, and the four kinds of conditions.
+type SelectionSpec = (
     &'static [&'static str],
     &'static [&'static str],
     &'static [(&'static str, &'static str)],
     [&'static [(&'static str, &'static str)]; 4],
 );
 
-/// The selections of a place: by tag, by type, by name, and by conditions of all four operators.
-const WRITTEN: [Written; SELECTIONS] = [
+/// The selections of an account and Region: by tag, type, name, and conditions of all four operators.
+const SELECTION_SPECS: [SelectionSpec; SELECTIONS] = [
     (&[], &[], &[("backup", "hourly")], [&[]; 4]),
     (&[], &[], &[("backup", "daily"), ("Backup", "daily")], [&[]; 4]),
     (&[], &[], &[("backup", "weekly"), ("Backup", "weekly")], [&[]; 4]),
@@ -246,7 +249,7 @@ const WRITTEN: [Written; SELECTIONS] = [
     ),
 ];
 
-fn selection(number: usize, (resources, not_resources, list, conditions): Written) -> Selection {
+fn selection(number: usize, (resources, not_resources, list, conditions): SelectionSpec) -> Selection {
     let [equals, not_equals, like, not_like] = conditions.map(|list| pairs(list, "aws:ResourceTag/"));
     Selection {
         name: format!("selection-{number}"),
@@ -263,22 +266,22 @@ fn selection(number: usize, (resources, not_resources, list, conditions): Writte
     }
 }
 
-/// Everything but the resources.
-fn around() -> anyhow::Result<Document> {
+/// Returns an inventory document without resources.
+fn document() -> anyhow::Result<Document> {
     let mut document = Document::new("2026-11-26T12:00:00Z".parse::<Timestamp>()?);
     for number in 0..ACCOUNTS {
         for region in REGIONS {
             let (account, region) = (AccountId::parse(&account(number))?, RegionName::parse(region)?);
             let opt_in =
                 SERVICES.iter().map(|service| ((*service).to_owned(), *service != "Storage Gateway")).collect();
-            document.places.push(Place {
+            document.locations.push(LocationRecord {
                 account: account.clone(),
                 region: region.clone(),
                 opt_in,
                 unread: Vec::new(),
             });
             for plan in 0..5 {
-                let own = WRITTEN.into_iter().enumerate().skip(plan * 4).take(4);
+                let own = SELECTION_SPECS.into_iter().enumerate().skip(plan * 4).take(4);
                 document.plans.push(Plan {
                     id: format!("plan-{account}-{region}-{plan}"),
                     name: format!("plan-{plan}"),
@@ -300,22 +303,22 @@ fn around() -> anyhow::Result<Document> {
     Ok(document)
 }
 
-/// An inventory in memory.
+/// Returns an inventory in memory.
 pub(crate) fn inventory(resources: usize) -> anyhow::Result<Inventory> {
-    let mut inventory = Inventory::of(around()?).map_err(anyhow::Error::msg)?;
+    let mut inventory = Inventory::of(document()?).map_err(anyhow::Error::msg)?;
     for number in 0..resources {
         inventory.add_resource(resource(number)?).map_err(anyhow::Error::msg)?;
     }
     Ok(inventory)
 }
 
-/// The same as a document, written piece by piece.
+/// Writes an inventory document in pieces.
 pub(crate) fn write(path: &Path, resources: usize) -> anyhow::Result<()> {
     let file = std::fs::File::create(path).with_context(|| format!("cannot write `{}`", path.display()))?;
     let mut out = std::io::BufWriter::new(file);
-    let Document { as_of, places, plans, .. } = around()?;
-    write!(out, "{{\"version\":1,\"asOf\":{},\"places\":", serde_json::to_string(&as_of)?)?;
-    serde_json::to_writer(&mut out, &places)?;
+    let Document { as_of, locations, plans, .. } = document()?;
+    write!(out, "{{\"version\":1,\"asOf\":{},\"locations\":", serde_json::to_string(&as_of)?)?;
+    serde_json::to_writer(&mut out, &locations)?;
     out.write_all(b",\"plans\":")?;
     serde_json::to_writer(&mut out, &plans)?;
     out.write_all(b",\"resources\":[")?;

@@ -1,4 +1,4 @@
-//! From ten thousand resources to a million: time for each, and memory.
+//! Growth from ten thousand to a million resources: time and memory.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,14 +7,14 @@ use anyhow::ensure;
 use serde::Serialize;
 
 use crate::sample;
-use crate::work::Covered;
+use crate::work::CoverageRun;
 
-/// What an inventory of a size took.
+/// The evaluation of an inventory.
 #[derive(Debug, Serialize)]
 pub(crate) struct Size {
     pub(crate) resources: usize,
     pub(crate) document_mb: f64,
-    pub(crate) took: Covered,
+    pub(crate) took: CoverageRun,
 }
 
 pub(crate) fn measure(resources: usize, folder: &Path) -> anyhow::Result<Size> {
@@ -26,8 +26,8 @@ pub(crate) fn measure(resources: usize, folder: &Path) -> anyhow::Result<Size> {
     Ok(Size { resources, document_mb, took })
 }
 
-/// In a process of its own.
-pub(crate) fn one(document: &Path) -> anyhow::Result<Covered> {
+/// Reads and evaluates a document in a process of its own.
+pub(crate) fn one(document: &Path) -> anyhow::Result<CoverageRun> {
     let output = Command::new(std::env::current_exe()?).args(["work", "cover"]).arg(document).output()?;
     ensure!(output.status.success(), "cover: {}", String::from_utf8_lossy(&output.stderr));
     Ok(serde_json::from_slice(&output.stdout)?)

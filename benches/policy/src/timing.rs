@@ -1,18 +1,19 @@
-//! Criterion, with the time that a core works as its measure: what others do on the machine does not count.
+//! Criterion with core time as its measure, which other processes do not affect.
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use bench_common::stats::Spread;
 use criterion::Criterion;
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use serde::Deserialize;
 
+use bench_common::stats::Spread;
+
 use crate::work::Stopwatch;
 
-/// Times of a core. They are nanoseconds, as Criterion's own, and shown as such.
+/// Core time in nanoseconds, formatted like Criterion's wall time.
 struct CoreTime;
 
 impl Measurement for CoreTime {
@@ -44,15 +45,15 @@ impl Measurement for CoreTime {
     }
 }
 
-/// Measures small work as often as it takes. Criterion's own account of it, compared with the run before, is in `folder`.
+/// Measures small work. Criterion writes its reports, with a comparison to the previous run, to `folder`.
 pub(crate) struct Timing {
     criterion: Criterion<CoreTime>,
     folder: PathBuf,
 }
 
-/// What Criterion writes down of a benchmark: how often the work was done in each sample, and the nanoseconds that it took.
+/// Criterion's file of a benchmark: the iterations and the nanoseconds of each sample.
 #[derive(Deserialize)]
-struct Sample {
+struct CriterionSample {
     iters: Vec<f64>,
     times: Vec<f64>,
 }
@@ -63,7 +64,7 @@ impl Timing {
         Self { criterion: criterion.without_plots().output_directory(folder), folder: folder.to_path_buf() }
     }
 
-    /// The seconds that a piece of work takes. The names are folders too.
+    /// Returns the core seconds of each sample. Group and name are also folder names.
     pub(crate) fn seconds<T>(
         &mut self,
         group: &str,
@@ -75,12 +76,12 @@ impl Timing {
         benches.finish();
         let path = self.folder.join(group).join(name).join("new/sample.json");
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-        let Sample { iters, times } = serde_json::from_str(&text)?;
+        let CriterionSample { iters, times } = serde_json::from_str(&text)?;
         Ok(iters.iter().zip(&times).map(|(iters, nanoseconds)| nanoseconds / iters / 1e9).collect())
     }
 }
 
-/// Each value changed, and how they spread.
+/// Converts the values; returns their spread.
 pub(crate) fn spread(values: &[f64], change: impl Fn(f64) -> f64) -> anyhow::Result<Spread> {
     let changed: Vec<f64> = values.iter().map(|value| change(*value)).collect();
     Spread::of(&changed).context("nothing was measured")

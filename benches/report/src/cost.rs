@@ -1,15 +1,17 @@
-//! What a million events cost, at list prices, from the calls of a flood.
+//! The cost of a million events at list prices, from the calls of a flood.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::through::{Through, count};
+use bench_common::count;
+
+use crate::run::FloodRun;
 
 const PRICES: &str = include_str!("../prices.json");
 
-/// The list of prices; `prices.json` beside this crate's manifest.
+/// The price list: `prices.json` in this crate's folder.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Prices {
@@ -27,20 +29,33 @@ struct Price {
     date: String,
 }
 
-/// The bill for a million events.
+impl Price {
+    fn line(&self, units: f64, how: String) -> CostLine {
+        CostLine {
+            what: self.what.clone(),
+            units,
+            how,
+            usd: units * self.usd / self.per,
+            source: self.source.clone(),
+            date: self.date.clone(),
+        }
+    }
+}
+
+/// The cost of a million events.
 #[derive(Debug, Serialize)]
 pub(crate) struct Cost {
     pub(crate) region: String,
-    pub(crate) lines: Vec<Line>,
+    pub(crate) lines: Vec<CostLine>,
     pub(crate) total_usd: f64,
     pub(crate) left_out: Vec<String>,
 }
 
-/// One kind of unit.
+/// The cost of one kind of unit.
 #[derive(Debug, Serialize)]
-pub(crate) struct Line {
+pub(crate) struct CostLine {
     pub(crate) what: String,
-    /// Units for a million events.
+    /// Units per million events.
     pub(crate) units: f64,
     /// How the units were counted.
     pub(crate) how: String,
@@ -49,7 +64,7 @@ pub(crate) struct Line {
     pub(crate) date: String,
 }
 
-pub(crate) fn of(flood: &Through) -> Result<Cost> {
+pub(crate) fn of(flood: &FloodRun) -> Result<Cost> {
     let prices: Prices = serde_json::from_str(PRICES).context("prices.json")?;
     let events = count(flood.events);
     let calls = |kinds: &[&str]| -> f64 {
@@ -60,29 +75,29 @@ pub(crate) fn of(flood: &Through) -> Result<Cost> {
     let reads = calls(&["dynamodb:Query", "dynamodb:GetItem", "dynamodb:BatchGetItem"]);
     let sent = calls(&["sqs:SendMessage", "sqs:SendMessageBatch"]);
     let notices: usize = flood.notices.values().sum();
-    let turns = count(flood.expected) + count(flood.expected - flood.expected_open);
+    let transitions = count(flood.expected) + count(flood.expected - flood.expected_open);
     let mut counted = vec![
         (
             "sqsRequest",
             1.2 * events + sent,
-            "one to send each event, a tenth each to receive and delete in tens, and those of report".to_owned(),
+            "one send per event, a tenth each for receive and delete in tens, and the sends of report".to_owned(),
         ),
         (
             "dynamodbWrite",
             writes * units * 3.0,
-            format!("at most: {} B a record, each write also writes both indexes", flood.record_bytes),
+            format!("upper limit: {} B per record, each write also writes both indexes", flood.record_bytes),
         ),
         (
             "dynamodbRead",
             events + count(flood.expected) * count(flood.record_bytes.div_ceil(4096)) + reads,
-            "at most: each event reads its record, each held record is read back once, and one for each call"
+            "upper limit: each event reads its record, each batched record is read once more, and one per call"
                 .to_owned(),
         ),
         ("snsPublish", count(notices), "notices".to_owned()),
         (
             "eventbridgeCustom",
-            turns.min(10.0 * calls(&["events:PutEvents"])),
-            "at most: every turn, ten in a call".to_owned(),
+            transitions.min(10.0 * calls(&["events:PutEvents"])),
+            "upper limit: all transitions, ten per call".to_owned(),
         ),
         ("eventbridgeDelivered", events, "each event comes from another account".to_owned()),
     ];
@@ -93,20 +108,12 @@ pub(crate) fn of(flood: &Through) -> Result<Cost> {
             let how = format!("duration in the sandbox, at {} MB", flood.memory_mb);
             counted.push(("lambdaGbSecond", seconds * flood.memory_mb / 1024.0, how));
         }
-        _ => left_out.push("Lambda: the sandbox's log does not tell invocations and durations".to_owned()),
+        _ => left_out.push("Lambda: the sandbox's log does not report invocations and durations".to_owned()),
     }
     let mut lines = Vec::new();
     for (name, units, how) in counted {
         let price = prices.prices.get(name).with_context(|| format!("prices.json has no `{name}`"))?;
-        let units = units * 1e6 / events;
-        lines.push(Line {
-            what: price.what.clone(),
-            units,
-            how,
-            usd: units * price.usd / price.per,
-            source: price.source.clone(),
-            date: price.date.clone(),
-        });
+        lines.push(price.line(units * 1e6 / events, how));
     }
     let total_usd = lines.iter().map(|line| line.usd).sum();
     Ok(Cost { region: prices.region, lines, total_usd, left_out })

@@ -1,4 +1,4 @@
-//! How long the import of findings takes when each account and Region has its own Security Hub.
+//! The time of the import of findings if each account and Region has its own Security Hub.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -7,38 +7,39 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use app::ports::Outlets as _;
-use aws::Clients;
-use aws::settings::{SecurityHubMode, Telling, TopicArn};
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
-use domain::ids::{AccountId, RegionName};
-use domain::notice::{FindingHome, Notice, NoticeContext, ViolationNotice};
-use domain::violation::{Debt, Outcome, Outlet, Told, apply};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use app::violations::NotificationChannels as _;
+use aws::Clients;
+use aws::settings::{ChannelSettings, SecurityHubMode, TopicArn};
+use domain::notice::{FindingHome, Notice, NoticeContext, ViolationNotice};
+use domain::violation::{ChangeOutcome, Channel, PendingDelivery, Update, apply};
+use framework::ids::{AccountId, RegionName};
+
 use crate::flood::Flood;
 
-/// As large as an organization with a framework in every account.
+/// The accounts of a large organization with a framework in each account.
 const ACCOUNTS: usize = 800;
 const REGIONS: [&str; 4] = ["eu-central-1", "eu-west-1", "us-east-1", "us-west-2"];
-/// The time that each call takes.
+/// The latency of each call.
 const LATENCY: Duration = Duration::from_millis(200);
 
-/// One violation in each account and Region.
+/// The import of one violation in each account and Region.
 #[derive(Debug, Serialize)]
-pub(crate) struct Findings {
+pub(crate) struct FindingImports {
     pub(crate) homes: usize,
-    /// Calls of AWS: a role for each account, an import for each account and Region.
+    /// AWS calls: a role per account, an import per account and Region.
     pub(crate) calls: usize,
     pub(crate) latency_ms: u128,
     pub(crate) seconds: f64,
-    /// The time that the same calls take one after another.
+    /// The time of the same calls in sequence.
     pub(crate) one_by_one_seconds: f64,
 }
 
-pub(crate) fn measure(from: Timestamp) -> anyhow::Result<Findings> {
+pub(crate) fn measure(from: Timestamp) -> anyhow::Result<FindingImports> {
     let calls = Arc::new(AtomicUsize::new(0));
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     let address = listener.local_addr()?;
@@ -60,17 +61,17 @@ pub(crate) fn measure(from: Timestamp) -> anyhow::Result<Findings> {
             .await;
         let home = FindingHome { account: AccountId::parse("000000000000")?, region: RegionName::parse("eu-west-1")? };
         let arn = "arn:aws:sns:eu-west-1:000000000000:notices".to_owned();
-        let channels = Clients::from_config(config).channels(&Telling {
+        let channels = Clients::from_config(config).channels(&ChannelSettings {
             notification_topic: &TopicArn { arn, partition: "aws".to_owned(), home },
             chat_topic_arn: None,
             security_hub: SecurityHubMode::Member,
             member_role_name: Some("backup-compliance"),
             event_bus_name: None,
         });
-        // As long as a sweep has.
+        // The time limit of a sweep.
         let channels = channels.until(tokio::time::Instant::now() + Duration::from_mins(14));
         let began = Instant::now();
-        let outcomes = channels.tell(Outlet::Finding, &notices).await;
+        let outcomes = channels.deliver(Channel::SecurityHub, &notices).await;
         anyhow::Ok((outcomes, began.elapsed()))
     })?;
     let failed = outcomes.iter().filter(|outcome| outcome.is_err()).count();
@@ -81,7 +82,7 @@ pub(crate) fn measure(from: Timestamp) -> anyhow::Result<Findings> {
         outcomes.iter().find(|o| o.is_err())
     );
     let calls = calls.load(Ordering::Relaxed);
-    Ok(Findings {
+    Ok(FindingImports {
         homes: notices.len(),
         calls,
         latency_ms: LATENCY.as_millis(),
@@ -94,21 +95,27 @@ fn notices(from: Timestamp) -> anyhow::Result<Vec<Notice>> {
     let flood = Flood::new(10, from);
     let event = flood.events.first().context("no event")?;
     let change = app::events::compliance_change(event)?;
-    let Outcome::Store { record, .. } = apply(None, &change) else { anyhow::bail!("the event changes nothing") };
+    let ChangeOutcome::Store { record, .. } = apply(None, &change) else { anyhow::bail!("the event changes nothing") };
     let mut notices = Vec::new();
     for account in 0..ACCOUNTS {
         for region in REGIONS {
             let mut record = record.clone();
             record.key.account = AccountId::parse(&format!("{:012}", 100_000_000_000 + account))?;
             record.key.region = RegionName::parse(region)?;
-            let debt = Debt { what: Told::Opened, at: from, since: record.since, outlets: [].into(), folded: 0 };
+            let debt = PendingDelivery {
+                update: Update::Opened,
+                at: from,
+                since: record.since,
+                channels: [].into(),
+                earlier_transitions: 0,
+            };
             notices.push(ViolationNotice::new(&record, &debt, NoticeContext::default()).into());
         }
     }
     Ok(notices)
 }
 
-/// Answers one request after [`LATENCY`]: credentials, or an import without failures.
+/// Answers one request after [`LATENCY`]: with credentials, or with a successful import.
 fn answer(mut stream: TcpStream, calls: &AtomicUsize) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut line = String::new();

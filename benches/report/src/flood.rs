@@ -1,4 +1,4 @@
-//! The events of a flood, and what must be on record when it is over.
+//! The events of a flood, and the expected records at its end.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 const ACCOUNTS: [&str; 3] = ["111111111111", "222222222222", "333333333333"];
 const REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
 
-/// Controls of the starter policy, each with a type that it looks at and how its rules are named.
+/// Controls of the starter policy, each with a resource type and the prefix of its rules.
 const CONTROLS: [(&str, &str, &str); 3] = [
     ("BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN", "AWS::EC2::Volume", "EBS-"),
     ("BACKUP_LAST_RECOVERY_POINT_CREATED", "AWS::DynamoDB::Table", "DYNAMODB-"),
@@ -17,59 +17,59 @@ const CONTROLS: [(&str, &str, &str); 3] = [
 ];
 
 /// A violation: account, Region, control, type, id.
-pub(crate) type Identity = (&'static str, &'static str, &'static str, &'static str, String);
+pub(crate) type FloodKey = (&'static str, &'static str, &'static str, &'static str, String);
 
-/// Of ten events eight are first results, one is a second delivery of one of them, and one says that a resource was put right.
-/// They are in no order, as they come from many accounts at once.
+/// Of ten events, eight are first results, one is a duplicate, and one reports a resource as compliant again. Their
+/// order is random, as of events from many accounts.
 #[derive(Debug)]
 pub(crate) struct Flood {
     pub(crate) events: Vec<Value>,
-    /// Whether the violation is open in the end.
-    pub(crate) expected: BTreeMap<Identity, bool>,
+    /// Whether the violation is open at the end.
+    pub(crate) expected: BTreeMap<FloodKey, bool>,
 }
 
 impl Flood {
-    /// So many events, the first at `from`, all within half an hour; always the same for the same number.
+    /// Creates this many events within half an hour from `from`; equal for equal numbers.
     pub(crate) fn new(count: usize, from: Timestamp) -> Self {
         Self::beginning_with(0, count, from)
     }
 
-    /// The same with resources that are numbered from `first` on.
+    /// Creates events of resources that are numbered from `first`.
     pub(crate) fn beginning_with(first: usize, count: usize, from: Timestamp) -> Self {
         let (mut events, mut expected) = (Vec::with_capacity(count), BTreeMap::new());
         let mut number = first;
         while events.len() < count {
             let at = from + SignedDuration::from_millis(i64::try_from(number % 1000).unwrap_or_default() * 600);
-            let identity = identity(number);
-            let first = event(&identity, number, "NON_COMPLIANT", at);
+            let flood_key = flood_key(number);
+            let first = event(&flood_key, number, "NON_COMPLIANT", at);
             let second = match number % 8 {
                 6 => Some(first.clone()),
-                7 => Some(event(&identity, number, "COMPLIANT", at + SignedDuration::from_mins(10))),
+                7 => Some(event(&flood_key, number, "COMPLIANT", at + SignedDuration::from_mins(10))),
                 _ => None,
             };
             let closes = second.as_ref().is_some_and(|second| *second != first);
             events.push(first);
-            let taken = second.is_some() && events.len() < count;
-            events.extend(second.filter(|_| taken));
-            expected.insert(identity, !(closes && taken));
+            let added = second.is_some() && events.len() < count;
+            events.extend(second.filter(|_| added));
+            expected.insert(flood_key, !(closes && added));
             number += 1;
         }
         shuffle(&mut events);
         Self { events, expected }
     }
 
-    /// Violations that are open in the end.
+    /// Returns the number of open violations at the end.
     pub(crate) fn open(&self) -> usize {
         self.expected.values().filter(|open| **open).count()
     }
 
-    /// The payloads of a function that gets so many messages at a time.
+    /// Returns the payloads of a function that receives batches of this size.
     pub(crate) fn batches(&self, size: usize) -> Vec<String> {
         self.events.chunks(size).enumerate().map(|(n, events)| batch(n, events).to_string()).collect()
     }
 }
 
-/// A batch of queue messages with these bodies.
+/// Returns a batch of queue messages with these bodies.
 pub(crate) fn batch(number: usize, events: &[Value]) -> Value {
     let record = |(n, event): (usize, &Value)| {
         json!({
@@ -81,7 +81,7 @@ pub(crate) fn batch(number: usize, events: &[Value]) -> Value {
     json!({"Records": events.iter().enumerate().map(record).collect::<Vec<_>>()})
 }
 
-fn identity(number: usize) -> Identity {
+fn flood_key(number: usize) -> FloodKey {
     let (control, kind, _) = CONTROLS[number % 3];
     let (account, region) = (ACCOUNTS[number / 3 % 3], REGIONS[number / 9 % 2]);
     let id = match kind {
@@ -92,7 +92,7 @@ fn identity(number: usize) -> Identity {
     (account, region, control, kind, id)
 }
 
-fn event((account, region, control, kind, id): &Identity, number: usize, compliance: &str, at: Timestamp) -> Value {
+fn event((account, region, control, kind, id): &FloodKey, number: usize, compliance: &str, at: Timestamp) -> Value {
     let prefix = CONTROLS.iter().find(|(name, _, _)| name == control).map_or("", |(_, _, prefix)| prefix);
     let name = format!("{prefix}{control}-1b2c3d4e-5f60-4a7b-8c9d-0e1f2a3b4c5d");
     let time = |seconds: i64| format!("{:.3}", at + SignedDuration::from_secs(seconds));
@@ -117,7 +117,7 @@ fn event((account, region, control, kind, id): &Identity, number: usize, complia
     })
 }
 
-/// The same disorder every time.
+/// Shuffles the events, in the same order each time.
 fn shuffle(events: &mut [Value]) {
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
     for at in (1..events.len()).rev() {

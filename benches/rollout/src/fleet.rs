@@ -1,15 +1,16 @@
-//! A fleet: a policy, and a world in which it was rolled out.
+//! A fleet: a policy, and a simulated AWS in which it was rolled out.
 
 use std::fmt::Write as _;
 
 use anyhow::{bail, ensure};
+
 use app::deploy::FrameworkOutcome;
-use app::events::Trigger;
+use app::events::DeployTrigger;
 use app::ports::PortError;
 use testkit::deploy::{Deployer, POLICY_FILE};
 use testkit::world::World;
 
-/// Regions of every fleet.
+/// The Regions of each fleet.
 pub(crate) const REGIONS: [&str; 10] = [
     "ap-northeast-1",
     "ap-southeast-1",
@@ -40,8 +41,8 @@ Resources:
             - { ParameterName: requiredRetentionDays, ParameterValue: !Ref MinimumRetentionDays }
 "#;
 
-/// The policy for so many instances: ten Regions for each account, or one account with fewer. The last `changed` accounts have an
-/// override.
+/// Returns a policy for this many instances: ten Regions per account, or one account with fewer. The last `changed`
+/// accounts have an override.
 pub(crate) fn policy(instances: usize, changed: usize) -> String {
     let accounts = instances.div_ceil(REGIONS.len());
     let regions = REGIONS.get(..instances.min(REGIONS.len())).unwrap_or(&REGIONS).join(", ");
@@ -69,25 +70,25 @@ pub(crate) fn deploy(world: &World) -> Deployer {
     testkit::deploy::deploy("backup-policy", world, world)
 }
 
-/// A world in which the policy was rolled out to so many instances.
+/// Returns a simulated AWS in which the policy was rolled out to this many instances.
 pub(crate) async fn rolled_out(instances: usize) -> anyhow::Result<World> {
     let world = World::new();
     world.push("Start", &[(POLICY_FILE, Some(&policy(instances, 0))), ("framework.yaml", Some(FRAMEWORK))]);
-    let mut triggers = vec![Trigger::Push];
+    let mut triggers = vec![DeployTrigger::Push];
     for _ in 0..10 {
         let seen = deploy(&world).handle(&triggers).await.map_err(failed)?;
         match seen.frameworks.values().next() {
             Some(FrameworkOutcome::Succeeded) => {
                 let there = world.state().stack_sets.values().map(|set| set.instances.len()).sum::<usize>();
-                ensure!(there == instances, "{there} of {instances} instances are there");
+                ensure!(there == instances, "{there} of {instances} instances exist");
                 return Ok(world);
             }
             Some(FrameworkOutcome::Started(_)) => drop(world.end_operations()),
-            other => bail!("the first rollout went wrong: {other:?}, {:?}", seen.rejected),
+            other => bail!("the first rollout failed: {other:?}, {:?}", seen.rejected),
         }
-        triggers = vec![Trigger::OperationEnded { stack_set: STACK_SET.into() }];
+        triggers = vec![DeployTrigger::OperationEnded { stack_set: STACK_SET.into() }];
     }
-    bail!("the first rollout does not end")
+    bail!("the first rollout did not end within 10 triggers")
 }
 
 pub(crate) fn failed(error: PortError) -> anyhow::Error {

@@ -1,6 +1,6 @@
-//! Measures rollouts: planning a large fleet, what an unchanged push asks of AWS, and how many schedules of faults the simulator of
-//! StackSets runs through.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the table is what this program is for")]
+//! Measures rollouts: plans of large fleets, the AWS calls of an unchanged push, and schedules of the StackSets
+//! simulator.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this program prints tables")]
 
 mod calls;
 mod fleet;
@@ -10,72 +10,72 @@ mod schedules;
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::Parser;
 
-use crate::results::Results;
+use bench_common::write_json;
 
-/// What can be measured.
+use crate::results::RolloutResults;
+
+/// The sections of the benchmark.
 const SECTIONS: [&str; 3] = ["planning", "calls", "simulator"];
-/// Instances of the fleets that are planned; each ten times the one before, so that growth shows.
+/// Instances of the planned fleets; ten times more at each step, to measure growth.
 const PLANNED: [usize; 3] = [1_000, 10_000, 100_000];
-/// Instances of the fleets that an unchanged push is for.
+/// Instances of the fleets of the unchanged push.
 const PUSHED: [usize; 3] = [10, 1_000, 100_000];
 
 #[derive(Debug, Parser)]
 #[command(version, about)]
-struct Args {
-    /// Measured plans of each fleet, each in a process of its own.
+struct RolloutArgs {
+    /// Measured plans per fleet, each in a process of its own.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Schedules that the simulator runs.
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..))]
     schedules: u32,
-    /// Where to write the results as JSON.
+    /// File for the results, as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
     /// Measure only these.
     #[arg(long, value_delimiter = ',', value_parser = SECTIONS, default_values = SECTIONS)]
     only: Vec<String>,
-    /// Plan a fleet of so many instances once, and write the figures as JSON: what each round runs.
+    /// Plan a fleet of this many instances once, and print the figures as JSON; each round runs this.
     #[arg(long, hide = true)]
     plan: Option<usize>,
 }
 
 fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+    let args = RolloutArgs::parse();
     if let Some(instances) = args.plan {
         println!("{}", serde_json::to_string(&planning::once(instances)?)?);
         return Ok(());
     }
-    let wants = |section: &str| args.only.iter().any(|only| only == section);
-    let mut results = Results::new();
-    if wants("planning") {
+    let includes = |section: &str| args.only.iter().any(|only| only == section);
+    let mut results = RolloutResults::new();
+    if includes("planning") {
         for instances in PLANNED {
             eprintln!("planning: {instances} instances, {} rounds", args.rounds);
             results.planning.push(planning::measure(instances, args.rounds)?);
         }
     }
-    if wants("calls") {
+    if includes("calls") {
         for instances in PUSHED {
             eprintln!("calls: {instances} instances");
             results.calls.push(calls::measure(instances)?);
         }
     }
-    if wants("simulator") {
+    if includes("simulator") {
         eprintln!("simulator: {} schedules", args.schedules);
         results.schedules = Some(schedules::measure(args.schedules)?);
     }
-    results.judge();
+    results.check_targets();
     if let Some(path) = &args.json {
-        let text = serde_json::to_string_pretty(&results)?;
-        std::fs::write(path, text + "\n").with_context(|| format!("cannot write `{}`", path.display()))?;
+        write_json(path, &results)?;
     }
     println!("{}", results.render());
     Ok(())
 }
 
-/// Runs what waits for nothing but itself.
+/// Runs a future that needs no I/O.
 fn wait<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread().build()?.block_on(work)
 }

@@ -1,35 +1,38 @@
-//! How long a plan takes, and how much memory: from the text of the policy to the plan as JSON.
+//! Time and memory of a plan: from the text of the policy to the plan as JSON.
 
 use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
-use app::deploy::Memory;
-use app::plan::{Planner, Question};
-use app::ports::DeployStore as _;
-use bench_common::stats::Spread;
 use serde::{Deserialize, Serialize};
+
+use app::deploy::DeployState;
+use app::deploy::ports::DeployStore as _;
+use app::plan::{PlanRequest, Planner};
+use bench_common::process::status_mib;
+use bench_common::stats::Spread;
 use testkit::deploy::POLICY_FILE;
+use testkit::world::World;
 
 use crate::fleet::{failed, policy, rolled_out};
 use crate::wait;
 
-/// Of a hundred instances, one changes.
+/// One in this many instances changes.
 const CHANGED_IN: usize = 100;
 
-/// One plan.
+/// The figures of one plan.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Once {
+pub(crate) struct PlanRun {
     seconds: f64,
-    /// The most memory that the process held while it planned, with the fleet itself and all else in it.
+    /// The peak memory of the process while it plans, including the fleet.
     peak_mib: Option<f64>,
-    /// What it held before.
+    /// The memory before.
     before_mib: Option<f64>,
     changes: usize,
     json_bytes: usize,
 }
 
-/// All plans of one fleet.
+/// The figures of all plans of one fleet.
 #[derive(Debug, Serialize)]
 pub(crate) struct Planning {
     pub(crate) instances: usize,
@@ -41,55 +44,55 @@ pub(crate) struct Planning {
 }
 
 /// Plans a change of one in a hundred accounts.
-pub(crate) fn once(instances: usize) -> anyhow::Result<Once> {
+pub(crate) fn once(instances: usize) -> anyhow::Result<PlanRun> {
     wait(async {
         let world = rolled_out(instances).await?;
         let accounts = instances.div_ceil(10);
         let text = policy(instances, accounts.div_ceil(CHANGED_IN));
         let commit = world.push("Keep longer", &[(POLICY_FILE, Some(&text))]);
-        let memory: Memory = world.memory().await.map_err(failed)?;
-        let planner = Planner { repository: world.clone(), stack_sets: world.clone(), organization: world.clone() };
-        let question = Question {
+        let memory: DeployState = world.load_state().await.map_err(failed)?;
+        let planner =
+            Planner::<World> { repository: world.clone(), stack_sets: world.clone(), organization: world.clone() };
+        let question = PlanRequest {
             commit,
             policy_file: POLICY_FILE.into(),
             owner: "backup-policy@main".into(),
             event_bus_arn: None,
             only: None,
         };
-        // From here on the kernel counts the peak anew.
-        let forgotten = std::fs::write("/proc/self/clear_refs", "5").is_ok();
-        let before_mib = forgotten.then(|| status("VmRSS:")).flatten();
+        // Resets the kernel's peak of the process's memory.
+        let is_reset = std::fs::write("/proc/self/clear_refs", "5").is_ok();
+        let before_mib = is_reset.then(|| status_mib("VmRSS:")).flatten();
         let began = Instant::now();
         let outlook = planner.plan(&question, Some(&memory), |_| {}).await.map_err(failed)?;
         let outlook = match outlook {
             Ok(outlook) => outlook,
-            Err(faults) => bail!("the policy is refused: {faults:?}"),
+            Err(faults) => bail!("the policy is rejected: {faults:?}"),
         };
         let plan = &outlook.frameworks.first().context("no framework")?.plan;
         let json = serde_json::to_string(plan)?;
         let seconds = began.elapsed().as_secs_f64();
-        let peak_mib = forgotten.then(|| status("VmHWM:")).flatten();
+        let peak_mib = is_reset.then(|| status_mib("VmHWM:")).flatten();
         let changes = plan.instances.update;
         let expected = accounts.div_ceil(CHANGED_IN) * 10.min(instances);
-        ensure!(changes == expected, "{changes} changes are planned, {expected} were made");
-        Ok(Once { seconds, peak_mib, before_mib, changes, json_bytes: json.len() })
+        ensure!(changes == expected, "{changes} changes are planned, {expected} expected");
+        Ok(PlanRun { seconds, peak_mib, before_mib, changes, json_bytes: json.len() })
     })
 }
 
-/// Each round in a process of its own: memory that an earlier one gave back would not be counted.
+/// Each round runs in a process of its own: memory that an earlier round freed would not be counted.
 pub(crate) fn measure(instances: usize, rounds: u32) -> anyhow::Result<Planning> {
     let program = std::env::current_exe()?;
     let mut all = Vec::new();
     for _ in 0..rounds {
         let ran = Command::new(&program).args(["--plan", &instances.to_string()]).output()?;
         ensure!(ran.status.success(), "planning failed: {}", String::from_utf8_lossy(&ran.stderr));
-        let once: Once =
-            serde_json::from_slice(&ran.stdout).context("a plan has written something else than figures")?;
+        let once: PlanRun = serde_json::from_slice(&ran.stdout).context("the output of a plan is not valid")?;
         all.push(once);
     }
     let first = all.first().context("no rounds")?.clone();
     let seconds: Vec<f64> = all.iter().map(|once| once.seconds).collect();
-    let of = |figure: fn(&Once) -> Option<f64>| Spread::of(&all.iter().filter_map(figure).collect::<Vec<_>>());
+    let of = |figure: fn(&PlanRun) -> Option<f64>| Spread::of(&all.iter().filter_map(figure).collect::<Vec<_>>());
     Ok(Planning {
         instances,
         changes: first.changes,
@@ -98,12 +101,4 @@ pub(crate) fn measure(instances: usize, rounds: u32) -> anyhow::Result<Planning>
         before_mib: of(|once| once.before_mib),
         json_bytes: first.json_bytes,
     })
-}
-
-/// A figure that the kernel keeps of this process, in MiB.
-fn status(key: &str) -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = text.lines().find(|line| line.starts_with(key))?;
-    let kib: f64 = line.strip_prefix(key)?.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kib / 1024.0)
 }

@@ -1,73 +1,74 @@
-//! All figures of a run, as JSON and as tables.
+//! The results of a run, as JSON and as tables.
 
 use std::fmt::Write as _;
 
-use bench_common::aims::Verdicts;
+use serde::Serialize;
+
 use bench_common::machine::Machine;
 use bench_common::stats::Spread;
 use bench_common::table::{lay_out, row};
-use serde::Serialize;
+use bench_common::targets::TargetChecks;
 
-use crate::calls::Calls;
+use crate::calls::UnchangedPush;
 use crate::planning::Planning;
 use crate::schedules::Schedules;
 
-/// Seconds for a plan of 100,000 instances, at most.
+/// Upper limit of the seconds for a plan of 100,000 instances.
 const SECONDS: f64 = 1.0;
-/// MiB for it, at most.
+/// Upper limit of its memory in MiB.
 const PEAK: f64 = 300.0;
-/// How much more an instance may cost in the largest fleet than in the smallest.
+/// Upper limit of the time per instance in the largest fleet, relative to the smallest.
 const GROWTH: f64 = 1.5;
-/// Calls of an unchanged push, at most.
+/// Upper limit of the calls of an unchanged push.
 const CALLS: usize = 6;
-/// What the field reports for an unchanged StackSet at 800 accounts: half an hour (Customizations for AWS Control Tower, issue 174).
+/// An unchanged StackSet with 800 accounts takes half an hour in Customizations for AWS Control Tower (its issue
+/// 174).
 const FIELD_SECONDS: f64 = 1_800.0;
 
-/// What was measured.
+/// The results.
 #[derive(Debug, Serialize)]
-pub(crate) struct Results {
+pub(crate) struct RolloutResults {
     machine: Machine,
     pub(crate) planning: Vec<Planning>,
-    pub(crate) calls: Vec<Calls>,
+    pub(crate) calls: Vec<UnchangedPush>,
     pub(crate) schedules: Option<Schedules>,
-    verdicts: Verdicts,
+    checks: TargetChecks,
 }
 
-impl Results {
+impl RolloutResults {
     pub(crate) fn new() -> Self {
         Self {
             machine: Machine::this(),
             planning: Vec::new(),
             calls: Vec::new(),
             schedules: None,
-            verdicts: Verdicts::default(),
+            checks: TargetChecks::default(),
         }
     }
 
-    /// Puts the figures beside their aims.
-    pub(crate) fn judge(&mut self) {
-        let mut verdicts = Verdicts::default();
-        let mut judge = |figure: String, value: String, aim: String, met: bool| verdicts.judge(figure, value, aim, met);
+    /// Compares the figures with their targets.
+    pub(crate) fn check_targets(&mut self) {
+        let mut checks = TargetChecks::default();
         if let (Some(first), Some(last)) = (self.planning.first(), self.planning.last()) {
             let seconds = last.seconds.p50;
             let (few, many) = (first.instances, last.instances);
-            judge(
+            checks.add(
                 format!("seconds to plan {many} instances"),
                 format!("{seconds:.3}"),
                 format!("less than {SECONDS}"),
                 seconds < SECONDS,
             );
             if let Some(peak) = last.peak_mib {
-                judge(
-                    format!("peak MiB meanwhile, the fleet itself in it ({many} instances)"),
+                checks.add(
+                    format!("peak MiB, including the fleet ({many} instances)"),
                     format!("{:.0}", peak.max),
                     format!("less than {PEAK}"),
                     peak.max < PEAK,
                 );
             }
             let growth = per_instance(last) / per_instance(first);
-            judge(
-                format!("time for an instance, {few} to {many} instances"),
+            checks.add(
+                format!("time per instance, {few} to {many} instances"),
                 format!("x {growth:.2}"),
                 format!("at most x {GROWTH}"),
                 growth <= GROWTH,
@@ -76,24 +77,24 @@ impl Results {
         if let Some(first) = self.calls.first() {
             let most = self.calls.iter().map(|calls| calls.calls.len()).max().unwrap_or_default();
             let same = self.calls.iter().all(|calls| calls.calls == first.calls);
-            judge("calls of an unchanged push".into(), most.to_string(), format!("at most {CALLS}"), most <= CALLS);
+            checks.add("calls of an unchanged push", most.to_string(), format!("at most {CALLS}"), most <= CALLS);
             let value = if same { "the same" } else { "differ" };
-            judge("the same calls at every size".into(), value.into(), "the same".into(), same);
+            checks.add("the same calls at every size", value, "the same", same);
             let mutating: usize = self.calls.iter().map(|calls| calls.mutating).sum();
-            judge("mutating ones among them".into(), mutating.to_string(), "0".into(), mutating == 0);
+            checks.add("mutating calls", mutating.to_string(), "0", mutating == 0);
         }
-        self.verdicts = verdicts;
+        self.checks = checks;
     }
 
     pub(crate) fn render(&self) -> String {
         let mut text = format!("On {}.\n", self.machine.describe());
         if !self.planning.is_empty() {
-            text.push_str("\nFrom the text of the policy to the plan as JSON; one account in a hundred changes.\n\n");
+            text.push_str("\nFrom the text of the policy to the plan as JSON; one in a hundred accounts changes.\n\n");
             let mut rows = vec![row(&[
                 "instances",
                 "changed",
                 "seconds, median (min to max)",
-                "us for an instance",
+                "us per instance",
                 "peak MiB (before)",
                 "plan as JSON, KB",
             ])];
@@ -101,7 +102,7 @@ impl Results {
             lay_out(&mut text, &rows);
         }
         if !self.calls.is_empty() {
-            text.push_str("\nA push that changes nothing in force.\n\n");
+            text.push_str("\nA push that changes no framework.\n\n");
             let mut rows = vec![row(&["instances", "calls", "mutating", "which"])];
             rows.extend(self.calls.iter().map(|calls| {
                 let (number, mutating) = (calls.calls.len().to_string(), calls.mutating.to_string());
@@ -110,13 +111,13 @@ impl Results {
             lay_out(&mut text, &rows);
             let _ = writeln!(
                 text,
-                "\nThe field: Customizations for AWS Control Tower takes about {FIELD_SECONDS:.0} s for an unchanged StackSet at 800 accounts."
+                "\nFor comparison: Customizations for AWS Control Tower takes about {FIELD_SECONDS:.0} s for an unchanged StackSet at 800 accounts."
             );
         }
         if let Some(schedules) = &self.schedules {
             text.push_str(&schedules.render());
         }
-        self.verdicts.render(&mut text);
+        self.checks.render(&mut text);
         text
     }
 }

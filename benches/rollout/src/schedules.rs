@@ -1,17 +1,18 @@
-//! How many schedules a second the simulator of StackSets runs through, with the real use case on it: a first rollout in which some
-//! instances fail, a change, and looks until nothing moves.
+//! The rate of schedules that the StackSets simulator runs, with the real use case: a first rollout in which some
+//! instances fail, a change, and reconciliations until nothing changes.
 
 use std::fmt::Write as _;
 use std::time::Instant;
 
 use anyhow::{bail, ensure};
-use app::deploy::FrameworkOutcome;
-use app::events::{Look, Trigger};
-use domain::ids::StackSetName;
-use domain::rollout::Instance;
 use serde::Serialize;
+
+use app::deploy::FrameworkOutcome;
+use app::events::{DeployTrigger, ReconcileScope};
+use domain::rollout::Instance;
+use framework::ids::StackSetName;
 use testkit::deploy::{POLICY_FILE, deploy};
-use testkit::simulator::{Faulty, InstanceFault, Simulator};
+use testkit::simulator::{FaultyWork, InjectedInstanceFault, Simulator};
 use testkit::world::World;
 
 use crate::fleet::{FRAMEWORK, STACK_SET, failed, policy};
@@ -19,19 +20,19 @@ use crate::wait;
 
 /// Instances of a schedule: four accounts in ten Regions.
 const INSTANCES: usize = 40;
-/// Looks after which a schedule has to be through.
-const MOST_LOOKS: usize = 60;
+/// Upper limit of the reconciliations in a schedule.
+const MAX_RECONCILIATIONS: usize = 60;
 
-/// What was run.
+/// The figures of all schedules.
 #[derive(Debug, Serialize)]
 pub(crate) struct Schedules {
     schedules: u32,
     seconds: f64,
     per_second: f64,
-    /// Results of instances, all operations together.
+    /// Results of instances in all operations.
     instance_results: usize,
     results_per_second: f64,
-    /// Schedules that ended in a rollout that was reported as failed.
+    /// Schedules whose last rollout was reported as failed.
     failed: usize,
 }
 
@@ -47,7 +48,7 @@ pub(crate) fn measure(schedules: u32) -> anyhow::Result<Schedules> {
     let seconds = began.elapsed().as_secs_f64();
     ensure!(
         failures > 0 && failures < schedules as usize,
-        "{failures} of {schedules} schedules fail: nothing is tried"
+        "{failures} of {schedules} schedules fail: the schedules must differ"
     );
     Ok(Schedules {
         schedules,
@@ -59,20 +60,20 @@ pub(crate) fn measure(schedules: u32) -> anyhow::Result<Schedules> {
     })
 }
 
-/// One schedule: the results of instances that it came to, and whether it ended in failure.
+/// Runs one schedule; returns the number of instance results, and whether its last rollout failed.
 async fn one(seed: u64) -> anyhow::Result<(usize, bool)> {
     let world = World::new();
     let simulator = Simulator::new(&world, seed);
     let deploy = deploy("backup-policy", &world, &simulator);
     world.push("Start", &[(POLICY_FILE, Some(&policy(INSTANCES, 0))), ("framework.yaml", Some(FRAMEWORK))]);
     let name = StackSetName::parse(STACK_SET)?;
-    let mut triggers = vec![Trigger::Push];
+    let mut triggers = vec![DeployTrigger::Push];
     let mut changed = false;
     let mut worked = 0;
     let mut ended_badly = false;
-    for _ in 0..MOST_LOOKS {
+    for _ in 0..MAX_RECONCILIATIONS {
         let seen = deploy.handle(&triggers).await.map_err(failed)?;
-        triggers = vec![Trigger::OperationEnded { stack_set: STACK_SET.into() }];
+        triggers = vec![DeployTrigger::OperationEnded { stack_set: STACK_SET.into() }];
         match seen.frameworks.values().next() {
             Some(FrameworkOutcome::Started(_) | FrameworkOutcome::Waiting) => {
                 if worked == 0 {
@@ -83,23 +84,23 @@ async fn one(seed: u64) -> anyhow::Result<(usize, bool)> {
             }
             Some(FrameworkOutcome::Failed(_)) => {
                 ended_badly = true;
-                triggers = vec![Trigger::Schedule(Look::Full)];
+                triggers = vec![DeployTrigger::Schedule(ReconcileScope::Full)];
             }
             Some(FrameworkOutcome::Succeeded) if !changed => {
                 changed = true;
                 ended_badly = false;
                 world.push("Keep longer", &[(POLICY_FILE, Some(&policy(INSTANCES, 1)))]);
-                triggers = vec![Trigger::Push];
+                triggers = vec![DeployTrigger::Push];
             }
             Some(FrameworkOutcome::Succeeded | FrameworkOutcome::Unchanged) => return Ok((worked, false)),
             Some(FrameworkOutcome::FailedBefore) => return Ok((worked, ended_badly)),
-            other => bail!("a schedule went wrong: {other:?}, {:?}", seen.rejected),
+            other => bail!("a schedule failed: {other:?}, {:?}", seen.rejected),
         }
     }
-    bail!("the schedule {seed} does not end")
+    bail!("schedule {seed} did not end")
 }
 
-/// Every third schedule has an instance that fails twice, every seventh one that always does.
+/// Makes an instance fail twice in each third schedule, and always in each seventh.
 fn break_some(simulator: &Simulator, name: &StackSetName, seed: u64) {
     let mut cloud = simulator.cloud();
     let runs = cloud.stack_sets.get(name).into_iter().flat_map(|set| set.instances.keys().cloned());
@@ -107,8 +108,11 @@ fn break_some(simulator: &Simulator, name: &StackSetName, seed: u64) {
     let Some(victim) = usize::try_from(seed).ok().and_then(|seed| instances.get(seed % instances.len().max(1))) else {
         return;
     };
-    let fault =
-        |times| InstanceFault { times, reason: "Resource handler returned message".into(), of: Faulty::Everything };
+    let fault = |times| InjectedInstanceFault {
+        times,
+        reason: "Resource handler returned message".into(),
+        of: FaultyWork::Everything,
+    };
     if seed.is_multiple_of(7) {
         cloud.faults.insert(victim.clone(), fault(None));
     } else if seed.is_multiple_of(3) {
@@ -122,7 +126,7 @@ impl Schedules {
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "\nThe simulator: {} schedules of {INSTANCES} instances in {:.1} s, {:.0} a second ({:.0} instance results a second); {} ended in a failure that was reported.",
+            "\nThe simulator: {} schedules of {INSTANCES} instances in {:.1} s, {:.0} per second ({:.0} instance results per second); {} ended with a failed rollout.",
             self.schedules, self.seconds, self.per_second, self.results_per_second, self.failed
         );
         text

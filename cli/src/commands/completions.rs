@@ -1,11 +1,13 @@
-//! `completions`: what a shell needs to complete commands and options.
+//! `completions`: shell completions.
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-use crate::{Cli, Verdict, output};
+use crate::{Cli, CommandOutcome, output};
 
-/// Write the completions of commands and options for a shell.
+/// Print the completion script of a shell.
+///
+/// Writes the script to standard output. Exit status: 0.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -20,7 +22,7 @@ pub(crate) struct Args {
     shell: Shell,
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
     let mut command = Cli::command();
     let name = command.get_name().to_owned();
     let mut script = Vec::new();
@@ -31,5 +33,5 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
         script = script.replace("backup__subcmd__compliance", "backup__compliance");
     }
     output::text(&script)?;
-    Ok(Verdict::Clean)
+    Ok(CommandOutcome::Clean)
 }

@@ -1,34 +1,37 @@
-//! `evaluate`: what Audit Manager will say of an inventory.
+//! `evaluate`: evaluates an inventory as Audit Manager does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
-use domain::control::{CONTROLS, Control};
-use domain::evaluation::{Asked, Evaluator, Judgement, Subject, Tally, Verdict as Judged};
-use domain::fault::nearest;
-use domain::ids::{AccountId, RegionName};
-use domain::inventory::Inventory;
+
+use evaluation::inventory::Inventory;
+use evaluation::{ComplianceResult, ControlQuery, Evaluation, EvaluationCounts, Evaluator, Subject};
+use framework::control::{CONTROLS, Control};
+use framework::ids::{AccountId, RegionName};
+use syntax::text::closest_match;
 
 use super::lint::assignment;
-use crate::frameworks::Questions;
-use crate::{Verdict, input, output, plain};
+use crate::frameworks::ControlQueries;
+use crate::{CommandOutcome, input, output, plain};
+use out::EvaluationWriter;
 
 mod human;
 mod machine;
 mod out;
 
 pub(crate) use human::by_control;
-pub(crate) use machine::tally;
-use out::Out;
+pub(crate) use machine::counts;
 
-/// Say of an inventory what Audit Manager will say, control by control, and why.
+/// Evaluate an inventory against a framework
 ///
-/// Judges resources, backup plans, vaults and recovery points in documents of the form schemas/inventory.schema.json. Each is
-/// compliant, not compliant, or undecided, which names what could not be read. A resource that no plan selects comes with the
-/// selection that is nearest and the smallest change that brings it in. With a policy, each account and Region is judged with
-/// the parameters that the policy gives there. Several documents are judged together, as of the earliest. Needs no AWS account.
+/// Predicts Audit Manager's result for each resource, backup plan, vault and recovery point in documents of the format
+/// schemas/inventory.schema.json: compliant, not compliant, or undecided with the unread parts. For a resource that no
+/// plan selects, shows the closest selection and the smallest fix. With a policy, each account and Region is evaluated
+/// with its parameters. Several documents are evaluated together, as of the earliest. Needs no AWS account.
+///
+/// Exit status: 0 without findings, 1 with findings, 2 when a file cannot be read.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -45,53 +48,53 @@ Examples:
   backup-compliance evaluate --format sarif \\
     --framework framework inventory.json > evaluation.sarif")]
 pub(crate) struct Args {
-    /// The inventory documents; `-` is one on standard input.
+    /// Inventory documents; `-` for standard input
     #[arg(value_name = "INVENTORY", required = true)]
     inventories: Vec<PathBuf>,
-    /// What is asked: a framework template, a policy file, or a folder with a `backup-compliance.yaml`.
+    /// Framework template, policy file, or folder with a `backup-compliance.yaml`
     #[arg(long, value_name = "TEMPLATE|POLICY")]
     framework: PathBuf,
-    /// The root of the policy repository, which template paths start from; without it, the policy file's folder.
+    /// Root of the policy repository for template paths [default: folder of the policy file]
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
-    /// A value for a parameter of the framework template; policies give theirs.
+    /// Parameter value for the framework template; policies have their own; repeatable
     #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
     parameter: Vec<(String, String)>,
-    /// Only this control; may be given several times.
+    /// Evaluate only this control; repeatable
     #[arg(long, value_name = "CONTROL", value_parser = control)]
     control: Vec<&'static Control>,
-    /// Only this account; may be given several times.
+    /// Evaluate only this account; repeatable
     #[arg(long, value_name = "ACCOUNT_ID", value_parser = account)]
     in_account: Vec<AccountId>,
-    /// Show what is compliant too.
+    /// Show compliant results too
     #[arg(long)]
     all: bool,
-    /// End with status 1 if anything is undecided or could not be read, or if nothing was evaluated.
+    /// Exit with status 1 if a result is undecided, a part is unread, or nothing is evaluated
     #[arg(long)]
     strict: bool,
-    /// The form of the result on standard output.
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people; in color on a terminal, unless `NO_COLOR` is set.
+    /// Text; in color on a terminal, unless `NO_COLOR` is set
     Human,
-    /// One JSON document.
+    /// One JSON document
     Json,
-    /// For spreadsheets (RFC 4180): a row for each judgement.
+    /// CSV (RFC 4180), one row for each evaluation
     Csv,
-    /// SARIF 2.1.0, for code scanning and editors.
+    /// SARIF 2.1.0, for code scanning and editors
     Sarif,
 }
 
 fn control(name: &str) -> Result<&'static Control, String> {
     let upper = name.to_uppercase();
     CONTROLS.iter().find(|control| control.name == upper).ok_or_else(|| {
-        match nearest(name, CONTROLS.iter().map(|control| control.name)) {
-            Some(near) => format!("there is no such control; did you mean `{near}`?"),
-            None => "there is no such control, see docs/controls.md".to_owned(),
+        match closest_match(name, CONTROLS.iter().map(|control| control.name)) {
+            Some(near) => format!("unknown control; did you mean `{near}`?"),
+            None => "unknown control; see docs/controls.md".to_owned(),
         }
     })
 }
@@ -102,74 +105,78 @@ pub(crate) fn account(id: &str) -> Result<AccountId, String> {
 
 pub(crate) fn region(name: &str) -> Result<RegionName, String> {
     let region = RegionName::parse(name).map_err(|error| error.to_string())?;
-    // A newer one is right, and far more often one is misspelled.
+    // It may be newer than this version; a typing error is far more likely.
     if let Err(error) = RegionName::parse_listed(name, &[]) {
-        output::aside(&format!("this version does not know the Region `{}`: {}", plain::shown(name), error.fix));
+        output::hint(&format!("this version does not know the Region `{}`: {}", plain::escaped(name), error.help));
     }
     Ok(region)
 }
 
-/// A judgement with what stands around it.
-struct Told<'a> {
+/// An evaluation with its location.
+struct LocatedEvaluation<'a> {
     framework: &'a str,
     account: &'a AccountId,
     region: &'a RegionName,
     kind: &'a str,
-    judgement: Judgement<'a>,
+    evaluation: Evaluation<'a>,
 }
 
-/// A line of the table at the end.
+/// A row of the summary.
 #[derive(Debug)]
-struct Row {
+struct SummaryRow {
     framework: String,
     control: &'static Control,
-    tally: Tally,
+    counts: EvaluationCounts,
 }
 
-/// What was not read, and matters.
+/// An unread part in scope.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Unread {
+struct UnreadPart {
     account: String,
     region: String,
-    /// As documents call it; `None` for all of a place.
+    /// As in documents; `None` for a whole location.
     part: Option<String>,
-    why: String,
+    reason: String,
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
-    let mut out: Box<dyn Out> = match args.format {
+/// Long because results are streamed: query groups and summary rows must stay borrowed while evaluating.
+pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
+    let mut out: Box<dyn EvaluationWriter> = match args.format {
         Format::Human => Box::new(human::Human::default()),
         Format::Json => Box::new(machine::Json::default()),
         Format::Csv => Box::new(machine::Csv),
         Format::Sarif => Box::new(machine::Sarif::default()),
     };
     let given: BTreeMap<String, String> = args.parameter.iter().cloned().collect();
-    let questions = Questions::read(&args.framework, args.root.as_deref(), &given)?;
+    let questions = ControlQueries::read(&args.framework, args.root.as_deref(), &given)?;
     for remark in &questions.remarks {
-        output::aside(remark);
+        output::hint(remark);
     }
     let inventory = read(&args.inventories)?;
-    let (accounts, regions) = inventory.places().map(|place| (place.account.clone(), place.region.clone())).unzip();
+    let (accounts, regions) =
+        inventory.locations().map(|location| (location.account.clone(), location.region.clone())).unzip();
     let questions = questions.at(&accounts, &regions)?;
     for account in &args.in_account {
-        let is_there = inventory.places().any(|place| place.account == *account)
-            || questions.groups.iter().flat_map(crate::frameworks::Group::named).any(|(named, _)| named == account);
+        let is_there = inventory.locations().any(|location| location.account == *account)
+            || questions
+                .groups
+                .iter()
+                .flat_map(crate::frameworks::QueryGroup::named)
+                .any(|(named, _)| named == account);
         if !is_there {
-            bail!(
-                "neither the inventory nor the policy says anything of the account {account}, which `--in-account` names"
-            );
+            bail!("the account {account} of `--in-account` is neither in the inventory nor in the policy");
         }
     }
-    for (kind, count) in inventory.not_asked_about() {
-        output::aside(&format!(
-            "note: {} of the type {} not judged: no control is about it",
+    for (kind, count) in inventory.unevaluated_types() {
+        output::hint(&format!(
+            "note: {} of the type {} not evaluated: no control covers it",
             plain::count(count, "resource"),
-            plain::shown(kind)
+            plain::escaped(kind)
         ));
     }
-    let is_wanted = |asked: &&Asked| args.control.is_empty() || args.control.contains(&asked.control);
-    // Of each question the group that it is from.
-    let (asked, of): (Vec<Asked>, Vec<usize>) = questions
+    let is_wanted = |asked: &&ControlQuery| args.control.is_empty() || args.control.contains(&asked.control);
+    // The group of each query.
+    let (asked, of): (Vec<ControlQuery>, Vec<usize>) = questions
         .groups
         .iter()
         .enumerate()
@@ -178,18 +185,22 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     let is_all_known = questions.groups.iter().all(|group| group.unknown.is_empty());
     match (asked.is_empty() && is_all_known, args.control.is_empty()) {
         (false, _) => {}
-        (true, true) => bail!("`{}` asks nothing where the inventory is from", args.framework.display()),
-        (true, false) => bail!("no framework asks for the control that `--control` names"),
+        (true, true) => bail!("`{}` has no control for the locations of the inventory", args.framework.display()),
+        (true, false) => bail!("no framework has the control of `--control`"),
     }
-    let mut rows: Vec<Row> = Vec::new();
+    let mut rows: Vec<SummaryRow> = Vec::new();
     let row_of: Vec<usize> = asked
         .iter()
         .zip(&of)
         .map(|(asked, group)| {
             let framework = questions.groups.get(*group).map_or("", |group| group.framework.as_str());
-            let is_same = |row: &Row| row.framework == framework && row.control == asked.control;
+            let is_same = |row: &SummaryRow| row.framework == framework && row.control == asked.control;
             rows.iter().position(is_same).unwrap_or_else(|| {
-                rows.push(Row { framework: framework.to_owned(), control: asked.control, tally: Tally::default() });
+                rows.push(SummaryRow {
+                    framework: framework.to_owned(),
+                    control: asked.control,
+                    counts: EvaluationCounts::default(),
+                });
                 rows.len().saturating_sub(1)
             })
         })
@@ -198,20 +209,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     frameworks.dedup();
     out.begin(inventory.as_of(), &frameworks)?;
     let mut ended = Ok(());
-    Evaluator::new(&inventory, &asked).each(|judgement| {
-        let group = of.get(judgement.question).and_then(|group| questions.groups.get(*group));
-        let (Some(group), Some((account, region, kind))) = (group, place(&inventory, &judgement)) else { return };
+    Evaluator::new(&inventory, &asked).each(|evaluation| {
+        let group = of.get(evaluation.query_index).and_then(|group| questions.groups.get(*group));
+        let (Some(group), Some((account, region, kind))) = (group, location(&inventory, &evaluation)) else { return };
         if !group.applies(Some(account), Some(region))
             || !(args.in_account.is_empty() || args.in_account.contains(account))
         {
             return;
         }
-        if let Some(row) = row_of.get(judgement.question).and_then(|row| rows.get_mut(*row)) {
-            row.tally.add(&judgement.verdict);
+        if let Some(row) = row_of.get(evaluation.query_index).and_then(|row| rows.get_mut(*row)) {
+            row.counts.add(&evaluation.result);
         }
-        let is_shown = args.all || !matches!(judgement.verdict, Judged::Compliant(_));
+        let is_shown = args.all || !matches!(evaluation.result, ComplianceResult::Compliant(_));
         if is_shown && ended.is_ok() {
-            ended = out.one(&Told { framework: &group.framework, account, region, kind, judgement });
+            ended = out.one(&LocatedEvaluation { framework: &group.framework, account, region, kind, evaluation });
         }
     });
     ended?;
@@ -220,28 +231,31 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     Ok(verdict(&rows, &unread, args.strict))
 }
 
-fn verdict(rows: &[Row], unread: &[Unread], strict: bool) -> Verdict {
-    let total = |count: fn(&Tally) -> u64| rows.iter().map(|row| count(&row.tally)).sum::<u64>();
-    let (broken, undecided) = (total(|tally| tally.not_compliant), total(|tally| tally.undecided));
+fn verdict(rows: &[SummaryRow], unread: &[UnreadPart], strict: bool) -> CommandOutcome {
+    let total = |count: fn(&EvaluationCounts) -> u64| rows.iter().map(|row| count(&row.counts)).sum::<u64>();
+    let (broken, undecided) = (total(|counts| counts.not_compliant), total(|counts| counts.undecided));
     if undecided > 0 || !unread.is_empty() {
-        let undecided = plain::count(undecided, "judgement");
-        let unread = plain::count(plain::number(unread.len()), "part");
-        output::aside(&format!("warning: {undecided} undecided, {unread} of the inventory not read"));
+        let undecided = plain::count(undecided, "evaluation");
+        let unread = plain::count(plain::to_u64(unread.len()), "part");
+        output::hint(&format!("warning: {undecided} undecided, {unread} of the inventory not read"));
     }
-    // A green run that evaluated nothing would hide a wrong policy or inventory.
+    // A successful run without evaluations would hide a wrong policy or inventory.
     let is_nothing =
-        total(|tally| tally.compliant.saturating_add(tally.not_compliant).saturating_add(tally.undecided)) == 0;
+        total(|counts| counts.compliant.saturating_add(counts.not_compliant).saturating_add(counts.undecided)) == 0;
     let is_strict_finding = strict && (undecided > 0 || !unread.is_empty() || is_nothing);
-    if broken > 0 || is_strict_finding { Verdict::Findings } else { Verdict::Clean }
+    if broken > 0 || is_strict_finding { CommandOutcome::Findings } else { CommandOutcome::Clean }
 }
 
-/// Where something is, and its type.
-fn place<'a>(inventory: &'a Inventory, judgement: &Judgement<'a>) -> Option<(&'a AccountId, &'a RegionName, &'a str)> {
-    let kind = judgement.asked.control.resource_types.first().copied().unwrap_or_default();
-    Some(match judgement.subject {
+/// Returns the location and type of an item.
+fn location<'a>(
+    inventory: &'a Inventory,
+    evaluation: &Evaluation<'a>,
+) -> Option<(&'a AccountId, &'a RegionName, &'a str)> {
+    let kind = evaluation.query.control.resource_types.first().copied().unwrap_or_default();
+    Some(match evaluation.subject {
         Subject::Resource(resource) => {
-            let place = inventory.place_of_resource(resource)?;
-            (&place.account, &place.region, inventory.kind(resource))
+            let location = inventory.location_of_resource(resource)?;
+            (&location.account, &location.region, inventory.kind(resource))
         }
         Subject::Plan(plan) => (&plan.account, &plan.region, kind),
         Subject::Vault(vault) => (&vault.account, &vault.region, kind),
@@ -249,46 +263,46 @@ fn place<'a>(inventory: &'a Inventory, judgement: &Judgement<'a>) -> Option<(&'a
     })
 }
 
-/// What was not read of the places that are asked about.
-fn unread(inventory: &Inventory, questions: &Questions, args: &Args) -> Vec<Unread> {
+/// Returns the unread parts in scope.
+fn unread(inventory: &Inventory, questions: &ControlQueries, args: &Args) -> Vec<UnreadPart> {
     let is_wanted = |account: &AccountId| args.in_account.is_empty() || args.in_account.contains(account);
     let mut unread = BTreeSet::new();
     let gaps = inventory.gaps();
     for gap in gaps {
         let applies = questions.groups.iter().any(|group| group.applies(Some(gap.account), Some(gap.region)));
         if applies && is_wanted(gap.account) {
-            unread.insert(Unread {
+            unread.insert(UnreadPart {
                 account: gap.account.to_string(),
                 region: gap.region.to_string(),
                 part: gap.part.and_then(|part| Some(serde_json::to_value(part).ok()?.as_str()?.to_owned())),
-                why: gap.why.to_owned(),
+                reason: gap.reason.to_owned(),
             });
         }
     }
-    // What a framework asks and nobody knows was not judged, in each place where it asks.
+    // Unknown controls of a framework were not evaluated in any location in its scope.
     for group in questions.groups.iter().filter(|group| !group.unknown.is_empty()) {
-        for place in inventory.places() {
-            let (account, region) = (&place.account, &place.region);
+        for location in inventory.locations() {
+            let (account, region) = (&location.account, &location.region);
             if group.applies(Some(account), Some(region)) && is_wanted(account) {
-                unread.extend(group.unknown.iter().map(|fault| Unread {
+                unread.extend(group.unknown.iter().map(|diagnostic| UnreadPart {
                     account: account.to_string(),
                     region: region.to_string(),
                     part: Some("framework".to_owned()),
-                    why: fault.to_string(),
+                    reason: diagnostic.to_string(),
                 }));
             }
         }
     }
-    for (account, region) in questions.groups.iter().flat_map(crate::frameworks::Group::named) {
-        if is_wanted(account) && !inventory.has_place(account, region) {
-            let why = "no document says anything about it".to_owned();
-            unread.insert(Unread { account: account.to_string(), region: region.to_string(), part: None, why });
+    for (account, region) in questions.groups.iter().flat_map(crate::frameworks::QueryGroup::named) {
+        if is_wanted(account) && !inventory.has_location(account, region) {
+            let reason = "no document contains it".to_owned();
+            unread.insert(UnreadPart { account: account.to_string(), region: region.to_string(), part: None, reason });
         }
     }
     unread.into_iter().collect()
 }
 
-/// Reads documents one by one, and lets go of each text.
+/// Reads documents one by one, and drops each text.
 pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Inventory> {
     let mut inventory: Option<Inventory> = None;
     for path in paths {
@@ -297,7 +311,7 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Inventory> {
             None => Inventory::read(&name, &text),
             Some(before) => before.read_more(&name, &text),
         };
-        inventory = Some(read.map_err(|fault| anyhow::anyhow!("{fault}"))?);
+        inventory = Some(read.map_err(|diagnostic| anyhow::anyhow!("{diagnostic}"))?);
     }
     inventory.context("no inventory is named")
 }

@@ -1,4 +1,4 @@
-//! `invoke`: run a built function under a local Runtime API and show what it answers.
+//! `invoke`: run a built function under a local Runtime API.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use testkit::runtime_api::{Invocation, Launch, Outcome};
 
-use crate::{Verdict, env_file, event_file, input, output};
+use runtime_api::{Invocation, InvocationOutcome, Launch};
+
+use crate::{CommandOutcome, env_file, event_file, input, output};
 
 /// Run a function once, as Lambda would.
 ///
-/// Starts the built function with a clean environment, gives it the event, and prints its answer as JSON on standard
-/// output and its log on standard error. The function gets the shell's `AWS_*` variables, over them those of
-/// --env-file, and over all those of --env; every other variable it needs must be among the latter two.
+/// Starts the built function with a clean environment and sends it the event. Prints the response as JSON on standard
+/// output and the log on standard error. The function gets the shell's `AWS_*` variables, overridden by those of
+/// --env-file, overridden by those of --env. All other variables have to be set by these two options.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -27,19 +28,19 @@ pub(crate) struct Args {
     /// The function: deploy, lifecycle, report or sweep.
     #[arg(value_name = "FUNCTION")]
     function: String,
-    /// A file with the event as JSON, or `-` for standard input.
+    /// A JSON file with the event, or `-` for standard input.
     #[arg(value_name = "EVENT")]
     event: PathBuf,
-    /// A variable for the function; may be given again.
+    /// Set a variable of the function; repeatable.
     #[arg(long, value_name = "K=V", value_parser = pair)]
     env: Vec<(String, String)>,
-    /// A file of `export K=V` lines, such as the `target/sandbox/env` of a running sandbox; may be given again.
+    /// Read `export K=V` lines, such as `target/sandbox/env` of a running sandbox; repeatable.
     #[arg(long, value_name = "FILE")]
     env_file: Vec<PathBuf>,
-    /// Seconds the function has for its answer.
+    /// Stop the function after this many seconds.
     #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=900))]
     timeout: u64,
-    /// The program to run, instead of `target/lambda/FUNCTION/bootstrap` here or in a folder above.
+    /// Run this program instead of `target/lambda/FUNCTION/bootstrap` here or in a parent folder.
     #[arg(long, value_name = "PATH")]
     binary: Option<PathBuf>,
 }
@@ -51,13 +52,13 @@ fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
     let event = event_file::read(&args.event)?;
     let program = program(args)?;
     let variables = variables(args)?;
 
     let mut launch = Launch::new(program).name(&args.function).on_line(output::note);
-    // The stand-in credentials would win over a profile.
+    // The placeholder credentials would take precedence over a profile.
     if variables.contains_key(&OsString::from("AWS_PROFILE")) {
         for key in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED"] {
             launch = launch.without_env(key);
@@ -74,52 +75,54 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
             Err(outcome) => Invocation { outcome: outcome.clone(), duration: Duration::ZERO },
         };
         let memory = function.peak_memory();
-        // All of the log before any verdict on it.
+        // Prints the whole log before the result.
         function.stop().await;
         if let Ok(started) = &started {
-            output::aside(&measured(*started, invocation.duration, memory));
+            output::hint(&timings(*started, invocation.duration, memory));
         }
-        verdict(args, started.is_ok(), invocation.outcome)
+        report(args, started.is_ok(), invocation.outcome)
     })
 }
 
-fn measured(started: Duration, answered: Duration, memory: Option<u64>) -> String {
+fn timings(started: Duration, invoked: Duration, memory: Option<u64>) -> String {
     let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
     let memory = memory.map(|bytes| format!(", peak memory {} KiB", bytes / 1024)).unwrap_or_default();
-    format!("started in {:.1} ms, ended in {:.1} ms{memory}", ms(started), ms(answered))
+    format!("started in {:.1} ms, ended in {:.1} ms{memory}", ms(started), ms(invoked))
 }
 
-fn verdict(args: &Args, started: bool, outcome: Outcome) -> anyhow::Result<Verdict> {
+fn report(args: &Args, started: bool, outcome: InvocationOutcome) -> anyhow::Result<CommandOutcome> {
     let name = &args.function;
-    let when = if started { "before it answered" } else { "before it was ready for an event" };
-    let problem = match outcome {
-        Outcome::Response(answer) => {
-            output::line(&serde_json::to_string_pretty(&answer)?)?;
-            return Ok(Verdict::Clean);
+    let when = if started { "before it responded" } else { "before it was ready for an event" };
+    let message = match outcome {
+        InvocationOutcome::Response(response) => {
+            output::line(&serde_json::to_string_pretty(&response)?)?;
+            return Ok(CommandOutcome::Clean);
         }
-        Outcome::Error { kind, message } => format!("`{name}` failed: {message} ({kind})"),
-        Outcome::Exited { code: Some(code) } => format!("`{name}` ended with status {code} {when}; see its log above"),
-        Outcome::Exited { code: None } => format!("`{name}` was ended by a signal {when}"),
-        Outcome::TimedOut if started => {
-            format!("`{name}` did not answer within {} seconds and was ended", args.timeout)
+        InvocationOutcome::Error { kind, message } => format!("`{name}` failed: {message} ({kind})"),
+        InvocationOutcome::Exited { code: Some(code) } => {
+            format!("`{name}` exited with status {code} {when}; see its log above")
         }
-        Outcome::TimedOut => format!("`{name}` did not ask for an event within 10 seconds and was ended"),
+        InvocationOutcome::Exited { code: None } => format!("`{name}` was killed by a signal {when}"),
+        InvocationOutcome::TimedOut if started => {
+            format!("`{name}` did not respond within {} seconds and was stopped", args.timeout)
+        }
+        InvocationOutcome::TimedOut => format!("`{name}` did not request an event within 10 seconds and was stopped"),
     };
-    output::problem(&problem);
-    Ok(Verdict::Findings)
+    output::error(&message);
+    Ok(CommandOutcome::Findings)
 }
 
 fn program(args: &Args) -> anyhow::Result<PathBuf> {
     if let Some(binary) = &args.binary {
-        // A bare name would be looked up in `PATH`.
+        // A name without a folder would be searched in `PATH`.
         return std::path::absolute(binary).with_context(|| format!("not a path: `{}`", binary.display()));
     }
     let name = &args.function;
     let built = Path::new("target/lambda").join(name).join("bootstrap");
-    let here = std::env::current_dir().context("the current folder is gone")?;
+    let here = std::env::current_dir().context("the current folder was deleted")?;
     let Some(found) = here.ancestors().map(|folder| folder.join(&built)).find(|path| path.is_file()) else {
         bail!(
-            "`{name}` is not built: no `{}` here or in a folder above; run `cargo lambda build --release --bin {name}`, \
+            "`{name}` is not built: no `{}` here or in a parent folder; run `cargo lambda build --release --bin {name}`, \
              or name the program with `--binary`",
             built.display()
         );
@@ -127,23 +130,23 @@ fn program(args: &Args) -> anyhow::Result<PathBuf> {
     Ok(found)
 }
 
-/// The shell's, over them those of the files, over all those given one by one.
+/// The variables of the shell, overridden by those of the files, overridden by those of --env.
 fn variables(args: &Args) -> anyhow::Result<BTreeMap<OsString, OsString>> {
     let mut variables =
         std::env::vars_os().filter(|(key, _)| passes(&key.to_string_lossy())).collect::<BTreeMap<_, _>>();
     for path in &args.env_file {
         let shown = path.display();
         let text = input::text(path, input::VARIABLES)?;
-        let pairs = env_file::parse(&text).map_err(|e| anyhow!("{shown}:{}: {}", e.line, e.problem))?;
+        let pairs = env_file::parse(&text).map_err(|e| anyhow!("{shown}:{}: {}", e.line, e.message))?;
         variables.extend(pairs.into_iter().map(|(key, value)| (key.into(), value.into())));
     }
     variables.extend(args.env.iter().map(|(key, value)| (key.into(), value.into())));
     Ok(variables)
 }
 
-/// What of the shell's environment is the function's too: AWS settings, where they and certificates lie, and the log level.
+/// Whether a variable of the shell is passed to the function: AWS settings, their location, certificates, and the log level.
 fn passes(key: &str) -> bool {
-    // `AWS_LAMBDA_*` is the runtime's, and ours to set.
+    // The Runtime API sets `AWS_LAMBDA_*`.
     (key.starts_with("AWS_") && !key.starts_with("AWS_LAMBDA_"))
         || ["HOME", "SSL_CERT_FILE", "SSL_CERT_DIR", "RUST_LOG", "RUST_BACKTRACE"].contains(&key)
 }

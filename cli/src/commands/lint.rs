@@ -1,4 +1,4 @@
-//! `lint`: is this policy right, with the eyes of `deploy`; and is this framework.
+//! `lint`: checks policies and framework templates.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,18 +7,19 @@ use jiff::civil::Date;
 use jiff::{Timestamp, tz::TimeZone};
 
 use crate::findings::{Format, fix, machine};
-use crate::{Verdict, output};
+use crate::{CommandOutcome, output};
+use report::LintReport;
 
-mod found;
 mod human;
+mod report;
 
-use found::Found;
-
-/// Check policy files, the frameworks they deploy, and framework templates.
+/// Check policies and framework templates by the lint rules.
 ///
-/// Of a policy, reads what a push would put in force; of a template, its frameworks. Names everything that is wrong with file,
-/// line and column, what is wrong and what would be right. Errors are what `deploy` refuses and lead to status 1; warnings
-/// and notes stop nothing. The rules are in docs/rules.md. Needs no AWS account.
+/// Reads policy files with the templates they deploy, or templates alone. Needs no AWS account. Writes each finding with file, line and
+/// column, its message and its fix. docs/rules.md describes the rules.
+///
+/// Exit status: 0 without errors; 1 with errors, which `deploy` rejects too, or with warnings and `--strict`; 2 if an input cannot be
+/// read.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -26,38 +27,37 @@ Examples:
   backup-compliance lint framework
   backup-compliance lint policies/production.yaml --root .
   backup-compliance lint framework.yaml other.json --parameter RetentionDays=35
-  backup-compliance lint framework.yaml --was framework.before.yaml
+  backup-compliance lint framework.yaml --base framework.before.yaml
   backup-compliance lint --fix --dry-run
-  backup-compliance lint --format json | jq '.findings[].problem'
+  backup-compliance lint --format json | jq '.findings[].message'
   backup-compliance lint --format sarif > lint.sarif")]
 pub(crate) struct Args {
     /// Policy files, folders with a `backup-compliance.yaml`, or framework templates; `-` is a template on standard input.
     #[arg(value_name = "DIR|FILE", default_value = ".")]
     paths: Vec<PathBuf>,
-    /// The root of the policy repository, which template paths start from; without it, the policy file's folder.
+    /// The root of the policy repository, to which template paths are relative. Default: the folder of the policy file.
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
-    /// A value for a parameter of the templates that are named here; policies give theirs. A pseudo parameter such as
-    /// `AWS::Region` may be given too.
+    /// Set a parameter or pseudo parameter (`AWS::Region`) of the named templates; policies have their own values.
     #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
     parameter: Vec<(String, String)>,
-    /// The template before the change: finds what only an update of its stacks breaks.
+    /// Compare with an earlier version of the template, to find failures of an update.
     #[arg(long, value_name = "FILE")]
-    was: Option<PathBuf>,
-    /// Show notes too, and not only how many there are.
+    base: Option<PathBuf>,
+    /// Show notes too, not only their number.
     #[arg(long)]
     notes: bool,
-    /// End with status 1 if there are warnings.
+    /// Exit with status 1 if there are warnings.
     #[arg(long)]
     strict: bool,
-    /// Mend what can be mended in exactly one way, and check again. With `-`, the changed template is written to standard output
-    /// and everything else to standard error. Generated files, such as those in `cdk.out`, are not changed.
+    /// Apply fixes that are unambiguous, then check again. With `-`, the fixed template is written to standard output and the result
+    /// to standard error. Generated files, such as those in `cdk.out`, are not changed.
     #[arg(long)]
     fix: bool,
-    /// Show what `--fix` would change, and change nothing.
+    /// Show the changes of `--fix` as a diff, without writing them.
     #[arg(long, requires = "fix")]
     dry_run: bool,
-    /// The form of the result on standard output.
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }
@@ -69,42 +69,41 @@ pub(crate) fn assignment(text: &str) -> Result<(String, String), String> {
     }
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
-    let mut found = Found::of(args, today(), &BTreeMap::new())?;
+pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
+    let mut report = LintReport::new(args, today(), &BTreeMap::new())?;
     if args.fix {
         if !args.dry_run {
-            fix::begin(args.paths.iter(), args.format);
+            fix::redirect_results(args.paths.iter(), args.format);
         }
-        found.generated.iter().for_each(|message| output::aside(message));
+        report.generated.iter().for_each(|message| output::hint(message));
     }
     if args.dry_run {
-        output::text(&fix::diff(&found.findings, &found.files)?)?;
-        return Ok(found.verdict(args.strict));
+        output::text(&fix::diff(&report.findings, &report.files)?)?;
+        return Ok(report.verdict(args.strict));
     }
-    if args.fix && fix::mend(&found.findings, &mut found.files, args.format)? {
-        let read = found.files;
-        found = Found::of(args, today(), &read)?;
+    if args.fix && fix::apply_edits(&report.findings, &mut report.files, args.format)? {
+        report = LintReport::new(args, today(), &report.files)?;
     }
     match args.format {
-        Format::Human => human::show(&found, args.notes)?,
+        Format::Human => human::show(&report, args.notes)?,
         Format::Json => {
-            let mut json = machine::json(&found.findings)?;
-            machine::set(&mut json, "suppressed", found.suppressed_json()?);
+            let mut json = machine::json(&report.findings)?;
+            machine::set(&mut json, "suppressed", report.suppressed_json()?);
             output::line(&serde_json::to_string_pretty(&json)?)?
         }
         Format::Sarif => {
-            output::line(&serde_json::to_string_pretty(&machine::sarif(&found.findings, &found.suppressed))?)?
+            output::line(&serde_json::to_string_pretty(&machine::sarif(&report.findings, &report.suppressed))?)?
         }
-        Format::Github => output::text(&machine::github(&found.findings))?,
+        Format::Github => output::text(&machine::github(&report.findings))?,
     }
     if args.fix {
-        fix::end(&found.files)?;
+        fix::write_standard_input(&report.files)?;
     }
-    Ok(found.verdict(args.strict))
+    Ok(report.verdict(args.strict))
 }
 
-/// The day as `deploy` has it: in UTC, wherever the terminal is.
-#[expect(clippy::disallowed_methods, reason = "whoever asks at a terminal means today")]
+/// Returns the current day in UTC, as `deploy` uses it.
+#[expect(clippy::disallowed_methods, reason = "the command line has no clock of its own")]
 pub(crate) fn today() -> Date {
     Timestamp::now().to_zoned(TimeZone::UTC).date()
 }

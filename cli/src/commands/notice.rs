@@ -1,28 +1,32 @@
-//! `notice`: what people and machines would be told of an event.
+//! `notice`: renders the notice about an event.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
-use app::deploy::Wanted;
-use app::events::{Batch, NotUnderstood, compliance_change};
 use clap::ValueEnum;
-use domain::notice::{Digest, FindingHome, Notice, NoticeContext, ViolationNotice};
-use domain::policy::{Exempting, Reporting};
-use domain::violation::{
-    Change, Closing, Compliance, Debt, Exempt, Found, Group, Heard, Key, Opening, Outcome, Outlet, Record,
-    ResourceFacts, Told, Turn, apply,
-};
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
 
-use crate::{Format, Verdict, event_file, output, repository};
+use app::deploy::DesiredPolicy;
+use app::events::{Batch, EventError, compliance_change};
+use domain::notice::{FindingHome, Notice, NoticeContext, ViolationDigest, ViolationNotice};
+use domain::policy::{ExemptionMatch, Reporting};
+use domain::violation::{
+    AppliedExemption, ChangeOutcome, Channel, ClosedReason, ComplianceChange, ComplianceType, DetectionSource,
+    OpenedBy, Opening, PendingDelivery, ResourceDetails, Transition, Update, ViolationGroup, ViolationKey,
+    ViolationRecord, apply,
+};
 
-/// Render the notice that a compliance change leads to.
+use crate::{CommandOutcome, Format, event_file, output, repository};
+
+/// Render the notice about a compliance change.
 ///
-/// Reads a `Config Rules Compliance Change`, alone or in an SQS batch, and shows what the function `report` would tell if
-/// it knew nothing before: several changes of one account and control are one digest, but single findings and events. Needs
-/// no AWS account, and so knows no names, ARNs or tags of resources beyond what the event says.
+/// Reads a `Config Rules Compliance Change` event, alone or in an SQS batch, and prints the notice that the function `report` would
+/// send with an empty state table. Several changes of one account and control become one digest, but separate findings and events.
+/// Calls no AWS API: the notice has only the names, ARNs and tags of resources that the event contains.
+///
+/// Exit status: 0 when each change has a notice, 1 when an event has none, 2 on errors.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -31,125 +35,122 @@ Examples:
   backup-compliance notice events/config-noncompliant-backup-plan.json \\
     --policy framework
   backup-compliance notice events/config-compliant.json --channel json \\
-    | jq .closed
+    | jq .closedReason
   backup-compliance notice events/config-compliant.json --channel finding \\
     | jq .Compliance")]
 pub(crate) struct Args {
     /// A file with the event as JSON, or `-` for standard input.
     #[arg(value_name = "EVENT")]
     event: PathBuf,
-    /// The form in which the notice is shown.
-    #[arg(long, value_enum, default_value_t = Channel::Email)]
-    channel: Channel,
-    /// A policy file, or a folder with a `backup-compliance.yaml`: where the parameters of the controls, the severities and
-    /// the exemptions are taken from.
+    /// The channel whose format is printed.
+    #[arg(long, value_enum, default_value_t = NoticeForm::Email)]
+    channel: NoticeForm,
+    /// A policy file, or a folder with a `backup-compliance.yaml`, with parameters of controls, severities and exemptions.
     #[arg(long, value_name = "DIR|POLICY_FILE")]
     policy: Option<PathBuf>,
-    /// The form of the result on standard output.
+    /// The format of the output.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Channel {
-    /// Subject and text, as a person gets them.
+enum NoticeForm {
+    /// Subject and text of the e-mail.
     Email,
-    /// The document that queues, functions and web hooks get.
+    /// The document for queues, functions and web hooks.
     Json,
     /// The custom notification for Amazon Q Developer in chat applications.
     Chat,
     /// The finding for AWS Security Hub, imported in the account and Region of the resource.
     Finding,
-    /// The event on the event bus: its type and detail.
+    /// Detail type and detail of the event on the event bus.
     Event,
 }
 
-impl Channel {
-    /// Who gets this form.
-    const fn outlet(self) -> Outlet {
+impl NoticeForm {
+    const fn channel(self) -> Channel {
         match self {
-            Self::Email | Self::Json => Outlet::Topic,
-            Self::Chat => Outlet::Chat,
-            Self::Finding => Outlet::Finding,
-            Self::Event => Outlet::Event,
+            Self::Email | Self::Json => Channel::Topic,
+            Self::Chat => Channel::Chat,
+            Self::Finding => Channel::SecurityHub,
+            Self::Event => Channel::EventBus,
         }
     }
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
     let policy = args.policy.as_deref().map(read_policy).transpose()?;
     let reporting = policy.as_ref().map(|policy| policy.reporting.clone()).unwrap_or_default();
     let (changes, mut ignored) = changes(args)?;
     let mut records = Vec::new();
     for (record, compliance) in applied(changes, &reporting) {
-        match &record.exempt {
+        match &record.exemption {
             Some(exempt) => ignored.push(format!(
-                "{} is exempt until {} ({}): it is recorded, and nobody is told",
+                "{} is exempt until {} ({}): the violation is recorded, and no notice is sent",
                 record.key, exempt.until, exempt.owner
             )),
-            None => records.push(shown(record, compliance)),
+            None => records.push(with_pending(record, compliance)),
         }
     }
-    for why in &ignored {
-        output::problem(&format!("no notice: {why}"));
+    for reason in &ignored {
+        output::error(&format!("no notice: {reason}"));
     }
-    let notices = notices(&records, args.channel.outlet(), &reporting, policy.as_ref());
+    let notices = notices(&records, args.channel.channel(), &reporting, policy.as_ref());
+    let documents: Vec<Value> = notices.iter().filter_map(|notice| document(notice, args.channel)).collect();
     match (args.format, args.channel) {
-        (Format::Json, channel) => {
-            let documents: Vec<Value> = notices.iter().filter_map(|notice| document(notice, channel)).collect();
+        (Format::Json, _) => {
             output::line(&serde_json::to_string_pretty(&json!({ "notices": documents, "ignored": ignored }))?)?;
         }
-        (Format::Human, Channel::Email) => {
+        (Format::Human, NoticeForm::Email) => {
             for (number, notice) in notices.iter().enumerate() {
                 let rule = if number == 0 { "" } else { "----\n\n" };
                 output::line(&format!("{rule}Subject: {}\n\n{}", notice.subject(), notice.text()))?;
             }
         }
-        (Format::Human, channel) => {
-            for document in notices.iter().filter_map(|notice| document(notice, channel)) {
+        (Format::Human, _) => {
+            for document in documents {
                 output::line(&serde_json::to_string_pretty(&document)?)?;
             }
         }
     }
-    Ok(if ignored.is_empty() { Verdict::Clean } else { Verdict::Findings })
+    Ok(if ignored.is_empty() { CommandOutcome::Clean } else { CommandOutcome::Findings })
 }
 
-/// What a machine gets through a channel; the text of a mail goes to people only.
-fn document(notice: &Notice, channel: Channel) -> Option<Value> {
+fn document(notice: &Notice, channel: NoticeForm) -> Option<Value> {
     match channel {
-        Channel::Email | Channel::Json => Some(notice.json()),
-        Channel::Chat => Some(notice.chat()),
-        Channel::Finding => {
-            let Key { account, region, .. } = notice.violation()?.key.clone();
+        NoticeForm::Email | NoticeForm::Json => Some(notice.json()),
+        NoticeForm::Chat => Some(notice.chat()),
+        NoticeForm::Finding => {
+            let ViolationKey { account, region, .. } = notice.violation()?.key.clone();
             notice.finding(&FindingHome { account, region })
         }
-        Channel::Event => {
+        NoticeForm::Event => {
             notice.event().map(|(detail_type, detail)| json!({ "detail-type": detail_type, "detail": detail }))
         }
     }
 }
 
-fn read_policy(path: &Path) -> anyhow::Result<Wanted> {
-    repository::policy(path, None)?.map_err(|faults| {
+fn read_policy(path: &Path) -> anyhow::Result<DesiredPolicy> {
+    repository::policy(path, None)?.map_err(|diagnostics| {
         let shown = path.display();
-        let first = faults.first().map(ToString::to_string).unwrap_or_default();
-        anyhow!("the policy in `{shown}` has faults, see `backup-compliance lint {shown}`: {first}")
+        let first = diagnostics.first().map(ToString::to_string).unwrap_or_default();
+        anyhow!("the policy in `{shown}` is not valid: {first}; run `backup-compliance lint {shown}` to see all errors")
     })
 }
 
-/// The compliance changes of the file, and why other events in it are none.
-fn changes(args: &Args) -> anyhow::Result<(Vec<Change>, Vec<String>)> {
+/// Returns the compliance changes of the file, and the reasons for ignoring other events.
+fn changes(args: &Args) -> anyhow::Result<(Vec<ComplianceChange>, Vec<String>)> {
     let shown = args.event.display();
     let batch = Batch::read(event_file::read(&args.event)?);
     let several = batch.messages.len() > 1;
     let (mut changes, mut ignored) = (Vec::new(), Vec::new());
     for (index, message) in batch.messages.iter().enumerate() {
-        let place = if several { format!("message {}: ", index + 1) } else { String::new() };
-        let event = message.event.as_ref().map_err(|why| anyhow!("{shown}: {place}{why}"))?;
+        let position = if several { format!("message {}: ", index + 1) } else { String::new() };
+        let event = message.event.as_ref().map_err(|error| anyhow!("{shown}: {position}{error}"))?;
         match compliance_change(event) {
             Ok(change) => changes.push(change),
-            Err(NotUnderstood::NotOurs(why)) => ignored.push(format!("{place}{why}")),
-            Err(NotUnderstood::Poisoned(why)) => bail!("{shown}: {place}{why}"),
+            Err(EventError::Foreign(reason)) => ignored.push(format!("{position}{reason}")),
+            Err(EventError::Invalid(error)) => bail!("{shown}: {position}{error}"),
         }
     }
     if batch.messages.is_empty() {
@@ -158,21 +159,21 @@ fn changes(args: &Args) -> anyhow::Result<(Vec<Change>, Vec<String>)> {
     Ok((changes, ignored))
 }
 
-fn outlets() -> BTreeSet<Outlet> {
-    [Outlet::Topic, Outlet::Chat, Outlet::Finding, Outlet::Event].into()
+fn channels() -> BTreeSet<Channel> {
+    [Channel::Topic, Channel::Chat, Channel::SecurityHub, Channel::EventBus].into()
 }
 
-/// What is on record after all of them, for one who knew nothing before, with what is owed.
-fn applied(mut changes: Vec<Change>, reporting: &Reporting) -> Vec<(Record, Compliance)> {
+/// Applies the changes to an empty state. Returns the records with their pending deliveries.
+fn applied(mut changes: Vec<ComplianceChange>, reporting: &Reporting) -> Vec<(ViolationRecord, ComplianceType)> {
     changes.sort_by_key(|change| change.ordering);
-    let mut records: BTreeMap<Key, (Record, Compliance)> = BTreeMap::new();
+    let mut records: BTreeMap<ViolationKey, (ViolationRecord, ComplianceType)> = BTreeMap::new();
     for change in &changes {
         let known = records.get(&change.key).map(|(record, _)| record);
-        let Outcome::Store { mut record, turn } = apply(known, change) else { continue };
+        let ChangeOutcome::Store { mut record, transition: turn } = apply(known, change) else { continue };
         let now = change.ordering.notified;
         match turn {
-            Some(Turn::Opens) => record.opened(opening(change, reporting), &outlets(), now),
-            Some(Turn::Closes(closing)) => record.closed_by(closing, &outlets(), now),
+            Some(Transition::Opens) => record.record_opening(opening(change, reporting), &channels(), now),
+            Some(Transition::Closes(closing)) => record.record_closing(closing, &channels(), now),
             None => {}
         }
         records.insert(change.key.clone(), (*record, change.compliance));
@@ -180,81 +181,96 @@ fn applied(mut changes: Vec<Change>, reporting: &Reporting) -> Vec<(Record, Comp
     records.into_values().collect()
 }
 
-/// What the exemptions say on the day of a result, which is a day of UTC.
-fn exempting<'a>(reporting: &'a Reporting, key: &Key, resource: &ResourceFacts, at: Timestamp) -> Exempting<'a> {
-    reporting.exempting(key, resource, at.to_zoned(TimeZone::UTC).date())
+/// Returns the exemption on the day of a result, in UTC.
+fn exempting<'a>(
+    reporting: &'a Reporting,
+    key: &ViolationKey,
+    resource: &ResourceDetails,
+    at: Timestamp,
+) -> ExemptionMatch<'a> {
+    reporting.match_exemptions(key, resource, at.to_zoned(TimeZone::UTC).date())
 }
 
-/// What `report` would write down of a violation that opens, as far as an event and a policy tell.
-fn opening(change: &Change, reporting: &Reporting) -> Opening {
-    let resource = ResourceFacts::default();
+/// Returns the facts that `report` would record, as far as event and policy contain them.
+fn opening(change: &ComplianceChange, reporting: &Reporting) -> Opening {
+    let resource = ResourceDetails::default();
     let exempt = match exempting(reporting, &change.key, &resource, change.ordering.notified) {
-        Exempting::Covered(exemption) => {
-            Some(Exempt { reason: exemption.reason.clone(), owner: exemption.owner.clone(), until: exemption.until })
-        }
-        Exempting::No | Exempting::Nearly(_) => None,
+        ExemptionMatch::Covered(exemption) => Some(AppliedExemption {
+            reason: exemption.reason.clone(),
+            owner: exemption.owner.clone(),
+            until: exemption.until,
+        }),
+        ExemptionMatch::Unmatched | ExemptionMatch::NearMiss(_) => None,
     };
     Opening {
-        found: if change.had_result { Found::Regression } else { Found::Rollout },
-        heard: Heard::Event,
+        opened_by: if change.had_result { OpenedBy::Regression } else { OpenedBy::Rollout },
+        detected_by: DetectionSource::Event,
         severity: reporting.severity(&change.key, &resource),
         resource,
-        exempt,
+        exemption: exempt,
     }
 }
 
-/// A resource that nobody knew to be open is not told of: then what would be told, had it been.
-fn shown(mut record: Record, compliance: Compliance) -> Record {
-    if record.owed.is_empty() {
-        output::aside(&format!(
-            "note: `report` tells this only of a violation that it knows to be open, here {}",
+/// Adds the notice about the end of a violation that was not open on record.
+fn with_pending(mut record: ViolationRecord, compliance: ComplianceType) -> ViolationRecord {
+    if record.pending.is_empty() {
+        output::hint(&format!(
+            "note: `report` sends this notice only if the violation is open on record, here {}",
             record.key
         ));
-        let closing = if compliance == Compliance::NotApplicable { Closing::NotApplicable } else { Closing::Satisfied };
+        let closing = if compliance == ComplianceType::NotApplicable {
+            ClosedReason::NotApplicable
+        } else {
+            ClosedReason::Satisfied
+        };
         let now = record.ordering.notified;
-        record.closed_by(closing, &outlets(), now);
+        record.record_closing(closing, &channels(), now);
     }
     record
 }
 
-/// People get one message for each account and control, machines one for each turn.
-fn notices(records: &[Record], outlet: Outlet, reporting: &Reporting, policy: Option<&Wanted>) -> Vec<Notice> {
-    let turns = records.iter().flat_map(|record| {
-        record.owed_to(outlet).map(|debt| (record.key.group(), notice(record, debt, reporting, policy)))
+/// Returns one notice for each account and control, but one finding or event for each transition.
+fn notices(
+    records: &[ViolationRecord],
+    channel: Channel,
+    reporting: &Reporting,
+    policy: Option<&DesiredPolicy>,
+) -> Vec<Notice> {
+    let updates = records.iter().flat_map(|record| {
+        record.pending_for(channel).map(|delivery| (record.key.group(), notice(record, delivery, reporting, policy)))
     });
-    if matches!(outlet, Outlet::Finding | Outlet::Event) {
-        return turns.map(|(_, notice)| Notice::from(notice)).collect();
+    if matches!(channel, Channel::SecurityHub | Channel::EventBus) {
+        return updates.map(|(_, notice)| Notice::from(notice)).collect();
     }
-    let mut groups: BTreeMap<Group, Vec<ViolationNotice>> = BTreeMap::new();
-    for (group, notice) in turns {
+    let mut groups: BTreeMap<ViolationGroup, Vec<ViolationNotice>> = BTreeMap::new();
+    for (group, notice) in updates {
         groups.entry(group).or_default().push(notice);
     }
     groups
         .into_iter()
-        .flat_map(|(Group { account, control }, mut entries)| match (entries.pop(), entries.is_empty()) {
-            (None, _) => None,
-            (Some(only), true) => Some(Notice::from(only)),
-            (Some(last), false) => {
-                entries.push(last);
-                Some(Notice::ViolationDigest(Digest { account, account_name: None, control, entries }))
-            }
+        .map(|(ViolationGroup { account, control }, entries)| match <[ViolationNotice; 1]>::try_from(entries) {
+            Ok([only]) => Notice::from(only),
+            Err(entries) => Notice::ViolationDigest(ViolationDigest { account, account_name: None, control, entries }),
         })
         .collect()
 }
 
-fn notice(record: &Record, debt: &Debt, reporting: &Reporting, policy: Option<&Wanted>) -> ViolationNotice {
-    let Key { account, region, control, .. } = &record.key;
+fn notice(
+    record: &ViolationRecord,
+    delivery: &PendingDelivery,
+    reporting: &Reporting,
+    policy: Option<&DesiredPolicy>,
+) -> ViolationNotice {
+    let ViolationKey { account, region, control, .. } = &record.key;
     let frameworks = policy.map(|policy| policy.frameworks.as_slice()).unwrap_or_default();
     let parameters =
-        frameworks.iter().find_map(|framework| framework.facts.parameters(account, region, control)).cloned();
-    let near_exemption = match (&debt.what, exempting(reporting, &record.key, &record.resource, debt.at)) {
-        (Told::Opened, Exempting::Nearly(sentence)) => Some(sentence),
+        frameworks.iter().find_map(|framework| framework.published.parameters(account, region, control)).cloned();
+    let near_exemption = match (&delivery.update, exempting(reporting, &record.key, &record.resource, delivery.at)) {
+        (Update::Opened, ExemptionMatch::NearMiss(sentence)) => Some(sentence),
         _ => None,
     };
     let owner_tag = Some(reporting.owner_tag.clone());
-    ViolationNotice::new(
-        record,
-        debt,
-        NoticeContext { owner_tag, parameters, near_exemption, ..NoticeContext::default() },
-    )
+    let context =
+        NoticeContext { owner_tag, parameters, closest_exemption: near_exemption, ..NoticeContext::default() };
+    ViolationNotice::new(record, delivery, context)
 }

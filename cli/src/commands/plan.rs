@@ -1,39 +1,43 @@
-//! `plan`: what a push would do.
+//! `plan`: the changes that a push would make.
 
 mod human;
 mod machine;
 #[cfg(test)]
 mod tests;
 
+use std::marker::PhantomData;
 use std::path::PathBuf;
 
 use anyhow::{anyhow, bail};
-use app::deploy::Memory;
-use app::plan::{DeployedStackSets, Outlook, Planner, Question};
-use app::ports::{DeployStore as _, OrganizationalUnits, PolicyRepository, PortErrorKind};
-use domain::fault::Fault;
-use domain::ids::{CommitId, StackSetName};
 
-use crate::cloud::{self, Application, Cloud};
-use crate::plain::shown;
-use crate::repository::Folder;
-use crate::{Format, Verdict, output};
+use app::deploy::DeployState;
+use app::deploy::ports::{DeployStore as _, PolicyRepository};
+use app::plan::{PlanEnv, PlanRequest, Planner, PushPlan};
+use app::ports::PortErrorKind;
+use aws::{CloudFormationStackSets, OrganizationUnits};
+use framework::ids::{CommitId, StackSetName};
+use syntax::diagnostic::Diagnostic;
 
-/// Show what a push would do, before it does it.
+use crate::cloud::{self, ApplicationStack, AwsClients};
+use crate::plain::escaped;
+use crate::repository::PolicyFolder;
+use crate::{CommandOutcome, Format, output};
+
+/// Show the changes that a push would make.
 ///
-/// Reads the policy in a folder, or at a commit with --commit, and holds it against what is deployed, as `deploy` would: what
-/// changes in each framework, what becomes of each account and Region and why, the operations in their order and the waves that
-/// they take. Changes nothing. What `deploy` would reject is listed with its place, as `lint` does.
+/// Reads the policy in a folder, or at a commit with --commit, and compares it with the deployed StackSets, as `deploy` does.
+/// Prints the changes of each framework, the action on each account and Region with its reason, and the operations in order with
+/// their waves. Changes nothing. If `deploy` would reject the policy, prints the errors with their positions, as `lint` does.
 ///
-/// The application's stack says whose StackSets these are and where its memory is. Without the stack (before it is deployed, or
-/// where it cannot be read), say --repository and --branch. Credentials and Region are those that the AWS CLI would use;
-/// they need cloudformation:DescribeStacks, DescribeStackSet, DescribeStackSetOperation, ListStackInstances and
-/// ListStackSetAutoDeploymentTargets, and dynamodb:Query on the state table; with --commit codecommit:GetBranch and GetFile; for
-/// organizational units organizations:DescribeOrganization, ListRoots, ListAccountsForParent and
+/// Reads the owner of the StackSets and the name of the state table from the application's stack. Without the stack (before its
+/// deployment, or without access to it), set --repository and --branch. Uses the credentials and the Region of the AWS CLI.
+/// Permissions: cloudformation:DescribeStacks, DescribeStackSet, DescribeStackSetOperation, ListStackInstances and
+/// ListStackSetAutoDeploymentTargets, and dynamodb:Query on the state table; with --commit also codecommit:GetBranch and GetFile;
+/// for organizational units also organizations:DescribeOrganization, ListRoots, ListAccountsForParent and
 /// ListOrganizationalUnitsForParent.
 ///
-/// Exit status: 0 when there is a plan, 1 when `deploy` would reject the policy (with --exit-code also when anything would
-/// change), 2 when that cannot be known.
+/// Exit status: 0 if there is a plan; 1 if `deploy` would reject the policy, or, with --exit-code, if there are changes; 2 on
+/// errors.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -44,44 +48,44 @@ Examples:
     --stack backup-compliance-test
   backup-compliance plan --repository backup-policy --branch main
   backup-compliance plan --exit-code > /dev/null \\
-    || echo 'a push would change something'
+    || echo 'a push would make changes'
   backup-compliance plan --format json | jq '.frameworks[] | .instances'")]
 pub(crate) struct Args {
-    /// The policy file, or a folder with a `backup-compliance.yaml`.
+    /// The policy file, or a folder with `backup-compliance.yaml`.
     #[arg(value_name = "DIR|POLICY_FILE", default_value = ".", conflicts_with = "commit")]
     path: PathBuf,
-    /// The root of the policy repository, which template paths start from; without it, the policy file's folder.
+    /// The root of the policy repository, for template paths; default: the policy file's folder.
     #[arg(long, value_name = "DIR", conflicts_with = "commit")]
     root: Option<PathBuf>,
-    /// The policy at this commit of the repository in CodeCommit; `head` is that of the branch.
+    /// Plan this commit of the CodeCommit repository; `head` is the head of the branch.
     #[arg(long, value_name = "ID")]
     commit: Option<String>,
     /// The application's stack.
     #[arg(long, value_name = "NAME", default_value = cloud::STACK)]
     stack: String,
-    /// The policy repository in CodeCommit, if it is not the stack's.
+    /// The policy repository in CodeCommit; default: the stack's.
     #[arg(long, value_name = "NAME")]
     repository: Option<String>,
-    /// Its branch, if it is not the stack's; `main` without a stack.
+    /// Its branch; default: the stack's, or `main` without a stack.
     #[arg(long, value_name = "NAME")]
     branch: Option<String>,
-    /// Only this framework.
+    /// Plan only this framework.
     #[arg(long, value_name = "NAME", value_parser = StackSetName::parse)]
     framework: Option<StackSetName>,
-    /// Name every instance instead of groups of them.
+    /// List every instance instead of groups.
     #[arg(long)]
     all: bool,
-    /// Exit with status 1 when anything would change.
+    /// Exit with status 1 if there are changes.
     #[arg(long)]
     exit_code: bool,
-    /// The form of the result on standard output.
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
     #[command(flatten)]
-    access: cloud::Access,
+    access: cloud::AwsOptions,
 }
 
-/// What a plan is about, and what is not known of it.
+/// The subject of a plan.
 #[derive(Debug)]
 struct Subject {
     owner: String,
@@ -90,44 +94,44 @@ struct Subject {
     notes: Vec<String>,
 }
 
-/// A plan, or why there is none.
-type Planned = Result<Outlook, Vec<Fault>>;
+/// A plan, or the errors of the policy.
+type Planned = Result<PushPlan, Vec<Diagnostic>>;
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
-    // What is wrong with the arguments and the folder is told before anybody waits.
+pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
+    // Errors of the arguments and the folder are reported before any call to AWS.
     let folder = match args.commit {
-        None => Some(Folder::open(&args.path, args.root.as_deref())?),
+        None => Some(PolicyFolder::open(&args.path, args.root.as_deref())?),
         Some(_) => None,
     };
-    let (subject, planned) = cloud::wait(plan(args, folder.as_ref()))?;
+    let (subject, planned) = cloud::block_on(plan(args, folder.as_ref()))?;
     match args.format {
-        Format::Human => output::text(&human::page(&subject, &planned, args.all, output::room()))?,
+        Format::Human => output::text(&human::page(&subject, &planned, args.all, output::terminal_width()))?,
         Format::Json => output::line(&serde_json::to_string_pretty(&machine::json(&subject, &planned))?)?,
     }
     Ok(match planned {
-        Err(_) => Verdict::Findings,
-        Ok(outlook) if args.exit_code && outlook.is_change() => Verdict::Findings,
-        Ok(_) => Verdict::Clean,
+        Err(_) => CommandOutcome::Findings,
+        Ok(outlook) if args.exit_code && outlook.is_change() => CommandOutcome::Findings,
+        Ok(_) => CommandOutcome::Clean,
     })
 }
 
-async fn plan(args: &Args, folder: Option<&Folder>) -> anyhow::Result<(Subject, Planned)> {
-    let cloud = Cloud::connect(&args.access).await?;
+async fn plan(args: &Args, folder: Option<&PolicyFolder>) -> anyhow::Result<(Subject, Planned)> {
+    let cloud = AwsClients::connect(&args.access).await?;
     let mut notes = Vec::new();
     let application = match cloud.application(&args.stack).await {
         Ok(application) => application,
         Err(error) if error.kind == PortErrorKind::Denied && args.repository.is_some() => {
-            notes.push(format!("the stack `{}` could not be read", shown(&args.stack)));
+            notes.push(format!("access to the stack `{}` is denied", escaped(&args.stack)));
             None
         }
-        Err(error) => return Err(cloud::problem(&error)),
+        Err(error) => return Err(cloud::aws_error(&error)),
     };
     let followed = Followed::of(args, application.as_ref())?;
     let memory = match application.as_ref().map(|application| application.outputs.get("StateTableName")) {
         None => {
             notes.push(format!(
-                "there is no stack `{}` to say what was deployed before: parameter overrides in force are not known, nor is what has left the policy",
-                shown(&args.stack)
+                "the stack `{}` does not exist: the parameter overrides in force and the frameworks that have left the policy are unknown",
+                escaped(&args.stack)
             ));
             None
         }
@@ -135,22 +139,21 @@ async fn plan(args: &Args, folder: Option<&Folder>) -> anyhow::Result<(Subject, 
     };
     if followed.event_bus.is_none() {
         notes.push(
-            "the application's event bus is not known: frameworks are taken to go on with the one that they have"
-                .into(),
+            "the application's event bus is unknown: the plan assumes that frameworks keep their event bus".into(),
         );
     }
     let repository = cloud.repository(&followed.repository, &followed.branch);
     let commit = match args.commit.as_deref() {
         None => None,
         Some("head") => {
-            let head = repository.head().await.map_err(|error| cloud::problem(&error))?;
-            Some(head.ok_or_else(|| anyhow!("the branch `{}` does not exist", shown(&followed.branch)))?)
+            let head = repository.head().await.map_err(|error| cloud::aws_error(&error))?;
+            Some(head.ok_or_else(|| anyhow!("the branch `{}` does not exist", escaped(&followed.branch)))?)
         }
         Some(id) => Some(CommitId::parse(id)?),
     };
     let owner = followed.owner();
-    let question = Question {
-        commit: commit.clone().map_or_else(Folder::commit_id, Ok)?,
+    let question = PlanRequest {
+        commit: commit.clone().map_or_else(PolicyFolder::commit_id, Ok)?,
         policy_file: folder.map_or_else(|| followed.policy_file.clone(), |folder| folder.policy_file().to_owned()),
         owner: owner.clone(),
         event_bus_arn: followed.event_bus,
@@ -159,54 +162,61 @@ async fn plan(args: &Args, folder: Option<&Folder>) -> anyhow::Result<(Subject, 
     let (stack_sets, organization) = (cloud.stack_sets(), cloud.units());
     let planned = match folder {
         Some(folder) => {
-            let planner = Planner { repository: folder.clone(), stack_sets, organization };
+            let planner = Planner::<Deployed<_>> { repository: folder.clone(), stack_sets, organization };
             let planned = ask(&planner, &question, memory.as_ref()).await?;
-            planned.map_err(|faults| faults.into_iter().map(|fault| folder.located(fault)).collect())
+            planned
+                .map_err(|diagnostics| diagnostics.into_iter().map(|diagnostic| folder.located(diagnostic)).collect())
         }
-        None => ask(&Planner { repository, stack_sets, organization }, &question, memory.as_ref()).await?,
+        None => {
+            ask(&Planner::<Deployed<_>> { repository, stack_sets, organization }, &question, memory.as_ref()).await?
+        }
     };
     Ok((Subject { owner, commit, notes }, planned))
 }
 
-/// What `deploy` remembers; whoever may not read it gets a plan all the same.
-async fn memory(cloud: &Cloud, table: &str, notes: &mut Vec<String>) -> anyhow::Result<Option<Memory>> {
-    match cloud.state_table(table).memory().await {
+/// Reads the records of `deploy`. A plan without them is possible, so denied access is a note.
+async fn memory(cloud: &AwsClients, table: &str, notes: &mut Vec<String>) -> anyhow::Result<Option<DeployState>> {
+    match cloud.state_table(table).load_state().await {
         Ok(memory) => Ok(Some(memory)),
         Err(error) if error.kind == PortErrorKind::Denied => {
             notes.push(
-                "the state table could not be read: parameter overrides in force are not known, nor is what has left the policy"
+                "access to the state table is denied: the parameter overrides in force and the frameworks that have left the policy are unknown"
                     .to_owned(),
             );
             Ok(None)
         }
-        Err(error) => Err(cloud::problem(&error)),
+        Err(error) => Err(cloud::aws_error(&error)),
     }
 }
 
-async fn ask<G, S, O>(
-    planner: &Planner<G, S, O>,
-    question: &Question,
-    memory: Option<&Memory>,
-) -> anyhow::Result<Planned>
-where
-    G: PolicyRepository,
-    S: DeployedStackSets,
-    O: OrganizationalUnits,
-{
+/// The StackSets of an account, for a policy in `R`.
+struct Deployed<R>(PhantomData<R>);
+
+impl<R: PolicyRepository> PlanEnv for Deployed<R> {
+    type Repository = R;
+    type StackSets = CloudFormationStackSets;
+    type Organization = OrganizationUnits;
+}
+
+async fn ask<E: PlanEnv>(
+    planner: &Planner<E>,
+    question: &PlanRequest,
+    memory: Option<&DeployState>,
+) -> anyhow::Result<Planned> {
     let waiting = output::Waiting::new();
-    let looking = |name: &StackSetName| waiting.on(format!("reading the instances of {name}"));
-    let planned = planner.plan(question, memory, looking).await.map_err(|error| cloud::problem(&error))?;
+    let reading = |name: &StackSetName| waiting.on(format!("reading the instances of {name}"));
+    let planned = planner.plan(question, memory, reading).await.map_err(|error| cloud::aws_error(&error))?;
     if let (Ok(outlook), Some(only)) = (&planned, &question.only)
         && outlook.frameworks.is_empty()
         && outlook.undeclared.is_empty()
     {
         let declared: Vec<&str> = outlook.declared.iter().map(StackSetName::as_str).collect();
-        bail!("the policy has no framework `{only}`; it has {}", declared.join(", "));
+        bail!("the policy does not declare the framework `{only}`; it declares {}", declared.join(", "));
     }
     Ok(planned)
 }
 
-/// What the application follows.
+/// The branch that the application deploys.
 #[derive(Debug)]
 struct Followed {
     repository: String,
@@ -216,12 +226,12 @@ struct Followed {
 }
 
 impl Followed {
-    fn of(args: &Args, application: Option<&Application>) -> anyhow::Result<Self> {
+    fn of(args: &Args, application: Option<&ApplicationStack>) -> anyhow::Result<Self> {
         let parameter = |name: &str| application.and_then(|application| application.parameters.get(name)).cloned();
         let Some(repository) = args.repository.clone().or_else(|| parameter("RepositoryName")) else {
             bail!(
-                "there is no stack `{}` of Backup Compliance in this account and Region: name the application's with --stack, or say whose StackSets are meant with --repository and --branch",
-                shown(&args.stack)
+                "the stack `{}` of Backup Compliance does not exist in this account and Region: set --stack, or --repository and --branch of the policy",
+                escaped(&args.stack)
             );
         };
         Ok(Self {
@@ -232,7 +242,7 @@ impl Followed {
         })
     }
 
-    /// What the application's tag says on its StackSets.
+    /// The value of the owner tag on the application's StackSets.
     fn owner(&self) -> String {
         app::deploy::owner(&self.repository, &self.branch)
     }

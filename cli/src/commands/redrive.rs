@@ -1,4 +1,4 @@
-//! `redrive`: what is in a dead-letter queue, and how it gets out of it.
+//! `redrive`: shows the messages of a dead-letter queue, sends them back or deletes them.
 
 mod show;
 #[cfg(test)]
@@ -7,23 +7,26 @@ mod tests;
 use std::collections::BTreeSet;
 
 use anyhow::{anyhow, bail};
-use app::inspect::{Action, DeadLetters, Destination, Fate, Job, NoRedrive, Reader, Redriven, redrive};
 use clap::ValueEnum;
 
-use crate::cloud::{self, Cloud, Outputs};
-use crate::{Format, Verdict, output, plain};
+use app::inspect::{
+    Action, Consumer, DeadLetters, Destination, RedriveError, RedriveJob, RedriveOutcome, RedriveResult, redrive,
+};
 
-/// So many messages are shown unless --limit says otherwise.
+use crate::cloud::{self, AwsClients, StackOutputs};
+use crate::{CommandOutcome, Format, output, plain};
+
+/// Default of --limit without --send and --delete.
 const SHOWN: usize = 100;
 
-/// Show what is in a dead-letter queue, and send it back.
+/// Show, send back or delete dead-lettered messages.
 ///
-/// Each message is shown with what it is about and why it is there; where only the function's log has the error, with the command
-/// that reads it. Nothing is changed without --send or --delete. Messages are hidden from other readers meanwhile: for 30 seconds at
-/// most, with --send or --delete for 2 minutes. A message is deleted only after its queue has taken it. Those that can never be
-/// understood are kept back. Credentials and Region are those that the AWS CLI would use.
+/// Shows each message with its subject and the reason of its failure, or with the command that reads the error from the function's
+/// log. Changes nothing without --send or --delete. Messages are hidden from other consumers meanwhile: for up to 30 seconds, with
+/// --send or --delete for up to 2 minutes. A message is deleted only after its queue has accepted it. Invalid messages are not sent
+/// back without --force. Credentials and Region are resolved as by the AWS CLI.
 ///
-/// Exit status: 0 when the queue is empty or all went back, 1 when messages are left, 2 when that cannot be done.
+/// Exit status: 0 if no messages are left, 1 if messages are left, 2 on errors.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -39,42 +42,42 @@ Examples:
     --to https://sqs.eu-west-1.amazonaws.com/111111111111/live --send
   backup-compliance redrive --format json undelivered | jq '.messages[].reason'")]
 pub(crate) struct Args {
-    /// Which of the stack's dead-letter queues.
-    #[arg(value_enum, value_name = "QUEUE", default_value_t = Queue::Report, conflicts_with = "dead_letters")]
-    queue: Queue,
-    /// The application's stack, which says where its queues are.
+    /// The dead-letter queue of the stack.
+    #[arg(value_enum, value_name = "QUEUE", default_value_t = DeadLetterQueue::Report, conflicts_with = "dead_letters")]
+    queue: DeadLetterQueue,
+    /// The application's stack, whose outputs name its queues.
     #[arg(long, value_name = "NAME", default_value = cloud::STACK, conflicts_with = "dead_letters")]
     stack: String,
-    /// The URL of a dead-letter queue, instead of asking the stack for it.
+    /// The URL of a dead-letter queue, instead of one of the stack.
     #[arg(long, value_name = "URL")]
     dead_letters: Option<String>,
-    /// The URL of the queue that its messages belong into.
+    /// The URL of the queue that its messages are sent back to.
     #[arg(long, value_name = "URL", requires = "dead_letters")]
     to: Option<String>,
-    /// Send messages back to their queue, and delete each from this one when it was taken.
+    /// Send messages back to their queue, then delete them from this one.
     #[arg(long)]
     send: bool,
-    /// Send also those that can never be understood: after an update, say, that understands more.
+    /// Also send invalid messages, for example after an update that can read them.
     #[arg(long, requires = "send")]
     force: bool,
-    /// Delete the messages that --only names.
+    /// Delete the messages named by --only.
     #[arg(long, requires = "only", conflicts_with = "send")]
     delete: bool,
     /// Only these messages.
     #[arg(long, value_name = "MESSAGE_ID", num_args = 1..)]
     only: Vec<String>,
-    /// No more than so many messages; without it all are sent, and the first hundred shown.
+    /// The maximum number of messages. By default all are sent, and the first 100 shown.
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     limit: Option<usize>,
-    /// The form of the result on standard output.
+    /// The format of the output.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
     #[command(flatten)]
-    access: cloud::Access,
+    access: cloud::AwsOptions,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Queue {
+enum DeadLetterQueue {
     /// Compliance changes that `report` could not process.
     Report,
     /// Triggers that `deploy` could not process.
@@ -83,83 +86,89 @@ enum Queue {
     Undelivered,
 }
 
-/// The log of a function, as a command of the AWS CLI reads it.
-struct Log {
+/// The log of a function, for a command of the AWS CLI.
+struct FunctionLog {
     group: String,
-    /// Profile and Region, as this command was given them.
+    /// The options --profile and --region of this command.
     options: String,
 }
 
 impl Args {
-    /// The log of the function that reads the queue; `None` for events that no function has received, and for a stack of a version that
-    /// does not name it.
-    fn log(&self, outputs: &Outputs) -> Option<Log> {
+    /// Returns the log of the function that reads the queue; `None` for undelivered events and for stacks without the output.
+    fn log(&self, outputs: &StackOutputs) -> Option<FunctionLog> {
         let group = match self.queue {
-            Queue::Report => outputs.get("ReportLogGroupName").ok()?,
-            Queue::Deploy => outputs.get("DeployLogGroupName").ok()?,
-            Queue::Undelivered => return None,
+            DeadLetterQueue::Report => outputs.get("ReportLogGroupName").ok()?,
+            DeadLetterQueue::Deploy => outputs.get("DeployLogGroupName").ok()?,
+            DeadLetterQueue::Undelivered => return None,
         };
-        Some(Log { group, options: self.access.options()? })
+        Some(FunctionLog { group, options: self.access.options()? })
     }
 
-    fn job(&self, queue: String, destination: Destination, reader: Reader) -> Job {
+    fn job(&self, queue: String, destination: Destination, reader: Consumer) -> RedriveJob {
         let action = match (self.send, self.delete) {
             (true, _) => Action::Send { force: self.force },
             (false, true) => Action::Delete,
-            (false, false) => Action::Look,
+            (false, false) => Action::Show,
         };
-        let limit = self.limit.or((action == Action::Look && self.only.is_empty()).then_some(SHOWN));
-        Job { queue, destination, reader, only: self.only.iter().cloned().collect::<BTreeSet<_>>(), limit, action }
+        let limit = self.limit.or((action == Action::Show && self.only.is_empty()).then_some(SHOWN));
+        RedriveJob {
+            queue,
+            destination,
+            reader,
+            only: self.only.iter().cloned().collect::<BTreeSet<_>>(),
+            limit,
+            action,
+        }
     }
 
-    /// The job with the queues that were named; `None` when the stack's are meant.
-    fn named(&self) -> anyhow::Result<Option<Job>> {
+    /// Returns the job for --dead-letters; `None` without that option.
+    fn explicit_job(&self) -> anyhow::Result<Option<RedriveJob>> {
         let Some(queue) = &self.dead_letters else { return Ok(None) };
         let destination = match &self.to {
             Some(to) if to == queue => bail!("--dead-letters and --to are the same queue"),
             Some(to) => Destination::Queue(to.clone()),
             None if self.send => {
-                bail!("--send needs --to with --dead-letters: the queue that its messages belong into")
+                bail!("--send needs --to with --dead-letters: the queue that messages are sent back to")
             }
             None => Destination::Target(Vec::new()),
         };
-        Ok(Some(self.job(queue.clone(), destination, Reader::Either)))
+        Ok(Some(self.job(queue.clone(), destination, Consumer::Either)))
     }
 
-    fn of_stack(&self, outputs: &Outputs) -> anyhow::Result<Job> {
+    fn stack_job(&self, outputs: &StackOutputs) -> anyhow::Result<RedriveJob> {
         let (queue, destination, reader) = match self.queue {
-            Queue::Report => (
+            DeadLetterQueue::Report => (
                 outputs.get("ReportDeadLetterQueueUrl")?,
                 Destination::Queue(outputs.get("ReportQueueUrl")?),
-                Reader::Report,
+                Consumer::Report,
             ),
-            Queue::Deploy => (
+            DeadLetterQueue::Deploy => (
                 outputs.get("DeployDeadLetterQueueUrl")?,
                 Destination::Queue(outputs.get("DeployQueueUrl")?),
-                Reader::Deploy,
+                Consumer::Deploy,
             ),
-            Queue::Undelivered => (
+            DeadLetterQueue::Undelivered => (
                 outputs.get("UndeliveredEventsQueueUrl")?,
                 Destination::Target(vec![outputs.get("ReportQueueUrl")?, outputs.get("DeployQueueUrl")?]),
-                Reader::Either,
+                Consumer::Either,
             ),
         };
         Ok(self.job(queue, destination, reader))
     }
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
-    let named = args.named()?;
-    let (job, log, done) = cloud::wait(async {
-        let cloud = Cloud::connect(&args.access).await?;
-        let (job, log) = match named {
+pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
+    let explicit = args.explicit_job()?;
+    let (job, log, done) = cloud::block_on(async {
+        let cloud = AwsClients::connect(&args.access).await?;
+        let (job, log) = match explicit {
             Some(job) => (job, None),
             None => {
                 let outputs = cloud.outputs(&args.stack).await?;
-                (args.of_stack(&outputs)?, args.log(&outputs))
+                (args.stack_job(&outputs)?, args.log(&outputs))
             }
         };
-        let done = work(&cloud.queues(), &job).await?;
+        let done = execute(&cloud.queues(), &job).await?;
         Ok((job, log, done))
     })?;
     match args.format {
@@ -172,22 +181,22 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
     verdict(&job, &done)
 }
 
-async fn work(port: &impl DeadLetters, job: &Job) -> anyhow::Result<Redriven> {
+async fn execute(port: &impl DeadLetters, job: &RedriveJob) -> anyhow::Result<RedriveResult> {
     let mut progress = output::Progress::of("messages");
-    let done = redrive(port, job, |taken, of| progress.at(taken, of)).await;
+    let done = redrive(port, job, |received, total| progress.at(received, total)).await;
     done.map_err(|error| match error {
-        NoRedrive::Port(error) => cloud::problem(&error),
-        error @ NoRedrive::HandsOn { .. } => anyhow!("{}", plain::shown(&error.to_string())),
+        RedriveError::Port(error) => cloud::aws_error(&error),
+        error @ RedriveError::NotADeadLetterQueue { .. } => anyhow!("{}", plain::escaped(&error.to_string())),
     })
 }
 
-fn verdict(job: &Job, done: &Redriven) -> anyhow::Result<Verdict> {
+fn verdict(job: &RedriveJob, done: &RedriveResult) -> anyhow::Result<CommandOutcome> {
     if let Some(error) = &done.failed {
-        return Err(cloud::problem(error).context("ended before its time"));
+        return Err(cloud::aws_error(error).context("ended early"));
     }
-    let gone = |fate: &Fate| matches!(fate, Fate::Sent { .. } | Fate::Deleted);
-    // Who named messages has not asked for the others.
+    let is_removed = |fate: &RedriveOutcome| matches!(fate, RedriveOutcome::Sent { .. } | RedriveOutcome::Deleted);
+    // With --only, other messages do not matter.
     let others = done.more > 0 && job.only.is_empty();
-    let all_gone = done.letters.iter().all(|handled| gone(&handled.fate));
-    Ok(if all_gone && !others && done.missing.is_empty() { Verdict::Clean } else { Verdict::Findings })
+    let all_removed = done.messages.iter().all(|handled| is_removed(&handled.outcome));
+    Ok(if all_removed && !others && done.missing.is_empty() { CommandOutcome::Clean } else { CommandOutcome::Findings })
 }

@@ -1,32 +1,33 @@
-//! `status`: how rollouts stand.
+//! `status`: the state of rollouts.
 
 mod human;
 #[cfg(test)]
 mod tests;
 
-use app::plan::DeployedStackSets;
-use app::ports::{DeployStore, PolicyDirectory, PolicyRepository, RequestStore};
-use app::status::{Status, look, status};
-use domain::ids::StackSetName;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::cloud::{self, Cloud};
-use crate::{Format, Verdict, output};
+use app::deploy::ports::PolicyRepository;
+use app::plan::DeployedStackSets;
+use app::status::{RolloutStatus, StatusStore, read_live, status};
+use framework::ids::StackSetName;
 
-/// The version of the JSON form. Fields are added without a new one.
+use crate::cloud::{self, AwsClients};
+use crate::{CommandOutcome, Format, output};
+
+/// The version of the JSON form. New fields do not change it.
 const VERSION: u32 = 1;
 
-/// Show how rollouts stand: what is deployed where, at which commit, what runs, what failed.
+/// Show the state of rollouts.
 ///
-/// Reads what `deploy` remembers, in the account and Region that the application is deployed in; with --live also what StackSets
-/// says of every instance now, and the head of the branch. Changes nothing. Credentials and Region are those
-/// that the AWS CLI would use; they need cloudformation:DescribeStacks and dynamodb:Query and dynamodb:GetItem on the state table, and with
-/// --live cloudformation:DescribeStackSet, cloudformation:ListStackInstances, cloudformation:ListStackSetAutoDeploymentTargets,
-/// cloudformation:DescribeStackSetOperation and codecommit:GetBranch.
+/// Prints the commit, accounts, Regions, running operation and last result of each framework. Reads the state table in the account
+/// and Region of the application; with --live also every stack instance from StackSets, and the head of the branch. Changes
+/// nothing. Uses the credentials and the Region of the AWS CLI. Permissions: cloudformation:DescribeStacks, and dynamodb:Query and
+/// dynamodb:GetItem on the state table; with --live also cloudformation:DescribeStackSet, cloudformation:ListStackInstances,
+/// cloudformation:ListStackSetAutoDeploymentTargets, cloudformation:DescribeStackSetOperation and codecommit:GetBranch.
 ///
-/// Exit status: 0 when nothing has failed, 1 when a rollout failed, the policy at the head was rejected, or (with --live)
-/// instances are not as they were rolled out; 2 when that cannot be known.
+/// Exit status: 0 without failures; 1 if a rollout failed, if the policy at the head of the branch was rejected, or, with --live,
+/// if instances have changed since their rollout; 2 on errors.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -36,25 +37,25 @@ Examples:
   backup-compliance status --format json | jq '.frameworks[] \\
     | {stackSet, phase, commit}'")]
 pub(crate) struct Args {
-    /// The application's stack, which says where the state table is.
+    /// The application's stack, which outputs the name of the state table.
     #[arg(long, value_name = "NAME", default_value = cloud::STACK)]
     stack: String,
-    /// The state table, instead of asking the stack for it.
+    /// The state table, instead of the one of the stack.
     #[arg(long, value_name = "NAME", conflicts_with = "stack")]
     table: Option<String>,
-    /// Ask StackSets, too: every instance, and the head of the branch.
+    /// Also read every instance from StackSets, and the head of the branch.
     #[arg(long)]
     live: bool,
-    /// The form of the result on standard output.
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
     #[command(flatten)]
-    access: cloud::Access,
+    access: cloud::AwsOptions,
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
-    let status = cloud::wait(async {
-        let cloud = Cloud::connect(&args.access).await?;
+pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
+    let status = cloud::block_on(async {
+        let cloud = AwsClients::connect(&args.access).await?;
         let (table, repository) = match &args.table {
             Some(table) => (table.clone(), None),
             None => {
@@ -80,32 +81,31 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
             output::line(&serde_json::to_string_pretty(&document)?)?;
         }
     }
-    Ok(if status.is_failure() { Verdict::Findings } else { Verdict::Clean })
+    Ok(if status.is_failure() { CommandOutcome::Findings } else { CommandOutcome::Clean })
 }
 
-/// The branch that the stack follows.
-async fn followed(cloud: &Cloud, stack: &str) -> anyhow::Result<Option<impl PolicyRepository + use<>>> {
-    let application = cloud.application(stack).await.map_err(|error| cloud::problem(&error))?;
+/// The branch that the application deploys.
+async fn followed(cloud: &AwsClients, stack: &str) -> anyhow::Result<Option<impl PolicyRepository + use<>>> {
+    let application = cloud.application(stack).await.map_err(|error| cloud::aws_error(&error))?;
     Ok(application.and_then(|application| {
         let repository = application.parameters.get("RepositoryName")?;
         Some(cloud.repository(repository, application.parameters.get("BranchName")?))
     }))
 }
 
-async fn ask<M>(
-    memory: &M,
+async fn ask(
+    memory: &impl StatusStore,
     live: Option<&impl DeployedStackSets>,
     repository: Option<&impl PolicyRepository>,
     now: Timestamp,
-) -> anyhow::Result<Status>
-where
-    M: DeployStore + RequestStore + PolicyDirectory,
-{
-    let mut found = status(memory, now).await.map_err(|error| cloud::problem(&error))?;
+) -> anyhow::Result<RolloutStatus> {
+    let mut found = status(memory, now).await.map_err(|error| cloud::aws_error(&error))?;
     if let Some(stack_sets) = live {
         let waiting = output::Waiting::new();
-        let looking = |name: &StackSetName| waiting.on(format!("reading the instances of {name}"));
-        look(&mut found, memory, stack_sets, repository, looking).await.map_err(|error| cloud::problem(&error))?;
+        let reading = |name: &StackSetName| waiting.on(format!("reading the instances of {name}"));
+        read_live(&mut found, memory, stack_sets, repository, reading)
+            .await
+            .map_err(|error| cloud::aws_error(&error))?;
     }
     Ok(found)
 }

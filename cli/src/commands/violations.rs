@@ -1,27 +1,30 @@
-//! `violations`: what is open now, and what nobody can see.
+//! `violations`: lists open violations and blind spots.
 
 mod human;
 mod machine;
 #[cfg(test)]
 mod tests;
 
-use app::inspect::{Exemptions, Listing, OpenViolation, Order, Query, open_violations};
-use app::ports::{PolicyDirectory, SweepStore, ViolationStore};
 use clap::ValueEnum;
-use domain::control::{CONTROLS, Severity, nearest};
-use domain::ids::{AccountId, RegionName};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::Timestamp;
 
-use crate::cloud::{self, Cloud};
-use crate::{Verdict, output, plain};
+use app::inspect::{
+    Exemptions, ListedViolation, OpenViolationStore, ViolationList, ViolationOrder, ViolationQuery, open_violations,
+};
+use framework::control::{CONTROLS, Severity, closest_name};
+use framework::ids::{AccountId, RegionName};
 
-/// List the violations that are open, oldest first.
+use crate::cloud::{self, AwsClients};
+use crate::{CommandOutcome, output, plain};
+
+/// List open violations, oldest first.
 ///
-/// Reads what the application has on record, in the account and Region that it is deployed in. Exempt ones are counted, not
-/// listed, unless asked for. Accounts and Regions that the last sweep could not see are named at the end: nothing is known of
-/// them. Credentials and Region are those that the AWS CLI would use.
+/// Reads the application's state table in the current account and Region. Exempt violations are counted, and listed only with
+/// `--exempt`. Blind spots (accounts and Regions without visibility in the last sweep) are listed at the end: their violations are not
+/// known. Uses the credentials and Region of the AWS CLI.
 ///
-/// Exit status: 0 when none is open, 1 when some are, 2 when that cannot be known.
+/// Exit status: 0 when no violation is open, 1 when violations are open, 2 on errors.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -33,199 +36,175 @@ Examples:
   backup-compliance violations --format json | jq '.violations[] \\
     | .resourceArn'")]
 pub(crate) struct Args {
-    /// The application's stack, which says where the records are.
+    /// The application's stack, whose outputs name the state table.
     #[arg(long, value_name = "NAME", default_value = cloud::STACK)]
     stack: String,
-    /// The state table, instead of asking the stack for it.
+    /// The state table, instead of the one in the outputs of the stack.
     #[arg(long, value_name = "NAME", conflicts_with = "stack")]
     table: Option<String>,
-    /// Only in this account; may be given again.
+    /// Only violations in this account; repeatable.
     #[arg(long, value_name = "ID", value_parser = AccountId::parse)]
     in_account: Vec<AccountId>,
-    /// Only in this Region; may be given again.
+    /// Only violations in this Region; repeatable.
     #[arg(long, value_name = "CODE", value_parser = crate::commands::evaluate::region)]
     in_region: Vec<RegionName>,
-    /// Only of this control; may be given again.
+    /// Only violations of this control; repeatable.
     #[arg(long, value_name = "NAME")]
     control: Vec<String>,
-    /// Only of this severity or worse.
-    #[arg(long, value_enum, value_name = "SEVERITY")]
-    severity: Option<Least>,
-    /// Only of this owner, as the owner tag names it; may be given again.
+    /// Only violations with this severity or a higher one.
+    #[arg(long, value_name = "SEVERITY", value_parser = one_of(SEVERITIES))]
+    severity: Option<Severity>,
+    /// Only violations of this owner, by the owner tag; repeatable.
     #[arg(long, value_name = "NAME")]
     owner: Vec<String>,
-    /// Only those that have been open for so many days.
+    /// Only violations that have been open for at least this many days.
     #[arg(long, value_name = "DAYS")]
     older_than: Option<u32>,
-    /// Those that an exemption covers.
-    #[arg(long, value_enum, default_value_t = Exempt::Exclude)]
-    exempt: Exempt,
-    /// What comes first: the oldest, or of each account or control the oldest, or the worst.
-    #[arg(long, value_enum, default_value_t = Sort::Age)]
-    sort: Sort,
-    /// List so many and count the others.
+    /// Exempt violations: only count them (`exclude`), list them too (`include`), or list no others (`only`).
+    #[arg(long, default_value = "exclude", value_parser = one_of(EXEMPTIONS))]
+    exempt: Exemptions,
+    /// The order: by age, by account or control and age, or by severity.
+    #[arg(long, default_value = "age", value_parser = one_of(ORDERS))]
+    sort: ViolationOrder,
+    /// The number of violations to list; the others are counted.
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     limit: Option<usize>,
-    /// The form of the result on standard output.
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    /// The format of the output.
+    #[arg(long, value_enum, default_value_t = ListFormat::Human)]
+    format: ListFormat,
     #[command(flatten)]
-    access: cloud::Access,
+    access: cloud::AwsOptions,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people; in color on a terminal, unless `NO_COLOR` is set.
+enum ListFormat {
+    /// A table; in color on a terminal, unless `NO_COLOR` is set.
     Human,
     /// One JSON document.
     Json,
-    /// For spreadsheets (RFC 4180).
+    /// CSV for spreadsheets (RFC 4180).
     Csv,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Least {
-    Informational,
-    Low,
-    Medium,
-    High,
-    Critical,
-}
+const SEVERITIES: &[(&str, Severity)] = &[
+    ("informational", Severity::Informational),
+    ("low", Severity::Low),
+    ("medium", Severity::Medium),
+    ("high", Severity::High),
+    ("critical", Severity::Critical),
+];
+const EXEMPTIONS: &[(&str, Exemptions)] =
+    &[("exclude", Exemptions::Exclude), ("include", Exemptions::Include), ("only", Exemptions::Only)];
+const ORDERS: &[(&str, ViolationOrder)] = &[
+    ("age", ViolationOrder::Age),
+    ("account", ViolationOrder::Account),
+    ("control", ViolationOrder::Control),
+    ("severity", ViolationOrder::Severity),
+];
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Exempt {
-    /// Are left out and counted.
-    Exclude,
-    /// Are listed too.
-    Include,
-    /// Are listed, and no others.
-    Only,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Sort {
-    Age,
-    Account,
-    Control,
-    Severity,
+/// Parses an option with named values.
+fn one_of<T: Copy + Send + Sync + 'static>(values: &'static [(&'static str, T)]) -> impl TypedValueParser<Value = T> {
+    let value = move |name: String| values.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+    PossibleValuesParser::new(values.iter().map(|(name, _)| *name))
+        .try_map(move |name| value(name).ok_or("not one of the possible values"))
 }
 
 impl Args {
-    fn query(&self) -> Query {
-        Query {
+    fn query(&self) -> ViolationQuery {
+        ViolationQuery {
             accounts: self.in_account.iter().cloned().collect(),
             regions: self.in_region.iter().cloned().collect(),
             controls: self.control.clone(),
-            severity: self.severity.map(|least| match least {
-                Least::Informational => Severity::Informational,
-                Least::Low => Severity::Low,
-                Least::Medium => Severity::Medium,
-                Least::High => Severity::High,
-                Least::Critical => Severity::Critical,
-            }),
+            severity: self.severity,
             owners: self.owner.clone(),
             older_than: self.older_than,
-            exemptions: match self.exempt {
-                Exempt::Exclude => Exemptions::Exclude,
-                Exempt::Include => Exemptions::Include,
-                Exempt::Only => Exemptions::Only,
-            },
-            order: match self.sort {
-                Sort::Age => Order::Age,
-                Sort::Account => Order::Account,
-                Sort::Control => Order::Control,
-                Sort::Severity => Order::Severity,
-            },
+            exemptions: self.exempt,
+            order: self.sort,
         }
     }
 
-    /// Whether anything narrows the list.
+    /// Whether a filter is set.
     fn narrows(&self) -> bool {
         !(self.in_account.is_empty() && self.in_region.is_empty() && self.control.is_empty() && self.owner.is_empty())
             || self.severity.is_some()
             || self.older_than.is_some()
-            || self.exempt == Exempt::Only
+            || self.exempt == Exemptions::Only
     }
 }
 
-/// What is shown of a listing.
 #[derive(Debug)]
-struct Shown<'a> {
-    listing: &'a Listing,
-    /// Those within the limit.
-    violations: &'a [OpenViolation],
-    /// Whether anything narrows the list.
+struct ListingView<'a> {
+    listing: &'a ViolationList,
+    violations: &'a [ListedViolation],
+    /// Whether a filter is set.
     narrowed: bool,
 }
 
-impl<'a> Shown<'a> {
-    fn new(listing: &'a Listing, limit: Option<usize>, narrowed: bool) -> Self {
+impl<'a> ListingView<'a> {
+    fn new(listing: &'a ViolationList, limit: Option<usize>, narrowed: bool) -> Self {
         let most = limit.unwrap_or(usize::MAX).min(listing.violations.len());
         Self { listing, violations: listing.violations.get(..most).unwrap_or_default(), narrowed }
     }
 
-    /// How many are open of each severity, the worst first.
-    fn by_severity(&self) -> Vec<(Severity, usize)> {
-        [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Informational]
-            .into_iter()
-            .map(|severity| {
-                (severity, self.listing.violations.iter().filter(|v| v.record.severity == severity).count())
-            })
-            .collect()
+    /// Counts the open violations by severity, the highest first.
+    fn by_severity(&self) -> impl Iterator<Item = (Severity, usize)> {
+        let number = |of: Severity| self.listing.violations.iter().filter(|open| open.record.severity == of).count();
+        SEVERITIES.iter().rev().map(move |(_, severity)| (*severity, number(*severity)))
     }
 
-    fn oldest(&self) -> Option<&'a OpenViolation> {
+    fn oldest(&self) -> Option<&'a ListedViolation> {
         self.listing.violations.iter().min_by_key(|violation| violation.since)
     }
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<Verdict> {
-    let listing = cloud::wait(async {
-        let cloud = Cloud::connect(&args.access).await?;
+pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
+    let listing = cloud::block_on(async {
+        let cloud = AwsClients::connect(&args.access).await?;
         let table = match &args.table {
             Some(table) => table.clone(),
             None => cloud.outputs(&args.stack).await?.get("StateTableName")?,
         };
         list(&cloud.state_table(&table), &args.query(), cloud::now()).await
     })?;
-    let shown = Shown::new(&listing, args.limit, args.narrows());
+    let shown = ListingView::new(&listing, args.limit, args.narrows());
     match args.format {
-        Format::Human => output::text(&human::page(&shown, output::room()))?,
-        Format::Json => output::line(&serde_json::to_string_pretty(&machine::json(&shown))?)?,
-        Format::Csv => {
+        ListFormat::Human => output::text(&human::page(&shown, output::terminal_width()))?,
+        ListFormat::Json => output::line(&serde_json::to_string_pretty(&machine::json(&shown))?)?,
+        ListFormat::Csv => {
             output::text(&machine::csv(&shown)?)?;
-            // No row may stand for what is not there.
+            // CSV has no place for remarks.
             human::caveats(&shown).iter().for_each(|line| output::note(line));
         }
     }
     for unknown in unknown_controls(&args.control, &listing) {
-        output::aside(&unknown);
+        output::hint(&unknown);
     }
-    Ok(if listing.violations.is_empty() { Verdict::Clean } else { Verdict::Findings })
+    Ok(if listing.violations.is_empty() { CommandOutcome::Clean } else { CommandOutcome::Findings })
 }
 
-async fn list<S>(store: &S, query: &Query, now: Timestamp) -> anyhow::Result<Listing>
-where
-    S: ViolationStore + PolicyDirectory + SweepStore,
-{
+async fn list(
+    store: &impl OpenViolationStore,
+    query: &ViolationQuery,
+    now: Timestamp,
+) -> anyhow::Result<ViolationList> {
     let mut progress = output::Progress::of("accounts");
-    let listing = open_violations(store, query, now, |done, of| progress.at(done, plain::number(of))).await;
-    listing.map_err(|error| cloud::problem(&error))
+    let listing = open_violations(store, query, now, |done, of| progress.at(done, plain::to_u64(of))).await;
+    listing.map_err(|error| cloud::aws_error(&error))
 }
 
-/// A note on each control that was asked for, is in no violation and in no catalogue.
-fn unknown_controls(asked: &[String], listing: &Listing) -> Vec<String> {
+/// Returns a note for each control of the query that is in no violation and not in the catalog.
+fn unknown_controls(controls: &[String], listing: &ViolationList) -> Vec<String> {
     let is = |name: &str, other: &str| name.to_lowercase() == other.to_lowercase();
     let known = |name: &str| {
         CONTROLS.iter().any(|control| is(control.name, name))
             || listing.violations.iter().any(|violation| is(&violation.record.key.control, name))
     };
-    let unknown = asked.iter().filter(|name| !known(name));
+    let unknown = controls.iter().filter(|name| !known(name));
     unknown
         .map(|name| {
-            let hint = nearest(name);
+            let hint = closest_name(name);
             let hint = hint.map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
-            format!("note: no control and no open violation's rule is called `{}`{hint}", plain::shown(name))
+            format!("note: `{}` is neither a control nor the rule of an open violation{hint}", plain::escaped(name))
         })
         .collect()
 }

@@ -1,13 +1,13 @@
 use super::*;
 
 fn one(line: &str) -> Result<String, String> {
-    let pairs = parse(line).map_err(|e| e.problem)?;
+    let pairs = parse(line).map_err(|e| e.message)?;
     assert_eq!(pairs.len(), 1, "{pairs:?}");
     Ok(pairs[0].1.clone())
 }
 
 #[test]
-fn lines_are_read_in_order_and_comments_are_not() {
+fn lines_keep_their_order_without_comments() {
     let text = "# the sandbox\n\nexport AWS_REGION=us-east-1\nSTATE_TABLE_NAME=state # mine\n  export EMPTY=\n";
     let pairs = parse(text).unwrap();
     let expected = [("AWS_REGION", "us-east-1"), ("STATE_TABLE_NAME", "state"), ("EMPTY", "")];
@@ -15,7 +15,7 @@ fn lines_are_read_in_order_and_comments_are_not() {
 }
 
 #[test]
-fn quotes_are_the_shells() {
+fn quotes_are_removed_as_in_a_shell() {
     for (line, value) in [
         ("A='two words $HOME'", "two words $HOME"),
         (r"A='it'\''s'", "it's"),
@@ -28,16 +28,16 @@ fn quotes_are_the_shells() {
 }
 
 #[test]
-fn what_a_shell_would_compute_or_split_is_refused() {
+fn expansions_and_unquoted_spaces_are_rejected() {
     for line in ["A=$HOME", "A=\"$HOME\"", "A=`date`", "A=two words", "A='open", "A=\"open", "A=\"open\\", "A=end\\"] {
         assert!(one(line).is_err(), "{line}");
     }
 }
 
 #[test]
-fn a_line_that_is_no_assignment_is_named() {
+fn line_without_assignment_is_rejected() {
     let text = "export A=1\nunset B\n";
-    assert_eq!(parse(text), Err(Unreadable { line: 2, problem: "expected `export NAME=value`".to_owned() }));
+    assert_eq!(parse(text), Err(InvalidLine { line: 2, message: "expected `export NAME=value`".to_owned() }));
     for line in ["=1", "1A=1", "A B=1", "export"] {
         assert!(parse(line).is_err(), "{line}");
     }

@@ -1,4 +1,4 @@
-//! Mending what can be mended in exactly one way.
+//! Applies the edits of findings.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,97 +6,105 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use domain::fault::{self, Fault};
 use similar::TextDiff;
 use tempfile::NamedTempFile;
+
+use syntax::diagnostic::{self, Diagnostic};
 
 use super::{Finding, Format};
 use crate::input::STANDARD_INPUT;
 use crate::output;
-use crate::plain::{count, number, shown};
+use crate::plain::{count, escaped, to_u64};
 
-/// A file and what becomes of it.
-struct Mended<'f> {
+/// A file with applied edits.
+struct FixedFile<'f> {
     file: &'f str,
     old: &'f str,
     new: String,
-    faults: Vec<&'f Fault>,
+    diagnostics: Vec<&'f Diagnostic>,
 }
 
-/// The files that change.
-fn mended<'f>(findings: &'f [Finding], files: &'f BTreeMap<String, String>) -> Vec<Mended<'f>> {
-    let mut by_file: BTreeMap<&str, Vec<&Fault>> = BTreeMap::new();
-    for fault in findings.iter().map(|finding| &finding.fault).filter(|fault| !fault.edits.is_empty()) {
-        by_file.entry(&fault.file).or_default().push(fault);
+/// Applies the edits in memory and returns the changed files.
+fn fixed_files<'f>(findings: &'f [Finding], files: &'f BTreeMap<String, String>) -> Vec<FixedFile<'f>> {
+    let mut by_file: BTreeMap<&str, Vec<&Diagnostic>> = BTreeMap::new();
+    for diagnostic in
+        findings.iter().map(|finding| &finding.diagnostic).filter(|diagnostic| !diagnostic.edits.is_empty())
+    {
+        by_file.entry(&diagnostic.file).or_default().push(diagnostic);
     }
     let mut all = Vec::new();
-    for (file, faults) in by_file {
+    for (file, diagnostics) in by_file {
         let Some(old) = files.get(file) else { continue };
-        // One after the other, to know which were made: one that touches another is left for the next run.
-        let mut made: Vec<&Fault> = Vec::new();
+        // One at a time, to know which were applied: an edit that touches another remains for the next run.
+        let mut applied: Vec<&Diagnostic> = Vec::new();
         let mut new = old.clone();
-        for fault in faults {
-            let edits = made.iter().chain([&fault]).map(|fault| fault.edits.as_slice());
-            let (text, count) = fault::apply(old, edits);
-            if count == made.len() + 1 {
-                made.push(fault);
+        for diagnostic in diagnostics {
+            let edits = applied.iter().chain([&diagnostic]).map(|diagnostic| diagnostic.edits.as_slice());
+            let (text, count) = diagnostic::apply(old, edits);
+            if count == applied.len() + 1 {
+                applied.push(diagnostic);
                 new = text;
             }
         }
-        if !made.is_empty() {
-            all.push(Mended { file, old, new, faults: made });
+        if !applied.is_empty() {
+            all.push(FixedFile { file, old, new, diagnostics: applied });
         }
     }
     all
 }
 
-/// What would be changed, as a unified diff.
+/// Returns the changes as a unified diff.
 pub(crate) fn diff(findings: &[Finding], files: &BTreeMap<String, String>) -> anyhow::Result<String> {
     let mut out = Vec::new();
-    for Mended { file, old, new, .. } in mended(findings, files) {
-        let (before, after) = (format!("a/{}", shown(file)), format!("b/{}", shown(file)));
+    for FixedFile { file, old, new, .. } in fixed_files(findings, files) {
+        let (before, after) = (format!("a/{}", escaped(file)), format!("b/{}", escaped(file)));
         let diff = TextDiff::from_lines(old, new.as_str());
         diff.unified_diff().header(&before, &after).to_writer(&mut out)?;
     }
     Ok(String::from_utf8(out)?)
 }
 
-/// Sends results to standard error if standard output is for the template that comes from standard input.
-pub(crate) fn begin<'p>(mut paths: impl Iterator<Item = &'p PathBuf>, format: Format) {
+/// Redirects results to standard error if a template is read from standard input, because it is written to standard output.
+pub(crate) fn redirect_results<'p>(mut paths: impl Iterator<Item = &'p PathBuf>, format: Format) {
     if paths.any(|path| path == Path::new("-")) {
         output::results_to_stderr(format != Format::Human);
     }
 }
 
-/// Writes the template that came from standard input, changed or not, to standard output.
-pub(crate) fn end(files: &BTreeMap<String, String>) -> anyhow::Result<()> {
+/// Writes the template from standard input, changed or not, to standard output.
+pub(crate) fn write_standard_input(files: &BTreeMap<String, String>) -> anyhow::Result<()> {
     files.get(STANDARD_INPUT).map_or(Ok(()), |text| output::document(text))
 }
 
-/// Changes the files, each as a whole or not at all, and their texts in `files`, and reports what was done; what others get on
-/// standard output stays what they asked for. Returns whether anything was changed, so that all must be checked again.
-pub(crate) fn mend(findings: &[Finding], files: &mut BTreeMap<String, String>, format: Format) -> anyhow::Result<bool> {
+/// Applies the edits to the files, each atomically, and to `files`. Reports them on standard output, or on standard error if the format
+/// is for programs. Returns whether a file changed.
+pub(crate) fn apply_edits(
+    findings: &[Finding],
+    files: &mut BTreeMap<String, String>,
+    format: Format,
+) -> anyhow::Result<bool> {
     let report = |line: &str| {
         if format == Format::Human {
             return output::line(line);
         }
-        output::aside(line);
+        output::hint(line);
         Ok(())
     };
     let mut changed = Vec::new();
-    for Mended { file, new, faults, .. } in mended(findings, files) {
+    for FixedFile { file, new, diagnostics, .. } in fixed_files(findings, files) {
         if file != STANDARD_INPUT {
             if !Path::new(file).is_file() {
-                report(&format!("{}: not changed, since it is not a regular file", shown(file)))?;
+                report(&format!("{}: not changed, because it is not a regular file", escaped(file)))?;
                 continue;
             }
-            replace(Path::new(file), &new).with_context(|| format!("cannot change `{file}`; it is as it was"))?;
+            replace(Path::new(file), &new)
+                .with_context(|| format!("`{file}` is unchanged: the new version could not be written"))?;
         }
-        for fault in &faults {
-            let place = fault.at.map(|at| format!(":{}:{}", at.line, at.column)).unwrap_or_default();
-            report(&format!("{}{place}: mended: {}", shown(file), fault.problem))?;
+        for diagnostic in &diagnostics {
+            let place = diagnostic.at.map(|at| format!(":{}:{}", at.line, at.column)).unwrap_or_default();
+            report(&format!("{}{place}: fixed: {}", escaped(file), diagnostic.message))?;
         }
-        report(&format!("{}: {}", shown(file), count(number(faults.len()), "change")))?;
+        report(&format!("{}: {}", escaped(file), count(to_u64(diagnostics.len()), "change")))?;
         changed.push((file.to_owned(), new));
     }
     let is_changed = !changed.is_empty();
@@ -104,7 +112,7 @@ pub(crate) fn mend(findings: &[Finding], files: &mut BTreeMap<String, String>, f
     Ok(is_changed)
 }
 
-/// Writes beside the file and renames, so that nobody ever sees half of it. What a link points to is changed, and not the link.
+/// Writes a temporary file and renames it, so that no reader sees a partial file. The target of a link is replaced, not the link.
 fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
     let path = fs::canonicalize(path)?;
     let folder = path.parent().unwrap_or(Path::new("."));

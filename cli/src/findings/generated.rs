@@ -1,19 +1,19 @@
-//! Generated files: a change to one is lost when its tool runs again, so `--fix` leaves them as they are.
+//! Generated files, which `--fix` does not change: their tool would overwrite the change.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use domain::template::Template;
+use syntax::template::Template;
 
 use super::Finding;
 use crate::input::STANDARD_INPUT;
-use crate::plain::shown;
+use crate::plain::escaped;
 use crate::templates;
 
-/// What generates files, and what it generates them from.
+/// A tool that generates templates.
 #[derive(Clone, Copy, Debug)]
 struct Generator {
-    /// The folder that it writes.
+    /// The output folder.
     folder: &'static str,
     command: &'static str,
     source: &'static str,
@@ -24,39 +24,39 @@ const OTHERS: [Generator; 2] = [
     Generator { folder: ".aws-sam", command: "sam build", source: "the template that `sam build` reads" },
     Generator { folder: ".serverless", command: "serverless package", source: "`serverless.yml`" },
 ];
-/// The metadata of a resource in which the CDK writes the path of its construct.
+/// The metadata key with the path of a CDK construct.
 const CONSTRUCT: &str = "aws:cdk:path";
 
-/// Takes the changes out of findings in generated files, and puts the place to change instead into their fixes. Returns a message for
-/// each of these files.
-pub(crate) fn keep(findings: &mut [Finding], files: &BTreeMap<String, String>) -> Vec<String> {
+/// Removes the edits of findings in generated files and adds the source to their help. Returns a message for each of these files.
+pub(crate) fn drop_edits(findings: &mut [Finding], files: &BTreeMap<String, String>) -> Vec<String> {
     let mut kept: BTreeMap<String, Option<(Generator, Option<Template>)>> = BTreeMap::new();
-    for Finding { fault, .. } in findings.iter_mut().filter(|finding| !finding.fault.edits.is_empty()) {
-        let Some(text) = files.get(&fault.file) else { continue };
-        let of_file = kept.entry(fault.file.clone()).or_insert_with(|| {
-            let template = Template::read_source(&fault.file, text).ok();
-            generator(&fault.file, template.as_ref()).map(|generator| (generator, template))
+    for Finding { diagnostic, .. } in findings.iter_mut().filter(|finding| !finding.diagnostic.edits.is_empty()) {
+        let Some(text) = files.get(&diagnostic.file) else { continue };
+        let of_file = kept.entry(diagnostic.file.clone()).or_insert_with(|| {
+            let template = Template::read_source(&diagnostic.file, text).ok();
+            generator(&diagnostic.file, template.as_ref()).map(|generator| (generator, template))
         });
         let Some((Generator { command, source, .. }, template)) = of_file else { continue };
-        let construct = template.as_ref().zip(fault.at).and_then(|(template, at)| template.metadata(at, CONSTRUCT));
-        let construct = construct.map(|path| format!(", in the construct `{}`", shown(path))).unwrap_or_default();
-        fault.fix.push_str(&format!("; `{command}` generates this file: change {source} instead{construct}"));
-        fault.edits.clear();
+        let construct =
+            template.as_ref().zip(diagnostic.at).and_then(|(template, at)| template.metadata(at, CONSTRUCT));
+        let construct = construct.map(|path| format!(", in the construct `{}`", escaped(path))).unwrap_or_default();
+        diagnostic.help.push_str(&format!("; change {source}{construct}: `{command}` generates this file"));
+        diagnostic.edits.clear();
     }
     let message = |file: &str, Generator { command, source, .. }: Generator| {
-        format!("{}: not changed, since `{command}` generates it: change {source} instead", shown(file))
+        format!("{}: not changed, because `{command}` generates it; change {source} instead", escaped(file))
     };
     kept.iter().filter_map(|(file, kept)| kept.as_ref().map(|(generator, _)| message(file, *generator))).collect()
 }
 
-/// What generates a file. Standard input is not a file, and its changes are not lost.
+/// Returns the tool that generates a file; `None` for standard input, whose changes are not overwritten.
 fn generator(file: &str, template: Option<&Template>) -> Option<Generator> {
     if file == STANDARD_INPUT {
         return None;
     }
     let path = templates::identity(Path::new(file));
     let is_in = |generator: &Generator| path.components().any(|part| part.as_os_str() == generator.folder);
-    // The folder may have another name (`cdk synth --output`), but always has a file of this one.
+    // `cdk synth --output` renames the folder, but it always contains a file of this name.
     let is_assembly = path.with_file_name(CDK.folder).is_file();
     if is_in(&CDK) || is_assembly || template.is_some_and(|template| template.has_metadata(CONSTRUCT)) {
         return Some(CDK);

@@ -1,39 +1,40 @@
-//! Findings for programs: JSON, SARIF 2.1.0, annotations of GitHub Actions.
+//! Findings as JSON, SARIF 2.1.0 and annotations of GitHub Actions.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use domain::control;
-use domain::fault::{Edit, Fault, Position};
-use domain::lint::{self, Level, RULES};
 use serde_json::{Value, json};
+
+use framework::control;
+use framework::lint::{self, Level};
+use syntax::diagnostic::{Diagnostic, Edit, Position};
 
 use super::Finding;
 use crate::plain::visible;
 
-/// Findings with their level and where the rule is explained.
+/// Returns the findings by level.
 pub(crate) fn json(findings: &[Finding]) -> anyhow::Result<Value> {
     let of = |level: Level| -> anyhow::Result<Vec<Value>> {
-        let faults = findings.iter().filter(|finding| finding.level == level);
-        faults.map(|finding| Ok(serde_json::to_value(&finding.fault)?)).collect()
+        let diagnostics = findings.iter().filter(|finding| finding.level == level);
+        diagnostics.map(|finding| Ok(serde_json::to_value(&finding.diagnostic)?)).collect()
     };
     Ok(json!({ "findings": of(Level::Error)?, "warnings": of(Level::Warning)?, "notes": of(Level::Note)? }))
 }
 
-/// What stands for a rule where a policy file is wrong or a template cannot be read, which have no rules of their own.
+/// The rule id of findings without a rule: in a policy file, or an unreadable template.
 const OF_POLICY: &str = "policy";
 
 /// SARIF 2.1.0 (OASIS Standard, 27 March 2020).
 pub(crate) fn sarif(findings: &[Finding], suppressed: &[(Finding, String)]) -> Value {
     let everything = findings.iter().chain(suppressed.iter().map(|(finding, _)| finding));
-    let used: BTreeSet<&str> = everything.map(|finding| id(&finding.fault)).collect();
-    // Only the rules that are broken: section 3.19.23 leaves it open, and a log of one finding stays short.
-    let all = RULES.iter().map(|rule| rule.id).chain(control::CONTROLS.iter().map(|control| control.name));
+    let used: BTreeSet<&str> = everything.map(|finding| id(&finding.diagnostic)).collect();
+    // Only the violated rules, to keep the log short (optional in section 3.19.23).
+    let all = lint::rules().into_iter().map(|rule| rule.id).chain(control::CONTROLS.iter().map(|control| control.name));
     let ids: Vec<&str> = all.chain([OF_POLICY]).filter(|id| used.contains(id)).collect();
     let rules: Vec<Value> = ids.iter().map(|id| rule(id)).collect();
     let mut results: Vec<Value> = findings.iter().map(|finding| result(finding, &ids)).collect();
-    // Once one result says whether it is suppressed, all of them do (section 3.27.23).
+    // If one result has `suppressions`, all must (section 3.27.23).
     if !suppressed.is_empty() {
         results.iter_mut().for_each(|result| set(result, "suppressions", json!([])));
     }
@@ -45,7 +46,7 @@ pub(crate) fn sarif(findings: &[Finding], suppressed: &[(Finding, String)]) -> V
     sarif_log(&rules, results)
 }
 
-/// A log with these rules and results.
+/// Returns a log with these rules and results.
 pub(crate) fn sarif_log(rules: &[Value], results: Vec<Value>) -> Value {
     json!({
         "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
@@ -62,11 +63,11 @@ pub(crate) fn sarif_log(rules: &[Value], results: Vec<Value>) -> Value {
     })
 }
 
-fn id(fault: &Fault) -> &str {
-    fault.rule.unwrap_or(OF_POLICY)
+fn id(diagnostic: &Diagnostic) -> &str {
+    diagnostic.rule.unwrap_or(OF_POLICY)
 }
 
-/// What is said of a rule of lint, or of a control that stands for one.
+/// Returns the description of a lint rule, or of a control as a rule.
 pub(crate) fn rule(id: &str) -> Value {
     if let Some(control) = control::CONTROLS.iter().find(|control| control.name == id) {
         return json!({
@@ -88,26 +89,26 @@ pub(crate) fn rule(id: &str) -> Value {
         }),
         None => json!({
             "id": id,
-            "shortDescription": { "text": "The policy file is wrong" },
-            "fullDescription": { "text": "The policy file says something that cannot be put in force, or that does nothing." },
-            "help": { "text": "Each finding says what would be right." },
+            "shortDescription": { "text": "The policy file is invalid" },
+            "fullDescription": { "text": "The policy file has an entry that cannot be applied or has no effect." },
+            "help": { "text": "Each finding has instructions." },
             "defaultConfiguration": { "level": "error" },
         }),
     }
 }
 
-fn result(Finding { level, fault }: &Finding, ids: &[&str]) -> Value {
+fn result(Finding { level, diagnostic }: &Finding, ids: &[&str]) -> Value {
     let mut result = json!({
-        "ruleId": id(fault),
+        "ruleId": id(diagnostic),
         "level": level.as_str(),
-        "message": { "text": format!("{}; {}", fault.problem, fault.fix) },
-        "locations": [{ "physicalLocation": place(fault) }],
+        "message": { "text": format!("{}; {}", diagnostic.message, diagnostic.help) },
+        "locations": [{ "physicalLocation": place(diagnostic) }],
     });
-    if let Some(index) = ids.iter().position(|other| *other == id(fault)) {
+    if let Some(index) = ids.iter().position(|other| *other == id(diagnostic)) {
         set(&mut result, "ruleIndex", index.into());
     }
-    if !fault.edits.is_empty() {
-        let replacements: Vec<Value> = fault
+    if !diagnostic.edits.is_empty() {
+        let replacements: Vec<Value> = diagnostic
             .edits
             .iter()
             .map(|Edit { from, to, new }| {
@@ -115,8 +116,8 @@ fn result(Finding { level, fault }: &Finding, ids: &[&str]) -> Value {
             })
             .collect();
         let fixes = json!([{
-            "description": { "text": fault.fix },
-            "artifactChanges": [{ "artifactLocation": { "uri": uri(&fault.file) }, "replacements": replacements }],
+            "description": { "text": diagnostic.help },
+            "artifactChanges": [{ "artifactLocation": { "uri": uri(&diagnostic.file) }, "replacements": replacements }],
         }]);
         set(&mut result, "fixes", fixes);
     }
@@ -130,10 +131,10 @@ pub(crate) fn set(object: &mut Value, key: &str, value: Value) {
     }
 }
 
-fn place(fault: &Fault) -> Value {
-    let mut place = json!({ "artifactLocation": { "uri": uri(&fault.file) } });
-    if let Some(at) = fault.at {
-        set(&mut place, "region", region(at, fault.end));
+fn place(diagnostic: &Diagnostic) -> Value {
+    let mut place = json!({ "artifactLocation": { "uri": uri(&diagnostic.file) } });
+    if let Some(at) = diagnostic.at {
+        set(&mut place, "region", region(at, diagnostic.end));
     }
     place
 }
@@ -147,7 +148,7 @@ fn region(from: Position, to: Option<Position>) -> Value {
     region
 }
 
-/// A path as a URI reference (RFC 3986): relative paths stay relative, which code scanning takes for those of the repository.
+/// Returns a path as a URI reference (RFC 3986). Relative paths stay relative: code scanning resolves them in the repository.
 fn uri(file: &str) -> String {
     let mut out = String::new();
     if Path::new(file).is_absolute() {
@@ -167,28 +168,28 @@ fn uri(file: &str) -> String {
 /// Annotations (GitHub documentation, "Workflow commands for GitHub Actions").
 pub(crate) fn github(findings: &[Finding]) -> String {
     let mut out = String::new();
-    for Finding { level, fault } in findings {
+    for Finding { level, diagnostic } in findings {
         let command = match level {
             Level::Error => "error",
             Level::Warning => "warning",
             Level::Note => "notice",
         };
-        let mut properties = vec![format!("file={}", property(&fault.file))];
-        if let Some(at) = fault.at {
+        let mut properties = vec![format!("file={}", property(&diagnostic.file))];
+        if let Some(at) = diagnostic.at {
             properties.push(format!("line={},col={}", at.line, at.column));
-            if let Some(end) = fault.end.filter(|end| end.line == at.line) {
+            if let Some(end) = diagnostic.end.filter(|end| end.line == at.line) {
                 properties.push(format!("endLine={},endColumn={}", end.line, end.column));
             }
         }
-        properties.push(format!("title={}", property(fault.rule.unwrap_or("backup-compliance"))));
-        let message = message(&format!("{}; {}", fault.problem, fault.fix));
+        properties.push(format!("title={}", property(diagnostic.rule.unwrap_or("backup-compliance"))));
+        let message = message(&format!("{}; {}", diagnostic.message, diagnostic.help));
         let _ = writeln!(out, "::{command} {}::{message}", properties.join(","));
     }
     out
 }
 
 fn message(text: &str) -> String {
-    // The log of a run is shown on a terminal or in a browser, with whatever is in a name.
+    // Names may contain control characters, and the log is shown on a terminal or in a browser.
     visible(text).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 

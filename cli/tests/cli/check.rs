@@ -46,13 +46,13 @@ fn files(ran: &Ran, level: &str) -> Vec<String> {
     findings.map(|finding| finding.get("file").and_then(Value::as_str).unwrap().to_owned()).collect()
 }
 
-/// What belongs to other programs, and what only looks like a template.
+/// Files of other programs, and files that only look like a template.
 const FOREIGN: [(&str, &[u8]); 8] = [
     ("charts/service.yaml", b"{{- if .Values.on }}\nkind: Service\n{{- end }}\n"),
     ("broken.yml", b"Resources:\n  A: [\n"),
     ("cdk.out/asset.1/data.json", b"{ \"Resources\": [\"a\"] }"),
     ("latin.yaml", b"Resources:\n  A: \xe9"),
-    // These are not meant as templates, whatever is in them.
+    // These are not templates, whatever their content.
     ("manifests.yaml", b"kind: A\n---\nkind: B\n"),
     ("list.json", b"[1, 2]"),
     ("empty.yaml", b""),
@@ -72,11 +72,7 @@ fn foreign_file_of_a_folder_is_skipped_with_a_warning() {
     let ran = check(folder.path(), &["app"]);
     assert!(ran.stdout.contains("`Table` (AWS::DynamoDB::Table)"), "{}", ran.stdout);
     assert!(ran.stdout.contains("warning: BC001 skipped: not valid YAML: "), "{}", ran.stdout);
-    assert!(
-        ran.stdout.contains("if it is not a CloudFormation template, leave it out with --exclude"),
-        "{}",
-        ran.stdout
-    );
+    assert!(ran.stdout.contains("if it is not a CloudFormation template, exclude it with --exclude"), "{}", ran.stdout);
     let line = "app/latin.yaml:2:6: warning: skipped: the file is not UTF-8 text\n";
     assert!(ran.stdout.contains(line), "{}", ran.stdout);
 
@@ -88,7 +84,7 @@ fn foreign_file_of_a_folder_is_skipped_with_a_warning() {
     let ran = check(folder.path(), &["app", "--format", "github"]);
     assert!(ran.stdout.contains("::warning file=app/broken.yml,line=3,col=1,title=BC001::skipped: "), "{}", ran.stdout);
 
-    // The same for plans, and a file that is in both is skipped once.
+    // The same for plans; a file that is in both is skipped once.
     let ran = check(folder.path(), &["app/table.yaml", "--plans", "app", "--format", "json"]);
     assert_eq!((ran.status, files(&ran, "warnings")), (Some(1), skipped.map(str::to_owned).to_vec()), "{}", ran.stderr);
     let ran = check(folder.path(), &["app", "--plans", "app", "--format", "json"]);
@@ -118,7 +114,7 @@ fn file_that_is_named_must_be_a_template() {
         ("app/latin.yaml", "not UTF-8"),
         ("app/manifests.yaml", "app/manifests.yaml:"),
     ] {
-        // Whether a folder that is named too has it, or an exclusion matches it.
+        // Whether it is in another named folder, or an exclusion matches it.
         for args in
             [&[name][..], &["app", name], &[name, "app", "--exclude", "app"], &["app/table.yaml", "--plans", name]]
         {
@@ -130,11 +126,11 @@ fn file_that_is_named_must_be_a_template() {
 }
 
 #[test]
-fn folder_without_a_template_is_an_error_with_the_reason() {
+fn folder_without_template_is_an_error() {
     let folder = folder(&FOREIGN);
     let ran = check(folder.path(), &["app"]);
     assert_eq!((ran.status, ran.stdout.as_str()), (Some(2), ""));
-    assert!(ran.stderr.contains("no CloudFormation template is in `app`"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("`app` has no CloudFormation template"), "{}", ran.stderr);
     assert!(ran.stderr.contains("app/broken.yml:3:1: skipped: not valid YAML"), "{}", ran.stderr);
 }
 
@@ -210,12 +206,12 @@ fn with_plan(files: &[(&str, &[u8])]) -> tempfile::TempDir {
 }
 
 #[test]
-fn fixed_template_of_standard_input_goes_to_standard_output() {
+fn fix_of_standard_input_goes_to_standard_output() {
     let folder = with_plan(&[]);
     let fix = ["--plans", "plan.yaml", "--fix", "-"];
     let ran = check_with(folder.path(), &fix, VOLUME);
     assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), tagged().as_str()), "{}", ran.stderr);
-    assert!(ran.stderr.starts_with("<stdin>:2:3: mended: `Volume` (AWS::EC2::Volume)"), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("<stdin>:2:3: fixed: `Volume` (AWS::EC2::Volume)"), "{}", ran.stderr);
     assert!(ran.stderr.contains("1 control: no findings"), "{}", ran.stderr);
 
     // Nothing to change: the same bytes.
@@ -226,7 +222,7 @@ fn fixed_template_of_standard_input_goes_to_standard_output() {
     let ran = check_with(folder.path(), &["--fix", "-"], VOLUME);
     assert_eq!((ran.status, ran.stdout.as_str()), (Some(1), VOLUME), "{}", ran.stderr);
     assert!(ran.stderr.contains("BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN"), "{}", ran.stderr);
-    // No template, nothing that could be taken for one.
+    // Not a template, nor similar to one.
     let ran = check_with(folder.path(), &fix, "Resources: [");
     assert_eq!((ran.status, ran.stdout.as_str()), (Some(2), ""), "{}", ran.stderr);
 
@@ -248,7 +244,7 @@ fn fixed_template_of_standard_input_goes_to_standard_output() {
     assert_eq!(fs::read_to_string(folder.path().join("beside.yaml")).unwrap(), tagged().replace("Volume:", "Other:"));
 }
 
-/// What the shell's process substitution passes.
+/// The path of the shell's process substitution.
 #[cfg(target_os = "linux")]
 #[test]
 fn pipe_is_read_once_and_not_changed() {
@@ -256,7 +252,7 @@ fn pipe_is_read_once_and_not_changed() {
     let fix = ["--plans", "plan.yaml", "--fix", "/dev/stdin", "app/volume.yaml"];
     let ran = check_with(folder.path(), &fix, &VOLUME.replace("Volume:", "Piped:"));
     assert_eq!(ran.status, Some(1), "{}", ran.stderr);
-    assert!(ran.stdout.contains("/dev/stdin: not changed, since it is not a regular file\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("/dev/stdin: not changed, because it is not a regular file\n"), "{}", ran.stdout);
     assert!(ran.stdout.contains("/dev/stdin:2:3: BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN `Piped`"), "{}", ran.stdout);
     assert_eq!(fs::read_to_string(folder.path().join("app/volume.yaml")).unwrap(), tagged());
 }
@@ -274,23 +270,20 @@ const SYNTHESIZED: &str = r#"{
 "#;
 
 #[test]
-fn generated_file_is_not_changed_and_the_place_to_change_is_named() {
+fn generated_file_is_unchanged_and_names_its_source() {
     let without_path = SYNTHESIZED.replace("aws:cdk:path", "other");
-    let cdk = "; `cdk synth` generates this file: change the CDK application instead";
-    let construct = format!("{cdk}, in the construct `Orders/Data/Resource`\n");
-    let sam = "; `sam build` generates this file: change the template that `sam build` reads instead\n";
+    let cdk = "; change the CDK application: `cdk synth` generates this file";
+    let construct =
+        "; change the CDK application, in the construct `Orders/Data/Resource`: `cdk synth` generates this file\n";
+    let sam = "; change the template that `sam build` reads: `sam build` generates this file\n";
     for (name, text, fix) in [
-        ("cdk.out/Orders.template.json", SYNTHESIZED, construct.as_str()),
+        ("cdk.out/Orders.template.json", SYNTHESIZED, construct),
         ("cdk.out/Orders.template.json", &without_path, &format!("{cdk}\n")),
-        // Under another name: a cloud assembly, or what a user has redirected.
+        // Under another name: a cloud assembly, or a redirected one.
         ("build/Orders.template.json", &without_path, &format!("{cdk}\n")),
-        ("orders.json", SYNTHESIZED, &construct),
+        ("orders.json", SYNTHESIZED, construct),
         (".aws-sam/build/template.yaml", VOLUME, sam),
-        (
-            ".serverless/template.yaml",
-            VOLUME,
-            "; `serverless package` generates this file: change `serverless.yml` instead\n",
-        ),
+        (".serverless/template.yaml", VOLUME, "; change `serverless.yml`: `serverless package` generates this file\n"),
     ] {
         let folder = with_plan(&[(name, text.as_bytes()), ("build/cdk.out", b"{\"version\":\"36.0.0\"}")]);
         let file = folder.path().join("app").join(name);
@@ -298,13 +291,13 @@ fn generated_file_is_not_changed_and_the_place_to_change_is_named() {
         let args = [path.as_str(), "--plans", "plan.yaml"];
         let ran = check(folder.path(), &args);
         assert_eq!(ran.status, Some(1), "{name}: {}", ran.stderr);
-        assert!(ran.stdout.contains("fix: tag it `keep` = `1`") && ran.stdout.contains(fix), "{name}: {}", ran.stdout);
-        assert!(!ran.stdout.contains("can be mended"), "{name}: {}", ran.stdout);
+        assert!(ran.stdout.contains("help: tag it `keep` = `1`") && ran.stdout.contains(fix), "{name}: {}", ran.stdout);
+        assert!(!ran.stdout.contains("can be fixed"), "{name}: {}", ran.stdout);
         assert_eq!(ran.stderr, "", "{name}");
 
         let ran = check(folder.path(), &[&args[..], &["--fix"]].concat());
         assert_eq!((ran.status, fs::read_to_string(&file).unwrap().as_str()), (Some(1), text), "{name}");
-        let message = format!("{path}: not changed, since `");
+        let message = format!("{path}: not changed, because `");
         assert!(ran.stderr.starts_with(&message) && ran.stderr.contains(" instead\n"), "{name}: {}", ran.stderr);
         assert!(ran.stdout.contains(fix), "{name}: {}", ran.stdout);
 
@@ -332,7 +325,7 @@ fn generated_file_is_not_changed_and_the_place_to_change_is_named() {
 
 #[cfg(unix)]
 #[test]
-fn file_that_a_link_leads_to_is_judged_once() {
+fn linked_file_is_checked_once() {
     let folder = folder(&[("table.yaml", TABLE.as_bytes())]);
     std::os::unix::fs::symlink("app/table.yaml", folder.path().join("link.yaml")).unwrap();
     std::os::unix::fs::symlink("app", folder.path().join("linked")).unwrap();
@@ -351,10 +344,10 @@ fn file_that_a_link_leads_to_is_judged_once() {
     }
 }
 
-/// Neither a link nor an encoding leaves a template out without a word.
+/// Neither a link nor an encoding excludes a template without a warning.
 #[cfg(unix)]
 #[test]
-fn linked_file_is_evaluated_and_linked_folder_or_utf16_is_a_warning() {
+fn linked_file_is_checked_and_linked_folder_warned() {
     let utf16: Vec<u8> = [0xff, 0xfe].into_iter().chain(TABLE.encode_utf16().flat_map(u16::to_le_bytes)).collect();
     let folder = folder(&[("wide.yaml", &utf16)]);
     let outside = folder.path().join("shared");

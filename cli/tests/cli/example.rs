@@ -1,4 +1,4 @@
-//! The example application: the commands of its README end as it says.
+//! The commands in the README of the example application end as documented.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ fn root() -> PathBuf {
 const CHECK: [&str; 8] =
     ["check", "--framework", "../../framework", "--opt-in", "Aurora", "app.yaml", "backup.yaml", "--format=human"];
 
-/// A copy of the example where its README has it: `examples/orders` beside `framework`.
+/// A copy of the example where its README expects it: `examples/orders` beside `framework`.
 fn copy() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     for part in ["examples/orders", "framework"] {
@@ -34,7 +34,7 @@ fn readme() -> String {
     fs::read_to_string(root().join("examples/orders/README.md")).unwrap()
 }
 
-/// Runs a command of the README; what people get.
+/// Runs a command of the README and returns its output.
 fn shown(example: &Path, command: &str, status: i32) -> String {
     assert!(readme().contains(&format!("$ {command}\n")), "the README should have `{command}`");
     let args: Vec<&str> = command.split(' ').skip(1).collect();
@@ -44,27 +44,27 @@ fn shown(example: &Path, command: &str, status: i32) -> String {
 }
 
 #[test]
-fn the_cluster_is_missed_by_a_tag_and_in_once_it_has_it() {
+fn cluster_without_tag_is_found_and_fixed() {
     let (_folder, example) = copy();
     let check = "backup-compliance check --framework ../../framework --opt-in Aurora app.yaml backup.yaml";
     let found = shown(&example, check, 1);
     assert!(found.contains("app.yaml:11:3: BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN `Database`"), "{found}");
-    assert!(found.contains("fix: tag it `backup` = `daily`, under `Tags` in line 20"), "{found}");
+    assert!(found.contains("help: tag it `backup` = `daily`, under `Tags` in line 20"), "{found}");
     let diff = shown(&example, &format!("{check} --fix --dry-run"), 1);
     assert!(
         diff.contains("+++ b/app.yaml") && diff.contains("\n+        - Key: backup\n+          Value: daily\n"),
         "{diff}"
     );
     let before = fs::read_to_string(example.join("app.yaml")).unwrap();
-    let mended = run(&example, &[&CHECK[..], &["--fix"]].concat());
-    assert_eq!(mended.status, Some(0), "{}{}", mended.stdout, mended.stderr);
+    let fixed = run(&example, &[&CHECK[..], &["--fix"]].concat());
+    assert_eq!(fixed.status, Some(0), "{}{}", fixed.stdout, fixed.stderr);
     let after = fs::read_to_string(example.join("app.yaml")).unwrap();
     assert_eq!(after.lines().count(), before.lines().count() + 2, "{after}");
     shown(&example, check, 0);
 }
 
 #[test]
-fn a_folder_stands_for_the_templates_in_it() {
+fn folder_equals_its_templates() {
     let (folder, example) = copy();
     let deep = example.join("services/orders");
     fs::create_dir_all(deep.join("node_modules")).unwrap();
@@ -86,18 +86,18 @@ fn a_folder_stands_for_the_templates_in_it() {
     let expected = ["services/orders/app.yaml:11", "services/orders/app.yaml:27"].map(str::to_owned).to_vec();
     let (status, places, _) = check(&["services", "backup.yaml"]);
     assert_eq!((status, places), (Some(1), expected.clone()));
-    // The same file twice, by two names and as a plan too, is judged once.
+    // The same file twice, by two names and as a plan too, is checked once.
     assert_eq!(check(&[".", "./backup.yaml", "--plans", "backup.yaml"]), check(&["backup.yaml", "services"]));
     let (status, places, _) = check(&["services", "--plans", "."]);
     assert_eq!((status, places), (Some(1), expected));
     fs::create_dir(folder.path().join("empty")).unwrap();
     let (status, _, stderr) = check(&["../../empty"]);
     assert_eq!(status, Some(2));
-    assert!(stderr.contains("no CloudFormation template is in `../../empty`"), "{stderr}");
+    assert!(stderr.contains("`../../empty` has no CloudFormation template"), "{stderr}");
 }
 
 #[test]
-fn findings_of_templates_come_in_every_form() {
+fn check_findings_have_every_format() {
     let (_folder, example) = copy();
     let as_format = |format: &str| {
         let format = format!("--format={format}");
@@ -111,7 +111,7 @@ fn findings_of_templates_come_in_every_form() {
     assert_eq!(finding["rule"], "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN");
     assert_eq!((&finding["file"], &finding["line"], &finding["column"]), (&"app.yaml".into(), &11.into(), &3.into()));
     assert!(finding["edits"][0]["new"].as_str().unwrap().contains("backup"), "{finding}");
-    assert_eq!(json["notJudged"], serde_json::json!(["BACKUP_RECOVERY_POINT_ENCRYPTED"]));
+    assert_eq!(json["notEvaluated"], serde_json::json!(["BACKUP_RECOVERY_POINT_ENCRYPTED"]));
     let row = &json["summary"][0];
     assert_eq!((&row["notCompliant"], &row["undecided"]), (&2.into(), &0.into()), "{row}");
 
@@ -125,7 +125,7 @@ fn findings_of_templates_come_in_every_form() {
 }
 
 #[test]
-fn what_is_undecided_is_a_warning_unless_people_are_strict() {
+fn undecided_is_a_warning_unless_strict() {
     let (_folder, example) = copy();
     let app = fs::read_to_string(example.join("app.yaml")).unwrap();
     let tagged = app.replace("      Tags:\n", "      Tags:\n        - { Key: backup, Value: daily }\n");
@@ -133,19 +133,19 @@ fn what_is_undecided_is_a_warning_unless_people_are_strict() {
     let args = ["check", "--framework", "../../framework", "app.yaml", "--plans", "backup.yaml"];
     let ran = run(&example, &args);
     assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
-    assert!(ran.stdout.contains("whether Aurora is switched on"), "{}", ran.stdout);
-    assert!(ran.stderr.contains("2 warnings: not everything could be decided"), "{}", ran.stderr);
+    assert!(ran.stdout.contains("whether Aurora is enabled"), "{}", ran.stdout);
+    assert!(ran.stderr.contains("2 warnings: some results are undecided"), "{}", ran.stderr);
     let ran = run(&example, &[&args[..], &["--strict"]].concat());
     assert_eq!(ran.status, Some(1), "{}{}", ran.stdout, ran.stderr);
-    // An inventory tells it too, and where the templates go.
-    let place = r#"{ "version": 1, "asOf": "2026-11-26T06:00:00Z", "places": [{ "account": "222222222222", "region": "eu-west-1", "optIn": { "Aurora": true } }] }"#;
+    // An inventory contains the opt-in services and the deployment target too.
+    let place = r#"{ "version": 1, "asOf": "2026-11-26T06:00:00Z", "locations": [{ "account": "222222222222", "region": "eu-west-1", "optIn": { "Aurora": true } }] }"#;
     fs::write(example.join("place.json"), place).unwrap();
     let ran = run(&example, &[&args[..], &["--strict", "--plans", "place.json"]].concat());
     assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
 }
 
 #[test]
-fn the_inventory_is_judged_as_the_readme_says() {
+fn inventory_evaluates_as_the_readme_documents() {
     let example = root().join("examples/orders");
     shown(
         &example,
@@ -157,7 +157,7 @@ fn the_inventory_is_judged_as_the_readme_says() {
 const EVALUATE: [&str; 4] = ["evaluate", "--framework", "../../framework", "inventory.json"];
 
 #[test]
-fn an_evaluation_has_the_form_that_is_published() {
+fn evaluation_json_matches_the_schema() {
     let schema: Value =
         serde_json::from_str(&fs::read_to_string(root().join("schemas/evaluation.schema.json")).unwrap()).unwrap();
     jsonschema::meta::validate(&schema).unwrap();
@@ -166,27 +166,29 @@ fn an_evaluation_has_the_form_that_is_published() {
     let ran = run(&example, &[&EVALUATE[..], &["--format", "json"], &["--all"]].concat());
     assert_eq!(ran.status, Some(1), "{}{}", ran.stdout, ran.stderr);
     let document: Value = serde_json::from_str(&ran.stdout).unwrap();
-    let faults: Vec<String> = schema.iter_errors(&document).map(|error| error.to_string()).collect();
-    assert!(faults.is_empty(), "{faults:#?}\n{}", ran.stdout);
-    let judgements = document["judgements"].as_array().unwrap();
+    let diagnostics: Vec<String> = schema.iter_errors(&document).map(|error| error.to_string()).collect();
+    assert!(diagnostics.is_empty(), "{diagnostics:#?}\n{}", ran.stdout);
+    let evaluations = document["evaluations"].as_array().unwrap();
     let of = |name: &str| {
         let is_coverage =
             |one: &&Value| one["name"] == name && one["control"] == "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN";
-        judgements.iter().find(is_coverage).unwrap()
+        evaluations.iter().find(is_coverage).unwrap()
     };
-    assert_eq!(of("orders-prod")["verdict"], "NON_COMPLIANT");
+    assert_eq!(of("orders-prod")["compliance"], "NON_COMPLIANT");
     assert_eq!(
-        of("orders-prod")["changes"],
+        of("orders-prod")["remediation"],
         serde_json::json!([{ "kind": "setTag", "key": "backup", "value": "daily" }])
     );
-    assert_eq!(of("carts")["verdict"], "COMPLIANT");
-    assert_eq!(of("sessions")["verdict"], "UNDECIDED");
-    assert!(of("sessions")["unknown"][0].as_str().unwrap().contains("AccessDeniedException"));
-    // Four of the six places of the policy are in no document.
+    assert_eq!(of("carts")["compliance"], "COMPLIANT");
+    assert_eq!(of("sessions")["compliance"], "UNDECIDED");
+    assert!(of("sessions")["uncertainties"][0].as_str().unwrap().contains("AccessDeniedException"));
+    // Four of the six locations of the policy are in no document.
     assert_eq!(document["unread"].as_array().unwrap().len(), 5, "{}", document["unread"]);
-    assert!(!faults_of(&schema, &document, |document| document["judgements"][0]["verdict"] = "GOOD".into()).is_empty());
+    assert!(
+        !faults_of(&schema, &document, |document| document["evaluations"][0]["compliance"] = "GOOD".into()).is_empty()
+    );
 
-    // Nothing in it is well-formed too.
+    // Output without entries is well-formed too.
     let empty = r#"{ "version": 1, "asOf": "2026-11-26T06:00:00Z" }"#;
     let args = ["evaluate", "--format", "json", "--framework", "../../framework", "-"];
     let ran = run_with(&example, &args, &[], empty);
@@ -196,7 +198,7 @@ fn an_evaluation_has_the_form_that_is_published() {
     let sarif = run(&example, &[&EVALUATE[..], &["--format", "sarif"], &["--all"]].concat());
     let sarif: Value = serde_json::from_str(&sarif.stdout).unwrap();
     crate::lint::valid_sarif(&sarif);
-    assert_eq!(sarif["runs"][0]["results"].as_array().unwrap().len(), judgements.len());
+    assert_eq!(sarif["runs"][0]["results"].as_array().unwrap().len(), evaluations.len());
 }
 
 fn faults_of(schema: &jsonschema::Validator, document: &Value, spoil: impl Fn(&mut Value)) -> Vec<String> {
@@ -206,7 +208,7 @@ fn faults_of(schema: &jsonschema::Validator, document: &Value, spoil: impl Fn(&m
 }
 
 #[test]
-fn an_evaluation_can_be_narrowed_and_be_strict() {
+fn evaluate_filters_and_strict_work() {
     let example = root().join("examples/orders");
     let status = |more: &[&str]| run(&example, &[&EVALUATE[..], more].concat()).status;
     let encrypted = ["--control", "backup_recovery_point_encrypted"];
@@ -218,7 +220,7 @@ fn an_evaluation_can_be_narrowed_and_be_strict() {
     assert!(wrong.stderr.contains("did you mean `BACKUP_RECOVERY_POINT_ENCRYPTED`?"), "{}", wrong.stderr);
     let nobody = run(&example, &[&EVALUATE[..], &["--in-account", "999999999999"]].concat());
     assert_eq!((nobody.status, nobody.stdout.as_str()), (Some(2), ""));
-    assert!(nobody.stderr.contains("says anything of the account 999999999999"), "{}", nobody.stderr);
+    assert!(nobody.stderr.contains("the account 999999999999 of `--in-account`"), "{}", nobody.stderr);
 }
 
 fn tables(count: usize, kind: &str) -> String {
@@ -229,13 +231,13 @@ fn tables(count: usize, kind: &str) -> String {
     };
     let all: Vec<String> = (0..count).map(table).collect();
     format!(
-        r#"{{ "version": 1, "asOf": "2026-11-26T06:00:00Z", "places": [{{ "account": "222222222222", "region": "eu-west-1" }}], "resources": [{}] }}"#,
+        r#"{{ "version": 1, "asOf": "2026-11-26T06:00:00Z", "locations": [{{ "account": "222222222222", "region": "eu-west-1" }}], "resources": [{}] }}"#,
         all.join(",")
     )
 }
 
 #[test]
-fn an_evaluation_in_csv_has_a_row_for_each_judgement() {
+fn csv_has_a_row_for_each_evaluation() {
     let example = root().join("examples/orders");
     let json = run(&example, &[&EVALUATE[..], &["--all", "--format", "json"]].concat());
     let json: Value = serde_json::from_str(&json.stdout).unwrap();
@@ -244,8 +246,8 @@ fn an_evaluation_in_csv_has_a_row_for_each_judgement() {
     let mut reader = csv::Reader::from_reader(ran.stdout.as_bytes());
     let heads = reader.headers().unwrap().clone();
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
-    let judgements = json["judgements"].as_array().unwrap();
-    assert_eq!(rows.len(), judgements.len());
+    let evaluations = json["evaluations"].as_array().unwrap();
+    assert_eq!(rows.len(), evaluations.len());
     let columns = [
         ("framework", "framework"),
         ("control", "control"),
@@ -255,19 +257,19 @@ fn an_evaluation_in_csv_has_a_row_for_each_judgement() {
         ("resource_id", "id"),
         ("resource_name", "name"),
         ("resource_arn", "arn"),
-        ("verdict", "verdict"),
+        ("compliance", "compliance"),
         ("reason", "reason"),
         ("fix", "fix"),
     ];
     assert_eq!(heads.iter().collect::<Vec<_>>(), columns.map(|(head, _)| head));
-    for (row, judgement) in rows.iter().zip(judgements) {
-        let expected = columns.map(|(_, key)| judgement[key].as_str().unwrap_or_default());
+    for (row, evaluation) in rows.iter().zip(evaluations) {
+        let expected = columns.map(|(_, key)| evaluation[key].as_str().unwrap_or_default());
         assert_eq!(row.iter().collect::<Vec<_>>(), expected);
     }
-    // What was not read is in no row, and not silent.
+    // Unread parts have no row, but a warning.
     assert_eq!(ran.stderr.matches("not read: ").count(), json["unread"].as_array().unwrap().len(), "{}", ran.stderr);
 
-    let formula = r#"{ "version": 1, "asOf": "2026-11-26T06:00:00Z", "places": [{ "account": "222222222222", "region": "eu-west-1" }],
+    let formula = r#"{ "version": 1, "asOf": "2026-11-26T06:00:00Z", "locations": [{ "account": "222222222222", "region": "eu-west-1" }],
         "resources": [{ "type": "AWS::DynamoDB::Table", "account": "222222222222", "region": "eu-west-1",
         "arn": "arn:aws:dynamodb:eu-west-1:222222222222:table/t", "id": "t", "name": "=1+1" }] }"#;
     let args = ["evaluate", "--format", "csv", "--framework", "../../framework/framework.yaml", "-"];
@@ -275,16 +277,16 @@ fn an_evaluation_in_csv_has_a_row_for_each_judgement() {
     assert!(ran.stdout.contains(",'=1+1,"), "{}{}", ran.stdout, ran.stderr);
 }
 
-/// Nobody reads a thousand lines on a terminal, and programs get all of them.
+/// A terminal shows a limited number of lines, other formats all.
 #[test]
-fn people_are_not_flooded_and_programs_get_everything() {
+fn text_is_limited_and_other_formats_are_complete() {
     let example = root().join("examples/orders");
     let args =
         |format: &'static str| ["evaluate", "--format", format, "--framework", "../../framework/framework.yaml", "-"];
     let human = run_with(&example, &args("human"), &[], &tables(250, "AWS::DynamoDB::Table"));
     assert_eq!(human.status, Some(1), "{}", human.stderr);
     assert_eq!(human.stdout.matches("not compliant, BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN").count(), 100);
-    assert!(human.stdout.contains("and 150 more, which are not shown"), "{}", human.stdout);
+    assert!(human.stdout.contains("and 150 more, not shown"), "{}", human.stdout);
     let json = run_with(&example, &args("json"), &[], &tables(250, "AWS::DynamoDB::Table"));
     assert_eq!(json.stdout.matches("NON_COMPLIANT").count(), 250);
 
@@ -296,15 +298,15 @@ fn people_are_not_flooded_and_programs_get_everything() {
     assert!(ran.stdout.contains("and 20 more errors, not shown"), "{}", ran.stdout);
 }
 
-/// That nothing was found is no proof where nothing was judged.
+/// A run without findings but also without evaluations is not a proof.
 #[test]
-fn what_is_not_judged_is_told() {
+fn unevaluated_resources_are_reported() {
     let example = root().join("examples/orders");
     let evaluate = ["evaluate", "--framework", "../../framework/framework.yaml", "-"];
     let ran = run_with(&example, &evaluate, &[], &tables(3, "AWS::Redshift::Cluster"));
     assert_eq!(ran.status, Some(0), "{}", ran.stderr);
-    assert!(ran.stdout.contains("Nothing was judged"), "{}", ran.stdout);
-    assert!(ran.stderr.contains("3 resources of the type AWS::Redshift::Cluster not judged"), "{}", ran.stderr);
+    assert!(ran.stdout.contains("Nothing was evaluated"), "{}", ran.stdout);
+    assert!(ran.stderr.contains("3 resources of the type AWS::Redshift::Cluster not evaluated"), "{}", ran.stderr);
     let ran = run_with(&example, &evaluate, &[], &tables(1, "AWS::DynamoDB::table"));
     assert_eq!(ran.status, Some(2), "{}", ran.stdout);
     assert!(ran.stderr.contains("did you mean `AWS::DynamoDB::Table`?"), "{}", ran.stderr);
@@ -317,7 +319,7 @@ fn what_is_not_judged_is_told() {
 
 /// The parameters of each target, and several documents.
 #[test]
-fn each_place_is_judged_with_what_the_policy_gives_there() {
+fn policy_parameters_apply_by_location() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
     write(
@@ -333,7 +335,7 @@ fn each_place_is_judged_with_what_the_policy_gives_there() {
     );
     let document = |account: &str| {
         format!(
-            r#"{{ "version": 1, "asOf": "2026-11-26T06:00:00Z", "places": [{{ "account": "{account}", "region": "eu-west-1" }}], "recoveryPoints": [{{
+            r#"{{ "version": 1, "asOf": "2026-11-26T06:00:00Z", "locations": [{{ "account": "{account}", "region": "eu-west-1" }}], "recoveryPoints": [{{
             "arn": "arn:aws:backup:eu-west-1:{account}:recovery-point:1", "resource": "arn:aws:s3:::b", "account": "{account}", "region": "eu-west-1",
             "vault": "v", "created": "2026-11-26T03:00:00Z", "lifecycle": {{ "deleteAfterDays": 14 }} }}] }}"#
         )
@@ -344,7 +346,7 @@ fn each_place_is_judged_with_what_the_policy_gives_there() {
     assert_eq!(ran.status, Some(1), "{}{}", ran.stdout, ran.stderr);
     let document: Value = serde_json::from_str(&ran.stdout).unwrap();
     let verdicts: Vec<_> =
-        document["judgements"].as_array().unwrap().iter().map(|one| (&one["account"], &one["verdict"])).collect();
+        document["evaluations"].as_array().unwrap().iter().map(|one| (&one["account"], &one["compliance"])).collect();
     assert_eq!(
         verdicts,
         [(&"111111111111".into(), &"COMPLIANT".into()), (&"222222222222".into(), &Value::from("NON_COMPLIANT"))]
@@ -354,11 +356,11 @@ fn each_place_is_judged_with_what_the_policy_gives_there() {
 
     let twice = run(folder.path(), &["evaluate", "--framework", ".", "1.json", "1.json"]);
     assert_eq!(twice.status, Some(2));
-    assert!(twice.stderr.contains("1.json:1:") && twice.stderr.contains("there twice"), "{}", twice.stderr);
+    assert!(twice.stderr.contains("1.json:1:") && twice.stderr.contains("listed twice"), "{}", twice.stderr);
 }
 
 #[test]
-fn input_that_cannot_be_used_is_told_in_one_line() {
+fn invalid_input_is_reported_in_one_line() {
     let (_folder, example) = copy();
     fs::write(example.join("broken.json"), "{ \"asOf\": 1 }").unwrap();
     fs::write(example.join("broken.yaml"), "Resources: { A: { Type: [").unwrap();
@@ -373,7 +375,7 @@ fn input_that_cannot_be_used_is_told_in_one_line() {
         (vec!["check", "app.yaml", "--opt-in", "Aurara"], "did you mean `Aurora`?"),
         (vec!["check", "app.yaml", "--parameter", "Stag=x"], "did you mean `Stage`?"),
         (vec!["check", "app.yaml", "--in-account", "999999999999"], "no framework in the account and Region"),
-        (vec!["check", "app.yaml", "--plans", "inventory.json"], "say with --in-account and --in-region"),
+        (vec!["check", "app.yaml", "--plans", "inventory.json"], "with --in-account and --in-region"),
     ] {
         let (command, rest) = args.split_first().unwrap();
         let ran = run(&example, &[&[*command], &framework[..], rest].concat());
@@ -384,7 +386,7 @@ fn input_that_cannot_be_used_is_told_in_one_line() {
 }
 
 #[test]
-fn shells_and_manuals_know_every_command() {
+fn completions_and_manuals_contain_every_command() {
     for (args, start, named) in [
         (["completions", "bash"], "_backup__compliance()", "evaluate"),
         (["completions", "zsh"], "#compdef backup-compliance", "evaluate"),

@@ -16,7 +16,7 @@ fn built(script: &str) -> tempfile::TempDir {
 }
 
 #[test]
-fn an_event_that_is_not_json_is_status_2_with_its_place() {
+fn event_with_invalid_json_is_status_2_with_position() {
     let folder = built("exit 0");
     fs::write(folder.path().join("bad.json"), "{\n  \"a\": 1,\n  b\n}").unwrap();
     let ran = run(folder.path(), &["invoke", "probe", "bad.json"]);
@@ -29,7 +29,7 @@ fn an_event_that_is_not_json_is_status_2_with_its_place() {
 }
 
 #[test]
-fn a_function_that_is_not_built_is_status_2_with_the_command_that_builds_it() {
+fn unbuilt_function_is_status_2_with_build_command() {
     let folder = built("exit 0");
     let ran = run(folder.path(), &["invoke", "report", "event.json"]);
     assert_eq!(ran.status, Some(2));
@@ -41,7 +41,7 @@ fn a_function_that_is_not_built_is_status_2_with_the_command_that_builds_it() {
 }
 
 #[test]
-fn what_a_function_says_before_it_ends_reaches_the_user() {
+fn output_of_failed_function_is_printed() {
     let folder = built("echo 'missing environment variables: `STATE_TABLE_NAME`' >&2; exit 3");
     let below = folder.path().join("a/b");
     fs::create_dir_all(&below).unwrap();
@@ -50,12 +50,12 @@ fn what_a_function_says_before_it_ends_reaches_the_user() {
     assert_eq!(
         ran.stderr,
         "missing environment variables: `STATE_TABLE_NAME`\n\
-         error: `probe` ended with status 3 before it was ready for an event; see its log above\n"
+         error: `probe` exited with status 3 before it was ready for an event; see its log above\n"
     );
 }
 
 #[test]
-fn variables_come_from_the_shell_the_file_and_the_arguments_in_rising_order() {
+fn later_sources_override_variables() {
     let folder = built("env | grep -E '^(A|B|C|AWS_REGION|AWS_PROFILE|AWS_ACCESS_KEY_ID|AWS_LAMBDA_X)='; exit 1");
     fs::write(folder.path().join("env"), "export A=file\nexport B='file'\nexport AWS_REGION=eu-west-1\n").unwrap();
     let args = ["invoke", "probe", "event.json", "--env-file", "env", "--env", "B=given", "--env", "C="];
@@ -67,7 +67,7 @@ fn variables_come_from_the_shell_the_file_and_the_arguments_in_rising_order() {
 }
 
 #[test]
-fn an_environment_file_that_is_not_understood_is_status_2_with_its_line() {
+fn invalid_environment_file_is_status_2_with_line() {
     let folder = built("exit 0");
     fs::write(folder.path().join("env"), "export A=1\nexport B=$A\n").unwrap();
     let ran = run(folder.path(), &["invoke", "probe", "event.json", "--env-file", "env"]);
@@ -77,7 +77,7 @@ fn an_environment_file_that_is_not_understood_is_status_2_with_its_line() {
 
 /// An answer, an error and a hang, from the least program that speaks the Runtime API: Python's standard library.
 #[test]
-fn answers_go_to_standard_output_and_errors_are_status_1() {
+fn answer_is_on_stdout_and_error_is_status_1() {
     let folder = built("");
     let script = r#"#!/usr/bin/env python3
 import http.client, json, os, time
@@ -117,5 +117,9 @@ api.getresponse()
 
     let ran = invoke("hang", &["--timeout", "1"]);
     assert_eq!((ran.status, ran.stdout.as_str()), (Some(1), ""));
-    assert!(ran.stderr.ends_with("error: `probe` did not answer within 1 seconds and was ended\n"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.ends_with("error: `probe` did not respond within 1 seconds and was stopped\n"),
+        "{}",
+        ran.stderr
+    );
 }

@@ -1,3 +1,5 @@
+//! Long because the tests of one command share their helpers.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,7 +25,7 @@ fn changed(change: impl Fn(&str) -> String) -> tempfile::TempDir {
 }
 
 #[test]
-fn the_starter_policy_is_clean() {
+fn starter_policy_has_no_findings() {
     let ran = run(&starter(), &["lint"]);
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""), "{}", ran.stdout);
     assert_eq!(ran.stdout, "1 policy, 1 framework, 3 controls, 6 stack instances: no findings, 1 note (see --notes)\n");
@@ -33,7 +35,7 @@ fn the_starter_policy_is_clean() {
 }
 
 #[test]
-fn a_fault_has_its_place_its_fix_and_status_1() {
+fn error_has_position_help_and_status_1() {
     let folder = changed(|policy| policy.replace("\"222222222222\", \"333333333333\"", "\"22222222222\""));
     let ran = run(folder.path(), &["lint"]);
     assert_eq!(ran.status, Some(1), "{}{}", ran.stdout, ran.stderr);
@@ -44,20 +46,20 @@ fn a_fault_has_its_place_its_fix_and_status_1() {
         .unwrap();
     assert!(ran.stdout.starts_with(&format!("backup-compliance.yaml:{line}:")), "{}", ran.stdout);
     assert!(ran.stdout.contains("`22222222222`"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("\n  fix: "), "{}", ran.stdout);
+    assert!(ran.stdout.contains("\n  help: "), "{}", ran.stdout);
     assert!(ran.stdout.ends_with("1 policy: 1 finding\n"), "{}", ran.stdout);
-    assert!(!ran.stdout.contains('\u{1b}'), "colours without a terminal");
+    assert!(!ran.stdout.contains('\u{1b}'), "colors without a terminal");
 }
 
 #[test]
-fn findings_can_be_had_as_json() {
+fn findings_as_json() {
     let folder = changed(|policy| policy.replace("template: framework.yaml", "template: nowhere.yaml"));
     let ran = run(folder.path(), &["lint", "--format", "json"]);
     assert_eq!(ran.status, Some(1), "{}{}", ran.stdout, ran.stderr);
     let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     let finding = &report["findings"][0];
     assert_eq!(finding["file"], "backup-compliance.yaml");
-    assert_eq!(finding["problem"], "the template `nowhere.yaml` is not in the repository");
+    assert_eq!(finding["message"], "the template `nowhere.yaml` is not in the repository");
     assert!(finding["line"].is_u64(), "{finding}");
 }
 
@@ -67,7 +69,7 @@ fn exempting(exemption: &str) -> tempfile::TempDir {
 }
 
 #[test]
-fn exemptions_that_do_nothing_are_warned_of_and_the_status_stays_0() {
+fn exemption_without_effect_is_a_warning() {
     let exemption =
         "{ control: BACKUP_RECOVERY_POINT_ENCRYPTED, resources: [\"*\"], reason: r, owner: o, until: 2020-01-31 }";
     let folder = exempting(exemption);
@@ -83,12 +85,12 @@ fn exemptions_that_do_nothing_are_warned_of_and_the_status_stays_0() {
     let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(report["findings"], serde_json::json!([]));
     let warning = &report["warnings"][0];
-    assert_eq!(warning["problem"], "account 999999999999 of the exemption is in no target of this policy");
+    assert_eq!(warning["message"], "account 999999999999 of the exemption is in no target of this policy");
     assert_eq!((&warning["file"], warning["line"].is_u64()), (&"backup-compliance.yaml".into(), true), "{warning}");
 }
 
 #[test]
-fn a_control_that_does_not_exist_is_found_in_the_template() {
+fn unknown_control_is_reported_in_the_template() {
     let folder = changed(|policy| policy.replace("template: framework.yaml", "template: other.yaml"));
     let template = fs::read_to_string(starter().join("framework.yaml")).unwrap();
     let wrong = template.replace("BACKUP_RECOVERY_POINT_ENCRYPTED", "BACKUP_RECOVERY_POINT_ENCRIPTED");
@@ -101,7 +103,7 @@ fn a_control_that_does_not_exist_is_found_in_the_template() {
 }
 
 #[test]
-fn templates_start_from_the_root_that_is_given() {
+fn template_paths_are_relative_to_the_root() {
     let folder = changed(|policy| policy.replace("maxConcurrency: 100%", "maxConcurrency: 50%"));
     let policies = folder.path().join("policies");
     fs::create_dir(&policies).unwrap();
@@ -113,7 +115,7 @@ fn templates_start_from_the_root_that_is_given() {
 }
 
 #[test]
-fn a_parameter_that_the_template_lacks_is_found_in_the_policy() {
+fn undeclared_parameter_is_reported_in_the_policy() {
     let folder = changed(|policy| {
         policy
             .replace("        regions: [us", "        parameters: { MinimumRetentionDay: \"3\" }\n        regions: [us")
@@ -128,7 +130,6 @@ fn a_parameter_that_the_template_lacks_is_found_in_the_policy() {
     );
 }
 
-/// A device has no end, and a file may be the wrong one: neither may fill the memory.
 #[test]
 fn large_file_is_read_to_the_limit() {
     let folder = tempfile::tempdir().unwrap();
@@ -137,7 +138,7 @@ fn large_file_is_read_to_the_limit() {
         (&["lint", "backup-compliance.yaml"][..], 1, "larger than 6 MB"),
         (&["lint", ".", "--root", "."], 1, "larger than 6 MB"),
         (&["check", "--framework", "backup-compliance.yaml", "app.yaml"], 2, "larger than 6 MB"),
-        (&["notice", "backup-compliance.yaml"], 2, "larger than 6 MiB"),
+        (&["notice", "backup-compliance.yaml"], 2, "exceeds the limit of 6 MiB"),
     ] {
         let ran = run(folder.path(), arguments);
         assert_eq!(ran.status, Some(status), "{arguments:?}: {}{}", ran.stdout, ran.stderr);
@@ -145,10 +146,10 @@ fn large_file_is_read_to_the_limit() {
     }
 }
 
-/// A device may have no end, and a named pipe that nothing is written to is waited for without end.
+/// A device may be endless, and a named pipe without a writer blocks.
 #[cfg(unix)]
 #[test]
-fn input_that_is_not_a_file_is_refused() {
+fn device_or_named_pipe_is_rejected() {
     let folder = folder(PLAIN);
     let made = Command::new("mkfifo").arg(folder.path().join("pipe.yaml")).status().unwrap();
     assert!(made.success());
@@ -156,7 +157,7 @@ fn input_that_is_not_a_file_is_refused() {
     for name in ["pipe.yaml", "backup-compliance.yaml", "/dev/zero"] {
         for arguments in [
             &["lint", name][..],
-            &["lint", "framework.yaml", "--was", name],
+            &["lint", "framework.yaml", "--base", name],
             &["check", "--framework", name, "framework.yaml"],
             &["check", "--framework", "framework.yaml", name],
             &["check", "--framework", "framework.yaml", "framework.yaml", "--plans", name],
@@ -166,7 +167,11 @@ fn input_that_is_not_a_file_is_refused() {
         ] {
             let ran = run(folder.path(), arguments);
             assert_eq!((ran.status, ran.stdout.as_str()), (Some(2), ""), "{arguments:?}: {}", ran.stderr);
-            assert!(ran.stderr.contains("neither a file nor a pipe of the shell"), "{arguments:?}: {}", ran.stderr);
+            assert!(
+                ran.stderr.contains("neither a regular file nor a pipe of the shell"),
+                "{arguments:?}: {}",
+                ran.stderr
+            );
         }
     }
     let ran = run(folder.path(), &["lint"]);
@@ -186,7 +191,7 @@ fn input_that_is_not_a_file_is_refused() {
 
 #[cfg(unix)]
 #[test]
-fn file_that_a_link_leads_to_is_checked_once() {
+fn file_with_a_link_is_checked_once() {
     let folder = folder(TEMPLATE);
     std::os::unix::fs::symlink("framework.yaml", folder.path().join("link.yaml")).unwrap();
     let ran = run(folder.path(), &["lint", "framework.yaml", "link.yaml", "./framework.yaml"]);
@@ -194,7 +199,7 @@ fn file_that_a_link_leads_to_is_checked_once() {
 }
 
 #[test]
-fn what_cannot_be_read_is_status_2() {
+fn unreadable_input_has_status_2() {
     let folder = tempfile::tempdir().unwrap();
     let ran = run(folder.path(), &["lint"]);
     assert_eq!(ran.status, Some(2));
@@ -222,7 +227,7 @@ fn what_cannot_be_read_is_status_2() {
     assert!(ran.stdout.starts_with("latin.yaml:1:12: the file is not UTF-8 text\n"), "{}", ran.stdout);
 }
 
-/// A template with a fault that can be mended, one that cannot, and a warning.
+/// A template with fixable errors, one that is not, and a warning.
 const TEMPLATE: &str = "\
 Resources:
   Framework:
@@ -244,17 +249,17 @@ fn folder(text: &str) -> tempfile::TempDir {
 }
 
 #[test]
-fn templates_are_checked_on_their_own() {
+fn template_is_checked_without_a_policy() {
     let folder = folder(TEMPLATE);
     let ran = run(folder.path(), &["lint", "framework.yaml"]);
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(1), ""), "{}", ran.stdout);
     let name = "framework.yaml:5:22: BC011 the framework name `org-backup` contains `-`\n          FrameworkName: org-backup\n";
-    let caret = format!("{}^^^^^^^^^^\n  fix: ", " ".repeat(25));
+    let caret = format!("{}^^^^^^^^^^\n  help: ", " ".repeat(25));
     assert!(ran.stdout.contains(&format!("{name}{caret}")), "{}", ran.stdout);
     assert!(ran.stdout.contains("framework.yaml:2:3: warning: BC051 "), "{}", ran.stdout);
     assert!(!ran.stdout.contains("BC054"), "a note");
     assert!(
-        ran.stdout.ends_with("\n1 template: 3 findings, 1 warning, 1 note (see --notes), 2 can be mended with --fix\n"),
+        ran.stdout.ends_with("\n1 template: 3 findings, 1 warning, 1 note (see --notes), 2 fixable with --fix\n"),
         "{}",
         ran.stdout
     );
@@ -273,7 +278,7 @@ fn templates_are_checked_on_their_own() {
 }
 
 #[test]
-fn warnings_end_with_status_1_only_where_that_is_asked_for() {
+fn warnings_have_status_1_only_with_strict() {
     let clean = TEMPLATE
         .replace("org-backup", "org_backup")
         .replace("48", "24")
@@ -286,13 +291,13 @@ fn warnings_end_with_status_1_only_where_that_is_asked_for() {
 }
 
 #[test]
-fn parameters_may_be_given_to_templates() {
+fn parameter_option_sets_template_parameters() {
     let text = TEMPLATE
         .replace("\"48\"", "!Ref Every")
         .replace("Resources:", "Parameters: { Every: { Type: Number } }\nResources:");
     let folder = folder(&text);
     let ran = run(folder.path(), &["lint", "framework.yaml"]);
-    assert!(!ran.stdout.contains("requiredFrequencyValue"), "nobody knows it: {}", ran.stdout);
+    assert!(!ran.stdout.contains("requiredFrequencyValue"), "unknown values are omitted: {}", ran.stdout);
     let ran = run(folder.path(), &["lint", "framework.yaml", "--parameter", "Every=25"]);
     assert!(ran.stdout.contains("BC034 the parameter `requiredFrequencyValue` is `25`"), "{}", ran.stdout);
     let ran = run(folder.path(), &["lint", "framework.yaml", "--parameter", "Evry=25"]);
@@ -300,28 +305,30 @@ fn parameters_may_be_given_to_templates() {
 }
 
 #[test]
-fn what_an_update_would_break_is_found_against_the_template_before() {
+fn base_reports_failures_of_an_update() {
     let now = TEMPLATE
         .replace("org-backup", "new_name")
         .replace("48", "24")
         .replace("NO_SUCH_CONTROL", "BACKUP_RECOVERY_POINT_ENCRYPTED");
     let folder = folder(&now);
     fs::write(folder.path().join("before.yaml"), now.replace("new_name", "old_name")).unwrap();
-    let ran = run(folder.path(), &["lint", "framework.yaml", "--was", "before.yaml"]);
+    let ran = run(folder.path(), &["lint", "framework.yaml", "--base", "before.yaml"]);
     assert_eq!(ran.status, Some(1), "{}{}", ran.stdout, ran.stderr);
     assert!(
-        ran.stdout.contains("BC026 the framework `Framework` is replaced: its name was `old_name` and is `new_name`"),
+        ran.stdout.contains(
+            "BC026 the framework `Framework` is replaced, because its name changes from `old_name` to `new_name`"
+        ),
         "{}",
         ran.stdout
     );
-    let ran = run(folder.path(), &["lint", "framework.yaml", "--was", "framework.yaml"]);
+    let ran = run(folder.path(), &["lint", "framework.yaml", "--base", "framework.yaml"]);
     assert_eq!(ran.status, Some(0), "{}", ran.stdout);
-    let ran = run(folder.path(), &["lint", "framework.yaml", "--was", "gone.yaml"]);
+    let ran = run(folder.path(), &["lint", "framework.yaml", "--base", "gone.yaml"]);
     assert_eq!((ran.status, ran.stderr.contains("`gone.yaml`")), (Some(2), true), "{}", ran.stderr);
 }
 
 #[test]
-fn what_has_one_right_form_is_mended() {
+fn fix_applies_unambiguous_edits() {
     let folder = folder(TEMPLATE);
     let file = folder.path().join("framework.yaml");
     let ran = run(folder.path(), &["lint", "framework.yaml", "--fix", "--dry-run"]);
@@ -334,13 +341,13 @@ fn what_has_one_right_form_is_mended() {
     let ran = run(folder.path(), &["lint", "framework.yaml", "--fix"]);
     assert_eq!(ran.status, Some(1), "one is left: {}{}", ran.stdout, ran.stderr);
     assert!(
-        ran.stdout.starts_with("framework.yaml:5:22: mended: the framework name `org-backup` contains `-`\n"),
+        ran.stdout.starts_with("framework.yaml:5:22: fixed: the framework name `org-backup` contains `-`\n"),
         "{}",
         ran.stdout
     );
     assert!(ran.stdout.contains("\nframework.yaml: 2 changes\n"), "{}", ran.stdout);
     assert!(
-        ran.stdout.contains("BC021 there is no control `NO_SUCH_CONTROL`") && !ran.stdout.contains("BC034"),
+        ran.stdout.contains("BC021 the control `NO_SUCH_CONTROL` does not exist") && !ran.stdout.contains("BC034"),
         "{}",
         ran.stdout
     );
@@ -350,22 +357,22 @@ fn what_has_one_right_form_is_mended() {
     let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["framework.yaml"], "nothing is left behind");
 
-    // A second time there is nothing to do, and other forms stay what they are.
+    // A second run changes nothing, and other formats are unchanged.
     let ran = run(folder.path(), &["lint", "framework.yaml", "--fix", "--format", "json"]);
     assert!(serde_json::from_str::<Value>(&ran.stdout).is_ok(), "{}", ran.stdout);
     assert_eq!(fs::read_to_string(&file).unwrap(), expected);
 }
 
 #[test]
-fn fixed_template_of_standard_input_goes_to_standard_output() {
+fn fix_of_standard_input_goes_to_standard_output() {
     let expected =
         TEMPLATE.replace("org-backup", "org_backup").replace("\"48\"", "\"2\"").replace("\"hours\"", "\"days\"");
     let folder = folder(TEMPLATE);
     // The file beside it is changed too, and standard input is not read again.
     let ran = run_with(folder.path(), &["lint", "--fix", "-", "framework.yaml"], &[], TEMPLATE);
     assert_eq!((ran.status, ran.stdout.as_str()), (Some(1), expected.as_str()), "{}", ran.stderr);
-    assert!(ran.stderr.contains("<stdin>:5:22: mended: "), "{}", ran.stderr);
-    assert!(ran.stderr.contains("<stdin>:11:24: BC021 there is no control `NO_SUCH_CONTROL`"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("<stdin>:5:22: fixed: "), "{}", ran.stderr);
+    assert!(ran.stderr.contains("<stdin>:11:24: BC021 the control `NO_SUCH_CONTROL` does not exist"), "{}", ran.stderr);
     assert!(ran.stderr.contains("\n2 templates: 2 findings"), "{}", ran.stderr);
     assert_eq!(fs::read_to_string(folder.path().join("framework.yaml")).unwrap(), expected);
     let ran = run_with(folder.path(), &["lint", "--fix", "--dry-run", "-"], &[], TEMPLATE);
@@ -381,41 +388,38 @@ fn generated_template_is_not_changed() {
     let ran = run(folder.path(), &["lint", "--fix", "cdk.out/framework.yaml"]);
     assert_eq!((ran.status, fs::read_to_string(&file).unwrap().as_str()), (Some(1), TEMPLATE), "{}", ran.stdout);
     assert!(
-        ran.stderr.starts_with("cdk.out/framework.yaml: not changed, since `cdk synth` generates it"),
+        ran.stderr.starts_with("cdk.out/framework.yaml: not changed, because `cdk synth` generates it"),
         "{}",
         ran.stderr
     );
-    assert!(
-        ran.stdout.contains("; `cdk synth` generates this file: change the CDK application instead\n"),
-        "{}",
-        ran.stdout
-    );
+    assert!(ran.stdout.contains("; change the CDK application: `cdk synth` generates this file\n"), "{}", ran.stdout);
 }
 
 #[test]
-fn warnings_of_a_template_are_told_beside_errors_of_its_policy() {
+fn region_without_audit_manager_is_a_warning() {
     let folder =
         changed(|policy| policy.replace("regions: [us-east-1, eu-west-1]", "regions: [us-east-1, il-central-1]"));
     let ran = run(folder.path(), &["lint"]);
     assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
     assert!(
-        ran.stdout.contains(": warning: BC060 the framework goes to Regions without Audit Manager: `il-central-1`\n"),
+        ran.stdout
+            .contains(": warning: BC060 the framework has target Regions without Audit Manager: `il-central-1`\n"),
         "{}",
         ran.stdout
     );
 }
 
-/// Frameworks for organizational units need no role of the application's account.
+/// Frameworks for organizational units do not use the administration role.
 #[test]
-fn opt_in_regions_of_accounts_are_found_with_the_role_to_deploy() {
+fn opt_in_region_warning_has_the_role_parameter() {
     let regions = "regions: [us-east-1, eu-west-1]";
-    let finding = "BC061 StackSets reaches opt-in Regions only if its administration role trusts them: `af-south-1`\n";
+    let finding = "BC061 StackSets needs an administration role that trusts these opt-in Regions: `af-south-1`\n";
     let folder = changed(|policy| policy.replace(regions, "regions: [us-east-1, af-south-1]"));
     let ran = run(folder.path(), &["lint"]);
     assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains(finding), "{}", ran.stdout);
     assert!(ran.stdout.contains("administration-role.yaml` with `OptInRegions=af-south-1`"), "{}", ran.stdout);
-    // Also beside an error.
+    // With an error too.
     let policy = fs::read_to_string(folder.path().join("backup-compliance.yaml")).unwrap();
     let wrong = policy.replace("[us-east-1, af-south-1]", "[us-east-1, af-south-1]\n        parameters: { X: y }");
     fs::write(folder.path().join("backup-compliance.yaml"), wrong).unwrap();
@@ -435,7 +439,7 @@ fn opt_in_regions_of_accounts_are_found_with_the_role_to_deploy() {
     assert!(!ran.stdout.contains("BC061"), "{}", ran.stdout);
 }
 
-/// The schema of SARIF 2.1.0 as OASIS publishes it. The package `serde-sarif` brings it, and is here for nothing else.
+/// The schema of SARIF 2.1.0 by OASIS, from the package `serde-sarif`, which is a dependency for this only.
 fn schema_of_sarif() -> jsonschema::Validator {
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let arguments = ["metadata", "--format-version", "1", "--locked", "--filter-platform", &target];
@@ -447,12 +451,12 @@ fn schema_of_sarif() -> jsonschema::Validator {
     let manifest = Path::new(package.get("manifest_path").and_then(Value::as_str).unwrap());
     let text = fs::read_to_string(manifest.with_file_name("src/schema.json")).unwrap();
     assert!(text.contains("Static Analysis Results Format (SARIF) Version 2.1.0 JSON Schema"));
-    // A bracket of the pattern for languages, which we do not write, is not escaped; strict readers of patterns refuse it.
+    // The pattern for languages has an unescaped bracket, which strict regex engines reject.
     let schema: Value = serde_json::from_str(&text.replace("{2}]?$", "{2}\\\\]?$")).unwrap();
     jsonschema::validator_for(&schema).unwrap()
 }
 
-/// Whether a log is what the schema of SARIF says, and its results point to their rules.
+/// Whether a log matches the schema of SARIF, and its results point to their rules.
 pub(crate) fn valid_sarif(log: &Value) {
     let errors: Vec<String> = schema_of_sarif().iter_errors(log).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{errors:#?}\n{log:#}");
@@ -464,7 +468,7 @@ pub(crate) fn valid_sarif(log: &Value) {
 }
 
 #[test]
-fn sarif_is_what_its_schema_says() {
+fn sarif_matches_the_schema() {
     let folder = folder(TEMPLATE);
     let broken = changed(|policy| policy.replace("version: 1", "version: 3"));
     for (folder, args) in [
@@ -485,7 +489,7 @@ fn sarif_is_what_its_schema_says() {
         serde_json::json!({ "startLine": 5, "startColumn": 22, "endLine": 5, "endColumn": 32 })
     );
     assert_eq!(name["fixes"][0]["artifactChanges"][0]["replacements"][0]["insertedContent"]["text"], "org_backup");
-    // The schema is no empty one.
+    // The schema has definitions.
     let schema = schema_of_sarif();
     let mut wrong = log.clone();
     wrong["runs"][0]["results"][0]["level"] = "bad".into();
@@ -496,7 +500,7 @@ fn sarif_is_what_its_schema_says() {
 }
 
 #[test]
-fn annotations_of_github_are_one_line_each() {
+fn github_annotations_are_one_line_each() {
     let text = TEMPLATE.replace("org-backup", "\"a%b,c\"");
     let folder = folder(&text);
     fs::rename(folder.path().join("framework.yaml"), folder.path().join("a,b.yaml")).unwrap();
@@ -511,14 +515,14 @@ fn annotations_of_github_are_one_line_each() {
 /// On Unix a name may have any character.
 #[cfg(unix)]
 #[test]
-fn names_reach_no_log_unseen() {
+fn names_in_logs_have_no_invisible_characters() {
     let name = "a\u{1b}[31m\u{202e}\u{200b}\rb.yaml";
     let shown = "a\\u{1b}[31m\\u{202e}\\u{200b}\\u{d}b.yaml";
     let folder = folder(TEMPLATE);
     fs::rename(folder.path().join("framework.yaml"), folder.path().join(name)).unwrap();
     let ran = run(folder.path(), &["lint", name, "--format", "github"]);
     assert!(ran.stdout.contains(&format!("::error file={shown},line=5,")), "{:?}", ran.stdout);
-    let unseen = |text: &str| text.chars().any(|c| c != '\n' && (c.is_control() || domain::fault::is_invisible(c)));
+    let unseen = |text: &str| text.chars().any(|c| c != '\n' && (c.is_control() || syntax::text::is_invisible(c)));
     let missing = format!("{name}.gone");
     for arguments in [
         &["lint", name][..],
@@ -553,7 +557,7 @@ fn policy(second: &str) -> String {
 }
 
 #[test]
-fn two_frameworks_of_a_policy_must_not_have_equal_controls_where_they_meet() {
+fn equal_frameworks_of_a_policy_are_an_error() {
     let folder = folder(PLAIN);
     let lint = |second: &str| {
         fs::write(folder.path().join("backup-compliance.yaml"), policy(second)).unwrap();
@@ -561,7 +565,7 @@ fn two_frameworks_of_a_policy_must_not_have_equal_controls_where_they_meet() {
     };
     let ran = lint("{ accounts: [\"111111111111\"], regions: [eu-west-1] }");
     assert_eq!(ran.status, Some(1), "{}", ran.stdout);
-    let said = "backup-compliance.yaml:11:9: BC025 the framework `b` has the controls of `a`, and both go to 111111111111 in eu-west-1\n";
+    let said = "backup-compliance.yaml:11:9: BC025 the framework `b` has the same controls as `a`, and both are deployed to 111111111111 in eu-west-1\n";
     assert!(ran.stdout.contains(said), "{}", ran.stdout);
     for elsewhere in [
         "{ accounts: [\"222222222222\"], regions: [eu-west-1] }",
@@ -572,9 +576,8 @@ fn two_frameworks_of_a_policy_must_not_have_equal_controls_where_they_meet() {
     }
 }
 
-/// Errors of the one kind hide nothing of another.
 #[test]
-fn regions_without_audit_manager_are_told_beside_errors() {
+fn region_warnings_appear_with_errors() {
     let folder = folder(PLAIN);
     let wrong = "{ accounts: [\"222222222222\"], regions: [il-central-1], parameters: { X: y } }";
     fs::write(folder.path().join("backup-compliance.yaml"), policy(wrong)).unwrap();
@@ -582,19 +585,19 @@ fn regions_without_audit_manager_are_told_beside_errors() {
     assert_eq!(ran.status, Some(1), "{}", ran.stdout);
     assert!(ran.stdout.contains("declares no parameter `X`"), "{}", ran.stdout);
     assert!(
-        ran.stdout.contains("BC060 the framework goes to Regions without Audit Manager: `il-central-1`"),
+        ran.stdout.contains("BC060 the framework has target Regions without Audit Manager: `il-central-1`"),
         "{}",
         ran.stdout
     );
 }
 
 #[test]
-fn what_is_not_judged_and_what_is_suppressed_is_counted() {
+fn summary_counts_unchecked_and_suppressed() {
     let made = "Transform: AWS::LanguageExtensions\nResources:\n  Fn::ForEach::F: [X, [a], { \"F${X}\": { Type: AWS::Backup::Framework } }]\n";
     let unseen = folder(made);
     let ran = run(unseen.path(), &["lint", "framework.yaml"]);
     assert_eq!(
-        ran.stdout, "1 template: no findings, 1 note (see --notes), 1 part not judged (see --notes)\n",
+        ran.stdout, "1 template: no findings, 1 note (see --notes), 1 part not checked (see --notes)\n",
         "{}",
         ran.stderr
     );
@@ -619,19 +622,19 @@ fn what_is_not_judged_and_what_is_suppressed_is_counted() {
 }
 
 #[test]
-fn a_broken_template_is_a_template() {
+fn broken_template_is_not_a_policy() {
     let folder = folder("Resources:\n  A: [\n");
     let ran = run(folder.path(), &["lint", "framework.yaml"]);
     assert!(ran.stdout.ends_with("1 template: 1 finding\n"), "{}", ran.stdout);
     fs::write(folder.path().join("framework.yaml"), format!("Resources:\n{}", "  A: { Type: T }\n".repeat(100_000)))
         .unwrap();
     let ran = run(folder.path(), &["lint", "framework.yaml"]);
-    assert!(ran.stdout.contains("CloudFormation takes 1048576 bytes at most"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("the limit of CloudFormation is 1048576 bytes"), "{}", ran.stdout);
 }
 
 /// Templates go by any name, so the hook must run for all that may be one.
 #[test]
-fn the_hook_runs_when_a_template_changes() {
+fn hook_runs_for_changed_templates() {
     let hooks = fs::read_to_string(starter().join("../.pre-commit-hooks.yaml")).unwrap();
     let lint = hooks.split("- id:").find(|hook| hook.contains("backup-compliance-lint")).unwrap();
     assert!(lint.contains("\n  files: \\.(ya?ml|json)$\n") && lint.contains("\n  pass_filenames: false\n"), "{lint}");

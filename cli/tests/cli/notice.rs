@@ -8,14 +8,14 @@ fn project() -> PathBuf {
 }
 
 #[test]
-fn an_event_is_shown_as_its_reader_gets_it() {
+fn opened_violation_is_rendered() {
     let ran = run(&project(), &["notice", "events/config-noncompliant.json"]);
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""));
     insta::assert_snapshot!("notice_opened", ran.stdout);
 }
 
 #[test]
-fn requirements_come_from_the_policy() {
+fn requirement_comes_from_policy() {
     let folder = tempfile::tempdir().unwrap();
     let framework = project().join("framework");
     fs::copy(framework.join("backup-compliance.yaml"), folder.path().join("backup-compliance.yaml")).unwrap();
@@ -27,20 +27,20 @@ fn requirements_come_from_the_policy() {
     insta::assert_snapshot!("notice_opened_backup_plan", ran.stdout);
 
     let ran = run(&project(), &["notice", event]);
-    assert!(!ran.stdout.contains("35 days"), "nobody said what is required:\n{}", ran.stdout);
+    assert!(!ran.stdout.contains("35 days"), "unknown parameters are not guessed:\n{}", ran.stdout);
 
     fs::write(folder.path().join("framework.yaml"), "Resources: {}").unwrap();
     let ran = run(&project(), &["notice", event, "--policy", policy]);
     assert_eq!((ran.status, ran.stdout.as_str()), (Some(2), ""));
-    assert!(ran.stderr.contains("has faults, see `backup-compliance lint"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("is not valid: "), "{}", ran.stderr);
 }
 
 #[test]
-fn a_resolved_violation_is_shown_with_what_it_takes() {
+fn resolved_violation_has_note_about_record() {
     let ran = run(&project(), &["notice", "events/config-compliant.json"]);
     assert_eq!(ran.status, Some(0), "{}", ran.stderr);
     assert!(
-        ran.stderr.starts_with("note: `report` tells this only of a violation that it knows to be open"),
+        ran.stderr.starts_with("note: `report` sends this notice only if the violation is open on record"),
         "{}",
         ran.stderr
     );
@@ -51,7 +51,7 @@ fn a_resolved_violation_is_shown_with_what_it_takes() {
 }
 
 #[test]
-fn machines_get_one_document_a_notice() {
+fn json_has_one_document_per_notice() {
     let ran = run(&project(), &["notice", "events/config-noncompliant.json", "--channel", "json"]);
     let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((&document["kind"], &document["severity"]), (&"violation.opened".into(), &"HIGH".into()));
@@ -62,7 +62,7 @@ fn machines_get_one_document_a_notice() {
 }
 
 #[test]
-fn an_event_that_is_none_of_ours_is_status_1_with_the_reason() {
+fn foreign_event_exits_1_with_reason() {
     let ran = run(&project(), &["notice", "events/config-other-service-rule.json"]);
     assert_eq!((ran.status, ran.stdout.as_str()), (Some(1), ""));
     assert!(ran.stderr.starts_with("error: no notice: the rule `arn:"), "{}", ran.stderr);
@@ -71,7 +71,7 @@ fn an_event_that_is_none_of_ours_is_status_1_with_the_reason() {
 }
 
 #[test]
-fn what_cannot_be_understood_is_status_2_with_its_place() {
+fn invalid_event_exits_2_with_position() {
     let ran = run_with(&project(), &["notice", "-"], &[], "{\n  \"a\": 1,\n  b\n}");
     assert_eq!((ran.status, ran.stdout.as_str()), (Some(2), ""));
     assert_eq!(ran.stderr, "error: -:3:3: the event is not JSON: key must be a string\n");
@@ -80,14 +80,14 @@ fn what_cannot_be_understood_is_status_2_with_its_place() {
     assert!(ran.stderr.contains("not JSON at line 1, column "), "{}", ran.stderr);
     let ran = run(&project(), &["notice", "events/bad/account-mismatch.json"]);
     assert_eq!(ran.status, Some(2));
-    assert!(ran.stderr.contains("claims to be about account"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("but its account is"), "{}", ran.stderr);
     let ran = run(&project(), &["notice", "gone.json"]);
     assert_eq!(ran.status, Some(2));
     assert!(ran.stderr.contains("cannot read `gone.json`"), "{}", ran.stderr);
 }
 
 #[test]
-fn what_is_told_together_is_one_notice() {
+fn changes_of_one_control_become_digest() {
     let body = |name: &str| {
         let text = fs::read_to_string(project().join("events").join(name)).unwrap();
         let batch: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -107,13 +107,13 @@ fn what_is_told_together_is_one_notice() {
     ] {
         let ran = run_with(&project(), &args, &[], &batch(names));
         let shown: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-        let told: Vec<_> = shown["notices"].as_array().unwrap().iter().map(|notice| &notice["kind"]).collect();
-        assert_eq!(told, kinds, "{names:?}");
+        let found: Vec<_> = shown["notices"].as_array().unwrap().iter().map(|notice| &notice["kind"]).collect();
+        assert_eq!(found, kinds, "{names:?}");
     }
 }
 
 #[test]
-fn every_channel_has_its_form() {
+fn every_channel_has_its_format() {
     let shown = |event: &str, channel: &str| -> serde_json::Value {
         let ran = run(&project(), &["notice", event, "--channel", channel]);
         assert_eq!(ran.status, Some(0), "{}", ran.stderr);
@@ -154,7 +154,7 @@ fn findings_and_events_are_never_digests() {
     };
     let types: Vec<_> = shown("event").iter().map(|event| event["detail-type"].clone()).collect();
     assert_eq!(types, ["Backup Compliance Violation Opened", "Backup Compliance Violation Resolved"]);
-    // Of findings only the last state counts.
+    // A finding has only its last state.
     let states: Vec<_> = shown("finding").iter().map(|finding| finding["Compliance"]["Status"].clone()).collect();
     assert_eq!(states, ["PASSED"]);
     assert_eq!(shown("chat").len(), 1);
@@ -182,7 +182,9 @@ fn severities_and_exemptions_come_from_the_policy() {
     let ran = shown();
     assert_eq!((ran.status, ran.stdout.as_str()), (Some(1), ""), "{}", ran.stderr);
     assert!(
-        ran.stderr.ends_with("is exempt until 2027-01-31 (data@example.com): it is recorded, and nobody is told\n"),
+        ran.stderr.ends_with(
+            "is exempt until 2027-01-31 (data@example.com): the violation is recorded, and no notice is sent\n"
+        ),
         "{}",
         ran.stderr
     );

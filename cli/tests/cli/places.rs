@@ -1,4 +1,4 @@
-//! Frameworks that ask one thing in one place and another elsewhere.
+//! Frameworks that differ between accounts and Regions.
 
 use std::fs;
 
@@ -56,7 +56,7 @@ fn inventory() -> String {
     };
     let both = |of: &dyn Fn(&str) -> String| format!("[{},{}]", of("us-east-1"), of("eu-west-1"));
     format!(
-        "{{\"version\":1,\"asOf\":\"2026-11-26T06:00:00Z\",\"places\":{},\"resources\":{}}}",
+        "{{\"version\":1,\"asOf\":\"2026-11-26T06:00:00Z\",\"locations\":{},\"resources\":{}}}",
         both(&place),
         both(&table)
     )
@@ -65,7 +65,7 @@ fn inventory() -> String {
 const TABLE: &str = "Resources:\n  T: { Type: AWS::DynamoDB::Table, Properties: { TableName: orders } }\n";
 
 #[test]
-fn an_inventory_is_judged_by_what_is_asked_in_each_place() {
+fn inventory_is_evaluated_by_each_locations_controls() {
     let inventory = inventory();
     let folder = folder(&[
         ("f.yaml", FRAMEWORK),
@@ -77,7 +77,7 @@ fn an_inventory_is_judged_by_what_is_asked_in_each_place() {
         let ran = run(folder.path(), &["evaluate", "--format", "json", "--framework", framework, "i.json"]);
         assert_eq!(ran.status, Some(1), "{framework}: {}{}", ran.stdout, ran.stderr);
         let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-        let judged: Vec<_> = report["judgements"]
+        let judged: Vec<_> = report["evaluations"]
             .as_array()
             .unwrap()
             .iter()
@@ -98,7 +98,7 @@ fn an_inventory_is_judged_by_what_is_asked_in_each_place() {
 }
 
 #[test]
-fn templates_are_judged_by_what_is_asked_where_they_go() {
+fn templates_are_checked_by_their_targets_controls() {
     let folder = folder(&[("f.yaml", FRAMEWORK), ("backup-compliance.yaml", POLICY), ("app.yaml", TABLE)]);
     for framework in [".", "f.yaml"] {
         let check = |more: &[&str]| {
@@ -112,18 +112,18 @@ fn templates_are_judged_by_what_is_asked_where_they_go() {
         assert!(!there.stdout.contains("BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN"), "{}", there.stdout);
         assert!(!there.stdout.contains("BC006"), "{}", there.stdout);
     }
-    // Nobody says where.
+    // Without a target.
     let ran = run(folder.path(), &["check", "--framework", "f.yaml", "app.yaml"]);
     assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
-    let said = "f.yaml:7:11: warning: BC006 which control stands here is known only at deployment, and nothing of it is judged\n";
+    let said = "f.yaml:7:11: warning: BC006 the control is known only at deployment and is not evaluated\n";
     assert!(ran.stdout.contains(said), "{}", ran.stdout);
-    assert!(ran.stdout.contains("fix: say with --in-account and --in-region where it is asked"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("help: give the location with --in-account and --in-region"), "{}", ran.stdout);
     let ran = run(folder.path(), &["check", "--framework", "f.yaml", "app.yaml", "--strict"]);
     assert_eq!(ran.status, Some(1), "{}{}", ran.stdout, ran.stderr);
 }
 
 #[test]
-fn a_framework_that_is_not_there_asks_nothing() {
+fn framework_of_false_condition_has_no_controls() {
     let only =
         FRAMEWORK.replace("    Type: AWS::Backup::Framework\n", "    Type: AWS::Backup::Framework\n    Condition: A\n");
     let folder = folder(&[("f.yaml", &only), ("app.yaml", TABLE), ("i.json", &inventory())]);
@@ -136,12 +136,12 @@ fn a_framework_that_is_not_there_asks_nothing() {
     assert!(there.stderr.contains("`f.yaml` has no framework in the account and Region"), "{}", there.stderr);
     let ran = run(folder.path(), &["evaluate", "--format", "json", "--framework", "f.yaml", "i.json"]);
     let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-    let regions: Vec<_> = report["judgements"].as_array().unwrap().iter().map(|item| &item["region"]).collect();
+    let regions: Vec<_> = report["evaluations"].as_array().unwrap().iter().map(|item| &item["region"]).collect();
     assert_eq!(regions, ["us-east-1"]);
 }
 
 #[test]
-fn what_a_framework_gets_from_elsewhere_is_undecided() {
+fn unresolved_framework_parts_are_undecided() {
     let with = |item: &str| {
         FRAMEWORK.replace(
             "        - ControlName: BACKUP_RECOVERY",
@@ -159,9 +159,7 @@ fn what_a_framework_gets_from_elsewhere_is_undecided() {
                 assert_eq!(ran.status, Some(0), "nothing is known to be wrong: {}{}", ran.stdout, ran.stderr);
             }
             assert!(
-                ["undecided", "not read", "not everything could be decided"]
-                    .iter()
-                    .any(|said| ran.stderr.contains(said)),
+                ["undecided", "not read", "some results are undecided"].iter().any(|said| ran.stderr.contains(said)),
                 "{command:?} {framework}\n{}{}",
                 ran.stdout,
                 ran.stderr
@@ -174,13 +172,13 @@ fn what_a_framework_gets_from_elsewhere_is_undecided() {
 }
 
 #[test]
-fn a_policy_is_linted_in_the_places_that_it_names() {
+fn policy_is_linted_in_its_locations() {
     let typo = FRAMEWORK.replace("{ ControlName: BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN }", "{ ControlName: TYPO }");
     let folder = folder(&[("f.yaml", &typo), ("backup-compliance.yaml", POLICY), ("units.yaml", UNITS)]);
     for policy in [".", "units.yaml"] {
         let ran = run(folder.path(), &["lint", policy]);
         assert_eq!(ran.status, Some(1), "{}{}", ran.stdout, ran.stderr);
-        assert!(ran.stdout.contains("there is no control `TYPO`"), "{}", ran.stdout);
+        assert!(ran.stdout.contains("the control `TYPO` does not exist"), "{}", ran.stdout);
     }
     fs::write(folder.path().join("backup-compliance.yaml"), POLICY.replace("us-east-1, ", "")).unwrap();
     let ran = run(folder.path(), &["lint"]);

@@ -66,7 +66,7 @@ fn error(command: &[&str], environment: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn a_profile_that_does_not_exist_is_named_by_every_command() {
+fn missing_profile_is_named_by_every_command() {
     let home = home(None);
     let known = environment(&home, &CREDENTIALS);
     for command in COMMANDS {
@@ -82,14 +82,14 @@ fn a_profile_that_does_not_exist_is_named_by_every_command() {
     );
     let elsewhere = environment(&home, &[("AWS_CONFIG_FILE", "/nonexistent/config")]);
     let said = error(&["status", "--profile", "dev"], &elsewhere);
-    assert!(said.ends_with("in /nonexistent/config and ~/.aws/credentials: there are no profiles"), "{said}");
+    assert!(said.ends_with("in /nonexistent/config and ~/.aws/credentials: no profiles are defined"), "{said}");
 }
 
 #[test]
-fn an_expired_session_with_iam_identity_center_says_how_to_sign_in() {
+fn expired_sso_session_has_sign_in_command() {
     for token in [Some("2020-01-01T00:00:00Z"), None] {
         let home = home(token);
-        let expected = "error: no AWS credentials: the session of the profile `staff` with IAM Identity Center has expired or is missing: \
+        let expected = "error: no AWS credentials: the IAM Identity Center session of the profile `staff` is missing or has expired: \
                         sign in with `aws sso login --profile staff`";
         for command in COMMANDS {
             let said = error(&[command, &["--profile", "staff"]].concat(), &environment(&home, &[]));
@@ -103,11 +103,11 @@ fn an_expired_session_with_iam_identity_center_says_how_to_sign_in() {
 fn a_credential_process_that_fails_is_shown() {
     let home = home(None);
     let said = error(&["status", "--profile", "locked"], &environment(&home, &[]));
-    assert!(said.starts_with("error: no AWS credentials: the profile `locked` gives none: "), "{said}");
+    assert!(said.starts_with("error: no AWS credentials: the profile `locked` provides none: "), "{said}");
     assert!(said.contains("the store is locked"), "{said}");
 }
 
-/// A program that runs against a listener until the test has seen what it sends.
+/// A program that runs against a listener until the test has received its request.
 struct Running(Child);
 
 impl Drop for Running {
@@ -122,7 +122,7 @@ fn first_request(command: &[&str], environment: &[(&str, &str)], variable: &str)
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let mut program = Command::new(env!("CARGO_BIN_EXE_backup-compliance"));
-    program.args(command).env_clear().envs(testkit::runtime_api::host_environment());
+    program.args(command).env_clear().envs(runtime_api::host_environment());
     program.envs(environment.iter().copied()).env(variable, address);
     let _running = Running(program.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     let (stream, _) = listener.accept().unwrap();
@@ -157,7 +157,7 @@ fn profile_and_region_are_those_of_the_calls() {
 }
 
 #[test]
-fn a_session_with_iam_identity_center_is_exchanged_for_credentials() {
+fn sso_session_is_exchanged_for_credentials() {
     let home = home(Some("2999-01-01T00:00:00Z"));
     let request = first_request(&["status", "--profile", "staff"], &environment(&home, &[]), "HTTPS_PROXY");
     assert!(request.starts_with("CONNECT portal.sso.eu-west-1.amazonaws.com:443 "), "{request}");

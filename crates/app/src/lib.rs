@@ -1,18 +1,20 @@
-//! The use cases, and the ports through which they reach the world.
+//! The use cases, and the ports through which they call AWS.
 //!
-//! One small trait per capability, domain types in and out: a use case shows in its signature what it can touch. Nothing here
-//! knows an AWS SDK type; `aws` implements the ports for the functions, `testkit` for tests.
+//! A port is a small trait of domain types. Each use case has one type parameter, its environment: a trait whose associated types
+//! are the adapters for its ports. This crate knows no type of the AWS SDK: `aws` implements the ports for the functions, `testkit`
+//! for tests.
 
+mod delivery;
 pub mod deploy;
 pub mod events;
-mod in_force;
+pub mod in_force;
 pub mod inspect;
 pub mod inventory;
 pub mod lifecycle;
 pub mod plan;
 pub mod ports;
+mod remediation;
 pub mod report;
 pub mod status;
 pub mod sweep;
-mod telling;
-mod ways;
+pub mod violations;

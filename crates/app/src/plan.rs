@@ -1,24 +1,27 @@
-//! What a push would do: the policy at a commit held against what is deployed, as `deploy` would hold it. Nothing is changed, and
-//! nothing here could: of StackSets this use case sees only the questions.
+//! Plans a push: compares the policy at a commit with the deployed StackSets, as `deploy` does. The use case has only the reading
+//! part of the port [`StackSets`], so it cannot change anything.
 
-use crate::deploy::members::{members_left, with_former_units};
-use crate::deploy::memory::{complete, given_by_nobody};
-use crate::deploy::reconcile::{refusal, settled};
-use crate::deploy::wanted::EVENT_BUS_PARAMETER;
-use crate::deploy::{FrameworkOutcome, InFlight, Memory, PolicyAt, Rollout, Wanted, WantedFramework};
-use crate::events::Look;
-use crate::ports::{OrganizationalUnits, PolicyRepository, Result, StackSetRef, StackSets};
-use domain::fault::Fault;
-use domain::ids::{CommitId, StackSetName};
-use domain::rollout::plan::Plan;
-use domain::rollout::{Given, Membership, Observed, ObservedStackSet, OperationStatus};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::Future;
 
-/// Stands for the event bus as long as nobody knows it.
-const ANY_BUS: &str = "arn:aws:events:us-east-1:000000000000:event-bus/backup-compliance";
+use domain::rollout::plan::RolloutPlan;
+use domain::rollout::transition::{OperationProgress, Settled, settled};
+use domain::rollout::{AppliedOverrides, Membership, Observed, ObservedStackSet, OperationStatus};
+use framework::ids::{CommitId, StackSetName};
+use syntax::diagnostic::Diagnostic;
 
-/// The questions of [`StackSets`]: whoever has that has this.
+use crate::deploy::StackSetRef;
+use crate::deploy::desired::EVENT_BUS_PARAMETER;
+use crate::deploy::members::{members_left, with_former_units};
+use crate::deploy::ports::{OrganizationalUnits, PolicyRepository, StackSets};
+use crate::deploy::reconcile::ownership_error;
+use crate::deploy::{DeployState, DesiredFramework, DesiredPolicy, InFlight, PolicySource, RolloutRecord};
+use crate::ports::Result;
+
+/// A placeholder for an unknown event bus.
+const UNKNOWN_BUS: &str = "arn:aws:events:us-east-1:000000000000:event-bus/backup-compliance";
+
+/// The reading part of [`StackSets`], which implements it.
 pub trait DeployedStackSets {
     /// See [`StackSets::describe`].
     fn describe(&self, of: StackSetRef<'_>) -> impl Future<Output = Result<Option<ObservedStackSet>>> + Send;
@@ -50,191 +53,204 @@ impl<T: StackSets> DeployedStackSets for T {
     }
 }
 
-/// The use case.
-#[derive(Debug)]
-pub struct Planner<G, S, O> {
-    /// The repository, or the folder, that the policy is in.
-    pub repository: G,
-    /// What is deployed.
-    pub stack_sets: S,
-    /// The organisation, for targets that are organizational units.
-    pub organization: O,
+/// The adapters that [`Planner`] works with.
+pub trait PlanEnv {
+    /// The repository or folder of the policy.
+    type Repository: PolicyRepository;
+    /// CloudFormation StackSets.
+    type StackSets: DeployedStackSets;
+    /// AWS Organizations, for targets that are organizational units.
+    type Organization: OrganizationalUnits;
 }
 
-/// Of what a plan is wanted.
+/// The use case.
+#[derive(Debug)]
+pub struct Planner<E: PlanEnv> {
+    /// The repository or folder of the policy.
+    pub repository: E::Repository,
+    /// The deployed StackSets.
+    pub stack_sets: E::StackSets,
+    /// The organization, for targets with organizational units.
+    pub organization: E::Organization,
+}
+
+/// The request for a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
+pub struct PlanRequest {
     /// The commit.
     pub commit: CommitId,
-    /// The policy file's path.
+    /// The path of the policy file.
     pub policy_file: String,
-    /// What the application's tag says on StackSets that are its own.
+    /// The value of the owner tag on the application's StackSets.
     pub owner: String,
-    /// Where frameworks forward compliance events to; `None` where nobody knows, then they go on as they do.
+    /// The event bus for compliance events. If it is unknown (`None`), frameworks keep the one that they have.
     pub event_bus_arn: Option<String>,
-    /// Only this framework.
+    /// Plan only this framework.
     pub only: Option<StackSetName>,
 }
 
-/// What a push would do.
+/// The plan of a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outlook {
-    /// The names of all frameworks of the policy, also where a plan of one was asked for.
+pub struct PushPlan {
+    /// The names of all frameworks of the policy, also if only one is planned.
     pub declared: Vec<StackSetName>,
-    /// The frameworks of the policy, in its order.
-    pub frameworks: Vec<FrameworkOutlook>,
-    /// Those that have left the policy, by name; none where it is not known what was deployed before.
-    pub undeclared: Vec<Undeclared>,
-    /// Whether it is known what `deploy` remembers.
-    pub remembered: bool,
-    /// The application is being removed: `deploy` does nothing else.
+    /// The frameworks in the order of the policy.
+    pub frameworks: Vec<FrameworkPlan>,
+    /// Frameworks that have left the policy, by name; empty without the records of `deploy`.
+    pub undeclared: Vec<UndeclaredFramework>,
+    /// Whether the records of `deploy` were available.
+    pub has_records: bool,
+    /// The application is being removed, so `deploy` rolls out nothing.
     pub removing: bool,
 }
 
-/// One framework.
+/// The plan of one framework.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FrameworkOutlook {
-    /// What would be done, from how things are now.
-    pub plan: Plan,
-    /// An operation of `deploy` that is going on: it waits for its end, and things will be otherwise then.
-    pub busy: Option<InFlight>,
-    /// The policy has not changed since the rollout that succeeded last: a push does not look at the instances, the full look of
-    /// the schedule does what is planned.
-    pub left_to_full_look: bool,
+pub struct FrameworkPlan {
+    /// The plan from the current state.
+    pub plan: RolloutPlan,
+    /// A running operation of `deploy`, which waits for its end; the state will be different then.
+    pub running_operation: Option<InFlight>,
+    /// The policy is unchanged since the last successful rollout: a push does not read the instances, and the next full
+    /// reconciliation runs the plan.
+    pub left_to_full_reconciliation: bool,
 }
 
 /// A framework that has left the policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Undeclared {
+pub struct UndeclaredFramework {
     /// The StackSet.
     pub name: StackSetName,
-    /// The commit that brought it.
+    /// The commit that last declared it.
     pub commit: CommitId,
-    /// What becomes of it.
-    pub fate: UndeclaredFate,
+    /// The planned action.
+    pub action: UndeclaredAction,
 }
 
-/// What becomes of a framework that has left the policy.
+/// The planned action on a framework that has left the policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum UndeclaredFate {
-    /// It stays, since the policy does not say that such frameworks are removed.
-    Left,
-    /// It stays, since the StackSet is no longer ours.
-    NotOurs,
-    /// It is gone already.
-    Gone,
+pub enum UndeclaredAction {
+    /// It stays, since the policy does not set `removeUndeclared`.
+    Keep,
+    /// It stays, since another policy or user owns the StackSet.
+    OtherOwner,
+    /// It does not exist any more.
+    Missing,
     /// It is removed.
-    Removed(Box<Plan>),
+    Remove(Box<RolloutPlan>),
 }
 
-impl Outlook {
-    /// Whether anything would be done.
+impl PushPlan {
+    /// Whether the push would change anything.
     #[must_use]
     pub fn is_change(&self) -> bool {
         self.frameworks.iter().any(|framework| framework.plan.is_change())
-            || self.undeclared.iter().any(|undeclared| matches!(undeclared.fate, UndeclaredFate::Removed(_)))
+            || self.undeclared.iter().any(|undeclared| matches!(undeclared.action, UndeclaredAction::Remove(_)))
     }
 
-    /// Every plan, removals last.
-    pub fn plans(&self) -> impl Iterator<Item = &Plan> {
-        let removed = self.undeclared.iter().filter_map(|undeclared| match &undeclared.fate {
-            UndeclaredFate::Removed(plan) => Some(&**plan),
+    /// All plans, removals last.
+    pub fn plans(&self) -> impl Iterator<Item = &RolloutPlan> {
+        let removed = self.undeclared.iter().filter_map(|undeclared| match &undeclared.action {
+            UndeclaredAction::Remove(plan) => Some(&**plan),
             _ => None,
         });
         self.frameworks.iter().map(|framework| &framework.plan).chain(removed)
     }
 }
 
-impl<G, S, O> Planner<G, S, O>
-where
-    G: PolicyRepository,
-    S: DeployedStackSets,
-    O: OrganizationalUnits,
-{
-    /// Plans a push. `memory` is what `deploy` remembers, if that can be read; `looking` is told the StackSet whose instances are
-    /// read next.
+impl<E: PlanEnv> Planner<E> {
+    /// Plans a push. `memory` has the records of `deploy`, if available; `reading` is called with each StackSet before its
+    /// instances are read.
     ///
     /// # Errors
-    /// The outer one when AWS could not be asked; the inner one when `deploy` would reject the policy: every fault of it.
+    /// The outer error if a call to AWS fails; the inner one with every diagnostic if `deploy` would reject the policy.
     pub async fn plan(
         &self,
-        question: &Question,
-        memory: Option<&Memory>,
-        mut looking: impl FnMut(&StackSetName),
-    ) -> Result<Result<Outlook, Vec<Fault>>> {
-        let event_bus_arn = question.event_bus_arn.as_deref().unwrap_or(ANY_BUS);
-        let policy = PolicyAt { commit: &question.commit, policy_file: &question.policy_file, event_bus_arn };
-        let mut wanted = match policy.read(&self.repository).await? {
-            Ok(wanted) => wanted,
+        question: &PlanRequest,
+        memory: Option<&DeployState>,
+        mut reading: impl FnMut(&StackSetName),
+    ) -> Result<Result<PushPlan, Vec<Diagnostic>>> {
+        let event_bus_arn = question.event_bus_arn.as_deref().unwrap_or(UNKNOWN_BUS);
+        let policy = PolicySource { commit: &question.commit, policy_file: &question.policy_file, event_bus_arn };
+        let mut desired = match policy.read(&self.repository).await? {
+            Ok(desired) => desired,
             Err(faults) => return Ok(Err(faults)),
         };
         let remembered = memory.is_some();
-        let nothing = Memory::default();
+        let nothing = DeployState::default();
         let memory = memory.unwrap_or(&nothing);
-        let mut found = match self.judge(&mut wanted, memory, question).await? {
+        let mut found = match self.check(&mut desired, memory, question).await? {
             Ok(found) => found,
             Err(faults) => return Ok(Err(faults)),
         };
-        let asked = |name: &StackSetName| question.only.as_ref().is_none_or(|only| only == name);
-        let declared = wanted.frameworks.iter().map(|framework| framework.desired.name.clone()).collect();
-        let mut outlook =
-            Outlook { declared, frameworks: Vec::new(), undeclared: Vec::new(), remembered, removing: memory.removing };
-        for framework in wanted.frameworks.iter().filter(|framework| asked(&framework.desired.name)) {
+        let selected = |name: &StackSetName| question.only.as_ref().is_none_or(|only| only == name);
+        let declared = desired.frameworks.iter().map(|framework| framework.desired.name.clone()).collect();
+        let mut outlook = PushPlan {
+            declared,
+            frameworks: Vec::new(),
+            undeclared: Vec::new(),
+            has_records: remembered,
+            removing: memory.removing,
+        };
+        for framework in desired.frameworks.iter().filter(|framework| selected(&framework.desired.name)) {
             let name = &framework.desired.name;
-            looking(name);
-            let Found { stack_set, membership } = found.remove(name).unwrap_or_default();
+            reading(name);
+            let ObservedFramework { stack_set, membership } = found.remove(name).unwrap_or_default();
             let known = memory.rollouts.get(name).map(|known| &known.value);
             outlook.frameworks.push(self.framework(framework, known, stack_set, membership, question).await?);
         }
-        let declared: BTreeSet<&StackSetName> =
-            wanted.frameworks.iter().map(|framework| &framework.desired.name).collect();
-        for (name, rollout) in memory.rollouts.iter().filter(|(name, _)| !declared.contains(name) && asked(name)) {
-            let fate = if wanted.remove_undeclared {
-                looking(name);
+        for (name, rollout) in memory.rollouts.iter().filter(|(name, _)| selected(name)) {
+            if outlook.declared.contains(name) {
+                continue;
+            }
+            let fate = if desired.remove_undeclared {
+                reading(name);
                 self.removal(&rollout.value, question).await?
             } else {
-                UndeclaredFate::Left
+                UndeclaredAction::Keep
             };
             let commit = rollout.value.commit.clone();
-            outlook.undeclared.push(Undeclared { name: name.clone(), commit, fate });
+            outlook.undeclared.push(UndeclaredFramework { name: name.clone(), commit, action: fate });
         }
         Ok(Ok(outlook))
     }
 
-    /// What `deploy` would refuse, and where nothing is, what it would find before it does anything.
-    async fn judge(
+    /// Reads the StackSets and organizational units, and reports everything for which `deploy` would reject the policy.
+    async fn check(
         &self,
-        wanted: &mut Wanted,
-        memory: &Memory,
-        question: &Question,
-    ) -> Result<Result<BTreeMap<StackSetName, Found>, Vec<Fault>>> {
+        policy: &mut DesiredPolicy,
+        memory: &DeployState,
+        question: &PlanRequest,
+    ) -> Result<Result<BTreeMap<StackSetName, ObservedFramework>, Vec<Diagnostic>>> {
         let mut all = BTreeMap::new();
         let mut faults = Vec::new();
-        for framework in &wanted.frameworks {
+        for framework in &policy.frameworks {
             let stack_set = self.stack_sets.describe(framework.stack_set()).await?;
-            let refused = stack_set.as_ref().and_then(|found| refusal(&framework.desired, found, &question.owner));
-            faults.extend(refused.map(|(problem, fix)| wanted.fault(framework.at, problem, fix)));
-            all.insert(framework.desired.name.clone(), Found { stack_set, membership: None });
+            let rejection =
+                stack_set.as_ref().and_then(|found| ownership_error(&framework.desired, found, &question.owner));
+            faults.extend(rejection.map(|(problem, fix)| policy.diagnostic(framework.at, problem, fix)));
+            all.insert(framework.desired.name.clone(), ObservedFramework { stack_set, membership: None });
         }
         if !faults.is_empty() {
             return Ok(Err(faults));
         }
-        for index in 0..wanted.frameworks.len() {
-            let Some(framework) = wanted.frameworks.get_mut(index) else { continue };
+        for index in 0..policy.frameworks.len() {
+            let Some(framework) = policy.frameworks.get_mut(index) else { continue };
             let desired = &mut framework.desired;
             let Some(found) = all.get_mut(&desired.name) else { continue };
             if question.event_bus_arn.is_none()
                 && let Some(bus) = found.stack_set.as_ref().and_then(|found| found.parameters.get(EVENT_BUS_PARAMETER))
-                && let Some(value) = desired.parameters.get_mut(EVENT_BUS_PARAMETER).filter(|value| *value == ANY_BUS)
+                && let Some(value) =
+                    desired.parameters.get_mut(EVENT_BUS_PARAMETER).filter(|value| *value == UNKNOWN_BUS)
             {
                 value.clone_from(bus);
             }
-            let units = desired.units();
+            let units = desired.organizational_units();
             if !units.is_empty() {
                 let membership = self.organization.membership(&units).await?;
                 let known = memory.rollouts.get(&desired.name);
                 let fresh = known.is_none_or(|known| known.value.digest != desired.digest());
-                faults.extend(wanted.place(index, &membership, fresh));
+                faults.extend(policy.resolve_units(index, &membership, fresh));
                 found.membership = Some(membership);
             }
         }
@@ -243,63 +259,60 @@ where
 
     async fn framework(
         &self,
-        framework: &WantedFramework,
-        known: Option<&Rollout>,
+        framework: &DesiredFramework,
+        known: Option<&RolloutRecord>,
         stack_set: Option<ObservedStackSet>,
         membership: Option<Membership>,
-        question: &Question,
-    ) -> Result<FrameworkOutlook> {
+        question: &PlanRequest,
+    ) -> Result<FrameworkPlan> {
         let desired = &framework.desired;
-        let outcome = settled(desired, known, stack_set.as_ref(), &question.commit, Look::Normal);
-        let (mut given, busy) = self.given(framework.stack_set(), known, stack_set.is_some()).await?;
+        let settled = settled(desired, known, stack_set.as_ref(), &question.commit, false);
+        let (mut overrides, busy) = self.overrides(framework.stack_set(), known, stack_set.is_some()).await?;
         let mut observed = match stack_set {
             Some(stack_set) => self.stack_sets.observe(framework.stack_set(), stack_set).await?,
             None => Observed::default(),
         };
-        complete(&mut given, &mut observed, &question.owner);
+        overrides.apply(&mut observed, &question.owner);
         let membership = with_former_units(&self.organization, membership.unwrap_or_default(), &observed).await?;
-        let plan = Plan::of(desired, &observed, &question.owner, &membership);
-        let left_to_full_look = outcome == Some(FrameworkOutcome::Unchanged) && plan.is_change();
-        Ok(FrameworkOutlook { plan, busy, left_to_full_look })
+        let plan = RolloutPlan::new(desired, &observed, &question.owner, &membership);
+        let left_to_full_look = settled == Some(Settled::Unchanged) && plan.is_change();
+        Ok(FrameworkPlan { plan, running_operation: busy, left_to_full_reconciliation: left_to_full_look })
     }
 
-    /// Which overrides are in force, and the operation that is going on.
-    async fn given(
+    /// The known overrides, and the running operation.
+    async fn overrides(
         &self,
         of: StackSetRef<'_>,
-        known: Option<&Rollout>,
-        is_there: bool,
-    ) -> Result<(Given, Option<InFlight>)> {
-        let Some(mut known) = known.cloned() else { return Ok((given_by_nobody(is_there), None)) };
+        known: Option<&RolloutRecord>,
+        exists: bool,
+    ) -> Result<(AppliedOverrides, Option<InFlight>)> {
+        let Some(mut known) = known.cloned() else { return Ok((AppliedOverrides::unrecorded(exists), None)) };
         let mut busy = None;
         if let Some(in_flight) = known.in_flight.clone() {
-            match self.stack_sets.operation(of, &in_flight.id).await? {
-                Some(OperationStatus::InFlight | OperationStatus::Stopping) => busy = Some(in_flight),
-                Some(OperationStatus::Ended) => known.operation_ended(),
-                None => {}
-            }
+            let status = self.stack_sets.operation(of, &in_flight.id).await?;
+            busy = Some(in_flight).filter(|_| known.observe_operation(status) != OperationProgress::Idle);
         }
-        Ok((known.given, busy))
+        Ok((known.applied_overrides, busy))
     }
 
-    async fn removal(&self, rollout: &Rollout, question: &Question) -> Result<UndeclaredFate> {
+    async fn removal(&self, rollout: &RolloutRecord, question: &PlanRequest) -> Result<UndeclaredAction> {
         let Some(stack_set) = self.stack_sets.describe(rollout.stack_set()).await? else {
-            return Ok(UndeclaredFate::Gone);
+            return Ok(UndeclaredAction::Missing);
         };
         if stack_set.owner.as_deref() != Some(&question.owner) {
-            return Ok(UndeclaredFate::NotOurs);
+            return Ok(UndeclaredAction::OtherOwner);
         }
-        let (mut given, _) = self.given(rollout.stack_set(), Some(rollout), true).await?;
+        let (mut overrides, _) = self.overrides(rollout.stack_set(), Some(rollout), true).await?;
         let mut observed = self.stack_sets.observe(rollout.stack_set(), stack_set).await?;
-        complete(&mut given, &mut observed, &question.owner);
+        overrides.apply(&mut observed, &question.owner);
         let membership = members_left(&self.organization, &observed).await?;
-        Ok(UndeclaredFate::Removed(Box::new(Plan::of_removal(&rollout.name, &observed, &membership))))
+        Ok(UndeclaredAction::Remove(Box::new(RolloutPlan::for_removal(&rollout.name, &observed, &membership))))
     }
 }
 
-/// What was found of a framework.
+/// The observed StackSet and organizational units of a framework.
 #[derive(Default)]
-struct Found {
+struct ObservedFramework {
     stack_set: Option<ObservedStackSet>,
     membership: Option<Membership>,
 }

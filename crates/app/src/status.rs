@@ -1,151 +1,156 @@
-//! How things stand: what is deployed where, at which commit, what runs, what failed. From what `deploy` remembers, and from the
-//! StackSets themselves where that is asked for. Nothing is changed.
+//! Reads the state of rollouts from the records of `deploy`, and on request from StackSets. Changes nothing.
 
-use crate::deploy::{FrameworkFacts, InFlight, Phase, Rollout};
-use crate::lifecycle::{RequestKind, Waiting};
-use crate::plan::DeployedStackSets;
-use crate::ports::{DeployStore, PolicyDirectory, PolicyRepository, RequestStore, Result};
-use domain::ids::{AccountId, CommitId, RegionName, StackSetName};
-use domain::rollout::{DetailedStatus, Instance, InstanceFault, InstanceStatus, ObservedInstance, OperationStatus};
-use jiff::Timestamp;
-use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Instances that are named of those that share a cause; the rest are counted.
-const NAMED: usize = 5;
+use jiff::Timestamp;
+use serde::Serialize;
 
-/// How things stand.
+use domain::rollout::{DetailedStatus, Instance, InstanceFailure, InstanceStatus, ObservedInstance, OperationStatus};
+use framework::ids::{AccountId, CommitId, RegionName, StackSetName};
+
+use crate::deploy::ports::{DeployStore, PolicyRepository};
+use crate::deploy::{InFlight, Phase, PublishedFramework, RolloutRecord};
+use crate::in_force::PolicyDirectory;
+use crate::lifecycle::ports::RequestStore;
+use crate::lifecycle::{RequestKind, WaitingRequest};
+use crate::plan::DeployedStackSets;
+use crate::ports::Result;
+
+/// Maximum instances listed of a cause; the rest are counted.
+const LISTED: usize = 5;
+
+/// The state of all rollouts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Status {
-    /// When this was asked.
+pub struct RolloutStatus {
+    /// When the state was read.
     pub at: Timestamp,
-    /// The frameworks that `deploy` knows of, by name.
+    /// The recorded frameworks, by name.
     pub frameworks: Vec<FrameworkStatus>,
     /// The application is being removed.
     pub removing: bool,
-    /// Requests of CloudFormation that wait for their answer, oldest first.
+    /// CloudFormation requests without a response, oldest first.
     pub requests: Vec<PendingRequest>,
-    /// The commit whose policy was rejected last; it may have been put right since.
+    /// The commit whose policy was rejected last; a later commit may have fixed it.
     pub rejected: Option<CommitId>,
-    /// The head of the branch, where that was asked.
+    /// The head of the branch, if it was read.
     pub head: Option<CommitId>,
 }
 
-/// A request that waits.
+/// A CloudFormation request without a response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PendingRequest {
-    /// What it asks for.
+    /// The kind of request.
     pub kind: RequestKind,
     /// `LogicalResourceId`.
     pub resource: String,
-    /// Since when.
+    /// When it was received.
     pub since: Timestamp,
 }
 
-/// One framework.
+/// The state of one framework.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FrameworkStatus {
     /// The StackSet.
     pub stack_set: StackSetName,
-    /// How far it is.
+    /// The phase of the rollout.
     pub phase: Phase,
     /// The commit that is being, or was last, rolled out.
     pub commit: CommitId,
-    /// Its author.
+    /// The author of the commit.
     pub author: String,
-    /// The first line of its message.
+    /// The first line of the commit message.
     pub message: String,
-    /// When this rollout began.
+    /// When the rollout began.
     pub began: Timestamp,
-    /// Which attempt at it this is, from 1.
+    /// The number of the attempt, from 1.
     pub attempt: u32,
-    /// Whether the full look tries it again, if it has failed.
+    /// Whether a full reconciliation retries it if it has failed.
     pub is_retried: bool,
     /// The policy no longer declares it.
     pub undeclared: bool,
-    /// Accounts in which its controls are in force, as published; 0 where nothing was published.
+    /// The number of accounts in which its controls are in force; 0 if nothing is published.
     pub accounts: usize,
-    /// Regions in which they are.
+    /// The Regions in which its controls are in force.
     pub regions: BTreeSet<RegionName>,
-    /// The operation that was started last and that nobody has seen end yet.
+    /// The last operation, if its end was not observed yet.
     pub operation: Option<RunningOperation>,
-    /// How the last attempt ended, when one has.
+    /// The end of the last attempt, if one has ended.
     pub ended: Option<EndedStatus>,
-    /// What StackSets says now, where that was asked.
-    pub live: Option<Live>,
+    /// The current state from StackSets, if it was read.
+    pub live: Option<LiveState>,
 }
 
-/// An operation.
+/// A running operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunningOperation {
-    /// Its id.
+    /// The `OperationId`.
     pub id: String,
     /// The operation of the CloudFormation API.
     pub operation: &'static str,
-    /// The instances it works on.
+    /// The number of instances it works on.
     pub instances: usize,
-    /// Since when, if that was written down.
+    /// When it was started, if recorded.
     pub since: Option<Timestamp>,
 }
 
-/// How an attempt ended.
+/// The end of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EndedStatus {
-    /// When.
+    /// When it ended.
     pub at: Timestamp,
-    /// The instances that the policy wanted.
+    /// The number of desired instances.
     pub total: usize,
-    /// Those that were as they should be.
+    /// The number of instances in the desired state.
     pub succeeded: usize,
-    /// Those that were not.
+    /// The number of failed instances.
     pub failed: usize,
-    /// Those that StackSets leave alone.
+    /// The number of instances that StackSets skips.
     pub skipped: usize,
-    /// Why not, as far as it was written down instance by instance.
-    pub causes: Vec<Cause>,
-    /// What AWS refused, if that is why.
-    pub trouble: Option<String>,
+    /// The causes of recorded failures and skips.
+    pub causes: Vec<CommonCause>,
+    /// The error of the call that AWS rejected, if that ended the attempt.
+    pub error: Option<String>,
 }
 
-/// Instances that are not as they should be for one cause.
+/// Instances with the same outcome and reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Cause {
-    /// What became of them.
+pub struct CommonCause {
+    /// The outcome.
     pub outcome: String,
-    /// CloudFormation's reason.
+    /// The reason, from CloudFormation if it gave one.
     pub reason: String,
-    /// How many.
+    /// The number of instances.
     pub instances: usize,
-    /// The first of them.
+    /// The first instances.
     pub first: Vec<Instance>,
 }
 
-/// What StackSets says.
+/// The current state of a StackSet.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Live {
-    /// Whether the StackSet is there.
+pub struct LiveState {
+    /// Whether the StackSet exists.
     pub exists: bool,
-    /// Instances by their status, in the words of the API.
+    /// The number of instances by `StackInstance.Status`.
     pub instances: BTreeMap<String, usize>,
-    /// Accounts that have one.
+    /// The number of accounts with an instance.
     pub accounts: usize,
-    /// Regions that have one.
+    /// The Regions with an instance.
     pub regions: BTreeSet<RegionName>,
-    /// The operation that was started last is still going on.
+    /// Whether the last operation is running.
     pub busy: bool,
-    /// Instances that are not current, by cause.
-    pub causes: Vec<Cause>,
+    /// The causes of instances that are not current.
+    pub causes: Vec<CommonCause>,
 }
 
-impl Status {
-    /// Whether something has failed and is not put right yet.
+impl RolloutStatus {
+    /// Whether the policy at the head is rejected, or a framework has failed.
     #[must_use]
     pub fn is_failure(&self) -> bool {
         let rejected = self.rejected.is_some() && self.rejected == self.head;
@@ -154,7 +159,7 @@ impl Status {
 }
 
 impl FrameworkStatus {
-    /// Whether its last attempt failed, or StackSets has instances that are not as they should be and nobody is at it.
+    /// Whether the last attempt failed, or StackSets has failed instances and no operation runs.
     #[must_use]
     pub fn is_failure(&self) -> bool {
         let live = self.live.as_ref().is_some_and(|live| {
@@ -164,12 +169,12 @@ impl FrameworkStatus {
         self.phase == Phase::Failed || live
     }
 
-    fn new(rollout: &Rollout, facts: Option<&FrameworkFacts>) -> Self {
+    fn new(rollout: &RolloutRecord, facts: Option<&PublishedFramework>) -> Self {
         let variants = || facts.into_iter().flat_map(|facts| &facts.variants);
         let accounts: BTreeSet<&AccountId> = variants().flat_map(|variant| &variant.accounts).collect();
-        let running = |InFlight { id, operation, size, since }: &InFlight| RunningOperation {
+        let running = |InFlight { id, operation, size, recorded_at: since }: &InFlight| RunningOperation {
             id: id.clone(),
-            operation: operation.api(),
+            operation: operation.api_name(),
             instances: *size,
             since: *since,
         };
@@ -179,8 +184,8 @@ impl FrameworkStatus {
             succeeded: ended.verdict.succeeded,
             failed: ended.failed,
             skipped: ended.skipped,
-            causes: causes(ended.verdict.faults.iter().chain(&ended.verdict.skipped).map(in_words)),
-            trouble: ended.trouble.clone(),
+            causes: causes(ended.verdict.failures.iter().chain(&ended.verdict.skipped).map(described)),
+            error: ended.error.clone(),
         });
         Self {
             stack_set: rollout.name.clone(),
@@ -188,7 +193,7 @@ impl FrameworkStatus {
             commit: rollout.commit.clone(),
             author: rollout.author.clone(),
             message: rollout.message.clone(),
-            began: rollout.began,
+            began: rollout.started,
             attempt: rollout.attempt,
             is_retried: rollout.is_retried(),
             undeclared: rollout.undeclared,
@@ -201,89 +206,86 @@ impl FrameworkStatus {
     }
 }
 
-/// How things stand by what `deploy` remembers.
+/// The parts of the state table that [`status`] reads.
+pub trait StatusStore: DeployStore + RequestStore + PolicyDirectory {}
+
+impl<T: DeployStore + RequestStore + PolicyDirectory> StatusStore for T {}
+
+/// Reads the state from the records of `deploy`.
 ///
 /// # Errors
-/// When the table cannot be read.
-pub async fn status<M>(memory: &M, now: Timestamp) -> Result<Status>
-where
-    M: DeployStore + RequestStore + PolicyDirectory,
-{
-    let remembered = memory.memory().await?;
+/// If the table cannot be read.
+pub async fn status(memory: &impl StatusStore, now: Timestamp) -> Result<RolloutStatus> {
+    let remembered = memory.load_state().await?;
     let in_force = memory.in_force().await?;
-    let facts: BTreeMap<&StackSetName, &FrameworkFacts> =
+    let facts: BTreeMap<&StackSetName, &PublishedFramework> =
         in_force.frameworks.iter().map(|facts| (&facts.stack_set, facts)).collect();
     let rollouts = remembered.rollouts.values();
     let frameworks =
         rollouts.map(|rollout| FrameworkStatus::new(&rollout.value, facts.get(&rollout.value.name).copied())).collect();
-    let pending = |Waiting { request, since, .. }: Waiting| PendingRequest {
+    let pending = |WaitingRequest { request, since, .. }: WaitingRequest| PendingRequest {
         kind: request.kind,
         resource: request.envelope.logical_resource_id,
         since,
     };
-    Ok(Status {
+    Ok(RolloutStatus {
         at: now,
         frameworks,
         removing: remembered.removing,
         requests: memory.waiting().await?.into_iter().map(pending).collect(),
-        rejected: memory.rejected().await?,
+        rejected: memory.rejected_commit().await?,
         head: None,
     })
 }
 
-/// Adds what StackSets says, and the head of the branch where the repository is known; `looking` is told the StackSet whose
-/// instances are read next.
+/// Adds the current state of StackSets, and the head of the branch if a repository is given; `reading` is called with each
+/// StackSet before its instances are read.
 ///
 /// # Errors
-/// When AWS cannot be asked.
-pub async fn look<M: DeployStore>(
-    status: &mut Status,
-    memory: &M,
+/// If a call to AWS fails.
+pub async fn read_live(
+    status: &mut RolloutStatus,
+    memory: &impl DeployStore,
     stack_sets: &impl DeployedStackSets,
     repository: Option<&impl PolicyRepository>,
-    mut looking: impl FnMut(&StackSetName),
+    mut reading: impl FnMut(&StackSetName),
 ) -> Result<()> {
     if let Some(repository) = repository {
         status.head = repository.head().await?;
     }
-    let rollouts = memory.memory().await?.rollouts;
+    let rollouts = memory.load_state().await?.rollouts;
     for framework in &mut status.frameworks {
         let Some(rollout) = rollouts.get(&framework.stack_set).map(|rollout| &rollout.value) else { continue };
-        looking(&framework.stack_set);
+        reading(&framework.stack_set);
         framework.live = Some(live(rollout, stack_sets).await?);
     }
     Ok(())
 }
 
-async fn live(rollout: &Rollout, stack_sets: &impl DeployedStackSets) -> Result<Live> {
+async fn live(rollout: &RolloutRecord, stack_sets: &impl DeployedStackSets) -> Result<LiveState> {
     let of = rollout.stack_set();
-    let Some(stack_set) = stack_sets.describe(of).await? else { return Ok(Live::default()) };
+    let Some(stack_set) = stack_sets.describe(of).await? else { return Ok(LiveState::default()) };
     let observed = stack_sets.observe(of, stack_set).await?;
     let operation = match &rollout.in_flight {
         Some(in_flight) => stack_sets.operation(of, &in_flight.id).await?,
         None => None,
     };
-    let mut live = Live {
+    let mut live = LiveState {
         exists: true,
         busy: matches!(operation, Some(OperationStatus::InFlight | OperationStatus::Stopping)),
-        ..Live::default()
+        ..LiveState::default()
     };
     let mut accounts = BTreeSet::new();
     let mut wrong = Vec::new();
     for (instance, found) in &observed.instances {
         accounts.insert(&instance.account);
-        if !live.regions.contains(&instance.region) {
-            live.regions.insert(instance.region.clone());
-        }
-        let word = status_word(found);
+        live.regions.insert(instance.region.clone());
         if found.status != InstanceStatus::Current || matches!(found.detailed, DetailedStatus::Failed) {
             let reason = found.reason.as_deref().unwrap_or("CloudFormation gave no reason");
             wrong.push((instance, outcome_word(found), reason));
         }
-        match live.instances.get_mut(word) {
-            Some(count) => *count = count.saturating_add(1),
-            None => drop(live.instances.insert(word.to_owned(), 1)),
-        }
+        let count = live.instances.entry(status_word(found).to_owned()).or_default();
+        *count = count.saturating_add(1);
     }
     live.accounts = accounts.len();
     live.causes = causes(wrong.into_iter());
@@ -299,7 +301,7 @@ fn status_word(found: &ObservedInstance) -> &str {
     }
 }
 
-/// What becomes of instances in suspended accounts, which is no failure.
+/// The outcome of instances in suspended accounts, which is not a failure.
 const SKIPPED: &str = "skipped";
 
 fn outcome_word(found: &ObservedInstance) -> &'static str {
@@ -311,27 +313,27 @@ fn outcome_word(found: &ObservedInstance) -> &'static str {
     }
 }
 
-fn in_words(fault: &InstanceFault) -> (&Instance, &'static str, &str) {
-    (&fault.instance, fault.outcome.words(), &fault.reason)
+fn described(fault: &InstanceFailure) -> (&Instance, &'static str, &str) {
+    (&fault.instance, fault.outcome.description(), &fault.reason)
 }
 
-/// Instances by cause, the most frequent first.
-fn causes<'a>(faults: impl Iterator<Item = (&'a Instance, &'static str, &'a str)>) -> Vec<Cause> {
+/// Groups instances by outcome and reason, the most frequent first.
+fn causes<'a>(faults: impl Iterator<Item = (&'a Instance, &'static str, &'a str)>) -> Vec<CommonCause> {
     let mut groups: BTreeMap<(&str, &str), (usize, Vec<Instance>)> = BTreeMap::new();
     for (instance, outcome, reason) in faults {
         let (count, first) = groups.entry((outcome, reason)).or_default();
         *count = count.saturating_add(1);
-        if first.len() < NAMED {
+        if first.len() < LISTED {
             first.push(instance.clone());
         }
     }
-    let cause = |((outcome, reason), (instances, first)): ((&str, &str), _)| Cause {
+    let cause = |((outcome, reason), (instances, first)): ((&str, &str), _)| CommonCause {
         outcome: outcome.to_owned(),
         reason: reason.to_owned(),
         instances,
         first,
     };
-    let mut causes: Vec<Cause> = groups.into_iter().map(cause).collect();
+    let mut causes: Vec<CommonCause> = groups.into_iter().map(cause).collect();
     causes.sort_by_key(|cause| std::cmp::Reverse(cause.instances));
     causes
 }

@@ -1,21 +1,23 @@
-//! One AWS configuration, and the clients made of it. Endpoints are overridden by the SDK's own variables only.
+//! One AWS configuration and the clients derived from it. Endpoints are overridden by the SDK's own variables only.
 
-use crate::config::{ConfigAggregator, ConfigCompliance};
-use crate::events::EventBus;
-use crate::https::Https;
-use crate::members::{Members, Sessions};
-use crate::organization::OrganizationAccounts;
-use crate::outlets::Channels;
-use crate::s3::TemplateBucket;
-use crate::security_hub::{Importer, SecurityHub};
-use crate::settings::{SecurityHubMode, SweepSettings, Telling, environment};
-use crate::sns::Topic;
-use crate::units::OrganizationUnits;
+use std::fmt;
+use std::time::Duration;
+
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{ConfigLoader, SdkConfig};
-use std::fmt;
-use std::time::Duration;
+
+use crate::channels::Channels;
+use crate::config::{ConfigAggregator, ConfigCompliance};
+use crate::events::EventBus;
+use crate::https::Https;
+use crate::members::{MemberAccounts, Sessions};
+use crate::organization::OrganizationAccounts;
+use crate::s3::TemplateBucket;
+use crate::security_hub::{FindingImporter, SecurityHub};
+use crate::settings::{ChannelSettings, SecurityHubMode, SweepSettings, environment};
+use crate::sns::Topic;
+use crate::units::OrganizationUnits;
 
 /// The configuration that all clients share, connections included.
 #[derive(Clone)]
@@ -24,23 +26,23 @@ pub struct Clients {
     sessions: Sessions,
 }
 
-// What it holds is long, and some of it is nobody's business.
+// The configuration holds credentials.
 impl fmt::Debug for Clients {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Clients").finish_non_exhaustive()
     }
 }
 
-/// Attempts of a patient call. All of them together end within the operation timeout of [`Clients::connect`].
+/// Attempts of a call that waits out throttling. They end within the operation timeout of [`Clients::connect`].
 const PATIENT_ATTEMPTS: u32 = 8;
 
 impl Clients {
-    /// Reads the environment that Lambda gives: Region, credentials, endpoints.
+    /// Reads Region, credentials and endpoints from the environment, as Lambda sets it.
     pub async fn connect() -> Self {
         Self::from_config(limited(aws_config::from_env()).load().await)
     }
 
-    /// Clients of a configuration that somebody else made: contract tests name the endpoint of a local cloud in it.
+    /// Uses an existing configuration, such as that of contract tests with the endpoint of a local cloud.
     #[must_use]
     pub fn from_config(config: SdkConfig) -> Self {
         Self { config, sessions: Sessions::default() }
@@ -84,8 +86,8 @@ impl Clients {
 
     /// The role of this name in member accounts.
     #[must_use]
-    pub fn members(&self, partition: &str, role: &str) -> Members {
-        Members::new(self.config.clone(), self.sessions.clone(), partition, role)
+    pub fn members(&self, partition: &str, role: &str) -> MemberAccounts {
+        MemberAccounts::new(self.config.clone(), self.sessions.clone(), partition, role)
     }
 
     /// AWS Backup in member accounts, through the role of this name.
@@ -93,30 +95,30 @@ impl Clients {
     #[must_use]
     pub fn member_backups(&self, role: &str) -> crate::MemberBackups {
         let region = self.region();
-        let partition = domain::ids::partition(&region);
+        let partition = framework::ids::partition(&region);
         let endpoint = self.config.endpoint_url().map(ToOwned::to_owned).or_else(|| environment("AWS_ENDPOINT_URL"));
         crate::MemberBackups::new(self.members(partition, role), partition, endpoint)
     }
 
-    /// For calls that are many and not in a hurry: a throttle is waited out.
+    /// The configuration for many calls without a deadline: throttling is waited out.
     fn patient(&self) -> SdkConfig {
         self.config.to_builder().retry_config(RetryConfig::standard().with_max_attempts(PATIENT_ATTEMPTS)).build()
     }
 
-    /// AWS Config for an inventory.
+    /// An aggregator of AWS Config for an inventory.
     #[cfg(feature = "cli")]
     #[must_use]
     pub fn patient_aggregator(&self, name: &str) -> ConfigAggregator {
         ConfigAggregator::new(aws_sdk_config::Client::new(&self.patient()), Some(name.to_owned()))
     }
 
-    /// Names, tags and backup plans, through the aggregator of this name.
+    /// Names, tags and backup plans of resources, through the aggregator of this name.
     #[must_use]
     pub fn aggregator(&self, name: Option<String>) -> ConfigAggregator {
         ConfigAggregator::new(self.config(), name)
     }
 
-    /// AWS Config's own state, in the ways that are set up.
+    /// Results of AWS Config, through the APIs that are configured.
     #[must_use]
     pub fn compliance(&self, settings: &SweepSettings) -> ConfigCompliance {
         let partition = &settings.notification_topic.partition;
@@ -124,37 +126,38 @@ impl Clients {
         let members = settings
             .member_role_name
             .as_deref()
-            .map(|role| Members::new(patient.clone(), self.sessions.clone(), partition, role));
+            .map(|role| MemberAccounts::new(patient.clone(), self.sessions.clone(), partition, role));
         let client = aws_sdk_config::Client::new(&patient);
         ConfigCompliance::new(ConfigAggregator::new(client, settings.config_aggregator_name.clone()), members)
     }
 
-    /// The organisation, if its id was given.
+    /// The accounts of the organization, if its id is configured.
     #[must_use]
     pub fn organization(&self, settings: &SweepSettings) -> OrganizationAccounts {
         OrganizationAccounts::new(settings.organization_id.is_some().then(|| self.organizations()))
     }
 
-    /// The organizational units, if the application is set up to ask for them.
+    /// The organizational units, if the application may read them.
     #[must_use]
     pub fn organizational_units(&self, enabled: bool) -> OrganizationUnits {
         if !enabled {
-            return OrganizationUnits::off();
+            return OrganizationUnits::disabled();
         }
         let endpoint = self.endpoint("AWS_ENDPOINT_URL_ORGANIZATIONS");
         OrganizationUnits::new(self.config.credentials_provider(), endpoint, &self.region())
     }
 
-    /// Everybody who is told of violations.
+    /// The channels for notices of violations.
     #[must_use]
-    pub fn channels(&self, telling: &Telling<'_>) -> Channels {
-        let Telling { notification_topic, chat_topic_arn, security_hub, member_role_name, event_bus_name } = *telling;
+    pub fn channels(&self, telling: &ChannelSettings<'_>) -> Channels {
+        let ChannelSettings { notification_topic, chat_topic_arn, security_hub, member_role_name, event_bus_name } =
+            *telling;
         let importer = match (security_hub, member_role_name) {
             (SecurityHubMode::Central, _) => {
-                Some(Importer::Central(notification_topic.home.clone(), self.config.credentials_provider()))
+                Some(FindingImporter::Central(notification_topic.home.clone(), self.config.credentials_provider()))
             }
             (SecurityHubMode::Member, Some(role)) => {
-                Some(Importer::Member(self.members(&notification_topic.partition, role)))
+                Some(FindingImporter::Member(self.members(&notification_topic.partition, role)))
             }
             (SecurityHubMode::Off, _) | (SecurityHubMode::Member, None) => None,
         };
@@ -174,7 +177,7 @@ impl Clients {
         )
     }
 
-    /// The endpoint of a service that is called without an SDK client, where one is given.
+    /// The custom endpoint of a service that is called without an SDK client.
     fn endpoint(&self, variable: &str) -> Option<String> {
         environment(variable).or_else(|| self.config.endpoint_url().map(ToOwned::to_owned))
     }
@@ -204,7 +207,7 @@ impl Clients {
     }
 }
 
-/// With the attempts and the timeouts that all clients have.
+/// Sets the attempts and timeouts of all clients.
 pub(crate) fn limited(loader: ConfigLoader) -> ConfigLoader {
     loader
         // Two retries: connections go stale while an execution environment is frozen, and throttling is common.

@@ -1,14 +1,15 @@
-//! The time.
+//! The system clock.
 
-use app::ports::Clock;
 use jiff::Timestamp;
 
-/// The machine's clock.
+use app::ports::Clock;
+
+/// The wall clock of the system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place where time comes from")]
+    #[expect(clippy::disallowed_methods, reason = "the only source of time")]
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }

@@ -1,10 +1,13 @@
 //! The policy repository in AWS CodeCommit.
 
-use crate::error::wrap;
-use app::ports::{CommitFacts, PolicyRepository, PortErrorKind, RepositoryFile, Result};
-use domain::ids::CommitId;
-use domain::rollout::digest_of;
 use serde_json::json;
+
+use app::deploy::ports::{CommitDetails, PolicyRepository, RepositoryFile};
+use app::ports::{PortErrorKind, Result};
+use domain::rollout::digest_of;
+use framework::ids::CommitId;
+
+use crate::error::wrap;
 
 /// One branch of one repository.
 #[derive(Debug, Clone)]
@@ -15,7 +18,7 @@ pub struct CodeCommitRepository {
 }
 
 impl CodeCommitRepository {
-    /// The branch of the repository.
+    /// Reads this branch of the repository.
     #[must_use]
     pub fn new(client: aws_sdk_codecommit::Client, repository: &str, branch: &str) -> Self {
         Self { client, repository: repository.to_owned(), branch: branch.to_owned() }
@@ -25,8 +28,9 @@ impl CodeCommitRepository {
 impl PolicyRepository for CodeCommitRepository {
     async fn head(&self) -> Result<Option<CommitId>> {
         const OPERATION: &str = "codecommit:GetBranch";
-        let answer = self.client.get_branch().repository_name(&self.repository).branch_name(&self.branch).send().await;
-        match answer {
+        let response =
+            self.client.get_branch().repository_name(&self.repository).branch_name(&self.branch).send().await;
+        match response {
             Ok(found) => {
                 let id = found.branch.and_then(|branch| branch.commit_id).unwrap_or_default();
                 CommitId::parse(&id).map(Some).map_err(|error| crate::error::unexpected(OPERATION, error.to_string()))
@@ -39,39 +43,22 @@ impl PolicyRepository for CodeCommitRepository {
     }
 
     async fn file(&self, commit: &CommitId, path: &str) -> Result<RepositoryFile> {
-        let answer = self
-            .client
-            .get_file()
-            .repository_name(&self.repository)
-            .commit_specifier(commit.as_str())
-            .file_path(path)
-            .send()
-            .await;
-        let error = match answer {
-            Ok(found) => {
-                return Ok(RepositoryFile::decode(found.file_content.into_inner()));
-            }
-            Err(error) => error,
-        };
-        match error.as_service_error() {
-            Some(service) if service.is_file_does_not_exist_exception() => Ok(RepositoryFile::Missing),
-            Some(service) if service.is_file_too_large_exception() => Ok(RepositoryFile::TooLarge),
-            _ => Err(wrap("codecommit:GetFile", &error)),
+        let request = self.client.get_file().repository_name(&self.repository).commit_specifier(commit.as_str());
+        match request.file_path(path).send().await {
+            Ok(found) => Ok(RepositoryFile::decode(found.file_content.into_inner())),
+            Err(error) => match error.as_service_error() {
+                Some(service) if service.is_file_does_not_exist_exception() => Ok(RepositoryFile::Missing),
+                Some(service) if service.is_file_too_large_exception() => Ok(RepositoryFile::TooLarge),
+                _ => Err(wrap("codecommit:GetFile", &error)),
+            },
         }
     }
 
-    async fn commit(&self, commit: &CommitId) -> Result<CommitFacts> {
-        let answer = self
-            .client
-            .get_commit()
-            .repository_name(&self.repository)
-            .commit_id(commit.as_str())
-            .send()
-            .await
-            .map_err(|error| wrap("codecommit:GetCommit", &error));
-        let found = match answer {
+    async fn commit(&self, commit: &CommitId) -> Result<CommitDetails> {
+        let request = self.client.get_commit().repository_name(&self.repository).commit_id(commit.as_str());
+        let found = match request.send().await.map_err(|error| wrap("codecommit:GetCommit", &error)) {
             Ok(found) => found.commit,
-            // Rewritten away between two calls: who made it is worth less than the notice.
+            // Removed by a forced push in between: the notice matters more than its author.
             Err(error) if error.kind == PortErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
@@ -83,7 +70,7 @@ impl PolicyRepository for CodeCommitRepository {
             (None, None) => "unknown".to_owned(),
         };
         let message = found.and_then(|commit| commit.message).unwrap_or_default();
-        Ok(CommitFacts { author, message: message.lines().next().unwrap_or_default().to_owned() })
+        Ok(CommitDetails { author, message: message.lines().next().unwrap_or_default().to_owned() })
     }
 
     async fn comment(&self, commit: &CommitId, text: &str) -> Result<()> {
@@ -92,7 +79,7 @@ impl PolicyRepository for CodeCommitRepository {
             .repository_name(&self.repository)
             .after_commit_id(commit.as_str())
             .content(text)
-            // The same text again, after an answer that was lost, is the same comment.
+            // Makes a repeated comment idempotent, after a lost response.
             .client_request_token(digest_of(&json!([commit, text])).0)
             .send()
             .await

@@ -1,16 +1,15 @@
-//! Dead-letter queues in SQS, as people look into them.
+//! Access of the command line to SQS dead-letter queues.
 
-use crate::error::{unexpected, wrap};
-use app::inspect::{DeadLetters, Letter, Outgoing, QueueFacts};
-use app::ports::{PortError, PortErrorKind, Result};
-use aws_sdk_sqs::types::{
-    ChangeMessageVisibilityBatchRequestEntry, Message, MessageSystemAttributeName, QueueAttributeName,
-};
-use jiff::Timestamp;
 use std::time::Duration;
 
-/// The most messages that a call takes or gives back.
-const BATCH: usize = 10;
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
+use jiff::Timestamp;
+
+use app::inspect::{DeadLetter, DeadLetters, OutgoingMessage, QueueFacts};
+use app::ports::Result;
+
+use crate::error::wrap;
+use crate::sqs::{BATCH, change_visibility};
 
 /// The queues of this account and Region.
 #[derive(Debug, Clone)]
@@ -19,7 +18,7 @@ pub struct DeadLetterQueues {
 }
 
 impl DeadLetterQueues {
-    /// Asks through this client.
+    /// Calls SQS through this client.
     #[must_use]
     pub fn new(client: aws_sdk_sqs::Client) -> Self {
         Self { client }
@@ -28,111 +27,63 @@ impl DeadLetterQueues {
 
 impl DeadLetters for DeadLetterQueues {
     async fn facts(&self, queue: &str) -> Result<QueueFacts> {
-        let answer = self
-            .client
-            .get_queue_attributes()
-            .queue_url(queue)
-            .attribute_names(QueueAttributeName::All)
-            .send()
-            .await
-            .map_err(|error| wrap("sqs:GetQueueAttributes", &error))?;
-        let attributes = answer.attributes.unwrap_or_default();
+        let request = self.client.get_queue_attributes().queue_url(queue).attribute_names(QueueAttributeName::All);
+        let response = request.send().await.map_err(|error| wrap("sqs:GetQueueAttributes", &error))?;
+        let attributes = response.attributes.unwrap_or_default();
         let number = |name| attributes.get(&name).and_then(|text| text.parse().ok()).unwrap_or(0_u64);
         Ok(QueueFacts {
             waiting: number(QueueAttributeName::ApproximateNumberOfMessages),
             hidden: number(QueueAttributeName::ApproximateNumberOfMessagesNotVisible),
-            hands_on_after: attributes.get(&QueueAttributeName::RedrivePolicy).and_then(|policy| receives(policy)),
+            max_receives: attributes.get(&QueueAttributeName::RedrivePolicy).and_then(|policy| max_receives(policy)),
         })
     }
 
-    async fn take(&self, queue: &str, hidden: Duration) -> Result<Vec<Letter>> {
-        let answer = self
+    async fn receive(&self, queue: &str, hidden: Duration) -> Result<Vec<DeadLetter>> {
+        let request = self
             .client
             .receive_message()
             .queue_url(queue)
             .max_number_of_messages(i32::try_from(BATCH).unwrap_or(1))
             .visibility_timeout(i32::try_from(hidden.as_secs()).unwrap_or(i32::MAX))
-            // Waiting at all makes SQS ask every server that may hold a message, so that an empty answer means that there is none.
+            // Long polling queries all servers of the queue: an empty response then means an empty queue.
             .wait_time_seconds(1)
             .message_system_attribute_names(MessageSystemAttributeName::All)
-            .message_attribute_names("All")
-            .send()
-            .await
-            .map_err(|error| wrap("sqs:ReceiveMessage", &error))?;
-        Ok(answer.messages.unwrap_or_default().into_iter().map(letter).collect())
+            .message_attribute_names("All");
+        let response = request.send().await.map_err(|error| wrap("sqs:ReceiveMessage", &error))?;
+        Ok(response.messages.unwrap_or_default().into_iter().map(dead_letter).collect())
     }
 
-    async fn give_back(&self, queue: &str, receipts: &[String]) -> Result<()> {
-        const OPERATION: &str = "sqs:ChangeMessageVisibility";
-        let mut refused = None;
-        for batch in receipts.chunks(BATCH) {
-            let entries = batch
-                .iter()
-                .enumerate()
-                .map(|(index, receipt)| {
-                    ChangeMessageVisibilityBatchRequestEntry::builder()
-                        .id(index.to_string())
-                        .receipt_handle(receipt)
-                        .visibility_timeout(0)
-                        .build()
-                        .map_err(|error| unexpected(OPERATION, error.to_string()))
-                })
-                .collect::<Result<Vec<_>>>()?;
-            let answer = self
-                .client
-                .change_message_visibility_batch()
-                .queue_url(queue)
-                .set_entries(Some(entries))
-                .send()
-                .await
-                .map_err(|error| wrap(OPERATION, &error))?;
-            refused = refused.or_else(|| answer.failed.into_iter().next());
-        }
-        match refused {
-            None => Ok(()),
-            Some(entry) => Err(PortError {
-                operation: OPERATION,
-                code: Some(entry.code),
-                message: entry.message.unwrap_or_else(|| "a message was not given back".to_owned()),
-                request_id: None,
-                kind: if entry.sender_fault { PortErrorKind::Refused } else { PortErrorKind::Retryable },
-            }),
-        }
+    async fn release(&self, queue: &str, receipts: &[String]) -> Result<()> {
+        change_visibility(&self.client, queue, receipts, 0).await
     }
 
-    async fn send(&self, queue: &str, letter: &Outgoing<'_>) -> Result<()> {
-        let mut request = self.client.send_message().queue_url(queue).message_body(letter.body);
-        if let Some((group, deduplication_id)) = &letter.fifo {
+    async fn send(&self, queue: &str, message: &OutgoingMessage<'_>) -> Result<()> {
+        let mut request = self.client.send_message().queue_url(queue).message_body(message.body);
+        if let Some((group, deduplication_id)) = &message.fifo {
             request = request.message_group_id(*group).message_deduplication_id(deduplication_id);
         }
-        request.send().await.map(|_| ()).map_err(|error| wrap("sqs:SendMessage", &error))
+        request.send().await.map(drop).map_err(|error| wrap("sqs:SendMessage", &error))
     }
 
     async fn delete(&self, queue: &str, receipt: &str) -> Result<()> {
-        self.client
-            .delete_message()
-            .queue_url(queue)
-            .receipt_handle(receipt)
-            .send()
-            .await
-            .map(|_| ())
-            .map_err(|error| wrap("sqs:DeleteMessage", &error))
+        let request = self.client.delete_message().queue_url(queue).receipt_handle(receipt);
+        request.send().await.map(drop).map_err(|error| wrap("sqs:DeleteMessage", &error))
     }
 }
 
-/// `maxReceiveCount` of a redrive policy, which some write as a text.
-fn receives(policy: &str) -> Option<u32> {
+/// `maxReceiveCount` of a redrive policy, a number or its text.
+fn max_receives(policy: &str) -> Option<u32> {
     let policy: serde_json::Value = serde_json::from_str(policy).ok()?;
     let most = policy.get("maxReceiveCount")?;
     most.as_u64().and_then(|most| u32::try_from(most).ok()).or_else(|| most.as_str()?.parse().ok())
 }
 
-fn letter(message: Message) -> Letter {
+fn dead_letter(message: Message) -> DeadLetter {
     let system = message.attributes.unwrap_or_default();
     let of = |name| system.get(&name).map(String::as_str);
     let sent = of(MessageSystemAttributeName::SentTimestamp).and_then(|text| text.parse().ok());
     let receives = of(MessageSystemAttributeName::ApproximateReceiveCount).and_then(|text| text.parse().ok());
-    Letter {
+    DeadLetter {
         id: message.message_id.unwrap_or_default(),
         receipt: message.receipt_handle.unwrap_or_default(),
         body: message.body.unwrap_or_default(),
@@ -150,11 +101,12 @@ fn letter(message: Message) -> Letter {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use aws_sdk_sqs::types::MessageAttributeValue;
 
+    use super::*;
+
     #[test]
-    fn a_message_is_read_with_its_attributes() {
+    fn message_is_read_with_its_attributes() {
         let attribute =
             |text: &str| MessageAttributeValue::builder().data_type("String").string_value(text).build().unwrap();
         let message = Message::builder()
@@ -166,22 +118,22 @@ mod tests {
             .attributes(MessageSystemAttributeName::MessageGroupId, "deploy")
             .message_attributes("reason", attribute("odd"))
             .build();
-        let read = letter(message);
+        let read = dead_letter(message);
         assert_eq!(read.sent.unwrap().as_millisecond(), 1_795_421_000_040);
         assert_eq!((read.receives, read.group.as_deref()), (6, Some("deploy")));
         assert_eq!(read.attributes, [("reason".to_owned(), "odd".to_owned())].into());
-        assert_eq!(letter(Message::builder().build()), Letter::default());
+        assert_eq!(dead_letter(Message::builder().build()), DeadLetter::default());
     }
 
     #[test]
-    fn a_redrive_policy_says_after_how_many_receives() {
+    fn redrive_policy_gives_max_receive_count() {
         for (policy, expected) in [
             (r#"{"deadLetterTargetArn":"arn","maxReceiveCount":5}"#, Some(5)),
             (r#"{"deadLetterTargetArn":"arn","maxReceiveCount":"3"}"#, Some(3)),
             ("{}", None),
             ("", None),
         ] {
-            assert_eq!(receives(policy), expected, "{policy}");
+            assert_eq!(max_receives(policy), expected, "{policy}");
         }
     }
 }

@@ -1,13 +1,13 @@
-//! Errors of the SDK, wrapped once: operation, code, message, request id, and what to make of them. The SDK's own `Display`
-//! says no more than "service error".
+//! Errors of AWS calls as [`PortError`]. The SDK's own `Display` prints only "service error".
 
-use app::ports::{PortError, PortErrorKind};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-/// Codes that say "not now".
+use app::ports::{PortError, PortErrorKind};
+
+/// Codes of errors that may pass: throttling, internal errors, expired credentials.
 const RETRYABLE: &[&str] = &[
     "Throttling",
     "ThrottlingException",
@@ -33,7 +33,7 @@ const RETRYABLE: &[&str] = &[
     "ExpiredTokenException",
 ];
 
-/// Codes that say "you may not".
+/// Codes of missing permissions.
 const DENIED: &[&str] = &[
     "AccessDenied",
     "AccessDeniedException",
@@ -46,19 +46,19 @@ const DENIED: &[&str] = &[
     "UnrecognizedClientException",
 ];
 
-/// Codes that say "somebody else is at it".
+/// Codes of concurrent changes.
 const CONFLICT: &[&str] = &[
     "OperationInProgressException",
     "OperationInProgress",
     "StaleRequestException",
     "StaleRequest",
-    // Instances are still on their way out, or somebody has just made one.
+    // Instances are still being deleted, or another caller has just created one.
     "StackSetNotEmptyException",
     "StackSetNotEmpty",
     "ConditionalCheckFailedException",
 ];
 
-/// Wraps an error of the SDK.
+/// Converts an error of the SDK.
 pub(crate) fn wrap<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> PortError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -80,21 +80,21 @@ where
     PortError { operation, kind: kind(code.as_deref(), status), code, message, request_id }
 }
 
-/// An error of a part of a request: the call as a whole succeeded.
-pub(crate) fn partial(operation: &'static str, code: &str, message: Option<&str>) -> PortError {
+/// The error of one entry of a batch request that succeeded as a whole.
+pub(crate) fn failed_entry(operation: &'static str, code: &str, message: Option<&str>) -> PortError {
     let kind = match kind(Some(code), Some(400)) {
-        // `InternalError` and its like, in whatever words.
-        PortErrorKind::Refused if code.starts_with("Internal") => PortErrorKind::Retryable,
+        // `InternalError`, `InternalException` and similar codes.
+        PortErrorKind::Rejected if code.starts_with("Internal") => PortErrorKind::Retryable,
         kind => kind,
     };
-    let message = message.unwrap_or("the service gives no reason").to_owned();
-    PortError { operation, code: Some(code.to_owned()), message, request_id: None, kind }
+    let message = message.unwrap_or("the service returned no reason").to_owned();
+    PortError { code: Some(code.to_owned()), ..failure(operation, kind, message) }
 }
 
-/// The error of a request without an SDK client, sorted by its code: of AWS's JSON services nearly all errors have the status 400.
-pub(crate) fn sorted(error: PortError) -> PortError {
+/// Derives the kind of a request without an SDK client from its code: AWS's JSON services return nearly all errors with status 400.
+pub(crate) fn with_kind_of_code(error: PortError) -> PortError {
     match error.kind {
-        PortErrorKind::Refused => PortError { kind: kind(error.code.as_deref(), Some(400)), ..error },
+        PortErrorKind::Rejected => PortError { kind: kind(error.code.as_deref(), Some(400)), ..error },
         _ => error,
     }
 }
@@ -104,23 +104,28 @@ fn kind(code: Option<&str>, status: Option<u16>) -> PortErrorKind {
         Some(code) if RETRYABLE.contains(&code) => PortErrorKind::Retryable,
         Some(code) if DENIED.contains(&code) => PortErrorKind::Denied,
         Some(code) if CONFLICT.contains(&code) => PortErrorKind::Conflict,
-        // One thing, and each service has its own word for it.
+        // Each service has its own code for a missing resource.
         Some(code) if ["NotFound", "DoesNotExist", "NonExistent", "NoSuch"].iter().any(|word| code.contains(word)) => {
             PortErrorKind::NotFound
         }
-        // No answer at all (time-out, connection), or one that says that the service is unwell.
+        // No status: a timeout or a connection error.
         _ => match status {
             None | Some(429 | 500..=599) => PortErrorKind::Retryable,
             Some(401 | 403) => PortErrorKind::Denied,
             Some(404) => PortErrorKind::NotFound,
-            Some(_) => PortErrorKind::Refused,
+            Some(_) => PortErrorKind::Rejected,
         },
     }
 }
 
-/// An error of ours about what a service answered.
+/// The error of a response or request that breaks the service's API.
 pub(crate) fn unexpected(operation: &'static str, message: impl Into<String>) -> PortError {
-    PortError { operation, code: None, message: message.into(), request_id: None, kind: PortErrorKind::Refused }
+    failure(operation, PortErrorKind::Rejected, message)
+}
+
+/// An error that no service returned, without a code.
+pub(crate) fn failure(operation: &'static str, kind: PortErrorKind, message: impl Into<String>) -> PortError {
+    PortError { operation, code: None, message: message.into(), request_id: None, kind }
 }
 
 #[cfg(test)]
@@ -128,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_sorted_by_what_to_make_of_them() {
+    fn code_or_status_determines_error_kind() {
         let cases = [
             (Some("ThrottlingException"), Some(400), PortErrorKind::Retryable),
             (Some("AccessDenied"), Some(403), PortErrorKind::Denied),
@@ -139,7 +144,7 @@ mod tests {
             (Some("BranchDoesNotExistException"), Some(400), PortErrorKind::NotFound),
             (Some("AWS.SimpleQueueService.NonExistentQueue"), Some(400), PortErrorKind::NotFound),
             (Some("NoSuchConfigurationAggregatorException"), Some(400), PortErrorKind::NotFound),
-            (Some("ValidationError"), Some(400), PortErrorKind::Refused),
+            (Some("ValidationError"), Some(400), PortErrorKind::Rejected),
             (Some("ANewWord"), Some(503), PortErrorKind::Retryable),
             (None, None, PortErrorKind::Retryable),
             (None, Some(403), PortErrorKind::Denied),

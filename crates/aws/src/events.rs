@@ -1,16 +1,19 @@
-//! The event bus that other systems listen on.
+//! The event bus that receives an event for each notice.
 
-use crate::error::{partial, unexpected, wrap};
-use app::ports::{PortError, Result};
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+
+use app::ports::{PortError, Result};
 use domain::notice::Notice;
+
+use crate::batches::batches;
+use crate::error::{failed_entry, unexpected, wrap};
 
 const OPERATION: &str = "events:PutEvents";
 /// The source that rules match.
 const SOURCE: &str = "backup-compliance";
-/// `PutEvents` takes at most ten events.
+/// Events in one call: the limit of `PutEvents`.
 const BATCH: usize = 10;
-/// And 1 MB in all. Less is asked of it, which also fits into the 256 KB that it was before.
+/// Bytes in one call. `PutEvents` accepts 1 MB; this also fits into the earlier limit of 256 KB.
 const BATCH_BYTES: usize = 240 * 1024;
 
 /// An event bus.
@@ -27,29 +30,17 @@ impl EventBus {
         Self { client, name: name.to_owned() }
     }
 
-    /// Puts an event for each notice that has one; the outcome of each notice, in order.
+    /// Puts an event for each notice that has one. Returns the outcome of each notice, in order.
     pub(crate) async fn put(&self, notices: &[Notice]) -> Vec<Result<()>> {
         let mut outcomes = vec![Ok(()); notices.len()];
-        let mut batch: Vec<(usize, PutEventsRequestEntry)> = Vec::new();
-        let mut bytes = 0_usize;
-        let events = notices.iter().enumerate().filter_map(|(index, notice)| Some((index, notice.event()?)));
-        for (index, (kind, detail)) in events {
+        let entries = notices.iter().enumerate().filter_map(|(index, notice)| {
+            let (kind, detail) = notice.event()?;
             let detail = detail.to_string();
             let size = SOURCE.len().saturating_add(kind.len()).saturating_add(detail.len());
-            if !batch.is_empty() && (batch.len() == BATCH || bytes.saturating_add(size) > BATCH_BYTES) {
-                self.put_batch(std::mem::take(&mut batch), &mut outcomes).await;
-                bytes = 0;
-            }
-            bytes = bytes.saturating_add(size);
-            let entry = PutEventsRequestEntry::builder()
-                .event_bus_name(&self.name)
-                .source(SOURCE)
-                .detail_type(kind)
-                .detail(detail)
-                .build();
-            batch.push((index, entry));
-        }
-        if !batch.is_empty() {
+            let entry = PutEventsRequestEntry::builder().event_bus_name(&self.name).source(SOURCE);
+            Some((size, (index, entry.detail_type(kind).detail(detail).build())))
+        });
+        for batch in batches(entries, BATCH, BATCH_BYTES) {
             self.put_batch(batch, &mut outcomes).await;
         }
         outcomes
@@ -62,24 +53,23 @@ impl EventBus {
                 *outcome = Err(error);
             }
         };
-        match self.client.put_events().set_entries(Some(entries)).send().await {
-            // The call succeeds even where single events were refused.
-            Ok(answer) if answer.entries().len() == indices.len() => {
-                for (index, entry) in indices.into_iter().zip(answer.entries()) {
+        let response = self.client.put_events().set_entries(Some(entries)).send().await;
+        let error = match response.map_err(|error| wrap(OPERATION, &error)) {
+            // The call also succeeds when EventBridge rejects single events.
+            Ok(response) if response.entries().len() == indices.len() => {
+                for (index, entry) in indices.into_iter().zip(response.entries()) {
                     if let Some(code) = entry.error_code() {
-                        fail(index, partial(OPERATION, code, entry.error_message()));
+                        fail(index, failed_entry(OPERATION, code, entry.error_message()));
                     }
                 }
+                return;
             }
-            Ok(answer) => {
-                let found = answer.entries().len();
-                let error = unexpected(OPERATION, format!("{} events were put, {found} answered for", indices.len()));
-                indices.into_iter().for_each(|index| fail(index, error.clone()));
+            Ok(response) => {
+                let found = response.entries().len();
+                unexpected(OPERATION, format!("{} events sent, {found} outcomes in the response", indices.len()))
             }
-            Err(error) => {
-                let error = wrap(OPERATION, &error);
-                indices.into_iter().for_each(|index| fail(index, error.clone()));
-            }
-        }
+            Err(error) => error,
+        };
+        indices.into_iter().for_each(|index| fail(index, error.clone()));
     }
 }

@@ -1,6 +1,10 @@
-//! The one HTTP client beside the SDK's, made of what the SDK links already.
+//! The HTTP client of calls without an SDK client, built from the crates that the SDK links already.
 
-use app::ports::{PortError, PortErrorKind, Result};
+pub(crate) use crate::error::failure;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
@@ -8,17 +12,17 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 use tokio::time::timeout;
 
-/// The longest that one attempt may take.
+use app::ports::{PortError, PortErrorKind, Result};
+
+/// Timeout of one attempt.
 const ATTEMPT: Duration = Duration::from_secs(8);
 
 type Connection = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
-/// A client that trusts the machine's certificates. It is made when it is first used: reading some 150 certificate files is half
-/// of the start of a function, and most invocations have no use for it.
+/// A client that trusts the machine's certificates. It is created at the first request: reading some 150 certificate files takes
+/// half of a function's start, and most invocations send no request.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Https {
     client: Arc<OnceLock<Connection>>,
@@ -31,24 +35,30 @@ impl Https {
         }
         let connector = HttpsConnectorBuilder::new()
             .with_native_roots()
-            .map_err(|error| failure(operation, PortErrorKind::Refused, format!("no certificates to trust: {error}")))?
-            // Local emulators have plain addresses.
+            .map_err(|error| {
+                failure(
+                    operation,
+                    PortErrorKind::Rejected,
+                    format!("the trusted certificates could not be read: {error}"),
+                )
+            })?
+            // Local emulators have addresses without TLS.
             .https_or_http()
             .enable_http1()
             .build();
         Ok(self.client.get_or_init(|| Client::builder(TokioExecutor::new()).build(connector)))
     }
 
-    /// One request; the body of its answer. An error names `operation` and never the address, which may be a secret.
+    /// Sends a request and returns the body of the response. Errors name `operation` and never the address, which may be a secret.
     pub(crate) async fn send(&self, operation: &'static str, request: Request<Full<Bytes>>) -> Result<Bytes> {
-        let answer = timeout(ATTEMPT, self.client(operation)?.request(request)).await;
-        let response = match answer {
+        let response = timeout(ATTEMPT, self.client(operation)?.request(request)).await;
+        let response = match response {
             Ok(Ok(response)) => response,
             Ok(Err(error)) if error.is_connect() => {
                 return Err(failure(operation, PortErrorKind::Retryable, "no connection"));
             }
-            Ok(Err(_)) => return Err(failure(operation, PortErrorKind::Retryable, "the connection broke")),
-            Err(_) => return Err(failure(operation, PortErrorKind::Retryable, "no answer within 8 s")),
+            Ok(Err(_)) => return Err(failure(operation, PortErrorKind::Retryable, "the connection was closed")),
+            Err(_) => return Err(failure(operation, PortErrorKind::Retryable, "no response within 8 s")),
         };
         let status = response.status();
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
@@ -57,29 +67,29 @@ impl Https {
         let body = timeout(ATTEMPT, response.into_body().collect()).await;
         let body = body.ok().and_then(std::result::Result::ok).map(http_body_util::Collected::to_bytes);
         if status.is_success() {
-            return body.ok_or_else(|| failure(operation, PortErrorKind::Retryable, "the answer broke off"));
+            return body.ok_or_else(|| failure(operation, PortErrorKind::Retryable, "the response ended early"));
         }
         let body = body.unwrap_or_default();
-        let (code, message) = said(&body);
+        let (code, message) = code_and_message(&body);
         let kind = match status {
             StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => PortErrorKind::Denied,
             StatusCode::NOT_FOUND => PortErrorKind::NotFound,
             StatusCode::TOO_MANY_REQUESTS => PortErrorKind::Retryable,
             status if status.is_server_error() => PortErrorKind::Retryable,
-            _ => PortErrorKind::Refused,
+            _ => PortErrorKind::Rejected,
         };
         Err(PortError {
             operation,
             code: error_type.or(code).map(|code| bare(&code).to_owned()),
-            message: message.unwrap_or_else(|| format!("the answer was {status}")),
+            message: message.unwrap_or_else(|| format!("the response status is {status}")),
             request_id,
             kind,
         })
     }
 }
 
-/// Code and message of an error, from its XML or its JSON.
-fn said(body: &[u8]) -> (Option<String>, Option<String>) {
+/// Code and message of an error response, from its XML or JSON.
+fn code_and_message(body: &[u8]) -> (Option<String>, Option<String>) {
     if let Ok(document) = serde_json::from_slice::<serde_json::Value>(body) {
         let text = |names: [&str; 3]| names.iter().find_map(|name| document.get(name)?.as_str().map(ToOwned::to_owned));
         return (text(["__type", "Code", "code"]), text(["Message", "message", "errorMessage"]));
@@ -92,14 +102,10 @@ fn said(body: &[u8]) -> (Option<String>, Option<String>) {
     (element("Code"), element("Message"))
 }
 
-/// `com.amazonaws.securityhub#InvalidAccessException:http://…` is `InvalidAccessException`.
+/// Reduces `com.amazonaws.securityhub#InvalidAccessException:http://…` to `InvalidAccessException`.
 fn bare(code: &str) -> &str {
     let code = code.split_once(':').map_or(code, |(code, _)| code);
     code.rsplit_once('#').map_or(code, |(_, code)| code)
-}
-
-pub(crate) fn failure(operation: &'static str, kind: PortErrorKind, message: impl Into<String>) -> PortError {
-    PortError { operation, code: None, message: message.into(), request_id: None, kind }
 }
 
 #[cfg(test)]
@@ -107,14 +113,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_are_read_from_either_format() {
+    fn error_is_read_from_xml_and_json() {
         let some = |text: &str| Some(text.to_owned());
         let xml = b"<Error><Code>AccessDenied</Code><Message>not you</Message></Error>";
-        assert_eq!(said(xml), (some("AccessDenied"), some("not you")));
-        assert_eq!(said(br#"{"Message":"no","Code":"X"}"#), (some("X"), some("no")));
-        assert_eq!(said(br#"{"__type":"a#X","message":"no"}"#), (some("a#X"), some("no")));
+        assert_eq!(code_and_message(xml), (some("AccessDenied"), some("not you")));
+        assert_eq!(code_and_message(br#"{"Message":"no","Code":"X"}"#), (some("X"), some("no")));
+        assert_eq!(code_and_message(br#"{"__type":"a#X","message":"no"}"#), (some("a#X"), some("no")));
         for nothing in [&b""[..], b"{}", b"[1]", b"null", b"<html>", b"\xff\xfe"] {
-            assert_eq!(said(nothing), (None, None));
+            assert_eq!(code_and_message(nothing), (None, None));
         }
         for code in ["X", "a#X", "X:http://internal.amazon.com/a/", "com.amazonaws.s#X:http://b#c"] {
             assert_eq!(bare(code), "X", "{code}");

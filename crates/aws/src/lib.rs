@@ -1,7 +1,11 @@
-//! The only crate that calls AWS: one file a service, each an adapter behind a port of `app`.
+//! The only crate that calls AWS: one file for each service, with the adapters for the ports of `app`.
 
 #[cfg(feature = "cli")]
 mod backup;
+mod batches;
+mod channels;
+#[cfg(feature = "cli")]
+mod circuit_breaker;
 mod clients;
 mod clock;
 mod codecommit;
@@ -14,9 +18,6 @@ mod https;
 mod members;
 pub mod metrics;
 mod organization;
-mod outlets;
-#[cfg(feature = "cli")]
-mod reach;
 mod responder;
 pub mod runtime;
 mod s3;
@@ -33,6 +34,7 @@ mod units;
 
 #[cfg(feature = "cli")]
 pub use backup::MemberBackups;
+pub use channels::Channels;
 pub use clients::Clients;
 pub use clock::SystemClock;
 pub use codecommit::CodeCommitRepository;
@@ -40,16 +42,15 @@ pub use config::{ConfigAggregator, ConfigCompliance};
 pub use dead_letters::DeadLetterQueues;
 pub use dynamodb::StateTable;
 pub use events::EventBus;
-pub use members::Members;
+pub use members::MemberAccounts;
 pub use organization::OrganizationAccounts;
-pub use outlets::Channels;
 pub use responder::SignedUrlResponder;
 pub use s3::TemplateBucket;
 pub use security_hub::SecurityHub;
 pub use sns::{Topic, Topics};
-pub use sqs::{FeedQueue, Queue};
+pub use sqs::{SqsDeployQueue, SqsReportQueue};
 pub use stack::CloudFormationStacks;
 pub use stack_sets::CloudFormationStackSets;
 #[cfg(feature = "cli")]
-pub use terminal::{Access, NO_CREDENTIALS, NoAccess};
+pub use terminal::{NO_CREDENTIALS, ProfileError, ProfileOptions};
 pub use units::OrganizationUnits;

@@ -1,21 +1,24 @@
-//! Member accounts, through a role that each of them has.
+//! Clients for member accounts, through a role that each of them has.
 
-use crate::error::{unexpected, wrap};
-use app::ports::Result;
-use aws_config::SdkConfig;
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_sdk_sts::config::Region;
-use domain::ids::{AccountId, RegionName};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use aws_config::SdkConfig;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_sts::config::Region;
+
+use app::ports::Result;
+use framework::ids::{AccountId, RegionName};
+
+use crate::error::{unexpected, wrap};
+
 const OPERATION: &str = "sts:AssumeRole";
-/// What CloudTrail in the member account shows.
+/// The session name that CloudTrail shows in the member account.
 const SESSION: &str = "backup-compliance";
-/// Credentials that hold no longer than this are not used any more.
+/// Credentials that expire within this time are renewed.
 const MARGIN: Duration = Duration::from_mins(5);
 
 /// Credentials of roles in member accounts, by role and account.
@@ -23,39 +26,39 @@ pub(crate) type Sessions = Arc<Mutex<BTreeMap<(String, AccountId), Credentials>>
 
 /// The role of this name in every member account.
 #[derive(Clone)]
-pub struct Members {
+pub struct MemberAccounts {
     config: Arc<SdkConfig>,
     partition: String,
     role: String,
     sessions: Sessions,
 }
 
-impl fmt::Debug for Members {
+impl fmt::Debug for MemberAccounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Members").field("role", &self.role).finish_non_exhaustive()
     }
 }
 
-impl Members {
+impl MemberAccounts {
     pub(crate) fn new(config: SdkConfig, sessions: Sessions, partition: &str, role: &str) -> Self {
         Self { config: Arc::new(config), partition: partition.to_owned(), role: role.to_owned(), sessions }
     }
 
-    /// AWS Config in an account and Region.
+    /// Returns a client of AWS Config in an account and Region.
     pub(crate) async fn config(&self, account: &AccountId, region: &RegionName) -> Result<aws_sdk_config::Client> {
-        Ok(aws_sdk_config::Client::new(&self.there(account, region).await?))
+        Ok(aws_sdk_config::Client::new(&self.sdk_config(account, region).await?))
     }
 
-    /// The configuration for clients of any service in an account and Region.
-    pub(crate) async fn there(&self, account: &AccountId, region: &RegionName) -> Result<SdkConfig> {
+    /// Returns the configuration of clients in an account and Region.
+    pub(crate) async fn sdk_config(&self, account: &AccountId, region: &RegionName) -> Result<SdkConfig> {
         let credentials = SharedCredentialsProvider::new(self.credentials(account).await?);
         let config = self.config.to_builder().region(Region::new(region.as_str().to_owned()));
-        // The shared cache of identities is for the application's own.
+        // The shared identity cache holds the application's own credentials.
         let config = config.identity_cache(aws_config::identity::IdentityCache::no_cache());
         Ok(config.credentials_provider(credentials).build())
     }
 
-    /// The role's credentials in an account: assumed once, and again when they are about to expire.
+    /// Returns the credentials of the role in an account: assumed once, and renewed before they expire.
     #[expect(clippy::disallowed_methods, reason = "credentials expire at a wall-clock time")]
     pub(crate) async fn credentials(&self, account: &AccountId) -> Result<Credentials> {
         let session = (self.role.clone(), account.clone());
@@ -69,17 +72,17 @@ impl Members {
         Ok(credentials)
     }
 
-    // By the STS client itself: `AssumeRoleProvider` hides which error it was.
+    // `AssumeRoleProvider` of the SDK hides the error code.
     async fn assume(&self, account: &AccountId) -> Result<Credentials> {
         let Self { partition, role, .. } = self;
-        let answer = aws_sdk_sts::Client::new(&self.config)
+        let response = aws_sdk_sts::Client::new(&self.config)
             .assume_role()
             .role_arn(format!("arn:{partition}:iam::{account}:role/{role}"))
             .role_session_name(SESSION)
             .send()
             .await
             .map_err(|error| wrap(OPERATION, &error))?;
-        let assumed = answer.credentials().ok_or_else(|| unexpected(OPERATION, "no credentials in the answer"))?;
+        let assumed = response.credentials().ok_or_else(|| unexpected(OPERATION, "the response has no credentials"))?;
         let expiry =
             SystemTime::try_from(*assumed.expiration()).map_err(|error| unexpected(OPERATION, error.to_string()))?;
         Ok(Credentials::new(

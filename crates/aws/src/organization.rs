@@ -1,21 +1,25 @@
-//! Who belongs to the organisation.
+//! Accounts of the organization.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_organizations::types::{Account, AccountState, AccountStatus};
+
+use app::ports::{PortErrorKind, Result};
+use app::sweep::ports::Organization;
+use framework::ids::AccountId;
 
 use crate::error::{unexpected, wrap};
-use app::ports::{Organization, PortErrorKind, Result};
-use aws_sdk_organizations::types::{Account, AccountState, AccountStatus};
-use domain::ids::AccountId;
-use std::collections::BTreeMap;
 
 const OPERATION: &str = "organizations:ListAccounts";
 
-/// The organisation, if this account is to ask.
+/// The accounts of the organization, if this account may list them.
 #[derive(Debug, Clone)]
 pub struct OrganizationAccounts {
     client: Option<aws_sdk_organizations::Client>,
 }
 
 impl OrganizationAccounts {
-    /// Without a client nobody is asked, and nothing is known.
+    /// Without a client, the accounts are unknown.
     #[must_use]
     pub fn new(client: Option<aws_sdk_organizations::Client>) -> Self {
         Self { client }
@@ -30,7 +34,7 @@ impl Organization for OrganizationAccounts {
         while let Some(page) = pages.next().await {
             let page = match page.map_err(|error| wrap(OPERATION, &error)) {
                 Ok(page) => page,
-                // Only the management account and delegated administrators may ask.
+                // Only the management account and delegated administrators may list accounts.
                 Err(error) if error.kind == PortErrorKind::Denied => return Ok(None),
                 Err(error) if error.code.as_deref() == Some("AWSOrganizationsNotInUseException") => return Ok(None),
                 Err(error) => return Err(error),
@@ -45,7 +49,7 @@ impl Organization for OrganizationAccounts {
     }
 }
 
-/// `State` has come in the place of `Status`; whoever does not send it yet sends the other.
+/// `State` replaces `Status`, which older endpoints send alone.
 fn is_active(account: &Account) -> bool {
     match (account.state(), account.status()) {
         (Some(state), _) => *state == AccountState::Active,
@@ -59,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn closed_and_suspended_accounts_are_left_out() {
+    fn accounts_closed_or_suspended_are_excluded() {
         let account = Account::builder;
         assert!(is_active(&account().state(AccountState::Active).build()));
         assert!(!is_active(&account().state(AccountState::PendingClosure).status(AccountStatus::Active).build()));

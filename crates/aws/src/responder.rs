@@ -1,23 +1,27 @@
-//! Answers CloudFormation: one PUT to a pre-signed URL.
+//! Answers custom resource requests of CloudFormation: one PUT to a pre-signed URL.
 
-use crate::https::{Https, failure};
-use app::lifecycle::{Answer, ResponseUrl};
-use app::ports::{PortError, PortErrorKind, Responder, Result};
+use std::time::Duration;
+
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use hyper::{Method, Request};
-use std::time::Duration;
 use tokio::time::sleep;
 
+use app::lifecycle::ports::Responder;
+use app::lifecycle::{RequestAnswer, ResponseUrl};
+use app::ports::{PortError, PortErrorKind, Result};
+
+use crate::https::{Https, failure};
+
 const OPERATION: &str = "cloudformation:answer to the custom resource";
-/// Waits between the attempts of whoever comes back to it anyway; one attempt more than there are waits.
+/// Delays between the three attempts of a caller that retries later.
 const WAITS: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(2)];
-/// The first and the longest wait of whoever does not give up.
+/// The first and the longest delay of a responder that retries without end.
 const FIRST_WAIT: Duration = Duration::from_millis(300);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// Puts answers, to addresses whose certificates the machine trusts.
+/// Sends answers over HTTPS with the trusted certificates of the system.
 #[derive(Debug, Clone, Default)]
 pub struct SignedUrlResponder {
     https: Https,
@@ -25,10 +29,10 @@ pub struct SignedUrlResponder {
 }
 
 impl SignedUrlResponder {
-    /// Tries again until whoever asked for it stops waiting. (The default gives up after a few attempts: `deploy` has other work,
-    /// and comes back.)
+    /// Retries until the caller drops the future. The default stops after three attempts, since `deploy` retries in its next
+    /// reconciliation.
     #[must_use]
-    pub fn untiring() -> Self {
+    pub fn persistent() -> Self {
         Self { untiring: true, ..Self::default() }
     }
 
@@ -42,22 +46,22 @@ impl SignedUrlResponder {
         let request = Request::builder()
             .method(Method::PUT)
             .uri(url.reveal())
-            // The URL is signed for an empty type; any other is refused.
+            // The URL is signed for an empty content type.
             .header(CONTENT_TYPE, "")
             .header(CONTENT_LENGTH, body.len())
             .body(Full::new(body))
-            .map_err(|_| failure(OPERATION, PortErrorKind::Refused, "the response URL is no address"))?;
+            .map_err(|_| failure(OPERATION, PortErrorKind::Rejected, "the response URL is not a valid URI"))?;
         let outcome = self.https.send(OPERATION, request).await.map(drop);
-        // The signature is the permission: one that has expired is nothing that a role could mend.
+        // 403 means that the signature has expired, not that a role lacks a permission.
         outcome.map_err(|error| match error.kind {
-            PortErrorKind::Denied => PortError { kind: PortErrorKind::Refused, ..error },
+            PortErrorKind::Denied => PortError { kind: PortErrorKind::Rejected, ..error },
             _ => error,
         })
     }
 }
 
 impl Responder for SignedUrlResponder {
-    async fn answer(&self, url: &ResponseUrl, answer: &Answer) -> Result<()> {
+    async fn answer(&self, url: &ResponseUrl, answer: &RequestAnswer) -> Result<()> {
         let body = Bytes::from(answer.body().to_string());
         let mut outcome = self.put(url, body.clone()).await;
         for wait in self.waits() {
@@ -78,9 +82,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_comes_back_gives_up_soon_and_who_does_not_never() {
+    fn waits_end_by_default_and_not_if_untiring() {
         assert_eq!(SignedUrlResponder::default().waits().collect::<Vec<_>>(), WAITS);
-        let waits: Vec<_> = SignedUrlResponder::untiring().waits().take(100).map(|wait| wait.as_millis()).collect();
+        let waits: Vec<_> = SignedUrlResponder::persistent().waits().take(100).map(|wait| wait.as_millis()).collect();
         assert_eq!(waits[..6], [300, 600, 1_200, 2_400, 4_800, 5_000]);
         assert_eq!((waits.len(), waits[99]), (100, 5_000));
     }

@@ -1,7 +1,8 @@
-//! What the functions share: logs, and how a failure is told to Lambda.
+//! Logging, errors and responses of the Lambda functions.
 
-use crate::settings::environment;
-use app::events::Batch;
+use std::future::Future;
+use std::time::{Duration, SystemTime};
+
 use lambda_runtime::tracing::subscriber;
 use lambda_runtime::tracing::subscriber::filter::{LevelFilter, Targets};
 use lambda_runtime::tracing::subscriber::fmt::MakeWriter;
@@ -10,18 +11,19 @@ use lambda_runtime::tracing::subscriber::util::SubscriberInitExt;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use serde::Serialize;
 use serde_json::Value;
-use std::future::Future;
-use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use tracing::{Subscriber, error};
 
-/// Our crates and functions, as log targets.
+use app::events::Batch;
+
+use crate::settings::environment;
+
+/// Log targets of this project's crates and functions.
 const OWN: [&str; 7] = ["app::", "aws::", "domain::", "deploy", "lifecycle", "report", "sweep"];
 
-/// Starts logging. Honours `AWS_LAMBDA_LOG_LEVEL` and `AWS_LAMBDA_LOG_FORMAT`, which template.yaml sets through
-/// `LoggingConfig`.
+/// Starts logging with `AWS_LAMBDA_LOG_LEVEL` and `AWS_LAMBDA_LOG_FORMAT`, which template.yaml sets through `LoggingConfig`.
 ///
-/// The level is for our own lines. What the runtime and the SDK log below INFO holds whole events and requests, and with them the
+/// The level applies to this project's lines. Below INFO, the runtime and the SDK log whole events and requests, which contain
 /// pre-signed URLs of CloudFormation.
 pub fn init_logs() {
     let level = environment("AWS_LAMBDA_LOG_LEVEL").or_else(|| environment("RUST_LOG"));
@@ -39,7 +41,7 @@ fn targets(level: LevelFilter) -> Targets {
     targets.with_targets(OWN.map(|target| (target, level)))
 }
 
-/// A line is an object: `level`, `fields`, and in `spans` all that it happened in, each with its fields.
+/// Each line is a JSON object with `level`, `fields` and `spans`, the enclosing spans with their fields.
 fn json_lines<W>(level: LevelFilter, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -48,61 +50,59 @@ where
     lines.json().finish().with(targets(level))
 }
 
-/// A failure as Lambda shows it: a stable type and the whole text.
+/// An invocation's error as Lambda returns it: a stable error type and the message.
 #[derive(Debug)]
-pub struct Failure {
+pub struct FunctionError {
     kind: &'static str,
     message: String,
 }
 
-impl Failure {
-    /// AWS could not be asked, or said no.
+impl FunctionError {
+    /// An AWS call failed.
     #[must_use]
     pub fn port(error: &app::ports::PortError) -> Self {
-        Self { kind: "AwsCallFailed", message: error.explained() }
+        Self { kind: "AwsCallFailed", message: error.with_fix() }
     }
 
-    /// The event cannot be used.
+    /// The event is invalid.
     #[must_use]
     pub fn event(message: impl Into<String>) -> Self {
         Self { kind: "EventNotUnderstood", message: message.into() }
     }
 }
 
-impl From<Failure> for Diagnostic {
-    fn from(failure: Failure) -> Self {
+impl From<FunctionError> for Diagnostic {
+    fn from(failure: FunctionError) -> Self {
         Self { error_type: failure.kind.to_owned(), error_message: failure.message }
     }
 }
 
-/// Runs a function: one event after another, each as JSON of whatever shape.
+/// Runs a function. Each event is passed to `handler` as JSON.
 ///
 /// # Errors
-/// When the Runtime API ends.
+/// When the Runtime API fails.
 pub async fn run<H, F>(handler: H) -> Result<(), lambda_runtime::Error>
 where
     H: Fn(Value, Context) -> F,
-    F: Future<Output = Result<Value, Failure>>,
+    F: Future<Output = Result<Value, FunctionError>>,
 {
     let handler = &handler;
     lambda_runtime::run(lambda_runtime::service_fn(move |event: LambdaEvent<Value>| {
         let (payload, context) = event.into_parts();
-        // Boxed: the future of a use case is large and deeply nested, and the runtime wraps it some ten times more.
+        // Boxed, since the runtime wraps the large future of a use case in about ten more.
         Box::pin(handler(payload, context))
     }))
     .await
 }
 
-/// The time left before Lambda ends this invocation. A deadline in the past means that nobody told a real one (local
-/// emulators do that): then `None`.
+/// Returns the time until Lambda ends this invocation, or `None` for a deadline in the past, which local emulators send.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "Lambda's deadline is a wall-clock time")]
 pub fn time_left(context: &Context) -> Option<Duration> {
     context.deadline().duration_since(SystemTime::now()).ok()
 }
 
-/// When work that may be left undone must end, so that `reserve` is left for the rest of the invocation; never later than `most` from
-/// now.
+/// Returns the deadline of optional work that leaves `reserve` for the rest of the invocation, at most `most` from now.
 #[must_use]
 pub fn deadline(context: &Context, reserve: Duration, most: Duration) -> Instant {
     let left = time_left(context).map_or(most, |left| left.saturating_sub(reserve));
@@ -110,49 +110,57 @@ pub fn deadline(context: &Context, reserve: Duration, most: Duration) -> Instant
     now.checked_add(left.min(most)).unwrap_or(now)
 }
 
-/// The answer of a function to what it was handed: to a queue which messages are to come again, to a person what came of it.
+/// Builds the response of a function: the messages to deliver again for a queue, the result for a direct invocation.
 ///
 /// # Errors
-/// When the work failed and the event did not come from a queue, or when a person's event failed.
+/// When the work of a direct invocation failed.
 pub fn answer<T: Serialize>(
     batch: &Batch,
-    outcome: Result<T, Failure>,
+    outcome: Result<T, FunctionError>,
     failed: impl FnOnce(&T) -> Vec<String>,
-) -> Result<Value, Failure> {
+) -> Result<Value, FunctionError> {
     match outcome {
         Ok(done) if batch.queued => document(&Batch::response(failed(&done))),
         Ok(done) => document(&done),
         Err(failure) if batch.queued => {
             let messages: Vec<&str> = batch.messages.iter().map(|message| message.id.as_str()).collect();
-            // `redrive` finds this line by the id of a message.
-            error!(kind = failure.kind, why = failure.message, ?messages, "the whole batch comes again");
+            // The command `redrive` finds this line by a message id.
+            error!(
+                kind = failure.kind,
+                reason = failure.message,
+                ?messages,
+                "batch failed, all messages are redelivered"
+            );
             document(&Batch::response(batch.messages.iter().map(|message| message.id.clone())))
         }
         Err(failure) => Err(failure),
     }
 }
 
-/// A result as JSON.
+/// Serializes a result.
 ///
 /// # Errors
-/// When it cannot be written as JSON.
-pub fn document<T: Serialize>(value: &T) -> Result<Value, Failure> {
-    serde_json::to_value(value).map_err(|error| Failure { kind: "AnswerNotWritten", message: error.to_string() })
+/// When serialization fails.
+pub fn document<T: Serialize>(value: &T) -> Result<Value, FunctionError> {
+    serde_json::to_value(value).map_err(|error| FunctionError { kind: "AnswerNotWritten", message: error.to_string() })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use app::lifecycle::{Answer, Envelope, ResponseUrl};
     use std::io::Write;
     use std::sync::{Arc, Mutex, PoisonError};
+
     use tracing::field::Empty;
     use tracing::{debug, info, info_span};
 
-    #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
+    use app::lifecycle::{RequestAnswer, RequestEnvelope, ResponseUrl};
 
-    impl Write for Kept {
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Buffer {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
         }
@@ -162,9 +170,9 @@ mod tests {
         }
     }
 
-    /// What is logged meanwhile, line by line.
+    /// The lines that `work` logs.
     fn lines(level: LevelFilter, work: impl FnOnce()) -> Vec<Value> {
-        let kept = Kept::default();
+        let kept = Buffer::default();
         let writer = kept.clone();
         tracing::subscriber::with_default(json_lines(level, move || writer.clone()), work);
         let bytes = kept.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -172,11 +180,11 @@ mod tests {
     }
 
     #[test]
-    fn every_line_of_a_rollout_carries_commit_stack_set_and_operation() {
+    fn rollout_lines_carry_stack_set_commit_operation() {
         let lines = lines(LevelFilter::INFO, || {
             let span = info_span!("rollout", stack_set = "org-baseline", commit = "c0ffee", operation = Empty);
             span.in_scope(|| {
-                info!("before there is an operation");
+                info!("before the operation");
                 span.record("operation", "o-1");
                 info!(accounts = 3, "started");
                 info_span!("deeper").in_scope(|| error!("failed"));
@@ -193,41 +201,40 @@ mod tests {
         assert_eq!((&lines[1]["level"], &lines[1]["fields"]["accounts"]), (&"INFO".into(), &3.into()));
     }
 
-    /// `redrive` reads the log by the id of a message.
     #[test]
-    fn failure_of_a_batch_is_logged_with_the_ids_of_its_messages() {
+    fn batch_failure_logs_message_ids() {
         let record = |id: &str| serde_json::json!({ "messageId": id, "body": "{}", "eventSource": "aws:sqs" });
         let batch = Batch::read(serde_json::json!({ "Records": [record("m-1"), record("m-2")] }));
         let lines = lines(LevelFilter::INFO, || {
-            let failure = Failure { kind: "Throttled", message: "cloudformation: Rate exceeded".to_owned() };
+            let failure = FunctionError { kind: "Throttled", message: "cloudformation: Rate exceeded".to_owned() };
             answer(&batch, Err::<(), _>(failure), |()| Vec::new()).unwrap();
         });
         let fields = &lines[0]["fields"];
         assert_eq!(fields["messages"], "[\"m-1\", \"m-2\"]");
-        // The text of the line is its field `message`: the error needs another name beside it.
-        assert_eq!(fields["message"], "the whole batch comes again");
-        assert_eq!(fields["why"], "cloudformation: Rate exceeded");
+        // The field `message` is the text of the line, so the error has another name.
+        assert_eq!(fields["message"], "batch failed, all messages are redelivered");
+        assert_eq!(fields["reason"], "cloudformation: Rate exceeded");
     }
 
-    /// Neither as what is printed of a request nor through the lines of others, which hold whole requests.
+    /// Neither through `Debug` of a request nor through lines of other crates, which contain whole requests.
     #[test]
-    fn the_signed_address_is_in_no_line() {
+    fn signed_url_is_never_logged() {
         let url = "https://example.com/?X-Amz-Signature=c0ffee5ec7e7";
-        let envelope = Envelope {
+        let envelope = RequestEnvelope {
             response_url: ResponseUrl::from(url),
             stack_id: "stack".into(),
             request_id: "r-1".into(),
             logical_resource_id: "Rollout".into(),
             physical_resource_id: "rollout".into(),
         };
-        let answer = Answer::failure(&envelope, "no");
+        let answer = RequestAnswer::failure(&envelope, "no");
         for level in [LevelFilter::INFO, LevelFilter::TRACE] {
             let lines = lines(level, || {
                 info!(?envelope, ?answer, "answering");
                 tracing::debug!(target: "hyper::client", url, "connecting");
                 tracing::trace!(target: "aws_smithy_runtime::client", url, "request");
                 tracing::debug!(target: "lambda_runtime", url, "event");
-                debug!("our own");
+                debug!("own line");
             });
             assert_eq!(lines.len(), if level == LevelFilter::INFO { 1 } else { 2 }, "{lines:?}");
             for line in lines {

@@ -1,17 +1,19 @@
-//! Templates that are too large for a CloudFormation call are handed over through a bucket.
+//! Stages templates in a bucket that are too large for a CloudFormation call.
 //!
-//! Two plain requests, signed by AWS's own signing crate. The S3 client of the SDK would add a fifth to the package of `deploy`,
-//! for the checksums, event streams and second signature algorithm that nothing here uses.
+//! Two requests without the SDK client, signed by AWS's signing crate. The S3 client of the SDK would enlarge the package of `deploy`
+//! by a fifth, for checksums, event streams and a second signature algorithm that are not used here.
 
-use crate::https::Https;
-use crate::signed::{Manner, Signer};
-use app::ports::Result;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use domain::rollout::digest_of;
 use hyper::Method;
 use hyper::body::Bytes;
 
-/// The application's own bucket for templates.
+use app::ports::Result;
+use domain::rollout::digest_of;
+
+use crate::https::Https;
+use crate::signed::{Signer, SigningStyle};
+
+/// The bucket of the application for templates.
 #[derive(Debug, Clone)]
 pub struct TemplateBucket {
     https: Https,
@@ -25,7 +27,7 @@ pub struct TemplateBucket {
 #[derive(Debug)]
 pub(crate) struct Staged {
     key: String,
-    /// Where CloudFormation reads it, with the permissions of whoever calls CloudFormation.
+    /// The URL for CloudFormation, which reads it with the permissions of its caller.
     pub(crate) url: String,
 }
 
@@ -37,7 +39,7 @@ impl TemplateBucket {
         name: &str,
         region: &str,
     ) -> Self {
-        let signer = Signer::new(credentials, "s3", region, Manner::Storage);
+        let signer = Signer::new(credentials, "s3", region, SigningStyle::S3);
         Self { https, signer, endpoint, name: name.to_owned(), region: region.to_owned() }
     }
 
@@ -47,8 +49,8 @@ impl TemplateBucket {
         Ok(Staged { url: self.address(&key), key })
     }
 
-    /// CloudFormation has read the template when the call that names it returns; what stays behind would keep the bucket from
-    /// being deleted with the application.
+    /// Deletes a template. CloudFormation has read it when the call returns, and a bucket that is not empty cannot be deleted with the
+    /// application.
     pub(crate) async fn remove(&self, staged: &Staged) -> Result<()> {
         self.send("s3:DeleteObject", Method::DELETE, &staged.key, Bytes::new()).await
     }
@@ -58,7 +60,7 @@ impl TemplateBucket {
     }
 
     async fn send(&self, operation: &'static str, method: Method, key: &str, body: Bytes) -> Result<()> {
-        // An endpoint of one's own (an emulator) has no host name for each bucket.
+        // Custom endpoints (emulators) use path-style addresses.
         let address = self
             .endpoint
             .as_deref()

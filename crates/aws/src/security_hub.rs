@@ -1,32 +1,33 @@
-//! Findings of Security Hub.
-//!
-//! One plain request, signed by AWS's own signing crate. The SDK's client for Security Hub has types for the details of every
-//! resource of AWS, which makes it by far the largest of all; the finding is JSON that we make ourselves.
+//! Imports findings into Security Hub, by signed requests without the SDK's client (`signed.rs` says why).
 
-use crate::error::{partial, unexpected};
-use crate::https::Https;
-use crate::members::Members;
-use crate::signed::{Manner, Signer};
-use app::ports::{PortError, PortErrorKind, Result};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use aws_credential_types::provider::SharedCredentialsProvider;
-use domain::ids::AccountId;
-use domain::notice::{FindingHome, Notice};
 use futures_util::StreamExt;
 use futures_util::stream::iter;
 use hyper::Method;
 use hyper::body::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
-use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use app::ports::{PortError, PortErrorKind, Result};
+use domain::notice::{FindingHome, Notice};
+use framework::ids::AccountId;
+
+use crate::batches::batches;
+use crate::error::{failed_entry, failure, unexpected};
+use crate::https::Https;
+use crate::members::MemberAccounts;
+use crate::signed::{Signer, SigningStyle};
+
 const OPERATION: &str = "securityhub:BatchImportFindings";
-/// `BatchImportFindings` takes at most 100 findings.
+/// Findings in one call: the limit of `BatchImportFindings`.
 const BATCH: usize = 100;
-/// And 6 MB in one request.
+/// Bytes in one call; the limit is 6 MB.
 const BATCH_BYTES: usize = 5 * 1024 * 1024;
-/// Waits between the attempts; one attempt more than there are waits.
+/// Pauses between attempts: there is one attempt more.
 const WAITS: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(1)];
 
 /// Security Hub.
@@ -35,72 +36,69 @@ pub struct SecurityHub {
     https: Https,
     endpoint: Option<String>,
     partition: String,
-    importer: Importer,
+    importer: FindingImporter,
     deadline: Option<Instant>,
 }
 
-/// Who imports a finding. With the default product that must be the account that the finding names.
+/// The account that imports a finding. Security Hub's default product accepts only findings of the calling account.
 #[derive(Debug, Clone)]
-pub(crate) enum Importer {
-    /// The application's own account and Region, for the whole organisation.
+pub(crate) enum FindingImporter {
+    /// The application's account and Region, for the whole organization.
     Central(FindingHome, Option<SharedCredentialsProvider>),
-    /// The account and Region of the violation, through the role there.
-    Member(Members),
+    /// The account and Region of the violation, through the role in that account.
+    Member(MemberAccounts),
 }
 
-/// The time for imports where the invocation has no deadline.
+/// Time for the imports of an invocation without a deadline.
 const DEFAULT_BUDGET: Duration = Duration::from_mins(1);
 
-/// Findings of one home: which notice each is of, its id, and the finding as JSON.
-type Findings = Vec<(usize, String, String)>;
+/// Findings of one account and Region: the index of the notice, the id, and the finding as JSON.
+type IndexedFindings = Vec<(usize, String, String)>;
 
-/// Accounts served side by side. `BatchImportFindings` allows 10 calls a second in each account and Region ("Security Hub CSPM
-/// quotas"), and an account has a few Regions, one after another.
-const ACCOUNTS_AT_ONCE: usize = 16;
+/// Accounts served in parallel; the Regions of an account follow one another. `BatchImportFindings` allows 10 calls a second in
+/// each account and Region ("Security Hub CSPM quotas").
+const PARALLEL_ACCOUNTS: usize = 16;
 
 fn out_of_time() -> PortError {
-    PortError { kind: PortErrorKind::OutOfTime, ..unexpected(OPERATION, "no time was left for it") }
+    failure(OPERATION, PortErrorKind::OutOfTime, "the invocation had no time left")
 }
 
 impl SecurityHub {
-    pub(crate) fn new(https: Https, endpoint: Option<String>, partition: &str, importer: Importer) -> Self {
+    pub(crate) fn new(https: Https, endpoint: Option<String>, partition: &str, importer: FindingImporter) -> Self {
         Self { https, endpoint, partition: partition.to_owned(), importer, deadline: None }
     }
 
-    /// The same, with no import after `deadline`. Findings that are late stay pending, and the next sweep imports them.
+    /// Returns a client that imports nothing after `deadline`. Later findings stay pending until the next sweep.
     pub(crate) fn until(&self, deadline: Instant) -> Self {
         Self { deadline: Some(deadline), ..self.clone() }
     }
 
-    /// Imports the finding of each notice that has one; the outcome of each notice, in order.
+    /// Imports the finding of each notice that has one. Returns the outcome of each notice, in order.
     pub(crate) async fn import(&self, notices: &[Notice]) -> Vec<Result<()>> {
         let mut outcomes = vec![Ok(()); notices.len()];
-        let mut homes: BTreeMap<FindingHome, Findings> = BTreeMap::new();
+        let mut accounts: BTreeMap<AccountId, BTreeMap<FindingHome, IndexedFindings>> = BTreeMap::new();
         for (index, notice) in notices.iter().enumerate() {
             let Some(home) = self.home(notice) else { continue };
             let Some(finding) = notice.finding(&home) else { continue };
             let id = finding.get("Id").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let homes = accounts.entry(home.account.clone()).or_default();
             homes.entry(home).or_default().push((index, id, finding.to_string()));
         }
-        let mut accounts: BTreeMap<AccountId, Vec<(FindingHome, Findings)>> = BTreeMap::new();
-        for (home, findings) in homes {
-            accounts.entry(home.account.clone()).or_default().push((home, findings));
-        }
-        let mut imports =
-            iter(accounts.into_values().map(|homes| self.import_in_account(homes))).buffer_unordered(ACCOUNTS_AT_ONCE);
+        let imports = accounts.into_values().map(|homes| self.import_in_account(homes));
+        let mut imports = iter(imports).buffer_unordered(PARALLEL_ACCOUNTS);
         while let Some(imported) = imports.next().await {
             for (index, outcome) in imported {
-                if let Some(place) = outcomes.get_mut(index) {
-                    *place = outcome;
+                if let Some(slot) = outcomes.get_mut(index) {
+                    *slot = outcome;
                 }
             }
         }
         outcomes
     }
 
-    /// Imports findings in the Regions of one account, one after another: the first assumes the role for all of them. Gives the
-    /// outcome of each notice, by its index.
-    async fn import_in_account(&self, homes: Vec<(FindingHome, Findings)>) -> Vec<(usize, Result<()>)> {
+    /// Imports findings in the Regions of one account in sequence, so that the first assumes the role for all of them. Returns the
+    /// outcomes by the index of the notice.
+    async fn import_in_account(&self, homes: BTreeMap<FindingHome, IndexedFindings>) -> Vec<(usize, Result<()>)> {
         let mut outcomes = Vec::new();
         for (home, findings) in homes {
             let indexes: Vec<usize> = findings.iter().map(|(index, _, _)| *index).collect();
@@ -118,17 +116,17 @@ impl SecurityHub {
 
     fn home(&self, notice: &Notice) -> Option<FindingHome> {
         match &self.importer {
-            Importer::Central(home, _) => Some(home.clone()),
-            Importer::Member(_) => notice.violation().map(|violation| {
+            FindingImporter::Central(home, _) => Some(home.clone()),
+            FindingImporter::Member(_) => notice.violation().map(|violation| {
                 let (account, region) = (violation.key.account.clone(), violation.key.region.clone());
                 FindingHome { account, region }
             }),
         }
     }
 
-    async fn import_at(&self, home: &FindingHome, findings: Findings) -> Vec<(usize, Result<()>)> {
+    async fn import_at(&self, home: &FindingHome, findings: IndexedFindings) -> Vec<(usize, Result<()>)> {
         let mut outcomes = Vec::new();
-        // A finding is a state: of several with one id only the last is sent, and all share its outcome.
+        // Of several findings with one id only the last, the current state, is sent. All share its outcome.
         let mut last: BTreeMap<String, String> = BTreeMap::new();
         let mut notices: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (index, id, finding) in findings {
@@ -136,7 +134,7 @@ impl SecurityHub {
             last.insert(id, finding);
         }
         let signer = self.signer(home).await;
-        for batch in batches(last) {
+        for batch in batches(sized(last), BATCH, BATCH_BYTES) {
             let outcome = match &signer {
                 Ok(signer) => self.send(home, signer, &batch).await,
                 Err(error) => Err(error.clone()),
@@ -155,15 +153,15 @@ impl SecurityHub {
 
     async fn signer(&self, home: &FindingHome) -> Result<Signer> {
         let credentials = match &self.importer {
-            Importer::Central(_, credentials) => credentials.clone(),
-            Importer::Member(members) => {
+            FindingImporter::Central(_, credentials) => credentials.clone(),
+            FindingImporter::Member(members) => {
                 Some(SharedCredentialsProvider::new(members.credentials(&home.account).await?))
             }
         };
-        Ok(Signer::new(credentials, "securityhub", home.region.as_str(), Manner::Usual))
+        Ok(Signer::new(credentials, "securityhub", home.region.as_str(), SigningStyle::Standard))
     }
 
-    /// Sends a batch, with a few attempts; the findings that were refused, by id.
+    /// Sends a batch, with retries. Returns the errors of rejected findings by their ids.
     async fn send(
         &self,
         home: &FindingHome,
@@ -172,9 +170,7 @@ impl SecurityHub {
     ) -> Result<BTreeMap<String, PortError>> {
         let address = match &self.endpoint {
             Some(endpoint) => format!("{}/findings/import", endpoint.trim_end_matches('/')),
-            None => {
-                format!("https://securityhub.{}.{}/findings/import", home.region, suffix(&self.partition))
-            }
+            None => format!("https://securityhub.{}.{}/findings/import", home.region, dns_suffix(&self.partition)),
         };
         let body = Bytes::from(body(batch));
         let mut waits = WAITS.iter();
@@ -182,14 +178,14 @@ impl SecurityHub {
             let headers = [("content-type", "application/json")];
             let request = signer.signed(OPERATION, Method::POST, &address, &headers, body.clone()).await?;
             match self.https.send(OPERATION, request).await {
-                Ok(answer) => return failed(&answer),
+                Ok(response) => return rejected(&response),
                 Err(error) if error.kind == PortErrorKind::Retryable => match waits.next() {
                     Some(wait) => sleep(*wait).await,
                     None => return Err(error),
                 },
-                // Security Hub is not enabled there: no permission would help.
+                // Security Hub is not enabled in this account and Region, so a permission would not help.
                 Err(error) if error.code.as_deref() == Some("InvalidAccessException") => {
-                    return Err(PortError { kind: PortErrorKind::Refused, ..error });
+                    return Err(PortError { kind: PortErrorKind::Rejected, ..error });
                 }
                 Err(error) => return Err(error),
             }
@@ -197,27 +193,10 @@ impl SecurityHub {
     }
 }
 
-/// In calls that are not too large.
-fn batches(findings: BTreeMap<String, String>) -> Vec<Vec<(String, String)>> {
-    let mut batches: Vec<Vec<(String, String)>> = Vec::new();
-    let mut bytes = 0_usize;
-    for (id, finding) in findings {
-        let size = finding.len();
-        match batches.last_mut() {
-            Some(batch) if batch.len() < BATCH && bytes.saturating_add(size) <= BATCH_BYTES => {
-                bytes = bytes.saturating_add(size);
-                batch.push((id, finding));
-            }
-            _ => {
-                bytes = size;
-                batches.push(vec![(id, finding)]);
-            }
-        }
-    }
-    batches
+fn sized(findings: BTreeMap<String, String>) -> impl Iterator<Item = (usize, (String, String))> {
+    findings.into_iter().map(|(id, finding)| (finding.len(), (id, finding)))
 }
 
-/// The findings are JSON already.
 fn body(batch: &[(String, String)]) -> String {
     let findings: Vec<&str> = batch.iter().map(|(_, finding)| finding.as_str()).collect();
     format!("{{\"Findings\":[{}]}}", findings.join(","))
@@ -225,7 +204,7 @@ fn body(batch: &[(String, String)]) -> String {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Answer {
+struct ImportResponse {
     #[serde(default)]
     failed_count: u64,
     #[serde(default)]
@@ -241,26 +220,22 @@ struct FailedFinding {
     error_message: Option<String>,
 }
 
-/// The findings that an answer says were refused.
-fn failed(answer: &[u8]) -> Result<BTreeMap<String, PortError>> {
-    let answer: Answer =
-        serde_json::from_slice(answer).map_err(|error| unexpected(OPERATION, format!("an odd answer: {error}")))?;
-    if answer.failed_count > 0 && answer.failed_findings.is_empty() {
-        return Err(unexpected(
-            OPERATION,
-            format!("{} findings were refused, nobody knows which", answer.failed_count),
-        ));
+/// Returns the rejected findings of a response by their ids.
+fn rejected(response: &[u8]) -> Result<BTreeMap<String, PortError>> {
+    let response: ImportResponse = serde_json::from_slice(response)
+        .map_err(|error| unexpected(OPERATION, format!("the response cannot be read: {error}")))?;
+    if response.failed_count > 0 && response.failed_findings.is_empty() {
+        let message = format!("{} findings were rejected, but the response does not name them", response.failed_count);
+        return Err(unexpected(OPERATION, message));
     }
-    let failed = answer.failed_findings.into_iter();
-    Ok(failed
-        .map(|FailedFinding { id, error_code, error_message }| {
-            (id, partial(OPERATION, &error_code, error_message.as_deref()))
-        })
-        .collect())
+    let errors = response.failed_findings.into_iter().map(|FailedFinding { id, error_code, error_message }| {
+        (id, failed_entry(OPERATION, &error_code, error_message.as_deref()))
+    });
+    Ok(errors.collect())
 }
 
-/// What host names of a partition end in.
-pub(crate) fn suffix(partition: &str) -> &'static str {
+/// The DNS suffix of a partition.
+pub(crate) fn dns_suffix(partition: &str) -> &'static str {
     match partition {
         "aws-cn" => "amazonaws.com.cn",
         "aws-eusc" => "amazonaws.eu",
@@ -277,12 +252,14 @@ mod tests {
     }
 
     #[test]
-    fn a_call_holds_a_hundred_findings_and_not_too_many_bytes() {
-        let sizes = |count, size| batches(findings(count, size)).iter().map(Vec::len).collect::<Vec<_>>();
+    fn batches_respect_limits_of_count_and_bytes() {
+        let sizes = |count, size| {
+            batches(sized(findings(count, size)), BATCH, BATCH_BYTES).iter().map(Vec::len).collect::<Vec<_>>()
+        };
         assert_eq!(sizes(0, 10), [0; 0]);
         assert_eq!(sizes(201, 10), [100, 100, 1]);
-        // Findings of the greatest size that there is.
-        for batch in batches(findings(60, 240 * 1024)) {
+        // The largest finding that Security Hub accepts has 240 KB.
+        for batch in batches(sized(findings(60, 240 * 1024)), BATCH, BATCH_BYTES) {
             let sent = body(&batch);
             assert!(sent.len() < 6_000_000, "{}", sent.len());
             assert_eq!(
@@ -290,33 +267,33 @@ mod tests {
                 batch.len()
             );
         }
-        // One that is larger than a call is AWS's to refuse.
+        // AWS rejects a finding that is larger than a call.
         assert_eq!(sizes(3, BATCH_BYTES + 1), [1, 1, 1]);
     }
 
     #[test]
-    fn refused_findings_are_told_by_their_ids() {
-        let answer = br#"{"FailedCount":1,"SuccessCount":2,"FailedFindings":[{"Id":"b","ErrorCode":"InvalidInput","ErrorMessage":"no"}]}"#;
-        let refused = failed(answer).unwrap();
-        let error = &refused["b"];
-        assert_eq!(refused.len(), 1);
+    fn rejected_findings_are_returned_by_id() {
+        let response = br#"{"FailedCount":1,"SuccessCount":2,"FailedFindings":[{"Id":"b","ErrorCode":"InvalidInput","ErrorMessage":"no"}]}"#;
+        let errors = rejected(response).unwrap();
+        let error = &errors["b"];
+        assert_eq!(errors.len(), 1);
         assert_eq!(
             (error.kind, error.code.as_deref(), error.message.as_str()),
-            (PortErrorKind::Refused, Some("InvalidInput"), "no")
+            (PortErrorKind::Rejected, Some("InvalidInput"), "no")
         );
-        assert_eq!(failed(br#"{"FailedCount":0,"SuccessCount":2,"FailedFindings":[]}"#).unwrap(), BTreeMap::new());
-        assert_eq!(failed(b"{}").unwrap(), BTreeMap::new());
+        assert_eq!(rejected(br#"{"FailedCount":0,"SuccessCount":2,"FailedFindings":[]}"#).unwrap(), BTreeMap::new());
+        assert_eq!(rejected(b"{}").unwrap(), BTreeMap::new());
         let retry = br#"{"FailedCount":1,"FailedFindings":[{"Id":"b","ErrorCode":"InternalError"}]}"#;
-        assert_eq!(failed(retry).unwrap()["b"].kind, PortErrorKind::Retryable);
+        assert_eq!(rejected(retry).unwrap()["b"].kind, PortErrorKind::Retryable);
         for odd in [&br#"{"FailedCount":2}"#[..], b"", b"<html>", br#"{"FailedFindings":[{}]}"#] {
-            assert!(failed(odd).is_err(), "{}", String::from_utf8_lossy(odd));
+            assert!(rejected(odd).is_err(), "{}", String::from_utf8_lossy(odd));
         }
     }
 
     #[test]
-    fn hosts_end_in_what_their_partition_has() {
-        assert_eq!(suffix("aws"), "amazonaws.com");
-        assert_eq!(suffix("aws-us-gov"), "amazonaws.com");
-        assert_eq!(suffix("aws-cn"), "amazonaws.com.cn");
+    fn dns_suffix_follows_partition() {
+        assert_eq!(dns_suffix("aws"), "amazonaws.com");
+        assert_eq!(dns_suffix("aws-us-gov"), "amazonaws.com");
+        assert_eq!(dns_suffix("aws-cn"), "amazonaws.com.cn");
     }
 }

@@ -1,64 +1,65 @@
-//! What the functions are told by their environment. Every variable is set in template.yaml; all that are missing or wrong are named
-//! at once.
+//! Settings of the functions from environment variables, all of which template.yaml sets. One error names every missing and invalid
+//! variable.
 
-use domain::ids::{AccountId, RegionName};
-use domain::notice::FindingHome;
 use std::fmt;
 use std::time::Duration;
 
-/// The longest window that a message of SQS can wait for, with a minute to spare.
+use domain::notice::FindingHome;
+use framework::ids::{AccountId, RegionName};
+
+/// Seconds: the longest delay of an SQS message minus one minute.
 const LONGEST_WINDOW: u64 = 840;
 
-/// Variables that are not set, and such that cannot be used.
+/// Missing and invalid environment variables.
 #[derive(Clone, PartialEq, Eq)]
-pub struct BadSettings {
+pub struct SettingsError {
     missing: Vec<&'static str>,
-    wrong: Vec<String>,
+    invalid: Vec<String>,
 }
 
-impl fmt::Display for BadSettings {
+impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.missing.is_empty() {
             let plural = if self.missing.len() == 1 { "" } else { "s" };
             let names = self.missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
             write!(f, "missing environment variable{plural} {names}: template.yaml sets what this function needs")?;
         }
-        for (index, wrong) in self.wrong.iter().enumerate() {
+        for (index, invalid) in self.invalid.iter().enumerate() {
             let separator = if index == 0 && self.missing.is_empty() { "" } else { "; " };
-            write!(f, "{separator}{wrong}")?;
+            write!(f, "{separator}{invalid}")?;
         }
         Ok(())
     }
 }
 
-// Start-up errors are printed with `Debug`; people read them.
-impl fmt::Debug for BadSettings {
+// `main` prints start-up errors with `Debug`.
+impl fmt::Debug for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl std::error::Error for BadSettings {}
+impl std::error::Error for SettingsError {}
 
-/// Where the findings of Security Hub are imported.
+/// The account and Region that Security Hub findings are imported into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecurityHubMode {
-    /// Nowhere.
+    /// No findings.
     Off,
-    /// In the application's account and Region.
+    /// Those of the application.
     Central,
-    /// In the account and Region of each violation, through a role there.
+    /// Those of the violation, through a role in that account.
     Member,
 }
 
-/// A topic's ARN, and what it says of the application that it belongs to.
+/// The ARN of a topic, with the partition, account and Region of the application in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicArn {
     /// The ARN.
     pub arn: String,
-    /// Its partition, such as `aws`.
+    /// The partition, such as `aws`.
     pub partition: String,
-    /// The account and Region of the topic, and so of the application.
+    /// The account and Region of the topic and of the application.
     pub home: FindingHome,
 }
 
@@ -77,26 +78,30 @@ impl TopicArn {
     }
 }
 
-/// The environment of this process.
+/// Returns an environment variable of this process.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+#[expect(clippy::disallowed_methods, reason = "the only function that reads the environment")]
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-struct Reader<L> {
+struct EnvironmentReader<L> {
     lookup: L,
     missing: Vec<&'static str>,
-    wrong: Vec<String>,
+    invalid: Vec<String>,
 }
 
-/// Each gives `None` only where it has noted why.
-impl<L: Fn(&str) -> Option<String>> Reader<L> {
+/// Each method records an error before it returns `None`.
+impl<L: Fn(&str) -> Option<String>> EnvironmentReader<L> {
     fn value(&self, name: &str) -> Option<String> {
         (self.lookup)(name).filter(|value| !value.trim().is_empty())
     }
 
-    #[expect(clippy::option_option, clippy::unnecessary_wraps, reason = "the outer one says whether it can be used")]
+    #[expect(
+        clippy::option_option,
+        clippy::unnecessary_wraps,
+        reason = "the outer option is the validity, as for the other kinds"
+    )]
     fn optional(&mut self, name: &'static str) -> Option<Option<String>> {
         Some(self.value(name))
     }
@@ -113,10 +118,8 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         let text = self.required(name)?;
         let value = read(text.trim());
         if value.is_none() {
-            self.wrong.push(format!(
-                "the environment variable `{name}` is `{}`: {expected} is expected",
-                text.escape_debug()
-            ));
+            let text = text.escape_debug();
+            self.invalid.push(format!("the environment variable `{name}` is `{text}`: {expected} is expected"));
         }
         value
     }
@@ -150,42 +153,42 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 }
 
-/// What settings must have in common to make sense.
-trait Coherent {
-    /// The first thing that does not.
-    fn fault(&self) -> Option<String> {
+/// Rules that concern several variables.
+trait Consistency {
+    /// Returns the first conflict between variables.
+    fn conflict(&self) -> Option<String> {
         None
     }
 }
 
 macro_rules! settings {
     ($(#[$doc:meta])* $name:ident {
-        $($(#[$field_doc:meta])* $field:ident: $kind:ident $variable:literal,)*
+        $($field:ident: $kind:ident $variable:literal,)*
     }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub struct $name {
-            $($(#[$field_doc])* pub $field: settings!(@type $kind),)*
+            $(#[doc = concat!("The environment variable `", $variable, "`.")] pub $field: settings!(@type $kind),)*
         }
 
         impl $name {
-            /// Every variable that is read.
+            /// The variables, required and optional.
             pub const VARIABLES: &'static [&'static str] = &[$($variable),*];
 
             /// Reads the settings.
             ///
             /// # Errors
-            /// Names every variable that is missing, empty or wrong.
-            pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, BadSettings> {
-                let mut reader = Reader { lookup, missing: Vec::new(), wrong: Vec::new() };
+            /// When variables are missing, empty or invalid. The error names all of them.
+            pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+                let mut reader = EnvironmentReader { lookup, missing: Vec::new(), invalid: Vec::new() };
                 $(let $field = reader.$kind($variable);)*
                 let whole = || Some(Self { $($field: $field?,)* });
                 match whole() {
-                    Some(settings) => match settings.fault() {
+                    Some(settings) => match settings.conflict() {
                         None => Ok(settings),
-                        Some(fault) => Err(BadSettings { missing: Vec::new(), wrong: vec![fault] }),
+                        Some(conflict) => Err(SettingsError { missing: Vec::new(), invalid: vec![conflict] }),
                     },
-                    None => Err(BadSettings { missing: reader.missing, wrong: reader.wrong }),
+                    None => Err(SettingsError { missing: reader.missing, invalid: reader.invalid }),
                 }
             }
         }
@@ -199,103 +202,70 @@ macro_rules! settings {
 }
 
 settings! {
-    /// Of `deploy`.
+    /// Settings of `deploy`.
     DeploySettings {
-        /// The policy repository.
         repository_name: required "REPOSITORY_NAME",
-        /// Its branch.
         branch_name: required "BRANCH_NAME",
-        /// The policy file in it.
         policy_file: required "POLICY_FILE",
-        /// The state table.
         state_table_name: required "STATE_TABLE_NAME",
-        /// The topic for notices.
         notification_topic_arn: required "NOTIFICATION_TOPIC_ARN",
-        /// Where frameworks forward compliance events to.
         compliance_event_bus_arn: required "COMPLIANCE_EVENT_BUS_ARN",
-        /// The bucket for templates that are too large for a call.
         template_bucket_name: required "TEMPLATE_BUCKET_NAME",
-        /// The queue that feeds the function.
         deploy_queue_url: required "DEPLOY_QUEUE_URL",
-        /// The StackSets administration role.
         administration_role_arn: required "ADMINISTRATION_ROLE_ARN",
-        /// The StackSets execution role in every target account.
         execution_role_name: required "EXECUTION_ROLE_NAME",
-        /// The topic that chat channels subscribe to.
         chat_topic_arn: optional "CHAT_TOPIC_ARN",
-        /// Whether targets may be organizational units.
         organizational_units: switch "ORGANIZATIONAL_UNITS",
-        /// Whether verdicts are also written as comments on their commits.
         comment_on_commits: switch "COMMENT_ON_COMMITS",
     }
 }
 
 settings! {
-    /// Of `lifecycle`.
+    /// Settings of `lifecycle`.
     LifecycleSettings {
-        /// The state table.
         state_table_name: required "STATE_TABLE_NAME",
-        /// The queue that wakes `deploy`.
         deploy_queue_url: required "DEPLOY_QUEUE_URL",
     }
 }
 
 settings! {
-    /// Of `report`.
+    /// Settings of `report`.
     ReportSettings {
-        /// The state table.
         state_table_name: required "STATE_TABLE_NAME",
-        /// The topic for notices.
         notification_topic: topic "NOTIFICATION_TOPIC_ARN",
-        /// The topic that chat channels subscribe to.
         chat_topic_arn: optional "CHAT_TOPIC_ARN",
-        /// The organisation's Config aggregator, for names and tags of resources.
         config_aggregator_name: optional "CONFIG_AGGREGATOR_NAME",
-        /// The queue that feeds the function.
         report_queue_url: required "REPORT_QUEUE_URL",
-        /// The queue behind it, for what cannot be understood.
         dead_letter_queue_url: required "REPORT_DEAD_LETTER_QUEUE_URL",
-        /// How long what follows a notice is held, to be told together.
         digest_window: window "DIGEST_WINDOW_SECONDS",
-        /// Where findings are imported.
         security_hub: security_hub "SECURITY_HUB",
-        /// The role in member accounts.
         member_role_name: optional "MEMBER_ROLE_NAME",
-        /// The bus for events about violations.
         event_bus_name: optional "NOTICE_EVENT_BUS_NAME",
     }
 }
 
 settings! {
-    /// Of `sweep`.
+    /// Settings of `sweep`.
     SweepSettings {
-        /// The state table.
         state_table_name: required "STATE_TABLE_NAME",
-        /// The topic for notices.
         notification_topic: topic "NOTIFICATION_TOPIC_ARN",
-        /// The topic that chat channels subscribe to.
         chat_topic_arn: optional "CHAT_TOPIC_ARN",
-        /// The organisation's Config aggregator.
         config_aggregator_name: optional "CONFIG_AGGREGATOR_NAME",
-        /// Where findings are imported.
         security_hub: security_hub "SECURITY_HUB",
-        /// The role in member accounts.
         member_role_name: optional "MEMBER_ROLE_NAME",
-        /// The bus for events about violations.
         event_bus_name: optional "NOTICE_EVENT_BUS_NAME",
-        /// The organisation; when it is known, its accounts are asked for.
         organization_id: optional "ORGANIZATION_ID",
     }
 }
 
-/// Who is told of violations: what `report` and `sweep` have in common.
+/// The channels of `report` and `sweep`.
 #[derive(Debug, Clone, Copy)]
-pub struct Telling<'a> {
+pub struct ChannelSettings<'a> {
     /// The topic for notices.
     pub notification_topic: &'a TopicArn,
     /// The topic that chat channels subscribe to.
     pub chat_topic_arn: Option<&'a str>,
-    /// Where findings are imported.
+    /// The account and Region of Security Hub findings.
     pub security_hub: SecurityHubMode,
     /// The role in member accounts.
     pub member_role_name: Option<&'a str>,
@@ -303,23 +273,23 @@ pub struct Telling<'a> {
     pub event_bus_name: Option<&'a str>,
 }
 
-impl Telling<'_> {
-    fn fault(&self) -> Option<String> {
+impl ChannelSettings<'_> {
+    fn conflict(&self) -> Option<String> {
         (self.security_hub == SecurityHubMode::Member && self.member_role_name.is_none()).then(|| {
-            "the environment variable `SECURITY_HUB` is `member` and `MEMBER_ROLE_NAME` is not set: findings are imported in \
-             member accounts through a role that each of them has"
+            "the environment variable `SECURITY_HUB` is `member` and `MEMBER_ROLE_NAME` is not set: findings are imported into \
+             member accounts through a role in each of them"
                 .to_owned()
         })
     }
 }
 
-macro_rules! telling {
-    ($($name:ident),*) => {$(
+macro_rules! channel_settings {
+    ($channels:ident: $($name:ident),*) => {$(
         impl $name {
-            /// Who is told of violations.
+            /// The settings of the channels.
             #[must_use]
-            pub fn telling(&self) -> Telling<'_> {
-                Telling {
+            pub fn channels(&self) -> $channels<'_> {
+                $channels {
                     notification_topic: &self.notification_topic,
                     chat_topic_arn: self.chat_topic_arn.as_deref(),
                     security_hub: self.security_hub,
@@ -329,17 +299,17 @@ macro_rules! telling {
             }
         }
 
-        impl Coherent for $name {
-            fn fault(&self) -> Option<String> {
-                self.telling().fault()
+        impl Consistency for $name {
+            fn conflict(&self) -> Option<String> {
+                self.channels().conflict()
             }
         }
     )*};
 }
 
-telling!(ReportSettings, SweepSettings);
-impl Coherent for DeploySettings {}
-impl Coherent for LifecycleSettings {}
+channel_settings!(ChannelSettings: ReportSettings, SweepSettings);
+impl Consistency for DeploySettings {}
+impl Consistency for LifecycleSettings {}
 
 #[cfg(test)]
 mod tests {
@@ -347,7 +317,7 @@ mod tests {
 
     const TOPIC: &str = "arn:aws:sns:eu-west-1:012345678901:notices";
 
-    /// What `report` has when all that is required is set.
+    /// The environment of `report` with the required variables only.
     fn set(name: &str) -> Option<String> {
         let value = match name {
             "NOTIFICATION_TOPIC_ARN" => TOPIC,
@@ -360,11 +330,11 @@ mod tests {
     }
 
     fn with<'a>(name: &'a str, value: &'a str) -> impl Fn(&str) -> Option<String> + 'a {
-        move |asked| if asked == name { Some(value.to_owned()) } else { set(asked) }
+        move |variable| if variable == name { Some(value.to_owned()) } else { set(variable) }
     }
 
     #[test]
-    fn all_missing_variables_are_named_at_once() {
+    fn error_names_all_missing_variables() {
         let only_branch = |name: &str| (name == "BRANCH_NAME").then(|| "main".to_owned());
         let error = DeploySettings::from_env(only_branch).unwrap_err().to_string();
         for name in DeploySettings::VARIABLES.iter().filter(|name| !["BRANCH_NAME", "CHAT_TOPIC_ARN"].contains(name)) {
@@ -374,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_variable_is_a_missing_one_and_an_optional_one_may_be_empty() {
+    fn empty_variable_counts_as_missing_unless_optional() {
         let lookup = |name: &str| Some(if name == "STATE_TABLE_NAME" { " " } else { "" }.to_owned());
         let error = ReportSettings::from_env(lookup).unwrap_err().to_string();
         assert!(error.contains("`STATE_TABLE_NAME`, `NOTIFICATION_TOPIC_ARN`, `REPORT_QUEUE_URL`"), "{error}");
@@ -390,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_named_with_what_was_expected() {
+    fn invalid_variable_is_named_with_expected_form() {
         for (name, wrong, expected) in [
             ("DIGEST_WINDOW_SECONDS", "5m", "from 0 to 840"),
             ("DIGEST_WINDOW_SECONDS", "-1", "from 0 to 840"),
@@ -418,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn findings_in_member_accounts_need_a_role_there() {
+    fn member_findings_require_a_member_role() {
         let error = ReportSettings::from_env(with("SECURITY_HUB", "member")).unwrap_err().to_string();
         assert!(error.contains("`MEMBER_ROLE_NAME` is not set"), "{error}");
         let lookup = |name: &str| match name {
@@ -427,7 +397,7 @@ mod tests {
             name => set(name),
         };
         let settings = SweepSettings::from_env(lookup).unwrap();
-        assert_eq!(settings.telling().security_hub, SecurityHubMode::Member);
-        assert_eq!(settings.telling().member_role_name, Some("compliance"));
+        assert_eq!(settings.channels().security_hub, SecurityHubMode::Member);
+        assert_eq!(settings.channels().member_role_name, Some("compliance"));
     }
 }

@@ -1,16 +1,23 @@
-//! The topics that people and machines are told through.
+//! SNS topics.
 
-use crate::error::wrap;
-use app::ports::{Notifier, PortError, PortErrorKind, Result};
-use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
-use domain::notice::{Attribute, Notice};
-use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
+
+use aws_sdk_sns::types::builders::PublishBatchRequestEntryBuilder;
+use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
+use serde_json::json;
 use tracing::error;
 
-/// SNS takes at most ten messages in one call.
+use app::deploy::ports::Notifier;
+use app::ports::{PortError, PortErrorKind, Result};
+use domain::notice::{Attribute, Notice};
+
+use crate::batches::batches;
+use crate::error::{failed_entry, failure, unexpected, wrap};
+
+const OPERATION: &str = "sns:PublishBatch";
+/// Messages in one call: the limit of `PublishBatch`.
 const BATCH: usize = 10;
-/// And at most 256 KiB in all, attributes included; the rest is for subjects and envelopes.
+/// Bytes in one call. SNS accepts 256 KiB including attributes; the rest is for subjects and envelopes.
 const BATCH_BYTES: usize = 200 * 1024;
 
 /// A topic.
@@ -18,15 +25,14 @@ const BATCH_BYTES: usize = 200 * 1024;
 pub struct Topic {
     client: aws_sdk_sns::Client,
     arn: String,
-    readers: Readers,
+    subscribers: Subscribers,
 }
 
-/// Who subscribes to a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Readers {
-    /// E-mail addresses, queues, functions, web hooks.
-    All,
-    /// Chat channels, which drop whatever does not look like a notification of theirs without a word.
+enum Subscribers {
+    /// E-mail addresses, queues, functions, webhooks.
+    Any,
+    /// Chat channels, which silently drop messages that are not in the format of Amazon Q Developer in chat applications.
     Chat,
 }
 
@@ -34,106 +40,74 @@ impl Topic {
     /// The notification topic of this ARN.
     #[must_use]
     pub fn new(client: aws_sdk_sns::Client, arn: &str) -> Self {
-        Self { client, arn: arn.to_owned(), readers: Readers::All }
+        Self { client, arn: arn.to_owned(), subscribers: Subscribers::Any }
     }
 
     /// The topic of this ARN that chat channels subscribe to.
     #[must_use]
     pub fn chat(client: aws_sdk_sns::Client, arn: &str) -> Self {
-        Self { client, arn: arn.to_owned(), readers: Readers::Chat }
+        Self { client, arn: arn.to_owned(), subscribers: Subscribers::Chat }
     }
 
-    async fn publish_batch(&self, entries: Vec<PublishBatchRequestEntry>) -> Vec<Result<()>> {
-        let count = entries.len();
-        let answer = self
-            .client
-            .publish_batch()
-            .topic_arn(&self.arn)
-            .set_publish_batch_request_entries(Some(entries))
-            .send()
-            .await;
-        match answer {
-            Ok(answer) => {
-                // The call succeeds even where single messages were refused.
-                let mut outcomes: BTreeMap<&str, Result<()>> =
-                    answer.successful().iter().filter_map(|entry| Some((entry.id()?, Ok(())))).collect();
-                let refused = answer.failed().iter().map(|entry| {
-                    let error = PortError {
-                        operation: "sns:PublishBatch",
-                        code: Some(entry.code().to_owned()),
-                        message: entry.message().unwrap_or("the message was refused").to_owned(),
-                        request_id: None,
-                        kind: if entry.sender_fault() { PortErrorKind::Refused } else { PortErrorKind::Retryable },
-                    };
-                    (entry.id(), Err(error))
-                });
-                outcomes.extend(refused);
-                // What the answer does not speak of may be lost: told again, it is told twice at worst.
-                let silence = || Err(PortError { kind: PortErrorKind::Retryable, ..unspoken() });
-                (0..count)
-                    .map(|index| outcomes.get(index.to_string().as_str()).cloned().unwrap_or_else(silence))
-                    .collect()
-            }
-            Err(error) => {
-                let error = wrap("sns:PublishBatch", &error);
-                (0..count).map(|_| Err(error.clone())).collect()
-            }
-        }
+    async fn publish_batch(&self, batch: Vec<PublishBatchRequestEntryBuilder>) -> Vec<Result<()>> {
+        let count = batch.len();
+        let entries = batch.into_iter().enumerate().map(|(index, entry)| entry.id(index.to_string()).build());
+        let entries: Vec<PublishBatchRequestEntry> = match entries.collect::<std::result::Result<_, _>>() {
+            Ok(entries) => entries,
+            Err(error) => return vec![Err(unexpected(OPERATION, error.to_string())); count],
+        };
+        let request = self.client.publish_batch().topic_arn(&self.arn);
+        let response = match request.set_publish_batch_request_entries(Some(entries)).send().await {
+            Ok(response) => response,
+            Err(error) => return vec![Err(wrap(OPERATION, &error)); count],
+        };
+        // The call also succeeds when SNS rejects single messages.
+        let mut outcomes: BTreeMap<&str, Result<()>> =
+            response.successful().iter().filter_map(|entry| Some((entry.id()?, Ok(())))).collect();
+        outcomes.extend(response.failed().iter().map(|entry| {
+            let kind = if entry.sender_fault() { PortErrorKind::Rejected } else { PortErrorKind::Retryable };
+            let error = failed_entry(OPERATION, entry.code(), entry.message());
+            (entry.id(), Err(PortError { kind, ..error }))
+        }));
+        // A message without an outcome may be lost. A retry sends it twice at worst.
+        let no_outcome =
+            || Err(failure(OPERATION, PortErrorKind::Retryable, "the response has no outcome for the message"));
+        (0..count).map(|index| outcomes.remove(index.to_string().as_str()).unwrap_or_else(no_outcome)).collect()
     }
-}
 
-fn unspoken() -> PortError {
-    crate::error::unexpected("sns:PublishBatch", "the answer does not say what became of the message")
+    /// Builds an entry without its id. Also returns its size in bytes.
+    fn entry(&self, notice: &Notice) -> (usize, PublishBatchRequestEntryBuilder) {
+        let message = match self.subscribers {
+            Subscribers::Any => message(notice),
+            Subscribers::Chat => notice.chat().to_string(),
+        };
+        let attributes: HashMap<String, MessageAttributeValue> = notice
+            .attributes()
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), attribute(value)?)))
+            .collect();
+        let lengths = attributes.iter().map(|(name, value)| (name.len(), value.string_value().map_or(0, str::len)));
+        let size = lengths.fold(message.len(), |size, (name, value)| size.saturating_add(name).saturating_add(value));
+        let entry = PublishBatchRequestEntry::builder().message(message).set_message_attributes(Some(attributes));
+        let entry = match self.subscribers {
+            Subscribers::Any => entry.subject(notice.subject()).message_structure("json"),
+            Subscribers::Chat => entry,
+        };
+        (size, entry)
+    }
 }
 
 impl Notifier for Topic {
     async fn publish(&self, notices: &[Notice]) -> Vec<Result<()>> {
         let mut outcomes = Vec::with_capacity(notices.len());
-        let mut batch = Vec::new();
-        let mut bytes = 0_usize;
-        for notice in notices {
-            let message = match self.readers {
-                Readers::All => message(notice),
-                Readers::Chat => notice.chat().to_string(),
-            };
-            let attributes: HashMap<String, MessageAttributeValue> = notice
-                .attributes()
-                .into_iter()
-                .filter_map(|(name, value)| Some((name.to_owned(), attribute(value)?)))
-                .collect();
-            let lengths = attributes.iter().map(|(name, value)| (name.len(), value.string_value().map_or(0, str::len)));
-            let size =
-                lengths.fold(message.len(), |size, (name, value)| size.saturating_add(name).saturating_add(value));
-            if !batch.is_empty() && (batch.len() == BATCH || bytes.saturating_add(size) > BATCH_BYTES) {
-                outcomes.extend(self.publish_batch(std::mem::take(&mut batch)).await);
-                bytes = 0;
-            }
-            bytes = bytes.saturating_add(size);
-            let entry = PublishBatchRequestEntry::builder()
-                .id(batch.len().to_string())
-                .message(message)
-                .set_message_attributes(Some(attributes));
-            let entry = match self.readers {
-                Readers::All => entry.subject(notice.subject()).message_structure("json"),
-                Readers::Chat => entry,
-            };
-            match entry.build() {
-                Ok(entry) => batch.push(entry),
-                // The builder only misses what is set above; keep the outcomes in step all the same.
-                Err(error) => {
-                    outcomes.extend(self.publish_batch(std::mem::take(&mut batch)).await);
-                    outcomes.push(Err(crate::error::unexpected("sns:PublishBatch", error.to_string())));
-                }
-            }
-        }
-        if !batch.is_empty() {
+        for batch in batches(notices.iter().map(|notice| self.entry(notice)), BATCH, BATCH_BYTES) {
             outcomes.extend(self.publish_batch(batch).await);
         }
         outcomes
     }
 }
 
-/// The topics of `deploy`: what is said on the notification topic is said in chat channels, too.
+/// The topics of `deploy`: chat channels get the notices of the notification topic too.
 #[derive(Debug, Clone)]
 pub struct Topics {
     notifications: Topic,
@@ -141,7 +115,7 @@ pub struct Topics {
 }
 
 impl Topics {
-    /// The notification topic, and the one for chat channels if there is one.
+    /// The notification topic, and the one for chat channels if it is enabled.
     #[must_use]
     pub fn new(notifications: Topic, chat: Option<Topic>) -> Self {
         Self { notifications, chat }
@@ -152,13 +126,13 @@ impl Notifier for Topics {
     async fn publish(&self, notices: &[Notice]) -> Vec<Result<()>> {
         let outcomes = self.notifications.publish(notices).await;
         if let Some(chat) = &self.chat {
-            // What is not told will be told again, then to both.
-            let told = notices.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok());
-            let told: Vec<Notice> = told.map(|(notice, _)| notice.clone()).collect();
-            for (notice, outcome) in told.iter().zip(chat.publish(&told).await) {
-                // A second e-mail would be worse than a gap in a chat channel.
+            // A notice that failed is published again later, then to both topics.
+            let published = notices.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok());
+            let published: Vec<Notice> = published.map(|(notice, _)| notice.clone()).collect();
+            for (notice, outcome) in published.iter().zip(chat.publish(&published).await) {
+                // A retry would send a second e-mail, which is worse than a gap in a chat channel.
                 if let Err(error) = outcome {
-                    error!(subject = notice.subject(), %error, "the chat topic was not told");
+                    error!(subject = notice.subject(), %error, "notice not published to the chat topic");
                 }
             }
         }
@@ -167,25 +141,16 @@ impl Notifier for Topics {
 }
 
 fn attribute(value: Attribute) -> Option<MessageAttributeValue> {
-    let value = match value {
-        Attribute::Text(text) => MessageAttributeValue::builder().data_type("String").string_value(text),
-        Attribute::List(texts) => {
-            MessageAttributeValue::builder().data_type("String.Array").string_value(json!(texts).to_string())
-        }
+    let (data_type, text) = match value {
+        Attribute::Text(text) => ("String", text),
+        Attribute::List(texts) => ("String.Array", json!(texts).to_string()),
     };
-    value.build().ok()
+    MessageAttributeValue::builder().data_type(data_type).string_value(text).build().ok()
 }
 
-/// One text for people, one document for machines. Each protocol gets the one that fits it.
+/// Text for the protocols that users read, JSON for those that programs read.
 fn message(notice: &Notice) -> String {
     let text = notice.text();
     let document = notice.json().to_string();
-    json!({
-        "default": text,
-        "email": text,
-        "sqs": document,
-        "lambda": document,
-        "https": document,
-    })
-    .to_string()
+    json!({ "default": text, "email": text, "sqs": document, "lambda": document, "https": document }).to_string()
 }

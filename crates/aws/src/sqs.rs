@@ -1,33 +1,39 @@
-//! Queues: the one that wakes `deploy`, the one that `report` is fed from, and the one for what nobody can read.
+//! SQS queues: the one that wakes `deploy`, the one that feeds `report`, and its dead-letter queue.
 
-use crate::clock::SystemClock;
-use crate::error::{partial, unexpected, wrap};
-use app::ports::{Clock, DeployQueue, ReportQueue, Result, TriggerQueue};
-use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue};
-use domain::violation::Group;
-use serde_json::json;
 use std::time::Duration;
 
-const OPERATION: &str = "sqs:SendMessage";
-/// Everything that `deploy` does is one message group: no two looks overlap.
+use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue};
+use serde_json::json;
+
+use app::deploy::ports::TriggerQueue;
+use app::lifecycle::ports::DeployQueue;
+use app::ports::{Clock, PortError, PortErrorKind, Result};
+use app::report::ports::ReportQueue;
+use domain::violation::ViolationGroup;
+
+use crate::clock::SystemClock;
+use crate::error::{failed_entry, unexpected, wrap};
+
+const SEND: &str = "sqs:SendMessage";
+/// One message group: no two reconciliations overlap.
 const GROUP: &str = "deploy";
-/// SQS holds a message back for at most a quarter of an hour.
+/// The limit of `DelaySeconds`.
 const LONGEST_DELAY: Duration = Duration::from_mins(15);
-/// Entries of one call of a batch operation.
-const ENTRIES: usize = 10;
-/// The longest reason that is kept, in characters.
+/// Entries in one call: the limit of SQS's batch operations.
+pub(crate) const BATCH: usize = 10;
+/// Characters of a reason in a message attribute.
 const REASON: usize = 1000;
-/// A message has at most 1 MiB, attributes included.
+/// Bytes of a body. A message has at most 1 MiB including attributes.
 const BODY: usize = 1024 * 1024 - 8 * 1024;
 
-/// The deploy queue.
+/// The queue that feeds `deploy`.
 #[derive(Debug, Clone)]
-pub struct Queue {
+pub struct SqsDeployQueue {
     client: aws_sdk_sqs::Client,
     url: String,
 }
 
-impl Queue {
+impl SqsDeployQueue {
     /// The queue at this URL.
     #[must_use]
     pub fn new(client: aws_sdk_sqs::Client, url: &str) -> Self {
@@ -35,110 +41,109 @@ impl Queue {
     }
 }
 
-impl DeployQueue for Queue {
-    async fn look(&self, request_id: &str) -> Result<()> {
-        let body = json!({ "source": "backup-compliance.lifecycle", "requestId": request_id });
-        self.client
-            .send_message()
-            .queue_url(&self.url)
-            .message_group_id(GROUP)
-            .message_body(body.to_string())
-            .send()
-            .await
-            .map(|_| ())
-            .map_err(|error| wrap(OPERATION, &error))
+impl DeployQueue for SqsDeployQueue {
+    async fn request_reconciliation(&self, request_id: &str) -> Result<()> {
+        let body = json!({ "source": "backup-compliance.lifecycle", "requestId": request_id }).to_string();
+        let message = self.client.send_message().queue_url(&self.url).message_group_id(GROUP).message_body(body);
+        message.send().await.map(drop).map_err(|error| wrap(SEND, &error))
     }
 }
 
-impl TriggerQueue for Queue {
+impl TriggerQueue for SqsDeployQueue {
     async fn redeliver(&self, receipts: &[&str], after: Duration) -> Result<()> {
-        const OPERATION: &str = "sqs:ChangeMessageVisibility";
-        for receipts in receipts.chunks(ENTRIES) {
-            let mut change = self.client.change_message_visibility_batch().queue_url(&self.url);
-            for (index, receipt) in receipts.iter().enumerate() {
-                let entry = ChangeMessageVisibilityBatchRequestEntry::builder()
-                    .id(index.to_string())
-                    .receipt_handle(*receipt)
-                    .visibility_timeout(delay(after))
-                    .build();
-                change = change.entries(entry.map_err(|error| unexpected(OPERATION, error.to_string()))?);
-            }
-            let changed = change.send().await.map_err(|error| wrap(OPERATION, &error))?;
-            if let Some(failed) = changed.failed.first() {
-                return Err(partial(OPERATION, &failed.code, failed.message.as_deref()));
-            }
-        }
-        Ok(())
+        change_visibility(&self.client, &self.url, receipts, delay(after)).await
     }
 }
 
-/// The queue that a function is fed from, and the one behind it.
+/// Sets the remaining visibility timeout of received messages, in seconds. A batch that fails does not keep the later ones from
+/// being sent.
+pub(crate) async fn change_visibility(
+    client: &aws_sdk_sqs::Client,
+    queue_url: &str,
+    receipts: &[impl AsRef<str>],
+    seconds: i32,
+) -> Result<()> {
+    const OPERATION: &str = "sqs:ChangeMessageVisibility";
+    let mut failed = None;
+    for receipts in receipts.chunks(BATCH) {
+        let mut request = client.change_message_visibility_batch().queue_url(queue_url);
+        for (index, receipt) in receipts.iter().enumerate() {
+            let entry = ChangeMessageVisibilityBatchRequestEntry::builder()
+                .id(index.to_string())
+                .receipt_handle(receipt.as_ref())
+                .visibility_timeout(seconds)
+                .build();
+            request = request.entries(entry.map_err(|error| unexpected(OPERATION, error.to_string()))?);
+        }
+        let response = request.send().await.map_err(|error| wrap(OPERATION, &error))?;
+        failed = failed.or_else(|| response.failed.into_iter().next());
+    }
+    failed.map_or(Ok(()), |entry| {
+        let kind = if entry.sender_fault { PortErrorKind::Rejected } else { PortErrorKind::Retryable };
+        Err(PortError { kind, ..failed_entry(OPERATION, &entry.code, entry.message.as_deref()) })
+    })
+}
+
+/// The queue that feeds a function, and its dead-letter queue.
 #[derive(Debug, Clone)]
-pub struct FeedQueue {
+pub struct SqsReportQueue {
     client: aws_sdk_sqs::Client,
     url: String,
     dead_letters: String,
     function: &'static str,
 }
 
-impl FeedQueue {
-    /// The queue at this URL that feeds `function`, and its dead-letter queue.
+impl SqsReportQueue {
+    /// The queue at this URL, its dead-letter queue, and the name of the function that it feeds.
     #[must_use]
     pub fn new(client: aws_sdk_sqs::Client, url: &str, dead_letters: &str, function: &'static str) -> Self {
         Self { client, url: url.to_owned(), dead_letters: dead_letters.to_owned(), function }
     }
 }
 
-impl ReportQueue for FeedQueue {
-    async fn ask_flush(&self, group: &Group, after: Duration) -> Result<()> {
-        let body = json!({ "source": "backup-compliance.report", "flush": group });
-        self.client
-            .send_message()
-            .queue_url(&self.url)
-            .delay_seconds(delay(after))
-            .message_body(body.to_string())
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| wrap(OPERATION, &error))
+impl ReportQueue for SqsReportQueue {
+    async fn request_flush(&self, group: &ViolationGroup, after: Duration) -> Result<()> {
+        let body = app::events::flush_message(group).to_string();
+        let message = self.client.send_message().queue_url(&self.url).delay_seconds(delay(after)).message_body(body);
+        message.send().await.map(drop).map_err(|error| wrap(SEND, &error))
     }
 
-    async fn bury(&self, body: &str, reason: &str) -> Result<()> {
+    async fn dead_letter(&self, body: &str, reason: &str) -> Result<()> {
         let attributes = [
             ("reason", one_line(reason)),
-            ("buried-at", SystemClock.now().to_string()),
+            ("dead-lettered-at", SystemClock.now().to_string()),
             ("function", self.function.to_owned()),
         ];
         let mut message = self.client.send_message().queue_url(&self.dead_letters).message_body(sendable(body));
         for (name, text) in attributes {
             let value = MessageAttributeValue::builder().data_type("String").string_value(text).build();
-            let value = value.map_err(|error| unexpected(OPERATION, error.to_string()))?;
+            let value = value.map_err(|error| unexpected(SEND, error.to_string()))?;
             message = message.message_attributes(name, value);
         }
-        message.send().await.map(drop).map_err(|error| wrap(OPERATION, &error))
+        message.send().await.map(drop).map_err(|error| wrap(SEND, &error))
     }
 }
 
-/// Whole seconds, not before the time.
+/// Whole seconds, rounded up so that a message is never early.
 fn delay(after: Duration) -> i32 {
     let after = after.min(LONGEST_DELAY);
     let seconds = after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0));
     i32::try_from(seconds).unwrap_or(i32::MAX)
 }
 
-/// Without control characters, and never empty: SQS refuses empty attributes.
+/// Removes control characters. The result is never empty, since SQS rejects empty attributes.
 fn one_line(reason: &str) -> String {
     let line: String = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).filter(is_sendable).collect();
     let line: String = line.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(REASON).collect();
     if line.is_empty() { "no reason was given".to_owned() } else { line }
 }
 
-/// Whether SQS takes a character: XML 1.0 has it.
+/// Whether SQS accepts a character: those of XML 1.0.
 fn is_sendable(c: &char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
 }
 
-/// A body that SQS takes: as it is, in nearly every case.
+/// A body that SQS accepts, in nearly every case the unchanged one.
 fn sendable(body: &str) -> String {
     let body: String = body.chars().map(|c| if is_sendable(&c) { c } else { char::REPLACEMENT_CHARACTER }).collect();
     let end = body.char_indices().map(|(at, c)| at.saturating_add(c.len_utf8())).take_while(|end| *end <= BODY).last();
@@ -153,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_delay_is_not_too_short_and_not_longer_than_there_is() {
+    fn delay_is_rounded_up_and_limited_to_15_minutes() {
         for (millis, seconds) in
             [(0, 0), (1, 1), (1000, 1), (1001, 2), (899_500, 900), (900_000, 900), (5_000_000, 900)]
         {
@@ -162,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_fits_into_an_attribute() {
+    fn reason_of_any_text_fits_into_an_attribute() {
         assert_eq!(one_line("no `detail`\r\n\tat 1:2\u{0}\u{ffff}"), "no `detail` at 1:2");
         assert_eq!(one_line(&"é".repeat(5000)).chars().count(), 1000);
         for nothing in ["", " \n", "\u{0}"] {
@@ -171,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_sent_as_it_came_where_that_is_possible() {
+    fn body_changes_only_where_sqs_would_reject_it() {
         let body = "{\"a\":\n\"\u{1f9ef} é\"}";
         assert_eq!(sendable(body), body);
         assert_eq!(sendable("a\u{0}b"), "a\u{fffd}b");

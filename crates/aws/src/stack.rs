@@ -1,11 +1,14 @@
-//! Outputs of CloudFormation stacks: where the command line finds queues and the state table.
+//! Outputs and parameters of CloudFormation stacks, in which the command line finds queues and the state table.
 
-use crate::error::wrap;
-use app::inspect::Stacks;
-use app::ports::Result;
+use std::collections::BTreeMap;
+
 use aws_sdk_cloudformation::types::Stack;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use std::collections::BTreeMap;
+
+use app::inspect::Stacks;
+use app::ports::Result;
+
+use crate::error::wrap;
 
 /// The stacks of this account and Region.
 #[derive(Debug, Clone)]
@@ -14,18 +17,16 @@ pub struct CloudFormationStacks {
 }
 
 impl CloudFormationStacks {
-    /// Asks through this client.
+    /// Creates the adapter.
     #[must_use]
     pub fn new(client: aws_sdk_cloudformation::Client) -> Self {
         Self { client }
     }
-}
 
-impl CloudFormationStacks {
     async fn stack(&self, name: &str) -> Result<Option<Stack>> {
         match self.client.describe_stacks().stack_name(name).send().await {
             Ok(answer) => Ok(answer.stacks.unwrap_or_default().into_iter().next()),
-            // The code is that of every input that is refused.
+            // The error code is `ValidationError`, as for all invalid input.
             Err(error) if error.message().is_some_and(|message| message.contains("does not exist")) => Ok(None),
             Err(error) => Err(wrap("cloudformation:DescribeStacks", &error)),
         }

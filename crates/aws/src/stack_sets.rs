@@ -1,27 +1,33 @@
 //! CloudFormation StackSets.
 
-use crate::error::{unexpected, wrap};
-use crate::s3::{Staged, TemplateBucket};
-use app::ports::{Accepted, Result, StackSetRef, StackSets, Start};
+use std::collections::{BTreeMap, BTreeSet};
+
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::{
-    AccountFilterType, AutoDeployment as AwsAutoDeployment, CallAs as AwsCallAs, Capability,
+    AccountFilterType as AwsAccountFilterType, AutoDeployment as AwsAutoDeployment, CallAs as AwsCallAs, Capability,
     ConcurrencyMode as AwsConcurrencyMode, DeploymentTargets, ManagedExecution, Parameter, PermissionModels,
     RegionConcurrencyType, StackInstanceSummary, StackSet, StackSetOperationPreferences, StackSetStatus, Tag,
 };
-use domain::ids::{AccountId, RegionName, UnitId};
-use domain::policy::{Amount, ConcurrencyMode, RegionConcurrency, Rollout};
-use domain::rollout::{
-    AutoDeployment, CallAs, Desired, DetailedStatus, Digest, Filter, Instance, InstanceStatus, Observed,
-    ObservedInstance, ObservedStackSet, Operation, OperationStatus, Parameters, PermissionModel, Permissions, Places,
-};
-use domain::template::Template;
-use std::collections::{BTreeMap, BTreeSet};
 use tracing::warn;
 
-/// Says that a StackSet is ours, and of which policy.
+use app::deploy::StackSetRef;
+use app::deploy::ports::{Acceptance, StackSets, StartRequest};
+use app::ports::{PortError, PortErrorKind, Result};
+use domain::policy::{ConcurrencyMode, CountOrPercentage, RegionConcurrency, RolloutSettings};
+use domain::rollout::{
+    AccountFilterType, AutoDeployment, CallAs, Desired, DetailedStatus, Digest, Instance, InstanceStatus, Observed,
+    ObservedInstance, ObservedStackSet, Operation, OperationStatus, OperationTargets, Parameters, PermissionModel,
+    Permissions,
+};
+use framework::ids::{AccountId, RegionName, UnitId};
+use syntax::template::Template;
+
+use crate::error::{unexpected, wrap};
+use crate::s3::{Staged, TemplateBucket};
+
+/// The tag with the owner: the application that manages the StackSet.
 const OWNER_TAG: &str = "backup-compliance:policy";
-/// Says which definition it was last given.
+/// The tag with the digest of the definition that was applied last.
 const DEFINITION_TAG: &str = "backup-compliance:definition";
 
 /// StackSets of this account and Region.
@@ -34,7 +40,7 @@ pub struct CloudFormationStackSets {
 }
 
 impl CloudFormationStackSets {
-    /// Works with these two roles.
+    /// Creates the adapter. The roles are those of self-managed StackSets.
     #[must_use]
     pub fn new(
         client: Client,
@@ -58,12 +64,12 @@ impl CloudFormationStackSets {
         if let Some(staged) = staged
             && let Err(error) = self.bucket.remove(&staged).await
         {
-            // The bucket's own expiry removes it in the end.
-            warn!(%error, "the staged template stays behind");
+            // The lifecycle rule of the bucket deletes it later.
+            warn!(%error, "the staged template was not deleted");
         }
     }
 
-    async fn update(&self, start: &Start<'_>, desired: &Desired) -> Result<Accepted> {
+    async fn update(&self, start: &StartRequest<'_>, desired: &Desired) -> Result<Acceptance> {
         let staged = self.staged(&desired.template).await?;
         let own_roles = desired.permissions == Permissions::SelfManaged;
         let outcome = self
@@ -76,28 +82,25 @@ impl CloudFormationStackSets {
             .set_template_url(staged.as_ref().map(|staged| staged.url.clone()))
             .set_parameters(Some(parameters(&desired.parameters)))
             .set_capabilities(Some(capabilities(desired)))
-            .set_tags(Some(tags(desired, start.owner, &start.found.tags)))
-            // A custom role that is left out of an update falls back to the default name.
+            .set_tags(Some(tags(desired, start.owner, &start.observed.tags)))
+            // An update without a custom role resets it to the default name.
             .set_administration_role_arn(own_roles.then(|| self.administration_role_arn.clone()))
             .set_execution_role_name(own_roles.then(|| self.execution_role_name.clone()))
             .set_auto_deployment(auto_deployment(&desired.permissions))
             .operation_preferences(preferences(&desired.rollout))
             .send()
-            .await
-            .map(|_| Accepted::Now);
+            .await;
         self.unstage(staged).await;
-        outcome.or_else(|error| match error.as_service_error() {
-            Some(service) if service.is_operation_id_already_exists_exception() => Ok(Accepted::Before),
-            _ => Err(wrap("cloudformation:UpdateStackSet", &error)),
-        })
+        outcome
+            .map_or_else(|error| repeated(wrap("cloudformation:UpdateStackSet", &error)), |_| Ok(Acceptance::Started))
     }
 
-    /// Switches managed execution on and leaves everything else: parameters that are not repeated would fall back to the template's
-    /// defaults, capabilities and roles to none.
-    async fn manage_execution(&self, start: &Start<'_>) -> Result<Accepted> {
+    /// Enables managed execution and keeps the other settings. An update resets parameters that it omits to the template's defaults,
+    /// and capabilities and roles to none.
+    async fn manage_execution(&self, start: &StartRequest<'_>) -> Result<Acceptance> {
         const OPERATION: &str = "cloudformation:UpdateStackSet";
         let described = self.stack_set(start.of).await?;
-        let found = described.ok_or_else(|| unexpected(OPERATION, "the StackSet is gone"))?;
+        let found = described.ok_or_else(|| unexpected(OPERATION, "the StackSet was deleted"))?;
         let kept = found.parameters().iter().filter_map(|parameter| parameter.parameter_key());
         let kept: Vec<_> =
             kept.map(|key| Parameter::builder().parameter_key(key).use_previous_value(true).build()).collect();
@@ -115,27 +118,23 @@ impl CloudFormationStackSets {
             .set_operation_preferences(start.desired.map(|desired| preferences(&desired.rollout)))
             .send()
             .await
-            .map(|_| Accepted::Now)
-            .or_else(|error| match error.as_service_error() {
-                Some(service) if service.is_operation_id_already_exists_exception() => Ok(Accepted::Before),
-                _ => Err(wrap(OPERATION, &error)),
-            })
+            .map_or_else(|error| repeated(wrap(OPERATION, &error)), |_| Ok(Acceptance::Started))
     }
 
     async fn stack_set(&self, of: StackSetRef<'_>) -> Result<Option<StackSet>> {
-        let asked = self.client.describe_stack_set().stack_set_name(of.name.as_str()).call_as(call_as(of.call_as));
-        let found = match asked.send().await {
+        let request = self.client.describe_stack_set().stack_set_name(of.name.as_str()).call_as(call_as(of.call_as));
+        let found = match request.send().await {
             Ok(found) => found.stack_set,
             Err(error) if error.as_service_error().is_some_and(|error| error.is_stack_set_not_found_exception()) => {
                 None
             }
             Err(error) => return Err(wrap("cloudformation:DescribeStackSet", &error)),
         };
-        // A deleted StackSet can still be described for a while.
+        // CloudFormation describes deleted StackSets for a while.
         Ok(found.filter(|found| found.status != Some(StackSetStatus::Deleted)))
     }
 
-    /// The units to whose new accounts StackSets deploys on its own.
+    /// Reads the units to whose new accounts StackSets deploys automatically.
     async fn auto_targets(&self, of: StackSetRef<'_>) -> Result<BTreeMap<UnitId, BTreeSet<RegionName>>> {
         const OPERATION: &str = "cloudformation:ListStackSetAutoDeploymentTargets";
         let mut targets: BTreeMap<UnitId, BTreeSet<RegionName>> = BTreeMap::new();
@@ -176,8 +175,8 @@ impl StackSets for CloudFormationStackSets {
         const OPERATION: &str = "cloudformation:ListStackInstances";
         let service_managed = stack_set.permissions == PermissionModel::ServiceManaged;
         let mut observed = Observed { stack_set: Some(stack_set), ..Observed::default() };
-        let asked = self.client.list_stack_instances().stack_set_name(of.name.as_str()).call_as(call_as(of.call_as));
-        let mut pages = asked.into_paginator().items().send();
+        let request = self.client.list_stack_instances().stack_set_name(of.name.as_str()).call_as(call_as(of.call_as));
+        let mut pages = request.into_paginator().items().send();
         while let Some(item) = pages.next().await {
             match item {
                 Ok(summary) => {
@@ -199,7 +198,7 @@ impl StackSets for CloudFormationStackSets {
     }
 
     async fn operation(&self, of: StackSetRef<'_>, id: &str) -> Result<Option<OperationStatus>> {
-        let answer = self
+        let response = self
             .client
             .describe_stack_set_operation()
             .stack_set_name(of.name.as_str())
@@ -207,7 +206,7 @@ impl StackSets for CloudFormationStackSets {
             .operation_id(id)
             .send()
             .await;
-        match answer {
+        match response {
             Ok(found) => {
                 let status = found.stack_set_operation.and_then(|operation| operation.status);
                 Ok(status.map(|status| OperationStatus::from_api(status.as_str())))
@@ -244,28 +243,28 @@ impl StackSets for CloudFormationStackSets {
             .set_administration_role_arn(own_roles.then(|| self.administration_role_arn.clone()))
             .set_execution_role_name(own_roles.then(|| self.execution_role_name.clone()))
             .set_auto_deployment(auto_deployment(&desired.permissions))
-            // Operations that others start by hand then queue instead of failing ours.
+            // Operations that users start are then queued and do not fail those of the application.
             .managed_execution(ManagedExecution::builder().active(true).build())
             .send()
             .await
             .map(|_| ());
         self.unstage(staged).await;
         outcome.or_else(|error| match error.as_service_error() {
-            // Created meanwhile, by us or not: the next look tells by its tag.
+            // Created in between: the next reconciliation decides by its owner tag.
             Some(service) if service.is_name_already_exists_exception() => Ok(()),
             _ => Err(wrap("cloudformation:CreateStackSet", &error)),
         })
     }
 
-    async fn start(&self, start: Start<'_>) -> Result<Accepted> {
-        let Start { of, id, operation, desired, .. } = start;
+    /// Long because each operation has its own request builder.
+    async fn start(&self, start: StartRequest<'_>) -> Result<Acceptance> {
+        let StartRequest { of, id, operation, desired, .. } = start;
         let preferences = desired.map(|desired| preferences(&desired.rollout));
         match operation {
             Operation::ManagedExecution => self.manage_execution(&start).await,
             Operation::UpdateStackSet => {
-                let desired = desired.ok_or_else(|| {
-                    unexpected("cloudformation:UpdateStackSet", "there is no definition to update to")
-                })?;
+                let desired = desired
+                    .ok_or_else(|| unexpected("cloudformation:UpdateStackSet", "the desired definition is missing"))?;
                 self.update(&start, desired).await
             }
             Operation::CreateInstances { at, overrides } => self
@@ -276,16 +275,15 @@ impl StackSets for CloudFormationStackSets {
                 .operation_id(id)
                 .set_accounts(accounts(at))
                 .set_deployment_targets(deployment_targets(at))
-                .set_regions(Some(names(&at.regions)))
+                .set_regions(Some(texts(&at.regions)))
                 .set_parameter_overrides((!overrides.is_empty()).then(|| parameters(overrides)))
                 .set_operation_preferences(preferences)
                 .send()
                 .await
-                .map(|_| Accepted::Now)
-                .or_else(|error| match error.as_service_error() {
-                    Some(service) if service.is_operation_id_already_exists_exception() => Ok(Accepted::Before),
-                    _ => Err(wrap("cloudformation:CreateStackInstances", &error)),
-                }),
+                .map_or_else(
+                    |error| repeated(wrap("cloudformation:CreateStackInstances", &error)),
+                    |_| Ok(Acceptance::Started),
+                ),
             Operation::UpdateInstances { at, overrides } => self
                 .client
                 .update_stack_instances()
@@ -294,17 +292,16 @@ impl StackSets for CloudFormationStackSets {
                 .operation_id(id)
                 .set_accounts(accounts(at))
                 .set_deployment_targets(deployment_targets(at))
-                .set_regions(Some(names(&at.regions)))
-                // An empty list takes all overrides back; no list would keep them.
+                .set_regions(Some(texts(&at.regions)))
+                // An empty list removes all overrides; a missing list keeps them.
                 .set_parameter_overrides(Some(parameters(overrides)))
                 .set_operation_preferences(preferences)
                 .send()
                 .await
-                .map(|_| Accepted::Now)
-                .or_else(|error| match error.as_service_error() {
-                    Some(service) if service.is_operation_id_already_exists_exception() => Ok(Accepted::Before),
-                    _ => Err(wrap("cloudformation:UpdateStackInstances", &error)),
-                }),
+                .map_or_else(
+                    |error| repeated(wrap("cloudformation:UpdateStackInstances", &error)),
+                    |_| Ok(Acceptance::Started),
+                ),
             Operation::DeleteInstances { at, retain } => self
                 .client
                 .delete_stack_instances()
@@ -313,16 +310,15 @@ impl StackSets for CloudFormationStackSets {
                 .operation_id(id)
                 .set_accounts(accounts(at))
                 .set_deployment_targets(deployment_targets(at))
-                .set_regions(Some(names(&at.regions)))
+                .set_regions(Some(texts(&at.regions)))
                 .retain_stacks(*retain)
                 .set_operation_preferences(preferences.or_else(|| Some(removal_preferences())))
                 .send()
                 .await
-                .map(|_| Accepted::Now)
-                .or_else(|error| match error.as_service_error() {
-                    Some(service) if service.is_operation_id_already_exists_exception() => Ok(Accepted::Before),
-                    _ => Err(wrap("cloudformation:DeleteStackInstances", &error)),
-                }),
+                .map_or_else(
+                    |error| repeated(wrap("cloudformation:DeleteStackInstances", &error)),
+                    |_| Ok(Acceptance::Started),
+                ),
         }
     }
 
@@ -336,7 +332,7 @@ impl StackSets for CloudFormationStackSets {
             .await
             .map(drop)
             .or_else(|error| match error.as_service_error() {
-                // It has ended meanwhile, or is stopping.
+                // The operation has ended in between, or is stopping.
                 Some(service)
                     if service.is_operation_not_found_exception() || service.is_invalid_operation_exception() =>
                 {
@@ -347,15 +343,19 @@ impl StackSets for CloudFormationStackSets {
     }
 
     async fn delete(&self, of: StackSetRef<'_>) -> Result<()> {
-        const OPERATION: &str = "cloudformation:DeleteStackSet";
-        match self.client.delete_stack_set().stack_set_name(of.name.as_str()).call_as(call_as(of.call_as)).send().await
-        {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                let error = wrap(OPERATION, &error);
-                if error.kind == app::ports::PortErrorKind::NotFound { Ok(()) } else { Err(error) }
-            }
+        let request = self.client.delete_stack_set().stack_set_name(of.name.as_str()).call_as(call_as(of.call_as));
+        match request.send().await.map_err(|error| wrap("cloudformation:DeleteStackSet", &error)) {
+            Err(error) if error.kind != PortErrorKind::NotFound => Err(error),
+            _ => Ok(()),
         }
+    }
+}
+
+/// An operation id that is in use was accepted with an earlier call, whose answer was lost.
+fn repeated(error: PortError) -> Result<Acceptance> {
+    match error.code.as_deref() {
+        Some("OperationIdAlreadyExistsException") => Ok(Acceptance::AlreadyStarted),
+        _ => Err(error),
     }
 }
 
@@ -404,22 +404,22 @@ fn read_instance(summary: &StackInstanceSummary) -> Result<(Instance, ObservedIn
             status: InstanceStatus::from_api(summary.status().map_or("", |status| status.as_str())),
             detailed: DetailedStatus::from_api(detailed.map_or("", |status| status.as_str())),
             reason: summary.status_reason().map(ToOwned::to_owned),
-            // Not listed by StackSets; the caller knows what it last gave.
+            // StackSets does not list overrides; the rollout record has those that were applied.
             overrides: None,
             unit: summary.organizational_unit_id().and_then(|unit| UnitId::parse(unit).ok()),
         },
     ))
 }
 
-fn parameters(given: &Parameters) -> Vec<Parameter> {
-    given.iter().map(|(key, value)| Parameter::builder().parameter_key(key).parameter_value(value).build()).collect()
+fn parameters(values: &Parameters) -> Vec<Parameter> {
+    values.iter().map(|(key, value)| Parameter::builder().parameter_key(key).parameter_value(value).build()).collect()
 }
 
 fn capabilities(desired: &Desired) -> Vec<Capability> {
     desired.capabilities.iter().map(|name| Capability::from(name.as_str())).collect()
 }
 
-/// Ours, and those that others gave it: an update that gives tags takes all others away.
+/// The tags of the application and the other tags: an update with tags removes those that it omits.
 fn tags(desired: &Desired, owner: &str, others: &BTreeMap<String, String>) -> Vec<Tag> {
     let definition = desired.definition_digest();
     let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
@@ -436,43 +436,39 @@ fn call_as(of: CallAs) -> AwsCallAs {
 
 fn auto_deployment(permissions: &Permissions) -> Option<AwsAutoDeployment> {
     let AutoDeployment { enabled, retain_stacks } = permissions.service_managed()?.auto_deployment;
-    // What happens when an account leaves may only be said where accounts are followed.
+    // Retention on account removal is valid only with automatic deployment.
     let builder = AwsAutoDeployment::builder().enabled(enabled);
     Some(builder.set_retain_stacks_on_account_removal(enabled.then_some(retain_stacks)).build())
 }
 
-/// The accounts, with self-managed permissions.
-fn accounts(at: &Places) -> Option<Vec<String>> {
+/// The accounts; only for self-managed permissions.
+fn accounts(at: &OperationTargets) -> Option<Vec<String>> {
     at.through.is_none().then(|| texts(&at.accounts))
 }
 
-/// The unit and which of its accounts, with service-managed permissions.
-fn deployment_targets(at: &Places) -> Option<DeploymentTargets> {
+/// The unit and the filter of its accounts; only for service-managed permissions.
+fn deployment_targets(at: &OperationTargets) -> Option<DeploymentTargets> {
     let through = at.through.as_ref()?;
     let builder = DeploymentTargets::builder().organizational_unit_ids(through.unit.as_str());
     Some(
         match &through.filter {
-            Filter::Whole => builder,
-            Filter::Listed => {
-                builder.account_filter_type(AccountFilterType::Intersection).set_accounts(Some(texts(&at.accounts)))
+            AccountFilterType::Whole => builder,
+            AccountFilterType::Listed => {
+                builder.account_filter_type(AwsAccountFilterType::Intersection).set_accounts(Some(texts(&at.accounts)))
             }
-            Filter::Except(left_out) => {
-                builder.account_filter_type(AccountFilterType::Difference).set_accounts(Some(texts(left_out)))
+            AccountFilterType::Except(excluded) => {
+                builder.account_filter_type(AwsAccountFilterType::Difference).set_accounts(Some(texts(excluded)))
             }
         }
         .build(),
     )
 }
 
-fn texts(accounts: &BTreeSet<AccountId>) -> Vec<String> {
-    accounts.iter().map(ToString::to_string).collect()
+fn texts<T: ToString>(ids: &BTreeSet<T>) -> Vec<String> {
+    ids.iter().map(ToString::to_string).collect()
 }
 
-fn names(regions: &BTreeSet<RegionName>) -> Vec<String> {
-    regions.iter().map(ToString::to_string).collect()
-}
-
-fn preferences(rollout: &Rollout) -> StackSetOperationPreferences {
+fn preferences(rollout: &RolloutSettings) -> StackSetOperationPreferences {
     let builder = StackSetOperationPreferences::builder()
         .region_concurrency_type(match rollout.regions {
             RegionConcurrency::Parallel => RegionConcurrencyType::Parallel,
@@ -486,17 +482,17 @@ fn preferences(rollout: &Rollout) -> StackSetOperationPreferences {
             (!rollout.region_order.is_empty()).then(|| rollout.region_order.iter().map(ToString::to_string).collect()),
         );
     let builder = match rollout.max_concurrency {
-        Amount::Count(count) => builder.max_concurrent_count(clamp(count)),
-        Amount::Percentage(percentage) => builder.max_concurrent_percentage(i32::from(percentage)),
+        CountOrPercentage::Count(count) => builder.max_concurrent_count(clamp(count)),
+        CountOrPercentage::Percentage(percentage) => builder.max_concurrent_percentage(i32::from(percentage)),
     };
     match rollout.failure_tolerance {
-        Amount::Count(count) => builder.failure_tolerance_count(clamp(count)),
-        Amount::Percentage(percentage) => builder.failure_tolerance_percentage(i32::from(percentage)),
+        CountOrPercentage::Count(count) => builder.failure_tolerance_count(clamp(count)),
+        CountOrPercentage::Percentage(percentage) => builder.failure_tolerance_percentage(i32::from(percentage)),
     }
     .build()
 }
 
-/// One broken account must not keep the others from being cleaned up.
+/// Tolerates all failures, so that one account does not block the removal from the others.
 fn removal_preferences() -> StackSetOperationPreferences {
     StackSetOperationPreferences::builder()
         .region_concurrency_type(RegionConcurrencyType::Parallel)

@@ -1,64 +1,67 @@
-//! Credentials and Region of a user at a terminal, found as the AWS CLI finds them.
+//! Credentials and Region of the command line, resolved as by the AWS CLI.
 
-use crate::Clients;
-use crate::clients::limited;
-use crate::settings::environment;
+use std::error::Error;
+
 use aws_config::profile::{ProfileFileCredentialsProvider, ProfileSet};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::{Region, SdkConfig};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_types::os_shim_internal::{Env, Fs};
-use domain::fault::nearest;
-use std::error::Error;
 
-/// Profiles that an error lists.
+use syntax::text::closest_match;
+
+use crate::Clients;
+use crate::clients::limited;
+use crate::settings::environment;
+
+/// Profiles listed in an error.
 const LISTED: usize = 10;
 
-/// What the options `--profile` and `--region` of the AWS CLI name; without them, the environment decides.
+/// The options `--profile` and `--region`. Without them the environment applies, as for the AWS CLI.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Access {
+pub struct ProfileOptions {
     /// The profile.
     pub profile: Option<String>,
     /// The Region.
     pub region: Option<String>,
 }
 
-/// Why AWS cannot be called with a profile.
+/// An unusable profile.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoAccess {
-    /// It is in no file.
+pub enum ProfileError {
+    /// The profile does not exist.
     #[error("the profile `{name}` does not exist in {files}: {known}")]
     UnknownProfile {
         /// Its name.
         name: String,
         /// The files that were read.
         files: String,
-        /// The profiles that they have.
+        /// A similar name, or the existing profiles.
         known: String,
     },
-    /// A file cannot be read.
+    /// The files are invalid.
     #[error("the profiles in {files} cannot be read: {why}")]
     Unreadable {
         /// The files.
         files: String,
-        /// Why.
+        /// The error of the parser.
         why: String,
     },
 }
 
 impl Clients {
-    /// Clients with the credentials and the Region that the AWS CLI would use. Calls to a host that cannot be reached end within ten
+    /// Creates clients with the credentials and Region that the AWS CLI would use. Calls to an unreachable host fail within ten
     /// seconds.
     ///
     /// # Errors
-    /// When the profile does not exist, or the files with the profiles cannot be read.
-    pub async fn at_terminal(access: &Access) -> Result<Self, NoAccess> {
+    /// When the profile does not exist or the profile files are invalid.
+    pub async fn at_terminal(access: &ProfileOptions) -> Result<Self, ProfileError> {
         let profile = access.profile.clone().or_else(|| environment("AWS_PROFILE"));
         if let Some(profile) = &profile {
-            exists(profile).await?;
+            require_profile(profile).await?;
         }
-        let http_client = crate::reach::client();
+        let http_client = crate::circuit_breaker::client();
         let mut loader = aws_config::from_env().http_client(http_client.clone());
         if let Some(profile) = &access.profile {
             loader = loader.profile_name(profile);
@@ -68,18 +71,18 @@ impl Clients {
         }
         let config = limited(loader).load().await;
         let inner = match &access.profile {
-            // A profile that is named goes before credentials in the environment.
-            Some(profile) => Some(of_profile(profile, &config, http_client)),
+            // `--profile` takes precedence over credentials in the environment.
+            Some(profile) => Some(profile_credentials(profile, &config, http_client)),
             None => config.credentials_provider(),
         };
-        let credentials = inner.map(|inner| SharedCredentialsProvider::new(Explained { inner, profile }));
+        let credentials = inner.map(|inner| SharedCredentialsProvider::new(ExplainedCredentials { inner, profile }));
         let mut config = config.into_builder();
         config.set_credentials_provider(credentials);
         Ok(Self::from_config(config.build()))
     }
 }
 
-fn of_profile(
+fn profile_credentials(
     profile: &str,
     config: &SdkConfig,
     http_client: aws_smithy_runtime_api::client::http::SharedHttpClient,
@@ -98,8 +101,8 @@ fn of_profile(
     SharedCredentialsProvider::new(credentials)
 }
 
-/// Whether a profile is in the files of the AWS CLI.
-async fn exists(name: &str) -> Result<(), NoAccess> {
+/// Checks that a profile is in the files of the AWS CLI.
+async fn require_profile(name: &str) -> Result<(), ProfileError> {
     let file = |variable, usual: &str| environment(variable).unwrap_or_else(|| usual.to_owned());
     let files = format!(
         "{} and {}",
@@ -109,61 +112,60 @@ async fn exists(name: &str) -> Result<(), NoAccess> {
     let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), None).await;
     let profiles = match profiles {
         Ok(profiles) => profiles,
-        Err(error) => return Err(NoAccess::Unreadable { files, why: chain(&error) }),
+        Err(error) => return Err(ProfileError::Unreadable { files, why: chain(&error) }),
     };
     if profiles.get_profile(name).is_some() {
         return Ok(());
     }
-    Err(NoAccess::UnknownProfile { name: name.to_owned(), files, known: known(name, &profiles) })
+    Err(ProfileError::UnknownProfile { name: name.to_owned(), files, known: known(name, &profiles) })
 }
 
-/// The profiles that there are, as far as that helps to name another one.
+/// A similar profile, or the first ten profiles.
 fn known(name: &str, profiles: &ProfileSet) -> String {
     let mut names: Vec<&str> = profiles.profiles().collect();
     names.sort_unstable();
-    if let Some(near) = nearest(name, names.iter().copied()) {
-        return format!("did you mean `{near}`?");
+    if let Some(similar) = closest_match(name, names.iter().copied()) {
+        return format!("did you mean `{similar}`?");
     }
     let first: Vec<&str> = names.iter().take(LISTED).copied().collect();
     match names.len().saturating_sub(LISTED) {
-        _ if names.is_empty() => "there are no profiles".to_owned(),
+        _ if names.is_empty() => "no profiles are defined".to_owned(),
         0 => format!("the profiles are {}", first.join(", ")),
         more => format!("the profiles are {} and {more} more", first.join(", ")),
     }
 }
 
-/// Credentials whose errors name the profile and the way out.
+/// Credentials whose errors name the profile and the fix.
 #[derive(Debug)]
-struct Explained {
+struct ExplainedCredentials {
     inner: SharedCredentialsProvider,
     profile: Option<String>,
 }
 
-/// How the reason begins, for those who show it.
+/// Prefix of a credentials error, by which the command line finds the reason in an SDK error.
 pub const NO_CREDENTIALS: &str = "no AWS credentials: ";
 
-impl Explained {
+impl ExplainedCredentials {
     fn explain(&self, error: CredentialsError) -> CredentialsError {
         let all = chain(&error);
         let is_sso = ["SSO token", "UnauthorizedException", "sso/cache"].iter().any(|words| all.contains(words));
         let name = self.profile.as_deref();
         let reason = match (is_sso, name) {
             (true, Some(name)) => format!(
-                "the session of the profile `{name}` with IAM Identity Center has expired or is missing: sign in with `aws sso login \
+                "the IAM Identity Center session of the profile `{name}` is missing or has expired: sign in with `aws sso login \
                  --profile {name}`"
             ),
             (true, None) => {
-                "the session with IAM Identity Center has expired or is missing: sign in with `aws sso login`"
-                    .to_owned()
+                "the IAM Identity Center session is missing or has expired: sign in with `aws sso login`".to_owned()
             }
-            (false, Some(name)) => format!("the profile `{name}` gives none: {all}"),
+            (false, Some(name)) => format!("the profile `{name}` provides none: {all}"),
             (false, None) => return error,
         };
         CredentialsError::provider_error(format!("{NO_CREDENTIALS}{reason}"))
     }
 }
 
-impl ProvideCredentials for Explained {
+impl ProvideCredentials for ExplainedCredentials {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,
@@ -178,7 +180,7 @@ impl ProvideCredentials for Explained {
     }
 }
 
-/// An error and all that led to it.
+/// An error with its sources.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

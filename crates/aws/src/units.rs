@@ -1,29 +1,32 @@
-//! Organizational units, and which accounts belong to them.
+//! Organizational units and their accounts, from AWS Organizations.
 //!
-//! Plain requests, signed by AWS's own signing crate: the package of `deploy` is to stay small, and five calls with an answer of a
-//! few fields each need no client of the SDK.
+//! Requests are sent without the SDK client, signed by AWS's signing crate: the five calls read a few fields each, and the package
+//! of `deploy` stays small.
 
-use crate::error::unexpected;
-use crate::https::Https;
-use crate::signed::{JsonCall, Manner, Signer};
-use app::ports::{OrganizationalUnits, PortError, PortErrorKind, Result};
-use aws_credential_types::provider::SharedCredentialsProvider;
-use domain::ids::{AccountId, UnitId};
-use domain::rollout::Membership;
-use futures_util::stream::{StreamExt as _, TryStreamExt as _, iter};
-use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::time::Duration;
+
+use aws_credential_types::provider::SharedCredentialsProvider;
+use futures_util::stream::{StreamExt as _, TryStreamExt as _, iter};
+use serde_json::{Value, json};
+
+use app::deploy::ports::OrganizationalUnits;
+use app::ports::{PortError, PortErrorKind, Result};
+use domain::rollout::Membership;
+use framework::ids::{AccountId, UnitId};
+
+use crate::error::unexpected;
+use crate::https::Https;
+use crate::signed::{JsonCall, Signer, SigningStyle};
 
 const DESCRIBE: &str = "organizations:DescribeOrganization";
 const ROOTS: &str = "organizations:ListRoots";
 const ACCOUNTS: &str = "organizations:ListAccountsForParent";
 const UNITS: &str = "organizations:ListOrganizationalUnitsForParent";
-/// How many units are asked about side by side. Organizations takes few calls in a second, and other tools of the organisation share
-/// them.
+/// Units that are read concurrently. The quotas of AWS Organizations are low, and other tools of the organization share them.
 const AT_ONCE: usize = 4;
-/// Waits between the attempts at one call; one attempt more than there are waits.
+/// Delays between the attempts of one call: six attempts.
 const WAITS: [Duration; 5] = [
     Duration::from_millis(250),
     Duration::from_millis(500),
@@ -32,31 +35,31 @@ const WAITS: [Duration; 5] = [
     Duration::from_secs(4),
 ];
 
-/// The organisation's units, if the application is set up to ask.
+/// The organization's units, if the application may read them.
 #[derive(Debug, Clone)]
 pub struct OrganizationUnits {
     organizations: Option<Organizations>,
 }
 
 impl OrganizationUnits {
-    /// Nobody is asked; a policy that names organizational units cannot be rolled out.
+    /// Reads nothing: policies with organizational units fail.
     #[must_use]
-    pub fn off() -> Self {
+    pub fn disabled() -> Self {
         Self { organizations: None }
     }
 
-    /// `region` is that of the application: the service has one endpoint in each partition.
+    /// `region` is that of the application; the service has one endpoint in each partition.
     pub(crate) fn new(credentials: Option<SharedCredentialsProvider>, endpoint: Option<String>, region: &str) -> Self {
-        let (home, suffix) = home(region);
+        let (home, suffix) = service_endpoint(region);
         let address = endpoint.unwrap_or_else(|| format!("https://organizations.{home}.{suffix}/"));
-        let signer = Signer::new(credentials, "organizations", home, Manner::Usual);
+        let signer = Signer::new(credentials, "organizations", home, SigningStyle::Standard);
         Self { organizations: Some(Organizations { https: Https::default(), signer, address }) }
     }
 }
 
-/// The Region that signatures are for, and the end of the host name ("AWS Organizations endpoints and quotas" of the general
-/// reference; the same is in the endpoint rules of the SDK).
-fn home(region: &str) -> (&'static str, &'static str) {
+/// Returns the Region of signatures and the DNS suffix ("AWS Organizations endpoints and quotas" of the general reference; equal to
+/// the endpoint rules of the SDK).
+fn service_endpoint(region: &str) -> (&'static str, &'static str) {
     match region {
         _ if region.starts_with("cn-") => ("cn-northwest-1", "amazonaws.com.cn"),
         _ if region.starts_with("us-gov-") => ("us-gov-west-1", "amazonaws.com"),
@@ -71,17 +74,17 @@ impl OrganizationalUnits for OrganizationUnits {
             _ if units.is_empty() => Ok(Membership::default()),
             Some(organizations) => membership(organizations, units).await,
             None => {
-                let why = "the application is not set up to ask which accounts belong to organizational units";
-                Err(PortError { kind: PortErrorKind::Denied, ..unexpected(ACCOUNTS, why) })
+                let reason = "the application may not read the accounts of organizational units";
+                Err(PortError { kind: PortErrorKind::Denied, ..unexpected(ACCOUNTS, reason) })
             }
         }
     }
 }
 
-/// One call to AWS Organizations.
-trait Ask {
-    /// The answer; what may succeed later was tried again.
-    fn ask(&self, operation: &'static str, body: Value) -> impl Future<Output = Result<Value>> + Send;
+/// A call to AWS Organizations.
+trait OrganizationsApi {
+    /// Calls an operation and retries errors that may pass.
+    fn call(&self, operation: &'static str, body: Value) -> impl Future<Output = Result<Value>> + Send;
 }
 
 #[derive(Debug, Clone)]
@@ -91,8 +94,8 @@ struct Organizations {
     address: String,
 }
 
-impl Ask for Organizations {
-    async fn ask(&self, operation: &'static str, body: Value) -> Result<Value> {
+impl OrganizationsApi for Organizations {
+    async fn call(&self, operation: &'static str, body: Value) -> Result<Value> {
         let call = JsonCall {
             operation,
             address: &self.address,
@@ -104,84 +107,83 @@ impl Ask for Organizations {
     }
 }
 
-/// What is directly below a unit.
+/// The direct children of a unit.
 #[derive(Debug, Default)]
-struct Below {
+struct Children {
     units: BTreeSet<UnitId>,
     accounts: BTreeSet<AccountId>,
     inactive: BTreeSet<AccountId>,
 }
 
-async fn membership(organizations: &(impl Ask + Sync), units: &BTreeSet<UnitId>) -> Result<Membership> {
-    let organization = organizations.ask(DESCRIBE, json!({})).await?;
+async fn membership(organizations: &(impl OrganizationsApi + Sync), units: &BTreeSet<UnitId>) -> Result<Membership> {
+    let organization = organizations.call(DESCRIBE, json!({})).await?;
     let management = text(DESCRIBE, &organization, "/Organization/MasterAccountId", AccountId::parse)?;
-    // There is one root today; the list is a list all the same.
+    // An organization has one root today, although the API returns a list.
     let roots = list(organizations, ROOTS, &json!({}), "Roots").await?;
     let root = roots.first().map(|root| text(ROOTS, root, "/Id", UnitId::parse)).transpose()?;
-    // Level by level, so that a subtree that several units share is asked about once.
-    let mut known: BTreeMap<UnitId, Option<Below>> = BTreeMap::new();
+    // Level by level, so that a subtree that several units share is read once.
+    let mut known: BTreeMap<UnitId, Option<Children>> = BTreeMap::new();
     let mut next = units.clone();
     while !next.is_empty() {
-        let asked = iter(next).map(|unit| async move { Ok((unit.clone(), below(organizations, &unit).await?)) });
-        let found: Vec<(UnitId, Option<Below>)> = asked.buffer_unordered(AT_ONCE).try_collect().await?;
+        let reads = iter(next).map(|unit| async move { Ok((unit.clone(), children(organizations, &unit).await?)) });
+        let found: Vec<(UnitId, Option<Children>)> = reads.buffer_unordered(AT_ONCE).try_collect().await?;
         known.extend(found);
-        let children = known.values().flatten().flat_map(|below| &below.units);
-        next = children.filter(|unit| !known.contains_key(*unit)).cloned().collect();
+        let units = known.values().flatten().flat_map(|children| &children.units);
+        next = units.filter(|unit| !known.contains_key(*unit)).cloned().collect();
     }
     let exists = |unit: &&UnitId| known.get(*unit).is_some_and(Option::is_some);
     Ok(Membership {
         root,
         management: Some(management),
         units: units.iter().filter(exists).map(|unit| (unit.clone(), accounts_below(&known, unit))).collect(),
-        inactive: known.values().flatten().flat_map(|below| &below.inactive).cloned().collect(),
+        inactive: known.values().flatten().flat_map(|children| &children.inactive).cloned().collect(),
     })
 }
 
 /// The accounts of a unit and of all its child units.
-fn accounts_below(known: &BTreeMap<UnitId, Option<Below>>, unit: &UnitId) -> BTreeSet<AccountId> {
+fn accounts_below(known: &BTreeMap<UnitId, Option<Children>>, unit: &UnitId) -> BTreeSet<AccountId> {
     let mut accounts = BTreeSet::new();
     let mut seen = BTreeSet::new();
     let mut rest = vec![unit];
     while let Some(unit) = rest.pop() {
-        if let (true, Some(Some(below))) = (seen.insert(unit), known.get(unit)) {
-            accounts.extend(below.accounts.iter().cloned());
-            rest.extend(&below.units);
+        if let (true, Some(Some(children))) = (seen.insert(unit), known.get(unit)) {
+            accounts.extend(children.accounts.iter().cloned());
+            rest.extend(&children.units);
         }
     }
     accounts
 }
 
-/// What is directly below a unit; `None` where there is no such unit.
-async fn below(organizations: &(impl Ask + Sync), unit: &UnitId) -> Result<Option<Below>> {
+/// Reads the direct children of a unit; `None` if it does not exist.
+async fn children(organizations: &(impl OrganizationsApi + Sync), unit: &UnitId) -> Result<Option<Children>> {
     let parent = json!({ "ParentId": unit.as_str() });
-    let accounts = match list(organizations, ACCOUNTS, &parent, "Accounts").await {
-        Ok(accounts) => accounts,
-        // `ParentNotFoundException`: it never was, was deleted meanwhile, or belongs to another organisation.
-        Err(error) if error.kind == PortErrorKind::NotFound => return Ok(None),
+    let read = async {
+        let accounts = list(organizations, ACCOUNTS, &parent, "Accounts").await?;
+        Ok::<_, PortError>((accounts, list(organizations, UNITS, &parent, "OrganizationalUnits").await?))
+    };
+    let (accounts, units) = match read.await {
+        Ok(read) => read,
+        // `ParentNotFoundException`: never existed, was deleted, or belongs to another organization.
+        Err(PortError { kind: PortErrorKind::NotFound, .. }) => return Ok(None),
         Err(error) => return Err(error),
     };
-    let units = match list(organizations, UNITS, &parent, "OrganizationalUnits").await {
-        Ok(units) => units,
-        Err(error) if error.kind == PortErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut below = Below::default();
+    let mut children = Children::default();
     for account in &accounts {
         let id = text(ACCOUNTS, account, "/Id", AccountId::parse)?;
         if !is_active(account) {
-            below.inactive.insert(id.clone());
+            children.inactive.insert(id.clone());
         }
-        below.accounts.insert(id);
+        children.accounts.insert(id);
     }
     for unit in &units {
-        below.units.insert(text(UNITS, unit, "/Id", UnitId::parse)?);
+        children.units.insert(text(UNITS, unit, "/Id", UnitId::parse)?);
     }
-    Ok(Some(below))
+    Ok(Some(children))
 }
 
-/// All pages of a list. A page may be empty and not the last.
+/// Reads all pages of a list. An empty page need not be the last.
 async fn list(
-    organizations: &(impl Ask + Sync),
+    organizations: &(impl OrganizationsApi + Sync),
     operation: &'static str,
     body: &Value,
     name: &str,
@@ -189,7 +191,7 @@ async fn list(
     let mut all = Vec::new();
     let mut body = body.clone();
     loop {
-        let mut page = organizations.ask(operation, body.clone()).await?;
+        let mut page = organizations.call(operation, body.clone()).await?;
         if let Some(Value::Array(items)) = page.get_mut(name).map(Value::take) {
             all.extend(items);
         }
@@ -214,10 +216,10 @@ fn text<T, E: ToString>(
     read(text).map_err(|error| unexpected(operation, error.to_string()))
 }
 
-/// `State` has come in the place of `Status`; whoever does not send it yet sends the other.
+/// `State` replaces `Status`, which older endpoints send alone.
 fn is_active(account: &Value) -> bool {
-    let said = |name: &str| account.get(name).and_then(Value::as_str);
-    said("State").or_else(|| said("Status")).is_none_or(|state| state == "ACTIVE")
+    let field = |name: &str| account.get(name).and_then(Value::as_str);
+    field("State").or_else(|| field("Status")).is_none_or(|state| state == "ACTIVE")
 }
 
 #[cfg(test)]

@@ -1,204 +1,147 @@
-//! The policy file: which frameworks apply where, how they are rolled out, and what is exempt.
+//! The policy file: frameworks with their targets and rollout settings, and the rules for reporting violations.
 
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::control::Control;
-use crate::fault::{Fault, Faults, Position, Source};
-use crate::ids::{AccountId, RegionName, StackSetName, UnitId};
-use crate::rollout::{AccountFilter, AutoDeployment, CallAs};
+use framework::control::Control;
+use framework::ids::{AccountId, RegionName, StackSetName, UnitId};
+use syntax::diagnostic::{Diagnostic, Diagnostics, Position, Source};
 
 mod exemption;
 mod fields;
 mod read;
 mod reporting;
+mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use exemption::{Exempting, wildcard};
+pub use exemption::ExemptionMatch;
 pub use reporting::{DEFAULT_REMINDERS, Reporting, SeverityRule};
+pub use settings::{
+    AccountFilter, AutoDeployment, CallAs, ConcurrencyMode, CountOrPercentage, RegionConcurrency, RolloutSettings,
+};
 
-/// A policy file that has no faults.
+/// A policy file without errors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// The frameworks, at least one, no two of one name.
+    /// The frameworks: at least one, with unique names.
     pub frameworks: Vec<FrameworkPolicy>,
-    /// How violations are judged and told: what is exempt, how bad what is, when people are reminded.
+    /// How violations are reported: exemptions, severities, reminders.
     pub reporting: Reporting,
-    /// Where each of its exemptions stands in the policy file.
-    pub exemptions_at: Vec<Position>,
-    /// A framework that leaves the policy is removed, instances and StackSet; otherwise it is left as it is and people are told.
+    /// The position of each exemption in the policy file.
+    pub exemption_positions: Vec<Position>,
+    /// Remove the instances and the StackSet of a framework that leaves the policy. Otherwise they stay, and a notice is sent.
     pub remove_undeclared: bool,
 }
 
-/// One framework: a template, where it applies, and how it gets there.
+/// One framework: a template, its targets and its rollout settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FrameworkPolicy {
-    /// The name of the StackSet.
+    /// The name of the framework and of its StackSet.
     pub name: StackSetName,
-    /// The template's path in the repository, with `/` between its parts.
+    /// The template's path in the repository, with `/` as the separator.
     pub template: String,
-    /// Values for the template's parameters, as written.
+    /// Values of the template's parameters, as written.
     pub parameters: BTreeMap<String, String>,
-    /// Where it applies; at least one, and all of one kind: accounts or organizational units.
-    pub targets: Vec<Target>,
-    /// How it is rolled out.
-    pub rollout: Rollout,
-    /// Take over a StackSet of this name that was not made by any policy.
+    /// At least one target, all with accounts or all with organizational units.
+    pub targets: Vec<PolicyTarget>,
+    /// Preferences of its StackSet operations.
+    pub rollout: RolloutSettings,
+    /// Adopt an existing StackSet of this name that no policy owns.
     pub adopt: bool,
-    /// For whom StackSets is called; of use with organizational units only.
+    /// The caller for StackSets; organizational units only.
     pub call_as: CallAs,
-    /// What happens to accounts that join or leave the organizational units.
+    /// Deployment to accounts that join the organizational units.
     pub auto_deployment: AutoDeployment,
-    /// Where it stands in the policy file.
+    /// Its position in the policy file.
     pub at: Position,
 }
 
 impl FrameworkPolicy {
-    /// Whether it applies to organizational units, which takes service-managed permissions.
+    /// Whether the targets are organizational units, which need service-managed permissions.
     #[must_use]
     pub fn is_service_managed(&self) -> bool {
-        self.targets.iter().any(|target| matches!(target.place, Place::Units { .. }))
+        self.targets.iter().any(|target| matches!(target.scope, TargetScope::OrganizationalUnits { .. }))
     }
 }
 
-/// Accounts, or organizational units, and Regions: every account in every Region.
+/// Every account in every Region.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// Which accounts.
-    pub place: Place,
-    /// At least one.
+pub struct PolicyTarget {
+    /// The accounts.
+    pub scope: TargetScope,
+    /// At least one Region.
     pub regions: Vec<RegionName>,
-    /// Parameter values for these instances, instead of the framework's.
+    /// Parameter overrides of these instances.
     pub parameters: BTreeMap<String, String>,
-    /// Where it stands in the policy file.
+    /// Its position in the policy file.
     pub at: Position,
 }
 
-/// Which accounts a target has.
+/// The accounts of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// These; at least one.
+pub enum TargetScope {
+    /// At least one account.
     Accounts(Vec<AccountId>),
-    /// Those of organizational units.
-    Units {
-        /// The units, at least one; their child units belong to them.
+    /// Accounts of organizational units.
+    OrganizationalUnits {
+        /// At least one organizational unit; includes child units.
         units: Vec<UnitId>,
-        /// Which of their accounts.
+        /// Selects some of their accounts.
         accounts: AccountFilter,
     },
 }
 
-impl Target {
-    /// The accounts that it lists; those of organizational units only AWS knows.
+impl PolicyTarget {
+    /// The listed accounts; none for organizational units, whose accounts only AWS Organizations knows.
     #[must_use]
     pub fn accounts(&self) -> &[AccountId] {
-        match &self.place {
-            Place::Accounts(accounts) => accounts,
-            Place::Units { .. } => &[],
+        match &self.scope {
+            TargetScope::Accounts(accounts) => accounts,
+            TargetScope::OrganizationalUnits { .. } => &[],
         }
     }
 }
 
-/// How a StackSet operation proceeds (`OperationPreferences` of the CloudFormation API).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Rollout {
-    /// Accounts worked on at the same time in a Region.
-    pub max_concurrency: Amount,
-    /// Accounts that may fail in a Region before the operation stops there.
-    pub failure_tolerance: Amount,
-    /// Whether the tolerance also limits how many accounts are worked on at the same time.
-    #[serde(default)]
-    pub mode: ConcurrencyMode,
-    /// Whether Regions are worked on at the same time.
-    pub regions: RegionConcurrency,
-    /// The Regions in the order in which they are worked on; empty leaves the order to AWS.
-    pub region_order: Vec<RegionName>,
-}
-
-/// A number of accounts, or a share of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Amount {
-    /// So many accounts.
-    Count(u32),
-    /// So many in a hundred, 0 to 100.
-    Percentage(u8),
-}
-
-/// `ConcurrencyMode` of the CloudFormation API.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum ConcurrencyMode {
-    /// Concurrency stays as it is set; the tolerance may be exceeded by what is under way.
-    #[default]
-    Soft,
-    /// At most one account more than the tolerance that is left is worked on at the same time, so that it is never exceeded.
-    Strict,
-}
-
-/// Whether Regions are worked on one after the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum RegionConcurrency {
-    /// All at the same time.
-    Parallel,
-    /// One after the other.
-    Sequential,
-}
-
-/// Resources that may break a control for a while.
+/// Resources that may violate a control until a day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Exemption {
     /// The control.
-    #[serde(with = "crate::control::as_name")]
+    #[serde(with = "framework::control::as_name")]
     pub control: &'static Control,
-    /// ARNs, in which `*` stands for any text.
+    /// ARNs; `*` matches any text.
     pub resources: Vec<String>,
-    /// Accounts; empty means all.
+    /// Accounts; empty for all.
     pub accounts: Vec<AccountId>,
-    /// Tags that the resource must have, all of them; `*` in a value stands for any text.
+    /// Tags that the resource must all have; `*` in a value matches any text.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
-    /// Why.
+    /// The reason, for reports.
     pub reason: String,
-    /// Who answers for it.
+    /// The person or team that is responsible.
     pub owner: String,
-    /// The last day on which it holds.
+    /// The last day (UTC) on which it applies.
     pub until: Date,
 }
 
-impl Default for Rollout {
-    fn default() -> Self {
-        Self {
-            max_concurrency: Amount::Percentage(100),
-            failure_tolerance: Amount::Percentage(10),
-            mode: ConcurrencyMode::Soft,
-            regions: RegionConcurrency::Parallel,
-            region_order: Vec::new(),
-        }
-    }
-}
-
 impl Policy {
-    /// The version of the format that is read.
+    /// The supported version of the format.
     pub const VERSION: &'static str = "1";
 
-    /// Reads a policy file. `file` is what the faults call it: its path in the repository.
+    /// Reads a policy file. `file` is its path in the repository, for diagnostics.
     ///
     /// # Errors
-    /// Every fault in the file, from top to bottom.
-    pub fn read(file: &str, text: &str) -> Result<Self, Vec<Fault>> {
+    /// Every diagnostic of the file, from top to bottom.
+    pub fn read(file: &str, text: &str) -> Result<Self, Vec<Diagnostic>> {
         let source = Source::new(file, text);
-        let mut faults = Faults::new(&source);
-        let policy = read::policy(&mut faults);
+        let mut diagnostics = Diagnostics::new(&source);
+        let policy = read::policy(&mut diagnostics);
         match policy {
-            Some(policy) if faults.is_empty() => Ok(policy),
-            _ => Err(faults.into_vec()),
+            Some(policy) if diagnostics.is_empty() => Ok(policy),
+            _ => Err(diagnostics.into_vec()),
         }
     }
 }

@@ -1,19 +1,20 @@
-//! Plans from outside: waves, scopes, what cannot be read, and what a large one costs.
+//! Plans through the public API: waves, scopes, unreadable templates.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "a test that cannot set itself up has failed; helpers of tests are no tests to the linter"
 )]
 
-use domain::ids::{AccountId, RegionName, StackSetName};
-use domain::policy::{Amount, ConcurrencyMode, RegionConcurrency, Rollout};
-use domain::rollout::plan::{Alteration, Because, InstanceFate, Plan, Waves};
-use domain::rollout::{
-    Desired, DetailedStatus, Instance, InstanceStatus, Membership, Observed, ObservedInstance, ObservedStackSet,
-    Parameters, Permissions, Wanted,
-};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use domain::policy::{ConcurrencyMode, CountOrPercentage, RegionConcurrency, RolloutSettings};
+use domain::rollout::plan::{ActionReason, DefinitionChange, InstanceAction, RolloutPlan, Waves};
+use domain::rollout::{
+    Desired, DesiredInstance, DetailedStatus, Instance, InstanceStatus, Membership, Observed, ObservedInstance,
+    ObservedStackSet, Parameters, Permissions,
+};
+use framework::ids::{AccountId, RegionName, StackSetName};
 
 const OWNER: &str = "policy@main";
 const REGIONS: [&str; 10] = [
@@ -33,7 +34,7 @@ fn region(name: &str) -> RegionName {
     RegionName::parse(name).unwrap()
 }
 
-/// A framework whose one control is about these resources.
+/// A framework with one control of this scope.
 fn template(scope: &str) -> String {
     format!(
         "Resources:\n  F:\n    Type: AWS::Backup::Framework\n    Properties:\n      FrameworkControls:\n        - ControlName: BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN\n{scope}"
@@ -41,7 +42,7 @@ fn template(scope: &str) -> String {
 }
 
 fn desired(accounts: usize, regions: usize) -> Desired {
-    let wanted = Wanted::from(Parameters::new());
+    let wanted = DesiredInstance::from(Parameters::new());
     let account = |number: usize| AccountId::parse(&format!("{number:012}")).unwrap();
     let instances = (0..accounts).flat_map(|number| {
         let wanted = wanted.clone();
@@ -58,11 +59,11 @@ fn desired(accounts: usize, regions: usize) -> Desired {
         adopt: false,
         instances: instances.collect(),
         skipped: BTreeMap::new(),
-        rollout: Rollout::default(),
+        rollout: RolloutSettings::default(),
     }
 }
 
-/// Everything as wanted.
+/// Everything in the desired state.
 fn deployed(desired: &Desired) -> Observed {
     let none = Arc::<Parameters>::default();
     let current = |instance: &Instance| {
@@ -88,20 +89,20 @@ fn deployed(desired: &Desired) -> Observed {
     }
 }
 
-fn plan(desired: &Desired, observed: &Observed) -> Plan {
-    Plan::of(desired, observed, OWNER, &Membership::default())
+fn plan(desired: &Desired, observed: &Observed) -> RolloutPlan {
+    RolloutPlan::new(desired, observed, OWNER, &Membership::default())
 }
 
 #[test]
-fn waves_follow_concurrency_tolerance_and_the_order_of_regions() {
+fn waves_follow_concurrency_and_tolerance() {
     let (soft, strict) = (ConcurrencyMode::Soft, ConcurrencyMode::Strict);
-    let (count, percent) = (Amount::Count, Amount::Percentage);
+    let (count, percent) = (CountOrPercentage::Count, CountOrPercentage::Percentage);
     let (parallel, sequential) = (RegionConcurrency::Parallel, RegionConcurrency::Sequential);
     let (one, other) = (region("eu-west-1"), region("us-east-1"));
     for (most, tolerance, mode, regions, accounts, expected) in [
         (percent(100), percent(10), soft, parallel, (1_000, 10), 1),
         (percent(100), percent(10), soft, sequential, (1_000, 10), 2),
-        // Nothing given is one account at a time.
+        // The defaults of the API: one account at a time.
         (count(1), count(0), strict, parallel, (1_000, 10), 1_000),
         (count(1), count(0), strict, sequential, (1_000, 10), 1_010),
         // AWS's worked example: 1,000 accounts, tolerance 100, 250 at a time; strictly that is 101.
@@ -114,15 +115,20 @@ fn waves_follow_concurrency_tolerance_and_the_order_of_regions() {
         (percent(50), percent(19), strict, parallel, (10, 0), 5),
         (count(7), count(9), soft, parallel, (0, 0), 0),
     ] {
-        let settings =
-            Rollout { max_concurrency: most, failure_tolerance: tolerance, mode, regions, region_order: Vec::new() };
-        let waves = Waves::of(&BTreeMap::from([(&one, accounts.0), (&other, accounts.1)]), &settings);
+        let settings = RolloutSettings {
+            max_concurrency: most,
+            failure_tolerance: tolerance,
+            mode,
+            regions,
+            region_order: Vec::new(),
+        };
+        let waves = Waves::new(&BTreeMap::from([(&one, accounts.0), (&other, accounts.1)]), &settings);
         assert_eq!(waves.total, expected, "{settings:?} {accounts:?} {waves:?}");
     }
 }
 
 #[test]
-fn scopes_resources_and_names_that_change_are_told_in_words() {
+fn changes_of_scope_resource_and_name_are_described() {
     let scope = "          ControlScope: { ComplianceResourceTypes: [EBS, EC2] }\n";
     let mut desired = desired(1, 1);
     desired.template = template(scope);
@@ -130,32 +136,34 @@ fn scopes_resources_and_names_that_change_are_told_in_words() {
     let old = observed.stack_set.as_mut().unwrap();
     old.definition = None;
     old.template = Some(format!("{}  Old:\n    Type: AWS::SNS::Topic\n", template("")));
-    let told: Vec<String> = plan(&desired, &observed).framework.changes.iter().map(Alteration::words).collect();
+    let changes: Vec<String> =
+        plan(&desired, &observed).framework.changes.iter().map(DefinitionChange::description).collect();
     assert_eq!(
-        told,
+        changes,
         [
-            "control BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN is about resources of the types EBS, EC2, no longer about all resources",
+            "control BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN evaluates resources of the types EBS, EC2, not all resources any more",
             "resource `Old` (AWS::SNS::Topic) is removed",
         ]
     );
     let tagged = "          ControlScope: { Tags: [{ Key: stage, Value: prod }] }\n      FrameworkName: new\n";
     desired.template = template(tagged);
     observed.stack_set.as_mut().unwrap().template = Some(template(scope));
-    let told: Vec<String> = plan(&desired, &observed).framework.changes.iter().map(Alteration::words).collect();
-    assert!(told[0].contains("renamed from a name of AWS's own to `new`"), "{told:?}");
-    assert!(told[1].contains("is about resources with the tag `stage` = `prod`"), "{told:?}");
-    assert_eq!(told.len(), 2);
+    let changes: Vec<String> =
+        plan(&desired, &observed).framework.changes.iter().map(DefinitionChange::description).collect();
+    assert!(changes[0].contains("renamed from a generated name to `new`"), "{changes:?}");
+    assert!(changes[1].contains("evaluates resources with the tag `stage` = `prod`"), "{changes:?}");
+    assert_eq!(changes.len(), 2);
 }
 
 #[test]
-fn what_cannot_be_read_or_seen_is_said_to_be() {
+fn unreadable_or_invisible_changes_are_reported() {
     let desired = desired(1, 1);
     let mut observed = deployed(&desired);
     assert!(plan(&desired, &observed).framework.is_empty());
     observed.stack_set.as_mut().unwrap().definition = None;
-    assert_eq!(plan(&desired, &observed).framework.changes, [Alteration::Unseen]);
+    assert_eq!(plan(&desired, &observed).framework.changes, [DefinitionChange::Invisible]);
     observed.stack_set.as_mut().unwrap().template = Some(format!("# old\n{}", template("")));
-    assert_eq!(plan(&desired, &observed).framework.changes, [Alteration::Layout]);
+    assert_eq!(plan(&desired, &observed).framework.changes, [DefinitionChange::Layout]);
     for unreadable in [Some("no: template".to_owned()), None] {
         observed.stack_set.as_mut().unwrap().template = unreadable;
         let plan = plan(&desired, &observed);
@@ -165,7 +173,7 @@ fn what_cannot_be_read_or_seen_is_said_to_be() {
 }
 
 #[test]
-fn instances_that_nobody_can_work_on_are_skipped_or_let_go_with_their_reason() {
+fn unworkable_instances_are_skipped_or_retained() {
     let mut desired = desired(3, 1);
     let mut observed = deployed(&desired);
     let keys: Vec<Instance> = desired.instances.keys().cloned().collect();
@@ -173,17 +181,17 @@ fn instances_that_nobody_can_work_on_are_skipped_or_let_go_with_their_reason() {
         let found = observed.instances.get_mut(key).unwrap();
         (found.status, found.detailed) = (InstanceStatus::Inoperable, detailed);
     }
-    let fates = |plan: &Plan| -> Vec<(InstanceFate, Vec<Because>)> {
-        plan.groups.iter().map(|group| (group.fate, group.because.iter().copied().collect())).collect()
+    let fates = |plan: &RolloutPlan| -> Vec<(InstanceAction, Vec<ActionReason>)> {
+        plan.groups.iter().map(|group| (group.action, group.reasons.iter().copied().collect())).collect()
     };
     let wanted = plan(&desired, &observed);
-    let skip = |because| (InstanceFate::Skip, vec![because]);
-    let keep = (InstanceFate::Keep, vec![]);
-    assert_eq!(fates(&wanted), [skip(Because::Inoperable), skip(Because::Suspended), keep.clone()]);
+    let skip = |because| (InstanceAction::Skip, vec![because]);
+    let keep = (InstanceAction::Keep, vec![]);
+    assert_eq!(fates(&wanted), [skip(ActionReason::Inoperable), skip(ActionReason::Suspended), keep.clone()]);
     assert!(!wanted.is_change());
     desired.instances.retain(|instance, _| *instance == keys[2]);
     let left = plan(&desired, &observed);
-    let retain = |because| (InstanceFate::Retain, vec![Because::NotWanted, because]);
-    assert_eq!(fates(&left), [retain(Because::Inoperable), retain(Because::Suspended), keep]);
+    let retain = |because| (InstanceAction::Retain, vec![ActionReason::NotDesired, because]);
+    assert_eq!(fates(&left), [retain(ActionReason::Inoperable), retain(ActionReason::Suspended), keep]);
     assert_eq!((left.operations.len(), left.operations[0].instances), (1, 2));
 }

@@ -1,9 +1,9 @@
-//! Templates of applications and their backup, made of decisions: one byte decides one thing. What fuzzers do to a text mostly ends
-//! in what cannot be read; what they do to decisions is always a template, of which much is known and some is not.
+//! Generates templates of applications and backups from bytes, one byte for each decision. Mutations of text mostly
+//! become unreadable; mutations of decisions are always templates with known and unknown parts.
 
 use serde_json::{Map, Value, json};
 
-/// What becomes resources that Audit Manager asks about, with the property that is their name.
+/// Types that Audit Manager evaluates, with their name property.
 const RESOURCES: [(&str, &str); 10] = [
     ("AWS::DynamoDB::Table", "TableName"),
     ("AWS::RDS::DBCluster", "DBClusterIdentifier"),
@@ -32,7 +32,7 @@ const SCHEDULES: [&str; 5] =
     ["cron(0 3 * * ? *)", "rate(12 hours)", "cron(0 5 ? * MON-FRI *)", "rate(0 days)", "daily"];
 const VAULTS: [&str; 2] = ["v", "w"];
 
-/// Decisions that are not made yet. Where there are none left, everything is decided in the simplest way.
+/// The remaining decisions. After the last one, every decision is 0, the simplest choice.
 struct Decisions<'d>(&'d [u8]);
 
 impl Decisions<'_> {
@@ -51,7 +51,7 @@ impl Decisions<'_> {
         of.get(index).copied().unwrap_or_default()
     }
 
-    /// A value: mostly one of these, otherwise something that may come to it.
+    /// Usually one of these values, otherwise an intrinsic function that may resolve to one.
     fn value(&mut self, of: &[&str], depth: u8) -> Value {
         match self.below(if depth == 0 { 10 } else { 16 }) {
             0..7 => self.pick(of).into(),
@@ -70,7 +70,7 @@ impl Decisions<'_> {
         }
     }
 
-    /// One thing or another, as a condition decides; the other may be nothing at all.
+    /// An `Fn::If` whose second branch may be `AWS::NoValue`.
     fn branch(&mut self, mut one: impl FnMut(&mut Self) -> Value) -> Value {
         let condition = self.pick(&CONDITIONS);
         let (first, nothing) = (one(self), json!({ "Ref": "AWS::NoValue" }));
@@ -218,7 +218,7 @@ impl Decisions<'_> {
     }
 }
 
-/// The template that decisions lead to.
+/// Returns the template for these decisions.
 pub(crate) fn template(decisions: &[u8]) -> String {
     let mut decisions = Decisions(decisions);
     let form = decisions.below(6);
@@ -275,7 +275,7 @@ pub(crate) fn template(decisions: &[u8]) -> String {
     text
 }
 
-/// YAML as people write it: a line for each thing, functions in their short form.
+/// Block YAML with short intrinsic functions.
 fn block(value: &Value, indent: usize, text: &mut String) {
     let own = "  ".repeat(indent);
     match value {
@@ -290,7 +290,7 @@ fn block(value: &Value, indent: usize, text: &mut String) {
                 text.push_str(&format!("{own}-"));
                 match item {
                     Value::Object(entries) if function(entries).is_none() && !entries.is_empty() => {
-                        // The first entry stands behind the dash.
+                        // The first entry follows the dash.
                         let mut inner = String::new();
                         block(item, indent + 1, &mut inner);
                         text.push(' ');
@@ -304,7 +304,7 @@ fn block(value: &Value, indent: usize, text: &mut String) {
     }
 }
 
-/// What stands behind a key or a dash.
+/// Writes the value after a key or a dash.
 fn behind(value: &Value, indent: usize, text: &mut String) {
     match value {
         Value::Object(entries) if let Some((name, argument)) = function(entries) => {
@@ -323,14 +323,14 @@ fn behind(value: &Value, indent: usize, text: &mut String) {
     }
 }
 
-/// A function and its argument, where an object is one.
+/// Returns name and argument of an intrinsic function.
 fn function(entries: &Map<String, Value>) -> Option<(&str, &Value)> {
     let (name, argument) = entries.iter().next().filter(|_| entries.len() == 1)?;
     let name = name.strip_prefix("Fn::").or((name == "Ref").then_some("Ref"))?;
     Some((name, argument))
 }
 
-/// Without quotes where YAML takes it for the same text.
+/// Quotes a text unless YAML reads it as the same string.
 fn word(text: &str) -> String {
     let is_plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')

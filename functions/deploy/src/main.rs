@@ -1,23 +1,38 @@
-//! Brings what is deployed to what the policy repository says: pushes, ended operations, CloudFormation requests, schedules.
+//! Rolls the policy out: after pushes, ended StackSet operations, CloudFormation requests, and on a schedule.
 
+use lambda_runtime::Error;
+
+use app::deploy::ports::DeployEnv;
 use app::deploy::redelivery::redeliver;
 use app::deploy::{Application, Deploy};
-use app::events::{Batch, Trigger, trigger};
+use app::events::{Batch, DeployTrigger, trigger};
 use aws::metrics::emit_counts;
-use aws::runtime::{self, Failure};
+use aws::runtime::{self, FunctionError};
 use aws::settings::{DeploySettings, environment};
 use aws::{
-    Clients, CloudFormationStackSets, CodeCommitRepository, Queue, SignedUrlResponder, StateTable, SystemClock, Topic,
-    Topics,
+    Clients, CloudFormationStackSets, CodeCommitRepository, OrganizationUnits, SignedUrlResponder, SqsDeployQueue,
+    StateTable, SystemClock, Topic, Topics,
 };
-use lambda_runtime::Error;
+
+/// The adapters of this function.
+enum Aws {}
+
+impl DeployEnv for Aws {
+    type Repository = CodeCommitRepository;
+    type StackSets = CloudFormationStackSets;
+    type Organization = OrganizationUnits;
+    type Store = StateTable;
+    type Notifier = Topics;
+    type Responder = SignedUrlResponder;
+    type Clock = SystemClock;
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     runtime::init_logs();
     let settings = DeploySettings::from_env(environment)?;
     let clients = Clients::connect().await;
-    let deploy = &Deploy {
+    let deploy = &Deploy::<Aws> {
         application: Application {
             repository: settings.repository_name.clone(),
             branch: settings.branch_name.clone(),
@@ -33,7 +48,7 @@ async fn main() -> Result<(), Error> {
             &settings.execution_role_name,
         ),
         organization: clients.organizational_units(settings.organizational_units),
-        memory: StateTable::new(clients.dynamodb(), &settings.state_table_name),
+        store: StateTable::new(clients.dynamodb(), &settings.state_table_name),
         notifier: Topics::new(
             Topic::new(clients.sns(), &settings.notification_topic_arn),
             settings.chat_topic_arn.as_deref().map(|arn| Topic::chat(clients.sns(), arn)),
@@ -41,21 +56,21 @@ async fn main() -> Result<(), Error> {
         responder: SignedUrlResponder::default(),
         clock: SystemClock,
     };
-    let queue = &Queue::new(clients.sqs(), &settings.deploy_queue_url);
+    let queue = &SqsDeployQueue::new(clients.sqs(), &settings.deploy_queue_url);
     runtime::run(move |event, _| async move {
         let batch = Batch::read(event);
         let triggers =
             batch.triggers(|event| trigger(event, &deploy.application.repository, &deploy.application.branch));
-        let looked = match triggers.as_slice() {
-            // In a queue it would block the group, so it is dropped there; a person wants to know what was expected.
-            [Trigger::Nonsense(why)] if !batch.queued => Err(Failure::event(why.as_str())),
-            triggers => deploy.handle(triggers).await.map_err(|error| Failure::port(&error)),
+        let reconciled = match triggers.as_slice() {
+            // A direct invocation fails with the reason; in a queue an invalid event would block the message group, so it is dropped.
+            [DeployTrigger::Invalid(why)] if !batch.queued => Err(FunctionError::event(why.as_str())),
+            triggers => deploy.handle(triggers).await.map_err(|error| FunctionError::port(&error)),
         };
-        match &looked {
+        match &reconciled {
             Ok(seen) => emit_counts(&deploy.clock, "deploy", &seen.counts),
             Err(_) => redeliver(queue, &batch.messages).await,
         }
-        runtime::answer(&batch, looked, |_| Vec::new())
+        runtime::answer(&batch, reconciled, |_| Vec::new())
     })
     .await
 }

@@ -1,31 +1,42 @@
-//! The CloudFormation custom resource. Whatever happens, CloudFormation is answered: here, or by `deploy` once it has done what
-//! was asked.
+//! The CloudFormation custom resource. Each request is answered: here, or by `deploy` when its work is done.
 
-use app::lifecycle::Lifecycle;
-use aws::runtime;
-use aws::settings::{LifecycleSettings, environment};
-use aws::{Clients, Queue, SignedUrlResponder, StateTable, SystemClock};
-use lambda_runtime::Error;
 use std::sync::Arc;
 
+use lambda_runtime::Error;
+
+use app::lifecycle::Lifecycle;
+use app::lifecycle::ports::LifecycleEnv;
+use aws::runtime;
+use aws::settings::{LifecycleSettings, environment};
+use aws::{Clients, SignedUrlResponder, SqsDeployQueue, StateTable, SystemClock};
+
 mod answer;
+
+/// The adapters of this function.
+enum Aws {}
+
+impl LifecycleEnv for Aws {
+    type Requests = StateTable;
+    type Queue = SqsDeployQueue;
+    type Clock = SystemClock;
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     runtime::init_logs();
-    // Missing settings must not end the process: the request behind this start would never be answered.
+    // Missing settings must not end the process before the request is answered.
     let lifecycle = match LifecycleSettings::from_env(environment) {
         Ok(settings) => {
             let clients = Clients::connect().await;
-            Ok(Arc::new(Lifecycle {
+            Ok(Arc::new(Lifecycle::<Aws> {
                 requests: StateTable::new(clients.dynamodb(), &settings.state_table_name),
-                queue: Queue::new(clients.sqs(), &settings.deploy_queue_url),
+                queue: SqsDeployQueue::new(clients.sqs(), &settings.deploy_queue_url),
                 clock: SystemClock,
             }))
         }
         Err(missing) => Err(missing.to_string()),
     };
-    let responder = &SignedUrlResponder::untiring();
+    let responder = &SignedUrlResponder::persistent();
     let lifecycle = &lifecycle;
     runtime::run(move |event, context| answer::handle(event, context, lifecycle, responder)).await
 }

@@ -1,21 +1,40 @@
-//! Turns compliance changes into violations on record, and into notices.
+//! The function `report`: records compliance changes as violations and delivers notices.
+
+use std::time::Duration;
+
+use lambda_runtime::Error;
 
 use app::events::Batch;
 use app::report::Report;
-use aws::runtime::{self, Failure};
+use app::report::ports::ReportEnv;
+use app::violations::ViolationEnv;
+use aws::runtime::{self, FunctionError};
 use aws::settings::{ReportSettings, environment};
-use aws::{Clients, FeedQueue, StateTable, SystemClock, metrics};
-use lambda_runtime::Error;
-use std::time::Duration;
+use aws::{Channels, Clients, ConfigAggregator, SqsReportQueue, StateTable, SystemClock, metrics};
 
-/// What is left of an invocation, at the least, after names, tags and plans were looked up: people are still to be notified.
+/// Time reserved after the look-ups of names, tags and plans, for the deliveries.
 const AFTER_LOOK_UPS: Duration = Duration::from_secs(40);
-/// The longest that all look-ups of a batch take together.
+/// Time limit for all look-ups of a batch.
 const LOOK_UPS: Duration = Duration::from_secs(15);
-/// What is left after findings were imported: events and the records of all deliveries. Later findings are left to the sweep.
+/// Time reserved after the import of findings, for events and the records of deliveries. The sweep imports later findings.
 const AFTER_FINDINGS: Duration = Duration::from_secs(20);
-/// The longest that findings take where the invocation has no deadline.
-const MOST: Duration = Duration::from_secs(40);
+/// Time limit for findings in an invocation without a deadline.
+const FINDINGS: Duration = Duration::from_secs(40);
+
+/// The adapters of this function.
+enum Aws {}
+
+impl ViolationEnv for Aws {
+    type Store = StateTable;
+    type Channels = Channels;
+    type Directory = StateTable;
+    type Resources = ConfigAggregator;
+    type Clock = SystemClock;
+}
+
+impl ReportEnv for Aws {
+    type Queue = SqsReportQueue;
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -23,28 +42,29 @@ async fn main() -> Result<(), Error> {
     let settings = ReportSettings::from_env(environment)?;
     let clients = Clients::connect().await;
     let table = StateTable::new(clients.dynamodb(), &settings.state_table_name);
-    let channels = &clients.channels(&settings.telling());
+    let channels = &clients.channels(&settings.channels());
     let resources = &clients.aggregator(settings.config_aggregator_name.clone());
-    let queue = &FeedQueue::new(clients.sqs(), &settings.report_queue_url, &settings.dead_letter_queue_url, "report");
+    let queue =
+        &SqsReportQueue::new(clients.sqs(), &settings.report_queue_url, &settings.dead_letter_queue_url, "report");
     let (table, window) = (&table, settings.digest_window);
     runtime::run(move |event, context| async move {
         let batch = Batch::read(event);
-        let report = Report {
+        let report = Report::<Aws> {
             store: table.clone(),
-            outlets: channels.until(runtime::deadline(&context, AFTER_FINDINGS, MOST)),
+            channels: channels.until(runtime::deadline(&context, AFTER_FINDINGS, FINDINGS)),
             directory: table.clone(),
             resources: resources.until(runtime::deadline(&context, AFTER_LOOK_UPS, LOOK_UPS)),
             queue: queue.clone(),
             clock: SystemClock,
-            window,
+            digest_window: window,
         };
         let reported = report.handle(&batch.messages).await;
         metrics::emit_counts(&report.clock, "report", &reported);
-        // A person who tries an event wants to see what is wrong with it; a queue wants to know which messages to keep.
+        // A direct invocation returns the error, a queue the messages to redeliver.
         let outcome = match reported.failures.as_slice() {
             [] => Ok(reported),
             _ if batch.queued => Ok(reported),
-            failures => Err(Failure::event(failures.join("; "))),
+            failures => Err(FunctionError::event(failures.join("; "))),
         };
         runtime::answer(&batch, outcome, |reported| reported.failed.iter().cloned().collect())
     })

@@ -1,17 +1,39 @@
-//! Compares the records with AWS Config's own state, and sees to what is overdue.
+//! The function `sweep`: compares the records with AWS Config and makes pending deliveries.
 
-use app::ports::Clock as _;
-use app::sweep::{Sweep, asked};
-use aws::runtime::{self, Failure};
-use aws::settings::{SweepSettings, environment};
-use aws::{Clients, StateTable, SystemClock, metrics};
-use lambda_runtime::Error;
 use std::time::Duration;
 
-/// What is left of an invocation, at the least, after look-ups and findings: the records of all deliveries.
+use lambda_runtime::Error;
+
+use app::ports::Clock as _;
+use app::sweep::ports::SweepEnv;
+use app::sweep::{Sweep, check_event};
+use app::violations::ViolationEnv;
+use aws::runtime::{self, FunctionError};
+use aws::settings::{SweepSettings, environment};
+use aws::{
+    Channels, Clients, ConfigAggregator, ConfigCompliance, OrganizationAccounts, StateTable, SystemClock, metrics,
+};
+
+/// Time reserved after look-ups and findings, for the records of deliveries.
 const RESERVE: Duration = Duration::from_secs(20);
-/// The longest that a sweep looks up and imports where the invocation has no deadline.
-const MOST: Duration = Duration::from_mins(14);
+/// Time limit for look-ups and findings in an invocation without a deadline.
+const LIMIT: Duration = Duration::from_mins(14);
+
+/// The adapters of this function.
+enum Aws {}
+
+impl ViolationEnv for Aws {
+    type Store = StateTable;
+    type Channels = Channels;
+    type Directory = StateTable;
+    type Resources = ConfigAggregator;
+    type Clock = SystemClock;
+}
+
+impl SweepEnv for Aws {
+    type Source = ConfigCompliance;
+    type Organization = OrganizationAccounts;
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -19,23 +41,23 @@ async fn main() -> Result<(), Error> {
     let settings = SweepSettings::from_env(environment)?;
     let clients = Clients::connect().await;
     let table = StateTable::new(clients.dynamodb(), &settings.state_table_name);
-    let channels = &clients.channels(&settings.telling());
+    let channels = &clients.channels(&settings.channels());
     let resources = &clients.aggregator(settings.config_aggregator_name.clone());
     let (source, organization) = (&clients.compliance(&settings), &clients.organization(&settings));
     let table = &table;
     runtime::run(move |event, context| async move {
-        let deadline = runtime::deadline(&context, RESERVE, MOST);
-        let sweep = Sweep {
+        let deadline = runtime::deadline(&context, RESERVE, LIMIT);
+        let sweep = Sweep::<Aws> {
             store: table.clone(),
-            outlets: channels.until(deadline),
+            channels: channels.until(deadline),
             directory: table.clone(),
             resources: resources.until(deadline),
             source: source.clone(),
             organization: organization.clone(),
             clock: SystemClock,
         };
-        asked(&event, SystemClock.now()).map_err(Failure::event)?;
-        let swept = sweep.run(|| runtime::time_left(&context)).await.map_err(|error| Failure::port(&error))?;
+        check_event(&event, SystemClock.now()).map_err(FunctionError::event)?;
+        let swept = sweep.run(|| runtime::time_left(&context)).await.map_err(|error| FunctionError::port(&error))?;
         metrics::emit_counts(&sweep.clock, "sweep", &swept);
         runtime::document(&swept)
     })

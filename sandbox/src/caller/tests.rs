@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 #[cfg(target_endian = "little")]
-fn a_connection_is_found_in_the_kernel_s_table() {
+fn inode_of_finds_the_local_address() {
     let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
         0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 11 1 0 100 0\n\
         1: 0100007F:C350 0100007F:1F90 01 00000000:00000000 00:00000000 00000000     0        0 4242 1 0 20 4";

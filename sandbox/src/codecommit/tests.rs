@@ -45,19 +45,19 @@ impl Fixture {
 
     fn ask(&self, operation: &str, mut ask: Value) -> Result<Value, &'static str> {
         ask["repositoryName"] = json!("policy");
-        self.service.operate(operation, &ask).map_err(|Refusal(code, _)| code)
+        self.service.operate(operation, &ask).map_err(|CodeCommitError(code, _)| code)
     }
 }
 
 #[test]
-fn an_empty_repository_has_no_branch_and_no_commit() {
+fn empty_repository_has_no_branch_and_no_commit() {
     let fixture = Fixture::new();
     assert_eq!(fixture.ask("GetBranch", json!({"branchName": "main"})), Err("BranchDoesNotExistException"));
     assert_eq!(fixture.ask("GetFile", json!({"filePath": "a"})), Err("CommitDoesNotExistException"));
 }
 
 #[test]
-fn head_commit_and_file_are_read() {
+fn repository_reads_branch_commit_file_and_folder() {
     let fixture = Fixture::new();
     let commit = fixture.push(&[("framework.yaml", b"a: \xc3\xbc\n"), ("sub/run.sh", b"#!/bin/sh\n")]);
 
@@ -72,7 +72,7 @@ fn head_commit_and_file_are_read() {
 
     for specifier in ["main", "refs/heads/main", commit.as_str()] {
         let file = fixture.ask("GetFile", json!({"commitSpecifier": specifier, "filePath": "framework.yaml"})).unwrap();
-        assert_eq!(file["fileContent"], wire::base64(b"a: \xc3\xbc\n"), "{specifier}");
+        assert_eq!(file["fileContent"], "YTogw7wK", "{specifier}");
     }
     let folder = fixture.ask("GetFolder", json!({"folderPath": "/"})).unwrap();
     assert_eq!(
@@ -82,7 +82,7 @@ fn head_commit_and_file_are_read() {
 }
 
 #[test]
-fn what_is_not_there_is_named() {
+fn repository_missing_objects_have_own_errors() {
     let fixture = Fixture::new();
     let commit = fixture.push(&[("a", b"1"), ("sub/b", b"2")]);
     let file = |specifier: &str, path: &str| {
@@ -98,11 +98,11 @@ fn what_is_not_there_is_named() {
     );
     assert_eq!(fixture.ask("GetBranch", json!({"branchName": "x\ny"})), Err("BranchDoesNotExistException"));
     let missing = fixture.service.operate("GetBranch", &json!({"repositoryName": "other", "branchName": "main"}));
-    assert_eq!(missing.map_err(|Refusal(code, _)| code), Err("RepositoryDoesNotExistException"));
+    assert_eq!(missing.map_err(|CodeCommitError(code, _)| code), Err("RepositoryDoesNotExistException"));
 }
 
 #[test]
-fn a_file_over_six_megabytes_is_refused() {
+fn get_file_over_six_megabytes_is_rejected() {
     let fixture = Fixture::new();
     fixture.push(&[("large", &vec![b'x'; LARGEST_FILE + 1]), ("fits", &vec![b'x'; LARGEST_FILE])]);
     assert_eq!(fixture.ask("GetFile", json!({"filePath": "large"})), Err("FileTooLargeException"));
@@ -110,7 +110,7 @@ fn a_file_over_six_megabytes_is_refused() {
 }
 
 #[test]
-fn differences_tell_added_modified_and_deleted() {
+fn differences_are_added_modified_and_deleted() {
     let fixture = Fixture::new();
     let before = fixture.push(&[("changed", b"1"), ("gone", b"1")]);
     std::fs::remove_file(fixture.directory.path().join("work/gone")).unwrap();
@@ -125,7 +125,7 @@ fn differences_tell_added_modified_and_deleted() {
 }
 
 #[test]
-fn a_push_becomes_the_documented_events() {
+fn push_creates_the_documented_events() {
     let fixture = Fixture::new();
     let (none, one, two) = ("0".repeat(40), "1".repeat(40), "2".repeat(40));
     let updates = json!([
@@ -145,7 +145,7 @@ fn a_push_becomes_the_documented_events() {
 }
 
 #[test]
-fn a_comment_is_posted_once_for_each_token() {
+fn comment_repeated_token_is_posted_once() {
     let fixture = Fixture::new();
     let commit = fixture.push(&[("a.txt", b"one")]);
     let post = |content: &str, token: &str| {

@@ -1,14 +1,20 @@
-//! Pages as AWS Config gives them: with limits, tokens, and now and then an empty one that has a token all the same.
+//! Pages of AWS Config: with limits, tokens, and sometimes an empty page that has a token.
 
 use serde_json::{Value, json};
 
-use super::Refused;
+use super::resource::ConfigError;
 
-/// One page of these rows, under `name`.
+/// Returns one page of the rows, in the field `name`.
 ///
-/// When there are several pages, an empty one comes after the first; with `always`, an empty one comes before each.
-pub(super) fn page(rows: &[Value], ask: &Value, name: &str, limits: &Limits, always: bool) -> Result<Value, Refused> {
-    let (from, empty) = place(ask)?;
+/// An empty page follows the first of several pages; with `always`, an empty page precedes each page.
+pub(super) fn page(
+    rows: &[Value],
+    ask: &Value,
+    name: &str,
+    limits: &PageLimits,
+    always: bool,
+) -> Result<Value, ConfigError> {
+    let (from, empty) = start_of(ask)?;
     let empty = empty || (always && ask.get("NextToken").is_none_or(Value::is_null));
     if from > rows.len() {
         return Err(bad_token());
@@ -25,15 +31,15 @@ pub(super) fn page(rows: &[Value], ask: &Value, name: &str, limits: &Limits, alw
     Ok(answer)
 }
 
-/// How many rows a page may have.
+/// The limits of a page.
 #[derive(Debug)]
-pub(super) struct Limits {
+pub(super) struct PageLimits {
     pub(super) default: usize,
     pub(super) most: usize,
 }
 
-impl Limits {
-    fn of(&self, ask: &Value) -> Result<usize, Refused> {
+impl PageLimits {
+    fn of(&self, ask: &Value) -> Result<usize, ConfigError> {
         let asked = ask["Limit"].as_u64().or(ask["MaxResults"].as_u64()).unwrap_or_default();
         match usize::try_from(asked).unwrap_or(usize::MAX) {
             0 => Ok(self.default),
@@ -50,7 +56,7 @@ fn token(from: usize, empty: bool) -> String {
     format!("{from}.{}", if empty { "empty" } else { "rows" })
 }
 
-fn place(ask: &Value) -> Result<(usize, bool), Refused> {
+fn start_of(ask: &Value) -> Result<(usize, bool), ConfigError> {
     let Some(token) = ask["NextToken"].as_str() else { return Ok((0, false)) };
     let (from, kind) = token.split_once('.').ok_or_else(bad_token)?;
     let from = from.parse().map_err(|_| bad_token())?;
@@ -61,6 +67,6 @@ fn place(ask: &Value) -> Result<(usize, bool), Refused> {
     }
 }
 
-fn bad_token() -> Refused {
+fn bad_token() -> ConfigError {
     ("InvalidNextTokenException", "The specified next token is not valid".to_owned())
 }

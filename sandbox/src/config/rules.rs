@@ -1,17 +1,17 @@
-//! The service-linked rules of frameworks, and what they found.
+//! The service-linked rules of frameworks, and their results.
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp, Unit};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
-use super::Resource;
+use super::resource::RecordedResource;
 use crate::events;
+use crate::ids::{self, AccountRegion};
 
-/// Types whose controls have a rule for each type, and how the rules' names begin.
-const KINDS: [(&str, &str); 10] = [
+/// Resource types with a separate rule for each type, and the prefix of the rules' names.
+const RULE_PREFIXES: [(&str, &str); 10] = [
     ("AWS::RDS::DBCluster", "AURORA"),
     ("AWS::RDS::DBInstance", "RDS"),
     ("AWS::EC2::Volume", "EBS"),
@@ -24,24 +24,23 @@ const KINDS: [(&str, &str); 10] = [
     ("AWS::BackupGateway::VirtualMachine", "VIRTUAL MACHINE"),
 ];
 
-/// The type of the items that say which rules a resource keeps and breaks.
+/// The type of the items that list the compliance of a resource with its rules.
 pub(super) const RESOURCE_COMPLIANCE: &str = "AWS::Config::ResourceCompliance";
 
-/// What a rule finds of a resource.
+/// The compliance of a resource with a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Compliance {
-    /// All is well.
+pub enum RuleCompliance {
+    /// The resource complies with the rule.
     Compliant,
-    /// The resource breaks the rule.
+    /// The resource does not comply with the rule.
     NonCompliant,
-    /// The rule does not concern the resource (any more).
+    /// The rule does not apply to the resource, or no longer does.
     NotApplicable,
 }
 
-impl Compliance {
-    /// As AWS writes it.
-    #[must_use]
+impl RuleCompliance {
+    /// Returns AWS's name of the value.
     pub fn text(self) -> &'static str {
         match self {
             Self::Compliant => "COMPLIANT",
@@ -51,10 +50,10 @@ impl Compliance {
     }
 }
 
-/// A rule looks at a resource.
+/// The result of a rule for a resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Evaluation {
+pub struct RuleEvaluation {
     /// The account, 12 digits.
     pub account: String,
     /// The Region.
@@ -65,58 +64,54 @@ pub struct Evaluation {
     pub resource_type: String,
     /// The resource's id.
     pub resource_id: String,
-    /// What the rule finds.
-    pub compliance: Compliance,
-    /// When it happened (`orderingTimestamp`); a few seconds ago if nothing is said.
+    /// The result.
+    pub compliance: RuleCompliance,
+    /// The time of the result (`orderingTimestamp`); three seconds ago by default.
     #[serde(default)]
     pub at: Option<Timestamp>,
-    /// What the rule adds in words.
+    /// The annotation of the result.
     #[serde(default)]
     pub annotation: Option<String>,
 }
 
-/// A rule: its control, and the name of the type where the control has a rule for each type.
+/// A rule of a control; some controls have a rule for each resource type.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Rule {
+pub(super) struct ConfigRule {
     pub(super) control: String,
     pub(super) name: String,
     pub(super) id: String,
     pub(super) arn: String,
     /// By type and id of the resource.
-    pub(super) results: BTreeMap<(String, String), Outcome>,
+    pub(super) results: BTreeMap<(String, String), RuleResult>,
 }
 
-/// What a rule found last.
+/// The last result of a rule for a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Outcome {
-    pub(super) compliance: Compliance,
+pub(super) struct RuleResult {
+    pub(super) compliance: RuleCompliance,
     triggered: Timestamp,
     annotation: Option<String>,
 }
 
-/// An account and a Region.
-pub(super) type Place = (String, String);
+/// Account and Region, and type and id of a resource.
+type TargetResource<'r> = (&'r AccountRegion, &'r (String, String));
 
-/// A resource in an account and Region: type and id.
-type Target<'r> = (&'r Place, &'r (String, String));
-
-/// The rules of all accounts and Regions.
 #[derive(Debug, Default)]
-pub(super) struct Rules {
-    /// By the rule's name.
-    places: BTreeMap<Place, BTreeMap<String, Rule>>,
-    /// How often the framework was made anew.
-    generations: BTreeMap<Place, u32>,
+pub(super) struct RuleStore {
+    /// By name.
+    locations: BTreeMap<AccountRegion, BTreeMap<String, ConfigRule>>,
+    /// How often the framework was recreated.
+    generations: BTreeMap<AccountRegion, u32>,
 }
 
-impl Rules {
-    /// Keeps what a rule found; gives the event, if the result is another than before, or the first.
-    pub(super) fn evaluate(&mut self, evaluation: &Evaluation) -> Option<Value> {
-        let place = (evaluation.account.clone(), evaluation.region.clone());
-        let generation = self.generations.get(&place).copied().unwrap_or_default();
-        let fresh = rule(&place, generation, &evaluation.control, &evaluation.resource_type);
-        let rule = self.places.entry(place).or_default().entry(fresh.name.clone()).or_insert(fresh);
-        let outcome = Outcome {
+impl RuleStore {
+    /// Stores a result; returns the event if the result is new or changed.
+    pub(super) fn evaluate(&mut self, evaluation: &RuleEvaluation) -> Option<Value> {
+        let location = (evaluation.account.clone(), evaluation.region.clone());
+        let generation = self.generations.get(&location).copied().unwrap_or_default();
+        let fresh = rule(&location, generation, &evaluation.control, &evaluation.resource_type);
+        let rule = self.locations.entry(location).or_default().entry(fresh.name.clone()).or_insert(fresh);
+        let outcome = RuleResult {
             compliance: evaluation.compliance,
             triggered: evaluation.at.unwrap_or_else(|| Timestamp::now() - SignedDuration::from_secs(3)),
             annotation: evaluation.annotation.clone(),
@@ -127,49 +122,49 @@ impl Rules {
         changed.then(|| event(evaluation, rule, &resource, &outcome, before.as_ref()))
     }
 
-    /// Removes the rules of one control, or of the whole framework; nothing tells of it, as on AWS.
+    /// Removes the rules of one control, or of the whole framework. As on AWS, there is no event.
     pub(super) fn remove(&mut self, account: &str, region: &str, control: Option<&str>) {
-        if let Some(rules) = self.places.get_mut(&(account.to_owned(), region.to_owned())) {
+        if let Some(rules) = self.locations.get_mut(&(account.to_owned(), region.to_owned())) {
             rules.retain(|_, rule| control.is_some_and(|control| rule.control != control));
         }
     }
 
-    /// Removes the rules; those that come after them have other names and ARNs.
+    /// Removes the rules; later ones have other names and ARNs.
     pub(super) fn renew(&mut self, account: &str, region: &str) {
         self.remove(account, region, None);
         *self.generations.entry((account.to_owned(), region.to_owned())).or_default() += 1;
     }
 
-    /// Forgets what was found of a resource.
+    /// Removes the results of a resource.
     pub(super) fn forget(&mut self, account: &str, region: &str, resource_type: &str, resource_id: &str) {
         let resource = (resource_type.to_owned(), resource_id.to_owned());
-        for rule in self.places.get_mut(&(account.to_owned(), region.to_owned())).into_iter().flatten() {
+        for rule in self.locations.get_mut(&(account.to_owned(), region.to_owned())).into_iter().flatten() {
             rule.1.results.remove(&resource);
         }
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = (&Place, &Rule)> {
-        self.places.iter().flat_map(|(place, rules)| rules.values().map(move |rule| (place, rule)))
+    pub(super) fn all(&self) -> impl Iterator<Item = (&AccountRegion, &ConfigRule)> {
+        self.locations.iter().flat_map(|(location, rules)| rules.values().map(move |rule| (location, rule)))
     }
 
-    pub(super) fn of(&self, account: &str, region: &str) -> impl Iterator<Item = &Rule> {
-        self.places.get(&(account.to_owned(), region.to_owned())).into_iter().flat_map(BTreeMap::values)
+    pub(super) fn of(&self, account: &str, region: &str) -> impl Iterator<Item = &ConfigRule> {
+        self.locations.get(&(account.to_owned(), region.to_owned())).into_iter().flat_map(BTreeMap::values)
     }
 
-    pub(super) fn named(&self, account: &str, region: &str, name: &str) -> Option<&Rule> {
-        self.places.get(&(account.to_owned(), region.to_owned()))?.get(name)
+    pub(super) fn named(&self, account: &str, region: &str, name: &str) -> Option<&ConfigRule> {
+        self.locations.get(&(account.to_owned(), region.to_owned()))?.get(name)
     }
 
-    /// The items of the type `AWS::Config::ResourceCompliance`, each with the time of the last result in it.
-    pub(super) fn resource_compliance(&self) -> Vec<(Resource, Timestamp)> {
-        let mut found: BTreeMap<Target<'_>, (bool, Timestamp, Vec<Value>)> = BTreeMap::new();
-        for (place, rule) in self.all() {
+    /// Returns the items of the type `AWS::Config::ResourceCompliance`, each with the time of its last result.
+    pub(super) fn resource_compliance(&self) -> Vec<(RecordedResource, Timestamp)> {
+        let mut found: BTreeMap<TargetResource<'_>, (bool, Timestamp, Vec<Value>)> = BTreeMap::new();
+        for (location, rule) in self.all() {
             for (resource, outcome) in &rule.results {
-                if outcome.compliance == Compliance::NotApplicable {
+                if outcome.compliance == RuleCompliance::NotApplicable {
                     continue;
                 }
-                let (broken, captured, rules) = found.entry((place, resource)).or_default();
-                *broken |= outcome.compliance == Compliance::NonCompliant;
+                let (broken, captured, rules) = found.entry((location, resource)).or_default();
+                *broken |= outcome.compliance == RuleCompliance::NonCompliant;
                 *captured = outcome.after(2).max(*captured);
                 rules.push(json!({
                     "configRuleName": rule.name, "configRuleArn": rule.arn, "configRuleId": rule.id,
@@ -178,11 +173,11 @@ impl Rules {
             }
         }
         let item = |(((account, region), (kind, id)), (broken, captured, rules)): (
-            Target<'_>,
+            TargetResource<'_>,
             (bool, Timestamp, Vec<Value>),
         )| {
-            let compliance = if broken { Compliance::NonCompliant } else { Compliance::Compliant };
-            let item = Resource {
+            let compliance = if broken { RuleCompliance::NonCompliant } else { RuleCompliance::Compliant };
+            let item = RecordedResource {
                 account: account.clone(),
                 region: region.clone(),
                 resource_type: RESOURCE_COMPLIANCE.to_owned(),
@@ -200,44 +195,40 @@ impl Rules {
     }
 }
 
-fn rule((account, region): &Place, generation: u32, control: &str, resource_type: &str) -> Rule {
+fn rule((account, region): &AccountRegion, generation: u32, control: &str, resource_type: &str) -> ConfigRule {
     let uuid = uuid(&format!("{account} {region} {generation}"));
-    let kind = KINDS.iter().find(|(known, _)| *known == resource_type).map(|(_, kind)| format!("{kind}-"));
+    let kind = RULE_PREFIXES.iter().find(|(known, _)| *known == resource_type).map(|(_, kind)| format!("{kind}-"));
     let name = format!("{}{control}-{uuid}", kind.unwrap_or_default());
-    let id = format!("config-rule-{}", &hex(&name)[..6]);
+    let id = format!("config-rule-{}", &ids::sha256(&name)[..6]);
     let arn = format!("arn:aws:config:{region}:{account}:config-rule/aws-service-rule/backup.amazonaws.com/{id}");
-    Rule { control: control.to_owned(), name, id, arn, results: BTreeMap::new() }
+    ConfigRule { control: control.to_owned(), name, id, arn, results: BTreeMap::new() }
 }
 
-fn hex(text: &str) -> String {
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Always the same for the same text, in the form of a version 4 UUID.
+/// Returns the same version 4 UUID for the same text.
 fn uuid(text: &str) -> String {
-    let hex = hex(text);
+    let hex = ids::sha256(text);
     format!("{}-{}-4{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32])
 }
 
-impl Rule {
-    /// `Compliance` as the describing operations give it; none for a rule that has found nothing, or nothing that counts.
-    pub(super) fn compliance(&self) -> Option<(Compliance, Value)> {
-        let count = |wanted| self.results.values().filter(|outcome| outcome.compliance == wanted).count();
-        let broken = count(Compliance::NonCompliant);
-        let verdict = match (broken, count(Compliance::Compliant)) {
+impl ConfigRule {
+    /// Returns `Compliance` of the describing operations; `None` if there are only NOT_APPLICABLE results.
+    pub(super) fn compliance(&self) -> Option<(RuleCompliance, Value)> {
+        let count = |compliance| self.results.values().filter(|outcome| outcome.compliance == compliance).count();
+        let broken = count(RuleCompliance::NonCompliant);
+        let result = match (broken, count(RuleCompliance::Compliant)) {
             (0, 0) => return None,
-            (0, _) => Compliance::Compliant,
-            _ => Compliance::NonCompliant,
+            (0, _) => RuleCompliance::Compliant,
+            _ => RuleCompliance::NonCompliant,
         };
-        let mut value = json!({"ComplianceType": verdict.text()});
+        let mut value = json!({"ComplianceType": result.text()});
         if broken > 0 {
             value["ComplianceContributorCount"] = json!({"CappedCount": broken.min(25), "CapExceeded": broken > 25});
         }
-        Some((verdict, value))
+        Some((result, value))
     }
 
-    /// An evaluation result as the operations give it, without account and Region.
-    pub(super) fn result(&self, (kind, id): &(String, String), outcome: &Outcome) -> Value {
+    /// Returns an evaluation result without account and Region.
+    pub(super) fn result(&self, (kind, id): &(String, String), outcome: &RuleResult) -> Value {
         let mut result = json!({
             "EvaluationResultIdentifier": {
                 "EvaluationResultQualifier": {
@@ -255,7 +246,7 @@ impl Rule {
         result
     }
 
-    /// As `DescribeConfigRules` gives it.
+    /// Returns the rule in the shape of `DescribeConfigRules`.
     pub(super) fn described(&self) -> Value {
         json!({
             "ConfigRuleName": self.name, "ConfigRuleArn": self.arn, "ConfigRuleId": self.id, "ConfigRuleState": "ACTIVE",
@@ -265,33 +256,33 @@ impl Rule {
     }
 }
 
-impl Outcome {
+impl RuleResult {
     fn after(&self, seconds: i64) -> Timestamp {
         self.triggered + SignedDuration::from_secs(seconds)
     }
 
-    /// As the JSON protocol writes times.
+    /// Returns a time of the JSON protocol: seconds since 1970.
     #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are far below 2^52")]
     fn seconds(&self, later: i64) -> f64 {
         self.after(later).as_millisecond() as f64 / 1000.0
     }
 
-    /// As events write times.
+    /// Returns a time as in events.
     fn text(&self, later: i64) -> String {
         format!("{:.3}", self.after(later))
     }
 }
 
-/// The event `Config Rules Compliance Change`.
+/// Returns the event `Config Rules Compliance Change`.
 fn event(
-    evaluation: &Evaluation,
-    rule: &Rule,
+    evaluation: &RuleEvaluation,
+    rule: &ConfigRule,
     resource: &(String, String),
-    now: &Outcome,
-    before: Option<&Outcome>,
+    now: &RuleResult,
+    before: Option<&RuleResult>,
 ) -> Value {
     let (kind, id) = resource;
-    let result = |outcome: &Outcome| {
+    let result = |outcome: &RuleResult| {
         let mut result = json!({
             "evaluationResultIdentifier": {
                 "evaluationResultQualifier": {

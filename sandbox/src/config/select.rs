@@ -1,33 +1,33 @@
-//! Advanced queries: `SELECT fields [WHERE condition]` with comparisons, `IN`, `LIKE`, `BETWEEN`, `AND`, `OR` and `NOT`; and
-//! `SELECT fields, COUNT(*) [WHERE condition] GROUP BY fields`.
+//! Advanced queries of AWS Config: `SELECT fields [WHERE condition]` with comparisons, `IN`, `LIKE`, `BETWEEN`,
+//! `AND`, `OR` and `NOT`; and `SELECT fields, COUNT(*) [WHERE condition] GROUP BY fields`.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::Resource;
+use super::resource::RecordedResource;
 
-/// A query that was understood.
+/// A parsed query.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Query {
+pub(super) struct AdvancedQuery {
     pub(super) fields: Vec<String>,
-    /// Whether rows with equal fields are counted and returned once.
+    /// Whether equal rows are counted and returned once.
     counts: bool,
-    condition: Condition,
+    condition: QueryCondition,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Condition {
-    All(Vec<Condition>),
-    Any(Vec<Condition>),
-    Not(Box<Condition>),
-    Is(String, Test),
+enum QueryCondition {
+    All(Vec<QueryCondition>),
+    Any(Vec<QueryCondition>),
+    Not(Box<QueryCondition>),
+    Is(String, FieldTest),
 }
 
-/// What a field is put to. A field with several values, as in a list, passes when one of them does.
+/// The comparison with a field. A field with several values matches if one of them does.
 #[derive(Debug, Clone, PartialEq)]
-enum Test {
+enum FieldTest {
     OneOf(Vec<String>),
     Less {
         than: String,
@@ -37,40 +37,41 @@ enum Test {
         than: String,
         or_equal: bool,
     },
-    /// With `%` for any text.
+    /// `%` matches any text.
     Like(String),
 }
 
-impl Query {
-    /// Nothing for an expression that AWS Config would refuse, or that is beyond this reader: other functions, orders.
+impl AdvancedQuery {
+    /// Parses an expression; `None` if AWS Config would reject it, or for unsupported syntax (other functions,
+    /// orders).
     pub(super) fn parse(expression: &str) -> Option<Self> {
-        let mut words = Words { words: words(expression)?, at: 0 };
-        words.keyword("SELECT").then_some(())?;
-        let mut fields = vec![words.name()?];
+        let mut tokens = TokenReader { tokens: tokens(expression)?, at: 0 };
+        tokens.keyword("SELECT").then_some(())?;
+        let mut fields = vec![tokens.name()?];
         let mut counts = false;
-        while words.symbol(",") {
-            fields.push(words.name()?);
-            counts = fields.last().is_some_and(|name| name == "COUNT") && words.symbol("(");
+        while tokens.symbol(",") {
+            fields.push(tokens.name()?);
+            counts = fields.last().is_some_and(|name| name == "COUNT") && tokens.symbol("(");
             if counts {
                 fields.pop();
-                (words.keyword("*") && words.symbol(")")).then_some(())?;
+                (tokens.keyword("*") && tokens.symbol(")")).then_some(())?;
                 break;
             }
         }
-        let condition = if words.keyword("WHERE") { words.any()? } else { Condition::All(Vec::new()) };
+        let condition = if tokens.keyword("WHERE") { tokens.any()? } else { QueryCondition::All(Vec::new()) };
         if counts {
-            // Only what is counted by can be selected.
-            (words.keyword("GROUP") && words.keyword("BY")).then_some(())?;
-            let mut by = vec![words.name()?];
-            while words.symbol(",") {
-                by.push(words.name()?);
+            // Only the fields of `GROUP BY` can be selected.
+            (tokens.keyword("GROUP") && tokens.keyword("BY")).then_some(())?;
+            let mut by = vec![tokens.name()?];
+            while tokens.symbol(",") {
+                by.push(tokens.name()?);
             }
             (by == fields).then_some(())?;
         }
-        words.is_at_end().then_some(Self { fields, counts, condition })
+        tokens.is_at_end().then_some(Self { fields, counts, condition })
     }
 
-    /// Rows as they are answered: each, or each kind once with its number.
+    /// Returns the result rows: all rows, or each distinct row with its count.
     pub(super) fn answered(&self, rows: impl Iterator<Item = Value>) -> Vec<Value> {
         if !self.counts {
             return rows.map(|row| json!(row.to_string())).collect();
@@ -86,12 +87,12 @@ impl Query {
         groups.into_values().map(counted).collect()
     }
 
-    pub(super) fn holds(&self, resource: &Resource) -> bool {
+    pub(super) fn holds(&self, resource: &RecordedResource) -> bool {
         self.condition.holds(resource)
     }
 
-    /// The chosen fields of a resource, nested as they are in it.
-    pub(super) fn row(&self, resource: &Resource, captured: Timestamp) -> Value {
+    /// Returns the selected fields of a resource, nested as in the resource.
+    pub(super) fn row(&self, resource: &RecordedResource, captured: Timestamp) -> Value {
         let whole = whole(resource, captured);
         if self.fields.iter().any(|field| field == "*") {
             return whole;
@@ -107,8 +108,8 @@ impl Query {
     }
 }
 
-impl Condition {
-    fn holds(&self, resource: &Resource) -> bool {
+impl QueryCondition {
+    fn holds(&self, resource: &RecordedResource) -> bool {
         match self {
             Self::All(conditions) => conditions.iter().all(|condition| condition.holds(resource)),
             Self::Any(conditions) => conditions.iter().any(|condition| condition.holds(resource)),
@@ -118,10 +119,10 @@ impl Condition {
     }
 }
 
-impl Test {
+impl FieldTest {
     fn passes(&self, value: &str) -> bool {
         match self {
-            Self::OneOf(wanted) => wanted.iter().any(|wanted| wanted == value),
+            Self::OneOf(values) => values.iter().any(|expected| expected == value),
             Self::Less { than, or_equal } => order(value, than).is_lt() || (*or_equal && value == than),
             Self::More { than, or_equal } => order(value, than).is_gt() || (*or_equal && value == than),
             Self::Like(pattern) => like(pattern, value),
@@ -145,8 +146,8 @@ fn like(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// The values of a field, as texts.
-fn values(resource: &Resource, path: &str) -> Vec<String> {
+/// Returns the values of a field as texts.
+fn values(resource: &RecordedResource, path: &str) -> Vec<String> {
     let plain = match path {
         "accountId" => &resource.account,
         "awsRegion" => &resource.region,
@@ -180,14 +181,14 @@ fn collect(value: &Value, path: &[&str], found: &mut Vec<String>) {
     }
 }
 
-fn tags(resource: &Resource) -> Value {
+fn tags(resource: &RecordedResource) -> Value {
     let tags = resource.tags.iter();
     Value::Array(
         tags.map(|(key, value)| json!({"key": key, "value": value, "tag": format!("{key}={value}")})).collect(),
     )
 }
 
-fn whole(resource: &Resource, captured: Timestamp) -> Value {
+fn whole(resource: &RecordedResource, captured: Timestamp) -> Value {
     json!({
         "accountId": resource.account, "awsRegion": resource.region, "resourceType": resource.resource_type,
         "resourceId": resource.resource_id, "resourceName": resource.resource_name, "arn": resource.arn,
@@ -196,7 +197,7 @@ fn whole(resource: &Resource, captured: Timestamp) -> Value {
     })
 }
 
-/// A value with nothing in it but what lies at this path.
+/// Returns a value with only the part at this path.
 fn pick(value: &Value, path: &[&str]) -> Option<Value> {
     let Some((name, rest)) = path.split_first() else { return Some(value.clone()) };
     match value {
@@ -223,49 +224,47 @@ fn merge(into: &mut Value, from: Value) {
     }
 }
 
-// ------------------------------------------------------------------------------------------------ reading
-
 #[derive(Debug, Clone, PartialEq)]
-enum Word {
+enum Token {
     Name(String),
     Text(String),
     Symbol(String),
 }
 
-/// Nothing for a text that has no end, or a character that belongs nowhere.
-fn words(expression: &str) -> Option<Vec<Word>> {
-    let mut words = Vec::new();
+/// Splits an expression into tokens; `None` for an unterminated text or an invalid character.
+fn tokens(expression: &str) -> Option<Vec<Token>> {
+    let mut tokens = Vec::new();
     let mut rest = expression.trim_start();
     while let Some(first) = rest.chars().next() {
         let is_name = |character: char| character.is_alphanumeric() || "._-*:".contains(character);
         let length = match first {
             '\'' => {
                 let (text, length) = quoted(rest)?;
-                words.push(Word::Text(text));
+                tokens.push(Token::Text(text));
                 length
             }
             '(' | ')' | ',' => {
-                words.push(Word::Symbol(first.to_string()));
+                tokens.push(Token::Symbol(first.to_string()));
                 1
             }
             '=' | '!' | '<' | '>' => {
                 let length = rest.find(|character| !"=!<>".contains(character)).unwrap_or(rest.len());
-                words.push(Word::Symbol(rest[..length].to_owned()));
+                tokens.push(Token::Symbol(rest[..length].to_owned()));
                 length
             }
             _ if is_name(first) => {
                 let length = rest.find(|character| !is_name(character)).unwrap_or(rest.len());
-                words.push(Word::Name(rest[..length].to_owned()));
+                tokens.push(Token::Name(rest[..length].to_owned()));
                 length
             }
             _ => return None,
         };
         rest = rest[length..].trim_start();
     }
-    Some(words)
+    Some(tokens)
 }
 
-/// A text in quotes, in which a quote is written twice; and how long it is in the expression.
+/// Parses a quoted text, in which a quote is doubled; returns the text and its length in the expression.
 fn quoted(rest: &str) -> Option<(String, usize)> {
     let mut text = String::new();
     let mut characters = rest.char_indices().skip(1).peekable();
@@ -281,62 +280,62 @@ fn quoted(rest: &str) -> Option<(String, usize)> {
     None
 }
 
-struct Words {
-    words: Vec<Word>,
+struct TokenReader {
+    tokens: Vec<Token>,
     at: usize,
 }
 
-impl Words {
+impl TokenReader {
     fn is_at_end(&self) -> bool {
-        self.at == self.words.len()
+        self.at == self.tokens.len()
     }
 
-    fn take(&mut self, wanted: impl Fn(&Word) -> bool) -> bool {
-        let found = self.words.get(self.at).is_some_and(wanted);
+    fn take(&mut self, expected: impl Fn(&Token) -> bool) -> bool {
+        let found = self.tokens.get(self.at).is_some_and(expected);
         self.at += usize::from(found);
         found
     }
 
     fn keyword(&mut self, keyword: &str) -> bool {
-        self.take(|word| matches!(word, Word::Name(name) if name.eq_ignore_ascii_case(keyword)))
+        self.take(|token| matches!(token, Token::Name(name) if name.eq_ignore_ascii_case(keyword)))
     }
 
     fn symbol(&mut self, symbol: &str) -> bool {
-        self.take(|word| matches!(word, Word::Symbol(text) if text == symbol))
+        self.take(|token| matches!(token, Token::Symbol(text) if text == symbol))
     }
 
     fn name(&mut self) -> Option<String> {
-        let Some(Word::Name(name)) = self.words.get(self.at) else { return None };
+        let Some(Token::Name(name)) = self.tokens.get(self.at) else { return None };
         self.at += 1;
         Some(name.clone())
     }
 
-    /// A text, or a bare number or truth value.
+    /// Takes a text, a number or a truth value.
     fn value(&mut self) -> Option<String> {
-        let (Word::Text(text) | Word::Name(text)) = self.words.get(self.at)? else { return None };
+        let (Token::Text(text) | Token::Name(text)) = self.tokens.get(self.at)? else { return None };
         self.at += 1;
         Some(text.clone())
     }
 
-    fn any(&mut self) -> Option<Condition> {
+    fn any(&mut self) -> Option<QueryCondition> {
         let mut conditions = vec![self.all()?];
         while self.keyword("OR") {
             conditions.push(self.all()?);
         }
-        Some(if conditions.len() == 1 { conditions.remove(0) } else { Condition::Any(conditions) })
+        Some(if conditions.len() == 1 { conditions.remove(0) } else { QueryCondition::Any(conditions) })
     }
 
-    fn all(&mut self) -> Option<Condition> {
+    fn all(&mut self) -> Option<QueryCondition> {
         let mut conditions = vec![self.one()?];
         while self.keyword("AND") {
             conditions.push(self.one()?);
         }
-        Some(if conditions.len() == 1 { conditions.remove(0) } else { Condition::All(conditions) })
+        Some(if conditions.len() == 1 { conditions.remove(0) } else { QueryCondition::All(conditions) })
     }
 
-    fn one(&mut self) -> Option<Condition> {
+    fn one(&mut self) -> Option<QueryCondition> {
         if self.keyword("NOT") {
-            return Some(Condition::Not(Box::new(self.one()?)));
+            return Some(QueryCondition::Not(Box::new(self.one()?)));
         }
         if self.symbol("(") {
             let inside = self.any()?;
@@ -345,35 +344,38 @@ impl Words {
         let field = self.name()?;
         let negated = self.keyword("NOT");
         let condition = self.test(field)?;
-        Some(if negated { Condition::Not(Box::new(condition)) } else { condition })
+        Some(if negated { QueryCondition::Not(Box::new(condition)) } else { condition })
     }
 
-    fn test(&mut self, field: String) -> Option<Condition> {
+    fn test(&mut self, field: String) -> Option<QueryCondition> {
         if self.keyword("IN") {
             self.symbol("(").then_some(())?;
             let mut values = vec![self.value()?];
             while self.symbol(",") {
                 values.push(self.value()?);
             }
-            return self.symbol(")").then_some(Condition::Is(field, Test::OneOf(values)));
+            return self.symbol(")").then_some(QueryCondition::Is(field, FieldTest::OneOf(values)));
         }
         if self.keyword("LIKE") {
-            return Some(Condition::Is(field, Test::Like(self.value()?)));
+            return Some(QueryCondition::Is(field, FieldTest::Like(self.value()?)));
         }
         if self.keyword("BETWEEN") {
-            let least = Test::More { than: self.value()?, or_equal: true };
+            let least = FieldTest::More { than: self.value()?, or_equal: true };
             self.keyword("AND").then_some(())?;
-            let most = Test::Less { than: self.value()?, or_equal: true };
-            return Some(Condition::All(vec![Condition::Is(field.clone(), least), Condition::Is(field, most)]));
+            let most = FieldTest::Less { than: self.value()?, or_equal: true };
+            return Some(QueryCondition::All(vec![
+                QueryCondition::Is(field.clone(), least),
+                QueryCondition::Is(field, most),
+            ]));
         }
-        let Some(Word::Symbol(symbol)) = self.words.get(self.at).cloned() else { return None };
+        let Some(Token::Symbol(symbol)) = self.tokens.get(self.at).cloned() else { return None };
         self.at += 1;
         let value = self.value()?;
         Some(match symbol.as_str() {
-            "=" => Condition::Is(field, Test::OneOf(vec![value])),
-            "!=" | "<>" => Condition::Not(Box::new(Condition::Is(field, Test::OneOf(vec![value])))),
-            "<" | "<=" => Condition::Is(field, Test::Less { than: value, or_equal: symbol == "<=" }),
-            ">" | ">=" => Condition::Is(field, Test::More { than: value, or_equal: symbol == ">=" }),
+            "=" => QueryCondition::Is(field, FieldTest::OneOf(vec![value])),
+            "!=" | "<>" => QueryCondition::Not(Box::new(QueryCondition::Is(field, FieldTest::OneOf(vec![value])))),
+            "<" | "<=" => QueryCondition::Is(field, FieldTest::Less { than: value, or_equal: symbol == "<=" }),
+            ">" | ">=" => QueryCondition::Is(field, FieldTest::More { than: value, or_equal: symbol == ">=" }),
             _ => return None,
         })
     }

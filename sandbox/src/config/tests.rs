@@ -6,19 +6,19 @@ fn ask(operation: &str, body: &Value) -> (u16, Value) {
     ask_of(&Config::new("000000000000", "us-east-1"), "000000000000", operation, body)
 }
 
-/// Asks as an account, in eu-west-1.
+/// Sends a request as an account, in eu-west-1.
 fn ask_of(config: &Config, account: &str, operation: &str, body: &Value) -> (u16, Value) {
     let scope =
         "AWS4-HMAC-SHA256 Credential=key/20261120/eu-west-1/config/aws4_request, SignedHeaders=host, Signature=0";
-    let request = Request::new("POST", "/")
+    let request = HttpRequest::new("POST", "/")
         .header("authorization", scope)
         .header("x-amz-target", &format!("StarlingDoveService.{operation}"))
         .body(body.to_string());
-    let response = config.answer(&Call::of(&request), account, &request);
+    let response = config.answer(&ApiCall::of(&request), account, &request);
     (response.status, serde_json::from_slice(&response.body).unwrap())
 }
 
-/// Asks the aggregator for all pages; gives the rows, and how many pages there were.
+/// Reads all pages from the aggregator; returns the rows and the number of pages.
 fn all(config: &Config, operation: &str, list: &str, mut body: Value) -> (Vec<Value>, usize) {
     body["ConfigurationAggregatorName"] = json!(AGGREGATOR);
     let (mut rows, mut pages) = (Vec::new(), 0);
@@ -34,8 +34,8 @@ fn all(config: &Config, operation: &str, list: &str, mut body: Value) -> (Vec<Va
     }
 }
 
-fn volume(id: &str, compliance: Compliance, at: &str) -> Evaluation {
-    Evaluation {
+fn volume(id: &str, compliance: RuleCompliance, at: &str) -> RuleEvaluation {
+    RuleEvaluation {
         account: "222222222222".into(),
         region: "eu-west-1".into(),
         control: PLAN.into(),
@@ -47,11 +47,11 @@ fn volume(id: &str, compliance: Compliance, at: &str) -> Evaluation {
     }
 }
 
-/// `count` volumes that break the rule.
+/// Returns Config with this many noncompliant volumes.
 fn broken(count: usize) -> Config {
     let config = Config::new("000000000000", "us-east-1");
     for n in 0..count {
-        config.evaluate(&volume(&format!("vol-{n:04}"), Compliance::NonCompliant, "2026-11-20T04:12:09.311Z"));
+        config.evaluate(&volume(&format!("vol-{n:04}"), RuleCompliance::NonCompliant, "2026-11-20T04:12:09.311Z"));
     }
     config
 }
@@ -65,7 +65,7 @@ fn orders(region: &str) -> Value {
 }
 
 #[test]
-fn a_batch_gives_what_is_there_and_names_what_is_not() {
+fn batch_get_returns_unprocessed_identifiers() {
     let body = json!({"ConfigurationAggregatorName": AGGREGATOR, "ResourceIdentifiers": [orders("eu-west-1"), orders("us-east-1")]});
     let (_, answer) = ask("BatchGetAggregateResourceConfig", &body);
     assert_eq!(answer["BaseConfigurationItems"][0]["resourceName"], "orders");
@@ -74,7 +74,7 @@ fn a_batch_gives_what_is_there_and_names_what_is_not() {
 }
 
 #[test]
-fn one_resource_comes_with_its_tags() {
+fn get_resource_returns_its_tags() {
     let body = json!({"ConfigurationAggregatorName": AGGREGATOR, "ResourceIdentifier": orders("eu-west-1")});
     assert_eq!(ask("GetAggregateResourceConfig", &body).1["ConfigurationItem"]["tags"]["stage"], "production");
     let body = json!({"ConfigurationAggregatorName": AGGREGATOR, "ResourceIdentifier": orders("eu-west-9")});
@@ -82,7 +82,7 @@ fn one_resource_comes_with_its_tags() {
 }
 
 #[test]
-fn another_aggregator_does_not_exist() {
+fn aggregator_unknown_name_is_an_error() {
     let (status, answer) = ask("GetAggregateResourceConfig", &json!({"ConfigurationAggregatorName": "x"}));
     assert_eq!((status, answer["__type"].as_str()), (400, Some("NoSuchConfigurationAggregatorException")));
 }
@@ -96,7 +96,7 @@ fn found(config: &Config, expression: &str) -> Option<Vec<Value>> {
 }
 
 #[test]
-fn expressions_are_understood_and_others_refused() {
+fn select_parses_supported_expressions_only() {
     let config = Config::new("000000000000", "us-east-1");
     let find = |expression: &str| found(&config, expression);
     assert_eq!(
@@ -125,7 +125,7 @@ fn expressions_are_understood_and_others_refused() {
         find("SELECT awsRegion, COUNT(*) WHERE awsRegion = 'us-east-1' GROUP BY awsRegion"),
         Some(vec![json!({"awsRegion": "us-east-1", "COUNT(*)": 2})])
     );
-    for refused in [
+    for rejected in [
         "SELECT COUNT(*) WHERE resourceId LIKE 'x%'",
         "SELECT resourceId WHERE",
         "SELECT resourceId WHERE a = 'x",
@@ -133,15 +133,15 @@ fn expressions_are_understood_and_others_refused() {
         "SELECT resourceId, COUNT(*) WHERE a = 'x' GROUP BY b",
         "DELETE resourceId",
     ] {
-        assert_eq!(find(refused), None, "{refused}");
+        assert_eq!(find(rejected), None, "{rejected}");
     }
 }
 
 #[test]
-fn the_compliance_of_resources_can_be_queried_unless_it_is_not_recorded() {
+fn select_resource_compliance_if_recorded() {
     let config = broken(1);
-    config.evaluate(&volume("vol-well", Compliance::Compliant, "2026-11-20T04:12:09Z"));
-    config.evaluate(&volume("vol-gone", Compliance::NotApplicable, "2026-11-20T04:12:09Z"));
+    config.evaluate(&volume("vol-well", RuleCompliance::Compliant, "2026-11-20T04:12:09Z"));
+    config.evaluate(&volume("vol-gone", RuleCompliance::NotApplicable, "2026-11-20T04:12:09Z"));
     let expression = "SELECT accountId, configurationItemCaptureTime, configuration.targetResourceId, configuration.configRuleList.complianceType \
                       WHERE resourceType = 'AWS::Config::ResourceCompliance' AND configuration.complianceType = 'NON_COMPLIANT'";
     let expected = json!({
@@ -149,16 +149,16 @@ fn the_compliance_of_resources_can_be_queried_unless_it_is_not_recorded() {
         "configuration": {"targetResourceId": "vol-0000", "configRuleList": [{"complianceType": "NON_COMPLIANT"}]},
     });
     assert_eq!(found(&config, expression), Some(vec![expected.clone()]));
-    config.hide("222222222222", "eu-west-1", Some(Hidden::Rules));
+    config.set_hidden("222222222222", "eu-west-1", Some(Hidden::Rules));
     assert_eq!(found(&config, expression), Some(vec![expected]));
     config.record_compliance(false);
     assert_eq!(found(&config, expression), Some(vec![]));
 }
 
 #[test]
-fn a_rule_tells_when_its_result_changes_and_only_then() {
+fn evaluate_returns_an_event_if_the_result_changes() {
     let config = Config::new("000000000000", "us-east-1");
-    let first = config.evaluate(&volume("vol-1", Compliance::NonCompliant, "2026-11-20T04:12:09.311Z")).unwrap();
+    let first = config.evaluate(&volume("vol-1", RuleCompliance::NonCompliant, "2026-11-20T04:12:09.311Z")).unwrap();
     assert_eq!(first["time"], "2026-11-20T04:12:12Z");
     let detail = &first["detail"];
     assert_eq!(detail["newEvaluationResult"]["complianceType"], "NON_COMPLIANT");
@@ -172,25 +172,25 @@ fn a_rule_tells_when_its_result_changes_and_only_then() {
     assert_eq!(name.len(), "EBS-BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN-".len() + 36);
     assert!(detail["configRuleARN"].as_str().unwrap().contains(":config-rule/aws-service-rule/backup.amazonaws.com/"));
 
-    assert_eq!(config.evaluate(&volume("vol-1", Compliance::NonCompliant, "2026-11-21T04:12:09Z")), None);
-    let second = config.evaluate(&volume("vol-1", Compliance::Compliant, "2026-11-22T04:12:09Z")).unwrap();
+    assert_eq!(config.evaluate(&volume("vol-1", RuleCompliance::NonCompliant, "2026-11-21T04:12:09Z")), None);
+    let second = config.evaluate(&volume("vol-1", RuleCompliance::Compliant, "2026-11-22T04:12:09Z")).unwrap();
     let old = &second["detail"]["oldEvaluationResult"];
     assert_eq!(old["evaluationResultIdentifier"]["orderingTimestamp"], "2026-11-21T04:12:09.000Z");
 
-    config.renew_framework("222222222222", "eu-west-1");
-    let anew = config.evaluate(&volume("vol-1", Compliance::Compliant, "2026-11-23T04:12:09Z")).unwrap();
+    config.recreate_framework("222222222222", "eu-west-1");
+    let anew = config.evaluate(&volume("vol-1", RuleCompliance::Compliant, "2026-11-23T04:12:09Z")).unwrap();
     assert_ne!(anew["detail"]["configRuleName"], name);
     assert_ne!(anew["detail"]["configRuleARN"], detail["configRuleARN"]);
 }
 
 #[test]
-fn the_aggregator_shows_rules_that_have_results_and_what_they_found() {
+fn aggregator_shows_rules_with_results() {
     let config = broken(30);
-    config.evaluate(&volume("vol-well", Compliance::Compliant, "2026-11-20T04:12:09Z"));
-    config.evaluate(&volume("vol-gone", Compliance::NotApplicable, "2026-11-20T04:12:09Z"));
-    config.evaluate(&Evaluation {
+    config.evaluate(&volume("vol-well", RuleCompliance::Compliant, "2026-11-20T04:12:09Z"));
+    config.evaluate(&volume("vol-gone", RuleCompliance::NotApplicable, "2026-11-20T04:12:09Z"));
+    config.evaluate(&RuleEvaluation {
         control: "BACKUP_LAST_RECOVERY_POINT_CREATED".into(),
-        ..volume("vol-gone", Compliance::NotApplicable, "2026-11-20T04:12:09Z")
+        ..volume("vol-gone", RuleCompliance::NotApplicable, "2026-11-20T04:12:09Z")
     });
     let shown = rules(&config);
     assert_eq!(shown.len(), 1, "a rule with NOT_APPLICABLE results only is not shown");
@@ -228,14 +228,14 @@ fn the_aggregator_shows_rules_that_have_results_and_what_they_found() {
 }
 
 #[test]
-fn hidden_rules_are_not_shown() {
+fn aggregator_does_not_show_hidden_rules() {
     let config = broken(1);
-    config.hide("222222222222", "eu-west-1", Some(Hidden::Rules));
+    config.set_hidden("222222222222", "eu-west-1", Some(Hidden::Rules));
     assert_eq!(rules(&config), Vec::<Value>::new());
     assert_eq!(found(&config, "SELECT resourceId WHERE resourceName = 'orders'").unwrap().len(), 1);
-    config.hide("222222222222", "eu-west-1", Some(Hidden::Everything));
+    config.set_hidden("222222222222", "eu-west-1", Some(Hidden::Everything));
     assert_eq!(found(&config, "SELECT resourceId WHERE resourceName = 'orders'"), Some(vec![]));
-    config.hide("222222222222", "eu-west-1", None);
+    config.set_hidden("222222222222", "eu-west-1", None);
     assert_eq!(rules(&config).len(), 1);
     config.remove_rules("222222222222", "eu-west-1", Some("BACKUP_LAST_RECOVERY_POINT_CREATED"));
     assert_eq!(rules(&config).len(), 1);
@@ -244,7 +244,7 @@ fn hidden_rules_are_not_shown() {
 }
 
 #[test]
-fn what_is_asked_wrongly_is_refused() {
+fn config_invalid_requests_are_rejected() {
     let config = broken(1);
     let code = |operation: &str, mut body: Value| {
         body["ConfigurationAggregatorName"] = json!(AGGREGATOR);
@@ -271,10 +271,10 @@ fn what_is_asked_wrongly_is_refused() {
 }
 
 #[test]
-fn an_account_sees_its_own_rules_also_when_the_aggregator_does_not() {
+fn account_reads_its_rules_if_the_aggregator_is_blind() {
     let config = broken(12);
-    config.evaluate(&volume("vol-gone", Compliance::NotApplicable, "2026-11-20T04:12:09Z"));
-    config.hide("222222222222", "eu-west-1", Some(Hidden::Everything));
+    config.evaluate(&volume("vol-gone", RuleCompliance::NotApplicable, "2026-11-20T04:12:09Z"));
+    config.set_hidden("222222222222", "eu-west-1", Some(Hidden::Everything));
     let ask = |account: &str, operation: &str, body: Value| ask_of(&config, account, operation, &body).1;
     let own = ask("222222222222", "DescribeConfigRules", json!({}));
     let name = own["ConfigRules"][0]["ConfigRuleName"].clone();

@@ -1,8 +1,8 @@
-//! The sample events of `events/`, moved to the present.
+//! The sample events of `events/`, with their times moved to the present.
 //!
-//! The files keep fixed dates, since people read them. A function that receives one compares it with its clock, so whatever
-//! gives a sample to a running function moves it first: the day of the samples ends now. One process moves all samples by the
-//! same time, which keeps their order and distances.
+//! The files have fixed dates, because users read them. A function compares the time of an event with its clock, so
+//! all code that sends a sample to a running function moves it first: the day of the samples ends now. One process
+//! moves all samples by the same time, which keeps their order and distances.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -13,35 +13,29 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-/// The moment that counts as now in the sample files; none of their times is later.
+/// The current time in the sample files; none of their times is later.
 pub const NOW: &str = "2026-11-24T04:15:00Z";
 
-/// The time at which this process first asked for it. Tests derive their times from it, so that midnight cannot fall between
-/// two of them.
-#[must_use]
+/// Returns the time of the first call in this process. Tests derive their times from it, so that midnight cannot fall
+/// between two of them.
 pub fn now() -> Timestamp {
     static NOW: OnceLock<Timestamp> = OnceLock::new();
     *NOW.get_or_init(Timestamp::now)
 }
 
 /// Reads a JSON file of samples and moves its times to the present.
-///
-/// # Errors
-/// When the file cannot be read or is not JSON.
 pub fn read(file: &Path) -> Result<Value> {
     let shown = file.display();
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{shown}`"))?;
     serde_json::from_str(&moved(&text)).with_context(|| format!("`{shown}` is not JSON"))
 }
 
-/// Moves the times in a text of the samples to the present.
-#[must_use]
+/// Moves the times in a text of samples to the present.
 pub fn moved(text: &str) -> String {
     moved_by(text, distance())
 }
 
-/// Moves the times in a text; what is not the time of a day (`2026-11-23T04:12:09`) stays, decimals and offsets too.
-#[must_use]
+/// Moves the times in a text (`2026-11-23T04:12:09`); dates, decimals and offsets stay.
 pub fn moved_by(text: &str, distance: SignedDuration) -> String {
     let mut moved = String::with_capacity(text.len());
     let mut rest = text;
@@ -71,7 +65,7 @@ fn is_time(text: &str) -> bool {
     })
 }
 
-/// From the moment that counts as now in the samples to now, in whole seconds.
+/// The time from [`NOW`] to the present, in whole seconds.
 fn distance() -> SignedDuration {
     static DISTANCE: OnceLock<SignedDuration> = OnceLock::new();
     *DISTANCE.get_or_init(|| {
@@ -80,9 +74,8 @@ fn distance() -> SignedDuration {
     })
 }
 
-/// A time as notices for people have it: `2026-11-23 04:12 UTC`.
-#[must_use]
-pub fn shown(time: Timestamp) -> String {
+/// Formats a time as in notices: `2026-11-23 04:12 UTC`.
+pub fn format_time(time: Timestamp) -> String {
     time.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 

@@ -1,9 +1,9 @@
 use super::*;
 
 #[test]
-fn a_fault_strikes_as_often_as_it_was_asked_to_and_only_there() {
-    let faults = Faults::default();
-    faults.add(Fault {
+fn fault_occurs_for_its_operation_and_count() {
+    let faults = FaultInjector::default();
+    faults.add(InjectedFault {
         service: "cloudformation".into(),
         operation: "UpdateStackSet".into(),
         status: 409,

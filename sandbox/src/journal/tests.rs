@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn reading_is_told_from_changing() {
+fn is_mutating_follows_the_operation_name() {
     for read in [
         "DescribeStackSet",
         "GetFile",
@@ -26,7 +26,7 @@ fn reading_is_told_from_changing() {
 }
 
 #[test]
-fn calls_are_counted_by_function_and_from_a_mark() {
+fn journal_filters_calls_by_function_and_mark() {
     let journal = Journal::default();
     let entry = |who: &str, from_function| Entry {
         service: "s3".into(),
@@ -47,7 +47,7 @@ fn calls_are_counted_by_function_and_from_a_mark() {
 }
 
 #[test]
-fn calls_are_counted_by_kind_between_two_marks() {
+fn journal_counts_calls_between_two_marks() {
     let journal = Journal::default();
     let add = |operation: &str, function: Option<&str>| {
         journal.add(Entry {

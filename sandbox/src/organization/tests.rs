@@ -1,22 +1,22 @@
 use super::*;
 
-fn list(organization: &Organization, account: &str, body: &Value) -> Value {
+fn list(organization: &Organizations, account: &str, body: &Value) -> Value {
     ask(organization, account, "ListAccounts", body)
 }
 
-fn ask(organization: &Organization, account: &str, operation: &str, body: &Value) -> Value {
-    let request = Request::new("POST", "/")
+fn ask(organization: &Organizations, account: &str, operation: &str, body: &Value) -> Value {
+    let request = HttpRequest::new("POST", "/")
         .header("x-amz-target", &format!("AWSOrganizationsV20161128.{operation}"))
         .body(body.to_string());
-    let response = organization.answer(&Call::of(&request), account, &request);
+    let response = organization.answer(&ApiCall::of(&request), account, &request);
     serde_json::from_slice(&response.body).unwrap()
 }
 
 #[test]
-fn the_central_account_lists_the_accounts_in_pages() {
-    let organization = Organization::new("000000000000");
-    organization.join("444444444444", "a new one");
-    organization.leave("333333333333");
+fn list_accounts_pages_for_the_central_account() {
+    let organization = Organizations::new("000000000000");
+    organization.add_account("444444444444", "a new one");
+    organization.remove_account("333333333333");
     let first = list(&organization, "000000000000", &json!({"MaxResults": 3}));
     let names: Vec<&str> =
         first["Accounts"].as_array().unwrap().iter().map(|account| account["Name"].as_str().unwrap()).collect();
@@ -28,26 +28,26 @@ fn the_central_account_lists_the_accounts_in_pages() {
 }
 
 #[test]
-fn the_account_behind_an_access_key_is_known() {
-    let organization = Organization::new("000000000000");
-    let request = Request::new("POST", "/")
+fn account_of_resolves_assumed_roles() {
+    let organization = Organizations::new("000000000000");
+    let request = HttpRequest::new("POST", "/")
         .header("content-type", "application/x-www-form-urlencoded")
         .body("Action=AssumeRole&RoleArn=arn%3Aaws%3Aiam%3A%3A222222222222%3Arole%2Freader&RoleSessionName=sweep");
-    let call = Call::of(&request);
-    assert!(organization.refuses(&call).is_none());
-    organization.assumed(&call, &Response::new(200, "text/xml", "<AccessKeyId>ASIAX</AccessKeyId>"));
+    let call = ApiCall::of(&request);
+    assert!(organization.assume_role_error(&call).is_none());
+    organization.record_assumed_role(&call, &HttpResponse::new(200, "text/xml", "<AccessKeyId>ASIAX</AccessKeyId>"));
     let accounts = ["ASIAX", "111111111111", "test"].map(|key| organization.account_of(key));
     assert_eq!(accounts, ["222222222222", "111111111111", "000000000000"]);
-    organization.open("222222222222", false);
-    assert_eq!(organization.refuses(&call).unwrap().status, 403);
-    organization.open("222222222222", true);
-    organization.leave("222222222222");
-    assert_eq!(organization.refuses(&call).unwrap().status, 403);
+    organization.set_assume_role_allowed("222222222222", false);
+    assert_eq!(organization.assume_role_error(&call).unwrap().status, 403);
+    organization.set_assume_role_allowed("222222222222", true);
+    organization.remove_account("222222222222");
+    assert_eq!(organization.assume_role_error(&call).unwrap().status, 403);
 }
 
 #[test]
-fn units_are_a_tree() {
-    let organization = Organization::new("000000000000");
+fn organizational_units_form_a_tree() {
+    let organization = Organizations::new("000000000000");
     let ids = |answer: &Value, list: &str| -> Vec<String> {
         answer[list].as_array().unwrap().iter().map(|row| row["Id"].as_str().unwrap().to_owned()).collect()
     };
@@ -65,28 +65,28 @@ fn units_are_a_tree() {
     }
 
     let unit = organization.create_unit(DATA, "lake");
-    organization.join("444444444444", "lake");
-    organization.put("444444444444", &unit);
+    organization.add_account("444444444444", "lake");
+    organization.move_account("444444444444", &unit);
     let below = organization.accounts_below(WORKLOADS).unwrap();
     assert_eq!(below.into_iter().collect::<Vec<_>>(), ["111111111111", "222222222222", "333333333333", "444444444444"]);
     assert!(organization.accounts_below("ou-sbox-nowhere1").is_none());
-    organization.suspend("444444444444", true);
+    organization.set_suspended("444444444444", true);
     assert_eq!(central("DescribeAccount", json!({"AccountId": "444444444444"}))["Account"]["State"], "SUSPENDED");
-    assert_eq!(organization.standing().suspended.into_iter().collect::<Vec<_>>(), ["444444444444"]);
+    assert_eq!(organization.restrictions().suspended.into_iter().collect::<Vec<_>>(), ["444444444444"]);
 }
 
 #[test]
-fn who_may_work_service_managed_stack_sets_changes_with_the_management_account() {
-    let organization = Organization::new("000000000000");
-    assert!(organization.refuses_stack_sets(false).is_none());
-    assert!(organization.refuses_stack_sets(true).is_some());
-    organization.delegate("999999999999");
-    assert!(organization.refuses_stack_sets(false).is_some());
-    assert!(organization.refuses_stack_sets(true).is_none());
+fn stack_set_access_follows_management_account() {
+    let organization = Organizations::new("000000000000");
+    assert!(organization.stack_sets_error(false).is_none());
+    assert!(organization.stack_sets_error(true).is_some());
+    organization.set_management_account("999999999999");
+    assert!(organization.stack_sets_error(false).is_some());
+    assert!(organization.stack_sets_error(true).is_none());
     assert_eq!(
         ask(&organization, "999999999999", "DescribeOrganization", &json!({}))["Organization"]["MasterAccountId"],
         "999999999999"
     );
-    organization.trust(false);
-    assert!(organization.refuses_stack_sets(true).is_some());
+    organization.set_trusted_access(false);
+    assert!(organization.stack_sets_error(true).is_some());
 }

@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
-/// Not a test of its own: the process that the tests below start and kill.
+/// Runs in the process that the tests below start and kill.
 #[test]
 fn owner() {
     let Ok(id) = std::env::var("GUARD_TEST_ID") else { return };
     let directory = std::env::var("GUARD_TEST_DIRECTORY").unwrap();
     let guard = Guard::start(Path::new("python3"), &id, Some(Path::new(&directory))).unwrap();
-    // A tree that goes out of its way to escape: a background child, one in a session of its own, one reparented.
+    // Processes that try to escape: in the background, in a session of its own, reparented.
     let script = "sleep 600 & setsid sleep 601 & (setsid sh -c 'sleep 602' &) ; sleep 603";
     guard.spawn(Command::new("sh").args(["-c", script])).unwrap().wait().unwrap();
 }
@@ -29,7 +29,7 @@ fn sleeping(id: &str) -> usize {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn nothing_outlives_an_owner_that_is_killed() {
+fn guard_killed_owner_ends_all_processes() {
     let directory = tempfile::tempdir().unwrap();
     let sandbox = directory.path().join("sandbox");
     std::fs::create_dir(&sandbox).unwrap();
@@ -41,22 +41,22 @@ fn nothing_outlives_an_owner_that_is_killed() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    until("the tree is up", || sleeping(&id) == 4);
+    until("the processes run", || sleeping(&id) == 4);
 
     assert!(signal(owner.id(), "KILL"));
     owner.wait().unwrap();
 
-    until("everything is gone", || running(&id).is_empty());
-    until("the directory is gone", || !sandbox.exists());
+    until("all processes ended", || running(&id).is_empty());
+    until("the directory was removed", || !sandbox.exists());
 }
 
 #[test]
 #[cfg(target_os = "linux")]
-fn stopping_ends_the_tree_and_reports_nothing_left() {
+fn guard_stop_ends_all_processes() {
     let id = new_id();
     let guard = Guard::start(Path::new("python3"), &id, None).unwrap();
     let mut child = guard.spawn(Command::new("sh").args(["-c", "setsid sleep 600 & sleep 601"])).unwrap();
-    until("the tree is up", || sleeping(&id) == 2);
+    until("the processes run", || sleeping(&id) == 2);
 
     assert_eq!(guard.stop(), []);
 
@@ -64,7 +64,7 @@ fn stopping_ends_the_tree_and_reports_nothing_left() {
 }
 
 #[test]
-fn a_failed_program_says_what_it_wrote() {
+fn run_failed_program_reports_its_output() {
     let guard = Guard::start(Path::new("python3"), &new_id(), None).unwrap();
     let mut seen = Vec::new();
     let failed = run(&guard, Command::new("sh").args(["-c", "echo one; echo two >&2; exit 3"]), &mut |line| {

@@ -2,11 +2,11 @@ use super::*;
 
 const ACCOUNT: &str = "000000000000";
 
-fn ask(hub: &SecurityHub, account: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
+fn ask(hub: &SecurityHubEmulator, account: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
     let scope =
         "AWS4-HMAC-SHA256 Credential=key/20261120/us-east-1/securityhub/aws4_request, SignedHeaders=host, Signature=0";
-    let request = Request::new(method, path).header("authorization", scope).body(body.to_string());
-    let response = hub.answer(&Call::of(&request), account, &request);
+    let request = HttpRequest::new(method, path).header("authorization", scope).body(body.to_string());
+    let response = hub.answer(&ApiCall::of(&request), account, &request);
     (response.status, serde_json::from_slice(&response.body).unwrap())
 }
 
@@ -21,16 +21,16 @@ fn finding(id: &str, updated: &str, status: &str) -> Value {
     })
 }
 
-fn import(hub: &SecurityHub, findings: &[Value]) -> (u16, Value) {
+fn import(hub: &SecurityHubEmulator, findings: &[Value]) -> (u16, Value) {
     ask(hub, ACCOUNT, "POST", "/findings/import", &json!({"Findings": findings}))
 }
 
-fn hub() -> SecurityHub {
-    SecurityHub::new(ACCOUNT, "us-east-1")
+fn hub() -> SecurityHubEmulator {
+    SecurityHubEmulator::new(ACCOUNT, "us-east-1")
 }
 
 #[test]
-fn a_finding_is_updated_by_a_later_import_only() {
+fn import_updates_a_finding_if_later() {
     let hub = hub();
     let taken = json!({"FailedCount": 0, "SuccessCount": 1, "FailedFindings": []});
     assert_eq!(import(&hub, &[finding("a", "2026-11-20T04:12:09Z", "FAILED")]), (200, taken.clone()));
@@ -40,11 +40,11 @@ fn a_finding_is_updated_by_a_later_import_only() {
     later["Workflow"] = json!({"Status": "RESOLVED"});
     assert_eq!(import(&hub, &[later]), (200, taken));
     assert_eq!((hub.findings().len(), &hub.findings()[0]["Compliance"]["Status"]), (1, &json!("PASSED")));
-    assert_eq!(hub.findings()[0]["Workflow"]["Status"], "NEW", "the workflow is the customer's");
+    assert_eq!(hub.findings()[0]["Workflow"]["Status"], "NEW", "imports do not change the workflow");
 }
 
 #[test]
-fn findings_fail_one_by_one_with_a_reason() {
+fn import_invalid_findings_fail_one_by_one() {
     let hub = hub();
     let but = |name: &str, value: Value| {
         let mut finding = finding(name, "2026-11-20T04:12:09Z", "FAILED");
@@ -79,7 +79,7 @@ fn findings_fail_one_by_one_with_a_reason() {
 }
 
 #[test]
-fn it_must_be_switched_on() {
+fn security_hub_disabled_is_an_error() {
     let hub = hub();
     let other = |method: &str, path: &str| ask(&hub, "222222222222", method, path, &json!({}));
     assert_eq!(other("POST", "/findings/import").1["__type"], "InvalidAccessException");
@@ -91,7 +91,7 @@ fn it_must_be_switched_on() {
 }
 
 #[test]
-fn findings_are_found_by_their_fields_and_in_pages() {
+fn get_findings_filters_and_pages() {
     let hub = hub();
     let findings: Vec<Value> = (0..5)
         .map(|n| finding(&format!("a/{n}"), "2026-11-20T04:12:09Z", if n == 0 { "PASSED" } else { "FAILED" }))

@@ -1,55 +1,53 @@
-//! StackSets, their instances and operations, without the world around them: what an operation does when it begins and ends.
+//! The state of StackSets, their instances and operations, without I/O: the effects of an operation when it begins
+//! and ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use crate::ids;
-use crate::organization::Standing;
-
-/// An account and a Region.
-pub(super) type Place = (String, String);
+use crate::ids::{self, AccountRegion};
+use crate::organization::AccountRestrictions;
 
 #[derive(Debug, Default)]
-pub(super) struct Book {
-    /// By name, those that a delegated administrator made apart: they are another account's.
-    pub(super) sets: BTreeMap<(bool, String), Set>,
-    /// Ids of StackSets that are no more: they can still be described.
-    pub(super) deleted: BTreeMap<String, Set>,
-    pub(super) conditions: Conditions,
-    /// Stacks of members that moto is to be told of.
-    pub(super) stacks: Vec<(&'static str, Place, Member)>,
+pub(super) struct StackSetBook {
+    /// By caller (`true`: a delegated administrator, whose StackSets are separate) and name.
+    pub(super) sets: BTreeMap<(bool, String), StackSetRecord>,
+    /// Deleted StackSets by id: they can still be described.
+    pub(super) deleted: BTreeMap<String, StackSetRecord>,
+    pub(super) conditions: FaultConditions,
+    /// Changes of member stacks that moto did not receive yet.
+    pub(super) stacks: Vec<(&'static str, AccountRegion, StackInstance)>,
 }
 
-/// What lets operations fail.
+/// Conditions under which operations fail.
 #[derive(Debug, Default)]
-pub(super) struct Conditions {
-    failures: Vec<Failure>,
-    /// Accounts without the role that self-managed StackSets work through.
+pub(super) struct FaultConditions {
+    failures: Vec<InjectedFailure>,
+    /// Accounts without the execution role of self-managed StackSets.
     pub(super) without_role: BTreeSet<String>,
 }
 
 #[derive(Debug)]
-struct Failure {
-    place: Place,
+struct InjectedFailure {
+    location: AccountRegion,
     reason: String,
     times: u32,
 }
 
-/// A StackSet.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Set {
+pub(super) struct StackSetRecord {
     pub(super) id: String,
-    pub(super) definition: Definition,
+    pub(super) definition: StackSetDefinition,
     pub(super) managed_execution: bool,
-    /// Units and Regions that were deployed to as a whole, or but for some accounts: new accounts there get the stack, if
-    /// auto-deployment is on. Of a list of accounts in a unit AWS says nothing; here it is none.
+    /// Units and Regions that were deployed to as a whole, or with `DIFFERENCE`: with auto-deployment, new accounts
+    /// in them get the stack. AWS does not document this for `INTERSECTION`; here such a list of accounts is not
+    /// followed.
     pub(super) auto_targets: BTreeMap<String, BTreeSet<String>>,
-    pub(super) operations: Vec<Operation>,
-    pub(super) members: BTreeMap<Place, Member>,
+    pub(super) operations: Vec<StackSetOperation>,
+    pub(super) members: BTreeMap<AccountRegion, StackInstance>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Definition {
+pub(super) struct StackSetDefinition {
     pub(super) template: String,
     pub(super) parameters: BTreeMap<String, String>,
     pub(super) description: String,
@@ -58,15 +56,15 @@ pub(super) struct Definition {
     pub(super) administration_role: Option<String>,
     pub(super) execution_role: Option<String>,
     pub(super) service_managed: bool,
-    /// Enabled, and whether stacks are retained; with service-managed permissions only.
+    /// Whether auto-deployment is enabled, and whether it retains stacks; only with service-managed permissions.
     pub(super) auto_deployment: Option<(bool, bool)>,
 }
 
-/// A stack instance, with what its stack was last deployed with.
+/// A stack instance, with the template and the parameters of its last deployment.
 #[derive(Debug, Clone)]
-pub(crate) struct Member {
+pub(crate) struct StackInstance {
     pub(crate) template: String,
-    /// The parameters of the StackSet with the overrides of this instance on top.
+    /// The parameters of the StackSet with the overrides of this instance.
     pub(crate) parameters: BTreeMap<String, String>,
     pub(crate) deployed: bool,
     pub(super) overrides: BTreeMap<String, String>,
@@ -79,71 +77,71 @@ pub(crate) struct Member {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Operation {
+pub(super) struct StackSetOperation {
     pub(super) id: String,
     pub(super) action: &'static str,
-    pub(super) outcomes: Vec<Outcome>,
-    /// What instances are given; `None` leaves them what they have.
+    pub(super) outcomes: Vec<InstanceOutcome>,
+    /// The parameter overrides of the request; `None` keeps those of the instances.
     pub(super) overrides: Option<BTreeMap<String, String>>,
-    /// Every instance there is when it begins.
+    /// Whether it changes all instances that exist when it begins.
     pub(super) all: bool,
-    pub(super) preferences: Preferences,
+    pub(super) preferences: OperationPreferences,
     pub(super) retain: bool,
-    pub(super) stage: Stage,
+    pub(super) stage: OperationStage,
     pub(super) stopping: bool,
     pub(super) created: String,
-    /// Set once it is over.
+    /// Set at its end.
     pub(super) ended: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// Waits for another one to end.
+pub(super) enum OperationStage {
+    /// Waits for the end of another operation.
     Queued,
-    /// Runs until then.
+    /// Runs until this time.
     Running(Instant),
     Ended,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Outcome {
-    pub(super) place: Place,
-    /// The unit through which it is reached.
+pub(super) struct InstanceOutcome {
+    pub(super) location: AccountRegion,
+    /// The unit that the account was selected through.
     pub(super) unit: Option<String>,
-    pub(super) result: Fate,
+    pub(super) result: InstanceResult,
 }
 
-/// What becomes of an instance.
+/// The result of an operation for one instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Fate {
-    Succeeds,
-    Fails(String),
-    /// The account is suspended: it is left alone.
+pub(super) enum InstanceResult {
+    Succeeded,
+    Failed(String),
+    /// Skipped, because the account is suspended.
     Skipped,
-    /// A Region before it had more failures than are tolerated, or the operation was stopped.
+    /// An earlier Region exceeded the failure tolerance, or the operation was stopped.
     Cancelled,
 }
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Preferences {
-    pub(super) tolerance: Tolerance,
-    /// Regions one after the other, in this order and then as they come; `None`: all at once.
+pub(super) struct OperationPreferences {
+    pub(super) tolerance: FailureTolerance,
+    /// Regions in sequence, in this order and then in the order of the instances; `None`: in parallel.
     pub(super) in_order: Option<Vec<String>>,
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Tolerance {
+pub(super) enum FailureTolerance {
     Count(usize),
     Percentage(usize),
 }
 
-impl Default for Tolerance {
+impl Default for FailureTolerance {
     fn default() -> Self {
         Self::Count(0)
     }
 }
 
-impl Tolerance {
+impl FailureTolerance {
     fn is_exceeded(self, all: usize, failed: usize) -> bool {
         match self {
             Self::Count(count) => failed > count,
@@ -152,15 +150,15 @@ impl Tolerance {
     }
 }
 
-impl Conditions {
+impl FaultConditions {
     pub(super) fn fail(&mut self, account: &str, region: &str, reason: &str, times: u32) {
-        let place = (account.to_owned(), region.to_owned());
-        self.failures.push(Failure { place, reason: reason.to_owned(), times });
+        let location = (account.to_owned(), region.to_owned());
+        self.failures.push(InjectedFailure { location, reason: reason.to_owned(), times });
     }
 
-    /// The forced failure of a place, which is used up by that.
-    fn failure_at(&mut self, place: &Place) -> Option<String> {
-        let at = self.failures.iter().position(|failure| failure.place == *place)?;
+    /// Returns and counts the injected failure of an instance.
+    fn failure_at(&mut self, location: &AccountRegion) -> Option<String> {
+        let at = self.failures.iter().position(|failure| failure.location == *location)?;
         let failure = self.failures.get_mut(at)?;
         let reason = failure.reason.clone();
         failure.times = failure.times.saturating_sub(1);
@@ -170,33 +168,39 @@ impl Conditions {
         Some(reason)
     }
 
-    /// What becomes of an instance now that its operation begins.
-    fn fate(&mut self, set: &Set, place: &Place, standing: &Standing, retain: bool) -> Fate {
-        let (account, _) = place;
+    /// Returns the result of an instance when its operation begins.
+    fn result_at(
+        &mut self,
+        set: &StackSetRecord,
+        location: &AccountRegion,
+        restrictions: &AccountRestrictions,
+        retain: bool,
+    ) -> InstanceResult {
+        let (account, _) = location;
         if retain {
-            // The stack is not touched, so nothing can be in the way.
-            return Fate::Succeeds;
+            // The stack is not changed, so the operation cannot fail.
+            return InstanceResult::Succeeded;
         }
-        if standing.suspended.contains(account) {
-            return Fate::Skipped;
+        if restrictions.suspended.contains(account) {
+            return InstanceResult::Skipped;
         }
         if !set.definition.service_managed && self.without_role.contains(account) {
-            return Fate::Fails(set.definition.missing_role(account));
+            return InstanceResult::Failed(set.definition.missing_role(account));
         }
-        if let Some(reason) = self.failure_at(place) {
-            return Fate::Fails(reason);
+        if let Some(reason) = self.failure_at(location) {
+            return InstanceResult::Failed(reason);
         }
-        match set.members.get(place) {
+        match set.members.get(location) {
             Some(member) if member.status == "INOPERABLE" => {
-                Fate::Fails("The stack instance is inoperable: delete it with its stack retained".to_owned())
+                InstanceResult::Failed("The stack instance is inoperable: delete it with its stack retained".to_owned())
             }
-            _ => Fate::Succeeds,
+            _ => InstanceResult::Succeeded,
         }
     }
 }
 
-impl Definition {
-    /// CloudFormation's words ("Troubleshooting StackSets" of its user guide).
+impl StackSetDefinition {
+    /// Returns CloudFormation's message ("Troubleshooting StackSets" of its user guide).
     fn missing_role(&self, account: &str) -> String {
         let execution = self.execution_role.as_deref().unwrap_or("AWSCloudFormationStackSetExecutionRole");
         let administration = self.administration_role.as_deref().and_then(|arn| arn.rsplit('/').next());
@@ -205,13 +209,13 @@ impl Definition {
     }
 }
 
-impl Book {
-    /// Ends the operations whose time is over, and begins those that waited for them.
-    pub(super) fn settle(&mut self, now: Instant, delay: Duration, standing: &Standing) {
+impl StackSetBook {
+    /// Ends the operations whose time is over, and begins the next ones.
+    pub(super) fn settle(&mut self, now: Instant, delay: Duration, restrictions: &AccountRestrictions) {
         for set in self.sets.values_mut() {
             loop {
                 let ended = set.settle(now, &mut self.stacks);
-                if !set.begin_next(now + delay, &mut self.conditions, standing) && !ended {
+                if !set.begin_next(now + delay, &mut self.conditions, restrictions) && !ended {
                     break;
                 }
             }
@@ -219,50 +223,55 @@ impl Book {
     }
 }
 
-impl Set {
+impl StackSetRecord {
     pub(super) fn is_busy(&self) -> bool {
-        self.operations.iter().any(|operation| operation.stage != Stage::Ended)
+        self.operations.iter().any(|operation| operation.stage != OperationStage::Ended)
     }
 
     pub(super) fn name(&self) -> &str {
         self.id.split(':').next().unwrap_or_default()
     }
 
-    /// Takes an operation on; it begins at once, unless another one is going on.
+    /// Adds an operation; it begins at once, unless another one runs.
     pub(super) fn accept(
         &mut self,
-        operation: Operation,
+        operation: StackSetOperation,
         over: Instant,
-        conditions: &mut Conditions,
-        standing: &Standing,
+        conditions: &mut FaultConditions,
+        restrictions: &AccountRestrictions,
     ) {
         self.operations.push(operation);
-        self.begin_next(over, conditions, standing);
+        self.begin_next(over, conditions, restrictions);
     }
 
-    /// Begins the oldest operation that waits, if none is going on.
-    fn begin_next(&mut self, over: Instant, conditions: &mut Conditions, standing: &Standing) -> bool {
-        if self.operations.iter().any(|operation| matches!(operation.stage, Stage::Running(_))) {
+    /// Begins the oldest queued operation, unless another one runs.
+    fn begin_next(
+        &mut self,
+        over: Instant,
+        conditions: &mut FaultConditions,
+        restrictions: &AccountRestrictions,
+    ) -> bool {
+        if self.operations.iter().any(|operation| matches!(operation.stage, OperationStage::Running(_))) {
             return false;
         }
-        let Some(at) = self.operations.iter().position(|operation| operation.stage == Stage::Queued) else {
+        let Some(at) = self.operations.iter().position(|operation| operation.stage == OperationStage::Queued) else {
             return false;
         };
         let mut operation = self.operations.remove(at);
-        operation.stage = Stage::Running(over);
+        operation.stage = OperationStage::Running(over);
         if operation.all {
-            let members = self.members.iter().map(|(place, member)| Outcome {
-                place: place.clone(),
+            let members = self.members.iter().map(|(location, member)| InstanceOutcome {
+                location: location.clone(),
                 unit: member.unit.clone(),
-                result: Fate::Succeeds,
+                result: InstanceResult::Succeeded,
             });
             operation.outcomes = members.collect();
         }
         if operation.action != "CREATE" {
-            operation.outcomes.retain(|outcome| self.members.contains_key(&outcome.place));
+            operation.outcomes.retain(|outcome| self.members.contains_key(&outcome.location));
         }
         for outcome in &mut operation.outcomes {
-            outcome.result = conditions.fate(self, &outcome.place, standing, operation.retain);
+            outcome.result = conditions.result_at(self, &outcome.location, restrictions, operation.retain);
         }
         operation.cancel_after_failures();
         for outcome in &operation.outcomes {
@@ -272,10 +281,10 @@ impl Set {
         true
     }
 
-    fn begin(&mut self, operation: &Operation, outcome: &Outcome) {
-        let (account, region) = &outcome.place;
+    fn begin(&mut self, operation: &StackSetOperation, outcome: &InstanceOutcome) {
+        let (account, region) = &outcome.location;
         let name = self.name().to_owned();
-        let fresh = || Member {
+        let fresh = || StackInstance {
             template: String::new(),
             parameters: BTreeMap::new(),
             deployed: false,
@@ -291,29 +300,30 @@ impl Set {
             reason: String::new(),
             last_operation: String::new(),
         };
-        let member = self.members.entry(outcome.place.clone()).or_insert_with(fresh);
+        let member = self.members.entry(outcome.location.clone()).or_insert_with(fresh);
         if member.status != "INOPERABLE" {
             member.status = "OUTDATED";
             (member.detailed, member.reason) = ("RUNNING", "User Initiated".to_owned());
         }
         member.last_operation.clone_from(&operation.id);
-        // Creating an instance that is there leaves it what it has.
+        // `CreateStackInstances` keeps the overrides of existing instances.
         if let (Some(overrides), "UPDATE") = (&operation.overrides, operation.action) {
             member.overrides.clone_from(overrides);
         }
     }
 
-    /// Ends the operation whose time is over, if there is one.
-    fn settle(&mut self, now: Instant, stacks: &mut Vec<(&'static str, Place, Member)>) -> bool {
-        let due = |operation: &Operation| matches!(operation.stage, Stage::Running(over) if over <= now);
+    /// Ends the operation whose time is over.
+    fn settle(&mut self, now: Instant, stacks: &mut Vec<(&'static str, AccountRegion, StackInstance)>) -> bool {
+        let due =
+            |operation: &StackSetOperation| matches!(operation.stage, OperationStage::Running(over) if over <= now);
         let Some(at) = self.operations.iter().position(due) else { return false };
         let mut operation = self.operations.remove(at);
-        operation.stage = Stage::Ended;
+        operation.stage = OperationStage::Ended;
         operation.ended = Some(ids::now_millis());
         if operation.stopping {
-            // It was at the first when it was asked to stop.
+            // The first instance was in progress when the operation was stopped.
             for outcome in operation.outcomes.iter_mut().skip(1) {
-                outcome.result = Fate::Cancelled;
+                outcome.result = InstanceResult::Cancelled;
             }
         }
         for outcome in &operation.outcomes {
@@ -323,57 +333,111 @@ impl Set {
         true
     }
 
-    fn end(&mut self, operation: &Operation, outcome: &Outcome, stacks: &mut Vec<(&'static str, Place, Member)>) {
-        let place = &outcome.place;
-        if operation.action == "DELETE" && outcome.result == Fate::Succeeds {
-            let gone = self.members.remove(place);
-            stacks.extend(gone.filter(|_| !operation.retain).map(|member| ("DeleteStack", place.clone(), member)));
+    fn end(
+        &mut self,
+        operation: &StackSetOperation,
+        outcome: &InstanceOutcome,
+        stacks: &mut Vec<(&'static str, AccountRegion, StackInstance)>,
+    ) {
+        let location = &outcome.location;
+        if operation.action == "DELETE" && outcome.result == InstanceResult::Succeeded {
+            let gone = self.members.remove(location);
+            stacks.extend(gone.filter(|_| !operation.retain).map(|member| ("DeleteStack", location.clone(), member)));
             return;
         }
-        let Some(member) = self.members.get_mut(place) else { return };
+        let Some(member) = self.members.get_mut(location) else { return };
         match &outcome.result {
-            Fate::Succeeds => {
+            InstanceResult::Succeeded => {
                 let stack = if member.deployed { "UpdateStack" } else { "CreateStack" };
                 (member.status, member.detailed, member.deployed) = ("CURRENT", "SUCCEEDED", true);
                 member.reason.clear();
                 member.template.clone_from(&self.definition.template);
                 member.parameters = self.definition.parameters.clone();
                 member.parameters.extend(member.overrides.clone());
-                stacks.push((stack, place.clone(), member.clone()));
+                stacks.push((stack, location.clone(), member.clone()));
             }
-            Fate::Fails(reason) => {
+            InstanceResult::Failed(reason) => {
                 let is_delete = operation.action == "DELETE" || member.status == "INOPERABLE";
                 member.status = if is_delete { "INOPERABLE" } else { "OUTDATED" };
                 member.detailed = if is_delete { "INOPERABLE" } else { "FAILED" };
                 member.reason.clone_from(reason);
             }
-            Fate::Skipped => {
+            InstanceResult::Skipped => {
                 member.detailed = "SKIPPED_SUSPENDED_ACCOUNT";
-                member.reason = format!("Account {} is suspended", place.0);
+                member.reason = format!("Account {} is suspended", location.0);
             }
-            Fate::Cancelled => {
+            InstanceResult::Cancelled => {
                 member.detailed = "CANCELLED";
-                member.reason = operation.why_cancelled().to_owned();
+                member.reason = operation.cancellation_reason().to_owned();
             }
         }
     }
 
-    /// All instances are behind a new definition until an operation has come to them.
+    /// Marks the instances as outdated until the next operation.
     pub(super) fn outdate(&mut self) {
         for member in self.members.values_mut().filter(|member| member.status == "CURRENT") {
             (member.status, member.detailed) = ("OUTDATED", "PENDING");
         }
     }
+
+    /// Returns the missing instances of an account that joined a unit of this StackSet.
+    pub(super) fn joined(&self, account: &str, is_below: impl Fn(&String) -> bool) -> Vec<InstanceOutcome> {
+        let mut outcomes: BTreeMap<(String, String), InstanceOutcome> = BTreeMap::new();
+        for (unit, regions) in self.auto_targets.iter().filter(|(unit, _)| is_below(unit)) {
+            for region in regions {
+                let location = (account.to_owned(), region.clone());
+                if !self.members.contains_key(&location) {
+                    let fresh = InstanceOutcome {
+                        location: location.clone(),
+                        unit: Some(unit.clone()),
+                        result: InstanceResult::Succeeded,
+                    };
+                    outcomes.entry(location).or_insert(fresh);
+                }
+            }
+        }
+        outcomes.into_values().collect()
+    }
+
+    /// Returns the instances of an account that left the unit it was deployed through.
+    pub(super) fn left(&self, account: &str, is_below: impl Fn(&String) -> bool) -> Vec<InstanceOutcome> {
+        let of_it = self.members.iter().filter(|((owner, _), _)| owner == account);
+        let away = of_it.filter(|(_, member)| member.unit.as_ref().is_some_and(|unit| !is_below(unit)));
+        away.map(|(location, member)| InstanceOutcome {
+            location: location.clone(),
+            unit: member.unit.clone(),
+            result: InstanceResult::Succeeded,
+        })
+        .collect()
+    }
 }
 
-impl Operation {
-    /// A Region with more failures than are tolerated is the last that is worked on, where Regions go one after the other.
+impl StackSetOperation {
+    /// Creates a queued operation that keeps overrides and does not retain stacks.
+    pub(super) fn new(id: &str, action: &'static str, outcomes: Vec<InstanceOutcome>) -> Self {
+        Self {
+            id: id.to_owned(),
+            action,
+            outcomes,
+            overrides: None,
+            all: false,
+            preferences: OperationPreferences::default(),
+            retain: false,
+            stage: OperationStage::Queued,
+            stopping: false,
+            created: ids::now_millis(),
+            ended: None,
+        }
+    }
+
+    /// Cancels the instances of all Regions after the one that exceeds the failure tolerance, if Regions are deployed
+    /// in sequence.
     fn cancel_after_failures(&mut self) {
         let Some(order) = &self.preferences.in_order else { return };
         let mut regions = order.clone();
         for outcome in &self.outcomes {
-            if !regions.contains(&outcome.place.1) {
-                regions.push(outcome.place.1.clone());
+            if !regions.contains(&outcome.location.1) {
+                regions.push(outcome.location.1.clone());
             }
         }
         let counts = self.counts();
@@ -384,27 +448,27 @@ impl Operation {
         });
         let Some(last) = last else { return };
         let reached: BTreeSet<String> = regions.into_iter().take(last + 1).collect();
-        for outcome in self.outcomes.iter_mut().filter(|outcome| !reached.contains(&outcome.place.1)) {
-            outcome.result = Fate::Cancelled;
+        for outcome in self.outcomes.iter_mut().filter(|outcome| !reached.contains(&outcome.location.1)) {
+            outcome.result = InstanceResult::Cancelled;
         }
     }
 
-    /// Instances of each Region, and failures among them.
+    /// Counts instances and failures for each Region.
     fn counts(&self) -> BTreeMap<&str, (usize, usize)> {
         let mut regions: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
         for outcome in &self.outcomes {
-            let (all, failed) = regions.entry(&outcome.place.1).or_default();
+            let (all, failed) = regions.entry(&outcome.location.1).or_default();
             *all += 1;
-            *failed += usize::from(matches!(outcome.result, Fate::Fails(_)));
+            *failed += usize::from(matches!(outcome.result, InstanceResult::Failed(_)));
         }
         regions
     }
 
     pub(super) fn failed(&self) -> usize {
-        self.outcomes.iter().filter(|outcome| matches!(outcome.result, Fate::Fails(_))).count()
+        self.outcomes.iter().filter(|outcome| matches!(outcome.result, InstanceResult::Failed(_))).count()
     }
 
-    pub(super) fn why_cancelled(&self) -> &'static str {
+    pub(super) fn cancellation_reason(&self) -> &'static str {
         if self.stopping {
             "Cancelled since the operation was stopped"
         } else {
@@ -412,17 +476,18 @@ impl Operation {
         }
     }
 
-    /// Over, it has failed when one Region has more failures than are tolerated.
+    /// An ended operation has failed if one Region exceeds the failure tolerance.
     pub(super) fn status(&self) -> &'static str {
         match self.stage {
-            Stage::Queued => "QUEUED",
-            Stage::Running(_) if self.stopping => "STOPPING",
-            Stage::Running(_) => "RUNNING",
-            Stage::Ended if self.stopping => "STOPPED",
-            Stage::Ended => {
+            OperationStage::Queued => "QUEUED",
+            OperationStage::Running(_) if self.stopping => "STOPPING",
+            OperationStage::Running(_) => "RUNNING",
+            OperationStage::Ended if self.stopping => "STOPPED",
+            OperationStage::Ended => {
                 let counts = self.counts();
-                let beyond = counts.values().any(|(all, failed)| self.preferences.tolerance.is_exceeded(*all, *failed));
-                if beyond { "FAILED" } else { "SUCCEEDED" }
+                let is_exceeded =
+                    counts.values().any(|(all, failed)| self.preferences.tolerance.is_exceeded(*all, *failed));
+                if is_exceeded { "FAILED" } else { "SUCCEEDED" }
             }
         }
     }

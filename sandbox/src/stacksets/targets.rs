@@ -1,35 +1,34 @@
-//! Which instances a request is about: `Accounts`, or `DeploymentTargets` with units and an account filter.
+//! The instances of a request: `Accounts`, or `DeploymentTargets` with units and an account filter.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::book::{Fate, Outcome, Place, Set};
-use super::{instance_not_found, invalid};
-use crate::http::Response;
-use crate::organization::Standing;
+use super::book::{InstanceOutcome, InstanceResult, StackSetRecord};
+use super::errors::{ServiceResult, instance_not_found, invalid};
+use crate::organization::AccountRestrictions;
 use crate::wire::Form;
 
 const UNITS: &str = "DeploymentTargets.OrganizationalUnitIds";
 const FILTER: &str = "DeploymentTargets.AccountFilterType";
 
-/// The units that a request is about but for accounts that it leaves out: those that are followed from then on.
+/// Returns the units that auto-deployment follows from now on: those without a filter or with `DIFFERENCE`.
 pub(super) fn whole_units(form: &Form) -> Vec<String> {
     let whole = matches!(form.get(FILTER), None | Some("NONE" | "DIFFERENCE"));
     if whole { form.list(UNITS) } else { Vec::new() }
 }
 
-/// Whether no account is filtered.
+/// Whether the request has no account filter.
 pub(super) fn without_filter(form: &Form) -> bool {
     matches!(form.get(FILTER), None | Some("NONE"))
 }
 
-/// The instances; none for an update of the StackSet that names none.
+/// Returns the instances of a request; none for an `UpdateStackSet` without targets.
 pub(super) fn outcomes(
     form: &Form,
-    set: &Set,
+    set: &StackSetRecord,
     action: &str,
-    standing: &Standing,
+    restrictions: &AccountRestrictions,
     below: impl Fn(&str) -> Option<BTreeSet<String>>,
-) -> Result<Vec<Outcome>, Response> {
+) -> ServiceResult<Vec<InstanceOutcome>> {
     let top = form.list("Accounts");
     let within = form.list("DeploymentTargets.Accounts");
     let units = form.list(UNITS);
@@ -46,7 +45,7 @@ pub(super) fn outcomes(
             let why = "StackSets with SERVICE_MANAGED permission model can only have OrganizationalUnit as target";
             return Err(invalid(why));
         }
-        in_units(&units, &within, form.get(FILTER), action, standing, below)?
+        in_units(&units, &within, form.get(FILTER), action, restrictions, below)?
     } else {
         if !units.is_empty() {
             return Err(invalid("StackSets with SELF_MANAGED permission model can only have Account as target"));
@@ -57,32 +56,32 @@ pub(super) fn outcomes(
         }
         accounts.into_iter().map(|account| (account, None)).collect()
     };
-    let mut outcomes: Vec<Outcome> = Vec::new();
+    let mut outcomes: Vec<InstanceOutcome> = Vec::new();
     for (account, unit) in &accounts {
         for region in &regions {
-            let place: Place = (account.clone(), region.clone());
-            let is_there = set.members.contains_key(&place);
-            // Whoever names accounts is told of those that are not there; units have whom they have.
-            if action == "UPDATE" && !is_there && units.is_empty() {
-                return Err(instance_not_found(set.name(), account, region));
+            let location = (account.clone(), region.clone());
+            let exists = set.members.contains_key(&location);
+            // Accounts must exist as instances; units need not.
+            if action == "UPDATE" && !exists && units.is_empty() {
+                return Err(instance_not_found(set.name(), &location));
             }
-            if is_there || action == "CREATE" {
-                outcomes.push(Outcome { place, unit: unit.clone(), result: Fate::Succeeds });
+            if exists || action == "CREATE" {
+                outcomes.push(InstanceOutcome { location, unit: unit.clone(), result: InstanceResult::Succeeded });
             }
         }
     }
     Ok(outcomes)
 }
 
-/// The accounts of units, each with the first unit that it is in.
+/// Returns the accounts of units, each with the first of its units.
 fn in_units(
     units: &[String],
     listed: &[String],
     filter: Option<&str>,
     action: &str,
-    standing: &Standing,
+    restrictions: &AccountRestrictions,
     below: impl Fn(&str) -> Option<BTreeSet<String>>,
-) -> Result<BTreeMap<String, Option<String>>, Response> {
+) -> ServiceResult<BTreeMap<String, Option<String>>> {
     let filter = filter.unwrap_or("NONE");
     match (filter, listed.is_empty()) {
         ("NONE", false) => return Err(invalid("AccountFilterType must be given with Accounts")),
@@ -101,13 +100,13 @@ fn in_units(
             return Err(invalid(&format!("OrganizationalUnit {unit} does not exist in the organization")));
         };
         for account in members {
-            let wanted = match filter {
+            let is_selected = match filter {
                 "INTERSECTION" => listed.contains(&account),
                 "DIFFERENCE" => !listed.contains(&account),
                 _ => true,
             };
-            // StackSets with service-managed permissions are never deployed to the management account.
-            if wanted && account != standing.management {
+            // StackSets with service-managed permissions are not deployed to the management account.
+            if is_selected && account != restrictions.management {
                 accounts.entry(account).or_insert_with(|| Some(unit.clone()));
             }
         }

@@ -1,53 +1,42 @@
-//! The chapters about rollouts that go well and about one violation; [`super::rollouts`] has those about other rollouts,
-//! [`super::violations`] those about many violations.
+//! The chapters about successful rollouts and one violation. [`super::rollouts`] has the other rollouts,
+//! [`super::violations`] the chapters about many violations.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::context::{StoryContext, WINDOW_SECONDS, body, bus, count, file, names, settle, short};
 use super::policy::{AUTHOR, Checkout};
-use super::{Story, fleet, logs, rollouts, violations};
+use super::{StoryRun, fleet, logs, rollouts, violations};
 use crate::app::{self, Build};
-use crate::client::Client;
+use crate::client::CloudClient;
 use crate::events::samples;
-use crate::journal::{Entry, Mark};
-use crate::wait::{self, Observed};
+use crate::journal::Mark;
+use crate::wait::{self, Observation};
 
-const ACCOUNT_THAT_LEAVES: &str = "333333333333";
+const REMOVED_ACCOUNT: &str = "333333333333";
 
-/// What the chapters share.
-pub(super) struct Stage {
-    pub(super) client: Client,
-    pub(super) outputs: BTreeMap<String, String>,
-    pub(super) checkout: Checkout,
-    pub(super) policy: String,
+pub(super) fn all(story: &mut StoryRun<'_>) -> Result<()> {
+    let mut context = deploy_application(story)?;
+    first_push(story, &context)?;
+    rollouts::plan(story, &context)?;
+    push_that_changes_nothing(story, &context)?;
+    violation_opens(story, &context)?;
+    repeated_and_late(story, &context)?;
+    violation_is_resolved(story, &context)?;
+    framework_grows(story, &context)?;
+    violations::all(story, &mut context)?;
+    account_leaves(story, &mut context)?;
+    broken_pushes(story, &context)?;
+    rollouts::all(story, &context)?;
+    delete_application(story, &context)
 }
 
-/// The digest window: short, since a reader waits for its end.
-pub(super) const WINDOW_SECONDS: u32 = 4;
-
-pub(super) fn all(story: &mut Story<'_>) -> Result<()> {
-    let mut stage = deploy_application(story)?;
-    first_push(story, &stage)?;
-    rollouts::plan(story, &stage)?;
-    push_that_changes_nothing(story, &stage)?;
-    violation_opens(story, &stage)?;
-    repeated_and_late(story, &stage)?;
-    violation_is_resolved(story, &stage)?;
-    framework_grows(story, &stage)?;
-    violations::all(story, &mut stage)?;
-    account_leaves(story, &mut stage)?;
-    broken_pushes(story, &stage)?;
-    rollouts::all(story, &stage)?;
-    delete_application(story, &stage)
-}
-
-fn deploy_application(story: &mut Story<'_>) -> Result<Stage> {
+fn deploy_application(story: &mut StoryRun<'_>) -> Result<StoryContext> {
     story.chapter("`sam deploy` creates the application");
-    story.say("Its four functions, queues, event bus, topic and table are created in the local cloud.");
+    story.narrate("SAM creates four functions, queues, an event bus, a topic and a table in the local cloud.");
     let mut line = |line: &str| story.listener.progress(line);
     let window = format!("DigestWindowSeconds={WINDOW_SECONDS}");
     let parameters = [window.as_str(), "SecurityHub=central", "OrganizationId=o-sandbox123"];
@@ -67,196 +56,213 @@ fn deploy_application(story: &mut Story<'_>) -> Result<Stage> {
     .filter(|name| outputs.get(*name).is_none_or(String::is_empty))
     .collect();
     let seen = if missing.is_empty() { format!("{} outputs", outputs.len()) } else { format!("missing: {missing:?}") };
-    story.claim("the stack has all of its outputs", missing.is_empty(), &seen);
+    story.check("the stack has all outputs", missing.is_empty(), &seen);
     let client = story.cloud.client();
     let lifecycle = names(&story.cloud.journal().calls_of("lifecycle", Mark::default()));
-    let woke = lifecycle.contains(&"SendMessage".to_owned());
-    story.claim("the custom resource asked for the first rollout", woke, &lifecycle.join(", "));
-    // `deploy` leaves a mark for each request that CloudFormation took the answer to.
+    let requested = lifecycle.contains(&"SendMessage".to_owned());
+    story.check("the custom resource requested the first rollout", requested, &lifecycle.join(", "));
+    // `deploy` marks each request whose response CloudFormation accepted.
     let table = outputs.get("StateTableName").context("no StateTableName")?;
     let requests = client.scan(table)?.into_iter().filter(|item| item["pk"]["S"] == "request").collect::<Vec<_>>();
     let answered = requests.iter().filter(|item| item["answered_at"]["S"].is_string()).count();
     let seen = format!("{answered} of {} requests answered", requests.len());
-    story.claim("CloudFormation was answered", (answered, requests.len()) == (1, 1), &seen);
+    story.check("CloudFormation received a response", (answered, requests.len()) == (1, 1), &seen);
     let topic = outputs.get("NotificationTopicArn").context("no NotificationTopicArn")?;
     story.cloud.open_mailbox(topic)?;
-    story.say("You subscribe to the notices. The e-mails that you receive are shown below.");
+    story.narrate("You subscribe to the notices by e-mail. The demo shows the e-mails that you receive.");
     let checkout = Checkout::new(&story.cloud.directory().join("checkout"), story.cloud.repository_path())?;
     let policy = std::fs::read_to_string(story.tools.workspace.join("framework/backup-compliance.yaml"))?;
-    Ok(Stage { client, outputs, checkout, policy })
+    Ok(StoryContext { client, outputs, checkout, policy })
 }
 
-fn first_push(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
-    story.chapter("git push puts the policy in force");
-    story.say("The starter policy: one framework with three controls, for three accounts in two Regions.");
+fn first_push(story: &mut StoryRun<'_>, context: &StoryContext) -> Result<()> {
+    story.chapter("`git push` deploys the policy");
+    story.narrate("The starter policy deploys one framework with three controls to three accounts in two Regions.");
     let mark = story.cloud.journal().mark();
     let framework = file(story, "framework/framework.yaml")?;
     let message = "Protect every account";
-    let commit =
-        stage.checkout.push(message, &[("framework.yaml", &framework), ("backup-compliance.yaml", &stage.policy)])?;
+    let commit = context
+        .checkout
+        .push(message, &[("framework.yaml", &framework), ("backup-compliance.yaml", &context.policy)])?;
     let mail = story.next_mail("rollout.succeeded")?;
-    story.says(
-        "it names commit, author and 6 of 6",
+    story.contains(
+        "the notice names the commit and its author, and counts 6 of 6 instances",
         &mail.text,
         &[short(&commit), message, AUTHOR, "6 of 6 instances"],
     );
-    let instances = fleet::instances(&stage.client)?;
+    let instances = fleet::instances(&context.client)?;
     let current = instances.iter().filter(|(_, _, status)| status == "CURRENT").count();
-    story.claim("6 stack instances are CURRENT", (instances.len(), current) == (6, 6), &fleet::describe(&instances));
+    story.check(
+        "CloudFormation reports 6 stack instances as CURRENT",
+        (instances.len(), current) == (6, 6),
+        &fleet::describe(&instances),
+    );
     let controls = fleet::controls(story.cloud, &instances)?;
-    story.claim("each account and Region has the framework with its 3 controls", controls == [3; 6], &each(&controls));
-    count(story, "first push, until everything is rolled out", "deploy", mark);
+    story.check(
+        "AWS Backup has a framework with 3 controls in each account and Region",
+        controls == [3; 6],
+        &each(&controls),
+    );
+    count(story, "first push, until the rollout succeeded", "deploy", mark);
     Ok(())
 }
 
-fn push_that_changes_nothing(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
+fn push_that_changes_nothing(story: &mut StoryRun<'_>, context: &StoryContext) -> Result<()> {
     story.chapter("A push that changes only a README");
     let mark = story.cloud.journal().mark();
-    let commit = stage.checkout.push("Explain the policy", &[("README.md", "# Our backup policy\n")])?;
-    let said = story.wait_for("a line of `deploy` about the commit", || {
-        let lines = logs(&stage.client, "deploy");
+    let commit = context.checkout.push("Explain the policy", &[("README.md", "# Our backup policy\n")])?;
+    let line = story.wait_for("a line of `deploy` about the commit", || {
+        let lines = logs(&context.client, "deploy");
         let count = lines.len();
-        let line = lines.into_iter().find(|line| line.contains(&commit) && line.contains("looked at the framework"));
+        let line = lines.into_iter().find(|line| line.contains(&commit) && line.contains("reconciled the framework"));
         Ok(line.map_or_else(|| ControlFlow::Continue(format!("{count} other lines")), ControlFlow::Break))
     })?;
-    story.claim("deploy says that nothing changed", said.contains("Unchanged"), message_of(&said));
+    story.check("`deploy` logs the framework as unchanged", line.contains("Unchanged"), message_of(&line));
     let mutating = story.cloud.mutating_calls_of("deploy", mark);
-    story.claim(
-        "not one AWS call changed anything",
+    story.check(
+        "`deploy` made no mutating AWS call",
         mutating.is_empty(),
-        &format!("{} changing calls", mutating.len()),
+        &format!("{} mutating calls", mutating.len()),
     );
     count(story, "push that changes nothing", "deploy", mark);
     story.no_more_mail("no notice was sent");
     Ok(())
 }
 
-fn violation_opens(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
-    story.chapter("The Aurora cluster `orders` is in no backup plan");
-    story.say(
-        "AWS Config in account 222222222222 finds the cluster NON_COMPLIANT; the framework's rule forwards the event.",
+fn violation_opens(story: &mut StoryRun<'_>, context: &StoryContext) -> Result<()> {
+    story.chapter("The Aurora cluster `orders` is not in a backup plan");
+    story.narrate(
+        "AWS Config in account 222222222222 evaluates the cluster as NON_COMPLIANT. An EventBridge rule of the framework forwards the event.",
     );
     let mark = story.cloud.journal().mark();
     let (event, since) = cluster(story, "NON_COMPLIANT", 0)?;
-    let matched = story.cloud.deliver(bus(stage)?, &event)?;
-    story.claim("one rule of the event bus matches the event", matched.len() == 1, &matched.join(", "));
+    let matched = story.cloud.deliver(bus(context)?, &event)?;
+    story.check("one rule of the event bus matches the event", matched.len() == 1, &matched.join(", "));
     let mail = story.next_mail("violation.opened")?;
-    story.says(
-        "it says what, where, since when and what to do",
+    story.contains(
+        "the notice names the resource, the location, the time and the remediation",
         &mail.text,
         &[
             "Aurora cluster orders",
             "222222222222",
             "eu-west-1",
             "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN",
-            &samples::shown(since),
+            &samples::format_time(since),
             "What to do",
             "backup plan",
         ],
     );
-    story.says(
-        "it names the owner, and the tag by which an existing backup plan would select the cluster",
+    story.contains(
+        "the notice names the owner, and the tag that an existing backup plan selects",
         &mail.text,
         &["orders-team@example.com", "`backup` = `daily`", "by-tag"],
     );
-    settle(story, stage)?;
+    settle(story, context)?;
     count(story, "violation opens", "report", mark);
     finding(story, "FAILED", "ACTIVE")?;
     story.no_more_mail("exactly one notice was sent");
     Ok(())
 }
 
-fn repeated_and_late(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
-    story.chapter("The same event again, and an older one that comes late");
+fn repeated_and_late(story: &mut StoryRun<'_>, context: &StoryContext) -> Result<()> {
+    story.chapter("A duplicate event and a late event");
     let mark = story.cloud.journal().mark();
-    let ((again, _), (late, _)) = (cluster(story, "NON_COMPLIANT", 0)?, cluster(story, "COMPLIANT", -10)?);
-    story.cloud.deliver(bus(stage)?, &again)?;
-    story.wait_for("`report` to read the record for the repeated event", || Ok(read_by_report(story, mark, 1)))?;
-    story.cloud.deliver(bus(stage)?, &late)?;
+    let ((duplicate, _), (late, _)) = (cluster(story, "NON_COMPLIANT", 0)?, cluster(story, "COMPLIANT", -10)?);
+    story.cloud.deliver(bus(context)?, &duplicate)?;
+    story.wait_for("`report` to read the record for the duplicate event", || Ok(read_by_report(story, mark, 1)))?;
+    story.cloud.deliver(bus(context)?, &late)?;
     story.wait_for("`report` to read the record for the late event", || Ok(read_by_report(story, mark, 2)))?;
-    settle(story, stage)?;
-    count(story, "repeated event and late event", "report", mark);
-    story.no_more_mail("nothing is sent for either");
+    settle(story, context)?;
+    count(story, "duplicate event and late event", "report", mark);
+    story.no_more_mail("no notice was sent for either event");
     Ok(())
 }
 
-fn violation_is_resolved(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
+fn violation_is_resolved(story: &mut StoryRun<'_>, context: &StoryContext) -> Result<()> {
     story.chapter("The cluster is added to a backup plan");
     let mark = story.cloud.journal().mark();
     let (event, _) = cluster(story, "COMPLIANT", 30)?;
-    story.cloud.deliver(bus(stage)?, &event)?;
+    story.cloud.deliver(bus(context)?, &event)?;
     let mail = story.next_mail("violation.resolved")?;
-    story.says(
-        "it says that the cluster is compliant again",
+    story.contains(
+        "the notice reports the cluster as compliant",
         &mail.text,
         &["Aurora cluster orders", "is in a backup plan"],
     );
-    settle(story, stage)?;
+    settle(story, context)?;
     count(story, "violation is resolved", "report", mark);
     finding(story, "PASSED", "ACTIVE")?;
     story.no_more_mail("exactly one notice was sent");
     Ok(())
 }
 
-fn framework_grows(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
+fn framework_grows(story: &mut StoryRun<'_>, context: &StoryContext) -> Result<()> {
     story.chapter("The framework grows to five controls");
-    story.say("Recovery points must be kept 35 days, and every plan must run every 24 hours and keep backups 35 days.");
+    story.narrate(
+        "Plans must run every 24 hours and keep backups for 35 days, and recovery points must be kept for 35 days.",
+    );
     let framework = file(story, "framework/examples/five-controls/framework.yaml")?;
     let mark = story.cloud.journal().mark();
-    let commit = stage.checkout.push("Ask for 35 days", &[("framework.yaml", &framework)])?;
+    let commit = context.checkout.push("Require 35 days", &[("framework.yaml", &framework)])?;
     let mail = story.next_mail("rollout.succeeded")?;
-    story.says("6 of 6 instances are updated", &mail.text, &[short(&commit), "6 of 6 instances", "6 updated"]);
-    let instances = fleet::instances(&stage.client)?;
+    story.contains(
+        "the notice counts 6 updated instances",
+        &mail.text,
+        &[short(&commit), "6 of 6 instances", "6 updated"],
+    );
+    let instances = fleet::instances(&context.client)?;
     let controls = fleet::controls(story.cloud, &instances)?;
-    story.claim("each framework has 5 controls", controls == [5; 6], &each(&controls));
+    story.check("AWS Backup has 5 controls in each framework", controls == [5; 6], &each(&controls));
     count(story, "push that updates 6 instances", "deploy", mark);
 
-    story.say("A plan that runs monthly and keeps 8 days turns NON_COMPLIANT.");
+    story.narrate("AWS Config evaluates a plan as NON_COMPLIANT: it runs monthly and keeps backups for 8 days.");
     let event = body(story, "config-noncompliant-backup-plan.json")?;
-    story.cloud.deliver(bus(stage)?, &event)?;
+    story.cloud.deliver(bus(context)?, &event)?;
     violations::recorded(story, &event)?;
     let mail = story.next_mail("violation.opened")?;
-    story.says("it says what the framework requires", &mail.text, &["monthly-archive", "every 24 hours", "35 days"]);
-    settle(story, stage)?;
+    story.contains(
+        "the notice names the requirements of the framework",
+        &mail.text,
+        &["monthly-archive", "every 24 hours", "35 days"],
+    );
+    settle(story, context)?;
     story.no_more_mail("exactly one notice was sent");
     Ok(())
 }
 
-fn account_leaves(story: &mut Story<'_>, stage: &mut Stage) -> Result<()> {
+fn account_leaves(story: &mut StoryRun<'_>, context: &mut StoryContext) -> Result<()> {
     story.chapter("A push removes one account");
-    let fewer = stage.policy.replace(&format!(", \"{ACCOUNT_THAT_LEAVES}\""), "");
-    anyhow::ensure!(fewer != stage.policy, "the starter policy no longer names {ACCOUNT_THAT_LEAVES}");
-    stage.policy = fewer;
+    let fewer = context.policy.replace(&format!(", \"{REMOVED_ACCOUNT}\""), "");
+    anyhow::ensure!(fewer != context.policy, "the starter policy no longer names {REMOVED_ACCOUNT}");
+    context.policy = fewer;
     let mark = story.cloud.journal().mark();
-    stage.checkout.push("Let an account go", &[("backup-compliance.yaml", &stage.policy)])?;
+    context.checkout.push("Remove an account", &[("backup-compliance.yaml", &context.policy)])?;
     let mail = story.next_mail("rollout.succeeded")?;
-    story.says("2 instances are deleted, 4 are left", &mail.text, &["2 deleted", "4 of 4 instances"]);
-    let instances = fleet::instances(&stage.client)?;
-    let gone = instances.iter().all(|(account, _, _)| account != ACCOUNT_THAT_LEAVES);
-    story.claim(
-        "the account is out and 4 instances remain",
-        gone && instances.len() == 4,
+    story.contains(
+        "the notice counts 2 deleted and 4 remaining instances",
+        &mail.text,
+        &["2 deleted", "4 of 4 instances"],
+    );
+    let instances = fleet::instances(&context.client)?;
+    let removed = instances.iter().all(|(account, _, _)| account != REMOVED_ACCOUNT);
+    story.check(
+        "the account has no instances, and 4 instances remain",
+        removed && instances.len() == 4,
         &fleet::describe(&instances),
     );
     count(story, "push that deletes 2 instances", "deploy", mark);
     Ok(())
 }
 
-fn broken_pushes(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
-    story.chapter("Three broken pushes");
-    let before = (fleet::instances(&stage.client)?, definition(&stage.client)?);
+fn broken_pushes(story: &mut StoryRun<'_>, context: &StoryContext) -> Result<()> {
+    story.chapter("Three invalid policies are rejected");
+    let before = (fleet::instances(&context.client)?, definition(&context.client)?);
     let good = file(story, "framework/examples/five-controls/framework.yaml")?;
     let unknown = good.replacen("BACKUP_RECOVERY_POINT_ENCRYPTED", "BACKUP_RECOVERY_POINT_ENCRYPTION", 1);
-    let short_account = stage.policy.replace("\"222222222222\"", "\"22222222222\"");
-    let unclosed = stage.policy.replace("[us-east-1, eu-west-1]", "[us-east-1, eu-west-1");
+    let short_account = context.policy.replace("\"222222222222\"", "\"22222222222\"");
+    let unclosed = context.policy.replace("[us-east-1, eu-west-1]", "[us-east-1, eu-west-1");
     let pushes: [(&str, &str, &str, String, &[&str]); 3] = [
-        (
-            "YAML that does not parse",
-            "Break the YAML",
-            "backup-compliance.yaml",
-            unclosed,
-            &["backup-compliance.yaml, line "],
-        ),
+        ("invalid YAML", "Break the YAML", "backup-compliance.yaml", unclosed, &["backup-compliance.yaml, line "]),
         (
             "an account id with 11 digits",
             "Mistype an account",
@@ -273,34 +279,35 @@ fn broken_pushes(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
         ),
     ];
     for (what, message, name, content, expected) in pushes {
-        story.say(&format!("Pushed: {what}."));
+        story.narrate(&format!("The commit has {what}."));
         let mark = story.cloud.journal().mark();
-        let commit = stage
-            .checkout
-            .push(message, &[("backup-compliance.yaml", &stage.policy), ("framework.yaml", &good), (name, &content)])?;
+        let commit = context.checkout.push(
+            message,
+            &[("backup-compliance.yaml", &context.policy), ("framework.yaml", &good), (name, &content)],
+        )?;
         let mail = story.next_mail("policy.rejected")?;
         let mut expected = expected.to_vec();
         expected.extend([short(&commit), "column ", "Fix: "]);
-        story.says("it names file, line, column and the fix", &mail.text, &expected);
-        let touched: Vec<String> = story
+        story.contains("the notice names the file, the line, the column and a fix", &mail.text, &expected);
+        let mutating: Vec<String> = story
             .cloud
             .mutating_calls_of("deploy", mark)
             .into_iter()
             .filter(|call| call.service == "cloudformation")
             .map(|call| call.operation)
             .collect();
-        story.claim("no StackSet was touched", touched.is_empty(), &format!("{} changing calls", touched.len()));
+        story.check("no StackSet was changed", mutating.is_empty(), &format!("{} mutating calls", mutating.len()));
     }
-    let after = (fleet::instances(&stage.client)?, definition(&stage.client)?);
-    story.claim("what is deployed is as it was", before == after, &fleet::describe(&after.0));
-    story.no_more_mail("exactly one notice was sent for each");
+    let after = (fleet::instances(&context.client)?, definition(&context.client)?);
+    story.check("the deployed frameworks are unchanged", before == after, &fleet::describe(&after.0));
+    story.no_more_mail("exactly one notice was sent for each commit");
     Ok(())
 }
 
-fn delete_application(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
-    story.chapter("sam delete removes the application");
+fn delete_application(story: &mut StoryRun<'_>, context: &StoryContext) -> Result<()> {
+    story.chapter("`sam delete` deletes the application");
     let mark = story.cloud.journal().mark();
-    let groups = log_groups(&stage.client)?;
+    let groups = log_groups(&context.client)?;
     app::delete(story.cloud, story.tools, &mut |line| story.listener.progress(line))?;
     let deleted: Vec<String> = story
         .cloud
@@ -309,50 +316,38 @@ fn delete_application(story: &mut Story<'_>, stage: &Stage) -> Result<()> {
         .filter(|call| call.service == "cloudformation")
         .map(|call| call.operation)
         .collect();
-    story.claim(
-        "the instances were deleted first, then the StackSet, and CloudFormation was answered",
+    story.check(
+        "`deploy` deleted the instances first, then the StackSet",
         deleted == ["DeleteStackInstances", "DeleteStackSet"],
         &deleted.join(", "),
     );
-    story.claim("the StackSet is gone", !fleet::exists(&stage.client)?, "DescribeStackSet finds nothing");
-    let left: usize = ["111111111111", "222222222222", ACCOUNT_THAT_LEAVES]
+    let exists = fleet::exists(&context.client, fleet::STACK_SET)?;
+    story.check("the StackSet was deleted", !exists, &format!("exists: {exists}"));
+    let left: usize = ["111111111111", "222222222222", REMOVED_ACCOUNT]
         .iter()
         .flat_map(|account| ["us-east-1", "eu-west-1"].map(|region| (*account, region)))
         .map(|(account, region)| story.cloud.frameworks(account, region).map(|frameworks| frameworks.len()))
         .sum::<Result<usize>>()?;
-    story.claim("no framework is left in any account", left == 0, &format!("{left} frameworks"));
-    let mut left = resources_left(&stage.client, &groups)?;
-    let logs = ["DeployLogGroupName", "LifecycleLogGroupName"].map(|output| stage.outputs.get(output).cloned());
+    story.check("no account has a framework", left == 0, &format!("{left} frameworks"));
+    let mut left = resources_left(&context.client, &groups)?;
+    let logs = ["DeployLogGroupName", "LifecycleLogGroupName"].map(|output| context.outputs.get(output).cloned());
     let kept = left.extract_if(.., |name| logs.contains(&Some(name.clone()))).count();
-    story.claim(
-        "the logs of the removal are left, and no other resource of the application",
+    story.check(
+        "only the logs of the deletion remain of the application",
         left.is_empty() && kept == logs.len(),
         &if left.is_empty() { format!("{kept} log groups") } else { left.join(", ") },
     );
     Ok(())
 }
 
-// ------------------------------------------------------------------------------------------------ helpers
-
-pub(super) fn file(story: &Story<'_>, path: &str) -> Result<String> {
-    std::fs::read_to_string(story.tools.workspace.join(path)).with_context(|| format!("read `{path}`"))
-}
-
-/// The event in a sample file of `events/`, moved to the present: the body of its one message.
-pub(super) fn body(story: &Story<'_>, name: &str) -> Result<Value> {
-    let batch = samples::read(&story.tools.workspace.join("events").join(name))?;
-    let body = batch["Records"][0]["body"].as_str().with_context(|| format!("`{name}` has no message"))?;
-    Ok(serde_json::from_str(body)?)
-}
-
-/// How many controls each framework has, in words.
+/// Describes the number of controls in each framework.
 fn each(controls: &[usize]) -> String {
     let numbers: Vec<String> = controls.iter().map(usize::to_string).collect();
     format!("{} frameworks with {} controls", controls.len(), numbers.join(", "))
 }
 
-/// The result of AWS Config for the cluster, so many minutes after the sample's, and its time.
-fn cluster(story: &Story<'_>, compliance: &str, minutes: i64) -> Result<(Value, Timestamp)> {
+/// Returns the event of AWS Config for the cluster, this many minutes after the sample's, and its time.
+fn cluster(story: &StoryRun<'_>, compliance: &str, minutes: i64) -> Result<(Value, Timestamp)> {
     let sample = body(story, "config-noncompliant-resource-id.json")?.to_string();
     let mut event: Value = serde_json::from_str(&samples::moved_by(&sample, SignedDuration::from_mins(minutes)))?;
     let result = &mut event["detail"]["newEvaluationResult"];
@@ -365,35 +360,16 @@ fn cluster(story: &Story<'_>, compliance: &str, minutes: i64) -> Result<(Value, 
     Ok((event, time))
 }
 
-pub(super) fn bus(stage: &Stage) -> Result<&str> {
-    stage.outputs.get("EventBusArn").map(String::as_str).context("no EventBusArn")
-}
-
-pub(super) fn short(commit: &str) -> &str {
-    commit.get(..8).unwrap_or(commit)
-}
-
-pub(super) fn names(calls: &[Entry]) -> Vec<String> {
-    calls.iter().map(|call| call.operation.clone()).collect()
-}
-
-/// Notes which calls a function made, for the summary.
-pub(super) fn count(story: &mut Story<'_>, what: &str, function: &str, mark: Mark) {
-    let calls = names(&story.cloud.journal().calls_of(function, mark));
-    story.listener.detail(&format!("{} AWS calls of {function}: {}.", calls.len(), calls.join(", ")));
-    story.summary.calls.push((what.to_owned(), function.to_owned(), calls));
-}
-
-/// Whether `report` has read records so many times since the mark: once for every batch.
-fn read_by_report(story: &Story<'_>, mark: Mark, times: usize) -> Observed<()> {
+/// Whether `report` has read records this many times since the mark: once for each batch.
+fn read_by_report(story: &StoryRun<'_>, mark: Mark, times: usize) -> Observation<()> {
     let calls = story.cloud.journal().calls_of("report", mark);
     let reads = calls.iter().filter(|call| call.operation == "BatchGetItem").count();
     wait::when(reads >= times, || format!("{reads} of {times} reads"))
 }
 
-/// Claims that Security Hub has one finding about the cluster, in this state.
-fn finding(story: &mut Story<'_>, compliance: &str, state: &str) -> Result<()> {
-    let about_it = || {
+/// Checks that Security Hub has one finding about the cluster, in this state.
+fn finding(story: &mut StoryRun<'_>, compliance: &str, state: &str) -> Result<()> {
+    let poll = || {
         let findings = story.cloud.findings().into_iter();
         let found: Vec<Value> = findings.filter(|finding| finding["Id"].to_string().contains("cluster-7XK3")).collect();
         let states: Vec<String> = found
@@ -403,41 +379,31 @@ fn finding(story: &mut Story<'_>, compliance: &str, state: &str) -> Result<()> {
                 format!("{} {}", text(&finding["Compliance"]["Status"]), text(&finding["RecordState"]))
             })
             .collect();
-        let is_there = states.iter().any(|found| *found == format!("{compliance} {state}"));
-        Ok(if is_there { ControlFlow::Break(states) } else { ControlFlow::Continue(format!("{states:?}")) })
+        let exists = states.iter().any(|found| *found == format!("{compliance} {state}"));
+        Ok(if exists { ControlFlow::Break(states) } else { ControlFlow::Continue(format!("{states:?}")) })
     };
-    let states = story.wait_for(&format!("a finding {compliance} {state} in Security Hub"), about_it)?;
-    story.claim(&format!("Security Hub has one finding, {compliance}"), states.len() == 1, &states.join(", "));
+    let states = story.wait_for(&format!("a finding {compliance} {state} in Security Hub"), poll)?;
+    story.check(&format!("Security Hub has one finding, {compliance}"), states.len() == 1, &states.join(", "));
     Ok(())
 }
 
-/// Waits until the report queue is empty and none of its messages is being processed.
-pub(super) fn settle(story: &Story<'_>, stage: &Stage) -> Result<()> {
-    let queue = stage.outputs.get("ReportQueueUrl").context("no ReportQueueUrl")?;
-    story.wait_for("an empty report queue", || {
-        let (waiting, received) = stage.client.sqs_depth(queue)?;
-        Ok(wait::when((waiting, received) == (0, 0), || {
-            format!("{waiting} waiting messages, {received} received ones")
-        }))
-    })
-}
-
-/// What a log line says, without the time and the request that it begins with.
+/// Returns the message of a log line, without its time and span.
 fn message_of(line: &str) -> &str {
     line.split_once("}: ").map_or(line, |(_, message)| message).trim()
 }
 
-/// The definition of the StackSet, as its tag has it.
-fn definition(client: &Client) -> Result<String> {
+/// Returns the tags of the StackSet, which include the digest of its definition.
+fn definition(client: &CloudClient) -> Result<String> {
     let xml = client.query("cloudformation", "DescribeStackSet", &[("StackSetName", fleet::STACK_SET)])?;
     Ok(crate::wire::xml_elements(&xml, "Tags").concat())
 }
 
-/// Functions, queues, topics, tables, buckets and log groups that still carry the application's name.
+/// Returns the functions, queues, topics, tables, buckets and log groups that have the application's name.
 ///
-/// Of the log groups only those count that were there before: MiniStack makes a new one for the last lines of a function that
-/// answers CloudFormation just before its group is deleted. On AWS the function's role may not create log groups.
-fn resources_left(client: &Client, groups: &[(String, Value)]) -> Result<Vec<String>> {
+/// Only log groups that existed before count: MiniStack creates a new one for the last lines of a function that
+/// responds to CloudFormation just before its group is deleted. On AWS, the function's role may not create log
+/// groups.
+fn resources_left(client: &CloudClient, groups: &[(String, Value)]) -> Result<Vec<String>> {
     let mut found = Vec::new();
     let functions = client.rest("lambda", "GET", "/2015-03-31/functions/", None)?;
     let queues = client.json("sqs", "AmazonSQS.ListQueues", &json!({}))?;
@@ -464,8 +430,8 @@ fn resources_left(client: &Client, groups: &[(String, Value)]) -> Result<Vec<Str
     Ok(found)
 }
 
-/// The log groups, each with the time of its creation.
-fn log_groups(client: &Client) -> Result<Vec<(String, Value)>> {
+/// Returns the log groups, each with its creation time.
+fn log_groups(client: &CloudClient) -> Result<Vec<(String, Value)>> {
     let answer = client.json("logs", "Logs_20140328.DescribeLogGroups", &json!({}))?;
     let groups = answer["logGroups"].as_array().cloned().unwrap_or_default();
     Ok(groups

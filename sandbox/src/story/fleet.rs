@@ -1,29 +1,29 @@
-//! What is deployed, asked of CloudFormation and of AWS Backup as a person would.
+//! Reads the deployed state from CloudFormation and AWS Backup, as a user does.
 
 use anyhow::Result;
 
-use crate::client::Client;
-use crate::cloud::Cloud;
+use crate::client::CloudClient;
+use crate::cloud::LocalCloud;
 use crate::wire;
 
 /// The StackSet of the starter policy.
 pub(super) const STACK_SET: &str = "backup-compliance";
 
 /// A stack instance: account, Region, status.
-pub(super) type Instance = (String, String, String);
+pub(super) type InstanceStatus = (String, String, String);
 
-/// All instances of the StackSet, sorted; none when there is no StackSet.
-pub(super) fn instances(client: &Client) -> Result<Vec<Instance>> {
+/// Returns the instances of the application's StackSet, sorted; empty if there is no StackSet.
+pub(super) fn instances(client: &CloudClient) -> Result<Vec<InstanceStatus>> {
     instances_of(client, STACK_SET)
 }
 
-/// The same of another StackSet.
-pub(super) fn instances_of(client: &Client, stack_set: &str) -> Result<Vec<Instance>> {
-    if !is_there(client, stack_set)? {
+/// Returns the instances of a StackSet, sorted; empty if there is no StackSet.
+pub(super) fn instances_of(client: &CloudClient, stack_set: &str) -> Result<Vec<InstanceStatus>> {
+    if !exists(client, stack_set)? {
         return Ok(Vec::new());
     }
     let xml = client.query("cloudformation", "ListStackInstances", &[("StackSetName", stack_set)])?;
-    let mut instances: Vec<Instance> = wire::xml_elements(&xml, "Summaries")
+    let mut instances: Vec<InstanceStatus> = wire::xml_elements(&xml, "Summaries")
         .into_iter()
         .flat_map(|list| wire::xml_elements(list, "member"))
         .filter_map(|member| {
@@ -38,19 +38,14 @@ pub(super) fn instances_of(client: &Client, stack_set: &str) -> Result<Vec<Insta
     Ok(instances)
 }
 
-/// The stacks of a StackSet's instances.
-pub(super) fn stacks(client: &Client, stack_set: &str) -> Result<Vec<String>> {
+/// Returns the ids of the stacks of a StackSet.
+pub(super) fn stacks(client: &CloudClient, stack_set: &str) -> Result<Vec<String>> {
     let xml = client.query("cloudformation", "ListStackInstances", &[("StackSetName", stack_set)])?;
     Ok(wire::xml_elements(&xml, "StackId").into_iter().map(str::to_owned).collect())
 }
 
-/// Whether the StackSet exists.
-pub(super) fn exists(client: &Client) -> Result<bool> {
-    is_there(client, STACK_SET)
-}
-
-/// Whether another one does.
-pub(super) fn is_there(client: &Client, stack_set: &str) -> Result<bool> {
+/// Whether a StackSet exists.
+pub(super) fn exists(client: &CloudClient, stack_set: &str) -> Result<bool> {
     match client.query("cloudformation", "DescribeStackSet", &[("StackSetName", stack_set)]) {
         Ok(_) => Ok(true),
         Err(error) if format!("{error:#}").contains("NotFound") => Ok(false),
@@ -58,9 +53,9 @@ pub(super) fn is_there(client: &Client, stack_set: &str) -> Result<bool> {
     }
 }
 
-/// The number of controls of the framework in each of these accounts and Regions; 0 where there is none.
-pub(super) fn controls(cloud: &Cloud, places: &[Instance]) -> Result<Vec<usize>> {
-    places
+/// Returns the number of controls of the framework in each account and Region; 0 if there is none.
+pub(super) fn controls(cloud: &LocalCloud, instances: &[InstanceStatus]) -> Result<Vec<usize>> {
+    instances
         .iter()
         .map(|(account, region, _)| {
             let frameworks = cloud.frameworks(account, region)?;
@@ -69,14 +64,14 @@ pub(super) fn controls(cloud: &Cloud, places: &[Instance]) -> Result<Vec<usize>>
         .collect()
 }
 
-/// The controls of the framework in an account and Region.
-pub(super) fn control_names(cloud: &Cloud, account: &str, region: &str) -> Result<Vec<String>> {
+/// Returns the controls of the framework in an account and Region.
+pub(super) fn control_names(cloud: &LocalCloud, account: &str, region: &str) -> Result<Vec<String>> {
     let frameworks = cloud.frameworks(account, region)?;
     let controls = frameworks.iter().filter_map(|framework| framework["FrameworkControls"].as_array()).flatten();
     Ok(controls.filter_map(|control| control["ControlName"].as_str().map(str::to_owned)).collect())
 }
 
-/// A type of resource that a control looks at.
+/// Returns a resource type that a control evaluates.
 pub(super) fn evaluated_type(control: &str) -> &'static str {
     if control.contains("RECOVERY_POINT") && !control.contains("CREATED") {
         if control.contains("MANUAL_DELETION") { "AWS::Backup::BackupVault" } else { "AWS::Backup::RecoveryPoint" }
@@ -87,7 +82,7 @@ pub(super) fn evaluated_type(control: &str) -> &'static str {
     }
 }
 
-/// The control in the name of a Config rule: without the type in front, with `BACKUP_`, without the id at the end.
+/// Returns the control in the name of a Config rule: without the prefix of the type, with `BACKUP_`, without the id.
 pub(super) fn control_of(rule: &str) -> Option<String> {
     const ID: usize = 37;
     let name = rule.get(..rule.len().checked_sub(ID)?)?;
@@ -95,8 +90,8 @@ pub(super) fn control_of(rule: &str) -> Option<String> {
     Some(if name.starts_with("BACKUP_") { name.to_owned() } else { format!("BACKUP_{name}") })
 }
 
-/// Instances in words: `111111111111: eu-west-1, us-east-1`.
-pub(super) fn describe(instances: &[Instance]) -> String {
+/// Describes instances: `111111111111: eu-west-1, us-east-1`.
+pub(super) fn describe(instances: &[InstanceStatus]) -> String {
     let mut accounts: Vec<(&str, Vec<&str>)> = Vec::new();
     for (account, region, _) in instances {
         match accounts.last_mut() {

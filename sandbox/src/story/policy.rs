@@ -1,25 +1,22 @@
-//! The policy repository of the story: a checkout that is edited, committed and pushed with ordinary git.
+//! The policy repository of the story: a checkout for edits, commits and pushes with git.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-/// Who pushes.
+/// The author of the commits.
 pub const AUTHOR: &str = "Grace Okafor";
 const EMAIL: &str = "grace@example.com";
 
-/// A checkout.
+/// A checkout of the policy repository.
 #[derive(Debug)]
 pub struct Checkout {
     directory: PathBuf,
 }
 
 impl Checkout {
-    /// A new one, with this repository as its origin.
-    ///
-    /// # Errors
-    /// When git fails.
+    /// Creates a checkout with this repository as its origin.
     pub fn new(directory: &Path, origin: &Path) -> Result<Self> {
         std::fs::create_dir_all(directory)?;
         let checkout = Self { directory: directory.to_owned() };
@@ -28,16 +25,12 @@ impl Checkout {
         Ok(checkout)
     }
 
-    /// Where it is.
-    #[must_use]
+    /// Returns the directory of the checkout.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// Writes files and leaves it at that.
-    ///
-    /// # Errors
-    /// When one cannot be written.
+    /// Writes files without a commit.
     pub fn edit(&self, files: &[(&str, &str)]) -> Result<()> {
         for (name, content) in files {
             std::fs::write(self.directory.join(name), content)?;
@@ -46,9 +39,6 @@ impl Checkout {
     }
 
     /// Writes files, commits and pushes; returns the commit.
-    ///
-    /// # Errors
-    /// When git fails.
     pub fn push(&self, message: &str, files: &[(&str, &str)]) -> Result<String> {
         self.edit(files)?;
         self.git(&["add", "--all"])?;
@@ -61,7 +51,7 @@ impl Checkout {
         let output = Command::new("git")
             .args(arguments)
             .current_dir(&self.directory)
-            // The story must not depend on whose laptop it is told on.
+            // The story must not depend on the user's git configuration.
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_TERMINAL_PROMPT", "0")
@@ -73,7 +63,7 @@ impl Checkout {
             .env_remove("GIT_WORK_TREE")
             .env_remove("GIT_INDEX_FILE")
             .output()
-            .context("run git: it must be installed")?;
+            .context("the story needs `git`, which cannot be run")?;
         if !output.status.success() {
             bail!("`git {}` failed: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
         }

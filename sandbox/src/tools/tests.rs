@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn every_package_is_pinned_exactly() {
+fn requirements_are_pinned() {
     for environment in [&CLOUD, &SAM, &PYTHON_FUNCTION] {
         let packages = packages(environment.requirements);
         assert!(!packages.is_empty(), "{} is empty", environment.name);
@@ -15,7 +15,7 @@ fn every_package_is_pinned_exactly() {
 }
 
 #[test]
-fn a_comment_does_not_reinstall_but_a_version_does() {
+fn digest_ignores_comments() {
     assert_eq!(digest("# why\na==1\n"), digest("a==1"));
     assert_ne!(digest("a==1"), digest("a==2"));
 }

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_form_survives_the_wire() {
+fn form_encoded_and_parsed_is_equal() {
     let mut form = Form::default();
     form.set("TemplateBody", "a: \"b & c\"\n+ü");
     form.set("Accounts.member.1", "111111111111");
@@ -9,7 +9,7 @@ fn a_form_survives_the_wire() {
 }
 
 #[test]
-fn removing_a_parameter_takes_its_members_and_no_namesakes() {
+fn form_remove_removes_members_only() {
     let mut form = Form::parse("Accounts.member.1=1&Accounts.member.2=2&AccountsUrl=u");
     assert_eq!(form.list("Accounts"), ["1", "2"]);
     form.remove("Accounts");
@@ -17,26 +17,24 @@ fn removing_a_parameter_takes_its_members_and_no_namesakes() {
 }
 
 #[test]
-fn elements_of_one_name_may_nest() {
+fn xml_elements_nested_returns_outermost() {
     let xml = "<L><member><A>1</A><member>x</member></member><member><A>2</A></member></L>";
     assert_eq!(xml_elements(xml, "member"), ["<A>1</A><member>x</member>", "<A>2</A>"]);
 }
 
 #[test]
-fn an_element_is_not_taken_for_one_that_begins_alike() {
+fn xml_text_common_prefix_is_another_element() {
     assert_eq!(xml_text("<StackSetId>a</StackSetId><StackSet>b</StackSet>", "StackSet").as_deref(), Some("b"));
 }
 
 #[test]
-fn text_comes_back_as_it_was_written() {
+fn xml_escaped_and_unescaped_is_equal() {
     let text = "a < b && \"c\" > 'd' &lt;";
     assert_eq!(xml_unescape(&xml_escape(text)), text);
 }
 
 #[test]
-fn base64_pads() {
-    assert_eq!(
-        [base64(b""), base64(b"f"), base64(b"fo"), base64(b"foo"), base64(b"foob")],
-        ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]
-    );
+fn percent_encoding_keeps_unreserved_characters() {
+    assert_eq!(percent_encode("a-b_c.d~e/f ü"), "a-b_c.d~e%2Ff%20%C3%BC");
+    assert_eq!(percent_decode("a%2Fb%20c%zz"), "a/b c%zz");
 }

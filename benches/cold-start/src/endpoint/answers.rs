@@ -1,11 +1,11 @@
-//! The canned answers: an empty table, a topic that takes everything, a repository without the branch.
+//! The constant responses: an empty table, a topic that accepts all notices, a repository without the branch.
 
 use serde_json::{Map, Value, json};
 
 #[cfg(test)]
 mod tests;
 
-/// One answer and the operation it is for.
+/// A response and the operation it is for.
 #[derive(Debug)]
 pub(crate) struct Canned {
     pub(crate) operation: String,
@@ -14,7 +14,8 @@ pub(crate) struct Canned {
     pub(crate) body: String,
 }
 
-/// Answers a request by its `X-Amz-Target` (the JSON protocols) or, without one, by the `Action` of its form (Query).
+/// Returns the response to a request, by its `X-Amz-Target` (JSON protocols) or by the `Action` of its form (Query
+/// protocol).
 pub(crate) fn to(target: Option<&str>, body: &[u8]) -> Canned {
     match target {
         Some(target) => json_protocol(target, body),
@@ -31,7 +32,7 @@ fn json_protocol(target: &str, body: &[u8]) -> Canned {
         "BatchWriteItem" => (200, json!({"UnprocessedItems": {}})),
         "SendMessage" => (200, json!({"MessageId": "1", "MD5OfMessageBody": ""})),
         "GetBranch" => (400, json!({"__type": "BranchDoesNotExistException", "message": "no such branch"})),
-        // Said loudly: a function that calls what is not here is not measured doing its work.
+        // Unknown operations fail: a function without a response is not measured at its work.
         other => (400, json!({"__type": "ValidationException", "message": format!("no answer for `{other}`")})),
     };
     let content_type =
@@ -39,7 +40,7 @@ fn json_protocol(target: &str, body: &[u8]) -> Canned {
     Canned { operation: operation.to_owned(), status, content_type, body: answer.to_string() }
 }
 
-/// Each asked table, with nothing in it.
+/// Returns an empty list of items for each requested table.
 fn no_items(body: &[u8]) -> Value {
     let asked = serde_json::from_slice::<Value>(body).unwrap_or_default();
     let tables = asked.get("RequestItems").and_then(Value::as_object).map(|tables| tables.keys().cloned());
@@ -55,7 +56,7 @@ fn query_protocol(form: &str) -> Canned {
             let entries = fields
                 .iter()
                 .filter(|(key, _)| key.starts_with("PublishBatchRequestEntries.member.") && key.ends_with(".Id"))
-                // Ids are letters, digits, `-` and `_`: nothing to decode.
+                // Ids consist of letters, digits, `-` and `_`: they need no decoding.
                 .map(|(_, id)| format!("<member><Id>{id}</Id><MessageId>{id}</MessageId></member>"))
                 .collect::<String>();
             (200, format!("<Successful>{entries}</Successful><Failed/>"))

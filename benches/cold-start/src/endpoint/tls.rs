@@ -1,4 +1,4 @@
-//! A certificate authority for one run, and a server certificate of it for 127.0.0.1.
+//! A certificate authority for one run, and its server certificate for 127.0.0.1.
 
 use std::sync::Arc;
 
@@ -7,12 +7,12 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
-pub(super) struct Identity {
+pub(super) struct TlsIdentity {
     pub(super) acceptor: TlsAcceptor,
     pub(super) authority_pem: String,
 }
 
-impl Identity {
+impl TlsIdentity {
     pub(super) fn new() -> anyhow::Result<Self> {
         let authority_key = KeyPair::generate()?;
         let mut authority = CertificateParams::default();

@@ -1,13 +1,13 @@
 use super::*;
 
-fn flood() -> Through {
+fn flood() -> FloodRun {
     let calls = [
         ("dynamodb:PutItem", 2000),
         ("dynamodb:BatchGetItem", 10),
         ("sqs:SendMessage", 9),
         ("config:SelectAggregateResourceConfig", 10),
     ];
-    Through {
+    FloodRun {
         events: 1000,
         window_seconds: Some(30),
         seconds: 1.0,
@@ -15,7 +15,7 @@ fn flood() -> Through {
         expected_open: 700,
         records: 800,
         open: 700,
-        owing: 0,
+        pending: 0,
         lost: 0,
         dead_letters: 0,
         notices: BTreeMap::from([("violation.digest".to_owned(), 20)]),
@@ -30,7 +30,7 @@ fn flood() -> Through {
 }
 
 #[test]
-fn units_are_those_of_a_million_events() {
+fn cost_units_are_per_million_events() {
     let cost = of(&flood()).unwrap();
     let line = |what: &str| cost.lines.iter().find(|line| line.what.starts_with(what)).unwrap();
     // Two units for a record of 1,200 bytes, in the table and in both indexes.
@@ -43,15 +43,15 @@ fn units_are_those_of_a_million_events() {
 }
 
 #[test]
-fn what_is_not_known_is_named() {
-    let cost = of(&Through { invocations: None, billed_seconds: None, ..flood() }).unwrap();
+fn cost_without_invocations_excludes_lambda() {
+    let cost = of(&FloodRun { invocations: None, billed_seconds: None, ..flood() }).unwrap();
     assert!(cost.lines.iter().all(|line| !line.what.starts_with("Lambda")));
     assert!(cost.left_out.iter().any(|left| left.starts_with("Lambda")));
     assert!(cost.left_out.iter().any(|left| left.starts_with("Security Hub")));
 }
 
 #[test]
-fn every_price_has_a_source_and_a_day() {
+fn cost_prices_have_source_and_date() {
     for line in of(&flood()).unwrap().lines {
         assert!(line.source.starts_with("https://"), "{}", line.what);
         assert!(line.date.parse::<jiff::civil::Date>().is_ok(), "{}: {}", line.what, line.date);

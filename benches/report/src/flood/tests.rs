@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_flood_has_as_many_events_as_asked_for_and_says_what_must_remain() {
+fn flood_has_requested_events_and_expected_records() {
     let flood = Flood::new(1000, "2026-11-20T04:00:00Z".parse().unwrap());
     assert_eq!((flood.events.len(), flood.expected.len()), (1000, 800));
     assert_eq!(flood.open(), 700);
@@ -13,7 +13,7 @@ fn a_flood_has_as_many_events_as_asked_for_and_says_what_must_remain() {
 }
 
 #[test]
-fn every_event_is_understood() {
+fn flood_events_are_valid() {
     for event in Flood::new(30, "2026-11-20T04:00:00Z".parse().unwrap()).events {
         assert!(app::events::compliance_change(&event).is_ok(), "{event}");
     }

@@ -1,110 +1,113 @@
-//! Judgements for people.
+//! Evaluations as text.
 
 use console::style;
-use domain::evaluation::{Flaw, Tally, Verdict};
 use jiff::Timestamp;
 
-use super::out::{self, Out};
-use super::{Row, Told, Unread};
+use evaluation::{ComplianceResult, EvaluationCounts, NonComplianceReason};
+
+use super::out::{self, EvaluationWriter};
+use super::{LocatedEvaluation, SummaryRow, UnreadPart};
 use crate::output;
-use crate::plain::{count, number, shown};
+use crate::plain::{count, escaped, to_u64};
 use crate::table::{self, Column, Cut};
 
 #[derive(Debug, Default)]
 pub(super) struct Human {
-    told: usize,
+    located: usize,
 }
 
-/// Most that is shown of what was not read.
+/// The maximum of unread parts shown.
 pub(super) const MOST: usize = 20;
-/// Most judgements that are shown: nobody reads more on a terminal, and other forms have all.
-const MOST_JUDGEMENTS: usize = 100;
+/// The maximum of evaluations shown; more are not readable on a terminal, and the other formats contain all.
+const MOST_EVALUATIONS: usize = 100;
 
-impl Out for Human {
+impl EvaluationWriter for Human {
     fn begin(&mut self, _: Timestamp, _: &[&str]) -> anyhow::Result<()> {
         Ok(())
     }
 
-    fn one(&mut self, told: &Told<'_>) -> anyhow::Result<()> {
-        self.told = self.told.saturating_add(1);
-        if self.told > MOST_JUDGEMENTS {
+    fn one(&mut self, located: &LocatedEvaluation<'_>) -> anyhow::Result<()> {
+        self.located = self.located.saturating_add(1);
+        if self.located > MOST_EVALUATIONS {
             return Ok(());
         }
-        let judgement = &told.judgement;
-        let name = judgement.subject.name().unwrap_or(judgement.subject.id());
-        let head = format!("{} ({}) in {} {}", shown(name), shown(told.kind), told.account, told.region);
-        let control = judgement.asked.control.name;
-        let word = match &judgement.verdict {
-            Verdict::Compliant(_) => style("compliant").green(),
-            Verdict::NotCompliant(_) => style("not compliant").red().bold(),
-            Verdict::Undecided(_) => style("undecided").yellow().bold(),
+        let evaluation = &located.evaluation;
+        let name = evaluation.subject.name().unwrap_or(evaluation.subject.id());
+        let head = format!("{} ({}) in {} {}", escaped(name), escaped(located.kind), located.account, located.region);
+        let control = evaluation.query.control.name;
+        let word = match &evaluation.result {
+            ComplianceResult::Compliant(_) => style("compliant").green(),
+            ComplianceResult::NotCompliant(_) => style("not compliant").red().bold(),
+            ComplianceResult::Undecided(_) => style("undecided").yellow().bold(),
         };
-        out::write(&format!("{}: {word}, {control}\n  {}\n", style(head).bold(), judgement.verdict))?;
-        if let Verdict::NotCompliant(flaw) = &judgement.verdict {
+        out::write(&format!("{}: {word}, {control}\n  {}\n", style(head).bold(), evaluation.result))?;
+        if let ComplianceResult::NotCompliant(reason) = &evaluation.result {
             out::write(&format!(
                 "  {} {}\n",
                 style("fix:").green().bold(),
-                fix(flaw, judgement.asked.control.remediation)
+                fix(reason, evaluation.query.control.remediation)
             ))?;
         }
         out::write("\n")
     }
 
-    fn end(&mut self, rows: &[Row], unread: &[Unread]) -> anyhow::Result<()> {
-        if let more @ 1.. = self.told.saturating_sub(MOST_JUDGEMENTS) {
+    fn end(&mut self, rows: &[SummaryRow], unread: &[UnreadPart]) -> anyhow::Result<()> {
+        if let more @ 1.. = self.located.saturating_sub(MOST_EVALUATIONS) {
             out::write(&format!(
-                "and {} more, which are not shown; narrow it with --control or --in-account, or take --format csv or json, which have all\n\n",
-                number(more)
+                "and {} more, not shown; filter with --control or --in-account, or use --format csv or json, which show all\n\n",
+                to_u64(more)
             ))?;
         }
-        let judged = rows.iter().map(|Row { tally, .. }| tally.compliant + tally.not_compliant + tally.undecided);
+        let judged =
+            rows.iter().map(|SummaryRow { counts, .. }| counts.compliant + counts.not_compliant + counts.undecided);
         if judged.sum::<u64>() == 0 {
-            out::write("Nothing was judged: the inventory has nothing that is asked about.\n\n")?;
+            out::write("Nothing was evaluated: the frameworks cover no resource of the inventory.\n\n")?;
         }
-        out::write(&summary(rows, output::room()))?;
+        out::write(&summary(rows, output::terminal_width()))?;
         for unread in unread.iter().take(MOST) {
             out::write(&format!("{} {}\n", style("not read:").yellow(), unread_line(unread)))?;
         }
         if unread.len() > MOST {
-            out::write(&format!("and {} more that were not read\n", unread.len() - MOST))?;
+            out::write(&format!("and {} more unread parts\n", unread.len() - MOST))?;
         }
         out::flush()
     }
 }
 
-/// A part of the inventory that was not read.
-pub(super) fn unread_line(Unread { account, region, part, why }: &Unread) -> String {
+/// Describes an unread part.
+pub(super) fn unread_line(UnreadPart { account, region, part, reason }: &UnreadPart) -> String {
     let part = part.as_deref().unwrap_or("everything");
-    let why = if why.is_empty() { String::new() } else { format!(" ({})", shown(why)) };
-    format!("{part} of account {account} in {region}{why}")
+    let reason = if reason.is_empty() { String::new() } else { format!(" ({})", escaped(reason)) };
+    format!("{part} of account {account} in {region}{reason}")
 }
 
-/// What would be right.
-pub(super) fn fix(flaw: &Flaw<'_>, remediation: &str) -> String {
-    match flaw {
-        Flaw::NotSelected(miss) if !miss.changes.is_empty() => {
-            let all: Vec<String> = miss.changes.iter().map(ToString::to_string).collect();
-            let of = miss.cluster.map(|arn| format!("for its cluster `{}`: ", shown(arn))).unwrap_or_default();
+/// Returns the fix.
+pub(super) fn fix(reason: &NonComplianceReason<'_>, remediation: &str) -> String {
+    match reason {
+        NonComplianceReason::NotSelected(not_selected) if !not_selected.steps.is_empty() => {
+            let all: Vec<String> = not_selected.steps.iter().map(ToString::to_string).collect();
+            let of =
+                not_selected.cluster.map(|arn| format!("for its cluster `{}`: ", escaped(arn))).unwrap_or_default();
             format!("{of}{}", all.join(" and "))
         }
         _ => remediation.to_owned(),
     }
 }
 
-/// The table by control, and the sum.
-fn summary(rows: &[Row], room: Option<usize>) -> String {
+/// Formats the table by control and the totals.
+fn summary(rows: &[SummaryRow], room: Option<usize>) -> String {
     let several = rows.iter().any(|row| Some(&row.framework) != rows.first().map(|row| &row.framework));
     let named = rows.iter().map(|row| {
         let name =
             if several { format!("{}: {}", row.framework, row.control.name) } else { row.control.name.to_owned() };
-        (name, row.tally)
+        (name, row.counts)
     });
     by_control(&named.collect::<Vec<_>>(), room)
 }
 
-/// The table of how many judgements there are, by name; at most `room` wide.
-pub(crate) fn by_control(rows: &[(String, Tally)], room: Option<usize>) -> String {
-    // Numbers are not cut, and names of controls differ in their ends.
+/// Formats the table of counts, at most `room` wide.
+pub(crate) fn by_control(rows: &[(String, EvaluationCounts)], room: Option<usize>) -> String {
+    // Numbers are not truncated, and control names differ at their ends.
     const COLUMNS: [Column; 4] = [
         Column { head: "CONTROL", least: 25, cut: Cut::Start },
         Column { head: "COMPLIANT", least: 9, cut: Cut::End },
@@ -113,12 +116,12 @@ pub(crate) fn by_control(rows: &[(String, Tally)], room: Option<usize>) -> Strin
     ];
     let texts: Vec<Vec<String>> = rows
         .iter()
-        .map(|(name, tally)| {
+        .map(|(name, counts)| {
             vec![
                 name.clone(),
-                tally.compliant.to_string(),
-                tally.not_compliant.to_string(),
-                tally.undecided.to_string(),
+                counts.compliant.to_string(),
+                counts.not_compliant.to_string(),
+                counts.undecided.to_string(),
             ]
         })
         .collect();
@@ -133,13 +136,13 @@ pub(crate) fn by_control(rows: &[(String, Tally)], room: Option<usize>) -> Strin
         }
         // Too narrow for a table.
         None => {
-            for (name, tally) in rows {
+            for (name, counts) in rows {
                 let name = table::from_end(name, room.unwrap_or(usize::MAX));
                 out.push_str(&format!("{}\n", style(name).bold()));
                 let numbers = [
-                    ("compliant", tally.compliant),
-                    ("not compliant", tally.not_compliant),
-                    ("undecided", tally.undecided),
+                    ("compliant", counts.compliant),
+                    ("not compliant", counts.not_compliant),
+                    ("undecided", counts.undecided),
                 ];
                 for (word, number) in numbers {
                     out.push_str(&format!("  {number} {word}\n"));
@@ -147,9 +150,9 @@ pub(crate) fn by_control(rows: &[(String, Tally)], room: Option<usize>) -> Strin
             }
         }
     }
-    let sum = |of: fn(&Tally) -> u64| rows.iter().map(|(_, tally)| of(tally)).sum::<u64>();
-    let (broken, undecided) = (sum(|tally| tally.not_compliant), sum(|tally| tally.undecided));
-    let controls = count(number(rows.len()), "control");
+    let sum = |of: fn(&EvaluationCounts) -> u64| rows.iter().map(|(_, counts)| of(counts)).sum::<u64>();
+    let (broken, undecided) = (sum(|counts| counts.not_compliant), sum(|counts| counts.undecided));
+    let controls = count(to_u64(rows.len()), "control");
     let findings = match broken {
         0 => style("no findings".to_owned()).green().to_string(),
         n => style(count(n, "finding")).red().to_string(),
@@ -167,10 +170,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_by_control_is_as_wide_as_the_terminal_at_most() {
-        let tally = Tally { compliant: 120_000, not_compliant: 3, undecided: 0 };
+    fn summary_table_never_exceeds_the_terminal_width() {
+        let counts = EvaluationCounts { compliant: 120_000, not_compliant: 3, undecided: 0 };
         let name = "acme-backup-framework: BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN".to_owned();
-        let rows = [(name.clone(), tally), (name, Tally::default())];
+        let rows = [(name.clone(), counts), (name, EvaluationCounts::default())];
         for room in 30..130 {
             let table = by_control(&rows, Some(room));
             for line in table.lines() {

@@ -1,42 +1,43 @@
-//! Judgements for programs and spreadsheets: JSON (schemas/evaluation.schema.json), CSV and SARIF 2.1.0.
+//! Evaluations as JSON (schemas/evaluation.schema.json), CSV and SARIF 2.1.0.
 
-use domain::control::CONTROLS;
-use domain::evaluation::{Change, Flaw, Subject, Tally, Verdict};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use evaluation::{ComplianceResult, EvaluationCounts, NonComplianceReason, RemediationStep, Subject};
+use framework::control::CONTROLS;
+
 use super::human::{MOST, fix, unread_line};
-use super::out::{self, Out};
-use super::{Row, Told, Unread};
+use super::out::{self, EvaluationWriter};
+use super::{LocatedEvaluation, SummaryRow, UnreadPart};
 use crate::findings::machine;
 use crate::output;
 use crate::plain::csv_row;
 
-/// One object; its lists are written an item a line.
+/// One object, with one list item on each line.
 #[derive(Debug, Default)]
 pub(super) struct Json {
     some: bool,
 }
 
-impl Out for Json {
+impl EvaluationWriter for Json {
     fn begin(&mut self, as_of: Timestamp, frameworks: &[&str]) -> anyhow::Result<()> {
         let (as_of, frameworks) = (json!(as_of.to_string()), json!(frameworks));
         out::write(&format!(
-            "{{\n\"version\": 1,\n\"asOf\": {as_of},\n\"frameworks\": {frameworks},\n\"judgements\": ["
+            "{{\n\"version\": 1,\n\"asOf\": {as_of},\n\"frameworks\": {frameworks},\n\"evaluations\": ["
         ))
     }
 
-    fn one(&mut self, told: &Told<'_>) -> anyhow::Result<()> {
+    fn one(&mut self, located: &LocatedEvaluation<'_>) -> anyhow::Result<()> {
         let comma = if self.some { "," } else { "" };
         self.some = true;
-        out::write(&format!("{comma}\n{}", item(told)))
+        out::write(&format!("{comma}\n{}", item(located)))
     }
 
-    fn end(&mut self, rows: &[Row], unread: &[Unread]) -> anyhow::Result<()> {
+    fn end(&mut self, rows: &[SummaryRow], unread: &[UnreadPart]) -> anyhow::Result<()> {
         let summary: Vec<Value> = rows
             .iter()
             .map(|row| {
-                let mut item = tally(&row.tally);
+                let mut item = counts(&row.counts);
                 machine::set(&mut item, "framework", row.framework.as_str().into());
                 machine::set(&mut item, "control", row.control.name.into());
                 item
@@ -44,13 +45,13 @@ impl Out for Json {
             .collect();
         let unread: Vec<Value> = unread
             .iter()
-            .map(|Unread { account, region, part, why }| {
+            .map(|UnreadPart { account, region, part, reason }| {
                 let mut item = json!({ "account": account, "region": region });
                 if let Some(part) = part {
                     machine::set(&mut item, "part", part.as_str().into());
                 }
-                if !why.is_empty() {
-                    machine::set(&mut item, "why", why.as_str().into());
+                if !reason.is_empty() {
+                    machine::set(&mut item, "reason", reason.as_str().into());
                 }
                 item
             })
@@ -61,38 +62,37 @@ impl Out for Json {
     }
 }
 
-/// How many judgements there are of each kind.
-pub(crate) fn tally(tally: &Tally) -> Value {
-    json!({ "compliant": tally.compliant, "notCompliant": tally.not_compliant, "undecided": tally.undecided })
+pub(crate) fn counts(counts: &EvaluationCounts) -> Value {
+    json!({ "compliant": counts.compliant, "notCompliant": counts.not_compliant, "undecided": counts.undecided })
 }
 
-fn item(told: &Told<'_>) -> Value {
-    let judgement = &told.judgement;
+fn item(located: &LocatedEvaluation<'_>) -> Value {
+    let evaluation = &located.evaluation;
     let mut item = json!({
-        "verdict": judgement.verdict.word(),
-        "framework": told.framework,
-        "control": judgement.asked.control.name,
-        "account": told.account,
-        "region": told.region,
-        "type": told.kind,
-        "id": judgement.subject.id(),
-        "reason": judgement.verdict.to_string(),
+        "compliance": evaluation.result.word(),
+        "framework": located.framework,
+        "control": evaluation.query.control.name,
+        "account": located.account,
+        "region": located.region,
+        "type": located.kind,
+        "id": evaluation.subject.id(),
+        "reason": evaluation.result.to_string(),
     });
-    if let Some(name) = judgement.subject.name() {
+    if let Some(name) = evaluation.subject.name() {
         machine::set(&mut item, "name", name.into());
     }
-    if let Subject::Resource(resource) = judgement.subject {
+    if let Subject::Resource(resource) = evaluation.subject {
         machine::set(&mut item, "arn", resource.arn().into());
     }
-    match &judgement.verdict {
-        Verdict::Compliant(_) => {}
-        Verdict::NotCompliant(flaw) => {
-            machine::set(&mut item, "fix", fix(flaw, judgement.asked.control.remediation).into());
-            if let Flaw::NotSelected(miss) = flaw {
-                if let Some(near) = &miss.nearest {
+    match &evaluation.result {
+        ComplianceResult::Compliant(_) => {}
+        ComplianceResult::NotCompliant(reason) => {
+            machine::set(&mut item, "fix", fix(reason, evaluation.query.control.remediation).into());
+            if let NonComplianceReason::NotSelected(not_selected) = reason {
+                if let Some(near) = &not_selected.closest {
                     machine::set(
                         &mut item,
-                        "nearest",
+                        "closestSelection",
                         json!({
                             "plan": near.plan.name,
                             "selection": near.selection.name,
@@ -100,43 +100,47 @@ fn item(told: &Told<'_>) -> Value {
                         }),
                     );
                 }
-                machine::set(&mut item, "changes", miss.changes.iter().map(change).collect());
-                if let Some(cluster) = miss.cluster {
+                machine::set(&mut item, "remediation", not_selected.steps.iter().map(change).collect());
+                if let Some(cluster) = not_selected.cluster {
                     machine::set(&mut item, "cluster", cluster.into());
                 }
             }
         }
-        Verdict::Undecided(unknown) => {
-            machine::set(&mut item, "unknown", unknown.iter().map(ToString::to_string).collect());
+        ComplianceResult::Undecided(unknown) => {
+            machine::set(&mut item, "uncertainties", unknown.iter().map(ToString::to_string).collect());
         }
     }
     item
 }
 
-fn change(change: &Change<'_>) -> Value {
-    let with_now = |mut item: Value, now: &Option<&str>| {
-        if let Some(now) = now {
-            machine::set(&mut item, "now", (*now).into());
+fn change(change: &RemediationStep<'_>) -> Value {
+    let with_current = |mut item: Value, current: &Option<&str>| {
+        if let Some(current) = current {
+            machine::set(&mut item, "current", (*current).into());
         }
         item
     };
     match change {
-        Change::SetTag { key, value, now } => with_now(json!({ "kind": "setTag", "key": key, "value": value }), now),
-        Change::RemoveTag { key, now } => with_now(json!({ "kind": "removeTag", "key": key }), now),
-        Change::AddArn { plan, selection, arn } => {
+        RemediationStep::SetTag { key, value, current } => {
+            with_current(json!({ "kind": "setTag", "key": key, "value": value }), current)
+        }
+        RemediationStep::RemoveTag { key, current } => {
+            with_current(json!({ "kind": "removeTag", "key": key }), current)
+        }
+        RemediationStep::AddArn { plan, selection, arn } => {
             json!({ "kind": "addArn", "plan": plan.name, "selection": selection.name, "arn": arn })
         }
-        Change::OptIn { account, region, service } => {
+        RemediationStep::OptIn { account, region, service } => {
             json!({ "kind": "optIn", "account": account, "region": region, "service": service })
         }
     }
 }
 
-/// A row for each judgement.
+/// One row for each evaluation.
 #[derive(Debug)]
 pub(super) struct Csv;
 
-impl Out for Csv {
+impl EvaluationWriter for Csv {
     fn begin(&mut self, _: Timestamp, _: &[&str]) -> anyhow::Result<()> {
         out::write(&csv_row(&[
             "framework",
@@ -147,98 +151,105 @@ impl Out for Csv {
             "resource_id",
             "resource_name",
             "resource_arn",
-            "verdict",
+            "compliance",
             "reason",
             "fix",
         ])?)
     }
 
-    fn one(&mut self, told: &Told<'_>) -> anyhow::Result<()> {
-        let judgement = &told.judgement;
-        let arn = match judgement.subject {
+    fn one(&mut self, located: &LocatedEvaluation<'_>) -> anyhow::Result<()> {
+        let evaluation = &located.evaluation;
+        let arn = match evaluation.subject {
             Subject::Resource(resource) => resource.arn(),
             _ => "",
         };
-        let fix = match &judgement.verdict {
-            Verdict::NotCompliant(flaw) => fix(flaw, judgement.asked.control.remediation),
-            Verdict::Compliant(_) | Verdict::Undecided(_) => String::new(),
+        let fix = match &evaluation.result {
+            ComplianceResult::NotCompliant(reason) => fix(reason, evaluation.query.control.remediation),
+            ComplianceResult::Compliant(_) | ComplianceResult::Undecided(_) => String::new(),
         };
         out::write(&csv_row(&[
-            told.framework,
-            judgement.asked.control.name,
-            told.account.as_str(),
-            told.region.as_str(),
-            told.kind,
-            judgement.subject.id(),
-            judgement.subject.name().unwrap_or_default(),
+            located.framework,
+            evaluation.query.control.name,
+            located.account.as_str(),
+            located.region.as_str(),
+            located.kind,
+            evaluation.subject.id(),
+            evaluation.subject.name().unwrap_or_default(),
             arn,
-            judgement.verdict.word(),
-            &judgement.verdict.to_string(),
+            evaluation.result.word(),
+            &evaluation.result.to_string(),
             &fix,
         ])?)
     }
 
-    fn end(&mut self, _: &[Row], unread: &[Unread]) -> anyhow::Result<()> {
+    fn end(&mut self, _: &[SummaryRow], unread: &[UnreadPart]) -> anyhow::Result<()> {
         out::flush()?;
-        // A row is a judgement, and these are none.
+        // Unread parts are not evaluations, so they have no rows.
         unread.iter().take(MOST).for_each(|unread| output::note(&format!("not read: {}", unread_line(unread))));
         if unread.len() > MOST {
-            output::note(&format!("and {} more that were not read", unread.len() - MOST));
+            output::note(&format!("and {} more unread parts", unread.len() - MOST));
         }
         Ok(())
     }
 }
 
-/// Results without places in files: what they are about is in AWS, and named by its ARN or id.
+/// Results without file positions: their subjects are in AWS, named by ARN or id.
 #[derive(Debug, Default)]
 pub(super) struct Sarif {
     some: bool,
     tail: String,
 }
 
-impl Out for Sarif {
+impl EvaluationWriter for Sarif {
     fn begin(&mut self, _: Timestamp, _: &[&str]) -> anyhow::Result<()> {
         let rules: Vec<Value> = CONTROLS.iter().map(|control| machine::rule(control.name)).collect();
         let frame = serde_json::to_string_pretty(&machine::sarif_log(&rules, Vec::new()))?;
-        // The list of results is the only one that is empty.
+        // The list of results is the only empty one.
         let (head, tail) = frame.split_once("\"results\": []").unwrap_or((&frame, ""));
         tail.clone_into(&mut self.tail);
         out::write(&format!("{head}\"results\": ["))
     }
 
-    fn one(&mut self, told: &Told<'_>) -> anyhow::Result<()> {
-        let judgement = &told.judgement;
-        let (level, kind, more) = match &judgement.verdict {
-            Verdict::Compliant(_) => ("none", "pass", String::new()),
-            Verdict::NotCompliant(flaw) => {
-                ("error", "fail", format!("; {}", fix(flaw, judgement.asked.control.remediation)))
+    fn one(&mut self, located: &LocatedEvaluation<'_>) -> anyhow::Result<()> {
+        let evaluation = &located.evaluation;
+        let (level, kind, more) = match &evaluation.result {
+            ComplianceResult::Compliant(_) => ("none", "pass", String::new()),
+            ComplianceResult::NotCompliant(reason) => {
+                ("error", "fail", format!("; {}", fix(reason, evaluation.query.control.remediation)))
             }
-            Verdict::Undecided(_) => ("none", "open", String::new()),
+            ComplianceResult::Undecided(_) => ("none", "open", String::new()),
         };
-        let subject = match judgement.subject {
+        let subject = match evaluation.subject {
             Subject::Resource(resource) => resource.arn(),
-            other => return self.result(told, level, kind, &more, other.id()),
+            other => return self.result(located, level, kind, &more, other.id()),
         };
-        self.result(told, level, kind, &more, subject)
+        self.result(located, level, kind, &more, subject)
     }
 
-    fn end(&mut self, _: &[Row], _: &[Unread]) -> anyhow::Result<()> {
+    fn end(&mut self, _: &[SummaryRow], _: &[UnreadPart]) -> anyhow::Result<()> {
         out::write(&format!("\n]{}\n", self.tail))?;
         out::flush()
     }
 }
 
 impl Sarif {
-    fn result(&mut self, told: &Told<'_>, level: &str, kind: &str, more: &str, subject: &str) -> anyhow::Result<()> {
-        let control = told.judgement.asked.control;
-        let name = told.judgement.subject.name().unwrap_or(subject);
+    fn result(
+        &mut self,
+        located: &LocatedEvaluation<'_>,
+        level: &str,
+        kind: &str,
+        more: &str,
+        subject: &str,
+    ) -> anyhow::Result<()> {
+        let control = located.evaluation.query.control;
+        let name = located.evaluation.subject.name().unwrap_or(subject);
         let result = json!({
             "ruleId": control.name,
             "ruleIndex": CONTROLS.iter().position(|own| own == control),
             "level": level,
             "kind": kind,
             "message": { "text": format!(
-                "{name} ({}) in account {} in {}: {}{more}", told.kind, told.account, told.region, told.judgement.verdict
+                "{name} ({}) in account {} in {}: {}{more}", located.kind, located.account, located.region, located.evaluation.result
             ) },
             "locations": [{ "logicalLocations": [{ "name": name, "fullyQualifiedName": subject, "kind": "resource" }] }],
         });

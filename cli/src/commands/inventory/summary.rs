@@ -1,48 +1,48 @@
-//! What was read, and what was not and why.
+//! Summary of a read: counts, failures and advice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
-use app::inventory::{Outcome, Reason, Trouble};
 use console::Style;
-use domain::ids::{AccountId, RegionName};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::plain::{count, number, shown};
+use app::inventory::{InventoryOutcome, ReadFailure, ReadFailureReason};
+use framework::ids::{AccountId, RegionName};
 
-/// The version of the JSON form. Fields are added without a new one.
+use crate::plain::{count, escaped, to_u64};
+
+/// The version of the JSON format. New fields do not change it.
 const VERSION: u32 = 1;
-/// Places of one reason that are named; the others are counted.
+/// The maximum of locations named for each failure.
 const NAMED: usize = 5;
 
-/// A summary of a document.
 #[derive(Debug)]
-pub(super) struct Summary<'a> {
+pub(super) struct InventorySummary<'a> {
     as_of: Timestamp,
     output: Option<&'a Path>,
     role: Option<&'a str>,
     resources: BTreeMap<&'a str, u64>,
     /// In the order of the document.
     others: [(&'static str, &'static str, u64); 4],
-    places: u64,
-    /// Of which all was read.
+    locations: u64,
+    /// Locations without failures.
     complete: u64,
-    groups: Vec<Group<'a>>,
+    groups: Vec<UnreadGroup<'a>>,
 }
 
-/// All that has one reason.
+/// Failures with one reason.
 #[derive(Debug)]
-struct Group<'a> {
-    reason: Reason,
-    why: &'a str,
-    places: BTreeSet<&'a (AccountId, RegionName)>,
-    what: BTreeSet<&'a str>,
+struct UnreadGroup<'a> {
+    reason: ReadFailureReason,
+    message: &'a str,
+    locations: BTreeSet<&'a (AccountId, RegionName)>,
+    subject: BTreeSet<&'a str>,
 }
 
-impl<'a> Summary<'a> {
-    pub(super) fn of(outcome: &'a Outcome, output: Option<&'a Path>, role: Option<&'a str>) -> Self {
+impl<'a> InventorySummary<'a> {
+    pub(super) fn of(outcome: &'a InventoryOutcome, output: Option<&'a Path>, role: Option<&'a str>) -> Self {
         let document = &outcome.document;
         let mut resources: BTreeMap<&str, u64> = BTreeMap::new();
         for resource in &document.resources {
@@ -50,16 +50,16 @@ impl<'a> Summary<'a> {
             *of_kind = of_kind.saturating_add(1);
         }
         let others = [
-            ("plans", "backup plan", number(document.plans.len())),
-            ("vaults", "vault", number(document.vaults.len())),
-            ("recoveryPoints", "recovery point", number(document.recovery_points.len())),
-            ("restores", "restore", number(document.restores.len())),
+            ("plans", "backup plan", to_u64(document.plans.len())),
+            ("vaults", "vault", to_u64(document.vaults.len())),
+            ("recoveryPoints", "recovery point", to_u64(document.recovery_points.len())),
+            ("restores", "restore", to_u64(document.restores.len())),
         ];
-        let troubled: BTreeSet<_> = outcome.troubles.iter().filter_map(|trouble| trouble.place.as_ref()).collect();
-        let everywhere = outcome.troubles.iter().any(|trouble| trouble.place.is_none());
-        let whole = |place: &&domain::inventory::document::Place| {
+        let troubled: BTreeSet<_> = outcome.failures.iter().filter_map(|failure| failure.location.as_ref()).collect();
+        let everywhere = outcome.failures.iter().any(|failure| failure.location.is_none());
+        let whole = |location: &&evaluation::inventory::document::LocationRecord| {
             !everywhere
-                && !troubled.iter().any(|(account, region)| *account == place.account && *region == place.region)
+                && !troubled.iter().any(|(account, region)| *account == location.account && *region == location.region)
         };
         Self {
             as_of: document.as_of,
@@ -67,21 +67,22 @@ impl<'a> Summary<'a> {
             role,
             resources,
             others,
-            places: number(document.places.len()),
-            complete: number(document.places.iter().filter(whole).count()),
-            groups: grouped(&outcome.troubles),
+            locations: to_u64(document.locations.len()),
+            complete: to_u64(document.locations.iter().filter(whole).count()),
+            groups: grouped(&outcome.failures),
         }
     }
 
     pub(super) fn json(&self) -> Value {
         let groups = self.groups.iter().map(|group| {
-            let places = group.places.iter().map(|(account, region)| json!({"account": account, "region": region}));
+            let locations =
+                group.locations.iter().map(|(account, region)| json!({"account": account, "region": region}));
             json!({
                 "reason": group.reason,
-                "why": group.why,
-                "what": group.what,
-                "places": places.collect::<Vec<_>>(),
-                "advice": self.advice(group.reason),
+                "message": group.message,
+                "subjects": group.subject,
+                "locations": locations.collect::<Vec<_>>(),
+                "fix": self.advice(group.reason),
             })
         });
         let mut document = json!({
@@ -89,7 +90,7 @@ impl<'a> Summary<'a> {
             "asOf": self.as_of,
             "output": self.output.map(|file| file.display().to_string()),
             "complete": self.groups.is_empty(),
-            "places": {"asked": self.places, "complete": self.complete},
+            "locations": {"asked": self.locations, "complete": self.complete},
             "resources": self.resources,
             "unread": groups.collect::<Vec<_>>(),
         });
@@ -102,11 +103,11 @@ impl<'a> Summary<'a> {
     pub(super) fn page(&self) -> String {
         let mut page = String::new();
         let total: u64 = self.resources.values().sum();
-        let places = match self.places {
+        let locations = match self.locations {
             1 => "1 account and Region".to_owned(),
-            places => format!("{places} accounts and Regions"),
+            locations => format!("{locations} accounts and Regions"),
         };
-        let _ = writeln!(page, "{} in {}, as of {:.0}", count(total, "resource"), places, self.as_of);
+        let _ = writeln!(page, "{} in {}, as of {:.0}", count(total, "resource"), locations, self.as_of);
         let width = self.resources.keys().map(|kind| kind.len()).max().unwrap_or(0);
         for (kind, of) in &self.resources {
             let _ = writeln!(page, "  {kind:width$}  {of}");
@@ -120,78 +121,78 @@ impl<'a> Summary<'a> {
             return page;
         }
         let bold = Style::new().for_stderr().bold();
-        let _ = writeln!(page, "\n{}", bold.apply_to("not read, and undecided where it matters:"));
+        let _ = writeln!(page, "\n{}", bold.apply_to("not read; results that depend on it are undecided:"));
         for group in &self.groups {
             let _ = writeln!(page, "  {}", self.head(group));
-            let _ = writeln!(page, "    {}", shown(group.why));
+            let _ = writeln!(page, "    {}", escaped(group.message));
             if let Some(named) = named(group) {
                 let _ = writeln!(page, "    {named}");
             }
             if let Some(advice) = self.advice(group.reason) {
-                let _ = writeln!(page, "    what to do: {advice}");
+                let _ = writeln!(page, "    fix: {advice}");
             }
         }
         page
     }
 
-    fn head(&self, group: &Group<'_>) -> String {
+    fn head(&self, group: &UnreadGroup<'_>) -> String {
         const MOST: usize = 3;
-        if group.reason == Reason::NoRole {
-            let accounts: BTreeSet<_> = group.places.iter().map(|(account, _)| account).collect();
+        if group.reason == ReadFailureReason::NoRole {
+            let accounts: BTreeSet<_> = group.locations.iter().map(|(account, _)| account).collect();
             let role = self.role.unwrap_or_default();
-            return format!("the role {role} cannot be used in {}", count(number(accounts.len()), "account"));
+            return format!("the role {role} cannot be assumed in {}", count(to_u64(accounts.len()), "account"));
         }
-        let what: Vec<String> = group.what.iter().take(MOST).map(|what| shown(what)).collect();
-        match group.what.len().saturating_sub(MOST) {
-            0 => what.join(", "),
-            more => format!("{} and {more} more", what.join(", ")),
+        let subject: Vec<String> = group.subject.iter().take(MOST).map(|subject| escaped(subject)).collect();
+        match group.subject.len().saturating_sub(MOST) {
+            0 => subject.join(", "),
+            more => format!("{} and {more} more", subject.join(", ")),
         }
     }
 
-    fn advice(&self, reason: Reason) -> Option<String> {
+    fn advice(&self, reason: ReadFailureReason) -> Option<String> {
         let role = self.role.unwrap_or(super::ROLE);
         Some(match reason {
-            Reason::NoRole => format!(
+            ReadFailureReason::NoRole => format!(
                 "deploy framework/prerequisites/inventory-role.yaml in the account, with the name {role}, this account and \
                  the principal that runs this command; the principal needs sts:AssumeRole on it"
             ),
-            Reason::Denied => {
+            ReadFailureReason::Denied => {
                 "compare the role with framework/prerequisites/inventory-role.yaml, and look for a service control policy"
                     .to_owned()
             }
-            Reason::RegionOff => "nothing, if the Region is not used; --in-region leaves it out".to_owned(),
-            Reason::NotRecorded => {
-                "let AWS Config record these types there (README, \"What must be there\")".to_owned()
+            ReadFailureReason::RegionDisabled => "none needed if the Region is not used; exclude it with --in-region".to_owned(),
+            ReadFailureReason::NotRecorded => {
+                "record these types in AWS Config (README, \"What must be there\")".to_owned()
             }
-            Reason::Stale => "see the aggregator's source status in AWS Config: authorisation, or a recorder that is off".to_owned(),
-            Reason::NotAsked => "run without --without-role".to_owned(),
-            Reason::Unavailable => {
+            ReadFailureReason::Stale => "see the aggregator's source status in AWS Config: authorization, or a stopped recorder".to_owned(),
+            ReadFailureReason::AggregatorOnly => "run without --aggregator-only".to_owned(),
+            ReadFailureReason::Unavailable => {
                 "run the command again: later, with fewer --jobs, or with credentials that have not expired".to_owned()
             },
-            Reason::Odd | Reason::Refused => return None,
+            ReadFailureReason::Invalid | ReadFailureReason::Rejected => return None,
         })
     }
 }
 
-fn grouped(troubles: &[Trouble]) -> Vec<Group<'_>> {
-    let mut groups: BTreeMap<(Reason, &str), Group<'_>> = BTreeMap::new();
-    for trouble in troubles {
-        let group = groups.entry((trouble.reason, &trouble.why)).or_insert_with(|| Group {
-            reason: trouble.reason,
-            why: &trouble.why,
-            places: BTreeSet::new(),
-            what: BTreeSet::new(),
+fn grouped(failures: &[ReadFailure]) -> Vec<UnreadGroup<'_>> {
+    let mut groups: BTreeMap<(ReadFailureReason, &str), UnreadGroup<'_>> = BTreeMap::new();
+    for failure in failures {
+        let group = groups.entry((failure.reason, &failure.message)).or_insert_with(|| UnreadGroup {
+            reason: failure.reason,
+            message: &failure.message,
+            locations: BTreeSet::new(),
+            subject: BTreeSet::new(),
         });
-        group.places.extend(&trouble.place);
-        group.what.insert(&trouble.what);
+        group.locations.extend(&failure.location);
+        group.subject.insert(&failure.subject);
     }
     groups.into_values().collect()
 }
 
-/// The first places of a group, each account once.
-fn named(group: &Group<'_>) -> Option<String> {
+/// Returns the first locations of a group, each account once.
+fn named(group: &UnreadGroup<'_>) -> Option<String> {
     let mut accounts: BTreeMap<&AccountId, Vec<&str>> = BTreeMap::new();
-    for (account, region) in group.places.iter().take(NAMED) {
+    for (account, region) in group.locations.iter().take(NAMED) {
         accounts.entry(account).or_default().push(region.as_str());
     }
     if accounts.is_empty() {
@@ -199,7 +200,7 @@ fn named(group: &Group<'_>) -> Option<String> {
     }
     let mut named: Vec<String> =
         accounts.iter().map(|(account, regions)| format!("{account} ({})", regions.join(", "))).collect();
-    let more = group.places.len().saturating_sub(NAMED);
+    let more = group.locations.len().saturating_sub(NAMED);
     if more > 0 {
         named.push(format!("and {more} more"));
     }

@@ -1,39 +1,40 @@
-//! What is kept beside the document, and what is said at the end.
+//! The partial file and the summary.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use app::inventory::{Finished, Narrowed, Outcome, Reason, Rows, Trouble};
-use domain::ids::{AccountId, RegionName};
-use domain::inventory::document::{Document, Place};
 use jiff::{SignedDuration, Timestamp};
 
-use super::partial::{Asked, Partial};
-use super::summary::Summary;
+use app::inventory::{CompletedRead, InventoryOutcome, InventoryScope, ReadFailure, ReadFailureReason, Rows};
+use evaluation::inventory::document::{Document, LocationRecord};
+use framework::ids::{AccountId, RegionName};
+
+use super::partial::{Partial, ReadRequest};
+use super::summary::InventorySummary;
 
 fn now() -> Timestamp {
     "2026-11-26T12:00:00Z".parse().unwrap()
 }
 
-fn asked() -> Asked {
-    Asked { aggregator: "organization".into(), role: Some("reader".into()), narrowed: Narrowed::default() }
+fn asked() -> ReadRequest {
+    ReadRequest { aggregator: "organization".into(), role: Some("reader".into()), scope: InventoryScope::default() }
 }
 
-fn part(kind: &str) -> Finished {
-    Finished::Resources { kind: kind.to_owned(), rows: Rows::default() }
+fn part(kind: &str) -> CompletedRead {
+    CompletedRead::Resources { kind: kind.to_owned(), rows: Rows::default() }
 }
 
 fn output(folder: &tempfile::TempDir) -> PathBuf {
     folder.path().join("inventory.json")
 }
 
-fn open(output: &Path, at: Timestamp) -> (Partial, Timestamp, Vec<Finished>) {
+fn open(output: &Path, at: Timestamp) -> (Partial, Timestamp, Vec<CompletedRead>) {
     let (partial, begun) = Partial::open(output, &asked(), at, false).unwrap();
     (partial, begun.began, begun.parts)
 }
 
 #[test]
-fn what_was_kept_is_gone_on_with_at_every_byte_that_the_file_may_end_at() {
+fn partial_file_cut_at_any_byte_resumes() {
     let folder = tempfile::tempdir().unwrap();
     let output = output(&folder);
     let (mut partial, began, parts) = open(&output, now());
@@ -52,9 +53,9 @@ fn what_was_kept_is_gone_on_with_at_every_byte_that_the_file_may_end_at() {
         fs::write(&path, &whole[..length]).unwrap();
         let (mut partial, began, parts) = open(&output, later);
         let lines = ends.iter().filter(|end| **end <= length).count();
-        // Without a header nothing was begun.
+        // Without a header, nothing is resumed.
         assert_eq!(began, if lines == 0 { later } else { now() }, "{length}");
-        let expected: Vec<Finished> = ["a", "b"].into_iter().take(lines.saturating_sub(1)).map(part).collect();
+        let expected: Vec<CompletedRead> = ["a", "b"].into_iter().take(lines.saturating_sub(1)).map(part).collect();
         assert_eq!(parts, expected, "{length}");
         partial.keep(&part("c")).unwrap();
         drop(partial);
@@ -66,7 +67,7 @@ fn what_was_kept_is_gone_on_with_at_every_byte_that_the_file_may_end_at() {
 }
 
 #[test]
-fn another_question_is_refused_and_an_old_one_begun_anew() {
+fn partial_file_of_other_request_or_day_is_not_used() {
     let folder = tempfile::tempdir().unwrap();
     let output = output(&folder);
     let (mut partial, _, _) = open(&output, now());
@@ -76,15 +77,21 @@ fn another_question_is_refused_and_an_old_one_begun_anew() {
     drop(partial);
 
     for other in [
-        Asked { aggregator: "other".into(), ..asked() },
-        Asked { role: None, ..asked() },
-        Asked {
-            narrowed: Narrowed { regions: [RegionName::parse("eu-west-1").unwrap()].into(), ..Narrowed::default() },
+        ReadRequest { aggregator: "other".into(), ..asked() },
+        ReadRequest { role: None, ..asked() },
+        ReadRequest {
+            scope: InventoryScope {
+                regions: [RegionName::parse("eu-west-1").unwrap()].into(),
+                ..InventoryScope::default()
+            },
             ..asked()
         },
     ] {
         let error = Partial::open(&output, &other, now(), false).unwrap_err().to_string();
-        assert!(error.contains("another aggregator, role, account or Region") && error.contains("--fresh"), "{error}");
+        assert!(
+            error.contains("another aggregator, role, account or Region") && error.contains("--no-resume"),
+            "{error}"
+        );
         let (partial, _, parts) = open(&output, now());
         assert_eq!(parts.len(), 1, "nothing is lost");
         drop(partial);
@@ -102,14 +109,14 @@ fn another_question_is_refused_and_an_old_one_begun_anew() {
 }
 
 #[test]
-fn what_is_no_beginning_is_left_as_it_is() {
+fn unrelated_file_is_rejected_and_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let output = output(&folder);
     let path = folder.path().join("inventory.json.partial");
     for text in ["my notes\n", "{}\n", "{\"inventory\":2,\"began\":\"2026-11-26T12:00:00Z\"}\n"] {
         fs::write(&path, text).unwrap();
         let error = Partial::open(&output, &asked(), now(), false).unwrap_err().to_string();
-        assert!(error.contains("is not the beginning of an inventory"), "{error}");
+        assert!(error.contains("is not a partial inventory"), "{error}");
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
     }
     fs::remove_file(&path).unwrap();
@@ -118,20 +125,25 @@ fn what_is_no_beginning_is_left_as_it_is() {
     let header = fs::read_to_string(&path).unwrap();
     fs::write(&path, format!("{header}{{\"read\":\"nothing\"}}\n")).unwrap();
     let error = Partial::open(&output, &asked(), now(), false).unwrap_err().to_string();
-    assert!(error.contains("line 2 of") && error.contains("--fresh"), "{error}");
+    assert!(error.contains("line 2 of") && error.contains("--no-resume"), "{error}");
     let nowhere = folder.path().join("missing/inventory.json");
     assert!(Partial::open(&nowhere, &asked(), now(), false).is_err());
 }
 
-fn place(account: &str, region: &str) -> (AccountId, RegionName) {
+fn location(account: &str, region: &str) -> (AccountId, RegionName) {
     (AccountId::parse(account).unwrap(), RegionName::parse(region).unwrap())
 }
 
-fn outcome(troubles: Vec<Trouble>) -> Outcome {
+fn outcome(failures: Vec<ReadFailure>) -> InventoryOutcome {
     let mut document = Document::new(now());
     for region in ["eu-west-1", "us-east-1"] {
-        let (account, region) = place("222222222222", region);
-        document.places.push(Place { account, region, opt_in: std::collections::BTreeMap::new(), unread: Vec::new() });
+        let (account, region) = location("222222222222", region);
+        document.locations.push(LocationRecord {
+            account,
+            region,
+            opt_in: std::collections::BTreeMap::new(),
+            unread: Vec::new(),
+        });
     }
     for name in ["a", "b"] {
         let resource = serde_json::json!({
@@ -139,51 +151,51 @@ fn outcome(troubles: Vec<Trouble>) -> Outcome {
         });
         document.resources.push(serde_json::from_value(resource).unwrap());
     }
-    Outcome { document, troubles }
+    InventoryOutcome { document, failures }
 }
 
 #[test]
-fn the_summary_groups_what_is_missing_and_says_what_to_do() {
-    let trouble = |region: &str, what: &str, reason, why: &str| Trouble {
-        place: Some(place("222222222222", region)),
-        what: what.to_owned(),
+fn summary_groups_failures_and_names_the_fix() {
+    let failure = |region: &str, subject: &str, reason, message: &str| ReadFailure {
+        location: Some(location("222222222222", region)),
+        subject: subject.to_owned(),
         reason,
-        why: why.to_owned(),
+        message: message.to_owned(),
     };
     let whole = outcome(Vec::new());
-    let summary = Summary::of(&whole, Some(Path::new("inventory.json")), Some("reader"));
+    let summary = InventorySummary::of(&whole, Some(Path::new("inventory.json")), Some("reader"));
     let page = summary.page();
     assert!(page.starts_with("2 resources in 2 accounts and Regions, as of 2026-11-26T12:00:00Z\n"), "{page}");
     assert!(page.contains("AWS::S3::Bucket  2") && page.contains("written to inventory.json"), "{page}");
     assert!(!page.contains("not read"), "{page}");
     assert_eq!(summary.json()["complete"], true);
 
-    let why = "sts:AssumeRole failed: AccessDenied: no";
+    let message = "sts:AssumeRole failed: AccessDenied: no";
     let broken = outcome(vec![
-        trouble("eu-west-1", "everything that only AWS Backup itself knows", Reason::NoRole, why),
-        trouble("us-east-1", "everything that only AWS Backup itself knows", Reason::NoRole, why),
-        trouble("us-east-1", "policy of the vault \u{1b}[31mred", Reason::Denied, "no"),
+        failure("eu-west-1", "the parts that only AWS Backup has", ReadFailureReason::NoRole, message),
+        failure("us-east-1", "the parts that only AWS Backup has", ReadFailureReason::NoRole, message),
+        failure("us-east-1", "policy of the vault \u{1b}[31mred", ReadFailureReason::Denied, "no"),
     ]);
-    let summary = Summary::of(&broken, None, Some("reader"));
+    let summary = InventorySummary::of(&broken, None, Some("reader"));
     let page = summary.page();
-    for said in [
-        "the role reader cannot be used in 1 account\n",
+    for message_of in [
+        "the role reader cannot be assumed in 1 account\n",
         "in 222222222222 (eu-west-1, us-east-1)\n",
         "deploy framework/prerequisites/inventory-role.yaml in the account, with the name reader",
         "policy of the vault \\u{1b}[31mred\n",
-        "what to do: compare the role",
+        "fix: compare the role",
     ] {
-        assert!(page.contains(said), "`{said}` is missing:\n{page}");
+        assert!(page.contains(message_of), "`{message_of}` is missing:\n{page}");
     }
     let json = summary.json();
-    assert_eq!((&json["complete"], &json["places"]["complete"]), (&false.into(), &0.into()));
+    assert_eq!((&json["complete"], &json["locations"]["complete"]), (&false.into(), &0.into()));
     let unread = json["unread"].as_array().unwrap();
     assert_eq!((unread.len(), &unread[0]["reason"]), (2, &"noRole".into()));
-    assert_eq!(unread[0]["places"].as_array().unwrap().len(), 2);
+    assert_eq!(unread[0]["locations"].as_array().unwrap().len(), 2);
 }
 
 #[test]
-fn a_role_is_a_name() {
+fn role_option_accepts_only_role_names() {
     assert_eq!(super::role("backup-compliance-inventory").as_deref(), Ok("backup-compliance-inventory"));
     for bad in ["", "arn:aws:iam::1:role/x", "a/b", "a b", &"x".repeat(65)] {
         assert!(super::role(bad).is_err(), "{bad}");

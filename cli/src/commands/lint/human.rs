@@ -1,68 +1,72 @@
-//! Findings for people.
+//! Writes findings as text.
 
 use console::style;
-use domain::lint::Level;
 
-use super::found::Found;
-use crate::findings::{Finding, human::one};
+use framework::lint::Level;
+
+use super::report::LintReport;
+use crate::findings::{Finding, human::print_finding};
 use crate::output;
-use crate::plain::{count, number};
+use crate::plain::{count, to_u64};
 
-pub(super) fn show(found: &Found, notes: bool) -> anyhow::Result<()> {
+pub(super) fn show(report: &LintReport, notes: bool) -> anyhow::Result<()> {
     let is_shown = |finding: &&Finding| notes || finding.level != Level::Note;
-    // The worst last, where a terminal shows it.
+    // The most severe last, next to the prompt of a terminal.
     for level in Level::ALL.into_iter().rev() {
-        for finding in found.findings.iter().filter(|finding| finding.level == level).filter(is_shown) {
-            one(finding)?;
+        for finding in report.findings.iter().filter(|finding| finding.level == level).filter(is_shown) {
+            print_finding(finding)?;
         }
     }
-    output::line(&summary(found, notes))
+    output::line(&summary(report, notes))
 }
 
-/// The rules about what cannot be judged.
-const NOT_JUDGED: &[&str] = &["BC005", "BC006"];
+/// The rules about unknown parts.
+const NOT_CHECKED: &[&str] = &["BC005", "BC006"];
 
-fn summary(found: &Found, notes: bool) -> String {
-    let seen = &found.seen;
-    let parts = [
-        (seen.policies, "policy", "policies"),
-        (seen.templates, "template", "templates"),
-        (seen.frameworks, "framework", "frameworks"),
-        (seen.controls, "control", "controls"),
-        (seen.instances, "stack instance", "stack instances"),
-        (seen.unreadable, "unreadable file", "unreadable files"),
+fn summary(report: &LintReport, notes: bool) -> String {
+    let checked = &report.checked;
+    let inputs = [
+        (checked.policies, "policy", "policies"),
+        (checked.templates, "template", "templates"),
+        (checked.frameworks, "framework", "frameworks"),
+        (checked.controls, "control", "controls"),
+        (checked.instances, "stack instance", "stack instances"),
+        (checked.unreadable, "unreadable file", "unreadable files"),
     ];
-    let parts: Vec<String> = parts
+    let inputs: Vec<String> = inputs
         .into_iter()
         .filter(|(n, _, _)| *n > 0)
         .map(|(n, one, many)| format!("{n} {}", if n == 1 { one } else { many }))
         .collect();
-    let (errors, warnings, all_notes) =
-        (found.count(Level::Error), found.count(Level::Warning), found.count(Level::Note));
-    let mut said = vec![match errors {
+    let [errors, warnings, all_notes] = Level::ALL.map(|level| report.count(level));
+    let mut results = vec![match errors {
         0 => style("no findings".to_owned()).green().to_string(),
-        n => style(count(number(n), "finding")).red().to_string(),
+        n => style(count(to_u64(n), "finding")).red().to_string(),
     }];
     if warnings > 0 {
-        said.push(style(count(number(warnings), "warning")).yellow().to_string());
+        results.push(style(count(to_u64(warnings), "warning")).yellow().to_string());
     }
     if all_notes > 0 {
         let hint = if notes { "" } else { " (see --notes)" };
-        said.push(format!("{}{hint}", count(number(all_notes), "note")));
+        results.push(format!("{}{hint}", count(to_u64(all_notes), "note")));
     }
-    // Beside "no findings" it must not look as if everything had been looked at.
-    let unseen =
-        found.findings.iter().filter(|finding| finding.fault.rule.is_some_and(|rule| NOT_JUDGED.contains(&rule)));
-    match unseen.count() {
+    // "no findings" alone would suggest that every part was checked.
+    let unknown = report
+        .findings
+        .iter()
+        .filter(|finding| finding.diagnostic.rule.is_some_and(|rule| NOT_CHECKED.contains(&rule)));
+    match unknown.count() {
         0 => {}
-        n => said.push(style(format!("{} not judged (see --notes)", count(number(n), "part"))).yellow().to_string()),
+        n => {
+            results.push(style(format!("{} not checked (see --notes)", count(to_u64(n), "part"))).yellow().to_string())
+        }
     }
-    if !found.suppressed.is_empty() {
-        said.push(format!("{} suppressed", number(found.suppressed.len())));
+    if !report.suppressed.is_empty() {
+        results.push(format!("{} suppressed", report.suppressed.len()));
     }
-    let changes = found.findings.iter().filter(|finding| !finding.fault.edits.is_empty()).count();
-    if changes > 0 {
-        said.push(format!("{changes} can be mended with --fix"));
+    let fixable = report.findings.iter().filter(|finding| !finding.diagnostic.edits.is_empty()).count();
+    if fixable > 0 {
+        results.push(format!("{fixable} fixable with --fix"));
     }
-    format!("{}: {}", parts.join(", "), said.join(", "))
+    format!("{}: {}", inputs.join(", "), results.join(", "))
 }

@@ -1,26 +1,26 @@
-//! The plan for programs: `schemas/plan.schema.json`.
+//! The plan as JSON (`schemas/plan.schema.json`).
 
-use app::plan::{FrameworkOutlook, Outlook, Undeclared, UndeclaredFate};
-use domain::fault::Fault;
-use domain::rollout::plan::Plan;
 use serde_json::{Value, json};
+
+use app::plan::{FrameworkPlan, PushPlan, UndeclaredAction, UndeclaredFramework};
+use syntax::diagnostic::Diagnostic;
 
 use super::{Planned, Subject};
 
-/// The version of the JSON form. Fields are added without a new one.
+/// The version of the JSON form. New fields do not change it.
 const VERSION: u32 = 1;
 
 pub(super) fn json(subject: &Subject, planned: &Planned) -> Value {
-    let nothing = Outlook {
+    let nothing = PushPlan {
         declared: Vec::new(),
         frameworks: Vec::new(),
         undeclared: Vec::new(),
-        remembered: false,
+        has_records: false,
         removing: false,
     };
-    let (outlook, findings): (&Outlook, &[Fault]) = match planned {
+    let (outlook, findings): (&PushPlan, &[Diagnostic]) = match planned {
         Ok(outlook) => (outlook, &[]),
-        Err(faults) => (&nothing, faults),
+        Err(diagnostics) => (&nothing, diagnostics),
     };
     json!({
         "version": VERSION,
@@ -30,39 +30,35 @@ pub(super) fn json(subject: &Subject, planned: &Planned) -> Value {
         "changes": outlook.is_change(),
         "frameworks": outlook.frameworks.iter().map(framework).collect::<Vec<_>>(),
         "undeclared": outlook.undeclared.iter().map(undeclared).collect::<Vec<_>>(),
-        "remembered": outlook.remembered,
+        "remembered": outlook.has_records,
         "removing": outlook.removing,
         "notes": subject.notes,
     })
 }
 
-fn framework(outlook: &FrameworkOutlook) -> Value {
-    let mut value = plan(&outlook.plan);
+fn framework(outlook: &FrameworkPlan) -> Value {
+    let mut value = json!(outlook.plan);
     if let Some(fields) = value.as_object_mut() {
-        let busy = outlook.busy.as_ref().map(|busy| {
+        let busy = outlook.running_operation.as_ref().map(|busy| {
             json!({
                 "id": busy.id,
-                "operation": busy.operation.api(),
+                "operation": busy.operation.api_name(),
                 "instances": busy.size,
-                "since": busy.since,
+                "since": busy.recorded_at,
             })
         });
         fields.insert("busy".into(), json!(busy));
-        fields.insert("leftToFullLook".into(), outlook.left_to_full_look.into());
+        fields.insert("leftToFullReconciliation".into(), outlook.left_to_full_reconciliation.into());
     }
     value
 }
 
-fn plan(plan: &Plan) -> Value {
-    json!(plan)
-}
-
-fn undeclared(undeclared: &Undeclared) -> Value {
-    let (fate, removal) = match &undeclared.fate {
-        UndeclaredFate::Left => ("left", None),
-        UndeclaredFate::NotOurs => ("notOurs", None),
-        UndeclaredFate::Gone => ("gone", None),
-        UndeclaredFate::Removed(removal) => ("removed", Some(plan(removal))),
+fn undeclared(undeclared: &UndeclaredFramework) -> Value {
+    let (action, removal) = match &undeclared.action {
+        UndeclaredAction::Keep => ("left", None),
+        UndeclaredAction::OtherOwner => ("notOurs", None),
+        UndeclaredAction::Missing => ("gone", None),
+        UndeclaredAction::Remove(removal) => ("removed", Some(removal)),
     };
-    json!({ "stackSet": undeclared.name, "commit": undeclared.commit, "fate": fate, "plan": removal })
+    json!({ "stackSet": undeclared.name, "commit": undeclared.commit, "action": action, "plan": removal })
 }

@@ -1,9 +1,11 @@
-use app::events::{Look, Trigger};
-use clap::Parser;
-use domain::ids::{AccountId, UnitId};
-use domain::rollout::Membership;
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+
+use clap::Parser;
+use serde_json::Value;
+
+use app::events::{DeployTrigger, ReconcileScope};
+use domain::rollout::Membership;
+use framework::ids::{AccountId, UnitId};
 use testkit::deploy::{EVENT_BUS, deploy};
 use testkit::world::World;
 
@@ -75,10 +77,10 @@ fn push(world: &World, policy: &str, template: &str) {
     world.push("Policy", &[("backup-compliance.yaml", Some(policy)), ("framework.yaml", Some(template))]);
 }
 
-async fn carry_out(world: &World) {
+async fn roll_out(world: &World) {
     let deploy = deploy("policy", world, world);
     loop {
-        deploy.handle(&[Trigger::Push, Trigger::Schedule(Look::Full)]).await.unwrap();
+        deploy.handle(&[DeployTrigger::Push, DeployTrigger::Schedule(ReconcileScope::Full)]).await.unwrap();
         if world.end_operations() == 0 {
             return;
         }
@@ -87,30 +89,31 @@ async fn carry_out(world: &World) {
 
 async fn planned(world: &World, only: Option<&str>) -> anyhow::Result<(Subject, Planned)> {
     let commit = world.state().head.clone().unwrap();
-    let question = Question {
+    let question = PlanRequest {
         commit: commit.clone(),
         policy_file: "backup-compliance.yaml".into(),
         owner: "policy@main".into(),
         event_bus_arn: Some(EVENT_BUS.into()),
         only: only.map(|name| StackSetName::parse(name).unwrap()),
     };
-    let planner = Planner { repository: world.clone(), stack_sets: world.clone(), organization: world.clone() };
-    let memory = app::ports::DeployStore::memory(world).await.unwrap();
+    let planner =
+        Planner::<World> { repository: world.clone(), stack_sets: world.clone(), organization: world.clone() };
+    let memory = app::deploy::ports::DeployStore::load_state(world).await.unwrap();
     let planned = ask(&planner, &question, Some(&memory)).await?;
     Ok((Subject { owner: question.owner, commit: Some(commit), notes: vec!["a note".into()] }, planned))
 }
 
-/// A change of everything: the template, an account that leaves, one that comes, overrides that change.
+/// A push that changes the template, an account and overrides.
 async fn changed() -> World {
     let world = world();
     push(&world, ACCOUNTS, TEMPLATE);
-    carry_out(&world).await;
+    roll_out(&world).await;
     let policy = ACCOUNTS.replace("\"222222222222\"", "\"444444444444\"").replace("\"90\"", "\"91\"");
     push(&world, &policy, &TEMPLATE.replace("\"35\"", "\"40\""));
     world
 }
 
-fn faults(document: &Value) -> Vec<String> {
+fn diagnostics(document: &Value) -> Vec<String> {
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();
     jsonschema::meta::validate(&schema).unwrap();
     let schema = jsonschema::draft202012::new(&schema).unwrap();
@@ -118,41 +121,41 @@ fn faults(document: &Value) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn every_kind_of_plan_is_as_the_schema_says() {
+async fn plan_json_of_each_kind_matches_schema() {
     let first = world();
     push(&first, UNITS, TEMPLATE);
     let changed = changed().await;
     let removal = self::world();
     push(&removal, ACCOUNTS, TEMPLATE);
-    carry_out(&removal).await;
+    roll_out(&removal).await;
     push(&removal, UNITS, TEMPLATE);
     let left = self::world();
     push(&left, ACCOUNTS, TEMPLATE);
-    carry_out(&left).await;
+    roll_out(&left).await;
     push(&left, &UNITS.replace("removeUndeclared: true\n", ""), TEMPLATE);
     let wrong = self::world();
     push(&wrong, &ACCOUNTS.replace("333333333333", "3333"), TEMPLATE);
-    for (what, world) in
+    for (case, world) in
         [("creation", first), ("change", changed), ("removal", removal), ("left", left), ("findings", wrong)]
     {
         let (subject, planned) = planned(&world, None).await.unwrap();
         let document = machine::json(&subject, &planned);
-        assert_eq!(faults(&document), Vec::<String>::new(), "{what}: {document:#}");
-        match what {
+        assert_eq!(diagnostics(&document), Vec::<String>::new(), "{case}: {document:#}");
+        match case {
             "findings" => assert_eq!(document["findings"][0]["line"], 8),
             "removal" => assert_eq!(document["undeclared"][0]["plan"]["instances"]["delete"], 5),
-            "left" => assert_eq!(document["undeclared"][0]["fate"], "left"),
+            "left" => assert_eq!(document["undeclared"][0]["action"], "left"),
             "change" => assert_eq!(document["frameworks"][0]["instances"]["update"], 3),
             _ => assert_eq!(document["frameworks"][0]["instances"]["create"], 2),
         }
-        let mut odd = document.clone();
-        odd["changes"] = "perhaps".into();
-        assert!(!faults(&odd).is_empty(), "the schema takes anything");
+        let mut invalid = document.clone();
+        invalid["changes"] = "perhaps".into();
+        assert!(!diagnostics(&invalid).is_empty(), "the schema accepts anything");
     }
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn people_see_what_changes_where_and_why() {
+async fn plan_page_shows_changes_and_reasons() {
     let world = changed().await;
     let (subject, planned) = planned(&world, None).await.unwrap();
     insta::assert_snapshot!("plan_change", human::page(&subject, &planned, false, None));
@@ -164,13 +167,13 @@ async fn people_see_what_changes_where_and_why() {
             assert!(console::measure_text_width(line) <= room, "{room}: {line}");
         }
     }
-    carry_out(&world).await;
+    roll_out(&world).await;
     let (subject, planned) = self::planned(&world, None).await.unwrap();
-    assert!(human::page(&subject, &planned, false, None).contains("nothing to do: 5 unchanged\n"));
+    assert!(human::page(&subject, &planned, false, None).contains("no changes: 5 unchanged\n"));
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn units_skipped_accounts_and_findings_are_told() {
+async fn plan_page_shows_skipped_accounts_and_findings() {
     let world = world();
     push(&world, UNITS, TEMPLATE);
     let (subject, planned) = planned(&world, None).await.unwrap();
@@ -178,29 +181,26 @@ async fn units_skipped_accounts_and_findings_are_told() {
     push(&world, &UNITS.replace("ou-abcd-11111111", "ou-abcd-22222222"), TEMPLATE);
     let (subject, planned) = self::planned(&world, None).await.unwrap();
     let page = human::page(&subject, &planned, false, None);
-    assert!(
-        page.starts_with("backup-compliance.yaml:7:9: there is no organizational unit `ou-abcd-22222222`"),
-        "{page}"
-    );
+    assert!(page.starts_with("backup-compliance.yaml:7:9: the organizational unit `ou-abcd-22222222`"), "{page}");
     assert!(page.contains("a push would be rejected: 1 finding\n"), "{page}");
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn one_framework_can_be_asked_for_and_an_unknown_one_is_said_to_be() {
+async fn plan_of_one_framework_rejects_unknown_name() {
     let world = changed().await;
     let (_, planned) = planned(&world, Some("alpha")).await.unwrap();
     assert_eq!(planned.unwrap().frameworks.len(), 1);
     let error = self::planned(&world, Some("omega")).await.unwrap_err().to_string();
-    assert_eq!(error, "the policy has no framework `omega`; it has alpha");
+    assert_eq!(error, "the policy does not declare the framework `omega`; it declares alpha");
 }
 
 #[test]
-fn the_stack_says_what_is_followed_unless_the_line_does() {
+fn options_override_stack_parameters() {
     let outputs = BTreeMap::from([("EventBusArn".to_owned(), EVENT_BUS.to_owned())]);
     let parameters = [("RepositoryName", "policy"), ("BranchName", "live"), ("PolicyFile", "a/b.yaml")];
     let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    let stack = Application { outputs: cloud::Outputs::of("stack", outputs), parameters };
-    let of = |line: &str, stack: Option<&Application>| Followed::of(&args(line), stack);
+    let stack = ApplicationStack { outputs: cloud::StackOutputs::of("stack", outputs), parameters };
+    let of = |line: &str, stack: Option<&ApplicationStack>| Followed::of(&args(line), stack);
     let followed = of("", Some(&stack)).unwrap();
     assert_eq!((followed.owner().as_str(), followed.policy_file.as_str()), ("policy@live", "a/b.yaml"));
     assert_eq!(followed.event_bus.as_deref(), Some(EVENT_BUS));
@@ -208,5 +208,8 @@ fn the_stack_says_what_is_followed_unless_the_line_does() {
     let alone = of("--repository other", None).unwrap();
     assert_eq!((alone.owner().as_str(), alone.event_bus.as_deref()), ("other@main", None));
     let error = of("--stack gone", None).unwrap_err().to_string();
-    assert!(error.contains("there is no stack `gone`") && error.contains("--repository"), "{error}");
+    assert!(
+        error.contains("the stack `gone` of Backup Compliance does not exist") && error.contains("--repository"),
+        "{error}"
+    );
 }

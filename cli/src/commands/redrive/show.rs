@@ -1,166 +1,181 @@
-//! Messages of a dead-letter queue for people and programs.
+//! Output of `redrive` as text and JSON.
 
-use app::inspect::{Action, Destination, Fate, HIDDEN_TO_LOOK, HIDDEN_TO_WORK, Handled, Job, Prospect, Redriven};
 use console::style;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::Log;
-use crate::plain::{self, count, shown};
+use app::inspect::{
+    Action, Destination, HIDDEN_TO_CHANGE, HIDDEN_TO_SHOW, HandledMessage, RedriveJob, RedriveOutcome, RedriveResult,
+    Validity,
+};
 
-/// Longer than a message is tried before it comes to a dead-letter queue.
-const TRIED: SignedDuration = SignedDuration::from_hours(24);
+use super::FunctionLog;
+use crate::plain::{self, count, escaped};
 
-/// The version of the JSON form. Fields are added without a new one.
+/// An upper bound of the time between the first attempt and the dead-letter queue.
+const ATTEMPTS_SPAN: SignedDuration = SignedDuration::from_hours(24);
+
+/// Version of the JSON document. New fields do not change it.
 const VERSION: u32 = 1;
 
-pub(super) fn page(job: &Job, done: &Redriven, log: Option<&Log>) -> String {
-    let blocks = done.letters.iter().map(|handled| block(job, handled, log));
+pub(super) fn page(job: &RedriveJob, done: &RedriveResult, log: Option<&FunctionLog>) -> String {
+    let blocks = done.messages.iter().map(|handled| block(job, handled, log));
     blocks.chain(missing(done)).chain([summary(job, done)]).map(|text| format!("{text}\n")).collect()
 }
 
-/// The command that shows what the function has logged about a message, if only the log has the error.
-fn log_command(job: &Job, Handled { letter, assessed, .. }: &Handled, log: Option<&Log>) -> Option<String> {
-    let Log { group, options } = log.filter(|_| assessed.is_logged)?;
+/// Returns the command that reads the log of a message, if only the log has its error.
+fn log_command(
+    job: &RedriveJob,
+    HandledMessage { message: letter, assessed, .. }: &HandledMessage,
+    log: Option<&FunctionLog>,
+) -> Option<String> {
+    let FunctionLog { group, options } = log.filter(|_| assessed.is_logged)?;
     let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/' | '.'));
     if !is_plain(group) || !is_plain(&letter.id) {
         return None;
     }
-    // A FIFO queue counts from when the message came here (Amazon SQS Developer Guide, "Setting-up dead-letter queue retention").
-    let tried_since = letter.sent.map(|sent| if job.queue.ends_with(".fifo") { sent - TRIED } else { sent });
-    let start = tried_since.map(|since| format!(" --start-time {}", since.as_millisecond())).unwrap_or_default();
+    // In a FIFO dead-letter queue the time is that of its arrival (Amazon SQS Developer Guide, "Setting-up dead-letter queue retention").
+    let first_attempt = letter.sent.map(|sent| if job.queue.ends_with(".fifo") { sent - ATTEMPTS_SPAN } else { sent });
+    let start = first_attempt.map(|since| format!(" --start-time {}", since.as_millisecond())).unwrap_or_default();
     Some(format!(
         "aws logs filter-log-events --log-group-name {group}{start} --filter-pattern '\"{}\"' --query 'events[].message' --output text{options}",
         letter.id
     ))
 }
 
-fn block(job: &Job, handled: &Handled, log: Option<&Log>) -> String {
-    let Handled { letter, assessed, fate } = handled;
+fn block(job: &RedriveJob, handled: &HandledMessage, log: Option<&FunctionLog>) -> String {
+    let HandledMessage { message: letter, assessed, outcome: fate } = handled;
     let sent = letter.sent.map_or_else(|| "at an unknown time".to_owned(), plain::time);
     let mut text = format!(
-        "{}  sent {sent}, received {}\n  about   {}\n  reason  {}\n",
-        style(shown(&letter.id)).bold(),
+        "{}  sent {sent}, received {}\n  subject  {}\n  reason   {}\n",
+        style(escaped(&letter.id)).bold(),
         count(letter.receives, "time"),
-        shown(&assessed.about),
-        shown(&assessed.reason)
+        escaped(&assessed.subject),
+        escaped(&assessed.reason)
     );
     if let Some(command) = log_command(job, handled, log) {
-        text.push_str(&format!("  log     {command}\n"));
+        text.push_str(&format!("  log      {command}\n"));
     }
     let fate = match fate {
-        Fate::Seen => return text,
-        Fate::KeptBack { why } => style(format!("kept back: {}", shown(why))).yellow(),
-        Fate::Sent { to } => style(format!("sent back to {}", shown(to))).green(),
-        Fate::SentAndStillHere { to } => {
-            style(format!("sent back to {}, and still here: it could not be deleted, and may come twice", shown(to)))
-                .yellow()
+        RedriveOutcome::Unchanged => return text,
+        RedriveOutcome::NotSent { reason: why } => style(format!("not sent: {}", escaped(why))).yellow(),
+        RedriveOutcome::Sent { to } => style(format!("sent back to {}", escaped(to))).green(),
+        RedriveOutcome::SentNotDeleted { to } => {
+            style(format!("sent back to {} but not deleted here: it may be processed twice", escaped(to))).yellow()
         }
-        Fate::Deleted => style("deleted".to_owned()).green(),
+        RedriveOutcome::Deleted => style("deleted".to_owned()).green(),
     };
-    text.push_str(&format!("  now     {fate}\n"));
+    text.push_str(&format!("  outcome  {fate}\n"));
     text
 }
 
-fn missing(done: &Redriven) -> Option<String> {
-    let ids: Vec<String> = done.missing.iter().map(|id| shown(id)).collect();
+fn missing(done: &RedriveResult) -> Option<String> {
+    let ids: Vec<String> = done.missing.iter().map(|id| escaped(id)).collect();
     (!ids.is_empty()).then(|| {
         format!(
-            "not found: {}; another reader may have it: for {} seconds at most, or {} minutes if that one sends or deletes\n",
+            "not found: {}; another consumer may hide it for up to {} seconds, or for {} minutes while it sends or deletes messages\n",
             ids.join(", "),
-            HIDDEN_TO_LOOK.as_secs(),
-            HIDDEN_TO_WORK.as_secs() / 60
+            HIDDEN_TO_SHOW.as_secs(),
+            HIDDEN_TO_CHANGE.as_secs() / 60
         )
     })
 }
 
-fn summary(job: &Job, done: &Redriven) -> String {
-    let queue = shown(&job.queue);
-    let number = |of: fn(&Handled) -> bool| plain::number(done.letters.iter().filter(|handled| of(handled)).count());
-    let sent = number(|handled| matches!(handled.fate, Fate::Sent { .. } | Fate::SentAndStillHere { .. }));
-    let never = number(|handled| handled.assessed.prospect == Prospect::Never);
+fn summary(job: &RedriveJob, done: &RedriveResult) -> String {
+    let queue = escaped(&job.queue);
+    let number =
+        |is: fn(&HandledMessage) -> bool| plain::to_u64(done.messages.iter().filter(|handled| is(handled)).count());
+    let sent = number(|handled| {
+        matches!(handled.outcome, RedriveOutcome::Sent { .. } | RedriveOutcome::SentNotDeleted { .. })
+    });
+    let invalid = number(|handled| handled.assessed.validity == Validity::Invalid);
     let mut text = match job.action {
-        Action::Look if done.letters.is_empty() && done.more == 0 && job.only.is_empty() => {
+        Action::Show if done.messages.is_empty() && done.more == 0 && job.only.is_empty() => {
             return format!("no messages in {queue}");
         }
-        Action::Look => {
-            let hopeless = if never > 0 { format!(", {never} of them never to be understood") } else { String::new() };
-            let found = plain::number(done.letters.len());
+        Action::Show => {
+            let invalid = if invalid > 0 { format!(", {invalid} of them invalid") } else { String::new() };
+            let found = plain::to_u64(done.messages.len());
             let found = match job.only.len() {
                 0 => count(found, "message"),
-                named => format!("{found} of {}", count(plain::number(named), "named message")),
+                named => format!("{found} of {}", count(plain::to_u64(named), "named message")),
             };
-            format!("{found} in {queue}{hopeless}")
+            format!("{found} in {queue}{invalid}")
         }
         Action::Send { .. } => {
-            let kept = number(|handled| matches!(handled.fate, Fate::KeptBack { .. }));
-            format!("{} sent back, {kept} kept back in {queue}", count(sent, "message"))
+            let kept = number(|handled| matches!(handled.outcome, RedriveOutcome::NotSent { .. }));
+            format!("{} sent back, {kept} not sent from {queue}", count(sent, "message"))
         }
         Action::Delete => {
-            format!("{} deleted from {queue}", count(number(|handled| handled.fate == Fate::Deleted), "message"))
+            format!(
+                "{} deleted from {queue}",
+                count(number(|handled| handled.outcome == RedriveOutcome::Deleted), "message")
+            )
         }
     };
     if done.more > 0 && !job.only.is_empty() {
         text.push_str(&format!("; about {} in it", count(done.more, "other message")));
     }
     if done.more > 0 && job.only.is_empty() {
-        text.push_str(&format!("; about {} more (by the queue's own count, which may be a minute old)", done.more));
-        if job.queue.ends_with(".fifo") && job.limit.is_none_or(|limit| done.letters.len() < limit) {
-            text.push_str(": a FIFO queue shows the first of a group only, until they are sent back or deleted");
+        text.push_str(&format!("; about {} more (SQS's approximate count, up to a minute old)", done.more));
+        if job.queue.ends_with(".fifo") && job.limit.is_none_or(|limit| done.messages.len() < limit) {
+            text.push_str(
+                ": a FIFO queue returns only the first messages of a group until they are sent back or deleted",
+            );
         }
     }
-    if job.action == Action::Look && !done.letters.is_empty() {
+    if job.action == Action::Show && !done.messages.is_empty() {
         text.push_str(&format!("\n{}", advice(job, done)));
     }
     text
 }
 
-/// How the messages get out of the queue.
-fn advice(job: &Job, done: &Redriven) -> &'static str {
-    if done.letters.iter().all(|handled| handled.assessed.prospect == Prospect::Never) {
-        return "--send keeps them back: delete with --delete --only MESSAGE_ID, or, after an update that can read them, use --send --force";
+/// Returns the options that remove the messages from the queue.
+fn advice(job: &RedriveJob, done: &RedriveResult) -> &'static str {
+    if done.messages.iter().all(|handled| handled.assessed.validity == Validity::Invalid) {
+        return "invalid messages are not sent: delete with --delete --only MESSAGE_ID or, after an update that can read them, send with --send --force";
     }
-    // Without --to it is not known where they would go.
+    // The destination is unknown without --to.
     if job.destination == Destination::Target(Vec::new()) {
         return "send back with --to QUEUE_URL --send; delete with --delete --only MESSAGE_ID";
     }
-    if done.letters.iter().any(|handled| job.would_send(handled)) {
+    if done.messages.iter().any(|handled| job.would_send(handled)) {
         "send back with --send; delete with --delete --only MESSAGE_ID"
     } else {
-        "--send keeps them back: they were not meant for a queue of this stack; delete with --delete --only MESSAGE_ID"
+        "the messages are not addressed to a queue of this stack: delete with --delete --only MESSAGE_ID"
     }
 }
 
-/// As JSON: `version`, `queue`; `messages`, each with `id`, `sent`, `receives`, `about`, `reason`, `prospect` (`readable`,
-/// `notOurs`, `never`), `outcome` (`seen`, `keptBack`, `sent`, `sentAndStillHere`, `deleted`), `to`, `why`, `attributes`, `body`;
-/// `logCommand`; `missing`, `more`, `logGroup`, and `error` when it ended before its time.
-pub(super) fn json(job: &Job, done: &Redriven, log: Option<&Log>) -> Value {
+/// Builds the JSON document: `version`, `queue`; `messages`, each with `id`, `sent`, `receives`, `subject`, `reason`, `validity`
+/// (`valid`, `foreign`, `invalid`), `outcome` (`unchanged`, `notSent`, `sent`, `sentNotDeleted`, `deleted`), `to`, `notSentReason`,
+/// `attributes`, `body`, `logCommand`; `missing`, `more`, `logGroup`, and `error` if the run ended early.
+pub(super) fn json(job: &RedriveJob, done: &RedriveResult, log: Option<&FunctionLog>) -> Value {
     let messages: Vec<Value> = done
-        .letters
+        .messages
         .iter()
-        .map(|handled @ Handled { letter, assessed, fate }| {
-            let (outcome, to, why) = match fate {
-                Fate::Seen => ("seen", None, None),
-                Fate::KeptBack { why } => ("keptBack", None, Some(why)),
-                Fate::Sent { to } => ("sent", Some(to), None),
-                Fate::SentAndStillHere { to } => ("sentAndStillHere", Some(to), None),
-                Fate::Deleted => ("deleted", None, None),
+        .map(|handled @ HandledMessage { message: letter, assessed, outcome: fate }| {
+            let (outcome, to, not_sent_reason) = match fate {
+                RedriveOutcome::Unchanged => ("unchanged", None, None),
+                RedriveOutcome::NotSent { reason: why } => ("notSent", None, Some(why)),
+                RedriveOutcome::Sent { to } => ("sent", Some(to), None),
+                RedriveOutcome::SentNotDeleted { to } => ("sentNotDeleted", Some(to), None),
+                RedriveOutcome::Deleted => ("deleted", None, None),
             };
             json!({
                 "id": letter.id,
                 "sent": letter.sent,
                 "receives": letter.receives,
-                "about": assessed.about,
+                "subject": assessed.subject,
                 "reason": assessed.reason,
                 "logCommand": log_command(job, handled, log),
-                "prospect": match assessed.prospect {
-                    Prospect::Readable => "readable",
-                    Prospect::NotOurs => "notOurs",
-                    Prospect::Never => "never",
+                "validity": match assessed.validity {
+                    Validity::Valid => "valid",
+                    Validity::Foreign => "foreign",
+                    Validity::Invalid => "invalid",
                 },
                 "outcome": outcome,
                 "to": to,
-                "why": why,
+                "notSentReason": not_sent_reason,
                 "attributes": letter.attributes,
                 "body": letter.body,
             })

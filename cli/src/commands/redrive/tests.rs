@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
 
-use app::inspect::{Assessed, Handled, Letter, Prospect};
-use app::ports::{PortError, PortErrorKind};
 use clap::Parser;
+
+use app::inspect::{Assessment, DeadLetter, HandledMessage, Validity};
+use app::ports::{PortError, PortErrorKind};
 
 use super::*;
 
@@ -19,7 +20,7 @@ fn args(line: &str) -> Result<Args, clap::Error> {
     Line::try_parse_from(std::iter::once("redrive").chain(line.split_whitespace())).map(|line| line.args)
 }
 
-fn outputs() -> Outputs {
+fn outputs() -> StackOutputs {
     let names = [
         "ReportDeadLetterQueueUrl",
         "ReportQueueUrl",
@@ -27,40 +28,40 @@ fn outputs() -> Outputs {
         "DeployQueueUrl",
         "UndeliveredEventsQueueUrl",
     ];
-    Outputs::of("stack", names.map(|name| (name.to_owned(), format!("url of {name}"))).into())
+    StackOutputs::of("stack", names.map(|name| (name.to_owned(), format!("url of {name}"))).into())
 }
 
 #[test]
-fn the_stack_says_where_the_queues_are() {
+fn stack_outputs_name_the_queues() {
     let url = |name: &str| format!("url of {name}");
     for (line, queue, destination, reader) in [
-        ("", "ReportDeadLetterQueueUrl", Destination::Queue(url("ReportQueueUrl")), Reader::Report),
-        ("report", "ReportDeadLetterQueueUrl", Destination::Queue(url("ReportQueueUrl")), Reader::Report),
-        ("deploy", "DeployDeadLetterQueueUrl", Destination::Queue(url("DeployQueueUrl")), Reader::Deploy),
+        ("", "ReportDeadLetterQueueUrl", Destination::Queue(url("ReportQueueUrl")), Consumer::Report),
+        ("report", "ReportDeadLetterQueueUrl", Destination::Queue(url("ReportQueueUrl")), Consumer::Report),
+        ("deploy", "DeployDeadLetterQueueUrl", Destination::Queue(url("DeployQueueUrl")), Consumer::Deploy),
         (
             "undelivered",
             "UndeliveredEventsQueueUrl",
             Destination::Target(vec![url("ReportQueueUrl"), url("DeployQueueUrl")]),
-            Reader::Either,
+            Consumer::Either,
         ),
     ] {
         let args = args(line).unwrap();
-        assert_eq!(args.named().unwrap(), None);
-        let job = args.of_stack(&outputs()).unwrap();
+        assert_eq!(args.explicit_job().unwrap(), None);
+        let job = args.stack_job(&outputs()).unwrap();
         assert_eq!((job.queue, job.destination, job.reader), (url(queue), destination, reader), "{line}");
-        assert_eq!((job.action, job.limit), (Action::Look, Some(100)));
+        assert_eq!((job.action, job.limit), (Action::Show, Some(100)));
     }
-    let none = Outputs::of("odd\u{1b}", BTreeMap::new());
-    let error = args("").unwrap().of_stack(&none).unwrap_err().to_string();
+    let none = StackOutputs::of("odd\u{1b}", BTreeMap::new());
+    let error = args("").unwrap().stack_job(&none).unwrap_err().to_string();
     assert!(error.contains("the stack `odd\\u{1b}` has no output `ReportDeadLetterQueueUrl`"), "{error}");
 }
 
 #[test]
-fn arguments_say_what_is_to_be_done() {
-    let job = |line: &str| args(line).unwrap().of_stack(&outputs()).unwrap();
+fn arguments_select_the_action() {
+    let job = |line: &str| args(line).unwrap().stack_job(&outputs()).unwrap();
     for (line, action, limit) in [
-        ("--limit 3", Action::Look, Some(3)),
-        ("--only a", Action::Look, None),
+        ("--limit 3", Action::Show, Some(3)),
+        ("--only a", Action::Show, None),
         ("--send", Action::Send { force: false }, None),
         ("--send --force --limit 2", Action::Send { force: true }, Some(2)),
         ("--delete --only a", Action::Delete, None),
@@ -71,17 +72,17 @@ fn arguments_say_what_is_to_be_done() {
     let only = job("--send --only a b --only c").only;
     assert_eq!(only.into_iter().collect::<Vec<_>>(), ["a", "b", "c"]);
 
-    let job = args(&format!("--dead-letters {HERE} --to {THERE} --send")).unwrap().named().unwrap().unwrap();
+    let job = args(&format!("--dead-letters {HERE} --to {THERE} --send")).unwrap().explicit_job().unwrap().unwrap();
     assert_eq!((job.queue.as_str(), job.destination), (HERE, Destination::Queue(THERE.to_owned())));
     assert!(
-        args(&format!("--dead-letters {HERE}")).unwrap().named().unwrap().is_some(),
-        "looking needs no destination"
+        args(&format!("--dead-letters {HERE}")).unwrap().explicit_job().unwrap().is_some(),
+        "showing needs no destination"
     );
     for (line, said) in [
         (format!("--dead-letters {HERE} --send"), "--send needs --to"),
         (format!("--dead-letters {HERE} --to {HERE} --send"), "are the same queue"),
     ] {
-        let error = args(&line).unwrap().named().unwrap_err().to_string();
+        let error = args(&line).unwrap().explicit_job().unwrap_err().to_string();
         assert!(error.contains(said), "{line}: {error}");
     }
     for line in [
@@ -98,153 +99,155 @@ fn arguments_say_what_is_to_be_done() {
     }
 }
 
-fn job(action: Action) -> Job {
-    Job {
+fn job(action: Action) -> RedriveJob {
+    RedriveJob {
         queue: HERE.to_owned(),
         destination: Destination::Queue(THERE.to_owned()),
-        reader: Reader::Report,
+        reader: Consumer::Report,
         only: BTreeSet::new(),
         limit: None,
         action,
     }
 }
 
-fn handled(id: &str, prospect: Prospect, fate: Fate) -> Handled {
-    Handled {
-        letter: Letter {
+fn handled(id: &str, prospect: Validity, fate: RedriveOutcome) -> HandledMessage {
+    HandledMessage {
+        message: DeadLetter {
             id: id.to_owned(),
             body: "{\"a\":1}".to_owned(),
             sent: "2026-11-23T04:12:09.311Z".parse().ok(),
             receives: 6,
-            ..Letter::default()
+            ..DeadLetter::default()
         },
-        assessed: Assessed {
-            about: "orders\u{1b}[2J".to_owned(),
-            reason: "it is odd".to_owned(),
-            prospect,
+        assessed: Assessment {
+            subject: "orders\u{1b}[2J".to_owned(),
+            reason: "it is invalid".to_owned(),
+            validity: prospect,
             is_logged: false,
         },
-        fate,
+        outcome: fate,
     }
 }
 
-fn done(letters: Vec<Handled>) -> Redriven {
-    Redriven { letters, ..Redriven::default() }
+fn done(letters: Vec<HandledMessage>) -> RedriveResult {
+    RedriveResult { messages: letters, ..RedriveResult::default() }
 }
 
-fn sent() -> Fate {
-    Fate::Sent { to: THERE.to_owned() }
+fn sent() -> RedriveOutcome {
+    RedriveOutcome::Sent { to: THERE.to_owned() }
 }
 
-fn kept() -> Fate {
-    Fate::KeptBack { why: "it would come here again".to_owned() }
+fn kept() -> RedriveOutcome {
+    RedriveOutcome::NotSent { reason: "the message is invalid and would fail again".to_owned() }
 }
 
 #[test]
-fn people_see_what_is_there_and_what_became_of_it() {
-    let looked =
-        done(vec![handled("m-1", Prospect::Readable, Fate::Seen), handled("m-2", Prospect::Never, Fate::Seen)]);
-    let page = show::page(&job(Action::Look), &looked, None);
+fn text_shows_messages_and_outcomes() {
+    let looked = done(vec![
+        handled("m-1", Validity::Valid, RedriveOutcome::Unchanged),
+        handled("m-2", Validity::Invalid, RedriveOutcome::Unchanged),
+    ]);
+    let page = show::page(&job(Action::Show), &looked, None);
     assert_eq!(
         page,
         format!(
             "\
 m-1  sent 2026-11-23 04:12 UTC, received 6 times
-  about   orders\\u{{1b}}[2J
-  reason  it is odd
+  subject  orders\\u{{1b}}[2J
+  reason   it is invalid
 
 m-2  sent 2026-11-23 04:12 UTC, received 6 times
-  about   orders\\u{{1b}}[2J
-  reason  it is odd
+  subject  orders\\u{{1b}}[2J
+  reason   it is invalid
 
-2 messages in {HERE}, 1 of them never to be understood
+2 messages in {HERE}, 1 of them invalid
 send back with --send; delete with --delete --only MESSAGE_ID
 "
         )
     );
-    let worked = Redriven {
+    let worked = RedriveResult {
         missing: ["m-9".to_owned()].into(),
         ..done(vec![
-            handled("m-1", Prospect::Readable, sent()),
-            handled("m-2", Prospect::Never, kept()),
-            handled("m-3", Prospect::Readable, Fate::SentAndStillHere { to: THERE.to_owned() }),
+            handled("m-1", Validity::Valid, sent()),
+            handled("m-2", Validity::Invalid, kept()),
+            handled("m-3", Validity::Valid, RedriveOutcome::SentNotDeleted { to: THERE.to_owned() }),
         ])
     };
     let page = show::page(&job(Action::Send { force: false }), &worked, None);
     for said in [
-        format!("  now     sent back to {THERE}\n"),
-        "  now     kept back: it would come here again\n".to_owned(),
-        "and may come twice\n".to_owned(),
+        format!("  outcome  sent back to {THERE}\n"),
+        "  outcome  not sent: the message is invalid and would fail again\n".to_owned(),
+        "it may be processed twice\n".to_owned(),
         "not found: m-9; ".to_owned(),
-        format!("2 messages sent back, 1 kept back in {HERE}\n"),
+        format!("2 messages sent back, 1 not sent from {HERE}\n"),
     ] {
         assert!(page.contains(&said), "{said}\n{page}");
     }
-    assert_eq!(show::page(&job(Action::Look), &done(Vec::new()), None), format!("no messages in {HERE}\n"));
-    let deleted = done(vec![handled("m-1", Prospect::Never, Fate::Deleted)]);
+    assert_eq!(show::page(&job(Action::Show), &done(Vec::new()), None), format!("no messages in {HERE}\n"));
+    let deleted = done(vec![handled("m-1", Validity::Invalid, RedriveOutcome::Deleted)]);
     assert!(show::page(&job(Action::Delete), &deleted, None).ends_with(&format!("1 message deleted from {HERE}\n")));
 }
 
 #[test]
-fn messages_that_are_not_in_sight_are_counted_and_a_fifo_queue_says_why() {
-    let more = Redriven { more: 7, ..done(vec![handled("m-1", Prospect::Readable, Fate::Seen)]) };
-    let page = show::page(&job(Action::Look), &more, None);
-    assert!(page.contains("; about 7 more (by the queue's own count") && !page.contains("FIFO"), "{page}");
-    let fifo = Job { queue: format!("{HERE}.fifo"), ..job(Action::Look) };
+fn hidden_messages_are_counted() {
+    let more = RedriveResult { more: 7, ..done(vec![handled("m-1", Validity::Valid, RedriveOutcome::Unchanged)]) };
+    let page = show::page(&job(Action::Show), &more, None);
+    assert!(page.contains("; about 7 more (SQS's approximate count") && !page.contains("FIFO"), "{page}");
+    let fifo = RedriveJob { queue: format!("{HERE}.fifo"), ..job(Action::Show) };
     let page = show::page(&fifo, &more, None);
-    assert!(page.contains("a FIFO queue shows the first of a group only"), "{page}");
-    let empty = Redriven { more: 7, ..Redriven::default() };
-    let page = show::page(&job(Action::Look), &empty, None);
+    assert!(page.contains("a FIFO queue returns only the first messages of a group"), "{page}");
+    let empty = RedriveResult { more: 7, ..RedriveResult::default() };
+    let page = show::page(&job(Action::Show), &empty, None);
     assert!(page.starts_with("0 messages in") && page.contains("about 7 more"), "{page}");
 }
 
 #[test]
-fn named_messages_that_are_not_found_are_counted_beside_the_others() {
-    let only = |ids: &[&str]| Job { only: ids.iter().map(|id| (*id).to_owned()).collect(), ..job(Action::Look) };
-    let none = Redriven { more: 3, missing: ["nosuch".to_owned()].into(), ..Redriven::default() };
+fn missing_named_messages_are_counted() {
+    let only = |ids: &[&str]| RedriveJob { only: ids.iter().map(|id| (*id).to_owned()).collect(), ..job(Action::Show) };
+    let none = RedriveResult { more: 3, missing: ["nosuch".to_owned()].into(), ..RedriveResult::default() };
     let page = show::page(&only(&["nosuch"]), &none, None);
     assert!(page.ends_with(&format!("\n0 of 1 named message in {HERE}; about 3 other messages in it\n")), "{page}");
     assert!(!page.contains("--send"), "there is nothing to send: {page}");
-    let found = done(vec![handled("m-1", Prospect::Readable, Fate::Seen)]);
-    let page = show::page(&only(&["m-1", "nosuch"]), &Redriven { more: 1, ..found.clone() }, None);
+    let found = done(vec![handled("m-1", Validity::Valid, RedriveOutcome::Unchanged)]);
+    let page = show::page(&only(&["m-1", "nosuch"]), &RedriveResult { more: 1, ..found.clone() }, None);
     assert!(page.contains(&format!("1 of 2 named messages in {HERE}; about 1 other message in it\n")), "{page}");
     let page = show::page(&only(&["m-1"]), &found, None);
     assert!(page.contains(&format!("1 of 1 named message in {HERE}\n")), "{page}");
-    let deleted = done(vec![handled("m-1", Prospect::Never, Fate::Deleted)]);
-    let delete = Job { action: Action::Delete, ..only(&["m-1"]) };
-    let page = show::page(&delete, &Redriven { more: 2, ..deleted }, None);
+    let deleted = done(vec![handled("m-1", Validity::Invalid, RedriveOutcome::Deleted)]);
+    let delete = RedriveJob { action: Action::Delete, ..only(&["m-1"]) };
+    let page = show::page(&delete, &RedriveResult { more: 2, ..deleted }, None);
     assert!(page.ends_with(&format!("1 message deleted from {HERE}; about 2 other messages in it\n")), "{page}");
 }
 
 #[test]
-fn sending_is_advised_only_where_a_message_would_be_sent() {
-    let advice = |job: &Job, prospects: &[Prospect]| {
-        let letters = prospects.iter().map(|prospect| handled("m-1", *prospect, Fate::Seen)).collect();
+fn send_is_advised_only_if_a_message_would_be_sent() {
+    let advice = |job: &RedriveJob, prospects: &[Validity]| {
+        let letters = prospects.iter().map(|prospect| handled("m-1", *prospect, RedriveOutcome::Unchanged)).collect();
         let page = show::page(job, &done(letters), None);
         page.lines().last().unwrap().to_owned()
     };
-    let look = job(Action::Look);
+    let look = job(Action::Show);
     let send = "send back with --send; delete with --delete --only MESSAGE_ID";
-    assert_eq!(advice(&look, &[Prospect::Readable]), send);
-    assert_eq!(advice(&look, &[Prospect::Never, Prospect::Readable]), send);
-    let never = advice(&look, &[Prospect::Never, Prospect::Never]);
-    assert!(never.starts_with("--send keeps them back: delete with --delete --only MESSAGE_ID, or"), "{never}");
+    assert_eq!(advice(&look, &[Validity::Valid]), send);
+    assert_eq!(advice(&look, &[Validity::Invalid, Validity::Valid]), send);
+    let never = advice(&look, &[Validity::Invalid, Validity::Invalid]);
+    assert!(never.starts_with("invalid messages are not sent: delete with --delete --only MESSAGE_ID or"), "{never}");
     assert!(never.ends_with("--send --force"), "{never}");
-    // They do not say where they belong, or nobody has said it.
-    let undelivered = Job { destination: Destination::Target(vec![THERE.to_owned()]), ..look.clone() };
-    let advised = advice(&undelivered, &[Prospect::Readable]);
-    assert!(advised.starts_with("--send keeps them back: they were not meant for a queue of this stack"), "{advised}");
-    let unknown = Job { destination: Destination::Target(Vec::new()), ..look };
-    assert!(advice(&unknown, &[Prospect::Readable]).starts_with("send back with --to QUEUE_URL --send; "));
+    // Messages without a target, and a job without --to.
+    let undelivered = RedriveJob { destination: Destination::Target(vec![THERE.to_owned()]), ..look.clone() };
+    let advised = advice(&undelivered, &[Validity::Valid]);
+    assert!(advised.starts_with("the messages are not addressed to a queue of this stack"), "{advised}");
+    let unknown = RedriveJob { destination: Destination::Target(Vec::new()), ..look };
+    assert!(advice(&unknown, &[Validity::Valid]).starts_with("send back with --to QUEUE_URL --send; "));
 }
 
 #[test]
-fn help_and_output_agree_about_the_time_that_messages_are_hidden() {
+fn help_and_output_agree_about_hidden_times() {
     use clap::CommandFactory as _;
     let help = Line::command().get_long_about().unwrap().to_string();
-    let missing = Redriven { missing: ["m-9".to_owned()].into(), ..Redriven::default() };
-    let page = show::page(&Job { only: ["m-9".to_owned()].into(), ..job(Action::Look) }, &missing, None);
-    let (look, work) = (app::inspect::HIDDEN_TO_LOOK.as_secs(), app::inspect::HIDDEN_TO_WORK.as_secs());
+    let missing = RedriveResult { missing: ["m-9".to_owned()].into(), ..RedriveResult::default() };
+    let page = show::page(&RedriveJob { only: ["m-9".to_owned()].into(), ..job(Action::Show) }, &missing, None);
+    let (look, work) = (app::inspect::HIDDEN_TO_SHOW.as_secs(), app::inspect::HIDDEN_TO_CHANGE.as_secs());
     assert_eq!(work % 60, 0);
     for text in [help, page] {
         for time in [format!(" {look} seconds"), format!(" {} minutes", work / 60)] {
@@ -254,36 +257,36 @@ fn help_and_output_agree_about_the_time_that_messages_are_hidden() {
 }
 
 #[test]
-fn error_that_only_the_log_has_comes_with_the_command_that_reads_it() {
+fn logged_error_is_shown_with_its_log_command() {
     let logged = || {
-        let mut logged = handled("5fea7756-0ea4-451a-a703-a558b933e274", Prospect::Readable, Fate::Seen);
+        let mut logged = handled("5fea7756-0ea4-451a-a703-a558b933e274", Validity::Valid, RedriveOutcome::Unchanged);
         logged.assessed.is_logged = true;
         logged
     };
-    let look = job(Action::Look);
-    let outputs = |name: &str, group: &str| Outputs::of("test", [(name.to_owned(), group.to_owned())].into());
+    let look = job(Action::Show);
+    let outputs = |name: &str, group: &str| StackOutputs::of("test", [(name.to_owned(), group.to_owned())].into());
     let report = outputs("ReportLogGroupName", "/aws/lambda/backup-compliance-report");
     let group = args("report").unwrap().log(&report);
     assert_eq!(group.as_ref().unwrap().group, "/aws/lambda/backup-compliance-report");
     let page = show::page(&look, &done(vec![logged()]), group.as_ref());
     let command = "aws logs filter-log-events --log-group-name /aws/lambda/backup-compliance-report --start-time 1795407129311 \
                    --filter-pattern '\"5fea7756-0ea4-451a-a703-a558b933e274\"' --query 'events[].message' --output text";
-    assert!(page.contains(&format!("\n  log     {command}\n")), "{page}");
+    assert!(page.contains(&format!("\n  log      {command}\n")), "{page}");
     let json = show::json(&look, &done(vec![logged()]), group.as_ref());
     assert_eq!(
         (&json["logGroup"], &json["messages"][0]["logCommand"]),
         (&"/aws/lambda/backup-compliance-report".into(), &command.into())
     );
-    // A FIFO queue forgets when the message was first sent.
-    let fifo = Job { queue: format!("{HERE}.fifo"), ..look.clone() };
+    // A FIFO dead-letter queue does not keep the time of the first send.
+    let fifo = RedriveJob { queue: format!("{HERE}.fifo"), ..look.clone() };
     let page = show::page(&fifo, &done(vec![logged()]), group.as_ref());
     assert!(page.contains(" --start-time 1795320729311 "), "{page}");
 
-    // Where the reason is known, or the function is not, there is no command; nor one that a shell would take for another.
+    // No command if the reason is known, if the function is unknown, or if a shell would interpret its text.
     let mut odd = logged();
-    odd.letter.id = "a'; rm -rf /'".to_owned();
+    odd.message.id = "a'; rm -rf /'".to_owned();
     for (letters, group) in [
-        (vec![handled("m-1", Prospect::Readable, Fate::Seen)], group.as_ref()),
+        (vec![handled("m-1", Validity::Valid, RedriveOutcome::Unchanged)], group.as_ref()),
         (vec![logged()], None),
         (vec![odd], group.as_ref()),
     ] {
@@ -310,10 +313,10 @@ fn error_that_only_the_log_has_comes_with_the_command_that_reads_it() {
 }
 
 #[test]
-fn programs_get_everything() {
-    let worked = Redriven {
+fn json_contains_all_fields() {
+    let worked = RedriveResult {
         more: 2,
-        ..done(vec![handled("m-1", Prospect::Never, kept()), handled("m-2", Prospect::Readable, sent())])
+        ..done(vec![handled("m-1", Validity::Invalid, kept()), handled("m-2", Validity::Valid, sent())])
     };
     let json = show::json(&job(Action::Send { force: false }), &worked, None);
     assert_eq!((&json["version"], &json["queue"], &json["more"]), (&1.into(), &HERE.into(), &2.into()));
@@ -322,8 +325,8 @@ fn programs_get_everything() {
     assert_eq!(
         *kept,
         serde_json::json!({
-            "id": "m-1", "sent": "2026-11-23T04:12:09.311Z", "receives": 6, "about": "orders\u{1b}[2J", "reason": "it is odd", "logCommand": null,
-            "prospect": "never", "outcome": "keptBack", "to": null, "why": "it would come here again", "attributes": {},
+            "id": "m-1", "sent": "2026-11-23T04:12:09.311Z", "receives": 6, "subject": "orders\u{1b}[2J", "reason": "it is invalid", "logCommand": null,
+            "validity": "invalid", "outcome": "notSent", "to": null, "notSentReason": "the message is invalid and would fail again", "attributes": {},
             "body": "{\"a\":1}",
         })
     );
@@ -331,20 +334,20 @@ fn programs_get_everything() {
 }
 
 #[test]
-fn the_exit_status_says_whether_messages_are_left() {
-    let one = |fate: Fate| done(vec![handled("m-1", Prospect::Readable, fate)]);
+fn exit_status_is_1_if_messages_are_left() {
+    let one = |fate: RedriveOutcome| done(vec![handled("m-1", Validity::Valid, fate)]);
     let send = job(Action::Send { force: false });
-    let named = Job { only: ["m-1".to_owned()].into(), ..send.clone() };
+    let named = RedriveJob { only: ["m-1".to_owned()].into(), ..send.clone() };
     for (job, done, expected) in [
-        (&job(Action::Look), done(Vec::new()), Verdict::Clean),
-        (&job(Action::Look), one(Fate::Seen), Verdict::Findings),
-        (&job(Action::Look), Redriven { more: 1, ..done(Vec::new()) }, Verdict::Findings),
-        (&send, one(sent()), Verdict::Clean),
-        (&send, one(kept()), Verdict::Findings),
-        (&send, Redriven { more: 1, ..one(sent()) }, Verdict::Findings),
-        (&named, Redriven { more: 1, ..one(sent()) }, Verdict::Clean),
-        (&named, Redriven { missing: ["m-2".to_owned()].into(), ..one(sent()) }, Verdict::Findings),
-        (&job(Action::Delete), one(Fate::Deleted), Verdict::Clean),
+        (&job(Action::Show), done(Vec::new()), CommandOutcome::Clean),
+        (&job(Action::Show), one(RedriveOutcome::Unchanged), CommandOutcome::Findings),
+        (&job(Action::Show), RedriveResult { more: 1, ..done(Vec::new()) }, CommandOutcome::Findings),
+        (&send, one(sent()), CommandOutcome::Clean),
+        (&send, one(kept()), CommandOutcome::Findings),
+        (&send, RedriveResult { more: 1, ..one(sent()) }, CommandOutcome::Findings),
+        (&named, RedriveResult { more: 1, ..one(sent()) }, CommandOutcome::Clean),
+        (&named, RedriveResult { missing: ["m-2".to_owned()].into(), ..one(sent()) }, CommandOutcome::Findings),
+        (&job(Action::Delete), one(RedriveOutcome::Deleted), CommandOutcome::Clean),
     ] {
         assert_eq!(verdict(job, &done).unwrap(), expected, "{job:?} {done:?}");
     }
@@ -355,7 +358,7 @@ fn the_exit_status_says_whether_messages_are_left() {
         request_id: None,
         kind: PortErrorKind::Denied,
     };
-    let failed = Redriven { failed: Some(error), ..one(sent()) };
+    let failed = RedriveResult { failed: Some(error), ..one(sent()) };
     let error = format!("{:#}", verdict(&send, &failed).unwrap_err());
-    assert!(error.starts_with("ended before its time: sqs:SendMessage failed: AccessDenied: no"), "{error}");
+    assert!(error.starts_with("ended early: sqs:SendMessage failed: AccessDenied: no"), "{error}");
 }

@@ -1,11 +1,14 @@
-//! Whom else a rollout has to know of than the policy names.
+//! Accounts of organizational units that StackSets still knows and the policy no longer names.
 
-use crate::ports::{OrganizationalUnits, Result};
-use domain::ids::UnitId;
-use domain::rollout::{Membership, Observed, PermissionModel};
 use std::collections::BTreeSet;
 
-/// Units that the policy no longer names, and that StackSets still knows, are part of the question, too.
+use domain::rollout::{Membership, Observed, PermissionModel};
+use framework::ids::UnitId;
+
+use crate::deploy::ports::OrganizationalUnits;
+use crate::ports::Result;
+
+/// Adds the members of the units that the policy no longer names and that StackSets still knows.
 pub(crate) async fn with_former_units(
     organization: &impl OrganizationalUnits,
     mut membership: Membership,
@@ -23,7 +26,7 @@ pub(crate) async fn with_former_units(
     Ok(membership)
 }
 
-/// Who belongs to the units of a StackSet that is to be removed.
+/// Returns the members of the units of a StackSet that is to be removed.
 pub(crate) async fn members_left(organization: &impl OrganizationalUnits, observed: &Observed) -> Result<Membership> {
     let service_managed =
         observed.stack_set.as_ref().is_some_and(|found| found.permissions == PermissionModel::ServiceManaged);

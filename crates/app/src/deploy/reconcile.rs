@@ -1,197 +1,211 @@
-//! One look.
+//! One reconciliation: the triggers of a batch, the policy at the head of the branch, each framework.
 
-use super::memory::{Memory, Phase, Rollout};
-use super::wanted::{PolicyAt, Wanted};
-use crate::events::{Look, Trigger};
-use crate::lifecycle::RequestKind;
-use crate::ports::{
-    Clock, CommitFacts, DeployStore, Notifier, OrganizationalUnits, PolicyRepository, RequestStore, Responder, Result,
-    StackSets, ViolationStore,
-};
-use domain::fault::Fault;
-use domain::ids::{CommitId, StackSetName};
-use domain::notice::{Notice, Rejection};
-use domain::rollout::{Desired, Membership, ObservedStackSet, PermissionModel};
-use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
 use tracing::field::Empty;
 use tracing::{Instrument as _, info, info_span, warn};
 
-/// What the application follows.
+use domain::notice::{Notice, PolicyRejection};
+use domain::rollout::transition::{Revision, settled};
+use domain::rollout::{Desired, Membership, ObservedStackSet, PermissionModel, RolloutStep};
+use framework::ids::{CommitId, StackSetName};
+use syntax::diagnostic::Diagnostic;
+
+use super::desired::{DesiredPolicy, PolicySource};
+use super::ports::{CommitDetails, DeployEnv, DeployStore, OrganizationalUnits, PolicyRepository, StackSets};
+use super::state::DeployState;
+use crate::events::{DeployTrigger, ReconcileScope};
+use crate::lifecycle::RequestKind;
+use crate::lifecycle::ports::RequestStore;
+use crate::ports::Result;
+
+/// The repository that an application follows, and its settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Application {
     /// The policy repository.
     pub repository: String,
     /// Its branch.
     pub branch: String,
-    /// The policy file in it.
+    /// Path of the policy file in the repository.
     pub policy_file: String,
-    /// Where frameworks forward compliance events to.
+    /// ARN of the event bus to which frameworks forward compliance events.
     pub event_bus_arn: String,
-    /// Verdicts are also written as comments on their commits.
+    /// Notices of rollouts and rejections are also written as comments on their commits.
     pub comment_on_commits: bool,
 }
 
 impl Application {
-    /// What our tag says on StackSets that are ours: one application a repository and branch.
+    /// The owner tag of this application's StackSets.
     #[must_use]
     pub fn owner(&self) -> String {
         owner(&self.repository, &self.branch)
     }
 }
 
-/// What our tag says on the StackSets of the application that follows this repository and branch.
+/// The owner tag on the StackSets of the application that follows this repository and branch.
 #[must_use]
 pub fn owner(repository: &str, branch: &str) -> String {
     format!("{repository}@{branch}")
 }
 
-/// The use case.
+/// Rolls the policy out.
 #[derive(Debug)]
-pub struct Deploy<G, S, O, M, N, R, C> {
-    /// What the application follows.
+pub struct Deploy<E: DeployEnv> {
+    /// The repository to follow, and the settings.
     pub application: Application,
     /// The policy repository.
-    pub repository: G,
+    pub repository: E::Repository,
     /// CloudFormation StackSets.
-    pub stack_sets: S,
-    /// The organisation, for targets that are organizational units.
-    pub organization: O,
-    /// What is remembered; also keeps the requests that wait.
-    pub memory: M,
-    /// Tells people.
-    pub notifier: N,
+    pub stack_sets: E::StackSets,
+    /// AWS Organizations, for targets that are organizational units.
+    pub organization: E::Organization,
+    /// The state of `deploy`, and the CloudFormation requests that wait for an answer.
+    pub store: E::Store,
+    /// Publishes notices of rollouts and policies.
+    pub notifier: E::Notifier,
     /// Answers CloudFormation.
-    pub responder: R,
+    pub responder: E::Responder,
     /// The time.
-    pub clock: C,
+    pub clock: E::Clock,
 }
 
-/// What a look saw and did.
+/// The result of a reconciliation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "camelCase")]
-pub struct Seen {
-    /// The head of the branch; absent when the branch does not exist or was not looked at.
+pub struct ReconcileSummary {
+    /// The head of the branch; absent if the branch does not exist or was not read.
     pub commit: Option<CommitId>,
-    /// What came of each framework.
+    /// The outcome of each framework.
     pub frameworks: BTreeMap<StackSetName, FrameworkOutcome>,
-    /// The policy's faults, when it was refused.
+    /// The diagnostics of a rejected policy.
     pub rejected: Vec<String>,
-    /// What is odd about the policy; said once for each change of what it says about violations.
+    /// The warnings about the policy; reported once for each change of its reporting rules.
     pub warnings: Vec<String>,
-    /// Why nothing was looked at.
+    /// The reason why nothing was reconciled.
     pub skipped: Option<String>,
-    /// The same in numbers.
-    pub counts: Counts,
+    /// Counts, for metrics.
+    pub counts: DeployCounts,
 }
 
-/// What looks come to, in numbers; they become metrics.
+impl ReconcileSummary {
+    fn skipped(reason: impl Into<String>) -> Self {
+        Self { skipped: Some(reason.into()), ..Self::default() }
+    }
+}
+
+/// Counts of one reconciliation, emitted as metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "camelCase")]
-pub struct Counts {
-    /// StackSets that were looked at beyond what is remembered of them.
+pub struct DeployCounts {
+    /// StackSets whose instances or operations were read.
     pub reconciliations: usize,
-    /// Calls to StackSets that change something.
+    /// Mutating calls to StackSets.
     pub mutating_calls: usize,
-    /// Rollouts that ended with every instance as wanted.
+    /// Rollouts that ended with every instance as desired.
     pub rollouts_succeeded: usize,
     /// Rollouts that ended otherwise.
     pub rollouts_failed: usize,
-    /// Instances that were as wanted, in the verdicts of this look.
+    /// Instances that verdicts of this reconciliation found as desired.
     pub instances_succeeded: usize,
-    /// Instances that were not.
+    /// Instances that they found to have failed.
     pub instances_failed: usize,
-    /// Instances that StackSets leave alone.
+    /// Instances that StackSets skips.
     pub instances_skipped: usize,
-    /// From the first look at a change to its last instance, in seconds; of the slowest rollout that succeeded in this look.
+    /// Seconds from the beginning of a rollout to its success; of the slowest rollout that succeeded in this reconciliation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds_to_converge: Option<i64>,
 }
 
-/// What came of one framework.
+impl DeployCounts {
+    /// These counts with the instances of the verdict that a step brings, if it does.
+    #[must_use]
+    pub(super) fn with_instances(self, step: &RolloutStep) -> Self {
+        let RolloutStep::Finished(verdict) = step else { return self };
+        Self {
+            instances_succeeded: self.instances_succeeded.saturating_add(verdict.succeeded),
+            instances_failed: self.instances_failed.saturating_add(verdict.failures.len()),
+            instances_skipped: self.instances_skipped.saturating_add(verdict.skipped.len()),
+            ..self
+        }
+    }
+}
+
+/// The outcome of reconciling one framework.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase", tag = "outcome", content = "detail")]
 pub enum FrameworkOutcome {
-    /// As wanted; nothing was done.
+    /// Every instance is as desired; nothing was done.
     Unchanged,
-    /// An operation was started.
+    /// An operation of this id was started.
     Started(String),
-    /// An operation is going on.
+    /// An operation is in progress.
     Waiting,
-    /// The rollout has ended, every instance as wanted.
+    /// The rollout has ended with every instance as desired.
     Succeeded,
-    /// It has ended otherwise.
+    /// The rollout has ended otherwise, for this reason.
     Failed(String),
-    /// It failed before; a push or the schedule tries again.
+    /// The rollout failed before; a push or a full reconciliation retries it.
     FailedBefore,
-    /// The StackSet and its instances are gone.
+    /// The StackSet and its instances were deleted.
     Removed,
-    /// The policy no longer declares it, and does not say that it is to be removed.
+    /// The policy no longer declares the framework and does not ask for its removal.
     Undeclared,
 }
 
-impl<G, S, O, M, N, R, C> Deploy<G, S, O, M, N, R, C>
-where
-    G: PolicyRepository,
-    S: StackSets,
-    O: OrganizationalUnits,
-    M: DeployStore + RequestStore + ViolationStore,
-    N: Notifier,
-    R: Responder,
-    C: Clock,
-{
-    /// Acts on triggers. However many there are, they mean one look, as close as the closest of them asks for.
+impl<E: DeployEnv> Deploy<E> {
+    /// Acts on the triggers of a batch. They cause one reconciliation together, of the widest scope that one of them asks for.
     ///
     /// # Errors
-    /// When AWS could not be asked; the triggers should come again.
-    pub async fn handle(&self, triggers: &[Trigger]) -> Result<Seen> {
-        let mut asked: Option<Look> = None;
+    /// A call to AWS failed and may succeed later; the triggers should be delivered again.
+    pub async fn handle(&self, triggers: &[DeployTrigger]) -> Result<ReconcileSummary> {
+        let mut scope: Option<ReconcileScope> = None;
         let mut requests = false;
         let mut ended = BTreeSet::new();
         let mut reason = None;
         for trigger in triggers {
             match trigger {
-                Trigger::Ignored(why) => {
-                    info!(why, "ignored");
+                DeployTrigger::Ignored(why) => {
+                    info!(why, "ignored a trigger");
                     reason = Some(why.clone());
                 }
-                Trigger::Nonsense(why) => {
-                    warn!(why, "not understood, dropped");
+                DeployTrigger::Invalid(why) => {
+                    warn!(why, "dropped a trigger that is not valid");
                     reason = Some(why.clone());
                 }
-                Trigger::Push => asked = asked.max(Some(Look::Normal)),
-                Trigger::OperationEnded { stack_set } => {
+                DeployTrigger::Push => scope = scope.max(Some(ReconcileScope::Standard)),
+                DeployTrigger::OperationEnded { stack_set } => {
                     ended.insert(stack_set.as_str());
                 }
-                Trigger::Request { .. } => {
-                    asked = asked.max(Some(Look::Normal));
+                DeployTrigger::Request { .. } => {
+                    scope = scope.max(Some(ReconcileScope::Standard));
                     requests = true;
                 }
-                Trigger::Schedule(look) => {
-                    asked = asked.max(Some(*look));
+                DeployTrigger::Schedule(scheduled) => {
+                    scope = scope.max(Some(*scheduled));
                     requests = true;
                 }
             }
         }
-        if asked.is_none() && ended.is_empty() {
-            return Ok(Seen { skipped: reason, ..Seen::default() });
+        if scope.is_none() && ended.is_empty() {
+            return Ok(ReconcileSummary { skipped: reason, ..ReconcileSummary::default() });
         }
-        let memory = self.memory.memory().await?;
+        let memory = self.store.load_state().await?;
         if memory.rollouts.keys().any(|name| ended.contains(name.as_str())) {
-            asked = asked.max(Some(Look::Normal));
+            scope = scope.max(Some(ReconcileScope::Standard));
         }
-        match asked {
-            Some(look) => self.look(memory, look, requests).await,
-            None => Ok(Seen { skipped: Some("an operation on a StackSet that is not ours".into()), ..Seen::default() }),
+        match scope {
+            Some(scope) => self.reconcile(memory, scope, requests).await,
+            None => Ok(ReconcileSummary::skipped("the operation is on a StackSet of another owner")),
         }
     }
 
-    async fn look(&self, memory: Memory, look: Look, requests: bool) -> Result<Seen> {
-        let waiting = if requests || memory.removing { self.memory.waiting().await? } else { Vec::new() };
+    async fn reconcile(&self, memory: DeployState, scope: ReconcileScope, requests: bool) -> Result<ReconcileSummary> {
+        let waiting = if requests || memory.removing { self.store.waiting().await? } else { Vec::new() };
         let waiting = self.give_settled(waiting).await?;
         let busy = memory.rollouts.values().any(|rollout| rollout.value.phase.is_busy());
-        if look == Look::Light && waiting.is_empty() && !busy {
-            return Ok(Seen { skipped: Some("nothing is pending".into()), ..Seen::default() });
+        if scope == ReconcileScope::QuickCheck && waiting.is_empty() && !busy {
+            return Ok(ReconcileSummary::skipped("nothing is pending"));
         }
         if waiting.iter().any(|waiting| waiting.request.kind == RequestKind::Delete) {
             let names: Vec<StackSetName> = memory.rollouts.keys().cloned().collect();
@@ -203,46 +217,46 @@ where
         }
         if memory.removing {
             if waiting.is_empty() {
-                return Ok(Seen { skipped: Some("the application is being removed".into()), ..Seen::default() });
+                return Ok(ReconcileSummary::skipped("the application is being removed"));
             }
-            // Deleted and created again on the same table (its removal failed and was taken back).
-            self.memory.set_removal(false).await?;
+            // The removal failed, and the application was created again on the same table.
+            self.store.set_removal(false).await?;
         }
-        let outcome = self.converge(memory, look).await;
+        let outcome = self.roll_out(memory, scope == ReconcileScope::Full).await;
         self.answer_waiting(&waiting, &outcome).await?;
         outcome
     }
 
-    async fn converge(&self, memory: Memory, look: Look) -> Result<Seen> {
+    async fn roll_out(&self, memory: DeployState, is_full: bool) -> Result<ReconcileSummary> {
         let Some(commit) = self.repository.head().await? else {
             let branch = &self.application.branch;
-            info!(branch, "the branch does not exist yet: nothing to roll out");
-            return Ok(Seen { skipped: Some(format!("the branch `{branch}` does not exist yet")), ..Seen::default() });
+            info!(branch, "the branch does not exist yet");
+            return Ok(ReconcileSummary::skipped(format!("the branch `{branch}` does not exist yet")));
         };
-        let mut seen = Seen { commit: Some(commit.clone()), ..Seen::default() };
+        let mut seen = ReconcileSummary { commit: Some(commit.clone()), ..ReconcileSummary::default() };
         let Application { policy_file, event_bus_arn, .. } = &self.application;
-        let policy = PolicyAt { commit: &commit, policy_file, event_bus_arn };
+        let policy = PolicySource { commit: &commit, policy_file, event_bus_arn };
         let mut wanted = match policy.read(&self.repository).await? {
             Ok(wanted) => wanted,
             Err(faults) => return self.reject(seen, &commit, faults).await,
         };
-        let (mut found, mut faults) = self.describe(&wanted).await?;
+        let mut work = Work { commit: &commit, revision: None, is_full, counts: DeployCounts::default() };
+        let (mut observed, mut faults) = self.describe(&wanted).await?;
         if faults.is_empty() {
-            faults = self.place(&mut wanted, &memory, &mut found, &commit, look).await?;
+            faults = self.resolve_units(&mut wanted, &memory, &mut observed, &work).await?;
         }
         if !faults.is_empty() {
             return self.reject(seen, &commit, faults).await;
         }
         seen.warnings = self.publish_reporting(&memory, &wanted, &commit).await?;
-        let mut work = Work { commit: &commit, facts: None, look, counts: Counts::default() };
         for framework in &wanted.frameworks {
             let name = &framework.desired.name;
             let known = memory.rollouts.get(name).cloned();
-            let Found { stack_set, membership } = found.remove(name).unwrap_or_default();
+            let FrameworkState { stack_set, membership } = observed.remove(name).unwrap_or_default();
             let span = info_span!("rollout", stack_set = %name, commit = %commit, operation = Empty);
-            let bringing = self.bring(framework, known, stack_set, membership, &mut work);
-            let outcome = bringing.instrument(span.clone()).await?;
-            span.in_scope(|| info!(outcome = ?outcome, "looked at the framework"));
+            let applying = self.apply(framework, known, stack_set, membership, &mut work);
+            let outcome = applying.instrument(span.clone()).await?;
+            span.in_scope(|| info!(outcome = ?outcome, "reconciled the framework"));
             seen.frameworks.insert(name.clone(), outcome);
         }
         let declared: BTreeSet<&StackSetName> =
@@ -256,65 +270,77 @@ where
         Ok(seen)
     }
 
-    /// The StackSets of all frameworks, and a fault for each that belongs to somebody else.
-    async fn describe(&self, wanted: &Wanted) -> Result<(BTreeMap<StackSetName, Found>, Vec<Fault>)> {
+    /// Reads the StackSets of all frameworks. Returns a diagnostic for each that has another owner or permission model.
+    async fn describe(
+        &self,
+        wanted: &DesiredPolicy,
+    ) -> Result<(BTreeMap<StackSetName, FrameworkState>, Vec<Diagnostic>)> {
         let owner = self.application.owner();
         let mut all = BTreeMap::new();
         let mut faults = Vec::new();
         for framework in &wanted.frameworks {
-            let desired = &framework.desired;
-            let name = &desired.name;
             let stack_set = self.stack_sets.describe(framework.stack_set()).await?;
-            let refusal = stack_set.as_ref().and_then(|found| refusal(desired, found, &owner));
-            faults.extend(refusal.map(|(problem, fix)| wanted.fault(framework.at, problem, fix)));
-            all.insert(name.clone(), Found { stack_set, membership: None });
+            let refusal = stack_set.as_ref().and_then(|found| ownership_error(&framework.desired, found, &owner));
+            faults.extend(refusal.map(|(message, help)| wanted.diagnostic(framework.at, message, help)));
+            let observed = FrameworkState { stack_set, membership: None };
+            all.insert(framework.desired.name.clone(), observed);
         }
         Ok((all, faults))
     }
 
-    /// Asks who belongs to the organizational units of those frameworks that are to be looked at, and finds their instances.
-    async fn place(
+    /// Reads the accounts of the organizational units of all frameworks that are not settled, and adds their instances.
+    async fn resolve_units(
         &self,
-        wanted: &mut Wanted,
-        memory: &Memory,
-        found: &mut BTreeMap<StackSetName, Found>,
-        commit: &CommitId,
-        look: Look,
-    ) -> Result<Vec<Fault>> {
+        wanted: &mut DesiredPolicy,
+        memory: &DeployState,
+        observed: &mut BTreeMap<StackSetName, FrameworkState>,
+        work: &Work<'_>,
+    ) -> Result<Vec<Diagnostic>> {
         let mut faults = Vec::new();
-        // Exemptions name accounts: when they have changed, they are held against those of the units.
-        let judges = memory.reporting.as_deref() != Some(wanted.reporting.digest().0.as_str());
+        // Exemptions name accounts: changed ones are compared with the accounts of all units.
+        let reporting_changed = memory.reporting_digest.as_deref() != Some(wanted.reporting.digest().0.as_str());
         for index in 0..wanted.frameworks.len() {
             let Some(framework) = wanted.frameworks.get(index) else { continue };
-            let Some(found) = found.get_mut(&framework.desired.name) else { continue };
-            let units = framework.desired.units();
-            let known = memory.rollouts.get(&framework.desired.name).map(|known| &known.value);
+            let Some(observed) = observed.get_mut(&framework.desired.name) else { continue };
             let desired = &framework.desired;
-            let settled = settled(desired, known, found.stack_set.as_ref(), commit, look).is_some();
-            if units.is_empty() || (settled && !judges) {
+            let units = desired.organizational_units();
+            let known = memory.rollouts.get(&desired.name).map(|known| &known.value);
+            let is_settled = settled(desired, known, observed.stack_set.as_ref(), work.commit, work.is_full).is_some();
+            if units.is_empty() || (is_settled && !reporting_changed) {
                 continue;
             }
             let fresh = known.is_none_or(|known| known.digest != desired.digest());
             let membership = self.organization.membership(&units).await?;
-            faults.extend(wanted.place(index, &membership, fresh));
-            found.membership = Some(membership);
+            faults.extend(wanted.resolve_units(index, &membership, fresh));
+            observed.membership = Some(membership);
         }
         Ok(faults)
     }
 
-    async fn reject(&self, mut seen: Seen, commit: &CommitId, faults: Vec<Fault>) -> Result<Seen> {
+    async fn reject(
+        &self,
+        mut seen: ReconcileSummary,
+        commit: &CommitId,
+        faults: Vec<Diagnostic>,
+    ) -> Result<ReconcileSummary> {
         seen.rejected = faults.iter().map(ToString::to_string).collect();
-        warn!(commit = %commit, faults = ?seen.rejected, "the policy is rejected; nothing was touched");
-        if self.memory.rejected().await?.as_ref() == Some(commit) {
+        warn!(commit = %commit, diagnostics = ?seen.rejected, "rejected the policy; nothing was changed");
+        if self.store.rejected_commit().await?.as_ref() == Some(commit) {
             return Ok(seen);
         }
-        let CommitFacts { author, message } = self.repository.commit(commit).await?;
+        let CommitDetails { author, message } = self.repository.commit(commit).await?;
         let Application { repository, branch, .. } = self.application.clone();
-        let notice =
-            Notice::PolicyRejected(Rejection { repository, branch, commit: commit.clone(), author, message, faults });
-        self.tell(&notice).await?;
+        let notice = Notice::PolicyRejected(PolicyRejection {
+            repository,
+            branch,
+            commit: commit.clone(),
+            author,
+            message,
+            diagnostics: faults,
+        });
+        self.notify(&notice).await?;
         self.comment(commit, &notice).await;
-        self.memory.set_rejected(commit).await?;
+        self.store.set_rejected_commit(commit).await?;
         Ok(seen)
     }
 }
@@ -328,69 +354,47 @@ impl FrameworkOutcome {
     }
 }
 
-/// What was found of a framework before anything is done.
+/// The state of a framework before an action.
 #[derive(Default)]
-struct Found {
+struct FrameworkState {
     stack_set: Option<ObservedStackSet>,
-    /// Who belongs to its organizational units, where that was asked.
+    /// The accounts of its organizational units, if they were read.
     membership: Option<Membership>,
 }
 
-/// What one look does, for all frameworks.
+/// The state that all frameworks of one reconciliation share.
 pub(super) struct Work<'a> {
     /// The head of the branch.
     pub(super) commit: &'a CommitId,
-    /// Its author and message, once they were asked for.
-    pub(super) facts: Option<CommitFacts>,
-    /// How closely to look.
-    pub(super) look: Look,
-    /// What was done.
-    pub(super) counts: Counts,
+    /// The same with its author and message, once they were read.
+    pub(super) revision: Option<Revision>,
+    /// Whether the instances of all frameworks are read.
+    pub(super) is_full: bool,
+    pub(super) counts: DeployCounts,
 }
 
-/// Why a StackSet cannot be worked by this policy: problem and fix.
-pub(crate) fn refusal(desired: &Desired, found: &ObservedStackSet, owner: &str) -> Option<(String, String)> {
+/// Explains why this policy may not manage a StackSet: message and help.
+pub(crate) fn ownership_error(desired: &Desired, found: &ObservedStackSet, owner: &str) -> Option<(String, String)> {
     let name = &desired.name;
     match found.owner.as_deref() {
         Some(ours) if ours == owner => {}
         Some(other) => {
-            let problem = format!("a StackSet `{name}` exists already and belongs to the policy `{other}`");
-            return Some((problem, "give the framework another name, or remove it from that policy first".to_owned()));
+            let message = format!("a StackSet `{name}` exists already and belongs to the policy `{other}`");
+            return Some((message, "give the framework another name, or remove it from that policy first".to_owned()));
         }
         None if desired.adopt => {}
         None => {
-            let problem = format!("a StackSet `{name}` exists already and was not made by this application");
-            let fix = "give the framework another name, or write `adopt: true` to take the StackSet over: `backup-compliance plan` shows what would become of its instances";
-            return Some((problem, fix.to_owned()));
+            let message = format!("a StackSet `{name}` exists already and was not created by this application");
+            let help = "give the framework another name, or write `adopt: true` to adopt the StackSet: `backup-compliance plan` shows the changes to its instances";
+            return Some((message, help.to_owned()));
         }
     }
     (found.permissions != desired.permissions.model()).then(|| {
-        let (has, wants) = match found.permissions {
+        let (has, targets) = match found.permissions {
             PermissionModel::SelfManaged => ("self-managed permissions", "organizational units"),
             PermissionModel::ServiceManaged => ("service-managed permissions", "accounts"),
         };
-        let problem = format!("the StackSet `{name}` has {has}, and the targets are {wants}");
-        (problem, "AWS cannot change this while a StackSet has instances: give the framework another name".to_owned())
+        let message = format!("the StackSet `{name}` has {has}, and the targets are {targets}");
+        (message, "AWS cannot change this while a StackSet has instances: give the framework another name".to_owned())
     })
-}
-
-/// What a look comes to that goes by what is remembered; `None` when the instances have to be looked at.
-pub(crate) fn settled(
-    desired: &Desired,
-    known: Option<&Rollout>,
-    stack_set: Option<&ObservedStackSet>,
-    commit: &CommitId,
-    look: Look,
-) -> Option<FrameworkOutcome> {
-    // One that had left the policy and is back has to be noted down.
-    let known = known.filter(|known| known.digest == desired.digest() && !known.undeclared && look < Look::Full)?;
-    match known.phase {
-        Phase::Succeeded => {
-            let intact = stack_set.is_some_and(|found| found.definition == Some(desired.definition_digest()));
-            intact.then_some(FrameworkOutcome::Unchanged)
-        }
-        // A push tries again, also one that changes nothing: whoever pushes wants to see it done.
-        Phase::Failed => (known.commit == *commit).then_some(FrameworkOutcome::FailedBefore),
-        Phase::Running | Phase::Removing | Phase::Left => None,
-    }
 }

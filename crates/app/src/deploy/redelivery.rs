@@ -4,11 +4,13 @@
 //! batch therefore becomes visible again after seconds, not at the end of the visibility timeout, which is there for an invocation that
 //! ended without a response.
 
-use crate::events::Message;
-use crate::ports::TriggerQueue;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::time::Duration;
+
 use tracing::warn;
+
+use crate::deploy::ports::TriggerQueue;
+use crate::events::BatchMessage;
 
 /// The delay before the second attempt, without jitter. It grows by as much with each receive.
 const STEP: Duration = Duration::from_secs(15);
@@ -18,7 +20,7 @@ const STEPS: u32 = 3;
 pub const LONGEST: Duration = Duration::from_secs(60);
 
 /// Makes a failed batch visible again after [`delay`]. If that fails, the visibility timeout of the queue applies.
-pub async fn redeliver(queue: &impl TriggerQueue, messages: &[Message]) {
+pub async fn redeliver(queue: &impl TriggerQueue, messages: &[BatchMessage]) {
     let receipts: Vec<&str> =
         messages.iter().map(|message| message.receipt.as_str()).filter(|receipt| !receipt.is_empty()).collect();
     if receipts.is_empty() {
@@ -33,7 +35,7 @@ pub async fn redeliver(queue: &impl TriggerQueue, messages: &[Message]) {
 /// received most often decides for the whole batch, so that the messages of a group keep their order. The jitter is derived from the
 /// message id: equal input, equal delay.
 #[must_use]
-pub fn delay(messages: &[Message]) -> Duration {
+pub fn delay(messages: &[BatchMessage]) -> Duration {
     let most = messages.iter().max_by_key(|message| message.receives);
     let receives = most.map_or(1, |message| message.receives);
     let base = STEP.saturating_mul(receives.clamp(1, STEPS));
@@ -48,8 +50,8 @@ pub fn delay(messages: &[Message]) -> Duration {
 mod tests {
     use super::*;
 
-    fn message(id: &str, receives: u32) -> Message {
-        Message {
+    fn message(id: &str, receives: u32) -> BatchMessage {
+        BatchMessage {
             id: id.into(),
             receipt: format!("receipt-{id}"),
             receives,
@@ -59,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn delay_grows_with_the_receive_count_and_has_jitter() {
+    fn delay_grows_with_receive_count_and_has_jitter() {
         for (receives, from, to) in
             [(0, 15, 20), (1, 15, 20), (2, 30, 40), (3, 45, 60), (10, 45, 60), (u32::MAX, 45, 60)]
         {
@@ -72,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn delay_of_a_batch_follows_the_message_received_most_often() {
+    fn delay_follows_the_most_received_message() {
         let both = delay(&[message("new", 1), message("old", 3), message("newer", 1)]);
         assert_eq!(both, delay(&[message("old", 3)]));
         assert_eq!(delay(&[]), delay(&[message("", 1)]));

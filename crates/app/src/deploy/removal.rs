@@ -1,322 +1,262 @@
-//! The end of a StackSet: instances first, then the StackSet. Of one framework that has left the policy, or of all of them when the
-//! application is deleted; only then is CloudFormation answered.
+//! Removes StackSets, instances first: of a framework that has left the policy, or of all when the application is deleted. A
+//! deletion is answered to CloudFormation at the end.
+
+use tracing::field::Empty;
+use tracing::{Instrument as _, info, info_span, warn};
+
+use domain::notice::Notice;
+use domain::rollout::transition::{Attempt, OperationProgress, RemovalAction, advance_removal};
+use domain::rollout::{Observed, RolloutStep, StepContext, Verdict, next_removal_step};
 
 use super::members::members_left;
-use super::memory::{Ended, Memory, Phase, RETRIES, Rollout, Stuck};
-use super::reconcile::{Counts, Deploy, FrameworkOutcome, Seen, Work};
-use crate::events::Look;
-use crate::lifecycle::{Answer, RequestKind, Waiting};
-use crate::ports::{
-    Clock, DeployStore, Notifier, OrganizationalUnits, PolicyRepository, PortErrorKind, RequestStore, Responder,
-    Result, StackSets, Start, Versioned, ViolationStore,
-};
-use domain::notice::Notice;
-use domain::rollout::{Context, Observed, Operation, OperationStatus, Step, Verdict, next_removal_step};
-use tracing::field::Empty;
-use tracing::{Instrument as _, Span, info, info_span, warn};
+use super::ports::{DeployEnv, DeployStore, StackSets};
+use super::reconcile::{Deploy, DeployCounts, FrameworkOutcome, ReconcileSummary, Work};
+use super::state::{DeployState, Phase, RolloutRecord};
+use crate::lifecycle::{RequestAnswer, RequestKind, WaitingRequest};
+use crate::ports::{Clock, PortErrorKind, Result, Versioned};
 
-/// Instances that the answer to CloudFormation names; the rest are counted.
+/// Instances that the answer to CloudFormation names; the others are counted.
 const NAMED: usize = 20;
 
-impl<G, S, O, M, N, R, C> Deploy<G, S, O, M, N, R, C>
-where
-    G: PolicyRepository,
-    S: StackSets,
-    O: OrganizationalUnits,
-    M: DeployStore + RequestStore + ViolationStore,
-    N: Notifier,
-    R: Responder,
-    C: Clock,
-{
-    /// Brings the removal of everything a step further, and answers when nothing is left or the time is up.
-    pub(super) async fn remove_everything(&self, memory: Memory, waiting: &[Waiting]) -> Result<Seen> {
+/// A removal in progress.
+struct Removal<'a> {
+    /// The recorded rollout, to be written only if it has changed.
+    before: RolloutRecord,
+    rollout: Versioned<RolloutRecord>,
+    /// The CloudFormation request that asked for the removal of the application.
+    request: Option<&'a str>,
+}
+
+impl<E: DeployEnv> Deploy<E> {
+    /// Continues the removal of all frameworks, and answers when nothing remains, nothing more can be removed or the time is up.
+    pub(super) async fn remove_everything(
+        &self,
+        memory: DeployState,
+        waiting: &[WaitingRequest],
+    ) -> Result<ReconcileSummary> {
         if !memory.removing {
-            self.memory.set_removal(true).await?;
+            self.store.set_removal(true).await?;
         }
-        let mut seen = Seen::default();
+        let mut seen = ReconcileSummary::default();
         let request = waiting.iter().find(|waiting| waiting.request.kind == RequestKind::Delete);
         let request = request.map(|waiting| waiting.request.envelope.request_id.as_str());
         for (name, mut rollout) in memory.rollouts {
-            // Others may still be on their way: what could not be removed is tried again by the next deletion.
-            if let Some(stuck) = rollout.value.stuck.as_ref().filter(|stuck| Some(stuck.request.as_str()) == request) {
+            // While other removals go on, a blocked one is not retried before the next request.
+            if let Some(stuck) =
+                rollout.value.removal_blocked.as_ref().filter(|stuck| Some(stuck.request.as_str()) == request)
+            {
                 seen.frameworks.insert(name, FrameworkOutcome::Failed(stuck.reason.clone()));
                 continue;
             }
             let before = rollout.value.clone();
-            // Whatever the policy said of it: now it goes with everything else.
+            // The removal of the application takes precedence over that by the policy.
             rollout.value.undeclared = false;
             let span = info_span!("removal", stack_set = %name, commit = %rollout.value.commit, operation = Empty);
-            let removed = self.remove(&before, rollout, request, &mut seen.counts).instrument(span.clone()).await;
-            let outcome = match removed {
-                // It would fail again, and must not keep the others.
+            let removal = Removal { before, rollout, request };
+            let outcome = match self.remove(removal, &mut seen.counts).instrument(span.clone()).await {
+                // It would fail again, and must not block the others.
                 Err(error) if !matches!(error.kind, PortErrorKind::Retryable | PortErrorKind::Conflict) => {
-                    FrameworkOutcome::Failed(error.explained())
+                    FrameworkOutcome::Failed(error.with_fix())
                 }
                 removed => removed?,
             };
-            span.in_scope(|| info!(outcome = ?outcome, "removing"));
+            span.in_scope(|| info!(outcome = ?outcome, "continued the removal"));
             seen.frameworks.insert(name, outcome);
         }
-        let left: Vec<String> = seen
-            .frameworks
-            .iter()
-            .filter_map(|(name, outcome)| match outcome {
-                FrameworkOutcome::Failed(reason) => Some(format!("{name}: {reason}")),
-                _ => None,
-            })
-            .collect();
-        let done = seen.frameworks.values().all(|outcome| *outcome == FrameworkOutcome::Removed);
-        let stuck = !left.is_empty()
-            && seen
-                .frameworks
-                .values()
-                .all(|outcome| matches!(outcome, FrameworkOutcome::Removed | FrameworkOutcome::Failed(_)));
-        for Waiting { request, since, .. } in waiting {
+        self.answer_removal(waiting, &seen).await?;
+        Ok(seen)
+    }
+
+    async fn answer_removal(&self, waiting: &[WaitingRequest], seen: &ReconcileSummary) -> Result<()> {
+        let (mut remaining, mut running) = (Vec::new(), Vec::new());
+        for (name, outcome) in &seen.frameworks {
+            match outcome {
+                FrameworkOutcome::Removed => {}
+                FrameworkOutcome::Failed(reason) => remaining.push(format!("{name}: {reason}")),
+                _ => running.push(name.as_str()),
+            }
+        }
+        let done = remaining.is_empty() && running.is_empty();
+        let blocked = !remaining.is_empty() && running.is_empty();
+        if !running.is_empty() {
+            remaining.push(format!(
+                "the StackSet operations did not end within the hour that CloudFormation allows, remaining: {}",
+                running.join(", ")
+            ));
+        }
+        let remaining = remaining.join(" | ");
+        for WaitingRequest { request, since, .. } in waiting {
             let envelope = &request.envelope;
             let answer = if request.kind != RequestKind::Delete {
-                Answer::failure(envelope, "overtaken by the deletion of the application")
+                RequestAnswer::failure(envelope, "superseded by the deletion of the application")
             } else if done {
-                Answer::success(envelope)
-            } else if stuck || self.overdue(*since) {
-                let going: Vec<&str> = seen
-                    .frameworks
-                    .iter()
-                    .filter(|(_, outcome)| !matches!(outcome, FrameworkOutcome::Removed | FrameworkOutcome::Failed(_)))
-                    .map(|(name, _)| name.as_str())
-                    .collect();
-                let late = (!going.is_empty()).then(|| {
-                    format!(
-                        "the StackSet operations did not end within the hour that CloudFormation gives, still there: {}",
-                        going.join(", ")
-                    )
-                });
-                let left: Vec<String> = left.iter().cloned().chain(late).collect();
-                let left = left.join(" | ");
-                Answer::failure(envelope, &format!("not everything could be removed, deleting again resumes: {left}"))
+                RequestAnswer::success(envelope)
+            } else if blocked || self.overdue(*since) {
+                let reason = format!("not everything could be removed, deleting again continues: {remaining}");
+                RequestAnswer::failure(envelope, &reason)
             } else {
                 continue;
             };
             self.settle(request, &answer).await?;
         }
-        Ok(seen)
+        Ok(())
     }
 
-    /// A framework that has left the policy: removed if the policy says so, else left as it is and told once.
+    /// Handles a framework that has left the policy: removes it if the policy asks for that; else retains it and warns once.
     pub(super) async fn undeclared(
         &self,
-        mut rollout: Versioned<Rollout>,
+        mut rollout: Versioned<RolloutRecord>,
         remove: bool,
         work: &mut Work<'_>,
     ) -> Result<FrameworkOutcome> {
         if !remove {
-            // Told already, unless a removal has begun that is now not to go on.
+            // Warned before, unless a removal has begun that must not go on.
             if !rollout.value.undeclared || rollout.value.phase == Phase::Removing {
                 let warning = format!(
-                    "the policy no longer declares the framework `{}`; its StackSet and instances stay as they are. Write `removeUndeclared: true` to have it removed, or declare it again",
+                    "the policy no longer declares the framework `{}`; its StackSet and instances are retained. Write `removeUndeclared: true` to remove them, or declare the framework again",
                     rollout.value.name
                 );
                 self.warn(&[warning], work.commit).await?;
                 rollout.value.undeclared = true;
-                self.remember(&mut rollout).await?;
+                self.record(&mut rollout).await?;
             }
             if rollout.value.phase.is_busy() {
-                self.leave(rollout).await?;
+                let status = match &rollout.value.in_flight {
+                    Some(in_flight) => self.stack_sets.operation(rollout.value.stack_set(), &in_flight.id).await?,
+                    None => None,
+                };
+                if rollout.value.leave(status, self.clock.now()) {
+                    self.record(&mut rollout).await?;
+                }
             }
             return Ok(FrameworkOutcome::Undeclared);
         }
+        let attempt = Attempt::next_removal(&rollout.value, work.commit, work.is_full);
+        let revision = if attempt.needs_revision() { Some(self.revision(work).await?) } else { None };
         let before = rollout.value.clone();
-        let value = &mut rollout.value;
-        if !value.undeclared || value.commit != *work.commit {
-            let facts = self.facts(work).await?;
-            (value.commit, value.author, value.message) = (work.commit.clone(), facts.author, facts.message);
-            (value.attempt, value.began) = (1, self.clock.now());
-            value.undeclared = true;
-        } else if value.phase == Phase::Failed {
-            // What could not be removed is tried again as a rollout is: by the full look, or by a push.
-            if work.look < Look::Full || value.attempt > RETRIES {
-                return Ok(FrameworkOutcome::FailedBefore);
-            }
-            value.attempt = value.attempt.saturating_add(1);
-        }
-        self.remove(&before, rollout, None, &mut work.counts).await
+        let Some(value) = attempt.begin_removal(rollout.value, revision, self.clock.now()) else {
+            return Ok(FrameworkOutcome::FailedBefore);
+        };
+        let rollout = Versioned { value, ..rollout };
+        self.remove(Removal { before, rollout, request: None }, &mut work.counts).await
     }
 
-    /// Waits for what was under way when a framework left the policy, so that light looks need not ask for ever.
-    async fn leave(&self, mut rollout: Versioned<Rollout>) -> Result<()> {
-        if let Some(in_flight) = rollout.value.in_flight.clone() {
-            match self.stack_sets.operation(rollout.value.stack_set(), &in_flight.id).await? {
-                Some(OperationStatus::InFlight | OperationStatus::Stopping) => return Ok(()),
-                Some(OperationStatus::Ended) => rollout.value.operation_ended(),
-                None if rollout.value.is_in_doubt(None, self.clock.now()) => return Ok(()),
-                None => rollout.value.in_flight = None,
-            }
-        }
-        rollout.value.phase = Phase::Left;
-        self.remember(&mut rollout).await
-    }
-
-    /// Brings the removal of one StackSet a step further; `before` is what is remembered of it.
-    async fn remove(
-        &self,
-        before: &Rollout,
-        mut rollout: Versioned<Rollout>,
-        request: Option<&str>,
-        counts: &mut Counts,
-    ) -> Result<FrameworkOutcome> {
+    /// Continues the removal of one StackSet.
+    async fn remove(&self, mut removal: Removal<'_>, counts: &mut DeployCounts) -> Result<FrameworkOutcome> {
         counts.reconciliations = counts.reconciliations.saturating_add(1);
-        let name = rollout.value.name.clone();
-        if rollout.value.phase != Phase::Removing {
-            rollout.value.phase = Phase::Removing;
-            rollout.value.start_over();
+        let rollout = &mut removal.rollout.value;
+        let of = removal.before.stack_set();
+        rollout.start_removal();
+        match self.observe_operation(of, rollout).await? {
+            OperationProgress::Running if rollout.is_stopped_by_removal() => return self.stop(removal, counts).await,
+            OperationProgress::Running | OperationProgress::Stopping => return self.wait(removal).await,
+            OperationProgress::Idle => {}
         }
-        if let Some(in_flight) = rollout.value.in_flight.clone() {
-            Span::current().record("operation", &in_flight.id);
-            match self.stack_sets.operation(rollout.value.stack_set(), &in_flight.id).await? {
-                Some(OperationStatus::InFlight)
-                    if !matches!(in_flight.operation, Operation::DeleteInstances { .. }) =>
-                {
-                    return self.stop(rollout, &in_flight.id, counts).await;
-                }
-                Some(OperationStatus::InFlight | OperationStatus::Stopping) => {
-                    return self.wait(rollout, before).await;
-                }
-                Some(OperationStatus::Ended) => rollout.value.operation_ended(),
-                None => {}
-            }
-        }
-        let observed = match self.stack_sets.describe(rollout.value.stack_set()).await? {
-            Some(stack_set) => self.stack_sets.observe(rollout.value.stack_set(), stack_set).await?,
+        let observed = match self.stack_sets.describe(of).await? {
+            Some(stack_set) => self.stack_sets.observe(of, stack_set).await?,
             None => Observed::default(),
         };
         let membership = members_left(&self.organization, &observed).await?;
         let owner = self.application.owner();
-        let tried = rollout.value.tried.clone();
-        let context = Context { owner: &owner, membership: &membership, tried: &tried };
+        let context = StepContext { owner: &owner, membership: &membership, ended_operations: &rollout.tried };
         let step = next_removal_step(&observed, context);
-        let next = if let Step::Start(operation) = &step { Some(operation) } else { None };
-        if observed.stack_set.is_some() && rollout.value.is_in_doubt(next, self.clock.now()) {
-            return self.wait(rollout, before).await;
+        if let RolloutStep::OtherOwner { owner } = &step {
+            warn!(stack_set = %of.name, ?owner, "the StackSet has another owner; it is retained");
         }
-        if next.is_none() {
-            rollout.value.in_flight = None;
-        }
-        match step {
-            Step::Start(operation) => {
-                let Some(found) = &observed.stack_set else { return Ok(FrameworkOutcome::Waiting) };
-                let size = operation.size(observed.instances.len());
-                let again = rollout.value.is_repeated(&operation);
-                let id = self.write_down(&mut rollout, &operation, size).await?;
-                counts.mutating_calls = counts.mutating_calls.saturating_add(1);
-                let of = rollout.value.stack_set();
-                let start = Start { of, id: &id, operation: &operation, desired: None, owner: &owner, found };
-                match self.stack_sets.start(start).await {
-                    Ok(_) => Ok(FrameworkOutcome::Started(id)),
-                    Err(error) if error.kind == PortErrorKind::Conflict => Ok(FrameworkOutcome::Waiting),
-                    Err(error) if error.kind == PortErrorKind::Retryable => Err(error),
+        let (exists, instances) = (observed.stack_set.is_some(), observed.instances.len());
+        let (value, action) = advance_removal(rollout.clone(), step, exists, instances, self.clock.now());
+        *rollout = value;
+        let rejected = match action {
+            RemovalAction::Wait => return self.wait(removal).await,
+            RemovalAction::Forget => return self.forget(rollout).await,
+            RemovalAction::Report => return self.removed(rollout).await,
+            RemovalAction::Block(verdict) => return self.block(removal, verdict, None, counts).await,
+            RemovalAction::Start(launch) => {
+                self.record(&mut removal.rollout).await?;
+                match self.start(of, &launch, None, &observed, counts).await? {
+                    Ok(outcome) => return Ok(outcome),
                     Err(error) => {
-                        if !again {
-                            rollout.value.in_flight = None;
-                        }
-                        self.stuck(rollout, request, Verdict::default(), Some(error.explained()), counts).await
+                        removal.rollout.value.forget_rejected(launch.repeated);
+                        error
                     }
                 }
             }
-            Step::DeleteStackSet => {
+            RemovalAction::DeleteStackSet => {
                 counts.mutating_calls = counts.mutating_calls.saturating_add(1);
-                match self.stack_sets.delete(rollout.value.stack_set()).await {
-                    Ok(()) => self.gone(rollout).await,
-                    Err(error) if error.kind == PortErrorKind::Conflict => self.wait(rollout, before).await,
-                    Err(error) if error.kind == PortErrorKind::Retryable => Err(error),
-                    Err(error) => {
-                        self.stuck(rollout, request, Verdict::default(), Some(error.explained()), counts).await
-                    }
+                match self.stack_sets.delete(of).await {
+                    Ok(()) => return self.removed(rollout).await,
+                    Err(error) if error.kind == PortErrorKind::Conflict => return self.wait(removal).await,
+                    Err(error) if error.kind == PortErrorKind::Retryable => return Err(error),
+                    Err(error) => error,
                 }
             }
-            Step::Finished(verdict) if verdict.is_success() => self.gone(rollout).await,
-            Step::Finished(verdict) => self.stuck(rollout, request, verdict, None, counts).await,
-            // Somebody else's: not ours to remove.
-            Step::NotOurs { owner } => {
-                warn!(stack_set = %name, ?owner, "the StackSet is no longer ours; it is left as it is");
-                if rollout.value.let_go.is_empty() {
-                    self.forget(&rollout.value).await
-                } else {
-                    self.gone(rollout).await
-                }
-            }
-            Step::CreateStackSet | Step::OtherPermissions { .. } => self.forget(&rollout.value).await,
-        }
+        };
+        self.block(removal, Verdict::default(), Some(rejected.with_fix()), counts).await
     }
 
-    /// Leaves it to the next look; what has changed is remembered, and nothing is written when nothing has.
-    async fn wait(&self, mut rollout: Versioned<Rollout>, before: &Rollout) -> Result<FrameworkOutcome> {
-        if rollout.value != *before {
-            self.remember(&mut rollout).await?;
+    /// Records a change, and waits for the next reconciliation.
+    async fn wait(&self, mut removal: Removal<'_>) -> Result<FrameworkOutcome> {
+        if removal.rollout.value != removal.before {
+            self.record(&mut removal.rollout).await?;
         }
         Ok(FrameworkOutcome::Waiting)
     }
 
-    /// A rollout may take hours, and a removal has one: what it has not come to is cancelled.
-    async fn stop(&self, mut rollout: Versioned<Rollout>, id: &str, counts: &mut Counts) -> Result<FrameworkOutcome> {
-        self.remember(&mut rollout).await?;
+    /// Stops the operation in flight: a rollout may take hours, and a removal has one.
+    async fn stop(&self, mut removal: Removal<'_>, counts: &mut DeployCounts) -> Result<FrameworkOutcome> {
+        self.record(&mut removal.rollout).await?;
+        let Some(in_flight) = &removal.rollout.value.in_flight else { return Ok(FrameworkOutcome::Waiting) };
         counts.mutating_calls = counts.mutating_calls.saturating_add(1);
-        match self.stack_sets.stop(rollout.value.stack_set(), id).await {
+        match self.stack_sets.stop(removal.before.stack_set(), &in_flight.id).await {
             Ok(()) => {}
             Err(error) if error.kind == PortErrorKind::Retryable => return Err(error),
-            // It ends by itself.
-            Err(error) => warn!(%error, "the operation could not be stopped"),
+            Err(error) => warn!(%error, "the operation could not be stopped; waiting for its end"),
         }
         Ok(FrameworkOutcome::Waiting)
     }
 
-    /// What is left cannot be removed by what was tried. The next deletion starts over.
-    async fn stuck(
+    /// Reports a removal that cannot continue. The next deletion starts over.
+    async fn block(
         &self,
-        mut rollout: Versioned<Rollout>,
-        request: Option<&str>,
+        Removal { mut rollout, request, .. }: Removal<'_>,
         verdict: Verdict,
-        trouble: Option<String>,
-        counts: &mut Counts,
+        error: Option<String>,
+        counts: &mut DeployCounts,
     ) -> Result<FrameworkOutcome> {
         counts.rollouts_failed = counts.rollouts_failed.saturating_add(1);
-        counts.instances_failed = counts.instances_failed.saturating_add(verdict.faults.len());
-        let named = verdict.faults.iter().take(NAMED).map(|fault| format!("{} ({})", fault.instance, fault.reason));
-        let mut left: Vec<String> = trouble.clone().into_iter().chain(named).collect();
-        let more = verdict.faults.len().saturating_sub(NAMED);
+        counts.instances_failed = counts.instances_failed.saturating_add(verdict.failures.len());
+        let named = verdict.failures.iter().take(NAMED).map(|fault| format!("{} ({})", fault.instance, fault.reason));
+        let mut remaining: Vec<String> = error.clone().into_iter().chain(named).collect();
+        let more = verdict.failures.len().saturating_sub(NAMED);
         if more > 0 {
-            left.push(format!("and {more} more"));
+            remaining.push(format!("and {more} more"));
         }
-        rollout.value.ended = Some(Ended::new(self.clock.now(), &verdict, trouble.clone()));
-        let notice = Notice::RolloutFailed(self.report(&rollout.value, verdict, trouble));
-        self.tell(&notice).await?;
-        self.comment(&rollout.value.commit, &notice).await;
-        rollout.value.tried.clear();
-        rollout.value.phase = Phase::Failed;
-        let reason = left.join(", ");
-        rollout.value.stuck = request.map(|request| Stuck { request: request.to_owned(), reason: reason.clone() });
-        self.remember(&mut rollout).await?;
+        let reason = remaining.join(", ");
+        self.report_end(&rollout.value, &verdict, error.clone()).await?;
+        rollout.value.block_removal(&verdict, error, request, &reason, self.clock.now());
+        self.record(&mut rollout).await?;
         Ok(FrameworkOutcome::Failed(reason))
     }
 
-    async fn gone(&self, rollout: Versioned<Rollout>) -> Result<FrameworkOutcome> {
-        let rollout = rollout.value;
-        // What was never there is not worth a word.
-        if rollout.deleted > 0 || !rollout.let_go.is_empty() || rollout.undeclared {
-            let notice = Notice::RolloutSucceeded(self.report(&rollout, Verdict::default(), None));
-            match self.tell(&notice).await {
-                // The topic may be gone before: what is removed stays removed.
-                Err(error) if error.kind != PortErrorKind::Retryable => warn!(%error, "the removal could not be told"),
-                told => told?,
+    /// Reports a completed removal, unless nothing was deployed, and deletes the record.
+    async fn removed(&self, rollout: &RolloutRecord) -> Result<FrameworkOutcome> {
+        if rollout.deleted > 0 || !rollout.retained.is_empty() || rollout.undeclared {
+            let notice = Notice::RolloutSucceeded(self.report(rollout, Verdict::default(), None));
+            match self.notify(&notice).await {
+                // The topic may be deleted before: the removal is complete all the same.
+                Err(error) if error.kind != PortErrorKind::Retryable => warn!(%error, "the notice was not published"),
+                published => published?,
             }
             if rollout.undeclared {
                 self.comment(&rollout.commit, &notice).await;
             }
         }
-        self.forget(&rollout).await
+        self.forget(rollout).await
     }
 
-    async fn forget(&self, rollout: &Rollout) -> Result<FrameworkOutcome> {
-        self.memory.forget_framework(&rollout.name).await?;
-        self.memory.forget_rollout(&rollout.name).await?;
+    async fn forget(&self, rollout: &RolloutRecord) -> Result<FrameworkOutcome> {
+        self.store.delete_framework(&rollout.name).await?;
+        self.store.delete_rollout(&rollout.name).await?;
         Ok(FrameworkOutcome::Removed)
     }
 }

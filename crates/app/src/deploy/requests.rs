@@ -1,77 +1,72 @@
-//! CloudFormation requests that wait: each is answered once what it asked for has been done, or cannot be.
+//! CloudFormation requests that wait for an answer: each is answered when its work is done or has failed.
 
-use super::reconcile::{Deploy, FrameworkOutcome, Seen};
-use crate::lifecycle::{self, Answer, Request, Waiting};
-use crate::ports::{
-    Clock, DeployStore, Notifier, OrganizationalUnits, PolicyRepository, PortError, PortErrorKind, RequestStore,
-    Responder, Result, StackSets, ViolationStore,
-};
-use domain::ids::StackSetName;
 use tracing::{info, warn};
 
-/// CloudFormation gives a custom resource an hour. The schedule looks every ten minutes at the longest (`LightLookRate` in
-/// template.yaml): the first look after this time is early enough, also when it fails once and is repeated.
+use framework::ids::StackSetName;
+
+use super::ports::DeployEnv;
+use super::reconcile::{Deploy, FrameworkOutcome, ReconcileSummary};
+use crate::lifecycle::ports::RequestStore;
+use crate::lifecycle::{self, CloudFormationRequest, RequestAnswer, WaitingRequest};
+use crate::ports::{Clock, PortError, PortErrorKind, Result};
+
+/// CloudFormation allows a custom resource one hour. Quick checks run at least every ten minutes (`QuickCheckRate` in
+/// template.yaml), so the first one after this time answers early enough, even if it fails once and is retried.
 pub const ANSWER_WITHIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(45);
 
-impl<G, S, O, M, N, R, C> Deploy<G, S, O, M, N, R, C>
-where
-    G: PolicyRepository,
-    S: StackSets,
-    O: OrganizationalUnits,
-    M: DeployStore + RequestStore + ViolationStore,
-    N: Notifier,
-    R: Responder,
-    C: Clock,
-{
-    /// Answers Create and Update requests: what is wrong with the policy or refused by AWS fails them, a rollout that is on
-    /// its way does not.
-    pub(super) async fn answer_waiting(&self, waiting: &[Waiting], outcome: &Result<Seen>) -> Result<()> {
-        for Waiting { request, since, .. } in waiting {
+impl<E: DeployEnv> Deploy<E> {
+    /// Answers Create and Update requests: a rejected policy or a rejected call fails them, a rollout in progress does not.
+    pub(super) async fn answer_waiting(
+        &self,
+        waiting: &[WaitingRequest],
+        outcome: &Result<ReconcileSummary>,
+    ) -> Result<()> {
+        for WaitingRequest { request, since, .. } in waiting {
             let envelope = &request.envelope;
             let answer = match outcome {
                 Ok(seen) if !seen.rejected.is_empty() => {
-                    Answer::failure(envelope, &format!("the policy is rejected: {}", seen.rejected.join(" | ")))
+                    RequestAnswer::failure(envelope, &format!("the policy is rejected: {}", seen.rejected.join(" | ")))
                 }
                 Ok(seen) => match seen.frameworks.values().find_map(FrameworkOutcome::failure) {
-                    Some(failure) => Answer::failure(envelope, failure),
-                    None => Answer::success(envelope),
+                    Some(failure) => RequestAnswer::failure(envelope, failure),
+                    None => RequestAnswer::success(envelope),
                 },
-                Err(error) if self.may_still_pass(error, *since) => continue,
-                Err(error) => Answer::failure(envelope, &error.explained()),
+                Err(error) if self.is_retried_in_time(error, *since) => continue,
+                Err(error) => RequestAnswer::failure(envelope, &error.with_fix()),
             };
             self.settle(request, &answer).await?;
         }
         Ok(())
     }
 
-    /// Answers FAILED to the requests that an error ends: one that no further attempt would overcome, or whose time is up.
-    /// `left` are the StackSets that may still be there.
+    /// Answers FAILED to the requests that an error ends: no retry would succeed, or their time is up. `remaining` are the
+    /// StackSets that may still exist.
     pub(super) async fn fail_waiting(
         &self,
-        waiting: &[Waiting],
-        left: &[StackSetName],
+        waiting: &[WaitingRequest],
+        remaining: &[StackSetName],
         error: &PortError,
     ) -> Result<()> {
-        let left: Vec<&str> = left.iter().map(StackSetName::as_str).collect();
-        let reason = if left.is_empty() {
-            error.explained()
+        let remaining: Vec<&str> = remaining.iter().map(StackSetName::as_str).collect();
+        let reason = if remaining.is_empty() {
+            error.with_fix()
         } else {
             format!(
-                "not everything could be removed, deleting again resumes; perhaps still there: {}; {}",
-                left.join(", "),
-                error.explained()
+                "not everything could be removed, deleting again continues; possibly remaining: {}; {}",
+                remaining.join(", "),
+                error.with_fix()
             )
         };
-        for Waiting { request, since, .. } in waiting {
-            if !self.may_still_pass(error, *since) {
-                self.settle(request, &Answer::failure(&request.envelope, &reason)).await?;
+        for WaitingRequest { request, since, .. } in waiting {
+            if !self.is_retried_in_time(error, *since) {
+                self.settle(request, &RequestAnswer::failure(&request.envelope, &reason)).await?;
             }
         }
         Ok(())
     }
 
-    /// Whether another attempt may succeed before the request must be answered.
-    fn may_still_pass(&self, error: &PortError, since: jiff::Timestamp) -> bool {
+    /// Whether a retry may succeed before the request has to be answered.
+    fn is_retried_in_time(&self, error: &PortError, since: jiff::Timestamp) -> bool {
         matches!(error.kind, PortErrorKind::Retryable | PortErrorKind::Conflict) && !self.overdue(since)
     }
 
@@ -79,48 +74,48 @@ where
         self.clock.now().duration_since(since) > ANSWER_WITHIN
     }
 
-    /// Gives answers that were settled before and are not known to have arrived; the other requests are left.
-    pub(super) async fn give_settled(&self, waiting: Vec<Waiting>) -> Result<Vec<Waiting>> {
-        let mut left = Vec::new();
+    /// Sends the answers that were settled before and are not recorded as sent. Returns the requests without an answer.
+    pub(super) async fn give_settled(&self, waiting: Vec<WaitingRequest>) -> Result<Vec<WaitingRequest>> {
+        let mut unanswered = Vec::new();
         for waiting in waiting {
             let Some(answer) = &waiting.answer else {
-                left.push(waiting);
+                unanswered.push(waiting);
                 continue;
             };
             match self.put(answer).await {
-                // Nothing waits for it here: the next look, or the one after it, gives it. Later than that nobody listens.
+                // A later reconciliation sends it again, until CloudFormation no longer accepts it.
                 Err(error) if error.kind == PortErrorKind::Retryable && !self.overdue(waiting.since) => {
-                    warn!(request = answer.request_id(), %error, "CloudFormation is still not answered");
+                    warn!(request = answer.request_id(), %error, "the answer to CloudFormation was not sent; the next reconciliation retries");
                 }
                 Err(error) if error.kind == PortErrorKind::Retryable => {
-                    warn!(request = answer.request_id(), %error, "CloudFormation was never answered");
-                    self.memory.answered(answer.request_id(), self.clock.now()).await?;
+                    warn!(request = answer.request_id(), %error, "the answer to CloudFormation was never sent; its time is up");
+                    self.store.record_answered(answer.request_id(), self.clock.now()).await?;
                 }
                 put => put?,
             }
         }
-        Ok(left)
+        Ok(unanswered)
     }
 
-    /// Settles an answer and gives it, or the one that somebody has settled before.
-    pub(super) async fn settle(&self, request: &Request, answer: &Answer) -> Result<()> {
-        match self.memory.settle(request, answer, self.clock.now()).await? {
+    /// Settles an answer and sends it, or the one that was settled before.
+    pub(super) async fn settle(&self, request: &CloudFormationRequest, answer: &RequestAnswer) -> Result<()> {
+        match self.store.settle(request, answer, self.clock.now()).await? {
             Some(answer) => self.put(&answer).await,
             None => Ok(()),
         }
     }
 
-    /// Puts a settled answer, then notes it: a crash in between repeats the same answer, which changes nothing.
-    async fn put(&self, answer: &Answer) -> Result<()> {
+    /// Sends a settled answer, then records that. A crash in between repeats the same answer, which is idempotent.
+    async fn put(&self, answer: &RequestAnswer) -> Result<()> {
         let request_id = answer.request_id();
-        match lifecycle::put(&self.responder, answer).await {
-            Ok(()) => info!(request = request_id, failure = ?answer.reason(), "CloudFormation is answered"),
-            // An expired URL is refused for good: keeping the request would block every later look.
+        match lifecycle::send_answer(&self.responder, answer).await {
+            Ok(()) => info!(request = request_id, failure = ?answer.reason(), "answered CloudFormation"),
+            // An expired URL stays expired: a request that is kept would block every later reconciliation.
             Err(error) if error.kind != PortErrorKind::Retryable => {
-                warn!(request = request_id, %error, "CloudFormation does not take the answer");
+                warn!(request = request_id, %error, "CloudFormation rejects the answer");
             }
             Err(error) => return Err(error),
         }
-        self.memory.answered(request_id, self.clock.now()).await
+        self.store.record_answered(request_id, self.clock.now()).await
     }
 }

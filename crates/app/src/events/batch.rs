@@ -1,42 +1,42 @@
-//! What a function is handed: a batch of SQS messages, or one event when it is invoked directly.
+//! The payload of an invocation: a batch of SQS messages, or one event of a direct invocation.
 
-use super::Trigger;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use serde_json::Value;
+
+use super::DeployTrigger;
 
 /// A batch of messages.
 #[derive(Debug)]
 pub struct Batch {
-    /// The messages, in order.
-    pub messages: Vec<Message>,
-    /// Whether they came from a queue (and a batch response is wanted) or directly.
+    /// The messages in the order of the batch.
+    pub messages: Vec<BatchMessage>,
+    /// Whether the payload is an SQS batch, which needs a batch response.
     pub queued: bool,
 }
 
 /// One message.
 #[derive(Debug)]
-pub struct Message {
-    /// The queue's id of it; empty for an event that came directly.
+pub struct BatchMessage {
+    /// The message id; empty for a direct invocation.
     pub id: String,
-    /// The receipt handle of this delivery; empty where there is none.
+    /// The receipt handle; empty for a direct invocation.
     pub receipt: String,
-    /// How often the queue has delivered it, this delivery included (`ApproximateReceiveCount`); 0 where that is not known.
+    /// `ApproximateReceiveCount`, including this delivery; 0 if unknown.
     pub receives: u32,
-    /// Its body, as it came.
+    /// The unchanged body.
     pub body: String,
-    /// The event in it, or why there is none.
+    /// The parsed body, or the error.
     pub event: Result<Value, String>,
 }
 
-impl Message {
-    /// An event that came from no queue.
+impl BatchMessage {
     fn direct(body: String, event: Result<Value, String>) -> Self {
         Self { id: String::new(), receipt: String::new(), receives: 0, body, event }
     }
 }
 
 impl Batch {
-    /// Takes a payload apart. One body that is not JSON spoils its own message only.
+    /// Parses a payload. A body with invalid JSON affects only its own message.
     #[must_use]
     pub fn read(payload: Value) -> Self {
         let from_queue = payload
@@ -44,26 +44,29 @@ impl Batch {
             .and_then(Value::as_array)
             .is_some_and(|records| records.iter().all(|record| record.get("eventSource") == Some(&"aws:sqs".into())));
         if !from_queue {
-            return Self { messages: vec![Message::direct(payload.to_string(), Ok(payload))], queued: false };
+            return Self { messages: vec![BatchMessage::direct(payload.to_string(), Ok(payload))], queued: false };
         }
         match serde_json::from_value::<SqsEvent>(payload) {
             Ok(batch) => Self { messages: batch.records.into_iter().map(message).collect(), queued: true },
             Err(error) => Self {
-                messages: vec![Message::direct(String::new(), Err(format!("the SQS batch cannot be read: {error}")))],
+                messages: vec![BatchMessage::direct(
+                    String::new(),
+                    Err(format!("the SQS batch cannot be read: {error}")),
+                )],
                 queued: false,
             },
         }
     }
 
-    /// What every message means; one without an event in it is nonsense.
-    pub fn triggers(&self, read: impl Fn(&Value) -> Trigger) -> Vec<Trigger> {
+    /// Returns the trigger of each message; a message without an event is invalid.
+    pub fn triggers(&self, read: impl Fn(&Value) -> DeployTrigger) -> Vec<DeployTrigger> {
         self.messages
             .iter()
-            .map(|message| message.event.as_ref().map_or_else(|why| Trigger::Nonsense(why.clone()), &read))
+            .map(|message| message.event.as_ref().map_or_else(|reason| DeployTrigger::Invalid(reason.clone()), &read))
             .collect()
     }
 
-    /// The response that hands the named messages back to the queue and accepts all others.
+    /// Builds the response that redelivers these messages and deletes all others.
     #[must_use]
     pub fn response(failed: impl IntoIterator<Item = String>) -> SqsBatchResponse {
         let mut response = SqsBatchResponse::default();
@@ -79,13 +82,13 @@ impl Batch {
     }
 }
 
-fn message(message: aws_lambda_events::sqs::SqsMessage) -> Message {
+fn message(message: aws_lambda_events::sqs::SqsMessage) -> BatchMessage {
     let body = message.body.unwrap_or_default();
     let event = serde_json::from_str(&body).map_err(|error| {
         format!("the message body is not JSON at line {}, column {}: {error}", error.line(), error.column())
     });
     let receives = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
-    Message {
+    BatchMessage {
         id: message.message_id.unwrap_or_default(),
         receipt: message.receipt_handle.unwrap_or_default(),
         receives: receives.unwrap_or_default(),

@@ -1,10 +1,13 @@
-use super::{Batch, Look, NotUnderstood, Trigger, compliance_change, trigger};
-use domain::violation::{Change, Compliance};
-use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The sample events of the project, by path.
+use serde_json::{Value, json};
+
+use domain::violation::{ComplianceChange, ComplianceType};
+
+use super::{Batch, DeployTrigger, EventError, ReconcileScope, compliance_change, trigger};
+
+/// The sample events of the project with their paths.
 fn samples() -> Vec<(String, String)> {
     let events = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events");
     let json = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json");
@@ -29,29 +32,29 @@ fn inner(name: &str) -> Value {
     Batch::read(sample(name)).messages.remove(0).event.unwrap()
 }
 
-fn reads(event: &Value) -> Trigger {
+fn reads(event: &Value) -> DeployTrigger {
     trigger(event, "backup-policy", "main")
 }
 
-fn change(event: &Value) -> Change {
+fn change(event: &Value) -> ComplianceChange {
     compliance_change(event).unwrap()
 }
 
-fn poison(event: &Value) -> String {
+fn rejected(event: &Value) -> String {
     match compliance_change(event) {
-        Err(NotUnderstood::Poisoned(why)) => why,
+        Err(EventError::Invalid(why)) => why,
         other => panic!("{other:?}"),
     }
 }
 
-fn foreign(event: &Value) -> String {
+fn dropped(event: &Value) -> String {
     match compliance_change(event) {
-        Err(NotUnderstood::NotOurs(why)) => why,
+        Err(EventError::Foreign(why)) => why,
         other => panic!("{other:?}"),
     }
 }
 
-/// A copy with the value at a pointer replaced, or taken away.
+/// A copy with the value at a pointer replaced or removed.
 fn with(event: &Value, pointer: &str, value: Option<Value>) -> Value {
     let mut event = event.clone();
     let (parent, key) = pointer.rsplit_once('/').unwrap();
@@ -64,54 +67,54 @@ fn with(event: &Value, pointer: &str, value: Option<Value>) -> Value {
 }
 
 #[test]
-fn the_configured_branch_is_told_from_all_others() {
+fn push_to_configured_branch_is_a_trigger() {
     for name in ["codecommit-push.json", "codecommit-branch-created.json", "codecommit-merge.json"] {
-        assert_eq!(reads(&inner(name)), Trigger::Push, "{name}");
+        assert_eq!(reads(&inner(name)), DeployTrigger::Push, "{name}");
     }
     let push = inner("codecommit-push.json");
-    let near_misses = [
+    let foreign = [
         ("/detail/repositoryName", json!("backup-policy-test"), "repository `backup-policy-test`"),
         ("/detail/repositoryName", json!("Backup-Policy"), "repository"),
         ("/detail/referenceName", json!("Main"), "the branch `Main`"),
         ("/detail/referenceName", json!("feature/main"), "the branch `feature/main`"),
         ("/detail/referenceType", json!("tag"), "the tag `main`"),
-        ("/detail/event", json!("referenceDeleted"), "moves no branch"),
-        ("/detail/event", json!(7), "moves no branch"),
-        ("/source", json!("my.codecommit"), "none of ours"),
-        ("/detail-type", json!("CodeCommit Comment on Commit"), "none of ours"),
+        ("/detail/event", json!("referenceDeleted"), "does not update a branch"),
+        ("/detail/event", json!(7), "does not update a branch"),
+        ("/source", json!("my.codecommit"), "is not a trigger"),
+        ("/detail-type", json!("CodeCommit Comment on Commit"), "is not a trigger"),
     ];
-    for (pointer, value, why) in near_misses {
+    for (pointer, value, why) in foreign {
         let event = with(&push, pointer, Some(value.clone()));
-        assert!(matches!(reads(&event), Trigger::Ignored(said) if said.contains(why)), "{pointer} {value}");
+        assert!(matches!(reads(&event), DeployTrigger::Ignored(reason) if reason.contains(why)), "{pointer} {value}");
     }
 }
 
 #[test]
-fn an_operation_counts_when_it_has_ended_however() {
-    let ended = Trigger::OperationEnded { stack_set: "backup-compliance".into() };
+fn ended_operation_is_a_trigger_with_any_status() {
+    let ended = DeployTrigger::OperationEnded { stack_set: "backup-compliance".into() };
     let event = inner("stackset-operation.json");
-    for status in ["SUCCEEDED", "FAILED", "STOPPED", "A_WORD_OF_TOMORROW"] {
+    for status in ["SUCCEEDED", "FAILED", "STOPPED", "A_FUTURE_STATUS"] {
         assert_eq!(reads(&with(&event, "/detail/status-details/status", Some(json!(status)))), ended, "{status}");
     }
     for status in ["RUNNING", "QUEUED", "STOPPING"] {
         let event = with(&event, "/detail/status-details/status", Some(json!(status)));
-        assert!(matches!(reads(&event), Trigger::Ignored(_)), "{status}");
+        assert!(matches!(reads(&event), DeployTrigger::Ignored(_)), "{status}");
     }
     for arn in [json!("arn:aws:cloudformation:us-east-1:0:stackset/"), json!("text"), json!(5), Value::Null] {
         let event = with(&event, "/detail/stack-set-arn", Some(arn.clone()));
-        assert!(matches!(reads(&event), Trigger::Nonsense(why) if why.contains("stack-set-arn")), "{arn}");
+        assert!(matches!(reads(&event), DeployTrigger::Invalid(why) if why.contains("stack-set-arn")), "{arn}");
     }
 }
 
 #[test]
-fn our_own_messages_are_understood_and_nothing_that_only_looks_like_them() {
-    assert_eq!(reads(&inner("schedule-light.json")), Trigger::Schedule(Look::Light));
-    assert_eq!(reads(&inner("schedule-full.json")), Trigger::Schedule(Look::Full));
-    let look = |id: Value| json!({"source": "backup-compliance.lifecycle", "requestId": id});
-    assert_eq!(reads(&look(json!("r-1"))), Trigger::Request { id: "r-1".into() });
+fn own_messages_are_read_and_similar_ones_rejected() {
+    assert_eq!(reads(&inner("schedule-light.json")), DeployTrigger::Schedule(ReconcileScope::QuickCheck));
+    assert_eq!(reads(&inner("schedule-full.json")), DeployTrigger::Schedule(ReconcileScope::Full));
+    let request = |id: Value| json!({"source": "backup-compliance.lifecycle", "requestId": id});
+    assert_eq!(reads(&request(json!("r-1"))), DeployTrigger::Request { id: "r-1".into() });
     for nonsense in [
-        look(Value::Null),
-        look(json!(1)),
+        request(Value::Null),
+        request(json!(1)),
         inner("bad/unknown-look.json"),
         json!({"source": "backup-compliance.schedule"}),
         json!({"source": "aws.codecommit", "detail-type": "CodeCommit Repository State Change"}),
@@ -121,12 +124,12 @@ fn our_own_messages_are_understood_and_nothing_that_only_looks_like_them() {
         json!("text"),
         Value::Null,
     ] {
-        assert!(matches!(reads(&nonsense), Trigger::Nonsense(why) if !why.is_empty()), "{nonsense}");
+        assert!(matches!(reads(&nonsense), DeployTrigger::Invalid(why) if !why.is_empty()), "{nonsense}");
     }
 }
 
 #[test]
-fn a_body_that_is_not_json_spoils_its_own_message_only() {
+fn invalid_json_affects_only_its_own_message() {
     let batch = Batch::read(sample("bad/sqs-batch-one-poisoned.json"));
     assert!(batch.queued);
     let good: Vec<bool> = batch.messages.iter().map(|message| message.event.is_ok()).collect();
@@ -141,7 +144,7 @@ fn a_body_that_is_not_json_spoils_its_own_message_only() {
 }
 
 #[test]
-fn what_is_no_batch_of_sqs_is_one_event() {
+fn payload_that_is_not_an_sqs_batch_is_one_event() {
     let empty = Batch::read(json!({"Records": []}));
     assert!(empty.queued && empty.messages.is_empty());
     for event in
@@ -152,21 +155,21 @@ fn what_is_no_batch_of_sqs_is_one_event() {
         assert_eq!(batch.messages.len(), 1, "{event}");
         assert_eq!(batch.messages[0].event.as_ref().unwrap(), &event);
     }
-    // A message without a body is a message, and its own problem.
+    // A message without a body affects only itself.
     let batch = Batch::read(json!({"Records": [{"messageId": "m-1", "eventSource": "aws:sqs"}]}));
     assert_eq!((batch.messages.len(), batch.messages[0].id.as_str()), (1, "m-1"));
     assert!(batch.messages[0].event.is_err());
 }
 
 #[test]
-fn a_compliance_change_is_read_with_and_without_what_is_optional() {
+fn change_is_read_with_and_without_optional_fields() {
     let event = inner("config-noncompliant.json");
     let read = change(&event);
     assert_eq!(
         read.key.to_string(),
         "222222222222/eu-west-1/BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN/AWS::RDS::DBCluster/orders"
     );
-    assert_eq!(read.compliance, Compliance::NonCompliant);
+    assert_eq!(read.compliance, ComplianceType::NonCompliant);
     assert!(read.had_result);
     assert!(!change(&inner("config-no-old-result.json")).had_result);
     for optional in
@@ -174,7 +177,7 @@ fn a_compliance_change_is_read_with_and_without_what_is_optional() {
     {
         assert_eq!(change(&with(&event, optional, None)).key, read.key, "{optional}");
     }
-    let words = [("COMPLIANT", Compliance::Compliant), ("NOT_APPLICABLE", Compliance::NotApplicable)];
+    let words = [("COMPLIANT", ComplianceType::Compliant), ("NOT_APPLICABLE", ComplianceType::NotApplicable)];
     for (word, compliance) in words {
         let event = with(&event, "/detail/newEvaluationResult/complianceType", Some(json!(word)));
         assert_eq!(change(&event).compliance, compliance);
@@ -184,7 +187,7 @@ fn a_compliance_change_is_read_with_and_without_what_is_optional() {
 }
 
 #[test]
-fn times_are_read_as_aws_writes_them_and_replaced_by_the_next_best() {
+fn times_are_read_in_aws_formats_or_replaced() {
     const TRIGGERED: &str = "/detail/newEvaluationResult/evaluationResultIdentifier/orderingTimestamp";
     const RECORDED: &str = "/detail/newEvaluationResult/resultRecordedTime";
     const NOTIFIED: &str = "/detail/notificationCreationTime";
@@ -203,35 +206,35 @@ fn times_are_read_as_aws_writes_them_and_replaced_by_the_next_best() {
     assert_eq!(change(&with(&event, RECORDED, None)).ordering.recorded, plain.triggered);
     let event_time = change(&with(&event, NOTIFIED, None)).ordering.notified;
     assert_eq!(event_time.to_string(), "2026-11-23T04:12:33Z");
-    // One that is there and cannot be read would put the change in a wrong place.
+    // An invalid time would break the order of changes.
     for pointer in [TRIGGERED, RECORDED] {
         for wrong in [json!("yesterday"), json!(1_795_407_129), json!(""), json!("2026-13-01T00:00:00Z")] {
-            let why = poison(&with(&event, pointer, Some(wrong.clone())));
+            let why = rejected(&with(&event, pointer, Some(wrong.clone())));
             assert!(why.contains(pointer.rsplit_once('/').unwrap().1), "{wrong}: {why}");
         }
         assert_eq!(change(&with(&event, pointer, Some(Value::Null))), change(&with(&event, pointer, None)));
     }
     let without =
         [TRIGGERED, RECORDED, NOTIFIED, "/time"].iter().fold(event, |event, pointer| with(&event, pointer, None));
-    assert!(poison(&without).contains("tells no time"));
+    assert!(rejected(&without).contains("has no time"));
 }
 
 #[test]
-fn what_is_not_ours_is_dropped_and_what_contradicts_itself_is_not() {
+fn foreign_event_is_dropped_contradiction_rejected() {
     let event = inner("config-noncompliant.json");
     for (pointer, value, why) in [
         ("/source", json!("my.config"), "`my.config`"),
-        ("/detail-type", json!("Config Rules Re-evaluation Status"), "no compliance change"),
-        ("/detail/messageType", json!("ConfigurationItemChangeNotification"), "no compliance change"),
+        ("/detail-type", json!("Config Rules Re-evaluation Status"), "is not a compliance change"),
+        ("/detail/messageType", json!("ConfigurationItemChangeNotification"), "is not a compliance change"),
         (
             "/detail/configRuleARN",
             json!("arn:aws:config:eu-west-1:222222222222:config-rule/config-rule-1"),
-            "none of AWS Backup",
+            "is not a rule of AWS Backup",
         ),
-        ("/detail/newEvaluationResult/complianceType", json!("INSUFFICIENT_DATA"), "says nothing"),
+        ("/detail/newEvaluationResult/complianceType", json!("INSUFFICIENT_DATA"), "is not a result"),
     ] {
-        let why_not = foreign(&with(&event, pointer, Some(value)));
-        assert!(why_not.contains(why), "{pointer}: {why_not}");
+        let reason = dropped(&with(&event, pointer, Some(value)));
+        assert!(reason.contains(why), "{pointer}: {reason}");
     }
     for (pointer, value, why) in [
         ("/account", json!("333333333333"), "sent by account 333333333333"),
@@ -240,34 +243,36 @@ fn what_is_not_ours_is_dropped_and_what_contradicts_itself_is_not() {
         (
             "/detail/configRuleARN",
             json!("arn:aws:config:eu-west-1:999999999999:config-rule/aws-service-rule/backup.amazonaws.com/x"),
-            "another account",
+            "does not belong",
         ),
         ("/detail", json!("NON_COMPLIANT"), "no `detail`"),
         ("/source", json!(5), "no `source`"),
     ] {
-        let said = poison(&with(&event, pointer, Some(value)));
-        assert!(said.contains(why), "{pointer}: {said}");
+        let reason = rejected(&with(&event, pointer, Some(value)));
+        assert!(reason.contains(why), "{pointer}: {reason}");
     }
     for required in
         ["/detail/configRuleARN", "/detail/awsAccountId", "/detail/awsRegion", "/detail/newEvaluationResult"]
     {
-        let said = poison(&with(&event, required, None));
-        assert!(said.contains(required.rsplit_once('/').unwrap().1), "{required}: {said}");
+        let reason = rejected(&with(&event, required, None));
+        assert!(reason.contains(required.rsplit_once('/').unwrap().1), "{required}: {reason}");
     }
 }
 
-/// Every place in a value, as pointers.
-fn places(value: &Value, at: &str, found: &mut Vec<String>) {
+/// Collects the pointers of all values.
+fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
     found.push(at.to_owned());
     match value {
-        Value::Object(fields) => fields.iter().for_each(|(key, value)| places(value, &format!("{at}/{key}"), found)),
-        Value::Array(items) => items.iter().enumerate().for_each(|(n, item)| places(item, &format!("{at}/{n}"), found)),
+        Value::Object(fields) => fields.iter().for_each(|(key, value)| pointers(value, &format!("{at}/{key}"), found)),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(n, item)| pointers(item, &format!("{at}/{n}"), found))
+        }
         _ => {}
     }
 }
 
 #[test]
-fn whatever_stands_anywhere_in_an_event_nothing_panics() {
+fn parsing_never_panics() {
     let odd = [
         json!(null),
         json!(-1),
@@ -286,14 +291,14 @@ fn whatever_stands_anywhere_in_an_event_nothing_panics() {
         let events = batch.messages.into_iter().filter_map(|message| message.event.ok());
         for whole in events.chain([sample]) {
             let mut pointers = Vec::new();
-            places(&whole, "", &mut pointers);
+            self::pointers(&whole, "", &mut pointers);
             for pointer in pointers {
                 for value in &odd {
                     let mut event = whole.clone();
-                    let Some(place) = event.pointer_mut(&pointer) else { continue };
-                    *place = value.clone();
+                    let Some(target) = event.pointer_mut(&pointer) else { continue };
+                    *target = value.clone();
                     let _ = compliance_change(&event);
-                    if let Trigger::Ignored(why) | Trigger::Nonsense(why) = reads(&event) {
+                    if let DeployTrigger::Ignored(why) | DeployTrigger::Invalid(why) = reads(&event) {
                         assert!(!why.is_empty(), "{name}{pointer}");
                     }
                     let batch = Batch::read(event);

@@ -1,351 +1,324 @@
-//! Dead-letter queues: what is in them, sending it back, throwing it away.
+//! Shows the messages of dead-letter queues, sends them back or deletes them.
 //!
-//! A message that is taken is hidden from everybody else for a while. Whatever is not sent back or deleted is given back at the
-//! end; should this process die before, it comes into sight again by itself.
+//! Received messages are hidden from other consumers for their visibility timeout. Messages that are neither sent back nor deleted
+//! are released at the end or, if this process dies, by the timeout.
 
-use super::{Assessed, Prospect, Reader, assess};
-use crate::ports::{PortError, Result};
-use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::time::Duration;
 
-/// How long messages are hidden while they are only looked at.
-pub const HIDDEN_TO_LOOK: Duration = Duration::from_secs(30);
-/// And while they are sent back or deleted: ten messages are two calls each, and a call may be tried again.
-pub const HIDDEN_TO_WORK: Duration = Duration::from_secs(120);
-/// The group of what is sent to a FIFO queue and had none: that of everything that wakes `deploy`.
+use super::{Assessment, Consumer, DeadLetter, Validity, assess};
+use crate::ports::{PortError, Result};
+
+/// Visibility timeout while messages are shown.
+pub const HIDDEN_TO_SHOW: Duration = Duration::from_secs(30);
+/// Visibility timeout while messages are sent back or deleted: ten messages need two calls each, with retries.
+pub const HIDDEN_TO_CHANGE: Duration = Duration::from_secs(120);
+/// The message group of `deploy`, for messages to a FIFO queue without a group.
 const GROUP: &str = "deploy";
 
-/// A message in a dead-letter queue.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Letter {
-    /// The queue's id of it.
-    pub id: String,
-    /// What it is deleted or given back by, until it is taken again.
-    pub receipt: String,
-    /// Its body.
-    pub body: String,
-    /// When it was first sent.
-    pub sent: Option<Timestamp>,
-    /// How often it was taken out of a queue, this time included.
-    pub receives: u32,
-    /// Its message group, if it has one.
-    pub group: Option<String>,
-    /// Its attributes, those that are text.
-    pub attributes: BTreeMap<String, String>,
-}
-
-/// A queue, about.
+/// Approximate counts of a queue, and its redrive policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QueueFacts {
-    /// Messages that can be taken.
+    /// Visible messages.
     pub waiting: u64,
-    /// Messages that somebody has taken and not deleted.
+    /// Messages in flight.
     pub hidden: u64,
-    /// After how many takings the queue hands a message on to its own dead-letter queue; `None` for a queue that has none.
-    pub hands_on_after: Option<u32>,
+    /// `maxReceiveCount` of the redrive policy; `None` without one.
+    pub max_receives: Option<u32>,
 }
 
 /// A message to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outgoing<'a> {
-    /// Its body.
+pub struct OutgoingMessage<'a> {
+    /// The message body.
     pub body: &'a str,
-    /// Group and deduplication id, for a FIFO queue.
+    /// Message group and deduplication id, for a FIFO queue.
     pub fifo: Option<(&'a str, String)>,
 }
 
-/// Queues with messages that could not be processed.
+/// Access to dead-letter queues by URL.
 pub trait DeadLetters {
-    /// How full a queue is.
+    /// Reads the counts and the redrive policy of a queue.
     fn facts(&self, queue: &str) -> impl Future<Output = Result<QueueFacts>> + Send;
-    /// Takes some messages, and hides them from everybody else for a while. None when there are none in sight.
-    fn take(&self, queue: &str, hidden: Duration) -> impl Future<Output = Result<Vec<Letter>>> + Send;
-    /// Brings messages back into sight, by their receipts.
-    fn give_back(&self, queue: &str, receipts: &[String]) -> impl Future<Output = Result<()>> + Send;
+    /// Receives up to ten messages with this visibility timeout. Empty if no message is visible.
+    fn receive(&self, queue: &str, hidden: Duration) -> impl Future<Output = Result<Vec<DeadLetter>>> + Send;
+    /// Makes received messages visible again, by receipt handle.
+    fn release(&self, queue: &str, receipts: &[String]) -> impl Future<Output = Result<()>> + Send;
     /// Sends a message.
-    fn send(&self, queue: &str, letter: &Outgoing<'_>) -> impl Future<Output = Result<()>> + Send;
-    /// Deletes a message, by its receipt.
+    fn send(&self, queue: &str, message: &OutgoingMessage<'_>) -> impl Future<Output = Result<()>> + Send;
+    /// Deletes a message by receipt handle.
     fn delete(&self, queue: &str, receipt: &str) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// Where messages belong.
+/// The queues that messages are sent back to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Destination {
-    /// All of them into the queue of this URL.
+    /// One queue URL for all messages.
     Queue(String),
-    /// Each into the one of these queues (URLs) that it says it was meant for.
+    /// Queue URLs, of which each message selects one by its attribute `TARGET_ARN`.
     Target(Vec<String>),
 }
 
-/// What is to be done.
+/// An action on the messages of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Job {
-    /// The dead-letter queue's URL.
+pub struct RedriveJob {
+    /// URL of the dead-letter queue.
     pub queue: String,
-    /// Where its messages belong.
+    /// The queues that messages are sent back to.
     pub destination: Destination,
-    /// Who reads them there.
-    pub reader: Reader,
-    /// Ids of the messages that it is about; empty for all.
+    /// The function that consumes them there.
+    pub reader: Consumer,
+    /// Ids of the selected messages; empty for all.
     pub only: BTreeSet<String>,
-    /// The most messages that it is about.
+    /// The maximum number of selected messages.
     pub limit: Option<usize>,
-    /// What to do with them.
+    /// The action on the selected messages.
     pub action: Action,
 }
 
-/// What to do with messages.
+/// An action on messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Look, and leave them.
-    Look,
-    /// Send them back.
+    /// Show them.
+    Show,
+    /// Send them back to their queue.
     Send {
-        /// Also those that can never be understood.
+        /// Whether invalid messages are sent too.
         force: bool,
     },
     /// Delete them.
     Delete,
 }
 
-/// What came of it.
+/// The result of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Redriven {
-    /// The messages that it was about, in the order in which they came.
-    pub letters: Vec<Handled>,
-    /// About how many other messages are in the queue: not among `only`, beyond the limit, or hidden from this reader.
+pub struct RedriveResult {
+    /// The selected messages, in the order of their receipt.
+    pub messages: Vec<HandledMessage>,
+    /// Approximate number of other messages: not selected by `only`, beyond the limit, or in flight elsewhere.
     pub more: u64,
-    /// Of `only`, those that were not in sight.
+    /// Ids of `only` that were not received.
     pub missing: BTreeSet<String>,
-    /// Why it ended before its time.
+    /// The error that ended the job early.
     pub failed: Option<PortError>,
 }
 
-/// A message and what came of it.
+/// A selected message and its outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Handled {
+pub struct HandledMessage {
     /// The message.
-    pub letter: Letter,
-    /// What it is about and why it was here.
-    pub assessed: Assessed,
-    /// What came of it.
-    pub fate: Fate,
+    pub message: DeadLetter,
+    /// Its subject, the reason of its failure, and its validity.
+    pub assessed: Assessment,
+    /// The outcome.
+    pub outcome: RedriveOutcome,
 }
 
-/// What came of a message.
+/// The outcome of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
-    /// It is where it was.
-    Seen,
-    /// It is where it was, although it should have been sent back.
-    KeptBack {
-        /// Why.
-        why: String,
+pub enum RedriveOutcome {
+    /// Still in the dead-letter queue, since it was only shown or could not be deleted.
+    Unchanged,
+    /// Still in the dead-letter queue, although it should have been sent back.
+    NotSent {
+        /// The reason.
+        reason: String,
     },
-    /// It was sent back.
+    /// Sent back and deleted.
     Sent {
-        /// The queue.
+        /// URL of the queue.
         to: String,
     },
-    /// It was sent back, and is still here too: it could not be deleted.
-    SentAndStillHere {
-        /// The queue.
+    /// Sent back, but not deleted from the dead-letter queue.
+    SentNotDeleted {
+        /// URL of the queue.
         to: String,
     },
-    /// It was deleted.
+    /// Deleted.
     Deleted,
 }
 
-/// Why a queue was not touched.
+/// An error before the first message was received.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoRedrive {
-    /// It could not be asked.
+pub enum RedriveError {
+    /// An SQS call failed.
     #[error(transparent)]
     Port(#[from] PortError),
-    /// Looking would move its messages.
+    /// The queue has a redrive policy, so that receives would move its messages.
     #[error(
-        "`{queue}` is no dead-letter queue: it hands a message on to another queue after {receives} receives, and looking counts as one"
+        "`{queue}` is not a dead-letter queue: its redrive policy moves a message after {receives} receives, and this command receives messages"
     )]
-    HandsOn {
-        /// Its URL.
+    NotADeadLetterQueue {
+        /// URL of the queue.
         queue: String,
-        /// After how many.
+        /// `maxReceiveCount`.
         receives: u32,
     },
 }
 
-/// Does a job. `told` hears how many messages were taken so far, and about how many there are.
+/// Runs a job. `on_progress` gets the number of received messages and the approximate total.
 ///
 /// # Errors
-/// When the queue could not be asked at all, or must not be. What fails later is told in [`Redriven::failed`], with what was done
-/// before.
+/// When the first calls fail, or the queue is not a dead-letter queue. Later errors are returned in [`RedriveResult::failed`].
 pub async fn redrive(
     port: &impl DeadLetters,
-    job: &Job,
-    mut told: impl FnMut(usize, u64),
-) -> std::result::Result<Redriven, NoRedrive> {
+    job: &RedriveJob,
+    mut on_progress: impl FnMut(usize, u64),
+) -> std::result::Result<RedriveResult, RedriveError> {
     let facts = port.facts(&job.queue).await?;
-    if let Some(receives) = facts.hands_on_after {
-        return Err(NoRedrive::HandsOn { queue: job.queue.clone(), receives });
+    if let Some(receives) = facts.max_receives {
+        return Err(RedriveError::NotADeadLetterQueue { queue: job.queue.clone(), receives });
     }
-    let there = facts.waiting.saturating_add(facts.hidden);
-    let hidden = if job.action == Action::Look { HIDDEN_TO_LOOK } else { HIDDEN_TO_WORK };
-    let mut work = Work { missing: job.only.clone(), ..Work::default() };
-    while work.failed.is_none() && !work.is_through(job) {
-        let batch = match port.take(&job.queue, hidden).await {
+    let total = facts.waiting.saturating_add(facts.hidden);
+    let hidden = if job.action == Action::Show { HIDDEN_TO_SHOW } else { HIDDEN_TO_CHANGE };
+    let mut state = JobState::default();
+    state.result.missing.clone_from(&job.only);
+    while state.result.failed.is_none() && !state.is_complete(job) {
+        let batch = match port.receive(&job.queue, hidden).await {
             Ok(batch) => batch,
-            Err(error) if work.taken.is_empty() => return Err(error.into()),
+            Err(error) if state.received.is_empty() => return Err(error.into()),
             Err(error) => {
-                work.failed = Some(error);
+                state.result.failed = Some(error);
                 break;
             }
         };
-        let before = work.taken.len();
+        let before = state.received.len();
         for letter in batch {
-            work.handle(port, job, letter).await;
+            state.handle(port, job, letter).await;
         }
-        // Nothing in sight, or the first ones come round again.
-        if work.taken.len() == before {
+        // No message is visible, or only known ones are received again.
+        if state.received.len() == before {
             break;
         }
-        told(work.taken.len(), there);
+        on_progress(state.received.len(), total);
     }
-    let receipts: Vec<String> = work.held.into_values().collect();
+    let receipts: Vec<String> = state.unhandled.into_values().collect();
     if !receipts.is_empty() {
-        // If this fails they come into sight a little later.
-        let _ = port.give_back(&job.queue, &receipts).await;
+        // If this fails, the visibility timeout releases them.
+        let _ = port.release(&job.queue, &receipts).await;
     }
-    let unseen = there.saturating_sub(u64::try_from(work.taken.len()).unwrap_or(u64::MAX));
-    Ok(Redriven {
-        letters: work.letters,
-        more: unseen.saturating_add(work.beyond),
-        missing: work.missing,
-        failed: work.failed,
-    })
+    let unreceived = total.saturating_sub(u64::try_from(state.received.len()).unwrap_or(u64::MAX));
+    state.result.more = state.result.more.saturating_add(unreceived);
+    Ok(state.result)
 }
 
 #[derive(Debug, Default)]
-struct Work {
-    letters: Vec<Handled>,
-    /// Ids of all messages that came.
-    taken: BTreeSet<String>,
-    /// The last receipts of those to give back, by id.
-    held: BTreeMap<String, String>,
-    missing: BTreeSet<String>,
-    beyond: u64,
-    failed: Option<PortError>,
+struct JobState {
+    /// The result so far; `more` without the messages that were not received.
+    result: RedriveResult,
+    /// Ids of all received messages.
+    received: BTreeSet<String>,
+    /// Last receipt handles of the messages to release, by id.
+    unhandled: BTreeMap<String, String>,
 }
 
-impl Work {
-    fn is_through(&self, job: &Job) -> bool {
-        self.is_full(job) || (!job.only.is_empty() && self.missing.is_empty())
+impl JobState {
+    fn is_complete(&self, job: &RedriveJob) -> bool {
+        self.is_full(job) || (!job.only.is_empty() && self.result.missing.is_empty())
     }
 
-    fn is_full(&self, job: &Job) -> bool {
-        job.limit.is_some_and(|limit| self.letters.len() >= limit)
+    fn is_full(&self, job: &RedriveJob) -> bool {
+        job.limit.is_some_and(|limit| self.result.messages.len() >= limit)
     }
 
-    async fn handle(&mut self, port: &impl DeadLetters, job: &Job, letter: Letter) {
-        let known = !self.taken.insert(letter.id.clone());
-        if known {
-            // One that was sent and not deleted stays hidden: in sight, it would soon be sent once more.
-            if let Some(receipt) = self.held.get_mut(&letter.id) {
+    async fn handle(&mut self, port: &impl DeadLetters, job: &RedriveJob, letter: DeadLetter) {
+        let is_known = !self.received.insert(letter.id.clone());
+        if is_known {
+            // A message that was sent but not deleted stays hidden, so that it is not sent again.
+            if let Some(receipt) = self.unhandled.get_mut(&letter.id) {
                 *receipt = letter.receipt;
             }
             return;
         }
-        self.held.insert(letter.id.clone(), letter.receipt.clone());
-        if !job.only.is_empty() && !job.only.contains(&letter.id) {
-            self.beyond = self.beyond.saturating_add(1);
+        self.unhandled.insert(letter.id.clone(), letter.receipt.clone());
+        let is_selected = job.only.is_empty() || job.only.contains(&letter.id);
+        if !is_selected || self.result.failed.is_some() || self.is_full(job) {
+            self.result.more = self.result.more.saturating_add(1);
             return;
         }
-        if self.failed.is_some() || self.is_full(job) {
-            self.beyond = self.beyond.saturating_add(1);
-            return;
-        }
-        self.missing.remove(&letter.id);
+        self.result.missing.remove(&letter.id);
         let assessed = assess(&letter, job.reader);
         let fate = match job.action {
-            Action::Look => Fate::Seen,
+            Action::Show => RedriveOutcome::Unchanged,
             Action::Delete => match port.delete(&job.queue, &letter.receipt).await {
-                Ok(()) => Fate::Deleted,
+                Ok(()) => RedriveOutcome::Deleted,
                 Err(error) => {
-                    self.failed = Some(error);
-                    Fate::Seen
+                    self.result.failed = Some(error);
+                    RedriveOutcome::Unchanged
                 }
             },
             Action::Send { force } => self.send(port, job, &letter, &assessed, force).await,
         };
-        if matches!(fate, Fate::Sent { .. } | Fate::SentAndStillHere { .. } | Fate::Deleted) {
-            self.held.remove(&letter.id);
+        if matches!(fate, RedriveOutcome::Sent { .. } | RedriveOutcome::SentNotDeleted { .. } | RedriveOutcome::Deleted)
+        {
+            self.unhandled.remove(&letter.id);
         }
-        self.letters.push(Handled { letter, assessed, fate });
+        self.result.messages.push(HandledMessage { message: letter, assessed, outcome: fate });
     }
 
     async fn send(
         &mut self,
         port: &impl DeadLetters,
-        job: &Job,
-        letter: &Letter,
-        assessed: &Assessed,
+        job: &RedriveJob,
+        letter: &DeadLetter,
+        assessed: &Assessment,
         force: bool,
-    ) -> Fate {
-        if assessed.prospect == Prospect::Never && !force {
-            return Fate::KeptBack { why: "it would come here again".to_owned() };
+    ) -> RedriveOutcome {
+        if assessed.validity == Validity::Invalid && !force {
+            return RedriveOutcome::NotSent { reason: "the message is invalid and would fail again".to_owned() };
         }
         let to = match job.destination.of(letter) {
             Ok(to) => to,
-            Err(why) => return Fate::KeptBack { why },
+            Err(why) => return RedriveOutcome::NotSent { reason: why },
         };
         let fifo = to.ends_with(".fifo").then(|| {
-            // Its own id: should the deletion below fail and somebody try again at once, the queue drops the second one. The
-            // id that it had before could be remembered by the queue as well.
+            // A stable deduplication id: if the deletion fails and a user retries within five minutes, SQS drops the duplicate. SQS could
+            // also drop a message with the original id.
             (letter.group.as_deref().unwrap_or(GROUP), format!("redrive-{}", letter.id))
         });
-        if let Err(error) = port.send(&to, &Outgoing { body: &letter.body, fifo }).await {
-            self.failed = Some(error);
-            return Fate::KeptBack { why: "the queue did not take it".to_owned() };
+        if let Err(error) = port.send(&to, &OutgoingMessage { body: &letter.body, fifo }).await {
+            self.result.failed = Some(error);
+            return RedriveOutcome::NotSent { reason: "the queue rejected the message".to_owned() };
         }
         match port.delete(&job.queue, &letter.receipt).await {
-            Ok(()) => Fate::Sent { to },
+            Ok(()) => RedriveOutcome::Sent { to },
             Err(error) => {
-                self.failed = Some(error);
-                Fate::SentAndStillHere { to }
+                self.result.failed = Some(error);
+                RedriveOutcome::SentNotDeleted { to }
             }
         }
     }
 }
 
-impl Job {
-    /// Whether the message would be sent back without `force`.
+impl RedriveJob {
+    /// Whether a message would be sent back without `force`.
     #[must_use]
-    pub fn would_send(&self, handled: &Handled) -> bool {
-        handled.assessed.prospect != Prospect::Never && self.destination.of(&handled.letter).is_ok()
+    pub fn would_send(&self, handled: &HandledMessage) -> bool {
+        handled.assessed.validity != Validity::Invalid && self.destination.of(&handled.message).is_ok()
     }
 }
 
 impl Destination {
-    /// The queue that a message belongs into, or why there is none.
-    fn of(&self, letter: &Letter) -> std::result::Result<String, String> {
+    /// Returns the queue URL of a message, or the reason that it has none.
+    fn of(&self, letter: &DeadLetter) -> std::result::Result<String, String> {
         let queues = match self {
             Self::Queue(url) => return Ok(url.clone()),
             Self::Target(queues) => queues,
         };
         let Some(arn) = letter.attributes.get("TARGET_ARN") else {
-            return Err("it does not say what it was meant for (no attribute TARGET_ARN)".to_owned());
+            return Err("the message has no attribute TARGET_ARN".to_owned());
         };
         // arn:aws:sqs:REGION:ACCOUNT:NAME
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
         let [_, _, service, _, account, name] = parts.as_slice() else {
-            return Err(format!("its target `{arn}` is no ARN"));
+            return Err(format!("the target `{arn}` is not an ARN"));
         };
         if *service != "sqs" {
-            return Err(format!("its target `{arn}` is no queue: what it asked for must be done there"));
+            return Err(format!("the target `{arn}` is not a queue: invoke it directly"));
         }
         let path = format!("/{account}/{name}");
-        let found = queues.iter().find(|url| url.ends_with(&path));
-        found.cloned().ok_or_else(|| format!("its target `{arn}` is no queue of this stack"))
+        let queue = queues.iter().find(|url| url.ends_with(&path));
+        queue.cloned().ok_or_else(|| format!("the target `{arn}` is not a queue of this stack"))
     }
 }

@@ -1,93 +1,106 @@
-//! What a message of a dead-letter queue is about, why it is there, and whether sending it back could help.
+//! Reads dead-lettered messages: their subject, the reason of their failure, and whether they are valid.
 
-use super::Letter;
-use crate::events::{Look, NotUnderstood, Trigger, compliance_change, trigger};
-use domain::violation::{Change, Compliance};
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 use serde_json::Value;
 
-/// The attribute in which `report` says why a message can never be understood.
+use domain::violation::{ComplianceChange, ComplianceType};
+
+use crate::events::{DeployTrigger, EventError, ReconcileScope, compliance_change, trigger};
+
+/// The attribute that `report` sets on invalid messages.
 const REASON: &str = "reason";
 
-/// Who would read the message.
+/// A message in a dead-letter queue.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DeadLetter {
+    /// The message id of SQS.
+    pub id: String,
+    /// The receipt handle, valid until the message is received again.
+    pub receipt: String,
+    /// The message body.
+    pub body: String,
+    /// `SentTimestamp`.
+    pub sent: Option<Timestamp>,
+    /// `ApproximateReceiveCount`, including this receive.
+    pub receives: u32,
+    /// `MessageGroupId`.
+    pub group: Option<String>,
+    /// The text attributes.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// The function that consumes a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reader {
+pub enum Consumer {
     /// `report`.
     Report,
     /// `deploy`.
     Deploy,
-    /// One of them.
+    /// Either of them.
     Either,
 }
 
-/// What would become of a message that is sent back.
+/// Whether a message that is sent back would be processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Prospect {
-    /// It would be understood.
-    Readable,
-    /// It would be accepted and dropped.
-    NotOurs,
-    /// It would come here again.
-    Never,
+pub enum Validity {
+    /// Valid.
+    Valid,
+    /// Accepted and dropped.
+    Foreign,
+    /// Invalid: it would be dead-lettered again.
+    Invalid,
 }
 
-/// A message, understood as far as it can be.
+/// The assessment of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Assessed {
-    /// What it is about.
-    pub about: String,
-    /// Why it is here.
+pub struct Assessment {
+    /// Its subject in words.
+    pub subject: String,
+    /// The reason of its failure.
     pub reason: String,
-    /// What would become of it.
-    pub prospect: Prospect,
-    /// Whether only the log of its function has the error, under the id of the message.
+    /// Its validity.
+    pub validity: Validity,
+    /// Whether only the log of its function contains the error, with the message id.
     pub is_logged: bool,
-}
-
-enum Read {
-    Understood(String),
-    NotOurs(String),
-    Never(String),
 }
 
 /// Assesses a message.
 #[must_use]
-pub fn assess(letter: &Letter, reader: Reader) -> Assessed {
+pub fn assess(letter: &DeadLetter, reader: Consumer) -> Assessment {
     let event = serde_json::from_str::<Value>(&letter.body);
-    let read = match &event {
+    let (validity, text) = match &event {
         Ok(event) => read(event, reader),
         Err(error) => {
-            Read::Never(format!("the message body is not JSON at line {}, column {}", error.line(), error.column()))
+            let reason = format!("the message body is not JSON at line {}, column {}", error.line(), error.column());
+            (Validity::Invalid, reason)
         }
     };
-    let buried = letter.attributes.get(REASON).filter(|reason| !reason.trim().is_empty());
+    let invalid_reason = letter.attributes.get(REASON).filter(|reason| !reason.trim().is_empty());
     let undelivered = undelivered(letter);
-    let is_logged = matches!(read, Read::Understood(_)) && buried.is_none() && undelivered.is_none();
-    let (prospect, reason) = match (&read, buried, undelivered) {
-        (Read::Understood(_), Some(reason), _) => {
-            (Prospect::Never, format!("{reason} (this program can read it; the function that put it here could not)"))
+    let is_valid = validity == Validity::Valid;
+    let is_logged = is_valid && invalid_reason.is_none() && undelivered.is_none();
+    let prospect = if invalid_reason.is_some() { Validity::Invalid } else { validity };
+    let reason = match (validity, invalid_reason, undelivered) {
+        (Validity::Valid, Some(reason), _) => {
+            format!("{reason} (this command can read the message, but the function could not)")
         }
-        (_, Some(reason), _) => (Prospect::Never, reason.clone()),
-        (Read::Never(why), None, Some(undelivered)) => {
-            (Prospect::Never, format!("{undelivered}; it cannot be understood either: {why}"))
+        (_, Some(reason), _) => reason.clone(),
+        (Validity::Invalid, None, Some(undelivered)) => format!("{undelivered}; the message is also invalid: {text}"),
+        (_, None, Some(undelivered)) => undelivered,
+        (Validity::Invalid, None, None) => format!("invalid message: {text}"),
+        (Validity::Foreign, None, None) => format!("not addressed to this application, would be dropped: {text}"),
+        (Validity::Valid, None, None) => {
+            "every attempt failed, although the message is valid; the function's log contains the error".to_owned()
         }
-        (Read::Never(why), None, None) => (Prospect::Never, format!("can never be understood: {why}")),
-        (Read::NotOurs(_), None, Some(undelivered)) => (Prospect::NotOurs, undelivered),
-        (Read::NotOurs(why), None, None) => (Prospect::NotOurs, format!("not for us, would be dropped: {why}")),
-        (Read::Understood(_), None, Some(undelivered)) => (Prospect::Readable, undelivered),
-        (Read::Understood(_), None, None) => (
-            Prospect::Readable,
-            "failed every time it was tried, and can be read; the error is in the function's log".to_owned(),
-        ),
     };
-    let about = match read {
-        Read::Understood(about) => about,
-        Read::NotOurs(_) | Read::Never(_) => event.map_or_else(|_| beginning(&letter.body), |event| salvaged(&event)),
-    };
-    Assessed { about, reason, prospect, is_logged }
+    let known_fields = || event.map_or_else(|_| beginning(&letter.body), |event| known_fields(&event));
+    Assessment { subject: if is_valid { text } else { known_fields() }, reason, validity: prospect, is_logged }
 }
 
-/// Why EventBridge or the scheduler could not deliver it, if it says so.
-fn undelivered(letter: &Letter) -> Option<String> {
+/// The delivery error of EventBridge or the scheduler, from the message attributes.
+fn undelivered(letter: &DeadLetter) -> Option<String> {
     let attribute = |name: &str| letter.attributes.get(name).map(String::as_str).filter(|value| !value.is_empty());
     let code = attribute("ERROR_CODE")?;
     let mut text = format!("not delivered: {code}");
@@ -105,49 +118,48 @@ fn undelivered(letter: &Letter) -> Option<String> {
     Some(text)
 }
 
-/// What people call the thing that an ARN names: its last part.
+/// The resource name in an ARN.
 fn name_in(arn: &str) -> &str {
     arn.rsplit(['/', ':']).next().filter(|name| !name.is_empty()).unwrap_or(arn)
 }
 
-fn read(event: &Value, reader: Reader) -> Read {
+/// Returns the subject of a valid message, or the reason that it is foreign or invalid.
+fn read(event: &Value, reader: Consumer) -> (Validity, String) {
     match reader {
-        Reader::Report => of_report(event),
-        Reader::Deploy => of_deploy(event),
-        Reader::Either => match of_report(event) {
-            Read::NotOurs(why) => match of_deploy(event) {
-                Read::NotOurs(_) => Read::NotOurs(why),
-                read => read,
+        Consumer::Report => read_report(event),
+        Consumer::Deploy => read_deploy(event),
+        Consumer::Either => match read_report(event) {
+            (Validity::Foreign, reason) => match read_deploy(event) {
+                (Validity::Foreign, _) => (Validity::Foreign, reason),
+                other => other,
             },
-            read => read,
+            other => other,
         },
     }
 }
 
-fn of_report(event: &Value) -> Read {
+fn read_report(event: &Value) -> (Validity, String) {
     if text(event, "source") == Some("backup-compliance.report") {
         let flush = event.get("flush");
         let of = |key: &str| flush.and_then(|flush| text(flush, key));
         return match (of("account"), of("control")) {
-            (Some(account), Some(control)) => {
-                Read::Understood(format!("asks to tell what is held of {account}, {control}"))
-            }
-            _ => Read::Never("a message of `report` to itself without `flush`".to_owned()),
+            (Some(account), Some(control)) => (Validity::Valid, format!("flush message for {account}, {control}")),
+            _ => (Validity::Invalid, "a flush message without `flush`".to_owned()),
         };
     }
     match compliance_change(event) {
-        Ok(change) => Read::Understood(change_in_words(&change)),
-        Err(NotUnderstood::NotOurs(why)) => Read::NotOurs(why),
-        Err(NotUnderstood::Poisoned(why)) => Read::Never(why),
+        Ok(change) => (Validity::Valid, change_in_words(&change)),
+        Err(EventError::Foreign(why)) => (Validity::Foreign, why),
+        Err(EventError::Invalid(why)) => (Validity::Invalid, why),
     }
 }
 
-fn change_in_words(change: &Change) -> String {
+fn change_in_words(change: &ComplianceChange) -> String {
     let key = &change.key;
     let result = match change.compliance {
-        Compliance::Compliant => "COMPLIANT",
-        Compliance::NonCompliant => "NON_COMPLIANT",
-        Compliance::NotApplicable => "NOT_APPLICABLE",
+        ComplianceType::Compliant => "COMPLIANT",
+        ComplianceType::NonCompliant => "NON_COMPLIANT",
+        ComplianceType::NotApplicable => "NOT_APPLICABLE",
     };
     format!(
         "{} {}: {} {} is {result} by {}",
@@ -155,27 +167,27 @@ fn change_in_words(change: &Change) -> String {
     )
 }
 
-fn of_deploy(event: &Value) -> Read {
+fn read_deploy(event: &Value) -> (Validity, String) {
     let of_detail = |key: &str| event.get("detail").and_then(|detail| text(detail, key)).unwrap_or_default();
-    // Which repository and branch are followed only `deploy` knows: whatever the event names is taken for them.
+    // Only `deploy` knows its repository and branch, so those of the event are assumed.
     let (repository, branch) = (of_detail("repositoryName"), of_detail("referenceName"));
     match trigger(event, repository, branch) {
-        Trigger::Push => Read::Understood(format!("push to the branch {branch} of {repository}")),
-        Trigger::OperationEnded { stack_set } => {
-            Read::Understood(format!("an operation of the StackSet {stack_set} has ended"))
+        DeployTrigger::Push => (Validity::Valid, format!("push to the branch {branch} of {repository}")),
+        DeployTrigger::OperationEnded { stack_set } => {
+            (Validity::Valid, format!("end of an operation on the StackSet {stack_set}"))
         }
-        Trigger::Schedule(Look::Light) => Read::Understood("the schedule asks for a light look".to_owned()),
-        Trigger::Schedule(Look::Normal | Look::Full) => {
-            Read::Understood("the schedule asks for a full look".to_owned())
+        DeployTrigger::Schedule(ReconcileScope::QuickCheck) => (Validity::Valid, "scheduled quick check".to_owned()),
+        DeployTrigger::Schedule(ReconcileScope::Standard | ReconcileScope::Full) => {
+            (Validity::Valid, "scheduled full reconciliation".to_owned())
         }
-        Trigger::Request { id } => Read::Understood(format!("the CloudFormation request {id} waits")),
-        // `deploy` drops what makes no sense too.
-        Trigger::Ignored(why) | Trigger::Nonsense(why) => Read::NotOurs(why),
+        DeployTrigger::Request { id } => (Validity::Valid, format!("CloudFormation request {id}")),
+        // `deploy` also drops invalid messages.
+        DeployTrigger::Ignored(why) | DeployTrigger::Invalid(why) => (Validity::Foreign, why),
     }
 }
 
-/// What can be told of an event that is not understood.
-fn salvaged(event: &Value) -> String {
+/// The recognizable fields of an event.
+fn known_fields(event: &Value) -> String {
     let detail = event.get("detail").unwrap_or(&Value::Null);
     let found: Vec<&str> = [
         text(event, "source"),
@@ -193,9 +205,9 @@ fn salvaged(event: &Value) -> String {
 }
 
 fn beginning(body: &str) -> String {
-    const MOST: usize = 80;
-    let start: String = body.chars().take(MOST).collect();
-    let mark = if body.chars().nth(MOST).is_some() { "…" } else { "" };
+    const LENGTH: usize = 80;
+    let start: String = body.chars().take(LENGTH).collect();
+    let mark = if body.chars().nth(LENGTH).is_some() { "…" } else { "" };
     if start.trim().is_empty() { "an empty message".to_owned() } else { format!("{start}{mark}") }
 }
 

@@ -1,71 +1,77 @@
-//! Open violations on record, and what nobody can see.
+//! Lists open violations and blind spots.
 
-use crate::ports::{InForce, PolicyDirectory, Result, SweepStore, ViolationStore};
-use domain::control::Severity;
-use domain::ids::{AccountId, RegionName};
-use domain::notice::BlindSpot;
-use domain::violation::{Exempt, Record, Status};
-use futures_util::{StreamExt as _, stream};
-use jiff::tz::Offset;
-use jiff::{SignedDuration, Timestamp};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Which open violations are asked for, and in which order. What is empty or `None` asks for all.
+use futures_util::{StreamExt as _, stream};
+use jiff::tz::Offset;
+use jiff::{SignedDuration, Timestamp};
+
+use domain::notice::BlindSpot;
+use domain::violation::{AppliedExemption, ViolationRecord, ViolationStatus};
+use framework::control::Severity;
+use framework::ids::{AccountId, RegionName};
+
+use crate::in_force::{InForce, PolicyDirectory};
+use crate::ports::Result;
+use crate::sweep::ports::SweepStore;
+use crate::violations::ViolationStore;
+
+/// Filters and order of open violations. Empty or `None` selects all.
 #[derive(Debug, Clone, Default)]
-pub struct Query {
-    /// Accounts.
+pub struct ViolationQuery {
+    /// Account ids.
     pub accounts: BTreeSet<AccountId>,
-    /// Regions.
+    /// Region names.
     pub regions: BTreeSet<RegionName>,
-    /// Controls, as on record; case does not count.
+    /// Controls, case-insensitive.
     pub controls: Vec<String>,
-    /// The least severity.
+    /// The minimum severity.
     pub severity: Option<Severity>,
-    /// Owners, as the owner tag has them; case does not count.
+    /// Values of the owner tag, case-insensitive.
     pub owners: Vec<String>,
-    /// The least age, in days of 24 hours.
+    /// The minimum age in days of 24 hours.
     pub older_than: Option<u32>,
-    /// What is to become of exempt ones.
+    /// Whether exempt violations are selected.
     pub exemptions: Exemptions,
-    /// The order.
-    pub order: Order,
+    /// The sort order.
+    pub order: ViolationOrder,
 }
 
-/// Which violations are listed: exempt ones or others.
+/// Filter by exemption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Exemptions {
-    /// The others; exempt ones are counted.
+    /// Violations that are not exempt. Exempt ones are only counted.
     #[default]
     Exclude,
-    /// Both.
+    /// All violations.
     Include,
-    /// Exempt ones.
+    /// Exempt violations.
     Only,
 }
 
-/// What comes first.
+/// Sort order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Order {
-    /// The oldest.
+pub enum ViolationOrder {
+    /// Oldest first.
     #[default]
     Age,
-    /// By account, then the oldest.
+    /// By account, then oldest first.
     Account,
-    /// By control, then the oldest.
+    /// By control, then oldest first.
     Control,
-    /// The worst, then the oldest.
+    /// Highest severity first, then oldest first.
     Severity,
 }
 
-/// A violation that is open.
+/// An open violation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenViolation {
-    /// What is on record.
-    pub record: Record,
-    /// Since when it is open.
+pub struct ListedViolation {
+    /// The record.
+    pub record: ViolationRecord,
+    /// The time of opening.
     pub since: Timestamp,
-    /// For how many whole days.
+    /// The age in whole days.
     pub days: i64,
     /// The account's name.
     pub account_name: Option<String>,
@@ -73,56 +79,58 @@ pub struct OpenViolation {
     pub owner: Option<String>,
 }
 
-impl OpenViolation {
-    /// The exemption, while it holds. Between its last day and the next sweep it is still on record and holds no longer.
+impl ListedViolation {
+    /// Returns the exemption if it is valid at `now`. An expired exemption stays in the record until the next sweep.
     #[must_use]
-    pub fn exempt(&self, now: Timestamp) -> Option<&Exempt> {
-        self.record.exempt.as_ref().filter(|exempt| exempt.until >= Offset::UTC.to_datetime(now).date())
+    pub fn exempt(&self, now: Timestamp) -> Option<&AppliedExemption> {
+        self.record.exemption.as_ref().filter(|exempt| exempt.until >= Offset::UTC.to_datetime(now).date())
     }
 }
 
-/// What was found.
+/// The result of a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listing {
-    /// When it was looked.
+pub struct ViolationList {
+    /// The time of the query.
     pub at: Timestamp,
-    /// The violations that were asked for.
-    pub violations: Vec<OpenViolation>,
-    /// Exempt ones that would have been among them, had they been asked for.
-    pub exempt_left_out: usize,
-    /// Places among those asked for that nobody can see.
+    /// The selected violations.
+    pub violations: Vec<ListedViolation>,
+    /// Number of violations excluded only because they are exempt.
+    pub excluded_exempt: usize,
+    /// Blind spots in the selected accounts and Regions.
     pub blind: Vec<BlindSpot>,
     /// Names of accounts.
     pub account_names: BTreeMap<AccountId, String>,
-    /// Whether a framework is in force anywhere: without one there are no violations, and nothing is known.
+    /// Whether any framework is in force. Without one an empty list does not mean compliance.
     pub in_force: bool,
 }
 
-/// Lists open violations. `told` hears how many of how many accounts are done.
+/// The state table, as [`open_violations`] reads it.
+pub trait OpenViolationStore: ViolationStore + PolicyDirectory + SweepStore {}
+
+impl<T: ViolationStore + PolicyDirectory + SweepStore> OpenViolationStore for T {}
+
+/// Lists open violations. `on_progress` gets the numbers of completed accounts and of all accounts.
 ///
 /// # Errors
-/// When something cannot be read: half a list would look like a whole one.
-pub async fn open_violations<S>(
-    store: &S,
-    query: &Query,
+/// When a read fails, since a partial list would look complete.
+pub async fn open_violations(
+    store: &impl OpenViolationStore,
+    query: &ViolationQuery,
     now: Timestamp,
-    mut told: impl FnMut(usize, usize),
-) -> Result<Listing>
-where
-    S: ViolationStore + PolicyDirectory + SweepStore,
-{
+    mut on_progress: impl FnMut(usize, usize),
+) -> Result<ViolationList> {
     let InForce { frameworks, reporting, accounts: account_names } = store.in_force().await?;
     let owner_tag = reporting.unwrap_or_default().owner_tag;
     let accounts =
         if query.accounts.is_empty() { ViolationStore::accounts(store).await? } else { query.accounts.clone() };
     let mut violations = Vec::new();
-    let mut reads = stream::iter(&accounts).map(|account| store.open_in(account)).buffered(AT_ONCE);
+    let mut reads = stream::iter(&accounts).map(|account| store.open_in(account)).buffered(PARALLEL_ACCOUNTS);
     let mut done = 0;
     while let Some(records) = reads.next().await {
         let records = records?.into_iter().map(|stored| stored.value);
-        violations.extend(records.filter(|record| record.status == Status::Open).map(|record| {
+        violations.extend(records.filter(|record| record.status == ViolationStatus::Open).map(|record| {
             let since = record.since.unwrap_or(record.ordering.triggered);
-            OpenViolation {
+            ListedViolation {
                 since,
                 days: now.duration_since(since).as_secs().max(0) / SECONDS_OF_A_DAY,
                 account_name: account_names.get(&record.key.account).cloned(),
@@ -131,9 +139,9 @@ where
             }
         }));
         done += 1;
-        told(done, accounts.len());
+        on_progress(done, accounts.len());
     }
-    violations.retain(|violation| query.asks_for(violation, now));
+    violations.retain(|violation| query.selects(violation, now));
     let all = violations.len();
     violations.retain(|violation| match query.exemptions {
         Exemptions::Exclude => violation.exempt(now).is_none(),
@@ -144,44 +152,51 @@ where
         if query.exemptions == Exemptions::Exclude { all.saturating_sub(violations.len()) } else { 0 };
     query.order.sort(&mut violations);
     let mut blind = store.blind_spots().await?;
-    blind.retain(|spot| asked(&query.accounts, &spot.account) && asked(&query.regions, &spot.region));
+    blind.retain(|spot| is_selected(&query.accounts, &spot.account) && is_selected(&query.regions, &spot.region));
     blind.sort();
-    Ok(Listing { at: now, violations, exempt_left_out, blind, account_names, in_force: !frameworks.is_empty() })
+    Ok(ViolationList {
+        at: now,
+        violations,
+        excluded_exempt: exempt_left_out,
+        blind,
+        account_names,
+        in_force: !frameworks.is_empty(),
+    })
 }
 
-/// Accounts that are read at a time.
-const AT_ONCE: usize = 8;
+/// Accounts that are read in parallel.
+const PARALLEL_ACCOUNTS: usize = 8;
 const SECONDS_OF_A_DAY: i64 = 24 * 60 * 60;
 
-fn owner(record: &Record, tag: &str) -> Option<String> {
+fn owner(record: &ViolationRecord, tag: &str) -> Option<String> {
     record.resource.tags.get(tag).filter(|owner| !owner.trim().is_empty()).cloned()
 }
 
-fn asked<T: Ord>(asked: &BTreeSet<T>, value: &T) -> bool {
-    asked.is_empty() || asked.contains(value)
+fn is_selected<T: Ord>(selection: &BTreeSet<T>, value: &T) -> bool {
+    selection.is_empty() || selection.contains(value)
 }
 
-impl Query {
-    fn asks_for(&self, violation: &OpenViolation, now: Timestamp) -> bool {
+impl ViolationQuery {
+    fn selects(&self, violation: &ListedViolation, now: Timestamp) -> bool {
         let key = &violation.record.key;
         let one_of = |words: &[String], word: Option<&str>| {
             words.is_empty()
-                || word.is_some_and(|word| words.iter().any(|asked| asked.to_lowercase() == word.to_lowercase()))
+                || word.is_some_and(|word| words.iter().any(|selected| selected.to_lowercase() == word.to_lowercase()))
         };
-        let old_enough = self.older_than.is_none_or(|days| {
+        let is_old_enough = self.older_than.is_none_or(|days| {
             now.duration_since(violation.since) >= SignedDuration::from_hours(i64::from(days).saturating_mul(24))
         });
-        asked(&self.accounts, &key.account)
-            && asked(&self.regions, &key.region)
+        is_selected(&self.accounts, &key.account)
+            && is_selected(&self.regions, &key.region)
             && one_of(&self.controls, Some(&key.control))
             && one_of(&self.owners, violation.owner.as_deref())
-            && self.severity.is_none_or(|least| violation.record.severity >= least)
-            && old_enough
+            && self.severity.is_none_or(|minimum| violation.record.severity >= minimum)
+            && is_old_enough
     }
 }
 
-impl Order {
-    fn sort(self, violations: &mut [OpenViolation]) {
+impl ViolationOrder {
+    fn sort(self, violations: &mut [ListedViolation]) {
         violations.sort_by(|a, b| {
             let by_age = (a.since, &a.record.key).cmp(&(b.since, &b.record.key));
             match self {

@@ -1,49 +1,63 @@
-//! Puts the parts together. Equal parts make equal documents, in whatever order they came.
+//! Assembles the document from the parts that were read. Equal parts yield equal documents, in whatever order they
+//! arrive.
 
-use super::{Known, Narrowed, Odd, Outcome, PlaceRead, QUERIED, Reason, Trouble, place, unread};
-use domain::ids::{AccountId, RegionName};
-use domain::inventory::document::{Document, Part, RecoveryPoint, RecoveryPointPart, Resource};
-use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
-type PlaceKey = (AccountId, RegionName);
+use jiff::Timestamp;
 
-pub(super) fn document(known: Known, asked: &BTreeSet<PlaceKey>, narrowed: &Narrowed, began: Timestamp) -> Outcome {
-    let Known { sources, resources, recovery_points, places: mut read, plans, vaults, mut troubles } = known;
-    let mut places: BTreeMap<PlaceKey, PlaceRead> = BTreeMap::new();
-    for (account, region) in asked {
-        let place = (account.clone(), region.clone());
-        let read = read.remove(&place).unwrap_or_else(|| place::not_asked(account.clone(), region.clone()));
-        places.insert(place, read);
+use evaluation::inventory::document::{Document, LocationPart, RecoveryPoint, RecoveryPointPart, Resource};
+use framework::ids::{AccountId, RegionName};
+
+use super::{
+    CollectedReads, InvalidRow, InventoryOutcome, InventoryScope, LocationRead, QUERIED, ReadFailure,
+    ReadFailureReason, location, unread,
+};
+
+type LocationKey = (AccountId, RegionName);
+
+/// Long because it merges the aggregator and AWS Backup in one fixed order of precedence.
+pub(super) fn document(
+    known: CollectedReads,
+    in_scope: &BTreeSet<LocationKey>,
+    scope: &InventoryScope,
+    began: Timestamp,
+) -> InventoryOutcome {
+    let CollectedReads { sources, resources, recovery_points, locations: mut read, plans, vaults, mut failures } =
+        known;
+    let mut locations: BTreeMap<LocationKey, LocationRead> = BTreeMap::new();
+    for (account, region) in in_scope {
+        let location = (account.clone(), region.clone());
+        let read = read.remove(&location).unwrap_or_else(|| location::aggregator_only(account.clone(), region.clone()));
+        locations.insert(location, read);
     }
-    let mut gaps = Gaps { places: &mut places, troubles: &mut troubles, narrowed };
+    let mut gaps = GapRecorder { locations: &mut locations, failures: &mut failures, scope };
     for kind in QUERIED {
         if !resources.contains_key(kind) {
-            gaps.everywhere(Part::Resources, &format!("the aggregator could not be asked for {kind}"));
+            gaps.mark_everywhere(LocationPart::Resources, &format!("the aggregator query for {kind} failed"));
         }
     }
     for source in sources.into_iter().flatten() {
-        if let Some(why) = source.stale {
-            let place = (source.account, source.region);
-            gaps.at(&place, Part::Resources, "resources", Reason::Stale, &why);
+        if let Some(message) = source.stale {
+            let location = (source.account, source.region);
+            gaps.mark(&location, LocationPart::Resources, "resources", ReadFailureReason::Stale, &message);
         }
     }
     let mut all: BTreeMap<String, Resource> = BTreeMap::new();
     for (kind, rows) in resources {
-        gaps.odd(Part::Resources, &kind, rows.odd);
+        gaps.invalid(LocationPart::Resources, &kind, rows.invalid);
         for resource in rows.items {
             gaps.resource(resource, &mut all);
         }
     }
     let aggregated = recovery_points.unwrap_or_default();
-    // Where AWS Backup itself was asked, a row that nobody can read is no gap.
-    let lacks = |gaps: &Gaps<'_>, place: &PlaceKey, part: Part| gaps.lacks(place, part);
-    let mut points: BTreeMap<(PlaceKey, String), RecoveryPoint> = BTreeMap::new();
-    let mut tags: BTreeMap<(PlaceKey, String), BTreeMap<String, String>> = BTreeMap::new();
+    // If AWS Backup itself returned the location, an unreadable row is not a gap.
+    let is_unread = |gaps: &GapRecorder<'_>, location: &LocationKey, part: LocationPart| gaps.is_unread(location, part);
+    let mut points: BTreeMap<(LocationKey, String), RecoveryPoint> = BTreeMap::new();
+    let mut tags: BTreeMap<(LocationKey, String), BTreeMap<String, String>> = BTreeMap::new();
     for point in aggregated.items {
-        let place = (point.account.clone(), point.region.clone());
-        let key = (place.clone(), point.arn.clone());
-        if lacks(&gaps, &place, Part::RecoveryPoints) {
+        let location = (point.account.clone(), point.region.clone());
+        let key = (location.clone(), point.arn.clone());
+        if is_unread(&gaps, &location, LocationPart::RecoveryPoints) {
             points.insert(key, point);
         } else if !point.unread.contains(&RecoveryPointPart::Tags) {
             tags.insert(key, point.tags);
@@ -53,22 +67,22 @@ pub(super) fn document(known: Known, asked: &BTreeSet<PlaceKey>, narrowed: &Narr
     document.plans = plans
         .items
         .into_iter()
-        .filter(|plan| lacks(&gaps, &(plan.account.clone(), plan.region.clone()), Part::Plans))
+        .filter(|plan| is_unread(&gaps, &(plan.account.clone(), plan.region.clone()), LocationPart::Plans))
         .collect();
     document.vaults = vaults
         .items
         .into_iter()
-        .filter(|vault| lacks(&gaps, &(vault.account.clone(), vault.region.clone()), Part::Vaults))
+        .filter(|vault| is_unread(&gaps, &(vault.account.clone(), vault.region.clone()), LocationPart::Vaults))
         .collect();
-    for odd in [plans.odd, vaults.odd, aggregated.odd].into_iter().flatten() {
-        if odd.place.as_ref().is_none_or(|place| lacks(&gaps, place, Part::Plans)) {
-            gaps.say(odd.place, "a row of the aggregator", Reason::Odd, &odd.why);
+    for invalid in [plans.invalid, vaults.invalid, aggregated.invalid].into_iter().flatten() {
+        if invalid.location.as_ref().is_none_or(|location| is_unread(&gaps, location, LocationPart::Plans)) {
+            gaps.record(invalid.location, "a row of the aggregator", ReadFailureReason::Invalid, &invalid.message);
         }
     }
-    for (place, read) in places {
-        let PlaceRead { place: entry, resources, plans, vaults, recovery_points, restores, troubles: own } = read;
-        troubles.extend(own);
-        document.places.push(entry);
+    for (location, read) in locations {
+        let LocationRead { location: entry, resources, plans, vaults, recovery_points, restores, failures: own } = read;
+        failures.extend(own);
+        document.locations.push(entry);
         for resource in resources {
             all.entry(resource.arn.clone()).or_insert(resource);
         }
@@ -76,7 +90,7 @@ pub(super) fn document(known: Known, asked: &BTreeSet<PlaceKey>, narrowed: &Narr
         document.vaults.extend(vaults);
         document.restores.extend(restores);
         for mut point in recovery_points {
-            let key = (place.clone(), point.arn.clone());
+            let key = (location.clone(), point.arn.clone());
             if let Some(known) = tags.remove(&key) {
                 point.tags = known;
                 point.unread.retain(|part| *part != RecoveryPointPart::Tags);
@@ -93,67 +107,85 @@ pub(super) fn document(known: Known, asked: &BTreeSet<PlaceKey>, narrowed: &Narr
         (&one.account, &one.region, &one.name).cmp(&(&other.account, &other.region, &other.name))
     });
     document.restores.sort_by(|one, other| (&one.resource, one.completed).cmp(&(&other.resource, other.completed)));
-    if document.places.is_empty() {
-        let why = "the aggregator shows no account and no Region that is asked about".to_owned();
-        troubles.push(Trouble { place: None, what: "everything".to_owned(), reason: Reason::NotRecorded, why });
+    if document.locations.is_empty() {
+        let message = "the aggregator has no account and Region in scope".to_owned();
+        failures.push(ReadFailure {
+            location: None,
+            subject: "everything".to_owned(),
+            reason: ReadFailureReason::NotRecorded,
+            message,
+        });
     }
-    troubles.sort();
-    troubles.dedup();
-    Outcome { document, troubles }
+    failures.sort();
+    failures.dedup();
+    InventoryOutcome { document, failures }
 }
 
-/// What is missing where.
-struct Gaps<'a> {
-    places: &'a mut BTreeMap<PlaceKey, PlaceRead>,
-    troubles: &'a mut Vec<Trouble>,
-    narrowed: &'a Narrowed,
+/// Records missing parts.
+struct GapRecorder<'a> {
+    locations: &'a mut BTreeMap<LocationKey, LocationRead>,
+    failures: &'a mut Vec<ReadFailure>,
+    scope: &'a InventoryScope,
 }
 
-impl Gaps<'_> {
-    fn lacks(&self, place: &PlaceKey, part: Part) -> bool {
-        self.places.get(place).is_some_and(|read| read.place.unread.iter().any(|unread| unread.part == part))
+impl GapRecorder<'_> {
+    fn is_unread(&self, location: &LocationKey, part: LocationPart) -> bool {
+        self.locations.get(location).is_some_and(|read| read.location.unread.iter().any(|unread| unread.part == part))
     }
 
-    fn say(&mut self, place: Option<PlaceKey>, what: &str, reason: Reason, why: &str) {
-        self.troubles.push(Trouble { place, what: what.to_owned(), reason, why: why.to_owned() });
+    fn record(&mut self, location: Option<LocationKey>, subject: &str, reason: ReadFailureReason, message: &str) {
+        self.failures.push(ReadFailure { location, subject: subject.to_owned(), reason, message: message.to_owned() });
     }
 
-    /// The reason was told before.
-    fn everywhere(&mut self, part: Part, why: &str) {
-        self.places.values_mut().for_each(|read| read.place.unread.push(unread(part, why)));
+    /// The failure is recorded already.
+    fn mark_everywhere(&mut self, part: LocationPart, message: &str) {
+        self.locations.values_mut().for_each(|read| read.location.unread.push(unread(part, message)));
     }
 
-    fn at(&mut self, place: &PlaceKey, part: Part, what: &str, reason: Reason, why: &str) {
-        if let Some(read) = self.places.get_mut(place) {
-            read.place.unread.push(unread(part, why));
-            self.say(Some(place.clone()), what, reason, why);
+    fn mark(
+        &mut self,
+        location: &LocationKey,
+        part: LocationPart,
+        subject: &str,
+        reason: ReadFailureReason,
+        message: &str,
+    ) {
+        if let Some(read) = self.locations.get_mut(location) {
+            read.location.unread.push(unread(part, message));
+            self.record(Some(location.clone()), subject, reason, message);
         }
     }
 
-    fn odd(&mut self, part: Part, what: &str, odd: Vec<Odd>) {
-        for odd in odd {
-            match &odd.place {
-                Some(place) => self.at(place, part, what, Reason::Odd, &odd.why),
-                // A place that nobody can name is not in the document, so nothing is claimed of it.
-                None => self.say(None, what, Reason::Odd, &odd.why),
+    fn invalid(&mut self, part: LocationPart, subject: &str, invalid: Vec<InvalidRow>) {
+        for invalid in invalid {
+            match &invalid.location {
+                Some(location) => self.mark(location, part, subject, ReadFailureReason::Invalid, &invalid.message),
+                // The document does not contain an unknown location, so it claims nothing about it.
+                None => self.record(None, subject, ReadFailureReason::Invalid, &invalid.message),
             }
         }
     }
 
-    /// Takes a resource in, if a document can hold it.
+    /// Adds a resource, if it is valid.
     fn resource(&mut self, resource: Resource, all: &mut BTreeMap<String, Resource>) {
-        let place = AccountId::parse(&resource.account).ok().zip(RegionName::parse(&resource.region).ok());
-        let Some(place) = place else {
-            let why = format!("`{}` is in no account or Region that is known", resource.arn);
-            return self.say(None, resource.kind.as_str(), Reason::Odd, &why);
+        let location = AccountId::parse(&resource.account).ok().zip(RegionName::parse(&resource.region).ok());
+        let Some(location) = location else {
+            let message = format!("`{}` has an invalid account or Region", resource.arn);
+            return self.record(None, resource.kind.as_str(), ReadFailureReason::Invalid, &message);
         };
-        if !self.narrowed.takes(&place.0, &place.1) {
+        if !self.scope.includes(&location.0, &location.1) {
             return;
         }
         match resource.check() {
-            // Pages may show one twice when things change meanwhile.
+            // Pages may repeat a resource when data changes between them.
             Ok(()) => drop(all.insert(resource.arn.clone(), resource)),
-            Err(why) => self.at(&place, Part::Resources, resource.kind.as_str(), Reason::Odd, &why),
+            Err(message) => self.mark(
+                &location,
+                LocationPart::Resources,
+                resource.kind.as_str(),
+                ReadFailureReason::Invalid,
+                &message,
+            ),
         }
     }
 }

@@ -1,103 +1,107 @@
-//! What reading an inventory needs of the world.
+//! The ports of the inventory reader.
 
-use crate::ports::Result;
-use domain::ids::{AccountId, RegionName};
-use domain::inventory::document::{Plan, RecoveryPoint, Resource, Restore, Rule, Selection, Vault};
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
-/// What an inventory is asked about; an empty set narrows nothing.
+use serde::{Deserialize, Serialize};
+
+use evaluation::inventory::document::{Plan, RecoveryPoint, Resource, Restore, Rule, Selection, Vault};
+use framework::ids::{AccountId, RegionName};
+
+use crate::ports::Result;
+
+/// The accounts and Regions to read; an empty set does not restrict.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Narrowed {
-    /// These accounts only.
+pub struct InventoryScope {
+    /// The accounts.
     pub accounts: BTreeSet<AccountId>,
-    /// These Regions only.
+    /// The Regions.
     pub regions: BTreeSet<RegionName>,
 }
 
-impl Narrowed {
-    /// Whether a place is asked about.
+impl InventoryScope {
+    /// Returns whether a location is in scope.
     #[must_use]
-    pub fn takes(&self, account: &AccountId, region: &RegionName) -> bool {
+    pub fn includes(&self, account: &AccountId, region: &RegionName) -> bool {
         (self.accounts.is_empty() || self.accounts.contains(account))
             && (self.regions.is_empty() || self.regions.contains(region))
     }
 }
 
-/// A place that an aggregator takes from.
+/// A location that an aggregator collects from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// The account.
     pub account: AccountId,
     /// The Region.
     pub region: RegionName,
-    /// Why the aggregator has nothing from there, or nothing new.
+    /// The reason why the aggregator has no current data of it.
     pub stale: Option<String>,
 }
 
-/// What a query found.
+/// The result of a query.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rows<T> {
-    /// The rows that could be read.
+    /// The valid rows.
     pub items: Vec<T>,
-    /// Those that could not.
-    pub odd: Vec<Odd>,
+    /// The invalid rows.
+    pub invalid: Vec<InvalidRow>,
 }
 
 impl<T> Default for Rows<T> {
     fn default() -> Self {
-        Self { items: Vec::new(), odd: Vec::new() }
+        Self { items: Vec::new(), invalid: Vec::new() }
     }
 }
 
-/// Something that was found and makes no sense.
+/// A row that is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Odd {
-    /// Where it is, if that much can be told.
-    pub place: Option<(AccountId, RegionName)>,
-    /// What is wrong with it.
-    pub why: String,
+pub struct InvalidRow {
+    /// The account and Region, if they can be determined.
+    pub location: Option<(AccountId, RegionName)>,
+    /// The error.
+    pub message: String,
 }
 
-/// What an organisation's aggregator has recorded.
-pub trait Recorded {
-    /// Where it takes from.
+/// The data that an organization's aggregator has recorded.
+pub trait RecordedInventory {
+    /// Returns the locations that it collects from.
     fn sources(&self) -> impl Future<Output = Result<Vec<Source>>> + Send;
-    /// The resources of a type; only of one of [`QUERIED`](super::QUERIED).
-    fn resources(&self, kind: &'static str, of: &Narrowed) -> impl Future<Output = Result<Rows<Resource>>> + Send;
-    /// The recovery points that are recorded.
-    fn recovery_points(&self, of: &Narrowed) -> impl Future<Output = Result<Rows<RecoveryPoint>>> + Send;
-    /// The backup plans with their selections, of which AWS Config knows neither tags nor conditions.
-    fn plans(&self, of: &Narrowed) -> impl Future<Output = Result<Rows<Plan>>> + Send;
-    /// The vaults, of which it knows neither policies nor locks.
-    fn vaults(&self, of: &Narrowed) -> impl Future<Output = Result<Rows<Vault>>> + Send;
+    /// Returns the resources of a type, which is one of [`QUERIED`](super::QUERIED).
+    fn resources(&self, kind: &'static str, of: &InventoryScope)
+    -> impl Future<Output = Result<Rows<Resource>>> + Send;
+    /// Returns the recovery points.
+    fn recovery_points(&self, of: &InventoryScope) -> impl Future<Output = Result<Rows<RecoveryPoint>>> + Send;
+    /// Returns the backup plans with their selections, for which AWS Config reports neither tags nor conditions.
+    fn plans(&self, of: &InventoryScope) -> impl Future<Output = Result<Rows<Plan>>> + Send;
+    /// Returns the vaults, for which AWS Config reports neither policies nor locks.
+    fn vaults(&self, of: &InventoryScope) -> impl Future<Output = Result<Rows<Vault>>> + Send;
 }
 
-/// An account and Region.
+/// A borrowed account and Region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Spot<'a> {
+pub struct LocationRef<'a> {
     /// The account.
     pub account: &'a AccountId,
     /// The Region.
     pub region: &'a RegionName,
 }
 
-/// What AWS Config records in a place.
+/// The types that AWS Config records in a location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recording {
-    /// Nothing: there is no recorder, or it is switched off.
+    /// None: there is no recorder, or it is stopped.
     Nothing,
-    /// Whatever it can.
+    /// All supported types.
     Everything,
-    /// Whatever it can but these types.
+    /// All supported types except these.
     AllBut(BTreeSet<String>),
-    /// These types.
+    /// Only these types.
     Only(BTreeSet<String>),
 }
 
 impl Recording {
-    /// Whether resources of a type are recorded, if AWS Config can record it.
+    /// Returns whether a supported type is recorded.
     #[must_use]
     pub fn has(&self, kind: &str) -> bool {
         match self {
@@ -109,56 +113,65 @@ impl Recording {
     }
 }
 
-/// A plan as the list of plans has it.
+/// A plan or selection in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedItem {
     /// Its id.
     pub id: String,
     /// Its name.
     pub name: String,
-    /// Its ARN; empty for what has none.
+    /// The ARN; empty for selections.
     pub arn: String,
 }
 
-/// A vault as the list of vaults has it.
+/// A vault in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedVault {
     /// The vault, without policy and tags.
     pub vault: Vault,
     /// Its ARN.
     pub arn: String,
-    /// Whether the list tells of its lock.
+    /// Whether the list contains the lock.
     pub lock_is_known: bool,
 }
 
-/// AWS Backup and AWS Config in member accounts, through a role that each of them has.
+/// AWS Backup and AWS Config in member accounts, through a role in each account.
 pub trait MemberBackup {
     /// Assumes the role in an account.
     fn enter(&self, account: &AccountId) -> impl Future<Output = Result<()>> + Send;
-    /// The switches for services (`DescribeRegionSettings`).
-    fn opt_in(&self, at: Spot<'_>) -> impl Future<Output = Result<BTreeMap<String, bool>>> + Send;
-    /// What AWS Config records there.
-    fn recording(&self, at: Spot<'_>) -> impl Future<Output = Result<Recording>> + Send;
-    /// The plans.
-    fn plans(&self, at: Spot<'_>) -> impl Future<Output = Result<Vec<Listed>>> + Send;
-    /// The rules of a plan.
-    fn rules(&self, at: Spot<'_>, plan: &str) -> impl Future<Output = Result<Vec<Rule>>> + Send;
-    /// The selections of a plan.
-    fn selections(&self, at: Spot<'_>, plan: &str) -> impl Future<Output = Result<Vec<Listed>>> + Send;
-    /// A selection.
-    fn selection(&self, at: Spot<'_>, plan: &str, selection: &str) -> impl Future<Output = Result<Selection>> + Send;
-    /// The vaults of the account: not those that others share with it.
-    fn vaults(&self, at: Spot<'_>) -> impl Future<Output = Result<Vec<ListedVault>>> + Send;
-    /// A vault with its lock, where the list does not tell of it.
-    fn vault(&self, at: Spot<'_>, name: &str) -> impl Future<Output = Result<Vault>> + Send;
-    /// The access policy of a vault; `None`: it has none.
-    fn policy(&self, at: Spot<'_>, vault: &str) -> impl Future<Output = Result<Option<String>>> + Send;
-    /// The tags of a plan or vault.
-    fn tags(&self, at: Spot<'_>, arn: &str) -> impl Future<Output = Result<BTreeMap<String, String>>> + Send;
-    /// The recovery points in a vault, without tags.
-    fn recovery_points(&self, at: Spot<'_>, vault: &str) -> impl Future<Output = Result<Rows<RecoveryPoint>>> + Send;
-    /// The restores that ended well, as far back as AWS Backup knows them.
-    fn restores(&self, at: Spot<'_>) -> impl Future<Output = Result<Rows<Restore>>> + Send;
-    /// The resources of a type that AWS Config cannot be asked for; only of one of [`UNQUERIED`](super::UNQUERIED).
-    fn others(&self, at: Spot<'_>, kind: &'static str) -> impl Future<Output = Result<Rows<Resource>>> + Send;
+    /// Returns the opt-in services (`DescribeRegionSettings`).
+    fn opt_in(&self, at: LocationRef<'_>) -> impl Future<Output = Result<BTreeMap<String, bool>>> + Send;
+    /// Returns the recorded types.
+    fn recording(&self, at: LocationRef<'_>) -> impl Future<Output = Result<Recording>> + Send;
+    /// Lists the plans.
+    fn plans(&self, at: LocationRef<'_>) -> impl Future<Output = Result<Vec<ListedItem>>> + Send;
+    /// Returns the rules of a plan.
+    fn rules(&self, at: LocationRef<'_>, plan: &str) -> impl Future<Output = Result<Vec<Rule>>> + Send;
+    /// Lists the selections of a plan.
+    fn selections(&self, at: LocationRef<'_>, plan: &str) -> impl Future<Output = Result<Vec<ListedItem>>> + Send;
+    /// Returns a selection.
+    fn selection(
+        &self,
+        at: LocationRef<'_>,
+        plan: &str,
+        selection: &str,
+    ) -> impl Future<Output = Result<Selection>> + Send;
+    /// Lists the vaults of the account, without shared ones.
+    fn vaults(&self, at: LocationRef<'_>) -> impl Future<Output = Result<Vec<ListedVault>>> + Send;
+    /// Returns a vault with its lock, if the list does not contain it.
+    fn vault(&self, at: LocationRef<'_>, name: &str) -> impl Future<Output = Result<Vault>> + Send;
+    /// Returns the access policy of a vault, if it has one.
+    fn policy(&self, at: LocationRef<'_>, vault: &str) -> impl Future<Output = Result<Option<String>>> + Send;
+    /// Returns the tags of a plan or vault.
+    fn tags(&self, at: LocationRef<'_>, arn: &str) -> impl Future<Output = Result<BTreeMap<String, String>>> + Send;
+    /// Returns the recovery points of a vault, without tags.
+    fn recovery_points(
+        &self,
+        at: LocationRef<'_>,
+        vault: &str,
+    ) -> impl Future<Output = Result<Rows<RecoveryPoint>>> + Send;
+    /// Returns the successful restores, as far back as AWS Backup stores them.
+    fn restores(&self, at: LocationRef<'_>) -> impl Future<Output = Result<Rows<Restore>>> + Send;
+    /// Returns the resources of a type that AWS Config cannot query, which is one of [`UNQUERIED`](super::UNQUERIED).
+    fn others(&self, at: LocationRef<'_>, kind: &'static str) -> impl Future<Output = Result<Rows<Resource>>> + Send;
 }

@@ -1,94 +1,107 @@
-//! Applying the changes of one violation, oldest first.
+//! Applies the changes of one violation, oldest first.
 
-use crate::in_force::covering;
-use crate::ports::InForce;
-use domain::policy::Reporting;
-use domain::violation::{
-    Change, Compliance, Heard, Opening, Outcome, Outlet, Quiet, Record, ResourceFacts, Status, Turn, apply,
-};
-use jiff::Timestamp;
 use std::collections::BTreeSet;
 
-/// What is needed to write down that something opens.
+use jiff::Timestamp;
+
+use domain::policy::Reporting;
+use domain::violation::{
+    ChangeOutcome, Channel, ComplianceChange, ComplianceType, DetectionSource, Opening, ResourceDetails,
+    SuppressedReason, Transition, ViolationRecord, ViolationStatus, apply,
+};
+
+use crate::in_force::{InForce, covering_exemption};
+
+/// The data that opened and closed records are completed with.
 #[derive(Debug)]
-pub(crate) struct Judge<'a> {
+pub(crate) struct Replay<'a> {
     pub(crate) in_force: &'a InForce,
     pub(crate) reporting: &'a Reporting,
-    pub(crate) outlets: &'a BTreeSet<Outlet>,
-    pub(crate) heard: Heard,
+    pub(crate) channels: &'a BTreeSet<Channel>,
+    pub(crate) detected_by: DetectionSource,
     pub(crate) now: Timestamp,
 }
 
-/// What changes lead to.
+/// The result of a sequence of changes.
 #[derive(Debug, Default)]
 pub(crate) struct Replayed {
-    /// The record to store; `None` when it is as before.
-    pub(crate) record: Option<Record>,
-    /// Turns that were written down.
-    pub(crate) turns: usize,
-    /// Changes that were already known, or older than what is known.
-    pub(crate) quiet: usize,
+    /// The record to store; `None` if it is unchanged.
+    pub(crate) record: Option<ViolationRecord>,
+    /// Transitions in the record.
+    pub(crate) transitions: usize,
+    /// Changes that were known, or older than the record.
+    pub(crate) duplicates: usize,
 }
 
-impl Judge<'_> {
-    /// Whether one of the changes opens the violation, so that more must be known of the resource.
-    pub(crate) fn opens<'c>(known: Option<&Record>, changes: impl Iterator<Item = &'c Change>) -> bool {
-        let mut open = known.is_some_and(|known| known.status == Status::Open);
+impl Replay<'_> {
+    /// Whether one of the changes opens the violation, which needs the names and tags of the resource.
+    pub(crate) fn opens<'c>(
+        known: Option<&ViolationRecord>,
+        changes: impl Iterator<Item = &'c ComplianceChange>,
+    ) -> bool {
+        let mut is_open = known.is_some_and(|known| known.status == ViolationStatus::Open);
         let mut last = known.map(|known| known.ordering);
         for change in changes {
-            // As `apply` has it, without the records that it would make.
+            // The same order as in `apply`, without building records.
             if last.is_some_and(|last| change.ordering <= last) {
                 continue;
             }
-            let broken = change.compliance == Compliance::NonCompliant;
-            if broken && !open {
+            let is_non_compliant = change.compliance == ComplianceType::NonCompliant;
+            if is_non_compliant && !is_open {
                 return true;
             }
-            (open, last) = (broken, Some(change.ordering));
+            (is_open, last) = (is_non_compliant, Some(change.ordering));
         }
         false
     }
 
-    /// Applies changes in order, and writes down what each turn owes to whom.
-    pub(crate) fn replay<'c>(
+    /// Applies changes in order, and adds the deliveries of each transition to the record.
+    pub(crate) fn apply<'c>(
         &self,
-        known: Option<&Record>,
-        changes: impl Iterator<Item = &'c Change>,
-        resource: Option<&ResourceFacts>,
+        known: Option<&ViolationRecord>,
+        changes: impl Iterator<Item = &'c ComplianceChange>,
+        resource: Option<&ResourceDetails>,
     ) -> Replayed {
         let mut replayed = Replayed::default();
         for change in changes {
             let current = replayed.record.as_ref().or(known);
             match apply(current, change) {
-                Outcome::Store { record, turn } => {
+                ChangeOutcome::Store { record, transition: turn } => {
                     let mut record = *record;
                     match turn {
-                        Some(Turn::Opens) => {
-                            let found = self.in_force.found(current, change);
+                        Some(Transition::Opens) => {
+                            let found = self.in_force.opened_by(current, change);
                             self.open(&mut record, found, resource);
                         }
-                        Some(Turn::Closes(closing)) => record.closed_by(closing, self.outlets, self.now),
+                        Some(Transition::Closes(closing)) => record.record_closing(closing, self.channels, self.now),
                         None => {}
                     }
-                    replayed.turns = replayed.turns.saturating_add(usize::from(turn.is_some()));
+                    replayed.transitions = replayed.transitions.saturating_add(usize::from(turn.is_some()));
                     replayed.record = Some(record);
                 }
-                Outcome::Quiet(Quiet::Repeated | Quiet::Late) => replayed.quiet = replayed.quiet.saturating_add(1),
+                ChangeOutcome::Suppressed(SuppressedReason::Duplicate | SuppressedReason::OutOfOrder) => {
+                    replayed.duplicates = replayed.duplicates.saturating_add(1);
+                }
             }
         }
         replayed
     }
 
-    fn open(&self, record: &mut Record, found: domain::violation::Found, resource: Option<&ResourceFacts>) {
-        // What could not be looked up now may be known from before.
+    fn open(
+        &self,
+        record: &mut ViolationRecord,
+        found: domain::violation::OpenedBy,
+        resource: Option<&ResourceDetails>,
+    ) {
+        // The record may still contain the resource of an earlier look-up.
         let resource = resource.cloned().unwrap_or_else(|| record.resource.clone());
         let opening = Opening {
-            found,
-            heard: self.heard,
+            opened_by: found,
+            detected_by: self.detected_by,
             severity: self.reporting.severity(&record.key, &resource),
-            exempt: covering(self.reporting, &record.key, &resource, self.now),
+            exemption: covering_exemption(self.reporting, &record.key, &resource, self.now),
             resource,
         };
-        record.opened(opening, self.outlets, self.now);
+        record.record_opening(opening, self.channels, self.now);
     }
 }

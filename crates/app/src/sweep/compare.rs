@@ -1,135 +1,150 @@
-//! What is on record against what AWS Config says. Pure.
+//! Compares open records with the compliance results of AWS Config. Pure.
 
-use super::account::Unseen;
-use super::spot;
-use crate::ports::{EvaluationResult, Sight};
-use domain::control::RuleName;
-use domain::ids::{AccountId, RegionName};
-use domain::notice::{BlindCause, BlindReason, BlindSpot};
-use domain::violation::{Change, Closing, Key, Ordering, Record};
-use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// An aggregator lags minutes behind: what it does not show yet is not gone.
-const GONE_AFTER: SignedDuration = SignedDuration::from_hours(1);
+use jiff::{SignedDuration, Timestamp};
 
-/// An account as the policy wants it and as it was seen.
-pub(super) struct Places<'a> {
+use domain::notice::{BlindSpot, BlindSpotCause, BlindSpotReason};
+use domain::violation::{ClosedReason, ComplianceChange, ResultOrdering, ViolationKey, ViolationRecord};
+use framework::ids::{AccountId, RegionName};
+
+use crate::events::control_of;
+use crate::sweep::ports::{EvaluationResult, RegionCompliance};
+
+/// A missing result counts as deleted only after this time, since an aggregator lags minutes behind.
+const AGGREGATION_DELAY: SignedDuration = SignedDuration::from_hours(1);
+
+/// The controls in force in an account, and its results in AWS Config.
+pub(super) struct AccountComparison<'a> {
     /// The controls in force, by Region.
     pub(super) in_force: &'a BTreeMap<RegionName, BTreeSet<String>>,
-    /// Whether any framework is in force anywhere. If not, nothing was published yet, and nothing can have been removed.
-    pub(super) published: bool,
-    /// The Regions that could be seen.
-    pub(super) seen: &'a BTreeMap<&'a RegionName, &'a Sight>,
+    /// Whether a framework is in force in any account. If not, `deploy` has not published yet and no framework was removed.
+    pub(super) is_published: bool,
+    /// The Regions with visible rules.
+    pub(super) visible: &'a BTreeMap<&'a RegionName, &'a RegionCompliance>,
 }
 
 /// What to do with an open record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Leave it as it is.
-    Open,
+pub(super) enum RecordCheck {
+    /// Keep it open.
+    Keep,
     /// Close it.
-    Close(Closing),
-    /// See what Config has to say in its favour.
-    Ask(Doubt),
-    /// No rule of its control has any result: it is gone, if Config does not know the resource any more.
-    Search,
+    Close(ClosedReason),
+    /// Read the COMPLIANT results of its rules.
+    ReadResults(ResultQuery),
+    /// Its control has no results: close it if AWS Config has deleted the resource.
+    FindResource,
 }
 
-/// An open record that Config does not say is broken.
+/// The rules that evaluate the resource of an open record without a NON_COMPLIANT result.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Doubt {
-    /// The rules that evaluate it.
+pub(super) struct ResultQuery {
     pub(super) rules: Vec<String>,
-    /// What to do when none of them has a result for it.
-    pub(super) if_gone: Box<Verdict>,
+    /// What to do if no rule has a result.
+    pub(super) if_missing: Box<RecordCheck>,
 }
 
-/// The control that a rule belongs to, as in [`Key::control`].
-pub(super) fn control(rule_name: &str) -> String {
-    RuleName::parse(rule_name).control.map_or_else(|| rule_name.to_owned(), |control| control.name.to_owned())
-}
-
-impl Places<'_> {
-    /// Rules of a control in a Region.
-    fn rules(&self, region: &RegionName, name: &str) -> Vec<String> {
-        let sight = self.seen.get(region);
-        sight.into_iter().flat_map(|sight| &sight.rules).filter(|rule| control(rule) == name).cloned().collect()
+impl AccountComparison<'_> {
+    fn rules(&self, region: &RegionName, control: &str) -> Vec<String> {
+        let sight = self.visible.get(region);
+        sight.into_iter().flat_map(|sight| &sight.rules).filter(|rule| control_of(rule) == control).cloned().collect()
     }
 
-    /// What Config says is broken, as changes that a sweep makes at `now`.
-    pub(super) fn broken(&self, account: &AccountId, now: Timestamp) -> BTreeMap<Key, Change> {
-        let mut broken: BTreeMap<Key, Change> = BTreeMap::new();
-        for (region, sight) in self.seen {
-            for result in &sight.broken {
-                let change = changed(account, region, result, now);
+    /// Returns the NON_COMPLIANT results as changes detected at `now`.
+    pub(super) fn non_compliant(
+        &self,
+        account: &AccountId,
+        now: Timestamp,
+    ) -> BTreeMap<ViolationKey, ComplianceChange> {
+        let mut changes: BTreeMap<ViolationKey, ComplianceChange> = BTreeMap::new();
+        for (region, sight) in self.visible {
+            for result in &sight.non_compliant {
+                let change = change_of(account, region, result, now);
                 // Two frameworks may have the same control: the later result counts.
-                match broken.get(&change.key) {
+                match changes.get(&change.key) {
                     Some(other) if other.ordering >= change.ordering => {}
-                    _ => drop(broken.insert(change.key.clone(), change)),
+                    _ => drop(changes.insert(change.key.clone(), change)),
                 }
             }
         }
-        broken
+        changes
     }
 
-    /// Where a framework should be in force and nothing of it can be seen. One control alone says nothing: an aggregator leaves out
-    /// rules without results, and where there is nothing to evaluate there are none.
-    pub(super) fn blind(&self, account: &AccountId, unseen: &Unseen, now: Timestamp) -> Vec<BlindSpot> {
-        const UNKNOWN: BlindReason = BlindReason { cause: BlindCause::NoResult, detail: None };
-        let blind = self.in_force.keys().filter(|region| !self.seen.contains_key(*region));
-        blind.map(|region| spot(account, region, unseen.get(region).cloned().unwrap_or(UNKNOWN), now)).collect()
+    /// Returns the Regions with controls in force but without visible rules. A single missing control is not a blind spot, since an
+    /// aggregator omits rules without results, and rules without resources have none.
+    pub(super) fn blind_spots(
+        &self,
+        account: &AccountId,
+        reasons: &BTreeMap<RegionName, BlindSpotReason>,
+        now: Timestamp,
+    ) -> Vec<BlindSpot> {
+        const UNKNOWN: BlindSpotReason = BlindSpotReason { cause: BlindSpotCause::NoResult, detail: None };
+        let regions = self.in_force.keys().filter(|region| !self.visible.contains_key(*region));
+        regions
+            .map(|region| BlindSpot {
+                account: account.clone(),
+                region: region.clone(),
+                reason: reasons.get(region).cloned().unwrap_or(UNKNOWN),
+                since: now,
+            })
+            .collect()
+    }
+
+    /// Decides about an open record.
+    pub(super) fn check(&self, record: &ViolationRecord, is_non_compliant: bool, now: Timestamp) -> RecordCheck {
+        if is_non_compliant {
+            return RecordCheck::Keep;
+        }
+        let ViolationKey { region, control, .. } = &record.key;
+        let rules = self.rules(region, control);
+        // The event of a new result may arrive before the aggregator has the result.
+        let is_old = now.duration_since(record.ordering.notified) >= AGGREGATION_DELAY;
+        if !rules.is_empty() {
+            // The rules of a recreated framework have no results until they have evaluated all resources.
+            let if_missing = match (is_old, rules.contains(&record.rule_name)) {
+                (true, true) => RecordCheck::Close(ClosedReason::ResourceGone),
+                (true, false) => RecordCheck::FindResource,
+                (false, _) => RecordCheck::Keep,
+            };
+            return RecordCheck::ReadResults(ResultQuery { rules, if_missing: Box::new(if_missing) });
+        }
+        if !self.is_published {
+            return RecordCheck::Keep;
+        }
+        let is_visible = self.visible.contains_key(region);
+        match self.in_force.get(region) {
+            Some(controls) if controls.contains(control) && is_old && is_visible => RecordCheck::FindResource,
+            Some(controls) if controls.contains(control) => RecordCheck::Keep,
+            // An unknown control may belong to a framework in force, which only its visible rules would show.
+            Some(_) if framework::control::find(control).is_none() && !is_visible => RecordCheck::Keep,
+            Some(_) => RecordCheck::Close(ClosedReason::ControlRemoved),
+            None => RecordCheck::Close(ClosedReason::FrameworkRemoved),
+        }
     }
 }
 
-/// A result as a change, heard of at `now`.
-pub(super) fn changed(account: &AccountId, region: &RegionName, result: &EvaluationResult, now: Timestamp) -> Change {
-    Change {
-        key: Key {
+/// Converts a result into a change detected at `now`.
+pub(super) fn change_of(
+    account: &AccountId,
+    region: &RegionName,
+    result: &EvaluationResult,
+    now: Timestamp,
+) -> ComplianceChange {
+    ComplianceChange {
+        key: ViolationKey {
             account: account.clone(),
             region: region.clone(),
-            control: control(&result.rule_name),
+            control: control_of(&result.rule_name),
             resource_type: result.resource_type.clone(),
             resource_id: result.resource_id.clone(),
         },
         compliance: result.compliance,
-        ordering: Ordering { triggered: result.triggered, recorded: result.recorded, notified: now },
+        ordering: ResultOrdering { triggered: result.triggered, recorded: result.recorded, notified: now },
         rule_name: result.rule_name.clone(),
         rule_arn: result.rule_arn.clone(),
         annotation: result.annotation.clone(),
         had_result: false,
         previous: None,
-    }
-}
-
-/// What to do with an open record.
-pub(super) fn judge(record: &Record, places: &Places<'_>, broken: bool, now: Timestamp) -> Verdict {
-    if broken {
-        return Verdict::Open;
-    }
-    let Key { region, control, .. } = &record.key;
-    let rules = places.rules(region, control);
-    // An event may have told of it before the aggregator has heard.
-    let old = now.duration_since(record.ordering.notified) >= GONE_AFTER;
-    if !rules.is_empty() {
-        // A framework that was made anew has new rules, and as long as those have not looked everywhere they say nothing.
-        let if_gone = match (old, rules.contains(&record.rule_name)) {
-            (true, true) => Verdict::Close(Closing::ResourceGone),
-            (true, false) => Verdict::Search,
-            (false, _) => Verdict::Open,
-        };
-        return Verdict::Ask(Doubt { rules, if_gone: Box::new(if_gone) });
-    }
-    if !places.published {
-        return Verdict::Open;
-    }
-    let known_control = domain::control::find(control).is_some();
-    match places.in_force.get(region) {
-        Some(controls) if controls.contains(control) && old && places.seen.contains_key(region) => Verdict::Search,
-        Some(controls) if controls.contains(control) => Verdict::Open,
-        // A rule whose control we do not know may belong to a framework that is in force: only a look can tell.
-        Some(_) if !known_control && !places.seen.contains_key(region) => Verdict::Open,
-        Some(_) => Verdict::Close(Closing::ControlRemoved),
-        None => Verdict::Close(Closing::FrameworkRemoved),
     }
 }

@@ -1,19 +1,21 @@
-//! A StackSet that is there already and was made by somebody else.
+//! An existing StackSet that was not created by this application.
 
-use crate::deploy::{mutations, name, outcome, push_seen, settle};
-use crate::policy::{FRAMEWORK, ONE, THREE, TWO, policy};
-use crate::units;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
 use app::deploy::FrameworkOutcome;
 use domain::notice::Notice;
 use domain::rollout::{
     DetailedStatus, Instance, InstanceStatus, ObservedInstance, ObservedStackSet, Operation, Parameters,
     PermissionModel,
 };
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use testkit::world::{FakeStackSet, World};
 
-/// A StackSet in three accounts and two Regions, with an override in each of them that nobody tells.
+use crate::deploy::{mutations, name, outcome, push_seen, settle};
+use crate::policy::{FRAMEWORK, ONE, THREE, TWO, policy};
+use crate::units;
+
+/// A StackSet in three accounts and two Regions, each with an override that no list returns.
 fn theirs() -> FakeStackSet {
     let places =
         [ONE, TWO, THREE].iter().flat_map(|account| ["us-east-1", "eu-west-1"].map(|region| (account, region)));
@@ -60,7 +62,7 @@ fn untouched(world: &World) -> bool {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn it_is_left_alone_unless_the_policy_says_that_it_may_be_taken_over() {
+async fn foreign_stack_set_is_kept_without_adopt() {
     let world = world(theirs(), &policy(&[ONE, TWO], None));
     let seen = push_seen(&world).await.unwrap();
     let [fault] = seen.rejected.as_slice() else { panic!("{seen:?}") };
@@ -71,7 +73,7 @@ async fn it_is_left_alone_unless_the_policy_says_that_it_may_be_taken_over() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn it_is_taken_over_without_deleting_an_instance_that_is_wanted() {
+async fn adoption_keeps_desired_instances() {
     let world = world(theirs(), &adopting(&policy(&[ONE, TWO], Some("90"))));
     let seen = push_seen(&world).await.unwrap();
     assert_eq!(seen.rejected, Vec::<String>::new());
@@ -92,7 +94,7 @@ async fn it_is_taken_over_without_deleting_an_instance_that_is_wanted() {
             .operations
             .values()
             .filter(|(_, operation)| matches!(operation, Operation::DeleteInstances { .. }))
-            .flat_map(|(_, operation)| operation.places().unwrap().accounts.iter().map(ToString::to_string))
+            .flat_map(|(_, operation)| operation.targets().unwrap().accounts.iter().map(ToString::to_string))
             .collect();
         assert_eq!(deleted, BTreeSet::from([THREE.to_owned()]));
         for (instance, found) in &found.instances {
@@ -105,13 +107,13 @@ async fn it_is_taken_over_without_deleting_an_instance_that_is_wanted() {
     let [Notice::RolloutSucceeded(report)] = notices.as_slice() else { panic!("{notices:?}") };
     assert_eq!((report.created, report.deleted, report.verdict.succeeded), (0, 2, 4));
 
-    // Overrides that nobody knew are set once: from now on they are known.
+    // Unknown overrides are set once: from then on they are known.
     assert_eq!(outcome(&units::full(&world).await), &FrameworkOutcome::Unchanged);
     assert_eq!(mutations(&world), Vec::<&str>::new());
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn that_of_another_policy_is_never_taken_over() {
+async fn stack_set_of_other_policy_is_never_adopted() {
     let mut stack_set = theirs();
     stack_set.observed.owner = Some("other-policy@main".into());
     let world = world(stack_set, &adopting(&policy(&[ONE, TWO], None)));
@@ -122,7 +124,7 @@ async fn that_of_another_policy_is_never_taken_over() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn one_with_other_permissions_cannot_be_taken_over() {
+async fn stack_set_with_other_permissions_is_not_adopted() {
     let world = world(theirs(), &adopting(&units::policy(&[units::UNIT], &[])));
     units::members(&world, units::UNIT, &[ONE]);
     let seen = push_seen(&world).await.unwrap();
@@ -138,9 +140,9 @@ async fn one_with_other_permissions_cannot_be_taken_over() {
     assert!(untouched(&world) && mutations(&world).is_empty());
 }
 
-/// What we gave once says nothing of a StackSet that somebody has made since.
+/// Overrides that were applied before do not describe a StackSet that was created by hand since.
 #[tokio::test(flavor = "current_thread")]
-async fn a_stack_set_that_took_the_place_of_ours_is_a_foreign_one() {
+async fn recreated_stack_set_is_foreign() {
     let adopting = adopting(&policy(&[ONE, TWO], None));
     let world = world(theirs(), &adopting);
     push_seen(&world).await.unwrap();

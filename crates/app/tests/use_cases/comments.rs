@@ -1,13 +1,14 @@
 //! Verdicts as comments on their commits.
 
-use crate::deploy::{deploy, settle};
-use crate::policy::{FRAMEWORK, ONE, TWO, policy};
 use app::deploy::FrameworkOutcome;
-use app::events::Trigger;
+use app::events::DeployTrigger;
 use app::ports::PortErrorKind;
-use domain::ids::CommitId;
+use framework::ids::CommitId;
 use testkit::deploy::Deployer;
 use testkit::world::World;
+
+use crate::deploy::{deploy, settle};
+use crate::policy::{FRAMEWORK, ONE, TWO, policy};
 
 const COMMENT: &str = "codecommit:PostCommentForComparedCommit";
 
@@ -19,7 +20,7 @@ fn commenting(world: &World) -> Deployer {
 
 async fn settled(world: &World, deploy: &Deployer) -> FrameworkOutcome {
     loop {
-        let seen = deploy.handle(&[Trigger::Push]).await.unwrap();
+        let seen = deploy.handle(&[DeployTrigger::Push]).await.unwrap();
         if world.end_operations() == 0 {
             return seen.frameworks.into_values().next().unwrap();
         }
@@ -34,7 +35,7 @@ fn start(world: &World) -> CommitId {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn every_verdict_is_written_on_its_commit() {
+async fn verdicts_are_written_on_their_commit() {
     let world = World::new();
     let deploy = commenting(&world);
     world.state().broken.insert(format!("{TWO}/eu-west-1"), "no execution role".into());
@@ -44,8 +45,8 @@ async fn every_verdict_is_written_on_its_commit() {
     let succeeded = world.push("Explain", &[("README.md", Some("# Our policy"))]);
     settled(&world, &deploy).await;
     let rejected = world.push("Wrong", &[("backup-compliance.yaml", Some("version: 2"))]);
-    deploy.handle(&[Trigger::Push]).await.unwrap();
-    deploy.handle(&[Trigger::Push]).await.unwrap();
+    deploy.handle(&[DeployTrigger::Push]).await.unwrap();
+    deploy.handle(&[DeployTrigger::Push]).await.unwrap();
     let state = world.state();
     let commits: Vec<&CommitId> = state.comments.iter().map(|(commit, _)| commit).collect();
     assert_eq!(commits, [&failed, &succeeded, &rejected]);
@@ -54,27 +55,27 @@ async fn every_verdict_is_written_on_its_commit() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn nothing_is_written_where_nobody_wants_it() {
+async fn comments_are_not_written_if_disabled() {
     let world = World::new();
     start(&world);
-    deploy(&world).handle(&[Trigger::Push]).await.unwrap();
+    deploy(&world).handle(&[DeployTrigger::Push]).await.unwrap();
     settle(&world).await;
     assert_eq!(world.take_notices().len(), 1);
     assert!(world.state().comments.is_empty() && !world.take_calls().contains(&COMMENT));
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_comment_that_fails_holds_nothing_back() {
+async fn failed_comment_delays_nothing() {
     for kind in [PortErrorKind::Denied, PortErrorKind::Retryable] {
         let world = World::new();
         let deploy = commenting(&world);
         start(&world);
-        deploy.handle(&[Trigger::Push]).await.unwrap();
+        deploy.handle(&[DeployTrigger::Push]).await.unwrap();
         world.end_operations();
         world.fail_next(COMMENT, kind);
-        let seen = deploy.handle(&[Trigger::Push]).await.unwrap();
+        let seen = deploy.handle(&[DeployTrigger::Push]).await.unwrap();
         assert_eq!(seen.frameworks.into_values().collect::<Vec<_>>(), [FrameworkOutcome::Succeeded], "{kind:?}");
         assert_eq!(settled(&world, &deploy).await, FrameworkOutcome::Unchanged);
-        assert_eq!(world.take_notices().len(), 1, "{kind:?}: it was told, and is not told again");
+        assert_eq!(world.take_notices().len(), 1, "{kind:?}: reported, and not repeated");
     }
 }

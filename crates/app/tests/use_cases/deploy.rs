@@ -1,14 +1,16 @@
-use crate::policy::{FRAMEWORK, ONE, THREE, TWO, policy};
-use app::deploy::{FrameworkOutcome, Seen};
-use app::events::{Look, Trigger};
-use app::lifecycle::{Envelope, Lifecycle, ResponseUrl};
+use serde_json::{Value, json};
+
+use app::deploy::{FrameworkOutcome, ReconcileSummary};
+use app::events::{DeployTrigger, ReconcileScope};
+use app::lifecycle::{Lifecycle, RequestEnvelope, ResponseUrl};
 use app::ports::{PortErrorKind, Result};
-use domain::ids::StackSetName;
 use domain::notice::Notice;
 use domain::rollout::InstanceStatus;
-use serde_json::{Value, json};
+use framework::ids::StackSetName;
 use testkit::deploy::Deployer;
 use testkit::world::World;
+
+use crate::policy::{FRAMEWORK, ONE, THREE, TWO, policy};
 
 pub(crate) fn deploy(world: &World) -> Deployer {
     testkit::deploy::deploy("backup-policy", world, world)
@@ -18,20 +20,20 @@ pub(crate) fn name() -> StackSetName {
     StackSetName::parse("backup-compliance").unwrap()
 }
 
-pub(crate) fn outcome(seen: &Seen) -> &FrameworkOutcome {
+pub(crate) fn outcome(seen: &ReconcileSummary) -> &FrameworkOutcome {
     &seen.frameworks[&name()]
 }
 
-pub(crate) async fn push_seen(world: &World) -> Result<Seen> {
-    deploy(world).handle(&[Trigger::Push]).await
+pub(crate) async fn push_seen(world: &World) -> Result<ReconcileSummary> {
+    deploy(world).handle(&[DeployTrigger::Push]).await
 }
 
-pub(crate) async fn ended(world: &World) -> Result<Seen> {
-    deploy(world).handle(&[Trigger::OperationEnded { stack_set: "backup-compliance".into() }]).await
+pub(crate) async fn ended(world: &World) -> Result<ReconcileSummary> {
+    deploy(world).handle(&[DeployTrigger::OperationEnded { stack_set: "backup-compliance".into() }]).await
 }
 
-/// Looks until nothing is in flight, as events would make it.
-pub(crate) async fn settle(world: &World) -> Seen {
+/// Reconciles until no operation is in progress, as the events would.
+pub(crate) async fn settle(world: &World) -> ReconcileSummary {
     for _ in 0..20 {
         let busy = world.end_operations() > 0;
         let seen = ended(world).await.unwrap();
@@ -55,7 +57,7 @@ pub(crate) async fn rolled_out(accounts: &[&str]) -> World {
     world
 }
 
-/// The calls to StackSets that change something, since the last time this was asked.
+/// The calls to StackSets that change state since the last time this was called.
 pub(crate) fn mutations(world: &World) -> Vec<&'static str> {
     World::mutating(&world.take_calls()).into_iter().filter_map(|call| call.strip_prefix("cloudformation:")).collect()
 }
@@ -66,7 +68,7 @@ pub(crate) fn current(world: &World) -> usize {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn the_first_push_creates_the_stack_set_and_all_its_instances() {
+async fn first_push_creates_stack_set_and_instances() {
     let world = World::new();
     world.push(
         "Start",
@@ -78,7 +80,7 @@ async fn the_first_push_creates_the_stack_set_and_all_its_instances() {
     assert_eq!(operations, ["CreateStackSet", "CreateStackInstances"]);
 
     assert!(matches!(outcome(&ended(&world).await.unwrap()), FrameworkOutcome::Waiting));
-    assert!(world.take_notices().is_empty(), "nothing is told while the operation runs");
+    assert!(world.take_notices().is_empty(), "no notice while the operation runs");
 
     world.end_operations();
     assert_eq!(outcome(&ended(&world).await.unwrap()), &FrameworkOutcome::Succeeded);
@@ -90,7 +92,7 @@ async fn the_first_push_creates_the_stack_set_and_all_its_instances() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn the_event_bus_goes_to_a_framework_that_asks_for_it() {
+async fn event_bus_is_passed_to_framework_parameter() {
     let world = rolled_out(&[ONE]).await;
     let digest_with_bus = world.state().stack_sets[&name()].observed.definition.clone();
     let without = FRAMEWORK.replace("  ComplianceEventBusArn: { Type: String, Default: \"\" }\n", "");
@@ -101,7 +103,7 @@ async fn the_event_bus_goes_to_a_framework_that_asks_for_it() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_push_that_changes_nothing_mutates_nothing_and_costs_five_reads() {
+async fn unchanged_push_costs_five_reads() {
     let world = rolled_out(&[ONE, TWO, THREE]).await;
     world.push("Explain", &[("README.md", Some("# Our policy"))]);
     let seen = push_seen(&world).await.unwrap();
@@ -113,45 +115,45 @@ async fn a_push_that_changes_nothing_mutates_nothing_and_costs_five_reads() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_full_look_at_a_healthy_fleet_mutates_nothing() {
+async fn full_reconciliation_of_healthy_fleet_is_read_only() {
     let world = rolled_out(&[ONE, TWO]).await;
-    let seen = deploy(&world).handle(&[Trigger::Schedule(Look::Full)]).await.unwrap();
+    let seen = deploy(&world).handle(&[DeployTrigger::Schedule(ReconcileScope::Full)]).await.unwrap();
     assert_eq!(outcome(&seen), &FrameworkOutcome::Unchanged);
     assert_eq!(World::mutating(&world.take_calls()), Vec::<&str>::new());
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_full_look_repairs_an_instance_that_somebody_deleted() {
+async fn full_reconciliation_recreates_deleted_instance() {
     let world = rolled_out(&[ONE, TWO]).await;
     let victim = world.state().stack_sets[&name()].instances.keys().next().unwrap().clone();
     world.state().stack_sets.get_mut(&name()).unwrap().instances.remove(&victim);
-    let seen = deploy(&world).handle(&[Trigger::Schedule(Look::Full)]).await.unwrap();
+    let seen = deploy(&world).handle(&[DeployTrigger::Schedule(ReconcileScope::Full)]).await.unwrap();
     assert!(matches!(outcome(&seen), FrameworkOutcome::Started(_)));
     settle(&world).await;
     assert_eq!(current(&world), 4);
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_light_look_costs_two_reads_when_nothing_is_pending() {
+async fn quick_check_costs_two_reads() {
     let world = rolled_out(&[ONE]).await;
-    let seen = deploy(&world).handle(&[Trigger::Schedule(Look::Light)]).await.unwrap();
+    let seen = deploy(&world).handle(&[DeployTrigger::Schedule(ReconcileScope::QuickCheck)]).await.unwrap();
     assert!(seen.skipped.is_some());
     assert_eq!(world.take_calls(), ["dynamodb:Query"; 2]);
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_light_look_stands_in_for_a_completion_event_that_was_lost() {
+async fn quick_check_replaces_lost_event() {
     let world = World::new();
     world
         .push("Start", &[("backup-compliance.yaml", Some(&policy(&[ONE], None))), ("framework.yaml", Some(FRAMEWORK))]);
     push_seen(&world).await.unwrap();
     world.end_operations();
-    let seen = deploy(&world).handle(&[Trigger::Schedule(Look::Light)]).await.unwrap();
+    let seen = deploy(&world).handle(&[DeployTrigger::Schedule(ReconcileScope::QuickCheck)]).await.unwrap();
     assert_eq!(outcome(&seen), &FrameworkOutcome::Succeeded);
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn accounts_that_leave_are_deleted_before_others_are_created() {
+async fn deletions_precede_creations() {
     let world = rolled_out(&[ONE, TWO]).await;
     world.push("Swap", &[("backup-compliance.yaml", Some(&policy(&[TWO, THREE], None)))]);
     push_seen(&world).await.unwrap();
@@ -165,7 +167,7 @@ async fn accounts_that_leave_are_deleted_before_others_are_created() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_new_template_updates_every_instance_with_one_operation() {
+async fn new_template_updates_all_in_one_operation() {
     let world = rolled_out(&[ONE, TWO, THREE]).await;
     let grown = format!("{FRAMEWORK}        - ControlName: BACKUP_RECOVERY_POINT_ENCRYPTED\n");
     world.push("Grow", &[("framework.yaml", Some(&grown))]);
@@ -179,7 +181,7 @@ async fn a_new_template_updates_every_instance_with_one_operation() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn overrides_are_given_changed_and_taken_back() {
+async fn overrides_are_set_changed_and_removed() {
     let world = rolled_out(&[ONE, TWO]).await;
     let override_of_two = |world: &World| {
         let state = world.state();
@@ -198,13 +200,13 @@ async fn overrides_are_given_changed_and_taken_back() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_policy_that_is_wrong_is_told_once_and_nothing_is_touched() {
+async fn invalid_policy_is_rejected_once_without_changes() {
     let world = rolled_out(&[ONE]).await;
     world.push("Typo", &[("backup-compliance.yaml", Some(&policy(&["11111111111"], None)))]);
     for attempt in 0..3 {
         let seen = push_seen(&world).await.unwrap();
         assert_eq!(seen.rejected.len(), 1, "{seen:?}");
-        assert_eq!(world.take_notices().len(), usize::from(attempt == 0), "told once");
+        assert_eq!(world.take_notices().len(), usize::from(attempt == 0), "one notice");
         let mutating = World::mutating(&world.take_calls());
         assert!(mutating.iter().all(|call| !call.starts_with("cloudformation:")), "{mutating:?}");
     }
@@ -212,7 +214,7 @@ async fn a_policy_that_is_wrong_is_told_once_and_nothing_is_touched() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn files_that_are_missing_are_named_where_they_are_named() {
+async fn missing_files_are_reported_at_their_reference() {
     let world = World::new();
     world.push("Start", &[("README.md", Some("hello"))]);
     let seen = push_seen(&world).await.unwrap();
@@ -224,19 +226,19 @@ async fn files_that_are_missing_are_named_where_they_are_named() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_stack_set_of_somebody_else_is_left_alone() {
+async fn foreign_stack_set_is_not_changed() {
     let world = rolled_out(&[ONE]).await;
     world.state().stack_sets.get_mut(&name()).unwrap().observed.owner = None;
     world.push("Grow", &[("backup-compliance.yaml", Some(&policy(&[ONE, TWO], None)))]);
     let seen = push_seen(&world).await.unwrap();
-    assert!(seen.rejected[0].contains("exists already and was not made by this application"), "{seen:?}");
+    assert!(seen.rejected[0].contains("exists already and was not created by this application"), "{seen:?}");
     assert!(matches!(world.take_notices().as_slice(), [Notice::PolicyRejected(_)]));
     let mutating = World::mutating(&world.take_calls());
     assert!(mutating.iter().all(|call| !call.starts_with("cloudformation:")), "{mutating:?}");
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn an_answer_that_is_lost_starts_no_second_operation() {
+async fn lost_response_starts_no_second_operation() {
     // The writes: exemptions and severities, their digest, the controls, the rollout twice.
     let writes = (0..5).map(|before| ("dynamodb:PutItem", before));
     let operations = ["cloudformation:CreateStackInstances", "cloudformation:CreateStackSet"].map(|call| (call, 0));
@@ -251,7 +253,7 @@ async fn an_answer_that_is_lost_starts_no_second_operation() {
         }
         world.lose_next_answer(call);
         assert_eq!(push_seen(&world).await.unwrap_err().kind, PortErrorKind::Retryable, "{call} {before}");
-        // SQS delivers the trigger again; a write whose answer was lost makes one delivery more necessary.
+        // SQS delivers the trigger again; a write whose response was lost makes one more delivery necessary.
         for _ in 0..3 {
             let _ = push_seen(&world).await;
         }
@@ -263,7 +265,7 @@ async fn an_answer_that_is_lost_starts_no_second_operation() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn an_operation_that_had_to_be_started_twice_has_one_id_and_is_counted_once() {
+async fn restarted_operation_keeps_id_and_counts_once() {
     let world = World::new();
     world
         .push("Start", &[("backup-compliance.yaml", Some(&policy(&[ONE], None))), ("framework.yaml", Some(FRAMEWORK))]);
@@ -279,7 +281,7 @@ async fn an_operation_that_had_to_be_started_twice_has_one_id_and_is_counted_onc
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_refusal_of_aws_is_told_with_what_would_help() {
+async fn denied_call_is_reported_with_advice() {
     let world = World::new();
     world
         .push("Start", &[("backup-compliance.yaml", Some(&policy(&[ONE], None))), ("framework.yaml", Some(FRAMEWORK))]);
@@ -294,27 +296,27 @@ async fn a_refusal_of_aws_is_told_with_what_would_help() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn triggers_that_are_none_of_ours_cost_nothing() {
+async fn foreign_triggers_make_no_calls() {
     let world = rolled_out(&[ONE]).await;
-    let seen = deploy(&world).handle(&[Trigger::Ignored("a tag".into())]).await.unwrap();
+    let seen = deploy(&world).handle(&[DeployTrigger::Ignored("a tag".into())]).await.unwrap();
     assert_eq!(seen.skipped.as_deref(), Some("a tag"));
-    let seen = deploy(&world).handle(&[Trigger::Nonsense("no source".into())]).await.unwrap();
+    let seen = deploy(&world).handle(&[DeployTrigger::Invalid("no source".into())]).await.unwrap();
     assert_eq!(seen.skipped.as_deref(), Some("no source"));
     assert!(world.take_calls().is_empty());
 
-    let other = Trigger::OperationEnded { stack_set: "other".into() };
+    let other = DeployTrigger::OperationEnded { stack_set: "other".into() };
     assert!(deploy(&world).handle(&[other]).await.unwrap().skipped.is_some());
     assert_eq!(world.take_calls(), ["dynamodb:Query"]);
 }
 
 // --- CloudFormation requests
 
-pub(crate) async fn request(world: &World, kind: &str, id: &str) -> Result<Seen> {
+pub(crate) async fn request(world: &World, kind: &str, id: &str) -> Result<ReconcileSummary> {
     request_kept(world, kind, id).await;
-    deploy(world).handle(&[Trigger::Request { id: id.into() }]).await
+    deploy(world).handle(&[DeployTrigger::Request { id: id.into() }]).await
 }
 
-/// `lifecycle` keeps a request; `deploy` has not looked yet.
+/// A request that `lifecycle` has stored and `deploy` has not read yet.
 pub(crate) async fn request_kept(world: &World, kind: &str, id: &str) {
     let event = json!({
         "RequestType": kind,
@@ -324,16 +326,16 @@ pub(crate) async fn request_kept(world: &World, kind: &str, id: &str) {
         "LogicalResourceId": "Rollout",
         "ResourceProperties": { "RepositoryName": "backup-policy" },
     });
-    let lifecycle = Lifecycle { requests: world.clone(), queue: world.clone(), clock: world.clone() };
-    lifecycle.take(&event, Envelope::read(&event).unwrap()).await;
+    let lifecycle = Lifecycle::<World> { requests: world.clone(), queue: world.clone(), clock: world.clone() };
+    lifecycle.receive(&event, RequestEnvelope::read(&event).unwrap()).await;
 }
 
 pub(crate) fn answers(world: &World) -> Vec<Value> {
-    std::mem::take(&mut world.state().answers).iter().map(app::lifecycle::Answer::body).collect()
+    std::mem::take(&mut world.state().answers).iter().map(app::lifecycle::RequestAnswer::body).collect()
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_create_succeeds_while_the_branch_is_empty() {
+async fn create_succeeds_without_branch() {
     let world = World::new();
     request(&world, "Create", "1").await.unwrap();
     let answers = answers(&world);
@@ -343,7 +345,7 @@ async fn a_create_succeeds_while_the_branch_is_empty() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_create_succeeds_when_the_first_operation_is_accepted_and_fails_on_a_wrong_policy() {
+async fn create_needs_valid_policy_and_accepted_operation() {
     let world = World::new();
     world.push("Start", &[("backup-compliance.yaml", Some("version: 2")), ("framework.yaml", Some(FRAMEWORK))]);
     request(&world, "Create", "1").await.unwrap();
@@ -358,7 +360,7 @@ async fn a_create_succeeds_when_the_first_operation_is_accepted_and_fails_on_a_w
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_request_that_is_delivered_again_after_its_answer_is_not_answered_again() {
+async fn answered_request_is_not_answered_again() {
     let world = World::new();
     request(&world, "Create", "1").await.unwrap();
     assert_eq!(answers(&world).len(), 1);
@@ -367,11 +369,11 @@ async fn a_request_that_is_delivered_again_after_its_answer_is_not_answered_agai
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_delete_is_answered_only_when_instances_and_stack_set_are_gone() {
+async fn delete_is_answered_after_removal_of_stack_set() {
     let world = rolled_out(&[ONE, TWO]).await;
     request(&world, "Delete", "9").await.unwrap();
     assert!(answers(&world).is_empty(), "instances are still being deleted");
-    // Whatever else comes in between deploys nothing any more.
+    // Other triggers in the meantime deploy nothing.
     push_seen(&world).await.unwrap();
     assert!(answers(&world).is_empty());
     world.end_operations();
@@ -394,14 +396,14 @@ async fn a_delete_is_answered_only_when_instances_and_stack_set_are_gone() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_delete_of_what_never_was_succeeds() {
+async fn delete_without_stack_set_succeeds() {
     let world = World::new();
     request(&world, "Delete", "9").await.unwrap();
     assert_eq!(answers(&world)[0]["Status"], "SUCCESS");
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_delete_waits_for_an_operation_that_is_going_on() {
+async fn delete_waits_for_running_operation() {
     let world = World::new();
     world
         .push("Start", &[("backup-compliance.yaml", Some(&policy(&[ONE], None))), ("framework.yaml", Some(FRAMEWORK))]);
@@ -417,7 +419,7 @@ async fn a_delete_waits_for_an_operation_that_is_going_on() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn an_instance_that_cannot_be_deleted_is_let_go_with_its_stack_retained() {
+async fn undeletable_instance_is_retained() {
     let world = rolled_out(&[ONE, TWO]).await;
     world.state().broken.insert(format!("{TWO}/us-east-1"), "the execution role is gone".into());
     request(&world, "Delete", "9").await.unwrap();
@@ -430,14 +432,14 @@ async fn an_instance_that_cannot_be_deleted_is_let_go_with_its_stack_retained() 
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_delete_that_takes_longer_than_the_hour_fails_and_deleting_again_resumes() {
+async fn delete_over_an_hour_fails_and_resumes() {
     let world = rolled_out(&[ONE]).await;
     request(&world, "Delete", "9").await.unwrap();
     world.state().now += jiff::SignedDuration::from_mins(56);
-    deploy(&world).handle(&[Trigger::Schedule(Look::Light)]).await.unwrap();
+    deploy(&world).handle(&[DeployTrigger::Schedule(ReconcileScope::QuickCheck)]).await.unwrap();
     let failed = answers(&world);
     assert_eq!(failed[0]["Status"], "FAILED");
-    assert!(failed[0]["Reason"].as_str().unwrap().contains("deleting again resumes"), "{failed:?}");
+    assert!(failed[0]["Reason"].as_str().unwrap().contains("deleting again continues"), "{failed:?}");
 
     world.end_operations();
     request(&world, "Delete", "10").await.unwrap();
@@ -445,7 +447,7 @@ async fn a_delete_that_takes_longer_than_the_hour_fails_and_deleting_again_resum
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn an_update_after_a_failed_delete_deploys_again() {
+async fn update_after_failed_delete_deploys_again() {
     let world = rolled_out(&[ONE]).await;
     request(&world, "Delete", "9").await.unwrap();
     world.end_operations();
@@ -456,9 +458,9 @@ async fn an_update_after_a_failed_delete_deploys_again() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn the_answer_to_cloudformation_never_shows_the_url_in_a_log() {
+async fn signed_url_is_not_logged() {
     let event = json!({ "ResponseURL": "https://secret.example.com/?X-Amz-Signature=abc", "RequestId": "1" });
-    let envelope = Envelope::read(&event).unwrap();
+    let envelope = RequestEnvelope::read(&event).unwrap();
     assert!(!format!("{envelope:?}").contains("secret"), "{envelope:?}");
     assert!(!format!("{:?}", ResponseUrl::from("https://secret")).contains("secret"));
 }

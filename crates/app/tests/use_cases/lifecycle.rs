@@ -1,6 +1,8 @@
-use app::lifecycle::{Answer, Envelope, Handled, Lifecycle, Request};
-use app::ports::{PortErrorKind, RequestStore as _};
 use serde_json::{Value, json};
+
+use app::lifecycle::ports::RequestStore as _;
+use app::lifecycle::{CloudFormationRequest, Handover, Lifecycle, RequestAnswer, RequestEnvelope};
+use app::ports::PortErrorKind;
 use testkit::world::World;
 
 fn event() -> Value {
@@ -15,26 +17,26 @@ fn event() -> Value {
     })
 }
 
-async fn take(world: &World, event: &Value) -> Handled {
-    let lifecycle = Lifecycle { requests: world.clone(), queue: world.clone(), clock: world.clone() };
-    lifecycle.take(event, Envelope::read(event).unwrap()).await
+async fn take(world: &World, event: &Value) -> Handover {
+    let lifecycle = Lifecycle::<World> { requests: world.clone(), queue: world.clone(), clock: world.clone() };
+    lifecycle.receive(event, RequestEnvelope::read(event).unwrap()).await
 }
 
-fn reason(handled: &Handled) -> String {
-    let Handled::Answer(answer) = handled else { panic!("{handled:?}") };
+fn reason(handled: &Handover) -> String {
+    let Handover::Answer(answer) = handled else { panic!("{handled:?}") };
     answer.reason().expect("a failure").to_owned()
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_request_is_kept_and_deploy_is_woken() {
+async fn request_is_stored_and_triggers_deploy() {
     let world = World::new();
-    assert!(matches!(take(&world, &event()).await, Handled::Handed(_)));
+    assert!(matches!(take(&world, &event()).await, Handover::HandedOver(_)));
     assert_eq!(world.state().looks, ["r-1"]);
     assert!(world.state().requests.contains_key("r-1"));
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn what_is_wrong_with_a_request_is_answered() {
+async fn invalid_request_is_answered_with_error() {
     let cases = [
         ("RequestType", json!("Explode"), "unknown RequestType `Explode`"),
         ("RequestType", Value::Null, "no RequestType"),
@@ -53,37 +55,41 @@ async fn what_is_wrong_with_a_request_is_answered() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_delete_needs_no_properties() {
+async fn delete_needs_no_properties() {
     let world = World::new();
     let mut event = event();
     event["RequestType"] = json!("Delete");
     event["ResourceProperties"] = Value::Null;
-    assert!(matches!(take(&world, &event).await, Handled::Handed(_)));
+    assert!(matches!(take(&world, &event).await, Handover::HandedOver(_)));
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_failing_call_is_answered_and_whoever_settles_an_answer_first_decides() {
+async fn failed_call_is_answered_unless_already_settled() {
     for call in ["dynamodb:PutItem", "sqs:SendMessage"] {
         let world = World::new();
         world.fail_next(call, PortErrorKind::Denied);
         let handled = take(&world, &event()).await;
         let reason = reason(&handled);
         assert!(reason.contains(call), "{reason}");
-        let Handled::Answer(failure) = handled else { panic!("{handled:?}") };
-        let envelope = Envelope::read(&event()).unwrap();
-        let request = Request::read(&event(), envelope.clone()).unwrap();
+        let Handover::Answer(failure) = handled else { panic!("{handled:?}") };
+        let envelope = RequestEnvelope::read(&event()).unwrap();
+        let request = CloudFormationRequest::read(&event(), envelope.clone()).unwrap();
         let now = world.state().now;
         assert_eq!(world.settle(&request, &failure, now).await, Ok(Some(failure.clone())), "{call}");
-        assert_eq!(world.settle(&request, &Answer::success(&envelope), now).await, Ok(Some(failure.clone())), "{call}");
+        assert_eq!(
+            world.settle(&request, &RequestAnswer::success(&envelope), now).await,
+            Ok(Some(failure.clone())),
+            "{call}"
+        );
         assert_eq!(world.waiting().await.unwrap()[0].answer, Some(failure.clone()), "{call}");
-        world.answered("r-1", now).await.unwrap();
+        world.record_answered("r-1", now).await.unwrap();
         assert_eq!(world.settle(&request, &failure, now).await, Ok(None), "{call}: answered");
         assert_eq!(world.waiting().await, Ok(Vec::new()), "{call}");
     }
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_request_that_is_delivered_twice_is_kept_once() {
+async fn redelivered_request_is_stored_once() {
     let world = World::new();
     take(&world, &event()).await;
     let since = world.state().requests["r-1"].since;
@@ -93,34 +99,34 @@ async fn a_request_that_is_delivered_twice_is_kept_once() {
 }
 
 #[test]
-fn nobody_can_be_answered_without_an_address() {
+fn request_without_address_is_an_error() {
     for url in [Value::Null, json!(""), json!("ftp://example.com"), json!(5)] {
         let mut event = event();
         event["ResponseURL"] = url;
-        assert!(Envelope::read(&event).is_err());
+        assert!(RequestEnvelope::read(&event).is_err());
     }
-    assert!(Envelope::read(&json!([])).is_err());
+    assert!(RequestEnvelope::read(&json!([])).is_err());
 }
 
 #[test]
-fn the_physical_id_is_kept_or_derived_and_never_fresh() {
-    let first = Envelope::read(&event()).unwrap().physical_resource_id;
-    assert_eq!(Envelope::read(&event()).unwrap().physical_resource_id, first);
+fn physical_id_is_kept_or_derived() {
+    let first = RequestEnvelope::read(&event()).unwrap().physical_resource_id;
+    assert_eq!(RequestEnvelope::read(&event()).unwrap().physical_resource_id, first);
     let mut update = event();
     update["PhysicalResourceId"] = json!("as-it-was");
-    assert_eq!(Envelope::read(&update).unwrap().physical_resource_id, "as-it-was");
+    assert_eq!(RequestEnvelope::read(&update).unwrap().physical_resource_id, "as-it-was");
 }
 
 #[test]
-fn an_answer_fits_into_four_kilobytes_and_has_a_reason_only_when_it_fails() {
-    let envelope = Envelope::read(&event()).unwrap();
-    let success = Answer::success(&envelope).body();
+fn response_fits_limit_with_reason_only_on_failure() {
+    let envelope = RequestEnvelope::read(&event()).unwrap();
+    let success = RequestAnswer::success(&envelope).body();
     assert_eq!(
         success.as_object().unwrap().keys().collect::<Vec<_>>(),
         ["LogicalResourceId", "PhysicalResourceId", "RequestId", "StackId", "Status"]
     );
-    let failure = Answer::failure(&envelope, &"\u{1f9ef}\"".repeat(3_000)).body();
+    let failure = RequestAnswer::failure(&envelope, &"\u{1f9ef}\"".repeat(3_000)).body();
     assert_eq!(failure["Status"], "FAILED");
     assert!(failure.to_string().len() <= 4_096, "{}", failure.to_string().len());
-    assert!(!Answer::failure(&envelope, "  ").body()["Reason"].as_str().unwrap().trim().is_empty());
+    assert!(!RequestAnswer::failure(&envelope, "  ").body()["Reason"].as_str().unwrap().trim().is_empty());
 }

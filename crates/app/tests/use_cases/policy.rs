@@ -1,6 +1,6 @@
 //! A small policy repository to push.
 
-/// A framework with the coverage control, which takes a retention and the event bus as parameters.
+/// A framework with the coverage control, with a retention and the event bus as parameters.
 pub(crate) const FRAMEWORK: &str = r#"AWSTemplateFormatVersion: "2010-09-09"
 Parameters:
   ComplianceEventBusArn: { Type: String, Default: "" }
@@ -17,7 +17,7 @@ Resources:
             - { ParameterName: requiredRetentionDays, ParameterValue: !Ref MinimumRetentionDays }
 "#;
 
-/// The policy for some accounts in two Regions; the last of them with an override, if wanted.
+/// The policy for accounts in two Regions; the last account with an override, if requested.
 pub(crate) fn policy(accounts: &[&str], retention_of_last: Option<&str>) -> String {
     let (last, others) = match retention_of_last {
         Some(_) => accounts.split_last().map_or((None, accounts), |(last, others)| (Some(*last), others)),

@@ -1,22 +1,26 @@
 //! The deploy queue after errors, on a virtual clock.
 
-use crate::deploy::{deploy, request_kept, rolled_out};
-use crate::policy::{FRAMEWORK, ONE, TWO, policy};
-use app::deploy::ANSWER_WITHIN;
-use app::deploy::redelivery::redeliver;
-use app::events::{Look, Message, Trigger};
-use app::ports::{PortErrorKind, Result, TriggerQueue};
-use jiff::{SignedDuration, Timestamp};
 use std::sync::Mutex;
 use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use app::deploy::ANSWER_WITHIN;
+use app::deploy::ports::TriggerQueue;
+use app::deploy::redelivery::redeliver;
+use app::events::{BatchMessage, DeployTrigger, ReconcileScope};
+use app::ports::{PortErrorKind, Result};
 use testkit::world::World;
+
+use crate::deploy::{deploy, request_kept, rolled_out};
+use crate::policy::{FRAMEWORK, ONE, TWO, policy};
 
 /// `VisibilityTimeout` of the deploy queue in template.yaml.
 const VISIBILITY: SignedDuration = SignedDuration::from_secs(330);
 
 struct Queued {
     id: usize,
-    trigger: Trigger,
+    trigger: DeployTrigger,
     visible: Timestamp,
     receives: u32,
 }
@@ -47,14 +51,14 @@ impl Fifo {
         Self { world: world.clone(), queued: Mutex::new(Vec::new()), sent: Mutex::new(0), operations_end: true }
     }
 
-    fn send(&self, trigger: Trigger, after: SignedDuration) {
+    fn send(&self, trigger: DeployTrigger, after: SignedDuration) {
         let visible = self.world.state().now.checked_add(after).unwrap();
         let mut sent = self.sent.lock().unwrap();
         *sent += 1;
         self.queued.lock().unwrap().push(Queued { id: *sent, trigger, visible, receives: 0 });
     }
 
-    /// Moves the clock to the next delivery and hands it to `deploy`, as the function does.
+    /// Moves the clock to the next delivery and passes it to `deploy`, as the function does.
     async fn deliver(&self) {
         let (messages, triggers) = {
             let mut queued = self.queued.lock().unwrap();
@@ -70,11 +74,16 @@ impl Fifo {
                     queued.receives += 1;
                     queued.visible = now.checked_add(VISIBILITY).unwrap();
                     let (id, receives) = (queued.id.to_string(), queued.receives);
-                    let message =
-                        Message { receipt: id.clone(), id, receives, body: String::new(), event: Err(String::new()) };
+                    let message = BatchMessage {
+                        receipt: id.clone(),
+                        id,
+                        receives,
+                        body: String::new(),
+                        event: Err(String::new()),
+                    };
                     (message, queued.trigger.clone())
                 })
-                .collect::<(Vec<Message>, Vec<Trigger>)>()
+                .collect::<(Vec<BatchMessage>, Vec<DeployTrigger>)>()
         };
         match deploy(&self.world).handle(&triggers).await {
             Ok(_) => {
@@ -84,11 +93,14 @@ impl Fifo {
             Err(_) => redeliver(self, &messages).await,
         }
         if self.operations_end && self.world.end_operations() > 0 {
-            self.send(Trigger::OperationEnded { stack_set: "backup-compliance".into() }, SignedDuration::from_secs(30));
+            self.send(
+                DeployTrigger::OperationEnded { stack_set: "backup-compliance".into() },
+                SignedDuration::from_secs(30),
+            );
         }
     }
 
-    /// Delivers until CloudFormation has its answer; how long that took.
+    /// Delivers until CloudFormation has its response. Returns the time that it took.
     async fn until_answered(&self) -> SignedDuration {
         let since = self.world.state().now;
         for _ in 0..100 {
@@ -102,7 +114,7 @@ impl Fifo {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn three_throttles_in_a_row_delay_the_answer_by_less_than_ten_minutes() {
+async fn three_throttles_delay_response_under_ten_minutes() {
     for kind in ["Create", "Delete"] {
         for throttled in ["dynamodb:Query", "cloudformation:DescribeStackSet"] {
             let world = if kind == "Delete" { rolled_out(&[ONE, TWO]).await } else { World::new() };
@@ -112,7 +124,7 @@ async fn three_throttles_in_a_row_delay_the_answer_by_less_than_ten_minutes() {
             );
             request_kept(&world, kind, "r-1").await;
             let queue = Fifo::new(&world);
-            queue.send(Trigger::Request { id: "r-1".into() }, SignedDuration::ZERO);
+            queue.send(DeployTrigger::Request { id: "r-1".into() }, SignedDuration::ZERO);
             for _ in 0..3 {
                 world.fail_next(throttled, PortErrorKind::Retryable);
             }
@@ -124,40 +136,40 @@ async fn three_throttles_in_a_row_delay_the_answer_by_less_than_ten_minutes() {
     }
 }
 
-/// With the longest `LightLookRate` that template.yaml allows, and with one look that fails.
+/// With the longest `QuickCheckRate` that template.yaml allows, and with one failed reconciliation.
 #[tokio::test(flavor = "current_thread")]
-async fn a_request_whose_operation_never_ends_is_answered_within_the_hour() {
+async fn endless_operation_is_answered_within_an_hour() {
     const HOUR: SignedDuration = SignedDuration::from_hours(1);
     let rate = SignedDuration::from_mins(10);
     let world = rolled_out(&[ONE]).await;
     request_kept(&world, "Delete", "r-1").await;
     let since = world.state().now;
-    deploy(&world).handle(&[Trigger::Request { id: "r-1".into() }]).await.unwrap();
+    deploy(&world).handle(&[DeployTrigger::Request { id: "r-1".into() }]).await.unwrap();
     let queue = Fifo { operations_end: false, ..Fifo::new(&world) };
     for look in 1..5 {
         world.state().now = since.checked_add(rate * look).unwrap();
-        deploy(&world).handle(&[Trigger::Schedule(Look::Light)]).await.unwrap();
-        assert!(world.state().answers.is_empty(), "after {look} looks");
+        deploy(&world).handle(&[DeployTrigger::Schedule(ReconcileScope::QuickCheck)]).await.unwrap();
+        assert!(world.state().answers.is_empty(), "after {look} reconciliations");
     }
     world.state().now = since.checked_add(rate * 5).unwrap();
     world.fail_next("dynamodb:Query", PortErrorKind::Retryable);
-    queue.send(Trigger::Schedule(Look::Light), SignedDuration::ZERO);
+    queue.send(DeployTrigger::Schedule(ReconcileScope::QuickCheck), SignedDuration::ZERO);
     queue.until_answered().await;
     let took = world.state().now.duration_since(since);
     assert!(took > ANSWER_WITHIN && took < HOUR - SignedDuration::from_mins(5), "{took:#}");
     let reason = world.state().answers[0].reason().unwrap_or_default().to_owned();
-    assert!(reason.contains("deleting again resumes"), "{reason}");
+    assert!(reason.contains("deleting again continues"), "{reason}");
 }
 
-/// What never passes is answered too, whatever the operation asks for.
+/// Permanent errors are answered too, for each operation.
 #[tokio::test(flavor = "current_thread")]
-async fn a_delete_request_that_is_denied_or_always_throttled_is_answered() {
+async fn denied_or_throttled_delete_is_answered() {
     for (kind, at_once) in [(PortErrorKind::Denied, true), (PortErrorKind::Retryable, false)] {
         let world = rolled_out(&[ONE]).await;
         request_kept(&world, "Delete", "r-1").await;
         let since = world.state().now;
         let queue = Fifo::new(&world);
-        queue.send(Trigger::Request { id: "r-1".into() }, SignedDuration::ZERO);
+        queue.send(DeployTrigger::Request { id: "r-1".into() }, SignedDuration::ZERO);
         for _ in 0..200 {
             world.fail_next("cloudformation:DescribeStackSet", kind);
         }

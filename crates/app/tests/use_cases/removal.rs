@@ -1,12 +1,13 @@
-//! The deletion of the application, beyond what goes well.
+//! The deletion of the application, with obstacles.
+
+use app::events::{DeployTrigger, ReconcileScope};
+use app::ports::PortErrorKind;
+use domain::notice::Notice;
+use testkit::world::World;
 
 use crate::deploy::{answers, deploy, ended, mutations, name, push_seen, request, rolled_out};
 use crate::policy::{FRAMEWORK, ONE, THREE, TWO, policy};
 use crate::units;
-use app::events::{Look, Trigger};
-use app::ports::PortErrorKind;
-use domain::notice::Notice;
-use testkit::world::World;
 
 async fn finish(world: &World) {
     for _ in 0..6 {
@@ -16,7 +17,7 @@ async fn finish(world: &World) {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_rollout_that_is_going_on_is_stopped_and_not_waited_for() {
+async fn deletion_stops_running_rollout() {
     let world = World::new();
     world
         .push("Start", &[("backup-compliance.yaml", Some(&policy(&[ONE], None))), ("framework.yaml", Some(FRAMEWORK))]);
@@ -24,8 +25,8 @@ async fn a_rollout_that_is_going_on_is_stopped_and_not_waited_for() {
     mutations(&world);
     request(&world, "Delete", "9").await.unwrap();
     assert_eq!(mutations(&world), ["StopStackSetOperation"]);
-    // It is asked once: what it has begun takes its time.
-    deploy(&world).handle(&[Trigger::Schedule(Look::Light)]).await.unwrap();
+    // One request: the work that has begun takes its time.
+    deploy(&world).handle(&[DeployTrigger::Schedule(ReconcileScope::QuickCheck)]).await.unwrap();
     assert_eq!(mutations(&world), Vec::<&str>::new());
     finish(&world).await;
     assert_eq!(mutations(&world), ["DeleteStackInstances", "DeleteStackSet", "PutAnswer"]);
@@ -34,19 +35,19 @@ async fn a_rollout_that_is_going_on_is_stopped_and_not_waited_for() {
 
 /// It may have ended in the same moment.
 #[tokio::test(flavor = "current_thread")]
-async fn an_operation_that_cannot_be_stopped_ends_by_itself() {
+async fn unstoppable_operation_ends_by_itself() {
     let world = World::new();
     world
         .push("Start", &[("backup-compliance.yaml", Some(&policy(&[ONE], None))), ("framework.yaml", Some(FRAMEWORK))]);
     push_seen(&world).await.unwrap();
-    world.fail_next("cloudformation:StopStackSetOperation", PortErrorKind::Refused);
+    world.fail_next("cloudformation:StopStackSetOperation", PortErrorKind::Rejected);
     request(&world, "Delete", "9").await.unwrap();
     finish(&world).await;
     assert_eq!(answers(&world)[0]["Status"], "SUCCESS");
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn stacks_in_suspended_accounts_are_let_go_and_named() {
+async fn stacks_in_suspended_accounts_are_retained() {
     let world = units::rolled_out(&units::policy(&[units::UNIT, units::OTHER], &[])).await;
     world.state().units.inactive = [THREE.parse().unwrap()].into();
     request(&world, "Delete", "9").await.unwrap();
@@ -55,14 +56,14 @@ async fn stacks_in_suspended_accounts_are_let_go_and_named() {
     assert!(world.state().stack_sets.is_empty());
     let notices = world.take_notices();
     let [Notice::RolloutSucceeded(report)] = notices.as_slice() else { panic!("{notices:?}") };
-    assert!(report.removed);
-    assert_eq!(report.deleted, 4, "what was let go is not deleted");
-    let let_go: Vec<String> = report.let_go.iter().map(ToString::to_string).collect();
+    assert!(report.is_removal);
+    assert_eq!(report.deleted, 4, "retained instances are not deleted");
+    let let_go: Vec<String> = report.retained.iter().map(ToString::to_string).collect();
     assert_eq!(let_go, [format!("{THREE}/eu-west-1"), format!("{THREE}/us-east-1")]);
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn what_is_left_is_told_with_what_to_do() {
+async fn remaining_stacks_are_reported_with_advice() {
     let world = rolled_out(&[ONE, TWO]).await;
     world.fail_next("cloudformation:DeleteStackInstances", PortErrorKind::Denied);
     request(&world, "Delete", "9").await.unwrap();
@@ -71,8 +72,8 @@ async fn what_is_left_is_told_with_what_to_do() {
     let notices = world.take_notices();
     let [Notice::RolloutFailed(report)] = notices.as_slice() else { panic!("{notices:?}") };
     let next = report.next.as_deref().unwrap();
-    assert!(report.removed && next.contains("Deleting the application again"), "{next}");
-    // No schedule tries again: nothing may happen before somebody says so.
+    assert!(report.is_removal && next.contains("Deleting the application again"), "{next}");
+    // No schedule retries: nothing happens before a user requests it.
     mutations(&world);
     units::full(&world).await;
     assert_eq!(mutations(&world), Vec::<&str>::new());

@@ -1,311 +1,235 @@
-use app::events::{Batch, Message};
-use app::ports::{PortErrorKind, ResourceId, Window};
-use app::report::{Report, Reported};
-use domain::ids::{AccountId, RegionName};
-use domain::notice::Notice;
-use domain::policy::{Exemption, Reporting};
-use domain::violation::{Closing, Found, Group, Outlet, ResourceFacts, Told};
-use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+//! Events to notices: `report` with and without a digest window. Long because its tests share one form.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use app::events::flush_message;
+use app::ports::PortErrorKind;
+use app::report::BatchSummary;
+use app::report::ports::DigestWindow;
+use domain::notice::Notice;
+use domain::policy::{Exemption, Reporting};
+use domain::violation::{Channel, ClosedReason, OpenedBy, ResourceDetails, Update, ViolationGroup};
+use testkit::scenario::{COVERAGE, HOME, Scenario, account, batch, cluster, event, region, report};
 use testkit::world::World;
 
-pub(crate) type WorldReport = Report<World, World, World, World, World, World>;
-
-pub(crate) fn report(world: &World, window: Duration) -> WorldReport {
-    Report {
-        store: world.clone(),
-        outlets: world.clone(),
-        directory: world.clone(),
-        resources: world.clone(),
-        queue: world.clone(),
-        clock: world.clone(),
-        window,
-    }
+#[test]
+fn violation_is_reported_when_opened_and_resolved() {
+    let scenario = Scenario::new();
+    scenario.report(&[event("orders", "NON_COMPLIANT", 10)]);
+    scenario.expect_opened("orders");
+    assert_eq!(scenario.report(&[event("orders", "NON_COMPLIANT", 10)]).duplicates, 1, "a duplicate");
+    assert_eq!(scenario.report(&[event("orders", "COMPLIANT", 5)]).duplicates, 1, "an older, late event");
+    scenario.expect_silence();
+    scenario.report(&[event("orders", "NON_COMPLIANT", 20)]);
+    assert_eq!(scenario.kinds(), Vec::<&str>::new(), "still open");
+    scenario.report(&[event("orders", "COMPLIANT", 30)]);
+    scenario.expect(&["violation.resolved"]);
+    scenario.report(&[event("orders", "NON_COMPLIANT", 40)]);
+    assert_eq!(scenario.kinds(), ["violation.opened"], "a regression is reported");
+    scenario.report(&[event("orders", "NOT_APPLICABLE", 50)]);
+    scenario.expect(&["violation.resolved"]);
 }
 
-/// An event about the Aurora cluster `orders` at a minute of an hour.
-pub(crate) fn event(compliance: &str, minute: u8) -> Value {
-    about("orders", compliance, minute)
+#[test]
+fn first_compliant_result_suppresses_late_events() {
+    let scenario = Scenario::new();
+    scenario.report(&[event("orders", "COMPLIANT", 10)]);
+    scenario.report(&[event("orders", "NON_COMPLIANT", 5)]);
+    scenario.expect_silence();
 }
 
-pub(crate) fn about(resource: &str, compliance: &str, minute: u8) -> Value {
-    let rule = "AURORA-RESOURCES_PROTECTED_BY_BACKUP_PLAN-1b2c3d4e-5f60-4a7b-8c9d-0e1f2a3b4c5d";
-    json!({
-        "source": "aws.config",
-        "detail-type": "Config Rules Compliance Change",
-        "account": "222222222222",
-        "region": "eu-west-1",
-        "time": format!("2026-11-20T04:{minute:02}:31Z"),
-        "detail": {
-            "messageType": "ComplianceChangeNotification",
-            "awsAccountId": "222222222222",
-            "awsRegion": "eu-west-1",
-            "configRuleName": rule,
-            "configRuleARN": "arn:aws:config:eu-west-1:222222222222:config-rule/aws-service-rule/backup.amazonaws.com/config-rule-ab12cd",
-            "resourceType": "AWS::RDS::DBCluster",
-            "resourceId": resource,
-            "newEvaluationResult": {
-                "evaluationResultIdentifier": { "orderingTimestamp": format!("2026-11-20T04:{minute:02}:09.311Z") },
-                "complianceType": compliance,
-                "resultRecordedTime": format!("2026-11-20T04:{minute:02}:29.902Z"),
-                "annotation": "The resource is not protected by a backup plan.",
-            },
-            "notificationCreationTime": format!("2026-11-20T04:{minute:02}:31.377Z"),
-        },
-    })
-}
-
-pub(crate) fn batch(events: &[Value]) -> Vec<Message> {
-    let records: Vec<Value> = events
-        .iter()
-        .enumerate()
-        .map(|(index, event)| {
-            let body = event.as_str().map_or_else(|| event.to_string(), ToOwned::to_owned);
-            json!({ "messageId": format!("m{index}"), "eventSource": "aws:sqs", "body": body })
-        })
-        .collect();
-    let batch = Batch::read(json!({ "Records": records }));
-    assert!(batch.queued);
-    batch.messages
-}
-
-pub(crate) async fn send(world: &World, events: &[Value]) -> Reported {
-    report(world, Duration::ZERO).handle(&batch(events)).await
-}
-
-pub(crate) fn kinds(world: &World) -> Vec<&'static str> {
-    world.take_notices().iter().map(Notice::kind).collect()
-}
-
-#[tokio::test(flavor = "current_thread")]
-async fn one_notice_when_it_opens_and_one_when_it_is_resolved() {
-    let world = World::new();
-    send(&world, &[event("NON_COMPLIANT", 10)]).await;
-    assert_eq!(kinds(&world), ["violation.opened"]);
-    assert_eq!(send(&world, &[event("NON_COMPLIANT", 10)]).await.quiet, 1, "the same event again");
-    assert_eq!(send(&world, &[event("COMPLIANT", 5)]).await.quiet, 1, "an older one that comes late");
-    assert_eq!(kinds(&world), Vec::<&str>::new());
-    send(&world, &[event("NON_COMPLIANT", 20)]).await;
-    assert_eq!(kinds(&world), Vec::<&str>::new(), "still open");
-    send(&world, &[event("COMPLIANT", 30)]).await;
-    assert_eq!(kinds(&world), ["violation.resolved"]);
-    send(&world, &[event("NON_COMPLIANT", 40)]).await;
-    assert_eq!(kinds(&world), ["violation.opened"], "a regression is news");
-    send(&world, &[event("NOT_APPLICABLE", 50)]).await;
-    assert_eq!(kinds(&world), ["violation.resolved"]);
-}
-
-#[tokio::test(flavor = "current_thread")]
-async fn compliant_from_the_start_is_no_news_but_keeps_late_events_quiet() {
-    let world = World::new();
-    send(&world, &[event("COMPLIANT", 10)]).await;
-    send(&world, &[event("NON_COMPLIANT", 5)]).await;
-    assert_eq!(kinds(&world), Vec::<&str>::new());
-}
-
-/// With the window that the application has by default.
-async fn send_calmly(world: &World, events: &[Value]) -> Reported {
-    report(world, WINDOW).handle(&batch(events)).await
-}
-
+/// The default digest window of the application.
 const WINDOW: Duration = Duration::from_secs(300);
 
-fn pass(world: &World, seconds: i64) {
-    let mut state = world.state();
-    state.now = state.now.checked_add(SignedDuration::from_secs(seconds)).unwrap();
-}
-
-/// What the entries of a digest tell.
-fn entries(notice: &Notice) -> Vec<(String, Told)> {
+/// The updates in the entries of a digest.
+fn entries(notice: &Notice) -> Vec<(String, Update)> {
     match notice {
         Notice::ViolationDigest(digest) => {
-            digest.entries.iter().map(|entry| (entry.key.resource_id.clone(), entry.what.clone())).collect()
+            digest.entries.iter().map(|entry| (entry.key.resource_id.clone(), entry.update.clone())).collect()
         }
         other => panic!("no digest: {other:?}"),
     }
 }
 
-fn opened(resource: &str) -> (String, Told) {
-    (resource.to_owned(), Told::Opened)
+fn opened(resource: &str) -> (String, Update) {
+    (resource.to_owned(), Update::Opened)
 }
 
-fn resolved(resource: &str) -> (String, Told) {
-    (resource.to_owned(), Told::Resolved(Closing::Satisfied))
+fn resolved(resource: &str) -> (String, Update) {
+    (resource.to_owned(), Update::Resolved(ClosedReason::Satisfied))
 }
 
-fn group() -> Group {
-    Group {
-        account: AccountId::parse("222222222222").unwrap(),
-        control: "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN".into(),
-    }
+fn group() -> ViolationGroup {
+    ViolationGroup { account: account(HOME), control: COVERAGE.into() }
 }
 
-/// The messages on the queue that ask for a flush and are due.
+/// The due flush messages on the queue.
 fn due_flushes(world: &World) -> Vec<Value> {
     let mut state = world.state();
     let now = state.now;
     let (due, later) = std::mem::take(&mut state.flushes).into_iter().partition(|(at, _)| *at <= now);
     state.flushes = later;
-    let due: Vec<(Timestamp, Group)> = due;
-    due.iter().map(|(_, group)| app::events::flush_message(group)).collect()
+    let due: Vec<(Timestamp, ViolationGroup)> = due;
+    due.iter().map(|(_, group)| flush_message(group)).collect()
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn every_turn_that_is_put_on_record_is_told_in_a_batch_in_any_order() {
-    let world = World::new();
-    send(&world, &[event("COMPLIANT", 30), event("NON_COMPLIANT", 10), event("NON_COMPLIANT", 20)]).await;
-    let notices = world.take_notices();
+#[test]
+fn stored_updates_are_delivered_in_any_order() {
+    let scenario = Scenario::new();
+    scenario.report(&[
+        event("orders", "COMPLIANT", 30),
+        event("orders", "NON_COMPLIANT", 10),
+        event("orders", "NON_COMPLIANT", 20),
+    ]);
+    let notices = scenario.take_notices();
     assert_eq!(notices.len(), 1);
     assert_eq!(entries(&notices[0]), [opened("orders"), resolved("orders")], "opened and resolved within one batch");
-    send(&world, &[event("NON_COMPLIANT", 50), event("COMPLIANT", 40)]).await;
-    assert_eq!(kinds(&world), ["violation.opened"], "it was right already at minute 40");
+    scenario.report(&[event("orders", "NON_COMPLIANT", 50), event("orders", "COMPLIANT", 40)]);
+    assert_eq!(scenario.kinds(), ["violation.opened"], "it was compliant at minute 40 already");
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn notices_of_one_account_and_control_in_one_batch_are_one_digest() {
-    let world = World::new();
-    let mut events: Vec<Value> = (0..40).map(|n| about(&format!("c{n}"), "NON_COMPLIANT", 10)).collect();
-    let mut other_account = event("NON_COMPLIANT", 10);
+#[test]
+fn notices_of_one_batch_are_one_digest() {
+    let scenario = Scenario::new();
+    let mut events: Vec<Value> = (0..40).map(|n| event(&format!("c{n}"), "NON_COMPLIANT", 10)).collect();
+    let mut other_account = event("orders", "NON_COMPLIANT", 10);
     other_account["account"] = json!("333333333333");
     other_account["detail"]["awsAccountId"] = json!("333333333333");
     other_account["detail"]["configRuleARN"] = json!(
         "arn:aws:config:eu-west-1:333333333333:config-rule/aws-service-rule/backup.amazonaws.com/config-rule-ab12cd"
     );
     events.push(other_account);
-    let reported = send(&world, &events).await;
-    assert_eq!((reported.tally.told, reported.tally.notices, reported.tally.digests), (41, 2, 1));
-    let notices = world.take_notices();
+    let reported = scenario.report(&events);
+    assert_eq!((reported.deliveries.delivered, reported.deliveries.notices, reported.deliveries.digests), (41, 2, 1));
+    let notices = scenario.take_notices();
     let digest = notices.iter().find(|notice| notice.kind() == "violation.digest").unwrap();
     assert_eq!(entries(digest).len(), 40, "nothing is dropped");
-    assert!(notices.iter().any(|notice| notice.kind() == "violation.opened"), "the other account's is its own");
+    assert!(notices.iter().any(|notice| notice.kind() == "violation.opened"), "the other account has its own notice");
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn what_follows_within_the_window_is_told_as_one_digest_at_its_end() {
-    let world = World::new();
-    send_calmly(&world, &[about("first", "NON_COMPLIANT", 1)]).await;
-    assert_eq!(kinds(&world), ["violation.opened"], "the first goes out at once");
+#[test]
+fn notices_in_window_are_one_digest_at_its_end() {
+    let scenario = Scenario::new();
+    scenario.report_within(WINDOW, &[event("first", "NON_COMPLIANT", 1)]);
+    assert_eq!(scenario.kinds(), ["violation.opened"], "the first notice is sent at once");
     for n in 0..5 {
-        pass(&world, 10);
-        let reported = send_calmly(&world, &[about(&format!("c{n}"), "NON_COMPLIANT", 2)]).await;
-        assert_eq!((reported.tally.held, reported.tally.told), (1, 0));
+        scenario.after_seconds(10);
+        let reported = scenario.report_within(WINDOW, &[event(&format!("c{n}"), "NON_COMPLIANT", 2)]);
+        assert_eq!((reported.deliveries.batched, reported.deliveries.delivered), (1, 0));
     }
-    send_calmly(&world, &[about("c0", "COMPLIANT", 3)]).await;
-    assert!(kinds(&world).is_empty(), "held");
-    assert_eq!(world.state().flushes.len(), 1, "one flush, however many wait for it");
-    assert!(due_flushes(&world).is_empty(), "not before the window ends");
-    pass(&world, 300);
-    let flushes = due_flushes(&world);
+    scenario.report_within(WINDOW, &[event("c0", "COMPLIANT", 3)]);
+    assert!(scenario.kinds().is_empty(), "buffered");
+    assert_eq!(scenario.state().flushes.len(), 1, "one flush message for all buffered notices");
+    assert!(due_flushes(&scenario).is_empty(), "not before the window ends");
+    scenario.after_seconds(300);
+    let flushes = due_flushes(&scenario);
     assert_eq!(flushes.len(), 1);
-    let reported = send_calmly(&world, &flushes).await;
-    assert_eq!((reported.tally.told, reported.tally.digests), (6, 1), "{reported:?}");
-    let notices = world.take_notices();
-    let told: BTreeSet<(String, bool)> =
-        entries(&notices[0]).into_iter().map(|(name, what)| (name, what == Told::Opened)).collect();
-    assert_eq!(told.len(), 6, "five opened, one of them resolved again: {told:?}");
-    assert!(world.state().violations.values().all(|record| record.value.owed.is_empty()));
+    let reported = scenario.report_within(WINDOW, &flushes);
+    assert_eq!((reported.deliveries.delivered, reported.deliveries.digests), (6, 1), "{reported:?}");
+    let notices = scenario.take_notices();
+    let updates: BTreeSet<(String, bool)> =
+        entries(&notices[0]).into_iter().map(|(name, what)| (name, what == Update::Opened)).collect();
+    assert_eq!(updates.len(), 6, "five opened, one of them resolved again: {updates:?}");
+    assert!(scenario.state().violations.values().all(|record| record.value.pending.is_empty()));
 
-    // The flush began a new window, and asked for a flush at its end, should somebody have stored something just then.
-    pass(&world, 301);
-    let reported = send_calmly(&world, &due_flushes(&world)).await;
+    // The flush began a new window and scheduled a flush at its end, for records that were stored at that moment.
+    scenario.after_seconds(301);
+    let reported = scenario.report_within(WINDOW, &due_flushes(&scenario));
     assert_eq!(
-        reported.tally,
-        app::report::Reported::default().tally,
-        "nothing was left, and no further flush is asked for"
+        reported.deliveries,
+        BatchSummary::default().deliveries,
+        "nothing is buffered, and no further flush is scheduled"
     );
-    assert!(world.state().flushes.is_empty());
-    send_calmly(&world, &[about("late", "NON_COMPLIANT", 4)]).await;
-    assert_eq!(kinds(&world), ["violation.opened"], "calm again");
+    assert!(scenario.state().flushes.is_empty());
+    scenario.report_within(WINDOW, &[event("late", "NON_COMPLIANT", 4)]);
+    assert_eq!(scenario.kinds(), ["violation.opened"], "the next one is sent at once");
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn the_window_of_one_account_and_control_does_not_hold_another() {
-    let world = World::new();
-    send_calmly(&world, &[event("NON_COMPLIANT", 1)]).await;
-    let mut other = event("NON_COMPLIANT", 1);
+#[test]
+fn windows_of_groups_are_independent() {
+    let scenario = Scenario::new();
+    scenario.report_within(WINDOW, &[event("orders", "NON_COMPLIANT", 1)]);
+    let mut other = event("orders", "NON_COMPLIANT", 1);
     other["detail"]["configRuleName"] =
         json!("AURORA-BACKUP_LAST_RECOVERY_POINT_CREATED-1b2c3d4e-5f60-4a7b-8c9d-0e1f2a3b4c5d");
-    send_calmly(&world, &[other]).await;
-    assert_eq!(kinds(&world).len(), 2);
+    scenario.report_within(WINDOW, &[other]);
+    assert_eq!(scenario.kinds().len(), 2);
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn a_window_that_cannot_be_written_holds_nothing_for_ever() {
+#[test]
+fn failed_window_write_buffers_nothing() {
     for call in ["dynamodb:UpdateItem", "sqs:SendMessage"] {
-        let world = World::new();
-        send_calmly(&world, &[about("first", "NON_COMPLIANT", 1)]).await;
-        world.fail_next(call, PortErrorKind::Retryable);
-        let second = [about("second", "NON_COMPLIANT", 2)];
-        assert_eq!(send_calmly(&world, &second).await.failed, BTreeSet::from(["m0".to_owned()]), "{call}");
-        assert!(send_calmly(&world, &second).await.failed.is_empty());
-        pass(&world, 302);
-        send_calmly(&world, &due_flushes(&world)).await;
-        assert_eq!(kinds(&world), ["violation.opened"; 2], "{call}");
+        let scenario = Scenario::new();
+        scenario.report_within(WINDOW, &[event("first", "NON_COMPLIANT", 1)]);
+        scenario.fail_next(call, PortErrorKind::Retryable);
+        let second = [event("second", "NON_COMPLIANT", 2)];
+        assert_eq!(scenario.report_within(WINDOW, &second).failed, BTreeSet::from(["m0".to_owned()]), "{call}");
+        assert!(scenario.report_within(WINDOW, &second).failed.is_empty());
+        scenario.after_seconds(302);
+        scenario.report_within(WINDOW, &due_flushes(&scenario));
+        assert_eq!(scenario.kinds(), ["violation.opened"; 2], "{call}");
     }
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn the_notice_says_name_owner_requirement_and_what_would_do() {
-    let world = World::new();
-    let account = AccountId::parse("222222222222").unwrap();
-    let region = RegionName::parse("eu-west-1").unwrap();
-    let id = ResourceId {
-        account: account.clone(),
-        region: region.clone(),
-        kind: "AWS::RDS::DBCluster".into(),
-        id: "cluster-7XK3".into(),
-    };
+#[test]
+fn notice_has_name_owner_requirement_and_options() {
+    let scenario = Scenario::new();
     let arn = "arn:aws:rds:eu-west-1:222222222222:cluster:orders";
     let tags = BTreeMap::from([("owner".to_owned(), "shop-team".to_owned())]);
-    let facts = ResourceFacts { name: Some("orders".into()), arn: Some(arn.into()), tags };
-    let selection = app::ports::Selection {
-        plan: "gold".into(),
-        name: "tagged".into(),
-        tags: vec![("backup".into(), "daily".into())],
-        resources: Vec::new(),
-    };
+    let facts = ResourceDetails { name: Some("orders".into()), arn: Some(arn.into()), tags };
+    let plan = json!({
+        "id": "p-1", "name": "gold", "account": HOME, "region": region(),
+        "selections": [{"name": "tagged", "listOfTags": [{"key": "backup", "value": "daily"}]}],
+    });
     {
-        let mut state = world.state();
-        state.resources.insert(id, facts);
-        state.selections.insert((account.clone(), region), vec![selection]);
-        state.account_names.insert(account, "payments".into());
+        let mut state = scenario.state();
+        state.resources.insert(cluster(HOME, "cluster-7XK3"), facts);
+        state.plans.insert((account(HOME), region()), vec![serde_json::from_value(plan).unwrap()]);
+        state.account_names.insert(account(HOME), "payments".into());
     }
-    send(&world, &[about("cluster-7XK3", "NON_COMPLIANT", 10)]).await;
-    let notices = world.take_notices();
+    scenario.report(&[event("cluster-7XK3", "NON_COMPLIANT", 10)]);
+    let notices = scenario.take_notices();
     let Notice::ViolationOpened(notice) = &notices[0] else { panic!("{notices:?}") };
     assert_eq!(notice.owner.as_deref(), Some("shop-team"));
     assert_eq!(notice.account_name.as_deref(), Some("payments"));
     assert_eq!(notice.resource.arn.as_deref(), Some(arn));
-    assert!(notice.ways[0].contains("`backup` = `daily`") && notice.ways[0].contains("`gold`"), "{:?}", notice.ways);
+    assert!(
+        notice.remediation_options[0].contains("`backup` = `daily`")
+            && notice.remediation_options[0].contains("`gold`"),
+        "{:?}",
+        notice.remediation_options
+    );
     assert!(notices[0].subject().contains("Aurora cluster orders is in no backup plan"), "{}", notices[0].subject());
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn a_first_result_is_found_by_the_rollout_and_a_later_one_is_a_regression() {
-    let found = |world: &World| match &world.take_notices()[0] {
-        Notice::ViolationOpened(notice) => notice.found,
+#[test]
+fn first_result_is_rollout_and_later_is_regression() {
+    let found = |scenario: &Scenario| match &scenario.take_notices()[0] {
+        Notice::ViolationOpened(notice) => notice.opened_by,
         other => panic!("{other:?}"),
     };
-    let world = World::new();
-    send(&world, &[event("NON_COMPLIANT", 10)]).await;
-    assert_eq!(found(&world), Found::Rollout);
-    send(&world, &[event("COMPLIANT", 20)]).await;
-    world.take_notices();
-    send(&world, &[event("NON_COMPLIANT", 30)]).await;
-    assert_eq!(found(&world), Found::Regression);
-    let mut known_before = about("other", "NON_COMPLIANT", 10);
+    let scenario = Scenario::new();
+    scenario.report(&[event("orders", "NON_COMPLIANT", 10)]);
+    assert_eq!(found(&scenario), OpenedBy::Rollout);
+    scenario.report(&[event("orders", "COMPLIANT", 20)]);
+    scenario.take_notices();
+    scenario.report(&[event("orders", "NON_COMPLIANT", 30)]);
+    assert_eq!(found(&scenario), OpenedBy::Regression);
+    let mut known_before = event("other", "NON_COMPLIANT", 10);
     known_before["detail"]["oldEvaluationResult"] = json!({ "complianceType": "COMPLIANT" });
-    send(&world, &[known_before]).await;
-    assert_eq!(found(&world), Found::Regression, "right before, says the event");
+    scenario.report(&[known_before]);
+    assert_eq!(found(&scenario), OpenedBy::Regression, "the event contains the compliant result before");
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn an_exempt_violation_is_recorded_and_counted_and_not_told() {
-    let world = World::new();
+#[test]
+fn exempt_violation_is_stored_without_notice() {
+    let scenario = Scenario::new();
     let exemption = Exemption {
-        control: domain::control::find("BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN").unwrap(),
+        control: framework::control::find(COVERAGE).unwrap(),
         resources: vec!["*".into()],
         accounts: Vec::new(),
         tags: BTreeMap::new(),
@@ -313,21 +237,26 @@ async fn an_exempt_violation_is_recorded_and_counted_and_not_told() {
         owner: "data-platform@example.com".into(),
         until: "2099-01-01".parse().unwrap(),
     };
-    world.state().reporting = Some(Reporting { exemptions: vec![exemption], ..Reporting::default() });
-    world.state().outlets = BTreeSet::from([Outlet::Topic, Outlet::Chat, Outlet::Finding, Outlet::Event]);
-    let reported = send(&world, &[event("NON_COMPLIANT", 10)]).await;
-    assert_eq!((reported.exempt, reported.tally.told), (1, 0));
-    let reported = send(&world, &[event("COMPLIANT", 20)]).await;
-    assert_eq!((reported.exempt, reported.tally.told), (1, 0), "nobody heard of it, nobody hears that it is over");
-    assert!(world.take_notices().is_empty() && world.state().told.is_empty());
-    assert_eq!(world.state().violations.len(), 1);
+    scenario.state().reporting = Some(Reporting { exemptions: vec![exemption], ..Reporting::default() });
+    scenario.state().channels =
+        BTreeSet::from([Channel::Topic, Channel::Chat, Channel::SecurityHub, Channel::EventBus]);
+    let reported = scenario.report(&[event("orders", "NON_COMPLIANT", 10)]);
+    assert_eq!((reported.exempt, reported.deliveries.delivered), (1, 0));
+    let reported = scenario.report(&[event("orders", "COMPLIANT", 20)]);
+    assert_eq!(
+        (reported.exempt, reported.deliveries.delivered),
+        (1, 0),
+        "its opening was not reported, so its end is not reported"
+    );
+    assert!(scenario.take_notices().is_empty() && scenario.state().delivered.is_empty());
+    assert_eq!(scenario.state().violations.len(), 1);
 }
 
-/// Keeps what is logged, a line for each event.
+/// Collects the log, one line for each event.
 #[derive(Clone, Default)]
-struct Log(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+struct LogLines(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
 
-impl tracing::Subscriber for Log {
+impl tracing::Subscriber for LogLines {
     fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
         true
     }
@@ -353,14 +282,14 @@ impl tracing::Subscriber for Log {
     fn exit(&self, _: &tracing::span::Id) {}
 }
 
-/// `redrive` reads the log by the id of a message.
-#[tokio::test(flavor = "current_thread")]
-async fn failure_is_logged_with_the_ids_of_its_messages() {
-    let world = World::new();
-    let log = Log::default();
+/// `redrive` searches the log by the id of a message.
+#[test]
+fn failure_is_logged_with_message_ids() {
+    let scenario = Scenario::new();
+    let log = LogLines::default();
     let guard = tracing::subscriber::set_default(log.clone());
-    world.fail_next("dynamodb:PutItem", PortErrorKind::Retryable);
-    let reported = send(&world, &[event("NON_COMPLIANT", 10)]).await;
+    scenario.fail_next("dynamodb:PutItem", PortErrorKind::Retryable);
+    let reported = scenario.report(&[event("orders", "NON_COMPLIANT", 10)]);
     drop(guard);
     assert_eq!(reported.failed, BTreeSet::from(["m0".to_owned()]));
     let lines = log.0.lock().unwrap();
@@ -370,245 +299,255 @@ async fn failure_is_logged_with_the_ids_of_its_messages() {
     );
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn every_outlet_is_told_and_one_that_refuses_costs_the_others_nothing() {
-    let world = World::new();
-    world.state().outlets = BTreeSet::from([Outlet::Topic, Outlet::Chat, Outlet::Finding, Outlet::Event]);
-    world.fail_next("securityhub:BatchImportFindings", PortErrorKind::Refused);
-    let reported = send(&world, &[event("NON_COMPLIANT", 10)]).await;
-    assert!(reported.failed.is_empty(), "the same call would be refused again: {reported:?}");
-    assert_eq!((reported.tally.told, reported.tally.refused), (1, 1));
-    let told: Vec<Outlet> = world.state().told.iter().map(|(outlet, _)| *outlet).collect();
-    assert_eq!(told, [Outlet::Event, Outlet::Chat]);
-    let owed: Vec<_> = world.state().violations.values().flat_map(|record| record.value.owed.clone()).collect();
+#[test]
+fn rejecting_channel_does_not_affect_others() {
+    let scenario = Scenario::new();
+    scenario.state().channels =
+        BTreeSet::from([Channel::Topic, Channel::Chat, Channel::SecurityHub, Channel::EventBus]);
+    scenario.fail_next("securityhub:BatchImportFindings", PortErrorKind::Rejected);
+    let reported = scenario.report(&[event("orders", "NON_COMPLIANT", 10)]);
+    assert!(reported.failed.is_empty(), "the same call would be rejected again: {reported:?}");
+    assert_eq!((reported.deliveries.delivered, reported.deliveries.rejected), (1, 1));
+    let delivered: Vec<Channel> = scenario.state().delivered.iter().map(|(outlet, _)| *outlet).collect();
+    assert_eq!(delivered, [Channel::EventBus, Channel::Chat]);
+    let owed: Vec<_> = scenario.state().violations.values().flat_map(|record| record.value.pending.clone()).collect();
     assert_eq!(owed.len(), 1);
-    assert_eq!(owed[0].outlets, BTreeSet::from([Outlet::Finding]), "it stays owed to Security Hub only");
-    send(&world, &[event("COMPLIANT", 20)]).await;
-    let findings = world.state().told.iter().filter(|(outlet, _)| *outlet == Outlet::Finding).count();
-    assert_eq!(findings, 1, "a finding is a state: the import that was refused is overtaken");
-    assert!(world.state().violations.values().all(|record| record.value.owed.is_empty()));
+    assert_eq!(owed[0].channels, BTreeSet::from([Channel::SecurityHub]), "pending for Security Hub only");
+    scenario.report(&[event("orders", "COMPLIANT", 20)]);
+    let findings = scenario.state().delivered.iter().filter(|(outlet, _)| *outlet == Channel::SecurityHub).count();
+    assert_eq!(findings, 1, "a finding is a state: the new import replaces the rejected one");
+    assert!(scenario.state().violations.values().all(|record| record.value.pending.is_empty()));
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn findings_without_time_are_left_to_the_sweep_and_fail_no_message() {
-    let world = World::new();
-    world.state().outlets = BTreeSet::from([Outlet::Topic, Outlet::Finding]);
-    world.fail_next("securityhub:BatchImportFindings", PortErrorKind::OutOfTime);
-    let reported = send(&world, &[event("NON_COMPLIANT", 10)]).await;
+#[test]
+fn timed_out_findings_are_left_to_sweep() {
+    let scenario = Scenario::new();
+    scenario.state().channels = BTreeSet::from([Channel::Topic, Channel::SecurityHub]);
+    scenario.fail_next("securityhub:BatchImportFindings", PortErrorKind::OutOfTime);
+    let reported = scenario.report(&[event("orders", "NON_COMPLIANT", 10)]);
     assert!(reported.failed.is_empty() && reported.failures.is_empty(), "{reported:?}");
-    assert_eq!((reported.tally.told, reported.tally.refused, reported.tally.deferred), (1, 0, 1));
-    let pending: Vec<_> = world.state().violations.values().flat_map(|record| record.value.owed.clone()).collect();
-    assert_eq!(pending.len(), 1, "it stays on record");
-    assert_eq!(pending[0].outlets, BTreeSet::from([Outlet::Finding]));
+    assert_eq!((reported.deliveries.delivered, reported.deliveries.rejected, reported.deliveries.deferred), (1, 0, 1));
+    let pending: Vec<_> =
+        scenario.state().violations.values().flat_map(|record| record.value.pending.clone()).collect();
+    assert_eq!(pending.len(), 1, "the delivery stays pending");
+    assert_eq!(pending[0].channels, BTreeSet::from([Channel::SecurityHub]));
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn an_outlet_that_was_switched_off_is_owed_nothing_any_more() {
-    let world = World::new();
-    world.state().outlets = BTreeSet::from([Outlet::Topic, Outlet::Finding]);
-    world.fail_next("securityhub:BatchImportFindings", PortErrorKind::Refused);
-    send(&world, &[event("NON_COMPLIANT", 10)]).await;
-    assert_eq!(world.state().violations.values().filter(|record| !record.value.owed.is_empty()).count(), 1);
-    world.state().outlets = BTreeSet::from([Outlet::Topic]);
-    send(&world, &[event("NON_COMPLIANT", 10)]).await;
-    let records: Vec<_> = world.state().violations.values().map(|record| record.value.clone()).collect();
-    assert!(records.iter().all(|record| record.owed.is_empty() && record.finding_at.is_none()), "let off, not told");
-    assert_eq!(kinds(&world), ["violation.opened"], "and nobody hears of it twice");
+#[test]
+fn disabled_channel_has_no_pending_deliveries() {
+    let scenario = Scenario::new();
+    scenario.state().channels = BTreeSet::from([Channel::Topic, Channel::SecurityHub]);
+    scenario.fail_next("securityhub:BatchImportFindings", PortErrorKind::Rejected);
+    scenario.report(&[event("orders", "NON_COMPLIANT", 10)]);
+    assert_eq!(scenario.state().violations.values().filter(|record| !record.value.pending.is_empty()).count(), 1);
+    scenario.state().channels = BTreeSet::from([Channel::Topic]);
+    scenario.report(&[event("orders", "NON_COMPLIANT", 10)]);
+    let records: Vec<_> = scenario.state().violations.values().map(|record| record.value.clone()).collect();
+    assert!(
+        records.iter().all(|record| record.pending.is_empty() && record.finding_sent_at.is_none()),
+        "dropped, not delivered"
+    );
+    assert_eq!(scenario.kinds(), ["violation.opened"], "reported once");
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn a_flush_that_finds_a_newer_window_does_not_tell_what_another_is_telling() {
-    let world = World::new();
-    send_calmly(&world, &[about("first", "NON_COMPLIANT", 1)]).await;
-    send_calmly(&world, &[about("second", "NON_COMPLIANT", 2)]).await;
-    world.take_notices();
-    let window = *world.state().windows.values().next().unwrap();
-    pass(&world, 300);
-    // The other function has opened the next window just now, and is telling.
-    let later = Window { until: window.until.checked_add(SignedDuration::from_secs(300)).unwrap(), flush_asked: false };
-    world.state().windows.insert(group(), later);
-    let flush = app::events::flush_message(&group());
-    let reported = send_calmly(&world, &[flush]).await;
-    assert_eq!((reported.tally.told, reported.tally.held), (0, 1));
-    assert!(kinds(&world).is_empty());
-    assert!(world.state().windows[&group()].flush_asked, "what is left then is told at the end of that window");
+#[test]
+fn flush_skips_notices_of_a_newer_window() {
+    let scenario = Scenario::new();
+    scenario.report_within(WINDOW, &[event("first", "NON_COMPLIANT", 1)]);
+    scenario.report_within(WINDOW, &[event("second", "NON_COMPLIANT", 2)]);
+    scenario.take_notices();
+    let window = *scenario.state().windows.values().next().unwrap();
+    scenario.after_seconds(300);
+    // The other function has opened the next window just now, and is delivering.
+    let later = DigestWindow {
+        until: window.until.checked_add(SignedDuration::from_secs(300)).unwrap(),
+        is_flush_requested: false,
+    };
+    scenario.state().windows.insert(group(), later);
+    let flush = flush_message(&group());
+    let reported = scenario.report_within(WINDOW, &[flush]);
+    assert_eq!((reported.deliveries.delivered, reported.deliveries.batched), (0, 1));
+    scenario.expect_silence();
+    assert!(scenario.state().windows[&group()].is_flush_requested, "the rest is delivered at the end of that window");
 }
 
-/// Otherwise people get the same notice twice, from the sweep and from `report`.
-#[tokio::test(flavor = "current_thread")]
-async fn flush_leaves_claimed_records_to_the_sweep() {
-    let world = World::new();
-    send_calmly(&world, &[about("first", "NON_COMPLIANT", 1)]).await;
-    send_calmly(&world, &[about("second", "NON_COMPLIANT", 2)]).await;
-    world.take_notices();
-    pass(&world, 301);
-    // A sweep has stored the second record, and is about to deliver what it owes.
-    let claim = world.state().now + SignedDuration::from_mins(10);
-    for record in world.state().violations.values_mut().filter(|record| !record.value.owed.is_empty()) {
+/// Otherwise subscribers get the same notice twice, from `sweep` and from `report`.
+#[test]
+fn flush_leaves_claimed_records_to_sweep() {
+    let scenario = Scenario::new();
+    scenario.report_within(WINDOW, &[event("first", "NON_COMPLIANT", 1)]);
+    scenario.report_within(WINDOW, &[event("second", "NON_COMPLIANT", 2)]);
+    scenario.take_notices();
+    scenario.after_seconds(301);
+    // A sweep has stored the second record, and is about to deliver its update.
+    let claim = scenario.state().now + SignedDuration::from_mins(10);
+    for record in scenario.state().violations.values_mut().filter(|record| !record.value.pending.is_empty()) {
         record.value.delivery_claimed_until = Some(claim);
     }
-    let flush = app::events::flush_message(&group());
-    let reported = send_calmly(&world, std::slice::from_ref(&flush)).await;
-    assert_eq!((reported.tally.told, reported.tally.held), (0, 0));
-    // It ended before it did.
-    pass(&world, 601);
-    let reported = send_calmly(&world, &[flush]).await;
-    assert_eq!((reported.tally.told, kinds(&world)), (1, vec!["violation.opened"]));
-    assert!(world.state().violations.values().all(|record| record.value.delivery_claimed_until.is_none()));
+    let flush = flush_message(&group());
+    let reported = scenario.report_within(WINDOW, std::slice::from_ref(&flush));
+    assert_eq!((reported.deliveries.delivered, reported.deliveries.batched), (0, 0));
+    // The sweep ended before the delivery.
+    scenario.after_seconds(601);
+    let reported = scenario.report_within(WINDOW, &[flush]);
+    assert_eq!((reported.deliveries.delivered, scenario.kinds()), (1, vec!["violation.opened"]));
+    assert!(scenario.state().violations.values().all(|record| record.value.delivery_claimed_until.is_none()));
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn a_topic_that_refuses_one_message_gets_the_others() {
-    let world = World::new();
-    world.fail_next("sns:Publish", PortErrorKind::Refused);
-    let mut other = event("NON_COMPLIANT", 10);
+#[test]
+fn rejected_message_does_not_block_others() {
+    let scenario = Scenario::new();
+    scenario.fail_next("sns:Publish", PortErrorKind::Rejected);
+    let mut other = event("orders", "NON_COMPLIANT", 10);
     other["detail"]["configRuleName"] =
         json!("AURORA-BACKUP_LAST_RECOVERY_POINT_CREATED-1b2c3d4e-5f60-4a7b-8c9d-0e1f2a3b4c5d");
-    let reported = send(&world, &[event("NON_COMPLIANT", 10), other]).await;
-    assert_eq!((reported.tally.told, reported.tally.refused, reported.failed.len()), (1, 1, 0));
-    assert_eq!(world.state().violations.values().filter(|record| !record.value.owed.is_empty()).count(), 1);
+    let reported = scenario.report(&[event("orders", "NON_COMPLIANT", 10), other]);
+    assert_eq!((reported.deliveries.delivered, reported.deliveries.rejected, reported.failed.len()), (1, 1, 0));
+    assert_eq!(scenario.state().violations.values().filter(|record| !record.value.pending.is_empty()).count(), 1);
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn a_poisoned_message_is_buried_with_the_reason_and_what_is_not_ours_is_accepted() {
-    let world = World::new();
-    let mut elsewhere = event("NON_COMPLIANT", 10);
+#[test]
+fn invalid_message_is_dead_lettered() {
+    let scenario = Scenario::new();
+    let mut elsewhere = event("orders", "NON_COMPLIANT", 10);
     elsewhere["detail"]["configRuleARN"] = json!("arn:aws:config:eu-west-1:222222222222:config-rule/config-rule-1");
-    let mut forged = event("NON_COMPLIANT", 10);
+    let mut forged = event("orders", "NON_COMPLIANT", 10);
     forged["account"] = json!("333333333333");
-    let events = [json!("{not json"), event("NON_COMPLIANT", 10), elsewhere, forged, json!({ "source": "aws.ec2" })];
-    let reported = send(&world, &events).await;
+    let events =
+        [json!("{not json"), event("orders", "NON_COMPLIANT", 10), elsewhere, forged, json!({ "source": "aws.ec2" })];
+    let reported = scenario.report(&events);
     assert!(reported.failed.is_empty(), "{reported:?}");
-    assert_eq!((reported.tally.told, reported.ignored, reported.buried), (1, 2, 2));
-    let buried = world.state().buried.clone();
-    assert_eq!(buried[0].0, "{not json", "as it came");
+    assert_eq!((reported.deliveries.delivered, reported.ignored, reported.dead_lettered), (1, 2, 2));
+    let buried = scenario.state().dead_letters.clone();
+    assert_eq!(buried[0].0, "{not json", "unchanged");
     assert!(buried[0].1.contains("line 1, column 2"), "{buried:?}");
     assert!(buried[1].1.contains("sent by account 333333333333"), "{buried:?}");
 
-    world.fail_next("sqs:SendMessage", PortErrorKind::Retryable);
-    let reported = send(&world, &events).await;
-    assert_eq!(reported.failed, BTreeSet::from(["m0".to_owned()]), "what cannot be put aside now comes again");
+    scenario.fail_next("sqs:SendMessage", PortErrorKind::Retryable);
+    let reported = scenario.report(&events);
+    assert_eq!(reported.failed, BTreeSet::from(["m0".to_owned()]), "a message that cannot be dead-lettered returns");
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn a_message_whose_key_is_too_long_fails_alone_with_the_reason() {
-    let world = World::new();
+#[test]
+fn message_with_long_key_fails_alone() {
+    let scenario = Scenario::new();
     let longest = |bytes: usize| {
         let key = "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN#AWS::RDS::DBCluster#".len();
         "x".repeat(bytes - key)
     };
-    let mut long_rule = event("NON_COMPLIANT", 10);
+    let mut long_rule = event("orders", "NON_COMPLIANT", 10);
     long_rule["detail"]["configRuleName"] = json!("r".repeat(990));
     long_rule["detail"]["resourceType"] = json!("é".repeat(20));
     let flush = json!({ "source": "backup-compliance.report", "flush": { "account": "222222222222", "control": "c".repeat(1020) } });
     let events = [
-        event("NON_COMPLIANT", 10),
-        about(&longest(1025), "NON_COMPLIANT", 10),
-        about(&longest(1024), "NON_COMPLIANT", 10),
+        event("orders", "NON_COMPLIANT", 10),
+        event(&longest(1025), "NON_COMPLIANT", 10),
+        event(&longest(1024), "NON_COMPLIANT", 10),
         long_rule,
         flush,
     ];
-    let reported = send(&world, &events).await;
+    let reported = scenario.report(&events);
     assert!(reported.failed.is_empty() && reported.failures.is_empty(), "{reported:?}");
-    assert_eq!((reported.tally.told, reported.buried), (2, 3));
-    let buried = world.state().buried.clone();
-    assert!(buried[0].1.contains("1025 bytes, and a key of DynamoDB has at most 1,024"), "{buried:?}");
+    assert_eq!((reported.deliveries.delivered, reported.dead_lettered), (2, 3));
+    let buried = scenario.state().dead_letters.clone();
+    assert!(buried[0].1.contains("1025 bytes, but a sort key of DynamoDB has at most 1,024"), "{buried:?}");
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn an_account_that_is_neither_a_target_nor_in_the_organisation_is_ignored() {
-    let world = World::new();
-    let other = AccountId::parse("999999999999").unwrap();
-    world.state().account_names.insert(other, "other".into());
-    let reported = send(&world, &[event("NON_COMPLIANT", 10)]).await;
-    assert_eq!((reported.ignored, reported.tally.told), (1, 0));
-    assert!(world.state().violations.is_empty());
+#[test]
+fn unknown_account_is_ignored() {
+    let scenario = Scenario::new();
+    scenario.state().account_names.insert(account("999999999999"), "other".into());
+    let reported = scenario.report(&[event("orders", "NON_COMPLIANT", 10)]);
+    assert_eq!((reported.ignored, reported.deliveries.delivered), (1, 0));
+    assert!(scenario.state().violations.is_empty());
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn a_notice_is_never_lost_wherever_it_fails() {
+#[test]
+fn notice_survives_failure_at_each_step() {
     for call in ["dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:Query", "sns:Publish"] {
         for lose_answer in [false, true] {
-            let world = World::new();
+            let scenario = Scenario::new();
             if lose_answer {
-                world.lose_next_answer(call);
+                scenario.lose_next_answer(call);
             } else {
-                world.fail_next(call, PortErrorKind::Retryable);
+                scenario.fail_next(call, PortErrorKind::Retryable);
             }
-            let first = send(&world, &[event("NON_COMPLIANT", 10)]).await;
+            let first = scenario.report(&[event("orders", "NON_COMPLIANT", 10)]);
             assert_eq!(first.failed, BTreeSet::from(["m0".to_owned()]), "{call}");
-            let second = send(&world, &[event("NON_COMPLIANT", 10)]).await;
+            let second = scenario.report(&[event("orders", "NON_COMPLIANT", 10)]);
             assert!(second.failed.is_empty(), "{call}: {second:?}");
-            let told = kinds(&world);
-            assert!((1..=2).contains(&told.len()), "{call}: {told:?}");
-            assert!(told.iter().all(|kind| *kind == "violation.opened"), "{call}: {told:?}");
-            send(&world, &[event("NON_COMPLIANT", 10)]).await;
-            assert!(kinds(&world).is_empty(), "{call}: told is told, unless the answer that says so was lost");
+            let kinds = scenario.kinds();
+            assert!((1..=2).contains(&kinds.len()), "{call}: {kinds:?}");
+            assert!(kinds.iter().all(|kind| *kind == "violation.opened"), "{call}: {kinds:?}");
+            scenario.report(&[event("orders", "NON_COMPLIANT", 10)]);
+            assert!(scenario.kinds().is_empty(), "{call}: one delivery, unless its response was lost");
         }
     }
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_notice_that_was_told_and_not_noted_is_told_once_more_and_its_end_too() {
-    let world = World::new();
-    // What is in force, the record, its name, storing, backup plans, telling: then it dies, before it can note that it has told.
-    world.state().dies_in = Some(2 * 6);
-    let events = batch(&[event("NON_COMPLIANT", 10)]);
-    let report = report(&world, Duration::ZERO);
-    assert!(tokio::time::timeout(Duration::from_millis(20), report.handle(&events)).await.is_err(), "it dies");
-    assert_eq!(kinds(&world), ["violation.opened"]);
-    world.state().dies_in = None;
-    send(&world, &[event("COMPLIANT", 20)]).await;
-    let notices = world.take_notices();
+async fn unrecorded_delivery_is_repeated_once() {
+    let scenario = Scenario::new();
+    // Frameworks in force, the record, its name, the write, backup plans, the delivery: then the process dies before
+    // it can record the delivery.
+    scenario.state().dies_in = Some(2 * 6);
+    let events = batch(&[event("orders", "NON_COMPLIANT", 10)]);
+    let report = report(&scenario, Duration::ZERO);
+    assert!(tokio::time::timeout(Duration::from_millis(20), report.handle(&events)).await.is_err(), "the process dies");
+    scenario.expect(&["violation.opened"]);
+    scenario.state().dies_in = None;
+    scenario.report(&[event("orders", "COMPLIANT", 20)]);
+    let notices = scenario.take_notices();
     assert_eq!(entries(&notices[0]), [opened("orders"), resolved("orders")], "never a resolution without an opening");
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn names_that_cannot_be_had_do_not_hold_back_the_notice() {
-    let world = World::new();
-    world.fail_next("config:SelectAggregateResourceConfig", PortErrorKind::Denied);
-    world.fail_next("config:SelectAggregateResourceConfig", PortErrorKind::Denied);
-    assert_eq!(send(&world, &[event("NON_COMPLIANT", 10)]).await.tally.told, 1);
-    assert_eq!(kinds(&world), ["violation.opened"]);
-}
-
-#[tokio::test(flavor = "current_thread")]
-async fn a_batch_reads_once_and_quiet_events_cost_no_writes() {
-    let world = World::new();
-    let events: Vec<Value> = (0..50).map(|n| about(&format!("c{n}"), "NON_COMPLIANT", 10)).collect();
-    send(&world, &events).await;
-    let calls = world.take_calls();
-    let count = |name: &str| calls.iter().filter(|call| **call == name).count();
-    assert_eq!((count("dynamodb:BatchGetItem"), count("dynamodb:Query")), (1, 1), "records; what is in force");
-    assert_eq!(count("dynamodb:PutItem"), 100, "each record with its debt, and without");
-    assert_eq!(count("config:SelectAggregateResourceConfig"), 2, "names of all; backup plans of the one place");
-    assert_eq!(count("sns:Publish"), 1);
-    send(&world, &events).await;
-    assert_eq!(world.take_calls(), ["dynamodb:Query", "dynamodb:BatchGetItem"]);
+#[test]
+fn missing_names_do_not_delay_notice() {
+    let scenario = Scenario::new();
+    scenario.fail_next("config:SelectAggregateResourceConfig", PortErrorKind::Denied);
+    scenario.fail_next("config:SelectAggregateResourceConfig", PortErrorKind::Denied);
+    assert_eq!(scenario.report(&[event("orders", "NON_COMPLIANT", 10)]).deliveries.delivered, 1);
+    scenario.expect_opened("orders");
 }
 
 #[test]
-fn the_group_of_the_events_is_their_account_and_control() {
+fn batch_reads_once_and_duplicates_cost_no_writes() {
+    let scenario = Scenario::new();
+    let events: Vec<Value> = (0..50).map(|n| event(&format!("c{n}"), "NON_COMPLIANT", 10)).collect();
+    scenario.report(&events);
+    let calls = scenario.take_calls();
+    let count = |name: &str| calls.iter().filter(|call| **call == name).count();
+    assert_eq!((count("dynamodb:BatchGetItem"), count("dynamodb:Query")), (1, 1), "records; frameworks in force");
+    assert_eq!(count("dynamodb:PutItem"), 100, "each record with its pending delivery, and without");
+    assert_eq!(count("config:SelectAggregateResourceConfig"), 2, "names of all; backup plans of one location");
+    assert_eq!(count("sns:Publish"), 1);
+    scenario.report(&events);
+    assert_eq!(scenario.take_calls(), ["dynamodb:Query", "dynamodb:BatchGetItem"]);
+}
+
+#[test]
+fn event_group_is_account_and_control() {
     assert_eq!(group().to_string(), "222222222222#BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN");
 }
 
-/// A topic that rejects everything for an hour in which every window ends with a flush: an operator repairs it, and nothing is lost.
-#[tokio::test(flavor = "current_thread")]
-async fn rejections_of_one_hour_give_up_nothing() {
-    let world = World::new();
-    (0..40).for_each(|_| world.fail_next("sns:Publish", PortErrorKind::Denied));
+/// A topic that rejects everything for an hour in which every window ends with a flush: after an operator fixes it, no
+/// notice is lost.
+#[test]
+fn rejections_for_an_hour_lose_no_notice() {
+    let scenario = Scenario::new();
+    (0..40).for_each(|_| scenario.fail_next("sns:Publish", PortErrorKind::Denied));
     for minute in 0..20_u8 {
         let compliance = if minute % 2 == 0 { "NON_COMPLIANT" } else { "COMPLIANT" };
-        let reported = send(&world, &[event(compliance, 10 + minute)]).await;
-        assert_eq!((reported.tally.refused, reported.tally.given_up), (1, 0), "{reported:?}");
-        pass(&world, 180);
+        let reported = scenario.report(&[event("orders", compliance, 10 + minute)]);
+        assert_eq!((reported.deliveries.rejected, reported.deliveries.given_up), (1, 0), "{reported:?}");
+        scenario.after_seconds(180);
     }
-    let record = world.state().violations.values().next().unwrap().value.clone();
-    assert!(record.undelivered[&Outlet::Topic].rejections >= 20, "{record:?}");
-    assert!(!record.owed.is_empty());
-    world.take_faults();
-    let reported = send(&world, &[event("NON_COMPLIANT", 55)]).await;
-    assert!(reported.tally.told > 1, "{reported:?}");
-    let record = world.state().violations.values().next().unwrap().value.clone();
-    assert!(record.owed.is_empty() && record.undelivered.is_empty(), "{record:?}");
+    let record = scenario.state().violations.values().next().unwrap().value.clone();
+    assert!(record.delivery_failures[&Channel::Topic].rejections >= 20, "{record:?}");
+    assert!(!record.pending.is_empty());
+    scenario.take_faults();
+    let reported = scenario.report(&[event("orders", "NON_COMPLIANT", 55)]);
+    assert!(reported.deliveries.delivered > 1, "{reported:?}");
+    let record = scenario.state().violations.values().next().unwrap().value.clone();
+    assert!(record.pending.is_empty() && record.delivery_failures.is_empty(), "{record:?}");
 }

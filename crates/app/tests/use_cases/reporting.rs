@@ -1,17 +1,21 @@
-//! What the policy says about violations: published when it has changed, with what is odd about it.
+//! The reporting settings of the policy: published when they change, with warnings.
+
+use jiff::Timestamp;
+
+use app::deploy::FrameworkOutcome;
+use app::events::{DeployTrigger, ReconcileScope};
+use app::ports::{PortErrorKind, Versioned};
+use domain::notice::{Notice, PolicyWarnings};
+use domain::policy::Reporting;
+use domain::violation::{
+    ChangeOutcome, ComplianceChange, ComplianceType, ResultOrdering, ViolationKey, ViolationRecord, apply,
+};
+use framework::control::Severity;
+use framework::ids::{AccountId, RegionName};
+use testkit::world::World;
 
 use crate::deploy::{deploy, outcome, push_seen, rolled_out, settle};
 use crate::policy::{FRAMEWORK, ONE, THREE, TWO, policy};
-use app::deploy::FrameworkOutcome;
-use app::events::{Look, Trigger};
-use app::ports::{PortErrorKind, Versioned};
-use domain::control::Severity;
-use domain::ids::{AccountId, RegionName};
-use domain::notice::{Notice, PolicyWarnings};
-use domain::policy::Reporting;
-use domain::violation::{Change, Compliance, Key, Ordering, Outcome, Record, apply};
-use jiff::Timestamp;
-use testkit::world::World;
 
 const COVERAGE: &str = "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN";
 const SCRATCH: &str = "[\"arn:aws:dynamodb:*:*:table/scratch-*\"]";
@@ -37,7 +41,7 @@ fn change(world: &World, policy: &str) {
 
 /// An open violation of the coverage control by a table.
 fn open(world: &World, account: &str, table: &str) {
-    let key = Key {
+    let key = ViolationKey {
         account: AccountId::parse(account).unwrap(),
         region: RegionName::parse("eu-west-1").unwrap(),
         control: COVERAGE.into(),
@@ -45,18 +49,18 @@ fn open(world: &World, account: &str, table: &str) {
         resource_id: table.into(),
     };
     let at = Timestamp::from_second(1_795_000_000).unwrap();
-    let change = Change {
+    let change = ComplianceChange {
         key: key.clone(),
-        compliance: Compliance::NonCompliant,
-        ordering: Ordering { triggered: at, recorded: at, notified: at },
+        compliance: ComplianceType::NonCompliant,
+        ordering: ResultOrdering { triggered: at, recorded: at, notified: at },
         rule_name: "rule".into(),
         rule_arn: String::new(),
         annotation: None,
         had_result: false,
         previous: None,
     };
-    let Outcome::Store { record, .. } = apply(None, &change) else { panic!("the first result is stored") };
-    world.state().violations.insert(key, Versioned { value: Record { ..*record }, version: 1 });
+    let ChangeOutcome::Store { record, .. } = apply(None, &change) else { panic!("the first result is stored") };
+    world.state().violations.insert(key, Versioned { value: ViolationRecord { ..*record }, version: 1 });
 }
 
 fn told(world: &World) -> Vec<PolicyWarnings> {
@@ -67,7 +71,7 @@ fn told(world: &World) -> Vec<PolicyWarnings> {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn what_the_policy_says_about_violations_is_published_with_the_first_push_and_with_each_change() {
+async fn reporting_is_published_with_each_change() {
     let world = World::new();
     start(&world, &policy(&[ONE, TWO], None));
     push_seen(&world).await.unwrap();
@@ -82,7 +86,7 @@ async fn what_the_policy_says_about_violations_is_published_with_the_first_push_
     change(&world, &text);
     let seen = push_seen(&world).await.unwrap();
     assert_eq!(outcome(&seen), &FrameworkOutcome::Unchanged);
-    // The document and its digest, and nothing else: no framework has changed.
+    // The document and its digest only: no framework has changed.
     let writes: Vec<_> = world
         .take_calls()
         .into_iter()
@@ -95,7 +99,7 @@ async fn what_the_policy_says_about_violations_is_published_with_the_first_push_
 
     change(&world, &format!("{text}# A comment changes nothing.\n"));
     push_seen(&world).await.unwrap();
-    deploy(&world).handle(&[Trigger::Schedule(Look::Full)]).await.unwrap();
+    deploy(&world).handle(&[DeployTrigger::Schedule(ReconcileScope::Full)]).await.unwrap();
     assert_eq!(World::mutating(&world.take_calls()), Vec::<&str>::new());
 
     change(&world, &policy(&[ONE, TWO], None));
@@ -104,7 +108,7 @@ async fn what_the_policy_says_about_violations_is_published_with_the_first_push_
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn an_exemption_holds_although_the_rollout_fails_and_not_when_the_policy_is_refused() {
+async fn exemption_holds_unless_policy_is_rejected() {
     let world = World::new();
     let text = exempting(&[ONE], &[(COVERAGE, SCRATCH, "until: 2027-01-31")]);
     start(&world, &text.replace("2027-01-31", "tomorrow"));
@@ -119,9 +123,9 @@ async fn an_exemption_holds_although_the_rollout_fails_and_not_when_the_policy_i
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_look_that_ends_while_it_publishes_is_made_good_by_the_next() {
+async fn interrupted_publication_is_repeated() {
     let text = exempting(&[ONE], &[(COVERAGE, SCRATCH, "until: 2020-01-31")]);
-    // The write that is lost, and whether it took effect: of the document, then of its digest.
+    // The lost write, and whether it took effect: of the document, then of its digest.
     for (before, took_effect) in [(0, true), (0, false), (1, true), (1, false)] {
         let world = rolled_out(&[ONE]).await;
         change(&world, &text);
@@ -140,7 +144,7 @@ async fn a_look_that_ends_while_it_publishes_is_made_good_by_the_next() {
         };
         assert_eq!((published.exemptions.len(), digest), (1, Some(published.digest().0)));
         let told = told(&world).len();
-        // Written down before the answer was lost, it is not told again.
+        // The digest was stored before the response was lost, so that it is not published again.
         assert_eq!(told, if (before, took_effect) == (1, true) { 1 } else { 2 }, "{before} {took_effect}");
         push_seen(&world).await.unwrap();
         assert!(world.take_notices().is_empty());
@@ -148,7 +152,7 @@ async fn a_look_that_ends_while_it_publishes_is_made_good_by_the_next() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn exemptions_that_have_ended_or_can_match_nothing_are_warned_of_once() {
+async fn ineffective_exemptions_have_one_warning() {
     let world = rolled_out(&[ONE, TWO]).await;
     let text = exempting(
         &[ONE, TWO],
@@ -176,9 +180,9 @@ async fn exemptions_that_have_ended_or_can_match_nothing_are_warned_of_once() {
         "the exemption matches nothing: no framework of this policy has `BACKUP_RECOVERY_POINT_ENCRYPTED`; \
          remove it, or name a control that is in force",
         "account 999999999999 of the exemption is in no target of this policy; \
-         correct `accounts`, or remove what is no longer there",
+         correct `accounts`, or remove those that were deleted",
         "accounts 333333333333, 444444444444, 555555555555 and 1 more of the exemption are in no target of this policy; \
-         correct `accounts`, or remove what is no longer there",
+         correct `accounts`, or remove those that were deleted",
         "the exemption covers no open violation on record; check its resources, accounts and tags, or remove it",
     ]
     .iter()
@@ -200,7 +204,7 @@ async fn exemptions_that_have_ended_or_can_match_nothing_are_warned_of_once() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn an_exemption_in_accounts_without_its_control_matches_nothing() {
+async fn exemption_without_its_control_matches_nothing() {
     let world = World::new();
     let switched = FRAMEWORK
         .replace("Resources:\n", "  Days: { Type: String, Default: \"\" }\nConditions:\n  On: !Not [!Equals [!Ref Days, \"\"]]\nResources:\n")
@@ -218,13 +222,13 @@ async fn an_exemption_in_accounts_without_its_control_matches_nothing() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn an_exemption_that_covers_something_is_not_warned_of() {
+async fn effective_exemption_has_no_warning() {
     let covering = exempting(&[ONE, TWO], &[(COVERAGE, SCRATCH, "until: 2027-01-31")]);
     let asked = |world: &World| {
         let calls = world.take_calls();
         calls.iter().filter(|call| **call == "dynamodb:Scan").count()
     };
-    // With the first rollout there is nothing on record, which says nothing.
+    // Before the first rollout no violations are stored, which proves nothing.
     let world = World::new();
     start(&world, &covering);
     assert!(push_seen(&world).await.unwrap().warnings.is_empty());
@@ -235,13 +239,13 @@ async fn an_exemption_that_covers_something_is_not_warned_of() {
     change(&world, &covering);
     assert!(push_seen(&world).await.unwrap().warnings.is_empty());
     assert_eq!(asked(&world), 1);
-    // Only when it has changed is anything asked at all.
+    // No reads unless the settings have changed.
     push_seen(&world).await.unwrap();
     assert_eq!(asked(&world), 0);
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn too_many_accounts_are_not_asked_unless_the_exemptions_name_them() {
+async fn many_accounts_are_read_only_if_named() {
     let world = rolled_out(&[ONE, TWO]).await;
     for number in 0..201_u64 {
         open(&world, &format!("{number:012}"), "orders");
@@ -250,7 +254,7 @@ async fn too_many_accounts_are_not_asked_unless_the_exemptions_name_them() {
     world.take_calls();
     assert!(push_seen(&world).await.unwrap().warnings.is_empty());
     let asked = world.take_calls().iter().filter(|call| **call == "dynamodb:Query").count();
-    assert_eq!(asked, 1, "only what deploy remembers");
+    assert_eq!(asked, 1, "only the state of deploy");
 
     open(&world, ONE, "orders");
     let named = [(COVERAGE, SCRATCH, "accounts: [\"111111111111\", \"222222222222\"], until: 2027-01-31")];
@@ -261,7 +265,7 @@ async fn too_many_accounts_are_not_asked_unless_the_exemptions_name_them() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn whatever_fails_while_warning_the_policy_is_published() {
+async fn failed_warning_does_not_block_publication() {
     let text =
         exempting(&[ONE], &[(COVERAGE, SCRATCH, "until: 2027-01-31"), (COVERAGE, "[\"*\"]", "until: 2020-01-31")]);
     for (call, kind, tries, warnings) in [

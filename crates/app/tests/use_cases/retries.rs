@@ -1,12 +1,13 @@
-//! A rollout that fails: what is said, and how often it is tried again.
+//! A failed rollout: its notices and its retries.
+
+use app::deploy::FrameworkOutcome;
+use app::events::{DeployTrigger, ReconcileScope};
+use domain::notice::{Notice, RolloutReport};
+use testkit::world::World;
 
 use crate::deploy::{current, deploy, ended, name, outcome, push_seen, settle};
 use crate::policy::{FRAMEWORK, ONE, TWO, policy};
 use crate::units::full;
-use app::deploy::FrameworkOutcome;
-use app::events::{Look, Trigger};
-use domain::notice::{Notice, RolloutReport};
-use testkit::world::World;
 
 fn failures(world: &World) -> Vec<RolloutReport> {
     let of = |notice: &Notice| match notice {
@@ -31,11 +32,11 @@ async fn failed() -> World {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_rollout_that_partly_fails_says_where_and_is_tried_three_times_more() {
+async fn partial_failure_is_reported_and_retried_thrice() {
     let world = failed().await;
     let [report] = failures(&world).try_into().unwrap();
     assert_eq!((report.verdict.succeeded, report.verdict.total), (3, 4));
-    assert_eq!(report.verdict.faults[0].reason, "no execution role");
+    assert_eq!(report.verdict.failures[0].reason, "no execution role");
     assert!(report.next.unwrap().contains("retry 1 of 3"));
 
     let mut told = Vec::new();
@@ -51,12 +52,12 @@ async fn a_rollout_that_partly_fails_says_where_and_is_tried_three_times_more() 
     assert_eq!(outcome(&full(&world).await), &FrameworkOutcome::FailedBefore);
     assert_eq!(World::mutating(&world.take_calls()), Vec::<&str>::new());
     let ended = world.state().rollouts[&name()].value.ended.clone().unwrap();
-    assert_eq!((ended.failed, ended.skipped, ended.verdict.faults.len()), (1, 0, 1));
+    assert_eq!((ended.failed, ended.skipped, ended.verdict.failures.len()), (1, 0, 1));
 }
 
-/// Whoever pushes wants to see it done, whatever the commit changes.
+/// An author expects a push to take effect, whatever the commit changes.
 #[tokio::test(flavor = "current_thread")]
-async fn a_push_starts_over_also_with_what_was_tried_before() {
+async fn push_restarts_failed_attempts() {
     let world = failed().await;
     for _ in 0..4 {
         full(&world).await;
@@ -69,7 +70,7 @@ async fn a_push_starts_over_also_with_what_was_tried_before() {
     let [report] = failures(&world).try_into().unwrap();
     assert_eq!((report.commit, report.message.as_str()), (commit, "Explain"));
     assert!(report.next.unwrap().contains("retry 1 of 3"));
-    assert_eq!((report.created, report.updated), (0, 1), "what this attempt has done");
+    assert_eq!((report.created, report.updated), (0, 1), "the work of this attempt");
 
     world.state().broken.clear();
     full(&world).await;
@@ -79,9 +80,9 @@ async fn a_push_starts_over_also_with_what_was_tried_before() {
     assert_eq!((report.verdict.succeeded, current(&world)), (4, 4));
 }
 
-/// What repaired it counts no longer: what breaks next is tried as often as anything.
+/// After a repair, the count restarts for the next failure.
 #[tokio::test(flavor = "current_thread")]
-async fn success_ends_the_count_of_attempts() {
+async fn success_resets_count_of_attempts() {
     let world = failed().await;
     for _ in 0..3 {
         full(&world).await;
@@ -107,7 +108,7 @@ async fn success_ends_the_count_of_attempts() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn counts_say_what_a_look_did() {
+async fn counts_match_work_of_reconciliation() {
     let world = World::new();
     world.state().broken.insert(format!("{TWO}/eu-west-1"), "no execution role".into());
     world.push(
@@ -119,7 +120,7 @@ async fn counts_say_what_a_look_did() {
     let counts = ended(&world).await.unwrap().counts;
     assert_eq!((counts.reconciliations, counts.mutating_calls), (1, 0), "it is going on");
     world.end_operations();
-    // The one that failed is worked once more in the same attempt.
+    // The failed instance is retried once within the same attempt.
     assert_eq!(ended(&world).await.unwrap().counts.mutating_calls, 1);
     world.end_operations();
     let counts = ended(&world).await.unwrap().counts;
@@ -134,6 +135,6 @@ async fn counts_say_what_a_look_did() {
     world.state().now += jiff::SignedDuration::from_mins(5);
     let counts = ended(&world).await.unwrap().counts;
     assert_eq!((counts.rollouts_succeeded, counts.seconds_to_converge), (1, Some(15 * 60)), "since it was pushed");
-    let counts = deploy(&world).handle(&[Trigger::Schedule(Look::Normal)]).await.unwrap().counts;
-    assert_eq!(counts, app::deploy::Counts::default(), "nothing has changed");
+    let counts = deploy(&world).handle(&[DeployTrigger::Schedule(ReconcileScope::Standard)]).await.unwrap().counts;
+    assert_eq!(counts, app::deploy::DeployCounts::default(), "nothing has changed");
 }

@@ -1,12 +1,15 @@
-//! Since when a control is in force: what `deploy` publishes beside the controls.
+//! The time since which a control is in force, which `deploy` publishes with the controls.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use app::deploy::{ControlVariant, PublishedFramework};
+use framework::ids::{AccountId, RegionName};
+use testkit::world::World;
 
 use crate::deploy::{name, push_seen, rolled_out, settle};
 use crate::policy::{FRAMEWORK, ONE, THREE, TWO, policy};
-use app::deploy::{FrameworkFacts, Variant};
-use domain::ids::{AccountId, RegionName};
-use jiff::{SignedDuration, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
-use testkit::world::World;
 
 const COVERAGE: &str = "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN";
 const RETENTION: &str = "BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK";
@@ -36,7 +39,7 @@ async fn push(world: &World, message: &str, files: &[(&str, Option<&str>)]) {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_control_keeps_its_time_until_its_parameters_change() {
+async fn control_keeps_time_until_parameters_change() {
     let world = rolled_out(&[ONE, TWO]).await;
     let first = since(&world, ONE, "eu-west-1", COVERAGE).unwrap();
     assert_eq!(since(&world, TWO, "us-east-1", RETENTION), Some(first));
@@ -59,7 +62,7 @@ async fn a_control_keeps_its_time_until_its_parameters_change() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn an_account_and_a_region_that_join_have_a_time_of_their_own() {
+async fn new_account_and_region_have_their_own_time() {
     let world = rolled_out(&[ONE, TWO]).await;
     let first = now(&world);
     pass(&world, HOUR);
@@ -83,7 +86,7 @@ async fn an_account_and_a_region_that_join_have_a_time_of_their_own() {
     }
     assert_eq!(world.state().frameworks[&name()].variants.len(), 3, "split no further than it differs");
 
-    // Who leaves and comes back starts over.
+    // An account that leaves and returns starts over.
     push(&world, "Leave", &[("backup-compliance.yaml", Some(&policy(&[TWO, THREE], None)))]).await;
     pass(&world, HOUR);
     push(&world, "Return", &[("backup-compliance.yaml", Some(&policy(&[ONE, TWO, THREE], None)))]).await;
@@ -92,7 +95,7 @@ async fn an_account_and_a_region_that_join_have_a_time_of_their_own() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn times_that_lie_long_back_become_one() {
+async fn old_times_are_merged() {
     let world = rolled_out(&[ONE]).await;
     pass(&world, HOUR);
     push(&world, "Two", &[("backup-compliance.yaml", Some(&policy(&[ONE, TWO], None)))]).await;
@@ -106,9 +109,9 @@ async fn times_that_lie_long_back_become_one() {
     assert_eq!(world.state().frameworks[&name()].variants.len(), 2);
 }
 
-/// Published by a version that wrote down no times.
+/// Published by a version that stored no times.
 #[tokio::test(flavor = "current_thread")]
-async fn a_time_that_nobody_knows_stays_unknown() {
+async fn unknown_time_stays_unknown() {
     let world = rolled_out(&[ONE]).await;
     for variant in &mut world.state().frameworks.get_mut(&name()).unwrap().variants {
         variant.since.clear();
@@ -120,7 +123,7 @@ async fn a_time_that_nobody_knows_stays_unknown() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn facts_that_stay_the_same_are_not_published_again() {
+async fn unchanged_facts_are_not_published_again() {
     let world = rolled_out(&[ONE, TWO]).await;
     let before = world.state().frameworks[&name()].clone();
     pass(&world, HOUR);
@@ -134,7 +137,7 @@ async fn facts_that_stay_the_same_are_not_published_again() {
 
 /// Two accounts in two Regions, each of which was without the control, or had it with the same or other parameters.
 #[test]
-fn every_place_has_the_time_that_it_would_have_alone() {
+fn locations_have_independent_times() {
     let now: Timestamp = "2026-11-30T00:00:00Z".parse().unwrap();
     let time = |days: i64| now - SignedDuration::from_hours(days * 24);
     let account = |text: &str| AccountId::parse(text).unwrap();
@@ -145,14 +148,14 @@ fn every_place_has_the_time_that_it_would_have_alone() {
         let parameters = BTreeMap::from([("requiredRetentionDays".to_owned(), days.to_owned())]);
         BTreeMap::from([(RETENTION.to_owned(), parameters), (COVERAGE.to_owned(), BTreeMap::new())])
     };
-    let facts = |variants| FrameworkFacts { stack_set: name(), variants };
-    let wanted = facts(vec![Variant {
+    let facts = |variants| PublishedFramework { stack_set: name(), variants };
+    let wanted = facts(vec![ControlVariant {
         accounts: places.iter().map(|(account, _)| account.clone()).collect(),
         regions: places.iter().map(|(_, region)| region.clone()).collect(),
         controls: controls("35"),
         since: BTreeMap::new(),
     }]);
-    // Parameters and time before, and the times of the two controls after; the two that lie long back become one.
+    // Parameters and time before, and the times of the two controls after; the two old times become one.
     let (settled, recent) = (time(40), time(2));
     let states = [
         (None, now, now),
@@ -168,7 +171,7 @@ fn every_place_has_the_time_that_it_would_have_alone() {
                 .enumerate()
                 .filter_map(|(place, (account, region))| {
                     let (days, since) = of(place).0?;
-                    Some(Variant {
+                    Some(ControlVariant {
                         accounts: BTreeSet::from([account.clone()]),
                         regions: BTreeSet::from([region.clone()]),
                         controls: controls(days),
@@ -183,10 +186,10 @@ fn every_place_has_the_time_that_it_would_have_alone() {
             assert_eq!(next.since(account, region, RETENTION), Some(retention), "{combination}: {next:#?}");
             assert_eq!(next.since(account, region, COVERAGE), Some(coverage), "{combination}: {next:#?}");
             assert_eq!(next.parameters(account, region, RETENTION), wanted.parameters(account, region, RETENTION));
-            let holding = |v: &&Variant| v.accounts.contains(account) && v.regions.contains(region);
+            let holding = |v: &&ControlVariant| v.accounts.contains(account) && v.regions.contains(region);
             assert_eq!(next.variants.iter().filter(holding).count(), 1, "{combination}: {next:#?}");
         }
-        // What is published once is published for good.
+        // Published facts are not published again.
         assert_eq!(wanted.clone().following(Some(&next), now + HOUR), next);
     }
 }

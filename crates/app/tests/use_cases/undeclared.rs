@@ -1,13 +1,14 @@
-//! A framework that has left the policy.
+//! A framework that was removed from the policy.
+
+use app::deploy::{FrameworkOutcome, ReconcileSummary};
+use app::ports::PortErrorKind;
+use domain::notice::Notice;
+use framework::ids::StackSetName;
+use testkit::world::World;
 
 use crate::deploy::{mutations, push_seen, settle};
 use crate::policy::{FRAMEWORK, ONE, TWO, policy};
 use crate::units::full;
-use app::deploy::{FrameworkOutcome, Seen};
-use app::ports::PortErrorKind;
-use domain::ids::StackSetName;
-use domain::notice::Notice;
-use testkit::world::World;
 
 const BOTH: bool = true;
 const ONE_ONLY: bool = false;
@@ -16,7 +17,7 @@ fn other() -> StackSetName {
     StackSetName::parse("other").unwrap()
 }
 
-fn outcome(seen: &Seen) -> &FrameworkOutcome {
+fn outcome(seen: &ReconcileSummary) -> &FrameworkOutcome {
     &seen.frameworks[&other()]
 }
 
@@ -48,7 +49,7 @@ fn instances(world: &World) -> Option<usize> {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn it_is_left_as_it_is_and_told_once_each_time_it_leaves() {
+async fn undeclared_framework_is_kept_and_reported_once() {
     let world = both().await;
     for time in 0..2 {
         push(&world, "Without", ONE_ONLY, false);
@@ -72,7 +73,7 @@ async fn it_is_left_as_it_is_and_told_once_each_time_it_leaves() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn it_is_removed_with_its_instances_when_the_policy_says_so() {
+async fn undeclared_framework_is_removed_if_allowed() {
     let world = both().await;
     push(&world, "Remove", ONE_ONLY, true);
     let seen = push_seen(&world).await.unwrap();
@@ -87,14 +88,14 @@ async fn it_is_removed_with_its_instances_when_the_policy_says_so() {
     }
     let notices = world.take_notices();
     let [Notice::RolloutSucceeded(report)] = notices.as_slice() else { panic!("{notices:?}") };
-    assert_eq!((report.removed, report.deleted, report.message.as_str()), (true, 1, "Remove"));
+    assert_eq!((report.is_removal, report.deleted, report.message.as_str()), (true, 1, "Remove"));
     let seen = push_seen(&world).await.unwrap();
     assert!(!seen.frameworks.contains_key(&other()));
 }
 
-/// People who were told, and then say that it is to go.
+/// First the report, then a policy that allows the removal.
 #[tokio::test(flavor = "current_thread")]
-async fn it_can_be_told_first_and_removed_later() {
+async fn undeclared_framework_can_be_removed_later() {
     let world = both().await;
     push(&world, "Without", ONE_ONLY, false);
     push_seen(&world).await.unwrap();
@@ -105,7 +106,7 @@ async fn it_can_be_told_first_and_removed_later() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn it_may_come_back_while_it_is_being_removed() {
+async fn framework_returns_during_removal() {
     for deleted_before in [false, true] {
         let world = both().await;
         push(&world, "Remove", ONE_ONLY, true);
@@ -119,13 +120,13 @@ async fn it_may_come_back_while_it_is_being_removed() {
         assert_eq!(instances(&world), Some(1), "deleted before it came back: {deleted_before}");
         let notices = world.take_notices();
         let [Notice::RolloutSucceeded(report)] = notices.as_slice() else { panic!("{notices:?}") };
-        assert_eq!((report.removed, report.message.as_str()), (false, "Back"));
+        assert_eq!((report.is_removal, report.message.as_str()), (false, "Back"));
         assert_eq!(outcome(&full(&world).await), &FrameworkOutcome::Unchanged);
     }
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_removal_that_fails_is_told_and_tried_three_times_more() {
+async fn failed_removal_is_reported_and_retried_thrice() {
     let world = both().await;
     let refuse = || world.fail_next("cloudformation:DeleteStackInstances", PortErrorKind::Denied);
     refuse();
@@ -135,7 +136,7 @@ async fn a_removal_that_fails_is_told_and_tried_three_times_more() {
     assert_eq!((seen.counts.rollouts_failed, seen.counts.mutating_calls), (1, 1));
     let told = |world: &World| -> Vec<String> {
         let of = |notice: &Notice| match notice {
-            Notice::RolloutFailed(report) if report.removed => report.next.clone().unwrap(),
+            Notice::RolloutFailed(report) if report.is_removal => report.next.clone().unwrap(),
             other => panic!("{other:?}"),
         };
         world.take_notices().iter().map(of).collect()
@@ -160,9 +161,9 @@ async fn a_removal_that_fails_is_told_and_tried_three_times_more() {
     assert_eq!(instances(&world), None);
 }
 
-/// The removal had failed, and now it is wanted after all: as it was before.
+/// The removal failed, and the policy declares the framework again, as before.
 #[tokio::test(flavor = "current_thread")]
-async fn it_may_come_back_after_its_removal_has_failed() {
+async fn framework_returns_after_failed_removal() {
     let world = both().await;
     world.fail_next("cloudformation:DeleteStackInstances", PortErrorKind::Denied);
     push(&world, "Remove", ONE_ONLY, true);

@@ -1,17 +1,20 @@
-//! Frameworks whose targets are organizational units.
+//! Frameworks with organizational units as targets.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use app::deploy::{FrameworkOutcome, ReconcileSummary};
+use app::events::{DeployTrigger, ReconcileScope};
+use domain::notice::{Notice, RolloutReport};
+use domain::rollout::{
+    AccountFilterType, CallAs, DetailedStatus, Instance, InstanceOutcome, InstanceStatus, ObservedInstance, Operation,
+    Parameters,
+};
+use framework::ids::{AccountId, UnitId};
+use testkit::world::World;
 
 use crate::deploy::{current, deploy, mutations, name, outcome, push_seen, settle};
 use crate::policy::{FRAMEWORK, ONE, THREE, TWO};
-use app::deploy::{FrameworkOutcome, Seen};
-use app::events::{Look, Trigger};
-use domain::ids::{AccountId, UnitId};
-use domain::notice::{Notice, RolloutReport};
-use domain::rollout::{
-    CallAs, DetailedStatus, Filter, Instance, InstanceStatus, ObservedInstance, Operation, Outcome, Parameters,
-};
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use testkit::world::World;
 
 pub(crate) const UNIT: &str = "ou-abcd-11111111";
 pub(crate) const OTHER: &str = "ou-abcd-22222222";
@@ -26,7 +29,7 @@ fn accounts(list: &[&str]) -> BTreeSet<AccountId> {
     list.iter().map(|account| AccountId::parse(account).unwrap()).collect()
 }
 
-/// Puts accounts, and no others, into a unit.
+/// Puts exactly these accounts into a unit.
 pub(crate) fn members(world: &World, of: &str, list: &[&str]) {
     let mut state = world.state();
     state.units.root = Some(unit("r-abcd"));
@@ -47,8 +50,8 @@ fn push(world: &World, policy: &str) {
     world.push("Units", &[("backup-compliance.yaml", Some(policy)), ("framework.yaml", Some(FRAMEWORK))]);
 }
 
-pub(crate) async fn full(world: &World) -> Seen {
-    deploy(world).handle(&[Trigger::Schedule(Look::Full)]).await.unwrap()
+pub(crate) async fn full(world: &World) -> ReconcileSummary {
+    deploy(world).handle(&[DeployTrigger::Schedule(ReconcileScope::Full)]).await.unwrap()
 }
 
 /// A unit with two accounts, rolled out.
@@ -65,7 +68,7 @@ pub(crate) async fn rolled_out(policy: &str) -> World {
     world
 }
 
-/// What StackSets does on its own for an account that joins a unit.
+/// The automatic deployment of StackSets for an account that joins a unit.
 fn deployed_on_its_own(world: &World, account: &str) {
     let mut state = world.state();
     for region in ["us-east-1", "eu-west-1"] {
@@ -104,7 +107,7 @@ fn succeeded(world: &World) -> RolloutReport {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn the_first_push_names_the_unit_and_an_unchanged_one_asks_nobody_about_it() {
+async fn unchanged_push_does_not_read_units() {
     let world = World::new();
     members(&world, UNIT, &[ONE, TWO]);
     push(&world, &policy(&[UNIT], &[]));
@@ -114,7 +117,7 @@ async fn the_first_push_names_the_unit_and_an_unchanged_one_asks_nobody_about_it
     assert_eq!(mutations(&world), ["CreateStackSet", "CreateStackInstances"]);
     let operation = world.state().stack_sets[&name()].operations.values().next().unwrap().1.clone();
     let Operation::CreateInstances { at, .. } = operation else { panic!("{operation:?}") };
-    assert_eq!((at.accounts, at.through.unwrap().filter), (accounts(&[ONE, TWO]), Filter::Whole));
+    assert_eq!((at.accounts, at.through.unwrap().filter), (accounts(&[ONE, TWO]), AccountFilterType::Whole));
     assert_eq!(outcome(&settle(&world).await), &FrameworkOutcome::Unchanged);
     assert_eq!(current(&world), 4);
     assert_eq!(in_force(&world), accounts(&[ONE, TWO]));
@@ -129,7 +132,7 @@ async fn the_first_push_names_the_unit_and_an_unchanged_one_asks_nobody_about_it
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn an_account_that_joins_gets_its_overrides_with_the_next_full_look() {
+async fn joined_account_gets_overrides_later() {
     let world = rolled_out(&policy(&[UNIT], &["parameters: { MinimumRetentionDays: \"90\" }"])).await;
     members(&world, UNIT, &[ONE, TWO, THREE]);
     deployed_on_its_own(&world, THREE);
@@ -141,7 +144,7 @@ async fn an_account_that_joins_gets_its_overrides_with_the_next_full_look() {
         assert_eq!(retention(&world, account), BTreeSet::from([Some("90".to_owned())]), "{account}");
     }
     assert_eq!(in_force(&world), accounts(&[ONE, TWO, THREE]));
-    // Counted for itself, and not with what the push did.
+    // Counted separately from the work of the push.
     let report = succeeded(&world);
     assert_eq!((report.created, report.updated, report.verdict.total), (0, 2, 6));
 
@@ -149,9 +152,9 @@ async fn an_account_that_joins_gets_its_overrides_with_the_next_full_look() {
     assert_eq!(mutations(&world), Vec::<&str>::new());
 }
 
-/// Where auto-deployment is off, or came too late.
+/// Without automatic deployment, or before it.
 #[tokio::test(flavor = "current_thread")]
-async fn an_account_that_joins_and_was_not_deployed_to_is() {
+async fn joined_account_without_stack_is_deployed() {
     let world =
         rolled_out(&policy(&[UNIT], &[]).replace("    targets:", "    autoDeployment: false\n    targets:")).await;
     members(&world, UNIT, &[ONE, TWO, THREE]);
@@ -162,20 +165,20 @@ async fn an_account_that_joins_and_was_not_deployed_to_is() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn an_account_that_leaves_its_unit_is_deleted_through_the_root() {
+async fn left_account_is_deleted_through_root() {
     let world = rolled_out(&policy(&[UNIT], &[])).await;
     members(&world, UNIT, &[ONE]);
     full(&world).await;
     let deletion = world.state().rollouts[&name()].value.in_flight.clone().unwrap().operation;
-    let through = deletion.places().unwrap().through.clone().unwrap();
-    assert_eq!((through.unit.as_str(), through.filter), ("r-abcd", Filter::Listed));
+    let through = deletion.targets().unwrap().through.clone().unwrap();
+    assert_eq!((through.unit.as_str(), through.filter), ("r-abcd", AccountFilterType::Listed));
     settle(&world).await;
     assert_eq!((deployed(&world), in_force(&world)), (accounts(&[ONE]), accounts(&[ONE])));
     assert_eq!(succeeded(&world).deleted, 2);
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_unit_that_leaves_the_policy_is_deleted_with_its_auto_deployment() {
+async fn undeclared_unit_is_deleted_with_auto_deployment() {
     let world = rolled_out(&policy(&[UNIT, OTHER], &[])).await;
     assert_eq!(deployed(&world), accounts(&[ONE, TWO, THREE]));
     push(&world, &policy(&[OTHER], &[]));
@@ -191,8 +194,8 @@ async fn a_unit_that_leaves_the_policy_is_deleted_with_its_auto_deployment() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn what_no_organisation_could_do_is_rejected_where_it_stands() {
-    for (what, policy, template, expected) in [
+async fn impossible_targets_are_rejected_at_their_position() {
+    for (case, policy, template, expected) in [
         (
             "the management account",
             policy(&[UNIT], &["onlyAccounts: [\"111111111111\", \"999999999999\"]"]),
@@ -203,7 +206,7 @@ async fn what_no_organisation_could_do_is_rejected_where_it_stands() {
             "a unit that is not there",
             policy(&[UNIT, "ou-abcd-33333333"], &[]),
             FRAMEWORK.to_owned(),
-            "backup-compliance.yaml:6:9: there is no organizational unit `ou-abcd-33333333` in this organisation",
+            "backup-compliance.yaml:6:9: the organizational unit `ou-abcd-33333333` is not in this organization",
         ),
         (
             "an account that is elsewhere",
@@ -223,16 +226,16 @@ async fn what_no_organisation_could_do_is_rejected_where_it_stands() {
         members(&world, OTHER, &[THREE]);
         world.push("Wrong", &[("backup-compliance.yaml", Some(&policy)), ("framework.yaml", Some(&template))]);
         let seen = push_seen(&world).await.unwrap();
-        assert!(seen.rejected.len() == 1 && seen.rejected[0].starts_with(expected), "{what}: {:?}", seen.rejected);
-        assert!(matches!(world.take_notices().as_slice(), [Notice::PolicyRejected(_)]), "{what}");
-        assert_eq!(mutations(&world), Vec::<&str>::new(), "{what}");
-        assert_eq!(seen.counts.mutating_calls, 0, "{what}");
+        assert!(seen.rejected.len() == 1 && seen.rejected[0].starts_with(expected), "{case}: {:?}", seen.rejected);
+        assert!(matches!(world.take_notices().as_slice(), [Notice::PolicyRejected(_)]), "{case}");
+        assert_eq!(mutations(&world), Vec::<&str>::new(), "{case}");
+        assert_eq!(seen.counts.mutating_calls, 0, "{case}");
     }
 }
 
-/// Whoever moves an account does not break the policy for everybody else.
+/// The move of an account does not make the policy invalid for all others.
 #[tokio::test(flavor = "current_thread")]
-async fn a_listed_account_that_moves_away_later_is_no_fault_of_the_policy() {
+async fn moved_account_does_not_invalidate_policy() {
     let world = rolled_out(&policy(&[UNIT], &["excludedAccounts: [\"222222222222\"]"])).await;
     assert_eq!(deployed(&world), accounts(&[ONE]));
     members(&world, UNIT, &[ONE]);
@@ -241,7 +244,7 @@ async fn a_listed_account_that_moves_away_later_is_no_fault_of_the_policy() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn suspended_and_management_accounts_are_named_and_no_failure() {
+async fn suspended_and_management_accounts_are_named() {
     let world = World::new();
     members(&world, UNIT, &[ONE, TWO, MANAGEMENT]);
     world.state().units.inactive = accounts(&[TWO]);
@@ -255,14 +258,14 @@ async fn suspended_and_management_accounts_are_named_and_no_failure() {
     assert_eq!((counts.rollouts_succeeded, counts.rollouts_failed, counts.seconds_to_converge), (1, 0, Some(0)));
     let verdict = succeeded(&world).verdict;
     assert_eq!((verdict.total, verdict.succeeded, verdict.skipped.len()), (6, 2, 4));
-    assert!(verdict.skipped.iter().all(|fault| fault.outcome == Outcome::Skipped));
+    assert!(verdict.skipped.iter().all(|fault| fault.outcome == InstanceOutcome::Skipped));
     assert!(verdict.skipped.iter().any(|fault| fault.reason.contains("management account")), "{verdict:?}");
     assert!(verdict.skipped.iter().any(|fault| fault.reason.contains("suspended")), "{verdict:?}");
     assert_eq!(in_force(&world), accounts(&[ONE]));
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_delegated_administrator_is_one_on_every_call() {
+async fn delegated_administrator_is_used_on_each_call() {
     let own = policy(&[UNIT], &[]);
     let world = rolled_out(&own).await;
     assert_eq!(world.state().rollouts[&name()].value.call_as, CallAs::Own);
@@ -271,9 +274,10 @@ async fn a_delegated_administrator_is_one_on_every_call() {
     assert_eq!(world.state().rollouts[&name()].value.call_as, CallAs::DelegatedAdministrator);
 }
 
-/// An exemption names accounts: who is in the units is asked for when exemptions change, and a fleet that is as wanted is left alone.
+/// An exemption names accounts. The accounts of units are read when exemptions change, and an unchanged fleet is not
+/// deployed to.
 #[tokio::test(flavor = "current_thread")]
-async fn exemptions_are_held_against_the_accounts_of_the_units() {
+async fn exemptions_are_checked_with_accounts_of_units() {
     let world = rolled_out(&policy(&[UNIT], &[])).await;
     let exempting = |account: &str| {
         format!(

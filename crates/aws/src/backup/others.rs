@@ -1,27 +1,30 @@
-//! Resources that AWS Config's queries do not know, from their own services: file systems of FSx, volumes of Storage Gateway and
-//! virtual machines of Backup gateway.
+//! Resources that AWS Config cannot query, from their own services: file systems of FSx, volumes of Storage Gateway
+//! and virtual machines of Backup gateway.
 //!
-//! Plain requests, signed by AWS's own signing crate: three lists of a few fields need no three clients of the SDK.
+//! Plain signed requests: three lists of few fields do not justify three more SDK clients.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_credential_types::provider::SharedCredentialsProvider;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use app::inventory::{InvalidRow, LocationRef, Rows};
+use app::ports::{PortErrorKind, Result};
+use evaluation::inventory::document::{Resource, ResourcePart};
+use framework::ids::ResourceType;
 
 use super::MemberBackups;
 use crate::config::Pages;
 use crate::error::unexpected;
-use crate::signed::{JsonCall, Manner, Signer};
-use app::inventory::{Odd, Rows, Spot};
-use app::ports::{PortErrorKind, Result};
-use aws_credential_types::provider::SharedCredentialsProvider;
-use domain::ids::ResourceType;
-use domain::inventory::document::{Resource, ResourcePart};
-use jiff::Timestamp;
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::time::Duration;
+use crate::signed::{JsonCall, Signer, SigningStyle};
 
-/// Waits between the attempts at one call; one attempt more than there are waits.
+/// Delays between the attempts at one call.
 const WAITS: [Duration; 4] =
     [Duration::from_millis(250), Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 
-/// How a service is asked for its resources.
+/// The list operation of a service.
 #[derive(Debug)]
 struct Service {
     kind: &'static str,
@@ -31,14 +34,14 @@ struct Service {
     target: &'static str,
     content_type: &'static str,
     list: &'static str,
-    /// The list in the answer.
+    /// The list in the response.
     items: &'static str,
-    /// The token for the next page, in question and answer.
+    /// The page token in request and response.
     token: &'static str,
     arn: &'static str,
     id: Option<&'static str>,
     name_of: Option<&'static str>,
-    /// The call for tags, where the list has none, with what it calls the ARN.
+    /// The operation for tags, if the list has none, with its parameter for the ARN.
     tags: Option<(&'static str, &'static str)>,
 }
 
@@ -84,25 +87,25 @@ const SERVICES: [Service; 3] = [
     },
 ];
 
-/// All resources of a type in a place.
-pub(super) async fn read(members: &MemberBackups, at: Spot<'_>, kind: &'static str) -> Result<Rows<Resource>> {
+/// Lists the resources of a type in a location.
+pub(super) async fn read(members: &MemberBackups, at: LocationRef<'_>, kind: &'static str) -> Result<Rows<Resource>> {
     let service = SERVICES.iter().find(|service| service.kind == kind);
     let service =
-        service.ok_or_else(|| unexpected("backup-compliance:inventory", format!("{kind} is of no service")))?;
-    let asking = Asking::new(members, at, service).await?;
+        service.ok_or_else(|| unexpected("backup-compliance:inventory", format!("no service lists {kind}")))?;
+    let client = ServiceClient::new(members, at, service).await?;
     let mut rows = Rows::default();
     let mut pages = Pages::of(service.list);
     while pages.more() {
         let question = pages.token().map_or_else(|| json!({}), |token| json!({service.token: token}));
-        let answer = asking.ask(service.list, &question).await?;
+        let answer = client.ask(service.list, &question).await?;
         let items = answer.get(service.items).and_then(Value::as_array);
-        let items = items.ok_or_else(|| unexpected(service.list, format!("no {} in the answer", service.items)))?;
+        let items = items.ok_or_else(|| unexpected(service.list, format!("the response has no {}", service.items)))?;
         for item in items {
             match resource(service, at, item) {
                 Some(resource) => rows.items.push(resource),
-                None => rows.odd.push(Odd {
-                    place: Some((at.account.clone(), at.region.clone())),
-                    why: format!("{} shows one without an ARN", service.list),
+                None => rows.invalid.push(InvalidRow {
+                    location: Some((at.account.clone(), at.region.clone())),
+                    message: format!("{} returned a resource without an ARN", service.list),
                 }),
             }
         }
@@ -111,14 +114,14 @@ pub(super) async fn read(members: &MemberBackups, at: Spot<'_>, kind: &'static s
     if let Some((operation, arn)) = service.tags {
         let mut tagged = Vec::with_capacity(rows.items.len());
         for mut resource in rows.items {
-            match asking.tags(service, operation, arn, &resource.arn).await {
+            match client.tags(service, operation, arn, &resource.arn).await {
                 Ok(tags) => resource.tags = tags,
-                // Deleted since it was listed.
+                // Deleted since the list.
                 Err(error) if error.kind == PortErrorKind::NotFound => continue,
                 Err(error) => {
                     resource.unread.push(ResourcePart::Tags);
-                    let why = format!("the tags of {} cannot be read: {error}", resource.arn);
-                    rows.odd.push(Odd { place: Some((at.account.clone(), at.region.clone())), why });
+                    let message = format!("the tags of {} cannot be read: {error}", resource.arn);
+                    rows.invalid.push(InvalidRow { location: Some((at.account.clone(), at.region.clone())), message });
                 }
             }
             tagged.push(resource);
@@ -128,26 +131,26 @@ pub(super) async fn read(members: &MemberBackups, at: Spot<'_>, kind: &'static s
     Ok(rows)
 }
 
-/// One service in one place.
-struct Asking<'a> {
+/// A service in one location.
+struct ServiceClient<'a> {
     members: &'a MemberBackups,
     service: &'static Service,
     signer: Signer,
     address: String,
 }
 
-impl<'a> Asking<'a> {
-    async fn new(members: &'a MemberBackups, at: Spot<'_>, service: &'static Service) -> Result<Self> {
+impl<'a> ServiceClient<'a> {
+    async fn new(members: &'a MemberBackups, at: LocationRef<'_>, service: &'static Service) -> Result<Self> {
         let credentials = SharedCredentialsProvider::new(members.members.credentials(at.account).await?);
-        let signer = Signer::new(Some(credentials), service.name, at.region.as_str(), Manner::Usual);
+        let signer = Signer::new(Some(credentials), service.name, at.region.as_str(), SigningStyle::Standard);
         let address = members.endpoint.clone().unwrap_or_else(|| {
-            let suffix = crate::security_hub::suffix(&members.partition);
+            let suffix = crate::security_hub::dns_suffix(&members.partition);
             format!("https://{}.{}.{suffix}/", service.name, at.region)
         });
         Ok(Self { members, service, signer, address })
     }
 
-    /// The answer; what may succeed later was tried again.
+    /// Sends a request, with retries.
     async fn ask(&self, operation: &'static str, question: &Value) -> Result<Value> {
         let Service { target, content_type, .. } = *self.service;
         let call = JsonCall { operation, address: &self.address, target, content_type, waits: &WAITS };
@@ -185,7 +188,7 @@ fn tags(of: &Value) -> BTreeMap<String, Option<String>> {
     tags.filter_map(pair).collect()
 }
 
-fn resource(service: &Service, at: Spot<'_>, item: &Value) -> Option<Resource> {
+fn resource(service: &Service, at: LocationRef<'_>, item: &Value) -> Option<Resource> {
     let text = |name: &str| item.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let created = item.get("CreationTime").and_then(Value::as_f64).filter(|seconds| seconds.abs() < 1e11);
     #[expect(clippy::cast_possible_truncation, reason = "fractions of a millisecond do not matter")]

@@ -1,21 +1,25 @@
-//! What answers of AWS Backup say, in the words of an inventory document. What makes no sense is said, and never filled in.
+//! Conversion of AWS Backup responses into inventory documents. Invalid values are reported, never replaced.
 
-use crate::config::inventory::status;
-use app::inventory::{Odd, Rows, Spot};
+use std::collections::BTreeMap;
+
 use aws_sdk_backup::types as sdk;
 use aws_smithy_types::DateTime;
-use domain::inventory::document::{
+use jiff::Timestamp;
+
+use app::inventory::{InvalidRow, LocationRef, Rows};
+use evaluation::inventory::document::{
     Conditions, CopyAction, Lifecycle, Lock, LockMode, RecoveryPoint, RecoveryPointPart, Restore, Rule, RulePart,
     Selection, TagValue, Vault, VaultKind,
 };
-use jiff::Timestamp;
-use std::collections::BTreeMap;
 
-/// Takes an item in, or what is odd about it.
-pub(super) fn take<T>(rows: &mut Rows<T>, at: Spot<'_>, item: Result<T, String>) {
+use crate::config::inventory::status;
+
+pub(super) fn take<T>(rows: &mut Rows<T>, at: LocationRef<'_>, item: Result<T, String>) {
     match item {
         Ok(item) => rows.items.push(item),
-        Err(why) => rows.odd.push(Odd { place: Some((at.account.clone(), at.region.clone())), why }),
+        Err(message) => {
+            rows.invalid.push(InvalidRow { location: Some((at.account.clone(), at.region.clone())), message })
+        }
     }
 }
 
@@ -30,7 +34,7 @@ fn lifecycle(of: Option<&sdk::Lifecycle>) -> Lifecycle {
     })
 }
 
-/// Whether something is deleted at an event and not after so many days: then nobody knows how long it is kept.
+/// Returns whether an event ends the retention instead of a number of days, so that its length is unknown.
 fn ends_at_an_event(of: Option<&sdk::Lifecycle>) -> bool {
     of.is_some_and(|of| of.delete_after_event().is_some())
 }
@@ -46,7 +50,8 @@ pub(super) fn rule(of: &sdk::BackupRule) -> Result<Rule, String> {
     };
     let mut unread = Vec::new();
     if of.target_logically_air_gapped_backup_vault_arn().is_some() {
-        // What can be stored there goes there at once, the rest by way of the other: which is which nobody tells.
+        // Types that support it are stored there directly, others by way of the other vault; which one is not
+        // reported.
         unread.push(RulePart::TargetVault);
     }
     if ends_at_an_event(of.lifecycle()) {
@@ -78,7 +83,7 @@ pub(super) fn selection(id: &str, of: &sdk::BackupSelection) -> Result<Selection
     for condition in of.list_of_tags() {
         let kind = condition.condition_type().as_str();
         if kind != "STRINGEQUALS" {
-            return Err(format!("the selection {name} compares tags by the unknown {kind}"));
+            return Err(format!("the selection {name} has the unknown condition type {kind}"));
         }
         let (key, value) = (condition.condition_key().to_owned(), condition.condition_value().to_owned());
         list_of_tags.push(TagValue { key, value });
@@ -111,27 +116,27 @@ pub(super) fn selection(id: &str, of: &sdk::BackupSelection) -> Result<Selection
     })
 }
 
-/// What is told of a lock.
+/// The lock fields of a response.
 #[derive(Debug)]
-pub(super) struct Locked {
+pub(super) struct LockDescription {
     pub(super) locked: Option<bool>,
     pub(super) min: Option<i64>,
     pub(super) max: Option<i64>,
-    /// Whether there is a date from which on nobody can take it off.
+    /// Whether a lock date exists, from which on the lock cannot be removed.
     pub(super) compliance: bool,
 }
 
 pub(super) fn vault(
-    at: Spot<'_>,
+    at: LocationRef<'_>,
     name: &str,
     kind: Option<&sdk::VaultType>,
     key: Option<&str>,
-    lock: &Locked,
+    lock: &LockDescription,
 ) -> Result<Vault, String> {
     let kind = match kind {
         None | Some(sdk::VaultType::BackupVault) => VaultKind::Ordinary,
         Some(sdk::VaultType::LogicallyAirGappedBackupVault) => VaultKind::AirGapped,
-        Some(other) => return Err(format!("the vault {name} is of the unknown type {}", other.as_str())),
+        Some(other) => return Err(format!("the vault {name} has the unknown type {}", other.as_str())),
     };
     let days = |what: &str, value: Option<i64>| {
         let days = value.map(u64::try_from).transpose();
@@ -156,7 +161,7 @@ pub(super) fn vault(
 }
 
 pub(super) fn recovery_point(
-    at: Spot<'_>,
+    at: LocationRef<'_>,
     vault: &str,
     of: &sdk::RecoveryPointByBackupVault,
 ) -> Result<RecoveryPoint, String> {
@@ -164,7 +169,7 @@ pub(super) fn recovery_point(
     let lacks = |what: &str| format!("the recovery point {arn} has no {what}");
     let created = of.creation_date().and_then(moment).ok_or_else(|| lacks("CreationDate"))?;
     let status = status(of.status().ok_or_else(|| lacks("Status"))?.as_str())
-        .map_err(|why| format!("the recovery point {arn}: {why}"))?;
+        .map_err(|message| format!("the recovery point {arn}: {message}"))?;
     let mut unread = Vec::new();
     if ends_at_an_event(of.lifecycle()) {
         unread.push(RecoveryPointPart::Lifecycle);
@@ -186,8 +191,8 @@ pub(super) fn recovery_point(
     })
 }
 
-/// A restore, with its minutes rounded up: from when the job was made until it was done, which is taken for what Audit Manager
-/// calls the restore time.
+/// Converts a restore job. Its duration counts from creation to completion, rounded up to minutes; this is assumed to
+/// be Audit Manager's restore time.
 pub(super) fn restore(job: &sdk::RestoreJobsListMember) -> Result<Restore, String> {
     let id = job.restore_job_id().unwrap_or("without an id");
     let lacks = |what: &str| format!("the restore job {id} has no {what}");
@@ -204,8 +209,9 @@ pub(super) fn restore(job: &sdk::RestoreJobsListMember) -> Result<Restore, Strin
 
 #[cfg(test)]
 mod tests {
+    use framework::ids::{AccountId, RegionName};
+
     use super::*;
-    use domain::ids::{AccountId, RegionName};
 
     fn rule_of(
         change: impl FnOnce(sdk::builders::BackupRuleBuilder) -> sdk::builders::BackupRuleBuilder,
@@ -214,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_document_cannot_say_of_a_rule_is_unread() {
+    fn unsupported_rule_properties_are_unread() {
         assert_eq!(rule(&rule_of(|it| it)).unwrap().unread, []);
         let event = sdk::LifecycleDeleteAfterEvent::DeleteAfterCopy;
         let at_event = sdk::Lifecycle::builder().delete_after_event(event).build();
@@ -226,11 +232,11 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_cannot_be_are_named() {
-        let odd = rule(&rule_of(|it| it.start_window_minutes(-1))).unwrap_err();
-        assert_eq!(odd, "StartWindowMinutes of the rule daily is -1");
-        let odd = rule(&rule_of(|it| it.completion_window_minutes(i64::MAX))).unwrap_err();
-        assert!(odd.starts_with("CompletionWindowMinutes of the rule daily is 9"), "{odd}");
+    fn invalid_numbers_are_errors() {
+        let invalid = rule(&rule_of(|it| it.start_window_minutes(-1))).unwrap_err();
+        assert_eq!(invalid, "StartWindowMinutes of the rule daily is -1");
+        let invalid = rule(&rule_of(|it| it.completion_window_minutes(i64::MAX))).unwrap_err();
+        assert!(invalid.starts_with("CompletionWindowMinutes of the rule daily is 9"), "{invalid}");
         let job = |began, ended| {
             sdk::RestoreJobsListMember::builder()
                 .restore_job_id("j")
@@ -247,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn selections_compare_in_the_one_way_that_is_known() {
+    fn selection_with_unknown_condition_type_is_error() {
         let of = |condition: sdk::Condition| {
             sdk::BackupSelection::builder()
                 .selection_name("s")
@@ -261,8 +267,8 @@ mod tests {
             sdk::Condition::builder().condition_type(kind).condition_key("k").condition_value("v").build().unwrap()
         };
         assert_eq!(selection("id", &of(condition("STRINGEQUALS"))).unwrap().list_of_tags.len(), 1);
-        let odd = selection("id", &of(condition("STRINGLIKE"))).unwrap_err();
-        assert!(odd.contains("the unknown STRINGLIKE"), "{odd}");
+        let invalid = selection("id", &of(condition("STRINGLIKE"))).unwrap_err();
+        assert!(invalid.contains("unknown condition type STRINGLIKE"), "{invalid}");
         let keyless = sdk::ConditionParameter::builder().condition_value("v").build();
         let conditions = sdk::Conditions::builder().string_like(keyless).build();
         let of = sdk::BackupSelection::builder().selection_name("s").iam_role_arn("arn:x").conditions(conditions);
@@ -270,11 +276,11 @@ mod tests {
     }
 
     #[test]
-    fn locks_and_kinds_of_vaults() {
+    fn vault_lock_and_kind_are_converted() {
         let (account, region) = (AccountId::parse("222222222222").unwrap(), RegionName::parse("eu-west-1").unwrap());
-        let at = Spot { account: &account, region: &region };
-        let lock = |locked, compliance| Locked { locked, min: Some(7), max: None, compliance };
-        let of = |kind: &str, lock: &Locked| vault(at, "v", Some(&sdk::VaultType::from(kind)), None, lock);
+        let at = LocationRef { account: &account, region: &region };
+        let lock = |locked, compliance| LockDescription { locked, min: Some(7), max: None, compliance };
+        let of = |kind: &str, lock: &LockDescription| vault(at, "v", Some(&sdk::VaultType::from(kind)), None, lock);
         let found = of("BACKUP_VAULT", &lock(Some(true), false)).unwrap().lock.unwrap();
         assert_eq!(
             (found.mode, found.min_retention_days, found.max_retention_days),

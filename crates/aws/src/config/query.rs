@@ -1,18 +1,17 @@
-//! Expressions of advanced queries, and the rows that they find.
+//! Advanced queries: literals, and access to the rows.
 
 use serde_json::Value;
 
-/// An expression must be shorter than this, in characters.
+/// Expressions are shorter than this number of characters.
 pub(super) const LONGEST: usize = 4096;
 
-/// A text as the query language writes it; `None` for one that could end the quotes. How the language escapes a quote is not
-/// documented, and no id of AWS has one.
+/// Quotes a text; `None` if it could end the quotes. The escape syntax is not documented, and no AWS id needs it.
 pub(super) fn literal(text: &str) -> Option<String> {
     let plain = !text.is_empty() && !text.chars().any(|c| matches!(c, '\'' | '"' | '\\' | '%') || c.is_control());
     plain.then(|| format!("'{text}'"))
 }
 
-/// A field of a row or of a configuration, whatever the case of its first letter: `a.b` as nested objects, or as one key.
+/// Returns a field of a row or configuration, ignoring case: `a.b` as nested objects, or as one key.
 pub(super) fn field<'v>(row: &'v Value, path: &str) -> Option<&'v Value> {
     if let Some(found) = child(row, path) {
         return Some(found);
@@ -25,12 +24,11 @@ fn child<'v>(row: &'v Value, name: &str) -> Option<&'v Value> {
         .or_else(|| row.as_object()?.iter().find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value)))
 }
 
-/// A text that is not empty.
 pub(super) fn text<'v>(row: &'v Value, path: &str) -> Option<&'v str> {
     field(row, path)?.as_str().filter(|text| !text.is_empty())
 }
 
-/// A list; one thing alone is a list of it, and nothing is an empty one.
+/// Returns a list; a single value is a list of one.
 pub(super) fn list<'v>(row: &'v Value, path: &str) -> Vec<&'v Value> {
     match field(row, path) {
         Some(Value::Array(values)) => values.iter().collect(),
@@ -39,7 +37,7 @@ pub(super) fn list<'v>(row: &'v Value, path: &str) -> Vec<&'v Value> {
     }
 }
 
-/// The configuration of a row: an object, or JSON in a text.
+/// Returns the configuration of a row: an object, or a string with JSON.
 pub(super) fn configuration(row: &Value) -> Option<Value> {
     match field(row, "configuration")? {
         Value::String(text) => serde_json::from_str(text).ok(),
@@ -50,11 +48,12 @@ pub(super) fn configuration(row: &Value) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
 
+    use super::*;
+
     #[test]
-    fn a_text_that_could_end_the_quotes_is_no_literal() {
+    fn text_that_could_end_quotes_is_not_a_literal() {
         assert_eq!(literal("cluster-7XK3").as_deref(), Some("'cluster-7XK3'"));
         let arn = "arn:aws:backup:eu-west-1:222222222222:recovery-point:1/2";
         assert_eq!(literal(arn), Some(format!("'{arn}'")));
@@ -65,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_read_in_all_their_shapes() {
+    fn fields_are_found_in_every_row_shape() {
         let row = json!({"a": {"B": {"c": "x"}}, "d.e": "y", "empty": "", "none": null, "one": 1, "many": [1, 2]});
         assert_eq!(text(&row, "a.b.c"), Some("x"));
         assert_eq!(text(&row, "d.e"), Some("y"));

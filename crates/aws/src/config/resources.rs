@@ -1,42 +1,46 @@
 //! Names, ARNs and tags of resources.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_config::types::{AggregateResourceIdentifier, ResourceType};
+use serde_json::Value;
+use tracing::warn;
+
+use app::ports::{PortErrorKind, Result};
+use app::violations::{ResourceDirectory, ResourceId};
+use domain::violation::ResourceDetails;
+use framework::ids::{AccountId, RegionName};
+
 use super::ConfigAggregator;
 use super::query::{LONGEST, field, list, literal, text};
 use crate::error::wrap;
-use app::ports::{PortErrorKind, ResourceDirectory, ResourceId, Result};
-use aws_sdk_config::types::{AggregateResourceIdentifier, ResourceType};
-use domain::ids::{AccountId, RegionName};
-use domain::violation::ResourceFacts;
-use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
-use tracing::warn;
 
-/// `BatchGetAggregateResourceConfig` takes at most 100 resources.
+/// The maximum of `BatchGetAggregateResourceConfig`.
 const BATCH: usize = 100;
 
 impl ResourceDirectory for ConfigAggregator {
-    async fn look_up(&self, resources: &[ResourceId]) -> Result<BTreeMap<ResourceId, ResourceFacts>> {
+    async fn look_up(&self, resources: &[ResourceId]) -> Result<BTreeMap<ResourceId, ResourceDetails>> {
         self.in_time(self.known(resources)).await
     }
 }
 
 impl ConfigAggregator {
-    async fn known(&self, resources: &[ResourceId]) -> Result<BTreeMap<ResourceId, ResourceFacts>> {
+    async fn known(&self, resources: &[ResourceId]) -> Result<BTreeMap<ResourceId, ResourceDetails>> {
         let mut known = BTreeMap::new();
         let Some(name) = &self.name else { return Ok(known) };
         let wanted: BTreeSet<&ResourceId> = resources.iter().collect();
         for expression in expressions(&wanted) {
             let rows = match self.select(name, &expression).await {
                 Ok(rows) => rows,
-                Err(error) if error.kind == PortErrorKind::Refused => {
-                    warn!(%error, "resources cannot be queried, so their tags are not known");
+                Err(error) if error.kind == PortErrorKind::Rejected => {
+                    warn!(%error, "the query for resources was rejected; their tags are unknown");
                     Vec::new()
                 }
                 Err(error) => return Err(error),
             };
             known.extend(rows.iter().filter_map(resource).filter(|(id, _)| wanted.contains(id)));
         }
-        // Some types are recorded and cannot be queried; their tags cannot be had this way.
+        // Some types are recorded but cannot be queried, so their tags are not available.
         let rest: Vec<&ResourceId> = wanted.into_iter().filter(|id| !known.contains_key(*id)).collect();
         for batch in rest.chunks(BATCH) {
             known.extend(self.items(name, batch).await?);
@@ -44,8 +48,8 @@ impl ConfigAggregator {
         Ok(known)
     }
 
-    /// What is known without tags.
-    async fn items(&self, name: &str, batch: &[&ResourceId]) -> Result<Vec<(ResourceId, ResourceFacts)>> {
+    /// Looks up resources without tags.
+    async fn items(&self, name: &str, batch: &[&ResourceId]) -> Result<Vec<(ResourceId, ResourceDetails)>> {
         const OPERATION: &str = "config:BatchGetAggregateResourceConfig";
         let identifiers: Vec<_> = batch.iter().filter_map(|resource| identifier(resource)).collect();
         if identifiers.is_empty() {
@@ -68,14 +72,14 @@ impl ConfigAggregator {
                 let id = item.resource_id()?.to_owned();
                 let text = |value: Option<&str>| value.filter(|text| !text.is_empty()).map(ToOwned::to_owned);
                 let (name, arn) = (text(item.resource_name()), text(item.arn()));
-                Some((ResourceId { account, region, kind, id }, ResourceFacts { name, arn, tags: BTreeMap::new() }))
+                Some((ResourceId { account, region, kind, id }, ResourceDetails { name, arn, tags: BTreeMap::new() }))
             })
             .collect())
     }
 }
 
-/// Queries that find these resources, each of a length that the service takes. One id may be that of resources in other Regions
-/// and of other types, too: whoever asks takes what was wanted.
+/// Returns queries for these resources within the length limit. A query may also match resources with the same id in
+/// other Regions or of other types, which the caller filters out.
 fn expressions(wanted: &BTreeSet<&ResourceId>) -> Vec<String> {
     let mut expressions = Vec::new();
     let (mut ids, mut accounts) = (BTreeSet::new(), BTreeSet::new());
@@ -96,7 +100,7 @@ fn expressions(wanted: &BTreeSet<&ResourceId>) -> Vec<String> {
     if !ids.is_empty() {
         expressions.push(expression(&ids, &accounts));
     }
-    // An id that does not fit even alone is asked for by its identifier.
+    // A resource whose id exceeds the limit is looked up by its identifier.
     expressions.retain(|expression| expression.len() < LONGEST);
     expressions
 }
@@ -110,7 +114,7 @@ fn expression(ids: &BTreeSet<String>, accounts: &BTreeSet<String>) -> String {
     )
 }
 
-fn resource(row: &Value) -> Option<(ResourceId, ResourceFacts)> {
+fn resource(row: &Value) -> Option<(ResourceId, ResourceDetails)> {
     let id = ResourceId {
         account: AccountId::parse(text(row, "accountId")?).ok()?,
         region: RegionName::parse(text(row, "awsRegion")?).ok()?,
@@ -118,10 +122,10 @@ fn resource(row: &Value) -> Option<(ResourceId, ResourceFacts)> {
         id: text(row, "resourceId")?.to_owned(),
     };
     let owned = |path| text(row, path).map(ToOwned::to_owned);
-    Some((id, ResourceFacts { name: owned("resourceName"), arn: owned("arn"), tags: tags(row) }))
+    Some((id, ResourceDetails { name: owned("resourceName"), arn: owned("arn"), tags: tags(row) }))
 }
 
-/// A list of `{key, value}`; a plain object is understood, too.
+/// Parses a list of `{key, value}`, or an object.
 pub(super) fn tags(row: &Value) -> BTreeMap<String, String> {
     let as_text = |value: &Value| value.as_str().map(ToOwned::to_owned);
     if let Some(Value::Object(tags)) = field(row, "tags")
@@ -137,7 +141,8 @@ pub(super) fn tags(row: &Value) -> BTreeMap<String, String> {
     .collect()
 }
 
-/// How the API names a resource; nothing for a type that it does not have: one of those would have the whole batch refused.
+/// Converts to the API's identifier; `None` for types that the API rejects, because one of those would fail the whole
+/// batch.
 fn identifier(resource: &ResourceId) -> Option<AggregateResourceIdentifier> {
     if !ResourceType::values().contains(&resource.kind.as_str()) {
         return None;
@@ -153,8 +158,9 @@ fn identifier(resource: &ResourceId) -> Option<AggregateResourceIdentifier> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     fn resource_of(account: u64, kind: &str, id: &str) -> ResourceId {
         ResourceId {
@@ -166,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_that_the_api_does_not_have_is_left_out() {
+    fn type_unknown_to_the_api_has_no_identifier() {
         let identifier = |kind| identifier(&resource_of(222_222_222_222, kind, "an-id"));
         assert!(identifier("AWS::RDS::DBCluster").is_some());
         assert!(identifier("AWS::Backup::RecoveryPoint").is_some());
@@ -174,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn queries_are_short_enough_and_name_every_resource_once() {
+    fn queries_fit_the_limit_and_name_each_resource_once() {
         let resources: Vec<ResourceId> = (0..500)
             .map(|n| resource_of(n % 90, "AWS::RDS::DBCluster", &format!("cluster-7XK3Q2EXAMPLE5NWQ4-{n}")))
             .collect();
@@ -187,13 +193,13 @@ mod tests {
             assert_eq!(naming.len(), 1, "{id}");
             assert!(naming[0].contains(&account), "{id}");
         }
-        // As few as fit: each but the last is nearly full.
+        // Each query except the last is nearly full.
         let (_, full) = expressions.split_last().unwrap();
         assert!(full.iter().all(|expression| expression.len() > LONGEST - 80), "{:?}", full.iter().map(String::len));
     }
 
     #[test]
-    fn ids_that_cannot_be_quoted_or_are_too_long_are_left_out() {
+    fn unquotable_or_long_ids_are_not_queried() {
         let long = "x".repeat(LONGEST);
         let resources = ["a' OR 'a' = 'a", "fine", &long, "also-fine"].map(|id| resource_of(1, "AWS::S3::Bucket", id));
         let found = expressions(&resources.iter().collect());
@@ -204,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_read_with_what_they_have() {
+    fn facts_rows_yield_all_properties() {
         let whole = json!({
             "accountId": "000000000001", "awsRegion": "eu-west-1", "resourceType": "AWS::RDS::DBCluster", "resourceId": "c-1",
             "resourceName": "orders", "arn": "arn:x",
@@ -220,7 +226,7 @@ mod tests {
         other["tags"] = json!(null);
         other["resourceName"] = json!("");
         other["arn"] = json!(null);
-        assert_eq!(resource(&other).unwrap().1, ResourceFacts::default());
+        assert_eq!(resource(&other).unwrap().1, ResourceDetails::default());
         for (name, wrong) in
             [("accountId", json!("12")), ("awsRegion", json!("nowhere-1")), ("resourceId", json!(null))]
         {

@@ -1,9 +1,8 @@
-//! Whole documents in an attribute: nothing queries inside them. Small ones are JSON text, which people can read in the console;
-//! large ones are that text in the gzip format, as bytes.
+//! Documents in one attribute, which no query looks into. Small ones are JSON text, readable in the console; large ones are that
+//! text in gzip format, as bytes.
 
-use super::{Item, read_text};
-use crate::error::unexpected;
-use app::ports::Result;
+use std::io::{Read as _, Write as _};
+
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use flate2::Compression;
@@ -11,20 +10,24 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::io::{Read as _, Write as _};
+
+use app::ports::Result;
+
+use super::{TableItem, read_text};
+use crate::error::unexpected;
 
 const PUT: &str = "dynamodb:PutItem";
-/// Longer documents are compressed. A query reads 1 MB at once, and what is remembered of all rollouts should be one call.
-const PLAIN: usize = 100 * 1024;
-/// DynamoDB takes items of 400 KB, the names of their attributes included ("Quotas in Amazon DynamoDB").
+/// Bytes up to which a document is stored as text. A query returns 1 MB, and one call should read all rollouts.
+const UNCOMPRESSED: usize = 100 * 1024;
+/// DynamoDB's limit for an item, including attribute names ("Quotas in Amazon DynamoDB").
 const LARGEST: usize = 400 * 1024;
-/// No document that fits into an item is longer than this; a few bytes could claim to be gigabytes.
-const LONGEST: u64 = 64 * 1024 * 1024;
+/// Limit for decompression: no document that fits into an item is longer.
+const UNPACKED: u64 = 64 * 1024 * 1024;
 
-/// A document as it is stored.
+/// Serializes a document, compressed if it is long.
 pub(super) fn document<T: Serialize>(value: &T) -> Result<AttributeValue> {
     let text = serde_json::to_string(value).map_err(|error| unexpected(PUT, error.to_string()))?;
-    if text.len() <= PLAIN {
+    if text.len() <= UNCOMPRESSED {
         return Ok(AttributeValue::S(text));
     }
     let mut packed = GzEncoder::new(Vec::new(), Compression::default());
@@ -32,76 +35,76 @@ pub(super) fn document<T: Serialize>(value: &T) -> Result<AttributeValue> {
     packed.map(|bytes| AttributeValue::B(Blob::new(bytes))).map_err(|error| unexpected(PUT, error.to_string()))
 }
 
-/// The document of an item, in either form.
-pub(super) fn read_document<T: DeserializeOwned>(item: &Item) -> Result<T> {
+/// Reads the document of an item in either form.
+pub(super) fn read_document<T: DeserializeOwned>(item: &TableItem) -> Result<T> {
     let read = match item.get("document") {
         Some(AttributeValue::B(packed)) => unpacked(packed.as_ref()),
         Some(AttributeValue::S(text)) => serde_json::from_str(text).map_err(|error| error.to_string()),
-        Some(_) => Err("its document is neither text nor bytes".to_owned()),
-        None => Err("it has no document".to_owned()),
+        Some(_) => Err("the attribute `document` is neither text nor bytes".to_owned()),
+        None => Err("the attribute `document` is missing".to_owned()),
     };
-    read.map_err(|why| {
-        let (partition, sort) = place(item);
-        unexpected("dynamodb:Query", format!("the item `{partition}` / `{sort}` cannot be read: {why}"))
+    read.map_err(|reason| {
+        let (partition, sort) = item_key(item);
+        unexpected("dynamodb:Query", format!("the item `{partition}` / `{sort}` cannot be read: {reason}"))
     })
 }
 
 fn unpacked<T: DeserializeOwned>(packed: &[u8]) -> std::result::Result<T, String> {
     let mut text = Vec::new();
-    GzDecoder::new(packed).take(LONGEST).read_to_end(&mut text).map_err(|error| error.to_string())?;
+    GzDecoder::new(packed).take(UNPACKED).read_to_end(&mut text).map_err(|error| error.to_string())?;
     serde_json::from_slice(&text).map_err(|error| error.to_string())
 }
 
-/// Refuses an item that DynamoDB would refuse, and says what would help, which DynamoDB cannot.
-pub(super) fn fits(item: &Item) -> Result<()> {
+/// Rejects an item above DynamoDB's size limit, with advice that DynamoDB's own error lacks.
+pub(super) fn check_size(item: &TableItem) -> Result<()> {
     let size: usize = item.iter().map(|(name, value)| name.len().saturating_add(length(value))).sum();
     if size <= LARGEST {
         return Ok(());
     }
-    let (partition, sort) = place(item);
-    let fix = match (partition, sort.starts_with('#')) {
+    let (partition, sort) = item_key(item);
+    let help = match (partition, sort.starts_with('#')) {
         ("rollout" | "framework", false) => {
             "divide this framework of the policy into several with fewer accounts each, or with fewer targets whose parameters differ"
         }
-        ("framework", true) => {
-            "shorten what the policy says about violations: fewer exemptions, or fewer resources in each"
-        }
-        _ => "this is more than the application is made for",
+        ("framework", true) => "shorten the exemptions of the policy: fewer exemptions, or fewer resources in each",
+        _ => "the application does not support this size",
     };
     let kilobytes = size.div_ceil(1024);
-    let message = format!("the item `{partition}` / `{sort}` has {kilobytes} KB, and DynamoDB takes 400 KB: {fix}");
+    let message = format!("the item `{partition}` / `{sort}` has {kilobytes} KB, but DynamoDB accepts 400 KB: {help}");
     Err(unexpected(PUT, message))
 }
 
-fn place(item: &Item) -> (&str, &str) {
+fn item_key(item: &TableItem) -> (&str, &str) {
     (read_text(item, "pk").unwrap_or("?"), read_text(item, "sk").unwrap_or("?"))
 }
 
-/// At least what DynamoDB counts.
+/// An upper bound of the size that DynamoDB counts.
 fn length(value: &AttributeValue) -> usize {
     match value {
         AttributeValue::S(text) | AttributeValue::N(text) => text.len(),
         AttributeValue::B(bytes) => bytes.as_ref().len(),
-        // Nothing else is stored but short lists of short texts.
+        // Other attributes are short lists of short texts.
         _ => 64,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{key, text};
-    use super::*;
-    use app::ports::PortErrorKind;
-    use domain::ids::AccountId;
     use std::collections::BTreeSet;
 
-    fn item(document: AttributeValue) -> Item {
+    use app::ports::PortErrorKind;
+    use framework::ids::AccountId;
+
+    use super::super::{key, text};
+    use super::*;
+
+    fn item(document: AttributeValue) -> TableItem {
         let mut item = key("rollout", "org-baseline");
         item.insert("document".into(), document);
         item
     }
 
-    /// Digits without a pattern: compression must not have it easier than with real account ids.
+    /// Pseudorandom digits, which compress no better than real account ids.
     fn accounts(many: u64) -> BTreeSet<AccountId> {
         let mut state = 7_u64;
         let mut next = || {
@@ -112,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn small_documents_are_text_and_large_ones_are_packed_and_both_come_back() {
+    fn small_document_is_text_and_large_one_is_gzip() {
         let small = accounts(5000);
         let stored = document(&small).unwrap();
         assert!(stored.as_s().is_ok_and(|text| text.starts_with('[')));
@@ -120,7 +123,7 @@ mod tests {
 
         let large = accounts(10_000);
         let stored = document(&large).unwrap();
-        // Nearly half of what the digits take as text, with the worst of accounts.
+        // Nearly half of the text, with the least compressible accounts.
         assert!(
             stored.as_b().is_ok_and(|bytes| bytes.as_ref().len() < 75 * 1024),
             "{:?}",
@@ -128,23 +131,23 @@ mod tests {
         );
         let large_item = item(stored);
         assert_eq!(read_document::<BTreeSet<AccountId>>(&large_item).unwrap(), large);
-        fits(&large_item).unwrap();
+        check_size(&large_item).unwrap();
     }
 
     #[test]
-    fn what_does_not_fit_says_what_to_do() {
-        let error = fits(&item(document(&accounts(100_000)).unwrap())).unwrap_err();
-        assert_eq!(error.kind, PortErrorKind::Refused);
+    fn oversized_item_is_rejected_with_advice() {
+        let error = check_size(&item(document(&accounts(100_000)).unwrap())).unwrap_err();
+        assert_eq!(error.kind, PortErrorKind::Rejected);
         for part in ["`rollout` / `org-baseline` has", "400 KB", "several with fewer accounts each"] {
             assert!(error.message.contains(part), "{error}");
         }
         let mut reporting = key("framework", "#reporting");
         reporting.insert("document".into(), text("x".repeat(LARGEST)));
-        assert!(fits(&reporting).unwrap_err().message.contains("fewer exemptions"));
+        assert!(check_size(&reporting).unwrap_err().message.contains("fewer exemptions"));
     }
 
     #[test]
-    fn what_cannot_be_read_names_the_item() {
+    fn unreadable_document_names_the_item() {
         let broken = [
             Some(AttributeValue::B(Blob::new([1, 2, 3]))),
             Some(AttributeValue::B(Blob::new(

@@ -1,32 +1,38 @@
-//! Violations. Partition `violation#<account>#<region>`, an item a violation. Two sparse indexes: a record that owes something is in
-//! `pending` by its group, an open one is in `open` by its account. A closed one that owes nothing expires.
+//! Violations. Partition `violation#<account>#<region>`, one item for each violation. A record with pending deliveries is in the
+//! sparse index `pending` by its group, an open one in `open` by its account. A closed record without pending deliveries expires.
 
-use super::{Item, Place, StateTable, document, key, moment, number, read_document, read_text, read_version, text};
-use crate::clock::SystemClock;
-use crate::error::wrap;
-use app::ports::{Clock, PendingPage, PendingPosition, Result, Versioned, ViolationStore};
-use domain::ids::AccountId;
-use domain::violation::{Group, Key, Record, Status};
-use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
 use tracing::error;
 
-/// Closed records are kept to tell late events from news, and what was broken before from what is new.
-const CLOSED_KEPT_SECONDS: i64 = 90 * 24 * 60 * 60;
+use app::ports::{Clock, Result, Versioned};
+use app::violations::{PendingPage, PendingPosition, ViolationStore};
+use domain::violation::{ViolationGroup, ViolationKey, ViolationRecord, ViolationStatus};
+use framework::ids::AccountId;
+
+use super::{
+    ItemKey, StateTable, TableItem, document_item, moment, number, read_document, read_text, read_version, text,
+};
+use crate::clock::SystemClock;
+use crate::error::wrap;
+
+/// Time to live of closed records, by which late events and regressions are recognized.
+const CLOSED_TTL_SECONDS: i64 = 90 * 24 * 60 * 60;
 const PENDING: &str = "pending";
 const OPEN: &str = "open";
 
 impl StateTable {
-    /// All records of a partition of an index.
-    async fn indexed(&self, index: &str, attribute: &str, value: &str) -> Result<Vec<Versioned<Record>>> {
+    /// Reads the records of an index with one value of its partition key.
+    async fn indexed(&self, index: &str, attribute: &str, value: &str) -> Result<Vec<Versioned<ViolationRecord>>> {
         let mut pages = self
             .client
             .query()
             .table_name(&self.name)
             .index_name(index)
-            .key_condition_expression("#of = :of")
-            .expression_attribute_names("#of", attribute)
-            .expression_attribute_values(":of", text(value))
+            .key_condition_expression("#key = :value")
+            .expression_attribute_names("#key", attribute)
+            .expression_attribute_values(":value", text(value))
             .into_paginator()
             .items()
             .send();
@@ -39,44 +45,43 @@ impl StateTable {
 }
 
 impl ViolationStore for StateTable {
-    async fn read(&self, keys: &[Key]) -> Result<BTreeMap<Key, Versioned<Record>>> {
+    async fn read(&self, keys: &[ViolationKey]) -> Result<BTreeMap<ViolationKey, Versioned<ViolationRecord>>> {
         let mut records = BTreeMap::new();
-        for item in self.items(keys.iter().map(place)).await? {
-            // As if there were none: what concerns it cannot be stored, and comes again alone.
+        for item in self.items(keys.iter().map(item_key)).await? {
+            // An unreadable record is skipped: only its own changes then fail, with a version conflict.
             records.extend(readable(&item).map(|record| (record.value.key.clone(), record)));
         }
         Ok(records)
     }
 
-    async fn put(&self, record: &Versioned<Record>) -> Result<u64> {
+    async fn put(&self, record: &Versioned<ViolationRecord>) -> Result<u64> {
         self.put_version(item(&record.value, SystemClock.now())?, record.version).await
     }
 
-    async fn owed_by(&self, group: &Group) -> Result<Vec<Versioned<Record>>> {
+    async fn pending_for(&self, group: &ViolationGroup) -> Result<Vec<Versioned<ViolationRecord>>> {
         self.indexed(PENDING, "pending_group", &group.to_string()).await
     }
 
     async fn pending(&self, before: Timestamp, position: Option<PendingPosition>, limit: usize) -> Result<PendingPage> {
         let mut page = PendingPage { records: Vec::new(), next: position };
         loop {
-            // All groups: a scan, of an index that holds next to nothing.
-            let from = page
-                .next
-                .take()
-                .map(|PendingPosition(key)| key.into_iter().map(|(name, value)| (name, text(value))).collect::<Item>());
-            let answer = self
+            // All groups, so a scan. The index is nearly empty.
+            let start = page.next.take().map(|PendingPosition(key)| {
+                key.into_iter().map(|(name, value)| (name, text(value))).collect::<TableItem>()
+            });
+            let response = self
                 .client
                 .scan()
                 .table_name(&self.name)
                 .index_name(PENDING)
                 .filter_expression("pending_since < :before")
                 .expression_attribute_values(":before", moment(before))
-                .set_exclusive_start_key(from)
+                .set_exclusive_start_key(start)
                 .send()
                 .await
                 .map_err(|error| wrap("dynamodb:Scan", &error))?;
-            page.records.extend(answer.items().iter().filter_map(readable));
-            page.next = answer.last_evaluated_key().filter(|key| !key.is_empty()).map(|key| {
+            page.records.extend(response.items().iter().filter_map(readable));
+            page.next = response.last_evaluated_key().filter(|key| !key.is_empty()).map(|key| {
                 let names = key.iter().filter_map(|(name, value)| Some((name.clone(), value.as_s().ok()?.clone())));
                 PendingPosition(names.collect())
             });
@@ -86,7 +91,7 @@ impl ViolationStore for StateTable {
         }
     }
 
-    async fn open_in(&self, account: &AccountId) -> Result<Vec<Versioned<Record>>> {
+    async fn open_in(&self, account: &AccountId) -> Result<Vec<Versioned<ViolationRecord>>> {
         self.indexed(OPEN, "open_account", account.as_str()).await
     }
 
@@ -109,38 +114,35 @@ impl ViolationStore for StateTable {
     }
 }
 
-/// The record of an item. One that another version has written, in a form that this one does not know, must not stop all others.
-fn readable(item: &Item) -> Option<Versioned<Record>> {
+/// The record of an item. One in the format of another version is logged and skipped, so that others are still processed.
+fn readable(item: &TableItem) -> Option<Versioned<ViolationRecord>> {
     let key = || (read_text(item, "pk").unwrap_or_default(), read_text(item, "sk").unwrap_or_default());
-    record(item).inspect_err(|error| error!(%error, key = ?key(), "a record cannot be read")).ok()
+    let record =
+        read_document(item).inspect_err(|error| error!(%error, key = ?key(), "violation record cannot be read"));
+    Some(Versioned { value: record.ok()?, version: read_version(item) })
 }
 
-fn record(item: &Item) -> Result<Versioned<Record>> {
-    Ok(Versioned { value: read_document(item)?, version: read_version(item) })
-}
-
-fn place(key: &Key) -> Place {
+fn item_key(key: &ViolationKey) -> ItemKey {
     (format!("violation#{}#{}", key.account, key.region), key.sort_key())
 }
 
-fn item(record: &Record, now: Timestamp) -> Result<Item> {
-    let (partition, sort) = place(&record.key);
-    let mut item = key(&partition, &sort);
-    item.insert("document".into(), document(record)?);
-    if let Some(since) = record.pending_since() {
+fn item(record: &ViolationRecord, now: Timestamp) -> Result<TableItem> {
+    let (partition, sort) = item_key(&record.key);
+    let mut item = document_item(&partition, &sort, record)?;
+    if let Some(since) = record.next_delivery() {
         item.insert("pending_group".into(), text(record.key.group().to_string()));
         item.insert("pending_since".into(), moment(since));
     }
     match record.status {
-        Status::Open => {
+        ViolationStatus::Open => {
             item.insert("open_account".into(), text(record.key.account.as_str()));
             item.insert("open_since".into(), moment(record.since.unwrap_or(record.ordering.triggered)));
         }
-        Status::Closed if record.owed.is_empty() => {
-            // Of the machine's clock, as the table's: a sweep as of another day must not have records removed early.
-            item.insert("expires_at".into(), number(now.as_second().saturating_add(CLOSED_KEPT_SECONDS)));
+        ViolationStatus::Closed if record.pending.is_empty() => {
+            // By the machine's clock, as DynamoDB's time to live: a sweep as of another day must not expire records early.
+            item.insert("expires_at".into(), number(now.as_second().saturating_add(CLOSED_TTL_SECONDS)));
         }
-        Status::Closed => {}
+        ViolationStatus::Closed => {}
     }
     Ok(item)
 }

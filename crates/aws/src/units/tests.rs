@@ -1,14 +1,17 @@
-use super::*;
-use crate::error::sorted;
-use domain::ids::UnitId;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+
 use tokio::task::yield_now;
+
+use framework::ids::UnitId;
+
+use super::*;
+use crate::error::with_kind_of_code;
 
 const MANAGEMENT: &str = "000000000000";
 const ROOT: &str = "r-root";
 
-/// An organisation that answers as AWS Organizations does, in pages of two.
+/// An organization that answers as AWS Organizations does, in pages of two.
 #[derive(Default)]
 struct Fake {
     /// Parent to child units.
@@ -41,11 +44,11 @@ impl Fake {
         let parent = body.get("ParentId").and_then(Value::as_str).unwrap_or_default();
         if self.denied == Some(operation) {
             let error = PortError { code: Some("AccessDeniedException".into()), ..unexpected(operation, "no") };
-            return Err(sorted(error));
+            return Err(with_kind_of_code(error));
         }
         if matches!(operation, ACCOUNTS | UNITS) && !self.exists(parent) {
             let code = Some("ParentNotFoundException".into());
-            return Err(sorted(PortError { code, ..unexpected(operation, "no such parent") }));
+            return Err(with_kind_of_code(PortError { code, ..unexpected(operation, "no such parent") }));
         }
         let (name, items): (_, Vec<Value>) = match operation {
             DESCRIBE => return Ok(json!({"Organization": {"MasterAccountId": MANAGEMENT}})),
@@ -67,8 +70,8 @@ impl Fake {
     }
 }
 
-impl Ask for Fake {
-    async fn ask(&self, operation: &'static str, body: Value) -> Result<Value> {
+impl OrganizationsApi for Fake {
+    async fn call(&self, operation: &'static str, body: Value) -> Result<Value> {
         let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(running, Ordering::SeqCst);
         for _ in 0..3 {
@@ -100,7 +103,7 @@ fn company() -> Fake {
 }
 
 #[tokio::test]
-async fn a_unit_has_the_accounts_of_its_child_units_and_a_shared_subtree_is_asked_about_once() {
+async fn unit_includes_child_units_read_once() {
     let company = company();
     let asked = [unit("ou-root-workload"), unit("ou-root-prod0000")].into();
     let found = membership(&company, &asked).await.unwrap();
@@ -116,7 +119,7 @@ async fn a_unit_has_the_accounts_of_its_child_units_and_a_shared_subtree_is_aske
             inactive: accounts(&[3, 5, 7]),
         }
     );
-    // The organisation and its root; of each of five units its accounts and its units; a second page of three accounts, and of
+    // The organization and its root; of each of five units its accounts and its units; a second page of three accounts, and of
     // three units.
     let calls = company.take_calls();
     assert_eq!(calls.len(), 2 + 5 * 2 + 2, "{calls:?}");
@@ -124,20 +127,20 @@ async fn a_unit_has_the_accounts_of_its_child_units_and_a_shared_subtree_is_aske
 }
 
 #[tokio::test]
-async fn the_root_has_all_accounts() {
+async fn root_includes_all_accounts() {
     let found = membership(&company(), &[unit(ROOT)].into()).await.unwrap();
     assert_eq!(found.units.get(&unit(ROOT)), Some(&accounts(&[1, 2, 3, 4, 5, 6, 7, 8])));
 }
 
 #[tokio::test]
-async fn a_unit_that_does_not_exist_is_missing_and_the_others_are_there() {
+async fn missing_unit_is_omitted() {
     let asked = [unit("ou-root-nowhere0"), unit("ou-root-others00")].into();
     let found = membership(&company(), &asked).await.unwrap();
     assert_eq!(found.units, BTreeMap::from([(unit("ou-root-others00"), accounts(&[8]))]));
 }
 
 #[tokio::test]
-async fn a_few_units_are_asked_about_at_a_time() {
+async fn units_are_read_four_at_a_time() {
     let many = (0..40).fold(Fake::default(), |fake, n| fake.unit(ROOT, &format!("ou-root-{n:08}"), &[(n, "ACTIVE")]));
     let found = membership(&many, &[unit(ROOT)].into()).await.unwrap();
     assert_eq!(found.units.get(&unit(ROOT)).map(BTreeSet::len), Some(40));
@@ -145,21 +148,21 @@ async fn a_few_units_are_asked_about_at_a_time() {
 }
 
 #[tokio::test]
-async fn nobody_is_asked_about_nothing_and_whoever_may_not_ask_is_told_what_to_do() {
-    let off = OrganizationUnits::off();
+async fn empty_query_makes_no_call_and_denial_has_a_fix() {
+    let off = OrganizationUnits::disabled();
     assert_eq!(off.membership(&BTreeSet::new()).await, Ok(Membership::default()));
     let error = off.membership(&[unit(ROOT)].into()).await.unwrap_err();
-    assert!(error.explained().contains("`OrganizationalUnits` to `enabled`"), "{}", error.explained());
+    assert!(error.with_fix().contains("`OrganizationalUnits` to `enabled`"), "{}", error.with_fix());
     for operation in [DESCRIBE, ROOTS, ACCOUNTS, UNITS] {
         let company = Fake { denied: Some(operation), ..company() };
         let error = membership(&company, &[unit(ROOT)].into()).await.unwrap_err();
         assert_eq!((error.operation, error.kind), (operation, PortErrorKind::Denied));
-        assert!(error.explained().contains("management account"), "{}", error.explained());
+        assert!(error.with_fix().contains("management account"), "{}", error.with_fix());
     }
 }
 
 #[test]
-fn each_partition_has_its_endpoint() {
+fn partitions_have_their_own_endpoint() {
     for (region, host) in [
         ("eu-west-1", "organizations.us-east-1.amazonaws.com"),
         ("us-gov-east-1", "organizations.us-gov-west-1.amazonaws.com"),
@@ -172,7 +175,7 @@ fn each_partition_has_its_endpoint() {
 }
 
 #[test]
-fn accounts_that_are_going_or_gone_are_not_active() {
+fn closing_and_suspended_accounts_are_inactive() {
     assert!(is_active(&json!({"State": "ACTIVE", "Status": "SUSPENDED"})));
     assert!(is_active(&json!({"Status": "ACTIVE"})) && is_active(&json!({})));
     for state in ["PENDING_ACTIVATION", "SUSPENDED", "PENDING_CLOSURE", "CLOSED"] {

@@ -1,97 +1,40 @@
-//! The form of a notice for chat channels: a custom notification of Amazon Q Developer in chat applications.
+//! Chat messages: custom notifications of Amazon Q Developer in chat applications.
 //!
-//! The text is passed on to Slack and Microsoft Teams, which read different kinds of Markdown and decode entities in different
-//! places. So what comes from outside is not escaped with entities or backslashes, which one of them might undo, but stands in
-//! code spans, and the few characters that mean something even there are replaced by others that look like them.
+//! Slack and Microsoft Teams read different dialects of Markdown and decode entities in different positions. So external text is not
+//! escaped with entities or backslashes, which one of them may undo: it is rendered as code spans, and the few characters with a
+//! meaning even there are replaced by similar ones.
 
-use super::rollout::{LET_GO, named};
-use super::text::{cut, moment, sentence, short, span};
-use super::{Digest, Notice, RolloutReport, ViolationNotice, digest, words};
-use crate::control;
-use crate::ids::RegionName;
-use crate::violation::Told;
-use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
-/// Most characters of each part.
-const TITLE: usize = 250;
+use serde_json::{Value, json};
+
+use framework::control;
+use framework::ids::RegionName;
+
+use super::rollout::RETAINED;
+use super::text::{code, cut, headline, inert, list, moment, plain, sentence, sha256, span};
+use super::{Notice, RolloutReport, ViolationDigest, ViolationNotice, digest, labels};
+use crate::violation::Update;
+
+/// Characters of each part.
 const DESCRIPTION: usize = 8_000;
 const STEP: usize = 350;
 const KEYWORD: usize = 75;
-/// Longest name in a chat: a screen is smaller than a mail.
-const NAME: usize = 150;
+/// Characters of a name: a chat has less space than a mail.
+const MAX_NAME: usize = 150;
 
-/// Text from outside as code: shown as it is, formatted by nobody.
-pub(super) fn code(text: &str, limit: usize) -> String {
-    let text = inert(&short(text, limit));
-    format!("`{}`", if text.is_empty() { "-" } else { text.as_str() })
+fn control_line(control: &str, requirement: Option<String>) -> String {
+    let requirement = requirement.map(|text| format!(": {}", plain(&text, 400))).unwrap_or_default();
+    format!("Control {}{requirement}", code(control, MAX_NAME))
 }
 
-/// What would mean something even inside code: control sequences in angle brackets, entities, mentions, addresses that become
-/// links, the end of the code.
-fn inert(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut before = ' ';
-    for c in text.replace("://", "：//").chars() {
-        out.push(match c {
-            '`' => 'ˋ',
-            '<' => '‹',
-            '>' => '›',
-            '&' => '＆',
-            // Inside an address of a mailbox it calls nobody.
-            '@' if !before.is_ascii_alphanumeric() => '＠',
-            c => c,
-        });
-        before = c;
-    }
-    out
-}
-
-/// Text from outside between our own words, where no code can stand: nothing in it formats, links or calls.
-pub(super) fn plain(text: &str, limit: usize) -> String {
-    unformatted(&short(text, limit))
-}
-
-/// The same of a text that is one line and short already.
-pub(super) fn unformatted(text: &str) -> String {
-    let text = inert(text);
-    let chars: Vec<char> = text.chars().collect();
-    let is_word = |at: Option<usize>| at.and_then(|at| chars.get(at)).is_some_and(|c| c.is_alphanumeric() || *c == '_');
-    let replaced = chars.iter().enumerate().map(|(at, c)| match c {
-        '*' => '∗',
-        '~' => '∼',
-        '[' => '［',
-        ']' => '］',
-        '\\' => '＼',
-        '#' => '＃',
-        '|' => '｜',
-        // `:name:` is an emoji.
-        ':' if chars.get(at.saturating_add(1)).is_some_and(|next| *next != ' ') => '∶',
-        // Between letters it formats nothing.
-        '_' if !(is_word(at.checked_sub(1)) && is_word(at.checked_add(1))) => '＿',
-        c => *c,
-    });
-    replaced.collect()
-}
-
-/// A first line for a chat, from the subject of a mail. What stands in brackets before it is ours.
-fn title(subject: &str) -> String {
-    match subject.strip_prefix('[').and_then(|subject| subject.split_once("] ")) {
-        Some((mark, rest)) => cut(&format!("[{mark}] {}", plain(rest, TITLE)), TITLE, "…"),
-        None => plain(subject, TITLE),
-    }
-}
-
-/// A text with its lines as they are, in a block of code.
 fn block(text: &str) -> String {
     const FENCES: usize = 8;
     let lines: Vec<String> = text.lines().map(inert).collect();
     format!("```\n{}\n```", cut(&lines.join("\n"), DESCRIPTION.saturating_sub(FENCES), "…"))
 }
 
-/// As many whole lines as fit: a line that is cut could end inside code, and leave it open.
+/// Joins the whole lines that fit: a cut line could leave a code span open.
 fn fit_lines(lines: &[String], limit: usize) -> String {
     let mut left = limit.saturating_sub(2);
     let mut out = String::new();
@@ -108,17 +51,13 @@ fn fit_lines(lines: &[String], limit: usize) -> String {
     out
 }
 
-/// What stays the same for all messages about one thing, whatever it is called.
+/// Returns an id that is equal for all messages about one subject.
 fn thread(parts: &[&str]) -> String {
-    let digest = Sha256::digest(parts.join("\n").as_bytes());
-    digest.iter().take(16).fold("backup-compliance-".to_owned(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    let hash: String = sha256(&parts.join("\n")).chars().take(32).collect();
+    format!("backup-compliance-{hash}")
 }
 
-/// A message before it is cut to size.
-struct Message {
+struct ChatMessage {
     description: String,
     steps: Vec<String>,
     keywords: Vec<String>,
@@ -127,7 +66,6 @@ struct Message {
     context: BTreeMap<&'static str, String>,
 }
 
-/// The custom notification of a notice.
 pub(super) fn notification(notice: &Notice) -> Value {
     let message = match notice {
         Notice::ViolationOpened(violation)
@@ -137,7 +75,7 @@ pub(super) fn notification(notice: &Notice) -> Value {
         Notice::RolloutSucceeded(report) | Notice::RolloutFailed(report) => rollout_message(report),
         other => other_message(other),
     };
-    let subject = notice.subject();
+    let title = headline(&notice.subject());
     let mut keywords = message.keywords;
     keywords.push(notice.severity().label().to_owned());
     let mut context = message.context;
@@ -147,7 +85,7 @@ pub(super) fn notification(notice: &Notice) -> Value {
         "source": "custom",
         "content": {
             "textType": "client-markdown",
-            "title": title(&subject),
+            "title": title,
             "description": message.description,
             "nextSteps": message.steps,
             "keywords": keywords
@@ -158,7 +96,7 @@ pub(super) fn notification(notice: &Notice) -> Value {
         },
         "metadata": {
             "threadId": message.thread,
-            "summary": title(&subject),
+            "summary": title,
             "eventType": notice.kind(),
             "relatedResources": message.resources,
             "additionalContext": context,
@@ -170,37 +108,35 @@ fn account(id: &str, name: Option<&str>) -> String {
     name.map_or_else(|| format!("`{id}`"), |name| format!("`{id}` ({})", code(name, 64)))
 }
 
-/// ARNs of the usual form only: what reads them may make links of them.
+/// Returns the first ARNs of the usual form: chat clients may turn them into links.
 fn related<'a>(arns: impl Iterator<Item = &'a str>) -> Vec<String> {
-    /// More are no help in a message.
-    const MOST: usize = 5;
+    const MAX_ARNS: usize = 5;
     let is_usual = |arn: &&str| {
         arn.starts_with("arn:")
             && arn.len() <= 300
             && arn.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/-_.".contains(&byte))
             && !arn.contains("://")
     };
-    arns.filter(is_usual).take(MOST).map(str::to_owned).collect()
+    arns.filter(is_usual).take(MAX_ARNS).map(str::to_owned).collect()
 }
 
-/// Steps of our own words, ways in code, and links, all of them short enough to be shown whole.
-fn steps(ways: &[String], own: &[&str], links: Vec<String>) -> Vec<String> {
-    /// Two for the marks of the code.
+/// Returns the next steps: remediation options as code, advice, and the links that are short enough.
+fn steps(options: &[String], advice: &[&str], links: Vec<String>) -> Vec<String> {
+    /// Two characters are the backticks.
     const CODE: usize = STEP - 2;
-    let ways = ways.iter().take(3).map(|way| code(way, CODE));
-    let own = own.iter().map(|step| cut(step, STEP, "…"));
-    // Half of a link leads nowhere.
-    ways.chain(own).chain(links.into_iter().filter(|link| link.chars().count() <= STEP)).collect()
+    let options = options.iter().take(3).map(|option| code(option, CODE));
+    let advice = advice.iter().map(|step| cut(step, STEP, "…"));
+    options.chain(advice).chain(links.into_iter().filter(|link| link.chars().count() <= STEP)).collect()
 }
 
-fn violation_message(violation: &ViolationNotice) -> Message {
+fn violation_message(violation: &ViolationNotice) -> ChatMessage {
     let key = &violation.key;
-    let is_open = words::is_open(&violation.what);
-    let line = |label: &str, value: Option<&str>| value.map(|value| format!("{label} {}", code(value, NAME)));
+    let is_open = violation.is_open();
+    let line = |label: &str, value: Option<&str>| value.map(|value| format!("{label} {}", code(value, MAX_NAME)));
     let tags: Vec<String> = violation.tags().iter().map(|tag| code(tag, 80)).collect();
     let since = violation.since.unwrap_or(violation.at);
     let lines = [
-        Some(format!("{} {} {}.", violation.kind_in_chat(), code(&violation.name(), NAME), violation.state())),
+        Some(format!("{} {} {}.", kind(violation), code(&violation.name(), MAX_NAME), violation.state())),
         Some(format!(
             "Account {}, Region `{}`",
             account(key.account.as_str(), violation.account_name.as_deref()),
@@ -209,37 +145,34 @@ fn violation_message(violation: &ViolationNotice) -> Message {
         line("ARN", violation.resource.arn.as_deref()),
         line("Owner", violation.owner.as_deref()),
         (!tags.is_empty()).then(|| format!("Tags {}", tags.join(" "))),
-        Some(match violation.requirement() {
-            Some(words) => format!("Control {}: {}", code(&key.control, NAME), plain(&words, 400)),
-            None => format!("Control {}", code(&key.control, NAME)),
-        }),
+        Some(control_line(&key.control, violation.requirement())),
         Some(format!("Since {}", moment(since))),
-        is_open.then(|| format!("Found {}", violation.story())),
+        is_open.then(|| format!("Opened by {}", labels::opened_by(violation.opened_by, violation.detected_by))),
         (!is_open).then(|| {
             let ended = violation.ended();
-            match &violation.what {
-                Told::Exempted(_) => format!("Exempt since {}", moment(ended)),
+            match &violation.update {
+                Update::Exempted(_) => format!("Exempt since {}", moment(ended)),
                 _ => format!("Resolved {} after {}", moment(ended), span(since, ended)),
             }
         }),
-        violation.exempt().map(|exempt| {
+        violation.exemption().map(|exempt| {
             let is = if is_open { "Was exempt" } else { "Exempt" };
-            format!("{is} until {}, {}: {}", exempt.until, code(&exempt.owner, NAME), code(&exempt.reason, 300))
+            format!("{is} until {}, {}: {}", exempt.until, code(&exempt.owner, MAX_NAME), code(&exempt.reason, 300))
         }),
-        violation.before().map(|turns| format!("Before: {turns}")),
-        line("Config says", violation.annotation.as_deref().filter(|_| is_open)),
-        line("An exemption nearly applies:", violation.near().as_deref().filter(|_| is_open)),
+        violation.earlier_transitions().map(|sentence| format!("Before: {sentence}")),
+        line("Annotation", violation.annotation.as_deref().filter(|_| is_open)),
+        line("Closest exemption:", violation.closest_exemption().as_deref().filter(|_| is_open)),
     ];
     let link = violation.timeline().into_iter().collect();
     let steps = if is_open {
         let own = violation.control().map(|control| control.remediation);
         let own: Vec<&str> = own.into_iter().chain([violation.documentation()]).collect();
-        steps(&violation.ways, &own, link)
+        steps(&violation.remediation_options, &own, link)
     } else {
         Vec::new()
     };
     let lines: Vec<String> = lines.into_iter().flatten().collect();
-    Message {
+    ChatMessage {
         description: fit_lines(&lines, DESCRIPTION),
         steps,
         keywords: vec![key.account.to_string(), key.region.to_string(), key.control.clone()],
@@ -248,31 +181,28 @@ fn violation_message(violation: &ViolationNotice) -> Message {
         context: BTreeMap::from([
             ("account", key.account.to_string()),
             ("region", key.region.to_string()),
-            ("control", plain(&key.control, NAME)),
-            ("resource", plain(&violation.name(), NAME)),
+            ("control", plain(&key.control, MAX_NAME)),
+            ("resource", plain(&violation.name(), MAX_NAME)),
         ]),
     }
 }
 
-fn digest_message(digest: &Digest) -> Message {
+fn digest_message(digest: &ViolationDigest) -> ChatMessage {
     const ENTRY: usize = 60;
     let regions: Vec<&str> = digest.regions().into_iter().map(RegionName::as_str).collect();
     let mut lines = vec![
-        format!("{}.", digest.tally()),
+        format!("{}.", digest.counts()),
         format!(
             "Account {}, {} {}",
             account(digest.account.as_str(), digest.account_name.as_deref()),
             if regions.len() == 1 { "Region" } else { "Regions" },
             regions.join(", ")
         ),
-        match digest.requirement() {
-            Some(words) => format!("Control {}: {}", code(&digest.control, NAME), plain(&words, 400)),
-            None => format!("Control {}", code(&digest.control, NAME)),
-        },
+        control_line(&digest.control, digest.requirement()),
     ];
-    lines.push(format!("By owner: {}", digest.by_owner().words(|owner| code(owner, ENTRY))));
-    lines.push(format!("By type: {}", digest.by_type().words(|kind| code(control::resource_kind(kind), ENTRY))));
-    lines.extend(digest.before().map(|turns| format!("Before: {turns}")));
+    lines.push(format!("By owner: {}", digest.by_owner().text(|owner| code(owner, ENTRY))));
+    lines.push(format!("By type: {}", digest.by_type().text(|kind| code(control::resource_kind(kind), ENTRY))));
+    lines.extend(digest.earlier_transitions().map(|sentence| format!("Before: {sentence}")));
     for section in digest.sections() {
         lines.push(String::new());
         lines.push(format!("{} ({})", section.title, section.total));
@@ -282,7 +212,7 @@ fn digest_message(digest: &Digest) -> Message {
             let region = if regions.len() > 1 { format!(" ({})", entry.key.region) } else { String::new() };
             lines.push(format!(
                 "- {} {}{region}{owner}, {}",
-                entry.kind_in_chat(),
+                kind(entry),
                 code(&entry.name(), ENTRY),
                 digest::facts(entry, digest.severity())
             ));
@@ -293,61 +223,59 @@ fn digest_message(digest: &Digest) -> Message {
         }
     }
     let advice = digest.advice();
-    let list = format!("All that is open: `{}`", digest.command());
+    let list = format!("To list all open violations: `{}`", digest.command());
     let own: Vec<&str> = advice.iter().flat_map(|(todo, page)| [*todo, *page]).chain([list.as_str()]).collect();
-    Message {
+    ChatMessage {
         description: fit_lines(&lines, DESCRIPTION),
         steps: steps(&[], &own, digest.links()),
         keywords: vec![digest.account.to_string(), digest.control.clone()],
         thread: thread(&[digest.account.as_str(), &digest.control]),
         resources: related(digest.entries.iter().filter_map(|entry| entry.resource.arn.as_deref())),
-        context: BTreeMap::from([("account", digest.account.to_string()), ("control", plain(&digest.control, NAME))]),
+        context: BTreeMap::from([
+            ("account", digest.account.to_string()),
+            ("control", plain(&digest.control, MAX_NAME)),
+        ]),
     }
 }
 
-/// How a rollout ended. What to do are the steps below it.
-fn rollout_message(report: &RolloutReport) -> Message {
+fn rollout_message(report: &RolloutReport) -> ChatMessage {
     const REASON: usize = 300;
     let mut lines = vec![
         report.summary(),
-        format!("Commit `{}` {}", report.commit.short(), code(&report.message, NAME)),
-        format!("Author {}", code(&report.author, NAME)),
+        format!("Commit `{}` {}", report.commit.short(), code(&report.message, MAX_NAME)),
+        format!("Author {}", code(&report.author, MAX_NAME)),
     ];
-    match &report.trouble {
-        Some(trouble) => lines.push(format!("What went wrong: {}", code(trouble, 1_000))),
+    lines.push(match &report.error {
+        Some(failure) => format!("Error: {}", code(failure, 1_000)),
         None => {
             let (label, changes) = report.changes();
-            lines.push(format!("{label}: {changes}"));
+            format!("{label}: {changes}")
         }
-    }
+    });
     let mut advice: Vec<String> = report.advice().into_iter().collect();
-    let mut push = |line: String| lines.push(line);
     for section in report.sections() {
-        push(String::new());
-        push(section.title());
-        for told in &section.groups {
-            let reason = told.reason().map(|reason| code(&reason, REASON));
-            let said = [told.words(), reason].into_iter().flatten().collect::<Vec<_>>().join(": ");
-            let (first, more) = told.instances();
-            push(format!("- {}: {said}", told.number()));
-            push(named(&in_code(&first), more));
-            advice.extend(told.advice().filter(|one| !advice.contains(one)).into_iter().collect::<Vec<_>>());
+        lines.extend([String::new(), section.title()]);
+        for group in &section.groups {
+            let reason = group.reason().map(|reason| code(&reason, REASON));
+            let cause = [group.cause(), reason].into_iter().flatten().collect::<Vec<_>>().join(": ");
+            let (first, more) = group.instances();
+            lines.extend([format!("- {}: {cause}", group.number()), list(&in_code(&first), more)]);
+            advice.extend(group.advice().filter(|one| !advice.contains(one)).into_iter().collect::<Vec<_>>());
         }
-        section.rest().into_iter().for_each(&mut push);
+        lines.extend(section.rest());
     }
-    let (let_go, more) = report.let_go();
-    if !let_go.is_empty() {
-        push(String::new());
-        push(format!("{LET_GO} ({})", report.let_go.len()));
-        push(named(&in_code(&let_go), more));
+    let (retained, more) = report.retained();
+    if !retained.is_empty() {
+        let title = format!("{RETAINED} ({})", report.retained.len());
+        lines.extend([String::new(), title, list(&in_code(&retained), more)]);
     }
-    // Told even where the rest does not fit.
+    // The next attempt is shown even if the lines above do not fit.
     let next = report.next.as_deref().map(|next| plain(next, 500));
     let room = next.as_ref().map_or(0, |next| next.chars().count().saturating_add(4));
-    let said = fit_lines(&lines, DESCRIPTION.saturating_sub(room));
+    let description = fit_lines(&lines, DESCRIPTION.saturating_sub(room));
     let advice: Vec<&str> = advice.iter().map(String::as_str).collect();
-    Message {
-        description: [Some(said), next].into_iter().flatten().collect::<Vec<_>>().join("\n\n"),
+    ChatMessage {
+        description: [Some(description), next].into_iter().flatten().collect::<Vec<_>>().join("\n\n"),
         steps: steps(&[], &advice, Vec::new()),
         keywords: vec!["rollout".to_owned()],
         thread: thread(&["rollout", report.stack_set.as_str()]),
@@ -357,23 +285,17 @@ fn rollout_message(report: &RolloutReport) -> Message {
 }
 
 fn in_code(names: &[String]) -> Vec<String> {
-    names.iter().map(|name| code(name, NAME)).collect()
+    names.iter().map(|name| code(name, MAX_NAME)).collect()
 }
 
-/// Notices for those who run the policy: as in the mail.
-fn other_message(notice: &Notice) -> Message {
+/// Renders the text of the mail, for notices about the policy.
+fn other_message(notice: &Notice) -> ChatMessage {
     let (about, name) = match notice {
         Notice::ExemptionsExpiring(expiring) => ("exemptions", expiring.owner.clone()),
         Notice::ViolationReminder(reminder) => ("reminder", reminder.owner.clone().unwrap_or_default()),
         Notice::PolicyRejected(rejection) => ("policy", format!("{}@{}", rejection.repository, rejection.branch)),
         Notice::PolicyWarnings(warnings) => ("policy", format!("{}@{}", warnings.repository, warnings.branch)),
-        Notice::BlindSpots(_)
-        | Notice::RolloutSucceeded(_)
-        | Notice::RolloutFailed(_)
-        | Notice::ViolationOpened(_)
-        | Notice::ViolationResolved(_)
-        | Notice::ViolationExempted(_)
-        | Notice::ViolationDigest(_) => ("blind spots", String::new()),
+        _ => ("blind spots", String::new()),
     };
     let steps = match notice {
         Notice::BlindSpots(spots) => spots.steps(),
@@ -382,7 +304,7 @@ fn other_message(notice: &Notice) -> Message {
     let steps = steps
         .into_iter()
         .flat_map(|(todo, link, command)| [cut(todo, STEP, "…"), link, code(&command, STEP.saturating_sub(2))]);
-    Message {
+    ChatMessage {
         description: block(&notice.text()),
         steps: steps.collect(),
         keywords: vec![about.to_owned()],
@@ -392,10 +314,9 @@ fn other_message(notice: &Notice) -> Message {
     }
 }
 
-impl ViolationNotice {
-    /// The kind of resource; a type that we have no words for came from outside.
-    fn kind_in_chat(&self) -> String {
-        let kind = control::resource_kind(&self.key.resource_type);
-        if kind == self.key.resource_type { code(kind, 64) } else { sentence(kind) }
-    }
+/// Returns the kind of resource. A resource type without a kind is external text.
+fn kind(violation: &ViolationNotice) -> String {
+    let resource_type = &violation.key.resource_type;
+    let kind = control::resource_kind(resource_type);
+    if kind == resource_type { code(kind, 64) } else { sentence(kind) }
 }

@@ -1,60 +1,45 @@
-//! The form of a notice for the commit that it is about: a comment, which CodeCommit shows as Markdown.
+//! Comments on commits, which CodeCommit shows as Markdown.
 //!
-//! What comes from outside stands in code, or has the characters replaced that mean something in Markdown, as in chats. Comments
-//! cannot be subscribed to, so they show what the author of the commit needs, and the mail has the rest.
+//! External text is escaped as in chats. Comments have no subscribers, so they contain only the facts for the author of the
+//! commit; the mail has the rest.
 
-use super::chat::{code, plain, unformatted};
-use super::rollout::{LET_GO, named};
-use super::text::{count, short};
-use super::{Notice, Rejection, RolloutReport};
-use crate::fault::Fault;
+use syntax::diagnostic::Diagnostic;
 
-/// Longest comment, in bytes: `MaximumContentLength` of CodeCommit counts characters, and bytes are never fewer.
-const LIMIT: usize = 10_240;
-/// Longest reason that is shown, in characters.
-const REASON: usize = 300;
-/// Faults of a policy that are shown; the rest are counted.
-const FAULTS: usize = 20;
+use super::rollout::RETAINED;
+use super::text::{code, count, headline, list, markdown, short};
+use super::{Notice, PolicyRejection, RolloutReport};
 
-/// The notice as a comment.
+/// Bytes of a comment: `MaximumContentLength` of CodeCommit counts characters, and bytes are never fewer.
+const MAX_COMMENT: usize = 10_240;
+/// Characters of a reason.
+const MAX_REASON: usize = 300;
+/// Diagnostics that are shown; the others are counted.
+const DIAGNOSTICS: usize = 20;
+
 pub(super) fn comment(notice: &Notice) -> String {
-    let headline = format!("**{}**", headline(notice));
+    let headline = format!("**{}**", headline(&notice.subject()));
     let (lines, last) = match notice {
         Notice::RolloutSucceeded(report) | Notice::RolloutFailed(report) => rollout(report),
         Notice::PolicyRejected(rejection) => rejected(rejection),
-        other => (
-            other
-                .text()
-                .lines()
-                .filter(|line| !line.trim().is_empty())
-                .map(|line| format!("- {}", code(line, 300)))
-                .collect(),
-            None,
-        ),
+        other => {
+            let text = other.text();
+            let lines = text.lines().filter(|line| !line.trim().is_empty());
+            (lines.map(|line| format!("- {}", code(line, 300))).collect(), None)
+        }
     };
-    fit(&headline, &lines, last.as_deref())
-}
-
-/// The subject of the mail. What stands in brackets before it is ours.
-fn headline(notice: &Notice) -> String {
-    const LONGEST: usize = 200;
-    let subject = notice.subject();
-    match subject.strip_prefix('[').and_then(|subject| subject.split_once("] ")) {
-        Some((mark, rest)) => format!("[{mark}] {}", plain(rest, LONGEST)),
-        None => plain(&subject, LONGEST),
-    }
+    fit_lines(&headline, &lines, last.as_deref())
 }
 
 fn rollout(report: &RolloutReport) -> (Vec<String>, Option<String>) {
     let mut lines = Vec::new();
     let mut paragraph = |text: String| lines.extend([String::new(), text]);
-    match &report.trouble {
-        Some(trouble) => paragraph(format!("What went wrong: {}", code(trouble, 1_000))),
+    match &report.error {
+        Some(failure) => paragraph(format!("Error: {}", code(failure, 1_000))),
         None => {
-            let ends = report.ends();
-            let ends = if ends.is_empty() { ends } else { format!("Outcome: {ends}. ") };
+            let outcomes = report.outcomes();
+            let outcomes = if outcomes.is_empty() { outcomes } else { format!("Outcome: {outcomes}. ") };
             let (label, changes) = report.changes();
-            paragraph(format!("{ends}{label}: {changes}."));
+            paragraph(format!("{outcomes}{label}: {changes}."));
         }
     }
     if let Some(advice) = report.advice() {
@@ -62,90 +47,62 @@ fn rollout(report: &RolloutReport) -> (Vec<String>, Option<String>) {
     }
     for section in report.sections() {
         lines.extend([String::new(), format!("**{}**", section.title()), String::new()]);
-        for told in &section.groups {
-            let reason = told.reason().map(|reason| code(&reason, REASON));
-            let (first, more) = told.instances();
+        for group in &section.groups {
+            let reason = group.reason().map(|reason| code(&reason, MAX_REASON));
+            let (first, more) = group.instances();
             let names: Vec<String> = first.iter().map(|name| code(name, 40)).collect();
-            let (said, below) = match (told.words(), reason) {
-                (Some(words), reason) => (words, reason.map(|reason| format!("  - CloudFormation says: {reason}"))),
+            let (cause, details) = match (group.cause(), reason) {
+                (Some(cause), reason) => (cause, reason.map(|reason| format!("  - CloudFormation reports: {reason}"))),
                 (None, reason) => (reason.unwrap_or_default(), None),
             };
-            lines.push(format!("- {}: {said}", told.number()));
-            lines.extend(told.advice().map(|advice| format!("  - What to do: {advice}")));
-            lines.extend(below);
-            lines.push(format!("  - {}", named(&names, more)));
+            lines.push(format!("- {}: {cause}", group.number()));
+            lines.extend(group.advice().map(|advice| format!("  - What to do: {advice}")));
+            lines.extend(details);
+            lines.push(format!("  - {}", list(&names, more)));
         }
         lines.extend(section.rest().map(|rest| format!("- {rest}")));
     }
-    let (let_go, more) = report.let_go();
-    if !let_go.is_empty() {
-        let names: Vec<String> = let_go.iter().map(|name| code(name, 40)).collect();
-        let title = format!("**{LET_GO} ({})**", report.let_go.len());
-        lines.extend([String::new(), title, String::new(), format!("- {}", named(&names, more))]);
+    let (retained, more) = report.retained();
+    if !retained.is_empty() {
+        let names: Vec<String> = retained.iter().map(|name| code(name, 40)).collect();
+        let title = format!("**{RETAINED} ({})**", report.retained.len());
+        lines.extend([String::new(), title, String::new(), format!("- {}", list(&names, more))]);
     }
-    (lines, report.next.as_deref().map(|next| prose(next, 500)))
+    (lines, report.next.as_deref().map(|next| markdown(next, 500)))
 }
 
-fn rejected(rejection: &Rejection) -> (Vec<String>, Option<String>) {
+fn rejected(rejection: &PolicyRejection) -> (Vec<String>, Option<String>) {
     let mut lines = vec![String::new()];
-    lines.extend(rejection.faults.iter().take(FAULTS).map(fault));
-    let more = rejection.faults.len().saturating_sub(FAULTS);
-    if more > 0 {
-        lines.push(format!("- and {}", count(more, "more fault")));
-    }
-    (
-        lines,
-        Some("What is deployed stays as it is. `backup-compliance lint` shows all faults before a push.".to_owned()),
-    )
+    lines.extend(rejection.diagnostics.iter().take(DIAGNOSTICS).map(diagnostic));
+    let more = rejection.diagnostics.len().saturating_sub(DIAGNOSTICS);
+    lines.extend((more > 0).then(|| format!("- and {}", count(more, "more error"))));
+    let last = "Deployed frameworks stay unchanged. Run `backup-compliance lint` to see all errors before a push.";
+    (lines, Some(last.to_owned()))
 }
 
-/// `file:line:column` and what is wrong there; the end of a place is never cut.
-fn fault(fault: &Fault) -> String {
-    let file = short(&fault.file, 150);
-    let place = fault.at.map_or_else(|| file.clone(), |at| format!("{file}:{}:{}", at.line, at.column));
-    let fix = if fault.fix.is_empty() { String::new() } else { format!("; {}", prose(&fault.fix, REASON)) };
-    format!("- {}: {}{fix}", code(&place, 200), prose(&fault.problem, REASON))
+/// `file:line:column`, message and help; the line and column are never cut.
+fn diagnostic(diagnostic: &Diagnostic) -> String {
+    let Diagnostic { file, at, message: problem, help: fix, .. } = diagnostic;
+    let file = short(file, 150);
+    let position = at.map_or_else(|| file.clone(), |at| format!("{file}:{}:{}", at.line, at.column));
+    let help = if fix.is_empty() { String::new() } else { format!("; {}", markdown(fix, MAX_REASON)) };
+    format!("- {}: {}{help}", code(&position, 200), markdown(problem, MAX_REASON))
 }
 
-/// Our own words with what people wrote in backticks, which stays code. Somebody's backtick can turn the two around, and cannot do
-/// more: either is shown as it is.
-fn prose(text: &str, limit: usize) -> String {
-    let text = short(text, limit);
-    let parts: Vec<&str> = text.split('`').collect();
-    let last = parts.len().saturating_sub(1);
-    let part = |(at, part): (usize, &&str)| match at % 2 {
-        // A backtick that is not closed opens nothing.
-        1 if at == last => format!("ˋ{}", words(part)),
-        1 => code(part, limit),
-        _ => words(part),
-    };
-    parts.iter().enumerate().map(part).collect()
-}
-
-/// Markdown makes links of what begins like a host's name, too.
-fn words(text: &str) -> String {
-    unformatted(text).replace("www.", "www․").replace("WWW.", "WWW․")
-}
-
-/// As many whole lines as there is room for between the first and the last.
-fn fit(first: &str, lines: &[String], last: Option<&str>) -> String {
+/// Joins the whole lines that fit between the first and the last.
+fn fit_lines(first: &str, lines: &[String], last: Option<&str>) -> String {
     const CUT: &str = "\n\n…";
     let last = last.map(|last| format!("\n\n{last}")).unwrap_or_default();
-    let mut left = LIMIT.saturating_sub(first.len()).saturating_sub(last.len()).saturating_sub(CUT.len());
+    let mut left = MAX_COMMENT.saturating_sub(first.len()).saturating_sub(last.len()).saturating_sub(CUT.len());
     let mut out = first.to_owned();
-    let mut is_cut = false;
     for line in lines {
         let Some(rest) = left.checked_sub(line.len().saturating_add(1)) else {
-            is_cut = true;
+            out.push_str(CUT);
             break;
         };
         left = rest;
         out.push('\n');
         out.push_str(line);
     }
-    if is_cut {
-        out.push_str(CUT);
-    }
-    out.push_str(&last);
-    out
+    out + &last
 }

@@ -1,30 +1,29 @@
-//! The form of a notice for AWS Security Hub: a finding in the AWS Security Finding Format.
+//! Findings for AWS Security Hub in the AWS Security Finding Format.
 
-use super::text::{cut, one_line, quoted, sentence, short};
-use super::{FindingHome, ViolationNotice, words};
-use crate::control;
-use crate::violation::{Closing, Told};
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
-use std::fmt::Write as _;
 
-/// Most characters of each part.
+use framework::control;
+
+use super::text::{cut, one_line, quoted, sentence, sha256, short};
+use super::{FindingHome, ViolationNotice, labels};
+use crate::violation::{ClosedReason, Update};
+
+/// Characters of each part.
 const ID: usize = 512;
 const TITLE: usize = 256;
 const DESCRIPTION: usize = 1_024;
 const REMEDIATION: usize = 512;
 const PRODUCT_FIELD: usize = 1_024;
-/// Most tags of a resource.
 const TAGS: usize = 50;
 
-/// The finding of a violation. Imported again, it replaces the one before; a finding that is older than the one imported last is
-/// passed over, which is why `UpdatedAt` is the time at which a turn was recorded and not the time of a result.
+/// Renders the finding of a violation. Security Hub ignores an import that is older than the last one of the same finding, so
+/// `UpdatedAt` is the time when the update was recorded and not the time of the result.
 pub(super) fn finding(violation: &ViolationNotice, home: &FindingHome) -> Value {
     let key = &violation.key;
-    let (status, record_state) = state(&violation.what);
+    let (status, record_state, original) = state(&violation.update);
     let created = violation.since.unwrap_or(violation.at).min(violation.recorded_at);
-    let severity = violation.severity_told();
-    let kind = sentence(&violation.kind_of_resource());
+    let severity = violation.severity_of_update();
+    let kind = sentence(&violation.resource_kind());
     let headline = format!("{kind} {} {}", quoted(&violation.name()), violation.state());
     json!({
         "SchemaVersion": "2018-10-08",
@@ -39,14 +38,14 @@ pub(super) fn finding(violation: &ViolationNotice, home: &FindingHome) -> Value 
         "CreatedAt": created,
         "UpdatedAt": violation.recorded_at,
         "FindingProviderFields": {
-            "Severity": { "Label": severity.label(), "Original": original(&violation.what) },
+            "Severity": { "Label": severity.label(), "Original": original },
             "Types": ["Software and Configuration Checks/AWS Security Best Practices"],
         },
         "Title": cut(&headline, TITLE, "…"),
         "Description": short(&description(violation), DESCRIPTION),
         "Remediation": {
             "Recommendation": {
-                "Text": short(&violation.steps().join(" "), REMEDIATION),
+                "Text": short(&violation.remediation().join(" "), REMEDIATION),
                 "Url": violation.documentation(),
             },
         },
@@ -57,38 +56,30 @@ pub(super) fn finding(violation: &ViolationNotice, home: &FindingHome) -> Value 
     })
 }
 
-/// Whether the check passed, and whether the finding still matters.
-const fn state(told: &Told) -> (&'static str, &'static str) {
+/// Returns the compliance status, the record state and the result in AWS Config.
+const fn state(told: &Update) -> (&'static str, &'static str, &'static str) {
     match told {
-        Told::Opened | Told::ExemptionEnded(_) | Told::Refreshed => ("FAILED", "ACTIVE"),
-        Told::Resolved(Closing::Satisfied) => ("PASSED", "ACTIVE"),
-        // It still breaks the control, and requires no action.
-        Told::Exempted(_) => ("FAILED", "ARCHIVED"),
-        // There is nothing left that could pass.
-        Told::Resolved(
-            Closing::NotApplicable | Closing::ResourceGone | Closing::ControlRemoved | Closing::FrameworkRemoved,
-        ) => ("NOT_AVAILABLE", "ARCHIVED"),
-    }
-}
-
-/// What AWS Config calls it.
-const fn original(told: &Told) -> &'static str {
-    match told {
-        Told::Resolved(Closing::Satisfied) => "COMPLIANT",
-        Told::Resolved(Closing::NotApplicable) => "NOT_APPLICABLE",
-        Told::Resolved(Closing::ResourceGone | Closing::ControlRemoved | Closing::FrameworkRemoved) => "NO_RESULT",
-        Told::Opened | Told::ExemptionEnded(_) | Told::Exempted(_) | Told::Refreshed => "NON_COMPLIANT",
+        Update::Opened | Update::ExemptionEnded(_) | Update::Refreshed => ("FAILED", "ACTIVE", "NON_COMPLIANT"),
+        // The resource still breaks the control, and no action is required.
+        Update::Exempted(_) => ("FAILED", "ARCHIVED", "NON_COMPLIANT"),
+        Update::Resolved(ClosedReason::Satisfied) => ("PASSED", "ACTIVE", "COMPLIANT"),
+        Update::Resolved(ClosedReason::NotApplicable) => ("NOT_AVAILABLE", "ARCHIVED", "NOT_APPLICABLE"),
+        Update::Resolved(
+            ClosedReason::ResourceGone | ClosedReason::ControlRemoved | ClosedReason::FrameworkRemoved,
+        ) => ("NOT_AVAILABLE", "ARCHIVED", "NO_RESULT"),
     }
 }
 
 fn description(violation: &ViolationNotice) -> String {
     let key = &violation.key;
-    let requirement = violation.requirement().map(|words| format!(" Required: {}.", short(&words, 300)));
-    let end = match &violation.what {
-        Told::Resolved(closing) => words::closed_sentence(*closing).to_owned(),
-        Told::Exempted(exempt) => format!("Exempt until {}: {}", exempt.until, short(&exempt.reason, 200)),
-        Told::ExemptionEnded(exempt) => format!("It was exempt until {}.", exempt.until),
-        Told::Opened | Told::Refreshed => format!("Found {}.", violation.story()),
+    let requirement = violation.requirement().map(|text| format!(" Required: {}.", short(&text, 300)));
+    let end = match &violation.update {
+        Update::Resolved(closing) => labels::closed_sentence(*closing).to_owned(),
+        Update::Exempted(exempt) => format!("Exempt until {}: {}", exempt.until, short(&exempt.reason, 200)),
+        Update::ExemptionEnded(exempt) => format!("The resource was exempt until {}.", exempt.until),
+        Update::Opened | Update::Refreshed => {
+            format!("Opened by {}.", labels::opened_by(violation.opened_by, violation.detected_by))
+        }
     };
     format!(
         "AWS Backup Audit Manager, control {}, account {}, {}.{} {end}",
@@ -99,10 +90,11 @@ fn description(violation: &ViolationNotice) -> String {
     )
 }
 
-/// Facts that the format has no place for. Security Hub refuses the whole finding for one blank value.
+/// Returns the facts that the format has no fields for. Security Hub rejects a finding with a blank value.
 fn product_fields(violation: &ViolationNotice) -> Map<String, Value> {
     let key = &violation.key;
-    let exempt = violation.exempt();
+    let exempt = violation.exemption();
+    let word = |value: Value| value.as_str().map(str::to_owned);
     let fields = [
         ("account", Some(violation.key.account.to_string())),
         ("accountName", violation.account_name.clone()),
@@ -113,10 +105,10 @@ fn product_fields(violation: &ViolationNotice) -> Map<String, Value> {
         ("resourceId", Some(key.resource_id.clone())),
         ("resourceType", Some(key.resource_type.clone())),
         ("owner", violation.owner.clone()),
-        ("found", Some(words::found_word(violation.found).to_owned())),
-        ("heard", Some(words::heard_word(violation.heard).to_owned())),
+        ("openedBy", word(json!(violation.opened_by))),
+        ("detectedBy", word(json!(violation.detected_by))),
         ("annotation", violation.annotation.clone()),
-        ("closed", words::closed_word(&violation.what).map(str::to_owned)),
+        ("closedReason", word(json!(labels::closed_reason(&violation.update)))),
         ("exemptUntil", exempt.map(|exempt| exempt.until.to_string())),
         ("exemptReason", exempt.map(|exempt| exempt.reason.clone())),
         ("console", violation.timeline().filter(|link| link.len() <= PRODUCT_FIELD)),
@@ -131,7 +123,11 @@ fn product_fields(violation: &ViolationNotice) -> Map<String, Value> {
 
 fn resource(violation: &ViolationNotice) -> Value {
     let key = &violation.key;
-    let arn = violation.resource.arn.clone().or_else(|| control::derived_arn(key));
+    let arn = violation
+        .resource
+        .arn
+        .clone()
+        .or_else(|| control::derived_arn(&key.account, &key.region, &key.resource_type, &key.resource_id));
     let id = arn.as_deref().unwrap_or(&key.resource_id);
     let tags: Map<String, Value> = violation
         .resource
@@ -154,7 +150,7 @@ fn resource(violation: &ViolationNotice) -> Value {
     resource
 }
 
-/// The format has names of its own for resource types, and none for many.
+/// Returns the name of a resource type in the AWS Security Finding Format, which has none for many types.
 fn asff_type(resource_type: &str) -> &'static str {
     match resource_type {
         "AWS::RDS::DBCluster" => "AwsRdsDbCluster",
@@ -170,7 +166,7 @@ fn asff_type(resource_type: &str) -> &'static str {
     }
 }
 
-/// The name itself where it fits and can be seen, otherwise its beginning and what is the same for no other name.
+/// Returns a name that is short and visible unchanged, any other name as its beginning with its hash.
 fn stable(name: &str) -> String {
     const HASH: usize = 65;
     let is_visible = |byte: u8| (b'!'..=b'~').contains(&byte);
@@ -178,8 +174,5 @@ fn stable(name: &str) -> String {
         return name.to_owned();
     }
     let start: String = one_line(name).chars().filter(|c| c.is_ascii_graphic()).take(ID.saturating_sub(HASH)).collect();
-    Sha256::digest(name.as_bytes()).iter().fold(format!("{start}#"), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    format!("{start}#{}", sha256(name))
 }

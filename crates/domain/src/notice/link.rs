@@ -1,26 +1,31 @@
-//! Links to the AWS console. Names come from outside, so whatever could end a link or change where it leads is encoded, here
-//! and nowhere else.
+//! Links to the AWS console. External names are percent-encoded, so that they cannot end a link or change its target.
 
-use crate::ids::RegionName;
-use std::fmt::Write as _;
+use framework::ids::RegionName;
 
-/// Longer links are cut by mail programs and browsers; none is better than half of one.
-const LONGEST: usize = 2_000;
+use super::text::url_encoded;
 
-/// What AWS Config recorded of a resource and its compliance over time. People must be signed in to its account.
+/// Mail programs and browsers cut longer links.
+const MAX_LINK: usize = 2_000;
+
+/// Returns the link to the resource's timeline of configuration and compliance in AWS Config. `None` if it would be too long.
 pub(super) fn timeline(region: &RegionName, resource_type: &str, resource_id: &str) -> Option<String> {
-    let (kind, id) = (encoded(resource_type), encoded(resource_id));
+    let (kind, id) = (url_encoded(resource_type), url_encoded(resource_id));
     config(region, &format!("resources/timeline?resourceId={id}&resourceType={kind}"))
 }
 
-/// The Config rule with all its results.
+/// Returns the link to a Config rule. `None` if it would be too long.
 pub(super) fn rule(region: &RegionName, rule_name: &str) -> Option<String> {
-    config(region, &format!("rules/details?configRuleName={}", encoded(rule_name)))
+    config(region, &format!("rules/details?configRuleName={}", url_encoded(rule_name)))
 }
 
-/// A page of a service: `service/route#fragment`, in a Region or for all of them.
+/// Returns the link to a console page `service/route#fragment`, which may be regional or global.
 pub(super) fn console(region: &RegionName, page: &str, is_regional: bool) -> String {
-    let host = host(region);
+    let host = match region.partition() {
+        "aws-cn" => "console.amazonaws.cn",
+        "aws-us-gov" => "console.amazonaws-us-gov.com",
+        "aws-eusc" => "console.amazonaws-eusc.eu",
+        _ => "console.aws.amazon.com",
+    };
     if !is_regional {
         return format!("https://{host}/{page}");
     }
@@ -30,29 +35,6 @@ pub(super) fn console(region: &RegionName, page: &str, is_regional: bool) -> Str
     }
 }
 
-fn config(region: &RegionName, place: &str) -> Option<String> {
-    let link = console(region, &format!("config/home#/{place}"), true);
-    (link.len() <= LONGEST).then_some(link)
-}
-
-/// The console of a partition.
-fn host(region: &RegionName) -> &'static str {
-    match region.partition() {
-        "aws-cn" => "console.amazonaws.cn",
-        "aws-us-gov" => "console.amazonaws-us-gov.com",
-        "aws-eusc" => "console.amazonaws-eusc.eu",
-        _ => "console.aws.amazon.com",
-    }
-}
-
-/// Percent-encoded, everything but letters, digits, `-`, `.`, `_` and `~`.
-fn encoded(text: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
+fn config(region: &RegionName, route: &str) -> Option<String> {
+    Some(console(region, &format!("config/home#/{route}"), true)).filter(|link| link.len() <= MAX_LINK)
 }

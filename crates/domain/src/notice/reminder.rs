@@ -1,42 +1,44 @@
-//! The weekly summary of the violations of one owner that stay open.
+//! The weekly reminder of the open violations of one owner.
 
-use super::digest::SHOWN;
-use super::text::{self, count, day, field, fit, item, moment, paragraph, quoted, shown};
-use super::words::{self, Counts};
-use crate::control::{self, Severity};
-use crate::violation::Key;
-use jiff::Timestamp;
-use serde_json::{Value, json};
 use std::cmp::Reverse;
 
-/// The violations of one owner that stay open.
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use framework::control::{self, Severity};
+
+use super::labels::{self, GroupedCounts};
+use super::text::{self, and_more, count, day, field, fit, item, moment, paragraph, quoted, section, shown};
+use super::{Render, SHOWN};
+use crate::violation::ViolationKey;
+
+/// The open violations of one owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reminder {
-    /// Who owns the resources, by the tag that the policy names; `None` for the resources without an owner, which are left to the
-    /// platform team.
+    /// The value of the owner tag; `None` for resources without one, which are reported to the platform team.
     pub owner: Option<String>,
-    /// The ages in days that the policy names, smallest first; at least one.
+    /// The ages in days from the policy, smallest first; at least one.
     pub ages: Vec<u32>,
-    /// When the summary was made.
+    /// The time of the reminder.
     pub at: Timestamp,
     /// The violations that have reached the smallest age, at least one.
-    pub violations: Vec<OpenViolation>,
+    pub violations: Vec<ReminderEntry>,
 }
 
-/// One of them.
+/// An open violation in a reminder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenViolation {
-    /// Which violation.
-    pub key: Key,
-    /// The name that people use for the resource, where it is known.
+pub struct ReminderEntry {
+    /// The violation.
+    pub key: ViolationKey,
+    /// The name of the resource, if known.
     pub name: Option<String>,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// Since when the resource breaks the control.
+    /// Start of the violation.
     pub since: Timestamp,
 }
 
-impl OpenViolation {
+impl ReminderEntry {
     fn name(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.key.resource_id)
     }
@@ -47,9 +49,9 @@ impl OpenViolation {
     }
 
     fn line(&self) -> String {
-        let Key { account, region, control, resource_type, .. } = &self.key;
+        let ViolationKey { account, region, control, resource_type, .. } = &self.key;
         let state = control::find(control)
-            .map_or_else(|| format!("breaks {}", shown(control, 40)), |control| control.broken.to_owned());
+            .map_or_else(|| format!("breaks {}", shown(control, 40)), |control| control.violation.to_owned());
         format!(
             "{} {} in {account} {region} {state}, {}, since {}",
             text::sentence(&shown(control::resource_kind(resource_type), 40)),
@@ -58,30 +60,53 @@ impl OpenViolation {
             day(self.since)
         )
     }
+
+    fn json(&self, at: Timestamp) -> Value {
+        let ViolationKey { account, region, control, resource_type, resource_id } = &self.key;
+        json!({
+            "id": fit(&self.key.to_string(), 600),
+            "account": account,
+            "region": region,
+            "control": fit(control, 400),
+            "resource": {
+                "type": fit(resource_type, 120),
+                "id": fit(resource_id, 400),
+                "name": fit(self.name(), 300),
+            },
+            "severity": self.severity.label(),
+            "since": self.since,
+            "days": self.days(at),
+        })
+    }
 }
 
 impl Reminder {
-    /// Returns how many violations have reached each age.
+    /// Returns the number of violations that have reached each age.
     fn ages(&self) -> impl Iterator<Item = (u32, usize)> {
         let reached = |age: u32| self.violations.iter().filter(|open| open.days(self.at) >= i64::from(age)).count();
         self.ages.iter().map(move |age| (*age, reached(*age)))
     }
 
-    /// Returns the worst severity.
     pub(super) fn severity(&self) -> Severity {
         self.violations.iter().map(|open| open.severity).max().unwrap_or(Severity::Informational)
     }
 
-    fn of(&self, owner: &str) -> String {
+    fn shown_owner(&self) -> String {
+        self.owner.as_deref().map(|owner| shown(owner, 200)).unwrap_or_default()
+    }
+
+    /// `41 open violations of orders-team`.
+    fn summary(&self, owner: &str) -> String {
+        let number = count(self.violations.len(), "open violation");
         match self.owner {
-            Some(_) => format!("of {}", quoted(owner)),
-            None => "without an owner".to_owned(),
+            Some(_) => format!("{number} of {}", quoted(owner)),
+            None => format!("{number} without an owner"),
         }
     }
 
-    /// Returns the first violations: the worst, then the oldest.
-    fn first(&self) -> Vec<&OpenViolation> {
-        let mut all: Vec<&OpenViolation> = self.violations.iter().collect();
+    /// Returns the violations that are shown: the highest severity first, then the oldest.
+    fn first(&self) -> Vec<&ReminderEntry> {
+        let mut all: Vec<&ReminderEntry> = self.violations.iter().collect();
         all.sort_by(|a, b| (Reverse(a.severity), a.since, &a.key).cmp(&(Reverse(b.severity), b.since, &b.key)));
         all.truncate(SHOWN);
         all
@@ -91,81 +116,55 @@ impl Reminder {
         self.violations.len().saturating_sub(SHOWN)
     }
 
-    fn by_account(&self) -> Counts<'_> {
-        Counts::of(self.violations.iter().map(|open| Some(open.key.account.as_str())))
+    fn counts<'r>(&'r self, value: impl Fn(&'r ReminderEntry) -> &'r str) -> GroupedCounts<'r> {
+        GroupedCounts::of(self.violations.iter().map(|open| Some(value(open))))
     }
 
-    fn by_control(&self) -> Counts<'_> {
-        Counts::of(self.violations.iter().map(|open| Some(open.key.control.as_str())))
+    fn by_account(&self) -> GroupedCounts<'_> {
+        self.counts(|open| open.key.account.as_str())
     }
 
-    fn by_type(&self) -> Counts<'_> {
-        Counts::of(self.violations.iter().map(|open| Some(open.key.resource_type.as_str())))
+    fn by_control(&self) -> GroupedCounts<'_> {
+        self.counts(|open| &open.key.control)
+    }
+
+    fn by_type(&self) -> GroupedCounts<'_> {
+        self.counts(|open| &open.key.resource_type)
     }
 
     fn command(&self) -> String {
-        let owner = self.owner.as_deref().map(|owner| words::option("owner", owner));
+        let owner = self.owner.as_deref().map(|owner| labels::option("owner", owner));
         format!("backup-compliance violations{}", owner.unwrap_or_default())
     }
+}
 
-    pub(super) fn subject(&self, limit: usize) -> String {
-        let number = count(self.violations.len(), "open violation");
-        let owner = self.owner.as_deref().map(|owner| shown(owner, 200)).unwrap_or_default();
-        text::subject(&owner, limit, |owner| format!("[REMINDER] {number} {}", self.of(owner)))
+impl Render for Reminder {
+    fn subject(&self, limit: usize) -> String {
+        text::subject(&self.shown_owner(), limit, &[&|owner| format!("[REMINDER] {}", self.summary(owner))])
     }
 
-    pub(super) fn text(&self) -> String {
-        let owner = self.owner.as_deref().map(|owner| shown(owner, 200)).unwrap_or_default();
+    fn text(&self) -> String {
         let ages: Vec<String> = self.ages().map(|(age, number)| format!("{number} for {age} days or more")).collect();
-        let severities = Counts::of(self.violations.iter().map(|open| Some(open.severity.label())));
         let violations: String = self.first().into_iter().map(|open| item(&open.line())).collect();
+        let end = "This reminder is sent once a week as long as a violation is open. To stop it for a resource, fix the violation \
+                   or exempt the resource in the policy file.";
         [
-            paragraph(
-                &format!("{} {}.", count(self.violations.len(), "open violation"), self.of(&owner)),
-                0,
-            ),
+            paragraph(&format!("{}.", self.summary(&self.shown_owner())), 0),
             "\n".into(),
             field("As of", &moment(self.at)),
             field("Open", &ages.join(", ")),
-            field("By severity", &severities.words(str::to_owned)),
-            field("By account", &self.by_account().words(str::to_owned)),
-            field("By control", &self.by_control().words(|control| shown(control, 80))),
-            field("By type", &self.by_type().words(words::type_word)),
-            "\nThe worst, then the oldest\n".into(),
-            violations,
-            match self.more() {
-                0 => String::new(),
-                more => paragraph(&format!("and {more} more"), 4),
-            },
-            "\nAll that is open\n".into(),
-            format!("  {}\n\n", self.command()),
-            paragraph(
-                "This summary is sent once a week for as long as a violation stays open. To stop it for a resource, fix the \
-                 violation or exempt the resource in the policy file.",
-                0,
-            ),
+            field("By severity", &self.counts(|open| open.severity.label()).text(str::to_owned)),
+            field("By account", &self.by_account().text(str::to_owned)),
+            field("By control", &self.by_control().text(|control| shown(control, 80))),
+            field("By type", &self.by_type().text(labels::resource_type)),
+            section("Highest severity first, then oldest", &(violations + &and_more(self.more(), 4))),
+            format!("\nTo list all open violations\n  {}\n\n", self.command()),
+            paragraph(end, 0),
         ]
         .concat()
     }
 
-    pub(super) fn json(&self) -> Value {
-        let violations = self.first().into_iter().map(|open| {
-            let Key { account, region, control, resource_type, resource_id } = &open.key;
-            json!({
-                "id": fit(&open.key.to_string(), 600),
-                "account": account,
-                "region": region,
-                "control": fit(control, 400),
-                "resource": {
-                    "type": fit(resource_type, 120),
-                    "id": fit(resource_id, 400),
-                    "name": fit(open.name(), 300),
-                },
-                "severity": open.severity.label(),
-                "since": open.since,
-                "days": open.days(self.at),
-            })
-        });
+    fn json(&self) -> Value {
         let ages = self.ages().map(|(days, violations)| json!({ "days": days, "violations": violations }));
         let (accounts, more_accounts) = self.by_account().json("account", 20);
         let (controls, more_controls) = self.by_control().json("control", 400);
@@ -183,7 +182,7 @@ impl Reminder {
                 "resourceTypes": types,
                 "moreResourceTypes": more_types,
             },
-            "violations": violations.collect::<Vec<_>>(),
+            "violations": self.first().into_iter().map(|open| open.json(self.at)).collect::<Vec<_>>(),
             "more": self.more(),
             "command": self.command(),
         })

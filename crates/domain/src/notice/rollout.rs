@@ -1,23 +1,26 @@
 //! Notices about a rollout.
 
-use super::text::{count, field, fit, item, one_line, paragraph};
-use crate::ids::{CommitId, StackSetName};
-use crate::rollout::{Cause, Group, Instance, InstanceFault, Outcome, Verdict, group};
 use serde_json::{Value, json};
 
-/// Instances named one by one in a notice; the rest are counted.
+use framework::ids::{CommitId, StackSetName};
+
+use super::Render;
+use super::text::{self, count, field, fit, item, list, one_line, paragraph, section};
+use crate::rollout::{FailureCause, FailureGroup, Instance, InstanceFailure, InstanceOutcome, Verdict, group_failures};
+
+/// Instances that are named; the others are counted.
 const NAMED: usize = 20;
-/// Longest reason of each, in bytes; CloudFormation's own are a few hundred.
+/// Bytes of a reason; those of CloudFormation have a few hundred.
 const REASON: usize = 800;
-/// Groups told one by one; the rest are counted.
+/// Groups that are shown; the others are counted.
 const GROUPS: usize = 12;
-/// The same of skipped instances, for which there are few reasons.
+/// Groups of skipped instances, which have few reasons.
 const SKIPPED_GROUPS: usize = 3;
-/// Longest reason of a group, and of a skipped instance.
+/// Bytes of the reason of a group, and of a skipped instance.
 const GROUP_REASON: usize = 500;
 const SKIPPED_REASON: usize = 200;
 
-/// A rollout that has ended.
+/// The result of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RolloutReport {
     /// The StackSet.
@@ -26,200 +29,190 @@ pub struct RolloutReport {
     pub repository: String,
     /// Its branch.
     pub branch: String,
-    /// The commit that was rolled out.
+    /// The commit.
     pub commit: CommitId,
-    /// Who wrote it.
+    /// The commit's author.
     pub author: String,
-    /// The first line of its message.
+    /// The first line of the commit's message.
     pub message: String,
-    /// How it ended, instance by instance.
+    /// The outcome of each stack instance.
     pub verdict: Verdict,
-    /// Instances created on the way.
+    /// Created instances.
     pub created: usize,
-    /// Instances updated on the way.
+    /// Updated instances.
     pub updated: usize,
-    /// Instances deleted on the way.
+    /// Deleted instances.
     pub deleted: usize,
-    /// It was a removal: of a framework that has left the policy, or of all of them.
-    pub removed: bool,
-    /// Stacks that a removal has let go of: they stay in their accounts.
-    pub let_go: Vec<Instance>,
-    /// A fault of the whole rollout: AWS refused a call, the StackSet is not ours.
-    pub trouble: Option<String>,
-    /// What happens next, when it failed.
+    /// Whether it was a removal: of a framework that is no longer in the policy, or of all frameworks.
+    pub is_removal: bool,
+    /// Stacks that a removal retained in their accounts.
+    pub retained: Vec<Instance>,
+    /// An error of the whole rollout: AWS rejected a call, or another owner has the StackSet.
+    pub error: Option<String>,
+    /// The next attempt after a failure.
     pub next: Option<String>,
 }
 
 impl RolloutReport {
     fn succeeded(&self) -> bool {
-        self.verdict.is_success() && self.trouble.is_none()
+        self.verdict.is_success() && self.error.is_none()
     }
 
-    fn tally(&self) -> String {
+    /// `732 of 800 instances`.
+    fn progress(&self) -> String {
         format!("{} of {}", self.verdict.succeeded, count(self.verdict.total, "instance"))
     }
 
-    /// How many of its instances came to each end that is not the wanted one.
-    fn number(&self, outcome: Outcome) -> usize {
-        let all = self.verdict.faults.iter().chain(&self.verdict.skipped);
-        all.filter(|fault| fault.outcome == outcome).count()
+    fn number(&self, outcome: InstanceOutcome) -> usize {
+        let all = self.verdict.failures.iter().chain(&self.verdict.skipped);
+        all.filter(|diagnostic| diagnostic.outcome == outcome).count()
     }
 
-    /// The same in words, as far as there are any: `14 failed, 2 cancelled, 1 skipped`.
-    pub(super) fn ends(&self) -> String {
-        let outcomes =
-            [Outcome::Failed, Outcome::NotDeleted, Outcome::Cancelled, Outcome::NeverReached, Outcome::Skipped];
-        let ends: Vec<String> = outcomes
-            .into_iter()
-            .map(|outcome| (self.number(outcome), outcome))
-            .filter(|(number, _)| *number > 0)
-            .map(|(number, outcome)| format!("{number} {outcome}"))
-            .collect();
-        ends.join(", ")
+    /// `14 failed, 2 cancelled, 1 skipped`.
+    pub(super) fn outcomes(&self) -> String {
+        let outcomes = [
+            InstanceOutcome::Failed,
+            InstanceOutcome::NotDeleted,
+            InstanceOutcome::Cancelled,
+            InstanceOutcome::NeverReached,
+            InstanceOutcome::Skipped,
+        ];
+        let numbers = outcomes.into_iter().map(|outcome| (self.number(outcome), outcome));
+        let numbers = numbers.filter(|(number, _)| *number > 0).map(|(number, outcome)| format!("{number} {outcome}"));
+        numbers.collect::<Vec<_>>().join(", ")
     }
 
-    /// What a removal has done: `12 instances deleted, 2 stacks let go`.
+    /// `12 instances deleted, 2 stacks retained`.
     fn removals(&self) -> String {
-        let done = [(self.deleted, "instance", "deleted"), (self.let_go.len(), "stack", "let go")];
-        let done: Vec<String> = done
-            .into_iter()
-            .filter(|(number, _, _)| *number > 0)
-            .map(|(number, noun, what)| format!("{} {what}", count(number, noun)))
-            .collect();
-        done.join(", ")
+        let done = [(self.deleted, "instance", "deleted"), (self.retained.len(), "stack", "retained")];
+        let done = done.into_iter().filter(|(number, _, _)| *number > 0);
+        done.map(|(number, noun, verb)| format!("{} {verb}", count(number, noun))).collect::<Vec<_>>().join(", ")
     }
 
-    pub(super) fn headline(&self, stack_set: &str) -> String {
+    fn headline(&self, stack_set: &str) -> String {
+        let progress = self.progress();
         let skipped = match self.verdict.skipped.len() {
             0 => String::new(),
             number => format!(", {number} skipped"),
         };
-        match (self.removed, self.succeeded(), self.trouble.is_some()) {
-            (false, true, _) => format!("Backup framework {stack_set} is rolled out: {}{skipped}", self.tally()),
+        match (self.is_removal, self.succeeded(), self.error.is_some()) {
+            (false, true, _) => format!("Backup framework {stack_set} was rolled out: {progress}{skipped}"),
             (false, _, true) => format!("[FAILED] Backup framework {stack_set} could not be rolled out"),
             (false, _, false) => {
-                format!("[FAILED] Rollout of backup framework {stack_set}: {} done{skipped}", self.tally())
+                format!("[FAILED] Rollout of backup framework {stack_set}: {progress} up to date{skipped}")
             }
             (true, true, _) => {
                 let removals = self.removals();
                 let colon = if removals.is_empty() { "" } else { ": " };
-                format!("Backup framework {stack_set} is removed{colon}{removals}")
+                format!("Backup framework {stack_set} was removed{colon}{removals}")
             }
             (true, _, true) => format!("[FAILED] Backup framework {stack_set} could not be removed"),
-            (true, _, false) => {
-                format!("[FAILED] Removal of backup framework {stack_set}: {} left", self.left())
-            }
+            (true, _, false) => format!(
+                "[FAILED] Removal of backup framework {stack_set}: {} remaining",
+                count(self.verdict.failures.len(), "instance")
+            ),
         }
-    }
-
-    /// What a removal has left.
-    fn left(&self) -> String {
-        count(self.verdict.faults.len(), "instance")
     }
 
     pub(super) fn summary(&self) -> String {
-        let (name, tally, ends) = (&self.stack_set, self.tally(), self.ends());
-        let ends = if ends.is_empty() { ends } else { format!("; {ends}") };
-        match (self.removed, self.succeeded(), self.trouble.is_some()) {
+        let (name, progress, outcomes) = (&self.stack_set, self.progress(), self.outcomes());
+        let outcomes = if outcomes.is_empty() { outcomes } else { format!("; {outcomes}") };
+        match (self.is_removal, self.succeeded(), self.error.is_some()) {
             (false, true, _) => {
-                format!("The backup framework {name} is rolled out: {tally} are as the policy wants them{ends}.")
+                format!(
+                    "The backup framework {name} was rolled out: {progress} are up to date with the policy{outcomes}."
+                )
             }
             (false, _, true) => format!("The backup framework {name} could not be rolled out."),
             (false, _, false) => format!(
-                "The rollout of the backup framework {name} failed: {tally} are as the policy wants them{ends}."
+                "The rollout of the backup framework {name} failed: {progress} are up to date with the policy{outcomes}."
             ),
-            (true, true, _) => format!("The backup framework {name} is removed: nothing of its StackSet is left."),
-            (true, _, true) => format!("The backup framework {name} could not be removed. What is gone stays gone."),
-            (true, _, false) => {
-                format!(
-                    "The removal of the backup framework {name} failed: {} left. What is gone stays gone.",
-                    match self.verdict.faults.len() {
-                        1 => "1 instance is".to_owned(),
-                        number => format!("{number} instances are"),
-                    }
-                )
+            (true, true, _) => format!("The backup framework {name} was removed, with its StackSet."),
+            (true, _, true) => {
+                format!("The backup framework {name} could not be removed. Instances already deleted stay deleted.")
             }
+            (true, _, false) => format!(
+                "The removal of the backup framework {name} failed: {} remaining. Instances already deleted stay deleted.",
+                count(self.verdict.failures.len(), "instance")
+            ),
         }
     }
 
-    /// What was done on the way, as far as anything was, behind what to call it. Of a failure it is only known what operations set
-    /// out to do.
+    /// Returns a label and the changes. After a failure only the attempted changes are known.
     pub(super) fn changes(&self) -> (&'static str, String) {
         let succeeded = self.succeeded();
         let change = |number: usize, done: &str, noun: &str| {
             (number > 0).then(|| if succeeded { format!("{number} {done}") } else { count(number, noun) })
         };
-        let let_go = self.let_go.len();
-        let changes: Vec<String> = [
+        let retained = self.retained.len();
+        let changes = [
             change(self.created, "created", "creation"),
             change(self.updated, "updated", "update"),
             change(self.deleted, "deleted", "deletion"),
-            (let_go > 0).then(|| format!("{let_go} let go")),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        let said = match (changes.is_empty(), succeeded) {
-            (false, _) => changes.join(", "),
-            (true, true) => "none were needed".to_owned(),
-            (true, false) => "nothing".to_owned(),
-        };
-        (if succeeded { "Changes" } else { "Attempted" }, said)
+            (retained > 0).then(|| format!("{retained} retained")),
+        ];
+        let changes = changes.into_iter().flatten().collect::<Vec<_>>().join(", ");
+        let changes = if changes.is_empty() { "none".to_owned() } else { changes };
+        (if succeeded { "Changes" } else { "Attempted" }, changes)
     }
 
-    /// What is not as it should be: by outcome, failures first, each grouped by cause over all instances. 20 instances are named
-    /// altogether, and 20 skipped ones, some of each group that is told.
-    pub(super) fn sections(&self) -> Vec<Section<'_>> {
-        let mut sections = sections(group(&self.verdict.faults, NAMED), GROUPS);
-        sections.extend(self::sections(group(&self.verdict.skipped, NAMED), SKIPPED_GROUPS));
+    /// Returns the instances that are not up to date by outcome, failures first, each grouped by cause over all instances. Names 20
+    /// instances in total, and 20 skipped ones, some of each group that is shown.
+    pub(super) fn sections(&self) -> Vec<OutcomeSection<'_>> {
+        let mut sections = sections(group_failures(&self.verdict.failures, NAMED), GROUPS);
+        sections.extend(self::sections(group_failures(&self.verdict.skipped, NAMED), SKIPPED_GROUPS));
         sections
     }
 
-    /// The stacks that a removal has let go of, the first of them, and how many there are beyond.
-    pub(super) fn let_go(&self) -> (Vec<String>, usize) {
-        let first = self.let_go.iter().take(NAMED).map(ToString::to_string).collect();
-        (first, self.let_go.len().saturating_sub(NAMED))
+    /// Returns the first retained stacks and the number of the others.
+    pub(super) fn retained(&self) -> (Vec<String>, usize) {
+        let first = self.retained.iter().take(NAMED).map(ToString::to_string).collect();
+        (first, self.retained.len().saturating_sub(NAMED))
     }
 
-    /// What would help against a fault of the whole rollout, where the fault does not say so itself.
+    /// Returns advice for an error of the whole rollout that does not include it.
     pub(super) fn advice(&self) -> Option<String> {
-        let trouble = self.trouble.as_deref()?;
-        match Cause::of(trouble)? {
-            // The use case knows more of these, and says it.
-            Cause::ExecutionRole | Cause::AdministrationRole | Cause::NotAuthorized(_) => None,
+        match FailureCause::from_reason(self.error.as_deref()?)? {
+            // The use case adds its own advice to these errors.
+            FailureCause::ExecutionRole | FailureCause::AdministrationRole | FailureCause::NotAuthorized(_) => None,
             cause => Some(cause.advice()),
         }
     }
+}
 
-    pub(super) fn text(&self) -> String {
-        let block = |title: &str, body: String| match body.is_empty() {
-            true => body,
-            false => format!("\n{title}\n{body}"),
-        };
-        let (let_go, more) = self.let_go();
-        let let_go = if let_go.is_empty() { String::new() } else { paragraph(&named(&let_go, more), 2) };
+impl Render for RolloutReport {
+    fn subject(&self, limit: usize) -> String {
+        text::subject(self.stack_set.as_str(), limit, &[&|name| self.headline(name)])
+    }
+
+    fn text(&self) -> String {
+        let (retained, more) = self.retained();
+        let retained = if retained.is_empty() { String::new() } else { paragraph(&list(&retained, more), 2) };
         let (label, changes) = self.changes();
-        let sections: String = self.sections().iter().map(|section| block(&section.title(), section.text())).collect();
-        let trouble = self.trouble.as_deref().map(|trouble| paragraph(trouble, 2)).unwrap_or_default();
-        let advice = self.advice().map(|advice| item(&advice)).unwrap_or_default();
+        let changes = if self.error.is_some() { String::new() } else { field(label, &changes) };
+        let sections = self.sections();
         [
             paragraph(&self.summary(), 0),
             "\n".into(),
             field("Commit", &format!("{} {}", self.commit.short(), self.message)),
             field("Author", &self.author),
             field("Repository", &format!("{} ({})", self.repository, self.branch)),
-            if self.trouble.is_some() { String::new() } else { field(label, &changes) },
-            block("What went wrong", trouble),
-            block("What to do", advice),
-            sections,
-            block(&format!("{} ({})", LET_GO, self.let_go.len()), let_go),
+            changes,
+            section("Error", &self.error.as_deref().map(|error| paragraph(error, 2)).unwrap_or_default()),
+            section("What to do", &self.advice().map(|advice| item(&advice)).unwrap_or_default()),
+            sections.iter().map(|outcome| section(&outcome.title(), &outcome.text())).collect(),
+            section(&format!("{RETAINED} ({})", self.retained.len()), &retained),
             self.next.as_deref().map(|next| format!("\n{}", paragraph(next, 0))).unwrap_or_default(),
         ]
         .concat()
     }
 
-    pub(super) fn json(&self) -> Value {
+    fn json(&self) -> Value {
+        let Verdict { total, succeeded, failures: diagnostics, skipped } = &self.verdict;
         let groups = self.sections().into_iter().flat_map(|section| section.groups);
+        let first = |all: &[InstanceFailure], reason| {
+            all.iter().take(NAMED).map(|one| bounded(one, reason)).collect::<Vec<_>>()
+        };
         json!({
             "stackSet": self.stack_set,
             "repository": fit(&self.repository, 400),
@@ -227,179 +220,167 @@ impl RolloutReport {
             "commit": self.commit,
             "author": fit(&self.author, 1_000),
             "message": fit(&one_line(&self.message), 4_000),
-            "removed": self.removed,
+            "removed": self.is_removal,
             "instances": {
-                "total": self.verdict.total,
-                "succeeded": self.verdict.succeeded,
-                "failed": self.verdict.faults.len(),
-                "cancelled": self.number(Outcome::Cancelled),
-                "neverReached": self.number(Outcome::NeverReached),
-                "notDeleted": self.number(Outcome::NotDeleted),
-                "skipped": self.verdict.skipped.len(),
+                "total": total,
+                "succeeded": succeeded,
+                "failed": diagnostics.len(),
+                "cancelled": self.number(InstanceOutcome::Cancelled),
+                "neverReached": self.number(InstanceOutcome::NeverReached),
+                "notDeleted": self.number(InstanceOutcome::NotDeleted),
+                "skipped": skipped.len(),
                 "created": self.created,
                 "updated": self.updated,
                 "deleted": self.deleted,
-                "letGo": self.let_go.len(),
+                "retained": self.retained.len(),
             },
-            "groups": groups.map(|told| told.json()).collect::<Vec<_>>(),
-            "faults": self.verdict.faults.iter().take(NAMED).map(|one| bounded(one, REASON)).collect::<Vec<_>>(),
-            "skipped": self.verdict.skipped.iter().take(NAMED).map(|one| bounded(one, SKIPPED_REASON)).collect::<Vec<_>>(),
-            "letGo": self.let_go.iter().take(NAMED).collect::<Vec<_>>(),
-            "trouble": self.trouble.as_deref().map(|trouble| fit(trouble, 4_000)),
+            "groups": groups.map(|group| group.json()).collect::<Vec<_>>(),
+            "failures": first(diagnostics, REASON),
+            "skipped": first(skipped, SKIPPED_REASON),
+            "retained": self.retained.iter().take(NAMED).collect::<Vec<_>>(),
+            "error": self.error.as_deref().map(|error| fit(error, 4_000)),
             "advice": self.advice(),
             "next": self.next.as_deref().map(|next| fit(next, 4_000)),
         })
     }
 }
 
-/// The title over the stacks that a removal has let go of.
-pub(super) const LET_GO: &str = "Stacks let go: they stay in their accounts and belong to nobody";
+pub(super) const RETAINED: &str = "Retained stacks: they stay in their accounts, outside of any StackSet";
 
-/// The instances of one outcome.
-pub(super) struct Section<'r> {
-    outcome: Outcome,
-    /// How many there are.
+pub(super) struct OutcomeSection<'r> {
+    outcome: InstanceOutcome,
     count: usize,
-    /// Those that are told.
-    pub(super) groups: Vec<ToldGroup<'r>>,
-    /// Reasons beyond, and the instances that have them.
-    more: (usize, usize),
+    pub(super) groups: Vec<ReportedGroup<'r>>,
+    /// The number of instances in the other groups.
+    more: usize,
 }
 
-/// A group with as many of its instances as are named.
-pub(super) struct ToldGroup<'r> {
-    group: Group<'r>,
+/// A group and the number of its instances that are named.
+pub(super) struct ReportedGroup<'r> {
+    group: FailureGroup<'r>,
     named: usize,
 }
 
-/// The groups by outcome, with the instances that a notice names shared out evenly: one odd failure is not lost behind 700 equal ones.
-fn sections(groups: Vec<Group<'_>>, most: usize) -> Vec<Section<'_>> {
-    // The first of each outcome, then the largest.
+/// Collects the groups by outcome and distributes the names evenly: one different failure is not hidden behind 700 equal ones.
+fn sections(groups: Vec<FailureGroup<'_>>, shown: usize) -> Vec<OutcomeSection<'_>> {
+    // The first group of each outcome, then the largest groups.
     let is_first = |at: usize| {
         let outcome = |at: usize| groups.get(at).map(|group| group.outcome);
         at.checked_sub(1).is_none_or(|before| outcome(before) != outcome(at))
     };
     let mut order: Vec<usize> = (0..groups.len()).collect();
     order.sort_by_key(|at| !is_first(*at));
-    order.truncate(most);
-    let mut shares = vec![0_usize; groups.len()];
+    order.truncate(shown);
+    let mut named = vec![0_usize; groups.len()];
     let mut left = NAMED;
-    while left > 0 {
-        let before = left;
+    for round in 1..=NAMED {
         for at in &order {
-            if let (Some(share), Some(group)) = (shares.get_mut(*at), groups.get(*at))
-                && *share < group.first.len()
+            if let (Some(named), Some(group)) = (named.get_mut(*at), groups.get(*at))
                 && left > 0
+                && group.first.len() >= round
             {
-                *share = share.saturating_add(1);
+                *named = round;
                 left = left.saturating_sub(1);
             }
         }
-        if left == before {
-            break;
-        }
     }
-    let mut sections: Vec<Section<'_>> = Vec::new();
-    for (group, named) in groups.into_iter().zip(shares) {
+    let mut sections: Vec<OutcomeSection<'_>> = Vec::new();
+    for (group, named) in groups.into_iter().zip(named) {
         let outcome = group.outcome;
         if sections.last().is_none_or(|section| section.outcome != outcome) {
-            sections.push(Section { outcome, count: 0, groups: Vec::new(), more: (0, 0) });
+            sections.push(OutcomeSection { outcome, count: 0, groups: Vec::new(), more: 0 });
         }
         let Some(section) = sections.last_mut() else { continue };
         section.count = section.count.saturating_add(group.count);
         if named > 0 {
-            section.groups.push(ToldGroup { group, named });
+            section.groups.push(ReportedGroup { group, named });
         } else {
-            section.more = (section.more.0.saturating_add(1), section.more.1.saturating_add(group.count));
+            section.more = section.more.saturating_add(group.count);
         }
     }
     sections
 }
 
-impl Section<'_> {
+impl OutcomeSection<'_> {
     pub(super) fn title(&self) -> String {
         let title = match self.outcome {
-            Outcome::Failed => "Failed",
-            Outcome::NotDeleted => "Not deleted",
-            Outcome::Cancelled => "Cancelled before their turn came",
-            Outcome::NeverReached => "Never reached by an operation",
-            Outcome::Skipped => "Skipped: StackSets leave them alone",
+            InstanceOutcome::Failed => "Failed",
+            InstanceOutcome::NotDeleted => "Not deleted",
+            InstanceOutcome::Cancelled => "Cancelled before their operation started",
+            InstanceOutcome::NeverReached => "Never reached by an operation",
+            InstanceOutcome::Skipped => "Skipped by StackSets",
         };
         format!("{title} ({})", self.count)
     }
 
-    /// What is not told of the section.
+    /// Counts the instances of the groups that are not shown.
     pub(super) fn rest(&self) -> Option<String> {
-        let (reasons, instances) = self.more;
-        (reasons > 0).then(|| format!("and {} for other reasons", count(instances, "instance")))
+        (self.more > 0).then(|| format!("and {} for other reasons", count(self.more, "instance")))
     }
 
     fn text(&self) -> String {
         let rest = self.rest().map(|rest| paragraph(&rest, 2)).unwrap_or_default();
-        self.groups.iter().map(ToldGroup::text).chain([rest]).collect()
+        self.groups.iter().map(ReportedGroup::text).chain([rest]).collect()
     }
 }
 
-impl ToldGroup<'_> {
-    /// How many instances have the reason.
+impl ReportedGroup<'_> {
     pub(super) fn number(&self) -> String {
         count(self.group.count, "instance")
     }
 
-    /// The cause in words, where it is known.
-    pub(super) fn words(&self) -> Option<String> {
-        self.group.cause.as_ref().map(Cause::words)
+    pub(super) fn cause(&self) -> Option<String> {
+        self.group.cause.as_ref().map(FailureCause::description)
     }
 
-    /// What to do, where the cause is known.
     pub(super) fn advice(&self) -> Option<String> {
-        self.group.cause.as_ref().map(Cause::advice)
+        self.group.cause.as_ref().map(FailureCause::advice)
     }
 
-    /// CloudFormation's words, where ours do not say the same.
+    /// Returns CloudFormation's reason unless the description of the cause has the same content.
     pub(super) fn reason(&self) -> Option<String> {
-        let said = matches!(
+        let is_described = matches!(
             self.group.cause,
             Some(
-                Cause::AccountClosed
-                    | Cause::ManagementAccount
-                    | Cause::Throttled
-                    | Cause::ToleranceExceeded
-                    | Cause::Stopped
+                FailureCause::AccountClosed
+                    | FailureCause::ManagementAccount
+                    | FailureCause::Throttled
+                    | FailureCause::ToleranceExceeded
+                    | FailureCause::Stopped
             )
         );
-        // What comes before the words of the service names a resource of our own template.
+        // The text before the service's message names a resource of the application's template.
         let reason = self.group.reason;
-        let words = reason.split_once("ResourceStatusReason:").map_or(reason, |(_, words)| words);
-        (!said).then(|| fit(if words.trim().is_empty() { reason } else { words }, GROUP_REASON))
+        let message = reason.split_once("ResourceStatusReason:").map_or(reason, |(_, message)| message);
+        (!is_described).then(|| fit(if message.trim().is_empty() { reason } else { message }, GROUP_REASON))
     }
 
-    /// The instances that are named, and how many more there are.
+    /// Returns the named instances and the number of the others.
     pub(super) fn instances(&self) -> (Vec<String>, usize) {
         let first = self.group.first.iter().take(self.named).map(ToString::to_string).collect();
         (first, self.group.count.saturating_sub(self.named))
     }
 
     fn text(&self) -> String {
-        let reason = self.reason();
         let (first, more) = self.instances();
-        let said = match (self.words(), reason) {
-            (Some(words), reason) => [
-                item(&format!("{}: {words}", self.number())),
+        let number = self.number();
+        let details = match (self.cause(), self.reason()) {
+            (Some(cause), reason) => [
+                item(&format!("{number}: {cause}")),
                 self.advice().map(|advice| paragraph(&format!("What to do: {advice}"), 4)).unwrap_or_default(),
-                reason.map(|reason| paragraph(&format!("CloudFormation says: {reason}"), 4)).unwrap_or_default(),
+                reason.map(|reason| paragraph(&format!("CloudFormation reports: {reason}"), 4)).unwrap_or_default(),
             ]
             .concat(),
-            (None, reason) => item(&format!("{}: {}", self.number(), reason.unwrap_or_default())),
+            (None, reason) => item(&format!("{number}: {}", reason.unwrap_or_default())),
         };
-        format!("{said}{}", paragraph(&named(&first, more), 4))
+        details + &paragraph(&list(&first, more), 4)
     }
 
     fn json(&self) -> Value {
-        let Group { outcome, cause, reason, count, first } = &self.group;
+        let FailureGroup { outcome, cause, reason, count, first } = &self.group;
         json!({
             "outcome": outcome,
-            "cause": cause.as_ref().map(Cause::word),
+            "cause": cause.as_ref().map(FailureCause::as_str),
             "count": count,
             "reason": fit(reason, GROUP_REASON),
             "advice": self.advice(),
@@ -408,14 +389,6 @@ impl ToldGroup<'_> {
     }
 }
 
-/// `a, b and 3 more`.
-pub(super) fn named(first: &[String], more: usize) -> String {
-    match more {
-        0 => first.join(", "),
-        more => format!("{} and {more} more", first.join(", ")),
-    }
-}
-
-fn bounded(fault: &InstanceFault, limit: usize) -> InstanceFault {
-    InstanceFault { reason: fit(&fault.reason, limit), ..fault.clone() }
+fn bounded(diagnostic: &InstanceFailure, limit: usize) -> InstanceFailure {
+    InstanceFailure { reason: fit(&diagnostic.reason, limit), ..diagnostic.clone() }
 }

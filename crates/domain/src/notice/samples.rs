@@ -1,17 +1,20 @@
-//! Notices for tests and for the page that shows them.
+//! Sample notices for tests and for the generated documentation.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use framework::control::find;
+use framework::ids::{AccountId, CommitId, StackSetName};
+use syntax::diagnostic::{Diagnostic, Position};
 
 use super::*;
-use crate::control::find;
-use crate::fault::{Fault, Position};
-use crate::ids::{CommitId, StackSetName};
 use crate::policy::Exemption;
-use crate::rollout::{Instance, InstanceFault, Outcome as End, Verdict};
+use crate::rollout::{Instance, InstanceFailure, InstanceOutcome as End, Verdict};
 use crate::violation::{
-    Change, Closing, Compliance, Debt, Exempt, Found, Heard, Key, Opening, Ordering, Outcome, Outlet, Record,
-    ResourceFacts, Told, apply,
+    AppliedExemption, ChangeOutcome, Channel, ClosedReason, ComplianceChange, ComplianceType, DetectionSource,
+    OpenedBy, Opening, PendingDelivery, ResourceDetails, ResultOrdering, Update, ViolationKey, ViolationRecord, apply,
 };
-use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeSet;
 
 const RULE_ARN: &str =
     "arn:aws:config:eu-west-1:222222222222:config-rule/aws-service-rule/backup.amazonaws.com/config-rule-ab12cd";
@@ -22,12 +25,12 @@ pub(super) fn time(text: &str) -> Timestamp {
     text.parse().expect("a time")
 }
 
-/// When the resource of [`orders`] began to break the control.
+/// Start of the violation of [`orders`].
 pub(super) fn since() -> Timestamp {
     time("2026-11-23T04:12:09.311Z")
 }
 
-/// When that was recorded.
+/// When it was recorded.
 fn recorded() -> Timestamp {
     time("2026-11-23T04:12:33.125Z")
 }
@@ -40,16 +43,16 @@ pub(super) fn region(name: &str) -> RegionName {
     RegionName::parse(name).expect("a Region")
 }
 
-fn outlets() -> BTreeSet<Outlet> {
-    [Outlet::Topic, Outlet::Chat, Outlet::Finding, Outlet::Event].into()
+fn channels() -> BTreeSet<Channel> {
+    [Channel::Topic, Channel::Chat, Channel::SecurityHub, Channel::EventBus].into()
 }
 
 fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
-pub(super) fn key(control: &str, resource_type: &str, resource_id: &str) -> Key {
-    Key {
+pub(super) fn key(control: &str, resource_type: &str, resource_id: &str) -> ViolationKey {
+    ViolationKey {
         account: account("222222222222"),
         region: region("eu-west-1"),
         control: control.into(),
@@ -58,33 +61,34 @@ pub(super) fn key(control: &str, resource_type: &str, resource_id: &str) -> Key 
     }
 }
 
-/// A violation that has just opened, as `report` writes it down.
-pub(super) fn record(key: Key, found: Found, resource: ResourceFacts) -> Record {
+/// The record of a violation that just opened.
+pub(super) fn record(key: ViolationKey, found: OpenedBy, resource: ResourceDetails) -> ViolationRecord {
     let rule = key.control.trim_start_matches("BACKUP_").to_owned();
-    let change = Change {
+    let change = ComplianceChange {
         key: key.clone(),
-        compliance: Compliance::NonCompliant,
-        ordering: Ordering { triggered: since(), recorded: since(), notified: since() },
+        compliance: ComplianceType::NonCompliant,
+        ordering: ResultOrdering { triggered: since(), recorded: since(), notified: since() },
         rule_name: format!("{rule}-1b2c3d4e-5f60-4a7b-8c9d-0e1f2a3b4c5d"),
         rule_arn: RULE_ARN.into(),
         annotation: None,
         had_result: true,
         previous: None,
     };
-    let Outcome::Store { mut record, .. } = apply(None, &change) else { panic!("the first result is stored") };
+    let ChangeOutcome::Store { mut record, .. } = apply(None, &change) else { panic!("the first result is stored") };
     let severity = find(&key.control).map_or(Severity::Medium, |control| control.severity);
-    let opening = Opening { found, heard: Heard::Event, severity, resource, exempt: None };
-    record.opened(opening, &outlets(), recorded());
+    let opening =
+        Opening { opened_by: found, detected_by: DetectionSource::Event, severity, resource, exemption: None };
+    record.record_opening(opening, &channels(), recorded());
     *record
 }
 
-pub(super) fn orders() -> Record {
-    let resource = ResourceFacts {
+pub(super) fn orders() -> ViolationRecord {
+    let resource = ResourceDetails {
         name: Some("orders".into()),
         arn: Some("arn:aws:rds:eu-west-1:222222222222:cluster:orders".into()),
         tags: map(&[("environment", "prod"), ("owner", "orders-team@example.com"), ("service", "checkout")]),
     };
-    let mut record = record(key(PLAN, "AWS::RDS::DBCluster", "cluster-7XK3Q"), Found::Regression, resource);
+    let mut record = record(key(PLAN, "AWS::RDS::DBCluster", "cluster-7XK3Q"), OpenedBy::Regression, resource);
     record.annotation = Some("The resource is not protected by a backup plan.".into());
     record
 }
@@ -94,32 +98,34 @@ pub(super) fn context() -> NoticeContext {
         account_name: Some("payments".into()),
         owner_tag: Some("owner".into()),
         parameters: Some(BTreeMap::new()),
-        ways: vec!["Give it the tag backup=daily: the plan daily-35-days (4f6c6a0e) selects it.".into()],
-        near_exemption: None,
+        remediation_options: vec!["Give it the tag backup=daily: the plan daily-35-days (4f6c6a0e) selects it.".into()],
+        closest_exemption: None,
     }
 }
 
-/// The notice of what a record owes last.
-pub(super) fn notice(record: &Record, context: NoticeContext) -> ViolationNotice {
-    ViolationNotice::new(record, record.owed.last().expect("something is owed"), context)
+/// The notice of the last pending delivery of a record.
+pub(super) fn notice(record: &ViolationRecord, context: NoticeContext) -> ViolationNotice {
+    ViolationNotice::new(record, record.pending.last().expect("a pending delivery"), context)
 }
 
 pub(super) fn opened() -> ViolationNotice {
     notice(&orders(), context())
 }
 
-pub(super) fn told(what: Told, days: i64) -> ViolationNotice {
+/// An update of [`orders`] some days after its start.
+pub(super) fn update(what: Update, days: i64) -> ViolationNotice {
     let mut record = orders();
     let at = since().checked_add(SignedDuration::from_hours(24 * days)).expect("within range");
-    if matches!(what, Told::Resolved(_)) {
+    if matches!(what, Update::Resolved(_)) {
         record.ordering.triggered = at;
     }
-    let debt = Debt { what, at, since: record.since, outlets: outlets(), folded: 0 };
-    ViolationNotice::new(&record, &debt, NoticeContext { ways: vec![], ..context() })
+    let delivery =
+        PendingDelivery { update: what, at, since: record.since, channels: channels(), earlier_transitions: 0 };
+    ViolationNotice::new(&record, &delivery, NoticeContext { remediation_options: vec![], ..context() })
 }
 
-pub(super) fn exempt() -> Exempt {
-    Exempt {
+pub(super) fn exempt() -> AppliedExemption {
+    AppliedExemption {
         reason: "throw-away test clusters".into(),
         owner: "data-platform@example.com".into(),
         until: "2027-01-31".parse().expect("a date"),
@@ -129,68 +135,81 @@ pub(super) fn exempt() -> Exempt {
 pub(super) fn backup_plan() -> ViolationNotice {
     let control = "BACKUP_PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK";
     let key = key(control, "AWS::Backup::BackupPlan", "8f81f553-3a74-4a3f-b93d-b3360dc80c50");
-    let resource = ResourceFacts { name: Some("monthly".into()), ..Default::default() };
+    let resource = ResourceDetails { name: Some("monthly".into()), ..Default::default() };
     let parameters =
         map(&[("requiredFrequencyUnit", "hours"), ("requiredFrequencyValue", "24"), ("requiredRetentionDays", "35")]);
-    let near =
-        "The exemption of data-platform@example.com until 2027-01-31 covers it but for the tag environment=sandbox.";
-    let context =
-        NoticeContext { parameters: Some(parameters), near_exemption: Some(near.into()), ..NoticeContext::default() };
-    notice(&record(key, Found::Rollout, resource), context)
+    let near = "The exemption of data-platform@example.com until 2027-01-31 requires the tag environment=sandbox.";
+    let context = NoticeContext {
+        parameters: Some(parameters),
+        closest_exemption: Some(near.into()),
+        ..NoticeContext::default()
+    };
+    notice(&record(key, OpenedBy::Rollout, resource), context)
 }
 
-/// One of many databases.
-pub(super) fn entry(number: usize, what: Told, found: Found) -> ViolationNotice {
+/// An update of one of many databases.
+pub(super) fn entry(number: usize, what: Update, found: OpenedBy) -> ViolationNotice {
     let name = format!("orders-{number:03}");
     let arn = format!("arn:aws:rds:eu-west-1:222222222222:db:{name}");
-    let resource = ResourceFacts { name: Some(name.clone()), arn: Some(arn), tags: map(&[("owner", "orders-team")]) };
+    let resource = ResourceDetails { name: Some(name.clone()), arn: Some(arn), tags: map(&[("owner", "orders-team")]) };
     let mut record = record(key(PLAN, "AWS::RDS::DBInstance", &name), found, resource);
     let age = i64::try_from(number % 30).expect("small");
     record.since = record.since.map(|since| since.checked_sub(SignedDuration::from_hours(24 * age)).expect("in range"));
-    let debt = Debt { what, at: recorded(), since: record.since, outlets: outlets(), folded: 0 };
-    ViolationNotice::new(&record, &debt, NoticeContext { ways: vec![], ..context() })
+    let delivery = PendingDelivery {
+        update: what,
+        at: recorded(),
+        since: record.since,
+        channels: channels(),
+        earlier_transitions: 0,
+    };
+    ViolationNotice::new(&record, &delivery, NoticeContext { remediation_options: vec![], ..context() })
 }
 
-pub(super) fn digest(entries: Vec<ViolationNotice>) -> Digest {
-    Digest { account: account("222222222222"), account_name: Some("payments".into()), control: PLAN.into(), entries }
+pub(super) fn digest(entries: Vec<ViolationNotice>) -> ViolationDigest {
+    ViolationDigest {
+        account: account("222222222222"),
+        account_name: Some("payments".into()),
+        control: PLAN.into(),
+        entries,
+    }
 }
 
-/// The hour after a rollout.
-pub(super) fn flood() -> Digest {
-    let mut entries: Vec<ViolationNotice> = (0..400).map(|n| entry(n, Told::Opened, Found::Rollout)).collect();
-    entries.extend((400..410).map(|n| entry(n, Told::Opened, Found::FirstResult)));
-    entries.push(entry(410, Told::Opened, Found::Regression));
+/// The digest of the hour after a rollout.
+pub(super) fn flood() -> ViolationDigest {
+    let mut entries: Vec<ViolationNotice> = (0..400).map(|n| entry(n, Update::Opened, OpenedBy::Rollout)).collect();
+    entries.extend((400..410).map(|n| entry(n, Update::Opened, OpenedBy::FirstResult)));
+    entries.push(entry(410, Update::Opened, OpenedBy::Regression));
     entries.push(opened());
-    entries.extend((0..2).map(|n| entry(n, Told::Resolved(Closing::Satisfied), Found::Rollout)));
-    entries.push(entry(2, Told::Resolved(Closing::ResourceGone), Found::Rollout));
+    entries.extend((0..2).map(|n| entry(n, Update::Resolved(ClosedReason::Satisfied), OpenedBy::Rollout)));
+    entries.push(entry(2, Update::Resolved(ClosedReason::ResourceGone), OpenedBy::Rollout));
     digest(entries)
 }
 
-/// One after a busy quarter of an hour: every section, short enough for a page.
-pub(super) fn changes() -> Digest {
+/// A short digest with every section.
+pub(super) fn changes() -> ViolationDigest {
     digest(vec![
-        entry(11, Told::Opened, Found::Rollout),
-        entry(12, Told::Opened, Found::FirstResult),
+        entry(11, Update::Opened, OpenedBy::Rollout),
+        entry(12, Update::Opened, OpenedBy::FirstResult),
         opened(),
         entry(
             13,
-            Told::ExemptionEnded(Exempt { until: "2026-11-22".parse().expect("a date"), ..exempt() }),
-            Found::Rollout,
+            Update::ExemptionEnded(AppliedExemption { until: "2026-11-22".parse().expect("a date"), ..exempt() }),
+            OpenedBy::Rollout,
         ),
-        entry(14, Told::Resolved(Closing::Satisfied), Found::Rollout),
-        entry(15, Told::Exempted(exempt()), Found::Rollout),
+        entry(14, Update::Resolved(ClosedReason::Satisfied), OpenedBy::Rollout),
+        entry(15, Update::Exempted(exempt()), OpenedBy::Rollout),
     ])
 }
 
-/// Two weeks after [`since`]: so many databases, and a backup plan.
+/// A reminder two weeks after [`since`] for this many databases and a backup plan.
 pub(super) fn reminder(databases: usize) -> Reminder {
-    let of = |violation: ViolationNotice| OpenViolation {
+    let of = |violation: ViolationNotice| ReminderEntry {
         name: violation.resource.name,
         severity: violation.severity,
         since: violation.since.expect("open"),
         key: violation.key,
     };
-    let databases = (0..databases).map(|n| of(entry(n, Told::Opened, Found::Rollout)));
+    let databases = (0..databases).map(|n| of(entry(n, Update::Opened, OpenedBy::Rollout)));
     Reminder {
         owner: Some("orders-team".into()),
         ages: vec![7, 30],
@@ -200,7 +219,7 @@ pub(super) fn reminder(databases: usize) -> Reminder {
 }
 
 fn exemption() -> Exemption {
-    let Exempt { reason, owner, until } = exempt();
+    let AppliedExemption { reason, owner, until } = exempt();
     Exemption {
         control: find(PLAN).expect("known"),
         resources: vec!["arn:aws:rds:*:*:cluster:scratch-*".into()],
@@ -218,20 +237,20 @@ pub(super) fn expiring() -> ExpiringExemptions {
 }
 
 pub(super) fn blind() -> BlindSpots {
-    let spot = |id: &str, name: &str, cause: BlindCause, detail: Option<&str>| BlindSpot {
+    let spot = |id: &str, name: &str, cause: BlindSpotCause, detail: Option<&str>| BlindSpot {
         account: account(id),
         region: region(name),
-        reason: BlindReason { cause, detail: detail.map(str::to_owned) },
+        reason: BlindSpotReason { cause, detail: detail.map(str::to_owned) },
         since: since(),
     };
     BlindSpots {
         spots: vec![
-            spot("333333333333", "eu-west-1", BlindCause::NotRecording, None),
-            spot("333333333333", "us-east-1", BlindCause::NotRecording, None),
+            spot("333333333333", "eu-west-1", BlindSpotCause::NotRecording, None),
+            spot("333333333333", "us-east-1", BlindSpotCause::NotRecording, None),
             spot(
                 "444444444444",
                 "eu-west-1",
-                BlindCause::RoleNotAssumable,
+                BlindSpotCause::RoleNotAssumable,
                 Some("sts:AssumeRole failed (AccessDenied)"),
             ),
         ],
@@ -258,8 +277,8 @@ fn instance(account: usize, region: &str) -> Instance {
 const ROLE: &str = "Account {account} should have 'AWSCloudFormationStackSetExecutionRole' role with trust relationship to Role \
                     'AWSCloudFormationStackSetAdministrationRole'.";
 
-pub(super) fn report(total: usize, faults: usize) -> RolloutReport {
-    let fault = |index: usize| {
+pub(super) fn report(total: usize, diagnostics: usize) -> RolloutReport {
+    let diagnostic = |index: usize| {
         let (outcome, reason) = match index {
             0 => (End::Cancelled, "Cancelled since failure tolerance has exceeded"),
             _ => (
@@ -270,7 +289,7 @@ pub(super) fn report(total: usize, faults: usize) -> RolloutReport {
         };
         ended(index, outcome, reason)
     };
-    let faults: Vec<InstanceFault> = (0..faults).map(fault).collect();
+    let diagnostics: Vec<InstanceFailure> = (0..diagnostics).map(diagnostic).collect();
     RolloutReport {
         stack_set: StackSetName::parse("backup-compliance").expect("a name"),
         repository: "backup-policies".into(),
@@ -278,58 +297,57 @@ pub(super) fn report(total: usize, faults: usize) -> RolloutReport {
         commit: CommitId::parse("a11ce0000000000000000000000000000000beef").expect("an id"),
         author: "Ada Lovelace <ada@example.com>".into(),
         message: "Keep recovery points for 35 days".into(),
-        created: if faults.is_empty() { 2 } else { 0 },
+        created: if diagnostics.is_empty() { 2 } else { 0 },
         updated: total,
         deleted: 0,
-        removed: false,
-        let_go: vec![],
-        trouble: None,
-        next: (!faults.is_empty()).then(|| NEXT.into()),
-        verdict: Verdict { total, succeeded: total - faults.len(), faults, skipped: vec![] },
+        is_removal: false,
+        retained: vec![],
+        error: None,
+        next: (!diagnostics.is_empty()).then(|| NEXT.into()),
+        verdict: Verdict { total, succeeded: total - diagnostics.len(), failures: diagnostics, skipped: vec![] },
     }
 }
 
-const NEXT: &str =
-    "The next full look (hourly, unless it is set otherwise) tries again: retry 1 of 3. A push starts over.";
+const NEXT: &str = "The next full reconciliation (hourly by default) retries: retry 1 of 3. A push restarts the count.";
 
-/// The end of the instance of this number: two for each account.
-pub(super) fn ended(index: usize, outcome: End, reason: &str) -> InstanceFault {
+/// The outcome of the instance with this number, of two for each account.
+pub(super) fn ended(index: usize, outcome: End, reason: &str) -> InstanceFailure {
     let instance = instance(111_111_111_111 + index / 2, ["eu-west-1", "us-east-1"][index % 2]);
-    InstanceFault { reason: reason.replace("{account}", instance.account.as_str()), instance, outcome }
+    InstanceFailure { reason: reason.replace("{account}", instance.account.as_str()), instance, outcome }
 }
 
-fn ends(indexes: std::ops::Range<usize>, outcome: End, reason: &str) -> Vec<InstanceFault> {
+fn ends(indexes: std::ops::Range<usize>, outcome: End, reason: &str) -> Vec<InstanceFailure> {
     indexes.map(|index| ended(index, outcome, reason)).collect()
 }
 
-/// An account that was closed.
-fn suspended() -> Vec<InstanceFault> {
+/// The instances of a closed account.
+fn suspended() -> Vec<InstanceFailure> {
     ends(1_776..1_778, End::Skipped, "the account is suspended")
 }
 
-/// 400 accounts in two Regions. Thirty lack the role, one has a framework of its own, one is suspended; then it was enough.
+/// 400 accounts in two Regions: thirty without the role, one with an equal framework, one suspended.
 pub(super) fn partial() -> RolloutReport {
     let same = "ResourceLogicalId:Framework, ResourceType:AWS::Backup::Framework, ResourceStatusReason:Resource handler \
                 returned message: \"Controls in framework baseline from account {account} already exist. (Service: Backup, \
                 Status Code: 400, Request ID: 4f1255d8-1897-4a07-b0b6-ab37c923c790)\" (RequestToken: \
                 1b2c3d4e-5f60-4a7b-8c9d-0e1f2a3b4c5d, HandlerErrorCode: AlreadyExists).";
-    let faults = [
+    let diagnostics = [
         ends(20..80, End::Failed, ROLE),
         ends(87..88, End::Failed, same),
         ends(90..93, End::Cancelled, "Cancelled since failure tolerance has exceeded"),
         ends(700..702, End::NeverReached, "no stack instance exists"),
     ]
     .concat();
-    let verdict = Verdict { total: 800, succeeded: 732, faults, skipped: suspended() };
+    let verdict = Verdict { total: 800, succeeded: 732, failures: diagnostics, skipped: suspended() };
     RolloutReport { verdict, created: 0, updated: 798, next: Some(NEXT.into()), ..report(6, 0) }
 }
 
 pub(super) fn skipped() -> RolloutReport {
-    let verdict = Verdict { total: 800, succeeded: 798, faults: vec![], skipped: suspended() };
+    let verdict = Verdict { total: 800, succeeded: 798, failures: vec![], skipped: suspended() };
     RolloutReport { verdict, created: 0, updated: 798, ..report(6, 0) }
 }
 
-/// Two stacks are in a closed account, where nobody can delete them.
+/// A removal with two stacks in a closed account, which cannot be deleted.
 pub(super) fn removal() -> RolloutReport {
     let let_go = suspended().into_iter().map(|skipped| skipped.instance).collect();
     RolloutReport {
@@ -337,71 +355,77 @@ pub(super) fn removal() -> RolloutReport {
         created: 0,
         updated: 0,
         deleted: 12,
-        removed: true,
-        let_go,
+        is_removal: true,
+        retained: let_go,
         message: "Remove the old framework".into(),
         ..report(6, 0)
     }
 }
 
 pub(super) fn removal_failed() -> RolloutReport {
-    let faults = [
+    let diagnostics = [
         ends(4..6, End::NotDeleted, ROLE),
         ends(9..10, End::NotDeleted, "Stack [StackSet-x] cannot be deleted while TerminationProtection is enabled"),
     ]
     .concat();
-    let verdict = Verdict { total: 3, succeeded: 0, faults, skipped: vec![] };
-    let next =
-        Some("The next full look (hourly, unless it is set otherwise) or a push resumes with what is left.".into());
-    RolloutReport { verdict, let_go: vec![], next, ..removal() }
+    let verdict = Verdict { total: 3, succeeded: 0, failures: diagnostics, skipped: vec![] };
+    let next = Some("The next full reconciliation (hourly by default) or a push continues the removal.".into());
+    RolloutReport { verdict, retained: vec![], next, ..removal() }
 }
 
 pub(super) fn trouble() -> RolloutReport {
     let trouble = "cloudformation:CreateStackSet failed: ValidationError: Account 000000000000 should have \
                    'AWSCloudFormationStackSetAdministrationRole' role (request 1f0c); the StackSets administration role is \
-                   missing or cannot be used: deploy framework/prerequisites/administration-role.yaml in this account";
+                   missing or cannot be assumed: deploy framework/prerequisites/administration-role.yaml in this account";
     let verdict = Verdict { total: 6, ..Verdict::default() };
-    let next = Some("It was tried 3 times and is not tried again before the next push.".into());
-    RolloutReport { verdict, updated: 0, trouble: Some(trouble.into()), next, ..report(6, 0) }
+    let next = Some("The rollout failed 3 times. The next push starts it again.".into());
+    RolloutReport { verdict, updated: 0, error: Some(trouble.into()), next, ..report(6, 0) }
 }
 
-pub(super) fn rejection() -> Rejection {
+pub(super) fn rejection() -> PolicyRejection {
     let RolloutReport { repository, branch, commit, author, .. } = report(6, 0);
     let policy =
         "version: 1\nframeworks:\n  - name: backup-compliance\n    targets:\n      - accounts: [\"22222222222\"]\n";
     let missing = "the template `framework.yaml` is not in the repository";
-    let faults = vec![
-        Fault::at(
+    let diagnostics = vec![
+        Diagnostic::at(
             "backup-compliance.yaml",
             policy,
             Position { line: 5, column: 20 },
             "the account id `22222222222` has 11 digits",
             "an account id is 12 digits, such as \"111111111111\"",
         ),
-        Fault::of_file("framework.yaml", missing, "add it, or correct `template` of the framework `backup-compliance`"),
+        Diagnostic::of_file(
+            "framework.yaml",
+            missing,
+            "add it, or correct `template` of the framework `backup-compliance`",
+        ),
     ];
-    Rejection { repository, branch, commit, author, message: "Add the data account".into(), faults }
+    PolicyRejection { repository, branch, commit, author, message: "Add the data account".into(), diagnostics }
 }
 
-/// One of each kind, and of each way in which notices of a kind differ.
+/// One sample for each kind and each variant of a kind.
 pub(super) fn all() -> Vec<(&'static str, Notice)> {
-    let unknown =
-        record(key("BACKUP_SOMETHING_NEW", "AWS::Neptune::DBCluster", "graph"), Found::FirstResult, Default::default());
-    let by_sweep = ViolationNotice { heard: Heard::Sweep, folded: 6, ..opened() };
-    let resolved = |closing| Notice::ViolationResolved(told(Told::Resolved(closing), 1));
-    let ended = Exempt { until: "2026-11-30".parse().expect("a date"), ..exempt() };
+    let unknown = record(
+        key("BACKUP_SOMETHING_NEW", "AWS::Neptune::DBCluster", "graph"),
+        OpenedBy::FirstResult,
+        Default::default(),
+    );
+    let by_sweep = ViolationNotice { detected_by: DetectionSource::Sweep, earlier_transitions: 6, ..opened() };
+    let resolved = |closing| Notice::ViolationResolved(update(Update::Resolved(closing), 1));
+    let ended = AppliedExemption { until: "2026-11-30".parse().expect("a date"), ..exempt() };
     vec![
         ("opened", Notice::ViolationOpened(opened())),
         ("opened_by_sweep", Notice::ViolationOpened(by_sweep)),
         ("opened_backup_plan", Notice::ViolationOpened(backup_plan())),
         ("opened_unknown_control", Notice::ViolationOpened(notice(&unknown, NoticeContext::default()))),
-        ("exemption_ended", Notice::ViolationOpened(told(Told::ExemptionEnded(ended), 8))),
-        ("resolved", resolved(Closing::Satisfied)),
-        ("resolved_not_applicable", resolved(Closing::NotApplicable)),
-        ("resolved_resource_gone", resolved(Closing::ResourceGone)),
-        ("resolved_control_removed", resolved(Closing::ControlRemoved)),
-        ("resolved_framework_removed", resolved(Closing::FrameworkRemoved)),
-        ("exempted", Notice::ViolationExempted(told(Told::Exempted(exempt()), 2))),
+        ("exemption_ended", Notice::ViolationOpened(update(Update::ExemptionEnded(ended), 8))),
+        ("resolved", resolved(ClosedReason::Satisfied)),
+        ("resolved_not_applicable", resolved(ClosedReason::NotApplicable)),
+        ("resolved_resource_gone", resolved(ClosedReason::ResourceGone)),
+        ("resolved_control_removed", resolved(ClosedReason::ControlRemoved)),
+        ("resolved_framework_removed", resolved(ClosedReason::FrameworkRemoved)),
+        ("exempted", Notice::ViolationExempted(update(Update::Exempted(exempt()), 2))),
         ("digest", Notice::ViolationDigest(changes())),
         ("digest_flood", Notice::ViolationDigest(flood())),
         ("reminder", Notice::ViolationReminder(reminder(20))),

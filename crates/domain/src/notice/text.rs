@@ -1,34 +1,41 @@
-//! Plain text that fits an e-mail, whatever the names in it.
+//! Plain text for e-mails, and the escaping of external text for each format that a notice is rendered in.
+//!
+//! | Format | Functions |
+//! |---|---|
+//! | Subject | [`subject`] |
+//! | Mail | [`one_line`], [`short`], [`shown`], [`quoted`] |
+//! | Chat and Markdown | [`code`], [`plain`], [`markdown`] |
+//! | Link | [`url_encoded`] |
+//! | JSON in JSON | [`fit`] |
 
-use crate::fault::is_invisible;
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
-/// Lines of prose end here.
+use syntax::text::is_invisible;
+
+/// Columns of a line of prose.
 const WIDTH: usize = 76;
-/// Where the values of a field list begin.
+/// The column of the values in a list of fields.
 const LABEL: usize = 15;
-/// Longest text that is taken over from elsewhere (a commit message, a reason of CloudFormation); nobody reads more in a mail.
-const LONGEST: usize = 1_000;
+/// The longest external text, in characters, such as a commit message or a reason of CloudFormation.
+const MAX_LINE: usize = 1_000;
 
-/// One line of printable ASCII of at most `limit` characters. Whatever else is in it becomes a space or a `?`, so that a
-/// resource cannot be named to look like a header or a second line.
+/// Renders one line of printable ASCII of at most `limit` characters around an external name. All other characters become a space or
+/// a `?`, so that a resource name cannot imitate a header or a second line.
 ///
-/// `build` makes the line around a name that others chose. A line that is too long has its name shortened, so that what
-/// stands behind the name is not lost.
-pub(super) fn subject(name: &str, limit: usize, build: impl Fn(&str) -> String) -> String {
-    subject_of(name, limit, &[&build])
-}
-
-/// The same of several ways to build the line: the first that leaves room for enough of the name.
-pub(super) fn subject_of(name: &str, limit: usize, builds: &[&dyn Fn(&str) -> String]) -> String {
-    /// A name cut further says nothing.
-    const LEAST: usize = 8;
+/// A line that is too long gets a shorter name, so that the text behind the name is not lost. The first of the variants `builds`
+/// that leaves room for enough of the name is used.
+pub(super) fn subject(name: &str, limit: usize, builds: &[&dyn Fn(&str) -> String]) -> String {
+    /// Shorter names are not recognizable.
+    const MIN_NAME: usize = 8;
     let name = ascii_line(name);
     let mut line = String::new();
     for build in builds {
         line = ascii_line(&build(&name));
         let Some(excess) = line.len().checked_sub(limit).filter(|excess| *excess > 0) else { return line };
-        line = ascii_line(&build(&cut(&name, name.len().saturating_sub(excess).max(LEAST), "...")));
+        line = ascii_line(&build(&cut(&name, name.len().saturating_sub(excess).max(MIN_NAME), "...")));
         if line.len() <= limit {
             return line;
         }
@@ -41,52 +48,36 @@ fn ascii_line(text: &str) -> String {
     ascii.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The text as one line of bounded length: without control characters and line breaks (they become spaces), without
-/// characters that nobody sees.
+/// Returns one line of bounded length, with spaces for control characters and line breaks, without invisible characters.
 pub(super) fn one_line(text: &str) -> String {
     let line: String = text
         .chars()
-        // One character more than is kept, to know whether something is cut.
-        .take(LONGEST.saturating_add(1))
+        // One character more than the limit shows whether the text is cut.
+        .take(MAX_LINE.saturating_add(1))
         .map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c })
         .filter(|c| !is_invisible(*c) && !is_blank(*c))
         .collect();
-    cut(&line, LONGEST, "…")
+    cut(&line, MAX_LINE, "…")
 }
 
-/// Characters that take no room or look like a space and are none: fillers, soft hyphens, selectors, tags.
+/// Whether a character is blank without being a space: fillers, soft hyphens, selectors, tags.
 fn is_blank(c: char) -> bool {
-    matches!(
-        c,
-        '\u{00ad}'
-            | '\u{034f}'
-            | '\u{115f}'
-            | '\u{1160}'
-            | '\u{17b4}'
-            | '\u{17b5}'
-            | '\u{180b}'..='\u{180f}'
-            | '\u{2800}'
-            | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}'
-            | '\u{ffa0}'
-            | '\u{fff0}'..='\u{fffb}'
-            | '\u{fffe}'
-            | '\u{ffff}'
-            | '\u{e0000}'..='\u{e0fff}'
-    )
+    const BLANK: &str = "\u{ad}\u{34f}\u{115f}\u{1160}\u{17b4}\u{17b5}\u{2800}\u{3164}\u{ffa0}\u{fffe}\u{ffff}";
+    let ranges = ['\u{180b}'..='\u{180f}', '\u{fe00}'..='\u{fe0f}', '\u{fff0}'..='\u{fffb}', '\u{e0000}'..='\u{e0fff}'];
+    BLANK.contains(c) || ranges.iter().any(|range| range.contains(&c))
 }
 
-/// One line of at most so many characters, words separated by single spaces.
+/// Returns one line of at most `limit` characters, its words separated by single spaces.
 pub(super) fn short(text: &str, limit: usize) -> String {
     cut(&one_line(text).split_whitespace().collect::<Vec<_>>().join(" "), limit, "…")
 }
 
-/// The same for people, in whose mail an address in a name must not become a link.
+/// Returns [`short`] text in which a mail program finds no link.
 pub(super) fn shown(text: &str, limit: usize) -> String {
     cut(&short(text, limit).replace("://", "[:]//"), limit, "…")
 }
 
-/// A name inside a sentence. One that has spaces in it could go on as the sentence does, so it stands in quotes.
+/// Quotes a name that contains spaces: it could read like the rest of the sentence.
 pub(super) fn quoted(name: &str) -> String {
     if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c == '"') {
         format!("\"{}\"", name.replace('"', "'"))
@@ -95,8 +86,106 @@ pub(super) fn quoted(name: &str) -> String {
     }
 }
 
-/// The text as it is, but for two code points that are no characters and that queues refuse, cut where it would take more than `budget` bytes of a JSON document that stands as a text in another one:
-/// the way notices travel through SNS. A character that JSON escapes is escaped twice there.
+/// Renders external text as a code span, in which Slack and Teams format nothing.
+pub(super) fn code(text: &str, limit: usize) -> String {
+    let text = inert(&short(text, limit));
+    format!("`{}`", if text.is_empty() { "-" } else { text.as_str() })
+}
+
+/// Replaces the characters that have a meaning even inside code: control sequences in angle brackets, entities, mentions, links,
+/// the end of the code. Entities and backslashes are not used, since chat clients may decode them.
+pub(super) fn inert(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut before = ' ';
+    for c in text.replace("://", "：//").chars() {
+        out.push(match c {
+            '`' => 'ˋ',
+            '<' => '‹',
+            '>' => '›',
+            '&' => '＆',
+            // Inside an e-mail address it mentions no user.
+            '@' if !before.is_ascii_alphanumeric() => '＠',
+            c => c,
+        });
+        before = c;
+    }
+    out
+}
+
+/// Renders external text outside of code: no character in it formats, links or mentions.
+pub(super) fn plain(text: &str, limit: usize) -> String {
+    unformatted(&short(text, limit))
+}
+
+fn unformatted(text: &str) -> String {
+    let text = inert(text);
+    let chars: Vec<char> = text.chars().collect();
+    let is_word = |at: Option<usize>| at.and_then(|at| chars.get(at)).is_some_and(|c| c.is_alphanumeric() || *c == '_');
+    let replaced = chars.iter().enumerate().map(|(at, c)| match c {
+        '*' => '∗',
+        '~' => '∼',
+        '[' => '［',
+        ']' => '］',
+        '\\' => '＼',
+        '#' => '＃',
+        '|' => '｜',
+        // `:name:` is an emoji.
+        ':' if chars.get(at.saturating_add(1)).is_some_and(|next| *next != ' ') => '∶',
+        // Between letters it formats nothing.
+        '_' if !(is_word(at.checked_sub(1)) && is_word(at.checked_add(1))) => '＿',
+        c => *c,
+    });
+    replaced.collect()
+}
+
+/// Escapes the subject of a mail for chats and Markdown, except the application's mark in brackets before it. A subject has at most
+/// 99 characters, fewer than the 250 of a chat title.
+pub(super) fn headline(subject: &str) -> String {
+    match subject.strip_prefix('[').and_then(|subject| subject.split_once("] ")) {
+        Some((mark, rest)) => format!("[{mark}] {}", plain(rest, MAX_LINE)),
+        None => plain(subject, MAX_LINE),
+    }
+}
+
+/// Renders a message of the application as Markdown, with its text in backticks as code. An external backtick can only exchange the
+/// two forms, and both are safe.
+pub(super) fn markdown(text: &str, limit: usize) -> String {
+    // Markdown also links text that begins like a host name.
+    let prose = |text: &str| unformatted(text).replace("www.", "www․").replace("WWW.", "WWW․");
+    let text = short(text, limit);
+    let parts: Vec<&str> = text.split('`').collect();
+    let last = parts.len().saturating_sub(1);
+    let part = |(at, part): (usize, &&str)| match at % 2 {
+        // A backtick that is not closed opens no code.
+        1 if at == last => format!("ˋ{}", prose(part)),
+        1 => code(part, limit),
+        _ => prose(part),
+    };
+    parts.iter().enumerate().map(part).collect()
+}
+
+/// Percent-encodes all characters but letters, digits, `-`, `.`, `_` and `~`.
+pub(super) fn url_encoded(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}
+
+/// Returns the SHA-256 of a text in hexadecimal digits.
+pub(super) fn sha256(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+/// Cuts a text to `budget` bytes of a JSON document that is a string in another JSON document, which is how SNS carries notices. A
+/// character that JSON escapes is escaped twice there. Two code points that queues reject are replaced.
 pub(super) fn fit(text: &str, budget: usize) -> String {
     let text = text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}");
     let cost = |c: char| match c {
@@ -115,22 +204,20 @@ pub(super) fn fit(text: &str, budget: usize) -> String {
         left = left.saturating_sub(cost(*c));
         fits
     });
-    let mut kept: String = kept.collect();
-    kept.push('…');
-    kept
+    kept.chain(['…']).collect()
 }
 
-/// `2026-11-20 04:12 UTC`: people compare minutes, not milliseconds.
+/// `2026-11-20 04:12 UTC`.
 pub(super) fn moment(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// `2026-11-20`: in a list of many, the day is enough.
+/// `2026-11-20`.
 pub(super) fn day(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d").to_string()
 }
 
-/// How long from one time to another, in the two largest units that say something: `3 days 4 hours`, `12 minutes`.
+/// Returns the time between two times in its two largest units: `3 days 4 hours`, `12 minutes`.
 pub(super) fn span(from: Timestamp, to: Timestamp) -> String {
     let minutes = usize::try_from(to.duration_since(from).as_secs().max(0) / 60).unwrap_or_default();
     let (days, hours, minutes) = (minutes / 1440, minutes / 60 % 24, minutes % 60);
@@ -144,7 +231,7 @@ pub(super) fn span(from: Timestamp, to: Timestamp) -> String {
     }
 }
 
-/// At most `limit` characters, the last of them `mark` when something was cut.
+/// Cuts a text to `limit` characters, the last of them `mark`.
 pub(super) fn cut(text: &str, limit: usize, mark: &str) -> String {
     if text.chars().count() <= limit {
         return text.to_owned();
@@ -154,75 +241,87 @@ pub(super) fn cut(text: &str, limit: usize, mark: &str) -> String {
     format!("{}{mark}", kept.trim_end())
 }
 
-/// The text with its first letter in capitals: a sentence may start with the word for a resource.
+/// Capitalizes the first letter.
 pub(super) fn sentence(text: &str) -> String {
     let mut rest = text.chars();
     rest.next().map(|first| first.to_uppercase().chain(rest).collect()).unwrap_or_default()
 }
 
-/// A paragraph, wrapped, each line behind `indent` spaces.
-pub(super) fn paragraph(text: &str, indent: usize) -> String {
-    let lines = wrap(&one_line(text), WIDTH.saturating_sub(indent));
-    let prefix = " ".repeat(indent);
-    lines.iter().map(|line| format!("{prefix}{line}\n")).collect()
-}
-
-/// A line of a list, wrapped behind its dash.
-pub(super) fn item(text: &str) -> String {
-    let lines = wrap(&one_line(text), WIDTH.saturating_sub(4));
-    lines
-        .iter()
-        .enumerate()
-        .map(|(number, line)| format!("  {} {line}\n", if number == 0 { '-' } else { ' ' }))
-        .collect()
-}
-
-/// `  Label     value`, wrapped under the value; nothing where there is no value.
-pub(super) fn field(label: &str, value: &str) -> String {
-    let lines = wrap(&one_line(value), WIDTH.saturating_sub(LABEL));
-    if lines.is_empty() {
-        return String::new();
-    }
-    lines
-        .iter()
-        .enumerate()
-        .map(|(number, line)| {
-            let shown = if number == 0 { label } else { "" };
-            format!("  {shown:<width$}{line}\n", width = LABEL.saturating_sub(2))
-        })
-        .collect()
-}
-
-/// A field with a line for each of several values, none of them longer than a line, so that no value looks like two.
-pub(super) fn field_of_lines(label: &str, values: &[String]) -> String {
-    values
-        .iter()
-        .enumerate()
-        .map(|(number, value)| field(if number == 0 { label } else { "" }, &short(value, WIDTH.saturating_sub(LABEL))))
-        .collect()
-}
-
-/// Breaks at spaces. A word that is longer than a line (an ARN, a link) stays whole: broken, it could not be copied.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut line = String::new();
-    for word in text.split_whitespace() {
-        let joined = line.chars().count() + word.chars().count() + usize::from(!line.is_empty());
-        if !line.is_empty() && joined > width {
-            lines.push(std::mem::take(&mut line));
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    if !line.is_empty() {
-        lines.push(line);
-    }
-    lines
-}
-
 /// `1 instance`, `6 instances`.
 pub(super) fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// `a, b and 3 more`.
+pub(super) fn list(first: &[String], more: usize) -> String {
+    match more {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
+/// The line `and 3 more`; empty for 0.
+pub(super) fn and_more(more: usize, indent: usize) -> String {
+    if more == 0 { String::new() } else { paragraph(&format!("and {more} more"), indent) }
+}
+
+/// [`and_more`] after an empty line.
+pub(super) fn and_more_below(more: usize) -> String {
+    if more == 0 { String::new() } else { format!("\n{}", and_more(more, 0)) }
+}
+
+/// A title with a body below; empty if the body is empty.
+pub(super) fn section(title: &str, body: &str) -> String {
+    if body.is_empty() { String::new() } else { format!("\n{title}\n{body}") }
+}
+
+/// A wrapped paragraph, indented by `indent` spaces.
+pub(super) fn paragraph(text: &str, indent: usize) -> String {
+    prefixed(text, &" ".repeat(indent), indent)
+}
+
+/// A wrapped list item.
+pub(super) fn item(text: &str) -> String {
+    prefixed(text, "  - ", 4)
+}
+
+/// `  Label     value`, wrapped below the value; empty without a value.
+pub(super) fn field(label: &str, value: &str) -> String {
+    prefixed(value, &format!("  {label:<width$}", width = LABEL.saturating_sub(2)), LABEL)
+}
+
+/// A [`field`] with an optional value.
+pub(super) fn optional(label: &str, value: Option<&str>) -> String {
+    value.map(|value| field(label, value)).unwrap_or_default()
+}
+
+/// A field with one line for each value. Values are cut to one line, so that no value looks like two.
+pub(super) fn field_of_lines(label: &str, values: &[String]) -> String {
+    let line = |(number, value): (usize, &String)| {
+        field(if number == 0 { label } else { "" }, &short(value, WIDTH.saturating_sub(LABEL)))
+    };
+    values.iter().enumerate().map(line).collect()
+}
+
+/// Wraps a text. The first line begins with `first`, the others with `indent` spaces.
+fn prefixed(text: &str, first: &str, indent: usize) -> String {
+    let indentation = " ".repeat(indent);
+    let lines = wrap(&one_line(text), WIDTH.saturating_sub(indent));
+    let prefixes = std::iter::once(first).chain(std::iter::repeat(indentation.as_str()));
+    lines.iter().zip(prefixes).map(|(line, prefix)| format!("{prefix}{line}\n")).collect()
+}
+
+/// Breaks a text at spaces. A word longer than a line (an ARN, a link) stays whole, so that it can be copied.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }

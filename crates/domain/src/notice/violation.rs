@@ -1,125 +1,137 @@
 //! Notices about one violation.
 
-use super::text::{
-    self, count, field, field_of_lines, fit, item, moment, one_line, paragraph, quoted, sentence, shown, span,
-};
-use super::{link, words};
-use crate::control::{self, Severity};
-use crate::violation::{Closing, Debt, Exempt, Found, Heard, Key, Record, ResourceFacts, Told};
-use jiff::Timestamp;
-use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use framework::control::{self, Severity};
+
+use super::labels::{self, UpdateKind};
+use super::text::{
+    self, field, field_of_lines, fit, item, moment, one_line, optional, paragraph, quoted, section, sentence, shown,
+    span,
+};
+use super::{Render, link};
+use crate::violation::{
+    AppliedExemption, ClosedReason, DetectionSource, OpenedBy, PendingDelivery, ResourceDetails, Update, ViolationKey,
+    ViolationRecord,
+};
+
 const UNKNOWN_CONTROL: &str =
-    "This version does not know the control. See what the Config rule above checks, and correct the resource.";
-/// Tags shown to people; the rest is counted.
+    "This version does not know the control. Read the description of the Config rule above, and correct the resource.";
+/// Tags that are shown; the others are counted.
 const TAGS: usize = 10;
-/// Ways into a backup plan that are told.
-const WAYS: usize = 5;
-/// Longest name, and longest text of somebody else, that stands in a mail or a chat.
-pub(super) const NAME: usize = 300;
-const WORDS: usize = 500;
+/// Remediation options that are shown.
+const OPTIONS: usize = 5;
+/// Characters of a name, and of another external text, in a mail or a chat.
+pub(super) const MAX_NAME: usize = 300;
+const MAX_TEXT: usize = 500;
 const AUDIT_MANAGER: &str = "https://docs.aws.amazon.com/aws-backup/latest/devguide/controls-and-remediation.html";
 
-/// A violation as it is told.
+/// An update of one violation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ViolationNotice {
-    /// Which violation.
-    pub key: Key,
-    /// What is told of it.
-    pub what: Told,
-    /// How bad it is.
+    /// The violation.
+    pub key: ViolationKey,
+    /// The update.
+    pub update: Update,
+    /// The severity of the violation.
     pub severity: Severity,
-    /// What AWS Config knows of the resource.
-    pub resource: ResourceFacts,
-    /// Who owns the resource, by the tag that the policy names.
+    /// The resource in AWS Config.
+    pub resource: ResourceDetails,
+    /// The value of the owner tag.
     pub owner: Option<String>,
     /// The name or alias of the account.
     pub account_name: Option<String>,
-    /// Since when the resource breaks (or broke) the control.
+    /// Start of the violation.
     pub since: Option<Timestamp>,
-    /// When the result came that this notice tells of.
+    /// Time of the result that caused the update.
     pub at: Timestamp,
-    /// When what this notice tells was recorded: later for every later notice of one violation.
+    /// When the update was recorded: later for each later notice of a violation.
     pub recorded_at: Timestamp,
-    /// Earlier turns that are not told one by one: the resource went back and forth faster than anybody could be told.
-    pub folded: u32,
-    /// How the violation came to be.
-    pub found: Found,
-    /// Who brought the news.
-    pub heard: Heard,
-    /// The Config rule.
+    /// Earlier transitions without notices of their own: they followed each other faster than they could be delivered.
+    pub earlier_transitions: u32,
+    /// Why the violation opened.
+    pub opened_by: OpenedBy,
+    /// The source that reported the opening.
+    pub detected_by: DetectionSource,
+    /// The Config rule's name.
     pub rule_name: String,
-    /// Its ARN.
+    /// The Config rule's ARN.
     pub rule_arn: String,
-    /// What the rule adds in words.
+    /// The rule's annotation.
     pub annotation: Option<String>,
-    /// The control's parameters in force for this account and Region. `None` when nobody knows, which is not the same as
-    /// none: those that a framework does not give have their defaults.
+    /// The control's parameters in force for the account and Region; defaults apply to those that are missing. `None` if they are
+    /// not known.
     pub parameters: Option<BTreeMap<String, String>>,
-    /// What would bring the resource into a backup plan that is there already, one sentence each, best first.
-    pub ways: Vec<String>,
-    /// The exemption that nearly applies, and what it lacks, in one sentence.
-    pub near_exemption: Option<String>,
+    /// Changes that would add the resource to an existing backup plan, one sentence each, best first.
+    pub remediation_options: Vec<String>,
+    /// The exemption that almost covers the violation, and the condition that it fails, in one sentence.
+    pub closest_exemption: Option<String>,
 }
 
-/// What a notice says beyond what is on record.
+/// Facts for a notice that are not on record.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NoticeContext {
     /// The name or alias of the account.
     pub account_name: Option<String>,
-    /// The key of the tag that names an owner.
+    /// The key of the owner tag.
     pub owner_tag: Option<String>,
     /// The control's parameters in force.
     pub parameters: Option<BTreeMap<String, String>>,
-    /// See [`ViolationNotice::ways`].
-    pub ways: Vec<String>,
-    /// See [`ViolationNotice::near_exemption`].
-    pub near_exemption: Option<String>,
+    /// See [`ViolationNotice::remediation_options`].
+    pub remediation_options: Vec<String>,
+    /// See `ViolationNotice::closest_exemption`.
+    pub closest_exemption: Option<String>,
 }
 
 impl ViolationNotice {
-    /// The notice of a debt of a record.
+    /// Creates the notice of a pending delivery of a record.
     #[must_use]
-    pub fn new(record: &Record, debt: &Debt, context: NoticeContext) -> Self {
-        let NoticeContext { account_name, owner_tag, parameters, ways, near_exemption } = context;
+    pub fn new(record: &ViolationRecord, delivery: &PendingDelivery, context: NoticeContext) -> Self {
+        let NoticeContext {
+            account_name,
+            owner_tag,
+            parameters,
+            remediation_options: ways,
+            closest_exemption: near_exemption,
+        } = context;
         Self {
             key: record.key.clone(),
-            what: debt.what.clone(),
+            update: delivery.update.clone(),
             severity: record.severity,
             owner: owner_tag.and_then(|key| record.resource.tags.get(&key).cloned()),
             resource: record.resource.clone(),
             account_name,
-            since: debt.since.or(record.since),
+            since: delivery.since.or(record.since),
             at: record.ordering.triggered,
-            recorded_at: debt.at,
-            folded: debt.folded,
-            found: record.found,
-            heard: record.heard,
+            recorded_at: delivery.at,
+            earlier_transitions: delivery.earlier_transitions,
+            opened_by: record.opened_by,
+            detected_by: record.detected_by,
             rule_name: record.rule_name.clone(),
             rule_arn: record.rule_arn.clone(),
             annotation: record.annotation.clone(),
             parameters,
-            ways,
-            near_exemption,
+            remediation_options: ways,
+            closest_exemption: near_exemption,
         }
     }
 
-    /// It was closed for another reason than that the resource satisfies the control.
-    fn no_longer_applies(&self) -> bool {
-        matches!(&self.what, Told::Resolved(closing) if *closing != Closing::Satisfied)
+    pub(super) fn is_open(&self) -> bool {
+        UpdateKind::of(&self.update).is_open()
     }
 
-    /// The name that people use, in one line.
-    pub(super) fn whole_name(&self) -> String {
+    pub(super) fn full_name(&self) -> String {
         one_line(self.resource.name.as_deref().unwrap_or(&self.key.resource_id))
     }
 
     pub(super) fn name(&self) -> String {
-        shown(self.resource.name.as_deref().unwrap_or(&self.key.resource_id), NAME)
+        shown(self.resource.name.as_deref().unwrap_or(&self.key.resource_id), MAX_NAME)
     }
 
-    pub(super) fn kind_of_resource(&self) -> String {
+    pub(super) fn resource_kind(&self) -> String {
         shown(control::resource_kind(&self.key.resource_type), 128)
     }
 
@@ -127,33 +139,31 @@ impl ViolationNotice {
         control::find(&self.key.control)
     }
 
-    /// What the control asks for. Numbers are only named where they are known.
     pub(super) fn requirement(&self) -> Option<String> {
         requirement(&self.key.control, self.parameters.as_ref())
     }
 
-    /// The exemption that has come, or has gone.
-    pub(super) fn exempt(&self) -> Option<&Exempt> {
-        match &self.what {
-            Told::Exempted(exempt) | Told::ExemptionEnded(exempt) => Some(exempt),
-            Told::Opened | Told::Resolved(_) | Told::Refreshed => None,
+    /// Returns the exemption that began or ended.
+    pub(super) const fn exemption(&self) -> Option<&AppliedExemption> {
+        match &self.update {
+            Update::Exempted(exempt) | Update::ExemptionEnded(exempt) => Some(exempt),
+            Update::Opened | Update::Resolved(_) | Update::Refreshed => None,
         }
     }
 
-    /// Returns those who answer for it: the owner of the resource, and the owner of the exemption that has come or gone.
+    /// Returns the owners of the resource and of the exemption that began or ended.
     pub(super) fn owners(&self) -> impl Iterator<Item = &str> {
-        let exempt = self.exempt().map(|exempt| exempt.owner.as_str());
-        self.owner.as_deref().into_iter().chain(exempt)
+        self.owner.as_deref().into_iter().chain(self.exemption().map(|exempt| exempt.owner.as_str()))
     }
 
-    /// How bad it is as it is told: what is resolved or exempt requires no action.
-    pub(super) const fn severity_told(&self) -> Severity {
-        if words::is_open(&self.what) { self.severity } else { Severity::Informational }
+    /// Returns the severity of the update: resolved and exempt violations require no action.
+    pub(super) const fn severity_of_update(&self) -> Severity {
+        if UpdateKind::of(&self.update).is_open() { self.severity } else { Severity::Informational }
     }
 
-    /// When it was closed: by a result, or by whoever noticed that there is none any more.
+    /// Returns when the violation ended: the time of the result, or of the discovery that results are missing.
     pub(super) fn ended(&self) -> Timestamp {
-        let by_result = matches!(self.what, Told::Resolved(Closing::Satisfied | Closing::NotApplicable));
+        let by_result = matches!(self.update, Update::Resolved(ClosedReason::Satisfied | ClosedReason::NotApplicable));
         if by_result && self.since.is_none_or(|since| self.at > since) { self.at } else { self.recorded_at }
     }
 
@@ -161,83 +171,44 @@ impl ViolationNotice {
         link::timeline(&self.key.region, &self.key.resource_type, &self.key.resource_id)
     }
 
-    /// What is so with the resource, to follow its name.
+    /// Returns the state of the resource, to follow its name.
     pub(super) fn state(&self) -> String {
         let control = self.control();
-        match &self.what {
-            Told::Resolved(Closing::Satisfied) => {
-                control.map_or("satisfies the backup control", |control| control.fixed).to_owned()
+        match &self.update {
+            Update::Resolved(ClosedReason::Satisfied) => {
+                control.map_or("satisfies the backup control", |control| control.compliance).to_owned()
             }
-            Told::Resolved(Closing::NotApplicable | Closing::ControlRemoved) => {
+            Update::Resolved(ClosedReason::NotApplicable | ClosedReason::ControlRemoved) => {
                 "is no longer subject to the control".to_owned()
             }
-            Told::Resolved(Closing::ResourceGone) => "is gone".to_owned(),
-            Told::Resolved(Closing::FrameworkRemoved) => "is no longer covered by a framework".to_owned(),
-            Told::Exempted(exempt) => format!("is exempt until {}", exempt.until),
-            Told::Opened | Told::ExemptionEnded(_) | Told::Refreshed => {
-                control.map_or("breaks a backup control", |control| control.broken).to_owned()
+            Update::Resolved(ClosedReason::ResourceGone) => "was deleted".to_owned(),
+            Update::Resolved(ClosedReason::FrameworkRemoved) => "is no longer covered by a framework".to_owned(),
+            Update::Exempted(exempt) => format!("is exempt until {}", exempt.until),
+            Update::Opened | Update::ExemptionEnded(_) | Update::Refreshed => {
+                control.map_or("breaks a backup control", |control| control.violation).to_owned()
             }
         }
     }
 
-    /// What stands before the resource.
-    fn lead(&self) -> &'static str {
-        match &self.what {
-            Told::ExemptionEnded(_) => "Exemption ended: ",
-            Told::Opened | Told::Resolved(_) | Told::Exempted(_) | Told::Refreshed => "",
-        }
-    }
-
-    fn mark(&self) -> &'static str {
-        match &self.what {
-            Told::Resolved(_) => "RESOLVED",
-            Told::Exempted(_) => "EXEMPT",
-            Told::Opened | Told::ExemptionEnded(_) | Told::Refreshed => self.severity.label(),
-        }
-    }
-
-    /// The resource and the place are never cut off: where there is no room for all, first the kind of the resource is left out,
-    /// then what is so with it. The digits say that it is an account.
-    pub(super) fn subject(&self, limit: usize) -> String {
-        let Key { account, region, .. } = &self.key;
-        let (start, kind) = (format!("[{}] {}", self.mark(), self.lead()), sentence(&self.kind_of_resource()));
-        let (state, place) = (self.state(), format!("({account}, {region})"));
-        let whole = |name: &str| format!("{start}{kind} {} {state} {place}", quoted(name));
-        let without_kind = |name: &str| format!("{start}{} {state} {place}", quoted(name));
-        let without_state = |name: &str| format!("{start}{} {place}", quoted(name));
-        text::subject_of(&self.name(), limit, &[&whole, &without_kind, &without_state])
+    fn prefix(&self) -> &'static str {
+        if UpdateKind::of(&self.update) == UpdateKind::ExemptionEnded { "Exemption ended: " } else { "" }
     }
 
     fn summary(&self) -> String {
-        let Key { account, region, .. } = &self.key;
-        let lead = if matches!(self.what, Told::Resolved(_)) { "Resolved: " } else { self.lead() };
-        let kind = sentence(&self.kind_of_resource());
+        let ViolationKey { account, region, .. } = &self.key;
+        let prefix = if matches!(self.update, Update::Resolved(_)) { "Resolved: " } else { self.prefix() };
+        let kind = sentence(&self.resource_kind());
         let account_name = self.account_name.as_deref().map(|name| format!(" {}", quoted(&shown(name, 64))));
         let account_name = account_name.unwrap_or_default();
-        format!("{lead}{kind} {} {} (account {account}{account_name}, {region}).", quoted(&self.name()), self.state())
+        format!("{prefix}{kind} {} {} (account {account}{account_name}, {region}).", quoted(&self.name()), self.state())
     }
 
-    /// How it was found, to follow "Found".
-    pub(super) fn story(&self) -> String {
-        format!("{}{}", words::found(self.found), words::heard(self.heard))
-    }
-
-    /// The tags that are shown, each in a line of its own.
+    /// Returns the tags that are shown, one for each line.
     pub(super) fn tags(&self) -> Vec<String> {
         let tags = &self.resource.tags;
-        let mut lines: Vec<String> = tags.iter().take(TAGS).map(|(key, value)| format!("{key}={value}")).collect();
         let more = tags.len().saturating_sub(TAGS);
-        if more > 0 {
-            lines.push(format!("and {more} more"));
-        }
-        lines.iter().map(|line| shown(line, NAME)).collect()
-    }
-
-    pub(super) fn shown_account(&self) -> String {
-        match self.account_name.as_deref() {
-            Some(name) => format!("{} ({})", self.key.account, shown(name, 64)),
-            None => self.key.account.to_string(),
-        }
+        let first = tags.iter().take(TAGS).map(|(key, value)| shown(&format!("{key}={value}"), MAX_NAME));
+        first.chain((more > 0).then(|| format!("and {more} more"))).collect()
     }
 
     fn facts(&self) -> String {
@@ -250,86 +221,80 @@ impl ViolationNotice {
             id,
             optional("ARN", self.resource.arn.as_deref()),
             field_of_lines("Tags", &self.tags()),
-            optional("Owner", self.owner.as_deref().map(|owner| shown(owner, NAME)).as_deref()),
+            optional("Owner", self.owner.as_deref().map(|owner| shown(owner, MAX_NAME)).as_deref()),
             field("Account", &self.shown_account()),
             field("Region", self.key.region.as_str()),
-            field("Control", &shown(&self.key.control, NAME)),
-            optional("Required", self.requirement().map(|words| shown(&words, WORDS)).as_deref()),
+            field("Control", &shown(&self.key.control, MAX_NAME)),
+            optional("Required", self.requirement().map(|text| shown(&text, MAX_TEXT)).as_deref()),
         ]
         .concat()
     }
 
-    /// What would be done about it, best first: what brings just this resource into a plan, then what the control asks for.
-    pub(super) fn steps(&self) -> Vec<String> {
-        let ways = self.ways.iter().take(WAYS).map(|way| shown(way, WORDS));
+    pub(super) fn shown_account(&self) -> String {
+        match self.account_name.as_deref() {
+            Some(name) => format!("{} ({})", self.key.account, shown(name, 64)),
+            None => self.key.account.to_string(),
+        }
+    }
+
+    /// Returns the remediation: first the options for this resource, then the general advice for the control.
+    pub(super) fn remediation(&self) -> Vec<String> {
+        let options = self.remediation_options.iter().take(OPTIONS).map(|option| shown(option, MAX_TEXT));
         let general = self.control().map_or(UNKNOWN_CONTROL, |control| control.remediation);
-        ways.chain([general.to_owned()]).collect()
+        options.chain([general.to_owned()]).collect()
     }
 
     pub(super) fn documentation(&self) -> &'static str {
         self.control().map_or(AUDIT_MANAGER, |control| control.documentation)
     }
 
-    pub(super) fn near(&self) -> Option<String> {
-        self.near_exemption.as_deref().map(|near| shown(near, WORDS))
+    pub(super) fn closest_exemption(&self) -> Option<String> {
+        self.closest_exemption.as_deref().map(|sentence| shown(sentence, MAX_TEXT))
     }
 
-    /// That there were more turns, in a sentence.
-    pub(super) fn before(&self) -> Option<String> {
-        let turns = usize::try_from(self.folded).unwrap_or(usize::MAX);
-        (turns > 0).then(|| format!("{}, back and forth, not told one by one", count(turns, "earlier turn")))
-    }
-
-    pub(super) fn text(&self) -> String {
-        if words::is_open(&self.what) { self.opened_text() } else { self.resolved_text() }
+    pub(super) fn earlier_transitions(&self) -> Option<String> {
+        labels::earlier_transitions(usize::try_from(self.earlier_transitions).unwrap_or(usize::MAX))
     }
 
     fn opened_text(&self) -> String {
-        let steps = self.steps();
-        let todo = match steps.as_slice() {
+        let remediation = match self.remediation().as_slice() {
             [only] => paragraph(only, 2),
             several => several.iter().map(|step| item(step)).collect(),
         };
-        let exemption = self.exempt().map(|exempt| {
-            field(
-                "Was exempt",
-                &format!("until {}, {}: {}", exempt.until, shown(&exempt.owner, NAME), shown(&exempt.reason, WORDS)),
-            )
+        let exemption = self.exemption().map(|exempt| {
+            format!("until {}, {}: {}", exempt.until, shown(&exempt.owner, MAX_NAME), shown(&exempt.reason, MAX_TEXT))
         });
+        let indented = |text: Option<String>| text.map(|text| paragraph(&text, 2)).unwrap_or_default();
         [
             paragraph(&self.summary(), 0),
             "\n".into(),
             self.facts(),
             field("Since", &moment(self.since.unwrap_or(self.at))),
-            field("Found", &self.story()),
-            optional("Before", self.before().as_deref()),
-            exemption.unwrap_or_default(),
+            field("Opened by", &labels::opened_by(self.opened_by, self.detected_by)),
+            optional("Before", self.earlier_transitions().as_deref()),
+            optional("Was exempt", exemption.as_deref()),
             field("Severity", self.severity.label()),
-            optional("Config says", self.annotation.as_deref().map(|words| shown(words, WORDS)).as_deref()),
-            field("Config rule", &shown(&self.rule_name, NAME)),
-            "\nWhat to do\n".into(),
-            todo,
-            paragraph(self.documentation(), 2),
-            self.near()
-                .map(|near| format!("\nAn exemption that nearly applies\n{}", paragraph(&near, 2)))
-                .unwrap_or_default(),
-            self.timeline()
-                .map(|link| format!("\nIn the AWS console of the account\n{}", paragraph(&link, 2)))
-                .unwrap_or_default(),
+            optional("Annotation", self.annotation.as_deref().map(|text| shown(text, MAX_TEXT)).as_deref()),
+            field("Config rule", &shown(&self.rule_name, MAX_NAME)),
+            section("What to do", &(remediation + &paragraph(self.documentation(), 2))),
+            section("Closest exemption", &indented(self.closest_exemption())),
+            section("In the AWS console of the account", &indented(self.timeline())),
             "\n".into(),
-            paragraph("The next message about it says that it is resolved, or reminds of it.", 0),
+            paragraph("The next notice about it reports its end, or is a weekly reminder.", 0),
         ]
         .concat()
     }
 
-    fn resolved_text(&self) -> String {
+    fn ended_text(&self) -> String {
         let ended = self.ended();
-        let (when, end) = match &self.what {
-            Told::Exempted(exempt) => (
+        let (period, end) = match &self.update {
+            Update::Exempted(exempt) => (
                 [
+                    field("Exempt since", &moment(ended)),
+                    optional("Before", self.earlier_transitions().as_deref()),
                     field("Exempt until", &exempt.until.to_string()),
-                    field("Reason", &shown(&exempt.reason, WORDS)),
-                    field("Exempted by", &shown(&exempt.owner, NAME)),
+                    field("Reason", &shown(&exempt.reason, MAX_TEXT)),
+                    field("Exempted by", &shown(&exempt.owner, MAX_NAME)),
                 ]
                 .concat(),
                 format!(
@@ -338,37 +303,58 @@ impl ViolationNotice {
                     exempt.until
                 ),
             ),
-            Told::Resolved(closing) => (String::new(), words::closed_sentence(*closing).to_owned()),
-            Told::Opened | Told::ExemptionEnded(_) | Told::Refreshed => Default::default(),
+            update => (
+                [
+                    field("Resolved", &moment(ended)),
+                    optional("Open for", self.since.map(|since| span(since, ended)).as_deref()),
+                    optional("Before", self.earlier_transitions().as_deref()),
+                ]
+                .concat(),
+                labels::closed_reason(update).map(labels::closed_sentence).unwrap_or_default().to_owned(),
+            ),
         };
         [
             paragraph(&self.summary(), 0),
             "\n".into(),
             self.facts(),
             optional("Open since", self.since.map(moment).as_deref()),
-            match &self.what {
-                Told::Exempted(_) => field("Exempt since", &moment(ended)),
-                _ => [
-                    field("Resolved", &moment(ended)),
-                    optional("Open for", self.since.map(|since| span(since, ended)).as_deref()),
-                ]
-                .concat(),
-            },
-            optional("Before", self.before().as_deref()),
-            when,
+            period,
             "\n".into(),
             paragraph(&end, 0),
         ]
         .concat()
     }
+}
 
-    pub(super) fn json(&self) -> Value {
-        let closed = words::closed_word(&self.what);
-        let reason = match &self.what {
-            Told::Opened | Told::Refreshed => Some("result"),
-            Told::ExemptionEnded(_) => Some("exemptionEnded"),
-            Told::Resolved(_) | Told::Exempted(_) => None,
+impl Render for ViolationNotice {
+    /// The resource, account and Region are never cut. If the line is too long, first the kind of the resource is omitted, then its
+    /// state.
+    fn subject(&self, limit: usize) -> String {
+        let ViolationKey { account, region, .. } = &self.key;
+        let mark = match UpdateKind::of(&self.update) {
+            UpdateKind::Resolved => "RESOLVED",
+            UpdateKind::Exempted => "EXEMPT",
+            UpdateKind::Opened | UpdateKind::ExemptionEnded => self.severity.label(),
         };
+        let (start, kind) = (format!("[{mark}] {}", self.prefix()), sentence(&self.resource_kind()));
+        let (state, location) = (self.state(), format!("({account}, {region})"));
+        let whole = |name: &str| format!("{start}{kind} {} {state} {location}", quoted(name));
+        let without_kind = |name: &str| format!("{start}{} {state} {location}", quoted(name));
+        let without_state = |name: &str| format!("{start}{} {location}", quoted(name));
+        text::subject(&self.name(), limit, &[&whole, &without_kind, &without_state])
+    }
+
+    fn text(&self) -> String {
+        if self.is_open() { self.opened_text() } else { self.ended_text() }
+    }
+
+    fn json(&self) -> Value {
+        let reason = match UpdateKind::of(&self.update) {
+            UpdateKind::Opened => Some("result"),
+            UpdateKind::ExemptionEnded => Some("exemptionEnded"),
+            UpdateKind::Resolved | UpdateKind::Exempted => None,
+        };
+        let closed = labels::closed_reason(&self.update);
         let tags = fit_tags(&self.resource.tags);
         let more_tags = self.resource.tags.len().saturating_sub(tags.len());
         let optional = |text: &Option<String>, budget| text.as_deref().map(|text| fit(text, budget));
@@ -381,7 +367,7 @@ impl ViolationNotice {
             "resource": {
                 "type": fit(&self.key.resource_type, 400),
                 "id": fit(&self.key.resource_id, 3_500),
-                "name": fit(&self.whole_name(), 3_500),
+                "name": fit(&self.full_name(), 3_500),
                 "arn": optional(&self.resource.arn, 3_500),
                 "tags": tags,
                 "moreTags": more_tags,
@@ -390,27 +376,27 @@ impl ViolationNotice {
             "since": self.since,
             "at": self.at,
             "recordedAt": self.recorded_at,
-            "earlierTurns": self.folded,
-            "found": words::found_word(self.found),
-            "heard": words::heard_word(self.heard),
+            "earlierTransitions": self.earlier_transitions,
+            "openedBy": self.opened_by,
+            "detectedBy": self.detected_by,
             "rule": { "name": fit(&self.rule_name, 800), "arn": fit(&self.rule_arn, 1_500) },
             "annotation": optional(&self.annotation, 2_000),
-            "ways": self.ways.iter().take(WAYS).map(|way| fit(way, 1_000)).collect::<Vec<_>>(),
-            "nearExemption": optional(&self.near_exemption, 1_500),
-            "exemption": self.exempt().map(|exempt| json!({
+            "remediationOptions": self.remediation_options.iter().take(OPTIONS).map(|option| fit(option, 1_000)).collect::<Vec<_>>(),
+            "closestExemption": optional(&self.closest_exemption, 1_500),
+            "exemption": self.exemption().map(|exempt| json!({
                 "reason": fit(&exempt.reason, 1_500),
                 "owner": fit(&exempt.owner, 500),
                 "until": exempt.until,
             })),
             "reason": reason,
-            "closed": closed,
-            "noLongerApplies": self.no_longer_applies(),
+            "closedReason": closed,
+            "noLongerApplies": closed.is_some_and(|reason| reason != ClosedReason::Satisfied),
             "console": self.timeline(),
         })
     }
 }
 
-/// What a control asks for with these parameters. Numbers are only named where they are known.
+/// Returns the requirement of a control with its parameters. Without known parameters it contains no numbers.
 pub(super) fn requirement(control: &str, parameters: Option<&BTreeMap<String, String>>) -> Option<String> {
     let control = control::find(control)?;
     Some(match parameters {
@@ -420,29 +406,25 @@ pub(super) fn requirement(control: &str, parameters: Option<&BTreeMap<String, St
     })
 }
 
-/// A control in the JSON form.
 pub(super) fn control_json(name: &str, parameters: Option<&BTreeMap<String, String>>) -> Value {
     /// More than any control has.
-    const MOST: usize = 12;
+    const MAX_PARAMETERS: usize = 12;
     let control = control::find(name);
-    let shown: Map<String, Value> = parameters
-        .into_iter()
-        .flatten()
-        .take(MOST)
-        .map(|(name, value)| (fit(name, 100), json!(fit(value, 300))))
-        .collect();
+    let parameters_shown = parameters.into_iter().flatten().take(MAX_PARAMETERS);
+    let parameters_shown: Map<String, Value> =
+        parameters_shown.map(|(name, value)| (fit(name, 100), json!(fit(value, 300)))).collect();
     json!({
         "name": fit(name, 800),
-        "requirement": requirement(name, parameters).map(|words| fit(&words, 1_000)),
-        "parameters": shown,
+        "requirement": requirement(name, parameters).map(|text| fit(&text, 1_000)),
+        "parameters": parameters_shown,
         "remediation": control.map(|control| control.remediation),
         "documentation": control.map(|control| control.documentation),
     })
 }
 
-/// As many tags as a notice has room for, as they are.
+/// Returns the tags that fit into a notice.
 fn fit_tags(tags: &BTreeMap<String, String>) -> Map<String, Value> {
-    /// 50 tags, the most that a resource has, of twice the usual length.
+    /// 50 tags, the most of a resource, of twice the usual length.
     const ROOM: usize = 12_000;
     let mut room = ROOM;
     let mut shown = Map::new();
@@ -454,8 +436,4 @@ fn fit_tags(tags: &BTreeMap<String, String>) -> Map<String, Value> {
         shown.insert(key, Value::String(value));
     }
     shown
-}
-
-fn optional(label: &str, value: Option<&str>) -> String {
-    value.map(|value| field(label, value)).unwrap_or_default()
 }

@@ -1,113 +1,109 @@
-//! Which violations an exemption covers.
+//! Matches exemptions with violations.
 
 use jiff::civil::Date;
 use serde_json::json;
 
+use framework::control;
+use syntax::text::printable;
+use syntax::wildcard;
+
 use super::Exemption;
-use crate::control;
-use crate::ids::shown;
-use crate::rollout::{Digest, digest_of};
-use crate::violation::{Exempt, Key, ResourceFacts};
+use crate::digest::{Digest, digest_of};
+use crate::violation::{AppliedExemption, ResourceDetails, ViolationKey};
 
-/// What the exemptions say of a violation.
+/// The result of matching a violation with the exemptions of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Exempting<'a> {
-    /// Nothing.
-    No,
-    /// One nearly applies; what it lacks, in one sentence.
-    Nearly(String),
-    /// It is exempt. Of several that hold, the one that holds longest.
+pub enum ExemptionMatch<'a> {
+    /// No exemption applies.
+    Unmatched,
+    /// An exemption fails in one condition only, which this sentence explains.
+    NearMiss(String),
+    /// The violation is exempt, by the exemption that applies longest.
     Covered(&'a Exemption),
-}
-
-/// Whether a text is what a pattern says, in which `*` stands for any text, also none. Case counts. Takes time in proportion to
-/// the two lengths, whatever the pattern.
-#[must_use]
-pub fn wildcard(pattern: &str, text: &str) -> bool {
-    let Some((first, others)) = pattern.split_once('*') else { return pattern == text };
-    let (middle, last) = others.rsplit_once('*').unwrap_or(("", others));
-    let inner = text.strip_prefix(first).and_then(|rest| rest.strip_suffix(last));
-    // The leftmost place of each part leaves the most room for those behind it.
-    inner.is_some_and(|inner| {
-        middle.split('*').try_fold(inner, |rest, part| rest.split_once(part).map(|(_, behind)| behind)).is_some()
-    })
 }
 
 /// A condition of an exemption that a violation does not meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lack<'a> {
+enum UnmetCondition<'a> {
     /// Its last day is over.
-    Time,
-    /// It is for other accounts.
+    Date,
+    /// It lists other accounts.
     Account,
-    /// It asks for a tag that the resource does not have, or has with another value.
+    /// The resource does not have this tag with a matching value.
     Tag(&'a str, &'a str),
 }
 
 impl Exemption {
     /// Whether a violation is exempt on a day (UTC).
     #[must_use]
-    pub fn covers(&self, key: &Key, resource: &ResourceFacts, today: Date) -> bool {
-        self.is_about(key, resource) && self.lacks(key, resource, today).next().is_none()
+    pub fn covers(&self, key: &ViolationKey, resource: &ResourceDetails, today: Date) -> bool {
+        self.names(key, resource) && self.unmet(key, resource, today).next().is_none()
     }
 
-    /// What it lacks to cover a violation, in one sentence, if that is one thing only.
-    ///
-    /// An exemption for all resources is near nothing before it has ended: everything else would be.
-    pub(super) fn nearly(&self, key: &Key, resource: &ResourceFacts, today: Date) -> Option<String> {
-        if !self.is_about(key, resource) {
+    /// Explains in one sentence why the exemption does not cover a violation, if one condition is unmet. An exemption for all
+    /// resources is a near miss only after its last day; otherwise it would be one for every violation.
+    pub(super) fn nearly(&self, key: &ViolationKey, resource: &ResourceDetails, today: Date) -> Option<String> {
+        if !self.names(key, resource) {
             return None;
         }
-        let mut lacks = self.lacks(key, resource, today);
-        let (Some(lack), None) = (lacks.next(), lacks.next()) else { return None };
-        if lack != Lack::Time && self.resources.iter().all(|pattern| pattern == "*") {
+        let mut conditions = self.unmet(key, resource, today);
+        let (Some(unmet), None) = (conditions.next(), conditions.next()) else { return None };
+        if unmet != UnmetCondition::Date && self.resources.iter().all(|pattern| pattern == "*") {
             return None;
         }
-        let pattern = self.resources.first().map(|pattern| shown(pattern)).unwrap_or_default();
-        let exemption = format!("The exemption of `{pattern}` (owner {})", shown(&self.owner));
-        Some(match lack {
-            Lack::Time => format!("{exemption} held until {}.", self.until),
-            Lack::Account => match self.accounts.as_slice() {
-                [only] => format!("{exemption} holds in account {only} only."),
-                accounts => format!("{exemption} holds in {} other accounts only.", accounts.len()),
+        let pattern = self.resources.first().map(|pattern| printable(pattern)).unwrap_or_default();
+        let exemption = format!("The exemption of `{pattern}` (owner {})", printable(&self.owner));
+        Some(match unmet {
+            UnmetCondition::Date => format!("{exemption} ended on {}.", self.until),
+            UnmetCondition::Account => match self.accounts.as_slice() {
+                [only] => format!("{exemption} applies in account {only} only."),
+                accounts => format!("{exemption} applies in {} other accounts only.", accounts.len()),
             },
-            Lack::Tag(name, wanted) => {
-                let asks = format!("{exemption} asks for the tag `{}` with `{}`", shown(name), shown(wanted));
+            UnmetCondition::Tag(name, pattern) => {
+                let requirement =
+                    format!("{exemption} requires the tag `{}` = `{}`", printable(name), printable(pattern));
                 match resource.tags.get(name) {
-                    Some(found) => format!("{asks}; here it is `{}`.", shown(found)),
-                    None => format!("{asks}; here it is missing."),
+                    Some(value) => format!("{requirement}; the resource has `{}`.", printable(value)),
+                    None => format!("{requirement}; the resource does not have it."),
                 }
             }
         })
     }
 
-    /// Whether control and resource are those that it names.
-    fn is_about(&self, key: &Key, resource: &ResourceFacts) -> bool {
+    /// Whether it names the control and the resource.
+    fn names(&self, key: &ViolationKey, resource: &ResourceDetails) -> bool {
         if self.control.name != key.control {
             return false;
         }
         if self.resources.iter().any(|pattern| pattern == "*") {
             return true;
         }
-        let arn = resource.arn.clone().or_else(|| control::derived_arn(key));
-        arn.is_some_and(|arn| self.resources.iter().any(|pattern| wildcard(pattern, &arn)))
+        let derived_arn = || control::derived_arn(&key.account, &key.region, &key.resource_type, &key.resource_id);
+        let arn = resource.arn.clone().or_else(derived_arn);
+        arn.is_some_and(|arn| self.resources.iter().any(|pattern| wildcard::matches(pattern, &arn)))
     }
 
-    fn lacks<'a>(&'a self, key: &Key, resource: &'a ResourceFacts, today: Date) -> impl Iterator<Item = Lack<'a>> {
-        let time = (today > self.until).then_some(Lack::Time);
-        let account = (!self.accounts.is_empty() && !self.accounts.contains(&key.account)).then_some(Lack::Account);
-        let tags = self.tags.iter().filter(|(name, wanted)| !has_tag(resource, name, wanted));
-        time.into_iter().chain(account).chain(tags.map(|(name, wanted)| Lack::Tag(name, wanted)))
+    fn unmet<'a>(
+        &'a self,
+        key: &ViolationKey,
+        resource: &'a ResourceDetails,
+        today: Date,
+    ) -> impl Iterator<Item = UnmetCondition<'a>> {
+        let date = (today > self.until).then_some(UnmetCondition::Date);
+        let account =
+            (!self.accounts.is_empty() && !self.accounts.contains(&key.account)).then_some(UnmetCondition::Account);
+        let tags = self.tags.iter().filter(|(name, pattern)| !has_tag(resource, name, pattern));
+        date.into_iter().chain(account).chain(tags.map(|(name, pattern)| UnmetCondition::Tag(name, pattern)))
     }
 
-    /// Whether it still holds on a day and its last day is at most so many days later.
+    /// Whether it applies on a day (UTC) and its last day is at most `days` later.
     #[must_use]
     pub fn expires_within(&self, today: Date, days: u32) -> bool {
         let left = self.until.duration_since(today).as_hours() / 24;
         (0..=i64::from(days)).contains(&left)
     }
 
-    /// What it is known by: another reason makes no other exemption, any other change does.
+    /// Identifies the exemption: a change of its reason keeps the digest, any other change does not.
     #[must_use]
     pub fn digest(&self) -> Digest {
         let Self { control, resources, accounts, tags, reason: _, owner, until } = self;
@@ -115,12 +111,12 @@ impl Exemption {
     }
 }
 
-/// Whether a resource has a tag with such a value. One whose tags nobody knows has none.
-pub(super) fn has_tag(resource: &ResourceFacts, name: &str, pattern: &str) -> bool {
-    resource.tags.get(name).is_some_and(|value| wildcard(pattern, value))
+/// Whether a resource has a tag with a matching value. A resource whose tags are unknown has none.
+pub(super) fn has_tag(resource: &ResourceDetails, name: &str, pattern: &str) -> bool {
+    resource.tags.get(name).is_some_and(|value| wildcard::matches(pattern, value))
 }
 
-impl From<&Exemption> for Exempt {
+impl From<&Exemption> for AppliedExemption {
     fn from(exemption: &Exemption) -> Self {
         Self { reason: exemption.reason.clone(), owner: exemption.owner.clone(), until: exemption.until }
     }

@@ -1,169 +1,170 @@
-//! Reading a mapping whose keys are known, and the values that stand in several places of a policy.
+//! Reads mappings with known keys, and the kinds of values that several keys share.
 
-use crate::fault::{Faults, Position, nearest};
-use crate::ids::{IdError, shown};
-use crate::yaml::{Node, ScalarKind};
+use framework::ids::IdError;
+use syntax::diagnostic::{Diagnostics, Position};
+use syntax::text::{closest_match, printable};
+use syntax::yaml::{Node, ScalarKind};
 
-/// The keys that a mapping may have.
+/// The keys of a mapping.
 pub(super) struct Keys {
-    /// What the mapping is, for messages: "a target".
+    /// The mapping in messages: "a target".
     pub(super) of: &'static str,
     pub(super) known: &'static [&'static str],
-    /// Keys that people expect and that are not there, each with what to do instead.
+    /// Keys that users may expect, each with its replacement.
     pub(super) unsupported: &'static [(&'static str, &'static str)],
 }
 
-/// A mapping whose unknown keys have been reported.
+/// A mapping whose unknown keys are reported.
 pub(super) struct Fields<'n> {
     pub(super) at: Position,
     of: &'static str,
     node: &'n Node,
-    /// Keys that unknown keys were probably meant to be: that they are missing has then been said.
+    /// Known keys that unknown keys probably stand for: they are not reported as missing too.
     meant: Vec<&'static str>,
 }
 
 impl<'n> Fields<'n> {
-    /// `None` when the node is no mapping.
-    pub(super) fn of(faults: &mut Faults<'_, '_>, node: &'n Node, keys: &Keys) -> Option<Self> {
-        if !no_tag(faults, node) {
+    /// `None` if the node is not a mapping.
+    pub(super) fn of(diagnostics: &mut Diagnostics<'_, '_>, node: &'n Node, keys: &Keys) -> Option<Self> {
+        if !no_tag(diagnostics, node) {
             return None;
         }
         let Some(entries) = node.entries() else {
-            let problem = format!("{} is {}", keys.of, node.describe());
-            faults.at(node.at, problem, format!("write it as a mapping with the keys {}", words(keys.known)));
-            return None;
+            let fix = format!("write it as a mapping with the keys {}", quoted_list(keys.known, "and"));
+            return reject(diagnostics, node.at, format!("{} is {}", keys.of, node.describe()), fix);
         };
         let mut meant = Vec::new();
         for (key, _) in entries {
             let name = key.as_str().unwrap_or_default();
             if let Some((_, instead)) = keys.unsupported.iter().find(|(key, _)| *key == name) {
-                faults.at(key.at, format!("`{name}` is not supported in this version"), *instead);
+                diagnostics.report_error(key.at, format!("`{name}` is not supported in this version"), *instead);
             } else if !keys.known.contains(&name) {
-                let fix = match nearest(name, keys.known.iter().copied()) {
+                let fix = match closest_match(name, keys.known.iter().copied()) {
                     Some(known) => {
                         meant.push(known);
                         format!("did you mean `{known}`?")
                     }
-                    None => format!("{} has the keys {}", keys.of, words(keys.known)),
+                    None => format!("{} has the keys {}", keys.of, quoted_list(keys.known, "and")),
                 };
-                faults.at(key.at, format!("unknown key `{}` in {}", shown(name), keys.of), fix);
+                diagnostics.report_error(key.at, format!("unknown key `{}` in {}", printable(name), keys.of), fix);
             }
         }
         Some(Self { at: node.at, of: keys.of, node, meant })
     }
 
-    /// The value of a key that may be missing, but not empty.
-    pub(super) fn optional(&self, faults: &mut Faults<'_, '_>, key: &str) -> Option<&'n Node> {
+    /// The value of an optional key. A key without a value is reported.
+    pub(super) fn optional(&self, diagnostics: &mut Diagnostics<'_, '_>, key: &str) -> Option<&'n Node> {
         let value = self.node.get(key)?;
         if value.is_null() {
-            faults.at(value.at, format!("`{key}` has no value"), "give it a value or remove the key");
-            return None;
+            return reject(diagnostics, value.at, format!("`{key}` has no value"), "give it a value or remove the key");
         }
-        no_tag(faults, value).then_some(value)
+        no_tag(diagnostics, value).then_some(value)
     }
 
-    /// The value of a key that must be there.
-    pub(super) fn required(&self, faults: &mut Faults<'_, '_>, key: &str, example: &str) -> Option<&'n Node> {
+    /// The value of a required key.
+    pub(super) fn required(&self, diagnostics: &mut Diagnostics<'_, '_>, key: &str, example: &str) -> Option<&'n Node> {
         if !self.has(key) {
             if self.meant.contains(&key) {
                 return None;
             }
-            faults.at(
-                self.at,
-                format!("{} has no `{key}`", self.of),
-                format!("add `{key}`, such as `{key}: {example}`"),
-            );
-            return None;
+            let fix = format!("add `{key}`, such as `{key}: {example}`");
+            return reject(diagnostics, self.at, format!("{} has no `{key}`", self.of), fix);
         }
         let value = self.node.get(key)?;
         if value.is_null() {
-            faults.at(value.at, format!("`{key}` has no value"), format!("give it one, such as `{key}: {example}`"));
-            return None;
+            let fix = format!("give it one, such as `{key}: {example}`");
+            return reject(diagnostics, value.at, format!("`{key}` has no value"), fix);
         }
-        no_tag(faults, value).then_some(value)
+        no_tag(diagnostics, value).then_some(value)
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
         self.node.get(key).is_some()
     }
 
-    /// Whether the key is there, or one that was probably meant to be it.
+    /// Whether the key exists, or an unknown key that probably stands for it.
     pub(super) fn means(&self, key: &str) -> bool {
         self.has(key) || self.meant.contains(&key)
     }
 }
 
-/// Whether the node has no tag. CloudFormation's tags would be kept as plain texts without a word, and the policy would not
-/// mean what it says.
-pub(super) fn no_tag(faults: &mut Faults<'_, '_>, node: &Node) -> bool {
+/// Whether the node has no YAML tag. A tag is reported: reading `!Ref x` as the text `x` would change the meaning of the policy.
+pub(super) fn no_tag(diagnostics: &mut Diagnostics<'_, '_>, node: &Node) -> bool {
     if let Some(tag) = &node.tag {
-        faults.at(
-            node.at,
-            format!("the tag `!{}` means nothing in a policy file", shown(tag)),
-            "write the value itself",
-        );
+        let problem = format!("the YAML tag `!{}` is not supported in a policy file", printable(tag));
+        diagnostics.report_error(node.at, problem, "write the value itself");
     }
     node.tag.is_none()
 }
 
-/// The items of a list that must have some.
-pub(super) fn list<'n>(faults: &mut Faults<'_, '_>, node: &'n Node, key: &str, example: &str) -> Option<&'n [Node]> {
+/// The items of a list that must not be empty.
+pub(super) fn list<'n>(
+    diagnostics: &mut Diagnostics<'_, '_>,
+    node: &'n Node,
+    key: &str,
+    example: &str,
+) -> Option<&'n [Node]> {
     match node.as_sequence() {
         None => {
-            faults.at(node.at, format!("`{key}` is {}", node.describe()), format!("write a list, such as {example}"));
-            None
+            let problem = format!("`{key}` is {}", node.describe());
+            reject(diagnostics, node.at, problem, format!("write a list, such as {example}"))
         }
         Some([]) => {
-            faults.at(node.at, format!("`{key}` is empty"), format!("list at least one, such as {example}"));
-            None
+            reject(diagnostics, node.at, format!("`{key}` is empty"), format!("list at least one, such as {example}"))
         }
         Some(items) => {
-            // Counting and not `all`, which would stop at the first.
-            let tagged = items.iter().filter(|item| !no_tag(faults, item)).count();
+            // `all` would stop at the first.
+            let tagged = items.iter().filter(|item| !no_tag(diagnostics, item)).count();
             (tagged == 0).then_some(items)
         }
     }
 }
 
-/// A text that must not be empty. A number or a boolean is refused: YAML may not keep it as written.
-pub(super) fn text<'n>(faults: &mut Faults<'_, '_>, node: &'n Node, what: &str) -> Option<&'n str> {
+/// A text that is not empty. Numbers and booleans are rejected: YAML may not keep them as written.
+pub(super) fn text<'n>(diagnostics: &mut Diagnostics<'_, '_>, node: &'n Node, what: &str) -> Option<&'n str> {
     match (node.scalar_kind(), node.as_str()) {
         (Some(ScalarKind::Text), Some(text)) if text.trim().is_empty() => {
-            faults.at(node.at, format!("{what} is empty"), "write a text");
-            None
+            reject(diagnostics, node.at, format!("{what} is empty"), "write a text")
         }
         (Some(ScalarKind::Text), Some(text)) => Some(text),
         (Some(ScalarKind::Number | ScalarKind::Boolean), Some(text)) => {
-            let problem = format!("{what} is {}, `{}`", node.describe(), shown(text));
-            faults.at(node.at, problem, format!("put it in quotes: \"{}\"", shown(text)));
-            None
+            let problem = format!("{what} is {}, `{}`", node.describe(), printable(text));
+            reject(diagnostics, node.at, problem, format!("put it in quotes: \"{}\"", printable(text)))
         }
-        _ => {
-            faults.at(node.at, format!("{what} is {}", node.describe()), "write a text");
-            None
-        }
+        _ => reject(diagnostics, node.at, format!("{what} is {}", node.describe()), "write a text"),
     }
 }
 
-/// A text that `parse` turns into a name.
+/// A name that `parse` accepts.
 pub(super) fn name<T>(
-    faults: &mut Faults<'_, '_>,
+    diagnostics: &mut Diagnostics<'_, '_>,
     node: &Node,
     what: &str,
     parse: impl FnOnce(&str) -> Result<T, IdError>,
 ) -> Option<T> {
-    let text = text(faults, node, what)?;
-    parse(text).map_err(|IdError { problem, fix }| faults.at(node.at, problem, fix)).ok()
+    let text = text(diagnostics, node, what)?;
+    parse(text).map_err(|IdError { message: problem, help: fix }| diagnostics.report_error(node.at, problem, fix)).ok()
 }
 
-/// "`a`, `b` and `c`".
-pub(super) fn words(words: &[&str]) -> String {
+/// Reports a diagnostic and returns `None`.
+pub(super) fn reject<T>(
+    diagnostics: &mut Diagnostics<'_, '_>,
+    at: Position,
+    problem: impl Into<String>,
+    fix: impl Into<String>,
+) -> Option<T> {
+    diagnostics.report_error(at, problem, fix);
+    None
+}
+
+/// "`a`, `b` and `c`", with this conjunction.
+pub(super) fn quoted_list(words: &[&str], conjunction: &str) -> String {
     match words {
         [] => String::new(),
         [only] => format!("`{only}`"),
         [others @ .., last] => {
             let others: Vec<String> = others.iter().map(|word| format!("`{word}`")).collect();
-            format!("{} and `{last}`", others.join(", "))
+            format!("{} {conjunction} `{last}`", others.join(", "))
         }
     }
 }

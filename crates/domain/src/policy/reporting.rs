@@ -1,4 +1,4 @@
-//! How violations are judged and told.
+//! The rules of a policy for reporting violations.
 
 use std::collections::BTreeMap;
 
@@ -6,41 +6,43 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::exemption::has_tag;
-use super::{Exempting, Exemption, wildcard};
-use crate::control::{self, Severity};
-use crate::ids::AccountId;
-use crate::rollout::{Digest, digest_of};
-use crate::violation::{Key, ResourceFacts};
+use framework::control::{self, Severity};
+use framework::ids::AccountId;
+use syntax::wildcard;
 
-/// Ages in days for reminders when the policy specifies none.
+use super::exemption::has_tag;
+use super::{Exemption, ExemptionMatch};
+use crate::digest::{Digest, digest_of};
+use crate::violation::{ResourceDetails, ViolationKey};
+
+/// The default ages for reminders, in days.
 pub const DEFAULT_REMINDERS: [u32; 2] = [7, 30];
 
-/// What the policy says about violations, as `deploy` publishes it to the functions that report them.
+/// The rules for reporting violations, as `deploy` publishes them to the functions that report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reporting {
-    /// What is exempt, until when and why.
+    /// Violations that are exempt until a day.
     pub exemptions: Vec<Exemption>,
-    /// The first one that matches says how bad a violation is.
+    /// Rules for the severity; the first that matches applies.
     pub severity: Vec<SeverityRule>,
     /// The key of the tag that names the owner of a resource.
     pub owner_tag: String,
-    /// Ages in days, ascending: the weekly reminders list what has reached the first and count the others; empty for no reminders.
+    /// Ages in days, ascending: weekly reminders list the violations of the first age and count the others; empty for none.
     pub reminders: Vec<u32>,
 }
 
-/// How bad certain violations are.
+/// A rule for the severity of violations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SeverityRule {
-    /// The control; `None` for all.
+    /// The control; `None` for every control.
     pub control: Option<String>,
-    /// Accounts; empty means all.
+    /// Accounts; empty for all.
     pub accounts: Vec<AccountId>,
-    /// Tags that the resource must have, all of them; `*` in a value stands for any text.
+    /// Tags that the resource must all have; `*` in a value matches any text.
     pub tags: BTreeMap<String, String>,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
 }
 
@@ -56,38 +58,38 @@ impl Default for Reporting {
 }
 
 impl Reporting {
-    /// Whether it matters what tags a resource has.
+    /// Whether a rule depends on the tags of a resource.
     #[must_use]
-    pub fn goes_by_tags(&self) -> bool {
+    pub fn depends_on_tags(&self) -> bool {
         self.exemptions.iter().any(|exemption| !exemption.tags.is_empty())
             || self.severity.iter().any(|rule| !rule.tags.is_empty())
     }
 
-    /// How bad a violation is: by the first rule that matches, else as the catalogue has it for the control.
+    /// The severity of a violation: by the first rule that matches, else the default of the control.
     #[must_use]
-    pub fn severity(&self, key: &Key, resource: &ResourceFacts) -> Severity {
+    pub fn severity(&self, key: &ViolationKey, resource: &ResourceDetails) -> Severity {
         let ruled = self.severity.iter().find(|rule| rule.matches(key, resource)).map(|rule| rule.severity);
         ruled.or_else(|| control::find(&key.control).map(|control| control.severity)).unwrap_or(Severity::Medium)
     }
 
-    /// What the exemptions say of a violation on a day (UTC).
+    /// Matches a violation with the exemptions on a day (UTC).
     #[must_use]
-    pub fn exempting(&self, key: &Key, resource: &ResourceFacts, today: Date) -> Exempting<'_> {
-        // The first of equals, so that the answer follows the order of the file.
+    pub fn match_exemptions(&self, key: &ViolationKey, resource: &ResourceDetails, today: Date) -> ExemptionMatch<'_> {
+        // The first of equals, so that the result follows the order of the file.
         let later = |best: &'_ Exemption, new: &'_ Exemption| new.until > best.until;
         let covering = self.exemptions.iter().filter(|exemption| exemption.covers(key, resource, today));
         if let Some(longest) = covering.reduce(|best, new| if later(best, new) { new } else { best }) {
-            return Exempting::Covered(longest);
+            return ExemptionMatch::Covered(longest);
         }
         let near = self
             .exemptions
             .iter()
             .filter_map(|exemption| exemption.nearly(key, resource, today).map(|sentence| (exemption, sentence)));
         near.reduce(|best, new| if later(best.0, new.0) { new } else { best })
-            .map_or(Exempting::No, |(_, sentence)| Exempting::Nearly(sentence))
+            .map_or(ExemptionMatch::Unmatched, |(_, sentence)| ExemptionMatch::NearMiss(sentence))
     }
 
-    /// What it is known by.
+    /// Identifies these rules.
     #[must_use]
     pub fn digest(&self) -> Digest {
         digest_of(&json!(self))
@@ -95,18 +97,18 @@ impl Reporting {
 }
 
 impl SeverityRule {
-    fn matches(&self, key: &Key, resource: &ResourceFacts) -> bool {
+    fn matches(&self, key: &ViolationKey, resource: &ResourceDetails) -> bool {
         self.control.as_ref().is_none_or(|control| *control == key.control)
             && (self.accounts.is_empty() || self.accounts.contains(&key.account))
             && self.tags.iter().all(|(name, pattern)| has_tag(resource, name, pattern))
     }
 
-    /// Whether it matches whatever another rule matches.
+    /// Whether it matches every violation that another rule matches.
     pub(super) fn includes(&self, other: &Self) -> bool {
         (self.control.is_none() || self.control == other.control)
             && (self.accounts.is_empty()
                 || (!other.accounts.is_empty() && other.accounts.iter().all(|one| self.accounts.contains(one))))
-            // A `*` of the other pattern stands for any text, which only a `*` of this one takes in.
-            && self.tags.iter().all(|(name, pattern)| other.tags.get(name).is_some_and(|value| wildcard(pattern, value)))
+            // A `*` in the other pattern is matched as text, which only a `*` in this one matches.
+            && self.tags.iter().all(|(name, pattern)| other.tags.get(name).is_some_and(|value| wildcard::matches(pattern, value)))
     }
 }

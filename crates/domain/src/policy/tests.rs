@@ -2,13 +2,14 @@ use std::fmt::Write as _;
 
 use proptest::prelude::*;
 
+use framework::control::Severity;
+
 use super::*;
-use crate::control::Severity;
 
 mod exempting;
 mod units;
 
-/// Everything a policy may have.
+/// A policy with every key.
 const FULL: &str = r#"version: 1
 frameworks:
   - name: backup-compliance
@@ -45,7 +46,7 @@ notices:
       severity: low
 "#;
 
-/// The least a policy must have.
+/// A policy with the required keys only.
 const LEAST: &str = r#"version: 1
 frameworks:
   - name: backup-compliance
@@ -58,16 +59,16 @@ frameworks:
 fn read(text: &str) -> Policy {
     match Policy::read("backup-compliance.yaml", text) {
         Ok(policy) => policy,
-        Err(faults) => panic!("{faults:#?}"),
+        Err(diagnostics) => panic!("{diagnostics:#?}"),
     }
 }
 
-fn faults(text: &str) -> Vec<Fault> {
-    Policy::read("p", text).expect_err("the policy should be refused")
+fn diagnostics(text: &str) -> Vec<Diagnostic> {
+    Policy::read("p", text).expect_err("the policy should be rejected")
 }
 
 #[test]
-fn a_full_policy_is_read() {
+fn policy_with_every_key_is_read() {
     let policy = read(FULL);
     let [framework] = policy.frameworks.as_slice() else { panic!("one framework") };
     assert_eq!(framework.name.as_str(), "backup-compliance");
@@ -80,9 +81,9 @@ fn a_full_policy_is_read() {
     let region = |name| RegionName::parse(name).expect("a Region");
     assert_eq!(
         framework.rollout,
-        Rollout {
-            max_concurrency: Amount::Count(2),
-            failure_tolerance: Amount::Percentage(25),
+        RolloutSettings {
+            max_concurrency: CountOrPercentage::Count(2),
+            failure_tolerance: CountOrPercentage::Percentage(25),
             mode: ConcurrencyMode::Soft,
             regions: RegionConcurrency::Sequential,
             region_order: vec![region("eu-west-1"), region("us-east-1")],
@@ -93,7 +94,7 @@ fn a_full_policy_is_read() {
     assert_eq!(exemption.until, jiff::civil::date(2027, 1, 31));
     let tags: Vec<_> = exemption.tags.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(tags, [("cost-center", ""), ("environment", "sandbox")]);
-    assert_eq!(policy.exemptions_at, [Position { line: 18, column: 5 }]);
+    assert_eq!(policy.exemption_positions, [Position { line: 18, column: 5 }]);
     assert_eq!((policy.reporting.owner_tag.as_str(), policy.reporting.reminders.as_slice()), ("team", &[3, 14][..]));
     let [prod, demo] = policy.reporting.severity.as_slice() else { panic!("two rules") };
     assert_eq!(
@@ -109,15 +110,15 @@ fn a_full_policy_is_read() {
 }
 
 #[test]
-fn the_least_policy_has_defaults() {
+fn policy_minimal_has_defaults() {
     let policy = read(LEAST);
-    assert_eq!(policy.frameworks[0].rollout, Rollout::default());
+    assert_eq!(policy.frameworks[0].rollout, RolloutSettings::default());
     assert!(policy.frameworks[0].parameters.is_empty());
     assert_eq!(policy.reporting, Reporting::default());
 }
 
 #[test]
-fn aliases_json_byte_order_mark_and_line_ends_are_accepted() {
+fn policy_accepts_aliases_json_bom_and_crlf() {
     let json = r#"{"version": 1, "frameworks": [{"name": "a", "template": "t.json",
 	"targets": [{"accounts": ["111111111111"], "regions": ["eu-west-1"]}]}]}"#;
     assert_eq!(read(json).frameworks.len(), 1);
@@ -130,12 +131,12 @@ fn aliases_json_byte_order_mark_and_line_ends_are_accepted() {
 }
 
 #[test]
-fn an_instance_may_be_named_twice_with_the_same_parameters() {
+fn instance_listed_twice_alike_is_accepted() {
     let twice = LEAST.replace(r#"["111111111111"]"#, r#"["111111111111", "111111111111"]"#);
     assert_eq!(read(&twice).frameworks.len(), 1);
 }
 
-/// What is replaced in [`FULL`], by what.
+/// Text of [`FULL`], and its replacement.
 const BROKEN: &[(&str, &str)] = &[
     ("version: 1\n", ""),
     ("version: 1", "version: 2"),
@@ -238,7 +239,7 @@ const BROKEN: &[(&str, &str)] = &[
     ("  - control", "  control"),
 ];
 
-/// Whole files.
+/// Whole files that are not policies.
 const NO_POLICIES: &[&str] = &[
     "",
     "\u{feff}",
@@ -255,49 +256,50 @@ const NO_POLICIES: &[&str] = &[
 ];
 
 #[test]
-fn every_fault_is_named_with_its_place_and_its_cure() {
+fn policy_errors_match_snapshot() {
     let mut all = String::new();
     for (old, new) in BROKEN {
         assert!(FULL.contains(old), "{old}");
         let _ = writeln!(all, "{} -> {}", old.trim().escape_debug(), new.trim().escape_debug());
-        for fault in faults(&FULL.replacen(old, new, 1)) {
-            let _ = writeln!(all, "    {fault}");
+        for diagnostic in diagnostics(&FULL.replacen(old, new, 1)) {
+            let _ = writeln!(all, "    {diagnostic}");
         }
     }
     for text in NO_POLICIES {
         let _ = writeln!(all, "{}", text.escape_debug());
-        for fault in faults(text) {
-            let _ = writeln!(all, "    {fault}");
+        for diagnostic in diagnostics(text) {
+            let _ = writeln!(all, "    {diagnostic}");
         }
     }
     insta::assert_snapshot!(all);
 }
 
 #[test]
-fn all_faults_come_in_one_run_from_top_to_bottom() {
+fn policy_errors_are_all_reported_in_order() {
     let text = FULL
         .replace("version: 1", "version: 7")
         .replace("\"222222222222\"]\n        regions: [us-east-1", "22222222222]\n        regions: [us-esat-1")
         .replace("template: p", "tempate: p")
         .replace("until: 2027-01-31", "until: soon\n    unitl: later");
-    let faults = faults(&text);
-    let places: Vec<_> = faults.iter().filter_map(|fault| fault.at).map(|at| (at.line, at.column)).collect();
+    let diagnostics = diagnostics(&text);
+    let places: Vec<_> =
+        diagnostics.iter().filter_map(|diagnostic| diagnostic.at).map(|at| (at.line, at.column)).collect();
     assert_eq!(places, [(1, 10), (4, 5), (7, 36), (8, 19), (24, 12), (25, 5)]);
-    assert_eq!(faults[2].problem, "the account id `22222222222` has 11 digits");
+    assert_eq!(diagnostics[2].message, "the account id `22222222222` has 11 digits");
     assert_eq!(
-        faults[2].excerpt.as_deref(),
+        diagnostics[2].excerpt.as_deref(),
         Some(concat!("      - accounts: [\"111111111111\", 22222222222]\n", "                                   ^"))
     );
 }
 
-/// The reader stops nobody who writes a rule for everything, but what stands behind it would mean nothing.
+/// A rule for every violation is allowed, but rules after it have no effect.
 #[test]
-fn a_rule_that_is_never_reached_is_a_fault() {
+fn severity_rule_without_effect_is_rejected() {
     let read = |rules: &str| {
         let text = format!("{LEAST}notices:\n  reminders: []\n  severity:\n{rules}");
-        Policy::read("p", &text).map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())
+        Policy::read("p", &text).map_err(|diagnostics| diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>())
     };
-    for (what, first, second, reached) in [
+    for (case, first, second, applies) in [
         ("everything", "{ severity: low }", "{ tags: { a: b }, severity: high }", false),
         ("the same", "{ tags: { a: b }, severity: low }", "{ tags: { a: b }, severity: high }", false),
         ("more tags", "{ tags: { a: b }, severity: low }", "{ tags: { a: b, c: d }, severity: high }", false),
@@ -331,37 +333,37 @@ fn a_rule_that_is_never_reached_is_a_fault() {
         ),
     ] {
         let outcome = read(&format!("    - {first}\n    - {second}\n"));
-        match (reached, outcome) {
-            (true, Ok(policy)) => assert_eq!(policy.reporting.severity.len(), 2, "{what}"),
-            (false, Err(faults)) => assert_eq!(
-                faults,
-                ["p:12:7: this rule is never reached: the one at line 11, column 7 matches all that it matches; \
-                  put it before that one, or remove it: the first rule that matches counts"],
-                "{what}"
+        match (applies, outcome) {
+            (true, Ok(policy)) => assert_eq!(policy.reporting.severity.len(), 2, "{case}"),
+            (false, Err(diagnostics)) => assert_eq!(
+                diagnostics,
+                ["p:12:7: this rule never applies: the rule at line 11, column 7 matches everything that it matches; \
+                  move it before that rule, or remove it: the first rule that matches applies"],
+                "{case}"
             ),
-            (_, outcome) => panic!("{what}: {outcome:?}"),
+            (_, outcome) => panic!("{case}: {outcome:?}"),
         }
     }
 }
 
 #[test]
-fn reminders_may_be_none() {
+fn reminders_may_be_empty() {
     let text = format!("{LEAST}notices: {{ reminders: [] }}\n");
     assert_eq!(read(&text).reporting, Reporting { reminders: Vec::new(), ..Reporting::default() });
 }
 
 #[test]
-fn two_exemptions_for_the_same_are_one_too_many() {
+fn exemption_with_equal_conditions_is_rejected() {
     let (frameworks, rest) = FULL.split_once("exemptions:\n").expect("text");
     let (exemption, _) = rest.split_once("notices:").expect("text");
     let read = |second: &str| Policy::read("p", &format!("{frameworks}exemptions:\n{exemption}{second}"));
-    let later = exemption.replace("2027-01-31", "2027-06-30").replace("data-platform", "somebody");
-    let faults = read(&later).expect_err("a fault");
-    assert_eq!(faults.len(), 1, "{faults:#?}");
+    let later = exemption.replace("2027-01-31", "2027-06-30").replace("data-platform", "another-team");
+    let diagnostics = read(&later).expect_err("a diagnostic");
+    assert_eq!(diagnostics.len(), 1, "{diagnostics:#?}");
     assert_eq!(
-        faults[0].to_string(),
+        diagnostics[0].to_string(),
         "p:25:5: the exemption at line 18, column 5 is for the same control, resources, accounts and tags; \
-         keep the one that holds"
+         keep one of the two"
     );
     for other in [exemption.replace("scratch", "demo"), exemption.replace("sandbox", "demo")] {
         assert_eq!(read(&other).expect("another exemption").reporting.exemptions.len(), 2);
@@ -369,20 +371,20 @@ fn two_exemptions_for_the_same_are_one_too_many() {
 }
 
 #[test]
-fn what_is_published_has_its_limit() {
+fn reporting_over_380000_bytes_is_rejected() {
     let (start, rest) = FULL.split_once("[\"arn:aws:rds:*:*:cluster:scratch-*\"]").expect("text");
     let policy = |tables: u32| {
         let list: Vec<String> = (0..tables).map(|n| format!("\"arn:aws:dynamodb:*:*:table/scratch-{n:08}\"")).collect();
         Policy::read("p", &format!("{start}[{}]{rest}", list.join(", ")))
     };
     assert_eq!(policy(8_000).expect("a policy").reporting.exemptions[0].resources.len(), 8_000);
-    let faults = policy(9_000).expect_err("a fault");
-    assert_eq!(faults.len(), 1, "{faults:#?}");
-    assert_eq!(faults[0].problem, "`notices` and `exemptions` come to 414523 bytes");
+    let diagnostics = policy(9_000).expect_err("a diagnostic");
+    assert_eq!(diagnostics.len(), 1, "{diagnostics:#?}");
+    assert_eq!(diagnostics[0].message, "`notices` and `exemptions` have 414523 bytes of JSON");
 }
 
 #[test]
-fn what_is_published_is_read_back_as_it_was() {
+fn reporting_json_round_trips() {
     let reporting = read(FULL).reporting;
     let json = serde_json::to_string(&reporting).expect("serialises");
     assert_eq!(serde_json::from_str::<Reporting>(&json).expect("is read"), reporting);
@@ -398,28 +400,28 @@ fn what_is_published_is_read_back_as_it_was() {
 }
 
 #[test]
-fn names_must_differ() {
+fn framework_name_used_twice_is_rejected() {
     let second = FULL.lines().skip(2).take(9).collect::<Vec<_>>().join("\n");
     let text = format!("{}{second}\n", FULL.split("exemptions").next().expect("text"));
-    let faults = faults(&text);
-    assert_eq!(faults.len(), 1, "{faults:#?}");
+    let diagnostics = diagnostics(&text);
+    assert_eq!(diagnostics.len(), 1, "{diagnostics:#?}");
     assert_eq!(
-        faults[0].to_string(),
-        "p:17:11: two frameworks have the name `backup-compliance`, the first at line 3, column 11; \
-         a framework's name is its StackSet's: give each its own"
+        diagnostics[0].to_string(),
+        "p:17:11: the framework name `backup-compliance` is already used at line 3, column 11; \
+         give each framework its own name: it is also the name of its StackSet"
     );
 }
 
 #[test]
-fn a_stack_set_has_its_limit() {
+fn targets_over_100000_instances_are_rejected() {
     let accounts: Vec<String> = (0..50_001_u64).map(|n| format!("\"{n:012}\"")).collect();
     let text = LEAST.replace("\"111111111111\"", &accounts.join(", ")).replace("[eu-west-1]", "[eu-west-1, us-east-1]");
-    assert_eq!(faults(&text)[0].problem, "the targets come to 100002 stack instances");
+    assert_eq!(diagnostics(&text)[0].message, "the targets have 100002 stack instances");
 }
 
 #[test]
-fn rollout_settings_are_stored_in_camel_case() {
-    let json = serde_json::to_value(Rollout::default()).expect("serialises");
+fn rollout_settings_serialize_in_camel_case() {
+    let json = serde_json::to_value(RolloutSettings::default()).expect("serialises");
     assert_eq!(
         json,
         serde_json::json!({
@@ -429,9 +431,9 @@ fn rollout_settings_are_stored_in_camel_case() {
     );
 }
 
-/// Editors judge a policy by the schema: it must know what the reader knows.
+/// Editors validate a policy with the schema, which must agree with the reader.
 #[test]
-fn the_schema_for_editors_knows_the_same_keys_and_words() {
+fn schema_has_the_keys_and_words_of_the_reader() {
     let schema: serde_json::Value =
         serde_json::from_str(include_str!("../../../../schemas/policy.schema.json")).expect("the schema is JSON");
     let defs = &schema["$defs"];
@@ -453,9 +455,9 @@ fn the_schema_for_editors_knows_the_same_keys_and_words() {
         known.sort_unstable();
         assert_eq!(keys(object), known);
     }
-    let controls: Vec<&str> = crate::control::CONTROLS.iter().map(|control| control.name).collect();
+    let controls: Vec<&str> = framework::control::CONTROLS.iter().map(|control| control.name).collect();
     assert_eq!(defs["control"]["enum"], serde_json::json!(controls));
-    assert_eq!(defs["region"]["enum"], serde_json::json!(crate::ids::REGIONS));
+    assert_eq!(defs["region"]["enum"], serde_json::json!(framework::ids::REGIONS));
     let severities = read::notices::SEVERITIES.map(|(word, _)| word);
     assert_eq!(defs["severityRule"]["properties"]["severity"]["enum"], serde_json::json!(severities));
     fn words<T>(known: &[(&'static str, T)]) -> serde_json::Value {
@@ -472,10 +474,10 @@ fn the_schema_for_editors_knows_the_same_keys_and_words() {
     assert_eq!(notices["ownerTag"]["default"], serde_json::json!(Reporting::default().owner_tag));
 }
 
-fn well_formed(faults: &[Fault]) -> bool {
-    !faults.is_empty()
-        && faults.iter().all(|fault| {
-            let Fault { problem, fix, .. } = fault;
+fn well_formed(diagnostics: &[Diagnostic]) -> bool {
+    !diagnostics.is_empty()
+        && diagnostics.iter().all(|diagnostic| {
+            let Diagnostic { message: problem, help: fix, .. } = diagnostic;
             !problem.is_empty()
                 && !fix.is_empty()
                 && !problem.contains('\n')
@@ -486,39 +488,39 @@ fn well_formed(faults: &[Fault]) -> bool {
 
 proptest! {
     #[test]
-    fn any_text_is_read_or_refused(text in "(\\PC|\n|\t|\r){0,200}") {
-        if let Err(faults) = Policy::read("p", &text) {
-            prop_assert!(well_formed(&faults), "{:?}", faults);
+    fn policy_any_text_is_read_or_rejected(text in "(\\PC|\n|\t|\r){0,200}") {
+        if let Err(diagnostics) = Policy::read("p", &text) {
+            prop_assert!(well_formed(&diagnostics), "{:?}", diagnostics);
         }
     }
 
     #[test]
-    fn nearly_valid_text_is_read_or_refused(text in crate::yaml::edited(FULL)) {
-        if let Err(faults) = Policy::read("p", &text) {
-            prop_assert!(well_formed(&faults), "{:?}", faults);
+    fn policy_edited_text_is_read_or_rejected(text in crate::edited::edited(FULL)) {
+        if let Err(diagnostics) = Policy::read("p", &text) {
+            prop_assert!(well_formed(&diagnostics), "{:?}", diagnostics);
         }
     }
 }
 
 #[test]
-fn new_regions_make_a_region_valid_that_the_table_lacks() {
+fn new_regions_allow_unknown_regions() {
     let policy = |top: &str, region: &str| {
         let text = format!(
             "version: 1\n{top}frameworks:\n  - name: a\n    template: a.yaml\n    targets:\n      - accounts: [\"111111111111\"]\n        \
              regions: [eu-west-1, {region}]\n    rollout: {{ regionOrder: [{region}, eu-west-1] }}\n"
         );
-        Policy::read("p", &text).map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())
+        Policy::read("p", &text).map_err(|diagnostics| diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>())
     };
     let read = policy("newRegions: [ap-southeast-9]\n", "ap-southeast-9").unwrap();
     assert_eq!(read.frameworks[0].targets[0].regions[1].as_str(), "ap-southeast-9");
     for (top, region, expected) in [
-        ("", "ap-southeast-9", "listed under `newRegions` of the policy"),
-        ("newRegions: [ap-southeast-9]\n", "ap-southeast-8", "there is no AWS Region `ap-southeast-8`"),
+        ("", "ap-southeast-9", "list a newer Region under `newRegions` of the policy"),
+        ("newRegions: [ap-southeast-9]\n", "ap-southeast-8", "the AWS Region `ap-southeast-8` does not exist"),
         ("newRegions: [us-east-1]\n", "us-east-1", "p:2:14: the Region `us-east-1` is known to this version"),
         ("newRegions: [ap-southeast-9, ap-southeast-9]\n", "ap-southeast-9", "is listed twice"),
-        ("newRegions: [Mars]\n", "us-east-1", "there is no AWS Region `Mars`"),
+        ("newRegions: [Mars]\n", "us-east-1", "the AWS Region `Mars` does not exist"),
     ] {
-        let faults = policy(top, region).unwrap_err();
-        assert!(faults[0].contains(expected), "{faults:?}");
+        let diagnostics = policy(top, region).unwrap_err();
+        assert!(diagnostics[0].contains(expected), "{diagnostics:?}");
     }
 }

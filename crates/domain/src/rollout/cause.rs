@@ -1,85 +1,85 @@
-//! Why an instance is not as it should be, as far as CloudFormation's own words are known, and what to do about it.
+//! Known causes of failed instances, recognized by CloudFormation's status reason, and their remediation.
 //!
-//! Status reasons are prose that AWS documents nowhere and may change. What is matched here are the words that people have
-//! reported; where only one variant is on record the matcher asks for its essential words and not for the sentence. A reason that
-//! no matcher knows stays as it is.
+//! AWS does not document status reasons and may change them. The matchers use wordings that users have reported; where only one
+//! is on record, its essential words and not the sentence. An unknown reason has no cause and is reported as it is.
 
-/// A known cause.
+/// A known cause of a failed instance.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Cause {
+pub enum FailureCause {
     /// The role in the target account is missing or does not trust the administration role.
     ExecutionRole,
     /// The role in the administrator account is missing or does not trust CloudFormation.
     AdministrationRole,
-    /// StackSets could not make its own role in the account (service-managed permissions).
+    /// StackSets could not create its own role in the account (service-managed permissions).
     ServiceManagedRole,
-    /// CloudFormation has no trusted access to the organisation.
+    /// CloudFormation has no trusted access to the organization.
     TrustedAccess,
-    /// An opt-in Region that the account has not enabled, or one where its STS is off. A token that the Region calls invalid counts
-    /// as well: that is how most services answer there.
+    /// An opt-in Region that the account has not enabled, or one without STS. Most services report an invalid token there.
     RegionNotEnabled,
-    /// AWS Config has no recorder there, or it is off.
+    /// AWS Config has no recorder, or its recorder is off.
     ConfigRecorder,
     /// Another framework of the account and Region has the same controls with the same parameters.
     SameControls,
-    /// A quota is used up.
-    LimitReached(Limit),
+    /// A quota is exhausted.
+    LimitReached(Quota),
     /// The account is suspended or closed.
     AccountClosed,
-    /// The management account, which service-managed permissions never reach.
+    /// The management account, to which service-managed permissions never deploy.
     ManagementAccount,
-    /// IAM does not allow an action, such as `backup:CreateFramework`; none where the reason does not name it.
+    /// IAM does not allow an action, such as `backup:CreateFramework`; `None` if the reason does not name it.
     NotAuthorized(Option<String>),
     /// A policy denies the action explicitly, as service control policies do.
     Denied(Option<String>),
-    /// The template makes IAM resources, and the capability for that was not given.
+    /// The template creates IAM resources without the capability for them.
     Capabilities,
-    /// A stack that termination protection keeps from being deleted.
+    /// Termination protection prevents the deletion of the stack.
     TerminationProtection,
-    /// An earlier operation left the stack where nothing but repair by hand is possible.
+    /// An earlier operation left the stack in a state that needs manual repair.
     StackBroken,
-    /// Somebody else works on the stack at this moment.
+    /// Another operation is working on the stack.
     StackBusy,
-    /// A framework, stack or other resource of that name is there already.
+    /// A framework, stack or other resource of that name exists already.
     NameTaken,
-    /// Too many calls at once.
+    /// Too many calls at the same time.
     Throttled,
-    /// Too many others failed.
+    /// More instances failed than the policy tolerates.
     ToleranceExceeded,
     /// The operation was stopped.
     Stopped,
 }
 
-/// A quota, with its default value (AWS Backup, AWS Config and CloudFormation quotas).
+/// A quota with its default (AWS Backup, AWS Config and CloudFormation quotas).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Limit {
-    /// Frameworks of an account and Region: 15.
+pub enum Quota {
+    /// Frameworks in an account and Region: 15.
     Frameworks,
-    /// Controls of an account and Region: 50, a control of two frameworks counts twice.
+    /// Controls in an account and Region: 50; a control in two frameworks counts twice.
     Controls,
-    /// One of the two: AWS Backup does not always say which.
+    /// Frameworks or controls: AWS Backup does not always report which.
     AuditManager,
-    /// AWS Config rules of an account and Region: 1,000.
+    /// AWS Config rules in an account and Region: 1,000.
     ConfigRules,
     /// StackSets of an administrator account, 1,000, or instances of a StackSet, 100,000.
     StackSets,
-    /// Some other one.
+    /// Another quota.
     Other,
 }
 
-/// More of a reason is not looked at; CloudFormation's own are a few hundred characters.
-const LOOKED_AT: usize = 2_000;
-/// The longest name of an action that is repeated to people.
-const ACTION: usize = 100;
+/// Maximum characters of a reason that are searched; CloudFormation's own reasons have a few hundred.
+const SEARCHED: usize = 2_000;
+/// Maximum characters of the name of an action in a report.
+const MAX_ACTION: usize = 100;
 
-impl Cause {
-    /// The cause that a status reason gives; `None` where it is not known.
+impl FailureCause {
+    /// Recognizes the cause in a status reason; `None` if it is unknown.
+    ///
+    /// Long because the matchers depend on their order: a reason may contain the words of several.
     #[must_use]
-    pub fn of(reason: &str) -> Option<Self> {
-        let lower: String = reason.chars().take(LOOKED_AT).map(|c| c.to_ascii_lowercase()).collect();
+    pub fn from_reason(reason: &str) -> Option<Self> {
+        let lower: String = reason.chars().take(SEARCHED).map(|c| c.to_ascii_lowercase()).collect();
         let has = |words: &str| lower.contains(words);
         let any = |words: &[&str]| words.iter().any(|words| has(words));
-        // CloudFormation puts logical id and type of the resource before the words of the service.
+        // CloudFormation puts the logical id and type of the resource before the message of the service.
         let message = lower.split_once("resourcestatusreason:").map_or(lower.as_str(), |(_, message)| message);
 
         if has("failure tolerance") && any(&["cancel", "exceed"]) {
@@ -117,7 +117,7 @@ impl Cause {
         if any(&["limitexceeded", "limit exceeded", "maxnumberof", "maximum number of", "quota"])
             || (any(&["limit ", "limits ", "limit.", "maximum "]) && any(&["reached", "exceeds", "exceeded"]))
         {
-            return Some(Self::LimitReached(Limit::of(message, has("aws::backup::framework"))));
+            return Some(Self::LimitReached(Quota::of(message, has("aws::backup::framework"))));
         }
         if any(&["noavailableconfigurationrecorder", "configuration recorder", "config recorder", "resource tracking"])
             || (has("config ") && any(&["not recording", "recording is", "not record", "turn on recording"]))
@@ -142,8 +142,8 @@ impl Cause {
         any(&["already exists", "alreadyexists"]).then_some(Self::NameTaken)
     }
 
-    /// Every word of the JSON form.
-    pub const WORDS: [&str; 20] = [
+    /// Every value of the JSON form.
+    pub const VALUES: [&str; 20] = [
         "executionRole",
         "administrationRole",
         "serviceManagedRole",
@@ -166,9 +166,9 @@ impl Cause {
         "stopped",
     ];
 
-    /// The word of the JSON form.
+    /// The value of the JSON form.
     #[must_use]
-    pub const fn word(&self) -> &'static str {
+    pub const fn as_str(&self) -> &'static str {
         match self {
             Self::ExecutionRole => "executionRole",
             Self::AdministrationRole => "administrationRole",
@@ -193,14 +193,14 @@ impl Cause {
         }
     }
 
-    /// The cause in words, to follow the number of instances and a colon.
+    /// The cause for reports, after the number of instances and a colon.
     #[must_use]
-    pub fn words(&self) -> String {
+    pub fn description(&self) -> String {
         let named = |action: &Option<String>| action.as_deref().map(|action| format!(" {action}")).unwrap_or_default();
         match self {
             Self::ExecutionRole => "the execution role is missing in the account or cannot be assumed".into(),
             Self::AdministrationRole => "the administration role is missing or cannot be assumed".into(),
-            Self::ServiceManagedRole => "StackSets could not make its role in the account".into(),
+            Self::ServiceManagedRole => "StackSets could not create its role in the account".into(),
             Self::TrustedAccess => "CloudFormation has no trusted access to the organization".into(),
             Self::RegionNotEnabled => "the Region is not enabled in the account".into(),
             Self::ConfigRecorder => "AWS Config does not record in the account and Region".into(),
@@ -210,23 +210,24 @@ impl Cause {
             Self::ManagementAccount => {
                 "StackSets with service-managed permissions never deploy to the management account".into()
             }
-            Self::NotAuthorized(action) => format!("the role is not allowed{}", or_what(&named(action))),
-            Self::Denied(action) => format!("a policy denies the role{}", or_what(&named(action))),
-            Self::Capabilities => "the template makes IAM resources and was not given the capability".into(),
-            Self::TerminationProtection => "termination protection keeps the stack from being deleted".into(),
+            Self::NotAuthorized(action) => format!("the role is not allowed{}", or_needed(&named(action))),
+            Self::Denied(action) => format!("a policy denies the role{}", or_needed(&named(action))),
+            Self::Capabilities => "the template creates IAM resources, and the capability is missing".into(),
+            Self::TerminationProtection => "termination protection prevents the deletion of the stack".into(),
             Self::StackBroken => "an earlier operation left the stack in a state that cannot be updated".into(),
-            Self::StackBusy => "another operation was at work on the stack".into(),
-            Self::NameTaken => "something of the same name exists there already".into(),
-            Self::Throttled => "AWS took no more calls at that moment".into(),
+            Self::StackBusy => "another operation was working on the stack".into(),
+            Self::NameTaken => "a resource of the same name exists already".into(),
+            Self::Throttled => "AWS throttled the calls".into(),
             Self::ToleranceExceeded => "more instances failed than the policy tolerates".into(),
             Self::Stopped => "the operation was stopped".into(),
         }
     }
 
-    /// What to do, in a sentence. It holds for deployments and for removals.
+    /// The remediation in a sentence, for deployments and removals.
     #[must_use]
     pub fn advice(&self) -> String {
-        let that = |action: &Option<String>| action.clone().unwrap_or_else(|| "what the reason names".into());
+        let action_or_reason =
+            |action: &Option<String>| action.clone().unwrap_or_else(|| "the action in the reason".into());
         match self {
             Self::ExecutionRole => {
                 "Deploy framework/prerequisites/execution-role.yaml in these accounts; its role must have the name that the application's parameter gives and trust the administration role.".into()
@@ -235,37 +236,37 @@ impl Cause {
                 "Deploy framework/prerequisites/administration-role.yaml in the account that runs the application.".into()
             }
             Self::ServiceManagedRole => {
-                "See whether a service control policy keeps StackSets from making roles named `stacksets-exec-*` in these accounts.".into()
+                "Check whether a service control policy prevents StackSets from creating roles named `stacksets-exec-*` in these accounts.".into()
             }
             Self::TrustedAccess => {
                 "Activate it from the management account: `aws cloudformation activate-organizations-access`.".into()
             }
             Self::RegionNotEnabled => {
-                "Enable the Region in these accounts and in the account that runs the application, or take it out of the policy's targets.".into()
+                "Enable the Region in these accounts and in the account that runs the application, or remove it from the policy's targets.".into()
             }
             Self::ConfigRecorder => {
                 "Turn on the recorder of AWS Config in these accounts and Regions, at least for the resource types of AWS Backup.".into()
             }
             Self::SameControls => {
-                "Delete the other framework there, or make one control or parameter of this one different.".into()
+                "Delete the other framework there, or change a control or parameter of this one.".into()
             }
             Self::LimitReached(limit) => limit.advice().into(),
             Self::AccountClosed => {
-                "Take these accounts out of the policy's targets, or have them reactivated.".into()
+                "Remove these accounts from the policy's targets, or have them reactivated.".into()
             }
             Self::ManagementAccount => {
-                "Cover it with a framework of its own that has self-managed permissions, or exclude it in the policy.".into()
+                "Cover it with its own framework with self-managed permissions, or exclude it in the policy.".into()
             }
             Self::NotAuthorized(action) => format!(
                 "Allow {} to the execution role of these accounts: compare it with framework/prerequisites/execution-role.yaml.",
-                that(action)
+                action_or_reason(action)
             ),
             Self::Denied(action) => format!(
-                "Have the service control policy, or whichever policy denies it, allow {} to the role that StackSets uses there.",
-                that(action)
+                "Change the service control policy or other policy that denies it: allow {} to the role that StackSets uses there.",
+                action_or_reason(action)
             ),
             Self::Capabilities => {
-                "Update the application: it gives the capabilities that it finds a template to need.".into()
+                "Update the application: it passes the capabilities that it detects in a template.".into()
             }
             Self::TerminationProtection => {
                 "Turn off termination protection of these stacks in their accounts.".into()
@@ -273,19 +274,19 @@ impl Cause {
             Self::StackBroken => {
                 "Continue the rollback of these stacks in their accounts, or delete them there.".into()
             }
-            Self::StackBusy | Self::Throttled => "Nothing: the next attempt is likely to succeed.".into(),
+            Self::StackBusy | Self::Throttled => "Nothing to do: the next attempt is likely to succeed.".into(),
             Self::NameTaken => {
-                "Delete or rename what was made there by other means, or give the framework another name.".into()
+                "Delete or rename the existing resource, or give the framework another name.".into()
             }
             Self::ToleranceExceeded => {
-                "Mend what failed; `failureTolerance` in the policy says how many may fail before the rest is cancelled.".into()
+                "Fix the failed instances; `failureTolerance` in the policy sets how many may fail before the others are cancelled.".into()
             }
-            Self::Stopped => "Nothing, unless it was stopped for a reason: the next attempt comes to them.".into(),
+            Self::Stopped => "Nothing to do, unless it was stopped for a reason: the next attempt includes these instances.".into(),
         }
     }
 }
 
-impl Limit {
+impl Quota {
     fn of(message: &str, of_framework: bool) -> Self {
         let has = |words: &str| message.contains(words);
         if has("configrule") || has("config rule") {
@@ -317,34 +318,34 @@ impl Limit {
     const fn advice(self) -> &'static str {
         match self {
             Self::Frameworks => {
-                "Delete frameworks there that nobody needs, or have the quota of AWS Backup raised: an account has 15 in each Region by default."
+                "Delete unused frameworks there, or request a higher quota of AWS Backup: the default is 15 in each account and Region."
             }
             Self::Controls => {
-                "Take controls out of frameworks there, or have the quota of AWS Backup raised: an account has 50 in each Region by default, and one of two frameworks counts twice."
+                "Remove controls from frameworks there, or request a higher quota of AWS Backup: the default is 50 in each account and Region, and a control in two frameworks counts twice."
             }
             Self::AuditManager => {
-                "Delete frameworks or controls there that nobody needs, or have the quota of AWS Backup raised: an account has 15 frameworks and 50 controls in each Region by default."
+                "Delete unused frameworks or controls there, or request a higher quota of AWS Backup: the default is 15 frameworks and 50 controls in each account and Region."
             }
             Self::ConfigRules => {
-                "Delete rules there that nobody needs, or have the quota of AWS Config raised: an account has 1,000 in each Region by default."
+                "Delete unused rules there, or request a higher quota of AWS Config: the default is 1,000 in each account and Region."
             }
             Self::StackSets => {
-                "Delete StackSets that nobody needs, or have the quotas of CloudFormation raised: an account has 1,000 StackSets of 100,000 instances by default."
+                "Delete unused StackSets, or request higher quotas of CloudFormation: the default is 1,000 StackSets in an account and 100,000 instances in a StackSet."
             }
-            Self::Other => "Have the quota that the reason names raised in these accounts.",
+            Self::Other => "Request a higher quota in these accounts; the reason names it.",
         }
     }
 }
 
 /// The roles of self-managed permissions. "Account X should have 'EXECUTION' role with trust relationship to Role 'ADMINISTRATION'"
-/// and "... 'ADMINISTRATION' role with trust relationship to CloudFormation service" are told apart by what is to be trusted, since
-/// both roles may have any name.
-fn role(lower: &str) -> Option<Cause> {
+/// and "... 'ADMINISTRATION' role with trust relationship to CloudFormation service" differ in the trusted principal; the roles may
+/// have any name.
+fn role(lower: &str) -> Option<FailureCause> {
     if lower.contains("relationship to cloudformation") {
-        return Some(Cause::AdministrationRole);
+        return Some(FailureCause::AdministrationRole);
     }
     if lower.contains("relationship to role") {
-        return Some(Cause::ExecutionRole);
+        return Some(FailureCause::ExecutionRole);
     }
     let cannot_be_assumed = lower.contains("role")
         && ["sts:assumerole", "cannot be assumed", "unable to assume", "failed to assume", "could not assume"]
@@ -354,10 +355,10 @@ fn role(lower: &str) -> Option<Cause> {
     if !(missing || cannot_be_assumed) {
         return None;
     }
-    // The administration role is who may not assume; the role that it may not assume comes after "on resource".
+    // The administration role is the caller that may not assume; the role that it may not assume follows "on resource".
     let subject = lower.split_once("on resource").map_or(lower, |(_, resource)| resource);
     let of_administration = subject.contains("administrationrole") && !subject.contains("executionrole");
-    Some(if of_administration { Cause::AdministrationRole } else { Cause::ExecutionRole })
+    Some(if of_administration { FailureCause::AdministrationRole } else { FailureCause::ExecutionRole })
 }
 
 fn region_not_enabled(lower: &str) -> bool {
@@ -373,34 +374,34 @@ fn region_not_enabled(lower: &str) -> bool {
         && any(&["not enabled", "is disabled", "not opted", "opt-in", "opt in", "not activated"]))
 }
 
-/// A stack that is in a state: "Stack:ARN is in ROLLBACK_FAILED state and can not be updated".
-fn state(lower: &str) -> Option<Cause> {
+/// A stack in a state that prevents operations: "Stack:ARN is in ROLLBACK_FAILED state and can not be updated".
+fn state(lower: &str) -> Option<FailureCause> {
     if !(lower.contains(" state") && lower.contains("is in ")) {
         return None;
     }
     let broken = ["_failed state", "rollback_complete state", "_failed, ", "review_in_progress state"];
     if broken.iter().any(|words| lower.contains(words)) {
-        return Some(Cause::StackBroken);
+        return Some(FailureCause::StackBroken);
     }
     if lower.contains("_in_progress") {
-        return Some(Cause::StackBusy);
+        return Some(FailureCause::StackBusy);
     }
-    (lower.contains("can not be") || lower.contains("cannot be")).then_some(Cause::StackBroken)
+    (lower.contains("can not be") || lower.contains("cannot be")).then_some(FailureCause::StackBroken)
 }
 
-/// The action of "is not authorized to perform: `ACTION` on resource ...", if it looks like one.
+/// The action in "is not authorized to perform: `ACTION` on resource ...", if it has the form of one.
 fn action(reason: &str) -> Option<String> {
     let (_, rest) = reason.split_once("to perform")?;
     let rest = rest.trim_start_matches([':', ' ']);
     let action: String =
         rest.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, ':' | '-' | '*')).collect();
     let (service, name) = action.split_once(':')?;
-    let whole = !service.is_empty() && !name.is_empty() && action.len() <= ACTION;
+    let whole = !service.is_empty() && !name.is_empty() && action.len() <= MAX_ACTION;
     whole.then_some(action)
 }
 
-fn or_what(action: &str) -> &str {
-    if action.is_empty() { " what it needs" } else { action }
+fn or_needed(action: &str) -> &str {
+    if action.is_empty() { " an action that it needs" } else { action }
 }
 
 #[cfg(test)]

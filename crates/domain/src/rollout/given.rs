@@ -1,56 +1,78 @@
-//! The parameter overrides that instances were last given. StackSets do not list them with the instances, and asking for each
-//! instance would cost a call for each.
+//! The parameter overrides that instances were last given. `ListStackInstances` does not return them, and
+//! `DescribeStackInstance` would cost a call for each instance.
 
-use super::step::products;
-use super::verdict::judge;
-use super::{Instance, Observed, Operation, Parameters, Places};
-use crate::ids::UnitId;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// What is known of the overrides of a StackSet's instances: grouped, so that it stays small where many share them.
+use serde::{Deserialize, Serialize};
+
+use framework::ids::UnitId;
+
+use super::step::products;
+use super::verdict::evaluate;
+use super::{Instance, Observed, Operation, OperationTargets, Parameters};
+
+/// The known overrides of a StackSet's instances, in groups that share them, so that the record stays small.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Given {
-    /// Whether an instance that is in no group is known to have none. It is not for a StackSet that others have worked on.
+pub struct AppliedOverrides {
+    /// Whether instances outside the groups have no overrides. Unknown for a StackSet that another writer has changed.
     complete: bool,
-    /// Instances that share overrides.
-    groups: Vec<Group>,
+    groups: Vec<OverrideGroup>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Group {
+struct OverrideGroup {
     #[serde(flatten)]
-    at: Places,
-    /// `None`: nobody knows.
+    at: OperationTargets,
+    /// `None` if unknown.
     #[serde(default)]
     overrides: Option<Parameters>,
-    /// The unit that they were last seen deployed through, and one that they were worked through since; empty where nobody knows.
+    /// The organizational unit that they were last observed in, and one that an operation has used since; empty if unknown.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     units: BTreeSet<UnitId>,
 }
 
-/// What is known of an instance.
+/// The known overrides of an instance.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Known {
+struct InstanceOverrides {
     overrides: Option<Arc<Parameters>>,
     units: BTreeSet<UnitId>,
 }
 
-impl Known {
-    const NOTHING: Self = Self { overrides: None, units: BTreeSet::new() };
+impl InstanceOverrides {
+    const UNKNOWN: Self = Self { overrides: None, units: BTreeSet::new() };
 }
 
-impl Given {
-    /// Of a StackSet that nobody else has worked on: what was not given is not there. Accounts that StackSets deploys to on its own
-    /// get none either.
+impl AppliedOverrides {
+    /// For a StackSet that only this application changes: an instance has the overrides that it was given, and no others.
+    /// Auto-deployment sets none either.
     #[must_use]
-    pub fn all_known() -> Self {
+    pub fn known_empty() -> Self {
         Self { complete: true, groups: Vec::new() }
     }
 
-    /// Notes what an operation that has ended gave or took.
-    pub fn note(&mut self, operation: &Operation) {
+    /// For a StackSet without a record: if it exists, the overrides are unknown.
+    #[must_use]
+    pub fn unrecorded(stack_set_exists: bool) -> Self {
+        if stack_set_exists { Self::default() } else { Self::known_empty() }
+    }
+
+    /// Adds the overrides that only the record has to `observed`, and returns whether overrides came into doubt, so that the
+    /// record has changed.
+    pub fn apply(&mut self, observed: &mut Observed, owner: &str) -> bool {
+        match &observed.stack_set {
+            None => *self = Self::known_empty(),
+            // Not ours, or not any more: the other writer may have set any overrides.
+            Some(found) if found.owner.as_deref() != Some(owner) => *self = Self::default(),
+            Some(_) => {}
+        }
+        let doubted = self.forget_uncertain(observed);
+        self.add_to(observed);
+        doubted
+    }
+
+    /// Notes the overrides that an operation has set, after its end.
+    pub fn record_operation(&mut self, operation: &Operation) {
         let (at, overrides) = match operation {
             Operation::ManagedExecution | Operation::UpdateStackSet => return,
             Operation::DeleteInstances { at, .. } => (at, None),
@@ -64,31 +86,30 @@ impl Given {
         for instance in at.instances() {
             match &overrides {
                 Some(overrides) if !self.complete || !overrides.is_empty() => {
-                    // An account may move before it is seen again, so the unit counts from now on. Assumed: what is updated through
-                    // the unit that its account has moved to may be listed with that one or still with the old one.
+                    // The account may move before it is observed again, so the organizational unit counts from now on. Assumed: an
+                    // instance that is updated through the new unit of its account is listed with the new or the old one.
                     let before = all.get(&instance).map(|known| known.units.clone()).unwrap_or_default();
                     let units = match unit {
                         Some(unit) if created => BTreeSet::from([unit.clone()]),
                         Some(unit) if !before.is_empty() => before.into_iter().chain([unit.clone()]).collect(),
                         _ => before,
                     };
-                    drop(all.insert(instance, Known { overrides: Some(Arc::clone(overrides)), units }));
+                    drop(all.insert(instance, InstanceOverrides { overrides: Some(Arc::clone(overrides)), units }));
                 }
-                // One that the deletion did not come to is still there with what it has; one that is gone is forgotten when that
-                // is seen.
-                None if self.complete => drop(all.insert(instance, Known::NOTHING)),
+                // An instance that the deletion did not reach keeps its overrides; a deleted one is forgotten when observed.
+                None if self.complete => drop(all.insert(instance, InstanceOverrides::UNKNOWN)),
                 _ => drop(all.remove(&instance)),
             }
         }
         self.keep(&all);
     }
 
-    /// Forgets what need not be so any more, and says whether there was any.
+    /// Forgets overrides that have become uncertain, and returns whether there were any:
     ///
-    /// An instance that is not as it should be: an operation that failed or was stopped may not have come to it, and an update of
-    /// the StackSet would make it look right with overrides that it never got. One that is gone, or is deployed through another
-    /// unit than before: if it comes, or has come, again without us, then without overrides.
-    pub fn doubt(&mut self, observed: &Observed) -> bool {
+    /// * of an instance that is not in the desired state: a failed or stopped operation may not have reached it, and an update
+    ///   of the StackSet would make it current with overrides that it never got;
+    /// * of an instance that is deleted, or is in another organizational unit: auto-deployment creates it without overrides.
+    pub fn forget_uncertain(&mut self, observed: &Observed) -> bool {
         let mut all = self.expanded();
         let mut changed = false;
         all.retain(|instance, known| {
@@ -100,8 +121,8 @@ impl Given {
                 return true;
             }
             let moved = !known.units.is_empty() && found.unit.as_ref().is_none_or(|unit| !known.units.contains(unit));
-            if moved || judge(instance, found).is_some() {
-                *known = Known::NOTHING;
+            if moved || evaluate(instance, found).is_some() {
+                *known = InstanceOverrides::UNKNOWN;
                 changed = true;
                 return self.complete;
             }
@@ -113,8 +134,8 @@ impl Given {
         });
         if self.complete {
             for (instance, found) in &observed.instances {
-                if judge(instance, found).is_some() && !all.contains_key(instance) {
-                    all.insert(instance.clone(), Known::NOTHING);
+                if evaluate(instance, found).is_some() && !all.contains_key(instance) {
+                    all.insert(instance.clone(), InstanceOverrides::UNKNOWN);
                     changed = true;
                 }
             }
@@ -125,10 +146,10 @@ impl Given {
         changed
     }
 
-    /// Adds to what was observed what only we know.
-    pub fn complete(&self, observed: &mut Observed) {
+    /// Adds the known overrides to the observed instances.
+    pub fn add_to(&self, observed: &mut Observed) {
         let mut now = self.clone();
-        now.doubt(observed);
+        now.forget_uncertain(observed);
         let all = now.expanded();
         let none = Arc::new(Parameters::new());
         for (instance, found) in &mut observed.instances {
@@ -139,21 +160,22 @@ impl Given {
         }
     }
 
-    fn keep(&mut self, all: &BTreeMap<Instance, Known>) {
+    fn keep(&mut self, all: &BTreeMap<Instance, InstanceOverrides>) {
         self.groups = products(all.iter().map(|(instance, known)| (instance, known.clone())))
             .into_iter()
-            .map(|(accounts, regions, known)| Group {
-                at: Places { accounts, regions, through: None },
+            .map(|(accounts, regions, known)| OverrideGroup {
+                at: OperationTargets { accounts, regions, through: None },
                 overrides: known.overrides.as_deref().cloned(),
                 units: known.units,
             })
             .collect();
     }
 
-    fn expanded(&self) -> BTreeMap<Instance, Known> {
+    fn expanded(&self) -> BTreeMap<Instance, InstanceOverrides> {
         let mut all = BTreeMap::new();
         for group in &self.groups {
-            let known = Known { overrides: group.overrides.clone().map(Arc::new), units: group.units.clone() };
+            let known =
+                InstanceOverrides { overrides: group.overrides.clone().map(Arc::new), units: group.units.clone() };
             all.extend(group.at.instances().map(|instance| (instance, known.clone())));
         }
         all

@@ -1,76 +1,75 @@
-//! Instances grouped by what became of them and why: 700 accounts with the same missing role are one thing to mend.
+//! Groups instances by outcome and cause: 700 accounts with the same missing role need one fix.
 
-use super::{Cause, Instance, InstanceFault, Outcome};
 use std::collections::HashMap;
 
-/// Instances that came to the same end for the same reason.
+use super::{FailureCause, Instance, InstanceFailure, InstanceOutcome};
+
+/// Instances with the same outcome and cause.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group<'v> {
-    /// What became of them.
-    pub outcome: Outcome,
-    /// Why, where CloudFormation's words are known ones.
-    pub cause: Option<Cause>,
-    /// The reason as the first of them has it. The others' may name other accounts, Regions and requests.
+pub struct FailureGroup<'v> {
+    /// The outcome.
+    pub outcome: InstanceOutcome,
+    /// The cause, if the reason is a known one.
+    pub cause: Option<FailureCause>,
+    /// The reason of the first instance. Those of the others may name other accounts, Regions and requests.
     pub reason: &'v str,
-    /// How many there are.
+    /// The number of instances.
     pub count: usize,
-    /// The first of them, as many as were asked for.
+    /// The first instances.
     pub first: Vec<&'v Instance>,
 }
 
-/// Groups all instances and names the first few of each group. Failures come before what follows from them, large groups before
+/// Groups instances and keeps the first `named` of each group. Failures come before their consequences, large groups before
 /// small ones.
 #[must_use]
-pub fn group(faults: &[InstanceFault], named: usize) -> Vec<Group<'_>> {
-    let mut groups: Vec<Group<'_>> = Vec::new();
-    // The same reason but for the ids in it is the rule, so its cause is looked for once.
-    let mut by_likeness: HashMap<(Outcome, String), usize> = HashMap::new();
-    let mut by_cause: HashMap<(Outcome, Cause), usize> = HashMap::new();
-    for InstanceFault { instance, outcome, reason } in faults {
-        let place = *by_likeness.entry((*outcome, normalised(reason))).or_insert_with(|| {
+pub fn group_failures(diagnostics: &[InstanceFailure], named: usize) -> Vec<FailureGroup<'_>> {
+    let mut groups: Vec<FailureGroup<'_>> = Vec::new();
+    // Most reasons differ in ids only, so the cause is searched once for each normalized reason.
+    let mut by_reason: HashMap<(InstanceOutcome, String), usize> = HashMap::new();
+    let mut by_cause: HashMap<(InstanceOutcome, FailureCause), usize> = HashMap::new();
+    for InstanceFailure { instance, outcome, reason } in diagnostics {
+        let index = *by_reason.entry((*outcome, normalized(reason))).or_insert_with(|| {
             let mut new = |cause| {
-                groups.push(Group { outcome: *outcome, cause, reason, count: 0, first: Vec::new() });
+                groups.push(FailureGroup { outcome: *outcome, cause, reason, count: 0, first: Vec::new() });
                 groups.len().saturating_sub(1)
             };
-            match Cause::of(reason) {
+            match FailureCause::from_reason(reason) {
                 Some(cause) => {
                     *by_cause.entry((*outcome, cause)).or_insert_with_key(|(_, cause)| new(Some(cause.clone())))
                 }
                 None => new(None),
             }
         });
-        let Some(group) = groups.get_mut(place) else { continue };
+        let Some(group) = groups.get_mut(index) else { continue };
         group.count = group.count.saturating_add(1);
         if group.first.len() < named {
             group.first.push(instance);
         }
     }
-    // A stable sort: equal groups stay as their first instances are.
+    // A stable sort: equal groups stay in the order of their first instances.
     groups.sort_by_key(|group| (rank(group.outcome), std::cmp::Reverse(group.count)));
     groups
 }
 
-const fn rank(outcome: Outcome) -> u8 {
+const fn rank(outcome: InstanceOutcome) -> u8 {
     match outcome {
-        Outcome::Failed => 0,
-        Outcome::NotDeleted => 1,
-        Outcome::Cancelled => 2,
-        Outcome::NeverReached => 3,
-        Outcome::Skipped => 4,
+        InstanceOutcome::Failed => 0,
+        InstanceOutcome::NotDeleted => 1,
+        InstanceOutcome::Cancelled => 2,
+        InstanceOutcome::NeverReached => 3,
+        InstanceOutcome::Skipped => 4,
     }
 }
 
-/// The reason with placeholders for what differs from one instance to the next: account ids, Regions, ARNs, UUIDs, ids of requests
-/// and stacks. Only for comparing; nobody is shown it.
-#[must_use]
-pub fn normalised(reason: &str) -> String {
-    /// What comes after that much does not tell reasons apart.
+/// Replaces account ids, Regions, ARNs, UUIDs and ids of requests and stacks by placeholders, to compare reasons.
+fn normalized(reason: &str) -> String {
+    /// Maximum bytes that are compared.
     const COMPARED: usize = 2_000;
     let mut out = String::with_capacity(reason.len().min(COMPARED));
     let mut rest = reason;
     while !rest.is_empty() && out.len() < COMPARED {
-        // Only ASCII ends a word, so this is the start of a character.
-        let end = rest.bytes().position(|byte| !is_of_word(byte)).unwrap_or(rest.len());
+        // Only ASCII ends a word, so this is a character boundary.
+        let end = rest.bytes().position(|byte| !is_word_byte(byte)).unwrap_or(rest.len());
         let (word, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
         push_word(&mut out, word);
         let mut after = after.chars();
@@ -81,20 +80,20 @@ pub fn normalised(reason: &str) -> String {
     out
 }
 
-const fn is_of_word(byte: u8) -> bool {
+const fn is_word_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || !byte.is_ascii()
         || matches!(byte, b'-' | b'_' | b':' | b'/' | b'.' | b'*' | b'+' | b'=' | b'@')
 }
 
 fn push_word(out: &mut String, word: &str) {
-    // `Stack:arn:...` is written without a space.
+    // CloudFormation writes `Stack:arn:...` without a space.
     if let Some((before, _)) = word.split_once("arn:").filter(|(before, _)| before.is_empty() || before.ends_with(':'))
     {
         out.push_str(before);
         out.push_str("ARN");
     } else if !word.bytes().any(|byte| byte.is_ascii_digit()) {
-        // Everything that is made up has a digit in it.
+        // Every generated id has a digit.
         out.push_str(word);
     } else {
         for part in word.split_inclusive([':', '/', '.']) {
@@ -105,7 +104,7 @@ fn push_word(out: &mut String, word: &str) {
     }
 }
 
-/// A name without what is made up in it.
+/// Appends a name with placeholders for generated ids.
 fn push_name(out: &mut String, name: &str) {
     const UUID: [usize; 5] = [8, 4, 4, 4, 12];
     if is_region(name) {
@@ -127,13 +126,13 @@ fn push_name(out: &mut String, name: &str) {
             out.push_str("ID");
             parts = ahead;
         } else {
-            out.push_str(is_made_up(part).unwrap_or(part));
+            out.push_str(placeholder(part).unwrap_or(part));
         }
     }
 }
 
-/// Account ids and other long numbers; hexadecimal ids; the suffixes that CloudFormation gives names.
-fn is_made_up(part: &str) -> Option<&'static str> {
+/// The placeholder of an account id or another long number, a hexadecimal id, or a suffix that CloudFormation adds to names.
+fn placeholder(part: &str) -> Option<&'static str> {
     let (mut digits, mut upper, mut lower_hex, mut other) = (0_usize, 0_usize, 0_usize, 0_usize);
     for byte in part.bytes() {
         let counter = match byte {

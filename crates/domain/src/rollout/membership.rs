@@ -1,46 +1,70 @@
-//! Which accounts belong to which organizational units, as AWS Organizations says.
+//! The accounts of organizational units, from AWS Organizations.
 
-use super::SkipReason;
-use crate::ids::{AccountId, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The part of an organisation that a rollout is about. Empty for a StackSet with self-managed permissions, which knows accounts
-/// only.
+use serde::{Deserialize, Serialize};
+
+use framework::ids::{AccountId, UnitId};
+
+/// The reason why StackSets does not deploy to an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SkipReason {
+    /// The account is suspended or closed.
+    Suspended,
+    /// The management account, with service-managed permissions.
+    ManagementAccount,
+}
+
+impl SkipReason {
+    /// The reason, for reports.
+    #[must_use]
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Suspended => "the account is suspended",
+            Self::ManagementAccount => {
+                "StackSets with service-managed permissions never deploy to the management account"
+            }
+        }
+    }
+}
+
+/// The organizational units of a rollout and their accounts; empty with self-managed permissions.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Membership {
-    /// The root, through which every account can be reached.
+    /// The root, which contains every account.
     pub root: Option<UnitId>,
-    /// The management account: StackSets with service-managed permissions never deploy to it (CloudFormation user guide, "Create
-    /// StackSets with service-managed permissions").
+    /// The management account, to which StackSets with service-managed permissions never deploys (CloudFormation user guide,
+    /// "Create StackSets with service-managed permissions").
     pub management: Option<AccountId>,
-    /// Every account below each of the units that were asked for, those of their child units too. A unit that does not exist, or
-    /// is not in this organisation, is missing.
+    /// The accounts of each requested organizational unit and its child units. An organizational unit that does not exist in
+    /// this organization is missing.
     pub units: BTreeMap<UnitId, BTreeSet<AccountId>>,
-    /// Accounts among them that are suspended, closed or being closed.
+    /// Accounts that are suspended, closed or being closed.
     pub inactive: BTreeSet<AccountId>,
 }
 
 impl Membership {
-    /// The accounts below a unit; none where nothing is known of it.
+    /// The accounts of an organizational unit; none if it is unknown.
     pub fn accounts(&self, unit: &UnitId) -> impl Iterator<Item = &AccountId> {
         self.units.get(unit).into_iter().flatten()
     }
 
-    /// Whether an account is below a unit.
+    /// Whether an account is in an organizational unit or its child units.
     #[must_use]
     pub fn contains(&self, unit: &UnitId, account: &AccountId) -> bool {
         self.units.get(unit).is_some_and(|accounts| accounts.contains(account))
     }
 
-    /// Whether StackSets with service-managed permissions deploy to an account at all.
+    /// Whether StackSets with service-managed permissions deploys to an account.
     #[must_use]
     pub fn is_deployed_to(&self, account: &AccountId) -> bool {
-        self.skips(account).is_none()
+        self.skip_reason(account).is_none()
     }
 
-    /// Why they do not.
+    /// The reason why StackSets does not deploy to an account.
     #[must_use]
-    pub fn skips(&self, account: &AccountId) -> Option<SkipReason> {
+    pub fn skip_reason(&self, account: &AccountId) -> Option<SkipReason> {
         if self.management.as_ref() == Some(account) {
             return Some(SkipReason::ManagementAccount);
         }

@@ -1,56 +1,58 @@
-//! What is deployed, as StackSets report it.
+//! The deployed state, as StackSets reports it.
 
-use super::{AutoDeployment, Digest, Instance, Parameters, PermissionModel};
-use crate::ids::{RegionName, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// A StackSet as it was found.
+use framework::ids::{RegionName, UnitId};
+
+use super::{AutoDeployment, Digest, Instance, Parameters, PermissionModel};
+
+/// The observed state of a StackSet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Observed {
-    /// The StackSet, if there is one (a deleted one counts as absent).
+    /// The StackSet; `None` if it does not exist or is deleted.
     pub stack_set: Option<ObservedStackSet>,
-    /// All its instances.
+    /// All instances.
     pub instances: BTreeMap<Instance, ObservedInstance>,
-    /// Units, and Regions of each, to whose new accounts StackSets deploys on its own (`ListStackSetAutoDeploymentTargets`).
+    /// Organizational units with auto-deployment, and the Regions of each (`ListStackSetAutoDeploymentTargets`).
     pub auto_targets: BTreeMap<UnitId, BTreeSet<RegionName>>,
 }
 
-/// The StackSet itself.
+/// The observed StackSet without its instances.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ObservedStackSet {
-    /// `name:uuid`.
+    /// The id: `name:uuid`.
     pub id: String,
-    /// Who manages it, from our own tag; `None` when nobody of ours does.
+    /// The owner, from the tag of this application; `None` without the tag.
     pub owner: Option<String>,
-    /// The definition that it was last given by us, from our own tag.
+    /// Digest of the definition that this application set last, from its tag.
     pub definition: Option<Digest>,
-    /// Its permission model, which cannot be changed while it has instances.
+    /// Its permission model.
     pub permissions: PermissionModel,
-    /// Whether operations that do not conflict run side by side and others are queued, instead of being refused.
+    /// Whether `ManagedExecution` is on: conflicting operations are queued instead of rejected.
     pub managed_execution: bool,
-    /// What happens to accounts that join its units; `None` with self-managed permissions.
+    /// Its auto-deployment; `None` with self-managed permissions.
     pub auto_deployment: Option<AutoDeployment>,
-    /// Its template, as CloudFormation keeps it.
+    /// Its template, as CloudFormation returns it.
     pub template: Option<String>,
     /// The values of its parameters.
     pub parameters: Parameters,
-    /// Its tags, without ours: an update that gives tags takes all others away.
+    /// Its tags except those of this application: an update that sets tags removes all others.
     pub tags: BTreeMap<String, String>,
 }
 
-/// One instance of it.
+/// The observed state of an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedInstance {
     /// Whether the stack matches the StackSet.
     pub status: InstanceStatus,
-    /// How the last operation on it went.
+    /// The result of the last operation on it.
     pub detailed: DetailedStatus,
-    /// Why, in CloudFormation's words.
+    /// `StatusReason`.
     pub reason: Option<String>,
-    /// Parameter overrides in force; `None` where nobody knows. StackSets do not list them.
+    /// Parameter overrides in force; `None` if unknown, since StackSets does not list them.
     pub overrides: Option<Arc<Parameters>>,
-    /// The organizational unit that it was deployed through; `None` with self-managed permissions.
+    /// The organizational unit it was deployed through; `None` with self-managed permissions.
     pub unit: Option<UnitId>,
 }
 
@@ -61,14 +63,14 @@ pub enum InstanceStatus {
     Current,
     /// The StackSet changed since, or a create or update failed, was cancelled or is pending.
     Outdated,
-    /// A delete failed; only removal with the stack retained is possible.
+    /// A delete failed; it can only be removed with its stack retained.
     Inoperable,
-    /// A word that AWS did not have when this was written; never taken for success.
+    /// A value that this version does not know; never a success.
     Unknown(String),
 }
 
 impl InstanceStatus {
-    /// Reads the word of the API.
+    /// Reads the value of the API.
     #[must_use]
     pub fn from_api(word: &str) -> Self {
         match word {
@@ -83,26 +85,26 @@ impl InstanceStatus {
 /// `StackInstanceStatus.DetailedStatus` of the CloudFormation API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DetailedStatus {
-    /// Waits for its turn.
+    /// The operation has not reached it yet.
     Pending,
-    /// Being worked on.
+    /// The operation is working on it.
     Running,
     /// The last operation succeeded.
     Succeeded,
     /// The last operation failed.
     Failed,
-    /// The operation stopped before it came to this instance.
+    /// The operation stopped before it reached the instance.
     Cancelled,
     /// A delete failed.
     Inoperable,
-    /// The account is suspended; StackSets leave it alone.
+    /// The account is suspended, so StackSets skips it.
     SkippedSuspendedAccount,
-    /// Not told, or a word that AWS did not have when this was written.
+    /// No value, or one that this version does not know.
     Unknown(String),
 }
 
 impl DetailedStatus {
-    /// Reads the word of the API.
+    /// Reads the value of the API.
     #[must_use]
     pub fn from_api(word: &str) -> Self {
         match word {
@@ -118,20 +120,20 @@ impl DetailedStatus {
     }
 }
 
-/// `StackSetOperation.Status` of the CloudFormation API, as far as a reconciler must tell it apart.
+/// `StackSetOperation.Status` of the CloudFormation API, as far as reconciliation distinguishes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OperationStatus {
-    /// Queued or running: look again when it has ended.
+    /// Queued or running.
     InFlight,
-    /// It was asked to stop, and is still at what it has begun: look again when it has ended.
+    /// Stopping: it completes the instances that it has begun.
     Stopping,
-    /// Ended, with whatever outcome: the instances tell the truth, not this word.
+    /// Ended, with any result: the status of the instances decides.
     Ended,
 }
 
 impl OperationStatus {
-    /// Reads the word of the API. An unknown word counts as in flight: acting on a StackSet that is still busy is refused by
-    /// AWS anyway, and the schedule looks again.
+    /// Reads the value of the API. An unknown one counts as in flight: AWS rejects operations on a busy StackSet anyway, and the
+    /// schedule reconciles again.
     #[must_use]
     pub fn from_api(word: &str) -> Self {
         match word {

@@ -1,85 +1,94 @@
 //! One StackSets operation.
 
-use super::{Digest, Instance, Parameters, digest_of};
-use crate::ids::{AccountId, RegionName, UnitId};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// One StackSets operation: exactly one mutating call.
-///
-/// StackSets work on the product of accounts and Regions, so the pairs that need the same thing are grouped into products.
+use serde::{Deserialize, Serialize};
+
+use framework::ids::{AccountId, RegionName, UnitId};
+
+use super::{Digest, Instance, Parameters, digest_of};
+
+/// One StackSets operation: exactly one mutating call, on the product of accounts and Regions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "operation")]
 pub enum Operation {
-    /// `UpdateStackSet` that switches managed execution on and leaves everything else as it is; for StackSets that others made.
+    /// `UpdateStackSet` that only switches on managed execution, for adopted StackSets.
     ManagedExecution,
     /// `DeleteStackInstances`.
     DeleteInstances {
-        /// Where.
+        /// The instances.
         #[serde(flatten)]
-        at: Places,
-        /// Leave the stacks where they are: for accounts that StackSets cannot reach.
+        at: OperationTargets,
+        /// `RetainStacks`: for accounts that StackSets cannot reach.
         retain: bool,
     },
-    /// `UpdateStackSet`, which brings every instance along.
+    /// `UpdateStackSet`, which updates every instance.
     UpdateStackSet,
     /// `CreateStackInstances`.
     CreateInstances {
-        /// Where.
+        /// The instances.
         #[serde(flatten)]
-        at: Places,
+        at: OperationTargets,
         /// Parameter overrides of these instances.
         overrides: Parameters,
     },
-    /// `UpdateStackInstances`: sets the overrides, and so also works a failed instance again.
+    /// `UpdateStackInstances`: sets the overrides, and retries failed instances.
     UpdateInstances {
-        /// Where.
+        /// The instances.
         #[serde(flatten)]
-        at: Places,
+        at: OperationTargets,
         /// Parameter overrides of these instances.
         overrides: Parameters,
     },
 }
 
-/// Accounts in Regions: each account in each Region.
+/// The instances of an operation: each account in each Region.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Places {
-    /// The accounts that are meant, also where StackSets is given units.
+pub struct OperationTargets {
+    /// The accounts, also if StackSets is given an organizational unit.
     pub accounts: BTreeSet<AccountId>,
     /// The Regions.
     pub regions: BTreeSet<RegionName>,
-    /// How StackSets is told with service-managed permissions; `None` with self-managed ones, where it is given the accounts.
+    /// The organizational unit with service-managed permissions; `None` with self-managed ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub through: Option<Through>,
+    pub through: Option<DeploymentTargets>,
 }
 
-/// `DeploymentTargets` of the CloudFormation API.
+/// `DeploymentTargets` of the CloudFormation API, with one organizational unit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Through {
-    /// The unit. A unit for which no account is filtered is also what StackSets deploys to on its own from then on, or no longer.
+pub struct DeploymentTargets {
+    /// The organizational unit. An operation without a filter also starts, or ends, its auto-deployment.
     pub unit: UnitId,
-    /// Which of its accounts.
-    pub filter: Filter,
+    /// Selects some of its accounts.
+    pub filter: AccountFilterType,
 }
 
-/// How the accounts of a unit are narrowed to those that are meant (`AccountFilterType` of the CloudFormation API).
+/// `AccountFilterType` of the CloudFormation API.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Filter {
-    /// Not at all: the whole unit (`NONE`).
+pub enum AccountFilterType {
+    /// The whole organizational unit (`NONE`).
     Whole,
-    /// To the accounts that are meant (`INTERSECTION`).
+    /// The accounts of the operation (`INTERSECTION`).
     Listed,
-    /// By taking these away (`DIFFERENCE`).
+    /// All but these accounts (`DIFFERENCE`).
     Except(BTreeSet<AccountId>),
 }
 
-impl Places {
+/// Each account in each Region.
+pub(super) fn product(
+    accounts: &BTreeSet<AccountId>,
+    regions: &BTreeSet<RegionName>,
+) -> impl Iterator<Item = Instance> {
+    accounts
+        .iter()
+        .flat_map(|account| regions.iter().map(|region| Instance { account: account.clone(), region: region.clone() }))
+}
+
+impl OperationTargets {
     /// Every instance.
     pub fn instances(&self) -> impl Iterator<Item = Instance> {
-        self.accounts.iter().flat_map(|account| {
-            self.regions.iter().map(|region| Instance { account: account.clone(), region: region.clone() })
-        })
+        product(&self.accounts, &self.regions)
     }
 
     /// The number of instances.
@@ -90,16 +99,15 @@ impl Places {
 }
 
 impl Operation {
-    /// Tells this operation from others of the same rollout.
+    /// Identifies the operation in its rollout.
     #[must_use]
     pub fn key(&self) -> Digest {
         digest_of(&serde_json::json!(self))
     }
 
-    /// Where it works: on each account in each Region, and nowhere else, as far as anything is to be done there. `None`: on the
-    /// StackSet, and so on all instances.
+    /// The instances it works on; `None` for an operation on the StackSet, which works on all.
     #[must_use]
-    pub fn places(&self) -> Option<&Places> {
+    pub fn targets(&self) -> Option<&OperationTargets> {
         match self {
             Self::ManagedExecution | Self::UpdateStackSet => None,
             Self::DeleteInstances { at, .. } | Self::CreateInstances { at, .. } | Self::UpdateInstances { at, .. } => {
@@ -111,18 +119,16 @@ impl Operation {
     /// The number of instances it works on; `all` is the number in the StackSet.
     #[must_use]
     pub fn size(&self, all: usize) -> usize {
-        match self {
-            Self::ManagedExecution => 0,
-            Self::UpdateStackSet => all,
-            Self::DeleteInstances { at, .. } | Self::CreateInstances { at, .. } | Self::UpdateInstances { at, .. } => {
-                at.size()
-            }
+        match self.targets() {
+            Some(at) => at.size(),
+            None if *self == Self::ManagedExecution => 0,
+            None => all,
         }
     }
 
     /// The operation of the CloudFormation API.
     #[must_use]
-    pub fn api(&self) -> &'static str {
+    pub fn api_name(&self) -> &'static str {
         match self {
             Self::ManagedExecution | Self::UpdateStackSet => "UpdateStackSet",
             Self::DeleteInstances { .. } => "DeleteStackInstances",

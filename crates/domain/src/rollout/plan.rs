@@ -1,83 +1,88 @@
-//! What a rollout would do, before it does it.
+//! The plan of a rollout.
 //!
-//! The operations of a plan are those of [`operations`], no others and in the same order; everything else says in words and numbers
-//! what they mean. Instances are grouped into accounts and Regions that share a fate, so that a plan stays readable, and small,
-//! where there are many.
+//! The operations of a plan are exactly those of [`operations`], in the same order; the rest explains them. Instances are grouped
+//! into accounts and Regions with the same action, so that a plan of many instances stays readable and small.
 
 mod change;
+mod compare;
 mod waves;
 
-pub use change::{Alteration, FrameworkChange, LocalChange, ResourceChange};
+pub use change::{DefinitionChange, FrameworkChange, OverrideChange, ResourceChange};
 pub use waves::{RegionWaves, Waves};
 
-use super::step::{can_be_worked, is_let_go, products, reaching};
-use super::verdict::judge;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use framework::ids::{AccountId, RegionName, StackSetName, UnitId};
+
+use super::operation::product;
+use super::step::{is_retained, is_workable, products, reaching};
+use super::verdict::evaluate;
 use super::{
     Desired, DetailedStatus, Instance, Membership, Observed, ObservedInstance, Operation, Parameters, PermissionModel,
     SkipReason, operations, removal_operations,
 };
-use crate::ids::{AccountId, RegionName, StackSetName, UnitId};
-use crate::policy::{Amount, ConcurrencyMode, RegionConcurrency, Rollout};
-use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use crate::policy::{CountOrPercentage, RolloutSettings};
 
-/// What would become of one StackSet and its instances.
+/// The plan of one StackSet and its instances.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Plan {
+pub struct RolloutPlan {
     /// The StackSet.
     pub stack_set: StackSetName,
-    /// What becomes of the StackSet itself.
-    pub fate: Fate,
-    /// What changes in the framework that it deploys.
+    /// The action on the StackSet.
+    #[serde(rename = "action")]
+    pub action: StackSetAction,
+    /// The changes of the framework that it deploys.
     pub framework: FrameworkChange,
-    /// What becomes of the instances; each is in exactly one group.
-    pub groups: Vec<Group>,
-    /// The same in numbers.
-    pub instances: Tally,
-    /// How operations proceed.
-    pub settings: Rollout,
-    /// The operations, in the order in which they run.
+    /// The actions on the instances; each instance is in exactly one group.
+    pub groups: Vec<PlannedGroup>,
+    /// The number of instances by action.
+    pub instances: InstanceCounts,
+    /// Preferences of the operations.
+    pub settings: RolloutSettings,
+    /// The operations, in order.
     pub operations: Vec<PlannedOperation>,
 }
 
-/// What becomes of a StackSet.
+/// The planned action on a StackSet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Fate {
+pub enum StackSetAction {
     /// It is created.
     Create,
-    /// It is taken over from whoever made it.
+    /// It exists without an owner and is adopted.
     Adopt,
-    /// Its template, its parameters or its settings change, and with them every instance.
+    /// Its template, parameters or settings change, and with them every instance.
     Update,
-    /// It stays as it is; instances may change.
+    /// It does not change; instances may.
     Keep,
-    /// It is removed with all its instances.
+    /// It is removed with all instances.
     Remove,
 }
 
-/// What becomes of an instance.
+/// The planned action on an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum InstanceFate {
-    /// It is deleted, with its stack.
+pub enum InstanceAction {
+    /// It is deleted with its stack.
     Delete,
-    /// StackSets forgets it, and its stack stays.
+    /// It is deleted and its stack is retained.
     Retain,
     /// It is created.
     Create,
     /// It is updated.
     Update,
-    /// StackSets leaves it alone.
+    /// StackSets skips it.
     Skip,
-    /// It is as it should be.
+    /// It is in the desired state.
     Keep,
 }
 
-impl InstanceFate {
-    /// The fate in one word.
+impl InstanceAction {
+    /// The action in one word, for reports.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -91,66 +96,69 @@ impl InstanceFate {
     }
 }
 
-/// Why.
+/// The reason for the action on an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Because {
+pub enum ActionReason {
     /// No stack instance exists.
     Missing,
     /// The StackSet's definition changes.
     Definition,
-    /// Other parameter overrides are in force.
+    /// Its parameter overrides change.
     Overrides,
-    /// Nobody knows which parameter overrides are in force, so they are set.
+    /// Its parameter overrides in force are unknown, so they are set.
     OverridesUnknown,
-    /// An earlier operation failed, or did not come to it.
+    /// An earlier operation failed or did not reach it.
     EarlierFailure,
-    /// The policy does not name it.
-    NotWanted,
+    /// The policy does not select it.
+    NotDesired,
     /// An earlier deletion failed.
     Inoperable,
     /// The account is suspended or closed.
     Suspended,
-    /// It is the management account, to which StackSets with organizational units never deploy.
+    /// The management account, to which StackSets with service-managed permissions never deploys.
     ManagementAccount,
-    /// None of the units through which StackSets could reach it is known.
+    /// No organizational unit is known through which StackSets reaches it.
     Unreachable,
 }
 
-impl Because {
-    /// The reason in words.
+impl ActionReason {
+    /// The reason, for reports.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
             Self::Missing => "no stack instance exists",
             Self::Definition => "the template or its parameters change",
             Self::Overrides => "its parameter overrides change",
-            Self::OverridesUnknown => "nobody knows its parameter overrides, they are set",
-            Self::EarlierFailure => "an earlier operation left it behind",
-            Self::NotWanted => "the policy does not name it",
+            Self::OverridesUnknown => "its parameter overrides are unknown, so they are set",
+            Self::EarlierFailure => "an earlier operation did not update it",
+            Self::NotDesired => "the policy does not select it",
             Self::Inoperable => "an earlier deletion failed",
-            Self::Suspended => SkipReason::Suspended.words(),
-            Self::ManagementAccount => SkipReason::ManagementAccount.words(),
-            Self::Unreachable => "no organizational unit through which StackSets reaches it is known",
+            Self::Suspended => SkipReason::Suspended.description(),
+            Self::ManagementAccount => SkipReason::ManagementAccount.description(),
+            Self::Unreachable => "no organizational unit is known through which StackSets reaches it",
         }
     }
 }
 
-/// Accounts in Regions, each account in each Region, whose instances share a fate.
+/// Instances with the same action: each account in each Region.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Group {
-    /// What becomes of them.
-    pub fate: InstanceFate,
-    /// Why; empty for what stays as it is.
-    pub because: BTreeSet<Because>,
-    /// What CloudFormation says of them now, where something is wrong.
-    pub reason: Option<String>,
-    /// The parameter overrides that are in force afterwards, or now if nothing comes afterwards; `null` where nobody knows.
+pub struct PlannedGroup {
+    /// The action.
+    #[serde(rename = "action")]
+    pub action: InstanceAction,
+    /// The reasons; empty without a change.
+    #[serde(rename = "reasons")]
+    pub reasons: BTreeSet<ActionReason>,
+    /// The status reason of CloudFormation, if they are not in the desired state.
+    #[serde(rename = "statusReason")]
+    pub status_reason: Option<String>,
+    /// The parameter overrides after the rollout, or those in force without a change; `None` if unknown.
     pub overrides: Option<Parameters>,
-    /// The overrides in force now, where others follow.
+    /// The overrides in force, if they change.
     pub overrides_before: Option<Parameters>,
-    /// The organizational unit through which StackSets reaches them.
+    /// The organizational unit they are deployed through.
     pub unit: Option<UnitId>,
     /// The accounts.
     pub accounts: BTreeSet<AccountId>,
@@ -158,7 +166,7 @@ pub struct Group {
     pub regions: BTreeSet<RegionName>,
 }
 
-impl Group {
+impl PlannedGroup {
     /// The number of instances.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -167,52 +175,65 @@ impl Group {
 
     /// Every instance.
     pub fn instances(&self) -> impl Iterator<Item = Instance> {
-        self.accounts.iter().flat_map(|account| {
-            self.regions.iter().map(|region| Instance { account: account.clone(), region: region.clone() })
-        })
+        product(&self.accounts, &self.regions)
     }
 
-    /// Why, in words.
+    /// The reasons, for reports.
     #[must_use]
     pub fn words(&self) -> String {
-        let because: Vec<&str> = self.because.iter().map(|because| because.words()).collect();
+        let because: Vec<&str> = self.reasons.iter().map(|because| because.words()).collect();
         because.join("; ")
     }
 }
 
-/// Instances by what becomes of them.
+/// The number of instances by action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Tally {
+pub struct InstanceCounts {
     /// Created.
     pub create: usize,
     /// Updated.
     pub update: usize,
     /// Deleted with their stacks.
     pub delete: usize,
-    /// Forgotten by StackSets, their stacks stay.
+    /// Deleted, with their stacks retained.
     pub retain: usize,
-    /// As they should be.
+    /// In the desired state.
     pub unchanged: usize,
-    /// Left alone by StackSets.
+    /// Skipped by StackSets.
     pub skipped: usize,
 }
 
-impl Tally {
-    fn of(groups: &[Group]) -> Self {
+impl InstanceCounts {
+    fn new(groups: &[PlannedGroup]) -> Self {
         let mut tally = Self::default();
         for group in groups {
-            let counter = match group.fate {
-                InstanceFate::Create => &mut tally.create,
-                InstanceFate::Update => &mut tally.update,
-                InstanceFate::Delete => &mut tally.delete,
-                InstanceFate::Retain => &mut tally.retain,
-                InstanceFate::Keep => &mut tally.unchanged,
-                InstanceFate::Skip => &mut tally.skipped,
+            let counter = match group.action {
+                InstanceAction::Create => &mut tally.create,
+                InstanceAction::Update => &mut tally.update,
+                InstanceAction::Delete => &mut tally.delete,
+                InstanceAction::Retain => &mut tally.retain,
+                InstanceAction::Keep => &mut tally.unchanged,
+                InstanceAction::Skip => &mut tally.skipped,
             };
             *counter = counter.saturating_add(group.size());
         }
         tally
+    }
+
+    /// Adds the numbers of another plan.
+    pub fn add(&mut self, other: Self) {
+        let Self { create, update, delete, retain, unchanged, skipped } = other;
+        for (total, number) in [
+            (&mut self.create, create),
+            (&mut self.update, update),
+            (&mut self.delete, delete),
+            (&mut self.retain, retain),
+            (&mut self.unchanged, unchanged),
+            (&mut self.skipped, skipped),
+        ] {
+            *total = total.saturating_add(number);
+        }
     }
 }
 
@@ -223,92 +244,92 @@ pub struct PlannedOperation {
     /// The operation.
     #[serde(flatten)]
     pub operation: Operation,
-    /// The instances it works on.
+    /// The number of instances it works on.
     pub instances: usize,
-    /// In how many waves.
+    /// Its waves.
     pub waves: Waves,
 }
 
-/// What a group of instances has in common.
+/// The common properties of a group of instances.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Common {
-    fate: InstanceFate,
-    because: BTreeSet<Because>,
+    fate: InstanceAction,
+    because: BTreeSet<ActionReason>,
     reason: Option<String>,
     overrides: Option<Arc<Parameters>>,
     overrides_before: Option<Arc<Parameters>>,
     unit: Option<UnitId>,
 }
 
-impl Plan {
-    /// The plan of a StackSet that is not there, is ours, or is to be adopted.
+impl RolloutPlan {
+    /// The plan of a rollout. The StackSet must be missing, owned, or to be adopted.
     #[must_use]
-    pub fn of(desired: &Desired, observed: &Observed, owner: &str, membership: &Membership) -> Self {
+    pub fn new(desired: &Desired, observed: &Observed, owner: &str, membership: &Membership) -> Self {
         let operations = operations(desired, observed, owner, membership);
         let updated = operations.contains(&Operation::UpdateStackSet);
         let fate = match &observed.stack_set {
-            None => Fate::Create,
-            Some(found) if found.owner.as_deref() != Some(owner) => Fate::Adopt,
-            Some(_) if updated => Fate::Update,
-            Some(_) => Fate::Keep,
+            None => StackSetAction::Create,
+            Some(found) if found.owner.as_deref() != Some(owner) => StackSetAction::Adopt,
+            Some(_) if updated => StackSetAction::Update,
+            Some(_) => StackSetAction::Keep,
         };
-        let wanted = desired.instances.iter().map(|(instance, wanted)| {
+        let goal = desired.instances.iter().map(|(instance, goal)| {
             let common = match observed.instances.get(instance) {
                 None => Common {
-                    overrides: Some(Arc::clone(&wanted.overrides)),
-                    unit: wanted.unit.clone(),
-                    ..Common::simply(InstanceFate::Create, Because::Missing)
+                    overrides: Some(Arc::clone(&goal.overrides)),
+                    unit: goal.unit.clone(),
+                    ..Common::with_reason(InstanceAction::Create, ActionReason::Missing)
                 },
-                Some(found) => Common::existing(instance, wanted, found, updated),
+                Some(found) => Common::existing(instance, goal, found, updated),
             };
             (instance, common)
         });
         let skipped = desired.skipped.iter().map(|(instance, reason)| {
             let because = match reason {
-                SkipReason::Suspended => Because::Suspended,
-                SkipReason::ManagementAccount => Because::ManagementAccount,
+                SkipReason::Suspended => ActionReason::Suspended,
+                SkipReason::ManagementAccount => ActionReason::ManagementAccount,
             };
-            (instance, Common::simply(InstanceFate::Skip, because))
+            (instance, Common::with_reason(InstanceAction::Skip, because))
         });
-        let left = observed.instances.iter().filter(|(instance, _)| !desired.knows(instance));
+        let left = observed.instances.iter().filter(|(instance, _)| !desired.selects(instance));
         let left = left.map(|(instance, found)| (instance, Common::leaving(instance, found, observed, membership)));
-        let groups = groups(wanted.chain(skipped).chain(left));
+        let groups = groups(goal.chain(skipped).chain(left));
         Self {
             stack_set: desired.name.clone(),
-            fate,
-            framework: FrameworkChange::of(desired, observed, updated),
-            instances: Tally::of(&groups),
+            action: fate,
+            framework: FrameworkChange::new(desired, observed, updated),
+            instances: InstanceCounts::new(&groups),
             operations: planned(operations, observed, &groups, &desired.rollout),
             groups,
             settings: desired.rollout.clone(),
         }
     }
 
-    /// The plan of a StackSet of ours that is to be removed; afterwards it is deleted, if all instances are gone.
+    /// The plan of the removal of an owned StackSet, which is deleted at the end if no instance remains.
     #[must_use]
-    pub fn of_removal(name: &StackSetName, observed: &Observed, membership: &Membership) -> Self {
+    pub fn for_removal(name: &StackSetName, observed: &Observed, membership: &Membership) -> Self {
         let left = observed.instances.iter();
         let left = left.map(|(instance, found)| (instance, Common::leaving(instance, found, observed, membership)));
         let groups = groups(left);
         let settings = removal_settings();
         Self {
             stack_set: name.clone(),
-            fate: Fate::Remove,
-            framework: FrameworkChange::of_removal(observed),
-            instances: Tally::of(&groups),
+            action: StackSetAction::Remove,
+            framework: FrameworkChange::for_removal(observed),
+            instances: InstanceCounts::new(&groups),
             operations: planned(removal_operations(observed, membership), observed, &groups, &settings),
             groups,
             settings,
         }
     }
 
-    /// Whether anything would be done.
+    /// Whether the plan changes anything.
     #[must_use]
     pub fn is_change(&self) -> bool {
-        !self.operations.is_empty() || matches!(self.fate, Fate::Create | Fate::Remove)
+        !self.operations.is_empty() || matches!(self.action, StackSetAction::Create | StackSetAction::Remove)
     }
 
-    /// The waves of all operations together, one operation after the other.
+    /// The total waves of all operations, which run one after the other.
     #[must_use]
     pub fn waves(&self) -> usize {
         self.operations.iter().map(|operation| operation.waves.total).fold(0, usize::saturating_add)
@@ -316,7 +337,7 @@ impl Plan {
 }
 
 impl Common {
-    fn simply(fate: InstanceFate, because: Because) -> Self {
+    fn with_reason(fate: InstanceAction, because: ActionReason) -> Self {
         Self {
             fate,
             because: BTreeSet::from([because]),
@@ -327,64 +348,64 @@ impl Common {
         }
     }
 
-    /// Of an instance that is there and wanted.
-    fn existing(instance: &Instance, wanted: &super::Wanted, found: &ObservedInstance, updated: bool) -> Self {
-        let wrong = judge(instance, found);
-        let reason = wrong.as_ref().map(|wrong| wrong.reason.clone());
-        let unit = wanted.unit.clone();
-        if !can_be_worked(found) {
+    /// A desired instance that exists.
+    fn existing(instance: &Instance, goal: &super::DesiredInstance, found: &ObservedInstance, updated: bool) -> Self {
+        let failure = evaluate(instance, found);
+        let reason = failure.as_ref().map(|failure| failure.reason.clone());
+        let unit = goal.unit.clone();
+        if !is_workable(found) {
             let because = match found.detailed {
-                DetailedStatus::SkippedSuspendedAccount => Because::Suspended,
-                _ => Because::Inoperable,
+                DetailedStatus::SkippedSuspendedAccount => ActionReason::Suspended,
+                _ => ActionReason::Inoperable,
             };
             return Self {
                 reason,
                 overrides: found.overrides.clone(),
                 unit,
-                ..Self::simply(InstanceFate::Skip, because)
+                ..Self::with_reason(InstanceAction::Skip, because)
             };
         }
         let mut because = BTreeSet::new();
         if updated {
-            because.insert(Because::Definition);
+            because.insert(ActionReason::Definition);
         }
         match found.overrides.as_deref() {
-            None => drop(because.insert(Because::OverridesUnknown)),
-            Some(now) if *now != *wanted.overrides => drop(because.insert(Because::Overrides)),
+            None => drop(because.insert(ActionReason::OverridesUnknown)),
+            Some(now) if *now != *goal.overrides => drop(because.insert(ActionReason::Overrides)),
             Some(_) => {}
         }
-        if wrong.is_some() {
-            because.insert(Because::EarlierFailure);
+        if failure.is_some() {
+            because.insert(ActionReason::EarlierFailure);
         }
         Self {
-            fate: if because.is_empty() { InstanceFate::Keep } else { InstanceFate::Update },
+            fate: if because.is_empty() { InstanceAction::Keep } else { InstanceAction::Update },
             reason,
-            overrides: Some(Arc::clone(&wanted.overrides)),
-            overrides_before: found.overrides.clone().filter(|now| **now != *wanted.overrides),
+            overrides: Some(Arc::clone(&goal.overrides)),
+            overrides_before: found.overrides.clone().filter(|now| **now != *goal.overrides),
             unit,
             because,
         }
     }
 
-    /// Of an instance that is there and not wanted.
+    /// An undesired instance that exists.
     fn leaving(instance: &Instance, found: &ObservedInstance, observed: &Observed, membership: &Membership) -> Self {
         let service_managed = observed
             .stack_set
             .as_ref()
             .is_some_and(|stack_set| stack_set.permissions == PermissionModel::ServiceManaged);
         let reachable = !service_managed || reaching(instance, found, membership).is_some();
-        let (fate, why) = match (reachable, is_let_go(instance, found, membership)) {
-            (false, _) => (InstanceFate::Skip, Some(Because::Unreachable)),
-            (true, false) => (InstanceFate::Delete, None),
-            (true, true) if can_be_worked(found) || found.detailed == DetailedStatus::SkippedSuspendedAccount => {
-                (InstanceFate::Retain, Some(Because::Suspended))
+        let (fate, reason) = match (reachable, is_retained(instance, found, membership)) {
+            (false, _) => (InstanceAction::Skip, Some(ActionReason::Unreachable)),
+            (true, false) => (InstanceAction::Delete, None),
+            (true, true) if is_workable(found) || found.detailed == DetailedStatus::SkippedSuspendedAccount => {
+                (InstanceAction::Retain, Some(ActionReason::Suspended))
             }
-            (true, true) => (InstanceFate::Retain, Some(Because::Inoperable)),
+            (true, true) => (InstanceAction::Retain, Some(ActionReason::Inoperable)),
         };
         Self {
             fate,
-            because: std::iter::once(Because::NotWanted).chain(why).collect(),
-            reason: why.and_then(|_| found.reason.clone()).filter(|reason| !reason.trim().is_empty()),
+            because: std::iter::once(ActionReason::NotDesired).chain(reason).collect(),
+            reason: reason.and_then(|_| found.reason.clone()).filter(|reason| !reason.trim().is_empty()),
             overrides: found.overrides.clone(),
             overrides_before: None,
             unit: found.unit.clone(),
@@ -392,20 +413,14 @@ impl Common {
     }
 }
 
-/// The policy has no settings any more for what has left it: all at once, whatever fails on the way.
-fn removal_settings() -> Rollout {
-    Rollout {
-        max_concurrency: Amount::Percentage(100),
-        failure_tolerance: Amount::Percentage(100),
-        mode: ConcurrencyMode::Soft,
-        regions: RegionConcurrency::Parallel,
-        region_order: Vec::new(),
-    }
+/// The settings of a removal, since the policy has none any more: all accounts in parallel, despite failures.
+fn removal_settings() -> RolloutSettings {
+    RolloutSettings { failure_tolerance: CountOrPercentage::Percentage(100), ..RolloutSettings::default() }
 }
 
-/// Instances by what they have in common, as accounts and Regions.
-fn groups<'a>(instances: impl Iterator<Item = (&'a Instance, Common)>) -> Vec<Group> {
-    // A number stands for what many share: it is compared far more often than it is made.
+/// Groups instances by common properties.
+fn groups<'a>(instances: impl Iterator<Item = (&'a Instance, Common)>) -> Vec<PlannedGroup> {
+    // The common properties are numbered, since they are compared far more often than created.
     let mut numbers: BTreeMap<Common, usize> = BTreeMap::new();
     let numbered = instances.map(|(instance, common)| {
         let next = numbers.len();
@@ -413,46 +428,55 @@ fn groups<'a>(instances: impl Iterator<Item = (&'a Instance, Common)>) -> Vec<Gr
     });
     let products = products(numbered);
     let commons: BTreeMap<usize, &Common> = numbers.iter().map(|(common, number)| (*number, common)).collect();
-    let mut groups: Vec<Group> = products
+    let mut groups: Vec<PlannedGroup> = products
         .into_iter()
         .filter_map(|(accounts, regions, number)| {
             let Common { fate, because, reason, overrides, overrides_before, unit } = (*commons.get(&number)?).clone();
             let owned = |shared: Option<Arc<Parameters>>| shared.as_deref().cloned();
             let (overrides, overrides_before) = (owned(overrides), owned(overrides_before));
-            Some(Group { fate, because, reason, overrides, overrides_before, unit, accounts, regions })
+            Some(PlannedGroup {
+                action: fate,
+                reasons: because,
+                status_reason: reason,
+                overrides,
+                overrides_before,
+                unit,
+                accounts,
+                regions,
+            })
         })
         .collect();
-    groups.sort_by_cached_key(|group| (group.fate, std::cmp::Reverse(group.size()), group.accounts.first().cloned()));
+    groups.sort_by_cached_key(|group| (group.action, std::cmp::Reverse(group.size()), group.accounts.first().cloned()));
     groups
 }
 
 fn planned(
     operations: Vec<Operation>,
     observed: &Observed,
-    groups: &[Group],
-    settings: &Rollout,
+    groups: &[PlannedGroup],
+    settings: &RolloutSettings,
 ) -> Vec<PlannedOperation> {
     let plan = |operation: Operation| {
-        let regions: BTreeMap<&RegionName, usize> = match operation.places() {
+        let regions: BTreeMap<&RegionName, usize> = match operation.targets() {
             Some(at) => at.regions.iter().map(|region| (region, at.accounts.len())).collect(),
             None if operation == Operation::ManagedExecution => BTreeMap::new(),
             None => remaining(observed, groups),
         };
         let instances = regions.values().copied().fold(0, usize::saturating_add);
-        let waves = Waves::of(&regions, settings);
+        let waves = Waves::new(&regions, settings);
         PlannedOperation { operation, instances, waves }
     };
     operations.into_iter().map(plan).collect()
 }
 
-/// Instances by Region that are still there when the StackSet is updated: deletions come before.
-fn remaining<'a>(observed: &'a Observed, groups: &'a [Group]) -> BTreeMap<&'a RegionName, usize> {
+/// The number of instances by Region that remain when the StackSet is updated, after the deletions.
+fn remaining<'a>(observed: &'a Observed, groups: &'a [PlannedGroup]) -> BTreeMap<&'a RegionName, usize> {
     let mut regions: BTreeMap<&RegionName, usize> = BTreeMap::new();
     for instance in observed.instances.keys() {
         let count = regions.entry(&instance.region).or_default();
         *count = count.saturating_add(1);
     }
-    for group in groups.iter().filter(|group| matches!(group.fate, InstanceFate::Delete | InstanceFate::Retain)) {
+    for group in groups.iter().filter(|group| matches!(group.action, InstanceAction::Delete | InstanceAction::Retain)) {
         for region in &group.regions {
             let count = regions.entry(region).or_default();
             *count = count.saturating_sub(group.accounts.len());

@@ -1,90 +1,92 @@
-//! The operations that a StackSet needs, and the one next thing to do.
+//! The operations that a StackSet needs, and the next step.
 
-use super::verdict::judge;
-use super::{
-    AccountFilter, Desired, DetailedStatus, Digest, Filter, Instance, InstanceStatus, Membership, Observed,
-    ObservedInstance, Operation, Parameters, PermissionModel, Places, Through, Verdict, Wanted,
-};
-use crate::ids::{AccountId, RegionName, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// What to do next.
+use framework::ids::{AccountId, RegionName, UnitId};
+
+use super::verdict::evaluate;
+use super::{
+    AccountFilter, AccountFilterType, DeploymentTargets, Desired, DesiredInstance, DetailedStatus, Digest, Instance,
+    InstanceStatus, Membership, Observed, ObservedInstance, Operation, OperationTargets, Parameters, PermissionModel,
+    Verdict,
+};
+
+/// The next step of a rollout or removal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// Create the StackSet (no operation, takes effect at once).
+pub enum RolloutStep {
+    /// Create the StackSet (not an operation; takes effect immediately).
     CreateStackSet,
-    /// Start one operation and wait for its end.
+    /// Start an operation and wait for its end.
     Start(Operation),
-    /// Delete the empty StackSet (no operation, takes effect at once).
+    /// Delete the empty StackSet (not an operation; takes effect immediately).
     DeleteStackSet,
-    /// Nothing is left to do, or nothing that this attempt has not tried.
+    /// No operation is left that this attempt has not tried.
     Finished(Verdict),
-    /// The StackSet exists and is not ours.
-    NotOurs {
-        /// Who claims it by tag, if anybody.
+    /// The StackSet exists and has another owner.
+    OtherOwner {
+        /// The owner by its tag; `None` without the tag.
         owner: Option<String>,
     },
-    /// The StackSet has the other permission model, which cannot be changed.
+    /// The StackSet has the other permission model, which cannot change.
     OtherPermissions {
-        /// The one that it has.
+        /// The observed permission model.
         found: PermissionModel,
     },
 }
 
-/// What else a step depends on.
+/// The context that a step depends on beside the desired and observed state.
 #[derive(Debug, Clone, Copy)]
-pub struct Context<'a> {
-    /// What our tag on a StackSet says when it is ours.
+pub struct StepContext<'a> {
+    /// The value of the owner tag on StackSets of this application.
     pub owner: &'a str,
-    /// Who belongs to the units of the policy; empty with self-managed permissions.
+    /// The accounts of the organizational units; empty with self-managed permissions.
     pub membership: &'a Membership,
-    /// The keys of the operations that this attempt has already seen end: an instance that still is not right after them is a
-    /// failure to be reported, not to be tried for ever.
-    pub tried: &'a BTreeSet<Digest>,
+    /// Keys of the operations of this attempt that have ended. An instance that they did not bring to the desired state has failed
+    /// and is not retried in this attempt.
+    pub ended_operations: &'a BTreeSet<Digest>,
 }
 
 /// The next step towards `desired`.
 #[must_use]
-pub fn next_step(desired: &Desired, observed: &Observed, context: Context<'_>) -> Step {
-    let Some(stack_set) = &observed.stack_set else { return Step::CreateStackSet };
+pub fn next_step(desired: &Desired, observed: &Observed, context: StepContext<'_>) -> RolloutStep {
+    let Some(stack_set) = &observed.stack_set else { return RolloutStep::CreateStackSet };
     let ours = stack_set.owner.as_deref() == Some(context.owner);
-    // Somebody else's policy is not robbed, whatever this one says.
+    // A StackSet owned by another policy is never adopted.
     let adopted = desired.adopt && stack_set.owner.is_none();
     if !ours && !adopted {
-        return Step::NotOurs { owner: stack_set.owner.clone() };
+        return RolloutStep::OtherOwner { owner: stack_set.owner.clone() };
     }
     if stack_set.permissions != desired.permissions.model() {
-        return Step::OtherPermissions { found: stack_set.permissions };
+        return RolloutStep::OtherPermissions { found: stack_set.permissions };
     }
     first_untried(operations(desired, observed, context.owner, context.membership), context)
-        .unwrap_or_else(|| Step::Finished(Verdict::of(desired, observed)))
+        .unwrap_or_else(|| RolloutStep::Finished(Verdict::new(desired, observed)))
 }
 
-/// The next step towards nothing at all: instances first, then the StackSet.
+/// The next step of a removal: instances first, then the StackSet.
 ///
-/// Returns [`Step::Finished`] when the StackSet is gone, or when instances are left that this attempt could not delete; the
-/// verdict then names them.
+/// Returns [`RolloutStep::Finished`] when the StackSet is deleted, or with a verdict of the instances that this attempt could not
+/// delete.
 #[must_use]
-pub fn next_removal_step(observed: &Observed, context: Context<'_>) -> Step {
-    let Some(stack_set) = &observed.stack_set else { return Step::Finished(Verdict::nothing_left()) };
+pub fn next_removal_step(observed: &Observed, context: StepContext<'_>) -> RolloutStep {
+    let Some(stack_set) = &observed.stack_set else { return RolloutStep::Finished(Verdict::default()) };
     if stack_set.owner.as_deref() != Some(context.owner) {
-        return Step::NotOurs { owner: stack_set.owner.clone() };
+        return RolloutStep::OtherOwner { owner: stack_set.owner.clone() };
     }
     if observed.instances.is_empty() {
-        return Step::DeleteStackSet;
+        return RolloutStep::DeleteStackSet;
     }
     first_untried(removal_operations(observed, context.membership), context)
-        .unwrap_or_else(|| Step::Finished(Verdict::left_over(observed)))
+        .unwrap_or_else(|| RolloutStep::Finished(Verdict::remaining(observed)))
 }
 
-/// The operations that leave nothing of a StackSet's instances if each of them succeeds, in the order in which they run.
+/// The operations that delete all instances of a StackSet if each succeeds, in order.
 #[must_use]
 pub fn removal_operations(observed: &Observed, membership: &Membership) -> Vec<Operation> {
-    let nothing_wanted = BTreeMap::new();
-    let mut operations = deletions(&Wishes { desired: None, instances: &nothing_wanted }, observed, membership);
-    // A StackSet without instances is deleted at once, whatever units it would deploy to.
-    let deletes_none = |operation: &Operation| operation.places().is_some_and(|at| at.accounts.is_empty());
+    let mut operations = deletions(None, observed, membership);
+    // A StackSet without instances can be deleted although it has organizational units with auto-deployment.
+    let deletes_none = |operation: &Operation| operation.targets().is_some_and(|at| at.accounts.is_empty());
     if observed
         .instances
         .iter()
@@ -97,20 +99,22 @@ pub fn removal_operations(observed: &Observed, membership: &Membership) -> Vec<O
     operations
 }
 
-fn first_untried(operations: Vec<Operation>, context: Context<'_>) -> Option<Step> {
-    operations.into_iter().find(|operation| !context.tried.contains(&operation.key())).map(Step::Start)
+fn first_untried(operations: Vec<Operation>, context: StepContext<'_>) -> Option<RolloutStep> {
+    operations
+        .into_iter()
+        .find(|operation| !context.ended_operations.contains(&operation.key()))
+        .map(RolloutStep::Start)
 }
 
-/// The operations that bring a StackSet of ours to `desired` if each of them succeeds, in the order in which they run.
+/// The operations that bring an owned StackSet to the desired state if each succeeds, in order.
 #[must_use]
 pub fn operations(desired: &Desired, observed: &Observed, owner: &str, membership: &Membership) -> Vec<Operation> {
     let mut operations = Vec::new();
     if observed.stack_set.as_ref().is_some_and(|found| !found.managed_execution) {
         operations.push(Operation::ManagedExecution);
     }
-    let wanted = Wishes { desired: Some(desired), instances: &desired.instances };
-    operations.extend(deletions(&wanted, observed, membership));
-    // A StackSet that is yet to be created is created as it should be.
+    operations.extend(deletions(Some(desired), observed, membership));
+    // A StackSet that does not exist yet is created with the desired definition.
     let updated = observed.stack_set.as_ref().is_some_and(|found| {
         found.definition != Some(desired.definition_digest()) || found.owner.as_deref() != Some(owner)
     });
@@ -122,75 +126,67 @@ pub fn operations(desired: &Desired, observed: &Observed, owner: &str, membershi
     operations
 }
 
-/// What is to stay.
-struct Wishes<'a> {
-    desired: Option<&'a Desired>,
-    instances: &'a BTreeMap<Instance, Wanted>,
+/// Whether the policy keeps an instance; in a removal (`None`) it keeps none.
+fn keeps(desired: Option<&Desired>, instance: &Instance) -> bool {
+    desired.is_some_and(|desired| desired.selects(instance))
 }
 
-impl Wishes<'_> {
-    fn knows(&self, instance: &Instance) -> bool {
-        self.instances.contains_key(instance) || self.desired.is_some_and(|desired| desired.knows(instance))
-    }
-
-    /// The units that the policy names, in each Region where it does.
-    fn named(&self) -> BTreeSet<(&UnitId, &RegionName)> {
-        let targets = self.desired.and_then(|desired| desired.permissions.service_managed());
-        let targets = targets.into_iter().flat_map(|service| &service.targets);
-        targets
-            .flat_map(|target| {
-                target.units.iter().flat_map(|unit| target.regions.iter().map(move |region| (unit, region)))
-            })
-            .collect()
-    }
+/// The targeted organizational units, in each Region of their targets.
+fn targeted(desired: Option<&Desired>) -> BTreeSet<(&UnitId, &RegionName)> {
+    let targets = desired.and_then(|desired| desired.permissions.service_managed());
+    let targets = targets.into_iter().flat_map(|service| &service.targets);
+    targets
+        .flat_map(|target| target.units.iter().flat_map(|unit| target.regions.iter().map(move |region| (unit, region))))
+        .collect()
 }
 
-/// Deletions, those with retained stacks apart: an inoperable instance and one in a suspended account can only be let go.
-fn deletions(wanted: &Wishes<'_>, observed: &Observed, membership: &Membership) -> Vec<Operation> {
+/// Deletions. Inoperable instances and instances in suspended accounts can only be removed with their stacks retained, which
+/// needs operations of their own.
+fn deletions(desired: Option<&Desired>, observed: &Observed, membership: &Membership) -> Vec<Operation> {
     let left: BTreeMap<&Instance, &ObservedInstance> =
-        observed.instances.iter().filter(|(instance, _)| !wanted.knows(instance)).collect();
-    let retained = |instance: &Instance, found: &ObservedInstance| is_let_go(instance, found, membership);
+        observed.instances.iter().filter(|(instance, _)| !keeps(desired, instance)).collect();
+    let is_retained = |instance: &Instance, found: &ObservedInstance| is_retained(instance, found, membership);
     if observed.stack_set.as_ref().is_none_or(|found| found.permissions == PermissionModel::SelfManaged) {
-        let pairs = left.iter().map(|(instance, found)| (*instance, retained(instance, found)));
+        let pairs = left.iter().map(|(instance, found)| (*instance, is_retained(instance, found)));
         return products(pairs)
             .into_iter()
             .map(|(accounts, regions, retain)| Operation::DeleteInstances {
-                at: Places { accounts, regions, through: None },
+                at: OperationTargets { accounts, regions, through: None },
                 retain,
             })
             .collect();
     }
-    let (gone, let_go): (BTreeMap<_, _>, BTreeMap<_, _>) =
-        left.iter().partition(|(instance, found)| !retained(instance, found));
-    let one_by_one = |instances: BTreeMap<&Instance, &ObservedInstance>, retain: bool| {
+    let (retained, deleted): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        left.iter().partition(|(instance, found)| is_retained(instance, found));
+    let by_account = |instances: BTreeMap<&Instance, &ObservedInstance>, retain: bool| {
         let pairs = instances
             .into_iter()
             .filter_map(|(instance, found)| Some((instance, (retain, listed(reaching(instance, found, membership)?)))));
         products(pairs).into_iter().map(|(accounts, regions, (retain, through))| Operation::DeleteInstances {
-            at: Places { accounts, regions, through: Some(through) },
+            at: OperationTargets { accounts, regions, through: Some(through) },
             retain,
         })
     };
-    let mut operations: Vec<Operation> = one_by_one(let_go, true).collect();
-    let (whole, rest) = whole_units(wanted, observed, gone, membership);
-    operations.extend(one_by_one(rest, false));
+    let mut operations: Vec<Operation> = by_account(retained, true).collect();
+    let (whole, rest) = whole_units(desired, observed, deleted, membership);
+    operations.extend(by_account(rest, false));
     operations.extend(whole);
     operations
 }
 
-/// Units that the policy no longer names are deleted as a whole, for only that ends their auto-deployment; the rest is left to be
-/// deleted one by one. StackSets deletes every instance of such a unit, those of its child units too: where one of them is wanted
-/// through another unit, it is not done. Nor is it with a unit that is no more, which no call may name.
+/// Deletes organizational units that are no longer targeted as a whole, since only that ends their auto-deployment; returns the
+/// other instances, to be deleted by account. StackSets deletes every instance of such a unit and of its child units, so a unit
+/// with a desired instance is not deleted as a whole. Neither is a unit that no longer exists, which no call may name.
 fn whole_units<'a>(
-    wanted: &Wishes<'_>,
+    desired: Option<&Desired>,
     observed: &Observed,
-    mut gone: BTreeMap<&'a Instance, &'a ObservedInstance>,
+    mut deleted: BTreeMap<&'a Instance, &'a ObservedInstance>,
     membership: &Membership,
 ) -> (Vec<Operation>, BTreeMap<&'a Instance, &'a ObservedInstance>) {
-    let named = wanted.named();
-    let stays = observed.instances.iter().filter(|(instance, _)| wanted.knows(instance));
-    let stays_through: BTreeSet<(&UnitId, &RegionName)> =
-        stays.filter_map(|(instance, found)| Some((found.unit.as_ref()?, &instance.region))).collect();
+    let targeted = targeted(desired);
+    let kept = observed.instances.iter().filter(|(instance, _)| keeps(desired, instance));
+    let kept_through: BTreeSet<(&UnitId, &RegionName)> =
+        kept.filter_map(|(instance, found)| Some((found.unit.as_ref()?, &instance.region))).collect();
     let mut operations = Vec::new();
     let mut rest = BTreeMap::new();
     for (unit, regions) in &observed.auto_targets {
@@ -199,40 +195,44 @@ fn whole_units<'a>(
             |account: &AccountId, region: &RegionName| Instance { account: account.clone(), region: region.clone() };
         let regions: BTreeSet<RegionName> = regions
             .iter()
-            .filter(|region| !named.contains(&(unit, *region)) && !stays_through.contains(&(unit, *region)))
-            .filter(|region| !members.iter().any(|account| wanted.knows(&instance(account, region))))
+            .filter(|region| !targeted.contains(&(unit, *region)) && !kept_through.contains(&(unit, *region)))
+            .filter(|region| !members.iter().any(|account| keeps(desired, &instance(account, region))))
             .cloned()
             .collect();
         if regions.is_empty() {
             continue;
         }
-        // Accounts that have something in some of the Regions only are left to the rest, so that the operation works on each account
-        // in each Region, as all others do.
+        // An account with instances in only some of the Regions is left to the rest, so that the operation works on each account
+        // in each Region.
         let mut accounts = BTreeSet::new();
         for account in members {
-            let here: Vec<Instance> =
-                regions.iter().map(|region| instance(account, region)).filter(|one| gone.contains_key(one)).collect();
+            let here: Vec<Instance> = regions
+                .iter()
+                .map(|region| instance(account, region))
+                .filter(|one| deleted.contains_key(one))
+                .collect();
             let everywhere = here.len() == regions.len();
             if everywhere {
                 accounts.insert(account.clone());
             }
-            let found = here.iter().filter_map(|one| gone.remove_entry(one));
+            let found = here.iter().filter_map(|one| deleted.remove_entry(one));
             rest.extend(found.filter(|_| !everywhere));
         }
-        let through = Some(Through { unit: unit.clone(), filter: Filter::Whole });
-        operations.push(Operation::DeleteInstances { at: Places { accounts, regions, through }, retain: false });
+        let through = Some(DeploymentTargets { unit: unit.clone(), filter: AccountFilterType::Whole });
+        operations
+            .push(Operation::DeleteInstances { at: OperationTargets { accounts, regions, through }, retain: false });
     }
-    rest.append(&mut gone);
+    rest.append(&mut deleted);
     (operations, rest)
 }
 
-/// Whether the stack of an instance that is not wanted stays, since StackSets cannot work on it.
-pub(super) fn is_let_go(instance: &Instance, found: &ObservedInstance, membership: &Membership) -> bool {
-    !can_be_worked(found) || membership.inactive.contains(&instance.account)
+/// Whether the stack of an undesired instance is retained, since StackSets cannot work on it.
+pub(super) fn is_retained(instance: &Instance, found: &ObservedInstance, membership: &Membership) -> bool {
+    !is_workable(found) || membership.inactive.contains(&instance.account)
 }
 
-/// The unit through which StackSets reach an instance: the one that it was deployed through, if its account is still there, else
-/// the root, below which all accounts are.
+/// The organizational unit through which StackSets reaches an instance: the one it was deployed through, if its account is
+/// still in it, else the root, which contains all accounts.
 pub(super) fn reaching(instance: &Instance, found: &ObservedInstance, membership: &Membership) -> Option<UnitId> {
     let deployed = found.unit.as_ref();
     deployed
@@ -245,29 +245,28 @@ pub(super) fn reaching(instance: &Instance, found: &ObservedInstance, membership
         .cloned()
 }
 
-fn listed(unit: UnitId) -> Through {
-    Through { unit, filter: Filter::Listed }
+fn listed(unit: UnitId) -> DeploymentTargets {
+    DeploymentTargets { unit, filter: AccountFilterType::Listed }
 }
 
 fn creations(desired: &Desired, observed: &Observed, membership: &Membership) -> Vec<Operation> {
-    let mut missing: BTreeMap<&Instance, &Wanted> =
+    let mut missing: BTreeMap<&Instance, &DesiredInstance> =
         desired.instances.iter().filter(|(instance, _)| !observed.instances.contains_key(instance)).collect();
     let mut operations = registrations(desired, observed, membership, &mut missing);
     operations.extend(grouped(missing.into_iter()).map(|(at, overrides)| Operation::CreateInstances { at, overrides }));
     operations
 }
 
-/// A unit in which StackSets is to deploy on its own has to be named as a whole once, also while no account is in it; that creates
-/// what is missing in it, and is taken from `missing`. Accounts that are not wanted there, or are to have other overrides, or have a
-/// part of their instances already, are taken away from the whole: auto-deployment knows no filters, and is for those that join
-/// later.
+/// Creates organizational units with auto-deployment as a whole, once, even without accounts: that starts their auto-deployment.
+/// It also creates their missing instances, which are taken from `missing`. Excluded are accounts that are not desired there, that
+/// have other overrides, or that have some of the instances already; auto-deployment, for accounts that join later, has no filter.
 ///
-/// A target that lists the accounts it wants has nothing to do with accounts that join.
+/// A target that lists its accounts needs no auto-deployment.
 fn registrations(
     desired: &Desired,
     observed: &Observed,
     membership: &Membership,
-    missing: &mut BTreeMap<&Instance, &Wanted>,
+    missing: &mut BTreeMap<&Instance, &DesiredInstance>,
 ) -> Vec<Operation> {
     let mut operations = Vec::new();
     let Some(service) = desired.permissions.service_managed().filter(|service| service.auto_deployment.enabled) else {
@@ -286,20 +285,21 @@ fn registrations(
             let mut except = BTreeSet::new();
             let mut accounts = BTreeSet::new();
             for account in membership.accounts(unit).filter(|account| membership.is_deployed_to(account)) {
-                let places =
+                let instances =
                     || regions.iter().map(|region| Instance { account: account.clone(), region: region.clone() });
-                let meant = places().all(|instance| {
-                    desired.instances.get(&instance).is_some_and(|wanted| *wanted.overrides == target.overrides)
+                let matches = instances().all(|instance| {
+                    desired.instances.get(&instance).is_some_and(|goal| *goal.overrides == target.overrides)
                 });
-                let lacking = places().filter(|instance| missing.contains_key(instance)).count();
-                if meant && lacking == regions.len() {
+                let absent = instances().filter(|instance| missing.contains_key(instance)).count();
+                if matches && absent == regions.len() {
                     accounts.insert(account.clone());
-                } else if !meant || lacking > 0 {
+                } else if !matches || absent > 0 {
                     except.insert(account.clone());
                 }
             }
-            let filter = if except.is_empty() { Filter::Whole } else { Filter::Except(except) };
-            let at = Places { accounts, regions, through: Some(Through { unit: unit.clone(), filter }) };
+            let filter = if except.is_empty() { AccountFilterType::Whole } else { AccountFilterType::Except(except) };
+            let at =
+                OperationTargets { accounts, regions, through: Some(DeploymentTargets { unit: unit.clone(), filter }) };
             for instance in at.instances() {
                 missing.remove(&instance);
             }
@@ -309,42 +309,42 @@ fn registrations(
     operations
 }
 
-/// What the policy wants otherwise than it is: other overrides, or an instance that an earlier operation left behind. An update of
-/// the StackSet brings instances along, but changes no overrides.
+/// Updates of instances with wrong overrides, or that an earlier operation did not update. An update of the StackSet updates
+/// instances, but not their overrides.
 fn corrections(desired: &Desired, observed: &Observed, updated: bool) -> impl Iterator<Item = Operation> {
-    let wrong = desired.instances.iter().filter(move |(instance, wanted)| {
+    let outdated = desired.instances.iter().filter(move |(instance, goal)| {
         observed.instances.get(instance).is_some_and(|found| {
-            // A suspension that is over: StackSets notices that only when it works the instance, the organisation says it now. (With
-            // self-managed permissions nobody says it, and the next update does.)
-            let resumed = wanted.unit.is_some() && found.detailed == DetailedStatus::SkippedSuspendedAccount;
-            (can_be_worked(found) || (resumed && found.status != InstanceStatus::Inoperable))
-                && (found.overrides.as_deref() != Some(&*wanted.overrides)
-                    || (!updated && judge(instance, found).is_some()))
+            // The suspension is over: AWS Organizations reports that now, StackSets only when it works on the instance. With
+            // self-managed permissions the next update finds out.
+            let resumed = goal.unit.is_some() && found.detailed == DetailedStatus::SkippedSuspendedAccount;
+            (is_workable(found) || (resumed && found.status != InstanceStatus::Inoperable))
+                && (found.overrides.as_deref() != Some(&*goal.overrides)
+                    || (!updated && evaluate(instance, found).is_some()))
         })
     });
-    grouped(wrong).map(|(at, overrides)| Operation::UpdateInstances { at, overrides })
+    grouped(outdated).map(|(at, overrides)| Operation::UpdateInstances { at, overrides })
 }
 
-/// Groups instances by what they are to be given and through which unit they are reached.
+/// Groups instances by overrides and organizational unit.
 fn grouped<'a>(
-    instances: impl Iterator<Item = (&'a Instance, &'a Wanted)>,
-) -> impl Iterator<Item = (Places, Parameters)> {
-    let pairs = instances.map(|(instance, wanted)| (instance, (Arc::clone(&wanted.overrides), wanted.unit.clone())));
+    instances: impl Iterator<Item = (&'a Instance, &'a DesiredInstance)>,
+) -> impl Iterator<Item = (OperationTargets, Parameters)> {
+    let pairs = instances.map(|(instance, goal)| (instance, (Arc::clone(&goal.overrides), goal.unit.clone())));
     products(pairs).into_iter().map(|(accounts, regions, (overrides, unit))| {
-        (Places { accounts, regions, through: unit.map(listed) }, Parameters::clone(&overrides))
+        (OperationTargets { accounts, regions, through: unit.map(listed) }, Parameters::clone(&overrides))
     })
 }
 
-/// StackSets do not touch instances in suspended accounts, nor those whose deletion has failed.
-pub(super) fn can_be_worked(found: &ObservedInstance) -> bool {
+/// StackSets does not work on instances in suspended accounts, nor on those whose deletion has failed.
+pub(super) fn is_workable(found: &ObservedInstance) -> bool {
     found.status != InstanceStatus::Inoperable
         && !matches!(found.detailed, DetailedStatus::Inoperable | DetailedStatus::SkippedSuspendedAccount)
 }
 
-/// Accounts and Regions, each account in each Region, and what they share.
+/// Each account in each Region, and their common property.
 type Product<P> = (BTreeSet<AccountId>, BTreeSet<RegionName>, P);
 
-/// Groups (account, Region) pairs that share a property into products of accounts and Regions that cover exactly them.
+/// Groups instances with a common property into products of accounts and Regions that cover exactly them.
 pub(super) fn products<'a, P: Ord + Clone>(pairs: impl Iterator<Item = (&'a Instance, P)>) -> Vec<Product<P>> {
     let mut regions_of: BTreeMap<(P, &AccountId), BTreeSet<&RegionName>> = BTreeMap::new();
     for (instance, property) in pairs {

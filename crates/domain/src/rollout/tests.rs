@@ -1,10 +1,13 @@
-use super::verdict::judge;
-use super::*;
-use crate::ids::StackSetName;
-use crate::policy::Rollout;
-use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use framework::ids::{AccountId, RegionName, StackSetName};
+
+use super::verdict::evaluate;
+use super::*;
+use crate::policy::RolloutSettings;
 
 mod given;
 mod units;
@@ -34,10 +37,10 @@ fn desired(instances: &[((usize, usize), Parameters)]) -> Desired {
         adopt: false,
         instances: instances
             .iter()
-            .map(|((account, region), p)| (instance(*account, *region), Wanted::from(p.clone())))
+            .map(|((account, region), p)| (instance(*account, *region), DesiredInstance::from(p.clone())))
             .collect(),
         skipped: BTreeMap::new(),
-        rollout: Rollout::default(),
+        rollout: RolloutSettings::default(),
     }
 }
 
@@ -50,7 +53,7 @@ fn found(status: InstanceStatus, detailed: DetailedStatus) -> ObservedInstance {
     ObservedInstance { status, detailed, reason: None, overrides: given(&Parameters::new()), unit: None }
 }
 
-/// Overrides that are known.
+/// Known overrides.
 fn given(overrides: &Parameters) -> Option<Arc<Parameters>> {
     Some(Arc::new(overrides.clone()))
 }
@@ -78,19 +81,19 @@ fn observed(desired: &Desired, instances: &[((usize, usize), ObservedInstance)])
 }
 
 /// The context of self-managed permissions.
-fn with<T>(tried: &BTreeSet<Digest>, ask: impl FnOnce(Context<'_>) -> T) -> T {
-    ask(Context { owner: OWNER, membership: &Membership::default(), tried })
+fn with<T>(tried: &BTreeSet<Digest>, ask: impl FnOnce(StepContext<'_>) -> T) -> T {
+    ask(StepContext { owner: OWNER, membership: &Membership::default(), ended_operations: tried })
 }
 
-fn step(desired: &Desired, observed: &Observed) -> Step {
+fn step(desired: &Desired, observed: &Observed) -> RolloutStep {
     next(desired, observed, &BTreeSet::new())
 }
 
-fn next(desired: &Desired, observed: &Observed, tried: &BTreeSet<Digest>) -> Step {
+fn next(desired: &Desired, observed: &Observed, tried: &BTreeSet<Digest>) -> RolloutStep {
     with(tried, |context| next_step(desired, observed, context))
 }
 
-fn next_removal(observed: &Observed, tried: &BTreeSet<Digest>) -> Step {
+fn next_removal(observed: &Observed, tried: &BTreeSet<Digest>) -> RolloutStep {
     with(tried, |context| next_removal_step(observed, context))
 }
 
@@ -107,8 +110,8 @@ fn regions(indices: &[usize]) -> BTreeSet<RegionName> {
 }
 
 /// Accounts in the first Region.
-fn places(of: &[usize]) -> Places {
-    Places { accounts: accounts(of), regions: regions(&[0]), through: None }
+fn places(of: &[usize]) -> OperationTargets {
+    OperationTargets { accounts: accounts(of), regions: regions(&[0]), through: None }
 }
 
 fn delete(of: &[usize], retain: bool) -> Operation {
@@ -124,105 +127,110 @@ fn update(of: &[usize], overrides: Parameters) -> Operation {
 }
 
 #[test]
-fn a_missing_stack_set_is_created_and_a_foreign_one_left_alone() {
+fn missing_stack_set_is_created_foreign_one_is_not() {
     let desired = two();
-    assert_eq!(step(&desired, &Observed::default()), Step::CreateStackSet);
+    assert_eq!(step(&desired, &Observed::default()), RolloutStep::CreateStackSet);
     for owner in [None, Some("other@main".to_owned())] {
         let mut foreign = observed(&desired, &[]);
         foreign.stack_set.as_mut().expect("there is one").owner.clone_from(&owner);
-        assert_eq!(step(&desired, &foreign), Step::NotOurs { owner: owner.clone() });
-        assert_eq!(next_removal(&foreign, &BTreeSet::new()), Step::NotOurs { owner });
+        assert_eq!(step(&desired, &foreign), RolloutStep::OtherOwner { owner: owner.clone() });
+        assert_eq!(next_removal(&foreign, &BTreeSet::new()), RolloutStep::OtherOwner { owner });
     }
 }
 
 #[test]
-fn steps_come_in_the_order_of_deletion_update_creation_correction() {
+fn steps_delete_update_create_correct_in_order() {
     let desired = desired(&[((0, 0), Parameters::new()), ((1, 0), days("90"))]);
     // Account 2 has left the policy, account 1 lacks its override, account 0 is missing, the template is an old one.
     let mut now = observed(&desired, &[((1, 0), current()), ((2, 0), current())]);
     now.stack_set.as_mut().expect("there is one").definition = None;
-    assert_eq!(step(&desired, &now), Step::Start(delete(&[2], false)));
+    assert_eq!(step(&desired, &now), RolloutStep::Start(delete(&[2], false)));
     now.instances.remove(&instance(2, 0));
-    assert_eq!(step(&desired, &now), Step::Start(Operation::UpdateStackSet));
+    assert_eq!(step(&desired, &now), RolloutStep::Start(Operation::UpdateStackSet));
     now.stack_set.as_mut().expect("there is one").definition = Some(desired.definition_digest());
-    assert_eq!(step(&desired, &now), Step::Start(create(&[0], Parameters::new())));
+    assert_eq!(step(&desired, &now), RolloutStep::Start(create(&[0], Parameters::new())));
     now.instances.insert(instance(0, 0), current());
-    assert_eq!(step(&desired, &now), Step::Start(update(&[1], days("90"))));
+    assert_eq!(step(&desired, &now), RolloutStep::Start(update(&[1], days("90"))));
     now.instances.insert(instance(1, 0), ObservedInstance { overrides: given(&days("90")), ..current() });
-    assert_eq!(step(&desired, &now), Step::Finished(Verdict { total: 2, succeeded: 2, ..Verdict::default() }));
+    assert_eq!(step(&desired, &now), RolloutStep::Finished(Verdict { total: 2, succeeded: 2, ..Verdict::default() }));
 }
 
 #[test]
-fn what_was_tried_is_not_tried_again_but_reported() {
+fn tried_operation_is_reported_not_repeated() {
     let desired = two();
     let mut tried = BTreeSet::new();
     let mut now = observed(&desired, &[((0, 0), current()), ((2, 0), current())]);
     now.stack_set.as_mut().expect("there is one").definition = None;
     for expected in [delete(&[2], false), Operation::UpdateStackSet, create(&[1], Parameters::new())] {
-        assert_eq!(next(&desired, &now, &tried), Step::Start(expected.clone()));
+        assert_eq!(next(&desired, &now, &tried), RolloutStep::Start(expected.clone()));
         tried.insert(expected.key());
     }
-    let Step::Finished(verdict) = next(&desired, &now, &tried) else { panic!("nothing is left to try") };
+    let RolloutStep::Finished(verdict) = next(&desired, &now, &tried) else { panic!("nothing is left to try") };
     assert_eq!((verdict.total, verdict.succeeded), (2, 1));
-    let faults: Vec<_> = verdict.faults.iter().map(|fault| (fault.instance.clone(), fault.outcome)).collect();
-    assert_eq!(faults, [(instance(1, 0), Outcome::NeverReached), (instance(2, 0), Outcome::NotDeleted)]);
+    let diagnostics: Vec<_> =
+        verdict.failures.iter().map(|diagnostic| (diagnostic.instance.clone(), diagnostic.outcome)).collect();
+    assert_eq!(
+        diagnostics,
+        [(instance(1, 0), InstanceOutcome::NeverReached), (instance(2, 0), InstanceOutcome::NotDeleted)]
+    );
 }
 
-/// Status, detailed status, how the verdict calls it, and whether it can be worked again.
-fn states() -> Vec<(InstanceStatus, DetailedStatus, Option<Outcome>, bool)> {
+/// Status, detailed status, outcome in the verdict, and whether operations work on the instance.
+fn states() -> Vec<(InstanceStatus, DetailedStatus, Option<InstanceOutcome>, bool)> {
     use DetailedStatus as D;
     use InstanceStatus as S;
     vec![
         (S::Current, D::Succeeded, None, true),
         (S::Current, D::Unknown(String::new()), None, true),
-        (S::Current, D::Failed, Some(Outcome::Failed), true),
-        (S::Outdated, D::Failed, Some(Outcome::Failed), true),
-        (S::Outdated, D::Succeeded, Some(Outcome::Failed), true),
-        (S::Outdated, D::Cancelled, Some(Outcome::Cancelled), true),
-        (S::Outdated, D::Pending, Some(Outcome::NeverReached), true),
-        (S::Outdated, D::Running, Some(Outcome::NeverReached), true),
-        (S::Outdated, D::SkippedSuspendedAccount, Some(Outcome::Skipped), false),
-        (S::Current, D::SkippedSuspendedAccount, Some(Outcome::Skipped), false),
-        (S::Inoperable, D::Inoperable, Some(Outcome::Failed), false),
-        (S::Inoperable, D::Failed, Some(Outcome::Failed), false),
-        (S::Unknown("NEW".into()), D::Succeeded, Some(Outcome::Failed), true),
+        (S::Current, D::Failed, Some(InstanceOutcome::Failed), true),
+        (S::Outdated, D::Failed, Some(InstanceOutcome::Failed), true),
+        (S::Outdated, D::Succeeded, Some(InstanceOutcome::Failed), true),
+        (S::Outdated, D::Cancelled, Some(InstanceOutcome::Cancelled), true),
+        (S::Outdated, D::Pending, Some(InstanceOutcome::NeverReached), true),
+        (S::Outdated, D::Running, Some(InstanceOutcome::NeverReached), true),
+        (S::Outdated, D::SkippedSuspendedAccount, Some(InstanceOutcome::Skipped), false),
+        (S::Current, D::SkippedSuspendedAccount, Some(InstanceOutcome::Skipped), false),
+        (S::Inoperable, D::Inoperable, Some(InstanceOutcome::Failed), false),
+        (S::Inoperable, D::Failed, Some(InstanceOutcome::Failed), false),
+        (S::Unknown("NEW".into()), D::Succeeded, Some(InstanceOutcome::Failed), true),
     ]
 }
 
 #[test]
-fn an_instance_that_is_not_right_is_worked_once_where_it_can_be() {
+fn failed_instance_is_updated_once_if_workable() {
     let desired = two();
     for (status, detailed, outcome, workable) in states() {
-        let what = format!("{status:?} {detailed:?}");
+        let case = format!("{status:?} {detailed:?}");
         let now = observed(&desired, &[((0, 0), current()), ((1, 0), found(status, detailed))]);
         let correction = update(&[1], Parameters::new());
         let tried = if outcome.is_some() && workable {
-            assert_eq!(step(&desired, &now), Step::Start(correction.clone()), "{what}");
+            assert_eq!(step(&desired, &now), RolloutStep::Start(correction.clone()), "{case}");
             BTreeSet::from([correction.key()])
         } else {
             BTreeSet::new()
         };
-        let Step::Finished(verdict) = next(&desired, &now, &tried) else { panic!("{what}: nothing is left") };
-        let told: Vec<_> = verdict.faults.iter().chain(&verdict.skipped).map(|fault| fault.outcome).collect();
-        assert_eq!(told, Vec::from_iter(outcome), "{what}");
-        assert_eq!((verdict.total, verdict.succeeded), (2, if outcome.is_some() { 1 } else { 2 }), "{what}");
-        // What StackSets leave alone is named, and is no failure: trying again would change nothing.
-        assert_eq!(verdict.skipped.len(), usize::from(outcome == Some(Outcome::Skipped)), "{what}");
-        assert_eq!(verdict.is_success(), matches!(outcome, None | Some(Outcome::Skipped)), "{what}");
+        let RolloutStep::Finished(verdict) = next(&desired, &now, &tried) else { panic!("{case}: nothing is left") };
+        let outcomes: Vec<_> =
+            verdict.failures.iter().chain(&verdict.skipped).map(|diagnostic| diagnostic.outcome).collect();
+        assert_eq!(outcomes, Vec::from_iter(outcome), "{case}");
+        assert_eq!((verdict.total, verdict.succeeded), (2, if outcome.is_some() { 1 } else { 2 }), "{case}");
+        // Skipped instances are reported but are not failures.
+        assert_eq!(verdict.skipped.len(), usize::from(outcome == Some(InstanceOutcome::Skipped)), "{case}");
+        assert_eq!(verdict.is_success(), matches!(outcome, None | Some(InstanceOutcome::Skipped)), "{case}");
     }
 }
 
 #[test]
-fn faults_have_cloud_formations_reason_or_ours() {
+fn fault_reason_defaults_without_status_reason() {
     let at = instance(0, 0);
     let mut failed = found(InstanceStatus::Outdated, DetailedStatus::Failed);
-    for (told, reason) in [
+    for (status_reason, reason) in [
         (Some("Account 111 should have a role"), "Account 111 should have a role"),
         (Some("  "), "CloudFormation gave no reason"),
         (None, "CloudFormation gave no reason"),
     ] {
-        failed.reason = told.map(ToOwned::to_owned);
-        assert_eq!(judge(&at, &failed).expect("a fault").reason, reason);
+        failed.reason = status_reason.map(ToOwned::to_owned);
+        assert_eq!(evaluate(&at, &failed).expect("a diagnostic").reason, reason);
     }
     for (status, detailed, reason) in [
         (InstanceStatus::Outdated, DetailedStatus::SkippedSuspendedAccount, "the account is suspended"),
@@ -233,36 +241,36 @@ fn faults_have_cloud_formations_reason_or_ours() {
         ),
         (InstanceStatus::Unknown("NEW".into()), DetailedStatus::Succeeded, "unknown instance status `NEW`"),
     ] {
-        assert_eq!(judge(&at, &found(status, detailed)).expect("a fault").reason, reason);
+        assert_eq!(evaluate(&at, &found(status, detailed)).expect("a diagnostic").reason, reason);
     }
 }
 
 #[test]
-fn stacks_that_cannot_be_deleted_are_let_go() {
+fn unworkable_instance_is_deleted_with_stack_retained() {
     let desired = desired(&[]);
     for (status, detailed, _, workable) in states() {
         let now = observed(&desired, &[((0, 0), found(status, detailed))]);
-        assert_eq!(step(&desired, &now), Step::Start(delete(&[0], !workable)), "{now:?}");
-        assert_eq!(next_removal(&now, &BTreeSet::new()), Step::Start(delete(&[0], !workable)));
+        assert_eq!(step(&desired, &now), RolloutStep::Start(delete(&[0], !workable)), "{now:?}");
+        assert_eq!(next_removal(&now, &BTreeSet::new()), RolloutStep::Start(delete(&[0], !workable)));
     }
 }
 
 #[test]
-fn removal_deletes_instances_then_the_stack_set_and_names_what_is_left() {
+fn removal_deletes_instances_then_stack_set() {
     let none = BTreeSet::new();
-    assert_eq!(next_removal(&Observed::default(), &none), Step::Finished(Verdict::default()));
-    assert_eq!(next_removal(&observed(&two(), &[]), &none), Step::DeleteStackSet);
+    assert_eq!(next_removal(&Observed::default(), &none), RolloutStep::Finished(Verdict::default()));
+    assert_eq!(next_removal(&observed(&two(), &[]), &none), RolloutStep::DeleteStackSet);
     let stuck = ObservedInstance { reason: Some("vault is locked".into()), ..current() };
     let now = observed(&two(), &[((0, 0), stuck)]);
     let tried = BTreeSet::from([delete(&[0], false).key()]);
-    let Step::Finished(verdict) = next_removal(&now, &tried) else { panic!("nothing is left to try") };
+    let RolloutStep::Finished(verdict) = next_removal(&now, &tried) else { panic!("nothing is left to try") };
     let reason = "vault is locked".to_owned();
-    let fault = InstanceFault { instance: instance(0, 0), outcome: Outcome::NotDeleted, reason };
-    assert_eq!(verdict, Verdict { total: 1, faults: vec![fault], ..Verdict::default() });
+    let diagnostic = InstanceFailure { instance: instance(0, 0), outcome: InstanceOutcome::NotDeleted, reason };
+    assert_eq!(verdict, Verdict { total: 1, failures: vec![diagnostic], ..Verdict::default() });
 }
 
 #[test]
-fn digests_change_with_what_they_are_of() {
+fn digests_change_with_their_inputs() {
     let desired = two();
     let changed = |change: fn(&mut Desired)| {
         let mut other = desired.clone();
@@ -275,13 +283,13 @@ fn digests_change_with_what_they_are_of() {
     assert_eq!(changed(|d| d.capabilities.push("CAPABILITY_IAM".into())), (true, true));
     assert_eq!(changed(|d| drop(d.instances.remove(&instance(0, 0)))), (true, false));
     assert_eq!(changed(|d| drop(d.instances.insert(instance(0, 0), days("1").into()))), (true, false));
-    assert_eq!(changed(|d| d.adopt = true), (false, false), "once it is ours, it makes no difference");
-    assert_eq!(changed(|d| d.rollout.failure_tolerance = crate::policy::Amount::Count(1)), (true, false));
+    assert_eq!(changed(|d| d.adopt = true), (false, false), "irrelevant once it is owned");
+    assert_eq!(changed(|d| d.rollout.failure_tolerance = crate::policy::CountOrPercentage::Count(1)), (true, false));
     assert_eq!(desired.digest().to_string().len(), 32);
 }
 
 #[test]
-fn words_that_aws_adds_are_never_taken_for_success() {
+fn status_unknown_value_is_never_success() {
     assert_eq!(InstanceStatus::from_api("CURRENT"), InstanceStatus::Current);
     assert_eq!(InstanceStatus::from_api("MOSTLY"), InstanceStatus::Unknown("MOSTLY".into()));
     assert_eq!(DetailedStatus::from_api("FAILED_IMPORT"), DetailedStatus::Failed);
@@ -300,7 +308,7 @@ fn words_that_aws_adds_are_never_taken_for_success() {
 }
 
 #[test]
-fn a_stack_set_of_nobody_is_taken_over_if_the_policy_says_so_and_one_of_somebody_never() {
+fn adoption_takes_unowned_stack_sets_only() {
     let mut desired = two();
     desired.adopt = true;
     let mut now = observed(&desired, &[((0, 0), current()), ((2, 0), current())]);
@@ -309,7 +317,7 @@ fn a_stack_set_of_nobody_is_taken_over_if_the_policy_says_so_and_one_of_somebody
     for instance in now.instances.values_mut() {
         instance.overrides = None;
     }
-    // Overrides that nobody knows are set; the update brings the tag that makes it ours.
+    // Unknown overrides are set; the update sets the owner tag.
     let expected = [
         Operation::ManagedExecution,
         delete(&[2], false),
@@ -318,27 +326,27 @@ fn a_stack_set_of_nobody_is_taken_over_if_the_policy_says_so_and_one_of_somebody
         update(&[0], Parameters::new()),
     ];
     assert_eq!(plan(&desired, &now), expected);
-    assert_eq!(step(&desired, &now), Step::Start(Operation::ManagedExecution));
-    // The tag alone is reason enough for the update: without it nobody would know whose it is.
+    assert_eq!(step(&desired, &now), RolloutStep::Start(Operation::ManagedExecution));
+    // A missing owner tag alone requires the update.
     now.stack_set.as_mut().expect("there is one").definition = Some(desired.definition_digest());
     assert_eq!(plan(&desired, &now), expected);
 
     now.stack_set.as_mut().expect("there is one").owner = Some("other@main".into());
-    assert_eq!(step(&desired, &now), Step::NotOurs { owner: Some("other@main".into()) });
+    assert_eq!(step(&desired, &now), RolloutStep::OtherOwner { owner: Some("other@main".into()) });
 }
 
 #[test]
-fn a_permission_model_cannot_be_changed() {
+fn permission_model_cannot_change() {
     let mut desired = two();
     let now = observed(&desired, &[]);
     desired.permissions = Permissions::ServiceManaged(ServiceManaged::default());
-    assert_eq!(step(&desired, &now), Step::OtherPermissions { found: PermissionModel::SelfManaged });
+    assert_eq!(step(&desired, &now), RolloutStep::OtherPermissions { found: PermissionModel::SelfManaged });
     let now = observed(&desired, &[]);
-    assert_eq!(step(&two(), &now), Step::OtherPermissions { found: PermissionModel::ServiceManaged });
+    assert_eq!(step(&two(), &now), RolloutStep::OtherPermissions { found: PermissionModel::ServiceManaged });
 }
 
 #[test]
-fn operations_say_which_call_they_are_and_on_how_many_instances() {
+fn operation_api_size_and_key_match_the_table() {
     let all = [
         (Operation::ManagedExecution, "UpdateStackSet", 0),
         (delete(&[0, 1], false), "DeleteStackInstances", 2),
@@ -348,8 +356,8 @@ fn operations_say_which_call_they_are_and_on_how_many_instances() {
     ];
     let mut keys = BTreeSet::new();
     for (operation, api, size) in all {
-        assert_eq!((operation.api(), operation.size(7)), (api, size));
-        assert_eq!(operation.places().map(Places::size), (size != 0 && size != 7).then_some(size));
+        assert_eq!((operation.api_name(), operation.size(7)), (api, size));
+        assert_eq!(operation.targets().map(OperationTargets::size), (size != 0 && size != 7).then_some(size));
         let json = serde_json::to_string(&operation).expect("serialises");
         assert_eq!(serde_json::from_str::<Operation>(&json).expect("is read"), operation, "{json}");
         assert!(keys.insert(operation.key()), "{json}: keys differ");
@@ -357,13 +365,13 @@ fn operations_say_which_call_they_are_and_on_how_many_instances() {
 }
 
 #[test]
-fn outcomes_are_stored_in_words() {
+fn outcome_serializes_as_displayed() {
     for (outcome, words) in [
-        (Outcome::Failed, "failed"),
-        (Outcome::Cancelled, "cancelled"),
-        (Outcome::Skipped, "skipped"),
-        (Outcome::NeverReached, "never reached"),
-        (Outcome::NotDeleted, "not deleted"),
+        (InstanceOutcome::Failed, "failed"),
+        (InstanceOutcome::Cancelled, "cancelled"),
+        (InstanceOutcome::Skipped, "skipped"),
+        (InstanceOutcome::NeverReached, "never reached"),
+        (InstanceOutcome::NotDeleted, "not deleted"),
     ] {
         assert_eq!(serde_json::to_value(outcome).expect("serialises"), words);
         assert_eq!(format!("{outcome:>14}"), format!("{words:>14}"));
@@ -381,37 +389,41 @@ fn pairs() -> impl Strategy<Value = Pairs> {
     pairs.prop_map(|pairs| pairs.into_iter().map(|((a, r), overrides)| (instance(a, r), Arc::new(overrides))).collect())
 }
 
-/// Overrides as they are observed: known or not.
+/// Observed overrides, known or unknown.
 fn known() -> impl Strategy<Value = Option<Arc<Parameters>>> {
     prop::option::weighted(0.8, overrides().prop_map(Arc::new))
 }
 
-fn worlds() -> impl Strategy<Value = (Desired, Observed)> {
+fn scenarios() -> impl Strategy<Value = (Desired, Observed)> {
     let state = prop::sample::select(states());
-    let there = prop::collection::btree_map((0usize..3, 0usize..3), (state, known()), 0..=9);
-    (pairs(), there, any::<[bool; 4]>()).prop_map(|(wanted, there, [exists, up_to_date, managed, adopted])| {
-        let instances = wanted.into_iter().map(|(instance, overrides)| (instance, Wanted { overrides, unit: None }));
-        let desired = Desired { instances: instances.collect(), adopt: adopted, ..desired(&[]) };
-        if !exists {
-            return (desired, Observed::default());
-        }
-        let mut now = observed(&desired, &[]);
-        let found = now.stack_set.as_mut().expect("there is one");
-        found.managed_execution = managed;
-        if adopted {
-            found.owner = None;
-        }
-        if !up_to_date {
-            found.definition = None;
-        }
-        now.instances = there
-            .into_iter()
-            .map(|((a, r), ((status, detailed, _, _), overrides))| {
-                (instance(a, r), ObservedInstance { overrides, ..self::found(status, detailed) })
-            })
-            .collect();
-        (desired, now)
-    })
+    let existing = prop::collection::btree_map((0usize..3, 0usize..3), (state, known()), 0..=9);
+    (pairs(), existing, any::<[bool; 4]>()).prop_map(
+        |(desired_overrides, existing, [exists, up_to_date, managed, adopted])| {
+            let instances = desired_overrides
+                .into_iter()
+                .map(|(instance, overrides)| (instance, DesiredInstance { overrides, unit: None }));
+            let desired = Desired { instances: instances.collect(), adopt: adopted, ..desired(&[]) };
+            if !exists {
+                return (desired, Observed::default());
+            }
+            let mut now = observed(&desired, &[]);
+            let found = now.stack_set.as_mut().expect("there is one");
+            found.managed_execution = managed;
+            if adopted {
+                found.owner = None;
+            }
+            if !up_to_date {
+                found.definition = None;
+            }
+            now.instances = existing
+                .into_iter()
+                .map(|((a, r), ((status, detailed, _, _), overrides))| {
+                    (instance(a, r), ObservedInstance { overrides, ..self::found(status, detailed) })
+                })
+                .collect();
+            (desired, now)
+        },
+    )
 }
 
 fn workable(found: &ObservedInstance) -> bool {
@@ -420,9 +432,9 @@ fn workable(found: &ObservedInstance) -> bool {
         .any(|(status, detailed, _, workable)| (status, detailed, *workable) == (&found.status, &found.detailed, true))
 }
 
-/// StackSets in which every operation succeeds on every instance that can be worked.
+/// Runs an operation that succeeds on every workable instance.
 fn run(desired: &Desired, now: &mut Observed, operation: &Operation) -> Result<(), TestCaseError> {
-    let at = operation.places().into_iter().flat_map(Places::instances);
+    let at = operation.targets().into_iter().flat_map(OperationTargets::instances);
     match operation {
         Operation::ManagedExecution => {
             let found = now.stack_set.as_mut().expect("there is one");
@@ -431,10 +443,10 @@ fn run(desired: &Desired, now: &mut Observed, operation: &Operation) -> Result<(
         }
         Operation::DeleteInstances { retain, .. } => {
             for instance in at {
-                prop_assert!(!desired.knows(&instance), "{instance} is wanted and deleted");
-                let gone = now.instances.remove(&instance);
-                prop_assert!(gone.is_some(), "{instance} is not there and deleted");
-                prop_assert_eq!(gone.map(|found| workable(&found)), Some(!retain));
+                prop_assert!(!desired.selects(&instance), "{instance} is desired and deleted");
+                let removed = now.instances.remove(&instance);
+                prop_assert!(removed.is_some(), "{instance} does not exist and is deleted");
+                prop_assert_eq!(removed.map(|found| workable(&found)), Some(!retain));
             }
         }
         Operation::UpdateStackSet => {
@@ -447,17 +459,17 @@ fn run(desired: &Desired, now: &mut Observed, operation: &Operation) -> Result<(
         Operation::CreateInstances { overrides, .. } => {
             for instance in at {
                 let wanted = desired.instances.get(&instance).map(|wanted| &*wanted.overrides);
-                prop_assert_eq!(wanted, Some(overrides), "{} is not wanted so", instance);
+                prop_assert_eq!(wanted, Some(overrides), "{} is not desired with these overrides", instance);
                 let created = ObservedInstance { overrides: given(overrides), ..current() };
-                prop_assert_eq!(now.instances.insert(instance, created), None, "it was there");
+                prop_assert_eq!(now.instances.insert(instance, created), None, "it existed already");
             }
         }
         Operation::UpdateInstances { overrides, .. } => {
             for instance in at {
                 let wanted = desired.instances.get(&instance).map(|wanted| &*wanted.overrides);
-                prop_assert_eq!(wanted, Some(overrides), "{} is not wanted so", instance);
-                let found = now.instances.get_mut(&instance).expect("it is there");
-                prop_assert!(workable(found), "{instance} cannot be worked");
+                prop_assert_eq!(wanted, Some(overrides), "{} is not desired with these overrides", instance);
+                let found = now.instances.get_mut(&instance).expect("it exists");
+                prop_assert!(workable(found), "{instance} is not workable");
                 *found = ObservedInstance { overrides: given(overrides), ..current() };
             }
         }
@@ -467,40 +479,41 @@ fn run(desired: &Desired, now: &mut Observed, operation: &Operation) -> Result<(
 
 proptest! {
     #[test]
-    fn every_world_is_brought_to_what_is_wanted_as_it_was_planned((desired, mut now) in worlds()) {
+    fn rollout_converges_as_planned((desired, mut now) in scenarios()) {
         let mut tried = BTreeSet::new();
-        // At worst an operation for each instance that leaves, comes or is corrected, managed execution, one update, one creation.
+        // At most an operation for each instance that is deleted, created or corrected, and one each for managed execution, the
+        // update and the creation of the StackSet.
         let bound = 2 * ACCOUNTS.len() * REGIONS.len() + 3;
         let planned = plan(&desired, &now);
         let mut done = Vec::new();
         let mut verdict = None;
         for _ in 0..=bound {
             match next(&desired, &now, &tried) {
-                Step::CreateStackSet => {
+                RolloutStep::CreateStackSet => {
                     prop_assert_eq!(&now, &Observed::default());
                     now = observed(&desired, &[]);
                 }
-                Step::Start(operation) => {
+                RolloutStep::Start(operation) => {
                     prop_assert!(tried.insert(operation.key()), "{operation:?} is tried again");
                     run(&desired, &mut now, &operation)?;
                     done.push(operation);
                 }
-                Step::Finished(end) => {
+                RolloutStep::Finished(end) => {
                     verdict = Some(end);
                     break;
                 }
-                other => prop_assert!(false, "{other:?} is no step of a rollout"),
+                other => prop_assert!(false, "{other:?} is not a step of a rollout"),
             }
         }
         prop_assert_eq!(done, planned);
         let verdict = verdict.expect("it ends within the bound");
-        prop_assert!(now.instances.keys().eq(desired.instances.keys()), "wanted and there are the same");
-        let beyond_help: BTreeSet<&Instance> =
+        prop_assert!(now.instances.keys().eq(desired.instances.keys()), "exactly the desired instances exist");
+        let unworkable: BTreeSet<&Instance> =
             now.instances.iter().filter(|(_, found)| !workable(found)).map(|(instance, _)| instance).collect();
-        let named = || verdict.faults.iter().chain(&verdict.skipped);
-        let blamed: BTreeSet<&Instance> = named().map(|fault| &fault.instance).collect();
-        prop_assert_eq!(&blamed, &beyond_help, "only what cannot be worked is left");
-        prop_assert_eq!(named().count(), blamed.len(), "each is named once");
+        let reported = || verdict.failures.iter().chain(&verdict.skipped);
+        let blamed: BTreeSet<&Instance> = reported().map(|diagnostic| &diagnostic.instance).collect();
+        prop_assert_eq!(&blamed, &unworkable, "only unworkable instances are reported");
+        prop_assert_eq!(reported().count(), blamed.len(), "each is reported once");
         prop_assert_eq!((verdict.total, verdict.succeeded), (desired.instances.len(), desired.instances.len() - blamed.len()));
         for (instance, found) in now.instances.iter().filter(|(instance, _)| !blamed.contains(instance)) {
             prop_assert_eq!(&found.status, &InstanceStatus::Current);
@@ -511,7 +524,7 @@ proptest! {
     }
 
     #[test]
-    fn every_world_can_be_removed((_, mut now) in worlds()) {
+    fn removal_converges((_, mut now) in scenarios()) {
         let nothing = desired(&[]);
         let mut tried = BTreeSet::new();
         if let Some(found) = &mut now.stack_set {
@@ -519,42 +532,42 @@ proptest! {
         }
         for _ in 0..=ACCOUNTS.len() * 2 + 1 {
             match next_removal(&now, &tried) {
-                Step::Start(operation) => {
+                RolloutStep::Start(operation) => {
                     prop_assert!(tried.insert(operation.key()));
                     run(&nothing, &mut now, &operation)?;
                 }
-                Step::DeleteStackSet => {
+                RolloutStep::DeleteStackSet => {
                     prop_assert!(now.instances.is_empty());
                     now.stack_set = None;
                 }
-                Step::Finished(verdict) => {
+                RolloutStep::Finished(verdict) => {
                     prop_assert!(verdict.is_success() && now.stack_set.is_none());
                     return Ok(());
                 }
-                other => prop_assert!(false, "{other:?} is no step of a removal"),
+                other => prop_assert!(false, "{other:?} is not a step of a removal"),
             }
         }
-        prop_assert!(false, "it does not end");
+        prop_assert!(false, "the removal does not end");
     }
 
-    /// Nothing works: every operation is tried once, nothing is tried for ever, and the verdict accounts for everything.
+    /// If every operation fails, each is tried once, and the verdict counts every instance.
     #[test]
-    fn a_rollout_in_which_everything_fails_ends_and_blames((desired, now) in worlds()) {
+    fn rollout_that_always_fails_ends_with_verdict((desired, now) in scenarios()) {
         let mut tried = BTreeSet::new();
         if now.stack_set.is_none() {
             return Ok(());
         }
         loop {
             match next(&desired, &now, &tried) {
-                Step::Start(operation) => prop_assert!(tried.insert(operation.key()), "{operation:?} is tried again"),
-                Step::Finished(verdict) => {
-                    let is_wanted = |fault: &&InstanceFault| desired.instances.contains_key(&fault.instance);
-                    let wanted = verdict.faults.iter().filter(is_wanted).count() + verdict.skipped.len();
+                RolloutStep::Start(operation) => prop_assert!(tried.insert(operation.key()), "{operation:?} is tried again"),
+                RolloutStep::Finished(verdict) => {
+                    let is_desired = |diagnostic: &&InstanceFailure| desired.instances.contains_key(&diagnostic.instance);
+                    let failed = verdict.failures.iter().filter(is_desired).count() + verdict.skipped.len();
                     prop_assert_eq!(verdict.total, desired.instances.len());
-                    prop_assert_eq!(verdict.succeeded + wanted, verdict.total);
+                    prop_assert_eq!(verdict.succeeded + failed, verdict.total);
                     let left = now.instances.keys().filter(|instance| !desired.instances.contains_key(instance));
-                    let not_deleted = verdict.faults.iter().filter(|fault| fault.outcome == Outcome::NotDeleted);
-                    prop_assert!(not_deleted.map(|fault| &fault.instance).eq(left));
+                    let not_deleted = verdict.failures.iter().filter(|diagnostic| diagnostic.outcome == InstanceOutcome::NotDeleted);
+                    prop_assert!(not_deleted.map(|diagnostic| &diagnostic.instance).eq(left));
                     break;
                 }
                 other => prop_assert!(false, "{other:?}"),
@@ -563,19 +576,19 @@ proptest! {
     }
 
     #[test]
-    fn groups_cover_exactly_the_pairs(pairs in pairs()) {
+    fn products_cover_exactly_the_instances(pairs in pairs()) {
         let groups = super::step::products(pairs.iter().map(|(instance, overrides)| (instance, overrides.clone())));
         let mut covered = Pairs::new();
         let mut size = 0;
         for (accounts, regions, overrides) in groups.iter().cloned() {
-            let at = Places { accounts, regions, through: None };
+            let at = OperationTargets { accounts, regions, through: None };
             size += at.size();
             for instance in at.instances() {
-                prop_assert_eq!(covered.insert(instance, overrides.clone()), None, "no pair is in two groups");
+                prop_assert_eq!(covered.insert(instance, overrides.clone()), None, "no instance is in two products");
             }
         }
         prop_assert_eq!(size, pairs.len());
         prop_assert_eq!(covered, pairs);
-        prop_assert!(groups.len() <= ACCOUNTS.len() * 3, "a group an account and property at most");
+        prop_assert!(groups.len() <= ACCOUNTS.len() * 3, "at most one product for each account and property");
     }
 }

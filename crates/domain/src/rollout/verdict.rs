@@ -1,60 +1,61 @@
-//! How a rollout ended, read from its instances and never from the operation's own word.
+//! The verdict of a rollout, from the status of its instances and never from that of the operation.
 
-use super::{Desired, DetailedStatus, Instance, InstanceStatus, Observed, ObservedInstance, SkipReason};
 use serde::{Deserialize, Serialize};
 
-/// The outcome, instance by instance.
+use super::{Desired, DetailedStatus, Instance, InstanceStatus, Observed, ObservedInstance, SkipReason};
+
+/// The result of a rollout by instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
-    /// Instances that the policy wants, those that StackSets skip among them (or, in a removal, that were still there).
+    /// The number of desired instances, including skipped ones; in a removal, of remaining instances.
     pub total: usize,
-    /// Those that are as they should be.
+    /// The number of instances in the desired state.
     pub succeeded: usize,
-    /// Those that are not, each with its reason.
-    pub faults: Vec<InstanceFault>,
-    /// Those that StackSets leave alone. Trying again would change nothing, so they are named and are no failure.
+    /// Instances that are not in the desired state.
+    pub failures: Vec<InstanceFailure>,
+    /// Instances that StackSets skips. A retry would not change them, so they are not failures.
     #[serde(default)]
-    pub skipped: Vec<InstanceFault>,
+    pub skipped: Vec<InstanceFailure>,
 }
 
-/// An instance that is not as it should be.
+/// An instance that is not in the desired state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct InstanceFault {
-    /// Which one.
+pub struct InstanceFailure {
+    /// The instance.
     #[serde(flatten)]
     pub instance: Instance,
-    /// What became of it.
-    pub outcome: Outcome,
-    /// CloudFormation's reason, or ours.
+    /// The outcome.
+    pub outcome: InstanceOutcome,
+    /// The reason, from CloudFormation if it gave one.
     pub reason: String,
 }
 
-/// What became of an instance that is not as it should be.
+/// The outcome of an instance that is not in the desired state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Outcome {
-    /// CloudFormation tried, and failed.
+pub enum InstanceOutcome {
+    /// The operation on it failed.
     #[serde(rename = "failed")]
     Failed,
-    /// The operation stopped before it came to it.
+    /// The operation stopped before it reached the instance.
     #[serde(rename = "cancelled")]
     Cancelled,
-    /// StackSets left it alone: its account is suspended, or is the management account.
+    /// StackSets skips it: the account is suspended, or is the management account.
     #[serde(rename = "skipped")]
     Skipped,
-    /// No operation came to it.
+    /// No operation reached it.
     #[serde(rename = "never reached")]
     NeverReached,
-    /// It should be gone.
+    /// It is not desired and was not deleted.
     #[serde(rename = "not deleted")]
     NotDeleted,
 }
 
-impl Outcome {
-    /// The outcome in words.
+impl InstanceOutcome {
+    /// The outcome, for reports and JSON.
     #[must_use]
-    pub fn words(self) -> &'static str {
+    pub fn description(self) -> &'static str {
         match self {
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
@@ -65,97 +66,94 @@ impl Outcome {
     }
 }
 
-impl std::fmt::Display for Outcome {
+impl std::fmt::Display for InstanceOutcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.words())
+        f.pad(self.description())
     }
 }
 
 impl Verdict {
-    /// Whether every instance that StackSets can reach is as it should be.
+    /// Whether every instance that StackSets can reach is in the desired state.
     #[must_use]
     pub fn is_success(&self) -> bool {
-        self.faults.is_empty()
+        self.failures.is_empty()
     }
 
-    pub(super) fn of(desired: &Desired, observed: &Observed) -> Self {
+    pub(super) fn new(desired: &Desired, observed: &Observed) -> Self {
         let mut verdict =
             Self { total: desired.instances.len().saturating_add(desired.skipped.len()), ..Self::default() };
         for instance in desired.instances.keys() {
-            let found = observed.instances.get(instance);
-            let wrong = match found {
-                None => Some(fault(instance, Outcome::NeverReached, "no stack instance exists")),
-                Some(found) => judge(instance, found),
+            let failure = match observed.instances.get(instance) {
+                None => Some(diagnostic(instance, InstanceOutcome::NeverReached, "no stack instance exists")),
+                Some(found) => evaluate(instance, found),
             };
-            match wrong {
+            match failure {
                 None => verdict.succeeded = verdict.succeeded.saturating_add(1),
-                Some(skipped) if skipped.outcome == Outcome::Skipped => verdict.skipped.push(skipped),
-                Some(wrong) => verdict.faults.push(wrong),
+                Some(skipped) if skipped.outcome == InstanceOutcome::Skipped => verdict.skipped.push(skipped),
+                Some(failed) => verdict.failures.push(failed),
             }
         }
-        let left = observed.instances.iter().filter(|(instance, _)| !desired.knows(instance));
-        verdict.faults.extend(left.map(|(instance, found)| not_deleted(instance, found)));
-        verdict.skipped.extend(desired.skipped.iter().map(|(instance, reason)| skipped(instance, *reason)));
+        let left = observed.instances.iter().filter(|(instance, _)| !desired.selects(instance));
+        verdict.failures.extend(left.map(|(instance, found)| not_deleted(instance, found)));
+        let skipped = desired.skipped.iter();
+        verdict.skipped.extend(
+            skipped.map(|(instance, reason)| diagnostic(instance, InstanceOutcome::Skipped, reason.description())),
+        );
         verdict.skipped.sort_by(|one, other| one.instance.cmp(&other.instance));
         verdict
     }
 
-    pub(super) fn nothing_left() -> Self {
-        Self::default()
-    }
-
-    pub(super) fn left_over(observed: &Observed) -> Self {
-        Self {
-            total: observed.instances.len(),
-            succeeded: 0,
-            faults: observed.instances.iter().map(|(instance, found)| not_deleted(instance, found)).collect(),
-            skipped: Vec::new(),
-        }
+    /// The verdict of a removal that cannot delete the remaining instances.
+    pub(super) fn remaining(observed: &Observed) -> Self {
+        let diagnostics = observed.instances.iter().map(|(instance, found)| not_deleted(instance, found)).collect();
+        Self { total: observed.instances.len(), failures: diagnostics, ..Self::default() }
     }
 }
 
 impl Desired {
-    /// Whether an instance belongs to what the policy names, also where StackSets skip it.
+    /// Whether the policy names an instance, also if StackSets skips it.
     #[must_use]
-    pub fn knows(&self, instance: &Instance) -> bool {
+    pub fn selects(&self, instance: &Instance) -> bool {
         self.instances.contains_key(instance) || self.skipped.contains_key(instance)
     }
 }
 
-/// What is wrong with an instance that the policy wants.
-pub(super) fn judge(instance: &Instance, found: &ObservedInstance) -> Option<InstanceFault> {
-    let told = found.reason.as_deref().filter(|reason| !reason.trim().is_empty());
+/// Evaluates a desired instance; `None` if it is in the desired state.
+pub(super) fn evaluate(instance: &Instance, found: &ObservedInstance) -> Option<InstanceFailure> {
+    let reason = found.reason.as_deref().filter(|reason| !reason.trim().is_empty());
     match (&found.status, &found.detailed) {
         (_, DetailedStatus::SkippedSuspendedAccount) => {
-            Some(fault(instance, Outcome::Skipped, told.unwrap_or(SkipReason::Suspended.words())))
+            Some(diagnostic(instance, InstanceOutcome::Skipped, reason.unwrap_or(SkipReason::Suspended.description())))
         }
         (InstanceStatus::Current, DetailedStatus::Failed) | (InstanceStatus::Outdated, _) => {
             let outcome = match found.detailed {
-                DetailedStatus::Cancelled => Outcome::Cancelled,
-                DetailedStatus::Pending | DetailedStatus::Running => Outcome::NeverReached,
-                _ => Outcome::Failed,
+                DetailedStatus::Cancelled => InstanceOutcome::Cancelled,
+                DetailedStatus::Pending | DetailedStatus::Running => InstanceOutcome::NeverReached,
+                _ => InstanceOutcome::Failed,
             };
-            Some(fault(instance, outcome, told.unwrap_or("CloudFormation gave no reason")))
+            Some(diagnostic(instance, outcome, reason.unwrap_or("CloudFormation gave no reason")))
         }
         (InstanceStatus::Current, _) => None,
         (InstanceStatus::Inoperable, _) => {
-            let reason = told.unwrap_or("the instance is inoperable: an earlier delete failed");
-            Some(fault(instance, Outcome::Failed, reason))
+            let reason = reason.unwrap_or("the instance is inoperable: an earlier delete failed");
+            Some(diagnostic(instance, InstanceOutcome::Failed, reason))
         }
-        (InstanceStatus::Unknown(word), _) => {
-            Some(fault(instance, Outcome::Failed, told.unwrap_or(&format!("unknown instance status `{word}`"))))
-        }
+        (InstanceStatus::Unknown(word), _) => Some(diagnostic(
+            instance,
+            InstanceOutcome::Failed,
+            reason.unwrap_or(&format!("unknown instance status `{word}`")),
+        )),
     }
 }
 
-fn skipped(instance: &Instance, reason: SkipReason) -> InstanceFault {
-    fault(instance, Outcome::Skipped, reason.words())
+fn not_deleted(instance: &Instance, found: &ObservedInstance) -> InstanceFailure {
+    diagnostic(
+        instance,
+        InstanceOutcome::NotDeleted,
+        found.reason.as_deref().unwrap_or("CloudFormation gave no reason"),
+    )
 }
 
-fn not_deleted(instance: &Instance, found: &ObservedInstance) -> InstanceFault {
-    fault(instance, Outcome::NotDeleted, found.reason.as_deref().unwrap_or("CloudFormation gave no reason"))
-}
-
-fn fault(instance: &Instance, outcome: Outcome, reason: &str) -> InstanceFault {
-    InstanceFault { instance: instance.clone(), outcome, reason: reason.to_owned() }
+fn diagnostic(instance: &Instance, outcome: InstanceOutcome, reason: &str) -> InstanceFailure {
+    InstanceFailure { instance: instance.clone(), outcome, reason: reason.to_owned() }
 }

@@ -1,328 +1,215 @@
-//! What is known of a violation, and how a change is applied to it.
+//! The stored state of a violation, with an outbox of pending deliveries.
 //!
-//! A record holds what is true and what is owed: every time it opens or closes, a debt is written down in the same step, and taken
-//! off outlet by outlet as each is told. Whoever finds a record can finish what somebody else began.
+//! A transition and its pending deliveries are stored in one write. A delivery is removed channel by channel once it succeeded, so
+//! any function that reads a record can complete the deliveries that another one started.
 
-use super::{Change, Closing, Compliance, Debt, Found, Heard, Key, Ordering, Outlet, ResourceFacts, Told, Undelivered};
-use crate::control::Severity;
-use jiff::civil::Date;
-use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Debts of one record. Older pairs of opened and resolved are folded into the next debt and counted there.
-const MOST_DEBTS: usize = 8;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
-/// What is kept of one violation.
+use framework::control::Severity;
+
+use super::{
+    AppliedExemption, Channel, ClosedReason, DeliveryFailures, DetectionSource, OpenedBy, Opening, PendingDelivery,
+    ResourceDetails, ResultOrdering, Update, ViolationKey,
+};
+
+/// Pending deliveries of one record. Older pairs of opened and resolved are only counted, in the next pending delivery.
+const MAX_PENDING: usize = 8;
+
+/// The stored state of a violation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Record {
+pub struct ViolationRecord {
     /// The violation.
-    pub key: Key,
-    /// Open or not.
-    pub status: Status,
-    /// Since when it is open, or was open when it was last closed; `None` when it never was.
+    pub key: ViolationKey,
+    /// Whether it is open.
+    pub status: ViolationStatus,
+    /// Start of the current or last open period; `None` if it was never open.
     pub since: Option<Timestamp>,
-    /// The last result applied.
-    pub ordering: Ordering,
+    /// Position of the last result applied.
+    pub ordering: ResultOrdering,
     /// The Config rule's name in that result.
     pub rule_name: String,
-    /// The Config rule's ARN in that result; empty where nobody told it.
+    /// The Config rule's ARN in that result; empty if not known.
     pub rule_arn: String,
-    /// What the rule added in words.
+    /// The rule's annotation in that result.
     pub annotation: Option<String>,
-    /// How the violation came to be known when it was last opened.
-    pub found: Found,
-    /// Who brought the news of that.
-    pub heard: Heard,
-    /// Why it is closed; `None` while it is open and when it never was.
-    pub closed: Option<Closing>,
-    /// How bad it is, by the policy's rules when it was last opened.
+    /// Why it opened last.
+    pub opened_by: OpenedBy,
+    /// The source that reported its last opening.
+    pub detected_by: DetectionSource,
+    /// Why it closed; `None` while it is open and if it was never open.
+    pub closed_reason: Option<ClosedReason>,
+    /// The severity by the policy's rules when it opened last.
     pub severity: Severity,
-    /// What AWS Config knew of the resource then.
-    pub resource: ResourceFacts,
-    /// The exemption under which it is recorded and not told.
-    pub exempt: Option<Exempt>,
-    /// When Security Hub last got its finding.
-    pub finding_at: Option<Timestamp>,
-    /// When the last debt was written down, also when nothing is owed any more.
+    /// The resource in AWS Config when it opened last.
+    pub resource: ResourceDetails,
+    /// The exemption that covers it: it is recorded, and no notices are sent.
+    pub exemption: Option<AppliedExemption>,
+    /// When Security Hub last received its finding.
+    pub finding_sent_at: Option<Timestamp>,
+    /// When the last pending delivery was recorded, also if none is pending any more.
     #[serde(default)]
-    pub last_owed: Option<Timestamp>,
-    /// What is owed to whom, oldest first: recorded, perhaps told, not yet known to be told.
-    pub owed: Vec<Debt>,
-    /// Until when the sweep delivers what is owed itself. The end of a digest window that falls into this time leaves the record
-    /// alone, or the same notice would be sent twice.
+    pub last_pending_at: Option<Timestamp>,
+    /// Pending deliveries, oldest first.
+    pub pending: Vec<PendingDelivery>,
+    /// Until when the sweep delivers the pending notices itself. A digest window that ends before then skips the record, or the same
+    /// notice would be sent twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery_claimed_until: Option<Timestamp>,
     /// The channels whose last delivery failed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub undelivered: BTreeMap<Outlet, Undelivered>,
+    pub delivery_failures: BTreeMap<Channel, DeliveryFailures>,
 }
 
-/// Whether the resource breaks the control.
+/// The status of a violation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Status {
-    /// It does.
+pub enum ViolationStatus {
+    /// The resource breaks the control.
     Open,
-    /// It did, or never did, and does not now.
+    /// The resource does not break the control.
     Closed,
 }
 
-/// The exemption that keeps a violation quiet, as it was when it was applied.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Exempt {
-    /// Why the resource may break the control.
-    pub reason: String,
-    /// Who answers for it.
-    pub owner: String,
-    /// The last day on which the exemption holds.
-    pub until: Date,
-}
-
-/// What is known of a violation at the moment when it opens, beyond the result itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Opening {
-    /// How it came to be.
-    pub found: Found,
-    /// Who brought the news.
-    pub heard: Heard,
-    /// How bad it is.
-    pub severity: Severity,
-    /// What AWS Config knows of the resource.
-    pub resource: ResourceFacts,
-    /// The exemption that covers it.
-    pub exempt: Option<Exempt>,
-}
-
-/// What a change leads to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// Store the record.
-    Store {
-        /// As it is now.
-        record: Box<Record>,
-        /// What has happened to the violation, if anything: to be written down with [`Record::opened`] or [`Record::closed_by`]
-        /// before the record is stored.
-        turn: Option<Turn>,
-    },
-    /// Nothing to store; whatever the record still owes, it owes.
-    Quiet(Quiet),
-}
-
-/// What happens to a violation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
-    /// It opens.
-    Opens,
-    /// It closes.
-    Closes(Closing),
-}
-
-/// Why nothing is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Quiet {
-    /// This very result was applied before.
-    Repeated,
-    /// A later result was applied before.
-    Late,
-}
-
-/// Applies a change to what is known. Late and repeated results change nothing.
-#[must_use]
-pub fn apply(known: Option<&Record>, change: &Change) -> Outcome {
-    let is_open = change.compliance == Compliance::NonCompliant;
-    let Some(record) = known else {
-        let record = Record {
-            key: change.key.clone(),
-            status: status(is_open),
-            since: is_open.then_some(change.ordering.triggered),
-            ordering: change.ordering,
-            rule_name: change.rule_name.clone(),
-            rule_arn: change.rule_arn.clone(),
-            annotation: change.annotation.clone(),
-            found: Found::FirstResult,
-            heard: Heard::Event,
-            closed: None,
-            severity: Severity::Medium,
-            resource: ResourceFacts::default(),
-            exempt: None,
-            finding_at: None,
-            last_owed: None,
-            owed: Vec::new(),
-            delivery_claimed_until: None,
-            undelivered: BTreeMap::new(),
-        };
-        return Outcome::Store { record: Box::new(record), turn: is_open.then_some(Turn::Opens) };
-    };
-    let was_open = record.status == Status::Open;
-    if was_open == is_open && change.ordering.same_result(&record.ordering) {
-        return Outcome::Quiet(Quiet::Repeated);
-    }
-    if change.ordering <= record.ordering {
-        return Outcome::Quiet(Quiet::Late);
-    }
-    let turn = match (was_open, change.compliance) {
-        (false, Compliance::NonCompliant) => Some(Turn::Opens),
-        (true, Compliance::Compliant) => Some(Turn::Closes(Closing::Satisfied)),
-        (true, Compliance::NotApplicable) => Some(Turn::Closes(Closing::NotApplicable)),
-        (true, Compliance::NonCompliant) | (false, Compliance::Compliant | Compliance::NotApplicable) => None,
-    };
-    let record = Record {
-        status: status(is_open),
-        since: if turn == Some(Turn::Opens) { Some(change.ordering.triggered) } else { record.since },
-        ordering: change.ordering,
-        rule_name: change.rule_name.clone(),
-        rule_arn: if change.rule_arn.is_empty() { record.rule_arn.clone() } else { change.rule_arn.clone() },
-        annotation: change.annotation.clone(),
-        ..record.clone()
-    };
-    Outcome::Store { record: Box::new(record), turn }
-}
-
-const fn status(is_open: bool) -> Status {
-    if is_open { Status::Open } else { Status::Closed }
-}
-
-impl Record {
-    /// Writes down that the violation opens, and to whom that is owed: to all of `outlets`, unless it is exempt.
-    pub fn opened(&mut self, opening: Opening, outlets: &BTreeSet<Outlet>, now: Timestamp) {
-        let Opening { found, heard, severity, resource, exempt } = opening;
-        self.found = found;
-        self.heard = heard;
-        self.severity = severity;
-        self.resource = resource;
-        self.exempt = exempt;
-        self.closed = None;
-        if self.exempt.is_none() {
-            self.owe(Told::Opened, outlets, now);
+impl ViolationRecord {
+    /// Records the opening, pending for all `channels` unless the violation is exempt.
+    pub fn record_opening(&mut self, opening: Opening, channels: &BTreeSet<Channel>, now: Timestamp) {
+        let Opening { opened_by: found, detected_by: heard, severity, resource, exemption: exempt } = opening;
+        (self.opened_by, self.detected_by, self.severity, self.resource) = (found, heard, severity, resource);
+        self.exemption = exempt;
+        self.closed_reason = None;
+        if self.exemption.is_none() {
+            self.enqueue(Update::Opened, channels, now);
         }
     }
 
-    /// Writes down that the violation closes, and to whom that is owed: to all of `outlets`, unless it was exempt.
-    pub fn closed_by(&mut self, closing: Closing, outlets: &BTreeSet<Outlet>, now: Timestamp) {
-        self.status = Status::Closed;
-        self.closed = Some(closing);
-        if self.exempt.take().is_none() {
-            self.owe(Told::Resolved(closing), outlets, now);
+    /// Records the end, pending for all `channels` unless the violation was exempt.
+    pub fn record_closing(&mut self, closing: ClosedReason, channels: &BTreeSet<Channel>, now: Timestamp) {
+        self.status = ViolationStatus::Closed;
+        self.closed_reason = Some(closing);
+        if self.exemption.take().is_none() {
+            self.enqueue(Update::Resolved(closing), channels, now);
         }
     }
 
-    /// Writes down that an exemption has come to cover the open violation: it is still recorded, and for those who were told that
-    /// it is open there is nothing left to do.
-    pub fn exempted(&mut self, exempt: Exempt, outlets: &BTreeSet<Outlet>, now: Timestamp) {
-        self.exempt = Some(exempt.clone());
-        self.owe(Told::Exempted(exempt), outlets, now);
+    /// Records that an exemption covers the open violation from now on, pending for all `channels`.
+    pub fn record_exemption(&mut self, exempt: AppliedExemption, channels: &BTreeSet<Channel>, now: Timestamp) {
+        self.exemption = Some(exempt.clone());
+        self.enqueue(Update::Exempted(exempt), channels, now);
     }
 
-    /// Writes down that the exemption of the open violation holds no longer: from now on it is a violation like any other.
-    pub fn exemption_ended(&mut self, outlets: &BTreeSet<Outlet>, now: Timestamp) {
-        if let Some(exempt) = self.exempt.take() {
-            self.owe(Told::ExemptionEnded(exempt), outlets, now);
+    /// Records that the exemption of the open violation ended, pending for all `channels`.
+    pub fn record_exemption_end(&mut self, channels: &BTreeSet<Channel>, now: Timestamp) {
+        if let Some(exempt) = self.exemption.take() {
+            self.enqueue(Update::ExemptionEnded(exempt), channels, now);
         }
     }
 
-    /// Writes down that Security Hub is to get the finding once more, before it forgets it.
-    pub fn refresh_finding(&mut self, outlets: &BTreeSet<Outlet>, now: Timestamp) {
-        let finding = outlets.iter().filter(|outlet| **outlet == Outlet::Finding).copied().collect();
-        self.owe(Told::Refreshed, &finding, now);
+    /// Records that the finding must be sent again before Security Hub deletes it.
+    pub fn request_finding_refresh(&mut self, channels: &BTreeSet<Channel>, now: Timestamp) {
+        let finding = channels.iter().filter(|channel| **channel == Channel::SecurityHub).copied().collect();
+        self.enqueue(Update::Refreshed, &finding, now);
     }
 
-    /// When the next delivery to any channel is due: at once for what was just recorded, later after a failure; `None` when nothing
-    /// is pending.
+    /// Returns when the next delivery to any channel is due: immediately for a new record, later after a failure; `None` if no
+    /// delivery is pending.
     #[must_use]
-    pub fn pending_since(&self) -> Option<Timestamp> {
-        let outlets: BTreeSet<Outlet> = self.owed.iter().flat_map(|debt| debt.outlets.iter().copied()).collect();
-        outlets.into_iter().filter_map(|outlet| self.due(outlet)).min()
+    pub fn next_delivery(&self) -> Option<Timestamp> {
+        let channels: BTreeSet<Channel> =
+            self.pending.iter().flat_map(|delivery| delivery.channels.iter().copied()).collect();
+        channels.into_iter().filter_map(|channel| self.next_delivery_to(channel)).min()
     }
 
-    /// When the next delivery to a channel is due; `None` when nothing is pending for it.
+    /// Returns when the next delivery to a channel is due; `None` if no delivery is pending for it.
     #[must_use]
-    pub fn due(&self, outlet: Outlet) -> Option<Timestamp> {
-        let oldest = self.owed_to(outlet).map(|debt| debt.at).min()?;
-        Some(self.undelivered.get(&outlet).map_or(oldest, |undelivered| undelivered.due().max(oldest)))
+    pub fn next_delivery_to(&self, channel: Channel) -> Option<Timestamp> {
+        let oldest = self.pending_for(channel).map(|delivery| delivery.at).min()?;
+        Some(self.delivery_failures.get(&channel).map_or(oldest, |undelivered| undelivered.next_attempt().max(oldest)))
     }
 
-    /// Records that deliveries to a channel failed. After [`MOST_REJECTIONS`] and [`GIVE_UP_AFTER`] they are given up: they are not
-    /// pending any more, and the reason stays on record. Returns the number of those that were given up. What was recorded since stays
-    /// pending.
+    /// Records failed deliveries to a channel. After [`MAX_REJECTIONS`] and [`ABANDON_AFTER`] they are abandoned: no longer
+    /// pending, with the error on record. Returns the number of abandoned deliveries. Later deliveries stay pending.
     ///
-    /// [`MOST_REJECTIONS`]: super::MOST_REJECTIONS
-    /// [`GIVE_UP_AFTER`]: super::GIVE_UP_AFTER
-    pub fn not_delivered(
+    /// [`MAX_REJECTIONS`]: super::MAX_REJECTIONS
+    /// [`ABANDON_AFTER`]: super::ABANDON_AFTER
+    pub fn record_failure(
         &mut self,
-        outlet: Outlet,
-        debts: &[Debt],
+        channel: Channel,
+        deliveries: &[PendingDelivery],
         reason: &str,
         is_rejected: bool,
         now: Timestamp,
     ) -> usize {
-        let failed = Undelivered::after(self.undelivered.get(&outlet), reason, is_rejected, now);
-        let mut given_up = 0_usize;
-        if failed.given_up {
-            for debt in &mut self.owed {
-                if debts.iter().any(|tried| tried.at == debt.at && tried.what == debt.what)
-                    && debt.outlets.remove(&outlet)
-                {
-                    given_up = given_up.saturating_add(1);
-                }
-            }
-            self.owed.retain(|debt| !debt.outlets.is_empty());
-        }
-        self.undelivered.insert(outlet, failed);
+        let failed = DeliveryFailures::with_failure(self.delivery_failures.get(&channel), reason, is_rejected, now);
+        let given_up = if failed.is_abandoned { self.dequeue(channel, deliveries) } else { 0 };
+        self.delivery_failures.insert(channel, failed);
         given_up
     }
 
-    /// The debts that an outlet has not been told.
-    pub fn owed_to(&self, outlet: Outlet) -> impl Iterator<Item = &Debt> {
-        self.owed.iter().filter(move |debt| debt.outlets.contains(&outlet))
+    /// Returns the deliveries that are pending for a channel.
+    pub fn pending_for(&self, channel: Channel) -> impl Iterator<Item = &PendingDelivery> {
+        self.pending.iter().filter(move |delivery| delivery.channels.contains(&channel))
     }
 
-    /// Takes off what an outlet was told. Debts that were written down since remain.
-    pub fn told(&mut self, outlet: Outlet, debts: &[Debt], now: Timestamp) {
-        for debt in &mut self.owed {
-            if debts.iter().any(|told| told.at == debt.at && told.what == debt.what) {
-                debt.outlets.remove(&outlet);
-                if outlet == Outlet::Finding {
-                    self.finding_at = Some(now);
-                }
-            }
+    /// Records successful deliveries to a channel. Deliveries that were recorded later stay pending.
+    pub fn record_delivery(&mut self, channel: Channel, deliveries: &[PendingDelivery], now: Timestamp) {
+        if channel == Channel::SecurityHub && self.pending.iter().any(|delivery| delivery.is_among(deliveries)) {
+            self.finding_sent_at = Some(now);
         }
-        self.owed.retain(|debt| !debt.outlets.is_empty());
-        self.undelivered.remove(&outlet);
-        if self.owed.is_empty() {
+        self.dequeue(channel, deliveries);
+        self.delivery_failures.remove(&channel);
+        if self.pending.is_empty() {
             self.delivery_claimed_until = None;
         }
     }
 
-    fn owe(&mut self, what: Told, outlets: &BTreeSet<Outlet>, now: Timestamp) {
-        // A finding is a state, not a story: only the last one counts.
-        if outlets.contains(&Outlet::Finding) {
-            for debt in &mut self.owed {
-                debt.outlets.remove(&Outlet::Finding);
-            }
-            self.owed.retain(|debt| !debt.outlets.is_empty());
+    /// Removes a channel from pending deliveries. Returns how many were pending for it.
+    fn dequeue(&mut self, channel: Channel, deliveries: &[PendingDelivery]) -> usize {
+        let known = self.pending.iter_mut().filter(|delivery| delivery.is_among(deliveries));
+        let removed = known.filter_map(|delivery| delivery.channels.take(&channel)).count();
+        self.pending.retain(|delivery| !delivery.channels.is_empty());
+        removed
+    }
+
+    fn enqueue(&mut self, what: Update, channels: &BTreeSet<Channel>, now: Timestamp) {
+        // A finding has only a state: the last update replaces earlier ones.
+        if channels.contains(&Channel::SecurityHub) {
+            self.pending.iter_mut().for_each(|delivery| _ = delivery.channels.remove(&Channel::SecurityHub));
+            self.pending.retain(|delivery| !delivery.channels.is_empty());
         }
-        if outlets.is_empty() {
+        if channels.is_empty() {
             return;
         }
-        // News is worth as many attempts as before the channel was given up; a refreshed finding is worth one.
-        if what != Told::Refreshed {
-            self.undelivered.retain(|outlet, undelivered| !(undelivered.given_up && outlets.contains(outlet)));
+        // An update gets as many attempts as before the channel was abandoned; a refreshed finding gets one.
+        if what != Update::Refreshed {
+            self.delivery_failures
+                .retain(|channel, undelivered| !(undelivered.is_abandoned && channels.contains(channel)));
         }
-        // Turns are told apart, and put in order, by their times: also two in one instant, and one that is written down by
-        // somebody who looked at the clock before another wrote down the one before. Security Hub compares milliseconds.
-        let last = self.owed.last().map(|debt| debt.at).max(self.last_owed);
+        // Their times identify and order transitions, also two in one instant, and two that were recorded by functions with
+        // different clocks. Security Hub compares milliseconds.
+        let last = self.pending.last().map(|delivery| delivery.at).max(self.last_pending_at);
         let next = last.and_then(|last| last.checked_add(SignedDuration::from_millis(1)).ok());
         let at = next.map_or(now, |next| next.max(now));
-        self.last_owed = Some(at);
+        self.last_pending_at = Some(at);
         self.delivery_claimed_until = None;
-        self.owed.push(Debt { what, at, since: self.since, outlets: outlets.clone(), folded: 0 });
-        if self.owed.len() > MOST_DEBTS {
-            let gone: u32 = self.owed.drain(..2).map(|debt| debt.folded.saturating_add(1)).fold(0, u32::saturating_add);
-            if let Some(first) = self.owed.first_mut() {
-                first.folded = first.folded.saturating_add(gone);
+        self.pending.push(PendingDelivery {
+            update: what,
+            at,
+            since: self.since,
+            channels: channels.clone(),
+            earlier_transitions: 0,
+        });
+        if self.pending.len() > MAX_PENDING {
+            let gone: u32 = self
+                .pending
+                .drain(..2)
+                .map(|delivery| delivery.earlier_transitions.saturating_add(1))
+                .fold(0, u32::saturating_add);
+            if let Some(first) = self.pending.first_mut() {
+                first.earlier_transitions = first.earlier_transitions.saturating_add(gone);
             }
         }
     }

@@ -1,14 +1,17 @@
-//! Automatic deployment: what StackSets do when an account joins or leaves a unit that they deploy to.
+//! Automatic deployment of StackSets to accounts that join or leave a unit of their targets.
 
-use super::operation::{By, Run, Scope, Task};
-use super::{Cloud, Organization};
-use domain::ids::{AccountId, RegionName, StackSetName, UnitId};
-use domain::policy::{Amount, ConcurrencyMode, RegionConcurrency, Rollout};
-use domain::rollout::{Filter, Instance, Parameters, Places, Through};
-use jiff::Timestamp;
 use std::collections::BTreeSet;
 
-impl Cloud {
+use jiff::Timestamp;
+
+use domain::policy::{ConcurrencyMode, CountOrPercentage, RegionConcurrency, RolloutSettings};
+use domain::rollout::{AccountFilterType, DeploymentTargets, Instance, OperationTargets, Parameters};
+use framework::ids::{AccountId, RegionName, StackSetName, UnitId};
+
+use super::run::{OperationOrigin, OperationScope, OperationTask, SimulatedOperation};
+use super::{SimulatedCloud, SimulatedOrganization};
+
+impl SimulatedCloud {
     pub(super) fn move_account(&mut self, account: &AccountId, to: Option<&UnitId>, now: Timestamp) {
         let before = self.organization.clone();
         match to {
@@ -24,7 +27,7 @@ impl Cloud {
         }
     }
 
-    fn follow(&mut self, name: &StackSetName, account: &AccountId, before: &Organization, now: Timestamp) {
+    fn follow(&mut self, name: &StackSetName, account: &AccountId, before: &SimulatedOrganization, now: Timestamp) {
         let Some(stack_set) = self.stack_sets.get(name) else { return };
         let Some(auto) = stack_set.definition.auto_deployment.filter(|auto| auto.enabled) else { return };
         let mut leaves: BTreeSet<RegionName> = BTreeSet::new();
@@ -43,7 +46,7 @@ impl Cloud {
             stack_set.instances.contains_key(&instance)
         };
         leaves.retain(|region| !stays.contains(region) && there(region));
-        // What has left is deleted even if it has joined another unit: it is created again, through that one.
+        // An account that left is deleted even if it joined another unit: it is created again through that unit.
         let mut creations = Vec::new();
         for (unit, regions) in joins {
             let regions: BTreeSet<RegionName> = regions
@@ -56,31 +59,38 @@ impl Cloud {
             }
         }
         if !leaves.is_empty() {
-            let task = Task::Delete { retain: auto.retain_stacks };
+            let task = OperationTask::Delete { retain: auto.retain_stacks };
             self.on_its_own(name, task, places(account, leaves, None), now);
         }
         for (unit, regions) in creations {
             // Filters are ignored, and there are no overrides.
-            let through = Some(Through { unit, filter: Filter::Listed });
-            self.on_its_own(name, Task::Create(Parameters::new()), places(account, regions, through), now);
+            let through = Some(DeploymentTargets { unit, filter: AccountFilterType::Listed });
+            self.on_its_own(name, OperationTask::Create(Parameters::new()), places(account, regions, through), now);
         }
     }
 
-    fn on_its_own(&mut self, name: &StackSetName, task: Task, places: Places, now: Timestamp) {
+    fn on_its_own(&mut self, name: &StackSetName, task: OperationTask, places: OperationTargets, now: Timestamp) {
         let id = self.fresh_id("auto");
-        let all = Rollout {
-            max_concurrency: Amount::Percentage(100),
-            failure_tolerance: Amount::Percentage(100),
+        let all = RolloutSettings {
+            max_concurrency: CountOrPercentage::Percentage(100),
+            failure_tolerance: CountOrPercentage::Percentage(100),
             mode: ConcurrencyMode::Soft,
             regions: RegionConcurrency::Parallel,
             region_order: Vec::new(),
         };
-        let run = Run::new(&id, By::AutoDeployment, task, Scope::Places(places), all, now);
-        // Refused only where there is no managed execution. Assumed: StackSets then come back to it, which is not simulated.
+        let run = SimulatedOperation::new(
+            &id,
+            OperationOrigin::AutoDeployment,
+            task,
+            OperationScope::Places(places),
+            all,
+            now,
+        );
+        // Rejected only without managed execution. Assumed: StackSets retry later, which is not simulated.
         let _refused = self.accept(name, run, now);
     }
 }
 
-fn places(account: &AccountId, regions: BTreeSet<RegionName>, through: Option<Through>) -> Places {
-    Places { accounts: BTreeSet::from([account.clone()]), regions, through }
+fn places(account: &AccountId, regions: BTreeSet<RegionName>, through: Option<DeploymentTargets>) -> OperationTargets {
+    OperationTargets { accounts: BTreeSet::from([account.clone()]), regions, through }
 }

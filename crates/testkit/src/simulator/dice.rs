@@ -1,11 +1,11 @@
-//! Chance.
+//! Deterministic random numbers.
 
-/// SplitMix64: every seed is as good as any other.
+/// SplitMix64: all seeds are equally good.
 #[derive(Debug, Clone)]
 pub struct Dice(u64);
 
 impl Dice {
-    /// Dice that fall the same way for the same seed.
+    /// A generator with the same numbers for the same seed.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(seed)
@@ -20,14 +20,20 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `end`; 0 where there is none.
+    /// A number below `end`; 0 if `end` is 0.
     pub fn below(&mut self, end: usize) -> usize {
         let rolled = self.roll();
         let end = u64::try_from(end).unwrap_or(u64::MAX).max(1);
         usize::try_from(rolled % end).unwrap_or(0)
     }
 
-    /// True once in so many times.
+    /// One of the choices, which are not empty.
+    #[expect(clippy::indexing_slicing, reason = "callers pass choices")]
+    pub fn pick<T: Clone>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len())].clone()
+    }
+
+    /// True with a probability of 1 / `times`.
     pub fn one_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }

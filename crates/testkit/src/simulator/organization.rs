@@ -1,37 +1,38 @@
-//! Units within units, and accounts in them.
+//! Units within units, and the accounts in them.
 
-use domain::ids::{AccountId, UnitId};
-use domain::rollout::Membership;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// An organisation.
+use domain::rollout::Membership;
+use framework::ids::{AccountId, UnitId};
+
+/// An organization.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Organization {
-    /// Its root.
+pub struct SimulatedOrganization {
+    /// The id of its root.
     pub root: Option<UnitId>,
     /// Its management account.
     pub management: Option<AccountId>,
-    /// Units and what each is in: a unit, or the root.
+    /// Units, each with its parent: a unit or the root.
     pub parents: BTreeMap<UnitId, UnitId>,
-    /// Accounts, and the unit that each is in.
+    /// Accounts, each with its unit.
     pub accounts: BTreeMap<AccountId, UnitId>,
-    /// Accounts that are not active, in the organisation or not.
+    /// Accounts that are not active, inside or outside of the organization.
     pub states: BTreeMap<AccountId, AccountState>,
 }
 
-/// Whether an account can be worked.
+/// The status of an account for StackSets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountState {
-    /// It can.
+    /// Work is possible.
     Active,
-    /// StackSets leave it alone, and say so.
+    /// StackSets skip the account and report it.
     Suspended,
-    /// It is as good as gone: StackSets can only let go of what was there.
+    /// StackSets can only retain the stacks of the account.
     Closed,
 }
 
-impl Organization {
-    /// Whether an account can be worked.
+impl SimulatedOrganization {
+    /// The status of an account for StackSets.
     #[must_use]
     pub fn state(&self, account: &AccountId) -> AccountState {
         self.states.get(account).copied().unwrap_or(AccountState::Active)
@@ -46,7 +47,7 @@ impl Organization {
         }
     }
 
-    /// Whether there is such a unit, or it is the root.
+    /// Whether the unit exists, or is the root.
     #[must_use]
     pub fn has(&self, unit: &UnitId) -> bool {
         self.root.as_ref() == Some(unit) || self.parents.contains_key(unit)
@@ -56,7 +57,7 @@ impl Organization {
     #[must_use]
     pub fn contains(&self, unit: &UnitId, account: &AccountId) -> bool {
         let mut at = self.accounts.get(account);
-        // More steps than units: a tree that is none.
+        // More steps than units: the structure is not a tree.
         for _ in 0..=self.parents.len() {
             match at {
                 Some(here) if here == unit => return true,
@@ -73,7 +74,7 @@ impl Organization {
         below.filter(|account| self.management.as_ref() != Some(*account))
     }
 
-    /// What `OrganizationalUnits` tells.
+    /// The organization in the form of `OrganizationalUnits`.
     #[must_use]
     pub fn membership(&self, units: &BTreeSet<UnitId>) -> Membership {
         let known: BTreeMap<UnitId, BTreeSet<AccountId>> = units

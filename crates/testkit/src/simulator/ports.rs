@@ -1,20 +1,27 @@
-//! The simulator as `deploy` sees it.
+//! The simulator behind the ports of `deploy`.
 
-use super::operation::{By, Progress, Run, Scope, task};
-use super::stack_set::{Definition, SimulatedStackSet};
-use super::{Cloud, Event, Simulator};
-use app::ports::{Accepted, OrganizationalUnits, PortError, PortErrorKind, Result, StackSetRef, StackSets, Start};
-use domain::ids::{StackSetName, UnitId};
-use domain::policy::{Amount, ConcurrencyMode, RegionConcurrency, Rollout};
-use domain::rollout::{Desired, Membership, Observed, ObservedStackSet, Operation, OperationStatus};
-use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use app::deploy::StackSetRef;
+use app::deploy::ports::{Acceptance, OrganizationalUnits, StackSets, StartRequest};
+use app::ports::{PortError, PortErrorKind, Result};
+use domain::policy::{ConcurrencyMode, CountOrPercentage, RegionConcurrency, RolloutSettings};
+use domain::rollout::{Desired, Membership, Observed, ObservedStackSet, Operation, OperationStatus};
+use framework::ids::{StackSetName, UnitId};
+
+use super::definition::SimulatedDefinition;
+use super::operation::task;
+use super::run::{OperationOrigin, OperationScope, SimulatedOperation, SimulatedProgress};
+use super::stack_set::SimulatedStackSet;
+use super::{SimulatedCloud, Simulator, SimulatorEvent};
 
 impl Simulator {
     async fn remote<T>(
         &self,
         operation: &'static str,
-        effect: impl FnOnce(&mut Cloud, Timestamp) -> Result<T>,
+        effect: impl FnOnce(&mut SimulatedCloud, Timestamp) -> Result<T>,
     ) -> Result<T> {
         let cloud = &self.cloud;
         self.world
@@ -26,8 +33,8 @@ impl Simulator {
     }
 }
 
-impl Cloud {
-    /// A StackSet, for those who may see it.
+impl SimulatedCloud {
+    /// A StackSet, if the caller may see it.
     fn find(&mut self, of: StackSetRef<'_>) -> Option<&mut SimulatedStackSet> {
         self.stack_sets.get_mut(of.name).filter(|found| found.call_as == of.call_as)
     }
@@ -39,12 +46,12 @@ fn refused(operation: &'static str, code: &'static str, name: &StackSetName) -> 
             PortErrorKind::Conflict
         }
         "StackSetNotFoundException" | "StackInstanceNotFoundException" => PortErrorKind::NotFound,
-        _ => PortErrorKind::Refused,
+        _ => PortErrorKind::Rejected,
     };
     PortError {
         operation,
         code: Some(code.to_owned()),
-        message: format!("the simulator refuses it for the StackSet {name}"),
+        message: format!("the simulator rejects it for the StackSet {name}"),
         request_id: Some("00000000-0000-4000-8000-000000000000".to_owned()),
         kind,
     }
@@ -64,7 +71,7 @@ impl StackSets for Simulator {
                 instances: found.instances.iter().map(|(at, instance)| (at.clone(), instance.listed())).collect(),
                 auto_targets: found.auto_targets.clone(),
             };
-            cloud.note(now, Event::Observed { stack_set: of.name.clone() });
+            cloud.note(now, SimulatorEvent::Observed { stack_set: of.name.clone() });
             Ok(observed)
         })
         .await
@@ -75,9 +82,11 @@ impl StackSets for Simulator {
             let since = now.checked_sub(cloud.settings.hidden_for).unwrap_or(Timestamp::MIN);
             let run = cloud.find(of).and_then(|found| found.operations.get(id));
             Ok(run.filter(|run| run.accepted <= since).map(|run| match run.progress {
-                Progress::Queued | Progress::Running => OperationStatus::InFlight,
-                Progress::Stopping => OperationStatus::Stopping,
-                Progress::Succeeded | Progress::Failed | Progress::Stopped => OperationStatus::Ended,
+                SimulatedProgress::Queued | SimulatedProgress::Running => OperationStatus::InFlight,
+                SimulatedProgress::Stopping => OperationStatus::Stopping,
+                SimulatedProgress::Succeeded | SimulatedProgress::Failed | SimulatedProgress::Stopped => {
+                    OperationStatus::Ended
+                }
             }))
         })
         .await
@@ -86,22 +95,22 @@ impl StackSets for Simulator {
     async fn create(&self, desired: &Desired, owner: &str) -> Result<()> {
         self.remote("cloudformation:CreateStackSet", |cloud, now| {
             if cloud.stack_sets.contains_key(&desired.name) {
-                // `NameAlreadyExistsException`: the next look tells whose it is.
+                // `NameAlreadyExistsException`: the next reconciliation finds the owner.
                 return Ok(());
             }
-            let definition = Definition::of(desired, owner, &BTreeMap::new());
+            let definition = SimulatedDefinition::of(desired, owner, &BTreeMap::new());
             let model = desired.permissions.model();
             let mut new = SimulatedStackSet::new(&desired.name, definition, model, desired.permissions.call_as());
             new.managed_execution = true;
             cloud.stack_sets.insert(desired.name.clone(), new);
-            cloud.note(now, Event::Created { stack_set: desired.name.clone() });
+            cloud.note(now, SimulatorEvent::Created { stack_set: desired.name.clone() });
             Ok(())
         })
         .await
     }
 
-    async fn start(&self, start: Start<'_>) -> Result<Accepted> {
-        let Start { of, id, operation, desired, owner, found } = start;
+    async fn start(&self, start: StartRequest<'_>) -> Result<Acceptance> {
+        let StartRequest { of, id, operation, desired, owner, observed: found } = start;
         let call = match operation {
             Operation::UpdateStackSet | Operation::ManagedExecution => "cloudformation:UpdateStackSet",
             Operation::CreateInstances { .. } => "cloudformation:CreateStackInstances",
@@ -113,11 +122,12 @@ impl StackSets for Simulator {
             if cloud.find(of).is_none() {
                 return Err(refused("StackSetNotFoundException"));
             }
-            let scope = operation.places().map_or(Scope::All, |places| Scope::Places(places.clone()));
-            let definition = desired.map(|desired| Definition::of(desired, owner, &found.tags));
+            let scope =
+                operation.targets().map_or(OperationScope::All, |places| OperationScope::Places(places.clone()));
+            let definition = desired.map(|desired| SimulatedDefinition::of(desired, owner, &found.tags));
             let task = task(operation, definition).ok_or_else(|| refused("ValidationError"))?;
             let preferences = desired.map_or_else(removal, |desired| desired.rollout.clone());
-            let run = Run::new(id, By::Port, task, scope, preferences, now);
+            let run = SimulatedOperation::new(id, OperationOrigin::Port, task, scope, preferences, now);
             cloud.accept(of.name, run, now).map_err(refused)
         })
         .await
@@ -146,7 +156,7 @@ impl StackSets for Simulator {
                 return Err(refused(OPERATION, "StackSetNotEmptyException", of.name));
             }
             cloud.stack_sets.remove(of.name);
-            cloud.note(now, Event::Removed { stack_set: of.name.clone() });
+            cloud.note(now, SimulatorEvent::Removed { stack_set: of.name.clone() });
             Ok(())
         })
         .await
@@ -159,11 +169,11 @@ impl OrganizationalUnits for Simulator {
     }
 }
 
-/// How the adapter removes: nothing stops at the first failure.
-fn removal() -> Rollout {
-    Rollout {
-        max_concurrency: Amount::Percentage(100),
-        failure_tolerance: Amount::Percentage(100),
+/// Removes as the adapter does: a failure does not stop the others.
+fn removal() -> RolloutSettings {
+    RolloutSettings {
+        max_concurrency: CountOrPercentage::Percentage(100),
+        failure_tolerance: CountOrPercentage::Percentage(100),
         mode: ConcurrencyMode::Soft,
         regions: RegionConcurrency::Parallel,
         region_order: Vec::new(),

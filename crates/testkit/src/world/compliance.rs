@@ -1,16 +1,19 @@
-//! What AWS Config knows.
+//! The data of AWS Config.
 
-use super::World;
-use app::ports::{
-    BackupPlans, ComplianceSource, EvaluationResult, ResourceDirectory, ResourceId, Result, Selection, Sight, Via,
-};
-use domain::ids::{AccountId, RegionName};
-use domain::notice::BlindReason;
-use domain::violation::{Compliance, ResourceFacts};
 use std::collections::{BTreeMap, BTreeSet};
 
+use app::ports::Result;
+use app::sweep::ports::{ComplianceApi, ComplianceSource, EvaluationResult, RegionCompliance};
+use app::violations::{BackupPlans, ResourceDirectory, ResourceId};
+use domain::notice::BlindSpotReason;
+use domain::violation::{ComplianceType, ResourceDetails};
+use evaluation::inventory::document::Plan;
+use framework::ids::{AccountId, RegionName};
+
+use super::World;
+
 impl ResourceDirectory for World {
-    async fn look_up(&self, resources: &[ResourceId]) -> Result<BTreeMap<ResourceId, ResourceFacts>> {
+    async fn look_up(&self, resources: &[ResourceId]) -> Result<BTreeMap<ResourceId, ResourceDetails>> {
         self.remote("config:SelectAggregateResourceConfig", |state| {
             let known =
                 resources.iter().filter_map(|id| state.resources.get(id).map(|facts| (id.clone(), facts.clone())));
@@ -21,25 +24,25 @@ impl ResourceDirectory for World {
 }
 
 impl BackupPlans for World {
-    async fn selections(&self, account: &AccountId, region: &RegionName) -> Result<Vec<Selection>> {
+    async fn plans(&self, account: &AccountId, region: &RegionName) -> Result<Vec<Plan>> {
         self.remote("config:SelectAggregateResourceConfig", |state| {
-            Ok(state.selections.get(&(account.clone(), region.clone())).cloned().unwrap_or_default())
+            Ok(state.plans.get(&(account.clone(), region.clone())).cloned().unwrap_or_default())
         })
         .await
     }
 }
 
 impl ComplianceSource for World {
-    fn ways(&self) -> Vec<Via> {
-        self.state().ways.clone()
+    fn apis(&self) -> Vec<ComplianceApi> {
+        self.state().sources.clone()
     }
 
-    async fn look(
+    async fn read_results(
         &self,
-        via: Via,
+        via: ComplianceApi,
         account: &AccountId,
         regions: &BTreeSet<RegionName>,
-    ) -> Result<BTreeMap<RegionName, Sight>> {
+    ) -> Result<BTreeMap<RegionName, RegionCompliance>> {
         self.remote("config:DescribeAggregateComplianceByConfigRules", |state| {
             let shown = regions
                 .iter()
@@ -47,9 +50,9 @@ impl ComplianceSource for World {
                 .filter_map(|region| {
                     let rules = state.compliance.get(&(account.clone(), region.clone()))?;
                     let broken =
-                        rules.values().flatten().filter(|result| result.compliance == Compliance::NonCompliant);
+                        rules.values().flatten().filter(|result| result.compliance == ComplianceType::NonCompliant);
                     let rules = rules.keys().cloned().collect();
-                    let sight = Sight { rules, broken: broken.cloned().collect(), blind: None };
+                    let sight = RegionCompliance { rules, non_compliant: broken.cloned().collect(), blind: None };
                     Some((region.clone(), sight))
                 });
             Ok(shown.collect())
@@ -60,7 +63,7 @@ impl ComplianceSource for World {
     async fn diagnose(
         &self,
         places: &BTreeSet<(AccountId, RegionName)>,
-    ) -> Result<BTreeMap<(AccountId, RegionName), BlindReason>> {
+    ) -> Result<BTreeMap<(AccountId, RegionName), BlindSpotReason>> {
         self.remote("config:DescribeConfigurationAggregatorSourcesStatus", |state| {
             let reasons = state.blind_reasons.iter().filter(|(place, _)| places.contains(place));
             Ok(reasons.map(|(place, reason)| (place.clone(), reason.clone())).collect())
@@ -68,9 +71,9 @@ impl ComplianceSource for World {
         .await
     }
 
-    async fn satisfied(
+    async fn compliant_results(
         &self,
-        _via: Via,
+        _via: ComplianceApi,
         account: &AccountId,
         region: &RegionName,
         rule_name: &str,
@@ -78,7 +81,7 @@ impl ComplianceSource for World {
         self.remote("config:GetAggregateComplianceDetailsByConfigRule", |state| {
             let rules = state.compliance.get(&(account.clone(), region.clone()));
             let results = rules.and_then(|rules| rules.get(rule_name)).cloned().unwrap_or_default();
-            Ok(results.into_iter().filter(|result| result.compliance == Compliance::Compliant).collect())
+            Ok(results.into_iter().filter(|result| result.compliance == ComplianceType::Compliant).collect())
         })
         .await
     }

@@ -1,10 +1,14 @@
-//! Where the use cases speak: the topic, CloudFormation, the queue. And the time.
+//! The notification topic, the responder, the queue, and the clock.
+
+use jiff::Timestamp;
+
+use app::deploy::ports::Notifier;
+use app::lifecycle::ports::{DeployQueue, Responder};
+use app::lifecycle::{RequestAnswer, ResponseUrl};
+use app::ports::{Clock, Result};
+use domain::notice::Notice;
 
 use super::World;
-use app::lifecycle::{Answer, ResponseUrl};
-use app::ports::{Clock, DeployQueue, Notifier, Responder, Result};
-use domain::notice::Notice;
-use jiff::Timestamp;
 
 impl Clock for World {
     fn now(&self) -> Timestamp {
@@ -29,7 +33,7 @@ impl Notifier for World {
 }
 
 impl Responder for World {
-    async fn answer(&self, _url: &ResponseUrl, answer: &Answer) -> Result<()> {
+    async fn answer(&self, _url: &ResponseUrl, answer: &RequestAnswer) -> Result<()> {
         self.remote("cloudformation:PutAnswer", |state| {
             state.answers.push(answer.clone());
             Ok(())
@@ -39,7 +43,7 @@ impl Responder for World {
 }
 
 impl DeployQueue for World {
-    async fn look(&self, request_id: &str) -> Result<()> {
+    async fn request_reconciliation(&self, request_id: &str) -> Result<()> {
         self.remote("sqs:SendMessage", |state| {
             state.looks.push(request_id.to_owned());
             Ok(())

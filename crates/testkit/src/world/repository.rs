@@ -1,17 +1,20 @@
 //! A policy repository.
 
-use super::{World, error};
-use app::ports::{CommitFacts, PolicyRepository, PortErrorKind, RepositoryFile, Result};
-use domain::ids::CommitId;
 use std::collections::BTreeMap;
 
-/// One commit: all files, and who made it.
+use app::deploy::ports::{CommitDetails, PolicyRepository, RepositoryFile};
+use app::ports::{PortErrorKind, Result};
+use framework::ids::CommitId;
+
+use super::{World, error};
+
+/// One commit: all files, author and message.
 #[derive(Debug, Clone)]
 pub struct Commit {
     /// Path to content.
     pub files: BTreeMap<String, RepositoryFile>,
     /// Author and message.
-    pub facts: CommitFacts,
+    pub facts: CommitDetails,
 }
 
 impl World {
@@ -32,7 +35,7 @@ impl World {
         let id = format!("{:040x}", 0xa11c_e000_u64 + state.commits.len() as u64 + 1);
         #[expect(clippy::expect_used, reason = "forty hexadecimal digits are a commit id")]
         let id = CommitId::parse(&id).expect("forty hexadecimal digits");
-        let facts = CommitFacts {
+        let facts = CommitDetails {
             author: "Ada <ada@example.com>".into(),
             message: message.lines().next().unwrap_or_default().into(),
         };
@@ -57,10 +60,10 @@ impl PolicyRepository for World {
         .await
     }
 
-    async fn commit(&self, commit: &CommitId) -> Result<CommitFacts> {
+    async fn commit(&self, commit: &CommitId) -> Result<CommitDetails> {
         self.remote("codecommit:GetCommit", |state| {
             Ok(state.commits.get(commit).map_or_else(
-                || CommitFacts { author: "unknown".into(), message: String::new() },
+                || CommitDetails { author: "unknown".into(), message: String::new() },
                 |commit| commit.facts.clone(),
             ))
         })

@@ -1,32 +1,36 @@
-//! StackSets, one operation at a time. An operation stays in flight until a test ends it.
+//! StackSets with one operation at a time. An operation stays in progress until a test ends it.
 
-use super::{State, World, error};
-use app::ports::{Accepted, OrganizationalUnits, PortErrorKind, Result, StackSetRef, StackSets, Start};
-use domain::ids::{StackSetName, UnitId};
-use domain::rollout::{
-    Desired, DetailedStatus, Filter, Instance, InstanceStatus, Membership, Observed, ObservedInstance,
-    ObservedStackSet, Operation, OperationStatus, Parameters, Permissions,
-};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use app::deploy::StackSetRef;
+use app::deploy::ports::{Acceptance, OrganizationalUnits, StackSets, StartRequest};
+use app::ports::{PortErrorKind, Result};
+use domain::rollout::{
+    AccountFilterType, Desired, DetailedStatus, Instance, InstanceStatus, Membership, Observed, ObservedInstance,
+    ObservedStackSet, Operation, OperationStatus, Parameters, Permissions,
+};
+use framework::ids::{StackSetName, UnitId};
+
+use super::{World, WorldState, error};
 
 /// A StackSet.
 #[derive(Debug, Clone)]
 pub struct FakeStackSet {
-    /// What `DescribeStackSet` tells.
+    /// The result of `DescribeStackSet`.
     pub observed: ObservedStackSet,
     /// The definition's template and parameters.
     pub template: String,
     /// Its instances.
     pub instances: BTreeMap<Instance, ObservedInstance>,
-    /// Units that it deploys to on its own.
-    pub auto_targets: BTreeMap<UnitId, BTreeSet<domain::ids::RegionName>>,
+    /// Units with automatic deployment.
+    pub auto_targets: BTreeMap<UnitId, BTreeSet<framework::ids::RegionName>>,
     /// Operations by id.
     pub operations: BTreeMap<String, (OperationStatus, Operation)>,
 }
 
 impl World {
-    /// Ends every operation in flight, with its effect; the number of them.
+    /// Ends every operation in progress, with its effect. Returns their number.
     pub fn end_operations(&self) -> usize {
         let mut state = self.state();
         let broken = state.broken.clone();
@@ -72,7 +76,7 @@ impl FakeStackSet {
                     self.instances.insert(instance, worked);
                 }
                 if let (Operation::CreateInstances { .. }, Some(through)) = (operation, &at.through)
-                    && through.filter != Filter::Listed
+                    && through.filter != AccountFilterType::Listed
                 {
                     self.auto_targets.entry(through.unit.clone()).or_default().extend(at.regions.iter().cloned());
                 }
@@ -92,7 +96,7 @@ impl FakeStackSet {
                         }
                     }
                 }
-                if let Some(through) = at.through.as_ref().filter(|through| through.filter == Filter::Whole)
+                if let Some(through) = at.through.as_ref().filter(|through| through.filter == AccountFilterType::Whole)
                     && let Some(regions) = self.auto_targets.get_mut(&through.unit)
                 {
                     regions.retain(|region| !at.regions.contains(region));
@@ -107,7 +111,7 @@ impl FakeStackSet {
     }
 }
 
-fn find<'s>(state: &'s mut State, operation: &'static str, name: &StackSetName) -> Result<&'s mut FakeStackSet> {
+fn find<'s>(state: &'s mut WorldState, operation: &'static str, name: &StackSetName) -> Result<&'s mut FakeStackSet> {
     state.stack_sets.get_mut(name).ok_or_else(|| error(operation, PortErrorKind::NotFound))
 }
 
@@ -153,8 +157,8 @@ impl StackSets for World {
         .await
     }
 
-    async fn start(&self, start: Start<'_>) -> Result<Accepted> {
-        let Start { of, id, operation, desired, owner, found } = start;
+    async fn start(&self, start: StartRequest<'_>) -> Result<Acceptance> {
+        let StartRequest { of, id, operation, desired, owner, observed: found } = start;
         let call = match operation {
             Operation::UpdateStackSet | Operation::ManagedExecution => "cloudformation:UpdateStackSet",
             Operation::CreateInstances { .. } => "cloudformation:CreateStackInstances",
@@ -164,7 +168,7 @@ impl StackSets for World {
         self.remote(call, |state| {
             let stack_set = find(state, call, of.name)?;
             if stack_set.operations.contains_key(id) {
-                return Ok(Accepted::Before);
+                return Ok(Acceptance::AlreadyStarted);
             }
             if stack_set.is_busy() {
                 return Err(error(call, PortErrorKind::Conflict));
@@ -183,7 +187,7 @@ impl StackSets for World {
                 }
             }
             stack_set.operations.insert(id.to_owned(), (OperationStatus::InFlight, operation.clone()));
-            Ok(Accepted::Now)
+            Ok(Acceptance::Started)
         })
         .await
     }
@@ -229,7 +233,7 @@ impl OrganizationalUnits for World {
     }
 }
 
-/// What `DescribeStackSet` tells of what was given.
+/// The result of `DescribeStackSet` about the applied overrides.
 fn defined(desired: &Desired, owner: &str) -> ObservedStackSet {
     ObservedStackSet {
         id: format!("{}:0", desired.name),

@@ -1,26 +1,30 @@
-//! What is remembered: a table.
+//! The state table.
 
-use super::{World, error};
-use app::deploy::{FrameworkFacts, Memory, Rollout};
-use app::lifecycle::{Answer, Request, Waiting};
-use app::ports::{DeployStore, PortErrorKind, RequestStore, Result, Versioned};
-use domain::ids::{CommitId, StackSetName};
-use domain::policy::Reporting;
 use jiff::Timestamp;
 
+use app::deploy::ports::DeployStore;
+use app::deploy::{DeployState, PublishedFramework, RolloutRecord};
+use app::lifecycle::ports::RequestStore;
+use app::lifecycle::{CloudFormationRequest, RequestAnswer, WaitingRequest};
+use app::ports::{PortErrorKind, Result, Versioned};
+use domain::policy::Reporting;
+use framework::ids::{CommitId, StackSetName};
+
+use super::{World, error};
+
 impl DeployStore for World {
-    async fn memory(&self) -> Result<Memory> {
+    async fn load_state(&self) -> Result<DeployState> {
         self.remote("dynamodb:Query", |state| {
-            Ok(Memory {
+            Ok(DeployState {
                 rollouts: state.rollouts.clone(),
                 removing: state.removing,
-                reporting: state.reporting_digest.clone(),
+                reporting_digest: state.reporting_digest.clone(),
             })
         })
         .await
     }
 
-    async fn put_rollout(&self, rollout: &Versioned<Rollout>) -> Result<()> {
+    async fn put_rollout(&self, rollout: &Versioned<RolloutRecord>) -> Result<()> {
         const OPERATION: &str = "dynamodb:PutItem";
         self.remote(OPERATION, |state| {
             let name = rollout.value.name.clone();
@@ -34,7 +38,7 @@ impl DeployStore for World {
         .await
     }
 
-    async fn forget_rollout(&self, name: &StackSetName) -> Result<()> {
+    async fn delete_rollout(&self, name: &StackSetName) -> Result<()> {
         self.remote("dynamodb:DeleteItem", |state| {
             state.rollouts.remove(name);
             Ok(())
@@ -50,11 +54,11 @@ impl DeployStore for World {
         .await
     }
 
-    async fn rejected(&self) -> Result<Option<CommitId>> {
+    async fn rejected_commit(&self) -> Result<Option<CommitId>> {
         self.remote("dynamodb:GetItem", |state| Ok(state.rejected.clone())).await
     }
 
-    async fn set_rejected(&self, commit: &CommitId) -> Result<()> {
+    async fn set_rejected_commit(&self, commit: &CommitId) -> Result<()> {
         self.remote("dynamodb:PutItem", |state| {
             state.rejected = Some(commit.clone());
             Ok(())
@@ -62,11 +66,11 @@ impl DeployStore for World {
         .await
     }
 
-    async fn framework(&self, name: &StackSetName) -> Result<Option<FrameworkFacts>> {
+    async fn framework(&self, name: &StackSetName) -> Result<Option<PublishedFramework>> {
         self.remote("dynamodb:GetItem", |state| Ok(state.frameworks.get(name).cloned())).await
     }
 
-    async fn put_framework(&self, facts: &FrameworkFacts) -> Result<()> {
+    async fn put_framework(&self, facts: &PublishedFramework) -> Result<()> {
         self.remote("dynamodb:PutItem", |state| {
             state.frameworks.insert(facts.stack_set.clone(), facts.clone());
             Ok(())
@@ -87,7 +91,7 @@ impl DeployStore for World {
         .await
     }
 
-    async fn forget_framework(&self, name: &StackSetName) -> Result<()> {
+    async fn delete_framework(&self, name: &StackSetName) -> Result<()> {
         self.remote("dynamodb:DeleteItem", |state| {
             state.frameworks.remove(name);
             Ok(())
@@ -97,12 +101,12 @@ impl DeployStore for World {
 }
 
 impl RequestStore for World {
-    async fn keep(&self, request: &Request, at: Timestamp) -> Result<()> {
+    async fn store(&self, request: &CloudFormationRequest, at: Timestamp) -> Result<()> {
         self.remote("dynamodb:PutItem", |state| {
             if state.answered.contains(&request.envelope.request_id) {
                 return Ok(());
             }
-            state.requests.entry(request.envelope.request_id.clone()).or_insert_with(|| Waiting {
+            state.requests.entry(request.envelope.request_id.clone()).or_insert_with(|| WaitingRequest {
                 request: request.clone(),
                 since: at,
                 answer: None,
@@ -112,29 +116,34 @@ impl RequestStore for World {
         .await
     }
 
-    async fn settle(&self, request: &Request, answer: &Answer, at: Timestamp) -> Result<Option<Answer>> {
+    async fn settle(
+        &self,
+        request: &CloudFormationRequest,
+        answer: &RequestAnswer,
+        at: Timestamp,
+    ) -> Result<Option<RequestAnswer>> {
         self.remote("dynamodb:UpdateItem", |state| {
             let id = &request.envelope.request_id;
             if state.answered.contains(id) {
                 return Ok(None);
             }
-            let unknown = || Waiting { request: request.clone(), since: at, answer: None };
+            let unknown = || WaitingRequest { request: request.clone(), since: at, answer: None };
             let waiting = state.requests.entry(id.clone()).or_insert_with(unknown);
             Ok(Some(waiting.answer.get_or_insert_with(|| answer.clone()).clone()))
         })
         .await
     }
 
-    async fn waiting(&self) -> Result<Vec<Waiting>> {
+    async fn waiting(&self) -> Result<Vec<WaitingRequest>> {
         self.remote("dynamodb:Query", |state| {
-            let mut waiting: Vec<Waiting> = state.requests.values().cloned().collect();
+            let mut waiting: Vec<WaitingRequest> = state.requests.values().cloned().collect();
             waiting.sort_by_key(|waiting| waiting.since);
             Ok(waiting)
         })
         .await
     }
 
-    async fn answered(&self, request_id: &str, _at: Timestamp) -> Result<()> {
+    async fn record_answered(&self, request_id: &str, _at: Timestamp) -> Result<()> {
         self.remote("dynamodb:PutItem", |state| {
             state.requests.remove(request_id);
             state.answered.insert(request_id.to_owned());

@@ -1,8 +1,10 @@
+use app::deploy::ports::{PolicyRepository, RepositoryFile};
+use app::ports::PortErrorKind;
+
 use super::World;
-use app::ports::{PolicyRepository, PortErrorKind, RepositoryFile};
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_push_keeps_what_it_does_not_change() {
+async fn push_keeps_unchanged_files() {
     let world = World::new();
     world.push("one", &[("a", Some("1")), ("b", Some("2"))]);
     let head = world.push("two", &[("a", Some("3")), ("b", None)]);
@@ -12,7 +14,7 @@ async fn a_push_keeps_what_it_does_not_change() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_fault_happens_once_and_is_counted_as_a_call() {
+async fn fault_happens_once_and_counts_as_call() {
     let world = World::new();
     world.fail_next("codecommit:GetBranch", PortErrorKind::Denied);
     assert_eq!(world.head().await.unwrap_err().kind, PortErrorKind::Denied);

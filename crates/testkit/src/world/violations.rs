@@ -1,20 +1,24 @@
-//! What is remembered of violations, and who is told of them.
+//! The stored violations and the notification channels.
 
-use super::{State, World, Written, error};
-use app::ports::{
-    InForce, Organization, Outlets, PendingPage, PendingPosition, PolicyDirectory, PortErrorKind, Progress, Reminders,
-    ReportQueue, Result, SweepStore, Versioned, ViolationStore, Window, WindowStore,
-};
-use domain::ids::AccountId;
-use domain::notice::{BlindSpot, Notice};
-use domain::violation::{Group, Key, Outlet, Record, Status};
-use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-impl State {
-    /// The records as the indexes have them.
-    fn indexed(&self) -> impl Iterator<Item = &Versioned<Record>> {
+use jiff::{SignedDuration, Timestamp};
+
+use app::in_force::{InForce, PolicyDirectory};
+use app::ports::{PortErrorKind, Result, Versioned};
+use app::report::ports::{DigestWindow, ReportQueue, WindowStore};
+use app::sweep::ports::{Organization, ReminderWeek, SweepProgress, SweepStore};
+use app::violations::{NotificationChannels, PendingPage, PendingPosition, ViolationStore};
+use domain::notice::{BlindSpot, Notice};
+use domain::violation::{Channel, ViolationGroup, ViolationKey, ViolationRecord, ViolationStatus};
+use framework::ids::AccountId;
+
+use super::{StoredWrite, World, WorldState, error};
+
+impl WorldState {
+    /// The records as the indexes contain them.
+    fn indexed(&self) -> impl Iterator<Item = &Versioned<ViolationRecord>> {
         let unknown = self.last_write.as_ref().filter(|_| self.index_lags);
         self.violations.iter().filter_map(move |(key, record)| match unknown {
             Some((written, before)) if written == key => before.as_ref(),
@@ -24,12 +28,12 @@ impl State {
 }
 
 impl ViolationStore for World {
-    async fn read(&self, keys: &[Key]) -> Result<BTreeMap<Key, Versioned<Record>>> {
+    async fn read(&self, keys: &[ViolationKey]) -> Result<BTreeMap<ViolationKey, Versioned<ViolationRecord>>> {
         const OPERATION: &str = "dynamodb:BatchGetItem";
         self.remote(OPERATION, |state| {
             if keys.iter().any(|key| key.sort_key().len() > 1024) {
                 // The table rejects the whole call.
-                return Err(error(OPERATION, PortErrorKind::Refused));
+                return Err(error(OPERATION, PortErrorKind::Rejected));
             }
             let found =
                 keys.iter().filter_map(|key| state.violations.get(key).map(|record| (key.clone(), record.clone())));
@@ -38,7 +42,7 @@ impl ViolationStore for World {
         .await
     }
 
-    async fn put(&self, record: &Versioned<Record>) -> Result<u64> {
+    async fn put(&self, record: &Versioned<ViolationRecord>) -> Result<u64> {
         const OPERATION: &str = "dynamodb:PutItem";
         self.remote(OPERATION, |state| {
             let key = &record.value.key;
@@ -48,19 +52,19 @@ impl ViolationStore for World {
             let version = record.version + 1;
             let before = state.violations.insert(key.clone(), Versioned { value: record.value.clone(), version });
             state.last_write = Some((key.clone(), before.clone()));
-            let (notices, told) = (state.notices.len(), state.told.len());
+            let (notices, told) = (state.notices.len(), state.delivered.len());
             if let Some(written) = &mut state.written {
                 let before = before.map(|before| before.value);
-                written.push(Written { before, after: record.value.clone(), notices, told });
+                written.push(StoredWrite { before, after: record.value.clone(), notices, delivered: told });
             }
             Ok(version)
         })
         .await
     }
 
-    async fn owed_by(&self, group: &Group) -> Result<Vec<Versioned<Record>>> {
+    async fn pending_for(&self, group: &ViolationGroup) -> Result<Vec<Versioned<ViolationRecord>>> {
         self.remote("dynamodb:Query", |state| {
-            let owing = state.indexed().filter(|record| !record.value.owed.is_empty());
+            let owing = state.indexed().filter(|record| !record.value.pending.is_empty());
             Ok(owing.filter(|record| record.value.key.group() == *group).cloned().collect())
         })
         .await
@@ -71,7 +75,7 @@ impl ViolationStore for World {
         let after = position.and_then(|position| position.0.get(AFTER).cloned());
         self.remote("dynamodb:Scan", |state| {
             let pending =
-                state.indexed().filter(|record| record.value.pending_since().is_some_and(|since| since < before));
+                state.indexed().filter(|record| record.value.next_delivery().is_some_and(|since| since < before));
             let mut pending: Vec<_> = pending.map(|record| (record.value.key.to_string(), record.clone())).collect();
             pending.sort_by(|(one, _), (other, _)| one.cmp(other));
             pending.retain(|(name, _)| after.as_ref().is_none_or(|after| name > after));
@@ -86,9 +90,9 @@ impl ViolationStore for World {
         .await
     }
 
-    async fn open_in(&self, account: &AccountId) -> Result<Vec<Versioned<Record>>> {
+    async fn open_in(&self, account: &AccountId) -> Result<Vec<Versioned<ViolationRecord>>> {
         self.remote("dynamodb:Query", |state| {
-            let open = state.indexed().filter(|record| record.value.status == Status::Open);
+            let open = state.indexed().filter(|record| record.value.status == ViolationStatus::Open);
             Ok(open.filter(|record| record.value.key.account == *account).cloned().collect())
         })
         .await
@@ -96,7 +100,7 @@ impl ViolationStore for World {
 
     async fn accounts(&self) -> Result<BTreeSet<AccountId>> {
         self.remote("dynamodb:Scan", |state| {
-            let open = state.indexed().filter(|record| record.value.status == Status::Open);
+            let open = state.indexed().filter(|record| record.value.status == ViolationStatus::Open);
             Ok(open.map(|record| record.value.key.account.clone()).collect())
         })
         .await
@@ -104,7 +108,7 @@ impl ViolationStore for World {
 }
 
 impl WindowStore for World {
-    async fn windows(&self, groups: &[Group]) -> Result<BTreeMap<Group, Window>> {
+    async fn windows(&self, groups: &[ViolationGroup]) -> Result<BTreeMap<ViolationGroup, DigestWindow>> {
         self.remote("dynamodb:BatchGetItem", |state| {
             let found =
                 groups.iter().filter_map(|group| state.windows.get(group).map(|window| (group.clone(), *window)));
@@ -113,21 +117,21 @@ impl WindowStore for World {
         .await
     }
 
-    async fn open_window(&self, group: &Group, now: Timestamp, until: Timestamp) -> Result<bool> {
+    async fn open_window(&self, group: &ViolationGroup, now: Timestamp, until: Timestamp) -> Result<bool> {
         self.remote("dynamodb:PutItem", |state| {
             if state.windows.get(group).is_some_and(|window| window.until > now) {
                 return Ok(false);
             }
-            state.windows.insert(group.clone(), Window { until, flush_asked: false });
+            state.windows.insert(group.clone(), DigestWindow { until, is_flush_requested: false });
             Ok(true)
         })
         .await
     }
 
-    async fn flush_asked(&self, group: &Group, until: Timestamp) -> Result<()> {
+    async fn record_flush_request(&self, group: &ViolationGroup, until: Timestamp) -> Result<()> {
         self.remote("dynamodb:UpdateItem", |state| {
             if let Some(window) = state.windows.get_mut(group).filter(|window| window.until == until) {
-                window.flush_asked = true;
+                window.is_flush_requested = true;
             }
             Ok(())
         })
@@ -136,7 +140,7 @@ impl WindowStore for World {
 }
 
 impl ReportQueue for World {
-    async fn ask_flush(&self, group: &Group, after: Duration) -> Result<()> {
+    async fn request_flush(&self, group: &ViolationGroup, after: Duration) -> Result<()> {
         self.remote("sqs:SendMessage", |state| {
             let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
             state.flushes.push((state.now.checked_add(after).unwrap_or(Timestamp::MAX), group.clone()));
@@ -145,9 +149,9 @@ impl ReportQueue for World {
         .await
     }
 
-    async fn bury(&self, body: &str, reason: &str) -> Result<()> {
+    async fn dead_letter(&self, body: &str, reason: &str) -> Result<()> {
         self.remote("sqs:SendMessage", |state| {
-            state.buried.push((body.to_owned(), reason.to_owned()));
+            state.dead_letters.push((body.to_owned(), reason.to_owned()));
             Ok(())
         })
         .await
@@ -167,24 +171,26 @@ impl PolicyDirectory for World {
     }
 }
 
-impl Outlets for World {
-    fn in_use(&self) -> BTreeSet<Outlet> {
-        self.state().outlets.clone()
+impl NotificationChannels for World {
+    fn enabled(&self) -> BTreeSet<Channel> {
+        self.state().channels.clone()
     }
 
-    async fn tell(&self, outlet: Outlet, notices: &[Notice]) -> Vec<Result<()>> {
+    async fn deliver(&self, outlet: Channel, notices: &[Notice]) -> Vec<Result<()>> {
         let operation = match outlet {
-            Outlet::Topic => "sns:Publish",
-            Outlet::Chat => "sns:PublishChat",
-            Outlet::Finding => "securityhub:BatchImportFindings",
-            Outlet::Event => "events:PutEvents",
+            Channel::Topic => "sns:Publish",
+            Channel::Chat => "sns:PublishChat",
+            Channel::SecurityHub => "securityhub:BatchImportFindings",
+            Channel::EventBus => "events:PutEvents",
         };
         let mut outcomes = Vec::new();
         for notice in notices {
             let told = self.remote(operation, |state| {
                 match outlet {
-                    Outlet::Topic => state.notices.push(notice.clone()),
-                    Outlet::Chat | Outlet::Finding | Outlet::Event => state.told.push((outlet, notice.clone())),
+                    Channel::Topic => state.notices.push(notice.clone()),
+                    Channel::Chat | Channel::SecurityHub | Channel::EventBus => {
+                        state.delivered.push((outlet, notice.clone()))
+                    }
                 }
                 Ok(())
             });
@@ -195,11 +201,11 @@ impl Outlets for World {
 }
 
 impl SweepStore for World {
-    async fn progress(&self) -> Result<Versioned<Option<Progress>>> {
+    async fn progress(&self) -> Result<Versioned<Option<SweepProgress>>> {
         self.remote("dynamodb:GetItem", |state| Ok(state.progress.clone())).await
     }
 
-    async fn put_progress(&self, progress: &Versioned<Option<Progress>>) -> Result<u64> {
+    async fn put_progress(&self, progress: &Versioned<Option<SweepProgress>>) -> Result<u64> {
         const OPERATION: &str = "dynamodb:PutItem";
         self.remote(OPERATION, |state| {
             if state.progress.version != progress.version {
@@ -223,11 +229,11 @@ impl SweepStore for World {
         .await
     }
 
-    async fn expiry_told(&self) -> Result<BTreeSet<String>> {
+    async fn notified_exemptions(&self) -> Result<BTreeSet<String>> {
         self.remote("dynamodb:GetItem", |state| Ok(state.expiry_told.clone())).await
     }
 
-    async fn put_expiry_told(&self, told: &BTreeSet<String>) -> Result<()> {
+    async fn put_notified_exemptions(&self, told: &BTreeSet<String>) -> Result<()> {
         self.remote("dynamodb:PutItem", |state| {
             state.expiry_told = told.clone();
             Ok(())
@@ -235,11 +241,11 @@ impl SweepStore for World {
         .await
     }
 
-    async fn reminders(&self) -> Result<Option<Reminders>> {
+    async fn reminders(&self) -> Result<Option<ReminderWeek>> {
         self.remote("dynamodb:GetItem", |state| Ok(state.reminders.clone())).await
     }
 
-    async fn put_reminders(&self, reminders: &Reminders) -> Result<()> {
+    async fn put_reminders(&self, reminders: &ReminderWeek) -> Result<()> {
         self.remote("dynamodb:PutItem", |state| {
             state.reminders = Some(reminders.clone());
             Ok(())

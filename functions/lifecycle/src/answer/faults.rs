@@ -1,48 +1,52 @@
-//! The property: whatever happens at whichever await point of `lifecycle` or `deploy`, CloudFormation gets an answer to each request,
-//! within the time of each invocation, and never two that differ.
+//! Property: with faults at any await points of `lifecycle` and `deploy`, each request is answered within the time of each
+//! invocation, and never with two different answers.
 //!
-//! Every call has two await points, before its effect and after it. All single faults are tried at all of them, in every story and
-//! every way of delivery; and pairs of faults, drawn with a fixed seed.
+//! Each call has two await points, before and after its effect. All single faults are injected at all of them, for each sequence of
+//! requests and each delivery; pairs of faults are drawn with a fixed seed.
 
-use super::handle;
-use super::tests::{ending_in, request};
-use app::events::{Look, Trigger};
-use app::lifecycle::Lifecycle;
-use futures_util::future::join_all;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use testkit::deploy::deploy;
-use testkit::world::{Strike, World};
+
+use futures_util::future::join_all;
+use serde_json::Value;
 use tokio::time::{Instant, timeout};
+
+use app::events::{DeployTrigger, ReconcileScope};
+use app::lifecycle::Lifecycle;
+use testkit::deploy::deploy;
+use testkit::world::{Interruption, World};
+
+use super::handle;
+use super::tests::{ending_in, request};
 
 /// The time of an invocation.
 const LEFT: Duration = Duration::from_mins(1);
-/// After which Lambda ends a look of `deploy`.
-const LOOK: Duration = Duration::from_mins(5);
-/// Await points at which something may happen: more than the longest story has.
+/// The timeout of `deploy`.
+const DEPLOY_TIMEOUT: Duration = Duration::from_mins(5);
+/// Await points for faults: more than the longest sequence has.
 const POINTS: usize = 80;
-/// Lambda delivers an event once, and twice more when that failed.
+/// Lambda retries a failed event twice.
 const DELIVERIES: usize = 3;
-const STRIKES: [Strike; 4] = [Strike::Panics, Strike::Hangs, Strike::Throttles, Strike::Denies];
-/// How many run side by side: most of a case is waiting.
+const STRIKES: [Interruption; 4] =
+    [Interruption::Panics, Interruption::Hangs, Interruption::Throttles, Interruption::Denies];
+/// Cases that run concurrently, since most of a case is waiting.
 const AT_ONCE: usize = 400;
 
-/// What CloudFormation asks for, one after another.
+/// A sequence of requests.
 #[derive(Debug, Clone, Copy)]
-enum Story {
+enum RequestSequence {
     /// The application is created.
     Create,
-    /// Its creation fails, since the policy is wrong, and is taken back.
+    /// The creation fails with an invalid policy and is rolled back.
     FailedCreateThenDelete,
     /// An update, and its rollback.
     UpdateThenRollback,
-    /// A resource is deleted that was never created.
+    /// A resource that was never created is deleted.
     DeleteOfNothing,
 }
 
-impl Story {
+impl RequestSequence {
     fn requests(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Create => &[("Create", "r-1")],
@@ -53,37 +57,37 @@ impl Story {
     }
 }
 
-/// How a request comes.
+/// How Lambda delivers a request.
 #[derive(Debug, Clone, Copy)]
-enum Delivery {
+enum RequestDelivery {
     Once,
-    /// Twice at the same time.
+    /// Twice, concurrently.
     Twice,
-    /// While the schedule has `deploy` look.
-    WithALook,
+    /// Concurrently with a scheduled reconciliation.
+    WithReconciliation,
 }
 
 #[derive(Debug, Clone)]
-struct Case {
-    story: Story,
-    delivery: Delivery,
-    strikes: BTreeMap<usize, Strike>,
+struct FaultCase {
+    sequence: RequestSequence,
+    delivery: RequestDelivery,
+    strikes: BTreeMap<usize, Interruption>,
 }
 
-struct Run {
+struct FaultRun {
     world: World,
-    lifecycle: Result<Arc<Lifecycle<World, World, World>>, String>,
+    lifecycle: Result<Arc<Lifecycle<World>>, String>,
 }
 
-impl Run {
-    fn new(case: &Case) -> Self {
+impl FaultRun {
+    fn new(case: &FaultCase) -> Self {
         let world = World::new();
-        if matches!(case.story, Story::FailedCreateThenDelete) {
+        if matches!(case.sequence, RequestSequence::FailedCreateThenDelete) {
             world.push("no policy", &[("backup-compliance.yaml", Some("frameworks: 5\n"))]);
         }
         world.state().strikes = case.strikes.clone();
         world.state().yields = true;
-        let lifecycle = Lifecycle { requests: world.clone(), queue: world.clone(), clock: world.clone() };
+        let lifecycle = Lifecycle::<World> { requests: world.clone(), queue: world.clone(), clock: world.clone() };
         Self { world, lifecycle: Ok(Arc::new(lifecycle)) }
     }
 
@@ -103,57 +107,57 @@ impl Run {
         }
     }
 
-    /// One look of `deploy`, which may fail, panic, or be ended by Lambda.
-    async fn look(&self, trigger: Trigger) {
+    /// One reconciliation, which may fail, panic, or be ended by Lambda.
+    async fn reconcile(&self, trigger: DeployTrigger) {
         let world = &self.world;
         let deploy = deploy("policy", world, world);
-        let mut look = tokio::spawn(async move { deploy.handle(&[trigger]).await.is_ok() });
-        if timeout(LOOK, &mut look).await.is_err() {
-            look.abort();
+        let mut reconciliation = tokio::spawn(async move { deploy.handle(&[trigger]).await.is_ok() });
+        if timeout(DEPLOY_TIMEOUT, &mut reconciliation).await.is_err() {
+            reconciliation.abort();
         }
     }
 
-    /// What waits in the queue of `deploy`.
+    /// Processes the queue of `deploy`.
     async fn queued(&self) {
         let looks = std::mem::take(&mut self.world.state().looks);
         for id in looks {
-            self.look(Trigger::Request { id }).await;
+            self.reconcile(DeployTrigger::Request { id }).await;
         }
     }
 }
 
-/// The answers that came to each request, in all their variety; or what is wrong with that.
-async fn run(case: &Case) -> Result<usize, String> {
-    let run = Run::new(case);
-    for (kind, id) in case.story.requests() {
+/// Runs a case; returns the number of its await points, or the violated property.
+async fn run(case: &FaultCase) -> Result<usize, String> {
+    let run = FaultRun::new(case);
+    for (kind, id) in case.sequence.requests() {
         let event = request(kind, id);
         match case.delivery {
-            Delivery::Once => run.deliver(&event).await,
-            Delivery::Twice => {
+            RequestDelivery::Once => run.deliver(&event).await,
+            RequestDelivery::Twice => {
                 tokio::join!(run.deliver(&event), run.deliver(&event));
             }
-            Delivery::WithALook => {
-                tokio::join!(run.deliver(&event), run.look(Trigger::Schedule(Look::Light)));
+            RequestDelivery::WithReconciliation => {
+                tokio::join!(run.deliver(&event), run.reconcile(DeployTrigger::Schedule(ReconcileScope::QuickCheck)));
             }
         }
         run.queued().await;
-        run.look(Trigger::Schedule(Look::Light)).await;
+        run.reconcile(DeployTrigger::Schedule(ReconcileScope::QuickCheck)).await;
     }
-    // Then all is well again: the schedule looks, and Lambda delivers everything once more.
+    // Without further faults, the schedule runs and Lambda delivers each request again.
     let steps = run.world.state().steps;
     run.world.state().strikes.clear();
-    for (kind, id) in case.story.requests() {
-        run.look(Trigger::Schedule(Look::Light)).await;
+    for (kind, id) in case.sequence.requests() {
+        run.reconcile(DeployTrigger::Schedule(ReconcileScope::QuickCheck)).await;
         run.deliver(&request(kind, id)).await;
         run.queued().await;
     }
-    run.look(Trigger::Schedule(Look::Light)).await;
+    run.reconcile(DeployTrigger::Schedule(ReconcileScope::QuickCheck)).await;
     let state = run.world.state();
-    for (kind, id) in case.story.requests() {
+    for (kind, id) in case.sequence.requests() {
         let answers: Vec<_> = state.answers.iter().filter(|answer| answer.request_id() == *id).collect();
         let Some(first) = answers.first() else {
-            // An address that is refused has expired: it would be refused for ever, and nobody listens there.
-            if state.struck.contains(&("cloudformation:PutAnswer", Strike::Denies)) {
+            // A rejected URL has expired, and stays so.
+            if state.struck.contains(&("cloudformation:PutAnswer", Interruption::Denies)) {
                 continue;
             }
             return Err(format!("the {kind} `{id}` was never answered"));
@@ -162,7 +166,7 @@ async fn run(case: &Case) -> Result<usize, String> {
             return Err(format!("the {kind} `{id}` has different answers: {answers:?}"));
         }
         if case.strikes.is_empty() && answers.len() > 1 {
-            return Err(format!("the {kind} `{id}` was answered {} times, and nothing was wrong", answers.len()));
+            return Err(format!("the {kind} `{id}` was answered {} times without a fault", answers.len()));
         }
     }
     match state.requests.is_empty() {
@@ -171,17 +175,17 @@ async fn run(case: &Case) -> Result<usize, String> {
     }
 }
 
-/// Panics that a test asks for are not worth a line each.
+/// Hides the messages of injected panics.
 fn quiet() {
-    let loud = std::panic::take_hook();
+    let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         if !panic.to_string().contains("as the test wants it") {
-            loud(panic);
+            default(panic);
         }
     }));
 }
 
-async fn all(cases: Vec<Case>) -> Vec<String> {
+async fn failures(cases: Vec<FaultCase>) -> Vec<String> {
     let mut wrong = Vec::new();
     for batch in cases.chunks(AT_ONCE) {
         let outcomes = join_all(batch.iter().map(run)).await;
@@ -194,38 +198,43 @@ async fn all(cases: Vec<Case>) -> Vec<String> {
     wrong
 }
 
-fn settings() -> impl Iterator<Item = (Story, Delivery)> {
-    let stories = [Story::Create, Story::FailedCreateThenDelete, Story::UpdateThenRollback, Story::DeleteOfNothing];
-    let deliveries = [Delivery::Once, Delivery::Twice, Delivery::WithALook];
-    stories.into_iter().flat_map(move |story| deliveries.map(|delivery| (story, delivery)))
+fn settings() -> impl Iterator<Item = (RequestSequence, RequestDelivery)> {
+    let sequences = [
+        RequestSequence::Create,
+        RequestSequence::FailedCreateThenDelete,
+        RequestSequence::UpdateThenRollback,
+        RequestSequence::DeleteOfNothing,
+    ];
+    let deliveries = [RequestDelivery::Once, RequestDelivery::Twice, RequestDelivery::WithReconciliation];
+    sequences.into_iter().flat_map(move |sequence| deliveries.map(|delivery| (sequence, delivery)))
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_fault_there_is_exactly_one_answer() {
-    for (story, delivery) in settings() {
-        let case = Case { story, delivery, strikes: BTreeMap::new() };
+async fn requests_without_faults_get_one_answer() {
+    for (sequence, delivery) in settings() {
+        let case = FaultCase { sequence, delivery, strikes: BTreeMap::new() };
         let steps = run(&case).await.unwrap_or_else(|why| panic!("{case:?}: {why}"));
-        assert!((6..=POINTS).contains(&steps), "{case:?}: {steps} await points, and faults are tried at {POINTS}");
+        assert!((6..=POINTS).contains(&steps), "{case:?}: {steps} await points, faults are injected at {POINTS}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fault_at_any_await_point_leads_to_one_answer() {
+async fn requests_with_one_fault_get_one_answer() {
     let mut cases = Vec::new();
-    for (story, delivery) in settings() {
+    for (sequence, delivery) in settings() {
         for point in 0..POINTS {
             for strike in STRIKES {
-                cases.push(Case { story, delivery, strikes: BTreeMap::from([(point, strike)]) });
+                cases.push(FaultCase { sequence, delivery, strikes: BTreeMap::from([(point, strike)]) });
             }
         }
     }
     quiet();
-    let wrong = all(cases).await;
-    assert!(wrong.is_empty(), "{} are wrong, the first of them:\n{}", wrong.len(), wrong[0]);
+    let wrong = failures(cases).await;
+    assert!(wrong.is_empty(), "{} cases failed, the first:\n{}", wrong.len(), wrong[0]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_faults_at_any_await_points_lead_to_one_answer() {
+async fn requests_with_two_faults_get_one_answer() {
     let mut state = 20_u64;
     let mut below = move |limit: usize| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -233,11 +242,11 @@ async fn two_faults_at_any_await_points_lead_to_one_answer() {
     };
     let settings: Vec<_> = settings().collect();
     let cases = (0..4_000).map(|_| {
-        let (story, delivery) = settings[below(settings.len())];
+        let (sequence, delivery) = settings[below(settings.len())];
         let strikes = (0..2).map(|_| (below(POINTS), STRIKES[below(STRIKES.len())])).collect();
-        Case { story, delivery, strikes }
+        FaultCase { sequence, delivery, strikes }
     });
     quiet();
-    let wrong = all(cases.collect()).await;
-    assert!(wrong.is_empty(), "{} are wrong, the first of them:\n{}", wrong.len(), wrong[0]);
+    let wrong = failures(cases.collect()).await;
+    assert!(wrong.is_empty(), "{} cases failed, the first:\n{}", wrong.len(), wrong[0]);
 }

@@ -1,58 +1,83 @@
-use super::{RESERVE, handle, working_time};
-use app::lifecycle::{Answer, Lifecycle, Request, ResponseUrl, Waiting};
-use app::ports::{DeployQueue, PortErrorKind, RequestStore, Responder, Result};
-use jiff::Timestamp;
-use lambda_runtime::Context;
-use serde_json::{Value, json};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use jiff::Timestamp;
+use lambda_runtime::Context;
+use serde_json::{Value, json};
+
+use app::lifecycle::ports::{DeployQueue, LifecycleEnv, RequestStore, Responder};
+use app::lifecycle::{CloudFormationRequest, Lifecycle, RequestAnswer, ResponseUrl, WaitingRequest};
+use app::ports::{PortErrorKind, Result};
 use testkit::world::World;
 
-/// What goes wrong in a queue.
+use super::{RESERVE, handle, working_time};
+
+/// A failure of the queue.
 #[derive(Clone, Copy)]
-enum Trouble {
+enum QueueFailure {
     Panics,
     Hangs,
 }
 
-struct BrokenQueue(Trouble);
+struct BrokenQueue(QueueFailure);
 
 impl DeployQueue for BrokenQueue {
-    async fn look(&self, _request_id: &str) -> Result<()> {
+    async fn request_reconciliation(&self, _request_id: &str) -> Result<()> {
         match self.0 {
-            Trouble::Panics => panic!("as the test wants it"),
-            Trouble::Hangs => pending().await,
+            QueueFailure::Panics => panic!("as the test wants it"),
+            QueueFailure::Hangs => pending().await,
         }
     }
 }
 
-/// Keeps nothing and never answers.
+enum WithBrokenQueue {}
+
+impl LifecycleEnv for WithBrokenQueue {
+    type Requests = World;
+    type Queue = BrokenQueue;
+    type Clock = World;
+}
+
+/// Never returns.
 struct HangingStore;
 
 impl RequestStore for HangingStore {
-    async fn keep(&self, _request: &Request, _at: Timestamp) -> Result<()> {
+    async fn store(&self, _request: &CloudFormationRequest, _at: Timestamp) -> Result<()> {
         pending().await
     }
 
-    async fn settle(&self, _request: &Request, _answer: &Answer, _at: Timestamp) -> Result<Option<Answer>> {
+    async fn settle(
+        &self,
+        _request: &CloudFormationRequest,
+        _answer: &RequestAnswer,
+        _at: Timestamp,
+    ) -> Result<Option<RequestAnswer>> {
         pending().await
     }
 
-    async fn waiting(&self) -> Result<Vec<Waiting>> {
+    async fn waiting(&self) -> Result<Vec<WaitingRequest>> {
         pending().await
     }
 
-    async fn answered(&self, _request_id: &str, _at: Timestamp) -> Result<()> {
+    async fn record_answered(&self, _request_id: &str, _at: Timestamp) -> Result<()> {
         pending().await
     }
 }
 
-/// CloudFormation has gone away.
-struct Deaf;
+enum WithHangingStore {}
 
-impl Responder for Deaf {
-    async fn answer(&self, _url: &ResponseUrl, _answer: &Answer) -> Result<()> {
+impl LifecycleEnv for WithHangingStore {
+    type Requests = HangingStore;
+    type Queue = World;
+    type Clock = World;
+}
+
+/// CloudFormation cannot be reached.
+struct Unreachable;
+
+impl Responder for Unreachable {
+    async fn answer(&self, _url: &ResponseUrl, _answer: &RequestAnswer) -> Result<()> {
         Err(testkit::world::error("cloudformation:answer", PortErrorKind::Retryable))
     }
 }
@@ -77,7 +102,7 @@ fn reasons(world: &World) -> Vec<String> {
     world.state().answers.iter().map(|answer| answer.reason().unwrap_or("none").to_owned()).collect()
 }
 
-/// An invocation that has half a second for its work.
+/// An invocation with half a second for its work.
 fn short_of_time() -> Context {
     ending_in(Duration::from_millis(1_500))
 }
@@ -91,25 +116,29 @@ pub(super) fn ending_in(left: Duration) -> Context {
 }
 
 #[tokio::test]
-async fn a_panic_and_a_call_that_never_ends_are_answered_once_and_leave_no_request_behind() {
-    let cases = [(Trouble::Panics, "an internal error"), (Trouble::Hangs, "could not be taken on within 0 s")];
-    for (trouble, expected) in cases {
+async fn panics_and_hanging_calls_are_answered_once() {
+    let cases = [
+        (QueueFailure::Panics, "an internal error"),
+        (QueueFailure::Hangs, "could not be handed to deploy within 0 s"),
+    ];
+    for (failure, expected) in cases {
         let world = World::new();
-        let lifecycle = Lifecycle { requests: world.clone(), queue: BrokenQueue(trouble), clock: world.clone() };
+        let lifecycle =
+            Lifecycle::<WithBrokenQueue> { requests: world.clone(), queue: BrokenQueue(failure), clock: world.clone() };
         let answered = handle(event(), short_of_time(), &Ok(Arc::new(lifecycle)), &world).await.unwrap();
         assert_eq!(answered, json!({ "answered": "r-1" }));
         let reasons = reasons(&world);
         assert_eq!(reasons.len(), 1, "{reasons:?}");
         assert!(reasons[0].contains(expected), "{reasons:?}");
-        assert!(world.state().requests.is_empty(), "deploy would answer once more");
+        assert!(world.state().requests.is_empty(), "deploy would answer again");
         let calls = world.take_calls();
         let expected = ["dynamodb:PutItem", "dynamodb:UpdateItem", "cloudformation:PutAnswer", "dynamodb:PutItem"];
-        assert_eq!(calls, expected, "kept, and settled before it is answered");
+        assert_eq!(calls, expected, "stored, and settled before it is answered");
     }
 }
 
 #[test]
-fn the_answer_has_its_time_and_the_work_has_some_of_what_there_is() {
+fn working_time_leaves_the_reserve_or_is_a_third() {
     let seconds = Duration::from_secs;
     assert_eq!(working_time(seconds(60)), seconds(60) - RESERVE);
     assert_eq!(working_time(seconds(30)), seconds(10));
@@ -117,17 +146,18 @@ fn the_answer_has_its_time_and_the_work_has_some_of_what_there_is() {
 }
 
 #[tokio::test]
-async fn a_table_that_never_answers_costs_no_answer() {
+async fn hanging_table_does_not_prevent_the_answer() {
     let world = World::new();
-    let lifecycle = Lifecycle { requests: HangingStore, queue: world.clone(), clock: world.clone() };
+    let lifecycle =
+        Lifecycle::<WithHangingStore> { requests: HangingStore, queue: world.clone(), clock: world.clone() };
     handle(event(), short_of_time(), &Ok(Arc::new(lifecycle)), &world).await.unwrap();
     assert_eq!(reasons(&world).len(), 1);
 }
 
 #[tokio::test]
-async fn missing_settings_are_the_answer() {
+async fn missing_settings_are_answered() {
     let world = World::new();
-    let missing: std::result::Result<Arc<Lifecycle<World, World, World>>, String> =
+    let missing: std::result::Result<Arc<Lifecycle<World>>, String> =
         Err("missing environment variables `STATE_TABLE_NAME`, `DEPLOY_QUEUE_URL`".into());
     handle(event(), Context::default(), &missing, &world).await.unwrap();
     assert_eq!(reasons(&world), ["missing environment variables `STATE_TABLE_NAME`, `DEPLOY_QUEUE_URL`"]);
@@ -135,9 +165,9 @@ async fn missing_settings_are_the_answer() {
 }
 
 #[tokio::test]
-async fn what_is_handed_over_is_not_answered_here() {
+async fn request_handed_over_is_not_answered() {
     let world = World::new();
-    let lifecycle = Lifecycle { requests: world.clone(), queue: world.clone(), clock: world.clone() };
+    let lifecycle = Lifecycle::<World> { requests: world.clone(), queue: world.clone(), clock: world.clone() };
     let handed = handle(event(), Context::default(), &Ok(Arc::new(lifecycle)), &world).await.unwrap();
     assert_eq!(handed, json!({ "handed": "r-1" }));
     assert_eq!(reasons(&world), Vec::<String>::new());
@@ -145,31 +175,31 @@ async fn what_is_handed_over_is_not_answered_here() {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_arrive_fails_the_invocation_so_that_lambda_tries_again() {
+async fn answer_not_accepted_fails_the_invocation() {
     let world = World::new();
     world.fail_next("sqs:SendMessage", PortErrorKind::Denied);
-    let lifecycle = Lifecycle { requests: world.clone(), queue: world.clone(), clock: world.clone() };
-    let failed = handle(event(), Context::default(), &Ok(Arc::new(lifecycle)), &Deaf).await;
+    let lifecycle = Lifecycle::<World> { requests: world.clone(), queue: world.clone(), clock: world.clone() };
+    let failed = handle(event(), Context::default(), &Ok(Arc::new(lifecycle)), &Unreachable).await;
     assert!(format!("{:?}", failed.unwrap_err()).contains("cloudformation:answer"));
-    // And `deploy` finds what is to be answered.
+    // `deploy` finds the settled answer.
     let settled = world.state().requests["r-1"].answer.clone().unwrap();
     assert!(settled.reason().unwrap().contains("sqs:SendMessage"), "{settled:?}");
 }
 
-/// Nobody listens, for ever.
+/// CloudFormation never responds.
 struct Silent;
 
 impl Responder for Silent {
-    async fn answer(&self, _url: &ResponseUrl, _answer: &Answer) -> Result<()> {
+    async fn answer(&self, _url: &ResponseUrl, _answer: &RequestAnswer) -> Result<()> {
         pending().await
     }
 }
 
 #[tokio::test]
-async fn an_answer_is_tried_for_as_long_as_there_is_time_and_no_longer() {
+async fn sending_an_answer_ends_with_the_invocation() {
     let world = World::new();
     world.fail_next("sqs:SendMessage", PortErrorKind::Denied);
-    let lifecycle = Lifecycle { requests: world.clone(), queue: world.clone(), clock: world.clone() };
+    let lifecycle = Lifecycle::<World> { requests: world.clone(), queue: world.clone(), clock: world.clone() };
     let began = Instant::now();
     let failed = handle(event(), short_of_time(), &Ok(Arc::new(lifecycle)), &Silent).await;
     assert!(format!("{:?}", failed.unwrap_err()).contains("could not be reached within the time"));

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn times_move_and_all_else_stays() {
+fn moved_by_changes_times_only() {
     let text = r#"{"time":"2026-11-23T04:12:09.311Z","at":"2026-12-31T23:59:59+01:00","day":"2026-11-23","id":"é2026-13-40T99:99:99"}"#;
     let expected = r#"{"time":"2026-11-24T05:12:09.311Z","at":"2027-01-02T00:59:59+01:00","day":"2026-11-23","id":"é2026-13-40T99:99:99"}"#;
     assert_eq!(moved_by(text, SignedDuration::from_hours(25)), expected);
@@ -9,13 +9,13 @@ fn times_move_and_all_else_stays() {
 }
 
 #[test]
-fn the_end_of_the_samples_is_now() {
+fn moved_end_of_samples_is_now() {
     let end: Timestamp = moved(NOW).parse().unwrap();
     assert_eq!(end.as_second(), now().as_second());
 }
 
 #[test]
-fn no_sample_is_later_than_their_end() {
+fn samples_are_not_later_than_their_end() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events");
     let mut read = 0;
     for folder in [folder.clone(), folder.join("bad")] {

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_batch_read_finds_nothing_in_each_table_asked() {
+fn batch_get_item_returns_no_items_per_table() {
     let canned = to(Some("DynamoDB_20120810.BatchGetItem"), br#"{"RequestItems":{"state":{"Keys":[]}}}"#);
     let answer = serde_json::from_str::<Value>(&canned.body).unwrap();
     assert_eq!(answer, json!({"Responses": {"state": []}, "UnprocessedKeys": {}}));
@@ -9,7 +9,7 @@ fn a_batch_read_finds_nothing_in_each_table_asked() {
 }
 
 #[test]
-fn every_notice_of_a_batch_is_taken() {
+fn publish_batch_accepts_all_entries() {
     let form = "Action=PublishBatch&Version=2010-03-31&PublishBatchRequestEntries.member.1.Id=a-1\
                 &PublishBatchRequestEntries.member.1.Message=x&PublishBatchRequestEntries.member.2.Id=b_2";
     let canned = to(None, form.as_bytes());
@@ -20,16 +20,16 @@ fn every_notice_of_a_batch_is_taken() {
 }
 
 #[test]
-fn the_branch_is_not_there() {
+fn get_branch_does_not_exist() {
     let canned = to(Some("CodeCommit_20150413.GetBranch"), b"{}");
     assert_eq!(canned.status, 400);
     assert!(canned.body.contains("BranchDoesNotExistException"));
 }
 
 #[test]
-fn an_operation_without_an_answer_is_refused_by_name() {
-    for canned in [to(Some("X_1.Unheard"), b"{}"), to(None, b"Action=Unheard&Version=1")] {
-        assert_eq!((canned.status, canned.operation.as_str()), (400, "Unheard"));
-        assert!(canned.body.contains("no answer for `Unheard`"), "{}", canned.body);
+fn unknown_operation_is_an_error() {
+    for canned in [to(Some("X_1.Unknown"), b"{}"), to(None, b"Action=Unknown&Version=1")] {
+        assert_eq!((canned.status, canned.operation.as_str()), (400, "Unknown"));
+        assert!(canned.body.contains("no answer for `Unknown`"), "{}", canned.body);
     }
 }

@@ -1,10 +1,12 @@
-//! What an exemption covers, and what it nearly covers.
+//! Exemptions: matches and near misses, severities, wildcards.
 
 use jiff::civil::date;
 
+use framework::control;
+use syntax::wildcard::matches as wildcard;
+
 use super::*;
-use crate::control;
-use crate::violation::{Exempt, Key, ResourceFacts};
+use crate::violation::{AppliedExemption, ResourceDetails, ViolationKey};
 
 const PLAN: &str = "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN";
 const SCRATCH: &str = "arn:aws:rds:*:*:cluster:scratch-*";
@@ -29,8 +31,8 @@ fn exemption() -> Exemption {
     }
 }
 
-fn key() -> Key {
-    Key {
+fn key() -> ViolationKey {
+    ViolationKey {
         account: account("222222222222"),
         region: RegionName::parse("eu-west-1").expect("a Region"),
         control: PLAN.to_owned(),
@@ -39,8 +41,8 @@ fn key() -> Key {
     }
 }
 
-fn resource() -> ResourceFacts {
-    ResourceFacts {
+fn resource() -> ResourceDetails {
+    ResourceDetails {
         name: Some("scratch-7".to_owned()),
         arn: Some("arn:aws:rds:eu-west-1:222222222222:cluster:scratch-7".to_owned()),
         tags: tags(&[("environment", "sandbox"), ("team", "data"), ("other", "x")]),
@@ -52,25 +54,25 @@ fn with(exemptions: &[Exemption]) -> Reporting {
 }
 
 #[test]
-fn an_exemption_holds_to_the_end_of_its_last_day() {
+fn exemption_applies_to_the_end_of_its_last_day() {
     let reporting = with(&[exemption()]);
-    let on = |day| reporting.exempting(&key(), &resource(), day);
-    assert_eq!(on(date(2026, 1, 1)), Exempting::Covered(&exemption()));
-    assert_eq!(on(date(2027, 1, 31)), Exempting::Covered(&exemption()));
-    assert!(matches!(on(date(2027, 2, 1)), Exempting::Nearly(_)));
+    let on = |day| reporting.match_exemptions(&key(), &resource(), day);
+    assert_eq!(on(date(2026, 1, 1)), ExemptionMatch::Covered(&exemption()));
+    assert_eq!(on(date(2027, 1, 31)), ExemptionMatch::Covered(&exemption()));
+    assert!(matches!(on(date(2027, 2, 1)), ExemptionMatch::NearMiss(_)));
 }
 
 #[test]
-fn of_several_the_one_that_holds_longest_counts() {
+fn exemption_that_applies_longest_is_chosen() {
     let later = Exemption { until: date(2027, 6, 30), owner: "b".to_owned(), ..exemption() };
     let as_late = Exemption { owner: "c".to_owned(), ..later.clone() };
     let over = Exemption { until: date(2026, 1, 1), ..exemption() };
     let reporting = with(&[over, exemption(), later.clone(), as_late]);
-    assert_eq!(reporting.exempting(&key(), &resource(), date(2027, 1, 1)), Exempting::Covered(&later));
+    assert_eq!(reporting.match_exemptions(&key(), &resource(), date(2027, 1, 1)), ExemptionMatch::Covered(&later));
 }
 
 #[test]
-fn one_condition_that_is_missing_is_named() {
+fn near_miss_explains_the_unmet_condition() {
     let today = date(2027, 1, 1);
     let without = |name: &str| {
         let mut resource = resource();
@@ -82,20 +84,20 @@ fn one_condition_that_is_missing_is_named() {
         resource.tags.insert(name.to_owned(), value.to_owned());
         resource
     };
-    let elsewhere = Key { account: account("111111111111"), ..key() };
+    let elsewhere = ViolationKey { account: account("111111111111"), ..key() };
     let several = Exemption { accounts: vec![account("222222222222"), account("333333333333")], ..exemption() };
     let start = "The exemption of `arn:aws:rds:*:*:cluster:scratch-*` (owner data-platform@example.com)";
-    for (what, exemption, key, resource, today, lack) in [
-        ("time", exemption(), key(), resource(), date(2027, 2, 1), "held until 2027-01-31."),
-        ("account", exemption(), elsewhere.clone(), resource(), today, "holds in account 222222222222 only."),
-        ("accounts", several, elsewhere.clone(), resource(), today, "holds in 2 other accounts only."),
+    for (case, exemption, key, resource, today, unmet) in [
+        ("time", exemption(), key(), resource(), date(2027, 2, 1), "ended on 2027-01-31."),
+        ("account", exemption(), elsewhere.clone(), resource(), today, "applies in account 222222222222 only."),
+        ("accounts", several, elsewhere.clone(), resource(), today, "applies in 2 other accounts only."),
         (
             "a tag",
             exemption(),
             key(),
             without("team"),
             today,
-            "asks for the tag `team` with `data`; here it is missing.",
+            "requires the tag `team` = `data`; the resource does not have it.",
         ),
         (
             "the value of a tag",
@@ -103,71 +105,74 @@ fn one_condition_that_is_missing_is_named() {
             key(),
             tagged("environment", "prod"),
             today,
-            "asks for the tag `environment` with `sand*`; here it is `prod`.",
+            "requires the tag `environment` = `sand*`; the resource has `prod`.",
         ),
     ] {
-        let said = with(&[exemption]).exempting(&key, &resource, today).to_owned_sentence();
-        assert_eq!(said, format!("{start} {lack}"), "{what}");
+        let sentence = with(&[exemption]).match_exemptions(&key, &resource, today).to_owned_sentence();
+        assert_eq!(sentence, format!("{start} {unmet}"), "{case}");
     }
-    for (what, key, resource, today) in [
+    for (case, key, resource, today) in [
         ("time and account", elsewhere.clone(), resource(), date(2027, 2, 1)),
         ("account and tag", elsewhere, without("team"), today),
-        ("all tags", key(), ResourceFacts { tags: BTreeMap::new(), ..resource() }, today),
+        ("all tags", key(), ResourceDetails { tags: BTreeMap::new(), ..resource() }, today),
         (
             "another control",
-            Key { control: "BACKUP_LAST_RECOVERY_POINT_CREATED".to_owned(), ..key() },
+            ViolationKey { control: "BACKUP_LAST_RECOVERY_POINT_CREATED".to_owned(), ..key() },
             resource(),
             today,
         ),
-        ("no ARN", key(), ResourceFacts { arn: None, ..resource() }, today),
+        ("no ARN", key(), ResourceDetails { arn: None, ..resource() }, today),
         (
             "another resource",
             key(),
-            ResourceFacts { arn: Some("arn:aws:rds:eu-west-1:222222222222:cluster:orders".to_owned()), ..resource() },
+            ResourceDetails { arn: Some("arn:aws:rds:eu-west-1:222222222222:cluster:orders".to_owned()), ..resource() },
             today,
         ),
     ] {
-        assert_eq!(with(&[exemption()]).exempting(&key, &resource, today), Exempting::No, "{what}");
+        assert_eq!(with(&[exemption()]).match_exemptions(&key, &resource, today), ExemptionMatch::Unmatched, "{case}");
     }
 }
 
-impl Exempting<'_> {
+impl ExemptionMatch<'_> {
     fn to_owned_sentence(&self) -> String {
         match self {
-            Self::Nearly(sentence) => sentence.clone(),
+            Self::NearMiss(sentence) => sentence.clone(),
             other => panic!("{other:?}"),
         }
     }
 }
 
-/// Whoever is not in the sandbox need not read that the sandbox is exempt.
+/// An exemption of the sandbox is not a near miss for every other resource.
 #[test]
-fn an_exemption_for_all_resources_is_near_only_when_it_has_ended() {
+fn near_miss_of_all_resources_only_after_the_end() {
     let all = Exemption { resources: vec!["*".to_owned()], accounts: Vec::new(), ..exemption() };
     let reporting = with(std::slice::from_ref(&all));
-    let unknown = ResourceFacts { arn: None, ..resource() };
-    assert_eq!(reporting.exempting(&key(), &unknown, date(2027, 1, 1)), Exempting::Covered(&all));
-    let ended = reporting.exempting(&key(), &unknown, date(2027, 2, 1)).to_owned_sentence();
-    assert_eq!(ended, "The exemption of `*` (owner data-platform@example.com) held until 2027-01-31.");
+    let unknown = ResourceDetails { arn: None, ..resource() };
+    assert_eq!(reporting.match_exemptions(&key(), &unknown, date(2027, 1, 1)), ExemptionMatch::Covered(&all));
+    let ended = reporting.match_exemptions(&key(), &unknown, date(2027, 2, 1)).to_owned_sentence();
+    assert_eq!(ended, "The exemption of `*` (owner data-platform@example.com) ended on 2027-01-31.");
     let mut other = unknown;
     other.tags.remove("team");
-    assert_eq!(reporting.exempting(&key(), &other, date(2027, 1, 1)), Exempting::No);
+    assert_eq!(reporting.match_exemptions(&key(), &other, date(2027, 1, 1)), ExemptionMatch::Unmatched);
 }
 
 #[test]
-fn an_arn_that_nobody_told_is_derived_where_that_is_certain() {
-    let table =
-        Key { resource_type: "AWS::DynamoDB::Table".to_owned(), resource_id: "scratch-orders".to_owned(), ..key() };
-    let unknown = ResourceFacts { arn: None, ..resource() };
+fn arn_unknown_is_derived_where_possible() {
+    let table = ViolationKey {
+        resource_type: "AWS::DynamoDB::Table".to_owned(),
+        resource_id: "scratch-orders".to_owned(),
+        ..key()
+    };
+    let unknown = ResourceDetails { arn: None, ..resource() };
     let covering = exemption();
     assert_eq!(
-        with(std::slice::from_ref(&covering)).exempting(&table, &unknown, date(2027, 1, 1)),
-        Exempting::Covered(&covering)
+        with(std::slice::from_ref(&covering)).match_exemptions(&table, &unknown, date(2027, 1, 1)),
+        ExemptionMatch::Covered(&covering)
     );
 }
 
 #[test]
-fn exemptions_that_end_soon_are_those_that_still_hold() {
+fn expires_within_counts_whole_days() {
     for (days_left, expected) in [(-1, false), (0, true), (14, true), (15, false)] {
         let today = date(2027, 1, 31).saturating_sub(jiff::Span::new().days(days_left));
         assert_eq!(exemption().expires_within(today, 14), expected, "{days_left} days left");
@@ -179,7 +184,7 @@ fn exemptions_that_end_soon_are_those_that_still_hold() {
 }
 
 #[test]
-fn an_exemption_is_known_by_all_but_its_reason() {
+fn exemption_digest_ignores_the_reason_only() {
     let digest = exemption().digest();
     assert_eq!(Exemption { reason: "other words".to_owned(), ..exemption() }.digest(), digest);
     for changed in [
@@ -187,17 +192,17 @@ fn an_exemption_is_known_by_all_but_its_reason() {
         Exemption { resources: vec![SCRATCH.to_owned()], ..exemption() },
         Exemption { accounts: Vec::new(), ..exemption() },
         Exemption { tags: BTreeMap::new(), ..exemption() },
-        Exemption { owner: "somebody".to_owned(), ..exemption() },
+        Exemption { owner: "another team".to_owned(), ..exemption() },
         Exemption { until: date(2027, 2, 1), ..exemption() },
     ] {
         assert_ne!(changed.digest(), digest, "{changed:?}");
     }
-    let Exempt { reason, owner, until } = Exempt::from(&exemption());
+    let AppliedExemption { reason, owner, until } = AppliedExemption::from(&exemption());
     assert_eq!((reason, owner, until), (exemption().reason, exemption().owner, exemption().until));
 }
 
 #[test]
-fn the_first_rule_that_matches_says_how_bad_it_is() {
+fn severity_follows_the_first_matching_rule() {
     let rule = |control: Option<&str>, accounts: &[&str], with: &[(&str, &str)], severity| SeverityRule {
         control: control.map(ToOwned::to_owned),
         accounts: accounts.iter().map(|text| account(text)).collect(),
@@ -212,26 +217,26 @@ fn the_first_rule_that_matches_says_how_bad_it_is() {
         ],
         ..Reporting::default()
     };
-    let tagged = |with: &[(&str, &str)]| ResourceFacts { tags: tags(with), ..resource() };
-    let other = Key { account: account("333333333333"), ..key() };
-    let unknown = Key { control: "some-rule".to_owned(), ..key() };
-    let of_catalogue = control::find(PLAN).expect("a control").severity;
-    for (what, key, resource, severity) in [
+    let tagged = |with: &[(&str, &str)]| ResourceDetails { tags: tags(with), ..resource() };
+    let other = ViolationKey { account: account("333333333333"), ..key() };
+    let unknown = ViolationKey { control: "some-rule".to_owned(), ..key() };
+    let of_catalog = control::find(PLAN).expect("a control").severity;
+    for (case, key, resource, severity) in [
         ("all conditions", key(), tagged(&[("environment", "production"), ("team", "")]), Severity::Critical),
-        ("a tag is missing", key(), tagged(&[("environment", "production")]), of_catalogue),
-        ("another value", key(), tagged(&[("environment", "Production"), ("team", "x")]), of_catalogue),
+        ("a tag is missing", key(), tagged(&[("environment", "production")]), of_catalog),
+        ("another value", key(), tagged(&[("environment", "Production"), ("team", "x")]), of_catalog),
         ("the second rule", key(), tagged(&[("environment", "sandbox")]), Severity::Low),
         ("the first of two", other.clone(), tagged(&[("environment", "sandbox")]), Severity::Low),
         ("by account", other, tagged(&[]), Severity::Informational),
-        ("no tags known", key(), tagged(&[]), of_catalogue),
-        ("a control that nobody knows", unknown, tagged(&[]), Severity::Medium),
+        ("no tags known", key(), tagged(&[]), of_catalog),
+        ("an unknown control", unknown, tagged(&[]), Severity::Medium),
     ] {
-        assert_eq!(reporting.severity(&key, &resource), severity, "{what}");
+        assert_eq!(reporting.severity(&key, &resource), severity, "{case}");
     }
 }
 
 #[test]
-fn a_star_stands_for_any_text() {
+fn wildcard_matches_any_text() {
     for (pattern, text, expected) in [
         ("*", "", true),
         ("*", "anything", true),
@@ -256,15 +261,15 @@ fn a_star_stands_for_any_text() {
     }
 }
 
-/// Backtracking would not come to an end here before the universe does.
+/// Backtracking would take exponential time.
 #[test]
-fn a_pattern_that_is_made_to_be_slow_is_not() {
+fn wildcard_takes_linear_time() {
     let pattern = "a*".repeat(20_000) + "b";
     assert!(!wildcard(&pattern, &"a".repeat(100_000)));
     assert!(wildcard(&pattern, &("a".repeat(100_000) + "b")));
 }
 
-/// What [`wildcard`] means, in its simplest words.
+/// The simplest implementation of [`wildcard`].
 fn model(pattern: &[char], text: &[char]) -> bool {
     match (pattern.split_first(), text.split_first()) {
         (None, None) => true,
@@ -275,7 +280,7 @@ fn model(pattern: &[char], text: &[char]) -> bool {
 }
 
 /// An exemption with any of its conditions, and a violation that meets all of them.
-fn covered() -> impl Strategy<Value = (Exemption, Key, ResourceFacts, Date)> {
+fn covered() -> impl Strategy<Value = (Exemption, ViolationKey, ResourceDetails, Date)> {
     let tag = ("[a-c]{1,2}", ("[a-c]{0,2}", any::<bool>(), "[a-c]{0,2}"));
     (
         prop::collection::btree_map(tag.0, tag.1, 0..3),
@@ -285,7 +290,7 @@ fn covered() -> impl Strategy<Value = (Exemption, Key, ResourceFacts, Date)> {
         0..400_i64,
         any::<bool>(),
     )
-        .prop_map(|(wanted, accounts, which, name, left, is_for_all)| {
+        .prop_map(|(required, accounts, which, name, left, is_for_all)| {
             let accounts: Vec<_> = accounts.iter().map(|text| account(text)).collect();
             let owner = if accounts.is_empty() { account("444444444444") } else { which.get(&accounts).clone() };
             let pattern =
@@ -295,13 +300,13 @@ fn covered() -> impl Strategy<Value = (Exemption, Key, ResourceFacts, Date)> {
             let exemption = Exemption {
                 accounts,
                 resources: vec![if is_for_all { "*".to_owned() } else { SCRATCH.to_owned() }],
-                tags: wanted.iter().map(|(name, parts)| (name.clone(), pattern(parts))).collect(),
+                tags: required.iter().map(|(name, parts)| (name.clone(), pattern(parts))).collect(),
                 ..exemption()
             };
-            let key = Key { account: owner.clone(), ..key() };
-            let resource = ResourceFacts {
+            let key = ViolationKey { account: owner.clone(), ..key() };
+            let resource = ResourceDetails {
                 arn: Some(format!("arn:aws:rds:eu-west-1:{owner}:cluster:scratch-{name}")),
-                tags: wanted.iter().map(|(name, parts)| (name.clone(), value(parts))).collect(),
+                tags: required.iter().map(|(name, parts)| (name.clone(), value(parts))).collect(),
                 ..resource()
             };
             let today = exemption.until.saturating_sub(jiff::Span::new().days(left));
@@ -311,13 +316,13 @@ fn covered() -> impl Strategy<Value = (Exemption, Key, ResourceFacts, Date)> {
 
 proptest! {
     #[test]
-    fn a_wildcard_means_what_its_model_means(pattern in "[ab*]{0,8}", text in "[ab*]{0,10}") {
+    fn wildcard_matches_its_model(pattern in "[ab*]{0,8}", text in "[ab*]{0,10}") {
         let chars = |text: &str| text.chars().collect::<Vec<_>>();
         prop_assert_eq!(wildcard(&pattern, &text), model(&chars(&pattern), &chars(&text)));
     }
 
     #[test]
-    fn a_rule_that_takes_in_another_matches_all_that_it_matches(
+    fn wildcard_inclusion_is_transitive(
         wide in "[ab*]{0,5}", narrow in "[ab*]{0,5}", text in "[ab]{0,8}"
     ) {
         if wildcard(&wide, &narrow) && wildcard(&narrow, &text) {
@@ -326,26 +331,26 @@ proptest! {
     }
 
     #[test]
-    fn a_covered_violation_meets_every_condition_and_none_can_be_missing(
+    fn exemption_needs_every_condition(
         (exemption, key, resource, today) in covered(), which in any::<prop::sample::Index>()
     ) {
         let reporting = with(std::slice::from_ref(&exemption));
-        prop_assert_eq!(reporting.exempting(&key, &resource, today), Exempting::Covered(&exemption));
-        let is_covered = |exemption: &Exemption, key: &Key, resource: &ResourceFacts, today| {
-            matches!(with(std::slice::from_ref(exemption)).exempting(key, resource, today), Exempting::Covered(_))
+        prop_assert_eq!(reporting.match_exemptions(&key, &resource, today), ExemptionMatch::Covered(&exemption));
+        let is_covered = |exemption: &Exemption, key: &ViolationKey, resource: &ResourceDetails, today| {
+            matches!(with(std::slice::from_ref(exemption)).match_exemptions(key, resource, today), ExemptionMatch::Covered(_))
         };
 
         let after = exemption.until.tomorrow().expect("a day");
         prop_assert!(!is_covered(&exemption, &key, &resource, after));
-        prop_assert!(matches!(reporting.exempting(&key, &resource, after), Exempting::Nearly(_)));
+        prop_assert!(matches!(reporting.match_exemptions(&key, &resource, after), ExemptionMatch::NearMiss(_)));
 
-        let other_control = Key { control: "BACKUP_RECOVERY_POINT_ENCRYPTED".to_owned(), ..key.clone() };
+        let other_control = ViolationKey { control: "BACKUP_RECOVERY_POINT_ENCRYPTED".to_owned(), ..key.clone() };
         prop_assert!(!is_covered(&exemption, &other_control, &resource, today));
 
-        let other_account = Key { account: account("000000000000"), ..key.clone() };
+        let other_account = ViolationKey { account: account("000000000000"), ..key.clone() };
         prop_assert_eq!(is_covered(&exemption, &other_account, &resource, today), exemption.accounts.is_empty());
 
-        let other_name = ResourceFacts {
+        let other_name = ResourceDetails {
             arn: Some("arn:aws:rds:eu-west-1:444444444444:cluster:orders".to_owned()), ..resource.clone()
         };
         prop_assert_eq!(is_covered(&exemption, &key, &other_name, today), exemption.resources == ["*"]);

@@ -1,8 +1,8 @@
 //! Targets that are organizational units.
 
+use framework::ids::UnitId;
+
 use super::*;
-use crate::ids::UnitId;
-use crate::rollout::{AccountFilter, AutoDeployment, CallAs};
 
 /// Everything that a framework with organizational units may have.
 const UNITS: &str = r#"version: 1
@@ -34,23 +34,23 @@ fn unit(text: &str) -> UnitId {
 }
 
 #[test]
-fn a_policy_with_units_is_read() {
+fn policy_with_organizational_units_is_read() {
     let policy = read(UNITS);
     assert!(policy.remove_undeclared);
     let [framework] = policy.frameworks.as_slice() else { panic!("one framework") };
     assert!(framework.adopt && framework.is_service_managed());
     assert_eq!(framework.call_as, CallAs::DelegatedAdministrator);
     assert_eq!(framework.auto_deployment, AutoDeployment { enabled: true, retain_stacks: true });
-    assert_eq!(framework.rollout, Rollout { mode: ConcurrencyMode::Strict, ..Rollout::default() });
-    let places: Vec<&Place> = framework.targets.iter().map(|target| &target.place).collect();
+    assert_eq!(framework.rollout, RolloutSettings { mode: ConcurrencyMode::Strict, ..RolloutSettings::default() });
+    let places: Vec<&TargetScope> = framework.targets.iter().map(|target| &target.scope).collect();
     assert_eq!(
         places,
         [
-            &Place::Units {
+            &TargetScope::OrganizationalUnits {
                 units: vec![unit("ou-abcd-11111111"), unit("r-abcd")],
                 accounts: AccountFilter::Except([account("111111111111")].into()),
             },
-            &Place::Units {
+            &TargetScope::OrganizationalUnits {
                 units: vec![unit("ou-abcd-22222222")],
                 accounts: AccountFilter::Only([account("222222222222"), account("333333333333")].into()),
             },
@@ -60,7 +60,7 @@ fn a_policy_with_units_is_read() {
 }
 
 #[test]
-fn new_accounts_of_units_are_deployed_to_unless_the_policy_says_otherwise() {
+fn auto_deployment_is_on_by_default() {
     let units = LEAST.replace("accounts: [\"111111111111\"]", "organizationalUnits: [ou-abcd-11111111]");
     let with = |line: &str| {
         let text = units.replace("    targets:", &format!("{line}    targets:"));
@@ -84,7 +84,7 @@ fn new_accounts_of_units_are_deployed_to_unless_the_policy_says_otherwise() {
     assert_eq!(policy.frameworks[0].rollout.mode, ConcurrencyMode::Soft, "stays as concurrent as it is set");
 }
 
-/// What is replaced in [`UNITS`], by what.
+/// Text of [`UNITS`], and its replacement.
 const BROKEN: &[(&str, &str)] = &[
     ("organizationalUnits: [ou-abcd-22222222]", "accounts: [\"222222222222\"]"),
     ("organizationalUnits: [ou-abcd-22222222]\n        onlyAccounts", "accounts"),
@@ -115,7 +115,7 @@ const BROKEN: &[(&str, &str)] = &[
     ("{ enabled: true, retainStacks: true }", "enabled"),
     ("{ enabled: true, retainStacks: true }", "[true]"),
     ("{ enabled: true, retainStacks: true }", ""),
-    // One unit in two targets.
+    // An organizational unit in two targets.
     ("[ou-abcd-22222222]", "[ou-abcd-11111111]"),
     (
         "[ou-abcd-22222222]\n        onlyAccounts: [\"222222222222\"",
@@ -125,20 +125,20 @@ const BROKEN: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn every_fault_of_units_is_named_with_its_place_and_its_cure() {
+fn organizational_unit_errors_match_snapshot() {
     let mut all = String::new();
     for (old, new) in BROKEN {
         assert!(UNITS.contains(old), "{old}");
         let _ = writeln!(all, "{} -> {}", old.trim().escape_debug(), new.trim().escape_debug());
-        for fault in faults(&UNITS.replacen(old, new, 1)) {
-            let _ = writeln!(all, "    {fault}");
+        for diagnostic in diagnostics(&UNITS.replacen(old, new, 1)) {
+            let _ = writeln!(all, "    {diagnostic}");
         }
     }
     insta::assert_snapshot!(all);
 }
 
 #[test]
-fn two_targets_may_share_a_unit_if_they_share_no_account() {
+fn targets_may_share_a_unit_with_disjoint_accounts() {
     let with = |one: &str, other: &str| {
         let target = |line: &str| {
             format!("      - organizationalUnits: [ou-abcd-11111111]\n        regions: [eu-west-1]\n        {line}\n")
@@ -154,7 +154,9 @@ fn two_targets_may_share_a_unit_if_they_share_no_account() {
         (
             format!("onlyAccounts: [{one}, {two}]"),
             format!("excludedAccounts: [{one}]"),
-            Some("account 111111111111 of the organizational unit `ou-abcd-11111111` is included by one of"),
+            Some(
+                "this target and the one at line 6, column 9 have the organizational unit `ou-abcd-11111111`, and only one",
+            ),
         ),
         (
             format!("onlyAccounts: [{one}, {two}]"),
@@ -169,39 +171,39 @@ fn two_targets_may_share_a_unit_if_they_share_no_account() {
     ] {
         match (with(&first, &second), expected) {
             (Ok(policy), None) => assert_eq!(policy.frameworks[0].targets.len(), 2),
-            (Err(faults), Some(expected)) => {
-                assert_eq!(faults.len(), 1, "{faults:#?}");
-                assert!(faults[0].problem.starts_with(expected), "{first}, {second}: {}", faults[0].problem);
-                assert_eq!(faults[0].at, Some(Position { line: 9, column: 9 }));
+            (Err(diagnostics), Some(expected)) => {
+                assert_eq!(diagnostics.len(), 1, "{diagnostics:#?}");
+                assert!(diagnostics[0].message.starts_with(expected), "{first}, {second}: {}", diagnostics[0].message);
+                assert_eq!(diagnostics[0].at, Some(Position { line: 9, column: 9 }));
             }
             (outcome, _) => panic!("{first}, {second}: {outcome:?}"),
         }
     }
-    // In other Regions it is another matter.
+    // In different Regions they do not conflict.
     let apart = UNITS.replace("[ou-abcd-22222222]", "[r-abcd]").replace("[us-east-1]", "[eu-west-2]");
     assert_eq!(read(&apart).frameworks[0].targets.len(), 2);
 }
 
 #[test]
-fn a_call_takes_fifty_units() {
+fn target_over_50_units_is_rejected() {
     let units = |number: usize| {
         let list: Vec<String> = (0..number).map(|n| format!("ou-abcd-{n:08}")).collect();
         UNITS.replace("ou-abcd-11111111, r-abcd", &list.join(", "))
     };
     assert_eq!(read(&units(50)).frameworks.len(), 1);
-    let faults = faults(&units(51));
-    assert_eq!(faults.len(), 1, "{faults:#?}");
+    let diagnostics = diagnostics(&units(51));
+    assert_eq!(diagnostics.len(), 1, "{diagnostics:#?}");
     assert_eq!(
-        faults[0].to_string(),
-        "p:10:30: `organizationalUnits` lists 51 units; AWS takes 50 at most: name their parent, or make two targets"
+        diagnostics[0].to_string(),
+        "p:10:30: `organizationalUnits` has 51 items; list their parent, or split the target: AWS accepts at most 50"
     );
 }
 
 proptest! {
     #[test]
-    fn nearly_valid_units_are_read_or_refused(text in crate::yaml::edited(UNITS)) {
-        if let Err(faults) = Policy::read("p", &text) {
-            prop_assert!(well_formed(&faults), "{:?}", faults);
+    fn policy_edited_units_are_read_or_rejected(text in crate::edited::edited(UNITS)) {
+        if let Err(diagnostics) = Policy::read("p", &text) {
+            prop_assert!(well_formed(&diagnostics), "{:?}", diagnostics);
         }
     }
 }

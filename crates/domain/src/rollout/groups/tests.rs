@@ -1,6 +1,8 @@
-use super::*;
-use crate::ids::{AccountId, RegionName};
 use proptest::prelude::*;
+
+use framework::ids::{AccountId, RegionName};
+
+use super::*;
 
 const REGIONS: [&str; 4] = ["eu-west-1", "us-gov-east-1", "ap-southeast-3", "eusc-de-east-1"];
 
@@ -11,11 +13,11 @@ fn instance(number: usize) -> Instance {
     }
 }
 
-fn fault(number: usize, outcome: Outcome, reason: String) -> InstanceFault {
-    InstanceFault { instance: instance(number), outcome, reason }
+fn diagnostic(number: usize, outcome: InstanceOutcome, reason: String) -> InstanceFailure {
+    InstanceFailure { instance: instance(number), outcome, reason }
 }
 
-/// A reason that no cause is known for, in which everything that can differ does.
+/// A reason without a known cause, in which all ids differ.
 fn unknown(number: usize) -> String {
     let Instance { account, region } = instance(number);
     format!(
@@ -27,9 +29,9 @@ fn unknown(number: usize) -> String {
 }
 
 #[test]
-fn reasons_that_differ_only_in_ids_are_equal() {
-    let one = normalised(&unknown(1));
-    assert_eq!(one, normalised(&unknown(77_777)));
+fn normalized_reasons_without_ids_are_equal() {
+    let one = normalized(&unknown(1));
+    assert_eq!(one, normalized(&unknown(77_777)));
     assert!(one.contains("Something new at ARN in REGION of ACCOUNT (Service: Backup, Status Code: 500"), "{one}");
     assert!(one.ends_with("stack StackSet-base-ID-Rule-ID)"), "{one}");
     for (reason, expected) in [
@@ -43,73 +45,77 @@ fn reasons_that_differ_only_in_ids_are_equal() {
         ("two\nlines.", "two lines"),
         ("", ""),
     ] {
-        assert_eq!(normalised(reason), expected);
+        assert_eq!(normalized(reason), expected);
     }
-    // What tells reasons apart stays.
-    assert_ne!(normalised("Status Code: 400"), normalised("Status Code: 500"));
-    assert_ne!(normalised("Framework daily failed"), normalised("Framework weekly failed"));
+    // Significant differences stay.
+    assert_ne!(normalized("Status Code: 400"), normalized("Status Code: 500"));
+    assert_ne!(normalized("Framework daily failed"), normalized("Framework weekly failed"));
 }
 
 #[test]
-fn equal_reasons_are_one_group_and_counted_over_all() {
+fn group_counts_equal_causes() {
     let role =
         |n: usize| format!("Account {} should have 'x' role with trust relationship to Role 'y'.", instance(n).account);
-    let mut faults: Vec<InstanceFault> =
-        (0..5).map(|n| fault(n, Outcome::Cancelled, "Cancelled since failure tolerance has exceeded".into())).collect();
-    faults.extend((5..40).map(|n| fault(n, Outcome::Failed, unknown(n))));
-    faults.extend((40..740).map(|n| fault(n, Outcome::Failed, role(n))));
+    let mut diagnostics: Vec<InstanceFailure> = (0..5)
+        .map(|n| diagnostic(n, InstanceOutcome::Cancelled, "Cancelled since failure tolerance has exceeded".into()))
+        .collect();
+    diagnostics.extend((5..40).map(|n| diagnostic(n, InstanceOutcome::Failed, unknown(n))));
+    diagnostics.extend((40..740).map(|n| diagnostic(n, InstanceOutcome::Failed, role(n))));
     // Another wording of the same cause.
-    faults.push(fault(740, Outcome::Failed, "role r cannot be assumed".into()));
-    faults.push(fault(741, Outcome::NeverReached, role(741)));
-    let groups = group(&faults, 3);
-    let told: Vec<_> =
-        groups.iter().map(|g| (g.outcome, g.cause.as_ref().map(Cause::word), g.count, g.first.len())).collect();
+    diagnostics.push(diagnostic(740, InstanceOutcome::Failed, "role r cannot be assumed".into()));
+    diagnostics.push(diagnostic(741, InstanceOutcome::NeverReached, role(741)));
+    let groups = group_failures(&diagnostics, 3);
+    let summary: Vec<_> = groups
+        .iter()
+        .map(|g| (g.outcome, g.cause.as_ref().map(FailureCause::as_str), g.count, g.first.len()))
+        .collect();
     assert_eq!(
-        told,
+        summary,
         [
-            (Outcome::Failed, Some("executionRole"), 701, 3),
-            (Outcome::Failed, None, 35, 3),
-            (Outcome::Cancelled, Some("toleranceExceeded"), 5, 3),
-            (Outcome::NeverReached, Some("executionRole"), 1, 1),
+            (InstanceOutcome::Failed, Some("executionRole"), 701, 3),
+            (InstanceOutcome::Failed, None, 35, 3),
+            (InstanceOutcome::Cancelled, Some("toleranceExceeded"), 5, 3),
+            (InstanceOutcome::NeverReached, Some("executionRole"), 1, 1),
         ]
     );
     assert_eq!(groups[0].reason, role(40));
     assert_eq!(groups[0].first, [&instance(40), &instance(41), &instance(42)]);
 }
 
-/// Ten thousand accounts in ten Regions, with one reason for all and with a reason each. A grouping that grows with the square does
-/// not end before the test runner ends it; `cargo xtask bench rollout` measures.
+/// Ten thousand accounts in ten Regions, with one reason for all and with a reason for each. A quadratic algorithm would run into the
+/// timeout of the test runner; `cargo xtask bench rollout` measures the time.
 #[test]
-fn a_hundred_thousand_faults_are_grouped_at_once() {
-    let one_for_all: Vec<InstanceFault> = (0..100_000).map(|n| fault(n, Outcome::Failed, unknown(n))).collect();
-    let one_each: Vec<InstanceFault> =
-        (0..100_000).map(|n| fault(n, Outcome::Failed, format!("kind {}", letters(n)))).collect();
-    for (faults, expected) in [(one_for_all, 1), (one_each, 100_000)] {
-        let groups = group(&faults, 20);
+fn group_of_100000_faults_is_fast() {
+    let one_for_all: Vec<InstanceFailure> =
+        (0..100_000).map(|n| diagnostic(n, InstanceOutcome::Failed, unknown(n))).collect();
+    let one_each: Vec<InstanceFailure> =
+        (0..100_000).map(|n| diagnostic(n, InstanceOutcome::Failed, format!("kind {}", letters(n)))).collect();
+    for (diagnostics, expected) in [(one_for_all, 1), (one_each, 100_000)] {
+        let groups = group_failures(&diagnostics, 20);
         assert_eq!(groups.len(), expected);
-        assert_eq!(groups.iter().map(|group| group.count).sum::<usize>(), faults.len());
+        assert_eq!(groups.iter().map(|group| group.count).sum::<usize>(), diagnostics.len());
     }
 }
 
 proptest! {
     #[test]
-    fn whatever_the_reasons_every_fault_is_counted_once(reasons in prop::collection::vec("\\PC{0,60}|[a-f0-9:/. -]{0,60}", 0..40)) {
-        let faults: Vec<InstanceFault> =
-            reasons.iter().enumerate().map(|(n, reason)| fault(n, Outcome::Failed, reason.clone())).collect();
-        let groups = group(&faults, 2);
-        prop_assert_eq!(groups.iter().map(|group| group.count).sum::<usize>(), faults.len());
+    fn group_counts_every_fault_once(reasons in prop::collection::vec("\\PC{0,60}|[a-f0-9:/. -]{0,60}", 0..40)) {
+        let diagnostics: Vec<InstanceFailure> =
+            reasons.iter().enumerate().map(|(n, reason)| diagnostic(n, InstanceOutcome::Failed, reason.clone())).collect();
+        let groups = group_failures(&diagnostics, 2);
+        prop_assert_eq!(groups.iter().map(|group| group.count).sum::<usize>(), diagnostics.len());
         for group in &groups {
             prop_assert_eq!(group.first.len(), group.count.min(2));
         }
         for reason in &reasons {
-            // What is normalised stays so.
-            let once = normalised(reason);
-            prop_assert_eq!(normalised(&once), once);
+            // Normalization is idempotent.
+            let once = normalized(reason);
+            prop_assert_eq!(normalized(&once), once);
         }
     }
 }
 
-/// A number in letters.
+/// Encodes a number in letters.
 fn letters(number: usize) -> String {
     number.to_string().bytes().map(|digit| char::from(digit - b'0' + b'g')).collect()
 }

@@ -1,18 +1,21 @@
-//! In how many waves an operation comes to its instances (CloudFormation user guide, "StackSet operation options").
+//! The waves of an operation (CloudFormation user guide, "StackSet operation options").
 
-use crate::ids::RegionName;
-use crate::policy::{Amount, ConcurrencyMode, RegionConcurrency, Rollout};
-use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// The waves of an operation. AWS starts the next account as soon as one is done; waves are what that comes to if all take equally
-/// long and none fails.
+use serde::Serialize;
+
+use framework::ids::RegionName;
+
+use crate::policy::{ConcurrencyMode, CountOrPercentage, RegionConcurrency, RolloutSettings};
+
+/// The waves of an operation if all accounts take the same time and none fails. AWS starts the next account as soon as one
+/// ends.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Waves {
-    /// One after the other: those of all Regions where they are sequential, those of the slowest where they are parallel.
+    /// Consecutive waves: of all Regions if they are sequential, of the slowest Region if they are parallel.
     pub total: usize,
-    /// Region by Region.
+    /// The waves by Region.
     pub regions: Vec<RegionWaves>,
 }
 
@@ -22,20 +25,20 @@ pub struct Waves {
 pub struct RegionWaves {
     /// The Region.
     pub region: RegionName,
-    /// Accounts to be worked on.
+    /// The number of accounts.
     pub accounts: usize,
     /// Accounts that are worked on at the same time.
     pub concurrency: usize,
     /// Accounts that may fail before the operation stops there.
     pub tolerance: usize,
-    /// The waves.
+    /// The number of waves.
     pub waves: usize,
 }
 
 impl Waves {
-    /// Of an operation on so many accounts in each Region.
+    /// Computes the waves of an operation from the number of accounts in each Region.
     #[must_use]
-    pub fn of(accounts: &BTreeMap<&RegionName, usize>, settings: &Rollout) -> Self {
+    pub fn new(accounts: &BTreeMap<&RegionName, usize>, settings: &RolloutSettings) -> Self {
         let busy = accounts.iter().filter(|(_, accounts)| **accounts > 0);
         let regions: Vec<RegionWaves> = busy.map(|(region, accounts)| one(region, *accounts, settings)).collect();
         let waves = regions.iter().map(|region| region.waves);
@@ -47,7 +50,7 @@ impl Waves {
     }
 }
 
-fn one(region: &RegionName, accounts: usize, settings: &Rollout) -> RegionWaves {
+fn one(region: &RegionName, accounts: usize, settings: &RolloutSettings) -> RegionWaves {
     let tolerance = share(settings.failure_tolerance, accounts).min(accounts);
     let most = share(settings.max_concurrency, accounts).max(1);
     let concurrency = match settings.mode {
@@ -59,9 +62,9 @@ fn one(region: &RegionName, accounts: usize, settings: &Rollout) -> RegionWaves 
 }
 
 /// Percentages are rounded down.
-fn share(amount: Amount, of: usize) -> usize {
+fn share(amount: CountOrPercentage, of: usize) -> usize {
     match amount {
-        Amount::Count(count) => usize::try_from(count).unwrap_or(usize::MAX),
-        Amount::Percentage(percent) => of.saturating_mul(usize::from(percent)) / 100,
+        CountOrPercentage::Count(count) => usize::try_from(count).unwrap_or(usize::MAX),
+        CountOrPercentage::Percentage(percent) => of.saturating_mul(usize::from(percent)) / 100,
     }
 }

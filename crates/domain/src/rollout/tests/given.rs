@@ -1,19 +1,19 @@
-//! What instances were last given, which StackSets do not list.
+//! The overrides that instances were last given.
 
 use super::*;
 
-/// What is known of each of these instances, all of them as they should be.
-fn known_of(given: &Given, instances: impl IntoIterator<Item = Instance>) -> Vec<Option<Parameters>> {
+/// The known overrides of these instances, all in the desired state.
+fn known_of(given: &AppliedOverrides, instances: impl IntoIterator<Item = Instance>) -> Vec<Option<Parameters>> {
     let unknown = ObservedInstance { overrides: None, ..current() };
     let mut seen = Observed {
         instances: instances.into_iter().map(|instance| (instance, unknown.clone())).collect(),
         ..Observed::default()
     };
-    given.complete(&mut seen);
+    given.add_to(&mut seen);
     seen.instances.into_values().map(|found| found.overrides.map(|known| Parameters::clone(&known))).collect()
 }
 
-fn stored(given: &Given) -> String {
+fn stored(given: &AppliedOverrides) -> String {
     serde_json::to_string(given).expect("serialises")
 }
 
@@ -22,144 +22,150 @@ fn both() -> [Instance; 2] {
 }
 
 #[test]
-fn what_was_given_is_known_until_it_is_taken() {
-    for (mut given, unknown) in [(Given::all_known(), Some(Parameters::new())), (Given::default(), None)] {
+fn overrides_are_known_until_deletion() {
+    for (mut given, unknown) in
+        [(AppliedOverrides::known_empty(), Some(Parameters::new())), (AppliedOverrides::default(), None)]
+    {
         assert_eq!(known_of(&given, both()), [unknown.clone(), unknown.clone()]);
-        given.note(&create(&[0], days("35")));
-        given.note(&update(&[1], Parameters::new()));
+        given.record_operation(&create(&[0], days("35")));
+        given.record_operation(&update(&[1], Parameters::new()));
         assert_eq!(known_of(&given, both()), [Some(days("35")), Some(Parameters::new())]);
-        given.note(&Operation::UpdateStackSet);
-        given.note(&Operation::ManagedExecution);
-        given.note(&update(&[0], days("90")));
+        given.record_operation(&Operation::UpdateStackSet);
+        given.record_operation(&Operation::ManagedExecution);
+        given.record_operation(&update(&[0], days("90")));
         assert_eq!(known_of(&given, both()), [Some(days("90")), Some(Parameters::new())]);
-        given.note(&delete(&[0, 1], false));
-        assert_eq!(known_of(&given, both()), [None, None], "whatever the deletion did not come to");
-        given.doubt(&Observed::default());
-        assert_eq!(known_of(&given, both()), [unknown.clone(), unknown], "gone, and come again without us");
+        given.record_operation(&delete(&[0, 1], false));
+        assert_eq!(known_of(&given, both()), [None, None], "of instances that the deletion did not reach");
+        given.forget_uncertain(&Observed::default());
+        assert_eq!(
+            known_of(&given, both()),
+            [unknown.clone(), unknown],
+            "deleted, and created again by auto-deployment"
+        );
     }
 }
 
-/// An operation that failed at an instance, or was stopped before, may not have given it what it was to give; an update of the
-/// StackSet makes it look right later on.
+/// An operation that failed at an instance, or stopped before it, may not have set the overrides. An update of the StackSet makes
+/// the instance current later.
 #[test]
-fn what_an_instance_got_that_is_not_as_it_should_be_nobody_knows() {
-    for mut given in [Given::all_known(), Given::default()] {
-        given.note(&create(&[0, 1], days("35")));
+fn overrides_of_failed_instance_are_unknown() {
+    for mut given in [AppliedOverrides::known_empty(), AppliedOverrides::default()] {
+        given.record_operation(&create(&[0, 1], days("35")));
         let cancelled = found(InstanceStatus::Outdated, DetailedStatus::Cancelled);
         let mut now = observed(&two(), &[((0, 0), current()), ((1, 0), cancelled)]);
-        given.complete(&mut now);
+        given.add_to(&mut now);
         assert_eq!(now.instances[&instance(0, 0)].overrides, super::given(&days("35")));
         assert_eq!(now.instances[&instance(1, 0)].overrides, None);
-        given.doubt(&now);
-        assert_eq!(known_of(&given, both()), [Some(days("35")), None], "also later");
-        assert_eq!(serde_json::from_str::<Given>(&stored(&given)).expect("is read"), given);
-        given.note(&update(&[1], days("35")));
+        given.forget_uncertain(&now);
+        assert_eq!(known_of(&given, both()), [Some(days("35")), None], "also when it is current");
+        assert_eq!(serde_json::from_str::<AppliedOverrides>(&stored(&given)).expect("is read"), given);
+        given.record_operation(&update(&[1], days("35")));
         assert_eq!(known_of(&given, both()), [Some(days("35")), Some(days("35"))]);
     }
 }
 
-/// StackSets removes what was in a unit that an account leaves, and deploys anew in the one that it joins.
+/// StackSets deletes the instance when its account leaves a unit, and creates another in the unit that it joins.
 #[test]
-fn an_instance_that_is_deployed_through_another_unit_is_another() {
+fn overrides_unknown_after_move_to_another_unit() {
     let through = |unit: &str| {
-        let unit = crate::ids::UnitId::parse(unit).expect("a unit");
+        let unit = framework::ids::UnitId::parse(unit).expect("a unit");
         observed(&two(), &[((0, 0), ObservedInstance { unit: Some(unit), ..current() })])
     };
-    let mut given = Given::all_known();
-    given.note(&create(&[0], days("35")));
+    let mut given = AppliedOverrides::known_empty();
+    given.record_operation(&create(&[0], days("35")));
     let (mut one, mut other) = (through("ou-aaaa-11111111"), through("ou-aaaa-22222222"));
-    assert!(given.doubt(&one), "the unit is remembered");
-    assert!(!given.doubt(&one));
-    given.complete(&mut one);
-    given.complete(&mut other);
+    assert!(given.forget_uncertain(&one), "the unit is recorded");
+    assert!(!given.forget_uncertain(&one));
+    given.add_to(&mut one);
+    given.add_to(&mut other);
     assert_eq!(one.instances[&instance(0, 0)].overrides, super::given(&days("35")));
     assert_eq!(other.instances[&instance(0, 0)].overrides, None);
-    assert!(given.doubt(&other));
-    given.complete(&mut one);
-    assert_eq!(one.instances[&instance(0, 0)].overrides, None, "coming back makes it no more certain");
+    assert!(given.forget_uncertain(&other));
+    given.add_to(&mut one);
+    assert_eq!(one.instances[&instance(0, 0)].overrides, None, "still unknown after the return");
 }
 
-/// An account that has moved is worked through the unit that it is in now, and StackSets may list it with that one or the old one.
+/// An account that has moved is updated through its new unit; StackSets may list the instance with the new or the old unit.
 #[test]
-fn what_is_updated_through_the_unit_that_its_account_moved_to_is_known_whichever_is_listed() {
-    let unit = |unit: &str| crate::ids::UnitId::parse(unit).expect("a unit");
+fn overrides_known_through_old_or_new_unit() {
+    let unit = |unit: &str| framework::ids::UnitId::parse(unit).expect("a unit");
     let [old, new, third] = ["ou-aaaa-11111111", "ou-aaaa-22222222", "ou-aaaa-33333333"].map(unit);
-    let seen_through = |unit: &crate::ids::UnitId| {
+    let seen_through = |unit: &framework::ids::UnitId| {
         observed(&two(), &[((0, 0), ObservedInstance { unit: Some(unit.clone()), ..current() })])
     };
     for (listed, known) in [(&old, true), (&new, true), (&third, false)] {
-        let mut given = Given::all_known();
-        given.note(&create(&[0], days("35")));
-        given.doubt(&seen_through(&old));
+        let mut given = AppliedOverrides::known_empty();
+        given.record_operation(&create(&[0], days("35")));
+        given.forget_uncertain(&seen_through(&old));
         let Operation::UpdateInstances { mut at, overrides } = update(&[0], days("90")) else { panic!("an update") };
-        at.through = Some(Through { unit: new.clone(), filter: Filter::Listed });
-        given.note(&Operation::UpdateInstances { at, overrides });
+        at.through = Some(DeploymentTargets { unit: new.clone(), filter: AccountFilterType::Listed });
+        given.record_operation(&Operation::UpdateInstances { at, overrides });
         let mut seen = seen_through(listed);
-        given.doubt(&seen);
-        given.complete(&mut seen);
+        given.forget_uncertain(&seen);
+        given.add_to(&mut seen);
         assert_eq!(seen.instances[&instance(0, 0)].overrides, known.then(|| super::given(&days("90"))).flatten());
         let elsewhere = if listed == &old { &new } else { &old };
         let mut later = seen_through(elsewhere);
-        given.complete(&mut later);
-        assert_eq!(later.instances[&instance(0, 0)].overrides, None, "from then on it is known which");
+        given.add_to(&mut later);
+        assert_eq!(later.instances[&instance(0, 0)].overrides, None, "the listed unit is recorded");
     }
 }
 
-/// As the version before this one wrote it.
+/// The format of the version before organizational units.
 #[test]
-fn what_was_stored_before_is_read() {
+fn overrides_read_the_format_without_units() {
     let json = r#"{"complete":true,"groups":[{"accounts":["111111111111"],"regions":["eu-west-1"],"overrides":{"Days":"35"}}]}"#;
-    let given: Given = serde_json::from_str(json).expect("is read");
+    let given: AppliedOverrides = serde_json::from_str(json).expect("is read");
     assert_eq!(known_of(&given, both()), [Some(days("35")), Some(Parameters::new())]);
 }
 
-/// A document of the state table holds 400 KB; there is more in it than this.
+/// DynamoDB limits items to 400 KB, and the item has other fields too.
 #[test]
-fn a_hundred_thousand_instances_are_remembered_in_a_fraction_of_a_document() {
+fn overrides_of_100000_instances_fit_in_an_item() {
     let account = |number: u64| AccountId::parse(&format!("{:012}", 100_000_000_000 + number * 79_193_333));
     let regions: BTreeSet<RegionName> =
-        crate::ids::REGIONS.iter().take(10).map(|name| RegionName::parse(name).expect("a Region")).collect();
-    let places = |from: u64, to: u64| Places {
+        framework::ids::REGIONS.iter().take(10).map(|name| RegionName::parse(name).expect("a Region")).collect();
+    let places = |from: u64, to: u64| OperationTargets {
         accounts: (from..to).map(|number| account(number).expect("12 digits")).collect(),
         regions: regions.clone(),
         through: None,
     };
-    let create = |at: Places, overrides: Parameters| Operation::CreateInstances { at, overrides };
-    let mut one = Given::all_known();
-    one.note(&create(places(0, 10_000), days("35")));
+    let create = |at: OperationTargets, overrides: Parameters| Operation::CreateInstances { at, overrides };
+    let mut one = AppliedOverrides::known_empty();
+    one.record_operation(&create(places(0, 10_000), days("35")));
     assert!(stored(&one).len() < 160_000, "{}", stored(&one).len());
-    assert_eq!(serde_json::from_str::<Given>(&stored(&one)).expect("is read"), one);
+    assert_eq!(serde_json::from_str::<AppliedOverrides>(&stored(&one)).expect("is read"), one);
 
-    let mut several = Given::default();
+    let mut several = AppliedOverrides::default();
     for part in 0..4 {
-        several.note(&create(places(part * 2_500, (part + 1) * 2_500), days(&part.to_string())));
+        several.record_operation(&create(places(part * 2_500, (part + 1) * 2_500), days(&part.to_string())));
     }
     assert!(stored(&several).len() < 160_000, "{}", stored(&several).len());
 
-    let mut none = Given::all_known();
-    none.note(&create(places(0, 10_000), Parameters::new()));
-    assert!(stored(&none).len() < 100, "what has no overrides needs no word");
+    let mut none = AppliedOverrides::known_empty();
+    none.record_operation(&create(places(0, 10_000), Parameters::new()));
+    assert!(stored(&none).len() < 100, "instances without overrides take no space");
 }
 
 #[derive(Debug, Clone)]
-enum Happening {
-    Gives(Pairs),
-    Takes(Pairs),
-    Fails(Pairs),
-    Vanishes(Pairs),
+enum Event {
+    Create(Pairs),
+    Delete(Pairs),
+    Fail(Pairs),
+    Vanish(Pairs),
 }
 
 proptest! {
-    /// Whatever was given, taken and doubted, in whatever groups: what is known is what a book with a line for each instance says.
+    /// The grouped overrides agree with a model that has an entry for each instance.
     #[test]
-    fn it_is_as_good_as_a_book_with_a_line_for_each_instance(
+    fn overrides_match_a_model_by_instance(
         complete in any::<bool>(),
-        story in prop::collection::vec(
+        history in prop::collection::vec(
             prop_oneof![
-                3 => pairs().prop_map(Happening::Gives),
-                1 => pairs().prop_map(Happening::Takes),
-                1 => pairs().prop_map(Happening::Fails),
-                1 => pairs().prop_map(Happening::Vanishes),
+                3 => pairs().prop_map(Event::Create),
+                1 => pairs().prop_map(Event::Delete),
+                1 => pairs().prop_map(Event::Fail),
+                1 => pairs().prop_map(Event::Vanish),
             ],
             0..8,
         ),
@@ -169,46 +175,46 @@ proptest! {
             everything.iter().map(|instance| (instance.clone(), current())).collect()
         };
         let unknown = complete.then(Parameters::new);
-        let mut given = if complete { Given::all_known() } else { Given::default() };
-        let mut book: BTreeMap<Instance, Option<Parameters>> =
+        let mut given = if complete { AppliedOverrides::known_empty() } else { AppliedOverrides::default() };
+        let mut model: BTreeMap<Instance, Option<Parameters>> =
             everything.iter().map(|instance| (instance.clone(), unknown.clone())).collect();
-        for happening in story {
-            match happening {
-                Happening::Gives(pairs) => {
+        for event in history {
+            match event {
+                Event::Create(pairs) => {
                     let groups = super::super::step::products(pairs.iter().map(|(at, what)| (at, what.clone())));
                     for (accounts, regions, overrides) in groups {
                         let (at, overrides) =
-                            (Places { accounts, regions, through: None }, Parameters::clone(&overrides));
-                        given.note(&Operation::CreateInstances { at, overrides });
+                            (OperationTargets { accounts, regions, through: None }, Parameters::clone(&overrides));
+                        given.record_operation(&Operation::CreateInstances { at, overrides });
                     }
-                    book.extend(pairs.into_iter().map(|(instance, what)| (instance, Some(Parameters::clone(&what)))));
+                    model.extend(pairs.into_iter().map(|(instance, what)| (instance, Some(Parameters::clone(&what)))));
                 }
-                Happening::Takes(pairs) => {
+                Event::Delete(pairs) => {
                     let groups = super::super::step::products(pairs.keys().map(|at| (at, ())));
                     for (accounts, regions, ()) in groups {
-                        let at = Places { accounts, regions, through: None };
-                        given.note(&Operation::DeleteInstances { at, retain: false });
+                        let at = OperationTargets { accounts, regions, through: None };
+                        given.record_operation(&Operation::DeleteInstances { at, retain: false });
                     }
-                    book.extend(pairs.into_keys().map(|instance| (instance, None)));
+                    model.extend(pairs.into_keys().map(|instance| (instance, None)));
                 }
-                Happening::Fails(pairs) => {
+                Event::Fail(pairs) => {
                     let failed = found(InstanceStatus::Outdated, DetailedStatus::Failed);
                     let mut instances = all_current();
                     instances.extend(pairs.keys().map(|instance| (instance.clone(), failed.clone())));
-                    given.doubt(&Observed { instances, ..Observed::default() });
-                    book.extend(pairs.into_keys().map(|instance| (instance, None)));
+                    given.forget_uncertain(&Observed { instances, ..Observed::default() });
+                    model.extend(pairs.into_keys().map(|instance| (instance, None)));
                 }
-                Happening::Vanishes(pairs) => {
+                Event::Vanish(pairs) => {
                     let mut instances = all_current();
                     instances.retain(|instance, _| !pairs.contains_key(instance));
                     let seen = Observed { instances, ..Observed::default() };
-                    given.doubt(&seen);
-                    prop_assert!(!given.doubt(&seen), "nothing is forgotten twice");
-                    book.extend(pairs.into_keys().map(|instance| (instance, unknown.clone())));
+                    given.forget_uncertain(&seen);
+                    prop_assert!(!given.forget_uncertain(&seen), "overrides are forgotten once");
+                    model.extend(pairs.into_keys().map(|instance| (instance, unknown.clone())));
                 }
             }
             given = serde_json::from_str(&stored(&given)).expect("is read");
-            prop_assert_eq!(known_of(&given, everything.clone()), book.values().cloned().collect::<Vec<_>>());
+            prop_assert_eq!(known_of(&given, everything.clone()), model.values().cloned().collect::<Vec<_>>());
         }
     }
 }

@@ -1,0 +1,307 @@
+//! Checks the inputs and collects the findings.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::{anyhow, bail};
+use jiff::civil::Date;
+use serde_json::Value;
+
+use app::deploy::DesiredPolicy;
+use domain::policy::Policy;
+use domain::rollout::{DesiredInstance as WantedInstance, Instance};
+use framework::ids::{AccountId, RegionName};
+use framework::lint::{self, Level, LintContext, LintResult};
+use framework::{EquivalentLocations, Framework};
+use syntax::diagnostic::{Diagnostic, Position};
+use syntax::template::Template;
+
+use super::Args;
+use crate::CommandOutcome;
+use crate::findings::{self, Finding, generated, machine};
+use crate::input::{self, STANDARD_INPUT};
+use crate::repository::{self, EVENT_BUS, EVENT_BUS_PARAMETER};
+use crate::templates;
+
+type Parameters = BTreeMap<String, String>;
+
+/// The number of checked inputs, for the summary.
+#[derive(Debug, Default)]
+pub(super) struct CheckedInputs {
+    pub(super) policies: usize,
+    pub(super) templates: usize,
+    pub(super) frameworks: usize,
+    pub(super) controls: usize,
+    pub(super) instances: usize,
+    /// Files that are not UTF-8 or too large.
+    pub(super) unreadable: usize,
+}
+
+/// The result of `lint`.
+#[derive(Debug, Default)]
+pub(super) struct LintReport {
+    pub(super) findings: Vec<Finding>,
+    pub(super) checked: CheckedInputs,
+    /// The texts of the files by their names in findings.
+    pub(super) files: BTreeMap<String, String>,
+    /// Messages about generated files, which `--fix` does not change.
+    pub(super) generated: Vec<String>,
+    reported: BTreeSet<(String, Option<&'static str>)>,
+    /// The suppressed findings, each with the reason.
+    pub(super) suppressed: Vec<(Finding, String)>,
+}
+
+impl LintReport {
+    /// Checks the inputs. A template in `texts` is not read again, because standard input and pipes cannot be.
+    pub(super) fn new(args: &Args, today: Date, texts: &BTreeMap<String, String>) -> anyhow::Result<Self> {
+        let mut report = Self::default();
+        let given: Parameters = args.parameter.iter().cloned().collect();
+        let mut templates = Vec::new();
+        let mut known = BTreeSet::new();
+        // A file is checked once, even if a link names it again.
+        for path in args.paths.iter().filter(|path| known.insert(templates::identity(path))) {
+            match input(path, texts)? {
+                LintInput::Template(name, text) => {
+                    report.template(&name, &text, &given, today);
+                    templates.push((name, text));
+                }
+                LintInput::Policy => report.policy(path, args.root.as_deref(), today)?,
+                LintInput::Unreadable(diagnostic) => {
+                    report.checked.unreadable += 1;
+                    report.add(diagnostic);
+                }
+            }
+        }
+        if let Some(base) = &args.base {
+            let [(name, text)] = templates.as_slice() else {
+                bail!("`--base` requires exactly one framework template");
+            };
+            report.update(base, name, text, &given)?;
+        }
+        report
+            .findings
+            .sort_by(|a, b| (&a.diagnostic.file, a.diagnostic.at).cmp(&(&b.diagnostic.file, b.diagnostic.at)));
+        report.generated = generated::drop_edits(&mut report.findings, &report.files);
+        Ok(report)
+    }
+
+    fn add(&mut self, diagnostic: Diagnostic) {
+        // Several policies may use a template.
+        if self.reported.insert((diagnostic.to_string(), diagnostic.rule)) {
+            self.findings.push(Finding { level: diagnostic.level, diagnostic });
+        }
+    }
+
+    fn add_judged(&mut self, judged: LintResult) {
+        judged.diagnostics.into_iter().for_each(|diagnostic| self.add(diagnostic));
+        for (diagnostic, reason) in judged.suppressed {
+            if self.reported.insert((diagnostic.to_string(), diagnostic.rule)) {
+                self.suppressed.push((Finding { level: diagnostic.level, diagnostic }, reason));
+            }
+        }
+    }
+
+    /// Checks a framework template without a policy.
+    fn template(&mut self, name: &str, text: &str, given: &Parameters, today: Date) {
+        self.checked.templates += 1;
+        self.files.insert(name.to_owned(), text.to_owned());
+        let variants = std::slice::from_ref(given);
+        self.add_judged(lint::check_with_suppressions(
+            name,
+            text,
+            &LintContext { variants, is_complete: false, today },
+        ));
+        if let Ok(frameworks) = Template::read(name, text).and_then(|template| {
+            // The deployment gives missing values.
+            let mut given = given.clone();
+            for (parameter, default) in template.parameters() {
+                if default.is_none() {
+                    given.entry(parameter.clone()).or_default();
+                }
+            }
+            Framework::read_all(&template, &given)
+        }) {
+            self.checked.frameworks += frameworks.len();
+            self.checked.controls += frameworks.iter().map(|framework| framework.controls.len()).sum::<usize>();
+        }
+    }
+
+    /// Checks a policy and its templates with the values of the policy.
+    fn policy(&mut self, path: &Path, root: Option<&Path>, today: Date) -> anyhow::Result<()> {
+        let repository::PolicyFiles { desired: wanted, file, templates } = repository::read_policy(path, root)?;
+        self.checked.policies += 1;
+        self.files.insert(file.0.clone(), file.1.clone());
+        self.files.extend(templates.clone());
+        match wanted {
+            Ok(wanted) => {
+                self.checked.add(&wanted);
+                for diagnostic in wanted.warnings(today) {
+                    self.add(Diagnostic { level: Level::Warning, ..diagnostic });
+                }
+                // Frameworks for organizational units have no instances here.
+                let targets = wanted.frameworks.iter().map(|framework| {
+                    let regions = framework.desired.instances.keys().map(|instance| &instance.region);
+                    (framework.at, true, regions.collect())
+                });
+                self.region_warnings(&file, &targets.collect::<Vec<_>>());
+                for (name, text) in &templates {
+                    let variants = variants(&wanted, text);
+                    let question = LintContext { variants: &variants, is_complete: true, today };
+                    self.add_judged(lint::check_with_suppressions(name, text, &question));
+                }
+            }
+            Err(diagnostics) => {
+                diagnostics.into_iter().for_each(|diagnostic| self.add(diagnostic));
+                // The policy file alone may be valid.
+                if let Ok(policy) = Policy::read(&file.0, &file.1) {
+                    let targets = policy.frameworks.iter().map(|framework| {
+                        let regions = framework.targets.iter().flat_map(|target| &target.regions);
+                        (framework.at, !framework.is_service_managed(), regions.collect())
+                    });
+                    self.region_warnings(&file, &targets.collect::<Vec<_>>());
+                }
+                // Warnings and notes that do not depend on the policy.
+                for (name, text) in &templates {
+                    let variants = [filled_in(text)];
+                    let question = LintContext { variants: &variants, is_complete: false, today };
+                    let others = lint::check_text(name, text, &question).into_iter();
+                    others
+                        .filter(|diagnostic| diagnostic.level != Level::Error)
+                        .for_each(|diagnostic| self.add(diagnostic));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the warnings about the Regions of frameworks, each with its position and whether StackSets permissions are self-managed.
+    fn region_warnings(&mut self, (file, text): &(String, String), targets: &[(Position, bool, Vec<&RegionName>)]) {
+        for (at, _, regions) in targets {
+            lint::unsupported_regions(file, text, *at, regions.iter().copied())
+                .into_iter()
+                .for_each(|diagnostic| self.add(diagnostic));
+        }
+        let opt_in = targets.iter().filter(|(_, is_self_managed, _)| *is_self_managed);
+        let opt_in = opt_in.flat_map(|(at, _, regions)| regions.iter().map(|region| (*at, *region)));
+        lint::opt_in_regions(file, text, opt_in).into_iter().for_each(|diagnostic| self.add(diagnostic));
+    }
+
+    fn update(&mut self, base: &Path, name: &str, text: &str, given: &Parameters) -> anyhow::Result<()> {
+        let old = input::template(base)?.map_err(|diagnostic| anyhow!("{diagnostic}"))?;
+        let base = base.display().to_string();
+        let Ok(old) = Template::read_source(&base, &old) else {
+            bail!("`{base}` is not a valid template; see `lint {base}`");
+        };
+        // An invalid new template was reported already.
+        if let Ok(new) = Template::read_source(name, text) {
+            lint::check_update((&old, given), (&new, given)).into_iter().for_each(|diagnostic| self.add(diagnostic));
+        }
+        Ok(())
+    }
+
+    /// Returns the suppressed findings as JSON.
+    pub(super) fn suppressed_json(&self) -> anyhow::Result<Value> {
+        let one = |(finding, reason): &(Finding, String)| {
+            let mut diagnostic = serde_json::to_value(&finding.diagnostic)?;
+            machine::set(&mut diagnostic, "reason", reason.as_str().into());
+            Ok(diagnostic)
+        };
+        self.suppressed.iter().map(one).collect()
+    }
+
+    /// Returns the number of findings of a level.
+    pub(super) fn count(&self, level: Level) -> usize {
+        findings::count(&self.findings, level)
+    }
+
+    /// Returns whether there are errors, or warnings if `strict`.
+    pub(super) fn verdict(&self, strict: bool) -> CommandOutcome {
+        let is_clean = self.count(Level::Error) == 0 && (!strict || self.count(Level::Warning) == 0);
+        if is_clean { CommandOutcome::Clean } else { CommandOutcome::Findings }
+    }
+}
+
+impl CheckedInputs {
+    fn add(&mut self, wanted: &DesiredPolicy) {
+        for framework in &wanted.frameworks {
+            // A parameter may exclude a control for some targets.
+            let names = framework.published.variants.iter().flat_map(|variant| variant.controls.keys());
+            self.frameworks += 1;
+            self.controls += names.collect::<BTreeSet<_>>().len();
+            self.instances += framework.desired.instances.len();
+        }
+    }
+}
+
+/// An input of the command line.
+enum LintInput {
+    /// A framework template: name and text.
+    Template(String, String),
+    /// A policy file, or a folder with one.
+    Policy,
+    /// A file that is not UTF-8 or too large.
+    Unreadable(Diagnostic),
+}
+
+fn input(path: &Path, texts: &BTreeMap<String, String>) -> anyhow::Result<LintInput> {
+    if path.is_dir() {
+        return Ok(LintInput::Policy);
+    }
+    let is_stdin = path == Path::new("-");
+    let file = if is_stdin { STANDARD_INPUT.to_owned() } else { name(path) };
+    let known = texts.get(&file).cloned();
+    Ok(match known.map_or_else(|| input::template(path), |text| Ok(Ok(text)))? {
+        Ok(text) if is_stdin || Template::is_intended(&text) => LintInput::Template(file, text),
+        Ok(_) => LintInput::Policy,
+        Err(diagnostic) => LintInput::Unreadable(Diagnostic { file, ..diagnostic }),
+    })
+}
+
+/// Returns the path as displayed in findings.
+fn name(path: &Path) -> String {
+    let path: PathBuf = path.components().collect();
+    path.display().to_string()
+}
+
+/// Returns the parameter values of a policy for a template, for each group of locations with the same frameworks.
+fn variants(wanted: &DesiredPolicy, text: &str) -> Vec<Parameters> {
+    let Ok(template) = Template::read_source("", text) else { return vec![Parameters::new()] };
+    let mut sets: BTreeSet<Parameters> = BTreeSet::new();
+    for framework in wanted.frameworks.iter().filter(|framework| framework.desired.template == text) {
+        let desired = &framework.desired;
+        // Many instances share few overrides.
+        let mut locations: BTreeMap<&Parameters, (BTreeSet<AccountId>, BTreeSet<RegionName>)> = BTreeMap::new();
+        for (instance, wanted) in &desired.instances {
+            let (accounts, regions) = locations.entry(&*wanted.overrides).or_default();
+            accounts.insert(instance.account.clone());
+            regions.insert(instance.region.clone());
+        }
+        for target in desired.permissions.service_managed().into_iter().flat_map(|service| &service.targets) {
+            locations.entry(&target.overrides).or_default().1.extend(target.regions.iter().cloned());
+        }
+        for (overrides, (accounts, regions)) in locations {
+            for group in EquivalentLocations::of(&template, &accounts, &regions, false) {
+                let is_in = |(instance, wanted): (&Instance, &WantedInstance)| {
+                    *wanted.overrides == *overrides
+                        && group.accounts.contains(&instance.account)
+                        && group.regions.contains(&instance.region)
+                };
+                if !group.accounts.is_empty() && !desired.instances.iter().any(is_in) {
+                    continue;
+                }
+                let mut parameters = desired.parameters.clone();
+                parameters.extend(overrides.clone());
+                parameters.extend(group.pseudo);
+                sets.insert(parameters);
+            }
+        }
+    }
+    sets.into_iter().collect()
+}
+
+/// Returns the values that every deployment gives.
+fn filled_in(text: &str) -> Parameters {
+    let is_declared = Template::read_source("", text).is_ok_and(|template| template.declares(EVENT_BUS_PARAMETER));
+    let bus = (EVENT_BUS_PARAMETER.to_owned(), EVENT_BUS.to_owned());
+    is_declared.then_some(bus).into_iter().collect()
+}

@@ -1,0 +1,24 @@
+//! `deploy`: rolls the policy at the head of the branch out to StackSets.
+//!
+//! A level-triggered reconciler. Each reconciliation reads the head of the branch, the recorded state and the StackSets, starts at
+//! most one operation per StackSet, and ends. The event of the operation, or the schedule, triggers the next one.
+
+mod apply;
+pub(crate) mod desired;
+mod effective_since;
+pub(crate) mod members;
+pub mod ports;
+pub(crate) mod reconcile;
+pub mod redelivery;
+mod removal;
+mod reporting;
+mod requests;
+pub(crate) mod state;
+
+pub use desired::{DesiredFramework, DesiredPolicy, PolicySource};
+pub use reconcile::{Application, Deploy, DeployCounts, FrameworkOutcome, ReconcileSummary, owner};
+pub use requests::ANSWER_WITHIN;
+pub use state::{
+    AttemptEnd, ControlVariant, DeployState, InFlight, Phase, PublishedFramework, RemovalBlocked, RolloutRecord,
+    StackSetRef,
+};

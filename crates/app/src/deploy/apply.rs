@@ -1,0 +1,292 @@
+//! Applies one framework: reads the facts that the transitions of a rollout depend on, and performs the action they decide.
+
+use tracing::{Span, info, warn};
+
+use domain::notice::{Notice, RolloutReport};
+use domain::rollout::record::RETRIES;
+use domain::rollout::transition::{
+    Attempt, OperationProgress, OperationStart, Revision, RolloutAction, Settled, Situation, advance, settled,
+};
+use domain::rollout::{Desired, Membership, Observed, ObservedStackSet, StepContext, Verdict, next_step};
+use framework::ids::CommitId;
+
+use super::desired::DesiredFramework;
+use super::members::with_former_units;
+use super::ports::{CommitDetails, DeployEnv, DeployStore, Notifier, PolicyRepository, StackSets, StartRequest};
+use super::reconcile::{Deploy, DeployCounts, FrameworkOutcome, Work};
+use super::state::{Phase, PublishedFramework, RolloutRecord, StackSetRef};
+use crate::ports::{Clock, PortError, PortErrorKind, Result, Versioned};
+
+impl<E: DeployEnv> Deploy<E> {
+    /// Reconciles one framework: at most one StackSet operation is started.
+    ///
+    /// Long because each read depends on the decision before it.
+    pub(super) async fn apply(
+        &self,
+        framework: &DesiredFramework,
+        known: Option<Versioned<RolloutRecord>>,
+        stack_set: Option<ObservedStackSet>,
+        membership: Option<Membership>,
+        work: &mut Work<'_>,
+    ) -> Result<FrameworkOutcome> {
+        let desired = &framework.desired;
+        let (mut known, version) = known.map_or((None, 0), |known| (Some(known.value), known.version));
+        if let Some(settled) = settled(desired, known.as_ref(), stack_set.as_ref(), work.commit, work.is_full) {
+            return Ok(settled.into());
+        }
+        work.counts.reconciliations = work.counts.reconciliations.saturating_add(1);
+        let attempt = Attempt::next(known.as_ref(), &desired.digest(), work.commit, work.is_full);
+        if let Some(known) = &mut known
+            && self.observe_operation(framework.stack_set(), known).await? != OperationProgress::Idle
+        {
+            return Ok(FrameworkOutcome::Waiting);
+        }
+        let revision = if attempt.needs_revision() { Some(self.revision(work).await?) } else { None };
+        let Some(value) = attempt.begin(known, desired, stack_set.is_some(), revision, self.clock.now()) else {
+            return Ok(FrameworkOutcome::FailedBefore);
+        };
+        let mut rollout = Versioned { value, version };
+        if !attempt.keeps_digest() || membership.is_some() {
+            self.publish(&framework.published).await?;
+        }
+
+        let mut observed = match stack_set {
+            Some(stack_set) => self.stack_sets.observe(framework.stack_set(), stack_set).await?,
+            None => Observed::default(),
+        };
+        let owner = self.application.owner();
+        let overrides_doubted = rollout.value.applied_overrides.apply(&mut observed, &owner);
+        let membership = with_former_units(&self.organization, membership.unwrap_or_default(), &observed).await?;
+        let tried = rollout.value.tried.clone();
+        let context = StepContext { owner: &owner, membership: &membership, ended_operations: &tried };
+        let mut just_created = false;
+        loop {
+            let step = next_step(desired, &observed, context);
+            let counts = work.counts.with_instances(&step);
+            let situation = Situation {
+                attempt,
+                stack_set_exists: observed.stack_set.is_some(),
+                just_created,
+                instances: observed.instances.len(),
+                overrides_doubted,
+                now: self.clock.now(),
+            };
+            let (value, decision) = advance(rollout.value, step, situation);
+            rollout.value = value;
+            if decision.record {
+                self.record(&mut rollout).await?;
+            }
+            match decision.action {
+                RolloutAction::Wait => return Ok(FrameworkOutcome::Waiting),
+                RolloutAction::Unchanged => {
+                    work.counts = counts;
+                    return Ok(FrameworkOutcome::Unchanged);
+                }
+                RolloutAction::Report(verdict) => {
+                    work.counts = counts;
+                    return self.finish(rollout, verdict, work).await;
+                }
+                RolloutAction::Start(launch) => {
+                    let of = framework.stack_set();
+                    return match self.start(of, &launch, Some(desired), &observed, &mut work.counts).await? {
+                        Ok(outcome) => Ok(outcome),
+                        Err(error) => {
+                            rollout.value.forget_rejected(launch.repeated);
+                            self.fail(rollout, &error, desired, work).await
+                        }
+                    };
+                }
+                RolloutAction::CreateStackSet => {
+                    work.counts.mutating_calls = work.counts.mutating_calls.saturating_add(1);
+                    if let Err(error) = self.stack_sets.create(desired, &owner).await {
+                        return self.fail(rollout, &error, desired, work).await;
+                    }
+                    // Creating a StackSet is not an operation, so no event follows: the rollout continues at once.
+                    let stack_set = self.stack_sets.describe(framework.stack_set()).await?;
+                    observed = Observed { stack_set, ..Observed::default() };
+                    just_created = true;
+                }
+            }
+        }
+    }
+
+    /// Reads the operation in flight, if there is one, and notes its status.
+    pub(super) async fn observe_operation(
+        &self,
+        of: StackSetRef<'_>,
+        rollout: &mut RolloutRecord,
+    ) -> Result<OperationProgress> {
+        let Some(in_flight) = &rollout.in_flight else { return Ok(OperationProgress::Idle) };
+        Span::current().record("operation", &in_flight.id);
+        let status = self.stack_sets.operation(of, &in_flight.id).await?;
+        Ok(rollout.observe_operation(status))
+    }
+
+    /// Publishes the controls of a framework, unless they were published before.
+    async fn publish(&self, facts: &PublishedFramework) -> Result<()> {
+        let published = self.store.framework(&facts.stack_set).await?;
+        let facts = facts.clone().following(published.as_ref(), self.clock.now());
+        if published.as_ref() == Some(&facts) {
+            return Ok(());
+        }
+        self.store.put_framework(&facts).await
+    }
+
+    /// The commit of this reconciliation; read once.
+    pub(super) async fn revision(&self, work: &mut Work<'_>) -> Result<Revision> {
+        if let Some(revision) = &work.revision {
+            return Ok(revision.clone());
+        }
+        let CommitDetails { author, message } = self.repository.commit(work.commit).await?;
+        Ok(work.revision.insert(Revision { commit: work.commit.clone(), author, message }).clone())
+    }
+
+    /// Starts an operation that is recorded as in flight. The inner error is one that StackSets would return again.
+    pub(super) async fn start(
+        &self,
+        of: StackSetRef<'_>,
+        launch: &OperationStart,
+        desired: Option<&Desired>,
+        observed: &Observed,
+        counts: &mut DeployCounts,
+    ) -> Result<std::result::Result<FrameworkOutcome, PortError>> {
+        let OperationStart { id, operation, .. } = launch;
+        let Some(found) = &observed.stack_set else { return Ok(Ok(FrameworkOutcome::Waiting)) };
+        Span::current().record("operation", id);
+        counts.mutating_calls = counts.mutating_calls.saturating_add(1);
+        let owner = &self.application.owner();
+        match self.stack_sets.start(StartRequest { of, id, operation, desired, owner, observed: found }).await {
+            Ok(_) => {
+                let instances = operation.size(observed.instances.len());
+                info!(operation = operation.api_name(), instances, "started a StackSet operation");
+                Ok(Ok(FrameworkOutcome::Started(id.clone())))
+            }
+            // Another operation runs on the StackSet: the next scheduled reconciliation tries again.
+            Err(error) if error.kind == PortErrorKind::Conflict => {
+                info!(%error, "the StackSet is busy");
+                Ok(Ok(FrameworkOutcome::Waiting))
+            }
+            Err(error) if error.kind == PortErrorKind::Retryable => Err(error),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    /// Stores a rollout. An operation is recorded before it is started, so that it is found again if its answer is lost.
+    pub(super) async fn record(&self, rollout: &mut Versioned<RolloutRecord>) -> Result<()> {
+        self.store.put_rollout(rollout).await?;
+        rollout.version = rollout.version.saturating_add(1);
+        Ok(())
+    }
+
+    /// Reports the verdict of an attempt, then records it.
+    async fn finish(
+        &self,
+        mut rollout: Versioned<RolloutRecord>,
+        verdict: Verdict,
+        work: &mut Work<'_>,
+    ) -> Result<FrameworkOutcome> {
+        let now = self.clock.now();
+        self.report_end(&rollout.value, &verdict, None).await?;
+        rollout.value.finish(&verdict, now);
+        self.record(&mut rollout).await?;
+        if !verdict.is_success() {
+            work.counts.rollouts_failed = work.counts.rollouts_failed.saturating_add(1);
+            let Verdict { succeeded, total, .. } = verdict;
+            return Ok(FrameworkOutcome::Failed(format!("{succeeded} of {total} instances are as desired")));
+        }
+        work.counts.rollouts_succeeded = work.counts.rollouts_succeeded.saturating_add(1);
+        let seconds = now.as_second().saturating_sub(rollout.value.started.as_second());
+        work.counts.seconds_to_converge = work.counts.seconds_to_converge.max(Some(seconds));
+        Ok(FrameworkOutcome::Succeeded)
+    }
+
+    /// Ends an attempt whose mutating call AWS has rejected. An error that may pass is left to the next delivery of the trigger.
+    async fn fail(
+        &self,
+        mut rollout: Versioned<RolloutRecord>,
+        error: &PortError,
+        desired: &Desired,
+        work: &mut Work<'_>,
+    ) -> Result<FrameworkOutcome> {
+        if matches!(error.kind, PortErrorKind::Retryable | PortErrorKind::Conflict) {
+            return Err(error.clone());
+        }
+        let verdict = Verdict { total: desired.instances.len(), ..Verdict::default() };
+        self.report_end(&rollout.value, &verdict, Some(error.with_fix())).await?;
+        rollout.value.reject(&verdict, error.with_fix(), self.clock.now());
+        self.record(&mut rollout).await?;
+        work.counts.rollouts_failed = work.counts.rollouts_failed.saturating_add(1);
+        Ok(FrameworkOutcome::Failed(error.with_fix()))
+    }
+
+    /// Publishes the notice of an attempt that has ended, and comments on its commit.
+    pub(super) async fn report_end(
+        &self,
+        rollout: &RolloutRecord,
+        verdict: &Verdict,
+        error: Option<String>,
+    ) -> Result<()> {
+        let is_success = verdict.is_success() && error.is_none();
+        let report = self.report(rollout, verdict.clone(), error);
+        let notice = if is_success { Notice::RolloutSucceeded(report) } else { Notice::RolloutFailed(report) };
+        self.notify(&notice).await?;
+        self.comment(&rollout.commit, &notice).await;
+        Ok(())
+    }
+
+    pub(super) fn report(&self, rollout: &RolloutRecord, verdict: Verdict, trouble: Option<String>) -> RolloutReport {
+        let failed = !verdict.is_success() || trouble.is_some();
+        let removed = rollout.phase == Phase::Removing;
+        let next = failed.then(|| {
+            if removed && !rollout.undeclared {
+                "Deleting the application again continues the removal.".to_owned()
+            } else if rollout.is_retried() {
+                format!(
+                    "The next full reconciliation (hourly by default) retries: retry {} of {RETRIES}. A push restarts the count.",
+                    rollout.attempt
+                )
+            } else {
+                format!("It was tried {} times and is not tried again before the next push.", rollout.attempt)
+            }
+        });
+        RolloutReport {
+            stack_set: rollout.name.clone(),
+            repository: self.application.repository.clone(),
+            branch: self.application.branch.clone(),
+            commit: rollout.commit.clone(),
+            author: rollout.author.clone(),
+            message: rollout.message.clone(),
+            verdict,
+            created: rollout.created,
+            updated: rollout.updated,
+            deleted: rollout.deleted,
+            is_removal: removed,
+            retained: rollout.retained.iter().flat_map(domain::rollout::OperationTargets::instances).collect(),
+            error: trouble,
+            next,
+        }
+    }
+
+    pub(super) async fn notify(&self, notice: &Notice) -> Result<()> {
+        self.notifier.publish(std::slice::from_ref(notice)).await.into_iter().collect()
+    }
+
+    /// Comments on a commit, if the application is set so. The notice was published before, so a failure is only logged.
+    pub(super) async fn comment(&self, commit: &CommitId, notice: &Notice) {
+        if !self.application.comment_on_commits {
+            return;
+        }
+        if let Err(error) = self.repository.comment(commit, &notice.comment()).await {
+            warn!(commit = %commit, %error, "the comment on the commit failed");
+        }
+    }
+}
+
+impl From<Settled> for FrameworkOutcome {
+    fn from(settled: Settled) -> Self {
+        match settled {
+            Settled::Unchanged => Self::Unchanged,
+            Settled::FailedBefore => Self::FailedBefore,
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Parses the events of the functions. Events are untrusted input: invalid ones are rejected and foreign ones ignored, with a
+//! reason.
+
+mod batch;
+mod compliance;
+mod trigger;
+
+pub use batch::{Batch, BatchMessage};
+pub use compliance::{EventError, ReportRequest, compliance_change, flush_message, report_request};
+pub(crate) use compliance::{control_of, too_long};
+pub use trigger::{DeployTrigger, ReconcileScope, trigger};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+//! Compliance results through advanced queries over `AWS::Config::ResourceCompliance`, where that type is recorded.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use app::ports::Result;
+use app::sweep::ports::{EvaluationResult, RegionCompliance};
+use domain::violation::ComplianceType;
+use framework::ids::{AccountId, RegionName};
+
+use super::super::ConfigAggregator;
+use super::super::query::{configuration, list, literal, text};
+use super::{BACKUP_RULES, backup_rules};
+use crate::error::unexpected;
+
+const SELECT: &str = "config:SelectAggregateResourceConfig";
+
+impl ConfigAggregator {
+    /// Reads the rules and NON_COMPLIANT results of an account.
+    pub(super) async fn recorded_compliance(
+        &self,
+        name: &str,
+        account: &AccountId,
+        regions: &BTreeSet<RegionName>,
+    ) -> Result<BTreeMap<RegionName, RegionCompliance>> {
+        let listed = regions.iter().map(|region| format!("'{region}'")).collect::<Vec<_>>().join(", ");
+        let expression = query(account, &format!("awsRegion IN ({listed})"));
+        sights(&self.select(name, &expression).await?, regions)
+    }
+
+    /// Reads the COMPLIANT results of one rule.
+    pub(super) async fn recorded_results(
+        &self,
+        name: &str,
+        account: &AccountId,
+        region: &RegionName,
+        rule: &str,
+    ) -> Result<Vec<EvaluationResult>> {
+        // AWS rejects rule names that cannot be quoted.
+        let Some(quoted) = literal(rule) else { return Ok(Vec::new()) };
+        let filter = format!("awsRegion = '{region}' AND configuration.configRuleList.configRuleName = {quoted}");
+        let rows = self.select(name, &query(account, &filter)).await?;
+        let mut results = Vec::new();
+        for row in &rows {
+            let recorded = recorded(row)?.into_iter().map(|(_, result)| result);
+            let is_match =
+                |result: &EvaluationResult| result.rule_name == rule && result.compliance == ComplianceType::Compliant;
+            results.extend(recorded.filter(is_match));
+        }
+        Ok(results)
+    }
+}
+
+fn query(account: &AccountId, filter: &str) -> String {
+    format!(
+        "SELECT awsRegion, configuration, configurationItemCaptureTime WHERE resourceType = 'AWS::Config::ResourceCompliance' \
+         AND accountId = '{account}' AND {filter}"
+    )
+}
+
+/// Groups the rows of a query by Region.
+fn sights(rows: &[Value], regions: &BTreeSet<RegionName>) -> Result<BTreeMap<RegionName, RegionCompliance>> {
+    let mut found: BTreeMap<RegionName, Vec<EvaluationResult>> = BTreeMap::new();
+    for row in rows {
+        for (region, result) in recorded(row)?.into_iter().filter(|(region, _)| regions.contains(region)) {
+            found.entry(region).or_default().push(result);
+        }
+    }
+    let mut sights = BTreeMap::new();
+    for (region, results) in found {
+        let rules =
+            backup_rules(results.iter().filter(|result| result.rule_arn.is_empty()).map(|r| r.rule_name.as_str()));
+        let selected: Vec<EvaluationResult> = results
+            .into_iter()
+            .filter(|result| result.rule_arn.contains(BACKUP_RULES) || rules.contains(&result.rule_name))
+            .collect();
+        if !selected.is_empty() {
+            let rules = selected.iter().map(|result| result.rule_name.clone()).collect();
+            let broken =
+                selected.into_iter().filter(|result| result.compliance == ComplianceType::NonCompliant).collect();
+            sights.insert(region, RegionCompliance { rules, non_compliant: broken, blind: None });
+        }
+    }
+    Ok(sights)
+}
+
+/// Reads a row: the results of all rules for one resource.
+fn recorded(row: &Value) -> Result<Vec<(RegionName, EvaluationResult)>> {
+    let missing = |field: &str| unexpected(SELECT, format!("a result has no {field}"));
+    let Some(region) = text(row, "awsRegion").and_then(|region| RegionName::parse(region).ok()) else {
+        return Ok(Vec::new());
+    };
+    let Some(configuration) = configuration(row) else { return Ok(Vec::new()) };
+    let mut results = Vec::new();
+    for rule in list(&configuration, "configRuleList") {
+        let compliance = text(rule, "complianceType").and_then(ComplianceType::from_api);
+        let (Some(compliance), Some(name)) = (compliance, text(rule, "configRuleName")) else { continue };
+        let time = text(row, "configurationItemCaptureTime").and_then(|time| time.parse::<Timestamp>().ok());
+        // The time of recording is the only time in a row.
+        let time = time.ok_or_else(|| missing("time"))?;
+        let result = EvaluationResult {
+            rule_name: name.to_owned(),
+            rule_arn: text(rule, "configRuleArn").unwrap_or_default().to_owned(),
+            resource_type: text(&configuration, "targetResourceType")
+                .ok_or_else(|| missing("resource type"))?
+                .to_owned(),
+            resource_id: text(&configuration, "targetResourceId").ok_or_else(|| missing("resource id"))?.to_owned(),
+            compliance,
+            triggered: time,
+            recorded: time,
+            annotation: None,
+        };
+        results.push((region.clone(), result));
+    }
+    Ok(results)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const UUID: &str = "1b2c3d4e-5f60-4a7b-8c9d-0e1f2a3b4c5d";
+    const ARN: &str =
+        "arn:aws:config:eu-west-1:222222222222:config-rule/aws-service-rule/backup.amazonaws.com/config-rule-ab12cd";
+
+    fn row(region: &str, rules: &Value) -> Value {
+        json!({
+            "awsRegion": region, "configurationItemCaptureTime": "2026-11-23T04:12:09.311Z",
+            "configuration": {
+                "targetResourceType": "AWS::RDS::DBCluster", "targetResourceId": "cluster-1", "complianceType": "NON_COMPLIANT",
+                "configRuleList": rules,
+            },
+        })
+    }
+
+    fn regions(names: &[&str]) -> BTreeSet<RegionName> {
+        names.iter().map(|name| RegionName::parse(name).unwrap()).collect()
+    }
+
+    #[test]
+    fn recorded_results_include_only_rules_of_backup() {
+        let named = format!("AURORA-RESOURCES_PROTECTED_BY_BACKUP_PLAN-{UUID}");
+        let rows = [
+            row(
+                "eu-west-1",
+                &json!([
+                    {"configRuleName": "X", "configRuleArn": ARN, "configRuleId": "config-rule-ab12cd", "complianceType": "NON_COMPLIANT"},
+                    {"configRuleName": "Y", "configRuleArn": ARN, "complianceType": "COMPLIANT"},
+                    {"configRuleName": "own", "configRuleArn": "arn:aws:config:eu-west-1:222222222222:config-rule/config-rule-1", "complianceType": "NON_COMPLIANT"},
+                    {"configRuleName": "Z", "configRuleArn": ARN, "complianceType": "INSUFFICIENT_DATA"},
+                    {"configRuleArn": ARN, "complianceType": "NON_COMPLIANT"}, 5,
+                ]),
+            ),
+            // A single rule, without an ARN.
+            row("us-east-1", &json!({"configRuleName": named, "complianceType": "NON_COMPLIANT"})),
+            row("eu-central-1", &json!([{"configRuleName": "own", "complianceType": "NON_COMPLIANT"}])),
+            row(
+                "ap-south-1",
+                &json!([{"configRuleName": "X", "configRuleArn": ARN, "complianceType": "NON_COMPLIANT"}]),
+            ),
+            json!({}),
+            json!(5),
+            row("eu-west-1", &json!(null)),
+        ];
+        let found = sights(&rows, &regions(&["eu-west-1", "us-east-1", "eu-central-1"])).unwrap();
+        assert_eq!(found.keys().map(RegionName::as_str).collect::<Vec<_>>(), ["eu-west-1", "us-east-1"]);
+        let sight = &found[&RegionName::parse("eu-west-1").unwrap()];
+        assert_eq!(sight.rules, BTreeSet::from(["X".to_owned(), "Y".to_owned()]));
+        let time: Timestamp = "2026-11-23T04:12:09.311Z".parse().unwrap();
+        assert_eq!(
+            sight.non_compliant,
+            [EvaluationResult {
+                rule_name: "X".into(),
+                rule_arn: ARN.into(),
+                resource_type: "AWS::RDS::DBCluster".into(),
+                resource_id: "cluster-1".into(),
+                compliance: ComplianceType::NonCompliant,
+                triggered: time,
+                recorded: time,
+                annotation: None,
+            }]
+        );
+        assert_eq!(found[&RegionName::parse("us-east-1").unwrap()].non_compliant.len(), 1);
+    }
+
+    #[test]
+    fn incomplete_recorded_result_is_an_error() {
+        let rules = json!([{"configRuleName": "X", "configRuleArn": ARN, "complianceType": "NON_COMPLIANT"}]);
+        for missing in ["configurationItemCaptureTime", "targetResourceType", "targetResourceId"] {
+            let mut row = row("eu-west-1", &rules);
+            if missing == "configurationItemCaptureTime" {
+                row[missing] = json!("yesterday");
+            } else {
+                row["configuration"][missing] = json!(null);
+            }
+            let error = sights(&[row], &regions(&["eu-west-1"])).unwrap_err();
+            assert!(error.to_string().contains("a result has no"), "{missing}: {error}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Evaluates backup plans: frequency, retention and copies.
+
+use jiff::civil::Date;
+
+use super::reason::{ComplianceReason, ComplianceResult, NonComplianceReason, RuleShortfall, Uncertainty};
+use super::schedule::{LongestGap, Schedule};
+use super::ternary::Ternary;
+use crate::inventory::document::{PlanPart, RulePart};
+use crate::inventory::{Plan, Rule};
+
+/// Maximum retention of continuous backups in days (AWS Backup developer guide, "Continuous backups and point-in-time
+/// recovery").
+const MOST_CONTINUOUS_DAYS: u64 = 35;
+
+/// Evaluates whether one rule of a plan meets both frequency and retention.
+///
+/// A rule with continuous backups still has a schedule, which is evaluated. A schedule that is too infrequent is then
+/// undecided, because AWS does not document how the control counts continuous backups.
+pub(super) fn often_and_long(plan: &Plan, most_minutes: u64, days: u64, date: Date) -> ComplianceResult<'_> {
+    let mut unknown = Vec::new();
+    let mut short = Vec::new();
+    for rule in &plan.rules {
+        let mut uncertainties = Vec::new();
+        let mut retention = None;
+        match rule.lifecycle.kept_days() {
+            _ if rule.unread.contains(&RulePart::Lifecycle) => {
+                uncertainties.push(Uncertainty::Rule { rule, part: RulePart::Lifecycle });
+            }
+            _ if rule.lifecycle.is_refused() => uncertainties.push(Uncertainty::RefusedLifecycle(rule)),
+            Some(kept) if kept < days => retention = Some((kept, days)),
+            kept if rule.continuous && days > MOST_CONTINUOUS_DAYS && kept.is_none_or(|kept| kept >= days) => {
+                uncertainties.push(Uncertainty::ContinuousRetention(rule));
+            }
+            _ => {}
+        }
+        let mut frequency = None;
+        if rule.unread.contains(&RulePart::Schedule) {
+            uncertainties.push(Uncertainty::Rule { rule, part: RulePart::Schedule });
+        } else {
+            match Schedule::parse(rule.schedule.as_deref().unwrap_or(Schedule::DEFAULT)) {
+                Ok(schedule) => match schedule.longest_gap(date) {
+                    longest if longest <= LongestGap::Minutes(most_minutes) => {}
+                    _ if rule.continuous => uncertainties.push(Uncertainty::Continuous(rule)),
+                    longest => frequency = Some((longest, most_minutes)),
+                },
+                Err(problem) => uncertainties.push(Uncertainty::Schedule { rule, problem }),
+            }
+        }
+        if frequency.is_some() || retention.is_some() {
+            short.push(RuleShortfall { rule, frequency, retention });
+        } else if uncertainties.is_empty() {
+            return ComplianceResult::Compliant(ComplianceReason::RuleMeets(rule));
+        } else {
+            unknown.extend(uncertainties);
+        }
+    }
+    if plan.unread.contains(&PlanPart::Rules) {
+        unknown.push(Uncertainty::Rules(plan));
+    }
+    if unknown.is_empty() {
+        ComplianceResult::NotCompliant(NonComplianceReason::NoRuleMeets(short))
+    } else {
+        ComplianceResult::Undecided(unknown)
+    }
+}
+
+/// Copies that a control requires.
+#[derive(Debug)]
+pub(super) struct RequiredCopies<'a> {
+    list: Vec<&'a str>,
+    to: CopyTargetKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CopyTargetKind {
+    Region,
+    Account,
+}
+
+impl<'a> RequiredCopies<'a> {
+    /// Requires a copy to each Region, or to any other Region if the list is empty.
+    pub(super) fn to_regions(list: Vec<&'a str>) -> Self {
+        Self { list, to: CopyTargetKind::Region }
+    }
+
+    /// Requires a copy to each account, or to any other account if the list is empty.
+    pub(super) fn to_accounts(list: Vec<&'a str>) -> Self {
+        Self { list, to: CopyTargetKind::Account }
+    }
+
+    pub(super) fn list(&self) -> &[&'a str] {
+        &self.list
+    }
+
+    pub(super) fn targets(&self) -> usize {
+        self.list.len().max(1)
+    }
+
+    /// Returns, for each target, whether the plan copies there.
+    pub(super) fn satisfied_by(&self, plan: &Plan) -> Vec<Ternary> {
+        let own = match self.to {
+            CopyTargetKind::Region => plan.region.as_str(),
+            CopyTargetKind::Account => plan.account.as_str(),
+        };
+        let unread = plan.unread.contains(&PlanPart::Rules)
+            || plan.rules.iter().any(|rule| rule.unread.contains(&RulePart::Copies));
+        let reached: Vec<Option<&str>> = copies(plan)
+            .map(|arn| {
+                let (region, account) = location(arn)?;
+                Some(if self.to == CopyTargetKind::Region { region } else { account }).filter(|to| !to.is_empty())
+            })
+            .collect();
+        let made = |wanted: &dyn Fn(&str) -> bool| {
+            let to_one = reached.iter().map(|to| to.map_or(Ternary::Unknown, |to| wanted(to).into()));
+            to_one.max().unwrap_or(Ternary::No).or(if unread { Ternary::Unknown } else { Ternary::No })
+        };
+        if self.list.is_empty() {
+            vec![made(&|to| to != own)]
+        } else {
+            self.list.iter().map(|target| made(&|to| to == *target)).collect()
+        }
+    }
+}
+
+fn copies(plan: &Plan) -> impl Iterator<Item = &str> {
+    plan.rules.iter().flat_map(|rule| rule.copies.iter().map(|copy| copy.vault.as_str()))
+}
+
+/// Returns Region and account of a vault ARN. An empty part means that it is unknown whether it differs from the
+/// plan's own.
+fn location(arn: &str) -> Option<(&str, &str)> {
+    let mut parts = arn.splitn(6, ':');
+    let (arn, _, service) = (parts.next()?, parts.next()?, parts.next()?);
+    let (region, account, _) = (parts.next()?, parts.next()?, parts.next()?);
+    (arn == "arn" && service == "backup").then_some((region, account))
+}
+
+/// Returns the uncertainties about the copy targets of a plan.
+pub(super) fn unknown_copies(plan: &Plan) -> Vec<Uncertainty<'_>> {
+    let mut unknown = unknown_parts(plan, RulePart::Copies);
+    let is_clear = |arn: &str| location(arn).is_some_and(|(region, account)| !region.is_empty() && !account.is_empty());
+    unknown.extend(copies(plan).filter(|arn| !is_clear(arn)).map(Uncertainty::CopyTarget));
+    unknown
+}
+
+/// Returns the rules with an unread part, and whether rules are missing.
+pub(super) fn unknown_parts(plan: &Plan, part: RulePart) -> Vec<Uncertainty<'_>> {
+    let with = |rule: &&Rule| rule.unread.contains(&part);
+    let mut unknown: Vec<Uncertainty<'_>> =
+        plan.rules.iter().filter(with).map(|rule| Uncertainty::Rule { rule, part }).collect();
+    if plan.unread.contains(&PlanPart::Rules) {
+        unknown.push(Uncertainty::Rules(plan));
+    }
+    unknown
+}

@@ -1,0 +1,154 @@
+//! Remediation options for a resource that is in no backup plan, as sentences for a notice.
+//!
+//! Uses the rule of `selection`, as `check` and `evaluate` do. AWS Config reports neither every part of a selection
+//! nor the tags of every resource. Options that depend on such parts are undecided.
+
+use jiff::Timestamp;
+
+use syntax::text::printable;
+
+use super::display::join;
+use super::ternary::Ternary;
+use super::{Evaluator, RemediationStep, Uncertainty};
+use crate::inventory::{Inventory, Plan, document};
+
+/// Returns the smallest set of steps after which a selection of one of the plans matches the resource, and the
+/// undecided selections; one sentence each. The plans are those of the resource's account and Region.
+///
+/// # Errors
+/// The ARN is invalid, or contradicts account and Region.
+pub fn options(plans: &[Plan], resource: document::Resource) -> Result<Vec<String>, String> {
+    let mut inventory = Inventory::new(Timestamp::UNIX_EPOCH);
+    inventory.add_resource(resource)?;
+    for plan in plans {
+        inventory.add_plan(plan.clone());
+    }
+    let evaluator = Evaluator::new(&inventory, &[]);
+    let Some(resource) = inventory.resources.first() else { return Ok(Vec::new()) };
+    let (Some(protected), Some(location)) = (evaluator.kinds.get(&resource.kind), inventory.at(resource.location))
+    else {
+        return Ok(Vec::new());
+    };
+    let candidate = evaluator.candidate(resource, protected);
+    let selections = || evaluator.selections(resource.location);
+    let truth = |compiled: &super::selection::CompiledSelection<'_>| compiled.selects(&inventory, &candidate);
+    let mut options = Vec::new();
+    let fixable = selections().filter(|compiled| truth(compiled) == Ternary::No);
+    if let Some((cost, compiled)) = evaluator.closest(fixable, &candidate) {
+        // An instance of a cluster is backed up with its cluster, and the aggregator does not report which instances
+        // are members.
+        let is_whole = resource.cluster().is_some() || protected.config_type != "AWS::RDS::DBInstance";
+        let condition = if is_whole { "" } else { "If it is not an instance of a DB cluster: " };
+        let changes = compiled.changes(&inventory, location, &candidate, cost);
+        options.extend(sentence(condition, &changes, compiled.plan, compiled.selection));
+    }
+    let unclear: Vec<_> = selections().filter(|compiled| truth(compiled) == Ternary::Unknown).collect();
+    if let Some((first, others)) = unclear.split_first() {
+        let mut unknown: Vec<Uncertainty<'_>> = Vec::new();
+        for one in first.unknown(&inventory, &candidate) {
+            if !unknown.contains(&one) {
+                unknown.push(one);
+            }
+        }
+        let (selection, plan) = (printable(&first.selection.name), printable(&first.plan.name));
+        let more = match others.len() {
+            0 => String::new(),
+            1 => ", and 1 more selection".to_owned(),
+            more => format!(", and {more} more selections"),
+        };
+        options.push(format!(
+            "Undecided for the selection `{selection}` of the backup plan `{plan}`{more}: {}.",
+            join(&unknown, "; ")
+        ));
+    }
+    Ok(options)
+}
+
+fn sentence(
+    condition: &str,
+    changes: &[RemediationStep<'_>],
+    plan: &Plan,
+    selection: &document::Selection,
+) -> Option<String> {
+    let (_, _) = changes.split_first()?;
+    let text = join(changes, " and ");
+    let effect = if changes.iter().any(|change| matches!(change, RemediationStep::AddArn { .. })) {
+        String::new()
+    } else {
+        let (selection, plan) = (printable(&selection.name), printable(&plan.name));
+        format!(": then the selection `{selection}` of the backup plan `{plan}` selects it")
+    };
+    let text = if condition.is_empty() {
+        let mut chars = text.chars();
+        chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+    } else {
+        text
+    };
+    Some(format!("{condition}{text}{effect}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn options_of(kind: &str, tags: Value, selections: Value) -> Vec<String> {
+        let (account, region) = ("222222222222", "eu-west-1");
+        let resource = json!({
+            "arn": format!("arn:aws:rds:{region}:{account}:{kind}:orders"), "account": account, "region": region,
+            "type": if kind == "db" { "AWS::RDS::DBInstance" } else { "AWS::RDS::DBCluster" }, "tags": tags,
+        });
+        let plan = json!({
+            "id": "p", "name": "gold", "account": account, "region": region, "selections": selections,
+        });
+        let plan = serde_json::from_value(plan).expect("a plan");
+        options(&[plan], serde_json::from_value(resource).expect("a resource")).expect("options")
+    }
+
+    #[test]
+    fn options_are_the_fewest_steps_of_the_rule() {
+        let tagged = json!({"name": "tagged", "listOfTags": [{"key": "backup", "value": "daily"}]});
+        let conditional = json!({
+            "name": "conditional", "resources": ["*"],
+            "conditions": {"stringEquals": [{"key": "aws:ResourceTag/stage", "value": "prod"}]},
+        });
+        let excluding = json!({"name": "excluding", "resources": ["*"], "notResources": ["arn:aws:rds:*"]});
+        let listed = json!({"name": "listed", "resources": ["arn:aws:rds:eu-west-1:222222222222:cluster:a"]});
+        let unclear = json!({"name": "unclear", "resources": [], "unread": ["listOfTags", "conditions"]});
+        let of_tag = "Tag it `backup` = `daily` (currently `no`): then the selection `tagged` of the backup plan `gold` selects it.";
+        let of_condition =
+            "Tag it `stage` = `prod`: then the selection `conditional` of the backup plan `gold` selects it.";
+        let of_arn = "Add `arn:aws:rds:eu-west-1:222222222222:cluster:orders` to the resources of the selection `listed` of the plan `gold`.";
+        let undecided = "Undecided for the selection `unclear` of the backup plan `gold`: ListOfTags of the selection `unclear` of the plan `gold`; \
+             Conditions of the selection `unclear` of the plan `gold`; whether Aurora is enabled in the settings of AWS Backup.";
+        for (selections, expected) in [
+            (json!([tagged]), vec![of_tag]),
+            (json!([conditional]), vec![of_condition]),
+            (json!([listed, tagged]), vec![of_tag]),
+            (json!([excluding, listed]), vec![of_arn]),
+            (json!([excluding]), vec![]),
+            (json!([]), vec![]),
+            (json!([unclear]), vec![undecided]),
+        ] {
+            assert_eq!(options_of("cluster", json!({"backup": "no"}), selections.clone()), expected, "{selections}");
+        }
+    }
+
+    #[test]
+    fn options_for_a_db_instance_depend_on_its_cluster() {
+        let tagged = json!([{"name": "tagged", "listOfTags": [{"key": "backup", "value": "daily"}]}]);
+        let options = options_of("db", json!({}), tagged);
+        assert!(options[0].starts_with("If it is not an instance of a DB cluster: tag it `backup`"), "{options:?}");
+    }
+
+    #[test]
+    fn unknown_tags_leave_a_selection_undecided() {
+        let tagged = json!([{"name": "tagged", "listOfTags": [{"key": "backup", "value": "daily"}]}]);
+        let options = options_of("cluster", json!({"backup": null}), tagged);
+        assert!(
+            options[0].starts_with("Undecided") && options[0].contains("the value of its tag `backup`"),
+            "{options:?}"
+        );
+    }
+}

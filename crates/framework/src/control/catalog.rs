@@ -1,0 +1,251 @@
+use super::{Control, Parameter, ParameterKind, ScopeKind, Severity, Trigger};
+
+const DOCUMENTATION: &str = "https://docs.aws.amazon.com/aws-backup/latest/devguide/controls-and-remediation.html";
+
+/// The types that Audit Manager evaluates; Aurora DSQL, DocumentDB, Neptune, Redshift, Timestream, SAP HANA and EKS are not among them.
+const PROTECTED: &[&str] = &[
+    "AWS::RDS::DBCluster",
+    "AWS::RDS::DBInstance",
+    "AWS::EC2::Volume",
+    "AWS::EC2::Instance",
+    "AWS::EFS::FileSystem",
+    "AWS::FSx::FileSystem",
+    "AWS::DynamoDB::Table",
+    "AWS::S3::Bucket",
+    "AWS::StorageGateway::Volume",
+    "AWS::BackupGateway::VirtualMachine",
+];
+
+const EVERY_SCOPE: &[ScopeKind] = &[ScopeKind::Tag, ScopeKind::ResourceTypes, ScopeKind::SingleResource];
+
+const HOURS_OR_DAYS: ParameterKind = ParameterKind::OneOf(&["hours", "days"]);
+
+/// The longest retention of AWS Backup in days.
+const LONGEST_RETENTION_DAYS: u32 = 36_500;
+
+const RETENTION_DAYS: ParameterKind = ParameterKind::Integer { min: 1, max: LONGEST_RETENTION_DAYS };
+
+const fn optional(name: &'static str, kind: ParameterKind, default: Option<&'static str>) -> Parameter {
+    Parameter { name, kind, default, required: false }
+}
+
+/// The controls in the order of AWS's list.
+pub static CONTROLS: &[Control] = &[
+    Control {
+        name: "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN",
+        title: "Resources are in a backup plan",
+        violation: "is in no backup plan",
+        compliance: "is in a backup plan",
+        severity: Severity::High,
+        evaluates: "whether at least one backup plan selects the resource",
+        parameters: &[],
+        scopes: EVERY_SCOPE,
+        trigger: Trigger::Daily,
+        remediation: "Assign the resource to a backup plan: name its ARN in the plan's selection, or give it the tag that the \
+                      selection asks for. Check that the service is switched on in the Region's backup settings.",
+        documentation: DOCUMENTATION,
+        unconfirmed: None,
+        resource_types: PROTECTED,
+        managed_rule: None,
+    },
+    Control {
+        name: "BACKUP_PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK",
+        title: "Backup plans run often enough and keep backups long enough",
+        violation: "falls short on frequency or retention",
+        compliance: "meets frequency and retention",
+        severity: Severity::Medium,
+        evaluates: "whether a backup plan has at least one rule that meets both the frequency and the retention",
+        parameters: &[
+            optional("requiredFrequencyUnit", HOURS_OR_DAYS, Some("days")),
+            optional(
+                "requiredFrequencyValue",
+                ParameterKind::Period { unit: "requiredFrequencyUnit", hours: (1, 24), days: (1, 31) },
+                Some("1"),
+            ),
+            optional("requiredRetentionDays", RETENTION_DAYS, Some("35")),
+        ],
+        scopes: &[ScopeKind::Tag, ScopeKind::SingleResource],
+        trigger: Trigger::ConfigurationChange,
+        remediation: "Change a rule of the backup plan so that it runs often enough and keeps backups long enough. Only backups \
+                      made from then on are kept longer.",
+        documentation: DOCUMENTATION,
+        unconfirmed: Some(
+            "how one plan is named in a scope: presumably by its id, with the type `AWS::Backup::BackupPlan`",
+        ),
+        resource_types: &["AWS::Backup::BackupPlan"],
+        managed_rule: None,
+    },
+    Control {
+        name: "BACKUP_RECOVERY_POINT_MANUAL_DELETION_DISABLED",
+        title: "Vaults deny manual deletion of recovery points",
+        violation: "allows deleting recovery points",
+        compliance: "denies deleting recovery points",
+        severity: Severity::High,
+        evaluates: "whether the access policy of a backup vault denies deleting and shortening recovery points",
+        parameters: &[optional("principalArnList", ParameterKind::ArnList { most: 5 }, None)],
+        scopes: &[ScopeKind::Tag, ScopeKind::SingleResource],
+        trigger: Trigger::ConfigurationChange,
+        remediation: "Put an access policy on the vault that denies backup:DeleteRecoveryPoint, \
+                      backup:UpdateRecoveryPointLifecycle and backup:PutBackupVaultAccessPolicy to everyone but the roles that \
+                      the framework names.",
+        documentation: DOCUMENTATION,
+        unconfirmed: Some("the effect of an empty principalArnList; omit the parameter instead"),
+        resource_types: &["AWS::Backup::BackupVault"],
+        managed_rule: None,
+    },
+    Control {
+        name: "BACKUP_RECOVERY_POINT_ENCRYPTED",
+        title: "Recovery points are encrypted",
+        violation: "is not encrypted",
+        compliance: "is encrypted",
+        severity: Severity::Medium,
+        evaluates: "whether a recovery point is encrypted",
+        parameters: &[],
+        scopes: &[ScopeKind::Tag],
+        trigger: Trigger::ConfigurationChange,
+        remediation: "Encrypt the source resource, or for services that AWS Backup manages fully give the vault a KMS key; then \
+                      make a new backup and delete the unencrypted one.",
+        documentation: DOCUMENTATION,
+        unconfirmed: Some("whether native snapshots (EBS, RDS, Aurora) are recorded as recovery points by AWS Config"),
+        resource_types: &["AWS::Backup::RecoveryPoint"],
+        managed_rule: None,
+    },
+    Control {
+        name: "BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK",
+        title: "Recovery points are kept long enough",
+        violation: "is not kept long enough",
+        compliance: "is kept long enough",
+        severity: Severity::Medium,
+        evaluates: "whether a recovery point is kept for at least the required number of days",
+        parameters: &[optional("requiredRetentionDays", RETENTION_DAYS, Some("35"))],
+        scopes: &[ScopeKind::Tag],
+        trigger: Trigger::ConfigurationChange,
+        remediation: "Lengthen the retention of the recovery point, and of the rule of the backup plan that made it.",
+        documentation: DOCUMENTATION,
+        unconfirmed: Some("whether native snapshots (EBS, RDS, Aurora) are recorded as recovery points by AWS Config"),
+        resource_types: &["AWS::Backup::RecoveryPoint"],
+        managed_rule: None,
+    },
+    Control {
+        name: "BACKUP_RESOURCES_PROTECTED_BY_CROSS_REGION",
+        title: "Backups are copied to another Region",
+        violation: "is not copied to another Region",
+        compliance: "is copied to another Region",
+        severity: Severity::Medium,
+        evaluates: "whether a backup plan of the resource copies its backups to another Region",
+        parameters: &[optional("crossRegionList", ParameterKind::RegionList, None)],
+        scopes: EVERY_SCOPE,
+        trigger: Trigger::Daily,
+        remediation: "Add a copy action to the rule of the backup plan, with a vault in another Region as its destination.",
+        documentation: DOCUMENTATION,
+        unconfirmed: None,
+        resource_types: PROTECTED,
+        managed_rule: None,
+    },
+    Control {
+        name: "BACKUP_RESOURCES_PROTECTED_BY_CROSS_ACCOUNT",
+        title: "Backups are copied to another account",
+        violation: "is not copied to another account",
+        compliance: "is copied to another account",
+        severity: Severity::Medium,
+        evaluates: "whether a backup plan of the resource copies its backups to another account of the organization",
+        parameters: &[optional("crossAccountList", ParameterKind::AccountList { most: 5 }, None)],
+        scopes: EVERY_SCOPE,
+        trigger: Trigger::Daily,
+        remediation: "Add a copy action to the rule of the backup plan, with a vault in another account of the organization as its \
+                      destination.",
+        documentation: DOCUMENTATION,
+        unconfirmed: None,
+        resource_types: PROTECTED,
+        managed_rule: None,
+    },
+    Control {
+        name: "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_VAULT_LOCK",
+        title: "Backups are kept in a locked vault",
+        violation: "is in no locked vault",
+        compliance: "is in a locked vault",
+        severity: Severity::Medium,
+        evaluates: "whether a backup plan of the resource stores its backups in a vault with a Vault Lock",
+        parameters: &[
+            optional("minRetentionDays", RETENTION_DAYS, None),
+            optional("maxRetentionDays", RETENTION_DAYS, None),
+        ],
+        scopes: EVERY_SCOPE,
+        trigger: Trigger::Daily,
+        remediation: "Lock the vault that the backup plan stores into, with a minimum and maximum retention within the required \
+                      bounds.",
+        documentation: DOCUMENTATION,
+        unconfirmed: None,
+        resource_types: PROTECTED,
+        managed_rule: None,
+    },
+    Control {
+        name: "BACKUP_LAST_RECOVERY_POINT_CREATED",
+        title: "A recent recovery point exists",
+        violation: "has no recent recovery point",
+        compliance: "has a recent recovery point",
+        severity: Severity::High,
+        evaluates: "whether the newest recovery point of the resource, in its own account and Region, is recent enough",
+        parameters: &[
+            optional(
+                "recoveryPointAgeValue",
+                ParameterKind::Period { unit: "recoveryPointAgeUnit", hours: (1, 744), days: (1, 31) },
+                Some("1"),
+            ),
+            optional("recoveryPointAgeUnit", HOURS_OR_DAYS, Some("days")),
+        ],
+        scopes: EVERY_SCOPE,
+        trigger: Trigger::Daily,
+        remediation: "Start an on-demand backup of the resource now. If its plan runs too rarely or its backup jobs fail, fix the \
+                      schedule or the cause.",
+        documentation: DOCUMENTATION,
+        unconfirmed: None,
+        resource_types: PROTECTED,
+        managed_rule: Some("LAST_BACKUP_RECOVERY_POINT_CREATED"),
+    },
+    Control {
+        name: "RESTORE_TIME_FOR_RESOURCES_MEET_TARGET",
+        title: "Restore tests meet the target time",
+        violation: "takes too long to restore",
+        compliance: "is restored fast enough",
+        severity: Severity::Medium,
+        evaluates: "whether the last restore test of the resource finished within the target time",
+        parameters: &[Parameter {
+            name: "maxRestoreTime",
+            // Minutes; AWS documents no maximum.
+            kind: ParameterKind::Integer { min: 1, max: u32::MAX },
+            default: None,
+            required: true,
+        }],
+        scopes: EVERY_SCOPE,
+        trigger: Trigger::Daily,
+        remediation: "Put the resource into a restore testing plan and find out why its last restore took longer than the target.",
+        documentation: DOCUMENTATION,
+        unconfirmed: Some("AWS documents no remediation, and its own sample omits maxRestoreTime"),
+        resource_types: PROTECTED,
+        managed_rule: Some("MEETS_RESTORE_TIME_TARGET"),
+    },
+    Control {
+        name: "RESOURCES_IN_LOGICALLY_AIR_GAPPED_VAULT",
+        title: "Backups are in a logically air-gapped vault",
+        violation: "is not in an air-gapped vault",
+        compliance: "is in an air-gapped vault",
+        severity: Severity::Medium,
+        evaluates: "whether a recent recovery point of the resource is in a logically air-gapped vault",
+        parameters: &[
+            optional(
+                "recoveryPointAgeValue",
+                ParameterKind::Period { unit: "recoveryPointAgeUnit", hours: (24, 2184), days: (1, 91) },
+                Some("1"),
+            ),
+            optional("recoveryPointAgeUnit", HOURS_OR_DAYS, Some("days")),
+        ],
+        scopes: &[ScopeKind::ResourceTypes, ScopeKind::SingleResource],
+        trigger: Trigger::Daily,
+        remediation: "Copy the resource's backups to a logically air-gapped vault, at least as often as the allowed age.",
+        documentation: DOCUMENTATION,
+        unconfirmed: Some("the exact name: AWS's documents show it in one sample only"),
+        resource_types: PROTECTED,
+        managed_rule: None,
+    },
+];

@@ -1,0 +1,129 @@
+//! Checks parameter values against the template's declarations: BC004.
+
+use std::collections::BTreeMap;
+
+use syntax::diagnostic::Diagnostics;
+use syntax::template::Template;
+use syntax::text::{closest_match, printable};
+use syntax::yaml::Node;
+
+use crate::rules;
+
+/// Whether the values are complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Values {
+    /// All values of a deployment.
+    All,
+    /// Some; a deployment adds the others.
+    Some,
+}
+
+pub(crate) fn check(
+    diagnostics: &mut Diagnostics<'_, '_>,
+    template: &Template,
+    given: &BTreeMap<String, String>,
+    values: Values,
+) {
+    let declared = template.parameters();
+    let section = template.root().get("Parameters");
+    for name in given.keys().filter(|name| !template.declares(name) && !name.starts_with("AWS::")) {
+        let help = match closest_match(name, declared.keys().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "declare it in the template, or remove the value".to_owned(),
+        };
+        let message = format!("the template does not declare the parameter `{}`, which has a value", printable(name));
+        let at = section.map_or(template.root().at, |section| section.at);
+        diagnostics.report(&rules::template::PARAMETERS, at, message, help);
+    }
+    let entries = section.and_then(|section| section.entries()).unwrap_or_default();
+    for (key, body) in entries {
+        let Some(name) = key.as_str() else { continue };
+        let default = body.get("Default").and_then(|node| Some((node, node.as_str()?)));
+        let value = given.get(name).map(|value| (key, value.as_str())).or(default);
+        if let Some((place, value)) = value
+            && let Some(expected) = invalid(body, value)
+        {
+            let is_secret = body.get("NoEcho").and_then(Node::as_str) == Some("true");
+            let value = if is_secret { "***".into() } else { printable(value) };
+            let message =
+                format!("the parameter `{}` is `{value}`, which its declaration does not allow", printable(name));
+            diagnostics.report(&rules::template::PARAMETERS, place, message, format!("it must {expected}"));
+        }
+        if values == Values::Some {
+            continue;
+        }
+        if declared.get(name).is_some_and(Option::is_none) && !given.contains_key(name) {
+            let message = format!("the parameter `{}` has neither a default nor a value", printable(name));
+            let help = "add a `Default`, or a value under `parameters` of the policy";
+            diagnostics.report(&rules::template::PARAMETERS, key, message, help);
+        }
+    }
+}
+
+/// Most bytes of a pattern and of a value that are compared; CloudFormation accepts values of at most 4,096 bytes.
+const LONGEST: usize = 4_096;
+
+/// Returns a description of valid values if the declaration does not allow the value (CloudFormation user guide, "Parameters"). Unknown
+/// constraints allow every value.
+fn invalid(declaration: &Node, value: &str) -> Option<String> {
+    let text = |key: &str| declaration.get(key).and_then(Node::as_str);
+    let kind = text("Type")?;
+    // The value is resolved at deployment.
+    if kind.starts_with("AWS::SSM::Parameter::Value<") || value.contains("{{resolve:") {
+        return None;
+    }
+    let is_list = kind == "CommaDelimitedList" || kind.starts_with("List<");
+    let items: Vec<&str> = if is_list { value.split(',').map(str::trim).collect() } else { vec![value] };
+    let is_number = kind == "Number" || kind == "List<Number>";
+    if is_number && items.iter().any(|item| number(item).is_none()) {
+        return Some(if is_list { "be numbers separated by commas" } else { "be a number" }.to_owned());
+    }
+    if let Some(allowed) = declaration.get("AllowedValues").and_then(Node::as_sequence) {
+        let allowed: Option<Vec<&str>> = allowed.iter().map(Node::as_str).collect();
+        // AWS does not document whether `7` and `7.0` are equal, so this accepts them.
+        let is_same = |one: &str, other: &str| one == other || (is_number && number(one) == number(other));
+        if let Some(allowed) = allowed
+            && items.iter().any(|item| !allowed.iter().any(|one| is_same(one, item)))
+        {
+            const MOST: usize = 10;
+            let mut words: Vec<String> =
+                allowed.iter().take(MOST).map(|word| format!("`{}`", printable(word))).collect();
+            if allowed.len() > MOST {
+                words.push(format!("one of {} more", allowed.len() - MOST));
+            }
+            let of_each = if is_list { "have items of" } else { "be" };
+            return Some(format!("{of_each} {} (`AllowedValues`)", words.join(" or ")));
+        }
+    }
+    if is_number {
+        let bound = |key: &str| Some((key.to_owned(), text(key)?, number(text(key)?)?));
+        for (key, written, bound) in [bound("MinValue"), bound("MaxValue")].into_iter().flatten() {
+            let is_broken =
+                |item: &&str| number(item).is_some_and(|it| if key == "MinValue" { it < bound } else { it > bound });
+            if items.iter().any(is_broken) {
+                let words = if key == "MinValue" { "at least" } else { "at most" };
+                return Some(format!("be {words} {} (`{key}`)", printable(written)));
+            }
+        }
+        return None;
+    }
+    if is_list {
+        return None;
+    }
+    let bound = |key: &str| Some((key.to_owned(), text(key)?.parse::<usize>().ok()?));
+    let length = value.chars().count();
+    for (key, bound) in [bound("MinLength"), bound("MaxLength")].into_iter().flatten() {
+        if if key == "MinLength" { length < bound } else { length > bound } {
+            let words = if key == "MinLength" { "at least" } else { "at most" };
+            return Some(format!("have {words} {bound} characters (`{key}`)"));
+        }
+    }
+    let pattern = text("AllowedPattern").filter(|pattern| pattern.len() <= LONGEST && value.len() <= LONGEST)?;
+    // Java syntax, matched against the whole value. A pattern that this engine does not support allows every value.
+    let whole = regex_lite::Regex::new(&format!("^(?:{pattern})$")).ok()?;
+    (!whole.is_match(value)).then(|| format!("match `{}` (`AllowedPattern`)", printable(pattern)))
+}
+
+fn number(text: &str) -> Option<f64> {
+    text.trim().parse().ok().filter(|number: &f64| number.is_finite())
+}

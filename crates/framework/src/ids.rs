@@ -1,0 +1,297 @@
+//! Identifiers, each parsed once at the boundary and valid from then on.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use syntax::text::{closest_match, printable};
+
+mod regions;
+#[cfg(test)]
+mod tests;
+
+pub use regions::{OPT_IN_REGIONS, REGIONS, is_opt_in};
+
+/// A rejected identifier, with message and help.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}; {help}")]
+pub struct IdError {
+    /// The message, with the input in backticks.
+    pub message: String,
+    /// The instruction that fixes it.
+    pub help: String,
+}
+
+impl IdError {
+    fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { message: message.into(), help: help.into() }
+    }
+}
+
+// The identifiers differ only in the texts that `parse` accepts.
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Returns the identifier as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                Self::parse(text)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = Cow::<'de, str>::deserialize(deserializer)?;
+                Self::parse(&text).map_err(de::Error::custom)
+            }
+        }
+    };
+}
+
+identifier! {
+    /// An AWS account id: exactly 12 digits, leading zeros included.
+    AccountId
+}
+
+identifier! {
+    /// The code of an AWS Region, such as `eu-west-1`.
+    RegionName
+}
+
+/// An account and a Region.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Location {
+    /// The account.
+    pub account: AccountId,
+    /// The Region.
+    pub region: RegionName,
+}
+
+impl fmt::Display for Location {
+    /// `111122223333/eu-west-1`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.account, self.region)
+    }
+}
+
+identifier! {
+    /// The name of a StackSet: a letter, then letters, digits and hyphens; at most 128 characters
+    /// (`StackSetName` of the CloudFormation API).
+    StackSetName
+}
+
+identifier! {
+    /// The id of a commit: 40 hexadecimal digits in git and CodeCommit. Test doubles use shorter ones, so 1 to 64 letters and digits are
+    /// accepted.
+    CommitId
+}
+
+identifier! {
+    /// An organizational unit, such as `ou-abcd-11111111`, or the root of an organization, such as `r-abcd`
+    /// (`DeploymentTargets.OrganizationalUnitIds` of the CloudFormation API).
+    UnitId
+}
+
+identifier! {
+    /// A CloudFormation or Config resource type, such as `AWS::RDS::DBCluster`. AWS adds types continuously and Config has its own, so any
+    /// text is accepted.
+    ResourceType
+}
+
+impl AccountId {
+    /// Digits in an account id.
+    pub const LENGTH: usize = 12;
+
+    /// Parses an account id.
+    ///
+    /// # Errors
+    /// When the text is not exactly 12 ASCII digits.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        let help = "write 12 digits, such as \"111111111111\"";
+        if let Some(invalid) = text.chars().find(|c| !c.is_ascii_digit()) {
+            return Err(IdError::new(
+                format!("the account id `{}` contains `{}`", printable(text), invalid.escape_debug()),
+                help,
+            ));
+        }
+        match text.len() {
+            Self::LENGTH => Ok(Self(text.to_owned())),
+            0 => Err(IdError::new("the account id is empty", help)),
+            1 => Err(IdError::new(format!("the account id `{text}` has 1 digit"), help)),
+            digits => Err(IdError::new(format!("the account id `{}` has {digits} digits", printable(text)), help)),
+        }
+    }
+}
+
+/// Returns the partition of a Region in ARNs; `aws` for an unknown code.
+#[must_use]
+pub fn partition(region: &str) -> &'static str {
+    const PARTITIONS: &[(&str, &str)] = &[("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("eusc-", "aws-eusc")];
+    PARTITIONS.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
+}
+
+impl RegionName {
+    /// Returns the partition in ARNs.
+    #[must_use]
+    pub fn partition(&self) -> &'static str {
+        partition(self.as_str())
+    }
+
+    /// Parses a Region code from AWS. A Region newer than [`REGIONS`] is accepted, because AWS's responses have no typing errors.
+    ///
+    /// # Errors
+    /// When the text does not have the form of a Region code.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        if REGIONS.contains(&text) || is_region_code(text) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(Self::unknown(text))
+    }
+
+    /// Parses a Region code that a user wrote: one of [`REGIONS`] or of `newer`.
+    ///
+    /// # Errors
+    /// When it is neither; the error suggests the most similar Region.
+    pub fn parse_listed(text: &str, newer: &[Self]) -> Result<Self, IdError> {
+        if REGIONS.contains(&text) || newer.iter().any(|region| region.as_str() == text) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(Self::unknown(text))
+    }
+
+    fn unknown(text: &str) -> IdError {
+        let help = match closest_match(&text.to_ascii_lowercase(), REGIONS.iter().copied()) {
+            Some(region) => format!("did you mean `{region}`?"),
+            None => "use a Region code, such as `eu-west-1`".to_owned(),
+        };
+        IdError::new(format!("the AWS Region `{}` does not exist", printable(text)), help)
+    }
+}
+
+/// Whether a text has the form of a Region code: words of letters, then a number, joined by hyphens, such as `us-gov-west-1`.
+fn is_region_code(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let Some((number, words)) = parts.split_last() else { return false };
+    (2..=4).contains(&words.len())
+        && words.iter().all(|word| (2..=16).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase()))
+        && matches!(number.len(), 1 | 2)
+        && number.bytes().all(|b| b.is_ascii_digit())
+}
+
+impl UnitId {
+    /// Parses the id of an organizational unit or of a root.
+    ///
+    /// # Errors
+    /// When the text does not have the form of such an id.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        let help = "use the id of an organizational unit, such as `ou-abcd-11111111`, or of the root of the organization, such as `r-abcd`";
+        let part = |part: &str, min: usize| {
+            (min..=32).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        };
+        let is_valid = match (text.strip_prefix("ou-"), text.strip_prefix("r-")) {
+            (Some(rest), _) => rest.split_once('-').is_some_and(|(root, unit)| part(root, 4) && part(unit, 8)),
+            (None, Some(root)) => part(root, 4),
+            (None, None) => false,
+        };
+        match is_valid {
+            true => Ok(Self(text.to_owned())),
+            false if text.is_empty() => Err(IdError::new("the organizational unit is empty", help)),
+            false => Err(IdError::new(format!("`{}` is not the id of an organizational unit", printable(text)), help)),
+        }
+    }
+
+    /// Whether it is the root of an organization, which contains all accounts.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.0.starts_with("r-")
+    }
+}
+
+impl StackSetName {
+    /// Most characters.
+    pub const MAX_LENGTH: usize = 128;
+
+    /// Parses a StackSet name.
+    ///
+    /// # Errors
+    /// When CloudFormation would reject it.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        let help = "use a letter followed by letters, digits and hyphens, at most 128 characters";
+        let message = if text.is_empty() {
+            "the name is empty".to_owned()
+        } else if let Some(invalid) = text.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '-') {
+            format!("the name `{}` contains `{}`", printable(text), invalid.escape_debug())
+        } else if !text.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            format!("the name `{}` does not start with a letter", printable(text))
+        } else if text.len() > Self::MAX_LENGTH {
+            format!("the name `{}` has {} characters", printable(text), text.len())
+        } else {
+            return Ok(Self(text.to_owned()));
+        };
+        Err(IdError::new(message, help))
+    }
+}
+
+impl CommitId {
+    /// Parses a commit id.
+    ///
+    /// # Errors
+    /// When the text is empty, longer than 64 characters, or has anything but letters and digits.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        if (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(IdError::new(format!("`{}` is not a commit id", printable(text)), "use 40 hexadecimal digits"))
+        }
+    }
+
+    /// Returns the first eight characters, for display.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        self.0.get(..8).unwrap_or(&self.0)
+    }
+}
+
+impl ResourceType {
+    /// Parses a resource type.
+    ///
+    /// # Errors
+    /// When the text is empty.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        if text.is_empty() {
+            return Err(IdError::new("the resource type is empty", "use a type such as `AWS::RDS::DBCluster`"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}

@@ -1,0 +1,206 @@
+//! Lint: checks frameworks before they are deployed, by rules with stable ids.
+//!
+//! An error is rejected by AWS or leaves a framework without effect. `deploy` rejects it too, and it cannot be suppressed. Warnings and
+//! notes can be suppressed in the template's metadata, with a reason and a last day.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::Date;
+
+use syntax::diagnostic::{Diagnostic, Diagnostics, Position, Source};
+use syntax::template::{Resolver, Template};
+
+use crate::definition::{Framework, parameter, read};
+use crate::rules::{controls, framework, parameters, scopes, template as template_rules};
+
+pub use crate::rules::{Example, Rule, Snippet};
+pub use syntax::diagnostic::Level;
+
+mod cross_control;
+mod cross_framework;
+mod environment;
+#[cfg(test)]
+mod page;
+mod references;
+mod regions;
+mod suppressions;
+#[cfg(test)]
+mod tests;
+mod update;
+
+pub use cross_framework::{FrameworkDeployment, check_policy};
+pub use regions::{WITHOUT_AUDIT_MANAGER, opt_in_regions, unsupported_regions};
+pub use update::check_update;
+
+/// Returns every rule, in the order of their ids.
+#[must_use]
+pub fn rules() -> Vec<&'static Rule> {
+    let families = [
+        template_rules::FAMILY,
+        framework::FAMILY,
+        controls::FAMILY,
+        parameters::FAMILY,
+        scopes::FAMILY,
+        environment::FAMILY,
+        cross_control::FAMILY,
+        regions::FAMILY,
+        suppressions::FAMILY,
+    ];
+    let mut rules = families.concat();
+    rules.sort_unstable_by_key(|rule| rule.id);
+    rules
+}
+
+/// Returns the rule with an id.
+#[must_use]
+pub fn rule(id: &str) -> Option<&'static Rule> {
+    rules().into_iter().find(|rule| rule.id == id)
+}
+
+/// The context in which a template is checked.
+#[derive(Clone, Copy, Debug)]
+pub struct LintContext<'a> {
+    /// At least one set of parameter values: a policy may give each target its own.
+    pub variants: &'a [BTreeMap<String, String>],
+    /// Whether the variants have all values of a deployment. If not, a missing value is not reported.
+    pub is_complete: bool,
+    /// The current day, on which suppressions may have expired.
+    pub today: Date,
+}
+
+/// Checks the text of a template and returns the diagnostics in the order of the file. `file` is its name in them.
+#[must_use]
+pub fn check_text(file: &str, text: &str, question: &LintContext<'_>) -> Vec<Diagnostic> {
+    check_with_suppressions(file, text, question).diagnostics
+}
+
+/// The diagnostics of a template and the suppressed ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LintResult {
+    /// The diagnostics in the order of the file.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The suppressed diagnostics, each with the reason of its suppression.
+    pub suppressed: Vec<(Diagnostic, String)>,
+}
+
+/// Checks the text of a template, like [`check_text`], and returns the suppressed diagnostics too.
+#[must_use]
+pub fn check_with_suppressions(file: &str, text: &str, question: &LintContext<'_>) -> LintResult {
+    match Template::read_source(file, text) {
+        Ok(template) => judged_template(&template, question),
+        Err(diagnostics) => LintResult { diagnostics, suppressed: Vec::new() },
+    }
+}
+
+/// Checks a template, like [`check_text`].
+#[must_use]
+pub fn check_template(template: &Template, question: &LintContext<'_>) -> Vec<Diagnostic> {
+    judged_template(template, question).diagnostics
+}
+
+fn judged_template(template: &Template, question: &LintContext<'_>) -> LintResult {
+    let source = Source::new(template.file(), template.text());
+    let values = if question.is_complete { parameter::Values::All } else { parameter::Values::Some };
+    let mut found: Vec<Diagnostic> = Vec::new();
+    // A diagnostic of several variants is reported once.
+    let mut reported: BTreeSet<(Option<Position>, Option<&'static str>, String)> = BTreeSet::new();
+    for (number, parameters) in question.variants.iter().enumerate() {
+        let mut diagnostics = Diagnostics::new(&source);
+        if number == 0 {
+            references::check(&mut diagnostics, template);
+        }
+        parameter::check(&mut diagnostics, template, parameters, values);
+        template.reject_aliases(&mut diagnostics);
+        let resolver = Resolver::new(template, parameters);
+        let frameworks = read::frameworks(&mut diagnostics, template, &resolver);
+        check(&mut diagnostics, template, &resolver, &frameworks);
+        let mut unknown: BTreeMap<Position, &str> = unknown_parts(&frameworks).collect();
+        let assigned = if question.is_complete { None } else { by_assignment(&source, template, &resolver) };
+        if let Some(assigned) = &assigned {
+            // A part that some assignment makes known was checked with it.
+            unknown.retain(|at, _| assigned.unknown.contains(at));
+        }
+        for (at, what) in unknown {
+            let message = format!("{what} is known only at deployment");
+            diagnostics.report(
+                &template_rules::UNSEEN,
+                at,
+                message,
+                "check the deployed framework, or write the value here",
+            );
+        }
+        let all =
+            diagnostics.into_vec().into_iter().chain(assigned.into_iter().flat_map(|assigned| assigned.diagnostics));
+        found.extend(
+            all.filter(|diagnostic| reported.insert((diagnostic.at, diagnostic.rule, diagnostic.message.clone()))),
+        );
+    }
+    let suppressed = suppressions::apply(template, question.today, &mut found);
+    found.sort_by_key(|diagnostic| diagnostic.at);
+    LintResult { diagnostics: found, suppressed }
+}
+
+/// Returns the unknown parts of frameworks. A framework with an undecided condition is checked as if the condition held.
+fn unknown_parts<'f>(frameworks: &'f [read::ReadFramework<'_>]) -> impl Iterator<Item = (Position, &'f str)> {
+    let of = |read: &'f read::ReadFramework<'_>| read.framework.unknown.iter().skip(usize::from(!read.is_there));
+    frameworks.iter().flat_map(of).map(|unseen| (unseen.at, unseen.what.as_str()))
+}
+
+/// The result of checking a template under every assignment of its undecided conditions.
+#[derive(Default)]
+struct Assigned {
+    diagnostics: Vec<Diagnostic>,
+    /// The positions of parts that are unknown under some assignment.
+    unknown: BTreeSet<Position>,
+}
+
+/// Checks the frameworks under every assignment of the undecided conditions: each branch of a template must be valid. Missing frameworks
+/// or controls are not reported, because the template may never be deployed with that assignment.
+fn by_assignment<'t>(source: &Source<'_>, template: &'t Template, resolver: &Resolver<'t>) -> Option<Assigned> {
+    const IGNORED: &[&Rule] = &[&framework::NO_CONTROLS, &template_rules::NO_FRAMEWORK];
+    let bodies = template.resources().filter(|(_, kind, _)| *kind == read::TYPE).map(|(_, _, body)| body);
+    let mut all = None;
+    for assignment in resolver.condition_assignments(bodies) {
+        let Assigned { diagnostics: found, unknown } = all.get_or_insert_with(Assigned::default);
+        let mut diagnostics = Diagnostics::new(source);
+        let frameworks = read::frameworks(&mut diagnostics, template, &resolver.with_assignment(assignment));
+        cross_control::check(&mut diagnostics, &frameworks);
+        let is_relevant = |diagnostic: &Diagnostic| IGNORED.iter().all(|rule| diagnostic.rule != Some(rule.id));
+        found.extend(diagnostics.into_vec().into_iter().filter(is_relevant));
+        unknown.extend(unknown_parts(&frameworks).map(|(at, _)| at));
+    }
+    all
+}
+
+/// Reports violations beyond single controls: in their combinations and in the resources around the frameworks.
+fn check<'t>(
+    diagnostics: &mut Diagnostics<'_, '_>,
+    template: &'t Template,
+    resolver: &Resolver<'t>,
+    frameworks: &[read::ReadFramework<'t>],
+) {
+    cross_control::check(diagnostics, frameworks);
+    environment::check(diagnostics, template, resolver, frameworks);
+}
+
+impl Framework {
+    /// Reads every framework of a template with these parameter values. A framework with a false `Condition` is omitted, so the list may
+    /// be empty.
+    ///
+    /// # Errors
+    /// Every error of [`check_template`], with these values as all values of the deployment.
+    pub fn read_all(template: &Template, parameters: &BTreeMap<String, String>) -> Result<Vec<Self>, Vec<Diagnostic>> {
+        let source = Source::new(template.file(), template.text());
+        let mut diagnostics = Diagnostics::new(&source);
+        parameter::check(&mut diagnostics, template, parameters, parameter::Values::All);
+        template.reject_aliases(&mut diagnostics);
+        let resolver = Resolver::new(template, parameters);
+        let found = read::frameworks(&mut diagnostics, template, &resolver);
+        references::check(&mut diagnostics, template);
+        check(&mut diagnostics, template, &resolver, &found);
+        if diagnostics.errors() == 0 {
+            return Ok(found.into_iter().map(read::ReadFramework::into_framework).collect());
+        }
+        Err(diagnostics.into_vec().into_iter().filter(|diagnostic| diagnostic.level == Level::Error).collect())
+    }
+}

@@ -1,0 +1,155 @@
+//! Checks that references name declared parts of the template. The rule is BC007.
+
+use std::collections::BTreeSet;
+
+use syntax::diagnostic::Diagnostics;
+use syntax::template::{Call, Template, call};
+use syntax::text::{closest_match, printable};
+use syntax::yaml::{Node, Value};
+
+use crate::rules::template::UNDECLARED;
+
+/// Pseudo parameters (CloudFormation template reference).
+const PSEUDO: &[&str] = &[
+    "AWS::AccountId",
+    "AWS::NoValue",
+    "AWS::NotificationARNs",
+    "AWS::Partition",
+    "AWS::Region",
+    "AWS::StackId",
+    "AWS::StackName",
+    "AWS::URLSuffix",
+];
+
+pub(super) fn check(diagnostics: &mut Diagnostics<'_, '_>, template: &Template) {
+    let root = template.root();
+    // Macros and SAM may declare anything, and references may name resources in modules.
+    let has_modules = template.resources().any(|(_, kind, _)| kind.ends_with("::MODULE"));
+    if has_modules || root.get("Transform").is_some() || !template.expansions().is_empty() {
+        return;
+    }
+    let keys = |section: &str| {
+        let entries = root.get(section).and_then(Node::entries).unwrap_or_default();
+        entries.iter().filter_map(|(key, _)| key.as_str()).collect::<BTreeSet<_>>()
+    };
+    let resources = keys("Resources");
+    let names: BTreeSet<&str> = keys("Parameters").into_iter().chain(resources.iter().copied()).collect();
+    let mut references = References { diagnostics, names, resources, conditions: keys("Conditions") };
+    for section in ["Conditions", "Resources", "Outputs"] {
+        for (_, body) in root.get(section).and_then(Node::entries).unwrap_or_default() {
+            if section != "Conditions"
+                && let Some(condition) = body.get("Condition")
+            {
+                references.condition(condition);
+            }
+            references.node(body, section == "Conditions");
+        }
+    }
+}
+
+struct References<'r, 's, 'f, 't> {
+    diagnostics: &'r mut Diagnostics<'s, 'f>,
+    /// Parameters and resources, which `Ref` may name.
+    names: BTreeSet<&'t str>,
+    resources: BTreeSet<&'t str>,
+    conditions: BTreeSet<&'t str>,
+}
+
+impl<'t> References<'_, '_, '_, 't> {
+    /// Recursive: the tree has at most [`syntax::yaml::MAX_DEPTH`] levels.
+    fn node(&mut self, node: &'t Node, is_condition: bool) {
+        if let Some(call) = call(node) {
+            self.call(node, &call, is_condition);
+        }
+        match &node.value {
+            Value::Scalar { .. } => {}
+            Value::Sequence(items) => items.iter().for_each(|item| self.node(item, is_condition)),
+            // Metadata is for other tools.
+            Value::Mapping(entries) => entries
+                .iter()
+                .filter(|(key, _)| key.as_str() != Some("Metadata"))
+                .for_each(|(_, value)| self.node(value, is_condition)),
+        }
+    }
+
+    fn call(&mut self, node: &'t Node, call: &Call<'t>, is_condition: bool) {
+        match (call.function, call.text(), call.list()) {
+            ("Ref", Some(name), _) => self.reference(node, name, "Ref"),
+            ("Condition", Some(name), _) if is_condition => self.condition_named(node, name),
+            ("If", _, Some([condition, ..])) => self.condition(condition),
+            ("GetAtt", Some(text), _) => {
+                if let Some((name, _)) = text.split_once('.') {
+                    self.resource(node, name);
+                }
+            }
+            ("GetAtt", _, Some([name, _])) => {
+                if let Some(name) = name.as_str() {
+                    self.resource(node, name);
+                }
+            }
+            ("Sub", Some(pattern), _) => self.pattern(node, pattern, &[]),
+            ("Sub", _, Some([pattern, variables])) => {
+                if let Some(text) = pattern.as_str() {
+                    self.pattern(pattern, text, variables.entries().unwrap_or_default());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn pattern(&mut self, node: &Node, pattern: &str, variables: &[(Node, Node)]) {
+        let mut rest = pattern;
+        while let Some((name, after)) = rest.split_once("${").and_then(|(_, after)| after.split_once('}')) {
+            rest = after;
+            let name = name.trim();
+            let is_own = variables.iter().any(|(key, _)| key.as_str() == Some(name));
+            match name.split_once('.') {
+                _ if name.starts_with('!') || is_own => {}
+                Some((resource, _)) => self.resource(node, resource),
+                None => self.reference(node, name, "Fn::Sub"),
+            }
+        }
+    }
+
+    fn reference(&mut self, node: &Node, name: &str, function: &str) {
+        if self.names.contains(name) || PSEUDO.contains(&name) {
+            return;
+        }
+        let candidates = self.names.iter().chain(PSEUDO).copied().collect::<Vec<_>>();
+        let message = format!("`{function}` names `{}`, which is neither a parameter nor a resource", printable(name));
+        self.report(node, &candidates, message, name);
+    }
+
+    fn resource(&mut self, node: &Node, name: &str) {
+        if !self.resources.contains(name) {
+            let candidates = self.resources.iter().copied().collect::<Vec<_>>();
+            self.report(node, &candidates, format!("the template has no resource `{}`", printable(name)), name);
+        }
+    }
+
+    /// Checks the name of a condition; other nodes are not names.
+    fn condition(&mut self, node: &Node) {
+        if let Some(name) = node.as_str().filter(|_| node.tag.is_none()) {
+            self.condition_named(node, name);
+        }
+    }
+
+    fn condition_named(&mut self, node: &Node, name: &str) {
+        if !self.conditions.contains(name) {
+            let candidates = self.conditions.iter().copied().collect::<Vec<_>>();
+            self.report(node, &candidates, format!("the template has no condition `{}`", printable(name)), name);
+        }
+    }
+
+    fn report(&mut self, node: &Node, candidates: &[&str], message: String, name: &str) {
+        /// Most compared names; templates have at most 500 resources.
+        const MOST: usize = 1_000;
+        let is_open = self.diagnostics.has_room(UNDECLARED.level);
+        let closest = is_open.then(|| closest_match(name, candidates.iter().copied().take(MOST))).flatten();
+        let help = match closest {
+            Some(closest) => format!("did you mean `{}`?", printable(closest)),
+            None => "declare it in the template, or remove the reference".to_owned(),
+        };
+        self.diagnostics.report(&UNDECLARED, node, message, help);
+    }
+}

@@ -1,0 +1,88 @@
+//! Rules about the Regions of a policy's targets: BC060 to BC069.
+
+use std::collections::BTreeSet;
+
+use syntax::diagnostic::{Diagnostic, Diagnostics, Level, Position, Source};
+
+use crate::ids::{RegionName, is_opt_in};
+use crate::rules::{Example, Rule, family};
+
+family! {
+    REGION "BC060" Warning "A target Region has no Audit Manager"
+        "AWS Backup is available in more Regions than its Audit Manager. Creating a framework fails in the others. \
+         AWS adds Regions over time, so this is a warning. It is reported in the policy file, so a suppression in a \
+         template does not apply."
+    OPT_IN_REGION "BC061" Warning "A target Region of a framework for accounts is disabled by default"
+        "With accounts as targets, StackSets assumes the administration role in each Region. In an opt-in Region it \
+         does so as `cloudformation.REGION.amazonaws.com`. The operation fails in every account if the role does \
+         not trust that principal. The parameter `OptInRegions` of `framework/prerequisites/administration- \
+         role.yaml` adds the trust; the diagnostic has its value for the whole policy. The role is not visible \
+         here, so the warning also appears if the role is right. With organizational units as targets, AWS \
+         maintains the roles. It is reported in the policy file, so a suppression in a template does not apply."
+}
+
+/// The Regions in which AWS Backup has no Audit Manager ("Backup feature availability", November 2026).
+pub const WITHOUT_AUDIT_MANAGER: &[&str] = &[
+    "ap-east-2",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ca-west-1",
+    "cn-north-1",
+    "cn-northwest-1",
+    "eusc-de-east-1",
+    "il-central-1",
+    "mx-central-1",
+];
+
+/// Warns of target Regions without Audit Manager. `file` and `text` are those of the policy file, `at` is the position of the framework.
+#[must_use]
+pub fn unsupported_regions<'r>(
+    file: &str,
+    text: &str,
+    at: Position,
+    regions: impl IntoIterator<Item = &'r RegionName>,
+) -> Option<Diagnostic> {
+    let missing: BTreeSet<&str> =
+        regions.into_iter().map(RegionName::as_str).filter(|region| WITHOUT_AUDIT_MANAGER.contains(region)).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let message = format!("the framework has target Regions without Audit Manager: {}", quoted(&missing));
+    let help = "remove them from its targets, or ignore this if AWS has added Audit Manager there since";
+    warning(&Source::new(file, text), &REGION, at, message, help)
+}
+
+/// Warns of opt-in Regions of targets with self-managed permissions: the administration role must trust CloudFormation in each. `file`
+/// and `text` are those of the policy file, `targets` the Regions with the positions of their frameworks.
+#[must_use]
+pub fn opt_in_regions<'r>(
+    file: &str,
+    text: &str,
+    targets: impl IntoIterator<Item = (Position, &'r RegionName)>,
+) -> Option<Diagnostic> {
+    let targets = targets.into_iter().map(|(at, region)| (at, region.as_str()));
+    let opt_in: Vec<(Position, &str)> = targets.filter(|(_, region)| is_opt_in(region)).collect();
+    let at = opt_in.iter().map(|(at, _)| *at).min()?;
+    // The parameter replaces the value of the previous deployment, so it needs the Regions of all frameworks.
+    let regions: BTreeSet<&str> = opt_in.into_iter().map(|(_, region)| region).collect();
+    let message =
+        format!("StackSets needs an administration role that trusts these opt-in Regions: {}", quoted(&regions));
+    let value = regions.into_iter().collect::<Vec<_>>().join(",");
+    let help = format!(
+        "deploy `framework/prerequisites/administration-role.yaml` with `OptInRegions={value}`, and enable the Regions in the \
+         application's account and in the target accounts; ignore this if that is done"
+    );
+    warning(&Source::new(file, text), &OPT_IN_REGION, at, message, &help)
+}
+
+fn warning(source: &Source<'_>, rule: &'static Rule, at: Position, message: String, help: &str) -> Option<Diagnostic> {
+    let mut diagnostics = Diagnostics::new(source);
+    diagnostics.report(rule, at, message, help);
+    diagnostics.into_vec().pop()
+}
+
+/// "`a`, `b`"
+fn quoted(names: &BTreeSet<&str>) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

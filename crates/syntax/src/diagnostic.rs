@@ -1,0 +1,147 @@
+//! Diagnostics of a file that a user wrote: position, message, help.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer, ser::SerializeStruct};
+
+mod edit;
+mod rule;
+mod source;
+#[cfg(test)]
+mod tests;
+
+pub use edit::apply;
+pub use rule::{ALIASES, Level, RuleId, UNREADABLE};
+pub use source::{Diagnostics, Source, Span};
+
+/// A position in a text file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
+pub struct Position {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+impl Position {
+    /// Returns the position after a text that begins at the start of a file.
+    #[must_use]
+    pub fn after(text: &str) -> Self {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let last = text.rsplit('\n').next().unwrap_or_default();
+        let lines = text.bytes().filter(|byte| *byte == b'\n').count();
+        Self { line: lines.saturating_add(1), column: last.chars().count().saturating_add(1) }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
+    }
+}
+
+/// A diagnostic. Displayed as `file:line:column: message; help`, which editors and terminals make clickable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// The path of the file in the repository.
+    pub file: String,
+    /// The start; absent for a diagnostic about the whole file.
+    pub at: Option<Position>,
+    /// The end, if known.
+    pub end: Option<Position>,
+    /// The violated lint rule, such as `BC021`; absent for a policy file.
+    pub rule: Option<&'static str>,
+    /// The severity; an error without a rule.
+    pub level: Level,
+    /// The rule that was broken: lower case, no full stop, input in backticks.
+    pub message: String,
+    /// The instruction that fixes it, in the same style.
+    pub help: String,
+    /// The line of the file with a caret under the column.
+    pub excerpt: Option<String>,
+    /// The edits that fix it, if the fix is unambiguous.
+    pub edits: Vec<Edit>,
+}
+
+/// A replacement of the text between two positions of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Edit {
+    /// The first replaced character.
+    pub from: Position,
+    /// The position after the last replaced character.
+    pub to: Position,
+    /// The new text.
+    pub new: String,
+}
+
+impl Diagnostic {
+    /// Returns an error about a whole file, such as a missing one.
+    pub fn of_file(file: impl Into<String>, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self {
+            file: file.into(),
+            at: None,
+            end: None,
+            rule: None,
+            level: Level::Error,
+            message: message.into(),
+            help: help.into(),
+            excerpt: None,
+            edits: Vec::new(),
+        }
+    }
+
+    /// Returns the severity.
+    #[must_use]
+    pub const fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Returns an error about a position in a file with this text.
+    pub fn at(file: &str, text: &str, at: Position, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Source::new(file, text).error(at, message, help)
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if let Some(Position { line, column }) = self.at {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(f, ": {}; {}", self.message, self.help)
+    }
+}
+
+impl Serialize for Diagnostic {
+    /// Flat: `file`, `line`, `column`, `endLine`, `endColumn`, `rule`, `message`, `help`, `excerpt`, `edits`. Absent fields are omitted.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = 3
+            + 2 * usize::from(self.at.is_some())
+            + 2 * usize::from(self.end.is_some())
+            + usize::from(self.rule.is_some())
+            + usize::from(self.excerpt.is_some())
+            + usize::from(!self.edits.is_empty());
+        let mut out = serializer.serialize_struct("Diagnostic", fields)?;
+        out.serialize_field("file", &self.file)?;
+        if let Some(at) = self.at {
+            out.serialize_field("line", &at.line)?;
+            out.serialize_field("column", &at.column)?;
+        }
+        if let Some(end) = self.end {
+            out.serialize_field("endLine", &end.line)?;
+            out.serialize_field("endColumn", &end.column)?;
+        }
+        if let Some(rule) = self.rule {
+            out.serialize_field("rule", rule)?;
+        }
+        out.serialize_field("message", &self.message)?;
+        out.serialize_field("help", &self.help)?;
+        if let Some(excerpt) = &self.excerpt {
+            out.serialize_field("excerpt", excerpt)?;
+        }
+        if !self.edits.is_empty() {
+            out.serialize_field("edits", &self.edits)?;
+        }
+        out.end()
+    }
+}

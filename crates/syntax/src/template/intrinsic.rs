@@ -1,0 +1,42 @@
+//! The intrinsic functions of CloudFormation, in short (`!Ref X`) and full (`Ref: X`) form.
+
+use crate::yaml::{Node, Value};
+
+/// A function call.
+pub struct Call<'t> {
+    /// The function without its `Fn::`, such as `If`.
+    pub function: &'t str,
+    /// The argument.
+    pub argument: &'t Value,
+}
+
+/// Returns the function call of a node, if it is one.
+pub fn call(node: &Node) -> Option<Call<'_>> {
+    if let Some(tag) = &node.tag {
+        return Some(Call { function: tag, argument: &node.value });
+    }
+    let [(key, argument)] = node.entries()? else { return None };
+    let function = match key.as_str()? {
+        name @ ("Ref" | "Condition") => name,
+        name => name.strip_prefix("Fn::")?,
+    };
+    match &argument.tag {
+        None => Some(Call { function, argument: &argument.value }),
+        // The argument is a call itself, which no supported function allows here.
+        Some(_) => Some(Call { function: "", argument: &argument.value }),
+    }
+}
+
+impl<'t> Call<'t> {
+    /// Returns the argument if it is one scalar.
+    #[must_use]
+    pub fn text(&self) -> Option<&'t str> {
+        if let Value::Scalar { text, .. } = self.argument { Some(text) } else { None }
+    }
+
+    /// Returns the argument if it is a list.
+    #[must_use]
+    pub fn list(&self) -> Option<&'t [Node]> {
+        if let Value::Sequence(items) = self.argument { Some(items) } else { None }
+    }
+}

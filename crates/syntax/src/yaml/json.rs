@@ -1,0 +1,88 @@
+//! Reads JSON, of which the YAML parser rejects unpaired surrogate escapes (`\\ud83d\\ude00`) and tabs after a colon.
+
+use super::reader::{Builder, Content, Stop};
+use crate::diagnostic::Position;
+
+/// Whether a file is valid JSON with an object. The YAML parser reports the errors of anything else.
+pub(super) fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+/// Passes valid JSON to a builder. The grammar was checked, so commas and colons are only separators.
+pub(super) fn read(builder: &mut Builder<'_, '_, '_>, text: &str) -> Result<(), Stop> {
+    let mut reader = Reader { rest: text, at: Position { line: 1, column: 1 } };
+    while let Some(next) = reader.rest.chars().next() {
+        let at = reader.at;
+        match next {
+            '{' => {
+                reader.skip(1);
+                builder.start(at, 0, None, Content::mapping())?;
+            }
+            '[' => {
+                reader.skip(1);
+                builder.start(at, 0, None, Content::Sequence(Vec::new()))?;
+            }
+            '}' | ']' => {
+                reader.skip(1);
+                builder.end(reader.at)?;
+            }
+            '"' => {
+                let quoted = reader.skip(string(reader.rest));
+                let Ok(value) = serde_json::from_str::<String>(quoted) else {
+                    return Err(builder.no_text(at));
+                };
+                builder.scalar((at, reader.at), value, false, None, 0)?;
+            }
+            ',' | ':' => {
+                reader.skip(1);
+            }
+            c if c.is_whitespace() => {
+                reader.skip(c.len_utf8());
+            }
+            _ => {
+                let ends = |c: char| matches!(c, ',' | ':' | '}' | ']' | '{' | '[' | '"') || c.is_whitespace();
+                let length = reader.rest.find(ends).unwrap_or(reader.rest.len()).max(next.len_utf8());
+                let word = reader.skip(length).to_owned();
+                builder.scalar((at, reader.at), word, true, None, 0)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns the length in bytes of the string at the start, quotes included.
+fn string(text: &str) -> usize {
+    let mut escaped = false;
+    for (index, c) in text.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => return index + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+struct Reader<'t> {
+    rest: &'t str,
+    at: Position,
+}
+
+impl<'t> Reader<'t> {
+    /// Advances by a number of bytes and returns them.
+    fn skip(&mut self, bytes: usize) -> &'t str {
+        let (passed, rest) = self.rest.split_at_checked(bytes).unwrap_or((self.rest, ""));
+        let mut characters = passed.chars().peekable();
+        while let Some(c) = characters.next() {
+            // A carriage return alone ends a line too.
+            if c == '\n' || (c == '\r' && characters.peek().map_or(!rest.starts_with('\n'), |next| *next != '\n')) {
+                self.at = Position { line: self.at.line + 1, column: 1 };
+            } else {
+                self.at.column += 1;
+            }
+        }
+        self.rest = rest;
+        passed
+    }
+}

@@ -1,0 +1,453 @@
+//! Builds a tree from parser events, without recursion and within a budget.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
+
+use super::{MAX_DEPTH, NOT_VALID, Node, Value, json};
+use crate::diagnostic::{Diagnostics, Position, Source};
+use crate::text::printable;
+
+/// The differences between kinds of files.
+pub struct Dialect {
+    /// The consumer that rejects aliases (`*name`) and merge keys (`<<`), if any. They are expanded and reported, so that their content
+    /// can be checked.
+    pub aliases_rejected_by: Option<&'static str>,
+    /// Whether merge keys are expanded (YAML 1.1) or rejected.
+    pub merges: bool,
+    /// The help for an empty file.
+    pub empty_help: &'static str,
+}
+
+/// The budget: one for each node and one for every 32 bytes of its text, about 8 MB. It limits aliases of aliases ("billion laughs").
+const MAX_WEIGHT: usize = 250_000;
+const BYTES_OF_ONE: usize = 32;
+
+/// A document.
+pub struct Document {
+    /// The tree.
+    pub root: Node,
+    /// The positions of the first rejected aliases and merge keys.
+    pub rejected: Vec<Position>,
+}
+
+/// Reads the only document of a file and reports the aliases that its dialect rejects.
+pub fn read(diagnostics: &mut Diagnostics<'_, '_>, dialect: &Dialect) -> Option<Node> {
+    let document = document(diagnostics, dialect)?;
+    for at in document.rejected {
+        let (message, help) = rejection(diagnostics.source(), dialect, at);
+        diagnostics.report_error(at, message, help);
+    }
+    Some(document.root)
+}
+
+/// Returns message and help for a rejected alias or merge key.
+pub fn rejection(source: &Source<'_>, dialect: &Dialect, at: Position) -> (String, &'static str) {
+    let who = dialect.aliases_rejected_by.unwrap_or("the reader");
+    let rest = source.line(at.line).map(|line| line.chars().skip(at.column.saturating_sub(1)));
+    if rest.is_some_and(|rest| rest.take(2).eq("<<".chars())) {
+        (format!("{who} rejects YAML merge keys (`<<`)"), "write the merged keys here")
+    } else {
+        (format!("{who} rejects YAML aliases"), "write the anchored content here")
+    }
+}
+
+/// Reads the only document of a file. Some diagnostics leave the tree readable, so check `diagnostics` even if there is a document.
+pub fn document(diagnostics: &mut Diagnostics<'_, '_>, dialect: &Dialect) -> Option<Document> {
+    let source = diagnostics.source();
+    if let Some((at, character)) = control_character(source.text) {
+        // The parser treats NUL as the end of the file and would ignore the rest.
+        diagnostics.report_error(
+            at,
+            format!("the file contains the control character U+{:04X}", u32::from(character)),
+            "save the file as UTF-8 text",
+        );
+        return None;
+    }
+    let mut builder = Builder {
+        diagnostics,
+        dialect,
+        open: Vec::new(),
+        anchors: BTreeMap::new(),
+        weight: 0,
+        root: None,
+        rejected: Vec::new(),
+    };
+    if json::is_json(source.text) {
+        json::read(&mut builder, source.text).ok()?;
+    } else {
+        for event in Parser::new_from_str(source.text) {
+            match event {
+                Ok((event, span)) => builder.take(event, &span).ok()?,
+                Err(error) => {
+                    syntax_error(builder.diagnostics, position(*error.marker()), error.info());
+                    return None;
+                }
+            }
+        }
+    }
+    let Builder { root, rejected, .. } = builder;
+    match root {
+        Some(root) if !root.is_null() => Some(Document { root, rejected }),
+        _ => {
+            if diagnostics.is_empty() {
+                diagnostics.report_file_error("the file is empty", dialect.empty_help);
+            }
+            None
+        }
+    }
+}
+
+/// The parser counts columns from 0.
+fn position(marker: Marker) -> Position {
+    Position { line: marker.line().max(1), column: marker.col().saturating_add(1) }
+}
+
+fn control_character(text: &str) -> Option<(Position, char)> {
+    let is_control = |byte: u8| byte.is_ascii_control() && !matches!(byte, b'\n' | b'\t' | b'\r');
+    let before = text.get(..text.bytes().position(is_control)?)?;
+    let character = text.get(before.len()..)?.chars().next()?;
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let at = Position { line: 1 + before.matches('\n').count(), column: 1 + line.chars().count() };
+    Some((at, character))
+}
+
+fn syntax_error(diagnostics: &mut Diagnostics<'_, '_>, at: Position, info: &str) {
+    if info == "recursion limit exceeded" {
+        // The lookahead of the parser in brackets has its own limit.
+        too_deep(diagnostics, at);
+        return;
+    }
+    // The parser often reports an indenting tab at the end of the line before.
+    let tab = [at.line, at.line.saturating_add(1)].into_iter().find_map(|line| {
+        let indentation = diagnostics.source().line(line)?.chars().take_while(|c| c.is_whitespace());
+        let index = indentation.enumerate().find(|(_, c)| *c == '\t')?.0;
+        Some(Position { line, column: index + 1 })
+    });
+    if let Some(tab) = tab {
+        diagnostics.report_error(
+            tab,
+            format!("{NOT_VALID}: a tab indents this line"),
+            "indent with spaces: YAML does not allow tabs here",
+        );
+        return;
+    }
+    // Of "while scanning a plain scalar, found a tab", keep the second half.
+    let what = info.strip_prefix("while ").and_then(|info| info.split_once(", ")).map_or(info, |(_, what)| what);
+    let what = what.trim_end_matches('.').replace('`', "'");
+    let help = "check indentation, colons, brackets and quotes here and before";
+    diagnostics.report_error(at, format!("{NOT_VALID}: {what}"), help);
+}
+
+fn too_deep(diagnostics: &mut Diagnostics<'_, '_>, at: Position) {
+    diagnostics.report_error(at, format!("nested deeper than {MAX_DEPTH} levels"), "reduce the nesting");
+}
+
+/// A list or mapping that is not complete yet.
+struct Open {
+    at: Position,
+    tag: Option<String>,
+    anchor: usize,
+    /// The builder's weight before this node.
+    weight_before: usize,
+    /// The number of levels below this node.
+    height: usize,
+    content: Content,
+}
+
+pub(super) enum Content {
+    Sequence(Vec<Node>),
+    Mapping {
+        entries: Vec<(Node, Node)>,
+        key: Option<Node>,
+        seen: BTreeMap<String, Position>,
+        /// The content of merge keys, which is added at the end of the mapping: its own keys take precedence.
+        merged: Vec<Node>,
+    },
+}
+
+impl Content {
+    pub(super) fn mapping() -> Self {
+        Self::Mapping { entries: Vec::new(), key: None, seen: BTreeMap::new(), merged: Vec::new() }
+    }
+}
+
+/// A complete node that an alias may repeat.
+struct Anchored {
+    node: Node,
+    weight: usize,
+    height: usize,
+}
+
+/// Reading stopped; the diagnostic was reported.
+pub(super) struct Stop;
+
+pub(super) struct Builder<'f, 's, 't> {
+    diagnostics: &'f mut Diagnostics<'s, 't>,
+    dialect: &'f Dialect,
+    open: Vec<Open>,
+    anchors: BTreeMap<usize, Anchored>,
+    weight: usize,
+    root: Option<Node>,
+    rejected: Vec<Position>,
+}
+
+impl Builder<'_, '_, '_> {
+    fn take(&mut self, event: Event<'_>, span: &Span) -> Result<(), Stop> {
+        let (at, end) = (position(span.start), position(span.end));
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                self.yaml_scalar((at, end), text.into_owned(), style, anchor, tag.as_deref())
+            }
+            Event::SequenceStart(anchor, tag) => self.start(at, anchor, tag.as_deref(), Content::Sequence(Vec::new())),
+            Event::MappingStart(anchor, tag) => self.start(at, anchor, tag.as_deref(), Content::mapping()),
+            Event::SequenceEnd | Event::MappingEnd => self.end(end),
+            Event::Alias(anchor) => self.alias((at, end), anchor),
+            Event::DocumentStart(_) if self.root.is_some() => {
+                self.diagnostics.report_error(
+                    at,
+                    "a second YAML document starts here",
+                    "keep one document in the file, without `---`",
+                );
+                Err(Stop)
+            }
+            Event::DocumentStart(_) | Event::DocumentEnd | Event::StreamStart | Event::StreamEnd | Event::Nothing => {
+                Ok(())
+            }
+        }
+    }
+
+    fn yaml_scalar(
+        &mut self,
+        span: (Position, Position),
+        text: String,
+        style: ScalarStyle,
+        anchor: usize,
+        tag: Option<&Tag>,
+    ) -> Result<(), Stop> {
+        let (tag, is_text) = local_tag(tag);
+        self.scalar(span, text, style == ScalarStyle::Plain && !is_text, tag, anchor)
+    }
+
+    pub(super) fn scalar(
+        &mut self,
+        (at, end): (Position, Position),
+        text: String,
+        plain: bool,
+        tag: Option<String>,
+        anchor: usize,
+    ) -> Result<(), Stop> {
+        let weight = 1 + text.len() / BYTES_OF_ONE;
+        self.weigh(at, weight)?;
+        let node = Node { at, end, tag, value: Value::Scalar { text, plain } };
+        self.anchor(anchor, &node, weight, 0)?;
+        self.place(node, 0);
+        Ok(())
+    }
+
+    pub(super) fn start(
+        &mut self,
+        at: Position,
+        anchor: usize,
+        tag: Option<&Tag>,
+        content: Content,
+    ) -> Result<(), Stop> {
+        let (tag, _) = local_tag(tag);
+        self.check_depth(at, 0)?;
+        let weight_before = self.weight;
+        self.weigh(at, 1)?;
+        self.open.push(Open { at, tag, anchor, weight_before, height: 0, content });
+        Ok(())
+    }
+
+    pub(super) fn end(&mut self, end: Position) -> Result<(), Stop> {
+        let Some(Open { at, tag, anchor, weight_before, height, content }) = self.open.pop() else { return Ok(()) };
+        let value = match content {
+            Content::Sequence(items) => Value::Sequence(items),
+            Content::Mapping { mut entries, seen, merged, .. } => {
+                self.merge(&mut entries, &seen, merged)?;
+                Value::Mapping(entries)
+            }
+        };
+        let node = Node { at, end, tag, value };
+        self.anchor(anchor, &node, self.weight.saturating_sub(weight_before), height)?;
+        self.place(node, height);
+        Ok(())
+    }
+
+    /// Reports a JSON string with half of a surrogate pair.
+    pub(super) fn no_text(&mut self, at: Position) -> Stop {
+        self.diagnostics.report_error(
+            at,
+            "the string has an unpaired surrogate escape",
+            "write both halves of the character",
+        );
+        Stop
+    }
+
+    /// Adds the content of merge keys. The first of several takes precedence (YAML's type repository, "Merge Key Language-Independent
+    /// Type"). Its weight was counted with its alias.
+    fn merge(
+        &mut self,
+        entries: &mut Vec<(Node, Node)>,
+        own: &BTreeMap<String, Position>,
+        merged: Vec<Node>,
+    ) -> Result<(), Stop> {
+        let mut there: BTreeSet<String> = BTreeSet::new();
+        let mut add = |entry: (Node, Node)| {
+            if let Some(name) = entry.0.as_str()
+                && !own.contains_key(name)
+                && there.insert(name.to_owned())
+            {
+                entries.push(entry);
+            }
+        };
+        for node in merged {
+            let at = node.at;
+            match node.value {
+                Value::Mapping(more) => more.into_iter().for_each(&mut add),
+                Value::Sequence(nodes) if nodes.iter().all(|node| node.entries().is_some()) => {
+                    for node in nodes {
+                        if let Value::Mapping(more) = node.value {
+                            more.into_iter().for_each(&mut add);
+                        }
+                    }
+                }
+                Value::Scalar { .. } | Value::Sequence(_) => {
+                    self.diagnostics.report_error(
+                        at,
+                        "the value of a merge key is neither a mapping nor a list of mappings",
+                        "write `<<: *name`",
+                    );
+                    return Err(Stop);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn alias(&mut self, (at, end): (Position, Position), anchor: usize) -> Result<(), Stop> {
+        self.reject(at);
+        let Some(Anchored { node, weight, height }) = self.anchors.get(&anchor) else {
+            self.diagnostics.report_error(
+                at,
+                "the alias refers to a node that contains it",
+                "write the anchored content here",
+            );
+            return Err(Stop);
+        };
+        let (mut node, weight, height) = (node.clone(), *weight, *height);
+        // A diagnostic inside the anchored node is at the anchor; one about the alias is here.
+        (node.at, node.end) = (at, end);
+        self.check_depth(at, height)?;
+        self.weigh(at, weight)?;
+        self.place(node, height);
+        Ok(())
+    }
+
+    /// Records a rejected alias or merge key, up to a limit.
+    fn reject(&mut self, at: Position) {
+        if self.dialect.aliases_rejected_by.is_some() && self.rejected.len() <= Diagnostics::MOST {
+            self.rejected.push(at);
+        }
+    }
+
+    fn anchor(&mut self, anchor: usize, node: &Node, weight: usize, height: usize) -> Result<(), Stop> {
+        // The parser numbers anchors from 1.
+        if anchor > 0 {
+            self.weigh(node.at, weight)?;
+            self.anchors.insert(anchor, Anchored { node: node.clone(), weight, height });
+        }
+        Ok(())
+    }
+
+    /// Adds a complete node to its parent.
+    fn place(&mut self, node: Node, height: usize) {
+        let merges = self.dialect.merges;
+        let Some(open) = self.open.last_mut() else {
+            self.root = Some(node);
+            return;
+        };
+        open.height = open.height.max(height + 1);
+        match &mut open.content {
+            Content::Sequence(items) => items.push(node),
+            Content::Mapping { entries, key, seen, merged } => match key.take() {
+                None => *key = Some(node),
+                Some(name) if merges && is_merge_key(&name) => {
+                    merged.push(node);
+                    self.reject(name.at);
+                }
+                Some(name) => {
+                    if is_new_key(self.diagnostics, seen, &name) {
+                        let at = name.at;
+                        entries.push((name, at_key_if_missing(node, at)));
+                    }
+                }
+            },
+        }
+    }
+
+    fn check_depth(&mut self, at: Position, height: usize) -> Result<(), Stop> {
+        if self.open.len() + height < MAX_DEPTH {
+            return Ok(());
+        }
+        too_deep(self.diagnostics, at);
+        Err(Stop)
+    }
+
+    fn weigh(&mut self, at: Position, weight: usize) -> Result<(), Stop> {
+        self.weight = self.weight.saturating_add(weight);
+        if self.weight <= MAX_WEIGHT {
+            return Ok(());
+        }
+        let message = format!("the file has more than {MAX_WEIGHT} values, including aliases");
+        self.diagnostics.report_error(at, message, "use fewer values or split the file");
+        Err(Stop)
+    }
+}
+
+fn is_merge_key(key: &Node) -> bool {
+    matches!(&key.value, Value::Scalar { text, plain: true } if text == "<<")
+}
+
+/// Reports invalid keys: lists, merge keys, and duplicates.
+fn is_new_key(diagnostics: &mut Diagnostics<'_, '_>, seen: &mut BTreeMap<String, Position>, key: &Node) -> bool {
+    let Value::Scalar { text, plain } = &key.value else {
+        diagnostics.report_error(key.at, format!("a key is {}", key.describe()), "use a string as key");
+        return false;
+    };
+    if *plain && text == "<<" {
+        diagnostics.report_error(key.at, "merge keys (`<<`) are not supported", "write the merged keys here");
+        return false;
+    }
+    if let Some(first) = seen.get(text) {
+        let message = format!("duplicate key `{}`, first at {first}", printable(text));
+        diagnostics.report_error(key.at, message, "keep one of the two");
+        return false;
+    }
+    seen.insert(text.clone(), key.at);
+    true
+}
+
+/// For `key:` the parser reports the position of the next token, which may be lines away.
+fn at_key_if_missing(mut value: Node, key: Position) -> Node {
+    if matches!(&value.value, Value::Scalar { text, plain: true } if text.is_empty()) {
+        (value.at, value.end) = (key, key);
+    }
+    value
+}
+
+/// Returns the local tag without its `!`, and whether the tag makes the scalar a string.
+fn local_tag(tag: Option<&Tag>) -> (Option<String>, bool) {
+    let Some(tag) = tag else { return (None, false) };
+    match (tag.handle.as_str(), tag.suffix.as_str()) {
+        ("", "!") | ("!", "") => (None, true),
+        ("!", suffix) => (Some(suffix.to_owned()), false),
+        _ if tag.is_yaml_core_schema() => match tag.suffix.as_str() {
+            "str" => (None, true),
+            "int" | "float" | "bool" | "null" | "seq" | "map" => (None, false),
+            other => (Some(format!("!{other}")), false),
+        },
+        (handle, suffix) => (Some(format!("{handle}{suffix}")), false),
+    }
+}

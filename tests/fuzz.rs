@@ -1,0 +1,4 @@
+//! The fuzz targets over their corpus and over hostile input.
+
+mod corpus;
+mod hostile;
