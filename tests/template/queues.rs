@@ -181,6 +181,23 @@ fn runbook_lists_every_alarm() {
     }
 }
 
+/// A phrase that a runbook searches the logs for is a message of the functions.
+#[test]
+fn runbook_log_phrases_are_log_messages() {
+    let code: String = files::all()
+        .iter()
+        .filter(|path| path.starts_with("crates/app/src/") && path.ends_with(".rs"))
+        .map(|path| files::read(path))
+        .collect();
+    let pages = ["docs/operations.md", "docs/limitations.md"].map(files::read).concat();
+    let phrases: Vec<&str> =
+        pages.split("--filter-pattern '\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(phrases.len(), 3, "{phrases:?}");
+    for phrase in phrases {
+        assert!(code.contains(&format!("\"{phrase}")), "no log message begins with `{phrase}`");
+    }
+}
+
 /// CloudFormation waits for an hour, and one of these quick checks sends the response.
 #[test]
 fn quick_check_runs_every_ten_minutes() {
