@@ -55,7 +55,7 @@ pub(crate) async fn without_role(world: &World) -> InventoryOutcome {
 }
 
 /// Two accounts with two Regions each; in each a table, a plan that selects it by its tag, and a vault with a policy.
-pub(crate) fn organisation() -> World {
+pub(crate) fn organization() -> World {
     let world = World::new();
     for account in ["111122223333", "444455556666"] {
         for region in ["eu-west-1", "us-east-1"] {

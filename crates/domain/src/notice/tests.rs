@@ -22,7 +22,7 @@ fn about_a_commit(notice: &Notice) -> bool {
 #[test]
 fn notices_match_snapshots() {
     for (name, notice) in all() {
-        let json = serde_json::to_string_pretty(&notice.json()).expect("serialises");
+        let json = serde_json::to_string_pretty(&notice.json()).expect("JSON");
         let attributes = notice.attributes();
         let mut all = format!("Subject: {}\n\n{}\n{attributes:?}\n{json}", notice.subject(), notice.text());
         if about_a_commit(&notice) {

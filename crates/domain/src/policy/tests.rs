@@ -386,7 +386,7 @@ fn reporting_over_380000_bytes_is_rejected() {
 #[test]
 fn reporting_json_round_trips() {
     let reporting = read(FULL).reporting;
-    let json = serde_json::to_string(&reporting).expect("serialises");
+    let json = serde_json::to_string(&reporting).expect("JSON");
     assert_eq!(serde_json::from_str::<Reporting>(&json).expect("is read"), reporting);
     assert_eq!(read(FULL).reporting.digest(), reporting.digest());
     for changed in [
@@ -421,7 +421,7 @@ fn targets_over_100000_instances_are_rejected() {
 
 #[test]
 fn rollout_settings_serialize_in_camel_case() {
-    let json = serde_json::to_value(RolloutSettings::default()).expect("serialises");
+    let json = serde_json::to_value(RolloutSettings::default()).expect("JSON");
     assert_eq!(
         json,
         serde_json::json!({

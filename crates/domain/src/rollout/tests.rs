@@ -358,7 +358,7 @@ fn operation_api_size_and_key_match_the_table() {
     for (operation, api, size) in all {
         assert_eq!((operation.api_name(), operation.size(7)), (api, size));
         assert_eq!(operation.targets().map(OperationTargets::size), (size != 0 && size != 7).then_some(size));
-        let json = serde_json::to_string(&operation).expect("serialises");
+        let json = serde_json::to_string(&operation).expect("JSON");
         assert_eq!(serde_json::from_str::<Operation>(&json).expect("is read"), operation, "{json}");
         assert!(keys.insert(operation.key()), "{json}: keys differ");
     }
@@ -373,7 +373,7 @@ fn outcome_serializes_as_displayed() {
         (InstanceOutcome::NeverReached, "never reached"),
         (InstanceOutcome::NotDeleted, "not deleted"),
     ] {
-        assert_eq!(serde_json::to_value(outcome).expect("serialises"), words);
+        assert_eq!(serde_json::to_value(outcome).expect("JSON"), words);
         assert_eq!(format!("{outcome:>14}"), format!("{words:>14}"));
     }
 }

@@ -399,7 +399,7 @@ fn record_survives_serialization() {
     before.record_exemption_end(&channels(), time(4));
     before.record_exemption(exempt(), &channels(), time(6));
     before.request_finding_refresh(&channels(), time(7));
-    let json = serde_json::to_string(&before).expect("serialises");
+    let json = serde_json::to_string(&before).expect("JSON");
     assert_eq!(serde_json::from_str::<ViolationRecord>(&json).expect("deserialises"), before);
 }
 

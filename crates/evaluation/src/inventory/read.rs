@@ -70,11 +70,12 @@ fn explained(message: &str) -> (String, String) {
     }
     if let Some(rest) = message.strip_prefix("duplicate field `") {
         let name = rest.trim_end_matches('`');
-        return (format!("the key `{name}` is duplicate"), "remove one".to_owned());
+        return (format!("duplicate key `{name}`"), "keep one of the two".to_owned());
     }
     if let Some((found, expected)) = message.split_once(", expected ") {
         let found = found.trim_start_matches("invalid type: ").trim_start_matches("invalid value: ");
-        return (format!("{} stands here", printable(found)), format!("it must be {expected}"));
+        let expected = if matches!(expected, "u32" | "u64") { "an integer of at least 0" } else { expected };
+        return (format!("invalid value: {}", printable(found)), format!("it must be {expected}"));
     }
     split(message)
 }

@@ -177,11 +177,15 @@ fn diagnostic_names_path_and_fix() {
         ("\"version\": 1", "\"version\": 2", "`version`: version 2 is not supported; use version 1"),
         ("\"asOf\"", "\"asof\"", "unknown key `asof`; did you mean `asOf`?"),
         ("\"notResources\"", "\"notResource\"", "unknown key `notResource`; did you mean `notResources`?"),
-        ("\"minutes\": 5", "\"minutes\": -5", "`restores[0].minutes`: integer `-5` stands here; it must be u64"),
+        (
+            "\"minutes\": 5",
+            "\"minutes\": -5",
+            "`restores[0].minutes`: invalid value: integer `-5`; it must be an integer of at least 0",
+        ),
         (
             "\"encrypted\": true",
             "\"encrypted\": \"yes\"",
-            "`resources[0].encrypted`: string \"yes\" stands here; it must be a boolean",
+            "`resources[0].encrypted`: invalid value: string \"yes\"; it must be a boolean",
         ),
         ("\"vaultLocks\"", "\"vaultLock\"", "`vaultLock` is not a valid value; did you mean `vaultLocks`?"),
         ("\"eu-west-1\"", "\"eu_west_1\"", "the AWS Region `eu_west_1` does not exist; did you mean `eu-west-1`?"),
@@ -237,7 +241,7 @@ fn duplicates_are_errors() {
     );
     assert_eq!(twice("resources", |_| {}), Ok(()), "before a deployment several have one beginning");
     let text = r#"{"version":1,"version":1,"asOf":"2026-11-26T12:00:00Z"}"#;
-    assert_eq!(Inventory::read("i", text).expect_err("a diagnostic").message, "the key `version` is duplicate");
+    assert_eq!(Inventory::read("i", text).expect_err("a diagnostic").message, "duplicate key `version`");
 }
 
 #[test]

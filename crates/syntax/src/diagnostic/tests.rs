@@ -19,11 +19,11 @@ fn diagnostic_displays_as_clickable_line() {
 fn diagnostic_is_flat_json() {
     let diagnostic = Source::new("f", "a").error(Position { line: 1, column: 1 }, "p", "x");
     assert_eq!(
-        serde_json::to_value(&diagnostic).expect("serialises"),
+        serde_json::to_value(&diagnostic).expect("JSON"),
         serde_json::json!({"file": "f", "line": 1, "column": 1, "message": "p", "help": "x", "excerpt": "a\n^"})
     );
     assert_eq!(
-        serde_json::to_value(Diagnostic::of_file("f", "p", "x")).expect("serialises"),
+        serde_json::to_value(Diagnostic::of_file("f", "p", "x")).expect("JSON"),
         serde_json::json!({"file": "f", "message": "p", "help": "x"})
     );
 }

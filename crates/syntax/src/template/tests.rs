@@ -144,7 +144,7 @@ fn capabilities_are_the_required_ones() {
         assert_eq!(read(text).capabilities(), *expected, "{text}");
     }
     assert_eq!(NamedIam.as_str(), "CAPABILITY_NAMED_IAM");
-    assert_eq!(serde_json::to_value(NamedIam).expect("serialises"), NamedIam.as_str());
+    assert_eq!(serde_json::to_value(NamedIam).expect("JSON"), NamedIam.as_str());
 }
 
 /// A template whose `Value` is `value`.
@@ -479,7 +479,7 @@ proptest! {
     #[test]
     fn json_and_yaml_are_equal(text in "[a-z \\\\\"é]{0,12}", number in -1000_i32..1000, flag in any::<bool>()) {
         let document = serde_json::json!({ "Resources": { "A": { "Type": "T", "Properties": { "P": text, "L": [number, flag, null] } } } });
-        for json in [document.to_string(), serde_json::to_string_pretty(&document).expect("serialises")] {
+        for json in [document.to_string(), serde_json::to_string_pretty(&document).expect("JSON")] {
             let from_json = read(&json);
             // A comment makes it no JSON, so that it is read as YAML.
             let from_yaml = read(&format!("{json}\n# no JSON\n"));

@@ -9,7 +9,7 @@ use app::ports::PortErrorKind;
 use evaluation::inventory::document::{LocationPart, PlanPart, SelectionPart, VaultPart};
 use framework::control::CONTROLS;
 
-use super::{LocationKey, all, counted, go_on, location, options, organisation, without_role};
+use super::{LocationKey, all, counted, go_on, location, options, organization, without_role};
 
 /// The unread parts of a location.
 fn parts(outcome: &app::inventory::InventoryOutcome, location: &LocationKey) -> BTreeSet<LocationPart> {
@@ -32,7 +32,7 @@ fn every_control_type_is_queried_or_listed() {
 
 #[tokio::test]
 async fn reading_makes_no_call_twice() {
-    let world = organisation();
+    let world = organization();
     let outcome = all(&world).await;
     assert_eq!(outcome.failures, []);
     assert_eq!(outcome.document.locations.len(), 4);
@@ -69,7 +69,7 @@ async fn reading_makes_no_call_twice() {
 
 #[tokio::test]
 async fn location_is_known_by_content_or_scope() {
-    let world = organisation();
+    let world = organization();
     world.state().backup.names_sources = false;
     let empty = location("777788889999", "eu-west-1");
     world.state().backup.locations.insert(empty.clone(), testkit::world::FakeLocation::default());
@@ -98,7 +98,7 @@ async fn location_is_known_by_content_or_scope() {
 
 #[tokio::test]
 async fn account_without_role_has_aggregator_data_only() {
-    let world = organisation();
+    let world = organization();
     let closed = location("444455556666", "eu-west-1");
     world.state().backup.closed.insert(closed.0.clone());
     let outcome = all(&world).await;
@@ -130,7 +130,7 @@ async fn account_without_role_has_aggregator_data_only() {
 
 #[tokio::test]
 async fn aggregator_only_makes_no_member_calls() {
-    let world = organisation();
+    let world = organization();
     let outcome = without_role(&world).await;
     assert_eq!(outcome.document.resources.len(), 4);
     assert_eq!(outcome.document.plans.len(), 4);
@@ -144,7 +144,7 @@ async fn aggregator_only_makes_no_member_calls() {
 
 #[tokio::test]
 async fn disabled_region_is_called_once() {
-    let world = organisation();
+    let world = organization();
     let off = location("111122223333", "us-east-1");
     world.state().backup.off.insert(off.clone());
     let outcome = all(&world).await;
@@ -160,7 +160,7 @@ async fn disabled_region_is_called_once() {
 
 #[tokio::test]
 async fn unrecorded_types_leave_resources_unread() {
-    let world = organisation();
+    let world = organization();
     let (none, some) = (location("111122223333", "us-east-1"), location("444455556666", "us-east-1"));
     let stale = location("444455556666", "eu-west-1");
     {
@@ -190,7 +190,7 @@ async fn unrecorded_types_leave_resources_unread() {
 
 #[tokio::test]
 async fn vault_without_policy_is_read_as_none() {
-    let world = organisation();
+    let world = organization();
     let here = location("111122223333", "us-east-1");
     world.state().backup.locations.get_mut(&here).unwrap().vaults[0].policy = None;
     let outcome = all(&world).await;
@@ -211,7 +211,7 @@ async fn unavailable_service_has_no_resources() {
             (PortErrorKind::Retryable, true, 1),
             (PortErrorKind::Denied, false, 1),
         ] {
-            let world = organisation();
+            let world = organization();
             let here = location("111122223333", "eu-west-1");
             world.state().backup.locations.retain(|location, _| *location == here);
             if !has_switch {
@@ -256,7 +256,7 @@ async fn failed_call_leaves_exactly_its_part_unread() {
             (PortErrorKind::Retryable, ReadFailureReason::Unavailable),
             (PortErrorKind::Rejected, ReadFailureReason::Rejected),
         ] {
-            let world = organisation();
+            let world = organization();
             world.state().backup.locations.retain(|location, _| *location == here);
             world.state().backup.locations.get_mut(&here).unwrap().lists_locks = false;
             world.fail_next(call, kind);
@@ -298,7 +298,7 @@ async fn item_deleted_while_reading_is_absent() {
         ("backup:DescribeBackupVault", 1, 1, 0),
         ("backup:ListRecoveryPointsByBackupVault", 1, 1, 0),
     ] {
-        let world = organisation();
+        let world = organization();
         let here = location("111122223333", "eu-west-1");
         world.state().backup.locations.retain(|location, _| *location == here);
         world.state().backup.locations.get_mut(&here).unwrap().lists_locks = false;
@@ -313,7 +313,7 @@ async fn item_deleted_while_reading_is_absent() {
 
 #[tokio::test]
 async fn failed_type_query_is_unread_in_every_location() {
-    let world = organisation();
+    let world = organization();
     world.fail_next("config:SelectAggregateResourceConfig", PortErrorKind::Rejected);
     let outcome = all(&world).await;
     assert_eq!(outcome.failures.len(), 1);
@@ -327,7 +327,7 @@ async fn failed_type_query_is_unread_in_every_location() {
 
 #[tokio::test]
 async fn aggregator_without_answers_fails_the_run() {
-    let world = organisation();
+    let world = organization();
     for _ in QUERIED {
         world.fail_next("config:SelectAggregateResourceConfig", PortErrorKind::Denied);
     }
@@ -339,7 +339,7 @@ async fn aggregator_without_answers_fails_the_run() {
 
 #[tokio::test]
 async fn missing_sources_are_a_named_failure() {
-    let world = organisation();
+    let world = organization();
     world.fail_next("config:DescribeConfigurationAggregatorSourcesStatus", PortErrorKind::Denied);
     let outcome = all(&world).await;
     assert_eq!(outcome.document.locations.len(), 4, "by what is in them");
@@ -348,7 +348,7 @@ async fn missing_sources_are_a_named_failure() {
 
 #[tokio::test]
 async fn read_that_cannot_be_stored_fails_the_run() {
-    let world = organisation();
+    let world = organization();
     let began = (super::world::as_of(), Vec::new());
     let full = |_: &app::inventory::CompletedRead| Err("the disk is full".to_owned());
     let failed = read(&world, Some(&world), &options(), began, full, |_| ()).await.unwrap_err();

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use app::inventory::{CompletedRead, QUERIED};
 
-use super::{all, counted, go_on, options, organisation};
+use super::{all, counted, go_on, options, organization};
 
 #[tokio::test]
 async fn run_killed_at_any_step_resumes_without_repeats() {
-    let whole = organisation();
+    let whole = organization();
     let expected = all(&whole).await;
     let steps = whole.state().steps;
     let calls_of_all = whole.take_calls().len();
     assert!(steps > 100, "{steps}");
     let mut broken = 0;
     for dies_in in 0..steps {
-        let world = organisation();
+        let world = organization();
         world.state().dies_in = Some(dies_in);
         let mut kept = Vec::new();
         let options = options();

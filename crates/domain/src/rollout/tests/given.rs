@@ -14,7 +14,7 @@ fn known_of(given: &AppliedOverrides, instances: impl IntoIterator<Item = Instan
 }
 
 fn stored(given: &AppliedOverrides) -> String {
-    serde_json::to_string(given).expect("serialises")
+    serde_json::to_string(given).expect("JSON")
 }
 
 fn both() -> [Instance; 2] {

@@ -51,7 +51,7 @@ fn attempt(
                 aws.run(desired, &operation, reaches.next().unwrap_or(Reach::All))?;
                 // The record round-trips between two reconciliations.
                 given.record_operation(&operation);
-                let stored = serde_json::to_string(given).expect("serialises");
+                let stored = serde_json::to_string(given).expect("JSON");
                 prop_assert_eq!(&serde_json::from_str::<AppliedOverrides>(&stored).expect("is read"), &*given);
                 done.push(operation);
             }
