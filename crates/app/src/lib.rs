@@ -3,6 +3,13 @@
 //! A port is a small trait of domain types. Each use case has one type parameter, its environment: a trait whose associated types
 //! are the adapters for its ports. This crate knows no type of the AWS SDK: `aws` implements the ports for the functions, `testkit`
 //! for tests.
+//!
+//! ```
+//! use app::events::{DeployTrigger, trigger};
+//!
+//! let event = serde_json::json!({"source": "backup-compliance.lifecycle", "requestId": "r-1"});
+//! assert_eq!(trigger(&event, "backup-policy", "main"), DeployTrigger::Request { id: "r-1".into() });
+//! ```
 
 mod delivery;
 pub mod deploy;

@@ -1,4 +1,11 @@
 //! The only crate that calls AWS: one file for each service, with the adapters for the ports of `app`.
+//!
+//! ```
+//! use aws::settings::DeploySettings;
+//!
+//! let error = DeploySettings::from_env(|_| None).unwrap_err();
+//! assert!(error.to_string().contains("`STATE_TABLE_NAME`"));
+//! ```
 
 #[cfg(feature = "cli")]
 mod backup;

@@ -4,6 +4,12 @@
 //!
 //! `fuzz/` runs the targets in libFuzzer, guided by coverage (`cargo xtask fuzz`). `tests/corpus.rs` runs them over
 //! the corpus and over mutations of it in every test run.
+//!
+//! ```
+//! for target in fuzzing::TARGETS {
+//!     (target.run)(b"\xff{[");
+//! }
+//! ```
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
