@@ -9,10 +9,7 @@ use jiff::Timestamp;
 
 use app::inspect::Stacks as _;
 use app::ports::{Clock as _, PortError, PortErrorKind};
-use aws::{
-    Clients, CloudFormationStackSets, CloudFormationStacks, CodeCommitRepository, ConfigAggregator, DeadLetterQueues,
-    MemberBackups, NO_CREDENTIALS, OrganizationUnits, StateTable, SystemClock,
-};
+use aws::{Clients, CloudFormationStackSets, CloudFormationStacks, NO_CREDENTIALS, StateTable, SystemClock};
 
 use crate::output;
 use crate::plain::escaped;
@@ -36,151 +33,91 @@ impl AwsOptions {
     /// The same options for a command of the AWS CLI, each after a space; `None` if a value needs quotes in a shell.
     pub(crate) fn options(&self) -> Option<String> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '@' | '+');
-        let mut options = String::new();
-        for (name, value) in [("profile", &self.profile), ("region", &self.region)] {
-            let Some(value) = value else { continue };
-            if !value.chars().all(is_plain) {
-                return None;
-            }
-            options.push_str(&format!(" --{name} {value}"));
-        }
-        Some(options)
+        let options = [("profile", self.profile.as_ref()), ("region", self.region.as_ref())];
+        let options = options.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        options.map(|(name, value)| value.chars().all(is_plain).then(|| format!(" --{name} {value}"))).collect()
     }
 }
 
-/// Clients of AWS.
-#[derive(Debug)]
-pub(crate) struct AwsClients {
-    clients: Clients,
+pub(crate) async fn connect(access: &AwsOptions) -> anyhow::Result<Clients> {
+    let access = aws::ProfileOptions { profile: access.profile.clone(), region: access.region.clone() };
+    Clients::at_terminal(&access).await.map_err(|error| anyhow!(escaped(&error.to_string())))
 }
 
-impl AwsClients {
-    /// # Errors
-    /// The profile does not exist.
-    pub(crate) async fn connect(access: &AwsOptions) -> anyhow::Result<Self> {
-        let access = aws::ProfileOptions { profile: access.profile.clone(), region: access.region.clone() };
-        let clients = Clients::at_terminal(&access).await.map_err(|error| anyhow!(escaped(&error.to_string())))?;
-        Ok(Self { clients })
-    }
-
-    pub(crate) fn queues(&self) -> DeadLetterQueues {
-        DeadLetterQueues::new(self.clients.sqs())
-    }
-
-    pub(crate) fn state_table(&self, name: &str) -> StateTable {
-        StateTable::new(self.clients.dynamodb(), name)
-    }
-
-    /// StackSets, to be read only: without a template bucket and roles.
-    pub(crate) fn stack_sets(&self) -> CloudFormationStackSets {
-        CloudFormationStackSets::new(self.clients.cloudformation(), self.clients.template_bucket(""), "", "")
-    }
-
-    /// A branch of a repository in CodeCommit.
-    pub(crate) fn repository(&self, name: &str, branch: &str) -> CodeCommitRepository {
-        CodeCommitRepository::new(self.clients.codecommit(), name, branch)
-    }
-
-    /// The organizational units.
-    pub(crate) fn units(&self) -> OrganizationUnits {
-        self.clients.organizational_units(true)
-    }
-
-    /// The aggregator of this name.
-    pub(crate) fn aggregator(&self, name: &str) -> ConfigAggregator {
-        self.clients.patient_aggregator(name)
-    }
-
-    /// AWS Backup in member accounts, through the role of this name.
-    pub(crate) fn member_backups(&self, role: &str) -> MemberBackups {
-        self.clients.member_backups(role)
-    }
-
-    /// Reads outputs and parameters of the application's stack; `None` if it does not exist.
-    ///
-    /// # Errors
-    /// The stack could not be read.
-    pub(crate) async fn application(&self, stack: &str) -> Result<Option<ApplicationStack>, PortError> {
-        let _waiting = reading(stack);
-        let stacks = CloudFormationStacks::new(self.clients.cloudformation());
-        let Some(outputs) = stacks.outputs(stack).await? else { return Ok(None) };
-        let parameters = stacks.parameters(stack).await?.unwrap_or_default();
-        Ok(Some(ApplicationStack { outputs: StackOutputs { stack: stack.to_owned(), outputs }, parameters }))
-    }
-
-    /// Reads the outputs of the application's stack.
-    ///
-    /// # Errors
-    /// The stack does not exist or could not be read.
-    pub(crate) async fn outputs(&self, stack: &str) -> anyhow::Result<StackOutputs> {
-        let waiting = reading(stack);
-        let outputs = CloudFormationStacks::new(self.clients.cloudformation()).outputs(stack).await;
-        drop(waiting);
-        let outputs = outputs.map_err(|error| aws_error(&error))?.ok_or_else(|| {
-            anyhow!(
-                "the stack `{}` does not exist in this account and Region: name the application's stack with --stack",
-                escaped(stack)
-            )
-        })?;
-        Ok(StackOutputs { stack: stack.to_owned(), outputs })
-    }
+/// StackSets, to be read only: without a template bucket and roles.
+pub(crate) fn stack_sets(aws: &Clients) -> CloudFormationStackSets {
+    CloudFormationStackSets::new(aws, aws.template_bucket(""), "", "")
 }
 
-fn reading(stack: &str) -> output::Waiting {
-    let waiting = output::Waiting::new();
-    waiting.on(format!("reading the stack `{}`", escaped(stack)));
-    waiting
+/// Reads outputs and parameters of the application's stack; `None` if it does not exist.
+pub(crate) async fn application(aws: &Clients, stack: &str) -> Result<Option<ApplicationStack>, PortError> {
+    let _reading = reading(stack);
+    let stacks = CloudFormationStacks::new(aws);
+    let Some(outputs) = stacks.outputs(stack).await? else { return Ok(None) };
+    let parameters = stacks.parameters(stack).await?.unwrap_or_default();
+    Ok(Some(ApplicationStack { outputs: StackOutputs { stack: stack.to_owned(), outputs }, parameters }))
 }
 
-/// The application's stack.
+pub(crate) async fn outputs(aws: &Clients, stack: &str) -> anyhow::Result<StackOutputs> {
+    let reading = reading(stack);
+    let outputs = CloudFormationStacks::new(aws).outputs(stack).await;
+    drop(reading);
+    let outputs = outputs.map_err(aws_error)?.with_context(|| {
+        let stack = escaped(stack);
+        format!(
+            "the stack `{stack}` does not exist in this account and Region: name the application's stack with --stack"
+        )
+    })?;
+    Ok(StackOutputs { stack: stack.to_owned(), outputs })
+}
+
+fn reading(stack: &str) -> output::Steps {
+    let steps = output::Steps::new();
+    steps.at(format!("reading the stack `{}`", escaped(stack)));
+    steps
+}
+
+/// Opens the state table: the named one, or that of the stack.
+pub(crate) async fn state_table(aws: &Clients, table: Option<&str>, stack: &str) -> anyhow::Result<StateTable> {
+    let table = match table {
+        Some(table) => table.to_owned(),
+        None => outputs(aws, stack).await?.get("StateTableName")?,
+    };
+    Ok(StateTable::new(aws, &table))
+}
+
 #[derive(Debug)]
 pub(crate) struct ApplicationStack {
     pub(crate) outputs: StackOutputs,
-    /// The values of its parameters.
     pub(crate) parameters: BTreeMap<String, String>,
 }
 
-/// The outputs of a stack.
 #[derive(Debug)]
 pub(crate) struct StackOutputs {
-    stack: String,
-    outputs: BTreeMap<String, String>,
+    pub(crate) stack: String,
+    pub(crate) outputs: BTreeMap<String, String>,
 }
 
 impl StackOutputs {
-    #[cfg(test)]
-    pub(crate) fn of(stack: &str, outputs: BTreeMap<String, String>) -> Self {
-        Self { stack: stack.to_owned(), outputs }
-    }
-
-    /// # Errors
-    /// The stack has no output of this name.
     pub(crate) fn get(&self, key: &str) -> anyhow::Result<String> {
         self.outputs.get(key).cloned().with_context(|| {
-            format!(
-                "the stack `{}` has no output `{key}`: it is not a stack of Backup Compliance, or of another version",
-                escaped(&self.stack)
-            )
+            let stack = escaped(&self.stack);
+            format!("the stack `{stack}` has no output `{key}`: it is not a stack of Backup Compliance, or of another version")
         })
     }
 }
 
-/// Returns the current time.
 pub(crate) fn now() -> Timestamp {
     SystemClock.now()
 }
 
-/// Runs a future to its end.
-///
-/// # Errors
-/// Its own, or the Tokio runtime could not be started.
 pub(crate) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
 /// Formats an error of AWS in one line, with a fix for users of the command line.
-pub(crate) fn aws_error(error: &PortError) -> anyhow::Error {
-    anyhow!(explained(error))
+pub(crate) fn aws_error(error: PortError) -> anyhow::Error {
+    anyhow!(explained(&error))
 }
 
 fn explained(error: &PortError) -> String {
@@ -216,7 +153,7 @@ fn explained(error: &PortError) -> String {
         Some("InvalidClientTokenId" | "UnrecognizedClientException" | "SignatureDoesNotMatch") => {
             Some("these credentials are not valid, or not in this Region's partition".to_owned())
         }
-        // `advice` is for the roles of functions.
+        // `fix` is for the roles of functions.
         _ if error.kind == PortErrorKind::Denied => {
             Some(format!("the credentials in use, or a policy above them, do not allow `{}`", error.operation))
         }

@@ -3,29 +3,18 @@
 #[cfg(test)]
 mod tests;
 
-/// A line that is not valid.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct InvalidLine {
-    /// From 1.
-    pub(crate) line: usize,
-    pub(crate) message: String,
-}
-
-/// Reads assignments, with or without `export`, in the order of the file; blank lines and comments are skipped.
-pub(crate) fn parse(text: &str) -> Result<Vec<(String, String)>, InvalidLine> {
+/// Reads assignments, with or without `export`, in the order of the file; blank lines and comments are skipped. An error has its line.
+pub(crate) fn parse(text: &str) -> Result<Vec<(String, String)>, (usize, &'static str)> {
     let mut pairs = Vec::new();
-    for (index, line) in text.lines().enumerate() {
+    for (number, line) in (1..).zip(text.lines()) {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let invalid = |message: &str| InvalidLine { line: index + 1, message: message.to_owned() };
-        let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
-        let (name, value) = line
-            .split_once('=')
-            .filter(|(name, _)| is_name(name))
-            .ok_or_else(|| invalid("expected `export NAME=value`"))?;
-        pairs.push((name.to_owned(), unquote(value).map_err(invalid)?));
+        let pair = line.strip_prefix("export ").unwrap_or(line).trim_start().split_once('=');
+        let pair = pair.filter(|(name, _)| is_name(name));
+        let (name, value) = pair.ok_or((number, "expected `export NAME=value`"))?;
+        pairs.push((name.to_owned(), unquote(value).map_err(|message| (number, message))?));
     }
     Ok(pairs)
 }
@@ -40,29 +29,20 @@ pub(crate) fn is_name(text: &str) -> bool {
 /// Removes shell quotes: `'literal'`, `"with \" and \\"`, and `\` before a character.
 fn unquote(value: &str) -> Result<String, &'static str> {
     let mut out = String::new();
+    let mut quote = None;
     let mut chars = value.chars();
     while let Some(c) = chars.next() {
-        match c {
-            '\'' => loop {
-                match chars.next().ok_or("a `'` is not closed on this line")? {
-                    '\'' => break,
-                    c => out.push(c),
-                }
+        match (quote, c) {
+            (Some(open), _) if c == open => quote = None,
+            (Some('\''), _) => out.push(c),
+            (None, '\'' | '"') => quote = Some(c),
+            (_, '$' | '`') => return Err("`$` and backticks are not expanded; write the value in single quotes"),
+            (None, '\\') => out.push(chars.next().ok_or("nothing follows the `\\`")?),
+            (Some(_), '\\') => match chars.next() {
+                Some(c @ ('"' | '\\' | '$' | '`')) => out.push(c),
+                next => out.extend(std::iter::once('\\').chain(next)),
             },
-            '"' => loop {
-                match chars.next().ok_or("a `\"` is not closed on this line")? {
-                    '"' => break,
-                    '\\' => match chars.next().ok_or("a `\"` is not closed on this line")? {
-                        c @ ('"' | '\\' | '$' | '`') => out.push(c),
-                        c => out.extend(['\\', c]),
-                    },
-                    '$' | '`' => return Err(EXPANSION),
-                    c => out.push(c),
-                }
-            },
-            '\\' => out.push(chars.next().ok_or("nothing follows the `\\`")?),
-            '$' | '`' => return Err(EXPANSION),
-            c if c.is_whitespace() => {
+            (None, _) if c.is_whitespace() => {
                 // Only a comment may follow the value.
                 let rest = chars.as_str().trim_start();
                 if rest.is_empty() || rest.starts_with('#') {
@@ -70,10 +50,12 @@ fn unquote(value: &str) -> Result<String, &'static str> {
                 }
                 return Err("a value with spaces must be in quotes");
             }
-            c => out.push(c),
+            _ => out.push(c),
         }
     }
-    Ok(out)
+    match quote {
+        None => Ok(out),
+        Some('\'') => Err("a `'` is not closed on this line"),
+        Some(_) => Err("a `\"` is not closed on this line"),
+    }
 }
-
-const EXPANSION: &str = "`$` and backticks are not expanded; write the value in single quotes";

@@ -2,8 +2,9 @@
 
 use clap::ValueEnum;
 
-use framework::lint::Level;
-use syntax::diagnostic::Diagnostic;
+use syntax::diagnostic::{Diagnostic, Level};
+
+use crate::CommandOutcome;
 
 pub(crate) mod fix;
 pub(crate) mod generated;
@@ -23,14 +24,12 @@ pub(crate) enum Format {
     Github,
 }
 
-/// A diagnostic with its level, which may differ from that of its rule.
-#[derive(Debug)]
-pub(crate) struct Finding {
-    pub(crate) level: Level,
-    pub(crate) diagnostic: Diagnostic,
+pub(crate) fn count(findings: &[Diagnostic], level: Level) -> usize {
+    findings.iter().filter(|finding| finding.level == level).count()
 }
 
-/// Returns the number of findings of a level.
-pub(crate) fn count(findings: &[Finding], level: Level) -> usize {
-    findings.iter().filter(|finding| finding.level == level).count()
+/// Errors are findings, and warnings if `strict`.
+pub(crate) fn verdict(findings: &[Diagnostic], strict: bool) -> CommandOutcome {
+    let is_clean = count(findings, Level::Error) == 0 && (!strict || count(findings, Level::Warning) == 0);
+    if is_clean { CommandOutcome::Clean } else { CommandOutcome::Findings }
 }

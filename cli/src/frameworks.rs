@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::rc::Rc;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, ensure};
 
 use domain::rollout::{AccountFilter, Desired};
 use evaluation::ControlQuery;
@@ -18,7 +18,6 @@ use crate::repository::{self, EVENT_BUS, EVENT_BUS_PARAMETER};
 
 type Parameters = BTreeMap<String, String>;
 
-/// All control queries.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ControlQueries {
     pub(crate) groups: Vec<QueryGroup>,
@@ -32,7 +31,6 @@ pub(crate) struct ControlQueries {
 /// The queries of a framework in some locations.
 #[derive(Clone, Debug)]
 pub(crate) struct QueryGroup {
-    /// Its name.
     pub(crate) framework: String,
     pub(crate) asked: Vec<ControlQuery>,
     /// Diagnostics of unknown parts, which are not evaluated.
@@ -67,9 +65,7 @@ struct TemplateReading {
 impl QueryGroup {
     /// Whether it applies to an account and Region; `None` means any.
     pub(crate) fn applies(&self, account: Option<&AccountId>, region: Option<&RegionName>) -> bool {
-        let is_among = account.is_none_or(|account| self.accounts.is_empty() || self.accounts.contains(account))
-            && region.is_none_or(|region| self.regions.is_empty() || self.regions.contains(region));
-        is_among
+        self.is_within(account, region)
             && match &self.places {
                 QueryLocations::Everywhere => true,
                 QueryLocations::These(_) => self.named().any(|(own_account, own_region)| {
@@ -83,61 +79,56 @@ impl QueryGroup {
             }
     }
 
+    /// Whether the restrictions allow an account and Region; `None` means any.
+    fn is_within(&self, account: Option<&AccountId>, region: Option<&RegionName>) -> bool {
+        account.is_none_or(|account| self.accounts.is_empty() || self.accounts.contains(account))
+            && region.is_none_or(|region| self.regions.is_empty() || self.regions.contains(region))
+    }
+
     /// Returns the listed locations, if it lists any.
-    pub(crate) fn named(&self) -> impl Iterator<Item = (&AccountId, &RegionName)> {
+    fn named(&self) -> impl Iterator<Item = (&AccountId, &RegionName)> {
         let named = match &self.places {
             QueryLocations::These(places) => Some(places.iter()),
             QueryLocations::Everywhere | QueryLocations::Units { .. } => None,
         };
-        named.into_iter().flatten().map(|(account, region)| (account, region)).filter(|(account, region)| {
-            (self.accounts.is_empty() || self.accounts.contains(*account))
-                && (self.regions.is_empty() || self.regions.contains(*region))
-        })
+        let named = named.into_iter().flatten().map(|(account, region)| (account, region));
+        named.filter(|(account, region)| self.is_within(Some(account), Some(region)))
     }
 }
 
 impl ControlQueries {
-    /// Reads a framework template, a policy file, or the policy in a folder.
-    ///
-    /// # Errors
-    /// When it cannot be read, or lint finds an error in it.
+    /// Reads a framework template, a policy file, or the policy in a folder. An error of lint is an error.
     pub(crate) fn read(path: &Path, root: Option<&Path>, given: &Parameters) -> anyhow::Result<Self> {
         let mut questions = Self::default();
-        let text = if path.is_dir() {
-            None
-        } else {
-            Some(input::template(path)?.map_err(|diagnostic| unusable(&[diagnostic]))?)
-        };
+        let text = (!path.is_dir()).then(|| input::template(path)).transpose()?;
+        let text = text.transpose().map_err(|diagnostic| unusable(vec![diagnostic]))?;
         match text.filter(|text| Template::is_intended(text)) {
             Some(text) => {
                 let file = path.display().to_string();
-                let template = Template::read(&file, &text).map_err(|diagnostics| unusable(&diagnostics))?;
+                let template = Template::read(&file, &text).map_err(unusable)?;
                 questions.parameters = template.parameters().keys().cloned().collect();
-                let is_own = |name: &String| template.declares(name) || name.starts_with("AWS::");
-                let own: Parameters =
-                    given.iter().filter(|(name, _)| is_own(name)).map(|(n, v)| (n.clone(), v.clone())).collect();
-                let parameters = with_event_bus(&template, own);
-                let template = Rc::new(template);
-                questions.readings.push(TemplateReading {
-                    name: None,
-                    template,
-                    parameters,
-                    places: QueryLocations::Everywhere,
-                });
+                let mut parameters = given.clone();
+                parameters.retain(|name, _| template.declares(name) || name.starts_with("AWS::"));
+                if template.declares(EVENT_BUS_PARAMETER) {
+                    parameters.entry(EVENT_BUS_PARAMETER.to_owned()).or_insert_with(|| EVENT_BUS.to_owned());
+                }
+                let (template, places) = (Rc::new(template), QueryLocations::Everywhere);
+                questions.readings.push(TemplateReading { name: None, template, parameters, places });
             }
             None => questions.policy(path, root)?,
         }
         let questions = questions.at(&BTreeSet::new(), &BTreeSet::new())?;
-        if questions.groups.is_empty() {
-            return Err(anyhow!("`{}` has no AWS::Backup::Framework whose condition holds", path.display()));
-        }
+        let is_framework = !questions.groups.is_empty();
+        ensure!(is_framework, "`{}` has no AWS::Backup::Framework whose condition holds", path.display());
         Ok(questions)
     }
 
-    /// Returns the queries for these accounts and Regions; empty means any.
-    ///
-    /// # Errors
-    /// When lint finds an error in a template there.
+    /// Returns the locations that the policy lists.
+    pub(crate) fn named(&self) -> impl Iterator<Item = (&AccountId, &RegionName)> {
+        self.groups.iter().flat_map(QueryGroup::named)
+    }
+
+    /// Returns the queries for these accounts and Regions; empty means any. An error of lint in a template there is an error.
     pub(crate) fn at(mut self, accounts: &BTreeSet<AccountId>, regions: &BTreeSet<RegionName>) -> anyhow::Result<Self> {
         self.groups.clear();
         for reading in &self.readings {
@@ -148,21 +139,16 @@ impl ControlQueries {
 
     fn policy(&mut self, path: &Path, root: Option<&Path>) -> anyhow::Result<()> {
         let repository::PolicyFiles { desired: wanted, file: _, templates } = repository::read_policy(path, root)?;
-        let wanted = wanted.map_err(|diagnostics| unusable(&diagnostics))?;
-        for framework in &wanted.frameworks {
+        for framework in &wanted.map_err(unusable)?.frameworks {
             let desired = &framework.desired;
             let name = desired.name.to_string();
             let file = templates.iter().find(|(_, text)| **text == desired.template).map_or(&name, |(file, _)| file);
-            let template =
-                Rc::new(Template::read(file, &desired.template).map_err(|diagnostics| unusable(&diagnostics))?);
+            let template = Rc::new(Template::read(file, &desired.template).map_err(unusable)?);
             self.listed(&template, desired);
             for target in desired.permissions.service_managed().into_iter().flat_map(|service| &service.targets) {
-                let mut parameters = desired.parameters.clone();
-                parameters.extend(target.overrides.clone());
                 let places =
                     QueryLocations::Units { accounts: target.accounts.clone(), regions: target.regions.clone() };
-                let template = Rc::clone(&template);
-                self.readings.push(TemplateReading { name: Some(name.clone()), template, parameters, places });
+                self.readings.push(TemplateReading::of(desired, &template, &target.overrides, places));
                 let remark = format!(
                     "the accounts of the organizational units of `{name}` are unknown: every account that is not excluded is evaluated"
                 );
@@ -182,16 +168,19 @@ impl ControlQueries {
             alike.entry(&*wanted.overrides).or_default().insert(place);
         }
         for (overrides, places) in alike {
-            let mut parameters = desired.parameters.clone();
-            parameters.extend(overrides.clone());
             let places = QueryLocations::These(Rc::new(places));
-            let template = Rc::clone(template);
-            self.readings.push(TemplateReading { name: Some(desired.name.to_string()), template, parameters, places });
+            self.readings.push(TemplateReading::of(desired, template, overrides, places));
         }
     }
 }
 
 impl TemplateReading {
+    fn of(desired: &Desired, template: &Rc<Template>, overrides: &Parameters, places: QueryLocations) -> Self {
+        let mut parameters = desired.parameters.clone();
+        parameters.extend(overrides.clone());
+        Self { name: Some(desired.name.to_string()), template: Rc::clone(template), parameters, places }
+    }
+
     /// Adds the queries for each group of locations with the same frameworks.
     /// Long because one pass over the targets keeps unknown parts beside their group.
     fn groups(
@@ -208,18 +197,16 @@ impl TemplateReading {
             }
         };
         let mut classes = EquivalentLocations::of(&self.template, &accounts, &regions, true);
-        if matches!(self.places, QueryLocations::Everywhere | QueryLocations::Units { .. }) && classes.len() == 1 {
+        if let ([class], QueryLocations::Everywhere | QueryLocations::Units { .. }) = (&mut *classes, &self.places) {
             // The result is the same everywhere, not only in the given locations.
-            for class in classes.iter_mut() {
-                class.accounts.clear();
-                if matches!(self.places, QueryLocations::Everywhere) {
-                    class.regions.clear();
-                }
+            class.accounts.clear();
+            if matches!(self.places, QueryLocations::Everywhere) {
+                class.regions.clear();
             }
         }
         for EquivalentLocations { accounts, regions, pseudo } in classes {
-            let mut group = QueryGroup {
-                framework: String::new(),
+            let group = QueryGroup {
+                framework: self.name.clone().unwrap_or_else(|| self.template.file().to_owned()),
                 asked: Vec::new(),
                 unknown: Vec::new(),
                 places: self.places.clone(),
@@ -234,19 +221,13 @@ impl TemplateReading {
             for (name, value) in pseudo {
                 parameters.entry(name).or_insert(value);
             }
-            let frameworks =
-                Framework::read_all(&self.template, &parameters).map_err(|diagnostics| unusable(&diagnostics))?;
+            let frameworks = Framework::read_all(&self.template, &parameters).map_err(unusable)?;
             let generated = self.template.resource_expansion().map(|expansion| {
                 let message = format!("the result of {} is unknown before a deployment", expansion.what);
                 self.unknown(expansion.at, &message, "evaluate the processed template too")
             });
-            if frameworks.is_empty()
-                && let Some(generated) = &generated
-            {
-                let framework = self.name.clone().unwrap_or_else(|| self.template.file().to_owned());
-                group = QueryGroup { framework, unknown: vec![generated.clone()], ..group };
-                groups.push(group);
-                continue;
+            if frameworks.is_empty() && generated.is_some() {
+                groups.push(QueryGroup { unknown: generated.clone().into_iter().collect(), ..group.clone() });
             }
             for framework in frameworks {
                 let name = match (&self.name, &framework.name) {
@@ -254,9 +235,8 @@ impl TemplateReading {
                     (None, Resolved::Absent | Resolved::Unknown) => framework.logical_id.clone(),
                 };
                 let unknown = framework.unknown.iter().map(|unseen| {
-                    let depends = ["AWS::Region", "AWS::AccountId"];
-                    let is_open = |name: &&str| !parameters.contains_key(*name) && self.template.depends_on(name);
-                    let help = match depends.iter().any(is_open) {
+                    let is_open = |name: &str| !parameters.contains_key(name) && self.template.depends_on(name);
+                    let help = match ["AWS::Region", "AWS::AccountId"].into_iter().any(is_open) {
                         true => "give the location with --in-account and --in-region",
                         false => "check the deployed framework",
                     };
@@ -266,9 +246,7 @@ impl TemplateReading {
                     framework: name,
                     asked: ControlQuery::all(&framework, &self.template, &parameters),
                     unknown: unknown.chain(generated.clone()).collect(),
-                    places: self.places.clone(),
-                    accounts: group.accounts.clone(),
-                    regions: group.regions.clone(),
+                    ..group.clone()
                 });
             }
         }
@@ -278,25 +256,16 @@ impl TemplateReading {
     fn unknown(&self, at: Position, message: &str, help: &str) -> Diagnostic {
         let message = format!("{message} and is not evaluated");
         Diagnostic {
-            rule: Some(UNSEEN),
+            // Parts that are known only at deployment.
+            rule: Some("BC006"),
             level: Level::Note,
             ..Diagnostic::at(self.template.file(), self.template.text(), at, message, help)
         }
     }
 }
 
-/// The lint rule about parts that are known only at deployment.
-const UNSEEN: &str = "BC006";
-
-fn with_event_bus(template: &Template, mut parameters: Parameters) -> Parameters {
-    if template.declares(EVENT_BUS_PARAMETER) {
-        parameters.entry(EVENT_BUS_PARAMETER.to_owned()).or_insert_with(|| EVENT_BUS.to_owned());
-    }
-    parameters
-}
-
 /// Returns the first diagnostic as an error, with the number of others.
-pub(crate) fn unusable(diagnostics: &[Diagnostic]) -> anyhow::Error {
+pub(crate) fn unusable(diagnostics: Vec<Diagnostic>) -> anyhow::Error {
     let first = diagnostics.first().map(ToString::to_string).unwrap_or_default();
     match diagnostics.len() {
         0 | 1 => anyhow!("{first}"),

@@ -1,19 +1,19 @@
 //! Reads files and standard input up to a limit, so that a device or a wrong file cannot exhaust memory.
 
-use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow, ensure};
+use serde_json::Value;
 
 use app::deploy::ports::RepositoryFile;
 use syntax::diagnostic::Diagnostic;
 
 /// Policies and templates: the file limit of CodeCommit (`GetFile`).
-pub(crate) const DOCUMENT: Limit = Limit { bytes: 6 << 20, text: "6 MB" };
+const DOCUMENT: Limit = Limit { bytes: 6 << 20, text: "6 MB" };
 /// Events: the payload limit of Lambda.
-pub(crate) const EVENT: Limit = Limit { bytes: 6 << 20, text: "6 MiB" };
+const EVENT: Limit = Limit { bytes: 6 << 20, text: "6 MiB" };
 /// Environment variables, of which Lambda allows 4 KB.
 pub(crate) const VARIABLES: Limit = Limit { bytes: 1 << 20, text: "1 MiB" };
 /// Inventories: a million resources take about 600 MB.
@@ -22,7 +22,6 @@ pub(crate) const INVENTORY: Limit = Limit { bytes: 2 << 30, text: "2 GiB" };
 /// The name of standard input in messages.
 pub(crate) const STANDARD_INPUT: &str = "<stdin>";
 
-/// Most bytes of a file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limit {
     bytes: u64,
@@ -35,9 +34,6 @@ pub(crate) fn name(path: &Path) -> String {
 }
 
 /// Reads a policy or a template; `-` is standard input. A file that is too large or not UTF-8 is a variant of the result.
-///
-/// # Errors
-/// When it cannot be opened or read.
 pub(crate) fn document(path: &Path) -> io::Result<RepositoryFile> {
     Ok(decoded(read(path, DOCUMENT)?))
 }
@@ -48,68 +44,59 @@ pub(crate) fn decoded(bytes: Vec<u8>) -> RepositoryFile {
 }
 
 /// Reads at most one byte more than the limit of a policy or template.
-///
-/// # Errors
-/// When it cannot be opened or read.
 pub(crate) fn beginning(path: &Path) -> io::Result<Vec<u8>> {
     read(path, DOCUMENT)
 }
 
-/// Reads the text of a template, or returns a diagnostic of the file.
-///
-/// # Errors
-/// The outer one when the file cannot be opened or read; the inner one when it is not UTF-8 or too large.
+/// Reads the text of a template. The inner error is the diagnostic of a file that is not UTF-8 or too large.
 pub(crate) fn template(path: &Path) -> anyhow::Result<Result<String, Diagnostic>> {
     let name = name(path);
     let file = document(path).with_context(|| format!("cannot read `{name}`"))?;
     Ok(file.into_text(&name).map_err(|diagnostic| *diagnostic))
 }
 
-/// Reads an input file, such as an inventory; `-` is standard input.
-///
-/// # Errors
-/// When it cannot be read, exceeds the limit, or is not UTF-8: with line and column.
+/// Reads an input file, such as an inventory; `-` is standard input. The error of a file that is not UTF-8 has line and column.
 pub(crate) fn text(path: &Path, limit: Limit) -> anyhow::Result<String> {
-    let file = RepositoryFile::decode(bytes(path, limit)?);
-    file.into_text(&name(path)).map_err(|diagnostic| anyhow!("{diagnostic}"))
+    decoded_within(read(path, limit), &name(path), limit)
 }
 
-/// Reads the bytes of an input file.
-///
-/// # Errors
-/// When it cannot be read, or exceeds the limit.
-pub(crate) fn bytes(path: &Path, limit: Limit) -> anyhow::Result<Vec<u8>> {
-    let name = name(path);
-    within(read(path, limit).with_context(|| format!("cannot read `{name}`"))?, &name, limit)
-}
-
-/// Reads the text of an open file.
-///
-/// # Errors
-/// As [`text`].
+/// Reads the text of an open file as [`text`] does.
 pub(crate) fn text_of(file: &mut File, name: &str, limit: Limit) -> anyhow::Result<String> {
-    let bytes = take(file, limit).with_context(|| format!("cannot read `{name}`"))?;
+    decoded_within(take(file, limit), name, limit)
+}
+
+fn decoded_within(bytes: io::Result<Vec<u8>>, name: &str, limit: Limit) -> anyhow::Result<String> {
     let file = RepositoryFile::decode(within(bytes, name, limit)?);
     file.into_text(name).map_err(|diagnostic| anyhow!("{diagnostic}"))
 }
 
-fn within(bytes: Vec<u8>, name: &str, limit: Limit) -> anyhow::Result<Vec<u8>> {
-    if is_over(&bytes, limit) {
-        bail!("`{name}` exceeds the limit of {} for this kind of file", limit.text);
-    }
+/// Reads an event; `-` is standard input. The error of invalid JSON starts with file, line and column.
+pub(crate) fn event(path: &Path) -> anyhow::Result<Value> {
+    let bytes = within(read(path, EVENT), &name(path), EVENT)?;
+    serde_json::from_slice(&bytes).map_err(|e| {
+        // serde_json puts the position at the end; editors expect it at the start.
+        let message = e.to_string();
+        let position = format!(" at line {} column {}", e.line(), e.column());
+        let message = message.strip_suffix(&position).unwrap_or(&message);
+        anyhow!("{}:{}:{}: the event is not JSON: {message}", path.display(), e.line(), e.column())
+    })
+}
+
+fn within(bytes: io::Result<Vec<u8>>, name: &str, limit: Limit) -> anyhow::Result<Vec<u8>> {
+    let bytes = bytes.with_context(|| format!("cannot read `{name}`"))?;
+    ensure!(!is_over(&bytes, limit), "`{name}` exceeds the limit of {} for this kind of file", limit.text);
     Ok(bytes)
 }
 
 fn is_over(bytes: &[u8], limit: Limit) -> bool {
-    u64::try_from(bytes.len()).is_ok_and(|length| length > limit.bytes)
+    bytes.len() as u64 > limit.bytes
 }
 
 fn read(path: &Path, limit: Limit) -> io::Result<Vec<u8>> {
     if path == Path::new("-") { take(&mut io::stdin().lock(), limit) } else { take(&mut open(path)?, limit) }
 }
 
-/// Opens a regular file, standard input, or a pipe of the shell (`<(...)`). A named pipe without a writer would block, and a device may
-/// be endless.
+/// Opens a regular file, or a pipe of the shell (`<(...)`): a named pipe without a writer would block, and a device may be endless.
 fn open(path: &Path) -> io::Result<File> {
     let kind = fs::metadata(path)?.file_type();
     if kind.is_file() || kind.is_dir() || is_descriptor(path) {
@@ -123,8 +110,7 @@ fn open(path: &Path) -> io::Result<File> {
 
 /// Whether a path is an open file descriptor of this process.
 fn is_descriptor(path: &Path) -> bool {
-    let parts: Vec<Cow<'_, str>> = path.components().map(|part| part.as_os_str().to_string_lossy()).collect();
-    let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
+    let parts: Vec<&str> = path.iter().map(|part| part.to_str().unwrap_or_default()).collect();
     matches!(parts.as_slice(), ["/", "dev", "stdin"] | ["/", "dev", "fd", _] | ["/", "proc", _, "fd", _])
 }
 

@@ -3,7 +3,6 @@
 mod cloud;
 mod commands;
 mod env_file;
-mod event_file;
 mod findings;
 mod frameworks;
 mod input;

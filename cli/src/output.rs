@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use console::{Style, Term, style};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
 
 use crate::plain;
 
@@ -19,25 +20,21 @@ pub(crate) fn results_to_stderr(for_programs: bool) {
 }
 
 /// Writes a document to standard output, byte for byte.
-///
-/// # Errors
-/// When writing fails, for example on a full disk.
 pub(crate) fn document(text: &str) -> anyhow::Result<()> {
     written(io::stdout().lock().write_all(text.as_bytes()))
 }
 
+/// Writes a JSON document to standard output.
+pub(crate) fn json(value: &Value) -> anyhow::Result<()> {
+    line(&serde_json::to_string_pretty(value)?)
+}
+
 /// Writes a line to standard output.
-///
-/// # Errors
-/// When writing fails, for example on a full disk.
 pub(crate) fn line(text: &str) -> anyhow::Result<()> {
     self::text(&format!("{text}\n"))
 }
 
 /// Writes text with its line ends to standard output.
-///
-/// # Errors
-/// When writing fails, for example on a full disk.
 pub(crate) fn text(text: &str) -> anyhow::Result<()> {
     match RESULTS_ON_STDERR.get() {
         None => document(text),
@@ -45,7 +42,8 @@ pub(crate) fn text(text: &str) -> anyhow::Result<()> {
     }
 }
 
-fn written(result: io::Result<()>) -> anyhow::Result<()> {
+/// Ignores a closed pipe.
+pub(crate) fn written(result: io::Result<()>) -> anyhow::Result<()> {
     match result {
         Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(e.into()),
         _ => Ok(()),
@@ -63,110 +61,54 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// Writes an error to standard error.
 pub(crate) fn error(text: &str) {
-    let text = plain::visible(text);
-    note(&format!("{} {text}", style("error:").for_stderr().red().bold()));
+    note(&format!("{} {}", style("error:").for_stderr().red().bold(), plain::visible(text)));
 }
 
-/// Writes a hint to standard error.
 pub(crate) fn hint(text: &str) {
-    if RESULTS_ON_STDERR.get() == Some(&true) {
-        return;
+    if RESULTS_ON_STDERR.get() != Some(&true) {
+        note(&Style::new().for_stderr().dim().apply_to(plain::visible(text)).to_string());
     }
-    note(&Style::new().for_stderr().dim().apply_to(plain::visible(text)).to_string());
 }
 
-/// A progress bar on standard error, if that is a terminal and the work is long.
-#[derive(Debug)]
-pub(crate) struct Progress {
-    what: &'static str,
-    bar: Option<ProgressBar>,
-}
-
-impl Progress {
-    /// Returns a bar for items, a plural noun.
-    pub(crate) fn of(what: &'static str) -> Self {
-        Self { what, bar: None }
-    }
-
-    /// Shows the number of done items and the estimated total.
-    pub(crate) fn at(&mut self, done: usize, of: u64) {
-        const SHORT: u64 = 20;
-        if of <= SHORT {
-            return;
+/// Returns a function that shows done and estimated items (a plural noun) of long work in a bar on standard error, if a terminal.
+pub(crate) fn progress(items: &'static str) -> impl FnMut(usize, u64) {
+    const SHORT: u64 = 20;
+    let bar = ProgressBar::new(0).with_message(items);
+    let bar = match ProgressStyle::with_template("{bar:30} {pos} of {len} {msg}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    };
+    move |done, of| {
+        if of > SHORT {
+            bar.set_length(of.max(done as u64));
+            bar.set_position(done as u64);
         }
-        let bar = self.bar.get_or_insert_with(|| {
-            let bar = ProgressBar::new(of).with_message(self.what);
-            match ProgressStyle::with_template("{bar:30} {pos} of {len} {msg}") {
-                Ok(style) => bar.with_style(style),
-                Err(_) => bar,
-            }
-        });
-        let done = plain::to_u64(done);
-        bar.set_length(of.max(done));
-        bar.set_position(done);
     }
 }
 
-/// The steps of a long operation on standard error: one updated line on a terminal, else a line for each step.
+/// A spinner with the current step of a long operation on standard error, if that is a terminal. A dropped spinner is cleared.
 #[derive(Debug)]
-pub(crate) struct Steps(Option<ProgressBar>);
+pub(crate) struct Steps(ProgressBar);
 
 impl Steps {
-    pub(crate) fn new() -> Self {
-        Self(Term::stderr().is_term().then(ProgressBar::new_spinner))
-    }
-
-    /// Whether each step is a line.
-    pub(crate) fn is_in_lines(&self) -> bool {
-        self.0.is_none()
-    }
-
-    /// Shows the current step.
-    pub(crate) fn at(&self, text: &str) {
-        match &self.0 {
-            Some(spinner) => {
-                spinner.set_message(text.to_owned());
-                spinner.enable_steady_tick(Duration::from_millis(100));
-            }
-            None => note(text),
-        }
-    }
-}
-
-impl Drop for Steps {
-    fn drop(&mut self) {
-        self.0.iter().for_each(ProgressBar::finish_and_clear);
-    }
-}
-
-/// A spinner on standard error, if that is a terminal.
-#[derive(Debug)]
-pub(crate) struct Waiting(ProgressBar);
-
-impl Waiting {
     pub(crate) fn new() -> Self {
         Self(ProgressBar::new_spinner())
     }
 
-    /// Shows the awaited operation.
-    pub(crate) fn on(&self, what: String) {
-        self.0.set_message(what);
+    /// Whether standard error is not a terminal, where [`Self::in_lines`] writes a line for each step.
+    pub(crate) fn is_in_lines(&self) -> bool {
+        self.0.is_hidden()
+    }
+
+    /// Shows the current step, on a terminal only.
+    pub(crate) fn at(&self, text: String) {
+        self.0.set_message(text);
         self.0.enable_steady_tick(Duration::from_millis(100));
     }
-}
 
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+    /// Shows the current step, as a line without a terminal.
+    pub(crate) fn in_lines(&self, text: String) {
+        if self.is_in_lines() { note(&text) } else { self.at(text) }
     }
 }

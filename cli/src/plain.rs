@@ -1,5 +1,7 @@
 //! Safe display of names on a terminal and in a spreadsheet, and formatting of numbers and times.
 
+use std::fmt::Display;
+
 use csv::{Terminator, WriterBuilder};
 use jiff::Timestamp;
 
@@ -27,10 +29,10 @@ pub(crate) fn escaped(text: &str) -> String {
 pub(crate) fn visible(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
-        if c != '\n' && (c.is_control() || is_invisible(c)) {
-            out.extend(c.escape_unicode());
-        } else {
-            out.push(c);
+        match c {
+            '\n' => out.push(c),
+            _ if c.is_control() || is_invisible(c) => out.extend(c.escape_unicode()),
+            _ => out.push(c),
         }
     }
     out
@@ -45,10 +47,7 @@ fn cell(text: &str) -> String {
     if text.starts_with(is_formula) || plain.trim_start().starts_with(is_formula) { format!("'{plain}") } else { plain }
 }
 
-/// Returns a row of CSV (RFC 4180) with its line end, safe to open in a spreadsheet.
-///
-/// # Errors
-/// Never, because it is written to memory.
+/// Returns a row of CSV (RFC 4180) with its line end, safe to open in a spreadsheet. Never fails, because it is written to memory.
 pub(crate) fn csv_row<T: AsRef<str>>(texts: &[T]) -> anyhow::Result<String> {
     let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
     writer.write_record(texts.iter().map(|text| cell(text.as_ref())))?;
@@ -57,19 +56,25 @@ pub(crate) fn csv_row<T: AsRef<str>>(texts: &[T]) -> anyhow::Result<String> {
 }
 
 /// Returns `1 message`, `6 messages`.
-pub(crate) fn count(number: impl Into<u64>, noun: &str) -> String {
-    let number = number.into();
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+pub(crate) fn count<N: Display + PartialEq + From<u8>>(number: N, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == N::from(1) { "" } else { "s" })
+}
+
+/// Lists the numbers that are not 0, as in `2 failed, 1 skipped`.
+pub(crate) fn positive<T: Display>(numbers: impl IntoIterator<Item = (usize, T)>) -> String {
+    let numbers = numbers.into_iter().filter(|(number, _)| *number > 0);
+    numbers.map(|(number, what)| format!("{number} {what}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Joins the lines of blocks, with an empty line between two blocks. Empty blocks are omitted.
+pub(crate) fn blocks(blocks: impl IntoIterator<Item = Vec<String>>) -> String {
+    let blocks = blocks.into_iter().filter(|lines| !lines.is_empty());
+    blocks.map(|lines| format!("{}\n", lines.join("\n"))).collect::<Vec<_>>().join("\n")
 }
 
 /// Formats a time in UTC to the minute.
 pub(crate) fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
-}
-
-/// Converts to the number type of [`count`].
-pub(crate) fn to_u64(of: usize) -> u64 {
-    u64::try_from(of).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

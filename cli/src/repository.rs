@@ -1,31 +1,28 @@
 //! A folder in place of the policy repository; its policy is read as `deploy` reads it.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context as TaskContext, Poll, Waker};
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow, ensure};
+use futures_util::FutureExt as _;
 
-use app::deploy::ports::{CommitDetails, PolicyRepository, RepositoryFile};
+use app::deploy::ports::{PolicyRepository, RepositoryFile};
 use app::deploy::{DesiredPolicy, PolicySource};
 use app::ports::{PortError, PortErrorKind};
+use domain::rollout::transition::Revision;
 use framework::ids::CommitId;
 use syntax::diagnostic::Diagnostic;
 
 use crate::input;
 
-/// The policy file of a folder.
 const POLICY_FILE: &str = "backup-compliance.yaml";
 /// The template parameter that `deploy` sets.
 pub(crate) const EVENT_BUS_PARAMETER: &str = "ComplianceEventBusArn";
 /// A placeholder for the value that `deploy` sets.
 pub(crate) const EVENT_BUS: &str = "arn:aws:events:us-east-1:000000000000:event-bus/backup-compliance";
 
-/// A policy that was read.
 pub(crate) struct PolicyFiles {
     /// The desired state, or the diagnostics.
     pub(crate) desired: Result<DesiredPolicy, Vec<Diagnostic>>,
@@ -36,33 +33,19 @@ pub(crate) struct PolicyFiles {
 }
 
 /// Reads the policy in a file, or in the policy file of a folder. Paths of templates start from `root`; without it, from the folder of
-/// the policy file.
-///
-/// # Errors
-/// A file could not be read. A missing template is a diagnostic.
-pub(crate) fn policy(path: &Path, root: Option<&Path>) -> anyhow::Result<Result<DesiredPolicy, Vec<Diagnostic>>> {
-    Ok(read_policy(path, root)?.desired)
-}
-
-/// Reads a policy as [`policy`] does, and returns the texts, too.
-///
-/// # Errors
-/// A file could not be read. A missing template is a diagnostic.
+/// the policy file. A missing template is a diagnostic, not an error.
 pub(crate) fn read_policy(path: &Path, root: Option<&Path>) -> anyhow::Result<PolicyFiles> {
     let folder = PolicyFolder::open(path, root)?;
     let commit = PolicyFolder::commit_id()?;
     let policy = PolicySource { commit: &commit, policy_file: &folder.policy_file, event_bus_arn: EVENT_BUS };
-    let wanted = at_once(policy.read(&folder))?.map_err(|error| anyhow!(error.message))?;
-    let wanted =
-        wanted.map_err(|diagnostics| diagnostics.into_iter().map(|diagnostic| folder.located(diagnostic)).collect());
+    let desired = policy.read(&folder).now_or_never().context("reading a folder does not wait")?;
+    let desired = desired.map_err(|error| anyhow!(error.message))?;
+    let desired = desired.map_err(|diagnostics| folder.located(diagnostics));
     // The lock is never poisoned.
     let templates = folder.templates.lock().map(|templates| templates.clone()).unwrap_or_default();
-    let text = match folder.policy {
-        RepositoryFile::Text(text) => text,
-        // A file without text has one diagnostic, which needs no excerpt.
-        _ => String::new(),
-    };
-    Ok(PolicyFiles { desired: wanted, file: (folder.policy_file, text), templates })
+    // A file without text has one diagnostic, which needs no excerpt.
+    let text = folder.policy.into_text("").unwrap_or_default();
+    Ok(PolicyFiles { desired, file: (folder.policy_file, text), templates })
 }
 
 fn policy_file(path: &Path) -> anyhow::Result<PathBuf> {
@@ -70,18 +53,8 @@ fn policy_file(path: &Path) -> anyhow::Result<PathBuf> {
         return Ok(path.to_path_buf());
     }
     let file = if path == Path::new(".") { PathBuf::from(POLICY_FILE) } else { path.join(POLICY_FILE) };
-    if !file.exists() {
-        bail!("no `{POLICY_FILE}` in `{}`; name the policy file if it has another name", path.display());
-    }
+    ensure!(file.exists(), "no `{POLICY_FILE}` in `{}`; name the policy file if it has another name", path.display());
     Ok(file)
-}
-
-/// Polls a future that never waits, since a folder is read synchronously.
-fn at_once<T>(future: impl Future<Output = T>) -> anyhow::Result<T> {
-    match pin!(future).poll(&mut TaskContext::from_waker(Waker::noop())) {
-        Poll::Ready(value) => Ok(value),
-        Poll::Pending => bail!("reading a folder does not wait"),
-    }
 }
 
 /// A folder with the templates of a policy.
@@ -89,17 +62,13 @@ fn at_once<T>(future: impl Future<Output = T>) -> anyhow::Result<T> {
 pub(crate) struct PolicyFolder {
     root: PathBuf,
     /// The path of the policy file from the working directory; it may be outside the root.
-    policy_file: String,
+    pub(crate) policy_file: String,
     policy: RepositoryFile,
-    /// The templates that were read.
     templates: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 impl PolicyFolder {
     /// Opens the folder of a policy file, or a folder with one.
-    ///
-    /// # Errors
-    /// The policy file could not be read.
     pub(crate) fn open(path: &Path, root: Option<&Path>) -> anyhow::Result<Self> {
         let file = policy_file(path)?;
         let policy = input::document(&file).with_context(|| format!("cannot read `{}`", file.display()))?;
@@ -112,17 +81,12 @@ impl PolicyFolder {
         Ok(CommitId::parse("0")?)
     }
 
-    /// The path of the policy file.
-    pub(crate) fn policy_file(&self) -> &str {
-        &self.policy_file
-    }
-
-    /// Returns the diagnostic with its path from the working directory.
-    pub(crate) fn located(&self, mut diagnostic: Diagnostic) -> Diagnostic {
-        if diagnostic.file != self.policy_file {
+    /// Returns the diagnostics with their paths from the working directory.
+    pub(crate) fn located(&self, mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+        for diagnostic in diagnostics.iter_mut().filter(|diagnostic| diagnostic.file != self.policy_file) {
             diagnostic.file = self.root.join(&diagnostic.file).display().to_string();
         }
-        diagnostic
+        diagnostics
     }
 }
 
@@ -154,8 +118,8 @@ impl PolicyRepository for PolicyFolder {
         }
     }
 
-    async fn commit(&self, _: &CommitId) -> Result<CommitDetails, PortError> {
-        Ok(CommitDetails { author: String::new(), message: String::new() })
+    async fn commit(&self, commit: &CommitId) -> Result<Revision, PortError> {
+        Ok(Revision { commit: commit.clone(), author: String::new(), message: String::new() })
     }
 
     async fn comment(&self, _: &CommitId, _: &str) -> Result<(), PortError> {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use console::{Alignment, measure_text_width, pad_str, truncate_str};
+use console::{Alignment, measure_text_width, pad_str, style, truncate_str};
 
 /// Spaces between two columns.
 const GAP: usize = 2;
@@ -15,18 +15,40 @@ pub(crate) struct Column {
     pub(crate) cut: Cut,
 }
 
+impl Column {
+    pub(crate) const fn new(head: &'static str, least: usize) -> Self {
+        Self { head, least, cut: Cut::End }
+    }
+}
+
 /// The end at which a long text is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cut {
-    /// At its end.
     End,
     /// At its start, for names that differ at their ends.
     Start,
 }
 
-/// Returns the widths at which the rows fit into `room`: the widest columns are narrowed. `None` if they do not fit at the minimum
-/// widths.
-pub(crate) fn widths(columns: &[Column], rows: &[Vec<String>], room: Option<usize>) -> Option<Vec<usize>> {
+/// Returns the lines of a table, at most `room` wide; `None` if too narrow. `color` gets the number of each row and its cells.
+pub(crate) fn lines(
+    columns: &[Column],
+    rows: &[Vec<String>],
+    room: Option<usize>,
+    color: impl Fn(usize, &mut [String]),
+) -> Option<Vec<String>> {
+    let widths = widths(columns, rows, room)?;
+    let heads: Vec<String> = columns.iter().map(|column| column.head.to_owned()).collect();
+    let head = style(line(&cells(columns, &heads, &widths))).bold().to_string();
+    let rows = rows.iter().enumerate().map(|(number, row)| {
+        let mut cells = cells(columns, row, &widths);
+        color(number, &mut cells);
+        line(&cells)
+    });
+    Some(std::iter::once(head).chain(rows).collect())
+}
+
+/// Returns the widths at which the rows fit into `room`: the widest columns are narrowed.
+fn widths(columns: &[Column], rows: &[Vec<String>], room: Option<usize>) -> Option<Vec<usize>> {
     let mut widths: Vec<usize> = columns
         .iter()
         .enumerate()
@@ -46,7 +68,7 @@ pub(crate) fn widths(columns: &[Column], rows: &[Vec<String>], room: Option<usiz
 }
 
 /// Cuts and pads the cells to these widths. The last one is not padded.
-pub(crate) fn cells(columns: &[Column], texts: &[String], widths: &[usize]) -> Vec<String> {
+fn cells(columns: &[Column], texts: &[String], widths: &[usize]) -> Vec<String> {
     let last = widths.len().saturating_sub(1);
     texts
         .iter()
@@ -73,8 +95,7 @@ pub(crate) fn from_end(text: &str, width: usize) -> Cow<'_, str> {
     starts.skip(1).find(fits).map_or(Cow::Borrowed("…"), |end| Cow::Owned(format!("…{end}")))
 }
 
-/// Joins the result of [`cells`] to a line.
-pub(crate) fn line(cells: &[String]) -> String {
+fn line(cells: &[String]) -> String {
     cells.join(&" ".repeat(GAP)).trim_end().to_owned()
 }
 

@@ -11,25 +11,16 @@ use syntax::template::Template;
 use syntax::wildcard;
 
 use crate::input;
-use crate::plain::{count, to_u64};
+use crate::plain::count;
 
 const ENDINGS: [&str; 4] = ["yaml", "yml", "json", "template"];
 /// The folder of npm packages, which are not the user's.
 const OF_OTHERS: &str = "node_modules";
 
-/// A file of the command line.
-#[derive(Debug)]
-pub(crate) enum TemplateFile {
-    /// The user named it.
-    Named(PathBuf),
-    /// A template in a folder that the user named, with its text.
-    Found(PathBuf, String),
-}
-
-/// The files of the named paths.
 #[derive(Debug, Default)]
 pub(crate) struct Files {
-    pub(crate) files: Vec<TemplateFile>,
+    /// The named files, and the templates in named folders with their texts.
+    pub(crate) files: Vec<(PathBuf, Option<String>)>,
     /// Diagnostics of unreadable files and folders, and of files that resemble a template but are invalid.
     pub(crate) skipped: Vec<Diagnostic>,
 }
@@ -40,9 +31,6 @@ pub(crate) struct Exclusion(Vec<String>);
 
 impl Exclusion {
     /// Parses a pattern. `*` matches any text without `/`, `**` any number of folders.
-    ///
-    /// # Errors
-    /// When it is empty, or has unsupported wildcards.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if text.contains(['?', '[', ']', '{', '}', '!']) {
             return Err("`?`, `[]`, `{}` and `!` are not supported; use `*` and `**`".to_owned());
@@ -63,8 +51,7 @@ impl Exclusion {
         match self.0.as_slice() {
             [name] => path.file_name().is_some_and(|own| wildcard::matches(name, &own.to_string_lossy())),
             pattern => [path, path.strip_prefix(folder).unwrap_or(path)].into_iter().any(|path| {
-                let parts: Vec<String> =
-                    path.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
+                let parts: Vec<String> = path.iter().map(|part| part.to_string_lossy().into_owned()).collect();
                 is_match(pattern, &parts)
             }),
         }
@@ -83,10 +70,7 @@ fn is_match(pattern: &[String], path: &[String]) -> bool {
 }
 
 /// Returns the named files, and the CloudFormation templates in the named folders, sorted and each once. Hidden and excluded files are
-/// skipped; links to folders are reported and not followed.
-///
-/// # Errors
-/// When a named folder cannot be read or has no template.
+/// skipped; links to folders are reported and not followed. A named folder without a template is an error.
 pub(crate) fn find(paths: &[PathBuf], exclusions: &[Exclusion]) -> anyhow::Result<Files> {
     let mut all = Files::default();
     let mut known = BTreeSet::new();
@@ -99,7 +83,7 @@ pub(crate) fn find(paths: &[PathBuf], exclusions: &[Exclusion]) -> anyhow::Resul
             all.files.extend(files);
             all.skipped.extend(skipped);
         } else if named.insert(identity(path)) {
-            all.files.push(TemplateFile::Named(plain(path)));
+            all.files.push((plain(path), None));
         }
     }
     Ok(all)
@@ -115,38 +99,34 @@ fn plain(path: &Path) -> PathBuf {
     path.strip_prefix(".").unwrap_or(path).components().collect()
 }
 
-// Long because each kind of folder entry has its own rule and warning.
 fn in_folder(folder: &Path, exclusions: &[Exclusion], known: &mut BTreeSet<PathBuf>) -> anyhow::Result<Files> {
-    let mut all = Files::default();
-    let mut candidates = Vec::new();
-    let mut excluded = 0_usize;
+    let (mut all, mut candidates, mut excluded) = (Files::default(), Vec::new(), 0_usize);
     let mut waiting = vec![folder.to_path_buf()];
     while let Some(inner) = waiting.pop() {
-        match entries(&inner) {
-            Ok(entries) => {
-                for (path, kind) in entries {
-                    if exclusions.iter().any(|exclusion| exclusion.matches(&plain(&path), folder)) {
-                        excluded += usize::from(kind.is_dir() || may_be_template(&path));
-                        continue;
-                    }
-                    if kind.is_dir() {
-                        waiting.push(path);
-                    } else if kind.is_file() && may_be_template(&path) {
-                        candidates.push((false, path));
-                    } else if kind.is_symlink() {
-                        match fs::metadata(&path) {
-                            Ok(target) if target.is_file() && may_be_template(&path) => candidates.push((true, path)),
-                            Ok(target) if target.is_dir() => all.skipped.push(*linked_folder(&path)),
-                            Err(error) if may_be_template(&path) => {
-                                all.skipped.push(*unreadable(&path, "file", &error))
-                            }
-                            Ok(_) | Err(_) => {}
-                        }
-                    }
+        let entries = match entries(&inner) {
+            Err(error) if inner == folder => bail!("cannot read the folder `{}`: {error}", folder.display()),
+            Err(error) => {
+                all.skipped.push(unreadable(&inner, "folder", &error));
+                continue;
+            }
+            Ok(entries) => entries,
+        };
+        for (path, kind) in entries {
+            let fits = may_be_template(&path);
+            if exclusions.iter().any(|exclusion| exclusion.matches(&plain(&path), folder)) {
+                excluded += usize::from(kind.is_dir() || fits);
+            } else if kind.is_dir() {
+                waiting.push(path);
+            } else if kind.is_file() && fits {
+                candidates.push((false, path));
+            } else if kind.is_symlink() {
+                match fs::metadata(&path) {
+                    Ok(target) if target.is_file() && fits => candidates.push((true, path)),
+                    Ok(target) if target.is_dir() => all.skipped.push(linked_folder(&path)),
+                    Err(error) if fits => all.skipped.push(unreadable(&path, "file", &error)),
+                    Ok(_) | Err(_) => {}
                 }
             }
-            Err(error) if inner == folder => bail!("cannot read the folder `{}`: {error}", folder.display()),
-            Err(error) => all.skipped.push(*unreadable(&inner, "folder", &error)),
         }
     }
     // Regular files come before links to them.
@@ -160,21 +140,17 @@ fn in_folder(folder: &Path, exclusions: &[Exclusion], known: &mut BTreeSet<PathB
             continue;
         }
         match template(&path) {
-            Ok(Some(text)) => {
-                is_empty = false;
-                all.files.push(TemplateFile::Found(path, text));
-            }
-            Ok(None) => {}
+            Ok(text) => all.files.extend(text.map(|text| (path, Some(text)))),
             Err(diagnostic) => all.skipped.push(*diagnostic),
         }
     }
-    if is_empty {
+    if is_empty && all.files.is_empty() {
         let skipped = all.skipped.first().map(|first| format!("; {first}")).unwrap_or_default();
         let endings = ENDINGS.join(", .");
         let reason = match (found, excluded) {
             (0, 0) => format!("no file ends in .{endings}"),
             (0, _) => format!("--exclude matches every file that ends in .{endings}"),
-            _ => format!("{} with the ending .{endings}, but none is a template", count(to_u64(found), "file")),
+            _ => format!("{} with the ending .{endings}, but none is a template", count(found, "file")),
         };
         bail!("`{}` has no CloudFormation template: {reason}{skipped}", folder.display());
     }
@@ -183,15 +159,9 @@ fn in_folder(folder: &Path, exclusions: &[Exclusion], known: &mut BTreeSet<PathB
 
 /// Returns the entries of a folder without hidden files and npm packages.
 fn entries(folder: &Path) -> std::io::Result<Vec<(PathBuf, fs::FileType)>> {
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if !name.as_encoded_bytes().starts_with(b".") && name != OF_OTHERS {
-            entries.push((entry.path(), entry.file_type()?));
-        }
-    }
-    Ok(entries)
+    let mut entries = fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
+    entries.retain(|entry| !entry.file_name().as_encoded_bytes().starts_with(b".") && entry.file_name() != OF_OTHERS);
+    entries.into_iter().map(|entry| Ok((entry.path(), entry.file_type()?))).collect()
 }
 
 fn may_be_template(path: &Path) -> bool {
@@ -201,7 +171,7 @@ fn may_be_template(path: &Path) -> bool {
 
 /// Returns the text of a template, `None` for a file of another kind, or the diagnostic of an invalid template.
 fn template(path: &Path) -> Result<Option<String>, Box<Diagnostic>> {
-    let bytes = input::beginning(path).map_err(|error| unreadable(path, "file", &error))?;
+    let bytes = input::beginning(path).map_err(|error| Box::new(unreadable(path, "file", &error)))?;
     let name = path.display().to_string();
     let beginning = String::from_utf8_lossy(&bytes);
     // UTF-16 has no ASCII to recognize a template by.
@@ -229,16 +199,12 @@ fn skipped(diagnostic: Diagnostic) -> Diagnostic {
 }
 
 /// Reports a link to a folder, which is not followed: it may leave the project or form a cycle.
-fn linked_folder(path: &Path) -> Box<Diagnostic> {
+fn linked_folder(path: &Path) -> Diagnostic {
     let fix = "name its target as an argument too, or exclude it with --exclude";
-    Box::new(Diagnostic::of_file(plain(path).display().to_string(), "skipped: a link to a folder", fix))
+    Diagnostic::of_file(plain(path).display().to_string(), "skipped: a link to a folder", fix)
 }
 
-fn unreadable(path: &Path, what: &str, error: &std::io::Error) -> Box<Diagnostic> {
+fn unreadable(path: &Path, what: &str, error: &std::io::Error) -> Diagnostic {
     let problem = format!("skipped: the {what} cannot be read: {error}");
-    Box::new(Diagnostic::of_file(
-        plain(path).display().to_string(),
-        problem,
-        "grant read access, or exclude it with --exclude",
-    ))
+    Diagnostic::of_file(plain(path).display().to_string(), problem, "grant read access, or exclude it with --exclude")
 }

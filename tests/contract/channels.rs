@@ -170,7 +170,7 @@ async fn topic_fulfills_contract_for_all_protocols() {
     // A protocol without its own text gets the default text, which is that of e-mail.
     local.cloud.open_mailbox(&arn).unwrap();
 
-    let topic = Topic::new(local.clients.sns(), &arn);
+    let topic = Topic::new(&local.clients, &arn);
     let mark = local.cloud.journal().mark();
     holds(&topic).await;
     assert_eq!(local.calls("sns", mark), ["PublishBatch"; 2], "ten messages a call");
@@ -202,7 +202,7 @@ async fn topic_fulfills_contract_for_all_protocols() {
     assert_eq!(mails, expected);
 
     // A topic that was deleted fails each notice.
-    let gone = Topic::new(local.clients.sns(), &format!("{arn}-gone"));
+    let gone = Topic::new(&local.clients, &format!("{arn}-gone"));
     let outcomes = gone.publish(&notices()).await;
     assert_eq!(outcomes.len(), notices().len());
     for outcome in outcomes {
@@ -222,8 +222,7 @@ async fn topic_fulfills_contract_for_all_protocols() {
 async fn chat_gets_notices_that_the_topic_delivered() {
     let local = Local::start().await;
     let (people, chat) = (topic(&local, "notices"), topic(&local, "chat"));
-    let topics =
-        Topics::new(Topic::new(local.clients.sns(), &people.0), Some(Topic::chat(local.clients.sns(), &chat.0)));
+    let topics = Topics::new(Topic::new(&local.clients, &people.0), Some(Topic::chat(&local.clients, &chat.0)));
     let mark = local.cloud.journal().mark();
     holds(&topics).await;
     assert_eq!(local.calls("sns", mark), ["PublishBatch"; 4]);
@@ -248,8 +247,8 @@ async fn chat_gets_notices_that_the_topic_delivered() {
     assert_eq!(local.calls("sns", mark), ["PublishBatch"]);
     // Chat failed: the topic was delivered and is not repeated.
     let broken = Topics::new(
-        Topic::new(local.clients.sns(), &people.0),
-        Some(Topic::chat(local.clients.sns(), &format!("{}-gone", chat.0))),
+        Topic::new(&local.clients, &people.0),
+        Some(Topic::chat(&local.clients, &format!("{}-gone", chat.0))),
     );
     assert_eq!(broken.publish(&one).await, [Ok(())]);
     assert_eq!(take(&local, &people.1, 1).len(), 1);
@@ -370,7 +369,7 @@ async fn rejected_events_are_identified() {
     let clients = clients_of(&server).await;
     let bus = channels(&clients, "arn", None, SecurityHubMode::Off, Some("default"));
     assert!(bus.deliver(Channel::EventBus, &notices[..1]).await[0].is_err());
-    let _ = EventBus::new(clients.eventbridge(), "default");
+    let _ = EventBus::new(&clients, "default");
 }
 
 /// The imported findings: the last part of the id, the account into which it was imported, the state.

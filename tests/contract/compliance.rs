@@ -11,7 +11,7 @@ use aws::{Clients, ConfigAggregator, ConfigCompliance, OrganizationAccounts};
 use domain::notice::{BlindSpotCause, BlindSpotReason};
 use domain::violation::ComplianceType;
 use evaluation::inventory::document::Plan;
-use framework::ids::RegionName;
+use framework::ids::{Location, RegionName};
 use sandbox::config::{AGGREGATOR, Hidden, RecordedResource, RuleCompliance as Found, RuleEvaluation};
 use testkit::world::World;
 
@@ -120,7 +120,7 @@ fn evaluate(local: &Local, region: &str, control: &str, of: (&str, &str), compli
 }
 
 fn source(clients: &Clients) -> ConfigCompliance {
-    let aggregator = ConfigAggregator::new(clients.config(), Some(AGGREGATOR.to_owned()));
+    let aggregator = ConfigAggregator::new(clients, Some(AGGREGATOR.to_owned()));
     ConfigCompliance::new(aggregator, Some(clients.members("aws", "backup-compliance")))
 }
 
@@ -212,7 +212,7 @@ async fn adapter_fulfills_compliance_contract() {
     self::source(&local.clients).read_results(ComplianceApi::Member, &place.0, &many).await.unwrap();
     assert_eq!(local.calls("sts", mark), Vec::<String>::new(), "and shared by all that a function is made of");
 
-    let none = ConfigCompliance::new(ConfigAggregator::new(local.clients.config(), None), None);
+    let none = ConfigCompliance::new(ConfigAggregator::new(&local.clients, None), None);
     assert_eq!(none.apis(), []);
     for via in WAYS {
         assert_eq!(none.read_results(via, &place.0, &place.1).await.unwrap(), BTreeMap::new());
@@ -230,7 +230,7 @@ async fn aggregator_reports_reasons_for_blind_spots() {
     config.add(recorded("555555555555"));
     config.set_hidden("555555555555", "eu-west-1", Some(Hidden::Everything));
     let source = source(&local.clients);
-    let place = |id: &str| (account(id), region("eu-west-1"));
+    let place = |id: &str| Location { account: account(id), region: region("eu-west-1") };
     let places = ["444444444444", "555555555555", "666666666666"].map(place).into();
     let reasons = source.diagnose(&places).await.unwrap();
     let cause = |id: &str| reasons.get(&place(id)).map(|reason| reason.cause);
@@ -240,7 +240,7 @@ async fn aggregator_reports_reasons_for_blind_spots() {
     assert!(detail.contains("the aggregator is not authorized"), "{detail}");
     assert_eq!(cause("666666666666"), Some(BlindSpotCause::NotAggregated));
     // Without an aggregator there is no source to query.
-    let none = ConfigCompliance::new(ConfigAggregator::new(local.clients.config(), None), None);
+    let none = ConfigCompliance::new(ConfigAggregator::new(&local.clients, None), None);
     assert_eq!(none.diagnose(&places).await.unwrap(), BTreeMap::new());
     assert_eq!(local.cloud.stop(), []);
 }
@@ -253,8 +253,8 @@ async fn source_without_resources_does_not_record() {
     let replies = [sources, json!({"Results": [row]})].map(|body| Reply::Status(200, body.to_string()));
     let server = Server::start(&replies);
     let clients = clients_of(&server).await;
-    let source = ConfigCompliance::new(ConfigAggregator::new(clients.config(), Some("a".to_owned())), None);
-    let place = |id: &str| (account(id), region("eu-west-1"));
+    let source = ConfigCompliance::new(ConfigAggregator::new(&clients, Some("a".to_owned())), None);
+    let place = |id: &str| Location { account: account(id), region: region("eu-west-1") };
     let reasons = source.diagnose(&["444444444444", "555555555555"].map(place).into()).await.unwrap();
     let expected = BlindSpotReason { cause: BlindSpotCause::NotRecording, detail: None };
     assert_eq!(reasons, BTreeMap::from([(place("555555555555"), expected)]));
@@ -265,7 +265,7 @@ async fn circular_pages_end_with_an_error() {
     let rows = json!({"Results": [], "NextToken": "again"}).to_string();
     let server = Server::start(&[Reply::Status(200, rows)]);
     let clients = clients_of(&server).await;
-    let aggregator = ConfigAggregator::new(clients.config(), Some("a".to_owned()));
+    let aggregator = ConfigAggregator::new(&clients, Some("a".to_owned()));
     let source = ConfigCompliance::new(aggregator.clone(), None);
     let place = (account(ACCOUNT), regions(&["eu-west-1"]));
     for via in [ComplianceApi::Aggregator, ComplianceApi::Query] {
@@ -329,9 +329,9 @@ async fn plans_are_limited_to_account_and_region() {
         "Conditions": {},
     });
     local.cloud.add_resource(selection("p-1", "s-1", &of));
-    let aggregator = ConfigAggregator::new(local.clients.config(), Some(AGGREGATOR.to_owned()));
+    let aggregator = ConfigAggregator::new(&local.clients, Some(AGGREGATOR.to_owned()));
     plans_are_known(&aggregator).await;
-    let none = ConfigAggregator::new(local.clients.config(), None);
+    let none = ConfigAggregator::new(&local.clients, None);
     assert_eq!(none.plans(&account("444444444444"), &region("eu-west-1")).await.unwrap(), []);
     assert_eq!(local.cloud.stop(), []);
 }
@@ -346,7 +346,7 @@ async fn organization_is_read_if_permitted() {
         local.cloud.add_account(&format!("7{n:011}"), &format!("shop {n}"));
     }
     local.cloud.remove_account("700000000003");
-    let organization = OrganizationAccounts::new(Some(local.clients.organizations()));
+    let organization = OrganizationAccounts::new(Some(&local.clients));
     let accounts = organization.accounts().await.unwrap().unwrap();
     assert_eq!(accounts[&account("700000000029")], "shop 29");
     assert!(!accounts.contains_key(&account("700000000003")));

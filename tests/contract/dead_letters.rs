@@ -77,7 +77,7 @@ async fn messages_are_received_redriven_and_deleted() {
     let dead = queue(&local, "dead", &json!({}));
     let policy = json!({"deadLetterTargetArn": arn(&local, &dead), "maxReceiveCount": 5}).to_string();
     let live = queue(&local, "live", &json!({"RedrivePolicy": policy}));
-    let queues = DeadLetterQueues::new(local.clients.sqs());
+    let queues = DeadLetterQueues::new(&local.clients);
     assert_eq!(queues.facts(&dead).await.unwrap(), QueueFacts::default());
     assert_eq!(ran(&queues, &job(&dead, &live, Action::Show)).await, RedriveResult::default());
 
@@ -132,7 +132,7 @@ async fn deploy_messages_keep_their_group() {
     let fifo = json!({"FifoQueue": "true"});
     let (dead, live) = (queue(&local, "dead.fifo", &fifo), queue(&local, "live.fifo", &fifo));
     let undelivered = queue(&local, "undelivered", &json!({}));
-    let queues = DeadLetterQueues::new(local.clients.sqs());
+    let queues = DeadLetterQueues::new(&local.clients);
     let push = sample("codecommit-push.json");
     queues.send(&dead, &OutgoingMessage { body: &push, fifo: Some(("group", "1".to_owned())) }).await.unwrap();
     let sent = ran(&queues, &job(&dead, &live, SEND)).await;
@@ -160,7 +160,7 @@ async fn stack_returns_its_outputs() {
     });
     let parameters = [("StackName", "application"), ("TemplateBody", &template.to_string())];
     local.client().query("cloudformation", "CreateStack", &parameters).unwrap();
-    let stacks = CloudFormationStacks::new(local.clients.cloudformation());
+    let stacks = CloudFormationStacks::new(&local.clients);
     let outputs = stacks.outputs("application").await.unwrap().unwrap();
     assert!(outputs["ReportQueueUrl"].starts_with("http"), "{outputs:?}");
     assert_eq!(outputs.len(), 1);

@@ -77,7 +77,7 @@ async fn adapter_fulfills_contract_with_few_queries() {
     add(recorded("222222222222", "cluster-2", "", "", BTreeMap::new()));
     // Names are passed more than once.
     add(recorded("333333333333", "cluster-1", "not this one", "", BTreeMap::new()));
-    let directory = ConfigAggregator::new(local.clients.config(), Some(AGGREGATOR.to_owned()));
+    let directory = ConfigAggregator::new(&local.clients, Some(AGGREGATOR.to_owned()));
     let mark = local.cloud.journal().mark();
     holds(&directory).await;
     // A resource that the query does not find may be of a type that cannot be queried.
@@ -109,7 +109,7 @@ async fn adapter_fulfills_contract_with_few_queries() {
     assert_eq!(directory.look_up(&[hostile]).await.unwrap(), BTreeMap::new());
     assert_eq!(local.calls("config", mark), ["BatchGetAggregateResourceConfig"]);
 
-    let none = ConfigAggregator::new(local.clients.config(), None);
+    let none = ConfigAggregator::new(&local.clients, None);
     let mark = local.cloud.journal().mark();
     assert_eq!(none.look_up(&many).await.unwrap(), BTreeMap::new());
     assert_eq!(local.calls("config", mark), Vec::<String>::new(), "without an aggregator there are no queries");

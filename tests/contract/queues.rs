@@ -40,7 +40,7 @@ async fn adapter_fulfills_queue_contract() {
     let ask = json!({"QueueName": "deploy.fifo", "Attributes": attributes});
     let created = client.json("sqs", "AmazonSQS.CreateQueue", &ask).unwrap();
     let url = created["QueueUrl"].as_str().unwrap();
-    let queue = SqsDeployQueue::new(local.clients.sqs(), url);
+    let queue = SqsDeployQueue::new(&local.clients, url);
     queue.request_reconciliation("r-1").await.unwrap();
     queue.request_reconciliation("r-1").await.unwrap();
     queue.request_reconciliation("r-2").await.unwrap();
@@ -63,7 +63,7 @@ async fn adapter_fulfills_queue_contract() {
     assert_eq!(client.sqs_depth(url).unwrap(), (2, 0), "visible before the visibility timeout has ended");
     let error = queue.redeliver(&["no receipt handle"], Duration::ZERO).await.unwrap_err();
     assert_eq!(error.operation, "sqs:ChangeMessageVisibility", "{error}");
-    let gone = SqsDeployQueue::new(local.clients.sqs(), &url.replace("deploy.fifo", "gone.fifo"));
+    let gone = SqsDeployQueue::new(&local.clients, &url.replace("deploy.fifo", "gone.fifo"));
     let error = gone.request_reconciliation("r-1").await.unwrap_err();
     assert_eq!(error.operation, "sqs:SendMessage");
     assert_eq!(error.kind, PortErrorKind::NotFound, "{error}");
@@ -80,7 +80,7 @@ async fn flush_arrives_when_due_with_dead_letter_reason() {
     let local = Local::start().await;
     let client = local.client();
     let (url, dead_letters) = (create(&local, "report"), create(&local, "report-dead-letters"));
-    let queue = SqsReportQueue::new(local.clients.sqs(), &url, &dead_letters, "report");
+    let queue = SqsReportQueue::new(&local.clients, &url, &dead_letters, "report");
 
     let asked = Instant::now();
     queue.request_flush(&group(), Duration::from_millis(2_500)).await.unwrap();
@@ -129,7 +129,7 @@ async fn flush_arrives_when_due_with_dead_letter_reason() {
     let empty = messages.iter().find(|message| message["Body"] == "(empty)").expect("SQS takes no empty body");
     assert_eq!(text(empty, "reason").chars().count(), 1_000);
 
-    let gone = SqsReportQueue::new(local.clients.sqs(), &url, &dead_letters.replace("dead-letters", "gone"), "report");
+    let gone = SqsReportQueue::new(&local.clients, &url, &dead_letters.replace("dead-letters", "gone"), "report");
     let error = gone.dead_letter("x", "y").await.unwrap_err();
     assert_eq!((error.kind, error.operation), (PortErrorKind::NotFound, "sqs:SendMessage"), "{error}");
     assert_eq!(local.cloud.stop(), []);

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use app::deploy::ports::{CommitDetails, PolicyRepository, RepositoryFile};
+use app::deploy::ports::{PolicyRepository, RepositoryFile};
 use app::ports::PortErrorKind;
 use aws::CodeCommitRepository;
+use domain::rollout::transition::Revision;
 use framework::ids::CommitId;
 use sandbox::cloud::LocalCloud;
 use syntax::diagnostic::Position;
@@ -37,8 +38,9 @@ async fn holds(repository: &impl PolicyRepository, git: &impl Push) {
     for absent in ["none.yaml", "a/b", "policy.yaml/x", "Policy.yaml"] {
         assert_eq!(repository.file(&first, absent).await.unwrap(), RepositoryFile::Missing, "{absent}");
     }
-    let facts = CommitDetails { author: "Ada <ada@example.com>".to_owned(), message: "First policy".to_owned() };
-    assert_eq!(repository.commit(&first).await.unwrap(), facts);
+    let (author, message) = ("Ada <ada@example.com>".to_owned(), "First policy".to_owned());
+    let revision = Revision { commit: first.clone(), author, message };
+    assert_eq!(repository.commit(&first).await.unwrap(), revision);
 
     let odd = git.push(
         "Odd files",
@@ -66,7 +68,7 @@ async fn holds(repository: &impl PolicyRepository, git: &impl Push) {
     let gone = CommitId::parse(&"dead".repeat(10)).unwrap();
     let error = repository.file(&gone, "policy.yaml").await.unwrap_err();
     assert_eq!(error.kind, PortErrorKind::NotFound, "{error}");
-    let unknown = CommitDetails { author: "unknown".to_owned(), message: String::new() };
+    let unknown = Revision { commit: gone.clone(), author: "unknown".to_owned(), message: String::new() };
     assert_eq!(repository.commit(&gone).await.unwrap(), unknown);
 
     // The same comment again after a lost response is one comment; comments on two commits, or with different texts,
@@ -148,7 +150,7 @@ async fn adapter_fulfills_repository_contract() {
     let git = Clone { work: &work, remote: local.cloud.repository_path(), cloud: &local.cloud };
     git.git(&["init", "--quiet", "-b", "main"]);
     let name = &local.cloud.options().repository;
-    let repository = CodeCommitRepository::new(local.clients.codecommit(), name, "main");
+    let repository = CodeCommitRepository::new(&local.clients, name, "main");
     holds(&repository, &git).await;
 
     // Tags and other branches that share name segments are not the branch.
@@ -160,7 +162,7 @@ async fn adapter_fulfills_repository_contract() {
         "HEAD:refs/tags/release",
     ]);
     for absent in ["release", "feature", "other"] {
-        let branch = CodeCommitRepository::new(local.clients.codecommit(), name, absent);
+        let branch = CodeCommitRepository::new(&local.clients, name, absent);
         assert_eq!(branch.head().await.unwrap(), None, "{absent}");
     }
     // A commit that was removed by a rewrite cannot be commented on.
@@ -168,7 +170,7 @@ async fn adapter_fulfills_repository_contract() {
     assert_eq!(gone.operation, "codecommit:PostCommentForComparedCommit");
     assert!(gone.to_string().contains("CommitDoesNotExistException"), "{gone}");
     // A missing repository is an error of the settings, and not an empty repository.
-    let nowhere = CodeCommitRepository::new(local.clients.codecommit(), "nowhere", "main");
+    let nowhere = CodeCommitRepository::new(&local.clients, "nowhere", "main");
     let error = nowhere.head().await.unwrap_err();
     assert_eq!((error.kind, error.operation), (PortErrorKind::NotFound, "codecommit:GetBranch"), "{error}");
     assert!(error.to_string().contains("RepositoryDoesNotExistException"), "{error}");

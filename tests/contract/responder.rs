@@ -26,7 +26,7 @@ async fn put(responder: &impl Responder, url: &str, reason: Option<&str>) -> Res
         None => RequestAnswer::success(&envelope),
         Some(reason) => RequestAnswer::failure(&envelope, reason),
     };
-    app::lifecycle::send_answer(responder, &answer).await
+    responder.answer(&answer).await
 }
 
 #[tokio::test]

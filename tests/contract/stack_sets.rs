@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use app::deploy::StackSetRef;
-use app::deploy::ports::{Acceptance, OrganizationalUnits, StackSets, StartRequest};
+use app::deploy::ports::{Acceptance, DeployedStackSets as _, OrganizationalUnits, StackSets, StartRequest};
 use app::ports::{PortError, PortErrorKind};
 use aws::CloudFormationStackSets;
 use domain::policy::{CountOrPercentage, RegionConcurrency, RolloutSettings};
@@ -627,7 +627,7 @@ impl Adapters {
         let made = local.client().send("s3", HttpRequest::new("PUT", "/templates")).unwrap();
         assert!(made.is_success());
         let stack_sets = CloudFormationStackSets::new(
-            local.clients.cloudformation(),
+            &local.clients,
             local.clients.template_bucket("templates"),
             "arn:aws:iam::000000000000:role/administration",
             "execution",

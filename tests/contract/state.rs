@@ -324,7 +324,7 @@ async fn fake_fulfills_state_contract() {
 async fn adapter_fulfills_contract_in_its_partitions() {
     let local = Local::start().await;
     let table = local.state_table();
-    let store = StateTable::new(local.clients.dynamodb(), table);
+    let store = StateTable::new(&local.clients, table);
     holds(&store).await;
 
     let items = local.client().scan(table).unwrap();
@@ -363,7 +363,7 @@ async fn adapter_fulfills_contract_in_its_partitions() {
     let error = store.load_state().await.unwrap_err();
     assert!(error.to_string().contains("the item `rollout` / `odd` cannot be read"), "{error}");
 
-    let nowhere = StateTable::new(local.clients.dynamodb(), "nowhere");
+    let nowhere = StateTable::new(&local.clients, "nowhere");
     let error = nowhere.load_state().await.unwrap_err();
     assert_eq!((error.kind, error.operation), (PortErrorKind::NotFound, "dynamodb:Query"), "{error}");
     assert_eq!(local.cloud.stop(), []);

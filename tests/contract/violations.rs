@@ -244,7 +244,7 @@ fn expiry(item: &Value) -> Option<i64> {
 async fn adapter_fulfills_contract_and_expires_records() {
     let local = Local::start().await;
     let table = local.state_table();
-    let store = StateTable::new(local.clients.dynamodb(), table);
+    let store = StateTable::new(&local.clients, table);
     holds(&store).await;
     put(&store, closed("told")).await;
     let unheard = ViolationRecord { pending: owing("", 5).pending, ..closed("unheard") };
@@ -332,7 +332,7 @@ async fn unprocessed_keys_are_retried_with_a_limit() {
         batch(&["b"], &["c"]),
         batch(&["c"], &[]),
     ]);
-    let store = StateTable::new(clients_of(&server).await.dynamodb(), "t");
+    let store = StateTable::new(&clients_of(&server).await, "t");
     let found = store.read(&[key("a"), key("b"), key("c")]).await.unwrap();
     assert_eq!(found.into_values().map(|record| record.version).collect::<Vec<_>>(), [7, 7, 7]);
     let asked: Vec<usize> = server
@@ -343,7 +343,7 @@ async fn unprocessed_keys_are_retried_with_a_limit() {
     assert_eq!(asked, [3, 2, 2, 1]);
 
     let server = Server::start(&[batch(&[], &["a"])]);
-    let store = StateTable::new(clients_of(&server).await.dynamodb(), "t");
+    let store = StateTable::new(&clients_of(&server).await, "t");
     let error = store.read(&[key("a")]).await.unwrap_err();
     assert_eq!((error.kind, error.operation), (PortErrorKind::Retryable, "dynamodb:BatchGetItem"), "{error}");
     assert_eq!(server.received().len(), 6);

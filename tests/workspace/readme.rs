@@ -32,7 +32,6 @@ async fn notice_in_readme_matches_code() {
     let report = Report::<World> {
         store: world.clone(),
         channels: world.clone(),
-        directory: world.clone(),
         resources: world.clone(),
         queue: world.clone(),
         clock: world.clone(),

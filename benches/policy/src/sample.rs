@@ -305,7 +305,8 @@ fn document() -> anyhow::Result<Document> {
 
 /// Returns an inventory in memory.
 pub(crate) fn inventory(resources: usize) -> anyhow::Result<Inventory> {
-    let mut inventory = Inventory::of(document()?).map_err(anyhow::Error::msg)?;
+    let mut inventory =
+        Inventory::read("inventory.json", &serde_json::to_string(&document()?)?).map_err(anyhow::Error::msg)?;
     for number in 0..resources {
         inventory.add_resource(resource(number)?).map_err(anyhow::Error::msg)?;
     }

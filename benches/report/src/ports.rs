@@ -111,7 +111,6 @@ impl InMemoryPorts {
 impl ViolationEnv for &InMemoryPorts {
     type Store = Self;
     type Channels = Self;
-    type Directory = Self;
     type Resources = Self;
     type Clock = Self;
 }

@@ -115,7 +115,6 @@ async fn work(world: &InMemoryPorts, batches: &[String]) -> anyhow::Result<()> {
     let report = Report::<&InMemoryPorts> {
         store: world,
         channels: world,
-        directory: world,
         resources: world,
         queue: world,
         clock: world,

@@ -86,7 +86,7 @@ pub(crate) async fn rolled_out(instances: usize) -> anyhow::Result<World> {
             Some(FrameworkOutcome::Started(_)) => drop(world.end_operations()),
             other => bail!("the first rollout failed: {other:?}, {:?}", seen.rejected),
         }
-        triggers = vec![DeployTrigger::OperationEnded { stack_set: STACK_SET.into() }];
+        triggers = vec![DeployTrigger::OperationEnded(STACK_SET.into())];
     }
     bail!("the first rollout did not end within 10 triggers")
 }

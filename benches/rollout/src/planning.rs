@@ -12,7 +12,6 @@ use app::plan::{PlanRequest, Planner};
 use bench_common::process::status_mib;
 use bench_common::stats::Spread;
 use testkit::deploy::POLICY_FILE;
-use testkit::world::World;
 
 use crate::fleet::{failed, policy, rolled_out};
 use crate::wait;
@@ -51,8 +50,7 @@ pub(crate) fn once(instances: usize) -> anyhow::Result<PlanRun> {
         let text = policy(instances, accounts.div_ceil(CHANGED_IN));
         let commit = world.push("Keep longer", &[(POLICY_FILE, Some(&text))]);
         let memory: DeployState = world.load_state().await.map_err(failed)?;
-        let planner =
-            Planner::<World> { repository: world.clone(), stack_sets: world.clone(), organization: world.clone() };
+        let planner = Planner { repository: world.clone(), stack_sets: world.clone(), organization: world.clone() };
         let question = PlanRequest {
             commit,
             policy_file: POLICY_FILE.into(),

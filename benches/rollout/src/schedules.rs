@@ -73,7 +73,7 @@ async fn one(seed: u64) -> anyhow::Result<(usize, bool)> {
     let mut ended_badly = false;
     for _ in 0..MAX_RECONCILIATIONS {
         let seen = deploy.handle(&triggers).await.map_err(failed)?;
-        triggers = vec![DeployTrigger::OperationEnded { stack_set: STACK_SET.into() }];
+        triggers = vec![DeployTrigger::OperationEnded(STACK_SET.into())];
         match seen.frameworks.values().next() {
             Some(FrameworkOutcome::Started(_) | FrameworkOutcome::Waiting) => {
                 if worked == 0 {

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use anyhow::bail;
-use jiff::Timestamp;
+use anyhow::{bail, ensure};
 use serde_json::{Value, json};
 
 use evaluation::check::{self, CheckReport};
@@ -12,17 +11,16 @@ use evaluation::inventory::template::{self, DeploymentTarget, TemplateStack};
 use evaluation::inventory::{Inventory, OPT_IN_SERVICES};
 use evaluation::{ControlQuery, EvaluationCounts};
 use framework::ids::{AccountId, RegionName};
-use framework::lint::Level;
-use syntax::diagnostic::Diagnostic;
+use syntax::diagnostic::{Diagnostic, Level};
 use syntax::template::Template;
 use syntax::text::closest_match;
 
-use super::evaluate::{self, account, region};
+use super::evaluate::{self, region};
 use super::lint::assignment;
-use crate::findings::{self, Finding, Format, fix, generated, human, machine};
+use crate::findings::{self, Format, fix, generated, human, machine};
 use crate::frameworks::{ControlQueries, unusable};
 use crate::templates::{Exclusion, Files};
-use crate::{CommandOutcome, input, output, plain, templates};
+use crate::{CommandOutcome, cloud, input, output, plain, templates};
 
 /// Check templates against a framework before deployment
 ///
@@ -75,7 +73,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "GLOB", value_parser = Exclusion::parse)]
     exclude: Vec<Exclusion>,
     /// Account of the deployment [default: the only account of the policy or inventory]
-    #[arg(long, value_name = "ACCOUNT_ID", value_parser = account)]
+    #[arg(long, value_name = "ACCOUNT_ID", value_parser = AccountId::parse)]
     in_account: Option<AccountId>,
     /// Region of the deployment [default: the only Region of the policy or inventory]
     #[arg(long, value_name = "REGION", value_parser = region)]
@@ -112,32 +110,26 @@ const MOST_FINDINGS: usize = 100;
 
 fn service(name: &str) -> Result<String, String> {
     let all = OPT_IN_SERVICES.into_iter().chain([ALL]);
-    match all.clone().find(|known| known.eq_ignore_ascii_case(name.trim())) {
-        Some(known) => Ok(known.to_owned()),
-        None => Err(match closest_match(name, all) {
-            Some(near) => format!("unknown service of AWS Backup; did you mean `{near}`?"),
-            None => format!("unknown service of AWS Backup; valid are `{}` or `{ALL}`", OPT_IN_SERVICES.join("`, `")),
-        }),
-    }
+    let known = all.clone().find(|known| known.eq_ignore_ascii_case(name.trim()));
+    known.map(str::to_owned).ok_or_else(|| match closest_match(name, all) {
+        Some(near) => format!("unknown service of AWS Backup; did you mean `{near}`?"),
+        None => format!("unknown service of AWS Backup; valid are `{}` or `{ALL}`", OPT_IN_SERVICES.join("`, `")),
+    })
 }
 
-/// File name and text.
-type File = (String, String);
-
-/// The input files.
+/// The files, each with its name and text.
 #[derive(Default)]
 struct CheckInput {
     /// First the templates to check, then those with plans.
-    files: Vec<File>,
+    files: Vec<(String, String)>,
     checked: usize,
-    inventories: Vec<File>,
+    inventories: Vec<(String, String)>,
     /// Files of folders that are not valid templates.
     skipped: Vec<Diagnostic>,
 }
 
-/// The result of a check.
 struct CheckOutput {
-    findings: Vec<Finding>,
+    findings: Vec<Diagnostic>,
     rows: Vec<(&'static str, EvaluationCounts)>,
     later: Vec<&'static str>,
     /// The checked files.
@@ -153,7 +145,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
     let mut found = CheckOutput::of(args, &questions, &given, &read)?;
     if args.fix {
         if !args.dry_run {
-            fix::redirect_results(args.templates.iter(), args.format);
+            fix::redirect_results(&args.templates, args.format);
         }
         found.generated.iter().for_each(|message| output::hint(message));
     }
@@ -172,8 +164,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
     }
     match args.format {
         Format::Human => found.show()?,
-        Format::Json => output::line(&serde_json::to_string_pretty(&found.json()?)?)?,
-        Format::Sarif => output::line(&serde_json::to_string_pretty(&machine::sarif(&found.findings, &[]))?)?,
+        Format::Json => output::json(&found.json())?,
+        Format::Sarif => output::json(&machine::sarif(&found.findings, &[]))?,
         Format::Github => output::text(&machine::github(&found.findings))?,
     }
     let verdict = found.verdict(args.strict);
@@ -188,13 +180,10 @@ impl CheckInput {
         let mut read = Self::default();
         let mut known = BTreeSet::new();
         let Files { files, skipped } = templates::find(&args.templates, &args.exclude)?;
-        for file in files {
-            let (path, text) = match file {
-                templates::TemplateFile::Found(path, text) => (path, text),
-                templates::TemplateFile::Named(path) => {
-                    let text = input::template(&path)?.map_err(|diagnostic| unusable(&[diagnostic]))?;
-                    (path, text)
-                }
+        for (path, text) in files {
+            let text = match text {
+                Some(text) => text,
+                None => input::template(&path)?.map_err(|diagnostic| unusable(vec![diagnostic]))?,
             };
             read.files.push((input::name(&path), text));
             known.insert(templates::identity(&path));
@@ -202,11 +191,7 @@ impl CheckInput {
         read.checked = read.files.len();
         read.skipped = skipped;
         let Files { files, skipped } = templates::find(&args.plans, &args.exclude)?;
-        for file in files {
-            let (path, text) = match file {
-                templates::TemplateFile::Found(path, text) => (path, Some(text)),
-                templates::TemplateFile::Named(path) => (path, None),
-            };
+        for (path, text) in files {
             if known.contains(&templates::identity(&path)) {
                 continue;
             }
@@ -226,7 +211,6 @@ impl CheckInput {
 }
 
 impl CheckOutput {
-    /// Long because each step narrows the input of the next: inventory, target, queries, stacks, findings.
     fn of(
         args: &Args,
         questions: &ControlQueries,
@@ -234,40 +218,23 @@ impl CheckOutput {
         read: &CheckInput,
     ) -> anyhow::Result<Self> {
         let CheckInput { files, checked, inventories, skipped } = read;
-        let mut inventory: Option<Inventory> = None;
-        for (name, text) in inventories {
-            let read = match inventory.take() {
-                None => Inventory::read(name, text),
-                Some(before) => before.read_more(name, text),
-            };
-            inventory = Some(read.map_err(|diagnostic| anyhow::anyhow!("{diagnostic}"))?);
-        }
+        let inventory = evaluate::merged(inventories.iter().map(|(name, text)| Ok((name, text))))?;
         // The time only matters for schedules, which are evaluated over a year.
-        let mut inventory = inventory.unwrap_or_else(|| Inventory::new(now()));
+        let mut inventory = inventory.unwrap_or_else(|| Inventory::new(cloud::now()));
         let (account, region) = location(args, questions, &inventory)?;
         let (accounts, regions) = (account.iter().cloned().collect(), region.iter().cloned().collect());
         let questions = &questions.clone().at(&accounts, &regions)?;
         let mut target = DeploymentTarget::new(account, region)?;
-        let switched = args.opt_in.iter().flat_map(|service| match service.as_str() {
-            ALL => OPT_IN_SERVICES.to_vec(),
-            one => vec![one],
-        });
-        target.opt_in = switched.map(|service| (service.to_owned(), true)).collect();
+        let all = args.opt_in.iter().any(|service| service == ALL);
+        let services =
+            OPT_IN_SERVICES.into_iter().filter(|service| all || args.opt_in.iter().any(|own| own == service));
+        target.opt_in = services.map(|service| (service.to_owned(), true)).collect();
         target.tags = args.tag.iter().cloned().collect();
 
-        let asked: Vec<ControlQuery> = questions
-            .groups
-            .iter()
-            .filter(|group| group.applies(target.account(), target.region()))
-            .flat_map(|group| group.asked.iter().cloned())
-            .collect();
+        let groups = || questions.groups.iter().filter(|group| group.applies(target.account(), target.region()));
+        let asked: Vec<ControlQuery> = groups().flat_map(|group| group.asked.iter().cloned()).collect();
         let mut unknown: Vec<&Diagnostic> = Vec::new();
-        for diagnostic in questions
-            .groups
-            .iter()
-            .filter(|group| group.applies(target.account(), target.region()))
-            .flat_map(|group| &group.unknown)
-        {
+        for diagnostic in groups().flat_map(|group| &group.unknown) {
             if !unknown.contains(&diagnostic) {
                 unknown.push(diagnostic);
             }
@@ -275,29 +242,23 @@ impl CheckOutput {
         if asked.is_empty() && unknown.is_empty() {
             bail!("`{}` has no framework in the account and Region of the deployment", args.framework.display());
         }
-        let templates = files
-            .iter()
-            .map(|(name, text)| Template::read_source(name, text).map_err(|diagnostics| unusable(&diagnostics)))
-            .collect::<anyhow::Result<Vec<_>>>()?;
+        let templates = files.iter().map(|(name, text)| Template::read_source(name, text).map_err(unusable));
+        let templates = templates.collect::<anyhow::Result<Vec<_>>>()?;
         reject_unknown(given, &templates, questions)?;
-        let stacks: Vec<TemplateStack<'_>> = templates
-            .iter()
-            .map(|template| {
-                let own = given.iter().filter(|(name, _)| template.declares(name) || name.starts_with("AWS::"));
-                TemplateStack { template, parameters: own.map(|(name, value)| (name.clone(), value.clone())).collect() }
-            })
-            .collect();
+        let stack = |template| {
+            let mut parameters = given.clone();
+            parameters.retain(|name, _| Template::declares(template, name) || name.starts_with("AWS::"));
+            TemplateStack { template, parameters }
+        };
+        let stacks: Vec<TemplateStack<'_>> = templates.iter().map(stack).collect();
         let added = template::add(&mut inventory, &target, &stacks);
         let CheckReport { findings, rows, later } =
             check::check(&inventory, &added, &target, &stacks, *checked, &asked);
-        let undecided =
-            unknown.into_iter().map(|diagnostic| Finding { level: Level::Warning, diagnostic: diagnostic.clone() });
-        let findings =
-            findings.into_iter().map(|check::CheckFinding { level, diagnostic }| Finding { level, diagnostic });
+        let warning = |diagnostic: &Diagnostic| Diagnostic { level: Level::Warning, ..diagnostic.clone() };
+        let findings = findings.into_iter().map(|found| Diagnostic { level: found.level, ..found.diagnostic });
         // At the end, because findings about resources matter more when there are too many to show.
-        let skipped =
-            skipped.iter().map(|diagnostic| Finding { level: Level::Warning, diagnostic: diagnostic.clone() });
-        let mut findings: Vec<Finding> = undecided.chain(findings).chain(skipped).collect();
+        let skipped = skipped.iter().map(warning);
+        let mut findings: Vec<Diagnostic> = unknown.into_iter().map(warning).chain(findings).chain(skipped).collect();
         let files = files.iter().take(*checked).cloned().collect();
         let generated = generated::drop_edits(&mut findings, &files);
         let rows = rows.into_iter().map(|(control, counts)| (control.name, counts)).collect();
@@ -312,10 +273,8 @@ impl CheckOutput {
                 human::print_finding(finding)?;
             }
             if let more @ 1.. = of_level().count().saturating_sub(MOST_FINDINGS) {
-                output::line(&format!(
-                    "and {}, not shown; --format json shows all\n",
-                    plain::count(plain::to_u64(more), &format!("more {}", level.as_str()))
-                ))?;
+                let more = plain::count(more, &format!("more {}", level.as_str()));
+                output::line(&format!("and {more}, not shown; --format json shows all\n"))?;
             }
         }
         if self.rows.is_empty() {
@@ -325,47 +284,34 @@ impl CheckOutput {
                 "Nothing was evaluated: parts that only a deployment resolves may add resources.\n"
             })?;
         }
-        let rows: Vec<(String, EvaluationCounts)> =
-            self.rows.iter().map(|(name, counts)| ((*name).to_owned(), *counts)).collect();
-        output::text(&evaluate::by_control(&rows, output::terminal_width()))?;
+        output::text(&evaluate::by_control(&self.rows, output::terminal_width()))?;
         if !self.later.is_empty() {
-            output::line(&format!(
-                "Not evaluated, because only backups and restores decide: {}; see `evaluate`",
-                self.later.join(", ")
-            ))?;
+            let later = self.later.join(", ");
+            output::line(&format!("Not evaluated, because only backups and restores decide: {later}; see `evaluate`"))?;
         }
-        let changes = self.findings.iter().filter(|finding| !finding.diagnostic.edits.is_empty()).count();
+        let changes = self.findings.iter().filter(|finding| !finding.edits.is_empty()).count();
         if changes > 0 {
-            output::line(&format!("{} can be fixed with --fix", plain::count(plain::to_u64(changes), "finding")))?;
+            output::line(&format!("{} can be fixed with --fix", plain::count(changes, "finding")))?;
         }
         Ok(())
     }
 
-    fn json(&self) -> anyhow::Result<Value> {
-        let mut json = machine::json(&self.findings)?;
-        let rows: Vec<Value> = self
-            .rows
-            .iter()
-            .map(|(control, counts)| {
-                let mut row = evaluate::counts(counts);
-                machine::set(&mut row, "control", (*control).into());
-                row
-            })
-            .collect();
-        machine::set(&mut json, "summary", rows.into());
+    fn json(&self) -> Value {
+        let mut json = machine::json(&self.findings);
+        let rows = self.rows.iter().map(|(control, counts)| evaluate::counts(None, control, counts));
+        machine::set(&mut json, "summary", rows.collect());
         machine::set(&mut json, "notEvaluated", json!(self.later));
-        Ok(json)
+        json
     }
 
     fn verdict(&self, strict: bool) -> CommandOutcome {
         let undecided = findings::count(&self.findings, Level::Warning);
         if undecided > 0 {
-            let warnings = plain::count(plain::to_u64(undecided), "warning");
+            let warnings = plain::count(undecided, "warning");
             let more = if strict { "" } else { "; --strict makes it a finding" };
             output::hint(&format!("{warnings}: some results are undecided{more}"));
         }
-        let is_clean = findings::count(&self.findings, Level::Error) == 0 && (!strict || undecided == 0);
-        if is_clean { CommandOutcome::Clean } else { CommandOutcome::Findings }
+        findings::verdict(&self.findings, strict)
     }
 }
 
@@ -375,21 +321,19 @@ fn location(
     questions: &ControlQueries,
     inventory: &Inventory,
 ) -> anyhow::Result<(Option<AccountId>, Option<RegionName>)> {
-    let of_policy = questions.groups.iter().flat_map(crate::frameworks::QueryGroup::named);
     let of_inventory = inventory.locations().map(|location| (&location.account, &location.region));
-    let mut locations: Vec<_> =
-        if inventory.locations().next().is_some() { of_inventory.collect() } else { of_policy.collect() };
+    let has_inventory = inventory.locations().next().is_some();
+    let mut locations: Vec<_> = if has_inventory { of_inventory.collect() } else { questions.named().collect() };
     locations.retain(|(account, region)| {
         args.in_account.as_ref().is_none_or(|own| own == *account)
             && args.in_region.as_ref().is_none_or(|own| own == *region)
     });
     let account = args.in_account.clone().or_else(|| only(locations.iter().map(|(account, _)| *account)));
     let region = args.in_region.clone().or_else(|| only(locations.iter().map(|(_, region)| *region)));
-    if inventory.locations().next().is_some() && (account.is_none() || region.is_none()) {
-        bail!(
-            "the inventory has several accounts or Regions; give the deployment target with --in-account and --in-region"
-        );
-    }
+    ensure!(
+        !has_inventory || (account.is_some() && region.is_some()),
+        "the inventory has several accounts or Regions; give the deployment target with --in-account and --in-region"
+    );
     Ok((account, region))
 }
 
@@ -405,24 +349,11 @@ fn reject_unknown(
     templates: &[Template],
     questions: &ControlQueries,
 ) -> anyhow::Result<()> {
-    let declared = || {
-        let of_templates = templates.iter().flat_map(|template| template.parameters().keys());
-        of_templates.chain(&questions.parameters).map(String::as_str)
-    };
-    for name in given.keys().filter(|name| !name.starts_with("AWS::")) {
-        if declared().all(|own| own != name) {
-            match closest_match(name, declared()) {
-                Some(near) => {
-                    bail!("no template declares the parameter `{}`; did you mean `{near}`?", plain::escaped(name))
-                }
-                None => bail!("no template declares the parameter `{}`; remove it", plain::escaped(name)),
-            }
-        }
-    }
-    Ok(())
-}
-
-#[expect(clippy::disallowed_methods, reason = "a command at a terminal evaluates the current time")]
-fn now() -> Timestamp {
-    Timestamp::now()
+    let of_templates = || templates.iter().flat_map(|template| template.parameters().keys());
+    let declared = || of_templates().chain(&questions.parameters).map(String::as_str);
+    let is_unknown = |name: &&String| !name.starts_with("AWS::") && declared().all(|own| own != *name);
+    let Some(name) = given.keys().find(is_unknown) else { return Ok(()) };
+    let near = closest_match(name, declared()).map(|near| format!("did you mean `{near}`?"));
+    let fix = near.unwrap_or_else(|| "remove it".to_owned());
+    bail!("no template declares the parameter `{}`; {fix}", plain::escaped(name))
 }

@@ -1,25 +1,27 @@
 //! `evaluate`: evaluates an inventory as Audit Manager does.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufWriter, Write as _};
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::ValueEnum;
+use jiff::Timestamp;
 
 use evaluation::inventory::Inventory;
-use evaluation::{ComplianceResult, ControlQuery, Evaluation, EvaluationCounts, Evaluator, Subject};
+use evaluation::{
+    ComplianceResult, ControlQuery, Evaluation, EvaluationCounts, Evaluator, NonComplianceReason, Subject,
+};
 use framework::control::{CONTROLS, Control};
 use framework::ids::{AccountId, RegionName};
 use syntax::text::closest_match;
 
 use super::lint::assignment;
-use crate::frameworks::ControlQueries;
+use crate::frameworks::{ControlQueries, QueryGroup};
 use crate::{CommandOutcome, input, output, plain};
-use out::EvaluationWriter;
 
 mod human;
 mod machine;
-mod out;
 
 pub(crate) use human::by_control;
 pub(crate) use machine::counts;
@@ -64,7 +66,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "CONTROL", value_parser = control)]
     control: Vec<&'static Control>,
     /// Evaluate only this account; repeatable
-    #[arg(long, value_name = "ACCOUNT_ID", value_parser = account)]
+    #[arg(long, value_name = "ACCOUNT_ID", value_parser = AccountId::parse)]
     in_account: Vec<AccountId>,
     /// Show compliant results too
     #[arg(long)]
@@ -99,10 +101,6 @@ fn control(name: &str) -> Result<&'static Control, String> {
     })
 }
 
-pub(crate) fn account(id: &str) -> Result<AccountId, String> {
-    AccountId::parse(id).map_err(|error| error.to_string())
-}
-
 pub(crate) fn region(name: &str) -> Result<RegionName, String> {
     let region = RegionName::parse(name).map_err(|error| error.to_string())?;
     // It may be newer than this version; a typing error is far more likely.
@@ -112,7 +110,19 @@ pub(crate) fn region(name: &str) -> Result<RegionName, String> {
     Ok(region)
 }
 
-/// An evaluation with its location.
+/// An output format, whose texts are written as they arrive, so that a million evaluations need no memory.
+trait EvaluationWriter {
+    fn begin(&mut self, _as_of: Timestamp, _frameworks: &[&str]) -> anyhow::Result<String> {
+        Ok(String::new())
+    }
+
+    fn one(&mut self, located: &LocatedEvaluation<'_>) -> anyhow::Result<String>;
+
+    fn end(&mut self, _rows: &[SummaryRow<'_>], _unread: &BTreeSet<UnreadPart>) -> anyhow::Result<String> {
+        Ok(String::new())
+    }
+}
+
 struct LocatedEvaluation<'a> {
     framework: &'a str,
     account: &'a AccountId,
@@ -121,15 +131,37 @@ struct LocatedEvaluation<'a> {
     evaluation: Evaluation<'a>,
 }
 
-/// A row of the summary.
+impl LocatedEvaluation<'_> {
+    fn arn(&self) -> Option<&str> {
+        match self.evaluation.subject {
+            Subject::Resource(resource) => Some(resource.arn()),
+            _ => None,
+        }
+    }
+
+    /// Returns the fix of a result that is not compliant.
+    fn fix(&self) -> Option<String> {
+        match &self.evaluation.result {
+            ComplianceResult::NotCompliant(NonComplianceReason::NotSelected(not_selected))
+                if !not_selected.steps.is_empty() =>
+            {
+                let all: Vec<String> = not_selected.steps.iter().map(ToString::to_string).collect();
+                let cluster = not_selected.cluster.map(|arn| format!("for its cluster `{}`: ", plain::escaped(arn)));
+                Some(format!("{}{}", cluster.unwrap_or_default(), all.join(" and ")))
+            }
+            ComplianceResult::NotCompliant(_) => Some(self.evaluation.query.control.remediation.to_owned()),
+            ComplianceResult::Compliant(_) | ComplianceResult::Undecided(_) => None,
+        }
+    }
+}
+
 #[derive(Debug)]
-struct SummaryRow {
-    framework: String,
+struct SummaryRow<'a> {
+    framework: &'a str,
     control: &'static Control,
     counts: EvaluationCounts,
 }
 
-/// An unread part in scope.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct UnreadPart {
     account: String,
@@ -139,9 +171,15 @@ struct UnreadPart {
     reason: String,
 }
 
+impl Args {
+    fn is_in_scope(&self, account: &AccountId) -> bool {
+        self.in_account.is_empty() || self.in_account.contains(account)
+    }
+}
+
 /// Long because results are streamed: query groups and summary rows must stay borrowed while evaluating.
 pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
-    let mut out: Box<dyn EvaluationWriter> = match args.format {
+    let mut writer: Box<dyn EvaluationWriter> = match args.format {
         Format::Human => Box::new(human::Human::default()),
         Format::Json => Box::new(machine::Json::default()),
         Format::Csv => Box::new(machine::Csv),
@@ -149,72 +187,57 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
     };
     let given: BTreeMap<String, String> = args.parameter.iter().cloned().collect();
     let questions = ControlQueries::read(&args.framework, args.root.as_deref(), &given)?;
-    for remark in &questions.remarks {
-        output::hint(remark);
-    }
-    let inventory = read(&args.inventories)?;
+    questions.remarks.iter().for_each(|remark| output::hint(remark));
+    let files = args.inventories.iter().map(|path| Ok((input::name(path), input::text(path, input::INVENTORY)?)));
+    let inventory = merged(files)?.context("no inventory is named")?;
     let (accounts, regions) =
         inventory.locations().map(|location| (location.account.clone(), location.region.clone())).unzip();
     let questions = questions.at(&accounts, &regions)?;
-    for account in &args.in_account {
-        let is_there = inventory.locations().any(|location| location.account == *account)
-            || questions
-                .groups
-                .iter()
-                .flat_map(crate::frameworks::QueryGroup::named)
-                .any(|(named, _)| named == account);
-        if !is_there {
-            bail!("the account {account} of `--in-account` is neither in the inventory nor in the policy");
-        }
+    let mut known = args.in_account.iter();
+    if let Some(account) =
+        known.find(|own| !accounts.contains(own) && questions.named().all(|(account, _)| account != *own))
+    {
+        bail!("the account {account} of `--in-account` is neither in the inventory nor in the policy");
     }
     for (kind, count) in inventory.unevaluated_types() {
-        output::hint(&format!(
-            "note: {} of the type {} not evaluated: no control covers it",
-            plain::count(count, "resource"),
-            plain::escaped(kind)
-        ));
+        let (resources, kind) = (plain::count(count, "resource"), plain::escaped(kind));
+        output::hint(&format!("note: {resources} of the type {kind} not evaluated: no control covers it"));
     }
     let is_wanted = |asked: &&ControlQuery| args.control.is_empty() || args.control.contains(&asked.control);
-    // The group of each query.
-    let (asked, of): (Vec<ControlQuery>, Vec<usize>) = questions
+    // The queries, each with its group.
+    let (asked, groups): (Vec<ControlQuery>, Vec<&QueryGroup>) = questions
         .groups
         .iter()
-        .enumerate()
-        .flat_map(|(number, group)| group.asked.iter().filter(is_wanted).map(move |asked| (asked.clone(), number)))
+        .flat_map(|group| group.asked.iter().filter(is_wanted).map(move |asked| (asked.clone(), group)))
         .unzip();
-    let is_all_known = questions.groups.iter().all(|group| group.unknown.is_empty());
-    match (asked.is_empty() && is_all_known, args.control.is_empty()) {
-        (false, _) => {}
-        (true, true) => bail!("`{}` has no control for the locations of the inventory", args.framework.display()),
-        (true, false) => bail!("no framework has the control of `--control`"),
+    if asked.is_empty() && questions.groups.iter().all(|group| group.unknown.is_empty()) {
+        match args.control.is_empty() {
+            true => bail!("`{}` has no control for the locations of the inventory", args.framework.display()),
+            false => bail!("no framework has the control of `--control`"),
+        }
     }
-    let mut rows: Vec<SummaryRow> = Vec::new();
+    let mut rows: Vec<SummaryRow<'_>> = Vec::new();
     let row_of: Vec<usize> = asked
         .iter()
-        .zip(&of)
+        .zip(&groups)
         .map(|(asked, group)| {
-            let framework = questions.groups.get(*group).map_or("", |group| group.framework.as_str());
-            let is_same = |row: &SummaryRow| row.framework == framework && row.control == asked.control;
+            let (framework, control) = (group.framework.as_str(), asked.control);
+            let is_same = |row: &SummaryRow<'_>| row.framework == framework && row.control == control;
             rows.iter().position(is_same).unwrap_or_else(|| {
-                rows.push(SummaryRow {
-                    framework: framework.to_owned(),
-                    control: asked.control,
-                    counts: EvaluationCounts::default(),
-                });
+                rows.push(SummaryRow { framework, control, counts: EvaluationCounts::default() });
                 rows.len().saturating_sub(1)
             })
         })
         .collect();
     let mut frameworks: Vec<&str> = questions.groups.iter().map(|group| group.framework.as_str()).collect();
     frameworks.dedup();
-    out.begin(inventory.as_of(), &frameworks)?;
-    let mut ended = Ok(());
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout());
+    let mut write = |text: String| output::written(out.write_all(text.as_bytes()));
+    let mut ended = writer.begin(inventory.as_of(), &frameworks).and_then(&mut write);
     Evaluator::new(&inventory, &asked).each(|evaluation| {
-        let group = of.get(evaluation.query_index).and_then(|group| questions.groups.get(*group));
+        let group = groups.get(evaluation.query_index);
         let (Some(group), Some((account, region, kind))) = (group, location(&inventory, &evaluation)) else { return };
-        if !group.applies(Some(account), Some(region))
-            || !(args.in_account.is_empty() || args.in_account.contains(account))
-        {
+        if !group.applies(Some(account), Some(region)) || !args.is_in_scope(account) {
             return;
         }
         if let Some(row) = row_of.get(evaluation.query_index).and_then(|row| rows.get_mut(*row)) {
@@ -222,31 +245,35 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
         }
         let is_shown = args.all || !matches!(evaluation.result, ComplianceResult::Compliant(_));
         if is_shown && ended.is_ok() {
-            ended = out.one(&LocatedEvaluation { framework: &group.framework, account, region, kind, evaluation });
+            let located = LocatedEvaluation { framework: &group.framework, account, region, kind, evaluation };
+            ended = writer.one(&located).and_then(&mut write);
         }
     });
     ended?;
     let unread = unread(&inventory, &questions, args);
-    out.end(&rows, &unread)?;
+    writer.end(&rows, &unread).and_then(&mut write)?;
+    output::written(out.flush())?;
+    if args.format == Format::Csv {
+        // Unread parts are not evaluations, so they have no rows.
+        human::unread_lines(&unread, "not read:").for_each(|line| output::note(&line));
+    }
     Ok(verdict(&rows, &unread, args.strict))
 }
 
-fn verdict(rows: &[SummaryRow], unread: &[UnreadPart], strict: bool) -> CommandOutcome {
+fn verdict(rows: &[SummaryRow<'_>], unread: &BTreeSet<UnreadPart>, strict: bool) -> CommandOutcome {
     let total = |count: fn(&EvaluationCounts) -> u64| rows.iter().map(|row| count(&row.counts)).sum::<u64>();
     let (broken, undecided) = (total(|counts| counts.not_compliant), total(|counts| counts.undecided));
-    if undecided > 0 || !unread.is_empty() {
+    let is_uncertain = undecided > 0 || !unread.is_empty();
+    if is_uncertain {
         let undecided = plain::count(undecided, "evaluation");
-        let unread = plain::count(plain::to_u64(unread.len()), "part");
+        let unread = plain::count(unread.len(), "part");
         output::hint(&format!("warning: {undecided} undecided, {unread} of the inventory not read"));
     }
     // A successful run without evaluations would hide a wrong policy or inventory.
-    let is_nothing =
-        total(|counts| counts.compliant.saturating_add(counts.not_compliant).saturating_add(counts.undecided)) == 0;
-    let is_strict_finding = strict && (undecided > 0 || !unread.is_empty() || is_nothing);
-    if broken > 0 || is_strict_finding { CommandOutcome::Findings } else { CommandOutcome::Clean }
+    let is_finding = broken > 0 || (strict && (is_uncertain || total(|counts| counts.compliant) == 0));
+    if is_finding { CommandOutcome::Findings } else { CommandOutcome::Clean }
 }
 
-/// Returns the location and type of an item.
 fn location<'a>(
     inventory: &'a Inventory,
     evaluation: &Evaluation<'a>,
@@ -263,55 +290,45 @@ fn location<'a>(
     })
 }
 
-/// Returns the unread parts in scope.
-fn unread(inventory: &Inventory, questions: &ControlQueries, args: &Args) -> Vec<UnreadPart> {
-    let is_wanted = |account: &AccountId| args.in_account.is_empty() || args.in_account.contains(account);
-    let mut unread = BTreeSet::new();
-    let gaps = inventory.gaps();
-    for gap in gaps {
-        let applies = questions.groups.iter().any(|group| group.applies(Some(gap.account), Some(gap.region)));
-        if applies && is_wanted(gap.account) {
-            unread.insert(UnreadPart {
-                account: gap.account.to_string(),
-                region: gap.region.to_string(),
-                part: gap.part.and_then(|part| Some(serde_json::to_value(part).ok()?.as_str()?.to_owned())),
-                reason: gap.reason.to_owned(),
-            });
-        }
-    }
+fn unread(inventory: &Inventory, questions: &ControlQueries, args: &Args) -> BTreeSet<UnreadPart> {
+    let applies = |account, region| questions.groups.iter().any(|group| group.applies(Some(account), Some(region)));
+    let gaps = inventory.gaps().into_iter().filter(|gap| applies(gap.account, gap.region)).map(|gap| {
+        let part = gap.part.and_then(|part| Some(serde_json::to_value(part).ok()?.as_str()?.to_owned()));
+        (gap.account, gap.region, part, gap.reason.to_owned())
+    });
     // Unknown controls of a framework were not evaluated in any location in its scope.
-    for group in questions.groups.iter().filter(|group| !group.unknown.is_empty()) {
-        for location in inventory.locations() {
-            let (account, region) = (&location.account, &location.region);
-            if group.applies(Some(account), Some(region)) && is_wanted(account) {
-                unread.extend(group.unknown.iter().map(|diagnostic| UnreadPart {
-                    account: account.to_string(),
-                    region: region.to_string(),
-                    part: Some("framework".to_owned()),
-                    reason: diagnostic.to_string(),
-                }));
-            }
-        }
-    }
-    for (account, region) in questions.groups.iter().flat_map(crate::frameworks::QueryGroup::named) {
-        if is_wanted(account) && !inventory.has_location(account, region) {
-            let reason = "no document contains it".to_owned();
-            unread.insert(UnreadPart { account: account.to_string(), region: region.to_string(), part: None, reason });
-        }
-    }
-    unread.into_iter().collect()
+    let unknown = questions.groups.iter().filter(|group| !group.unknown.is_empty()).flat_map(|group| {
+        let locations = inventory.locations().map(|location| (&location.account, &location.region));
+        let locations = locations.filter(move |(account, region)| group.applies(Some(account), Some(region)));
+        locations.flat_map(move |(account, region)| {
+            let reasons = group.unknown.iter().map(ToString::to_string);
+            reasons.map(move |reason| (account, region, Some("framework".to_owned()), reason))
+        })
+    });
+    let missing = questions.named().filter(|(account, region)| !inventory.has_location(account, region));
+    let missing = missing.map(|(account, region)| (account, region, None, "no document contains it".to_owned()));
+    let all = gaps.chain(unknown).chain(missing).filter(|(account, ..)| args.is_in_scope(account));
+    let part = |(account, region, part, reason): (&AccountId, &RegionName, _, _)| UnreadPart {
+        account: account.to_string(),
+        region: region.to_string(),
+        part,
+        reason,
+    };
+    all.map(part).collect()
 }
 
-/// Reads documents one by one, and drops each text.
-pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Inventory> {
+/// Evaluates several documents together. They are read one by one, and each text is dropped.
+pub(crate) fn merged<S: AsRef<str>>(
+    files: impl Iterator<Item = anyhow::Result<(S, S)>>,
+) -> anyhow::Result<Option<Inventory>> {
     let mut inventory: Option<Inventory> = None;
-    for path in paths {
-        let (name, text) = (input::name(path), input::text(path, input::INVENTORY)?);
+    for file in files {
+        let (name, text) = file?;
         let read = match inventory.take() {
-            None => Inventory::read(&name, &text),
-            Some(before) => before.read_more(&name, &text),
+            None => Inventory::read(name.as_ref(), text.as_ref()),
+            Some(before) => before.read_more(name.as_ref(), text.as_ref()),
         };
-        inventory = Some(read.map_err(|diagnostic| anyhow::anyhow!("{diagnostic}"))?);
+        inventory = Some(read.map_err(|diagnostic| anyhow!("{diagnostic}"))?);
     }
-    inventory.context("no inventory is named")
+    Ok(inventory)
 }

@@ -5,21 +5,19 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow, bail};
-use jiff::Timestamp;
+use anyhow::{Context as _, anyhow, bail, ensure};
 
 use app::inventory::{
     CompletedRead, InventoryError, InventoryOutcome, InventoryScope, ReadOptions, ReadProgress, read,
 };
+use app::ports::PortError;
 use evaluation::inventory::document::Document;
 use framework::ids::{AccountId, RegionName};
 
-use crate::cloud::{self, AwsClients};
-use crate::{CommandOutcome, Format, output, plain};
+use crate::{CommandOutcome, Format, cloud, output, plain};
 use partial::{Partial, ReadRequest};
 use summary::InventorySummary;
 
@@ -86,49 +84,38 @@ pub(crate) struct Args {
 }
 
 /// Validates the name of an IAM role, without its path.
-fn role(name: &str) -> Result<String, String> {
+fn role(name: &str) -> Result<String, &'static str> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
-    if (1..=64).contains(&name.len()) && name.chars().all(fits) {
-        return Ok(name.to_owned());
-    }
-    Err("a role name has 1 to 64 letters, digits or `_+=,.@-`, without account and path".to_owned())
-}
-
-impl Args {
-    fn options(&self) -> ReadOptions {
-        let scope = InventoryScope {
-            accounts: self.in_account.iter().cloned().collect::<BTreeSet<_>>(),
-            regions: self.in_region.iter().cloned().collect::<BTreeSet<_>>(),
-        };
-        ReadOptions { scope, jobs: self.jobs }
-    }
+    let is_valid = (1..=64).contains(&name.len()) && name.chars().all(fits);
+    is_valid
+        .then(|| name.to_owned())
+        .ok_or("a role name has 1 to 64 letters, digits or `_+=,.@-`, without account and path")
 }
 
 /// Long because it holds the order of partial file, read, interruption and document in one place.
 pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
-    if let Some(file) = &args.output {
-        check_output(file)?;
-    }
+    args.output.as_deref().map_or(Ok(()), check_output)?;
     let outcome = cloud::block_on(async {
-        let cloud = AwsClients::connect(&args.access).await?;
+        let aws = cloud::connect(&args.access).await?;
         let steps = output::Steps::new();
         let aggregator = match &args.aggregator {
             Some(name) => name.clone(),
             None => {
                 if steps.is_in_lines() {
-                    steps.at(&format!("reading the stack `{}`", plain::escaped(&args.stack)));
+                    output::note(&format!("reading the stack `{}`", plain::escaped(&args.stack)));
                 }
-                of_stack(&cloud, &args.stack).await?
+                of_stack(&aws, &args.stack).await?
             }
         };
-        let options = args.options();
+        let (accounts, regions) = (args.in_account.iter().cloned().collect(), args.in_region.iter().cloned().collect());
+        let options = ReadOptions { scope: InventoryScope { accounts, regions }, jobs: args.jobs };
         let role = (!args.aggregator_only).then(|| args.role.clone());
-        let asked = ReadRequest { aggregator: aggregator.clone(), role: role.clone(), scope: options.scope.clone() };
+        let request = ReadRequest { aggregator: aggregator.clone(), role: role.clone(), scope: options.scope.clone() };
         let now = cloud::now();
         let (mut partial, began, earlier) = match &args.output {
             Some(file) => {
-                let (partial, begun) = Partial::open(file, &asked, now, args.no_resume)?;
-                (Some(partial), begun.began, begun.parts)
+                let (partial, began, parts) = Partial::open(file, &request, now, args.no_resume)?;
+                (Some(partial), began, parts)
             }
             None => (None, now, Vec::new()),
         };
@@ -136,54 +123,46 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
             Some(partial) => partial.keep(part).map_err(|error| format!("{error:#}")),
             None => Ok(()),
         };
-        let source = cloud.aggregator(&aggregator);
-        let members = role.map(|role| cloud.member_backups(&role));
-        let mut progress = Progress::new(steps, &aggregator);
-        let reading = read(&source, members.as_ref(), &options, (began, earlier), keep, |step| progress.at(step));
+        let source = aws.patient_aggregator(&aggregator);
+        let members = role.map(|role| aws.member_backups(&role));
+        let progress = progress(steps, plain::escaped(&aggregator));
+        let reading = read(&source, members.as_ref(), &options, (began, earlier), keep, progress);
         let stopped = tokio::select! {
             read = reading => Some(read),
             _ = tokio::signal::ctrl_c() => None,
         };
-        drop(progress);
         let outcome = match stopped {
             Some(Ok(outcome)) => outcome,
             Some(Err(InventoryError::Store(reason))) => bail!(reason),
             Some(Err(InventoryError::Aggregator(error))) => {
-                if let Some(partial) = partial.filter(|partial| partial.kept() == 0) {
+                if let Some(partial) = partial.filter(|partial| partial.kept == 0) {
                     partial.remove()?;
                 }
-                return Err(no_aggregator(&aggregator, &error));
+                return Err(no_aggregator(&aggregator, error));
             }
             None => match &partial {
-                Some(partial) => bail!(
-                    "interrupted; the same command resumes from `{}`, which contains {}",
-                    partial.path().display(),
-                    plain::count(partial.kept(), "part")
-                ),
+                Some(Partial { path, kept, .. }) => {
+                    let parts = plain::count(*kept, "part");
+                    bail!("interrupted; the same command resumes from `{}`, which contains {parts}", path.display())
+                }
                 None => bail!("interrupted; with --output, completed reads would have been stored"),
             },
         };
-        let complete = outcome.failures.is_empty();
         write(&outcome.document, args.output.as_deref())?;
         if let Some(partial) = partial {
             partial.remove()?;
         }
-        Ok((outcome, complete))
-    });
-    let (outcome, complete) = outcome?;
+        Ok(outcome)
+    })?;
     show(&outcome, args)?;
-    Ok(if complete { CommandOutcome::Clean } else { CommandOutcome::Findings })
+    Ok(if outcome.failures.is_empty() { CommandOutcome::Clean } else { CommandOutcome::Findings })
 }
 
 /// Checks that the document can be written, before anything is read.
 fn check_output(file: &Path) -> anyhow::Result<()> {
     let folder = folder(file);
-    if file.is_dir() {
-        bail!("`{}` is a folder; name a file", file.display());
-    }
-    if !folder.is_dir() {
-        bail!("the folder `{}` of `{}` does not exist", folder.display(), file.display());
-    }
+    ensure!(!file.is_dir(), "`{}` is a folder; name a file", file.display());
+    ensure!(folder.is_dir(), "the folder `{}` of `{}` does not exist", folder.display(), file.display());
     Ok(())
 }
 
@@ -192,24 +171,21 @@ fn folder(file: &Path) -> &Path {
 }
 
 /// Returns the aggregator of the application.
-async fn of_stack(cloud: &AwsClients, stack: &str) -> anyhow::Result<String> {
-    let application = cloud.application(stack).await.map_err(|error| cloud::aws_error(&error))?;
+async fn of_stack(aws: &aws::Clients, stack: &str) -> anyhow::Result<String> {
+    let application = cloud::application(aws, stack).await.map_err(cloud::aws_error)?;
     let shown = plain::escaped(stack);
-    let application = application.with_context(|| {
-        format!(
+    let Some(application) = application else {
+        bail!(
             "the stack `{shown}` does not exist in this account and Region; give the application's stack with --stack, or the \
              aggregator with --aggregator"
-        )
-    })?;
+        );
+    };
     let name = application.parameters.get("ConfigAggregatorName").filter(|name| !name.is_empty()).cloned();
-    name.with_context(|| {
-        format!(
-            "the stack `{shown}` has no aggregator in its parameter ConfigAggregatorName; give one with --aggregator"
-        )
-    })
+    let none = "has no aggregator in its parameter ConfigAggregatorName; give one with --aggregator";
+    name.with_context(|| format!("the stack `{shown}` {none}"))
 }
 
-fn no_aggregator(name: &str, error: &app::ports::PortError) -> anyhow::Error {
+fn no_aggregator(name: &str, error: PortError) -> anyhow::Error {
     if error.code.as_deref() == Some("NoSuchConfigurationAggregatorException") {
         return anyhow!(
             "the aggregator `{}` does not exist in this account and Region; `aws configservice \
@@ -222,9 +198,7 @@ fn no_aggregator(name: &str, error: &app::ports::PortError) -> anyhow::Error {
 
 /// Writes the document atomically.
 fn write(document: &Document, file: Option<&Path>) -> anyhow::Result<()> {
-    let Some(file) = file else {
-        return output::line(&serde_json::to_string_pretty(document)?);
-    };
+    let Some(file) = file else { return output::line(&serde_json::to_string_pretty(document)?) };
     let cannot = || format!("cannot write `{}`", file.display());
     let mut beside = tempfile::NamedTempFile::new_in(folder(file)).with_context(cannot)?;
     {
@@ -242,45 +216,27 @@ fn show(outcome: &InventoryOutcome, args: &Args) -> anyhow::Result<()> {
     let role = (!args.aggregator_only).then_some(args.role.as_str());
     let summary = InventorySummary::of(outcome, args.output.as_deref(), role);
     match (args.format, &args.output) {
-        (Format::Json, Some(_)) => output::line(&serde_json::to_string_pretty(&summary.json())?)?,
-        (Format::Json, None) => output::note(&serde_json::to_string(&summary.json())?),
+        (Format::Json, Some(_)) => output::json(&summary.json())?,
+        (Format::Json, None) => output::note(&summary.json().to_string()),
         (Format::Human, _) => output::note(summary.page().trim_end()),
     }
     Ok(())
 }
 
-/// Progress on standard error.
-struct Progress {
-    aggregator: String,
-    steps: output::Steps,
-    /// Tenths of the locations already reported.
-    tenths: Option<usize>,
-}
-
-impl Progress {
-    fn new(steps: output::Steps, aggregator: &str) -> Self {
-        Self { aggregator: plain::escaped(aggregator), steps, tenths: None }
-    }
-
-    fn at(&mut self, step: ReadProgress) {
-        match step {
-            ReadProgress::Queries(done, of) => {
-                self.steps.at(&format!("querying the aggregator `{}`: {done} of {of} queries", self.aggregator));
-            }
-            ReadProgress::Locations(done, of) => {
-                let tenths = done.saturating_mul(10).checked_div(of);
-                if tenths != self.tenths || !self.steps.is_in_lines() {
-                    self.tenths = tenths;
-                    self.steps.at(&format!("reading accounts and Regions: {done} of {of}"));
-                }
+/// Returns a function that shows the progress on standard error.
+fn progress(steps: output::Steps, aggregator: String) -> impl FnMut(ReadProgress) {
+    // Tenths of the locations already reported.
+    let mut reported = None;
+    move |step| match step {
+        ReadProgress::Queries(done, of) => {
+            steps.in_lines(format!("querying the aggregator `{aggregator}`: {done} of {of} queries"));
+        }
+        ReadProgress::Locations(done, of) => {
+            let tenths = done.saturating_mul(10).checked_div(of);
+            if tenths != reported || !steps.is_in_lines() {
+                reported = tenths;
+                steps.in_lines(format!("reading accounts and Regions: {done} of {of}"));
             }
         }
     }
-}
-
-/// The time of the first read, and the completed reads.
-#[derive(Debug)]
-struct ResumedRead {
-    began: Timestamp,
-    parts: Vec<CompletedRead>,
 }

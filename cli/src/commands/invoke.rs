@@ -5,11 +5,11 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow};
 
 use runtime_api::{Invocation, InvocationOutcome, Launch};
 
-use crate::{CommandOutcome, env_file, event_file, input, output};
+use crate::{CommandOutcome, cloud, env_file, input, output};
 
 /// Run a function once, as Lambda would.
 ///
@@ -53,7 +53,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
-    let event = event_file::read(&args.event)?;
+    let event = input::event(&args.event)?;
     let program = program(args)?;
     let variables = variables(args)?;
 
@@ -65,9 +65,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
         }
     }
     let launch = launch.envs(variables);
-
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    cloud::block_on(async {
         let mut function = launch.start().await?;
         let started = function.ready().await;
         let invocation = match &started {
@@ -95,7 +93,7 @@ fn report(args: &Args, started: bool, outcome: InvocationOutcome) -> anyhow::Res
     let when = if started { "before it responded" } else { "before it was ready for an event" };
     let message = match outcome {
         InvocationOutcome::Response(response) => {
-            output::line(&serde_json::to_string_pretty(&response)?)?;
+            output::json(&response)?;
             return Ok(CommandOutcome::Clean);
         }
         InvocationOutcome::Error { kind, message } => format!("`{name}` failed: {message} ({kind})"),
@@ -120,24 +118,22 @@ fn program(args: &Args) -> anyhow::Result<PathBuf> {
     let name = &args.function;
     let built = Path::new("target/lambda").join(name).join("bootstrap");
     let here = std::env::current_dir().context("the current folder was deleted")?;
-    let Some(found) = here.ancestors().map(|folder| folder.join(&built)).find(|path| path.is_file()) else {
-        bail!(
+    here.ancestors().map(|folder| folder.join(&built)).find(|path| path.is_file()).with_context(|| {
+        format!(
             "`{name}` is not built: no `{}` here or in a parent folder; run `cargo lambda build --release --bin {name}`, \
              or name the program with `--binary`",
             built.display()
-        );
-    };
-    Ok(found)
+        )
+    })
 }
 
 /// The variables of the shell, overridden by those of the files, overridden by those of --env.
 fn variables(args: &Args) -> anyhow::Result<BTreeMap<OsString, OsString>> {
-    let mut variables =
-        std::env::vars_os().filter(|(key, _)| passes(&key.to_string_lossy())).collect::<BTreeMap<_, _>>();
+    let mut variables: BTreeMap<_, _> = std::env::vars_os().filter(|(key, _)| passes(&key.to_string_lossy())).collect();
     for path in &args.env_file {
         let shown = path.display();
         let text = input::text(path, input::VARIABLES)?;
-        let pairs = env_file::parse(&text).map_err(|e| anyhow!("{shown}:{}: {}", e.line, e.message))?;
+        let pairs = env_file::parse(&text).map_err(|(line, message)| anyhow!("{shown}:{line}: {message}"))?;
         variables.extend(pairs.into_iter().map(|(key, value)| (key.into(), value.into())));
     }
     variables.extend(args.env.iter().map(|(key, value)| (key.into(), value.into())));

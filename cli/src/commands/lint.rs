@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use jiff::civil::Date;
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::tz::TimeZone;
 
-use crate::findings::{Format, fix, machine};
-use crate::{CommandOutcome, output};
+use crate::findings::{self, Format, fix, machine};
+use crate::{CommandOutcome, cloud, output};
 use report::LintReport;
 
 mod human;
@@ -70,40 +69,34 @@ pub(crate) fn assignment(text: &str) -> Result<(String, String), String> {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
-    let mut report = LintReport::new(args, today(), &BTreeMap::new())?;
+    // As `deploy` uses it.
+    let today = cloud::now().to_zoned(TimeZone::UTC).date();
+    let mut report = LintReport::new(args, today, &BTreeMap::new())?;
     if args.fix {
         if !args.dry_run {
-            fix::redirect_results(args.paths.iter(), args.format);
+            fix::redirect_results(&args.paths, args.format);
         }
         report.generated.iter().for_each(|message| output::hint(message));
     }
     if args.dry_run {
         output::text(&fix::diff(&report.findings, &report.files)?)?;
-        return Ok(report.verdict(args.strict));
+        return Ok(findings::verdict(&report.findings, args.strict));
     }
     if args.fix && fix::apply_edits(&report.findings, &mut report.files, args.format)? {
-        report = LintReport::new(args, today(), &report.files)?;
+        report = LintReport::new(args, today, &report.files)?;
     }
     match args.format {
         Format::Human => human::show(&report, args.notes)?,
         Format::Json => {
-            let mut json = machine::json(&report.findings)?;
-            machine::set(&mut json, "suppressed", report.suppressed_json()?);
-            output::line(&serde_json::to_string_pretty(&json)?)?
+            let mut json = machine::json(&report.findings);
+            machine::set(&mut json, "suppressed", report.suppressed_json());
+            output::json(&json)?
         }
-        Format::Sarif => {
-            output::line(&serde_json::to_string_pretty(&machine::sarif(&report.findings, &report.suppressed))?)?
-        }
+        Format::Sarif => output::json(&machine::sarif(&report.findings, &report.suppressed))?,
         Format::Github => output::text(&machine::github(&report.findings))?,
     }
     if args.fix {
         fix::write_standard_input(&report.files)?;
     }
-    Ok(report.verdict(args.strict))
-}
-
-/// Returns the current day in UTC, as `deploy` uses it.
-#[expect(clippy::disallowed_methods, reason = "the command line has no clock of its own")]
-pub(crate) fn today() -> Date {
-    Timestamp::now().to_zoned(TimeZone::UTC).date()
+    Ok(findings::verdict(&report.findings, args.strict))
 }

@@ -1,6 +1,6 @@
 //! `man`: the manual page.
 
-use anyhow::bail;
+use anyhow::Context as _;
 use clap::CommandFactory as _;
 use clap_mangen::Man;
 
@@ -28,10 +28,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
     program.build();
     let page = match &args.command {
         None => program,
-        Some(name) => match program.find_subcommand(name) {
-            Some(command) => command.clone(),
-            None => bail!("unknown command `{}`; see `backup-compliance --help`", crate::plain::escaped(name)),
-        },
+        Some(name) => program.find_subcommand(name).cloned().with_context(|| {
+            format!("unknown command `{}`; see `backup-compliance --help`", crate::plain::escaped(name))
+        })?,
     };
     let title = page.get_display_name().unwrap_or(page.get_name()).to_owned();
     let mut text = Vec::new();

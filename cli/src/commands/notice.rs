@@ -1,15 +1,15 @@
 //! `notice`: renders the notice about an event.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
 use clap::ValueEnum;
-use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
 
 use app::deploy::DesiredPolicy;
 use app::events::{Batch, EventError, compliance_change};
+use app::in_force::today;
 use domain::notice::{FindingHome, Notice, NoticeContext, ViolationDigest, ViolationNotice};
 use domain::policy::{ExemptionMatch, Reporting};
 use domain::violation::{
@@ -18,7 +18,7 @@ use domain::violation::{
     ViolationRecord, apply,
 };
 
-use crate::{CommandOutcome, Format, event_file, output, repository};
+use crate::{CommandOutcome, Format, input, output, repository};
 
 /// Render the notice about a compliance change.
 ///
@@ -85,33 +85,25 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
     let mut records = Vec::new();
     for (record, compliance) in applied(changes, &reporting) {
         match &record.exemption {
-            Some(exempt) => ignored.push(format!(
-                "{} is exempt until {} ({}): the violation is recorded, and no notice is sent",
-                record.key, exempt.until, exempt.owner
+            Some(AppliedExemption { until, owner, .. }) => ignored.push(format!(
+                "{} is exempt until {until} ({owner}): the violation is recorded, and no notice is sent",
+                record.key
             )),
             None => records.push(with_pending(record, compliance)),
         }
     }
-    for reason in &ignored {
-        output::error(&format!("no notice: {reason}"));
-    }
+    ignored.iter().for_each(|reason| output::error(&format!("no notice: {reason}")));
     let notices = notices(&records, args.channel.channel(), &reporting, policy.as_ref());
     let documents: Vec<Value> = notices.iter().filter_map(|notice| document(notice, args.channel)).collect();
     match (args.format, args.channel) {
-        (Format::Json, _) => {
-            output::line(&serde_json::to_string_pretty(&json!({ "notices": documents, "ignored": ignored }))?)?;
-        }
+        (Format::Json, _) => output::json(&json!({ "notices": documents, "ignored": ignored }))?,
         (Format::Human, NoticeForm::Email) => {
             for (number, notice) in notices.iter().enumerate() {
                 let rule = if number == 0 { "" } else { "----\n\n" };
                 output::line(&format!("{rule}Subject: {}\n\n{}", notice.subject(), notice.text()))?;
             }
         }
-        (Format::Human, _) => {
-            for document in documents {
-                output::line(&serde_json::to_string_pretty(&document)?)?;
-            }
-        }
+        (Format::Human, _) => documents.iter().try_for_each(output::json)?,
     }
     Ok(if ignored.is_empty() { CommandOutcome::Clean } else { CommandOutcome::Findings })
 }
@@ -131,7 +123,7 @@ fn document(notice: &Notice, channel: NoticeForm) -> Option<Value> {
 }
 
 fn read_policy(path: &Path) -> anyhow::Result<DesiredPolicy> {
-    repository::policy(path, None)?.map_err(|diagnostics| {
+    repository::read_policy(path, None)?.desired.map_err(|diagnostics| {
         let shown = path.display();
         let first = diagnostics.first().map(ToString::to_string).unwrap_or_default();
         anyhow!("the policy in `{shown}` is not valid: {first}; run `backup-compliance lint {shown}` to see all errors")
@@ -141,7 +133,7 @@ fn read_policy(path: &Path) -> anyhow::Result<DesiredPolicy> {
 /// Returns the compliance changes of the file, and the reasons for ignoring other events.
 fn changes(args: &Args) -> anyhow::Result<(Vec<ComplianceChange>, Vec<String>)> {
     let shown = args.event.display();
-    let batch = Batch::read(event_file::read(&args.event)?);
+    let batch = Batch::read(input::event(&args.event)?);
     let several = batch.messages.len() > 1;
     let (mut changes, mut ignored) = (Vec::new(), Vec::new());
     for (index, message) in batch.messages.iter().enumerate() {
@@ -159,9 +151,7 @@ fn changes(args: &Args) -> anyhow::Result<(Vec<ComplianceChange>, Vec<String>)> 
     Ok((changes, ignored))
 }
 
-fn channels() -> BTreeSet<Channel> {
-    [Channel::Topic, Channel::Chat, Channel::SecurityHub, Channel::EventBus].into()
-}
+const CHANNELS: [Channel; 4] = [Channel::Topic, Channel::Chat, Channel::SecurityHub, Channel::EventBus];
 
 /// Applies the changes to an empty state. Returns the records with their pending deliveries.
 fn applied(mut changes: Vec<ComplianceChange>, reporting: &Reporting) -> Vec<(ViolationRecord, ComplianceType)> {
@@ -172,8 +162,8 @@ fn applied(mut changes: Vec<ComplianceChange>, reporting: &Reporting) -> Vec<(Vi
         let ChangeOutcome::Store { mut record, transition: turn } = apply(known, change) else { continue };
         let now = change.ordering.notified;
         match turn {
-            Some(Transition::Opens) => record.record_opening(opening(change, reporting), &channels(), now),
-            Some(Transition::Closes(closing)) => record.record_closing(closing, &channels(), now),
+            Some(Transition::Opens) => record.record_opening(opening(change, reporting), &CHANNELS.into(), now),
+            Some(Transition::Closes(closing)) => record.record_closing(closing, &CHANNELS.into(), now),
             None => {}
         }
         records.insert(change.key.clone(), (*record, change.compliance));
@@ -181,25 +171,11 @@ fn applied(mut changes: Vec<ComplianceChange>, reporting: &Reporting) -> Vec<(Vi
     records.into_values().collect()
 }
 
-/// Returns the exemption on the day of a result, in UTC.
-fn exempting<'a>(
-    reporting: &'a Reporting,
-    key: &ViolationKey,
-    resource: &ResourceDetails,
-    at: Timestamp,
-) -> ExemptionMatch<'a> {
-    reporting.match_exemptions(key, resource, at.to_zoned(TimeZone::UTC).date())
-}
-
 /// Returns the facts that `report` would record, as far as event and policy contain them.
 fn opening(change: &ComplianceChange, reporting: &Reporting) -> Opening {
     let resource = ResourceDetails::default();
-    let exempt = match exempting(reporting, &change.key, &resource, change.ordering.notified) {
-        ExemptionMatch::Covered(exemption) => Some(AppliedExemption {
-            reason: exemption.reason.clone(),
-            owner: exemption.owner.clone(),
-            until: exemption.until,
-        }),
+    let exemption = match reporting.match_exemptions(&change.key, &resource, today(change.ordering.notified)) {
+        ExemptionMatch::Covered(exemption) => Some(exemption.into()),
         ExemptionMatch::Unmatched | ExemptionMatch::NearMiss(_) => None,
     };
     Opening {
@@ -207,24 +183,20 @@ fn opening(change: &ComplianceChange, reporting: &Reporting) -> Opening {
         detected_by: DetectionSource::Event,
         severity: reporting.severity(&change.key, &resource),
         resource,
-        exemption: exempt,
+        exemption,
     }
 }
 
 /// Adds the notice about the end of a violation that was not open on record.
 fn with_pending(mut record: ViolationRecord, compliance: ComplianceType) -> ViolationRecord {
     if record.pending.is_empty() {
-        output::hint(&format!(
-            "note: `report` sends this notice only if the violation is open on record, here {}",
-            record.key
-        ));
-        let closing = if compliance == ComplianceType::NotApplicable {
-            ClosedReason::NotApplicable
-        } else {
-            ClosedReason::Satisfied
+        let note = "`report` sends this notice only if the violation is open on record";
+        output::hint(&format!("note: {note}, here {}", record.key));
+        let closing = match compliance {
+            ComplianceType::NotApplicable => ClosedReason::NotApplicable,
+            _ => ClosedReason::Satisfied,
         };
-        let now = record.ordering.notified;
-        record.record_closing(closing, &channels(), now);
+        record.record_closing(closing, &CHANNELS.into(), record.ordering.notified);
     }
     record
 }
@@ -262,15 +234,15 @@ fn notice(
     policy: Option<&DesiredPolicy>,
 ) -> ViolationNotice {
     let ViolationKey { account, region, control, .. } = &record.key;
-    let frameworks = policy.map(|policy| policy.frameworks.as_slice()).unwrap_or_default();
-    let parameters =
-        frameworks.iter().find_map(|framework| framework.published.parameters(account, region, control)).cloned();
-    let near_exemption = match (&delivery.update, exempting(reporting, &record.key, &record.resource, delivery.at)) {
+    let mut frameworks = policy.iter().flat_map(|policy| &policy.frameworks);
+    let parameters = frameworks.find_map(|framework| framework.published.parameters(account, region, control));
+    let parameters = parameters.cloned();
+    let exemption = reporting.match_exemptions(&record.key, &record.resource, today(delivery.at));
+    let closest_exemption = match (&delivery.update, exemption) {
         (Update::Opened, ExemptionMatch::NearMiss(sentence)) => Some(sentence),
         _ => None,
     };
     let owner_tag = Some(reporting.owner_tag.clone());
-    let context =
-        NoticeContext { owner_tag, parameters, closest_exemption: near_exemption, ..NoticeContext::default() };
+    let context = NoticeContext { owner_tag, parameters, closest_exemption, ..NoticeContext::default() };
     ViolationNotice::new(record, delivery, context)
 }

@@ -5,23 +5,24 @@ mod machine;
 #[cfg(test)]
 mod tests;
 
-use std::marker::PhantomData;
 use std::path::PathBuf;
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context as _, bail};
 
 use app::deploy::DeployState;
-use app::deploy::ports::{DeployStore as _, PolicyRepository};
-use app::plan::{PlanEnv, PlanRequest, Planner, PushPlan};
+use app::deploy::ports::{DeployStore as _, DeployedStackSets, OrganizationalUnits, PolicyRepository};
+use app::plan::{PlanRequest, Planner, PushPlan};
 use app::ports::PortErrorKind;
-use aws::{CloudFormationStackSets, OrganizationUnits};
+use aws::{CodeCommitRepository, StateTable};
 use framework::ids::{CommitId, StackSetName};
 use syntax::diagnostic::Diagnostic;
 
-use crate::cloud::{self, ApplicationStack, AwsClients};
+use crate::cloud::{self, ApplicationStack};
 use crate::plain::escaped;
 use crate::repository::PolicyFolder;
 use crate::{CommandOutcome, Format, output};
+
+pub(crate) use machine::operation as operation_json;
 
 /// Show the changes that a push would make.
 ///
@@ -85,7 +86,6 @@ pub(crate) struct Args {
     access: cloud::AwsOptions,
 }
 
-/// The subject of a plan.
 #[derive(Debug)]
 struct Subject {
     owner: String,
@@ -99,14 +99,12 @@ type Planned = Result<PushPlan, Vec<Diagnostic>>;
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
     // Errors of the arguments and the folder are reported before any call to AWS.
-    let folder = match args.commit {
-        None => Some(PolicyFolder::open(&args.path, args.root.as_deref())?),
-        Some(_) => None,
-    };
+    let open = || PolicyFolder::open(&args.path, args.root.as_deref());
+    let folder = args.commit.is_none().then(open).transpose()?;
     let (subject, planned) = cloud::block_on(plan(args, folder.as_ref()))?;
     match args.format {
         Format::Human => output::text(&human::page(&subject, &planned, args.all, output::terminal_width()))?,
-        Format::Json => output::line(&serde_json::to_string_pretty(&machine::json(&subject, &planned))?)?,
+        Format::Json => output::json(&machine::json(&subject, &planned))?,
     }
     Ok(match planned {
         Err(_) => CommandOutcome::Findings,
@@ -116,96 +114,71 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
 }
 
 async fn plan(args: &Args, folder: Option<&PolicyFolder>) -> anyhow::Result<(Subject, Planned)> {
-    let cloud = AwsClients::connect(&args.access).await?;
+    let aws = cloud::connect(&args.access).await?;
     let mut notes = Vec::new();
-    let application = match cloud.application(&args.stack).await {
-        Ok(application) => application,
+    let application = match cloud::application(&aws, &args.stack).await {
         Err(error) if error.kind == PortErrorKind::Denied && args.repository.is_some() => {
             notes.push(format!("access to the stack `{}` is denied", escaped(&args.stack)));
             None
         }
-        Err(error) => return Err(cloud::aws_error(&error)),
+        application => application.map_err(cloud::aws_error)?,
     };
     let followed = Followed::of(args, application.as_ref())?;
     let memory = match application.as_ref().map(|application| application.outputs.get("StateTableName")) {
-        None => {
-            notes.push(format!(
-                "the stack `{}` does not exist: the parameter overrides in force and the frameworks that have left the policy are unknown",
-                escaped(&args.stack)
-            ));
-            None
-        }
-        Some(table) => memory(&cloud, &table?, &mut notes).await?,
+        None => Err(format!("the stack `{}` does not exist", escaped(&args.stack))),
+        Some(table) => match StateTable::new(&aws, &table?).load_state().await {
+            Err(error) if error.kind == PortErrorKind::Denied => Err("access to the state table is denied".to_owned()),
+            memory => Ok(memory.map_err(cloud::aws_error)?),
+        },
     };
+    // A plan without the records of `deploy` is possible.
+    if let Err(reason) = &memory {
+        notes.push(format!(
+            "{reason}: the parameter overrides in force and the frameworks that have left the policy are unknown"
+        ));
+    }
     if followed.event_bus.is_none() {
         notes.push(
             "the application's event bus is unknown: the plan assumes that frameworks keep their event bus".into(),
         );
     }
-    let repository = cloud.repository(&followed.repository, &followed.branch);
+    let repository = CodeCommitRepository::new(&aws, &followed.repository, &followed.branch);
     let commit = match args.commit.as_deref() {
         None => None,
         Some("head") => {
-            let head = repository.head().await.map_err(|error| cloud::aws_error(&error))?;
-            Some(head.ok_or_else(|| anyhow!("the branch `{}` does not exist", escaped(&followed.branch)))?)
+            let head = repository.head().await.map_err(cloud::aws_error)?;
+            Some(head.with_context(|| format!("the branch `{}` does not exist", escaped(&followed.branch)))?)
         }
         Some(id) => Some(CommitId::parse(id)?),
     };
-    let owner = followed.owner();
+    let owner = app::deploy::owner(&followed.repository, &followed.branch);
     let question = PlanRequest {
         commit: commit.clone().map_or_else(PolicyFolder::commit_id, Ok)?,
-        policy_file: folder.map_or_else(|| followed.policy_file.clone(), |folder| folder.policy_file().to_owned()),
+        policy_file: folder.map_or(&followed.policy_file, |folder| &folder.policy_file).clone(),
         owner: owner.clone(),
         event_bus_arn: followed.event_bus,
         only: args.framework.clone(),
     };
-    let (stack_sets, organization) = (cloud.stack_sets(), cloud.units());
+    let (stack_sets, organization, memory) =
+        (cloud::stack_sets(&aws), aws.organizational_units(true), memory.as_ref().ok());
     let planned = match folder {
         Some(folder) => {
-            let planner = Planner::<Deployed<_>> { repository: folder.clone(), stack_sets, organization };
-            let planned = ask(&planner, &question, memory.as_ref()).await?;
-            planned
-                .map_err(|diagnostics| diagnostics.into_iter().map(|diagnostic| folder.located(diagnostic)).collect())
+            let planner = Planner { repository: folder.clone(), stack_sets, organization };
+            ask(&planner, &question, memory).await?.map_err(|diagnostics| folder.located(diagnostics))
         }
-        None => {
-            ask(&Planner::<Deployed<_>> { repository, stack_sets, organization }, &question, memory.as_ref()).await?
-        }
+        None => ask(&Planner { repository, stack_sets, organization }, &question, memory).await?,
     };
     Ok((Subject { owner, commit, notes }, planned))
 }
 
-/// Reads the records of `deploy`. A plan without them is possible, so denied access is a note.
-async fn memory(cloud: &AwsClients, table: &str, notes: &mut Vec<String>) -> anyhow::Result<Option<DeployState>> {
-    match cloud.state_table(table).load_state().await {
-        Ok(memory) => Ok(Some(memory)),
-        Err(error) if error.kind == PortErrorKind::Denied => {
-            notes.push(
-                "access to the state table is denied: the parameter overrides in force and the frameworks that have left the policy are unknown"
-                    .to_owned(),
-            );
-            Ok(None)
-        }
-        Err(error) => Err(cloud::aws_error(&error)),
-    }
-}
-
-/// The StackSets of an account, for a policy in `R`.
-struct Deployed<R>(PhantomData<R>);
-
-impl<R: PolicyRepository> PlanEnv for Deployed<R> {
-    type Repository = R;
-    type StackSets = CloudFormationStackSets;
-    type Organization = OrganizationUnits;
-}
-
-async fn ask<E: PlanEnv>(
-    planner: &Planner<E>,
+async fn ask(
+    planner: &Planner<impl PolicyRepository, impl DeployedStackSets, impl OrganizationalUnits>,
     question: &PlanRequest,
     memory: Option<&DeployState>,
 ) -> anyhow::Result<Planned> {
-    let waiting = output::Waiting::new();
-    let reading = |name: &StackSetName| waiting.on(format!("reading the instances of {name}"));
-    let planned = planner.plan(question, memory, reading).await.map_err(|error| cloud::aws_error(&error))?;
+    let steps = output::Steps::new();
+    let reading = |name: &StackSetName| steps.at(format!("reading the instances of {name}"));
+    let planned = planner.plan(question, memory, reading).await.map_err(cloud::aws_error)?;
     if let (Ok(outlook), Some(only)) = (&planned, &question.only)
         && outlook.frameworks.is_empty()
         && outlook.undeclared.is_empty()
@@ -228,22 +201,17 @@ struct Followed {
 impl Followed {
     fn of(args: &Args, application: Option<&ApplicationStack>) -> anyhow::Result<Self> {
         let parameter = |name: &str| application.and_then(|application| application.parameters.get(name)).cloned();
-        let Some(repository) = args.repository.clone().or_else(|| parameter("RepositoryName")) else {
-            bail!(
+        let repository = args.repository.clone().or_else(|| parameter("RepositoryName")).with_context(|| {
+            format!(
                 "the stack `{}` of Backup Compliance does not exist in this account and Region: set --stack, or --repository and --branch of the policy",
                 escaped(&args.stack)
-            );
-        };
+            )
+        })?;
         Ok(Self {
             repository,
             branch: args.branch.clone().or_else(|| parameter("BranchName")).unwrap_or_else(|| "main".to_owned()),
             policy_file: parameter("PolicyFile").unwrap_or_else(|| "backup-compliance.yaml".to_owned()),
             event_bus: application.map(|application| application.outputs.get("EventBusArn")).transpose()?,
         })
-    }
-
-    /// The value of the owner tag on the application's StackSets.
-    fn owner(&self) -> String {
-        app::deploy::owner(&self.repository, &self.branch)
     }
 }

@@ -4,16 +4,15 @@ mod show;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
-
 use anyhow::{anyhow, bail};
 use clap::ValueEnum;
 
 use app::inspect::{
     Action, Consumer, DeadLetters, Destination, RedriveError, RedriveJob, RedriveOutcome, RedriveResult, redrive,
 };
+use aws::DeadLetterQueues;
 
-use crate::cloud::{self, AwsClients, StackOutputs};
+use crate::cloud::{self, StackOutputs};
 use crate::{CommandOutcome, Format, output, plain};
 
 /// Default of --limit without --send and --delete.
@@ -97,11 +96,11 @@ impl Args {
     /// Returns the log of the function that reads the queue; `None` for undelivered events and for stacks without the output.
     fn log(&self, outputs: &StackOutputs) -> Option<FunctionLog> {
         let group = match self.queue {
-            DeadLetterQueue::Report => outputs.get("ReportLogGroupName").ok()?,
-            DeadLetterQueue::Deploy => outputs.get("DeployLogGroupName").ok()?,
+            DeadLetterQueue::Report => "ReportLogGroupName",
+            DeadLetterQueue::Deploy => "DeployLogGroupName",
             DeadLetterQueue::Undelivered => return None,
         };
-        Some(FunctionLog { group, options: self.access.options()? })
+        Some(FunctionLog { group: outputs.get(group).ok()?, options: self.access.options()? })
     }
 
     fn job(&self, queue: String, destination: Destination, reader: Consumer) -> RedriveJob {
@@ -111,14 +110,7 @@ impl Args {
             (false, false) => Action::Show,
         };
         let limit = self.limit.or((action == Action::Show && self.only.is_empty()).then_some(SHOWN));
-        RedriveJob {
-            queue,
-            destination,
-            reader,
-            only: self.only.iter().cloned().collect::<BTreeSet<_>>(),
-            limit,
-            action,
-        }
+        RedriveJob { queue, destination, reader, only: self.only.iter().cloned().collect(), limit, action }
     }
 
     /// Returns the job for --dead-letters; `None` without that option.
@@ -136,63 +128,51 @@ impl Args {
     }
 
     fn stack_job(&self, outputs: &StackOutputs) -> anyhow::Result<RedriveJob> {
-        let (queue, destination, reader) = match self.queue {
-            DeadLetterQueue::Report => (
-                outputs.get("ReportDeadLetterQueueUrl")?,
-                Destination::Queue(outputs.get("ReportQueueUrl")?),
-                Consumer::Report,
-            ),
-            DeadLetterQueue::Deploy => (
-                outputs.get("DeployDeadLetterQueueUrl")?,
-                Destination::Queue(outputs.get("DeployQueueUrl")?),
-                Consumer::Deploy,
-            ),
-            DeadLetterQueue::Undelivered => (
-                outputs.get("UndeliveredEventsQueueUrl")?,
-                Destination::Target(vec![outputs.get("ReportQueueUrl")?, outputs.get("DeployQueueUrl")?]),
-                Consumer::Either,
-            ),
+        let queue = |name| outputs.get(name).map(Destination::Queue);
+        let (dead_letters, destination, reader) = match self.queue {
+            DeadLetterQueue::Report => ("ReportDeadLetterQueueUrl", queue("ReportQueueUrl"), Consumer::Report),
+            DeadLetterQueue::Deploy => ("DeployDeadLetterQueueUrl", queue("DeployQueueUrl"), Consumer::Deploy),
+            DeadLetterQueue::Undelivered => {
+                let targets = ["ReportQueueUrl", "DeployQueueUrl"].map(|name| outputs.get(name));
+                let targets = targets.into_iter().collect::<anyhow::Result<_>>();
+                ("UndeliveredEventsQueueUrl", targets.map(Destination::Target), Consumer::Either)
+            }
         };
-        Ok(self.job(queue, destination, reader))
+        Ok(self.job(outputs.get(dead_letters)?, destination?, reader))
     }
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
     let explicit = args.explicit_job()?;
     let (job, log, done) = cloud::block_on(async {
-        let cloud = AwsClients::connect(&args.access).await?;
+        let aws = cloud::connect(&args.access).await?;
         let (job, log) = match explicit {
             Some(job) => (job, None),
             None => {
-                let outputs = cloud.outputs(&args.stack).await?;
+                let outputs = cloud::outputs(&aws, &args.stack).await?;
                 (args.stack_job(&outputs)?, args.log(&outputs))
             }
         };
-        let done = execute(&cloud.queues(), &job).await?;
+        let done = execute(&DeadLetterQueues::new(&aws), &job).await?;
         Ok((job, log, done))
     })?;
     match args.format {
         Format::Human => output::text(&show::page(&job, &done, log.as_ref()))?,
-        Format::Json => {
-            let json = show::json(&job, &done, log.as_ref());
-            output::line(&serde_json::to_string_pretty(&json)?)?;
-        }
+        Format::Json => output::json(&show::json(&job, &done, log.as_ref()))?,
     }
     verdict(&job, &done)
 }
 
 async fn execute(port: &impl DeadLetters, job: &RedriveJob) -> anyhow::Result<RedriveResult> {
-    let mut progress = output::Progress::of("messages");
-    let done = redrive(port, job, |received, total| progress.at(received, total)).await;
-    done.map_err(|error| match error {
-        RedriveError::Port(error) => cloud::aws_error(&error),
+    redrive(port, job, output::progress("messages")).await.map_err(|error| match error {
+        RedriveError::Port(error) => cloud::aws_error(error),
         error @ RedriveError::NotADeadLetterQueue { .. } => anyhow!("{}", plain::escaped(&error.to_string())),
     })
 }
 
 fn verdict(job: &RedriveJob, done: &RedriveResult) -> anyhow::Result<CommandOutcome> {
     if let Some(error) = &done.failed {
-        return Err(cloud::aws_error(error).context("ended early"));
+        return Err(cloud::aws_error(error.clone()).context("ended early"));
     }
     let is_removed = |fate: &RedriveOutcome| matches!(fate, RedriveOutcome::Sent { .. } | RedriveOutcome::Deleted);
     // With --only, other messages do not matter.

@@ -5,18 +5,19 @@ mod human;
 mod tests;
 
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use app::deploy::ports::PolicyRepository;
-use app::plan::DeployedStackSets;
-use app::status::{RolloutStatus, StatusStore, read_live, status};
+use app::deploy::ports::{DeployStore, DeployedStackSets, PolicyRepository};
+use app::in_force::PolicyDirectory;
+use app::lifecycle::WaitingRequest;
+use app::lifecycle::ports::RequestStore;
+use app::status::{FrameworkStatus, RolloutStatus, read_live, status};
+use aws::{Clients, CodeCommitRepository};
 use framework::ids::StackSetName;
 
-use crate::cloud::{self, AwsClients};
+use crate::cloud::{self, ApplicationStack};
+use crate::commands::plan::operation_json;
 use crate::{CommandOutcome, Format, output};
-
-/// The version of the JSON form. New fields do not change it.
-const VERSION: u32 = 1;
 
 /// Show the state of rollouts.
 ///
@@ -55,57 +56,83 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
     let status = cloud::block_on(async {
-        let cloud = AwsClients::connect(&args.access).await?;
-        let (table, repository) = match &args.table {
-            Some(table) => (table.clone(), None),
-            None => {
-                let table = cloud.outputs(&args.stack).await?.get("StateTableName")?;
-                let repository = match args.live {
-                    true => followed(&cloud, &args.stack).await?,
-                    false => None,
-                };
-                (table, repository)
-            }
+        let aws = cloud::connect(&args.access).await?;
+        let table = cloud::state_table(&aws, args.table.as_deref(), &args.stack).await?;
+        let repository = match args.live && args.table.is_none() {
+            true => followed(&aws, &args.stack).await?,
+            false => None,
         };
-        let table = cloud.state_table(&table);
-        let live = args.live.then(|| cloud.stack_sets());
+        let live = args.live.then(|| cloud::stack_sets(&aws));
         ask(&table, live.as_ref(), repository.as_ref(), cloud::now()).await
     })?;
     match args.format {
         Format::Human => output::text(&human::page(&status))?,
-        Format::Json => {
-            let mut document = json!(status);
-            if let Some(fields) = document.as_object_mut() {
-                fields.insert("version".into(), VERSION.into());
-            }
-            output::line(&serde_json::to_string_pretty(&document)?)?;
-        }
+        Format::Json => output::json(&json(&status))?,
     }
     Ok(if status.is_failure() { CommandOutcome::Findings } else { CommandOutcome::Clean })
 }
 
 /// The branch that the application deploys.
-async fn followed(cloud: &AwsClients, stack: &str) -> anyhow::Result<Option<impl PolicyRepository + use<>>> {
-    let application = cloud.application(stack).await.map_err(|error| cloud::aws_error(&error))?;
-    Ok(application.and_then(|application| {
-        let repository = application.parameters.get("RepositoryName")?;
-        Some(cloud.repository(repository, application.parameters.get("BranchName")?))
+async fn followed(aws: &Clients, stack: &str) -> anyhow::Result<Option<CodeCommitRepository>> {
+    let application = cloud::application(aws, stack).await.map_err(cloud::aws_error)?;
+    Ok(application.and_then(|ApplicationStack { parameters, .. }| {
+        let (repository, branch) = (parameters.get("RepositoryName")?, parameters.get("BranchName")?);
+        Some(CodeCommitRepository::new(aws, repository, branch))
     }))
 }
 
 async fn ask(
-    memory: &impl StatusStore,
+    store: &(impl DeployStore + RequestStore + PolicyDirectory),
     live: Option<&impl DeployedStackSets>,
     repository: Option<&impl PolicyRepository>,
     now: Timestamp,
 ) -> anyhow::Result<RolloutStatus> {
-    let mut found = status(memory, now).await.map_err(|error| cloud::aws_error(&error))?;
+    let mut found = status(store, now).await.map_err(cloud::aws_error)?;
     if let Some(stack_sets) = live {
-        let waiting = output::Waiting::new();
-        let reading = |name: &StackSetName| waiting.on(format!("reading the instances of {name}"));
-        read_live(&mut found, memory, stack_sets, repository, reading)
-            .await
-            .map_err(|error| cloud::aws_error(&error))?;
+        let steps = output::Steps::new();
+        let reading = |name: &StackSetName| steps.at(format!("reading the instances of {name}"));
+        read_live(&mut found, stack_sets, repository, reading).await.map_err(cloud::aws_error)?;
     }
     Ok(found)
+}
+
+/// The status as JSON, without the pre-signed URLs of the requests.
+fn json(status: &RolloutStatus) -> Value {
+    let request = |WaitingRequest { request, since, .. }: &WaitingRequest| json!({ "kind": request.kind, "resource": request.envelope.logical_resource_id, "since": since });
+    json!({
+        "version": 1,
+        "at": status.at,
+        "frameworks": status.frameworks.iter().map(framework).collect::<Vec<_>>(),
+        "removing": status.removing,
+        "requests": status.requests.iter().map(request).collect::<Vec<_>>(),
+        "rejected": status.rejected,
+        "head": status.head,
+    })
+}
+
+fn framework(FrameworkStatus { rollout, accounts, regions, causes, live }: &FrameworkStatus) -> Value {
+    json!({
+        "stackSet": rollout.name,
+        "phase": rollout.phase,
+        "commit": rollout.commit,
+        "author": rollout.author,
+        "message": rollout.message,
+        "began": rollout.started,
+        "attempt": rollout.attempt,
+        "isRetried": rollout.is_retried(),
+        "undeclared": rollout.undeclared,
+        "accounts": accounts,
+        "regions": regions,
+        "operation": rollout.in_flight.as_ref().map(operation_json),
+        "ended": rollout.ended.as_ref().map(|ended| json!({
+            "at": ended.at,
+            "total": ended.verdict.total,
+            "succeeded": ended.verdict.succeeded,
+            "failed": ended.failed,
+            "skipped": ended.skipped,
+            "causes": causes,
+            "error": ended.error,
+        })),
+        "live": live,
+    })
 }

@@ -9,14 +9,14 @@ use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::Timestamp;
 
-use app::inspect::{
-    Exemptions, ListedViolation, OpenViolationStore, ViolationList, ViolationOrder, ViolationQuery, open_violations,
-};
+use app::in_force::PolicyDirectory;
+use app::inspect::{Exemptions, ListedViolation, ViolationList, ViolationOrder, ViolationQuery, open_violations};
+use app::sweep::ports::SweepStore;
+use app::violations::ViolationStore;
 use framework::control::{CONTROLS, Severity, closest_name};
 use framework::ids::{AccountId, RegionName};
 
-use crate::cloud::{self, AwsClients};
-use crate::{CommandOutcome, output, plain};
+use crate::{CommandOutcome, cloud, output, plain};
 
 /// List open violations, oldest first.
 ///
@@ -159,37 +159,31 @@ impl<'a> ListingView<'a> {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
     let listing = cloud::block_on(async {
-        let cloud = AwsClients::connect(&args.access).await?;
-        let table = match &args.table {
-            Some(table) => table.clone(),
-            None => cloud.outputs(&args.stack).await?.get("StateTableName")?,
-        };
-        list(&cloud.state_table(&table), &args.query(), cloud::now()).await
+        let aws = cloud::connect(&args.access).await?;
+        let table = cloud::state_table(&aws, args.table.as_deref(), &args.stack).await?;
+        list(&table, &args.query(), cloud::now()).await
     })?;
     let shown = ListingView::new(&listing, args.limit, args.narrows());
     match args.format {
         ListFormat::Human => output::text(&human::page(&shown, output::terminal_width()))?,
-        ListFormat::Json => output::line(&serde_json::to_string_pretty(&machine::json(&shown))?)?,
+        ListFormat::Json => output::json(&machine::json(&shown))?,
         ListFormat::Csv => {
             output::text(&machine::csv(&shown)?)?;
             // CSV has no place for remarks.
             human::caveats(&shown).iter().for_each(|line| output::note(line));
         }
     }
-    for unknown in unknown_controls(&args.control, &listing) {
-        output::hint(&unknown);
-    }
+    unknown_controls(&args.control, &listing).iter().for_each(|note| output::hint(note));
     Ok(if listing.violations.is_empty() { CommandOutcome::Clean } else { CommandOutcome::Findings })
 }
 
 async fn list(
-    store: &impl OpenViolationStore,
+    store: &(impl ViolationStore + PolicyDirectory + SweepStore),
     query: &ViolationQuery,
     now: Timestamp,
 ) -> anyhow::Result<ViolationList> {
-    let mut progress = output::Progress::of("accounts");
-    let listing = open_violations(store, query, now, |done, of| progress.at(done, plain::to_u64(of))).await;
-    listing.map_err(|error| cloud::aws_error(&error))
+    let mut progress = output::progress("accounts");
+    open_violations(store, query, now, |done, of| progress(done, of as u64)).await.map_err(cloud::aws_error)
 }
 
 /// Returns a note for each control of the query that is in no violation and not in the catalog.
@@ -199,12 +193,9 @@ fn unknown_controls(controls: &[String], listing: &ViolationList) -> Vec<String>
         CONTROLS.iter().any(|control| is(control.name, name))
             || listing.violations.iter().any(|violation| is(&violation.record.key.control, name))
     };
-    let unknown = controls.iter().filter(|name| !known(name));
-    unknown
-        .map(|name| {
-            let hint = closest_name(name);
-            let hint = hint.map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
-            format!("note: `{}` is neither a control nor the rule of an open violation{hint}", plain::escaped(name))
-        })
-        .collect()
+    let note = |name: &String| {
+        let hint = closest_name(name).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
+        format!("note: `{}` is neither a control nor the rule of an open violation{hint}", plain::escaped(name))
+    };
+    controls.iter().filter(|name| !known(name)).map(note).collect()
 }

@@ -11,12 +11,11 @@ use tempfile::NamedTempFile;
 
 use syntax::diagnostic::{self, Diagnostic};
 
-use super::{Finding, Format};
+use super::Format;
 use crate::input::STANDARD_INPUT;
 use crate::output;
-use crate::plain::{count, escaped, to_u64};
+use crate::plain::{count, escaped};
 
-/// A file with applied edits.
 struct FixedFile<'f> {
     file: &'f str,
     old: &'f str,
@@ -25,11 +24,9 @@ struct FixedFile<'f> {
 }
 
 /// Applies the edits in memory and returns the changed files.
-fn fixed_files<'f>(findings: &'f [Finding], files: &'f BTreeMap<String, String>) -> Vec<FixedFile<'f>> {
+fn fixed_files<'f>(findings: &'f [Diagnostic], files: &'f BTreeMap<String, String>) -> Vec<FixedFile<'f>> {
     let mut by_file: BTreeMap<&str, Vec<&Diagnostic>> = BTreeMap::new();
-    for diagnostic in
-        findings.iter().map(|finding| &finding.diagnostic).filter(|diagnostic| !diagnostic.edits.is_empty())
-    {
+    for diagnostic in findings.iter().filter(|diagnostic| !diagnostic.edits.is_empty()) {
         by_file.entry(&diagnostic.file).or_default().push(diagnostic);
     }
     let mut all = Vec::new();
@@ -53,8 +50,7 @@ fn fixed_files<'f>(findings: &'f [Finding], files: &'f BTreeMap<String, String>)
     all
 }
 
-/// Returns the changes as a unified diff.
-pub(crate) fn diff(findings: &[Finding], files: &BTreeMap<String, String>) -> anyhow::Result<String> {
+pub(crate) fn diff(findings: &[Diagnostic], files: &BTreeMap<String, String>) -> anyhow::Result<String> {
     let mut out = Vec::new();
     for FixedFile { file, old, new, .. } in fixed_files(findings, files) {
         let (before, after) = (format!("a/{}", escaped(file)), format!("b/{}", escaped(file)));
@@ -65,8 +61,8 @@ pub(crate) fn diff(findings: &[Finding], files: &BTreeMap<String, String>) -> an
 }
 
 /// Redirects results to standard error if a template is read from standard input, because it is written to standard output.
-pub(crate) fn redirect_results<'p>(mut paths: impl Iterator<Item = &'p PathBuf>, format: Format) {
-    if paths.any(|path| path == Path::new("-")) {
+pub(crate) fn redirect_results(paths: &[PathBuf], format: Format) {
+    if paths.iter().any(|path| path == Path::new("-")) {
         output::results_to_stderr(format != Format::Human);
     }
 }
@@ -76,19 +72,18 @@ pub(crate) fn write_standard_input(files: &BTreeMap<String, String>) -> anyhow::
     files.get(STANDARD_INPUT).map_or(Ok(()), |text| output::document(text))
 }
 
-/// Applies the edits to the files, each atomically, and to `files`. Reports them on standard output, or on standard error if the format
-/// is for programs. Returns whether a file changed.
+/// Applies the edits to the files, each atomically, and to `files`, and reports them. Returns whether a file changed.
 pub(crate) fn apply_edits(
-    findings: &[Finding],
+    findings: &[Diagnostic],
     files: &mut BTreeMap<String, String>,
     format: Format,
 ) -> anyhow::Result<bool> {
-    let report = |line: &str| {
-        if format == Format::Human {
-            return output::line(line);
+    let report = |line: &str| match format {
+        Format::Human => output::line(line),
+        _ => {
+            output::hint(line);
+            Ok(())
         }
-        output::hint(line);
-        Ok(())
     };
     let mut changed = Vec::new();
     for FixedFile { file, new, diagnostics, .. } in fixed_files(findings, files) {
@@ -104,7 +99,7 @@ pub(crate) fn apply_edits(
             let place = diagnostic.at.map(|at| format!(":{}:{}", at.line, at.column)).unwrap_or_default();
             report(&format!("{}{place}: fixed: {}", escaped(file), diagnostic.message))?;
         }
-        report(&format!("{}: {}", escaped(file), count(to_u64(diagnostics.len()), "change")))?;
+        report(&format!("{}: {}", escaped(file), count(diagnostics.len(), "change")))?;
         changed.push((file.to_owned(), new));
     }
     let is_changed = !changed.is_empty();

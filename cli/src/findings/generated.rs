@@ -3,17 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use syntax::diagnostic::Diagnostic;
 use syntax::template::Template;
 
-use super::Finding;
 use crate::input::STANDARD_INPUT;
 use crate::plain::escaped;
 use crate::templates;
 
-/// A tool that generates templates.
 #[derive(Clone, Copy, Debug)]
 struct Generator {
-    /// The output folder.
     folder: &'static str,
     command: &'static str,
     source: &'static str,
@@ -28,9 +26,9 @@ const OTHERS: [Generator; 2] = [
 const CONSTRUCT: &str = "aws:cdk:path";
 
 /// Removes the edits of findings in generated files and adds the source to their help. Returns a message for each of these files.
-pub(crate) fn drop_edits(findings: &mut [Finding], files: &BTreeMap<String, String>) -> Vec<String> {
+pub(crate) fn drop_edits(findings: &mut [Diagnostic], files: &BTreeMap<String, String>) -> Vec<String> {
     let mut kept: BTreeMap<String, Option<(Generator, Option<Template>)>> = BTreeMap::new();
-    for Finding { diagnostic, .. } in findings.iter_mut().filter(|finding| !finding.diagnostic.edits.is_empty()) {
+    for diagnostic in findings.iter_mut().filter(|finding| !finding.edits.is_empty()) {
         let Some(text) = files.get(&diagnostic.file) else { continue };
         let of_file = kept.entry(diagnostic.file.clone()).or_insert_with(|| {
             let template = Template::read_source(&diagnostic.file, text).ok();

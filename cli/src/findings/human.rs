@@ -1,29 +1,26 @@
 //! Prints a finding as text.
 
-use console::style;
+use console::{StyledObject, style};
 
-use framework::lint::Level;
-use syntax::diagnostic::{Diagnostic, Position};
+use syntax::diagnostic::{Diagnostic, Level, Position};
 
-use super::Finding;
 use crate::output;
 use crate::plain::escaped;
 
-pub(crate) fn print_finding(Finding { level, diagnostic }: &Finding) -> anyhow::Result<()> {
-    let place = match diagnostic.at {
-        Some(Position { line, column }) => format!("{}:{line}:{column}:", escaped(&diagnostic.file)),
-        None => format!("{}:", escaped(&diagnostic.file)),
-    };
+pub(crate) fn place(diagnostic: &Diagnostic) -> StyledObject<String> {
+    let at = diagnostic.at.map(|Position { line, column }| format!(":{line}:{column}")).unwrap_or_default();
+    style(format!("{}{at}:", escaped(&diagnostic.file))).bold()
+}
+
+pub(crate) fn print_finding(diagnostic: &Diagnostic) -> anyhow::Result<()> {
     let rule = diagnostic.rule.map(|rule| format!("{rule} ")).unwrap_or_default();
-    let message = match level {
+    let message = match diagnostic.level {
         Level::Error => format!("{rule}{}", style(&diagnostic.message).red()),
         Level::Warning => format!("{} {rule}{}", style("warning:").yellow().bold(), diagnostic.message),
         Level::Note => format!("{} {rule}{}", style("note:").cyan().bold(), diagnostic.message),
     };
-    output::line(&format!("{} {message}", style(place).bold()))?;
-    for line in excerpt(diagnostic) {
-        output::line(&format!("    {line}"))?;
-    }
+    output::line(&format!("{} {message}", place(diagnostic)))?;
+    excerpt(diagnostic).iter().try_for_each(|line| output::line(&format!("    {line}")))?;
     output::line(&format!("  {} {}\n", style("help:").green().bold(), diagnostic.help))
 }
 

@@ -7,28 +7,23 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use framework::control;
-use framework::lint::{self, Level};
-use syntax::diagnostic::{Diagnostic, Edit, Position};
+use framework::lint;
+use syntax::diagnostic::{Diagnostic, Edit, Level, Position};
 
-use super::Finding;
 use crate::plain::visible;
 
-/// Returns the findings by level.
-pub(crate) fn json(findings: &[Finding]) -> anyhow::Result<Value> {
-    let of = |level: Level| -> anyhow::Result<Vec<Value>> {
-        let diagnostics = findings.iter().filter(|finding| finding.level == level);
-        diagnostics.map(|finding| Ok(serde_json::to_value(&finding.diagnostic)?)).collect()
-    };
-    Ok(json!({ "findings": of(Level::Error)?, "warnings": of(Level::Warning)?, "notes": of(Level::Note)? }))
+pub(crate) fn json(findings: &[Diagnostic]) -> Value {
+    let of = |level: Level| findings.iter().filter(|finding| finding.level == level).collect::<Vec<_>>();
+    json!({ "findings": of(Level::Error), "warnings": of(Level::Warning), "notes": of(Level::Note) })
 }
 
 /// The rule id of findings without a rule: in a policy file, or an unreadable template.
 const OF_POLICY: &str = "policy";
 
 /// SARIF 2.1.0 (OASIS Standard, 27 March 2020).
-pub(crate) fn sarif(findings: &[Finding], suppressed: &[(Finding, String)]) -> Value {
+pub(crate) fn sarif(findings: &[Diagnostic], suppressed: &[(Diagnostic, String)]) -> Value {
     let everything = findings.iter().chain(suppressed.iter().map(|(finding, _)| finding));
-    let used: BTreeSet<&str> = everything.map(|finding| id(&finding.diagnostic)).collect();
+    let used: BTreeSet<&str> = everything.map(id).collect();
     // Only the violated rules, to keep the log short (optional in section 3.19.23).
     let all = lint::rules().into_iter().map(|rule| rule.id).chain(control::CONTROLS.iter().map(|control| control.name));
     let ids: Vec<&str> = all.chain([OF_POLICY]).filter(|id| used.contains(id)).collect();
@@ -48,15 +43,12 @@ pub(crate) fn sarif(findings: &[Finding], suppressed: &[(Finding, String)]) -> V
 
 /// Returns a log with these rules and results.
 pub(crate) fn sarif_log(rules: &[Value], results: Vec<Value>) -> Value {
+    const VERSION: &str = env!("CARGO_PKG_VERSION");
     json!({
         "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
         "version": "2.1.0",
         "runs": [{
-            "tool": { "driver": {
-                "name": "backup-compliance",
-                "semanticVersion": env!("CARGO_PKG_VERSION"),
-                "rules": rules,
-            } },
+            "tool": { "driver": { "name": "backup-compliance", "semanticVersion": VERSION, "rules": rules } },
             "columnKind": "unicodeCodePoints",
             "results": results,
         }],
@@ -69,91 +61,79 @@ fn id(diagnostic: &Diagnostic) -> &str {
 
 /// Returns the description of a lint rule, or of a control as a rule.
 pub(crate) fn rule(id: &str) -> Value {
-    if let Some(control) = control::CONTROLS.iter().find(|control| control.name == id) {
-        return json!({
-            "id": control.name,
-            "shortDescription": { "text": control.title },
-            "fullDescription": { "text": control.evaluates },
-            "helpUri": control.documentation,
-            "help": { "text": control.remediation },
-            "defaultConfiguration": { "level": "error" },
-        });
-    }
-    match lint::rule(id) {
-        Some(rule) => json!({
-            "id": rule.id,
-            "shortDescription": { "text": rule.title },
-            "fullDescription": { "text": rule.explanation },
-            "help": { "text": format!("{}. {} See docs/rules.md.", rule.title, rule.explanation) },
-            "defaultConfiguration": { "level": rule.level.as_str() },
-        }),
-        None => json!({
-            "id": id,
-            "shortDescription": { "text": "The policy file is invalid" },
-            "fullDescription": { "text": "The policy file has an entry that cannot be applied or has no effect." },
-            "help": { "text": "Each finding has instructions." },
-            "defaultConfiguration": { "level": "error" },
-        }),
-    }
+    let control = control::CONTROLS.iter().find(|control| control.name == id);
+    let (title, text, help, level) = match (control, lint::rule(id)) {
+        (Some(control), _) => (control.title, control.evaluates, control.remediation.to_owned(), Level::Error),
+        (None, Some(rule)) => {
+            let help = format!("{}. {} See docs/rules.md.", rule.title, rule.explanation);
+            (rule.title, rule.explanation, help, rule.level)
+        }
+        (None, None) => (
+            "The policy file is invalid",
+            "The policy file has an entry that cannot be applied or has no effect.",
+            "Each finding has instructions.".to_owned(),
+            Level::Error,
+        ),
+    };
+    without_nulls(json!({
+        "id": id,
+        "shortDescription": { "text": title },
+        "fullDescription": { "text": text },
+        "helpUri": control.map(|control| control.documentation),
+        "help": { "text": help },
+        "defaultConfiguration": { "level": level.as_str() },
+    }))
 }
 
-fn result(Finding { level, diagnostic }: &Finding, ids: &[&str]) -> Value {
-    let mut result = json!({
-        "ruleId": id(diagnostic),
-        "level": level.as_str(),
-        "message": { "text": format!("{}; {}", diagnostic.message, diagnostic.help) },
-        "locations": [{ "physicalLocation": place(diagnostic) }],
-    });
-    if let Some(index) = ids.iter().position(|other| *other == id(diagnostic)) {
-        set(&mut result, "ruleIndex", index.into());
-    }
-    if !diagnostic.edits.is_empty() {
-        let replacements: Vec<Value> = diagnostic
-            .edits
-            .iter()
-            .map(|Edit { from, to, new }| {
-                json!({ "deletedRegion": region(*from, Some(*to)), "insertedContent": { "text": new } })
-            })
-            .collect();
-        let fixes = json!([{
+fn result(diagnostic: &Diagnostic, ids: &[&str]) -> Value {
+    let uri = uri(&diagnostic.file);
+    let replacement = |Edit { from, to, new }: &Edit| {
+        let region = region(*from, Some(*to));
+        json!({ "deletedRegion": region, "insertedContent": { "text": new } })
+    };
+    let fixes = (!diagnostic.edits.is_empty()).then(|| {
+        let replacements: Vec<Value> = diagnostic.edits.iter().map(replacement).collect();
+        json!([{
             "description": { "text": diagnostic.help },
-            "artifactChanges": [{ "artifactLocation": { "uri": uri(&diagnostic.file) }, "replacements": replacements }],
-        }]);
-        set(&mut result, "fixes", fixes);
-    }
-    result
+            "artifactChanges": [{ "artifactLocation": { "uri": uri }, "replacements": replacements }],
+        }])
+    });
+    let place = without_nulls(json!({
+        "artifactLocation": { "uri": uri },
+        "region": diagnostic.at.map(|at| region(at, diagnostic.end)),
+    }));
+    without_nulls(json!({
+        "ruleId": id(diagnostic),
+        "ruleIndex": ids.iter().position(|other| *other == id(diagnostic)),
+        "level": diagnostic.level.as_str(),
+        "message": { "text": format!("{}; {}", diagnostic.message, diagnostic.help) },
+        "locations": [{ "physicalLocation": place }],
+        "fixes": fixes,
+    }))
 }
 
-/// Adds a field to an object.
+/// Removes the fields of an object that are null.
+pub(crate) fn without_nulls(mut object: Value) -> Value {
+    if let Some(fields) = object.as_object_mut() {
+        fields.retain(|_, value| !value.is_null());
+    }
+    object
+}
+
 pub(crate) fn set(object: &mut Value, key: &str, value: Value) {
     if let Some(fields) = object.as_object_mut() {
         fields.insert(key.to_owned(), value);
     }
 }
 
-fn place(diagnostic: &Diagnostic) -> Value {
-    let mut place = json!({ "artifactLocation": { "uri": uri(&diagnostic.file) } });
-    if let Some(at) = diagnostic.at {
-        set(&mut place, "region", region(at, diagnostic.end));
-    }
-    place
-}
-
 fn region(from: Position, to: Option<Position>) -> Value {
-    let mut region = json!({ "startLine": from.line, "startColumn": from.column });
-    if let Some(to) = to {
-        set(&mut region, "endLine", to.line.into());
-        set(&mut region, "endColumn", to.column.into());
-    }
-    region
+    let end = to.map(|to| (to.line, to.column)).unzip();
+    without_nulls(json!({ "startLine": from.line, "startColumn": from.column, "endLine": end.0, "endColumn": end.1 }))
 }
 
 /// Returns a path as a URI reference (RFC 3986). Relative paths stay relative: code scanning resolves them in the repository.
 fn uri(file: &str) -> String {
-    let mut out = String::new();
-    if Path::new(file).is_absolute() {
-        out.push_str("file://");
-    }
+    let mut out = if Path::new(file).is_absolute() { "file://".to_owned() } else { String::new() };
     for byte in file.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => out.push(char::from(byte)),
@@ -166,13 +146,12 @@ fn uri(file: &str) -> String {
 }
 
 /// Annotations (GitHub documentation, "Workflow commands for GitHub Actions").
-pub(crate) fn github(findings: &[Finding]) -> String {
+pub(crate) fn github(findings: &[Diagnostic]) -> String {
     let mut out = String::new();
-    for Finding { level, diagnostic } in findings {
-        let command = match level {
-            Level::Error => "error",
-            Level::Warning => "warning",
+    for diagnostic in findings {
+        let command = match diagnostic.level {
             Level::Note => "notice",
+            level => level.as_str(),
         };
         let mut properties = vec![format!("file={}", property(&diagnostic.file))];
         if let Some(at) = diagnostic.at {

@@ -1,5 +1,4 @@
-//! Parses the events of the functions. Events are untrusted input: invalid ones are rejected and foreign ones ignored, with a
-//! reason.
+//! Parses the events of the functions. Events are untrusted: invalid ones are rejected, foreign ones ignored, with a reason.
 
 mod batch;
 mod compliance;

@@ -9,19 +9,16 @@ pub use dead_letters::{
     RedriveError, RedriveJob, RedriveOutcome, RedriveResult, redrive,
 };
 pub use reading::{Assessment, Consumer, DeadLetter, Validity, assess};
-pub use violations::{
-    Exemptions, ListedViolation, OpenViolationStore, ViolationList, ViolationOrder, ViolationQuery, open_violations,
-};
+pub use violations::{Exemptions, ListedViolation, ViolationList, ViolationOrder, ViolationQuery, open_violations};
 
 use std::collections::BTreeMap;
-use std::future::Future;
 
-use crate::ports::Result;
+use crate::ports::Call;
 
 /// Access to CloudFormation stacks.
 pub trait Stacks {
     /// Reads the outputs of a stack by key; `None` if the stack does not exist.
-    fn outputs(&self, stack: &str) -> impl Future<Output = Result<Option<BTreeMap<String, String>>>> + Send;
+    fn outputs(&self, stack: &str) -> impl Call<Option<BTreeMap<String, String>>>;
     /// Reads the parameters of a stack by key; `None` if the stack does not exist.
-    fn parameters(&self, stack: &str) -> impl Future<Output = Result<Option<BTreeMap<String, String>>>> + Send;
+    fn parameters(&self, stack: &str) -> impl Call<Option<BTreeMap<String, String>>>;
 }

@@ -11,21 +11,21 @@ mod location;
 mod ports;
 
 pub use ports::{
-    InvalidRow, InventoryScope, ListedItem, ListedVault, LocationRef, MemberBackup, RecordedInventory, Recording, Rows,
-    Source,
+    InvalidRow, InventoryScope, ListedItem, ListedVault, MemberBackup, RecordedInventory, Recording, Rows, Source,
 };
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::StreamExt as _;
+use futures_util::future::LocalBoxFuture;
 use futures_util::stream::iter;
+use futures_util::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use evaluation::inventory::document::{
     self, Document, LocationPart, Plan, RecoveryPoint, Resource, Restore, Unread, Vault,
 };
-use framework::ids::{AccountId, RegionName};
+use framework::ids::{AccountId, Location, RegionName};
 
 use crate::ports::{PortError, PortErrorKind, Result};
 
@@ -46,6 +46,8 @@ pub const UNQUERIED: [&str; 3] =
 
 /// Concurrent queries. AWS Config does not document its rate limit, and the sweep uses the same quota.
 const QUERIES: usize = 2;
+
+type LocationKey = (AccountId, RegionName);
 
 /// Options of a read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -85,20 +87,16 @@ pub enum CompletedRead {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LocationRead {
-    /// The location, with its unread parts.
-    pub location: document::LocationRecord,
+    location: document::LocationRecord,
     /// Resources that the aggregator does not support.
-    pub resources: Vec<Resource>,
-    /// The plans with their selections.
-    pub plans: Vec<Plan>,
-    /// The vaults.
-    pub vaults: Vec<Vault>,
+    resources: Vec<Resource>,
+    plans: Vec<Plan>,
+    vaults: Vec<Vault>,
     /// The recovery points, without tags.
-    pub recovery_points: Vec<RecoveryPoint>,
-    /// The restores.
-    pub restores: Vec<Restore>,
+    recovery_points: Vec<RecoveryPoint>,
+    restores: Vec<Restore>,
     /// All failures, including those of unread parts.
-    pub failures: Vec<ReadFailure>,
+    failures: Vec<ReadFailure>,
 }
 
 /// A failed read.
@@ -106,7 +104,7 @@ pub struct LocationRead {
 #[serde(rename_all = "camelCase")]
 pub struct ReadFailure {
     /// The account and Region; `None` if all are affected.
-    pub location: Option<(AccountId, RegionName)>,
+    pub location: Option<LocationKey>,
     /// The subject: `backup plans`, `policy of the vault daily`.
     pub subject: String,
     /// The kind of failure.
@@ -139,6 +137,21 @@ pub enum ReadFailureReason {
     Rejected,
 }
 
+impl ReadFailure {
+    fn new(
+        location: Option<LocationKey>,
+        subject: impl Into<String>,
+        reason: ReadFailureReason,
+        message: impl Into<String>,
+    ) -> Self {
+        Self { location, subject: subject.into(), reason, message: message.into() }
+    }
+
+    fn of(location: Option<LocationKey>, subject: impl Into<String>, error: &PortError) -> Self {
+        Self::new(location, subject, ReadFailureReason::of(error), message_of(error))
+    }
+}
+
 impl ReadFailureReason {
     fn of(error: &PortError) -> Self {
         match error.kind {
@@ -147,11 +160,6 @@ impl ReadFailureReason {
             PortErrorKind::Denied => Self::Denied,
             PortErrorKind::NotFound | PortErrorKind::Conflict | PortErrorKind::Rejected => Self::Rejected,
         }
-    }
-
-    /// Returns whether a retry may succeed without other changes.
-    fn is_retryable(self) -> bool {
-        self == Self::Unavailable
     }
 }
 
@@ -195,7 +203,7 @@ struct CollectedReads {
     sources: Option<Vec<Source>>,
     resources: BTreeMap<String, Rows<Resource>>,
     recovery_points: Option<Rows<RecoveryPoint>>,
-    locations: BTreeMap<(AccountId, RegionName), LocationRead>,
+    locations: BTreeMap<LocationKey, LocationRead>,
     /// From the aggregator, for locations that AWS Backup did not return.
     plans: Rows<Plan>,
     vaults: Rows<Vault>,
@@ -216,20 +224,22 @@ impl CollectedReads {
     }
 
     fn record_failure(&mut self, subject: &str, error: &PortError) {
-        let failure = ReadFailure {
-            location: None,
-            subject: subject.to_owned(),
-            reason: ReadFailureReason::of(error),
-            message: message_of(error),
-        };
-        self.failures.push(failure);
+        self.failures.push(ReadFailure::of(None, subject, error));
     }
 
-    /// Returns the locations in scope that are known.
-    fn asked(&self, scope: &InventoryScope) -> BTreeSet<(AccountId, RegionName)> {
-        let mut locations: BTreeSet<(AccountId, RegionName)> = BTreeSet::new();
+    /// Returns the rows; none after an error, which is recorded.
+    fn rows<T>(&mut self, subject: &str, read: Result<Rows<T>>) -> Rows<T> {
+        read.inspect_err(|error| self.record_failure(subject, error)).unwrap_or_default()
+    }
+
+    fn lacks(&self, location: &LocationKey, part: LocationPart) -> bool {
+        self.locations.get(location).is_none_or(|read| read.lacks(part))
+    }
+
+    fn locations(&self, scope: &InventoryScope) -> BTreeSet<LocationKey> {
         let sources = self.sources.iter().flatten();
-        locations.extend(sources.map(|source| (source.account.clone(), source.region.clone())));
+        let mut locations: BTreeSet<LocationKey> =
+            sources.map(|source| (source.account.clone(), source.region.clone())).collect();
         for rows in self.resources.values() {
             locations.extend(rows.items.iter().filter_map(|resource| {
                 Some((AccountId::parse(&resource.account).ok()?, RegionName::parse(&resource.region).ok()?))
@@ -248,170 +258,134 @@ impl CollectedReads {
 }
 
 /// Reads everything in scope that `earlier` does not contain, and assembles the document. `began` is the time of the
-/// first read. `keep` gets each completed read at once.
-///
-/// # Errors
-/// The aggregator answers no query at all, or a completed read cannot be stored.
+/// first read. `keep` stores each completed read at once.
 pub async fn read(
     aggregator: &impl RecordedInventory,
     members: Option<&impl MemberBackup>,
     options: &ReadOptions,
     (began, earlier): (Timestamp, Vec<CompletedRead>),
-    mut keep: impl FnMut(&CompletedRead) -> std::result::Result<(), String>,
-    mut tell: impl FnMut(ReadProgress),
+    keep: impl FnMut(&CompletedRead) -> std::result::Result<(), String>,
+    on_progress: impl FnMut(ReadProgress),
 ) -> Result<InventoryOutcome, InventoryError> {
-    let mut known = CollectedReads::default();
-    earlier.into_iter().for_each(|part| known.take(part));
-    query(aggregator, &options.scope, &mut known, &mut keep, &mut tell).await?;
-    let locations = known.asked(&options.scope);
+    let mut reader = Reader { options, known: CollectedReads::default(), keep, on_progress };
+    earlier.into_iter().for_each(|part| reader.known.take(part));
+    reader.query(aggregator).await?;
+    let locations = reader.known.locations(&options.scope);
     if let Some(members) = members {
-        read_locations(members, options, &locations, &mut known, &mut keep, &mut tell).await?;
+        reader.read_locations(members, &locations).await?;
     }
+    let mut known = reader.known;
     let lacking =
         |known: &CollectedReads, part: LocationPart| locations.iter().any(|location| known.lacks(location, part));
     if lacking(&known, LocationPart::Plans) {
-        match aggregator.plans(&options.scope).await {
-            Ok(rows) => known.plans = rows,
-            Err(error) => known.record_failure("backup plans, from the aggregator", &error),
-        }
+        known.plans = known.rows("backup plans, from the aggregator", aggregator.plans(&options.scope).await);
     }
     if lacking(&known, LocationPart::Vaults) {
-        match aggregator.vaults(&options.scope).await {
-            Ok(rows) => known.vaults = rows,
-            Err(error) => known.record_failure("vaults, from the aggregator", &error),
-        }
+        known.vaults = known.rows("vaults, from the aggregator", aggregator.vaults(&options.scope).await);
     }
     Ok(assemble::document(known, &locations, &options.scope, began))
 }
 
-/// A query of the aggregator.
-#[derive(Debug, Clone, Copy)]
-enum AggregatorQuery {
-    Sources,
-    Resources(&'static str),
-    RecoveryPoints,
+struct Reader<'a, K, T> {
+    options: &'a ReadOptions,
+    known: CollectedReads,
+    keep: K,
+    on_progress: T,
 }
 
-impl AggregatorQuery {
-    fn subject(self) -> String {
-        match self {
-            Self::Sources => "sources of the aggregator".to_owned(),
-            Self::Resources(kind) => kind.to_owned(),
-            Self::RecoveryPoints => "recovery points, from the aggregator".to_owned(),
+impl<K, T> Reader<'_, K, T>
+where
+    K: FnMut(&CompletedRead) -> std::result::Result<(), String>,
+    T: FnMut(ReadProgress),
+{
+    async fn query(&mut self, aggregator: &impl RecordedInventory) -> Result<(), InventoryError> {
+        let Self { options: ReadOptions { scope, .. }, known, keep, on_progress } = self;
+        let mut open: Vec<(&str, LocalBoxFuture<'_, Result<CompletedRead>>)> = Vec::new();
+        if known.sources.is_none() {
+            let query = async { Ok(CompletedRead::Sources { sources: aggregator.sources().await? }) };
+            open.push(("sources of the aggregator", query.boxed_local()));
         }
-    }
-
-    async fn ask(self, aggregator: &impl RecordedInventory, scope: &InventoryScope) -> Result<CompletedRead> {
-        Ok(match self {
-            Self::Sources => CompletedRead::Sources { sources: aggregator.sources().await? },
-            Self::Resources(kind) => {
-                CompletedRead::Resources { kind: kind.to_owned(), rows: aggregator.resources(kind, scope).await? }
-            }
-            Self::RecoveryPoints => CompletedRead::RecoveryPoints { rows: aggregator.recovery_points(scope).await? },
-        })
-    }
-}
-
-/// Runs the queries that are not completed.
-async fn query(
-    aggregator: &impl RecordedInventory,
-    scope: &InventoryScope,
-    known: &mut CollectedReads,
-    keep: &mut impl FnMut(&CompletedRead) -> std::result::Result<(), String>,
-    tell: &mut impl FnMut(ReadProgress),
-) -> Result<(), InventoryError> {
-    let mut open: Vec<AggregatorQuery> = Vec::new();
-    open.extend(known.sources.is_none().then_some(AggregatorQuery::Sources));
-    open.extend(
-        QUERIED
-            .iter()
-            .filter(|kind| !known.resources.contains_key(**kind))
-            .map(|kind| AggregatorQuery::Resources(kind)),
-    );
-    open.extend(known.recovery_points.is_none().then_some(AggregatorQuery::RecoveryPoints));
-    let all = QUERIED.len().saturating_add(2);
-    let mut done = all.saturating_sub(open.len());
-    tell(ReadProgress::Queries(done, all));
-    let mut answers = iter(open.into_iter().map(|query| async move { (query, query.ask(aggregator, scope).await) }))
-        .buffer_unordered(QUERIES);
-    let mut failed: Option<PortError> = None;
-    while let Some((query, answer)) = answers.next().await {
-        match answer {
-            Ok(part) => {
-                keep(&part).map_err(InventoryError::Store)?;
-                known.take(part);
-            }
-            Err(error) => {
-                known.record_failure(&query.subject(), &error);
-                if matches!(query, AggregatorQuery::Resources(_)) {
-                    failed = failed.or(Some(error));
+        for kind in QUERIED.into_iter().filter(|kind| !known.resources.contains_key(*kind)) {
+            let query = async move {
+                let rows = aggregator.resources(kind, scope).await?;
+                Ok(CompletedRead::Resources { kind: kind.to_owned(), rows })
+            };
+            open.push((kind, query.boxed_local()));
+        }
+        if known.recovery_points.is_none() {
+            let query = async { Ok(CompletedRead::RecoveryPoints { rows: aggregator.recovery_points(scope).await? }) };
+            open.push(("recovery points, from the aggregator", query.boxed_local()));
+        }
+        let all = QUERIED.len() + 2;
+        let mut done = all - open.len();
+        on_progress(ReadProgress::Queries(done, all));
+        let answers = open.into_iter().map(|(subject, query)| async move { (subject, query.await) });
+        let mut answers = iter(answers).buffer_unordered(QUERIES);
+        let mut failed: Option<PortError> = None;
+        while let Some((subject, answer)) = answers.next().await {
+            match answer {
+                Ok(part) => {
+                    keep(&part).map_err(InventoryError::Store)?;
+                    known.take(part);
+                }
+                Err(error) => {
+                    known.record_failure(subject, &error);
+                    failed = failed.or(Some(error).filter(|_| QUERIED.contains(&subject)));
                 }
             }
+            done += 1;
+            on_progress(ReadProgress::Queries(done, all));
         }
-        done = done.saturating_add(1);
-        tell(ReadProgress::Queries(done, all));
+        match failed {
+            Some(error) if known.resources.is_empty() => Err(InventoryError::Aggregator(error)),
+            _ => Ok(()),
+        }
     }
-    match failed {
-        Some(error) if known.resources.is_empty() => Err(InventoryError::Aggregator(error)),
-        _ => Ok(()),
-    }
-}
 
-/// Reads the locations that are not completed.
-async fn read_locations(
-    members: &impl MemberBackup,
-    options: &ReadOptions,
-    locations: &BTreeSet<(AccountId, RegionName)>,
-    known: &mut CollectedReads,
-    keep: &mut impl FnMut(&CompletedRead) -> std::result::Result<(), String>,
-    tell: &mut impl FnMut(ReadProgress),
-) -> Result<(), InventoryError> {
-    let jobs = options.jobs.max(1);
-    let open: Vec<(AccountId, RegionName)> =
-        locations.iter().filter(|location| !known.locations.contains_key(*location)).cloned().collect();
-    let mut done = locations.len().saturating_sub(open.len());
-    tell(ReadProgress::Locations(done, locations.len()));
-    // The role is assumed once for each account, before its Regions are read concurrently.
-    let accounts: BTreeSet<AccountId> = open.iter().map(|(account, _)| account.clone()).collect();
-    let entered: BTreeMap<AccountId, Option<PortError>> = iter(accounts.into_iter().map(|account| async move {
-        let entered = members.enter(&account).await.err();
-        (account, entered)
-    }))
-    .buffer_unordered(jobs)
-    .collect()
-    .await;
-    let mut visits = iter(open.into_iter().map(|(account, region)| {
-        let refused = entered.get(&account).cloned().flatten();
-        async move {
-            match refused {
-                Some(error) => location::not_entered(account, region, &error),
-                None => location::read(members, account, region).await,
+    async fn read_locations(
+        &mut self,
+        members: &impl MemberBackup,
+        locations: &BTreeSet<LocationKey>,
+    ) -> Result<(), InventoryError> {
+        let Self { options, known, keep, on_progress } = self;
+        let jobs = options.jobs.max(1);
+        let open: Vec<LocationKey> =
+            locations.iter().filter(|location| !known.locations.contains_key(*location)).cloned().collect();
+        let mut done = locations.len() - open.len();
+        on_progress(ReadProgress::Locations(done, locations.len()));
+        // The role is assumed once for each account, before its Regions are read concurrently.
+        let accounts: BTreeSet<AccountId> = open.iter().map(|(account, _)| account.clone()).collect();
+        let entries = accounts.into_iter().map(|account| async move {
+            let refused = members.enter(&account).await.err();
+            (account, refused)
+        });
+        let refused: BTreeMap<AccountId, Option<PortError>> = iter(entries).buffer_unordered(jobs).collect().await;
+        let visits = open.into_iter().map(|(account, region)| {
+            let refused = refused.get(&account).cloned().flatten();
+            let at = Location { account, region };
+            async move {
+                match refused {
+                    Some(error) => location::not_entered(at, &error),
+                    None => location::read(members, at).await,
+                }
             }
-        }
-    }))
-    .buffer_unordered(jobs);
-    while let Some(read) = visits.next().await {
-        // Reads with retryable failures are repeated on the next run.
-        let part = CompletedRead::Location(Box::new(read));
-        if let CompletedRead::Location(read) = &part
-            && !read
+        });
+        let mut visits = iter(visits).buffer_unordered(jobs);
+        while let Some(read) = visits.next().await {
+            // Reads with failures that a retry may fix are repeated on the next run.
+            let is_repeated = read
                 .failures
                 .iter()
-                .any(|failure| failure.reason.is_retryable() || failure.reason == ReadFailureReason::NoRole)
-        {
-            keep(&part).map_err(InventoryError::Store)?;
+                .any(|failure| matches!(failure.reason, ReadFailureReason::Unavailable | ReadFailureReason::NoRole));
+            let part = CompletedRead::Location(Box::new(read));
+            if !is_repeated {
+                keep(&part).map_err(InventoryError::Store)?;
+            }
+            known.take(part);
+            done += 1;
+            on_progress(ReadProgress::Locations(done, locations.len()));
         }
-        known.take(part);
-        done = done.saturating_add(1);
-        tell(ReadProgress::Locations(done, locations.len()));
-    }
-    Ok(())
-}
-
-impl CollectedReads {
-    fn lacks(&self, location: &(AccountId, RegionName), part: LocationPart) -> bool {
-        let unread = |read: &LocationRead| read.location.unread.iter().any(|unread| unread.part == part);
-        self.locations.get(location).is_none_or(unread)
+        Ok(())
     }
 }
 

@@ -1,14 +1,14 @@
 //! The use cases, and the ports through which they call AWS.
 //!
-//! A port is a small trait of domain types. Each use case has one type parameter, its environment: a trait whose associated types
-//! are the adapters for its ports. This crate knows no type of the AWS SDK: `aws` implements the ports for the functions, `testkit`
-//! for tests.
+//! A port is a small trait of domain types. The use case of a function has one type parameter, its environment: a trait whose
+//! associated types are the adapters for its ports. This crate knows no type of the AWS SDK: `aws` implements the ports for the
+//! functions and the command line, `testkit` for tests.
 //!
 //! ```
 //! use app::events::{DeployTrigger, trigger};
 //!
 //! let event = serde_json::json!({"source": "backup-compliance.lifecycle", "requestId": "r-1"});
-//! assert_eq!(trigger(&event, "backup-policy", "main"), DeployTrigger::Request { id: "r-1".into() });
+//! assert_eq!(trigger(&event, "backup-policy", "main"), DeployTrigger::Request("r-1".into()));
 //! ```
 
 mod delivery;

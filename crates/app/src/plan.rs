@@ -1,77 +1,32 @@
 //! Plans a push: compares the policy at a commit with the deployed StackSets, as `deploy` does. The use case has only the reading
-//! part of the port [`StackSets`], so it cannot change anything.
+//! calls of StackSets, so it cannot change anything.
 
-use std::collections::BTreeMap;
-use std::future::Future;
+use std::collections::BTreeSet;
 
 use domain::rollout::plan::RolloutPlan;
 use domain::rollout::transition::{OperationProgress, Settled, settled};
-use domain::rollout::{AppliedOverrides, Membership, Observed, ObservedStackSet, OperationStatus};
+use domain::rollout::{AppliedOverrides, Desired, Observed};
 use framework::ids::{CommitId, StackSetName};
 use syntax::diagnostic::Diagnostic;
 
 use crate::deploy::StackSetRef;
-use crate::deploy::desired::EVENT_BUS_PARAMETER;
+use crate::deploy::desired::{EVENT_BUS_PARAMETER, ObservedFramework, ObservedFrameworks};
 use crate::deploy::members::{members_left, with_former_units};
-use crate::deploy::ports::{OrganizationalUnits, PolicyRepository, StackSets};
-use crate::deploy::reconcile::ownership_error;
+use crate::deploy::ports::{DeployedStackSets, OrganizationalUnits, PolicyRepository};
 use crate::deploy::{DeployState, DesiredFramework, DesiredPolicy, InFlight, PolicySource, RolloutRecord};
 use crate::ports::Result;
 
-/// A placeholder for an unknown event bus.
 const UNKNOWN_BUS: &str = "arn:aws:events:us-east-1:000000000000:event-bus/backup-compliance";
-
-/// The reading part of [`StackSets`], which implements it.
-pub trait DeployedStackSets {
-    /// See [`StackSets::describe`].
-    fn describe(&self, of: StackSetRef<'_>) -> impl Future<Output = Result<Option<ObservedStackSet>>> + Send;
-    /// See [`StackSets::observe`].
-    fn observe(
-        &self,
-        of: StackSetRef<'_>,
-        stack_set: ObservedStackSet,
-    ) -> impl Future<Output = Result<Observed>> + Send;
-    /// See [`StackSets::operation`].
-    fn operation(&self, of: StackSetRef<'_>, id: &str) -> impl Future<Output = Result<Option<OperationStatus>>> + Send;
-}
-
-impl<T: StackSets> DeployedStackSets for T {
-    fn describe(&self, of: StackSetRef<'_>) -> impl Future<Output = Result<Option<ObservedStackSet>>> + Send {
-        StackSets::describe(self, of)
-    }
-
-    fn observe(
-        &self,
-        of: StackSetRef<'_>,
-        stack_set: ObservedStackSet,
-    ) -> impl Future<Output = Result<Observed>> + Send {
-        StackSets::observe(self, of, stack_set)
-    }
-
-    fn operation(&self, of: StackSetRef<'_>, id: &str) -> impl Future<Output = Result<Option<OperationStatus>>> + Send {
-        StackSets::operation(self, of, id)
-    }
-}
-
-/// The adapters that [`Planner`] works with.
-pub trait PlanEnv {
-    /// The repository or folder of the policy.
-    type Repository: PolicyRepository;
-    /// CloudFormation StackSets.
-    type StackSets: DeployedStackSets;
-    /// AWS Organizations, for targets that are organizational units.
-    type Organization: OrganizationalUnits;
-}
 
 /// The use case.
 #[derive(Debug)]
-pub struct Planner<E: PlanEnv> {
+pub struct Planner<R, S, O> {
     /// The repository or folder of the policy.
-    pub repository: E::Repository,
+    pub repository: R,
     /// The deployed StackSets.
-    pub stack_sets: E::StackSets,
+    pub stack_sets: S,
     /// The organization, for targets with organizational units.
-    pub organization: E::Organization,
+    pub organization: O,
 }
 
 /// The request for a plan.
@@ -111,8 +66,7 @@ pub struct FrameworkPlan {
     pub plan: RolloutPlan,
     /// A running operation of `deploy`, which waits for its end; the state will be different then.
     pub running_operation: Option<InFlight>,
-    /// The policy is unchanged since the last successful rollout: a push does not read the instances, and the next full
-    /// reconciliation runs the plan.
+    /// The policy is unchanged since the last successful rollout: the next full reconciliation runs the plan, not a push.
     pub left_to_full_reconciliation: bool,
 }
 
@@ -142,7 +96,6 @@ pub enum UndeclaredAction {
 
 impl PushPlan {
     /// Whether the push would change anything.
-    #[must_use]
     pub fn is_change(&self) -> bool {
         self.frameworks.iter().any(|framework| framework.plan.is_change())
             || self.undeclared.iter().any(|undeclared| matches!(undeclared.action, UndeclaredAction::Remove(_)))
@@ -158,59 +111,49 @@ impl PushPlan {
     }
 }
 
-impl<E: PlanEnv> Planner<E> {
+impl<R: PolicyRepository, S: DeployedStackSets, O: OrganizationalUnits> Planner<R, S, O> {
     /// Plans a push. `memory` has the records of `deploy`, if available; `reading` is called with each StackSet before its
-    /// instances are read.
-    ///
-    /// # Errors
-    /// The outer error if a call to AWS fails; the inner one with every diagnostic if `deploy` would reject the policy.
+    /// instances are read. The inner error has every diagnostic of a policy that `deploy` would reject.
     pub async fn plan(
         &self,
-        question: &PlanRequest,
+        request: &PlanRequest,
         memory: Option<&DeployState>,
         mut reading: impl FnMut(&StackSetName),
     ) -> Result<Result<PushPlan, Vec<Diagnostic>>> {
-        let event_bus_arn = question.event_bus_arn.as_deref().unwrap_or(UNKNOWN_BUS);
-        let policy = PolicySource { commit: &question.commit, policy_file: &question.policy_file, event_bus_arn };
+        let event_bus_arn = request.event_bus_arn.as_deref().unwrap_or(UNKNOWN_BUS);
+        let policy = PolicySource { commit: &request.commit, policy_file: &request.policy_file, event_bus_arn };
         let mut desired = match policy.read(&self.repository).await? {
             Ok(desired) => desired,
             Err(faults) => return Ok(Err(faults)),
         };
-        let remembered = memory.is_some();
-        let nothing = DeployState::default();
+        let (has_records, nothing) = (memory.is_some(), DeployState::default());
         let memory = memory.unwrap_or(&nothing);
-        let mut found = match self.check(&mut desired, memory, question).await? {
+        let mut found = match self.check(&mut desired, memory, request).await? {
             Ok(found) => found,
             Err(faults) => return Ok(Err(faults)),
         };
-        let selected = |name: &StackSetName| question.only.as_ref().is_none_or(|only| only == name);
+        let selected = |name: &StackSetName| request.only.as_ref().is_none_or(|only| only == name);
         let declared = desired.frameworks.iter().map(|framework| framework.desired.name.clone()).collect();
-        let mut outlook = PushPlan {
-            declared,
-            frameworks: Vec::new(),
-            undeclared: Vec::new(),
-            has_records: remembered,
-            removing: memory.removing,
-        };
+        let (frameworks, undeclared, removing) = (Vec::new(), Vec::new(), memory.removing);
+        let mut outlook = PushPlan { declared, frameworks, undeclared, has_records, removing };
         for framework in desired.frameworks.iter().filter(|framework| selected(&framework.desired.name)) {
             let name = &framework.desired.name;
             reading(name);
-            let ObservedFramework { stack_set, membership } = found.remove(name).unwrap_or_default();
+            let observed = found.remove(name).unwrap_or_default();
             let known = memory.rollouts.get(name).map(|known| &known.value);
-            outlook.frameworks.push(self.framework(framework, known, stack_set, membership, question).await?);
+            outlook.frameworks.push(self.framework(framework, known, observed, request).await?);
         }
         for (name, rollout) in memory.rollouts.iter().filter(|(name, _)| selected(name)) {
             if outlook.declared.contains(name) {
                 continue;
             }
-            let fate = if desired.remove_undeclared {
+            let mut action = UndeclaredAction::Keep;
+            if desired.remove_undeclared {
                 reading(name);
-                self.removal(&rollout.value, question).await?
-            } else {
-                UndeclaredAction::Keep
-            };
+                action = self.removal(&rollout.value, request).await?;
+            }
             let commit = rollout.value.commit.clone();
-            outlook.undeclared.push(UndeclaredFramework { name: name.clone(), commit, action: fate });
+            outlook.undeclared.push(UndeclaredFramework { name: name.clone(), commit, action });
         }
         Ok(Ok(outlook))
     }
@@ -220,40 +163,22 @@ impl<E: PlanEnv> Planner<E> {
         &self,
         policy: &mut DesiredPolicy,
         memory: &DeployState,
-        question: &PlanRequest,
-    ) -> Result<Result<BTreeMap<StackSetName, ObservedFramework>, Vec<Diagnostic>>> {
-        let mut all = BTreeMap::new();
-        let mut faults = Vec::new();
-        for framework in &policy.frameworks {
-            let stack_set = self.stack_sets.describe(framework.stack_set()).await?;
-            let rejection =
-                stack_set.as_ref().and_then(|found| ownership_error(&framework.desired, found, &question.owner));
-            faults.extend(rejection.map(|(problem, fix)| policy.diagnostic(framework.at, problem, fix)));
-            all.insert(framework.desired.name.clone(), ObservedFramework { stack_set, membership: None });
-        }
+        request: &PlanRequest,
+    ) -> Result<Result<ObservedFrameworks, Vec<Diagnostic>>> {
+        let (mut all, mut faults) = policy.describe(&self.stack_sets, &request.owner).await?;
         if !faults.is_empty() {
             return Ok(Err(faults));
         }
-        for index in 0..policy.frameworks.len() {
-            let Some(framework) = policy.frameworks.get_mut(index) else { continue };
-            let desired = &mut framework.desired;
-            let Some(found) = all.get_mut(&desired.name) else { continue };
-            if question.event_bus_arn.is_none()
-                && let Some(bus) = found.stack_set.as_ref().and_then(|found| found.parameters.get(EVENT_BUS_PARAMETER))
-                && let Some(value) =
-                    desired.parameters.get_mut(EVENT_BUS_PARAMETER).filter(|value| *value == UNKNOWN_BUS)
+        for Desired { name, parameters, .. } in policy.frameworks.iter_mut().map(|framework| &mut framework.desired) {
+            let stack_set = all.get(name).and_then(|found| found.stack_set.as_ref());
+            if request.event_bus_arn.is_none()
+                && let Some(bus) = stack_set.and_then(|found| found.parameters.get(EVENT_BUS_PARAMETER))
+                && let Some(value) = parameters.get_mut(EVENT_BUS_PARAMETER).filter(|value| *value == UNKNOWN_BUS)
             {
                 value.clone_from(bus);
             }
-            let units = desired.organizational_units();
-            if !units.is_empty() {
-                let membership = self.organization.membership(&units).await?;
-                let known = memory.rollouts.get(&desired.name);
-                let fresh = known.is_none_or(|known| known.value.digest != desired.digest());
-                faults.extend(policy.resolve_units(index, &membership, fresh));
-                found.membership = Some(membership);
-            }
         }
+        faults = policy.resolve_units(&self.organization, memory, &mut all, &BTreeSet::new()).await?;
         Ok(if faults.is_empty() { Ok(all) } else { Err(faults) })
     }
 
@@ -261,25 +186,24 @@ impl<E: PlanEnv> Planner<E> {
         &self,
         framework: &DesiredFramework,
         known: Option<&RolloutRecord>,
-        stack_set: Option<ObservedStackSet>,
-        membership: Option<Membership>,
-        question: &PlanRequest,
+        ObservedFramework { stack_set, membership }: ObservedFramework,
+        request: &PlanRequest,
     ) -> Result<FrameworkPlan> {
         let desired = &framework.desired;
-        let settled = settled(desired, known, stack_set.as_ref(), &question.commit, false);
-        let (mut overrides, busy) = self.overrides(framework.stack_set(), known, stack_set.is_some()).await?;
+        let settled = settled(desired, known, stack_set.as_ref(), &request.commit, false);
+        let (mut overrides, running_operation) =
+            self.overrides(framework.stack_set(), known, stack_set.is_some()).await?;
         let mut observed = match stack_set {
             Some(stack_set) => self.stack_sets.observe(framework.stack_set(), stack_set).await?,
             None => Observed::default(),
         };
-        overrides.apply(&mut observed, &question.owner);
+        overrides.apply(&mut observed, &request.owner);
         let membership = with_former_units(&self.organization, membership.unwrap_or_default(), &observed).await?;
-        let plan = RolloutPlan::new(desired, &observed, &question.owner, &membership);
-        let left_to_full_look = settled == Some(Settled::Unchanged) && plan.is_change();
-        Ok(FrameworkPlan { plan, running_operation: busy, left_to_full_reconciliation: left_to_full_look })
+        let plan = RolloutPlan::new(desired, &observed, &request.owner, &membership);
+        let left_to_full_reconciliation = settled == Some(Settled::Unchanged) && plan.is_change();
+        Ok(FrameworkPlan { plan, running_operation, left_to_full_reconciliation })
     }
 
-    /// The known overrides, and the running operation.
     async fn overrides(
         &self,
         of: StackSetRef<'_>,
@@ -295,24 +219,17 @@ impl<E: PlanEnv> Planner<E> {
         Ok((known.applied_overrides, busy))
     }
 
-    async fn removal(&self, rollout: &RolloutRecord, question: &PlanRequest) -> Result<UndeclaredAction> {
+    async fn removal(&self, rollout: &RolloutRecord, request: &PlanRequest) -> Result<UndeclaredAction> {
         let Some(stack_set) = self.stack_sets.describe(rollout.stack_set()).await? else {
             return Ok(UndeclaredAction::Missing);
         };
-        if stack_set.owner.as_deref() != Some(&question.owner) {
+        if stack_set.owner.as_deref() != Some(&request.owner) {
             return Ok(UndeclaredAction::OtherOwner);
         }
         let (mut overrides, _) = self.overrides(rollout.stack_set(), Some(rollout), true).await?;
         let mut observed = self.stack_sets.observe(rollout.stack_set(), stack_set).await?;
-        overrides.apply(&mut observed, &question.owner);
+        overrides.apply(&mut observed, &request.owner);
         let membership = members_left(&self.organization, &observed).await?;
         Ok(UndeclaredAction::Remove(Box::new(RolloutPlan::for_removal(&rollout.name, &observed, &membership))))
     }
-}
-
-/// The observed StackSet and organizational units of a framework.
-#[derive(Default)]
-struct ObservedFramework {
-    stack_set: Option<ObservedStackSet>,
-    membership: Option<Membership>,
 }

@@ -43,7 +43,6 @@ pub enum PortErrorKind {
 
 impl PortError {
     /// The fix, where one is known.
-    #[must_use]
     pub fn fix(&self) -> Option<String> {
         let action = self.operation;
         match self.kind {
@@ -54,7 +53,7 @@ impl PortError {
             PortErrorKind::Denied => Some(format!(
                 "the role of this function, or a policy above it, does not allow `{action}`: compare it with the role in template.yaml"
             )),
-            PortErrorKind::Rejected if self.message.contains("AWSCloudFormationStackSetAdministrationRole") || self.message.contains("AdministrationRole") => {
+            PortErrorKind::Rejected if self.message.contains("AdministrationRole") => {
                 Some("the StackSets administration role is missing or cannot be assumed: deploy framework/prerequisites/administration-role.yaml in this account".to_owned())
             }
             PortErrorKind::Rejected if self.message.contains("ExecutionRole") => {
@@ -65,7 +64,6 @@ impl PortError {
     }
 
     /// The reason of the blind spot that this error causes.
-    #[must_use]
     pub fn blind_spot_reason(&self) -> BlindSpotReason {
         let code = self.code.as_deref().unwrap_or_default();
         let cause = match self.kind {
@@ -85,17 +83,18 @@ impl PortError {
     }
 
     /// The error with its fix, if one is known.
-    #[must_use]
     pub fn with_fix(&self) -> String {
-        match self.fix() {
-            Some(advice) => format!("{self}; {advice}"),
-            None => self.to_string(),
-        }
+        self.fix().map_or_else(|| self.to_string(), |advice| format!("{self}; {advice}"))
     }
 }
 
 /// The result of a call of a port.
 pub type Result<T, E = PortError> = std::result::Result<T, E>;
+
+/// A call of a port, as an `async fn` of an adapter returns it. Tasks may be moved between threads, hence `Send`.
+pub trait Call<T>: Future<Output = Result<T>> + Send {}
+
+impl<T, F: Future<Output = Result<T>> + Send> Call<T> for F {}
 
 /// The current time.
 pub trait Clock {

@@ -1,8 +1,7 @@
 //! The use case of `report`: records compliance changes as violations and delivers notices of their transitions.
 //!
-//! A batch is parsed, stored with its pending deliveries, delivered, and stored again without them. A crash at any point leads to a
-//! second notice at worst, never to a lost one. The first notice about an account and control is delivered at once and opens a digest
-//! window. Later ones are buffered and delivered as one digest when the window ends.
+//! The first notice about an account and control is delivered at once and opens a digest window. Later ones are buffered and delivered
+//! as one digest when the window ends.
 
 pub mod ports;
 mod replay;
@@ -18,14 +17,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tracing::{error, info, warn};
 
-use domain::policy::Reporting;
 use domain::violation::{
     Channel, ComplianceChange, DetectionSource, ResourceDetails, ViolationGroup, ViolationKey, ViolationRecord,
 };
 
-use crate::delivery::{DeliveryCounts, NoticeDelivery, PARALLEL_WRITES, PendingRecord, repeated_conflict};
+use crate::delivery::{DeliveryCounts, NoticeDelivery, PARALLEL_WRITES, PendingRecord, Plans};
 use crate::events::{BatchMessage, EventError, ReportRequest, report_request};
-use crate::in_force::{InForce, PolicyDirectory};
+use crate::in_force::{PolicyContext, PolicyDirectory as _};
 use crate::ports::{Clock, PortErrorKind, Result, Versioned};
 use crate::report::ports::{DigestWindow, ReportEnv, ReportQueue, WindowStore};
 use crate::violations::{NotificationChannels, ResourceDirectory, ResourceId, ViolationStore};
@@ -38,12 +36,10 @@ const FLUSH_DELAY: SignedDuration = SignedDuration::from_secs(1);
 /// The use case.
 #[derive(Debug)]
 pub struct Report<E: ReportEnv> {
-    /// Violation records and digest windows.
+    /// Violation records, digest windows and the policy in force.
     pub store: E::Store,
     /// Delivers notices.
     pub channels: E::Channels,
-    /// The policy in force.
-    pub directory: E::Directory,
     /// Names and tags of resources, and backup plans.
     pub resources: E::Resources,
     /// The queue that feeds this function.
@@ -88,47 +84,49 @@ struct ParsedBatch {
     flushes: BTreeMap<ViolationGroup, BTreeSet<String>>,
 }
 
+struct Run<'a, E: ReportEnv> {
+    report: &'a Report<E>,
+    context: PolicyContext<'a>,
+    summary: BatchSummary,
+}
+
 impl<E: ReportEnv> Report<E> {
     /// Processes a batch. The failure of a message does not affect others.
     pub async fn handle(&self, messages: &[BatchMessage]) -> BatchSummary {
-        let mut reported = BatchSummary::default();
-        let mut batch = self.parse(messages, &mut reported).await;
+        let mut summary = BatchSummary::default();
+        let mut batch = self.parse(messages, &mut summary).await;
         if batch.by_key.is_empty() && batch.flushes.is_empty() {
-            return reported;
+            return summary;
         }
         // Without the policy, exempt violations would be reported: the messages are redelivered instead.
-        let in_force = match self.directory.in_force().await {
-            Ok(in_force) => in_force,
-            Err(error) => {
-                let messages = batch.by_key.into_values().flatten().map(|(_, message)| message);
-                reported.fail(messages.chain(batch.flushes.into_values().flatten()), &error.to_string());
-                return reported;
-            }
-        };
+        let messages = batch.by_key.values().flatten().map(|(_, message)| message);
+        let messages = messages.chain(batch.flushes.values().flatten());
+        let Some(in_force) = summary.check(self.store.in_force().await, messages) else { return summary };
         batch.by_key.retain(|key, changes| {
             let is_known = in_force.reports_on(&key.account);
             if !is_known {
                 info!(account = %key.account, events = changes.len(), "ignored: the account is neither in the organization nor a target");
-                reported.ignored = reported.ignored.saturating_add(changes.len());
+                summary.ignored += changes.len();
             }
             is_known
         });
-        let reporting = in_force.reporting();
-        let now = self.clock.now();
-        let mut records = self.record(batch.by_key, &in_force, &reporting, now, &mut reported).await;
-        let flushed = self.flush(batch.flushes, &mut records, now, &mut reported).await;
-        let buffered = self.buffered(&records, &flushed, now, &mut reported).await;
-        let (store, channels, resources) = (&self.store, &self.channels, &self.resources);
-        let (in_force, reporting) = (&in_force, &reporting);
-        let delivery = NoticeDelivery::<E> { store, channels, resources, in_force, reporting, now, only_due: false };
-        for undelivered in delivery.deliver(records, &buffered, &mut reported.deliveries).await {
-            reported.fail(undelivered.messages, &undelivered.reason);
+        let (reporting, channels, now) = (in_force.reporting(), self.channels.enabled(), self.clock.now());
+        let context = PolicyContext { in_force: &in_force, reporting: &reporting, channels: &channels, now };
+        let mut run = Run { report: self, context, summary };
+        let mut records = run.record(batch.by_key).await;
+        let flushed = run.flush(batch.flushes, &mut records).await;
+        let buffered = run.buffered(&records, &flushed).await;
+        let Self { store, channels, resources, .. } = self;
+        let (buffered, plans) = (&buffered, Plans::new());
+        let delivery = NoticeDelivery::<E> { store, channels, resources, context, only_due: false, buffered, plans };
+        for (messages, reason) in delivery.deliver(records, &mut run.summary.deliveries).await {
+            run.summary.fail(messages, &reason);
         }
-        reported
+        run.summary
     }
 
     /// Parses a batch. Invalid messages are dead-lettered with the reason.
-    async fn parse(&self, messages: &[BatchMessage], reported: &mut BatchSummary) -> ParsedBatch {
+    async fn parse(&self, messages: &[BatchMessage], summary: &mut BatchSummary) -> ParsedBatch {
         let mut batch = ParsedBatch::default();
         for message in messages {
             let request =
@@ -142,20 +140,20 @@ impl<E: ReportEnv> Report<E> {
                 }
                 Err(EventError::Foreign(reason)) => {
                     info!(message = message.id, reason, "message ignored");
-                    reported.ignored = reported.ignored.saturating_add(1);
+                    summary.ignored += 1;
                 }
                 Err(EventError::Invalid(reason)) => {
                     error!(message = message.id, reason, "invalid message");
                     // A direct invocation has no message id and returns the reason as its error.
                     if message.id.is_empty() {
-                        reported.fail([String::new()], &reason);
+                        summary.fail([String::new()], &reason);
                         continue;
                     }
                     match self.queue.dead_letter(&message.body, &reason).await {
-                        Ok(()) => reported.dead_lettered = reported.dead_lettered.saturating_add(1),
+                        Ok(()) => summary.dead_lettered += 1,
                         Err(error) => {
                             warn!(message = message.id, %error, "message not dead-lettered, SQS does so after its last receive");
-                            reported.fail([message.id.clone()], &reason);
+                            summary.fail([message.id.clone()], &reason);
                         }
                     }
                 }
@@ -167,59 +165,6 @@ impl<E: ReportEnv> Report<E> {
         batch
     }
 
-    /// Applies changes and stores the records. Returns the records that may have pending deliveries.
-    async fn record(
-        &self,
-        by_key: BTreeMap<ViolationKey, Changes>,
-        in_force: &InForce,
-        reporting: &Reporting,
-        now: Timestamp,
-        reported: &mut BatchSummary,
-    ) -> Vec<PendingRecord> {
-        if by_key.is_empty() {
-            return Vec::new();
-        }
-        let keys: Vec<ViolationKey> = by_key.keys().cloned().collect();
-        let mut known = match self.store.read(&keys).await {
-            Ok(known) => known,
-            Err(error) => {
-                reported.fail(by_key.into_values().flatten().map(|(_, message)| message), &error.to_string());
-                return Vec::new();
-            }
-        };
-        let opening = by_key
-            .iter()
-            .filter(|(key, changes)| {
-                let known = known.get(*key).map(|known| &known.value);
-                Replay::opens(known, changes.iter().map(|(change, _)| change))
-            })
-            .map(|(key, _)| key);
-        let resources = look_up(&self.resources, opening).await;
-        let channels = &self.channels.enabled();
-        let replay = &Replay { in_force, reporting, channels, detected_by: DetectionSource::Event, now };
-        let work = by_key.into_iter().map(|(key, changes)| {
-            let (known, resource) = (known.remove(&key), resources.get(&key));
-            async move {
-                let stored = self.record_one(replay, &key, known, &changes, resource).await;
-                let messages: BTreeSet<String> = changes.into_iter().map(|(_, message)| message).collect();
-                (stored, messages)
-            }
-        });
-        let mut work = iter(work).buffer_unordered(PARALLEL_WRITES);
-        let mut records = Vec::new();
-        while let Some((stored, messages)) = work.next().await {
-            match stored {
-                Ok(stored) => {
-                    reported.duplicates = reported.duplicates.saturating_add(stored.duplicates);
-                    reported.exempt = reported.exempt.saturating_add(stored.exempt);
-                    records.extend(stored.record.map(|record| PendingRecord { record, messages }));
-                }
-                Err(error) => reported.fail(messages, &error.to_string()),
-            }
-        }
-        records
-    }
-
     async fn record_one(
         &self,
         replay: &Replay<'_>,
@@ -228,8 +173,8 @@ impl<E: ReportEnv> Report<E> {
         changes: &Changes,
         resource: Option<&ResourceDetails>,
     ) -> Result<StoredChanges> {
-        let mut last = None;
-        for _ in 0..ATTEMPTS {
+        let mut attempts = 0;
+        loop {
             let before = known.as_ref().map(|known| &known.value);
             let replayed = replay.apply(before, changes.iter().map(|(change, _)| change), resource);
             let duplicates = replayed.duplicates;
@@ -247,88 +192,14 @@ impl<E: ReportEnv> Report<E> {
                 Err(error) if error.kind == PortErrorKind::Conflict => {
                     info!(violation = %key, "record changed concurrently, reading it again");
                     known = self.store.read(std::slice::from_ref(key)).await?.remove(key);
-                    last = Some(error);
+                    attempts += 1;
+                    if attempts == ATTEMPTS {
+                        return Err(error);
+                    }
                 }
                 Err(error) => return Err(error),
             }
         }
-        Err(last.unwrap_or_else(repeated_conflict))
-    }
-
-    /// Adds the buffered records of groups whose digest window has ended. Returns the groups.
-    async fn flush(
-        &self,
-        flushes: BTreeMap<ViolationGroup, BTreeSet<String>>,
-        records: &mut Vec<PendingRecord>,
-        now: Timestamp,
-        reported: &mut BatchSummary,
-    ) -> BTreeSet<ViolationGroup> {
-        let mut flushed = BTreeSet::new();
-        for (group, messages) in flushes {
-            let pending = match self.store.pending_for(&group).await {
-                Ok(pending) => pending,
-                Err(error) => {
-                    reported.fail(messages, &error.to_string());
-                    continue;
-                }
-            };
-            // Records of this batch are newer than their copies in the index. Claimed records are delivered by the sweep.
-            let stored: BTreeSet<ViolationKey> =
-                records.iter().map(|pending| pending.record.value.key.clone()).collect();
-            let pending = pending.into_iter().filter(|record| {
-                let is_claimed = record.value.delivery_claimed_until.is_some_and(|until| until > now);
-                !is_claimed && !stored.contains(&record.value.key)
-            });
-            records.extend(pending.map(|record| PendingRecord { record, messages: messages.clone() }));
-            flushed.insert(group);
-        }
-        flushed
-    }
-
-    /// Returns the groups with an open digest window, and requests the flush at its end.
-    async fn buffered(
-        &self,
-        records: &[PendingRecord],
-        flushed: &BTreeSet<ViolationGroup>,
-        now: Timestamp,
-        reported: &mut BatchSummary,
-    ) -> BTreeSet<ViolationGroup> {
-        let mut buffered = BTreeSet::new();
-        let Some(length) = SignedDuration::try_from(self.digest_window).ok().filter(|length| length.is_positive())
-        else {
-            return buffered;
-        };
-        let mut groups: BTreeMap<ViolationGroup, Vec<&PendingRecord>> = BTreeMap::new();
-        for pending in records {
-            let record = &pending.record.value;
-            if [Channel::Topic, Channel::Chat].into_iter().any(|topic| record.pending_for(topic).next().is_some()) {
-                groups.entry(record.key.group()).or_default().push(pending);
-            }
-        }
-        let names: Vec<ViolationGroup> = groups.keys().cloned().collect();
-        if names.is_empty() {
-            return buffered;
-        }
-        let windows = match self.store.windows(&names).await {
-            Ok(windows) => windows,
-            Err(error) => {
-                reported.fail(groups.into_values().flat_map(messages), &error.to_string());
-                return names.into_iter().collect();
-            }
-        };
-        let until = now.checked_add(length).unwrap_or(now);
-        for (group, pending) in groups {
-            let window = windows.get(&group).filter(|window| window.until > now).copied();
-            match self.is_buffered(&group, window, flushed.contains(&group), now, until).await {
-                Ok(false) => {}
-                Ok(true) => drop(buffered.insert(group)),
-                Err(error) => {
-                    reported.fail(messages(pending), &error.to_string());
-                    buffered.insert(group);
-                }
-            }
-        }
-        buffered
     }
 
     async fn is_buffered(
@@ -367,7 +238,97 @@ impl<E: ReportEnv> Report<E> {
     }
 }
 
-/// The stored changes of one violation.
+impl<E: ReportEnv> Run<'_, E> {
+    /// Applies changes and stores the records. Returns the records that may have pending deliveries.
+    async fn record(&mut self, by_key: BTreeMap<ViolationKey, Changes>) -> Vec<PendingRecord> {
+        if by_key.is_empty() {
+            return Vec::new();
+        }
+        let (report, context, summary) = (self.report, self.context, &mut self.summary);
+        let keys: Vec<ViolationKey> = by_key.keys().cloned().collect();
+        let messages = by_key.values().flatten().map(|(_, message)| message);
+        let Some(mut known) = summary.check(report.store.read(&keys).await, messages) else { return Vec::new() };
+        let opening = by_key.iter().filter(|(key, changes)| {
+            let known = known.get(*key).map(|known| &known.value);
+            Replay::opens(known, changes.iter().map(|(change, _)| change))
+        });
+        let resources = look_up(&report.resources, opening.map(|(key, _)| key)).await;
+        let replay = &Replay { context, detected_by: DetectionSource::Event };
+        let work = by_key.into_iter().map(|(key, changes)| {
+            let (known, resource) = (known.remove(&key), resources.get(&key));
+            async move {
+                let stored = report.record_one(replay, &key, known, &changes, resource).await;
+                (stored, changes.into_iter().map(|(_, message)| message).collect::<BTreeSet<String>>())
+            }
+        });
+        let mut work = iter(work).buffer_unordered(PARALLEL_WRITES);
+        let mut records = Vec::new();
+        while let Some((stored, messages)) = work.next().await {
+            let Some(stored) = summary.check(stored, &messages) else { continue };
+            summary.duplicates += stored.duplicates;
+            summary.exempt += stored.exempt;
+            records.extend(stored.record.map(|record| PendingRecord::new(record, messages)));
+        }
+        records
+    }
+
+    /// Adds the buffered records of groups whose digest window has ended. Returns the groups.
+    async fn flush(
+        &mut self,
+        flushes: BTreeMap<ViolationGroup, BTreeSet<String>>,
+        records: &mut Vec<PendingRecord>,
+    ) -> BTreeSet<ViolationGroup> {
+        let mut flushed = BTreeSet::new();
+        for (group, messages) in flushes {
+            let read = self.report.store.pending_for(&group).await;
+            let Some(pending) = self.summary.check(read, &messages) else { continue };
+            // Records of this batch are newer than their copies in the index. Claimed records are delivered by the sweep.
+            let stored: BTreeSet<ViolationKey> =
+                records.iter().map(|pending| pending.record.value.key.clone()).collect();
+            let pending = pending.into_iter().filter(|Versioned { value, .. }| {
+                value.delivery_claimed_until.is_none_or(|until| until <= self.context.now)
+                    && !stored.contains(&value.key)
+            });
+            records.extend(pending.map(|record| PendingRecord::new(record, messages.clone())));
+            flushed.insert(group);
+        }
+        flushed
+    }
+
+    /// Returns the groups with an open digest window, and requests the flush at its end.
+    async fn buffered(
+        &mut self,
+        records: &[PendingRecord],
+        flushed: &BTreeSet<ViolationGroup>,
+    ) -> BTreeSet<ViolationGroup> {
+        let (report, now, summary) = (self.report, self.context.now, &mut self.summary);
+        let length = SignedDuration::try_from(report.digest_window).unwrap_or_default();
+        let mut groups: BTreeMap<ViolationGroup, Vec<&PendingRecord>> = BTreeMap::new();
+        for pending in records.iter().filter(|_| length.is_positive()) {
+            let record = &pending.record.value;
+            if [Channel::Topic, Channel::Chat].into_iter().any(|topic| record.pending_for(topic).next().is_some()) {
+                groups.entry(record.key.group()).or_default().push(pending);
+            }
+        }
+        let mut buffered: BTreeSet<ViolationGroup> = groups.keys().cloned().collect();
+        if buffered.is_empty() {
+            return buffered;
+        }
+        let messages = groups.values().flatten().flat_map(|pending| &pending.messages);
+        let read = report.store.windows(&Vec::from_iter(buffered.iter().cloned())).await;
+        let Some(windows) = summary.check(read, messages) else { return buffered };
+        let until = now.checked_add(length).unwrap_or(now);
+        for (group, pending) in groups {
+            let window = windows.get(&group).filter(|window| window.until > now).copied();
+            let is_buffered = report.is_buffered(&group, window, flushed.contains(&group), now, until).await;
+            if summary.check(is_buffered, pending.iter().flat_map(|pending| &pending.messages)) == Some(false) {
+                buffered.remove(&group);
+            }
+        }
+        buffered
+    }
+}
+
 struct StoredChanges {
     record: Option<Versioned<ViolationRecord>>,
     duplicates: usize,
@@ -379,27 +340,18 @@ pub(crate) async fn look_up<'k>(
     directory: &impl ResourceDirectory,
     keys: impl Iterator<Item = &'k ViolationKey>,
 ) -> BTreeMap<ViolationKey, ResourceDetails> {
-    let mut by_resource: BTreeMap<ResourceId, Vec<&ViolationKey>> = BTreeMap::new();
-    for key in keys {
-        by_resource.entry(resource_id(key)).or_default().push(key);
-    }
-    if by_resource.is_empty() {
+    let keys: Vec<(&ViolationKey, ResourceId)> = keys.map(|key| (key, resource_id(key))).collect();
+    let ids: BTreeSet<ResourceId> = keys.iter().map(|(_, id)| id.clone()).collect();
+    if ids.is_empty() {
         return BTreeMap::new();
     }
-    let ids: Vec<ResourceId> = by_resource.keys().cloned().collect();
-    let found = directory.look_up(&ids).await.unwrap_or_else(|error| {
+    let found = directory.look_up(&Vec::from_iter(ids)).await.unwrap_or_else(|error| {
         warn!(%error, "names and tags of resources not read");
         BTreeMap::new()
     });
-    let known = by_resource.into_iter().filter_map(|(id, keys)| found.get(&id).map(|facts| (keys, facts)));
-    known.flat_map(|(keys, facts)| keys.into_iter().map(move |key| (key.clone(), facts.clone()))).collect()
+    keys.into_iter().filter_map(|(key, id)| Some((key.clone(), found.get(&id)?.clone()))).collect()
 }
 
-fn messages(of: Vec<&PendingRecord>) -> impl Iterator<Item = String> {
-    of.into_iter().flat_map(|pending| pending.messages.iter().cloned())
-}
-
-/// The resource of a violation.
 pub(crate) fn resource_id(key: &ViolationKey) -> ResourceId {
     ResourceId {
         account: key.account.clone(),
@@ -410,6 +362,11 @@ pub(crate) fn resource_id(key: &ViolationKey) -> ResourceId {
 }
 
 impl BatchSummary {
+    /// Returns the value, or `None` after an error, which these messages have failed with.
+    fn check<'m, T>(&mut self, result: Result<T>, messages: impl IntoIterator<Item = &'m String>) -> Option<T> {
+        result.map_err(|error| self.fail(messages.into_iter().cloned(), &error.to_string())).ok()
+    }
+
     fn fail(&mut self, messages: impl IntoIterator<Item = String>, reason: &str) {
         let messages: Vec<String> = messages.into_iter().collect();
         // The command `redrive` finds this line by a message id.

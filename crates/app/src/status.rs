@@ -8,20 +8,18 @@ use serde::Serialize;
 use domain::rollout::{DetailedStatus, Instance, InstanceFailure, InstanceStatus, ObservedInstance, OperationStatus};
 use framework::ids::{AccountId, CommitId, RegionName, StackSetName};
 
-use crate::deploy::ports::{DeployStore, PolicyRepository};
-use crate::deploy::{InFlight, Phase, PublishedFramework, RolloutRecord};
+use crate::deploy::ports::{DeployStore, DeployedStackSets, PolicyRepository};
+use crate::deploy::{DeployState, Phase, PublishedFramework, RolloutRecord};
 use crate::in_force::PolicyDirectory;
+use crate::lifecycle::WaitingRequest;
 use crate::lifecycle::ports::RequestStore;
-use crate::lifecycle::{RequestKind, WaitingRequest};
-use crate::plan::DeployedStackSets;
 use crate::ports::Result;
 
 /// Maximum instances listed of a cause; the rest are counted.
 const LISTED: usize = 5;
 
 /// The state of all rollouts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RolloutStatus {
     /// When the state was read.
     pub at: Timestamp,
@@ -30,91 +28,26 @@ pub struct RolloutStatus {
     /// The application is being removed.
     pub removing: bool,
     /// CloudFormation requests without a response, oldest first.
-    pub requests: Vec<PendingRequest>,
+    pub requests: Vec<WaitingRequest>,
     /// The commit whose policy was rejected last; a later commit may have fixed it.
     pub rejected: Option<CommitId>,
     /// The head of the branch, if it was read.
     pub head: Option<CommitId>,
 }
 
-/// A CloudFormation request without a response.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PendingRequest {
-    /// The kind of request.
-    pub kind: RequestKind,
-    /// `LogicalResourceId`.
-    pub resource: String,
-    /// When it was received.
-    pub since: Timestamp,
-}
-
 /// The state of one framework.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrameworkStatus {
-    /// The StackSet.
-    pub stack_set: StackSetName,
-    /// The phase of the rollout.
-    pub phase: Phase,
-    /// The commit that is being, or was last, rolled out.
-    pub commit: CommitId,
-    /// The author of the commit.
-    pub author: String,
-    /// The first line of the commit message.
-    pub message: String,
-    /// When the rollout began.
-    pub began: Timestamp,
-    /// The number of the attempt, from 1.
-    pub attempt: u32,
-    /// Whether a full reconciliation retries it if it has failed.
-    pub is_retried: bool,
-    /// The policy no longer declares it.
-    pub undeclared: bool,
+    /// The record of its rollout.
+    pub rollout: RolloutRecord,
     /// The number of accounts in which its controls are in force; 0 if nothing is published.
     pub accounts: usize,
     /// The Regions in which its controls are in force.
     pub regions: BTreeSet<RegionName>,
-    /// The last operation, if its end was not observed yet.
-    pub operation: Option<RunningOperation>,
-    /// The end of the last attempt, if one has ended.
-    pub ended: Option<EndedStatus>,
+    /// The causes of the failures and skips that are recorded with the end of the last attempt.
+    pub causes: Vec<CommonCause>,
     /// The current state from StackSets, if it was read.
     pub live: Option<LiveState>,
-}
-
-/// A running operation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RunningOperation {
-    /// The `OperationId`.
-    pub id: String,
-    /// The operation of the CloudFormation API.
-    pub operation: &'static str,
-    /// The number of instances it works on.
-    pub instances: usize,
-    /// When it was started, if recorded.
-    pub since: Option<Timestamp>,
-}
-
-/// The end of an attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct EndedStatus {
-    /// When it ended.
-    pub at: Timestamp,
-    /// The number of desired instances.
-    pub total: usize,
-    /// The number of instances in the desired state.
-    pub succeeded: usize,
-    /// The number of failed instances.
-    pub failed: usize,
-    /// The number of instances that StackSets skips.
-    pub skipped: usize,
-    /// The causes of recorded failures and skips.
-    pub causes: Vec<CommonCause>,
-    /// The error of the call that AWS rejected, if that ended the attempt.
-    pub error: Option<String>,
 }
 
 /// Instances with the same outcome and reason.
@@ -151,7 +84,6 @@ pub struct LiveState {
 
 impl RolloutStatus {
     /// Whether the policy at the head is rejected, or a framework has failed.
-    #[must_use]
     pub fn is_failure(&self) -> bool {
         let rejected = self.rejected.is_some() && self.rejected == self.head;
         rejected || self.frameworks.iter().any(FrameworkStatus::is_failure)
@@ -160,92 +92,51 @@ impl RolloutStatus {
 
 impl FrameworkStatus {
     /// Whether the last attempt failed, or StackSets has failed instances and no operation runs.
-    #[must_use]
     pub fn is_failure(&self) -> bool {
-        let live = self.live.as_ref().is_some_and(|live| {
-            let settled = self.phase == Phase::Succeeded && !live.busy;
-            settled && (!live.exists || live.causes.iter().any(|cause| cause.outcome != SKIPPED))
-        });
-        self.phase == Phase::Failed || live
+        let fails =
+            |live: &LiveState| !live.busy && (!live.exists || live.causes.iter().any(|cause| cause.outcome != SKIPPED));
+        let phase = self.rollout.phase;
+        phase == Phase::Failed || (phase == Phase::Succeeded && self.live.as_ref().is_some_and(fails))
     }
 
-    fn new(rollout: &RolloutRecord, facts: Option<&PublishedFramework>) -> Self {
-        let variants = || facts.into_iter().flat_map(|facts| &facts.variants);
+    fn new(rollout: RolloutRecord, published: Option<&PublishedFramework>) -> Self {
+        let variants = || published.into_iter().flat_map(|published| &published.variants);
         let accounts: BTreeSet<&AccountId> = variants().flat_map(|variant| &variant.accounts).collect();
-        let running = |InFlight { id, operation, size, recorded_at: since }: &InFlight| RunningOperation {
-            id: id.clone(),
-            operation: operation.api_name(),
-            instances: *size,
-            since: *since,
-        };
-        let ended = rollout.ended.as_ref().map(|ended| EndedStatus {
-            at: ended.at,
-            total: ended.verdict.total,
-            succeeded: ended.verdict.succeeded,
-            failed: ended.failed,
-            skipped: ended.skipped,
-            causes: causes(ended.verdict.failures.iter().chain(&ended.verdict.skipped).map(described)),
-            error: ended.error.clone(),
-        });
-        Self {
-            stack_set: rollout.name.clone(),
-            phase: rollout.phase,
-            commit: rollout.commit.clone(),
-            author: rollout.author.clone(),
-            message: rollout.message.clone(),
-            began: rollout.started,
-            attempt: rollout.attempt,
-            is_retried: rollout.is_retried(),
-            undeclared: rollout.undeclared,
-            accounts: accounts.len(),
-            regions: variants().flat_map(|variant| variant.regions.iter().cloned()).collect(),
-            operation: rollout.in_flight.as_ref().map(running),
-            ended,
-            live: None,
-        }
+        let ended = rollout.ended.iter().flat_map(|ended| ended.verdict.failures.iter().chain(&ended.verdict.skipped));
+        let causes =
+            causes(ended.map(|InstanceFailure { instance, outcome, reason }| {
+                (instance, outcome.description(), reason.as_str())
+            }));
+        let regions = variants().flat_map(|variant| variant.regions.iter().cloned()).collect();
+        Self { accounts: accounts.len(), regions, causes, live: None, rollout }
     }
 }
 
-/// The parts of the state table that [`status`] reads.
-pub trait StatusStore: DeployStore + RequestStore + PolicyDirectory {}
-
-impl<T: DeployStore + RequestStore + PolicyDirectory> StatusStore for T {}
-
 /// Reads the state from the records of `deploy`.
-///
-/// # Errors
-/// If the table cannot be read.
-pub async fn status(memory: &impl StatusStore, now: Timestamp) -> Result<RolloutStatus> {
-    let remembered = memory.load_state().await?;
-    let in_force = memory.in_force().await?;
-    let facts: BTreeMap<&StackSetName, &PublishedFramework> =
-        in_force.frameworks.iter().map(|facts| (&facts.stack_set, facts)).collect();
-    let rollouts = remembered.rollouts.values();
-    let frameworks =
-        rollouts.map(|rollout| FrameworkStatus::new(&rollout.value, facts.get(&rollout.value.name).copied())).collect();
-    let pending = |WaitingRequest { request, since, .. }: WaitingRequest| PendingRequest {
-        kind: request.kind,
-        resource: request.envelope.logical_resource_id,
-        since,
-    };
+pub async fn status(
+    store: &(impl DeployStore + RequestStore + PolicyDirectory),
+    now: Timestamp,
+) -> Result<RolloutStatus> {
+    let DeployState { rollouts, removing, .. } = store.load_state().await?;
+    let in_force = store.in_force().await?;
+    let frameworks = rollouts.into_iter().map(|(name, rollout)| {
+        let published = in_force.frameworks.iter().find(|published| published.stack_set == name);
+        FrameworkStatus::new(rollout.value, published)
+    });
     Ok(RolloutStatus {
         at: now,
-        frameworks,
-        removing: remembered.removing,
-        requests: memory.waiting().await?.into_iter().map(pending).collect(),
-        rejected: memory.rejected_commit().await?,
+        frameworks: frameworks.collect(),
+        removing,
+        requests: store.waiting().await?,
+        rejected: store.rejected_commit().await?,
         head: None,
     })
 }
 
 /// Adds the current state of StackSets, and the head of the branch if a repository is given; `reading` is called with each
 /// StackSet before its instances are read.
-///
-/// # Errors
-/// If a call to AWS fails.
 pub async fn read_live(
     status: &mut RolloutStatus,
-    memory: &impl DeployStore,
     stack_sets: &impl DeployedStackSets,
     repository: Option<&impl PolicyRepository>,
     mut reading: impl FnMut(&StackSetName),
@@ -253,11 +144,9 @@ pub async fn read_live(
     if let Some(repository) = repository {
         status.head = repository.head().await?;
     }
-    let rollouts = memory.load_state().await?.rollouts;
     for framework in &mut status.frameworks {
-        let Some(rollout) = rollouts.get(&framework.stack_set).map(|rollout| &rollout.value) else { continue };
-        reading(&framework.stack_set);
-        framework.live = Some(live(rollout, stack_sets).await?);
+        reading(&framework.rollout.name);
+        framework.live = Some(live(&framework.rollout, stack_sets).await?);
     }
     Ok(())
 }
@@ -284,8 +173,7 @@ async fn live(rollout: &RolloutRecord, stack_sets: &impl DeployedStackSets) -> R
             let reason = found.reason.as_deref().unwrap_or("CloudFormation gave no reason");
             wrong.push((instance, outcome_word(found), reason));
         }
-        let count = live.instances.entry(status_word(found).to_owned()).or_default();
-        *count = count.saturating_add(1);
+        *live.instances.entry(status_word(found).to_owned()).or_default() += 1;
     }
     live.accounts = accounts.len();
     live.causes = causes(wrong.into_iter());
@@ -313,16 +201,12 @@ fn outcome_word(found: &ObservedInstance) -> &'static str {
     }
 }
 
-fn described(fault: &InstanceFailure) -> (&Instance, &'static str, &str) {
-    (&fault.instance, fault.outcome.description(), &fault.reason)
-}
-
 /// Groups instances by outcome and reason, the most frequent first.
 fn causes<'a>(faults: impl Iterator<Item = (&'a Instance, &'static str, &'a str)>) -> Vec<CommonCause> {
     let mut groups: BTreeMap<(&str, &str), (usize, Vec<Instance>)> = BTreeMap::new();
     for (instance, outcome, reason) in faults {
         let (count, first) = groups.entry((outcome, reason)).or_default();
-        *count = count.saturating_add(1);
+        *count += 1;
         if first.len() < LISTED {
             first.push(instance.clone());
         }

@@ -19,12 +19,11 @@ use serde_json::Value;
 use tracing::{error, info, warn};
 
 use domain::notice::{BlindSpot, BlindSpotCause, BlindSpots, Notice};
-use domain::policy::Reporting;
 use domain::violation::{Channel, ViolationRecord};
-use framework::ids::AccountId;
+use framework::ids::{AccountId, Location};
 
-use crate::delivery::{DeliveryCounts, NoticeDelivery, PendingRecord};
-use crate::in_force::{InForce, PolicyDirectory};
+use crate::delivery::{DeliveryCounts, NoticeDelivery, PendingRecord, Plans};
+use crate::in_force::{InForce, PolicyContext, PolicyDirectory as _};
 use crate::ports::{Clock, PortErrorKind, Result, Versioned};
 use crate::sweep::ports::{ComplianceSource, Organization, SweepEnv, SweepProgress, SweepStore};
 use crate::violations::{NotificationChannels, ViolationStore};
@@ -39,12 +38,10 @@ const PAGE: usize = 1_000;
 /// The use case.
 #[derive(Debug)]
 pub struct Sweep<E: SweepEnv> {
-    /// Violation records and the state of the sweep.
+    /// Violation records, the state of the sweep and the policy in force.
     pub store: E::Store,
     /// Delivers notices.
     pub channels: E::Channels,
-    /// The policy in force.
-    pub directory: E::Directory,
     /// Names and tags of resources, and backup plans.
     pub resources: E::Resources,
     /// Compliance results of AWS Config.
@@ -90,10 +87,7 @@ pub struct SweepSummary {
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// Validates the event of a sweep. A sweep always uses the current time: a later `time` in the event is rejected, since the sender
-/// expects a preview, but the sweep would write that time into records.
-///
-/// # Errors
-/// Describes the expected event.
+/// expects a preview, but the sweep would write that time into records. The error describes the expected event.
 pub fn check_event(event: &Value, now: Timestamp) -> Result<(), String> {
     let is = |key: &str, expected: &str| event.get(key).and_then(Value::as_str) == Some(expected);
     if !(is("source", "backup-compliance.schedule") && is("task", "sweep")) {
@@ -113,148 +107,130 @@ pub fn check_event(event: &Value, now: Timestamp) -> Result<(), String> {
     }
 }
 
-/// The data that all parts of a sweep share.
-struct Round<'a> {
-    in_force: &'a InForce,
-    reporting: &'a Reporting,
-    channels: &'a BTreeSet<Channel>,
-    now: Timestamp,
+impl SweepSummary {
+    /// Returns the value, or `None` after an error, which is logged with `message` and added to the failures.
+    fn check<T>(&mut self, result: Result<T>, message: &str) -> Option<T> {
+        result
+            .inspect_err(|error| warn!(%error, "{message}"))
+            .map_err(|error| self.failures.push(error.to_string()))
+            .ok()
+    }
+}
+
+struct Round<'a, E: SweepEnv> {
+    sweep: &'a Sweep<E>,
+    context: PolicyContext<'a>,
+    progress: Versioned<Option<SweepProgress>>,
+    blind: Vec<BlindSpot>,
+    summary: SweepSummary,
 }
 
 impl<E: SweepEnv> Sweep<E> {
     /// Sweeps until all accounts are compared or `time_left` is used up.
-    ///
-    /// # Errors
-    /// When the policy in force or the records cannot be read.
     pub async fn run(&self, time_left: impl Fn() -> Option<Duration>) -> Result<SweepSummary> {
-        let mut swept = SweepSummary::default();
+        let mut summary = SweepSummary::default();
         let now = self.clock.now();
-        let mut in_force = self.directory.in_force().await?;
-        let mut progress = SweepStore::progress(&self.store).await?;
+        let mut in_force = self.store.in_force().await?;
+        let progress = SweepStore::progress(&self.store).await?;
         if progress.value.is_none() {
-            self.update_account_names(&mut in_force, &mut swept).await;
+            self.update_account_names(&mut in_force, &mut summary).await;
         }
-        let reporting = in_force.reporting();
-        let channels = self.channels.enabled();
-        let round = Round { in_force: &in_force, reporting: &reporting, channels: &channels, now };
-        self.deliver_pending(&round, &mut swept, &time_left).await?;
+        let (reporting, channels) = (in_force.reporting(), self.channels.enabled());
+        let context = PolicyContext { in_force: &in_force, reporting: &reporting, channels: &channels, now };
+        let blind = progress.value.as_ref().map(|progress| progress.blind.clone()).unwrap_or_default();
+        let mut round = Round { sweep: self, context, progress, blind, summary };
+        round.deliver_pending(&time_left).await?;
         let is_time_up = || time_left().is_some_and(|left| left < RESERVE);
-        let Some(blind) = self.compare_accounts(&round, &mut progress, &mut swept, is_time_up).await? else {
-            return Ok(swept);
-        };
-        self.finish(&round, blind, &mut swept).await?;
-        self.store.put_progress(&Versioned { value: None, version: progress.version }).await?;
-        swept.complete = true;
-        Ok(swept)
+        if round.compare_accounts(is_time_up).await? {
+            round.finish().await?;
+            self.store.put_progress(&Versioned { value: None, version: round.progress.version }).await?;
+            round.summary.complete = true;
+        }
+        Ok(round.summary)
     }
 
-    /// Compares the remaining accounts, then the throttled ones again. Returns the blind spots, or `None` if the time is up.
-    async fn compare_accounts(
-        &self,
-        round: &Round<'_>,
-        progress: &mut Versioned<Option<SweepProgress>>,
-        swept: &mut SweepSummary,
-        is_time_up: impl Fn() -> bool,
-    ) -> Result<Option<Vec<BlindSpot>>> {
-        let mut accounts = round.in_force.target_accounts();
-        accounts.extend(ViolationStore::accounts(&self.store).await?);
-        let (began, mut blind, after) = match &progress.value {
-            Some(progress) => (progress.began, progress.blind.clone(), Some(progress.after.clone())),
-            None => (round.now, Vec::new(), None),
-        };
-        for account in accounts.into_iter().filter(|account| after.as_ref().is_none_or(|after| account > after)) {
+    /// Updates the accounts of the organization and their names, once in a round.
+    async fn update_account_names(&self, in_force: &mut InForce, summary: &mut SweepSummary) {
+        let read = Organization::accounts(&self.organization).await;
+        let accounts = summary.check(read, "accounts of the organization not read").flatten();
+        if let Some(accounts) = accounts.filter(|accounts| *accounts != in_force.accounts) {
+            summary.check(self.store.put_accounts(&accounts).await, "names of accounts not stored");
+            in_force.accounts = accounts;
+        }
+    }
+}
+
+impl<E: SweepEnv> Round<'_, E> {
+    /// Compares the remaining accounts, then the throttled ones again. Returns whether the round is complete.
+    async fn compare_accounts(&mut self, is_time_up: impl Fn() -> bool) -> Result<bool> {
+        let mut accounts = self.context.in_force.target_accounts();
+        accounts.extend(ViolationStore::accounts(&self.sweep.store).await?);
+        let known = self.progress.value.as_ref();
+        let (began, after) =
+            (known.map_or(self.context.now, |known| known.began), known.map(|known| known.after.clone()));
+        for account in accounts.into_iter().filter(|account| Some(account) > after.as_ref()) {
             if is_time_up() {
                 info!(before = %account, "time is up, the next sweep continues here");
-                return Ok(None);
+                return Ok(false);
             }
-            self.account(round, &account, &mut blind, swept).await;
-            swept.accounts = swept.accounts.saturating_add(1);
-            let done = SweepProgress { began, after: account, blind: blind.clone(), after_again: None };
-            if !self.store_progress(progress, done, swept).await {
-                return Ok(None);
+            self.account(&account).await;
+            self.summary.accounts += 1;
+            let done = SweepProgress { began, after: account, blind: self.blind.clone(), after_again: None };
+            if !self.store_progress(done).await {
+                return Ok(false);
             }
         }
         // A throttled account is a blind spot only if a second attempt fails.
-        let throttled = blind.iter().filter(|spot| spot.reason.cause == BlindSpotCause::Throttled);
+        let throttled = self.blind.iter().filter(|spot| spot.reason.cause == BlindSpotCause::Throttled);
         let throttled: BTreeSet<AccountId> = throttled.map(|spot| spot.account.clone()).collect();
-        let again = progress.value.as_ref().and_then(|progress| progress.after_again.clone());
-        for account in throttled.into_iter().filter(|account| again.as_ref().is_none_or(|again| account > again)) {
+        let again = self.progress.value.as_ref().and_then(|progress| progress.after_again.clone());
+        for account in throttled.into_iter().filter(|account| Some(account) > again.as_ref()) {
             if is_time_up() {
                 info!(before = %account, "time is up, the next sweep continues with the second attempts");
-                return Ok(None);
+                return Ok(false);
             }
-            blind.retain(|spot| spot.account != account);
-            self.account(round, &account, &mut blind, swept).await;
-            let Some(before) = progress.value.clone() else { break };
-            let done = SweepProgress { blind: blind.clone(), after_again: Some(account), ..before };
-            if !self.store_progress(progress, done, swept).await {
-                return Ok(None);
+            self.blind.retain(|spot| spot.account != account);
+            self.account(&account).await;
+            let Some(before) = self.progress.value.clone() else { break };
+            let done = SweepProgress { blind: self.blind.clone(), after_again: Some(account), ..before };
+            if !self.store_progress(done).await {
+                return Ok(false);
             }
         }
-        if progress.value.is_some() && is_time_up() {
+        let is_complete = self.progress.value.is_none() || !is_time_up();
+        if !is_complete {
             info!("time is up, the next sweep completes the round");
-            return Ok(None);
         }
-        Ok(Some(blind))
+        Ok(is_complete)
     }
 
     /// Stores the progress. Returns whether this sweep may continue.
-    async fn store_progress(
-        &self,
-        progress: &mut Versioned<Option<SweepProgress>>,
-        done: SweepProgress,
-        swept: &mut SweepSummary,
-    ) -> bool {
-        let next = Versioned { value: Some(done), version: progress.version };
-        match self.store.put_progress(&next).await {
-            Ok(version) => {
-                *progress = Versioned { version, ..next };
-                true
-            }
+    async fn store_progress(&mut self, done: SweepProgress) -> bool {
+        let next = Versioned { value: Some(done), version: self.progress.version };
+        let stored = self.sweep.store.put_progress(&next).await;
+        match &stored {
+            Ok(version) => self.progress = Versioned { version: *version, ..next },
             Err(error) => {
                 // Concurrent sweeps would report the same blind spots. Their comparisons are safe.
                 let is_concurrent = error.kind == PortErrorKind::Conflict;
                 warn!(%error, is_concurrent, "progress not stored, this sweep ends");
-                swept.failures.push(error.to_string());
-                false
+                self.summary.failures.push(error.to_string());
             }
         }
+        stored.is_ok()
     }
 
-    /// Updates the accounts of the organization and their names, once in a round.
-    async fn update_account_names(&self, in_force: &mut InForce, swept: &mut SweepSummary) {
-        match Organization::accounts(&self.organization).await {
-            Ok(Some(accounts)) if accounts != in_force.accounts => {
-                if let Err(error) = self.store.put_accounts(&accounts).await {
-                    warn!(%error, "names of accounts not stored");
-                    swept.failures.push(error.to_string());
-                }
-                in_force.accounts = accounts;
-            }
-            Ok(_) => {}
-            Err(error) => {
-                warn!(%error, "accounts of the organization not read");
-                swept.failures.push(error.to_string());
-            }
-        }
-    }
-
-    /// Makes the due deliveries: `report` ended before them, had no time for them, or a channel rejected them. Each failure postpones
-    /// the next attempt, so that failing deliveries do not block others.
-    async fn deliver_pending(
-        &self,
-        round: &Round<'_>,
-        swept: &mut SweepSummary,
-        time_left: &impl Fn() -> Option<Duration>,
-    ) -> Result<()> {
-        let before = round.now.checked_sub(REDELIVERY_AGE).unwrap_or(round.now);
+    /// Makes the due deliveries that `report` did not complete. Each failure postpones the next attempt, so that none blocks others.
+    async fn deliver_pending(&mut self, time_left: &impl Fn() -> Option<Duration>) -> Result<()> {
+        let now = self.context.now;
+        let before = now.checked_sub(REDELIVERY_AGE).unwrap_or(now);
         // Half of the time is reserved for the comparison.
         let half = time_left().map(|left| left / 2);
         let mut position = None;
         loop {
-            let page = self.store.pending(before, position, PAGE).await?;
-            swept.redelivered = swept.redelivered.saturating_add(page.records.len());
-            self.deliver(round, page.records, true, swept).await;
+            let page = self.sweep.store.pending(before, position, PAGE).await?;
+            self.summary.redelivered += page.records.len();
+            self.deliver(page.records, true).await;
             position = page.next;
             if position.is_none() || time_left() < half {
                 return Ok(());
@@ -262,33 +238,26 @@ impl<E: SweepEnv> Sweep<E> {
         }
     }
 
-    async fn deliver(
-        &self,
-        round: &Round<'_>,
-        records: Vec<Versioned<ViolationRecord>>,
-        only_due: bool,
-        swept: &mut SweepSummary,
-    ) {
-        let records = records.into_iter().map(|record| PendingRecord { record, messages: BTreeSet::new() }).collect();
-        let (store, channels, resources) = (&self.store, &self.channels, &self.resources);
-        let Round { in_force, reporting, now, .. } = *round;
-        let delivery = NoticeDelivery::<E> { store, channels, resources, in_force, reporting, now, only_due };
-        let undelivered = delivery.deliver(records, &BTreeSet::new(), &mut swept.deliveries).await;
-        swept.failures.extend(undelivered.into_iter().map(|undelivered| undelivered.reason));
+    async fn deliver(&mut self, records: Vec<Versioned<ViolationRecord>>, only_due: bool) {
+        let records = records.into_iter().map(|record| PendingRecord::new(record, BTreeSet::new())).collect();
+        let Sweep { store, channels, resources, .. } = self.sweep;
+        let (context, buffered, plans) = (self.context, &BTreeSet::new(), Plans::new());
+        let delivery = NoticeDelivery::<E> { store, channels, resources, context, only_due, buffered, plans };
+        let undelivered = delivery.deliver(records, &mut self.summary.deliveries).await;
+        self.summary.failures.extend(undelivered.into_iter().map(|(_, reason)| reason));
     }
 
     /// Completes a round: reports new blind spots, expiring exemptions and reminders.
-    async fn finish(&self, round: &Round<'_>, blind: Vec<BlindSpot>, swept: &mut SweepSummary) -> Result<()> {
-        let (blind, is_diagnosed) = self.diagnose(blind, swept).await;
+    async fn finish(&mut self) -> Result<()> {
+        let is_diagnosed = self.diagnose().await;
         // An unclear cause does not replace a known one.
         let is_unclear = |cause: BlindSpotCause| {
             cause == BlindSpotCause::Throttled || (cause == BlindSpotCause::NoResult && !is_diagnosed)
         };
-        let known = self.store.blind_spots().await?.into_iter();
-        let known: BTreeMap<_, BlindSpot> = known.map(|spot| (location(&spot), spot)).collect();
-        let mut new = Vec::new();
-        let mut spots = Vec::new();
-        for spot in blind {
+        let known = self.sweep.store.blind_spots().await?.into_iter();
+        let known: BTreeMap<Location, BlindSpot> = known.map(|spot| (location(&spot), spot)).collect();
+        let (mut new, mut spots) = (Vec::new(), Vec::new());
+        for spot in std::mem::take(&mut self.blind) {
             match known.get(&location(&spot)) {
                 Some(before) if before.reason.cause == spot.reason.cause => {
                     spots.push(BlindSpot { since: before.since, ..spot });
@@ -300,62 +269,48 @@ impl<E: SweepEnv> Sweep<E> {
                 }
             }
         }
-        swept.blind_spots = spots.len();
-        let is_empty = new.is_empty();
-        let notice = Notice::BlindSpots(BlindSpots { spots: new });
-        if !is_empty && self.publish(&[notice], swept).await != [true] {
+        self.summary.blind_spots = spots.len();
+        if !new.is_empty() && self.publish(&[Notice::BlindSpots(BlindSpots { spots: new })]).await != [true] {
             // The blind spots are not stored, so that the next sweep reports them.
             return Ok(());
         }
         if !(spots.is_empty() && known.is_empty()) {
-            self.store.put_blind_spots(&spots).await?;
+            self.sweep.store.put_blind_spots(&spots).await?;
         }
-        self.expiring(round, swept).await?;
-        self.remind(round, swept).await
+        self.expiring().await?;
+        self.remind().await
     }
 
-    /// Replaces the cause of blind spots without results by that of the aggregator, if it reports one. Also returns whether the
-    /// aggregator could be read.
-    async fn diagnose(&self, mut blind: Vec<BlindSpot>, swept: &mut SweepSummary) -> (Vec<BlindSpot>, bool) {
-        let is_unexplained = |spot: &BlindSpot| spot.reason.cause == BlindSpotCause::NoResult;
-        let locations: BTreeSet<_> = blind.iter().filter(|spot| is_unexplained(spot)).map(location).collect();
-        if locations.is_empty() {
-            return (blind, true);
+    /// Replaces the cause of blind spots without results by that of the aggregator. Returns whether it could be read.
+    async fn diagnose(&mut self) -> bool {
+        let unexplained = self.blind.iter_mut().filter(|spot| spot.reason.cause == BlindSpotCause::NoResult);
+        let mut unexplained: BTreeMap<Location, &mut BlindSpot> =
+            unexplained.map(|spot| (location(spot), spot)).collect();
+        if unexplained.is_empty() {
+            return true;
         }
-        match self.source.diagnose(&locations).await {
-            Ok(mut reasons) => {
-                for spot in blind.iter_mut().filter(|spot| is_unexplained(spot)) {
-                    if let Some(reason) = reasons.remove(&location(spot)) {
-                        spot.reason = reason;
-                    }
-                }
-                (blind, true)
-            }
-            Err(error) => {
-                warn!(%error, "causes of blind spots not read");
-                swept.failures.push(error.to_string());
-                (blind, false)
+        let read = self.sweep.source.diagnose(&unexplained.keys().cloned().collect()).await;
+        let Some(reasons) = self.summary.check(read, "causes of blind spots not read") else { return false };
+        for (location, reason) in reasons {
+            if let Some(spot) = unexplained.get_mut(&location) {
+                spot.reason = reason;
             }
         }
+        true
     }
 
     /// Publishes notices to both topics. Returns for each notice whether the notification topic accepted it.
-    async fn publish(&self, notices: &[Notice], swept: &mut SweepSummary) -> Vec<bool> {
+    async fn publish(&mut self, notices: &[Notice]) -> Vec<bool> {
         let mut accepted = vec![true; notices.len()];
-        for channel in self.channels.enabled() {
-            if !matches!(channel, Channel::Topic | Channel::Chat) {
-                continue;
-            }
-            let outcomes = self.channels.deliver(channel, notices).await;
+        for channel in [Channel::Topic, Channel::Chat].into_iter().filter(|topic| self.context.channels.contains(topic))
+        {
+            let outcomes = self.sweep.channels.deliver(channel, notices).await;
             for ((notice, accepted), outcome) in notices.iter().zip(&mut accepted).zip(outcomes) {
                 match outcome {
-                    Ok(()) if channel == Channel::Topic => {
-                        swept.deliveries.notices = swept.deliveries.notices.saturating_add(1)
-                    }
-                    Ok(()) => {}
+                    Ok(()) => self.summary.deliveries.notices += usize::from(channel == Channel::Topic),
                     Err(error) => {
                         error!(?channel, subject = notice.subject(), %error, "notice not delivered");
-                        swept.failures.push(error.to_string());
+                        self.summary.failures.push(error.to_string());
                         *accepted &= channel != Channel::Topic;
                     }
                 }
@@ -365,6 +320,6 @@ impl<E: SweepEnv> Sweep<E> {
     }
 }
 
-fn location(spot: &BlindSpot) -> (AccountId, framework::ids::RegionName) {
-    (spot.account.clone(), spot.region.clone())
+fn location(spot: &BlindSpot) -> Location {
+    Location { account: spot.account.clone(), region: spot.region.clone() }
 }

@@ -1,7 +1,6 @@
 //! The ports for violations that `report`, `sweep` and the command line share.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
 
 use jiff::Timestamp;
 
@@ -11,16 +10,14 @@ use evaluation::inventory::document::Plan;
 use framework::ids::{AccountId, RegionName};
 
 use crate::in_force::PolicyDirectory;
-use crate::ports::{Clock, Result, Versioned};
+use crate::ports::{Call, Clock, Result, Versioned};
 
 /// The adapters that record violations and deliver notices of them.
 pub trait ViolationEnv {
-    /// The state table.
-    type Store: ViolationStore;
+    /// The state table, with the deployed frameworks and reporting rules.
+    type Store: ViolationStore + PolicyDirectory;
     /// The channels for notices.
     type Channels: NotificationChannels;
-    /// The deployed frameworks and reporting rules.
-    type Directory: PolicyDirectory;
     /// Names and tags of resources, and backup plans.
     type Resources: ResourceDirectory + BackupPlans;
     /// The time.
@@ -51,36 +48,24 @@ pub struct PendingPosition(pub BTreeMap<String, String>);
 /// The records of violations.
 pub trait ViolationStore {
     /// Reads the existing records of these keys, strongly consistent.
-    fn read(
-        &self,
-        keys: &[ViolationKey],
-    ) -> impl Future<Output = Result<BTreeMap<ViolationKey, Versioned<ViolationRecord>>>> + Send;
-    /// Stores a record if the stored one has the version at which it was read (0: none exists), and returns the new version. A conflict
-    /// otherwise.
-    fn put(&self, record: &Versioned<ViolationRecord>) -> impl Future<Output = Result<u64>> + Send;
+    fn read(&self, keys: &[ViolationKey]) -> impl Call<BTreeMap<ViolationKey, Versioned<ViolationRecord>>>;
+    /// Stores a record and returns its new version. A conflict if the stored one has another version than it (0: none exists).
+    fn put(&self, record: &Versioned<ViolationRecord>) -> impl Call<u64>;
     /// Reads the records of a group with pending deliveries. Writes of the last second may be missing.
-    fn pending_for(
-        &self,
-        group: &ViolationGroup,
-    ) -> impl Future<Output = Result<Vec<Versioned<ViolationRecord>>>> + Send;
+    fn pending_for(&self, group: &ViolationGroup) -> impl Call<Vec<Versioned<ViolationRecord>>>;
     /// Reads records of all groups with a delivery due before `before` ([`ViolationRecord::next_delivery`]), from `position` on: about
     /// `limit` of them, and the position of the next page.
-    fn pending(
-        &self,
-        before: Timestamp,
-        position: Option<PendingPosition>,
-        limit: usize,
-    ) -> impl Future<Output = Result<PendingPage>> + Send;
+    fn pending(&self, before: Timestamp, position: Option<PendingPosition>, limit: usize) -> impl Call<PendingPage>;
     /// Reads the open records of an account, exempt ones included. Writes of the last second may be missing.
-    fn open_in(&self, account: &AccountId) -> impl Future<Output = Result<Vec<Versioned<ViolationRecord>>>> + Send;
+    fn open_in(&self, account: &AccountId) -> impl Call<Vec<Versioned<ViolationRecord>>>;
     /// Reads the accounts with open records.
-    fn accounts(&self) -> impl Future<Output = Result<BTreeSet<AccountId>>> + Send;
+    fn accounts(&self) -> impl Call<BTreeSet<AccountId>>;
 }
 
 /// Backup plans across the organization.
 pub trait BackupPlans {
     /// Returns the plans in an account and Region with their selections, as far as AWS Config reports them; empty if none is known.
-    fn plans(&self, account: &AccountId, region: &RegionName) -> impl Future<Output = Result<Vec<Plan>>> + Send;
+    fn plans(&self, account: &AccountId, region: &RegionName) -> impl Call<Vec<Plan>>;
 }
 
 /// A resource in an account and Region.
@@ -99,8 +84,5 @@ pub struct ResourceId {
 /// Resource details in AWS Config across the organization.
 pub trait ResourceDirectory {
     /// Reads names, ARNs and tags of the known resources. Empty without an aggregator.
-    fn look_up(
-        &self,
-        resources: &[ResourceId],
-    ) -> impl Future<Output = Result<BTreeMap<ResourceId, ResourceDetails>>> + Send;
+    fn look_up(&self, resources: &[ResourceId]) -> impl Call<BTreeMap<ResourceId, ResourceDetails>>;
 }

@@ -25,7 +25,6 @@ pub struct Channels {
 
 impl Channels {
     /// The notification topic, which is always enabled, and the optional channels.
-    #[must_use]
     pub fn new(
         notifications: Topic,
         chat: Option<Topic>,
@@ -36,7 +35,6 @@ impl Channels {
     }
 
     /// Returns the channels for one invocation: no finding is imported after `deadline`.
-    #[must_use]
     pub fn until(&self, deadline: Instant) -> Self {
         let security_hub = self.security_hub.as_ref().map(|hub| hub.until(deadline));
         Self { security_hub, ..self.clone() }

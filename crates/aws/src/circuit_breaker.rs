@@ -25,7 +25,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Calls to a host fail immediately for this long after its circuit has opened.
 const OPEN_FOR: Duration = Duration::from_secs(10);
 
-/// The SDK's HTTP client with a circuit breaker.
 pub(crate) fn client() -> SharedHttpClient {
     // Configured like `default_https_client` of aws-smithy-runtime.
     let client = Builder::new().build_with_connector_fn(|settings, components| {
@@ -39,14 +38,12 @@ pub(crate) fn client() -> SharedHttpClient {
     SharedHttpClient::new(CircuitBreaker { inner: client, hosts: HostStates::default() })
 }
 
-/// An HTTP client or connector with the state of its hosts.
 #[derive(Debug, Clone)]
 struct CircuitBreaker<T> {
     inner: T,
     hosts: HostStates,
 }
 
-/// The hosts that have failed since their last response.
 #[derive(Debug, Clone, Default)]
 struct HostStates(Arc<Mutex<BTreeMap<String, FailingHost>>>);
 
@@ -141,7 +138,6 @@ async fn send(
     }
 }
 
-/// The authority of a URL.
 fn host(uri: &str) -> &str {
     let after = uri.split_once("://").map_or(uri, |(_, after)| after);
     after.split(['/', '?']).next().unwrap_or(after)

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use app::inspect::{DeadLetter, DeadLetters, OutgoingMessage, QueueFacts};
 use app::ports::Result;
 
+use crate::clients::Clients;
 use crate::error::wrap;
 use crate::sqs::{BATCH, change_visibility};
 
@@ -18,17 +19,16 @@ pub struct DeadLetterQueues {
 }
 
 impl DeadLetterQueues {
-    /// Calls SQS through this client.
-    #[must_use]
-    pub fn new(client: aws_sdk_sqs::Client) -> Self {
-        Self { client }
+    /// The queues that these clients reach.
+    pub fn new(clients: &Clients) -> Self {
+        Self { client: aws_sdk_sqs::Client::new(&clients.config) }
     }
 }
 
 impl DeadLetters for DeadLetterQueues {
     async fn facts(&self, queue: &str) -> Result<QueueFacts> {
         let request = self.client.get_queue_attributes().queue_url(queue).attribute_names(QueueAttributeName::All);
-        let response = request.send().await.map_err(|error| wrap("sqs:GetQueueAttributes", &error))?;
+        let response = request.send().await.map_err(wrap("sqs:GetQueueAttributes"))?;
         let attributes = response.attributes.unwrap_or_default();
         let number = |name| attributes.get(&name).and_then(|text| text.parse().ok()).unwrap_or(0_u64);
         Ok(QueueFacts {
@@ -49,7 +49,7 @@ impl DeadLetters for DeadLetterQueues {
             .wait_time_seconds(1)
             .message_system_attribute_names(MessageSystemAttributeName::All)
             .message_attribute_names("All");
-        let response = request.send().await.map_err(|error| wrap("sqs:ReceiveMessage", &error))?;
+        let response = request.send().await.map_err(wrap("sqs:ReceiveMessage"))?;
         Ok(response.messages.unwrap_or_default().into_iter().map(dead_letter).collect())
     }
 
@@ -62,12 +62,12 @@ impl DeadLetters for DeadLetterQueues {
         if let Some((group, deduplication_id)) = &message.fifo {
             request = request.message_group_id(*group).message_deduplication_id(deduplication_id);
         }
-        request.send().await.map(drop).map_err(|error| wrap("sqs:SendMessage", &error))
+        request.send().await.map(drop).map_err(wrap("sqs:SendMessage"))
     }
 
     async fn delete(&self, queue: &str, receipt: &str) -> Result<()> {
         let request = self.client.delete_message().queue_url(queue).receipt_handle(receipt);
-        request.send().await.map(drop).map_err(|error| wrap("sqs:DeleteMessage", &error))
+        request.send().await.map(drop).map_err(wrap("sqs:DeleteMessage"))
     }
 }
 

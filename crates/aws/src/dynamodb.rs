@@ -2,16 +2,17 @@
 
 mod deploy;
 mod documents;
-mod frameworks;
 mod requests;
 mod sweep;
 mod violations;
 mod windows;
 
 use std::collections::{BTreeSet, HashMap};
+use std::str::FromStr;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
@@ -19,23 +20,17 @@ use tokio::time::sleep;
 
 use app::ports::{PortErrorKind, Result};
 
-use crate::error::{failure, unexpected, wrap};
+use crate::clients::Clients;
+use crate::error::{failure, invalid, optional, wrap};
 use documents::{check_size, document, read_document};
 
 type TableItem = HashMap<String, AttributeValue>;
 
 /// Keys in one call: the limit of `BatchGetItem`.
 const BATCH: usize = 100;
-/// Pauses before unprocessed keys are requested again. Progress restarts the sequence; its end without progress is an error.
-const WAITS: [Duration; 5] = [
-    Duration::from_millis(50),
-    Duration::from_millis(100),
-    Duration::from_millis(200),
-    Duration::from_millis(400),
-    Duration::from_millis(800),
-];
+/// Milliseconds before unprocessed keys are requested again. Progress restarts the sequence; its end without progress is an error.
+const WAITS: [u64; 5] = [50, 100, 200, 400, 800];
 
-/// Partition and sort key.
 type ItemKey = (String, String);
 
 /// The application's state table.
@@ -47,29 +42,15 @@ pub struct StateTable {
 
 impl StateTable {
     /// The table of this name.
-    #[must_use]
-    pub fn new(client: Client, name: &str) -> Self {
-        Self { client, name: name.to_owned() }
+    pub fn new(clients: &Clients, name: &str) -> Self {
+        Self { client: Client::new(&clients.config), name: name.to_owned() }
     }
 
     /// Reads all items of a partition. Strongly consistent.
     async fn partition(&self, partition: &str) -> Result<Vec<TableItem>> {
-        const OPERATION: &str = "dynamodb:Query";
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", text(partition))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
-        let mut items = Vec::new();
-        while let Some(item) = pages.next().await {
-            items.push(item.map_err(|error| wrap(OPERATION, &error))?);
-        }
-        Ok(items)
+        let query = self.client.query().table_name(&self.name).consistent_read(true);
+        let query = query.key_condition_expression("pk = :pk").expression_attribute_values(":pk", text(partition));
+        query.into_paginator().items().send().try_collect().await.map_err(wrap("dynamodb:Query"))
     }
 
     /// Reads the items of these keys that exist. Strongly consistent.
@@ -83,18 +64,10 @@ impl StateTable {
             let mut waits = WAITS.iter();
             loop {
                 let requested = remaining.len();
-                let request = KeysAndAttributes::builder()
-                    .set_keys(Some(remaining))
-                    .consistent_read(true)
-                    .build()
-                    .map_err(|error| unexpected(OPERATION, error.to_string()))?;
-                let mut response = self
-                    .client
-                    .batch_get_item()
-                    .request_items(&self.name, request)
-                    .send()
-                    .await
-                    .map_err(|error| wrap(OPERATION, &error))?;
+                let request = KeysAndAttributes::builder().set_keys(Some(remaining)).consistent_read(true).build();
+                let request =
+                    self.client.batch_get_item().request_items(&self.name, request.map_err(invalid(OPERATION))?);
+                let mut response = request.send().await.map_err(wrap(OPERATION))?;
                 let found = response.responses.take().and_then(|mut tables| tables.remove(&self.name));
                 items.extend(found.unwrap_or_default());
                 let rest = response.unprocessed_keys.take().and_then(|mut tables| tables.remove(&self.name));
@@ -109,7 +82,7 @@ impl StateTable {
                     let message = format!("DynamoDB left {} keys unprocessed after all retries", remaining.len());
                     return Err(failure(OPERATION, PortErrorKind::Retryable, message));
                 };
-                sleep(*wait).await;
+                sleep(Duration::from_millis(*wait)).await;
             }
         }
         Ok(items)
@@ -117,26 +90,26 @@ impl StateTable {
 
     /// Reads an item if it exists. Strongly consistent.
     async fn item(&self, partition: &str, sort: &str) -> Result<Option<TableItem>> {
-        let request = self.client.get_item().table_name(&self.name).set_key(Some(key(partition, sort)));
-        let response = request.consistent_read(true).send().await;
-        response.map(|response| response.item).map_err(|error| wrap("dynamodb:GetItem", &error))
+        let get =
+            self.client.get_item().table_name(&self.name).set_key(Some(key(partition, sort))).consistent_read(true);
+        Ok(get.send().await.map_err(wrap("dynamodb:GetItem"))?.item)
     }
 
-    /// Reads the document of an item if it exists.
     async fn document<T: DeserializeOwned>(&self, partition: &str, sort: &str) -> Result<Option<T>> {
         self.item(partition, sort).await?.as_ref().map(read_document).transpose()
     }
 
-    /// Writes a document unconditionally.
     async fn put_document<T: Serialize>(&self, partition: &str, sort: &str, value: &T) -> Result<()> {
         self.put_item(document_item(partition, sort, value)?).await
     }
 
-    /// Writes an item unconditionally.
     async fn put_item(&self, item: TableItem) -> Result<()> {
         check_size(&item)?;
-        let put = self.client.put_item().table_name(&self.name).set_item(Some(item)).send().await;
-        put.map(drop).map_err(|error| wrap("dynamodb:PutItem", &error))
+        self.put(item).send().await.map(drop).map_err(wrap("dynamodb:PutItem"))
+    }
+
+    fn put(&self, item: TableItem) -> PutItemFluentBuilder {
+        self.client.put_item().table_name(&self.name).set_item(Some(item))
     }
 
     /// Writes an item if the stored one still has the version `seen` (0: none is stored). Returns the new version.
@@ -144,18 +117,18 @@ impl StateTable {
         let version = seen.saturating_add(1);
         item.insert("version".into(), number(version));
         check_size(&item)?;
-        let put = self.client.put_item().table_name(&self.name).set_item(Some(item));
+        let put = self.put(item);
         let put = if seen == 0 {
             put.condition_expression("attribute_not_exists(pk)")
         } else {
             put.condition_expression("version = :seen").expression_attribute_values(":seen", number(seen))
         };
-        put.send().await.map(|_| version).map_err(|error| wrap("dynamodb:PutItem", &error))
+        put.send().await.map(|_| version).map_err(wrap("dynamodb:PutItem"))
     }
 
     async fn delete(&self, partition: &str, sort: &str) -> Result<()> {
         let delete = self.client.delete_item().table_name(&self.name).set_key(Some(key(partition, sort)));
-        delete.send().await.map(drop).map_err(|error| wrap("dynamodb:DeleteItem", &error))
+        delete.send().await.map(drop).map_err(wrap("dynamodb:DeleteItem"))
     }
 }
 
@@ -163,19 +136,18 @@ fn key(partition: &str, sort: &str) -> TableItem {
     HashMap::from([("pk".to_owned(), text(partition)), ("sk".to_owned(), text(sort))])
 }
 
-fn document_item<T: Serialize>(partition: &str, sort: &str, value: &T) -> Result<TableItem> {
-    let mut item = key(partition, sort);
-    item.insert("document".into(), document(value)?);
-    Ok(item)
+fn item<const N: usize>(partition: &str, sort: &str, attributes: [(&str, AttributeValue); N]) -> TableItem {
+    let attributes = attributes.map(|(name, value)| (name.to_owned(), value));
+    key(partition, sort).into_iter().chain(attributes).collect()
 }
 
-/// A failed condition of a conditional write is `false`.
-fn condition_met<T>(outcome: Result<T>) -> Result<bool> {
-    match outcome {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind == PortErrorKind::Conflict => Ok(false),
-        Err(error) => Err(error),
-    }
+fn document_item<T: Serialize>(partition: &str, sort: &str, value: &T) -> Result<TableItem> {
+    Ok(item(partition, sort, [("document", document(value)?)]))
+}
+
+/// A failed condition of a conditional write is `None`.
+fn condition_met<T>(outcome: Result<T>) -> Result<Option<T>> {
+    optional(outcome, |error| error.kind == PortErrorKind::Conflict)
 }
 
 /// A time as text of fixed width, which sorts chronologically.
@@ -192,10 +164,13 @@ fn number(value: impl std::fmt::Display) -> AttributeValue {
 }
 
 fn read_text<'a>(item: &'a TableItem, name: &str) -> Option<&'a str> {
-    item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str)
+    item.get(name)?.as_s().ok().map(String::as_str)
 }
 
-/// The version of an item, or 0 if it has none.
+fn read_number<T: FromStr>(item: &TableItem, name: &str) -> Option<T> {
+    item.get(name)?.as_n().ok()?.parse().ok()
+}
+
 fn read_version(item: &TableItem) -> u64 {
-    item.get("version").and_then(|version| version.as_n().ok()?.parse().ok()).unwrap_or_default()
+    read_number(item, "version").unwrap_or_default()
 }

@@ -5,79 +5,73 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use app::ports::{PortError, PortErrorKind};
+use app::ports::{PortError, PortErrorKind, Result};
 
-/// Codes of errors that may pass: throttling, internal errors, expired credentials.
+/// Codes of errors that may pass: throttling, internal errors, expired credentials. Like the other codes without the suffix
+/// `Exception`, which some protocols of AWS omit.
 const RETRYABLE: &[&str] = &[
     "Throttling",
-    "ThrottlingException",
-    "ThrottledException",
+    "Throttled",
     "RequestThrottled",
-    "RequestThrottledException",
     "RequestLimitExceeded",
-    "TooManyRequestsException",
-    "ProvisionedThroughputExceededException",
+    "TooManyRequests",
+    "ProvisionedThroughputExceeded",
     "LimitExceededException.Throttled",
     "SlowDown",
     "ServiceUnavailable",
-    "ServiceUnavailableException",
     "InternalFailure",
     "InternalServerError",
     "InternalError",
-    "InternalErrorException",
-    "TransactionInProgressException",
-    "EncryptionIntegrityChecksFailedException",
-    "EncryptionKeyUnavailableException",
-    "KMSThrottlingException",
+    "TransactionInProgress",
+    "EncryptionIntegrityChecksFailed",
+    "EncryptionKeyUnavailable",
+    "KMSThrottling",
     "ExpiredToken",
-    "ExpiredTokenException",
 ];
-
-/// Codes of missing permissions.
 const DENIED: &[&str] = &[
     "AccessDenied",
-    "AccessDeniedException",
     "AuthorizationError",
-    "AuthorizationErrorException",
     "UnauthorizedOperation",
-    "EncryptionKeyAccessDeniedException",
-    "KMSAccessDeniedException",
+    "EncryptionKeyAccessDenied",
+    "KMSAccessDenied",
     "InvalidClientTokenId",
-    "UnrecognizedClientException",
+    "UnrecognizedClient",
 ];
+/// Concurrent changes. `StackSetNotEmpty`: instances are still being deleted, or another caller has just created one.
+const CONFLICT: &[&str] = &["OperationInProgress", "StaleRequest", "StackSetNotEmpty", "ConditionalCheckFailed"];
 
-/// Codes of concurrent changes.
-const CONFLICT: &[&str] = &[
-    "OperationInProgressException",
-    "OperationInProgress",
-    "StaleRequestException",
-    "StaleRequest",
-    // Instances are still being deleted, or another caller has just created one.
-    "StackSetNotEmptyException",
-    "StackSetNotEmpty",
-    "ConditionalCheckFailedException",
-];
-
-/// Converts an error of the SDK.
-pub(crate) fn wrap<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> PortError
+pub(crate) fn wrap<E>(operation: &'static str) -> impl FnOnce(SdkError<E, HttpResponse>) -> PortError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    let metadata = error.as_service_error().map(ProvideErrorMetadata::meta);
-    let code = metadata.and_then(|metadata| metadata.code()).map(ToOwned::to_owned);
-    let request_id = metadata
-        .and_then(|metadata| metadata.extra("aws_request_id"))
-        .or_else(|| {
-            error.raw_response().and_then(|response| {
-                response.headers().get("x-amzn-requestid").or_else(|| response.headers().get("x-amz-request-id"))
-            })
-        })
-        .map(ToOwned::to_owned);
-    let status = error.raw_response().map(|response| response.status().as_u16());
-    let message = metadata
-        .and_then(|metadata| metadata.message())
-        .map_or_else(|| DisplayErrorContext(error).to_string(), ToOwned::to_owned);
-    PortError { operation, kind: kind(code.as_deref(), status), code, message, request_id }
+    move |error| {
+        let metadata = error.as_service_error().map(ProvideErrorMetadata::meta);
+        let response = error.raw_response();
+        let header = |name| response.and_then(|response| response.headers().get(name));
+        let request_id = metadata.and_then(|metadata| metadata.extra("aws_request_id"));
+        let request_id = request_id.or_else(|| header("x-amzn-requestid")).or_else(|| header("x-amz-request-id"));
+        let code = metadata.and_then(|metadata| metadata.code());
+        let message = metadata.and_then(|metadata| metadata.message());
+        PortError {
+            operation,
+            kind: kind(code, response.map(|response| response.status().as_u16())),
+            code: code.map(ToOwned::to_owned),
+            message: message.map_or_else(|| DisplayErrorContext(&error).to_string(), ToOwned::to_owned),
+            request_id: request_id.map(ToOwned::to_owned),
+        }
+    }
+}
+
+/// Replaces an error that is a regular answer by `None`.
+pub(crate) fn optional<T>(outcome: Result<T>, is_answer: impl FnOnce(&PortError) -> bool) -> Result<Option<T>> {
+    match outcome {
+        Err(error) if is_answer(&error) => Ok(None),
+        outcome => outcome.map(Some),
+    }
+}
+
+pub(crate) fn has_code(error: &PortError, codes: &[&str]) -> bool {
+    error.code.as_deref().is_some_and(|code| codes.contains(&code))
 }
 
 /// The error of one entry of a batch request that succeeded as a whole.
@@ -99,11 +93,12 @@ pub(crate) fn with_kind_of_code(error: PortError) -> PortError {
     }
 }
 
-fn kind(code: Option<&str>, status: Option<u16>) -> PortErrorKind {
+pub(crate) fn kind(code: Option<&str>, status: Option<u16>) -> PortErrorKind {
+    let is_in = |codes: &[&str], code: &str| codes.contains(&code.strip_suffix("Exception").unwrap_or(code));
     match code {
-        Some(code) if RETRYABLE.contains(&code) => PortErrorKind::Retryable,
-        Some(code) if DENIED.contains(&code) => PortErrorKind::Denied,
-        Some(code) if CONFLICT.contains(&code) => PortErrorKind::Conflict,
+        Some(code) if is_in(RETRYABLE, code) => PortErrorKind::Retryable,
+        Some(code) if is_in(DENIED, code) => PortErrorKind::Denied,
+        Some(code) if is_in(CONFLICT, code) => PortErrorKind::Conflict,
         // Each service has its own code for a missing resource.
         Some(code) if ["NotFound", "DoesNotExist", "NonExistent", "NoSuch"].iter().any(|word| code.contains(word)) => {
             PortErrorKind::NotFound
@@ -116,6 +111,11 @@ fn kind(code: Option<&str>, status: Option<u16>) -> PortErrorKind {
             Some(_) => PortErrorKind::Rejected,
         },
     }
+}
+
+/// Converts an error of a parser into one of a response or request that breaks the service's API.
+pub(crate) fn invalid<E: ToString>(operation: &'static str) -> impl Fn(E) -> PortError {
+    move |error| unexpected(operation, error.to_string())
 }
 
 /// The error of a response or request that breaks the service's API.

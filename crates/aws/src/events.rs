@@ -6,10 +6,10 @@ use app::ports::{PortError, Result};
 use domain::notice::Notice;
 
 use crate::batches::batches;
+use crate::clients::Clients;
 use crate::error::{failed_entry, unexpected, wrap};
 
 const OPERATION: &str = "events:PutEvents";
-/// The source that rules match.
 const SOURCE: &str = "backup-compliance";
 /// Events in one call: the limit of `PutEvents`.
 const BATCH: usize = 10;
@@ -25,9 +25,8 @@ pub struct EventBus {
 
 impl EventBus {
     /// The bus of this name or ARN.
-    #[must_use]
-    pub fn new(client: aws_sdk_eventbridge::Client, name: &str) -> Self {
-        Self { client, name: name.to_owned() }
+    pub fn new(clients: &Clients, name: &str) -> Self {
+        Self { client: aws_sdk_eventbridge::Client::new(&clients.config), name: name.to_owned() }
     }
 
     /// Puts an event for each notice that has one. Returns the outcome of each notice, in order.
@@ -54,7 +53,7 @@ impl EventBus {
             }
         };
         let response = self.client.put_events().set_entries(Some(entries)).send().await;
-        let error = match response.map_err(|error| wrap(OPERATION, &error)) {
+        let error = match response.map_err(wrap(OPERATION)) {
             // The call also succeeds when EventBridge rejects single events.
             Ok(response) if response.entries().len() == indices.len() => {
                 for (index, entry) in indices.into_iter().zip(response.entries()) {

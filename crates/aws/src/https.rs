@@ -1,22 +1,22 @@
 //! The HTTP client of calls without an SDK client, built from the crates that the SDK links already.
 
-pub(crate) use crate::error::failure;
-
+use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
+use hyper::Request;
 use hyper::body::Bytes;
-use hyper::{Request, StatusCode};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use app::ports::{PortError, PortErrorKind, Result};
 
-/// Timeout of one attempt.
+use crate::error::{failure, kind, unexpected};
+
 const ATTEMPT: Duration = Duration::from_secs(8);
 
 type Connection = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
@@ -33,33 +33,21 @@ impl Https {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let connector = HttpsConnectorBuilder::new()
-            .with_native_roots()
-            .map_err(|error| {
-                failure(
-                    operation,
-                    PortErrorKind::Rejected,
-                    format!("the trusted certificates could not be read: {error}"),
-                )
-            })?
-            // Local emulators have addresses without TLS.
-            .https_or_http()
-            .enable_http1()
-            .build();
+        let certificates =
+            |error| unexpected(operation, format!("the trusted certificates could not be read: {error}"));
+        let connector = HttpsConnectorBuilder::new().with_native_roots().map_err(certificates)?;
+        // Local emulators have addresses without TLS.
+        let connector = connector.https_or_http().enable_http1().build();
         Ok(self.client.get_or_init(|| Client::builder(TokioExecutor::new()).build(connector)))
     }
 
     /// Sends a request and returns the body of the response. Errors name `operation` and never the address, which may be a secret.
     pub(crate) async fn send(&self, operation: &'static str, request: Request<Full<Bytes>>) -> Result<Bytes> {
+        let retryable = |message: &str| failure(operation, PortErrorKind::Retryable, message);
         let response = timeout(ATTEMPT, self.client(operation)?.request(request)).await;
-        let response = match response {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) if error.is_connect() => {
-                return Err(failure(operation, PortErrorKind::Retryable, "no connection"));
-            }
-            Ok(Err(_)) => return Err(failure(operation, PortErrorKind::Retryable, "the connection was closed")),
-            Err(_) => return Err(failure(operation, PortErrorKind::Retryable, "no response within 8 s")),
-        };
+        let response = response.map_err(|_| retryable("no response within 8 s"))?.map_err(|error| {
+            retryable(if error.is_connect() { "no connection" } else { "the connection was closed" })
+        })?;
         let status = response.status();
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         let request_id = header("x-amz-request-id").or_else(|| header("x-amzn-requestid")).map(ToOwned::to_owned);
@@ -67,28 +55,35 @@ impl Https {
         let body = timeout(ATTEMPT, response.into_body().collect()).await;
         let body = body.ok().and_then(std::result::Result::ok).map(http_body_util::Collected::to_bytes);
         if status.is_success() {
-            return body.ok_or_else(|| failure(operation, PortErrorKind::Retryable, "the response ended early"));
+            return body.ok_or_else(|| retryable("the response ended early"));
         }
         let body = body.unwrap_or_default();
         let (code, message) = code_and_message(&body);
-        let kind = match status {
-            StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => PortErrorKind::Denied,
-            StatusCode::NOT_FOUND => PortErrorKind::NotFound,
-            StatusCode::TOO_MANY_REQUESTS => PortErrorKind::Retryable,
-            status if status.is_server_error() => PortErrorKind::Retryable,
-            _ => PortErrorKind::Rejected,
-        };
         Err(PortError {
             operation,
             code: error_type.or(code).map(|code| bare(&code).to_owned()),
             message: message.unwrap_or_else(|| format!("the response status is {status}")),
             request_id,
-            kind,
+            // Of the status alone: a caller may take the code into account (`with_kind_of_code`).
+            kind: kind(None, Some(status.as_u16())),
         })
     }
 }
 
-/// Code and message of an error response, from its XML or JSON.
+/// Repeats a call after a retryable error, with these pauses.
+pub(crate) async fn retried<T, F: Future<Output = Result<T>>>(
+    waits: impl IntoIterator<Item = Duration>,
+    mut call: impl FnMut() -> F,
+) -> Result<T> {
+    for wait in waits {
+        match call().await {
+            Err(error) if error.kind == PortErrorKind::Retryable => sleep(wait).await,
+            outcome => return outcome,
+        }
+    }
+    call().await
+}
+
 fn code_and_message(body: &[u8]) -> (Option<String>, Option<String>) {
     if let Ok(document) = serde_json::from_slice::<serde_json::Value>(body) {
         let text = |names: [&str; 3]| names.iter().find_map(|name| document.get(name)?.as_str().map(ToOwned::to_owned));

@@ -7,6 +7,7 @@
 //! assert!(error.to_string().contains("`STATE_TABLE_NAME`"));
 //! ```
 
+mod adapters;
 #[cfg(feature = "cli")]
 mod backup;
 mod batches;
@@ -25,6 +26,7 @@ mod https;
 mod members;
 pub mod metrics;
 mod organization;
+mod pages;
 mod responder;
 pub mod runtime;
 mod s3;

@@ -13,7 +13,7 @@ use aws_sdk_sts::config::Region;
 use app::ports::Result;
 use framework::ids::{AccountId, RegionName};
 
-use crate::error::{unexpected, wrap};
+use crate::error::{invalid, unexpected, wrap};
 
 const OPERATION: &str = "sts:AssumeRole";
 /// The session name that CloudTrail shows in the member account.
@@ -21,7 +21,6 @@ const SESSION: &str = "backup-compliance";
 /// Credentials that expire within this time are renewed.
 const MARGIN: Duration = Duration::from_mins(5);
 
-/// Credentials of roles in member accounts, by role and account.
 pub(crate) type Sessions = Arc<Mutex<BTreeMap<(String, AccountId), Credentials>>>;
 
 /// The role of this name in every member account.
@@ -44,12 +43,10 @@ impl MemberAccounts {
         Self { config: Arc::new(config), partition: partition.to_owned(), role: role.to_owned(), sessions }
     }
 
-    /// Returns a client of AWS Config in an account and Region.
     pub(crate) async fn config(&self, account: &AccountId, region: &RegionName) -> Result<aws_sdk_config::Client> {
         Ok(aws_sdk_config::Client::new(&self.sdk_config(account, region).await?))
     }
 
-    /// Returns the configuration of clients in an account and Region.
     pub(crate) async fn sdk_config(&self, account: &AccountId, region: &RegionName) -> Result<SdkConfig> {
         let credentials = SharedCredentialsProvider::new(self.credentials(account).await?);
         let config = self.config.to_builder().region(Region::new(region.as_str().to_owned()));
@@ -81,10 +78,9 @@ impl MemberAccounts {
             .role_session_name(SESSION)
             .send()
             .await
-            .map_err(|error| wrap(OPERATION, &error))?;
+            .map_err(wrap(OPERATION))?;
         let assumed = response.credentials().ok_or_else(|| unexpected(OPERATION, "the response has no credentials"))?;
-        let expiry =
-            SystemTime::try_from(*assumed.expiration()).map_err(|error| unexpected(OPERATION, error.to_string()))?;
+        let expiry = SystemTime::try_from(*assumed.expiration()).map_err(invalid(OPERATION))?;
         Ok(Credentials::new(
             assumed.access_key_id(),
             assumed.secret_access_key(),

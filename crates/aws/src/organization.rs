@@ -8,7 +8,8 @@ use app::ports::{PortErrorKind, Result};
 use app::sweep::ports::Organization;
 use framework::ids::AccountId;
 
-use crate::error::{unexpected, wrap};
+use crate::clients::Clients;
+use crate::error::{has_code, invalid, optional, wrap};
 
 const OPERATION: &str = "organizations:ListAccounts";
 
@@ -19,10 +20,9 @@ pub struct OrganizationAccounts {
 }
 
 impl OrganizationAccounts {
-    /// Without a client, the accounts are unknown.
-    #[must_use]
-    pub fn new(client: Option<aws_sdk_organizations::Client>) -> Self {
-        Self { client }
+    /// Without clients, the accounts are unknown.
+    pub fn new(clients: Option<&Clients>) -> Self {
+        Self { client: clients.map(|clients| aws_sdk_organizations::Client::new(&clients.config)) }
     }
 }
 
@@ -32,16 +32,13 @@ impl Organization for OrganizationAccounts {
         let mut pages = client.list_accounts().into_paginator().send();
         let mut accounts = BTreeMap::new();
         while let Some(page) = pages.next().await {
-            let page = match page.map_err(|error| wrap(OPERATION, &error)) {
-                Ok(page) => page,
-                // Only the management account and delegated administrators may list accounts.
-                Err(error) if error.kind == PortErrorKind::Denied => return Ok(None),
-                Err(error) if error.code.as_deref() == Some("AWSOrganizationsNotInUseException") => return Ok(None),
-                Err(error) => return Err(error),
-            };
+            // Only the management account and delegated administrators may list accounts.
+            let page = optional(page.map_err(wrap(OPERATION)), |error| {
+                error.kind == PortErrorKind::Denied || has_code(error, &["AWSOrganizationsNotInUseException"])
+            })?;
+            let Some(page) = page else { return Ok(None) };
             for account in page.accounts().iter().filter(|account| is_active(account)) {
-                let id = AccountId::parse(account.id().unwrap_or_default());
-                let id = id.map_err(|error| unexpected(OPERATION, error.to_string()))?;
+                let id = AccountId::parse(account.id().unwrap_or_default()).map_err(invalid(OPERATION))?;
                 accounts.insert(id, account.name().unwrap_or_default().to_owned());
             }
         }

@@ -6,13 +6,13 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use hyper::{Method, Request};
-use tokio::time::sleep;
 
 use app::lifecycle::ports::Responder;
 use app::lifecycle::{RequestAnswer, ResponseUrl};
 use app::ports::{PortError, PortErrorKind, Result};
 
-use crate::https::{Https, failure};
+use crate::error::failure;
+use crate::https::{Https, retried};
 
 const OPERATION: &str = "cloudformation:answer to the custom resource";
 /// Delays between the three attempts of a caller that retries later.
@@ -29,9 +29,7 @@ pub struct SignedUrlResponder {
 }
 
 impl SignedUrlResponder {
-    /// Retries until the caller drops the future. The default stops after three attempts, since `deploy` retries in its next
-    /// reconciliation.
-    #[must_use]
+    /// Retries until the caller drops the future. The default stops after three attempts, since `deploy` retries later.
     pub fn persistent() -> Self {
         Self { untiring: true, ..Self::default() }
     }
@@ -61,19 +59,10 @@ impl SignedUrlResponder {
 }
 
 impl Responder for SignedUrlResponder {
-    async fn answer(&self, url: &ResponseUrl, answer: &RequestAnswer) -> Result<()> {
+    async fn answer(&self, answer: &RequestAnswer) -> Result<()> {
+        let url = &answer.envelope.response_url;
         let body = Bytes::from(answer.body().to_string());
-        let mut outcome = self.put(url, body.clone()).await;
-        for wait in self.waits() {
-            match outcome {
-                Err(ref error) if error.kind == PortErrorKind::Retryable => {
-                    sleep(wait).await;
-                    outcome = self.put(url, body.clone()).await;
-                }
-                _ => break,
-            }
-        }
-        outcome
+        retried(self.waits(), || self.put(url, body.clone())).await
     }
 }
 

@@ -59,13 +59,11 @@ pub struct FunctionError {
 
 impl FunctionError {
     /// An AWS call failed.
-    #[must_use]
     pub fn port(error: &app::ports::PortError) -> Self {
         Self { kind: "AwsCallFailed", message: error.with_fix() }
     }
 
     /// The event is invalid.
-    #[must_use]
     pub fn event(message: impl Into<String>) -> Self {
         Self { kind: "EventNotUnderstood", message: message.into() }
     }
@@ -77,10 +75,7 @@ impl From<FunctionError> for Diagnostic {
     }
 }
 
-/// Runs a function. Each event is passed to `handler` as JSON.
-///
-/// # Errors
-/// When the Runtime API fails.
+/// Runs a function until the Runtime API fails. Each event is passed to `handler` as JSON.
 pub async fn run<H, F>(handler: H) -> Result<(), lambda_runtime::Error>
 where
     H: Fn(Value, Context) -> F,
@@ -96,24 +91,19 @@ where
 }
 
 /// Returns the time until Lambda ends this invocation, or `None` for a deadline in the past, which local emulators send.
-#[must_use]
 #[expect(clippy::disallowed_methods, reason = "Lambda's deadline is a wall-clock time")]
 pub fn time_left(context: &Context) -> Option<Duration> {
     context.deadline().duration_since(SystemTime::now()).ok()
 }
 
 /// Returns the deadline of optional work that leaves `reserve` for the rest of the invocation, at most `most` from now.
-#[must_use]
 pub fn deadline(context: &Context, reserve: Duration, most: Duration) -> Instant {
     let left = time_left(context).map_or(most, |left| left.saturating_sub(reserve));
     let now = Instant::now();
     now.checked_add(left.min(most)).unwrap_or(now)
 }
 
-/// Builds the response of a function: the messages to deliver again for a queue, the result for a direct invocation.
-///
-/// # Errors
-/// When the work of a direct invocation failed.
+/// Builds the response of a function: the messages to deliver again for a queue, the result or error of a direct invocation.
 pub fn answer<T: Serialize>(
     batch: &Batch,
     outcome: Result<T, FunctionError>,
@@ -138,9 +128,6 @@ pub fn answer<T: Serialize>(
 }
 
 /// Serializes a result.
-///
-/// # Errors
-/// When serialization fails.
 pub fn document<T: Serialize>(value: &T) -> Result<Value, FunctionError> {
     serde_json::to_value(value).map_err(|error| FunctionError { kind: "AnswerNotWritten", message: error.to_string() })
 }

@@ -1,7 +1,4 @@
-//! Stages templates in a bucket that are too large for a CloudFormation call.
-//!
-//! Two requests without the SDK client, signed by AWS's signing crate. The S3 client of the SDK would enlarge the package of `deploy`
-//! by a fifth, for checksums, event streams and a second signature algorithm that are not used here.
+//! Stages templates in a bucket that are too large for a CloudFormation call, without the SDK's client (`signed.rs` says why).
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use hyper::Method;
@@ -11,19 +8,17 @@ use app::ports::Result;
 use domain::rollout::digest_of;
 
 use crate::https::Https;
-use crate::signed::{Signer, SigningStyle};
+use crate::signed::Signer;
 
 /// The bucket of the application for templates.
 #[derive(Debug, Clone)]
 pub struct TemplateBucket {
-    https: Https,
     signer: Signer,
     endpoint: Option<String>,
     name: String,
     region: String,
 }
 
-/// A template in the bucket.
 #[derive(Debug)]
 pub(crate) struct Staged {
     key: String,
@@ -33,14 +28,13 @@ pub(crate) struct Staged {
 
 impl TemplateBucket {
     pub(crate) fn new(
-        https: Https,
         credentials: Option<SharedCredentialsProvider>,
         endpoint: Option<String>,
         name: &str,
         region: &str,
     ) -> Self {
-        let signer = Signer::new(credentials, "s3", region, SigningStyle::S3);
-        Self { https, signer, endpoint, name: name.to_owned(), region: region.to_owned() }
+        let signer = Signer::new(Https::default(), credentials, "s3", region);
+        Self { signer, endpoint, name: name.to_owned(), region: region.to_owned() }
     }
 
     pub(crate) async fn put(&self, template: &str) -> Result<Staged> {
@@ -65,7 +59,6 @@ impl TemplateBucket {
             .endpoint
             .as_deref()
             .map_or_else(|| self.address(key), |base| format!("{}/{}/{key}", base.trim_end_matches('/'), self.name));
-        let request = self.signer.signed(operation, method, &address, &[], body).await?;
-        self.https.send(operation, request).await.map(drop)
+        self.signer.send(operation, method, &address, &[], body).await.map(drop)
     }
 }

@@ -10,17 +10,17 @@ use hyper::Method;
 use hyper::body::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use app::ports::{PortError, PortErrorKind, Result};
 use domain::notice::{FindingHome, Notice};
 use framework::ids::AccountId;
 
 use crate::batches::batches;
-use crate::error::{failed_entry, failure, unexpected};
-use crate::https::Https;
+use crate::error::{failed_entry, failure, has_code, unexpected};
+use crate::https::{Https, retried};
 use crate::members::MemberAccounts;
-use crate::signed::{Signer, SigningStyle};
+use crate::signed::Signer;
 
 const OPERATION: &str = "securityhub:BatchImportFindings";
 /// Findings in one call: the limit of `BatchImportFindings`.
@@ -59,13 +59,9 @@ type IndexedFindings = Vec<(usize, String, String)>;
 /// each account and Region ("Security Hub CSPM quotas").
 const PARALLEL_ACCOUNTS: usize = 16;
 
-fn out_of_time() -> PortError {
-    failure(OPERATION, PortErrorKind::OutOfTime, "the invocation had no time left")
-}
-
 impl SecurityHub {
-    pub(crate) fn new(https: Https, endpoint: Option<String>, partition: &str, importer: FindingImporter) -> Self {
-        Self { https, endpoint, partition: partition.to_owned(), importer, deadline: None }
+    pub(crate) fn new(endpoint: Option<String>, partition: &str, importer: FindingImporter) -> Self {
+        Self { https: Https::default(), endpoint, partition: partition.to_owned(), importer, deadline: None }
     }
 
     /// Returns a client that imports nothing after `deadline`. Later findings stay pending until the next sweep.
@@ -101,15 +97,13 @@ impl SecurityHub {
     async fn import_in_account(&self, homes: BTreeMap<FindingHome, IndexedFindings>) -> Vec<(usize, Result<()>)> {
         let mut outcomes = Vec::new();
         for (home, findings) in homes {
-            let indexes: Vec<usize> = findings.iter().map(|(index, _, _)| *index).collect();
+            let late = failure(OPERATION, PortErrorKind::OutOfTime, "the invocation had no time left");
+            let late: Vec<_> = findings.iter().map(|(index, _, _)| (*index, Err(late.clone()))).collect();
             let now = Instant::now();
             let deadline = self.deadline.unwrap_or_else(|| now + DEFAULT_BUDGET);
-            let imported =
-                if now < deadline { timeout_at(deadline, self.import_at(&home, findings)).await.ok() } else { None };
-            match imported {
-                Some(imported) => outcomes.extend(imported),
-                None => outcomes.extend(indexes.into_iter().map(|index| (index, Err(out_of_time())))),
-            }
+            // A timeout polls its future once, even after the deadline.
+            let import = async { if now < deadline { Some(self.import_at(&home, findings).await) } else { None } };
+            outcomes.extend(timeout_at(deadline, import).await.ok().flatten().unwrap_or(late));
         }
         outcomes
     }
@@ -158,7 +152,8 @@ impl SecurityHub {
                 Some(SharedCredentialsProvider::new(members.credentials(&home.account).await?))
             }
         };
-        Ok(Signer::new(credentials, "securityhub", home.region.as_str(), SigningStyle::Standard))
+        let (https, region) = (self.https.clone(), home.region.as_str());
+        Ok(Signer::new(https, credentials, "securityhub", region))
     }
 
     /// Sends a batch, with retries. Returns the errors of rejected findings by their ids.
@@ -173,22 +168,15 @@ impl SecurityHub {
             None => format!("https://securityhub.{}.{}/findings/import", home.region, dns_suffix(&self.partition)),
         };
         let body = Bytes::from(body(batch));
-        let mut waits = WAITS.iter();
-        loop {
-            let headers = [("content-type", "application/json")];
-            let request = signer.signed(OPERATION, Method::POST, &address, &headers, body.clone()).await?;
-            match self.https.send(OPERATION, request).await {
-                Ok(response) => return rejected(&response),
-                Err(error) if error.kind == PortErrorKind::Retryable => match waits.next() {
-                    Some(wait) => sleep(*wait).await,
-                    None => return Err(error),
-                },
-                // Security Hub is not enabled in this account and Region, so a permission would not help.
-                Err(error) if error.code.as_deref() == Some("InvalidAccessException") => {
-                    return Err(PortError { kind: PortErrorKind::Rejected, ..error });
-                }
-                Err(error) => return Err(error),
+        let headers = [("content-type", "application/json")];
+        let response = retried(WAITS, || signer.send(OPERATION, Method::POST, &address, &headers, body.clone())).await;
+        match response {
+            Ok(response) => rejected(&response),
+            // Security Hub is not enabled in this account and Region, so a permission would not help.
+            Err(error) if error.kind != PortErrorKind::Retryable && has_code(&error, &["InvalidAccessException"]) => {
+                Err(PortError { kind: PortErrorKind::Rejected, ..error })
             }
+            Err(error) => Err(error),
         }
     }
 }
@@ -220,7 +208,6 @@ struct FailedFinding {
     error_message: Option<String>,
 }
 
-/// Returns the rejected findings of a response by their ids.
 fn rejected(response: &[u8]) -> Result<BTreeMap<String, PortError>> {
     let response: ImportResponse = serde_json::from_slice(response)
         .map_err(|error| unexpected(OPERATION, format!("the response cannot be read: {error}")))?;
@@ -234,7 +221,6 @@ fn rejected(response: &[u8]) -> Result<BTreeMap<String, PortError>> {
     Ok(errors.collect())
 }
 
-/// The DNS suffix of a partition.
 pub(crate) fn dns_suffix(partition: &str) -> &'static str {
     match partition {
         "aws-cn" => "amazonaws.com.cn",

@@ -1,5 +1,4 @@
-//! Settings of the functions from environment variables, all of which template.yaml sets. One error names every missing and invalid
-//! variable.
+//! Settings of the functions from environment variables, which template.yaml sets.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,25 +10,19 @@ use framework::ids::{AccountId, RegionName};
 const LONGEST_WINDOW: u64 = 840;
 
 /// Missing and invalid environment variables.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, thiserror::Error)]
+#[error("{}", problems(missing, invalid))]
 pub struct SettingsError {
     missing: Vec<&'static str>,
     invalid: Vec<String>,
 }
 
-impl fmt::Display for SettingsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.missing.is_empty() {
-            let plural = if self.missing.len() == 1 { "" } else { "s" };
-            let names = self.missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            write!(f, "missing environment variable{plural} {names}: template.yaml sets what this function needs")?;
-        }
-        for (index, invalid) in self.invalid.iter().enumerate() {
-            let separator = if index == 0 && self.missing.is_empty() { "" } else { "; " };
-            write!(f, "{separator}{invalid}")?;
-        }
-        Ok(())
-    }
+fn problems(missing: &[&str], invalid: &[String]) -> String {
+    let plural = if missing.len() == 1 { "" } else { "s" };
+    let names = missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let missing = (!missing.is_empty())
+        .then(|| format!("missing environment variable{plural} {names}: template.yaml sets what this function needs"));
+    missing.iter().chain(invalid).map(String::as_str).collect::<Vec<_>>().join("; ")
 }
 
 // `main` prints start-up errors with `Debug`.
@@ -38,8 +31,6 @@ impl fmt::Debug for SettingsError {
         fmt::Display::fmt(self, f)
     }
 }
-
-impl std::error::Error for SettingsError {}
 
 /// The account and Region that Security Hub findings are imported into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,20 +57,14 @@ pub struct TopicArn {
 impl TopicArn {
     /// `arn:<partition>:sns:<Region>:<account>:<name>`.
     fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.splitn(6, ':');
-        let mut next = || parts.next().filter(|part| !part.is_empty());
-        let (Some("arn"), Some(partition), Some("sns"), Some(region), Some(account), Some(_)) =
-            (next(), next(), next(), next(), next(), next())
-        else {
-            return None;
-        };
+        let parts: Vec<&str> = text.splitn(6, ':').filter(|part| !part.is_empty()).collect();
+        let ["arn", partition, "sns", region, account, _] = *parts else { return None };
         let home = FindingHome { account: AccountId::parse(account).ok()?, region: RegionName::parse(region).ok()? };
         Some(Self { arn: text.to_owned(), partition: partition.to_owned(), home })
     }
 }
 
 /// Returns an environment variable of this process.
-#[must_use]
 #[expect(clippy::disallowed_methods, reason = "the only function that reads the environment")]
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
@@ -87,8 +72,9 @@ pub fn environment(name: &str) -> Option<String> {
 
 struct EnvironmentReader<L> {
     lookup: L,
-    missing: Vec<&'static str>,
-    invalid: Vec<String>,
+    error: SettingsError,
+    /// The first rule about several variables that is violated. It counts only if each of them is valid.
+    conflict: Option<String>,
 }
 
 /// Each method records an error before it returns `None`.
@@ -109,7 +95,7 @@ impl<L: Fn(&str) -> Option<String>> EnvironmentReader<L> {
     fn required(&mut self, name: &'static str) -> Option<String> {
         let value = self.value(name);
         if value.is_none() {
-            self.missing.push(name);
+            self.error.missing.push(name);
         }
         value
     }
@@ -119,45 +105,41 @@ impl<L: Fn(&str) -> Option<String>> EnvironmentReader<L> {
         let value = read(text.trim());
         if value.is_none() {
             let text = text.escape_debug();
-            self.invalid.push(format!("the environment variable `{name}` is `{text}`: {expected} is expected"));
+            self.error.invalid.push(format!("the environment variable `{name}` is `{text}`: {expected} is expected"));
         }
         value
     }
 
     fn window(&mut self, name: &'static str) -> Option<Duration> {
         let expected = format!("a whole number of seconds from 0 to {LONGEST_WINDOW}");
-        let seconds =
-            self.read(name, &expected, |text| text.parse().ok().filter(|seconds: &u64| *seconds <= LONGEST_WINDOW));
+        let seconds = self.read(name, &expected, |text| text.parse().ok().filter(|seconds| *seconds <= LONGEST_WINDOW));
         seconds.map(Duration::from_secs)
     }
 
+    fn word<T: Copy>(&mut self, name: &'static str, expected: &str, words: &[(&str, T)]) -> Option<T> {
+        self.read(name, expected, |text| words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value))
+    }
+
     fn security_hub(&mut self, name: &'static str) -> Option<SecurityHubMode> {
-        self.read(name, "`off`, `central` or `member`", |text| match text {
-            "off" => Some(SecurityHubMode::Off),
-            "central" => Some(SecurityHubMode::Central),
-            "member" => Some(SecurityHubMode::Member),
-            _ => None,
-        })
+        let (off, central, member) = (SecurityHubMode::Off, SecurityHubMode::Central, SecurityHubMode::Member);
+        let words = [("off", off), ("central", central), ("member", member)];
+        let mode = self.word(name, "`off`, `central` or `member`", &words);
+        if mode == Some(SecurityHubMode::Member) && self.value("MEMBER_ROLE_NAME").is_none() {
+            let conflict = format!(
+                "the environment variable `{name}` is `member` and `MEMBER_ROLE_NAME` is not set: findings are imported into \
+                 member accounts through a role in each of them"
+            );
+            self.conflict = Some(conflict);
+        }
+        mode
     }
 
     fn switch(&mut self, name: &'static str) -> Option<bool> {
-        self.read(name, "`enabled` or `disabled`", |text| match text {
-            "enabled" => Some(true),
-            "disabled" => Some(false),
-            _ => None,
-        })
+        self.word(name, "`enabled` or `disabled`", &[("enabled", true), ("disabled", false)])
     }
 
     fn topic(&mut self, name: &'static str) -> Option<TopicArn> {
         self.read(name, "the ARN of an SNS topic", TopicArn::parse)
-    }
-}
-
-/// Rules that concern several variables.
-trait Consistency {
-    /// Returns the first conflict between variables.
-    fn conflict(&self) -> Option<String> {
-        None
     }
 }
 
@@ -180,15 +162,13 @@ macro_rules! settings {
             /// # Errors
             /// When variables are missing, empty or invalid. The error names all of them.
             pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
-                let mut reader = EnvironmentReader { lookup, missing: Vec::new(), invalid: Vec::new() };
+                let mut reader = EnvironmentReader { lookup, error: SettingsError::default(), conflict: None };
                 $(let $field = reader.$kind($variable);)*
                 let whole = || Some(Self { $($field: $field?,)* });
-                match whole() {
-                    Some(settings) => match settings.conflict() {
-                        None => Ok(settings),
-                        Some(conflict) => Err(SettingsError { missing: Vec::new(), invalid: vec![conflict] }),
-                    },
-                    None => Err(SettingsError { missing: reader.missing, invalid: reader.invalid }),
+                match (whole(), reader.conflict) {
+                    (Some(settings), None) => Ok(settings),
+                    (Some(_), Some(conflict)) => Err(SettingsError { invalid: vec![conflict], ..reader.error }),
+                    (None, _) => Err(reader.error),
                 }
             }
         }
@@ -273,21 +253,10 @@ pub struct ChannelSettings<'a> {
     pub event_bus_name: Option<&'a str>,
 }
 
-impl ChannelSettings<'_> {
-    fn conflict(&self) -> Option<String> {
-        (self.security_hub == SecurityHubMode::Member && self.member_role_name.is_none()).then(|| {
-            "the environment variable `SECURITY_HUB` is `member` and `MEMBER_ROLE_NAME` is not set: findings are imported into \
-             member accounts through a role in each of them"
-                .to_owned()
-        })
-    }
-}
-
 macro_rules! channel_settings {
     ($channels:ident: $($name:ident),*) => {$(
         impl $name {
             /// The settings of the channels.
-            #[must_use]
             pub fn channels(&self) -> $channels<'_> {
                 $channels {
                     notification_topic: &self.notification_topic,
@@ -298,18 +267,10 @@ macro_rules! channel_settings {
                 }
             }
         }
-
-        impl Consistency for $name {
-            fn conflict(&self) -> Option<String> {
-                self.channels().conflict()
-            }
-        }
     )*};
 }
 
 channel_settings!(ChannelSettings: ReportSettings, SweepSettings);
-impl Consistency for DeploySettings {}
-impl Consistency for LifecycleSettings {}
 
 #[cfg(test)]
 mod tests {

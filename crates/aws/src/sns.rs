@@ -12,7 +12,8 @@ use app::ports::{PortError, PortErrorKind, Result};
 use domain::notice::{Attribute, Notice};
 
 use crate::batches::batches;
-use crate::error::{failed_entry, failure, unexpected, wrap};
+use crate::clients::Clients;
+use crate::error::{failed_entry, failure, invalid, wrap};
 
 const OPERATION: &str = "sns:PublishBatch";
 /// Messages in one call: the limit of `PublishBatch`.
@@ -38,28 +39,30 @@ enum Subscribers {
 
 impl Topic {
     /// The notification topic of this ARN.
-    #[must_use]
-    pub fn new(client: aws_sdk_sns::Client, arn: &str) -> Self {
+    pub fn new(clients: &Clients, arn: &str) -> Self {
+        let client = aws_sdk_sns::Client::new(&clients.config);
         Self { client, arn: arn.to_owned(), subscribers: Subscribers::Any }
     }
 
     /// The topic of this ARN that chat channels subscribe to.
-    #[must_use]
-    pub fn chat(client: aws_sdk_sns::Client, arn: &str) -> Self {
-        Self { client, arn: arn.to_owned(), subscribers: Subscribers::Chat }
+    pub fn chat(clients: &Clients, arn: &str) -> Self {
+        Self { subscribers: Subscribers::Chat, ..Self::new(clients, arn) }
     }
 
     async fn publish_batch(&self, batch: Vec<PublishBatchRequestEntryBuilder>) -> Vec<Result<()>> {
         let count = batch.len();
         let entries = batch.into_iter().enumerate().map(|(index, entry)| entry.id(index.to_string()).build());
-        let entries: Vec<PublishBatchRequestEntry> = match entries.collect::<std::result::Result<_, _>>() {
-            Ok(entries) => entries,
-            Err(error) => return vec![Err(unexpected(OPERATION, error.to_string())); count],
+        let sent = match entries.collect::<Result<Vec<PublishBatchRequestEntry>, _>>() {
+            Ok(entries) => {
+                let request = self.client.publish_batch().topic_arn(&self.arn);
+                let sent = request.set_publish_batch_request_entries(Some(entries)).send().await;
+                sent.map_err(wrap(OPERATION))
+            }
+            Err(error) => Err(invalid(OPERATION)(error)),
         };
-        let request = self.client.publish_batch().topic_arn(&self.arn);
-        let response = match request.set_publish_batch_request_entries(Some(entries)).send().await {
+        let response = match sent {
             Ok(response) => response,
-            Err(error) => return vec![Err(wrap(OPERATION, &error)); count],
+            Err(error) => return vec![Err(error); count],
         };
         // The call also succeeds when SNS rejects single messages.
         let mut outcomes: BTreeMap<&str, Result<()>> =
@@ -116,7 +119,6 @@ pub struct Topics {
 
 impl Topics {
     /// The notification topic, and the one for chat channels if it is enabled.
-    #[must_use]
     pub fn new(notifications: Topic, chat: Option<Topic>) -> Self {
         Self { notifications, chat }
     }

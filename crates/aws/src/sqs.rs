@@ -11,8 +11,9 @@ use app::ports::{Clock, PortError, PortErrorKind, Result};
 use app::report::ports::ReportQueue;
 use domain::violation::ViolationGroup;
 
+use crate::clients::Clients;
 use crate::clock::SystemClock;
-use crate::error::{failed_entry, unexpected, wrap};
+use crate::error::{failed_entry, invalid, wrap};
 
 const SEND: &str = "sqs:SendMessage";
 /// One message group: no two reconciliations overlap.
@@ -35,9 +36,8 @@ pub struct SqsDeployQueue {
 
 impl SqsDeployQueue {
     /// The queue at this URL.
-    #[must_use]
-    pub fn new(client: aws_sdk_sqs::Client, url: &str) -> Self {
-        Self { client, url: url.to_owned() }
+    pub fn new(clients: &Clients, url: &str) -> Self {
+        Self { client: aws_sdk_sqs::Client::new(&clients.config), url: url.to_owned() }
     }
 }
 
@@ -45,7 +45,7 @@ impl DeployQueue for SqsDeployQueue {
     async fn request_reconciliation(&self, request_id: &str) -> Result<()> {
         let body = json!({ "source": "backup-compliance.lifecycle", "requestId": request_id }).to_string();
         let message = self.client.send_message().queue_url(&self.url).message_group_id(GROUP).message_body(body);
-        message.send().await.map(drop).map_err(|error| wrap(SEND, &error))
+        message.send().await.map(drop).map_err(wrap(SEND))
     }
 }
 
@@ -73,9 +73,9 @@ pub(crate) async fn change_visibility(
                 .receipt_handle(receipt.as_ref())
                 .visibility_timeout(seconds)
                 .build();
-            request = request.entries(entry.map_err(|error| unexpected(OPERATION, error.to_string()))?);
+            request = request.entries(entry.map_err(invalid(OPERATION))?);
         }
-        let response = request.send().await.map_err(|error| wrap(OPERATION, &error))?;
+        let response = request.send().await.map_err(wrap(OPERATION))?;
         failed = failed.or_else(|| response.failed.into_iter().next());
     }
     failed.map_or(Ok(()), |entry| {
@@ -95,8 +95,8 @@ pub struct SqsReportQueue {
 
 impl SqsReportQueue {
     /// The queue at this URL, its dead-letter queue, and the name of the function that it feeds.
-    #[must_use]
-    pub fn new(client: aws_sdk_sqs::Client, url: &str, dead_letters: &str, function: &'static str) -> Self {
+    pub fn new(clients: &Clients, url: &str, dead_letters: &str, function: &'static str) -> Self {
+        let client = aws_sdk_sqs::Client::new(&clients.config);
         Self { client, url: url.to_owned(), dead_letters: dead_letters.to_owned(), function }
     }
 }
@@ -105,7 +105,7 @@ impl ReportQueue for SqsReportQueue {
     async fn request_flush(&self, group: &ViolationGroup, after: Duration) -> Result<()> {
         let body = app::events::flush_message(group).to_string();
         let message = self.client.send_message().queue_url(&self.url).delay_seconds(delay(after)).message_body(body);
-        message.send().await.map(drop).map_err(|error| wrap(SEND, &error))
+        message.send().await.map(drop).map_err(wrap(SEND))
     }
 
     async fn dead_letter(&self, body: &str, reason: &str) -> Result<()> {
@@ -117,10 +117,10 @@ impl ReportQueue for SqsReportQueue {
         let mut message = self.client.send_message().queue_url(&self.dead_letters).message_body(sendable(body));
         for (name, text) in attributes {
             let value = MessageAttributeValue::builder().data_type("String").string_value(text).build();
-            let value = value.map_err(|error| unexpected(SEND, error.to_string()))?;
+            let value = value.map_err(invalid(SEND))?;
             message = message.message_attributes(name, value);
         }
-        message.send().await.map(drop).map_err(|error| wrap(SEND, &error))
+        message.send().await.map(drop).map_err(wrap(SEND))
     }
 }
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_cloudformation::types::Stack;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use app::inspect::Stacks;
 use app::ports::Result;
 
-use crate::error::wrap;
+use crate::clients::Clients;
+use crate::error::{optional, wrap};
 
 /// The stacks of this account and Region.
 #[derive(Debug, Clone)]
@@ -18,18 +18,16 @@ pub struct CloudFormationStacks {
 
 impl CloudFormationStacks {
     /// Creates the adapter.
-    #[must_use]
-    pub fn new(client: aws_sdk_cloudformation::Client) -> Self {
-        Self { client }
+    pub fn new(clients: &Clients) -> Self {
+        Self { client: aws_sdk_cloudformation::Client::new(&clients.config) }
     }
 
     async fn stack(&self, name: &str) -> Result<Option<Stack>> {
-        match self.client.describe_stacks().stack_name(name).send().await {
-            Ok(answer) => Ok(answer.stacks.unwrap_or_default().into_iter().next()),
-            // The error code is `ValidationError`, as for all invalid input.
-            Err(error) if error.message().is_some_and(|message| message.contains("does not exist")) => Ok(None),
-            Err(error) => Err(wrap("cloudformation:DescribeStacks", &error)),
-        }
+        let answer = self.client.describe_stacks().stack_name(name).send().await;
+        let answer = answer.map_err(wrap("cloudformation:DescribeStacks"));
+        // The error code is `ValidationError`, as for all invalid input.
+        let answer = optional(answer, |error| error.code.is_some() && error.message.contains("does not exist"))?;
+        Ok(answer.and_then(|answer| answer.stacks?.into_iter().next()))
     }
 }
 

@@ -11,8 +11,8 @@ use aws_sdk_cloudformation::types::{
 use tracing::warn;
 
 use app::deploy::StackSetRef;
-use app::deploy::ports::{Acceptance, StackSets, StartRequest};
-use app::ports::{PortError, PortErrorKind, Result};
+use app::deploy::ports::{Acceptance, DeployedStackSets, StackSets, StartRequest};
+use app::ports::{PortErrorKind, Result};
 use domain::policy::{ConcurrencyMode, CountOrPercentage, RegionConcurrency, RolloutSettings};
 use domain::rollout::{
     AccountFilterType, AutoDeployment, CallAs, Desired, DetailedStatus, Digest, Instance, InstanceStatus, Observed,
@@ -22,12 +22,17 @@ use domain::rollout::{
 use framework::ids::{AccountId, RegionName, UnitId};
 use syntax::template::Template;
 
-use crate::error::{unexpected, wrap};
+use crate::clients::Clients;
+use crate::error::{has_code, invalid, optional, unexpected, wrap};
+use crate::pages::sdk_pages;
 use crate::s3::{Staged, TemplateBucket};
 
-/// The tag with the owner: the application that manages the StackSet.
+const CREATE: &str = "cloudformation:CreateStackSet";
+const UPDATE: &str = "cloudformation:UpdateStackSet";
+const INSTANCES: &str = "cloudformation:ListStackInstances";
+const NO_STACK_SET: &str = "StackSetNotFoundException";
+const NO_OPERATION: &str = "OperationNotFoundException";
 const OWNER_TAG: &str = "backup-compliance:policy";
-/// The tag with the digest of the definition that was applied last.
 const DEFINITION_TAG: &str = "backup-compliance:definition";
 
 /// StackSets of this account and Region.
@@ -41,15 +46,14 @@ pub struct CloudFormationStackSets {
 
 impl CloudFormationStackSets {
     /// Creates the adapter. The roles are those of self-managed StackSets.
-    #[must_use]
     pub fn new(
-        client: Client,
+        clients: &Clients,
         bucket: TemplateBucket,
         administration_role_arn: &str,
         execution_role_name: &str,
     ) -> Self {
         Self {
-            client,
+            client: Client::new(&clients.config),
             bucket,
             administration_role_arn: administration_role_arn.to_owned(),
             execution_role_name: execution_role_name.to_owned(),
@@ -69,13 +73,17 @@ impl CloudFormationStackSets {
         }
     }
 
+    /// The administration role and the execution role, for self-managed permissions only.
+    fn own_roles(&self, desired: &Desired) -> (Option<String>, Option<String>) {
+        let roles = (self.administration_role_arn.clone(), self.execution_role_name.clone());
+        (desired.permissions == Permissions::SelfManaged).then_some(roles).unzip()
+    }
+
     async fn update(&self, start: &StartRequest<'_>, desired: &Desired) -> Result<Acceptance> {
         let staged = self.staged(&desired.template).await?;
-        let own_roles = desired.permissions == Permissions::SelfManaged;
-        let outcome = self
-            .client
-            .update_stack_set()
-            .stack_set_name(desired.name.as_str())
+        let (administration_role_arn, execution_role_name) = self.own_roles(desired);
+        let request = self.client.update_stack_set().stack_set_name(desired.name.as_str());
+        let outcome = request
             .call_as(call_as(start.of.call_as))
             .operation_id(start.id)
             .set_template_body(staged.is_none().then(|| desired.template.clone()))
@@ -84,52 +92,42 @@ impl CloudFormationStackSets {
             .set_capabilities(Some(capabilities(desired)))
             .set_tags(Some(tags(desired, start.owner, &start.observed.tags)))
             // An update without a custom role resets it to the default name.
-            .set_administration_role_arn(own_roles.then(|| self.administration_role_arn.clone()))
-            .set_execution_role_name(own_roles.then(|| self.execution_role_name.clone()))
+            .set_administration_role_arn(administration_role_arn)
+            .set_execution_role_name(execution_role_name)
             .set_auto_deployment(auto_deployment(&desired.permissions))
             .operation_preferences(preferences(&desired.rollout))
             .send()
             .await;
         self.unstage(staged).await;
-        outcome
-            .map_or_else(|error| repeated(wrap("cloudformation:UpdateStackSet", &error)), |_| Ok(Acceptance::Started))
+        accepted(outcome.map_err(wrap(UPDATE)))
     }
 
     /// Enables managed execution and keeps the other settings. An update resets parameters that it omits to the template's defaults,
     /// and capabilities and roles to none.
     async fn manage_execution(&self, start: &StartRequest<'_>) -> Result<Acceptance> {
-        const OPERATION: &str = "cloudformation:UpdateStackSet";
-        let described = self.stack_set(start.of).await?;
-        let found = described.ok_or_else(|| unexpected(OPERATION, "the StackSet was deleted"))?;
+        let found = self.stack_set(start.of).await?.ok_or_else(|| unexpected(UPDATE, "the StackSet was deleted"))?;
         let kept = found.parameters().iter().filter_map(|parameter| parameter.parameter_key());
-        let kept: Vec<_> =
-            kept.map(|key| Parameter::builder().parameter_key(key).use_previous_value(true).build()).collect();
-        self.client
-            .update_stack_set()
-            .stack_set_name(start.of.name.as_str())
+        let kept = kept.map(|key| Parameter::builder().parameter_key(key).use_previous_value(true).build());
+        let request = self.client.update_stack_set().stack_set_name(start.of.name.as_str());
+        let outcome = request
             .call_as(call_as(start.of.call_as))
             .operation_id(start.id)
             .use_previous_template(true)
-            .set_parameters(Some(kept))
+            .set_parameters(Some(kept.collect()))
             .set_capabilities(found.capabilities.clone())
             .set_administration_role_arn(found.administration_role_arn.clone())
             .set_execution_role_name(found.execution_role_name.clone())
             .managed_execution(ManagedExecution::builder().active(true).build())
             .set_operation_preferences(start.desired.map(|desired| preferences(&desired.rollout)))
             .send()
-            .await
-            .map_or_else(|error| repeated(wrap(OPERATION, &error)), |_| Ok(Acceptance::Started))
+            .await;
+        accepted(outcome.map_err(wrap(UPDATE)))
     }
 
     async fn stack_set(&self, of: StackSetRef<'_>) -> Result<Option<StackSet>> {
         let request = self.client.describe_stack_set().stack_set_name(of.name.as_str()).call_as(call_as(of.call_as));
-        let found = match request.send().await {
-            Ok(found) => found.stack_set,
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_stack_set_not_found_exception()) => {
-                None
-            }
-            Err(error) => return Err(wrap("cloudformation:DescribeStackSet", &error)),
-        };
+        let found = request.send().await.map_err(wrap("cloudformation:DescribeStackSet"));
+        let found = optional(found, |error| has_code(error, &[NO_STACK_SET]))?.and_then(|found| found.stack_set);
         // CloudFormation describes deleted StackSets for a while.
         Ok(found.filter(|found| found.status != Some(StackSetStatus::Deleted)))
     }
@@ -137,59 +135,40 @@ impl CloudFormationStackSets {
     /// Reads the units to whose new accounts StackSets deploys automatically.
     async fn auto_targets(&self, of: StackSetRef<'_>) -> Result<BTreeMap<UnitId, BTreeSet<RegionName>>> {
         const OPERATION: &str = "cloudformation:ListStackSetAutoDeploymentTargets";
+        let request = self.client.list_stack_set_auto_deployment_targets().stack_set_name(of.name.as_str());
+        let request = request.call_as(call_as(of.call_as));
         let mut targets: BTreeMap<UnitId, BTreeSet<RegionName>> = BTreeMap::new();
-        let mut token = None;
-        loop {
-            let page = self
-                .client
-                .list_stack_set_auto_deployment_targets()
-                .stack_set_name(of.name.as_str())
-                .call_as(call_as(of.call_as))
-                .set_next_token(token)
-                .send()
-                .await
-                .map_err(|error| wrap(OPERATION, &error))?;
+        let ask = |token| request.clone().set_next_token(token).send();
+        sdk_pages(OPERATION, ask, |page| {
             for summary in page.summaries() {
-                let unit = UnitId::parse(summary.organizational_unit_id().unwrap_or_default())
-                    .map_err(|error| unexpected(OPERATION, error.to_string()))?;
-                let regions = targets.entry(unit).or_default();
+                let unit = UnitId::parse(summary.organizational_unit_id().unwrap_or_default());
+                let regions = targets.entry(unit.map_err(invalid(OPERATION))?).or_default();
                 for region in summary.regions() {
-                    let region = RegionName::parse(region).map_err(|error| unexpected(OPERATION, error.to_string()))?;
-                    regions.insert(region);
+                    regions.insert(RegionName::parse(region).map_err(invalid(OPERATION))?);
                 }
             }
-            token = page.next_token;
-            if token.as_ref().is_none_or(String::is_empty) {
-                return Ok(targets);
-            }
-        }
+            Ok(page.next_token)
+        })
+        .await?;
+        Ok(targets)
     }
 }
 
-impl StackSets for CloudFormationStackSets {
+impl DeployedStackSets for CloudFormationStackSets {
     async fn describe(&self, of: StackSetRef<'_>) -> Result<Option<ObservedStackSet>> {
-        Ok(self.stack_set(of).await?.map(|found| read_stack_set(&found)))
+        Ok(self.stack_set(of).await?.map(read_stack_set))
     }
 
     async fn observe(&self, of: StackSetRef<'_>, stack_set: ObservedStackSet) -> Result<Observed> {
-        const OPERATION: &str = "cloudformation:ListStackInstances";
         let service_managed = stack_set.permissions == PermissionModel::ServiceManaged;
         let mut observed = Observed { stack_set: Some(stack_set), ..Observed::default() };
         let request = self.client.list_stack_instances().stack_set_name(of.name.as_str()).call_as(call_as(of.call_as));
         let mut pages = request.into_paginator().items().send();
         while let Some(item) = pages.next().await {
-            match item {
-                Ok(summary) => {
-                    let (instance, found) = read_instance(&summary)?;
-                    observed.instances.insert(instance, found);
-                }
-                Err(error)
-                    if error.as_service_error().is_some_and(|error| error.is_stack_set_not_found_exception()) =>
-                {
-                    return Ok(Observed::default());
-                }
-                Err(error) => return Err(wrap(OPERATION, &error)),
-            }
+            let item = optional(item.map_err(wrap(INSTANCES)), |error| has_code(error, &[NO_STACK_SET]))?;
+            let Some(summary) = item else { return Ok(Observed::default()) };
+            let (instance, found) = read_instance(&summary)?;
+            observed.instances.insert(instance, found);
         }
         if service_managed {
             observed.auto_targets = self.auto_targets(of).await?;
@@ -198,37 +177,21 @@ impl StackSets for CloudFormationStackSets {
     }
 
     async fn operation(&self, of: StackSetRef<'_>, id: &str) -> Result<Option<OperationStatus>> {
-        let response = self
-            .client
-            .describe_stack_set_operation()
-            .stack_set_name(of.name.as_str())
-            .call_as(call_as(of.call_as))
-            .operation_id(id)
-            .send()
-            .await;
-        match response {
-            Ok(found) => {
-                let status = found.stack_set_operation.and_then(|operation| operation.status);
-                Ok(status.map(|status| OperationStatus::from_api(status.as_str())))
-            }
-            Err(error)
-                if error.as_service_error().is_some_and(|error| {
-                    error.is_operation_not_found_exception() || error.is_stack_set_not_found_exception()
-                }) =>
-            {
-                Ok(None)
-            }
-            Err(error) => Err(wrap("cloudformation:DescribeStackSetOperation", &error)),
-        }
+        let request = self.client.describe_stack_set_operation().stack_set_name(of.name.as_str());
+        let found = request.call_as(call_as(of.call_as)).operation_id(id).send().await;
+        let found = found.map_err(wrap("cloudformation:DescribeStackSetOperation"));
+        let found = optional(found, |error| has_code(error, &[NO_OPERATION, NO_STACK_SET]))?;
+        let status = found.and_then(|found| found.stack_set_operation?.status);
+        Ok(status.map(|status| OperationStatus::from_api(status.as_str())))
     }
+}
 
+impl StackSets for CloudFormationStackSets {
     async fn create(&self, desired: &Desired, owner: &str) -> Result<()> {
         let staged = self.staged(&desired.template).await?;
-        let own_roles = desired.permissions == Permissions::SelfManaged;
-        let outcome = self
-            .client
-            .create_stack_set()
-            .stack_set_name(desired.name.as_str())
+        let (administration_role_arn, execution_role_name) = self.own_roles(desired);
+        let request = self.client.create_stack_set().stack_set_name(desired.name.as_str());
+        let outcome = request
             .call_as(call_as(desired.permissions.call_as()))
             .permission_model(match desired.permissions.model() {
                 PermissionModel::SelfManaged => PermissionModels::SelfManaged,
@@ -240,175 +203,120 @@ impl StackSets for CloudFormationStackSets {
             .set_parameters(Some(parameters(&desired.parameters)))
             .set_capabilities(Some(capabilities(desired)))
             .set_tags(Some(tags(desired, owner, &BTreeMap::new())))
-            .set_administration_role_arn(own_roles.then(|| self.administration_role_arn.clone()))
-            .set_execution_role_name(own_roles.then(|| self.execution_role_name.clone()))
+            .set_administration_role_arn(administration_role_arn)
+            .set_execution_role_name(execution_role_name)
             .set_auto_deployment(auto_deployment(&desired.permissions))
             // Operations that users start are then queued and do not fail those of the application.
             .managed_execution(ManagedExecution::builder().active(true).build())
             .send()
-            .await
-            .map(|_| ());
+            .await;
         self.unstage(staged).await;
-        outcome.or_else(|error| match error.as_service_error() {
-            // Created in between: the next reconciliation decides by its owner tag.
-            Some(service) if service.is_name_already_exists_exception() => Ok(()),
-            _ => Err(wrap("cloudformation:CreateStackSet", &error)),
-        })
+        // Created in between: the next reconciliation decides by its owner tag.
+        optional(outcome.map_err(wrap(CREATE)), |error| has_code(error, &["NameAlreadyExistsException"])).map(drop)
     }
 
-    /// Long because each operation has its own request builder.
     async fn start(&self, start: StartRequest<'_>) -> Result<Acceptance> {
         let StartRequest { of, id, operation, desired, .. } = start;
+        let (name, call_as) = (of.name.as_str(), call_as(of.call_as));
         let preferences = desired.map(|desired| preferences(&desired.rollout));
         match operation {
             Operation::ManagedExecution => self.manage_execution(&start).await,
             Operation::UpdateStackSet => {
-                let desired = desired
-                    .ok_or_else(|| unexpected("cloudformation:UpdateStackSet", "the desired definition is missing"))?;
-                self.update(&start, desired).await
+                let missing = || unexpected(UPDATE, "the desired definition is missing");
+                self.update(&start, desired.ok_or_else(missing)?).await
             }
-            Operation::CreateInstances { at, overrides } => self
-                .client
-                .create_stack_instances()
-                .stack_set_name(of.name.as_str())
-                .call_as(call_as(of.call_as))
-                .operation_id(id)
-                .set_accounts(accounts(at))
-                .set_deployment_targets(deployment_targets(at))
-                .set_regions(Some(texts(&at.regions)))
-                .set_parameter_overrides((!overrides.is_empty()).then(|| parameters(overrides)))
-                .set_operation_preferences(preferences)
-                .send()
-                .await
-                .map_or_else(
-                    |error| repeated(wrap("cloudformation:CreateStackInstances", &error)),
-                    |_| Ok(Acceptance::Started),
-                ),
-            Operation::UpdateInstances { at, overrides } => self
-                .client
-                .update_stack_instances()
-                .stack_set_name(of.name.as_str())
-                .call_as(call_as(of.call_as))
-                .operation_id(id)
-                .set_accounts(accounts(at))
-                .set_deployment_targets(deployment_targets(at))
-                .set_regions(Some(texts(&at.regions)))
-                // An empty list removes all overrides; a missing list keeps them.
-                .set_parameter_overrides(Some(parameters(overrides)))
-                .set_operation_preferences(preferences)
-                .send()
-                .await
-                .map_or_else(
-                    |error| repeated(wrap("cloudformation:UpdateStackInstances", &error)),
-                    |_| Ok(Acceptance::Started),
-                ),
-            Operation::DeleteInstances { at, retain } => self
-                .client
-                .delete_stack_instances()
-                .stack_set_name(of.name.as_str())
-                .call_as(call_as(of.call_as))
-                .operation_id(id)
-                .set_accounts(accounts(at))
-                .set_deployment_targets(deployment_targets(at))
-                .set_regions(Some(texts(&at.regions)))
-                .retain_stacks(*retain)
-                .set_operation_preferences(preferences.or_else(|| Some(removal_preferences())))
-                .send()
-                .await
-                .map_or_else(
-                    |error| repeated(wrap("cloudformation:DeleteStackInstances", &error)),
-                    |_| Ok(Acceptance::Started),
-                ),
+            Operation::CreateInstances { at, overrides } => {
+                let request = self.client.create_stack_instances().stack_set_name(name).call_as(call_as);
+                let request = request.set_accounts(accounts(at)).set_deployment_targets(deployment_targets(at));
+                let request = request
+                    .set_regions(Some(texts(&at.regions)))
+                    .set_parameter_overrides((!overrides.is_empty()).then(|| parameters(overrides)))
+                    .set_operation_preferences(preferences);
+                let outcome = request.operation_id(id).send().await;
+                accepted(outcome.map_err(wrap("cloudformation:CreateStackInstances")))
+            }
+            Operation::UpdateInstances { at, overrides } => {
+                let request = self.client.update_stack_instances().stack_set_name(name).call_as(call_as);
+                let request = request.set_accounts(accounts(at)).set_deployment_targets(deployment_targets(at));
+                let request = request
+                    .set_regions(Some(texts(&at.regions)))
+                    // An empty list removes all overrides; a missing list keeps them.
+                    .set_parameter_overrides(Some(parameters(overrides)))
+                    .set_operation_preferences(preferences);
+                let outcome = request.operation_id(id).send().await;
+                accepted(outcome.map_err(wrap("cloudformation:UpdateStackInstances")))
+            }
+            Operation::DeleteInstances { at, retain } => {
+                let request = self.client.delete_stack_instances().stack_set_name(name).call_as(call_as);
+                let request = request.set_accounts(accounts(at)).set_deployment_targets(deployment_targets(at));
+                let request =
+                    request.set_regions(Some(texts(&at.regions))).retain_stacks(*retain).set_operation_preferences(
+                        preferences.or_else(|| Some(self::preferences(&RolloutSettings::for_removal()))),
+                    );
+                let outcome = request.operation_id(id).send().await;
+                accepted(outcome.map_err(wrap("cloudformation:DeleteStackInstances")))
+            }
         }
     }
 
     async fn stop(&self, of: StackSetRef<'_>, id: &str) -> Result<()> {
-        self.client
-            .stop_stack_set_operation()
-            .stack_set_name(of.name.as_str())
-            .call_as(call_as(of.call_as))
-            .operation_id(id)
-            .send()
-            .await
-            .map(drop)
-            .or_else(|error| match error.as_service_error() {
-                // The operation has ended in between, or is stopping.
-                Some(service)
-                    if service.is_operation_not_found_exception() || service.is_invalid_operation_exception() =>
-                {
-                    Ok(())
-                }
-                _ => Err(wrap("cloudformation:StopStackSetOperation", &error)),
-            })
+        let request = self.client.stop_stack_set_operation().stack_set_name(of.name.as_str());
+        let outcome = request.call_as(call_as(of.call_as)).operation_id(id).send().await;
+        let outcome = outcome.map_err(wrap("cloudformation:StopStackSetOperation"));
+        // The operation has ended in between, or is stopping.
+        optional(outcome, |error| has_code(error, &[NO_OPERATION, "InvalidOperationException"])).map(drop)
     }
 
     async fn delete(&self, of: StackSetRef<'_>) -> Result<()> {
         let request = self.client.delete_stack_set().stack_set_name(of.name.as_str()).call_as(call_as(of.call_as));
-        match request.send().await.map_err(|error| wrap("cloudformation:DeleteStackSet", &error)) {
-            Err(error) if error.kind != PortErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        let outcome = request.send().await.map_err(wrap("cloudformation:DeleteStackSet"));
+        optional(outcome, |error| error.kind == PortErrorKind::NotFound).map(drop)
     }
 }
 
 /// An operation id that is in use was accepted with an earlier call, whose answer was lost.
-fn repeated(error: PortError) -> Result<Acceptance> {
-    match error.code.as_deref() {
-        Some("OperationIdAlreadyExistsException") => Ok(Acceptance::AlreadyStarted),
-        _ => Err(error),
-    }
+fn accepted<T>(outcome: Result<T>) -> Result<Acceptance> {
+    let started = optional(outcome, |error| has_code(error, &["OperationIdAlreadyExistsException"]))?;
+    Ok(started.map_or(Acceptance::AlreadyStarted, |_| Acceptance::Started))
 }
 
-fn read_stack_set(found: &StackSet) -> ObservedStackSet {
-    let mut tags: BTreeMap<String, String> = found
-        .tags()
-        .iter()
-        .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
-        .collect();
-    let auto = found.auto_deployment();
+fn read_stack_set(found: StackSet) -> ObservedStackSet {
+    let tags = found.tags.unwrap_or_default().into_iter();
+    let mut tags: BTreeMap<String, String> =
+        tags.filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect();
+    let parameters = found.parameters.unwrap_or_default().into_iter();
     ObservedStackSet {
-        id: found.stack_set_id.clone().unwrap_or_default(),
+        id: found.stack_set_id.unwrap_or_default(),
         owner: tags.remove(OWNER_TAG),
         definition: tags.remove(DEFINITION_TAG).map(Digest),
-        permissions: match found.permission_model() {
+        permissions: match found.permission_model {
             Some(PermissionModels::ServiceManaged) => PermissionModel::ServiceManaged,
             _ => PermissionModel::SelfManaged,
         },
-        managed_execution: found.managed_execution().and_then(|managed| managed.active()).unwrap_or(false),
-        auto_deployment: auto.map(|auto| AutoDeployment {
-            enabled: auto.enabled().unwrap_or(false),
-            retain_stacks: auto.retain_stacks_on_account_removal().unwrap_or(false),
+        managed_execution: found.managed_execution.and_then(|managed| managed.active).unwrap_or(false),
+        auto_deployment: found.auto_deployment.map(|auto| AutoDeployment {
+            enabled: auto.enabled.unwrap_or(false),
+            retain_stacks: auto.retain_stacks_on_account_removal.unwrap_or(false),
         }),
-        template: found.template_body.clone(),
-        parameters: found
-            .parameters()
-            .iter()
-            .filter_map(|parameter| {
-                Some((parameter.parameter_key()?.to_owned(), parameter.parameter_value()?.to_owned()))
-            })
-            .collect(),
+        template: found.template_body,
+        parameters: parameters.filter_map(|of| Some((of.parameter_key?, of.parameter_value?))).collect(),
         tags,
     }
 }
 
 fn read_instance(summary: &StackInstanceSummary) -> Result<(Instance, ObservedInstance)> {
-    const OPERATION: &str = "cloudformation:ListStackInstances";
-    let account = AccountId::parse(summary.account().unwrap_or_default())
-        .map_err(|error| unexpected(OPERATION, error.to_string()))?;
-    let region = RegionName::parse(summary.region().unwrap_or_default())
-        .map_err(|error| unexpected(OPERATION, error.to_string()))?;
+    let account = AccountId::parse(summary.account().unwrap_or_default()).map_err(invalid(INSTANCES))?;
+    let region = RegionName::parse(summary.region().unwrap_or_default()).map_err(invalid(INSTANCES))?;
     let detailed = summary.stack_instance_status().and_then(|status| status.detailed_status());
-    Ok((
-        Instance { account, region },
-        ObservedInstance {
-            status: InstanceStatus::from_api(summary.status().map_or("", |status| status.as_str())),
-            detailed: DetailedStatus::from_api(detailed.map_or("", |status| status.as_str())),
-            reason: summary.status_reason().map(ToOwned::to_owned),
-            // StackSets does not list overrides; the rollout record has those that were applied.
-            overrides: None,
-            unit: summary.organizational_unit_id().and_then(|unit| UnitId::parse(unit).ok()),
-        },
-    ))
+    let found = ObservedInstance {
+        status: InstanceStatus::from_api(summary.status().map_or("", |status| status.as_str())),
+        detailed: DetailedStatus::from_api(detailed.map_or("", |status| status.as_str())),
+        reason: summary.status_reason().map(ToOwned::to_owned),
+        // StackSets does not list overrides; the rollout record has those that were applied.
+        overrides: None,
+        unit: summary.organizational_unit_id().and_then(|unit| UnitId::parse(unit).ok()),
+    };
+    Ok((Instance { account, region }, found))
 }
 
 fn parameters(values: &Parameters) -> Vec<Parameter> {
@@ -449,19 +357,13 @@ fn accounts(at: &OperationTargets) -> Option<Vec<String>> {
 /// The unit and the filter of its accounts; only for service-managed permissions.
 fn deployment_targets(at: &OperationTargets) -> Option<DeploymentTargets> {
     let through = at.through.as_ref()?;
-    let builder = DeploymentTargets::builder().organizational_unit_ids(through.unit.as_str());
-    Some(
-        match &through.filter {
-            AccountFilterType::Whole => builder,
-            AccountFilterType::Listed => {
-                builder.account_filter_type(AwsAccountFilterType::Intersection).set_accounts(Some(texts(&at.accounts)))
-            }
-            AccountFilterType::Except(excluded) => {
-                builder.account_filter_type(AwsAccountFilterType::Difference).set_accounts(Some(texts(excluded)))
-            }
-        }
-        .build(),
-    )
+    let (filter, accounts) = match &through.filter {
+        AccountFilterType::Whole => (None, None),
+        AccountFilterType::Listed => (Some(AwsAccountFilterType::Intersection), Some(texts(&at.accounts))),
+        AccountFilterType::Except(excluded) => (Some(AwsAccountFilterType::Difference), Some(texts(excluded))),
+    };
+    let targets = DeploymentTargets::builder().organizational_unit_ids(through.unit.as_str());
+    Some(targets.set_account_filter_type(filter).set_accounts(accounts).build())
 }
 
 fn texts<T: ToString>(ids: &BTreeSet<T>) -> Vec<String> {
@@ -469,6 +371,7 @@ fn texts<T: ToString>(ids: &BTreeSet<T>) -> Vec<String> {
 }
 
 fn preferences(rollout: &RolloutSettings) -> StackSetOperationPreferences {
+    let order = rollout.region_order.iter().map(ToString::to_string).collect();
     let builder = StackSetOperationPreferences::builder()
         .region_concurrency_type(match rollout.regions {
             RegionConcurrency::Parallel => RegionConcurrencyType::Parallel,
@@ -478,28 +381,16 @@ fn preferences(rollout: &RolloutSettings) -> StackSetOperationPreferences {
             ConcurrencyMode::Soft => AwsConcurrencyMode::SoftFailureTolerance,
             ConcurrencyMode::Strict => AwsConcurrencyMode::StrictFailureTolerance,
         })
-        .set_region_order(
-            (!rollout.region_order.is_empty()).then(|| rollout.region_order.iter().map(ToString::to_string).collect()),
-        );
+        .set_region_order(Some(order).filter(|order: &Vec<String>| !order.is_empty()));
     let builder = match rollout.max_concurrency {
         CountOrPercentage::Count(count) => builder.max_concurrent_count(clamp(count)),
         CountOrPercentage::Percentage(percentage) => builder.max_concurrent_percentage(i32::from(percentage)),
     };
-    match rollout.failure_tolerance {
+    let builder = match rollout.failure_tolerance {
         CountOrPercentage::Count(count) => builder.failure_tolerance_count(clamp(count)),
         CountOrPercentage::Percentage(percentage) => builder.failure_tolerance_percentage(i32::from(percentage)),
-    }
-    .build()
-}
-
-/// Tolerates all failures, so that one account does not block the removal from the others.
-fn removal_preferences() -> StackSetOperationPreferences {
-    StackSetOperationPreferences::builder()
-        .region_concurrency_type(RegionConcurrencyType::Parallel)
-        .concurrency_mode(AwsConcurrencyMode::SoftFailureTolerance)
-        .max_concurrent_percentage(100)
-        .failure_tolerance_percentage(100)
-        .build()
+    };
+    builder.build()
 }
 
 fn clamp(count: u32) -> i32 {

@@ -15,7 +15,6 @@ use crate::Clients;
 use crate::clients::limited;
 use crate::settings::environment;
 
-/// Profiles listed in an error.
 const LISTED: usize = 10;
 
 /// The options `--profile` and `--region`. Without them the environment applies, as for the AWS CLI.
@@ -29,33 +28,12 @@ pub struct ProfileOptions {
 
 /// An unusable profile.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ProfileError {
-    /// The profile does not exist.
-    #[error("the profile `{name}` does not exist in {files}: {known}")]
-    UnknownProfile {
-        /// Its name.
-        name: String,
-        /// The files that were read.
-        files: String,
-        /// A similar name, or the existing profiles.
-        known: String,
-    },
-    /// The files are invalid.
-    #[error("the profiles in {files} cannot be read: {why}")]
-    Unreadable {
-        /// The files.
-        files: String,
-        /// The error of the parser.
-        why: String,
-    },
-}
+#[error("{0}")]
+pub struct ProfileError(String);
 
 impl Clients {
-    /// Creates clients with the credentials and Region that the AWS CLI would use. Calls to an unreachable host fail within ten
-    /// seconds.
-    ///
-    /// # Errors
-    /// When the profile does not exist or the profile files are invalid.
+    /// Creates clients with the credentials and Region that the AWS CLI would use. Calls to an unreachable host fail within
+    /// ten seconds.
     pub async fn at_terminal(access: &ProfileOptions) -> Result<Self, ProfileError> {
         let profile = access.profile.clone().or_else(|| environment("AWS_PROFILE"));
         if let Some(profile) = &profile {
@@ -87,10 +65,8 @@ fn profile_credentials(
     config: &SdkConfig,
     http_client: aws_smithy_runtime_api::client::http::SharedHttpClient,
 ) -> SharedCredentialsProvider {
-    let mut provider = ProviderConfig::default()
-        .with_region(config.region().cloned())
-        .with_http_client(http_client)
-        .with_behavior_version(Some(aws_config::BehaviorVersion::latest()));
+    let mut provider = ProviderConfig::default().with_region(config.region().cloned()).with_http_client(http_client);
+    provider = provider.with_behavior_version(Some(aws_config::BehaviorVersion::latest()));
     if let Some(retry) = config.retry_config() {
         provider = provider.with_retry_config(retry.clone());
     }
@@ -101,26 +77,20 @@ fn profile_credentials(
     SharedCredentialsProvider::new(credentials)
 }
 
-/// Checks that a profile is in the files of the AWS CLI.
 async fn require_profile(name: &str) -> Result<(), ProfileError> {
     let file = |variable, usual: &str| environment(variable).unwrap_or_else(|| usual.to_owned());
-    let files = format!(
-        "{} and {}",
-        file("AWS_CONFIG_FILE", "~/.aws/config"),
-        file("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")
-    );
-    let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), None).await;
-    let profiles = match profiles {
-        Ok(profiles) => profiles,
-        Err(error) => return Err(ProfileError::Unreadable { files, why: chain(&error) }),
-    };
-    if profiles.get_profile(name).is_some() {
-        return Ok(());
+    let config = file("AWS_CONFIG_FILE", "~/.aws/config");
+    let files = format!("{config} and {}", file("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"));
+    match aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), None).await {
+        Err(error) => Err(ProfileError(format!("the profiles in {files} cannot be read: {}", chain(&error)))),
+        Ok(profiles) if profiles.get_profile(name).is_some() => Ok(()),
+        Ok(profiles) => {
+            let known = known(name, &profiles);
+            Err(ProfileError(format!("the profile `{name}` does not exist in {files}: {known}")))
+        }
     }
-    Err(ProfileError::UnknownProfile { name: name.to_owned(), files, known: known(name, &profiles) })
 }
 
-/// A similar profile, or the first ten profiles.
 fn known(name: &str, profiles: &ProfileSet) -> String {
     let mut names: Vec<&str> = profiles.profiles().collect();
     names.sort_unstable();
@@ -151,12 +121,12 @@ impl ExplainedCredentials {
         let is_sso = ["SSO token", "UnauthorizedException", "sso/cache"].iter().any(|words| all.contains(words));
         let name = self.profile.as_deref();
         let reason = match (is_sso, name) {
-            (true, Some(name)) => format!(
-                "the IAM Identity Center session of the profile `{name}` is missing or has expired: sign in with `aws sso login \
-                 --profile {name}`"
-            ),
-            (true, None) => {
-                "the IAM Identity Center session is missing or has expired: sign in with `aws sso login`".to_owned()
+            (true, name) => {
+                let of = name.map(|name| format!(" of the profile `{name}`")).unwrap_or_default();
+                let option = name.map(|name| format!(" --profile {name}")).unwrap_or_default();
+                format!(
+                    "the IAM Identity Center session{of} is missing or has expired: sign in with `aws sso login{option}`"
+                )
             }
             (false, Some(name)) => format!("the profile `{name}` provides none: {all}"),
             (false, None) => return error,
@@ -180,13 +150,7 @@ impl ProvideCredentials for ExplainedCredentials {
     }
 }
 
-/// An error with its sources.
 fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(&format!(": {source}"));
-        next = source.source();
-    }
-    text
+    let errors = std::iter::successors(Some(error), |error| (*error).source());
+    errors.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use futures_util::stream::{StreamExt as _, TryStreamExt as _, iter};
@@ -16,9 +15,10 @@ use app::ports::{PortError, PortErrorKind, Result};
 use domain::rollout::Membership;
 use framework::ids::{AccountId, UnitId};
 
-use crate::error::unexpected;
+use crate::error::{invalid, unexpected};
 use crate::https::Https;
-use crate::signed::{JsonCall, Signer, SigningStyle};
+use crate::pages::pages;
+use crate::signed::{JsonCall, Signer};
 
 const DESCRIBE: &str = "organizations:DescribeOrganization";
 const ROOTS: &str = "organizations:ListRoots";
@@ -26,14 +26,8 @@ const ACCOUNTS: &str = "organizations:ListAccountsForParent";
 const UNITS: &str = "organizations:ListOrganizationalUnitsForParent";
 /// Units that are read concurrently. The quotas of AWS Organizations are low, and other tools of the organization share them.
 const AT_ONCE: usize = 4;
-/// Delays between the attempts of one call: six attempts.
-const WAITS: [Duration; 5] = [
-    Duration::from_millis(250),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-];
+/// Milliseconds between the attempts of one call: six attempts.
+const WAITS: [u64; 5] = [250, 500, 1_000, 2_000, 4_000];
 
 /// The organization's units, if the application may read them.
 #[derive(Debug, Clone)]
@@ -43,7 +37,6 @@ pub struct OrganizationUnits {
 
 impl OrganizationUnits {
     /// Reads nothing: policies with organizational units fail.
-    #[must_use]
     pub fn disabled() -> Self {
         Self { organizations: None }
     }
@@ -52,8 +45,8 @@ impl OrganizationUnits {
     pub(crate) fn new(credentials: Option<SharedCredentialsProvider>, endpoint: Option<String>, region: &str) -> Self {
         let (home, suffix) = service_endpoint(region);
         let address = endpoint.unwrap_or_else(|| format!("https://organizations.{home}.{suffix}/"));
-        let signer = Signer::new(credentials, "organizations", home, SigningStyle::Standard);
-        Self { organizations: Some(Organizations { https: Https::default(), signer, address }) }
+        let signer = Signer::new(Https::default(), credentials, "organizations", home);
+        Self { organizations: Some(Organizations { signer, address }) }
     }
 }
 
@@ -81,15 +74,12 @@ impl OrganizationalUnits for OrganizationUnits {
     }
 }
 
-/// A call to AWS Organizations.
 trait OrganizationsApi {
-    /// Calls an operation and retries errors that may pass.
     fn call(&self, operation: &'static str, body: Value) -> impl Future<Output = Result<Value>> + Send;
 }
 
 #[derive(Debug, Clone)]
 struct Organizations {
-    https: Https,
     signer: Signer,
     address: String,
 }
@@ -103,11 +93,10 @@ impl OrganizationsApi for Organizations {
             content_type: "application/x-amz-json-1.1",
             waits: &WAITS,
         };
-        self.signer.json(&self.https, call, &body).await
+        self.signer.json(call, &body).await
     }
 }
 
-/// The direct children of a unit.
 #[derive(Debug, Default)]
 struct Children {
     units: BTreeSet<UnitId>,
@@ -140,7 +129,6 @@ async fn membership(organizations: &(impl OrganizationsApi + Sync), units: &BTre
     })
 }
 
-/// The accounts of a unit and of all its child units.
 fn accounts_below(known: &BTreeMap<UnitId, Option<Children>>, unit: &UnitId) -> BTreeSet<AccountId> {
     let mut accounts = BTreeSet::new();
     let mut seen = BTreeSet::new();
@@ -181,7 +169,6 @@ async fn children(organizations: &(impl OrganizationsApi + Sync), unit: &UnitId)
     Ok(Some(children))
 }
 
-/// Reads all pages of a list. An empty page need not be the last.
 async fn list(
     organizations: &(impl OrganizationsApi + Sync),
     operation: &'static str,
@@ -189,21 +176,21 @@ async fn list(
     name: &str,
 ) -> Result<Vec<Value>> {
     let mut all = Vec::new();
-    let mut body = body.clone();
-    loop {
-        let mut page = organizations.call(operation, body.clone()).await?;
+    let ask = |token: Option<String>| {
+        let mut body = body.clone();
+        if let (Some(token), Some(fields)) = (token, body.as_object_mut()) {
+            fields.insert("NextToken".into(), token.into());
+        }
+        organizations.call(operation, body)
+    };
+    pages(operation, ask, |mut page: Value| {
         if let Some(Value::Array(items)) = page.get_mut(name).map(Value::take) {
             all.extend(items);
         }
-        match page.get_mut("NextToken").map(Value::take) {
-            Some(Value::String(token)) if !token.is_empty() => {
-                if let Some(fields) = body.as_object_mut() {
-                    fields.insert("NextToken".into(), Value::String(token));
-                }
-            }
-            _ => return Ok(all),
-        }
-    }
+        Ok(page.get("NextToken").and_then(Value::as_str).map(ToOwned::to_owned))
+    })
+    .await?;
+    Ok(all)
 }
 
 fn text<T, E: ToString>(
@@ -213,7 +200,7 @@ fn text<T, E: ToString>(
     read: impl Fn(&str) -> std::result::Result<T, E>,
 ) -> Result<T> {
     let text = value.pointer(path).and_then(Value::as_str).unwrap_or_default();
-    read(text).map_err(|error| unexpected(operation, error.to_string()))
+    read(text).map_err(invalid(operation))
 }
 
 /// `State` replaces `Status`, which older endpoints send alone.

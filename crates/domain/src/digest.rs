@@ -14,9 +14,7 @@ impl std::fmt::Display for Digest {
     }
 }
 
-/// Returns the digest of a JSON value. `serde_json` without `preserve_order` sorts objects by key, so equal values have
-/// equal digests.
-#[must_use]
+/// Returns the digest of a JSON value. `serde_json` without `preserve_order` sorts objects by key.
 pub fn digest_of(value: &serde_json::Value) -> Digest {
     let hash = Sha256::digest(value.to_string().as_bytes());
     Digest(hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect())

@@ -12,7 +12,7 @@
 
 pub mod digest;
 #[cfg(test)]
-#[path = "../../syntax/src/yaml/edited.rs"]
+#[path = "../../syntax/src/yaml/tests/edited.rs"]
 mod edited;
 pub mod notice;
 pub mod policy;

@@ -5,8 +5,6 @@ mod blind_spots;
 mod chat;
 mod comment;
 mod digest;
-#[cfg(test)]
-mod docs;
 mod exemptions;
 mod finding;
 mod labels;
@@ -14,8 +12,6 @@ mod link;
 mod policy;
 mod reminder;
 mod rollout;
-#[cfg(test)]
-mod samples;
 mod text;
 mod violation;
 
@@ -40,8 +36,6 @@ use labels::UpdateKind;
 /// The version of the JSON form, which `schemas/notice.schema.json` describes.
 pub const VERSION: u32 = 1;
 
-/// The longest subject that SNS accepts is under 100 characters.
-const MAX_SUBJECT: usize = 99;
 /// The longest value of a message attribute, in characters. SNS accepts longer ones; filter policies do not contain them.
 const MAX_ATTRIBUTE: usize = 256;
 /// Bytes of all values of a list attribute. Attributes count toward the 256 KiB of a message.
@@ -76,16 +70,14 @@ pub enum Notice {
     PolicyRejected(PolicyRejection),
 }
 
-/// The forms that each kind of notice renders itself.
 trait Render {
-    fn subject(&self, limit: usize) -> String;
+    fn subject(&self) -> String;
     fn text(&self) -> String;
     fn json(&self) -> Value;
 }
 
 impl Notice {
     /// The kind in JSON and in the message attribute `kind`.
-    #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::ViolationOpened(_) => "violation.opened",
@@ -116,26 +108,17 @@ impl Notice {
         }
     }
 
-    /// Renders a Markdown comment on a commit of at most 10,240 bytes (CodeCommit quotas). Equal notices give equal comments.
-    #[must_use]
-    pub fn comment(&self) -> String {
-        comment::comment(self)
-    }
-
     /// Renders the subject of an e-mail: printable ASCII in one line, under 100 characters.
-    #[must_use]
     pub fn subject(&self) -> String {
-        self.content().subject(MAX_SUBJECT)
+        self.content().subject()
     }
 
     /// Renders the text of an e-mail. The first paragraph is a summary; lines of prose have at most 76 columns.
-    #[must_use]
     pub fn text(&self) -> String {
         self.content().text()
     }
 
     /// Renders the JSON form.
-    #[must_use]
     pub fn json(&self) -> Value {
         let mut document = self.content().json();
         if let Value::Object(fields) = &mut document {
@@ -148,7 +131,6 @@ impl Notice {
     }
 
     /// Returns the message attributes for subscription filter policies. None is empty: SNS rejects empty values.
-    #[must_use]
     pub fn attributes(&self) -> BTreeMap<&'static str, Attribute> {
         let text = |text: &str| Attribute::Text(text::short(text, MAX_ATTRIBUTE));
         let mut attributes: BTreeMap<&'static str, Attribute> =
@@ -171,16 +153,10 @@ impl Notice {
                 ("change", list(digest.entries.iter().map(|entry| UpdateKind::of(&entry.update).change()))),
             ]),
             Self::ViolationReminder(reminder) => {
-                attributes.insert("owner", list(reminder.owner.as_deref().into_iter()));
+                attributes.extend([("owner", list(reminder.owner.as_deref().into_iter()))])
             }
-            Self::ExemptionsExpiring(expiring) => {
-                attributes.insert("owner", text(&expiring.owner));
-            }
-            Self::BlindSpots(_)
-            | Self::PolicyWarnings(_)
-            | Self::RolloutSucceeded(_)
-            | Self::RolloutFailed(_)
-            | Self::PolicyRejected(_) => {}
+            Self::ExemptionsExpiring(expiring) => attributes.extend([("owner", text(&expiring.owner))]),
+            _ => {}
         }
         attributes.retain(|_, value| match value {
             Attribute::Text(text) => !text.is_empty(),
@@ -189,14 +165,7 @@ impl Notice {
         attributes
     }
 
-    /// Renders the custom notification for Amazon Q Developer in chat applications.
-    #[must_use]
-    pub fn chat(&self) -> Value {
-        chat::notification(self)
-    }
-
     /// Returns detail type and detail of the event; only notices about one violation have one.
-    #[must_use]
     pub fn event(&self) -> Option<(&'static str, Value)> {
         match self {
             Self::ViolationOpened(_) => Some(("Backup Compliance Violation Opened", self.json())),
@@ -207,13 +176,11 @@ impl Notice {
     }
 
     /// Renders the finding in the AWS Security Finding Format; only notices about one violation have one.
-    #[must_use]
     pub fn finding(&self, home: &FindingHome) -> Option<Value> {
         self.violation().map(|violation| finding::finding(violation, home))
     }
 
     /// Returns the violation of a notice about one violation.
-    #[must_use]
     pub const fn violation(&self) -> Option<&ViolationNotice> {
         match self {
             Self::ViolationOpened(violation)
@@ -224,7 +191,6 @@ impl Notice {
     }
 
     /// Returns the severity.
-    #[must_use]
     pub fn severity(&self) -> Severity {
         match self {
             Self::ViolationOpened(violation) => violation.severity,

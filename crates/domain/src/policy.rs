@@ -18,7 +18,7 @@ mod settings;
 mod tests;
 
 pub use exemption::ExemptionMatch;
-pub use reporting::{DEFAULT_REMINDERS, Reporting, SeverityRule};
+pub use reporting::{Reporting, SeverityRule};
 pub use settings::{
     AccountFilter, AutoDeployment, CallAs, ConcurrencyMode, CountOrPercentage, RegionConcurrency, RolloutSettings,
 };
@@ -61,7 +61,6 @@ pub struct FrameworkPolicy {
 
 impl FrameworkPolicy {
     /// Whether the targets are organizational units, which need service-managed permissions.
-    #[must_use]
     pub fn is_service_managed(&self) -> bool {
         self.targets.iter().any(|target| matches!(target.scope, TargetScope::OrganizationalUnits { .. }))
     }
@@ -96,18 +95,13 @@ pub enum TargetScope {
 
 impl PolicyTarget {
     /// The listed accounts; none for organizational units, whose accounts only AWS Organizations knows.
-    #[must_use]
     pub fn accounts(&self) -> &[AccountId] {
-        match &self.scope {
-            TargetScope::Accounts(accounts) => accounts,
-            TargetScope::OrganizationalUnits { .. } => &[],
-        }
+        if let TargetScope::Accounts(accounts) = &self.scope { accounts } else { &[] }
     }
 }
 
 /// Resources that may violate a control until a day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Exemption {
     /// The control.
     #[serde(with = "framework::control::as_name")]
@@ -138,8 +132,7 @@ impl Policy {
     pub fn read(file: &str, text: &str) -> Result<Self, Vec<Diagnostic>> {
         let source = Source::new(file, text);
         let mut diagnostics = Diagnostics::new(&source);
-        let policy = read::policy(&mut diagnostics);
-        match policy {
+        match read::policy(&mut diagnostics) {
             Some(policy) if diagnostics.is_empty() => Ok(policy),
             _ => Err(diagnostics.into_vec()),
         }

@@ -19,9 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use framework::ids::{AccountId, RegionName};
 
-/// The identity of a violation.
-///
-/// The field that differs most between violations comes first, since keys are compared often.
+/// The identity of a violation. The field that differs most comes first, since keys are compared often.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ViolationKey {
@@ -39,7 +37,6 @@ pub struct ViolationKey {
 
 /// The account and control whose notices form one digest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct ViolationGroup {
     /// The account.
     pub account: AccountId,
@@ -47,25 +44,21 @@ pub struct ViolationGroup {
     pub control: String,
 }
 
-/// The longest sort key of the state table, in bytes
-/// ([DynamoDB quotas](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html)).
+/// The longest sort key of the state table, in bytes ("Quotas in Amazon DynamoDB").
 const MAX_SORT_KEY: usize = 1024;
 
 impl ViolationKey {
     /// Returns the group whose digest reports this violation.
-    #[must_use]
     pub fn group(&self) -> ViolationGroup {
         ViolationGroup { account: self.account.clone(), control: self.control.clone() }
     }
 
     /// Returns the sort key of the violation's record in the state table.
-    #[must_use]
     pub fn sort_key(&self) -> String {
         format!("{}#{}#{}", self.control, self.resource_type, self.resource_id)
     }
 
     /// Returns the length of the sort key in bytes if the table would reject it or the key of the group.
-    #[must_use]
     pub fn excess_length(&self) -> Option<usize> {
         let length = self.sort_key().len();
         (length > MAX_SORT_KEY || self.group().excess_length().is_some()).then_some(length)
@@ -81,7 +74,6 @@ impl std::fmt::Display for ViolationKey {
 
 impl ViolationGroup {
     /// Returns the length of the group's key in bytes if the table would reject it.
-    #[must_use]
     pub fn excess_length(&self) -> Option<usize> {
         Some(self.to_string().len()).filter(|length| *length > MAX_SORT_KEY)
     }

@@ -17,9 +17,9 @@ use crate::evaluator::{
     ComplianceResult, ControlQuery, EvaluationCounts, Evaluator, NonComplianceReason, NotSelectedReason,
     RemediationStep, Subject, Uncertainty,
 };
-use crate::inventory::Inventory;
 use crate::inventory::document::{LocationPart, SelectionPart};
 use crate::inventory::template::{AMBIGUOUS_CLUSTER, AddedTemplates, DeploymentTarget, ItemId, Origin, TemplateStack};
+use crate::inventory::{Inventory, InventoryGap};
 use edit::ProposedEdit;
 
 mod edit;
@@ -58,8 +58,7 @@ fn is_decidable(control: &Control) -> bool {
         )
 }
 
-/// Evaluates the first `judged` stacks; the others only provide plans.
-#[must_use]
+/// Evaluates the first `checked` stacks; the others only provide plans.
 pub fn check(
     inventory: &Inventory,
     added: &AddedTemplates,
@@ -87,21 +86,18 @@ pub fn check(
         ItemId::Plan(index) => inventory.plans.get(index).map(|plan| Subject::Plan(&plan.item)),
         ItemId::Vault(index) => inventory.vaults.get(index).map(|vault| Subject::Vault(&vault.item)),
     };
-    let origins = added.origins.iter().filter_map(|origin| Some((address(subject(origin.item)?), origin))).collect();
+    let origins = added.origins.iter().filter_map(|origin| Some((subject(origin.item)?, origin))).collect();
     let builder = FindingBuilder { target, stacks, sources: &sources, origins, proposals: RefCell::default() };
     let mut seen = BTreeSet::new();
     Evaluator::new(inventory, &queries).each(|evaluation| {
-        let Some(origin) = builder.origin(evaluation.subject).filter(|origin| origin.stack < checked) else { return };
-        let (result, finding) = builder.finding(origin, evaluation.query.control, evaluation.result);
+        let origin = builder.origins.get(&evaluation.subject).filter(|origin| origin.stack < checked);
+        let Some(origin) = origin else { return };
         let control = evaluation.query.control;
-        let row = match report.rows.iter().position(|(known, _)| *known == control) {
-            Some(row) => row,
-            None => {
-                report.rows.push((control, EvaluationCounts::default()));
-                report.rows.len() - 1
-            }
-        };
-        if let Some((_, counts)) = report.rows.get_mut(row) {
+        let (result, finding) = builder.finding(origin, control, evaluation.result);
+        if !report.rows.iter().any(|(known, _)| *known == control) {
+            report.rows.push((control, EvaluationCounts::default()));
+        }
+        for (_, counts) in report.rows.iter_mut().filter(|(known, _)| *known == control) {
             counts.add(&result);
         }
         report.findings.extend(finding.filter(|finding| seen.insert(finding.diagnostic.to_string())));
@@ -124,7 +120,7 @@ struct FindingBuilder<'a> {
     target: &'a DeploymentTarget,
     stacks: &'a [TemplateStack<'a>],
     sources: &'a [Source<'a>],
-    origins: HashMap<(u8, usize), &'a Origin>,
+    origins: HashMap<Subject<'a>, &'a Origin>,
     /// Edits to verify, by the index of their template.
     proposals: RefCell<BTreeMap<usize, Vec<ProposedEdit>>>,
 }
@@ -132,16 +128,6 @@ struct FindingBuilder<'a> {
 /// The maximum of bytes to parse again to verify edits. All edits of a template are verified together, so that this
 /// suffices for any number of them unless many fail.
 const BUDGET: usize = 16 * Template::MAX;
-
-/// The address of an item in memory, as a key: an inventory may have a million items that are not from a template.
-fn address(subject: Subject<'_>) -> (u8, usize) {
-    match subject {
-        Subject::Resource(resource) => (0, std::ptr::from_ref(resource).addr()),
-        Subject::Plan(plan) => (1, std::ptr::from_ref(plan).addr()),
-        Subject::Vault(vault) => (2, std::ptr::from_ref(vault).addr()),
-        Subject::RecoveryPoint(point) => (3, std::ptr::from_ref(point).addr()),
-    }
-}
 
 impl<'a> FindingBuilder<'a> {
     /// Removes the edits that do not have their effect.
@@ -159,55 +145,40 @@ impl<'a> FindingBuilder<'a> {
         }
     }
 
-    fn origin(&self, subject: Subject<'_>) -> Option<&'a Origin> {
-        self.origins.get(&address(subject)).copied()
-    }
-
     /// Returns the final result, which conditions of the template may make undecided, with its finding.
     fn finding(
         &self,
         origin: &Origin,
         control: &'static Control,
-        result: ComplianceResult<'a>,
+        mut result: ComplianceResult<'a>,
     ) -> (ComplianceResult<'a>, Option<CheckFinding>) {
         let Some(source) = self.sources.get(origin.stack) else { return (result, None) };
-        let subject = format!("`{}` ({})", printable(&origin.logical_id), printable(&origin.kind));
-        let (level, problem, fix, edits) = match &result {
+        let (level, problem, (fix, edits)) = match &result {
             ComplianceResult::Compliant(_) => return (result, None),
             ComplianceResult::NotCompliant(reason) if origin.uncertainties.is_empty() => {
-                let (fix, edits) = self.fix(origin, control, reason);
-                (Level::Error, format!("{subject}: {result}"), fix, edits)
+                (Level::Error, result.to_string(), self.fix(origin, control, reason))
             }
             ComplianceResult::NotCompliant(_) => {
-                let problem = format!("{subject}: unknown: {}", origin.uncertainties.join("; "));
                 let fix = "known only at deployment; give known values with --parameter".to_owned();
-                let finding = self.queries(source, origin, control, (Level::Warning, problem, fix, Vec::new()));
-                return (ComplianceResult::Undecided(vec![Uncertainty::Scope]), Some(finding));
+                let problem = format!("unknown: {}", origin.uncertainties.join("; "));
+                result = ComplianceResult::Undecided(vec![Uncertainty::Scope]);
+                (Level::Warning, problem, (fix, Vec::new()))
             }
             ComplianceResult::Undecided(unknown) => {
-                let what: Vec<String> = unknown.iter().map(description).collect();
-                (
-                    Level::Warning,
-                    format!("{subject}: unknown: {}", what.join("; ")),
-                    self.resolution(unknown),
-                    Vec::new(),
-                )
+                let text = |unknown: &Uncertainty<'_>| match unknown {
+                    // The location may be a placeholder.
+                    Uncertainty::Location(gap) if !gap.reason.is_empty() => printable(gap.reason),
+                    other => other.to_string(),
+                };
+                let all: Vec<String> = unknown.iter().map(text).collect();
+                (Level::Warning, format!("unknown: {}", all.join("; ")), (self.resolution(unknown), Vec::new()))
             }
         };
-        let finding = self.queries(source, origin, control, (level, problem, fix, edits));
-        (result, Some(finding))
-    }
-
-    fn queries(
-        &self,
-        source: &Source<'_>,
-        origin: &Origin,
-        control: &'static Control,
-        (level, problem, fix, edits): (Level, String, String, Vec<Edit>),
-    ) -> CheckFinding {
+        let subject = format!("`{}` ({})", printable(&origin.logical_id), printable(&origin.kind));
         let end = Position { column: origin.at.column + origin.logical_id.chars().count(), ..origin.at };
-        let diagnostic = source.error(origin.at, problem, fix);
-        CheckFinding { level, diagnostic: Diagnostic { end: Some(end), rule: Some(control.name), edits, ..diagnostic } }
+        let diagnostic = source.error(origin.at, format!("{subject}: {problem}"), fix);
+        let diagnostic = Diagnostic { end: Some(end), rule: Some(control.name), edits, ..diagnostic };
+        (result, Some(CheckFinding { level, diagnostic }))
     }
 
     /// Returns the fix, with an edit of the template if that suffices.
@@ -217,11 +188,10 @@ impl<'a> FindingBuilder<'a> {
         };
         let NotSelectedReason { closest, steps, cluster } = &**not_selected;
         if steps.is_empty() {
-            let fix = match closest {
-                Some(_) => "add it to a selection of a backup plan",
-                None => {
-                    "give the templates or the inventory with the backup plans with --plans, or add a plan and a selection"
-                }
+            let fix = if closest.is_some() {
+                "add it to a selection of a backup plan"
+            } else {
+                "give the templates or the inventory with the backup plans with --plans, or add a plan and a selection"
             };
             return (fix.to_owned(), Vec::new());
         }
@@ -230,9 +200,10 @@ impl<'a> FindingBuilder<'a> {
             (steps.as_slice(), cluster, own())
         {
             let tag = edit::tag(stack.template, source, &origin.logical_id, (key, value, *current));
-            let location = match tag.tags_at {
-                Some(at) => format!(", under `{}` in line {}", tag.property, at.line),
-                None => format!(", with the property `{}`", tag.property),
+            let fix = steps.first().map(ToString::to_string).unwrap_or_default();
+            let fix = match tag.tags_at {
+                Some(at) => format!("{fix}, under `{}` in line {}", tag.property, at.line),
+                None => format!("{fix}, with the property `{}`", tag.property),
             };
             let edits = tag.proposal.iter().map(|proposal| proposal.edit.clone()).collect();
             if let Some(proposal) = tag.proposal {
@@ -243,18 +214,16 @@ impl<'a> FindingBuilder<'a> {
                     own.push(proposal);
                 }
             }
-            return (format!("{}{location}", steps.first().map(ToString::to_string).unwrap_or_default()), edits);
+            return (fix, edits);
         }
-        let all: Vec<String> = steps
-            .iter()
-            .map(|change| match change {
-                // Here the ARN may be incomplete, or only a logical id.
-                RemediationStep::AddArn { plan, selection, .. } => {
-                    format!("add its ARN to the resources of {}", selection_of(selection, plan))
-                }
-                other => other.to_string(),
-            })
-            .collect();
+        let text = |step: &RemediationStep<'_>| match step {
+            // Here the ARN may be incomplete, or only a logical id.
+            RemediationStep::AddArn { plan, selection, .. } => {
+                format!("add its ARN to the resources of {}", selection_of(selection, plan))
+            }
+            other => other.to_string(),
+        };
+        let all: Vec<String> = steps.iter().map(text).collect();
         let of = cluster.map(|cluster| format!("for its cluster `{}`: ", printable(cluster))).unwrap_or_default();
         (format!("{of}{}", all.join(" and ")), Vec::new())
     }
@@ -265,17 +234,14 @@ impl<'a> FindingBuilder<'a> {
         for one in unknown {
             let resolution = match one {
                 Uncertainty::OptIn(_) => "give the enabled services with --opt-in, or an inventory with --plans",
-                Uncertainty::Selection { part: SelectionPart::Existence, .. } => {
+                Uncertainty::Selection(_, _, SelectionPart::Existence) => {
                     "give the values that its condition needs with --parameter"
                 }
                 Uncertainty::ConditionKey(_) => "write the key as `aws:ResourceTag/<key>`",
                 Uncertainty::RefusedLifecycle(_) | Uncertainty::ContinuousRetention(_) => {
                     "give the rule a lifecycle that AWS Backup accepts"
                 }
-                Uncertainty::Policy
-                | Uncertainty::ArnEnd
-                | Uncertainty::Rule { .. }
-                | Uncertainty::Selection { .. }
+                Uncertainty::Policy | Uncertainty::ArnEnd | Uncertainty::Rule(..) | Uncertainty::Selection(..)
                     if self.target.account().is_none() || self.target.region().is_none() =>
                 {
                     "give the deployment target with --in-account and --in-region"
@@ -290,7 +256,7 @@ impl<'a> FindingBuilder<'a> {
                 }
                 Uncertainty::Cluster(_)
                 | Uncertainty::Vault(_)
-                | Uncertainty::Location { part: Some(LocationPart::Vaults), .. } => {
+                | Uncertainty::Location(InventoryGap { part: Some(LocationPart::Vaults), .. }) => {
                     "give the template or the inventory that contains it with --plans"
                 }
                 _ => "known only at deployment",
@@ -300,13 +266,5 @@ impl<'a> FindingBuilder<'a> {
             }
         }
         resolutions.join("; ")
-    }
-}
-
-fn description(unknown: &Uncertainty<'_>) -> String {
-    match unknown {
-        // The location may be a placeholder.
-        Uncertainty::Location { reason, .. } if !reason.is_empty() => printable(reason),
-        other => other.to_string(),
     }
 }

@@ -13,17 +13,21 @@
 //!   which AWS Config records as another type;
 //! - the age of a recovery point counts from the start of its creation.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{Hash, Hasher};
+use std::ptr;
 
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::inventory::document::{PlanPart, RecoveryPointPart, RecoveryPointStatus, Restore, VaultKind, VaultPart};
 use crate::inventory::{
-    Inventory, InventoryGap, Located, LocationPart, Plan, ProtectedType, RecoveryPoint, Resource, Symbol, Vault,
-    protected,
+    Inventory, InventoryGap, Located, LocationId, LocationPart, Plan, ProtectedType, RecoveryPoint, Resource, Symbol,
+    Vault, protected,
 };
 use coverage::SelectionMatch;
 use prepared_query::{ControlTest, PreparedQuery, SubjectKind, control_test};
+use reason::ComplianceResult::Undecided;
 use recovery_points::{encrypted, kept};
 use selection::{Candidate, CompiledSelection};
 use ternary::Ternary;
@@ -46,10 +50,8 @@ pub mod vault_policy;
 mod vaults;
 
 pub use control_query::{ControlQuery, QueryScope};
-pub use reason::{
-    ClosestSelection, ComplianceReason, ComplianceResult, ConditionOperator, FailedClause, LockShortfall,
-    NonComplianceReason, NotSelectedReason, RemediationStep, RuleShortfall, Uncertainty, UnlockedVault,
-};
+pub use reason::{ComplianceResult, FailedClause, NonComplianceReason, RemediationStep};
+pub(crate) use reason::{NotSelectedReason, Uncertainty};
 
 /// The result of one control for one item.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +81,6 @@ pub enum Subject<'a> {
 
 impl Subject<'_> {
     /// Returns the id in AWS Config.
-    #[must_use]
     pub fn id(&self) -> &str {
         match self {
             Self::Resource(resource) => resource.id(),
@@ -90,12 +91,21 @@ impl Subject<'_> {
     }
 
     /// Returns the name, for items that have one besides the id.
-    #[must_use]
     pub fn name(&self) -> Option<&str> {
         match self {
             Self::Resource(resource) => resource.name(),
             Self::Plan(plan) => Some(&plan.name),
             Self::Vault(_) | Self::RecoveryPoint(_) => None,
+        }
+    }
+
+    /// Returns the address in memory, which identifies the item.
+    fn address(&self) -> *const () {
+        match *self {
+            Self::Resource(resource) => ptr::from_ref(resource).cast(),
+            Self::Plan(plan) => ptr::from_ref(plan).cast(),
+            Self::Vault(vault) => ptr::from_ref(vault).cast(),
+            Self::RecoveryPoint(point) => ptr::from_ref(point).cast(),
         }
     }
 }
@@ -105,13 +115,13 @@ impl Eq for Subject<'_> {}
 impl PartialEq for Subject<'_> {
     /// Compares identity: two equal resources of one inventory are different subjects.
     fn eq(&self, other: &Self) -> bool {
-        match (*self, *other) {
-            (Self::Resource(one), Self::Resource(other)) => std::ptr::eq(one, other),
-            (Self::Plan(one), Self::Plan(other)) => std::ptr::eq(one, other),
-            (Self::Vault(one), Self::Vault(other)) => std::ptr::eq(one, other),
-            (Self::RecoveryPoint(one), Self::RecoveryPoint(other)) => std::ptr::eq(one, other),
-            _ => false,
-        }
+        self.address() == other.address()
+    }
+}
+
+impl Hash for Subject<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.address().hash(state);
     }
 }
 
@@ -168,19 +178,14 @@ struct LocationIndex<'a> {
 
 impl<'a> Evaluator<'a> {
     /// Compiles patterns, schedules and policies, once each.
-    #[must_use]
     pub fn new(inventory: &'a Inventory, queries: &'a [ControlQuery]) -> Self {
         let mut locations: Vec<LocationIndex<'a>> =
             inventory.locations.iter().map(|_| LocationIndex::default()).collect();
         for (number, plan) in inventory.plans.iter().enumerate() {
             if let Some(local) = locations.get_mut(plan.location.index()) {
                 local.plans.push(number);
-                let compiled = plan
-                    .item
-                    .selections
-                    .iter()
-                    .map(|selection| CompiledSelection::new(inventory, &plan.item, selection));
-                local.selections.extend(compiled.map(|compiled| (number, compiled)));
+                let compiled = |selection| (number, CompiledSelection::new(inventory, &plan.item, selection));
+                local.selections.extend(plan.item.selections.iter().map(compiled));
             }
         }
         for vault in &inventory.vaults {
@@ -208,13 +213,7 @@ impl<'a> Evaluator<'a> {
     /// Builds only the indexes that the queries need.
     fn index(&mut self) {
         let inventory = self.inventory;
-        for resource in &inventory.resources {
-            if let Some(cluster) = resource.cluster() {
-                self.clusters.insert(cluster, resource);
-            }
-        }
-        // Until here, each entry holds one of the cluster's members.
-        let members = std::mem::take(&mut self.clusters);
+        let members: HashSet<&str> = inventory.resources.iter().filter_map(Resource::cluster).collect();
         for resource in &inventory.resources {
             if !self.kinds.contains_key(&resource.kind)
                 && let Some(protected) = protected(inventory.kind(resource))
@@ -223,19 +222,19 @@ impl<'a> Evaluator<'a> {
             }
             // Clusters of templates may share an ARN; their members name them by id.
             for key in [resource.key(), resource.id()] {
-                if members.contains_key(key) {
+                if members.contains(key) {
                     self.clusters.insert(key, resource);
                 }
             }
         }
         let asks = |test: fn(&ControlTest<'_>) -> bool| self.queries.iter().any(|prepared| test(&prepared.test));
-        if asks(|test| matches!(test, ControlTest::Recent { .. } | ControlTest::AirGapped { .. })) {
+        if asks(|test| matches!(test, ControlTest::Recent { .. })) {
             self.points = inventory.recovery_points.iter().collect();
             self.points.sort_by(|one, other| {
                 one.item.resource.cmp(&other.item.resource).then(other.item.created.cmp(&one.item.created))
             });
         }
-        if asks(|test| matches!(test, ControlTest::AirGapped { .. })) {
+        if asks(|test| matches!(test, ControlTest::Recent { air_gapped: true, .. })) {
             let is_of_points =
                 |gap: &InventoryGap<'_>| gap.part.is_none_or(|part| part == LocationPart::RecoveryPoints);
             self.point_gap = inventory.gaps().into_iter().find(is_of_points);
@@ -273,101 +272,70 @@ impl<'a> Evaluator<'a> {
     /// Evaluates every item: resources first, in the order of the inventory; for each item, the queries in their
     /// order.
     pub fn each(&self, mut take: impl FnMut(Evaluation<'a>)) {
-        let kind = |kind| self.queries.iter().enumerate().filter(move |(_, prepared)| prepared.kind == kind);
+        let queries = |kind| self.queries.iter().enumerate().filter(move |(_, prepared)| prepared.kind == kind);
         let mut matching = Vec::new();
-        if kind(SubjectKind::Resources).next().is_some() {
+        if queries(SubjectKind::Resources).next().is_some() {
             for resource in &self.inventory.resources {
                 self.resource(resource, &mut matching, &mut take);
             }
         }
         let date = self.inventory.as_of.to_zoned(TimeZone::UTC).date();
-        for plan in &self.inventory.plans {
-            for (number, prepared) in kind(SubjectKind::Plans) {
-                let tags = &plan.item.tags;
-                let unread = plan.item.unread.contains(&PlanPart::Tags);
-                let subject = Subject::Plan(&plan.item);
-                self.other(number, prepared, subject, (tags, unread), &mut take, || match prepared.test {
-                    ControlTest::OftenAndLong { most_minutes, days } => {
-                        plan::often_and_long(&plan.item, most_minutes, days, date)
-                    }
-                    _ => ComplianceResult::Undecided(vec![Uncertainty::Scope]),
-                });
-            }
-        }
-        for vault in self.inventory.vaults.iter().filter(|vault| vault.item.kind == VaultKind::Ordinary) {
-            for (number, prepared) in kind(SubjectKind::Vaults) {
-                let unread = vault.item.unread.contains(&VaultPart::Tags);
-                let subject = Subject::Vault(&vault.item);
-                self.other(number, prepared, subject, (&vault.item.tags, unread), &mut take, || match &prepared.test {
-                    ControlTest::NotDeleted { exempt } => self.not_deleted(vault, exempt),
-                    _ => ComplianceResult::Undecided(vec![Uncertainty::Scope]),
-                });
-            }
-        }
-        for point in &self.inventory.recovery_points {
-            if matches!(point.item.status, RecoveryPointStatus::Creating | RecoveryPointStatus::Deleting) {
-                continue;
-            }
-            for (number, prepared) in kind(SubjectKind::RecoveryPoints) {
-                let unread = point.item.unread.contains(&RecoveryPointPart::Tags);
-                let subject = Subject::RecoveryPoint(&point.item);
-                self.other(number, prepared, subject, (&point.item.tags, unread), &mut take, || match prepared.test {
-                    ControlTest::Encrypted => encrypted(&point.item),
-                    ControlTest::Kept { days } => kept(&point.item, days),
-                    _ => ComplianceResult::Undecided(vec![Uncertainty::Scope]),
-                });
+        let is_ordinary = |vault: &&Located<Vault>| vault.item.kind == VaultKind::Ordinary;
+        let is_kept = |point: &&Located<RecoveryPoint>| {
+            !matches!(point.item.status, RecoveryPointStatus::Creating | RecoveryPointStatus::Deleting)
+        };
+        let (plans, vaults) = (self.inventory.plans.iter(), self.inventory.vaults.iter().filter(is_ordinary));
+        let points = self.inventory.recovery_points.iter().filter(is_kept);
+        let plans = plans.map(|one| (SubjectKind::Plans, Subject::Plan(&one.item), one.location));
+        let vaults = vaults.map(|one| (SubjectKind::Vaults, Subject::Vault(&one.item), one.location));
+        let points = points.map(|one| (SubjectKind::RecoveryPoints, Subject::RecoveryPoint(&one.item), one.location));
+        for (kind, subject, location) in plans.chain(vaults).chain(points) {
+            for (query_index, prepared) in queries(kind) {
+                if let Some(result) = self.other(prepared, subject, location, date) {
+                    take(Evaluation { query_index, query: prepared.query, subject, result });
+                }
             }
         }
     }
 
-    /// Returns all evaluations.
-    #[must_use]
-    pub fn all(&self) -> Vec<Evaluation<'a>> {
-        let mut all = Vec::new();
-        self.each(|evaluation| all.push(evaluation));
-        all
-    }
-
-    /// Evaluates a plan, vault or recovery point that is in the scope of the query.
+    /// Evaluates a plan, vault or recovery point, if it is in the scope of the query.
     fn other(
         &self,
-        number: usize,
         prepared: &PreparedQuery<'a>,
         subject: Subject<'a>,
-        (tags, tags_unread): (&BTreeMap<String, String>, bool),
-        take: &mut impl FnMut(Evaluation<'a>),
-        judge: impl FnOnce() -> ComplianceResult<'a>,
-    ) {
-        let is_own =
-            |types: &[String]| types.iter().any(|kind| prepared.query.control.resource_types == [kind.as_str()]);
-        let in_scope = match &prepared.query.scope {
-            QueryScope::All => Ternary::Yes,
-            QueryScope::Types(types) => is_own(types).into(),
-            QueryScope::Resource { id, types } => {
-                let is_it = subject.id() == id || subject.name() == Some(id);
-                (is_it && (types.is_empty() || is_own(types))).into()
-            }
-            QueryScope::Tag { key, value, types } => match tags.get(key) {
-                Some(found) if value.as_ref().is_some_and(|value| value != found) => Ternary::No,
-                Some(_) if types.is_empty() || is_own(types) => Ternary::Yes,
-                Some(_) => Ternary::Unknown,
-                None if tags_unread => Ternary::Unknown,
-                None => Ternary::No,
-            },
-            QueryScope::Unknown => Ternary::Unknown,
+        location: LocationId,
+        date: Date,
+    ) -> Option<ComplianceResult<'a>> {
+        let (tags, tags_unread) = match subject {
+            Subject::Plan(plan) => (&plan.tags, plan.unread.contains(&PlanPart::Tags)),
+            Subject::Vault(vault) => (&vault.tags, vault.unread.contains(&VaultPart::Tags)),
+            Subject::RecoveryPoint(point) => (&point.tags, point.unread.contains(&RecoveryPointPart::Tags)),
+            Subject::Resource(_) => return None,
         };
-        let result = match (in_scope, &prepared.test) {
-            (Ternary::No, _) => return,
-            (Ternary::Unknown, _) => ComplianceResult::Undecided(vec![prepared.scope_unknown(tags_unread)]),
-            (Ternary::Yes, ControlTest::Unclear(name)) => {
-                ComplianceResult::Undecided(vec![Uncertainty::Parameter(name)])
-            }
-            (Ternary::Yes, _) => judge(),
+        let kind = prepared.query.control.resource_types.first()?;
+        let is_it = |id: &str| subject.id() == id || subject.name() == Some(id);
+        let has_tag = |key: &str, value: Option<&str>| match tags.get(key) {
+            Some(found) => value.is_none_or(|value| value == found).into(),
+            None => Ternary::unknown_if(tags_unread),
         };
-        take(Evaluation { query_index: number, query: prepared.query, subject, result });
+        match in_scope(&prepared.query.scope, kind, is_it, has_tag) {
+            Ternary::No => return None,
+            Ternary::Unknown => return Some(Undecided(vec![prepared.scope_unknown(tags_unread)])),
+            Ternary::Yes => {}
+        }
+        Some(match (&prepared.test, subject) {
+            (ControlTest::Unclear(name), _) => Undecided(vec![Uncertainty::Parameter(name)]),
+            (ControlTest::OftenAndLong { most_minutes, days }, Subject::Plan(plan)) => {
+                plan::often_and_long(plan, *most_minutes, *days, date)
+            }
+            (ControlTest::NotDeleted { exempt }, Subject::Vault(vault)) => self.not_deleted(vault, location, exempt),
+            (ControlTest::Encrypted, Subject::RecoveryPoint(point)) => encrypted(point),
+            (ControlTest::Kept { days }, Subject::RecoveryPoint(point)) => kept(point, *days),
+            _ => Undecided(vec![Uncertainty::Scope]),
+        })
     }
 
-    /// Long because all queries of a resource share its candidate and its matching selections.
+    /// Evaluates a resource. All its queries share its candidate and its matching selections.
     fn resource(
         &self,
         resource: &'a Resource,
@@ -376,53 +344,48 @@ impl<'a> Evaluator<'a> {
     ) {
         let Some(protected) = self.kinds.get(&resource.kind).copied() else { return };
         let cluster = resource.cluster().and_then(|arn| self.clusters.get(arn).copied());
+        // A member has the engine of its cluster.
         let engine = cluster.and_then(|cluster| cluster.engine).or(resource.engine);
         let engine = engine.map(|engine| self.inventory.symbols.get(engine));
         if !resource.active || !protected.is_evaluated(engine) {
             return;
         }
-        // A member has the engine of its cluster.
-        let lacks_engine =
-            |resource: &Resource, protected: &ProtectedType| protected.needs_engine() && resource.engine.is_none();
-        let candidate = match resource.cluster() {
-            None if lacks_engine(resource, protected) => Err(Uncertainty::Engine),
-            None => Ok(self.candidate(resource, protected)),
-            Some(arn) => {
-                let cluster = self.clusters.get(arn).copied();
-                let cluster = cluster.and_then(|cluster| Some((cluster, self.kinds.get(&cluster.kind).copied()?)));
-                match cluster {
-                    None => Err(Uncertainty::Cluster(arn)),
-                    Some((cluster, kind)) if lacks_engine(cluster, kind) => Err(Uncertainty::Engine),
-                    Some((cluster, kind)) => Ok(self.candidate(cluster, kind)),
-                }
-            }
+        let backed_up = match resource.cluster() {
+            None => Ok((resource, protected)),
+            Some(arn) => cluster
+                .and_then(|cluster| Some((cluster, *self.kinds.get(&cluster.kind)?)))
+                .ok_or(Uncertainty::Cluster(arn)),
         };
+        let candidate = backed_up.and_then(|(resource, protected)| match resource.engine {
+            None if protected.shared => Err(Uncertainty::Engine),
+            _ => Ok(self.candidate(resource, protected)),
+        });
+        let is_it = |id: &str| resource.id() == id || resource.name() == Some(id) || resource.arn() == id;
         let mut covered = false;
-        for (number, prepared) in self.queries.iter().enumerate() {
+        for (query_index, prepared) in self.queries.iter().enumerate() {
             if prepared.kind != SubjectKind::Resources
                 || (matches!(prepared.test, ControlTest::Copied(_)) && !protected.evaluates_copies(engine))
             {
                 continue;
             }
-            let result = match (self.in_scope(prepared, resource), &prepared.test, &candidate) {
-                (Ternary::No, _, _) => continue,
-                (Ternary::Unknown, _, _) => {
-                    ComplianceResult::Undecided(vec![prepared.scope_unknown(resource.tags_unread)])
+            let has_tag = |_: &str, value: Option<&str>| {
+                has_tag(resource, prepared.tag, |found| match (value, found) {
+                    (None, _) => Ternary::Yes,
+                    (Some(_), None) => Ternary::Unknown,
+                    (Some(value), Some(found)) => (self.inventory.symbols.get(found) == value).into(),
+                })
+            };
+            let in_scope = in_scope(&prepared.query.scope, self.inventory.kind(resource), is_it, has_tag);
+            let result = match (in_scope, &prepared.test, &candidate) {
+                (Ternary::No, ..) => continue,
+                (Ternary::Unknown, ..) => Undecided(vec![prepared.scope_unknown(resource.tags_unread)]),
+                (_, ControlTest::Unclear(name), _) => Undecided(vec![Uncertainty::Parameter(name)]),
+                (.., Err(unknown)) => Undecided(vec![unknown.clone()]),
+                (_, ControlTest::Recent { most_minutes, air_gapped }, Ok(own)) => {
+                    self.recent(own.resource, *most_minutes, *air_gapped)
                 }
-                (Ternary::Yes, ControlTest::Unclear(name), _) => {
-                    ComplianceResult::Undecided(vec![Uncertainty::Parameter(name)])
-                }
-                (Ternary::Yes, _, Err(unknown)) => ComplianceResult::Undecided(vec![unknown.clone()]),
-                (Ternary::Yes, ControlTest::Recent { most_minutes }, Ok(candidate)) => {
-                    self.recent(candidate.resource, *most_minutes, false)
-                }
-                (Ternary::Yes, ControlTest::AirGapped { most_minutes }, Ok(candidate)) => {
-                    self.recent(candidate.resource, *most_minutes, true)
-                }
-                (Ternary::Yes, ControlTest::Restored { most_minutes }, Ok(candidate)) => {
-                    self.restored(candidate.resource, *most_minutes)
-                }
-                (Ternary::Yes, _, Ok(candidate)) => {
+                (_, ControlTest::Restored { most_minutes }, Ok(own)) => self.restored(own.resource, *most_minutes),
+                (.., Ok(candidate)) => {
                     if !covered {
                         self.matching(candidate, matching);
                         covered = true;
@@ -430,66 +393,62 @@ impl<'a> Evaluator<'a> {
                     self.planned(prepared, candidate, matching, resource.cluster())
                 }
             };
-            take(Evaluation {
-                query_index: number,
-                query: prepared.query,
-                subject: Subject::Resource(resource),
-                result,
-            });
-        }
-    }
-
-    fn in_scope(&self, prepared: &PreparedQuery<'_>, resource: &Resource) -> Ternary {
-        let own = self.inventory.kind(resource);
-        let is_of = |types: &[String]| types.iter().any(|kind| kind == own);
-        match &prepared.query.scope {
-            QueryScope::All => Ternary::Yes,
-            QueryScope::Unknown => Ternary::Unknown,
-            QueryScope::Types(types) => is_of(types).into(),
-            QueryScope::Resource { id, types } => {
-                let is_it = resource.id() == id || resource.name() == Some(id) || resource.arn() == id;
-                (is_it && (types.is_empty() || is_of(types))).into()
-            }
-            QueryScope::Tag { value, types, .. } => {
-                let has_it = match prepared.tag.and_then(|key| resource.tag(key)) {
-                    None if resource.tags_unread => Ternary::Unknown,
-                    None => Ternary::No,
-                    Some(found) => match (value, found.value) {
-                        (None, _) => Ternary::Yes,
-                        (Some(_), None) => Ternary::Unknown,
-                        (Some(value), Some(found)) => (self.inventory.symbols.get(found) == value).into(),
-                    },
-                };
-                if types.is_empty() || is_of(types) { has_it } else { has_it.and(Ternary::Unknown) }
-            }
+            take(Evaluation { query_index, query: prepared.query, subject: Subject::Resource(resource), result });
         }
     }
 
     fn candidate(&self, resource: &'a Resource, protected: &'static ProtectedType) -> Candidate<'a> {
         let service = protected.opt_in(resource.engine.map(|engine| self.inventory.symbols.get(engine)));
-        let record = self.inventory.at(resource.location).and_then(|location| location.record.as_ref());
+        let record = self.inventory.location_of_resource(resource).and_then(|location| location.record.as_ref());
         let opt_in = record.and_then(|record| record.opt_in.get(service)).map_or(Ternary::Unknown, |on| (*on).into());
         Candidate { resource, protected, opt_in, service }
     }
 }
 
+/// Returns whether an item of the type `kind` is in a scope.
+fn in_scope(
+    scope: &QueryScope,
+    kind: &str,
+    is_it: impl Fn(&str) -> bool,
+    has_tag: impl Fn(&str, Option<&str>) -> Ternary,
+) -> Ternary {
+    let is_of = |types: &[String]| types.iter().any(|own| own == kind);
+    match scope {
+        QueryScope::All => Ternary::Yes,
+        QueryScope::Unknown => Ternary::Unknown,
+        QueryScope::Types(types) => is_of(types).into(),
+        QueryScope::Resource { id, types } => (is_it(id) && (types.is_empty() || is_of(types))).into(),
+        QueryScope::Tag { key, value, types } => {
+            let has_it = has_tag(key, value.as_deref());
+            if types.is_empty() || is_of(types) { has_it } else { has_it.and(Ternary::Unknown) }
+        }
+    }
+}
+
+/// Returns whether a resource has a tag whose value, `None` if unknown, `fits`.
+fn has_tag(resource: &Resource, key: Option<Symbol>, fits: impl Fn(Option<Symbol>) -> Ternary) -> Ternary {
+    match key.and_then(|key| resource.tag(key)) {
+        Some(tag) => fits(tag.value),
+        None => Ternary::unknown_if(resource.tags_unread),
+    }
+}
+
 /// Removes duplicates and keeps the order.
-fn undecided(unknown: Vec<Uncertainty<'_>>) -> ComplianceResult<'_> {
+fn distinct(unknown: Vec<Uncertainty<'_>>) -> Vec<Uncertainty<'_>> {
     let mut each: Vec<Uncertainty<'_>> = Vec::new();
     for one in unknown {
         if !each.contains(&one) {
             each.push(one);
         }
     }
+    each
+}
+
+/// Returns an undecided result, each uncertainty once.
+fn undecided(unknown: Vec<Uncertainty<'_>>) -> ComplianceResult<'_> {
+    let mut each = distinct(unknown);
     if each.is_empty() {
         each.push(Uncertainty::Scope);
     }
-    ComplianceResult::Undecided(each)
-}
-
-impl<'a> From<InventoryGap<'a>> for Uncertainty<'a> {
-    fn from(gap: InventoryGap<'a>) -> Self {
-        let InventoryGap { account, region, part, reason } = gap;
-        Self::Location { account, region, part, reason }
-    }
+    Undecided(each)
 }

@@ -11,13 +11,12 @@
 
 pub mod check;
 #[cfg(test)]
-#[path = "../../syntax/src/yaml/edited.rs"]
+#[path = "../../syntax/src/yaml/tests/edited.rs"]
 mod edited;
 mod evaluator;
 pub mod inventory;
 
 pub use evaluator::{
-    ClosestSelection, ComplianceReason, ComplianceResult, ConditionOperator, ControlQuery, Evaluation,
-    EvaluationCounts, Evaluator, FailedClause, LockShortfall, NonComplianceReason, NotSelectedReason, QueryScope,
-    RemediationStep, RuleShortfall, Subject, Uncertainty, UnlockedVault, remediation, schedule, vault_policy,
+    ComplianceResult, ControlQuery, Evaluation, EvaluationCounts, Evaluator, FailedClause, NonComplianceReason,
+    QueryScope, RemediationStep, Subject, remediation, schedule, vault_policy,
 };

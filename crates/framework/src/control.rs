@@ -4,8 +4,6 @@
 //! of the AWS Config managed rules behind the controls.
 
 mod catalog;
-#[cfg(test)]
-mod page;
 mod requirement;
 mod resource;
 mod rule_name;
@@ -14,7 +12,8 @@ mod severity;
 mod tests;
 
 pub use catalog::CONTROLS;
-pub use resource::{SCOPE_NAMES, config_type, derived_arn, is_not_audited, resource_kind, scope_name};
+pub(crate) use resource::{SCOPE_NAMES, is_not_audited, scope_name};
+pub use resource::{config_type, derived_arn, resource_kind};
 pub use rule_name::RuleName;
 pub use severity::Severity;
 
@@ -122,20 +121,17 @@ pub enum Trigger {
 }
 
 /// Returns the control with a name.
-#[must_use]
 pub fn find(name: &str) -> Option<&'static Control> {
     CONTROLS.iter().find(|control| control.name == name)
 }
 
 /// Returns the control name that is most similar.
-#[must_use]
 pub fn closest_name(name: &str) -> Option<&'static str> {
     closest_match(name, CONTROLS.iter().map(|control| control.name))
 }
 
 impl Control {
     /// Returns the parameter with a name.
-    #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&'static Parameter> {
         self.parameters.iter().find(|parameter| parameter.name == name)
     }
@@ -150,17 +146,11 @@ pub mod as_name {
     use super::Control;
 
     /// Writes the name.
-    ///
-    /// # Errors
-    /// Those of the serializer.
     pub fn serialize<S: Serializer>(control: &&'static Control, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(control.name)
     }
 
-    /// Reads a name.
-    ///
-    /// # Errors
-    /// A text that is not the name of a control.
+    /// Reads the name of an existing control.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static Control, D::Error> {
         let name = Cow::<'de, str>::deserialize(deserializer)?;
         super::find(&name).ok_or_else(|| de::Error::custom(format!("the control `{name}` does not exist")))

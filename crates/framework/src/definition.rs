@@ -77,13 +77,11 @@ pub struct ControlScope {
 
 impl ControlScope {
     /// Whether the control evaluates every resource it supports.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
     /// Returns the scope with sorted lists, for comparison.
-    #[must_use]
     pub fn sorted(mut self) -> Self {
         self.resource_types.sort_unstable();
         self.resource_ids.sort_unstable();
@@ -94,7 +92,6 @@ impl ControlScope {
 
 impl FrameworkControl {
     /// Returns the requirement in plain words.
-    #[must_use]
     pub fn requirement(&self) -> String {
         self.control.requirement(&self.parameters)
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use syntax::text::{closest_match, printable};
 
@@ -33,12 +33,11 @@ impl IdError {
 macro_rules! identifier {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         pub struct $name(String);
 
         impl $name {
             /// Returns the identifier as text.
-            #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -47,26 +46,6 @@ macro_rules! identifier {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.pad(&self.0)
-            }
-        }
-
-        impl AsRef<str> for $name {
-            fn as_ref(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = IdError;
-
-            fn from_str(text: &str) -> Result<Self, IdError> {
-                Self::parse(text)
-            }
-        }
-
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.0)
             }
         }
 
@@ -134,28 +113,19 @@ impl AccountId {
     pub const LENGTH: usize = 12;
 
     /// Parses an account id.
-    ///
-    /// # Errors
-    /// When the text is not exactly 12 ASCII digits.
     pub fn parse(text: &str) -> Result<Self, IdError> {
-        let help = "write 12 digits, such as \"111111111111\"";
-        if let Some(invalid) = text.chars().find(|c| !c.is_ascii_digit()) {
-            return Err(IdError::new(
-                format!("the account id `{}` contains `{}`", printable(text), invalid.escape_debug()),
-                help,
-            ));
-        }
-        match text.len() {
-            Self::LENGTH => Ok(Self(text.to_owned())),
-            0 => Err(IdError::new("the account id is empty", help)),
-            1 => Err(IdError::new(format!("the account id `{text}` has 1 digit"), help)),
-            digits => Err(IdError::new(format!("the account id `{}` has {digits} digits", printable(text)), help)),
-        }
+        let message = match (text.chars().find(|c| !c.is_ascii_digit()), text.len()) {
+            (None, Self::LENGTH) => return Ok(Self(text.to_owned())),
+            (Some(invalid), _) => format!("the account id `{}` contains `{}`", printable(text), invalid.escape_debug()),
+            (None, 0) => "the account id is empty".to_owned(),
+            (None, 1) => format!("the account id `{text}` has 1 digit"),
+            (None, digits) => format!("the account id `{}` has {digits} digits", printable(text)),
+        };
+        Err(IdError::new(message, "write 12 digits, such as \"111111111111\""))
     }
 }
 
 /// Returns the partition of a Region in ARNs; `aws` for an unknown code.
-#[must_use]
 pub fn partition(region: &str) -> &'static str {
     const PARTITIONS: &[(&str, &str)] = &[("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("eusc-", "aws-eusc")];
     PARTITIONS.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
@@ -163,7 +133,6 @@ pub fn partition(region: &str) -> &'static str {
 
 impl RegionName {
     /// Returns the partition in ARNs.
-    #[must_use]
     pub fn partition(&self) -> &'static str {
         partition(self.as_str())
     }
@@ -173,10 +142,7 @@ impl RegionName {
     /// # Errors
     /// When the text does not have the form of a Region code.
     pub fn parse(text: &str) -> Result<Self, IdError> {
-        if REGIONS.contains(&text) || is_region_code(text) {
-            return Ok(Self(text.to_owned()));
-        }
-        Err(Self::unknown(text))
+        Self::parse_known(text, || is_region_code(text))
     }
 
     /// Parses a Region code that a user wrote: one of [`REGIONS`] or of `newer`.
@@ -184,18 +150,18 @@ impl RegionName {
     /// # Errors
     /// When it is neither; the error suggests the most similar Region.
     pub fn parse_listed(text: &str, newer: &[Self]) -> Result<Self, IdError> {
-        if REGIONS.contains(&text) || newer.iter().any(|region| region.as_str() == text) {
-            return Ok(Self(text.to_owned()));
-        }
-        Err(Self::unknown(text))
+        Self::parse_known(text, || newer.iter().any(|region| region.as_str() == text))
     }
 
-    fn unknown(text: &str) -> IdError {
+    fn parse_known(text: &str, is_newer: impl FnOnce() -> bool) -> Result<Self, IdError> {
+        if REGIONS.contains(&text) || is_newer() {
+            return Ok(Self(text.to_owned()));
+        }
         let help = match closest_match(&text.to_ascii_lowercase(), REGIONS.iter().copied()) {
             Some(region) => format!("did you mean `{region}`?"),
             None => "use a Region code, such as `eu-west-1`".to_owned(),
         };
-        IdError::new(format!("the AWS Region `{}` does not exist", printable(text)), help)
+        Err(IdError::new(format!("the AWS Region `{}` does not exist", printable(text)), help))
     }
 }
 
@@ -211,9 +177,6 @@ fn is_region_code(text: &str) -> bool {
 
 impl UnitId {
     /// Parses the id of an organizational unit or of a root.
-    ///
-    /// # Errors
-    /// When the text does not have the form of such an id.
     pub fn parse(text: &str) -> Result<Self, IdError> {
         let help = "use the id of an organizational unit, such as `ou-abcd-11111111`, or of the root of the organization, such as `r-abcd`";
         let part = |part: &str, min: usize| {
@@ -230,23 +193,12 @@ impl UnitId {
             false => Err(IdError::new(format!("`{}` is not the id of an organizational unit", printable(text)), help)),
         }
     }
-
-    /// Whether it is the root of an organization, which contains all accounts.
-    #[must_use]
-    pub fn is_root(&self) -> bool {
-        self.0.starts_with("r-")
-    }
 }
 
 impl StackSetName {
-    /// Most characters.
-    pub const MAX_LENGTH: usize = 128;
-
-    /// Parses a StackSet name.
-    ///
-    /// # Errors
-    /// When CloudFormation would reject it.
+    /// Parses a StackSet name that CloudFormation would accept.
     pub fn parse(text: &str) -> Result<Self, IdError> {
+        const MOST: usize = 128;
         let help = "use a letter followed by letters, digits and hyphens, at most 128 characters";
         let message = if text.is_empty() {
             "the name is empty".to_owned()
@@ -254,7 +206,7 @@ impl StackSetName {
             format!("the name `{}` contains `{}`", printable(text), invalid.escape_debug())
         } else if !text.starts_with(|c: char| c.is_ascii_alphabetic()) {
             format!("the name `{}` does not start with a letter", printable(text))
-        } else if text.len() > Self::MAX_LENGTH {
+        } else if text.len() > MOST {
             format!("the name `{}` has {} characters", printable(text), text.len())
         } else {
             return Ok(Self(text.to_owned()));
@@ -265,9 +217,6 @@ impl StackSetName {
 
 impl CommitId {
     /// Parses a commit id.
-    ///
-    /// # Errors
-    /// When the text is empty, longer than 64 characters, or has anything but letters and digits.
     pub fn parse(text: &str) -> Result<Self, IdError> {
         if (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric()) {
             Ok(Self(text.to_owned()))
@@ -277,17 +226,13 @@ impl CommitId {
     }
 
     /// Returns the first eight characters, for display.
-    #[must_use]
     pub fn short(&self) -> &str {
         self.0.get(..8).unwrap_or(&self.0)
     }
 }
 
 impl ResourceType {
-    /// Parses a resource type.
-    ///
-    /// # Errors
-    /// When the text is empty.
+    /// Parses a resource type: any text but an empty one.
     pub fn parse(text: &str) -> Result<Self, IdError> {
         if text.is_empty() {
             return Err(IdError::new("the resource type is empty", "use a type such as `AWS::RDS::DBCluster`"));

@@ -10,7 +10,7 @@
 pub mod control;
 mod definition;
 #[cfg(test)]
-#[path = "../../syntax/src/yaml/edited.rs"]
+#[path = "../../syntax/src/yaml/tests/edited.rs"]
 mod edited;
 pub mod ids;
 pub mod lint;

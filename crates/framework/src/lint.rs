@@ -19,8 +19,6 @@ pub use syntax::diagnostic::Level;
 mod cross_control;
 mod cross_framework;
 mod environment;
-#[cfg(test)]
-mod page;
 mod references;
 mod regions;
 mod suppressions;
@@ -29,11 +27,10 @@ mod tests;
 mod update;
 
 pub use cross_framework::{FrameworkDeployment, check_policy};
-pub use regions::{WITHOUT_AUDIT_MANAGER, opt_in_regions, unsupported_regions};
+pub use regions::{opt_in_regions, unsupported_regions};
 pub use update::check_update;
 
 /// Returns every rule, in the order of their ids.
-#[must_use]
 pub fn rules() -> Vec<&'static Rule> {
     let families = [
         template_rules::FAMILY,
@@ -52,7 +49,6 @@ pub fn rules() -> Vec<&'static Rule> {
 }
 
 /// Returns the rule with an id.
-#[must_use]
 pub fn rule(id: &str) -> Option<&'static Rule> {
     rules().into_iter().find(|rule| rule.id == id)
 }
@@ -69,7 +65,6 @@ pub struct LintContext<'a> {
 }
 
 /// Checks the text of a template and returns the diagnostics in the order of the file. `file` is its name in them.
-#[must_use]
 pub fn check_text(file: &str, text: &str, question: &LintContext<'_>) -> Vec<Diagnostic> {
     check_with_suppressions(file, text, question).diagnostics
 }
@@ -84,23 +79,15 @@ pub struct LintResult {
 }
 
 /// Checks the text of a template, like [`check_text`], and returns the suppressed diagnostics too.
-#[must_use]
 pub fn check_with_suppressions(file: &str, text: &str, question: &LintContext<'_>) -> LintResult {
     match Template::read_source(file, text) {
-        Ok(template) => judged_template(&template, question),
+        Ok(template) => check_template(&template, question),
         Err(diagnostics) => LintResult { diagnostics, suppressed: Vec::new() },
     }
 }
 
-/// Checks a template, like [`check_text`].
-#[must_use]
-pub fn check_template(template: &Template, question: &LintContext<'_>) -> Vec<Diagnostic> {
-    judged_template(template, question).diagnostics
-}
-
-fn judged_template(template: &Template, question: &LintContext<'_>) -> LintResult {
+fn check_template(template: &Template, question: &LintContext<'_>) -> LintResult {
     let source = Source::new(template.file(), template.text());
-    let values = if question.is_complete { parameter::Values::All } else { parameter::Values::Some };
     let mut found: Vec<Diagnostic> = Vec::new();
     // A diagnostic of several variants is reported once.
     let mut reported: BTreeSet<(Option<Position>, Option<&'static str>, String)> = BTreeSet::new();
@@ -109,11 +96,12 @@ fn judged_template(template: &Template, question: &LintContext<'_>) -> LintResul
         if number == 0 {
             references::check(&mut diagnostics, template);
         }
-        parameter::check(&mut diagnostics, template, parameters, values);
+        parameter::check(&mut diagnostics, template, parameters, question.is_complete);
         template.reject_aliases(&mut diagnostics);
         let resolver = Resolver::new(template, parameters);
         let frameworks = read::frameworks(&mut diagnostics, template, &resolver);
-        check(&mut diagnostics, template, &resolver, &frameworks);
+        cross_control::check(&mut diagnostics, &frameworks);
+        environment::check(&mut diagnostics, template, &resolver, &frameworks);
         let mut unknown: BTreeMap<Position, &str> = unknown_parts(&frameworks).collect();
         let assigned = if question.is_complete { None } else { by_assignment(&source, template, &resolver) };
         if let Some(assigned) = &assigned {
@@ -121,19 +109,13 @@ fn judged_template(template: &Template, question: &LintContext<'_>) -> LintResul
             unknown.retain(|at, _| assigned.unknown.contains(at));
         }
         for (at, what) in unknown {
-            let message = format!("{what} is known only at deployment");
-            diagnostics.report(
-                &template_rules::UNSEEN,
-                at,
-                message,
-                "check the deployed framework, or write the value here",
-            );
+            let help = "check the deployed framework, or write the value here";
+            diagnostics.report(&template_rules::UNSEEN, at, format!("{what} is known only at deployment"), help);
         }
-        let all =
-            diagnostics.into_vec().into_iter().chain(assigned.into_iter().flat_map(|assigned| assigned.diagnostics));
-        found.extend(
-            all.filter(|diagnostic| reported.insert((diagnostic.at, diagnostic.rule, diagnostic.message.clone()))),
-        );
+        let mut all = diagnostics.into_vec();
+        all.extend(assigned.into_iter().flat_map(|assigned| assigned.diagnostics));
+        all.retain(|diagnostic| reported.insert((diagnostic.at, diagnostic.rule, diagnostic.message.clone())));
+        found.append(&mut all);
     }
     let suppressed = suppressions::apply(template, question.today, &mut found);
     found.sort_by_key(|diagnostic| diagnostic.at);
@@ -172,35 +154,25 @@ fn by_assignment<'t>(source: &Source<'_>, template: &'t Template, resolver: &Res
     all
 }
 
-/// Reports violations beyond single controls: in their combinations and in the resources around the frameworks.
-fn check<'t>(
-    diagnostics: &mut Diagnostics<'_, '_>,
-    template: &'t Template,
-    resolver: &Resolver<'t>,
-    frameworks: &[read::ReadFramework<'t>],
-) {
-    cross_control::check(diagnostics, frameworks);
-    environment::check(diagnostics, template, resolver, frameworks);
-}
-
 impl Framework {
     /// Reads every framework of a template with these parameter values. A framework with a false `Condition` is omitted, so the list may
     /// be empty.
     ///
     /// # Errors
-    /// Every error of [`check_template`], with these values as all values of the deployment.
+    /// Every error of [`check_text`], with these values as all values of the deployment.
     pub fn read_all(template: &Template, parameters: &BTreeMap<String, String>) -> Result<Vec<Self>, Vec<Diagnostic>> {
         let source = Source::new(template.file(), template.text());
         let mut diagnostics = Diagnostics::new(&source);
-        parameter::check(&mut diagnostics, template, parameters, parameter::Values::All);
+        parameter::check(&mut diagnostics, template, parameters, true);
         template.reject_aliases(&mut diagnostics);
         let resolver = Resolver::new(template, parameters);
         let found = read::frameworks(&mut diagnostics, template, &resolver);
         references::check(&mut diagnostics, template);
-        check(&mut diagnostics, template, &resolver, &found);
-        if diagnostics.errors() == 0 {
-            return Ok(found.into_iter().map(read::ReadFramework::into_framework).collect());
-        }
-        Err(diagnostics.into_vec().into_iter().filter(|diagnostic| diagnostic.level == Level::Error).collect())
+        cross_control::check(&mut diagnostics, &found);
+        environment::check(&mut diagnostics, template, &resolver, &found);
+        let mut errors = diagnostics.into_vec();
+        errors.retain(|diagnostic| diagnostic.level == Level::Error);
+        let frameworks = || found.into_iter().map(read::ReadFramework::into_framework).collect();
+        if errors.is_empty() { Ok(frameworks()) } else { Err(errors) }
     }
 }

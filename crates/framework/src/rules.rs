@@ -11,18 +11,18 @@ macro_rules! family {
     ($($name:ident $id:literal $level:ident $title:literal $explanation:literal)*) => {
         $(
             #[doc = concat!($id, ": ", $title, ".")]
-            pub(crate) static $name: Rule = Rule {
+            pub(crate) static $name: $crate::rules::Rule = $crate::rules::Rule {
                 id: $id,
-                level: Level::$level,
+                level: syntax::diagnostic::Level::$level,
                 title: $title,
                 explanation: $explanation,
-                bad: Example(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/rules/examples/", $id, ".bad.yaml"))),
-                good: Example(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/rules/examples/", $id, ".good.yaml"))),
+                bad: $crate::rules::Example(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/rules/examples/", $id, ".bad.yaml"))),
+                good: $crate::rules::Example(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/rules/examples/", $id, ".good.yaml"))),
             };
         )*
 
         /// The rules of this family.
-        pub(crate) static FAMILY: &[&Rule] = &[$(&$name),*];
+        pub(crate) static FAMILY: &[&$crate::rules::Rule] = &[$(&$name),*];
     };
 }
 pub(crate) use family;

@@ -56,48 +56,41 @@ impl Launch {
     }
 
     /// Adds an argument. Runtimes such as Python's take the handler as one.
-    #[must_use]
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.args.push(arg.as_ref().to_owned());
         self
     }
 
     /// Adds a variable. It overrides an earlier one of the same name and Lambda's own.
-    #[must_use]
     pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.env.push((key.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
 
     /// Adds variables.
-    #[must_use]
     pub fn envs<K: AsRef<OsStr>, V: AsRef<OsStr>>(self, pairs: impl IntoIterator<Item = (K, V)>) -> Self {
         pairs.into_iter().fold(self, |launch, (key, value)| launch.env(key, value))
     }
 
     /// Removes one of Lambda's variables, for example the credentials, so that those of a profile are used.
-    #[must_use]
     pub fn without_env(mut self, key: impl AsRef<OsStr>) -> Self {
         self.without.push(key.as_ref().to_owned());
         self
     }
 
     /// Sets the working directory. The default is the caller's.
-    #[must_use]
     pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.dir = Some(dir.into());
         self
     }
 
     /// Sets the name of the function.
-    #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
     /// Calls `on_line` for each line of output as it arrives.
-    #[must_use]
     pub fn on_line(mut self, on_line: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.on_line = Some(Arc::new(on_line));
         self
@@ -133,9 +126,9 @@ impl Launch {
     }
 
     fn base_env(&self, api: &RuntimeApi) -> Vec<(OsString, OsString)> {
-        let root = self.program.parent().unwrap_or(Path::new("/")).as_os_str();
-        let mut env: Vec<(OsString, OsString)> = [
-            ("AWS_LAMBDA_RUNTIME_API", api.address().to_string()),
+        let root = self.program.parent().unwrap_or(Path::new("/"));
+        let fixed = [
+            ("AWS_LAMBDA_RUNTIME_API", api.address.to_string()),
             ("AWS_LAMBDA_FUNCTION_NAME", self.name.clone()),
             ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256".to_owned()),
@@ -151,14 +144,10 @@ impl Launch {
             ("_HANDLER", "bootstrap".to_owned()),
             ("LANG", "en_US.UTF-8".to_owned()),
             ("TZ", ":UTC".to_owned()),
-        ]
-        .into_iter()
-        .map(|(key, value)| (key.into(), value.into()))
-        .collect();
-        env.push(("HOME".into(), std::env::temp_dir().into()));
-        env.push(("LAMBDA_TASK_ROOT".into(), root.to_owned()));
-        env.extend(host_environment().map(|(key, value)| (key.into(), value)));
-        env
+        ];
+        let paths = [("HOME", std::env::temp_dir().into()), ("LAMBDA_TASK_ROOT", root.into())];
+        let fixed = fixed.into_iter().map(|(key, value)| (key, value.into()));
+        fixed.chain(paths).chain(host_environment()).map(|(key, value)| (key.into(), value)).collect()
     }
 }
 
@@ -221,10 +210,8 @@ impl Function {
 
     /// Waits until the function is ready, then delivers `payload`. Kills the process if there is no response within `timeout`.
     pub async fn invoke(&mut self, payload: &Value, timeout: Duration) -> Invocation {
-        if self.exit.is_some() {
-            return Invocation { outcome: self.exited(), duration: Duration::ZERO };
-        }
-        if let Err(outcome) = self.ready().await {
+        let ready = if self.exit.is_some() { Err(self.exited()) } else { self.ready().await };
+        if let Err(outcome) = ready {
             return Invocation { outcome, duration: Duration::ZERO };
         }
         let begin = Instant::now();
@@ -251,20 +238,16 @@ impl Function {
     }
 
     /// The lines that the function has written to stdout and stderr so far, in the order of arrival.
-    #[must_use]
     pub fn log(&self) -> Vec<String> {
         self.log.lines().clone()
     }
 
     /// The largest resident size of the process so far, in bytes (`VmHWM`). `None` without `/proc`, or after the process ended.
-    #[must_use]
     pub fn peak_memory(&self) -> Option<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
-        peak_of(&status)
+        peak_of(&std::fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?)
     }
 
     /// The id of the process.
-    #[must_use]
     pub fn pid(&self) -> u32 {
         self.pid
     }

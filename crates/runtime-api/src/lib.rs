@@ -79,18 +79,17 @@ pub struct Invocation {
 
 /// The state of the function's start-up.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Startup {
-    /// The function has not requested an event yet.
+enum Startup {
     Pending,
-    /// The function requested its first event at this time.
+    /// The time of the first request for an event.
     Ready(Instant),
-    /// The function reported an error to `init/error`.
+    /// The report to `init/error`.
     Failed(InvocationOutcome),
 }
 
 /// The server. Dropping it stops it.
 #[derive(Debug)]
-pub struct RuntimeApi {
+struct RuntimeApi {
     address: SocketAddr,
     shared: Arc<ServerState>,
     events: mpsc::UnboundedSender<QueuedEvent>,
@@ -129,19 +128,8 @@ impl ServerState {
 }
 
 impl RuntimeApi {
-    /// Listens on a free port of 127.0.0.1.
-    ///
-    /// # Errors
-    /// No port is free.
-    pub async fn start() -> anyhow::Result<Self> {
-        Self::start_as(NAME).await
-    }
-
-    /// Like [`RuntimeApi::start`], for a function of this name, which becomes part of its ARN.
-    ///
-    /// # Errors
-    /// No port is free.
-    pub async fn start_as(name: &str) -> anyhow::Result<Self> {
+    /// Listens on a free port of 127.0.0.1, for a function of this name, which becomes part of its ARN.
+    async fn start_as(name: &str) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("no free port for the local Runtime API")?;
         let address = listener.local_addr()?;
         let (events, queue) = mpsc::unbounded_channel();
@@ -152,30 +140,15 @@ impl RuntimeApi {
         Ok(Self { address, shared, events, startup: seen, name: name.to_owned(), accepting })
     }
 
-    /// The value of `AWS_LAMBDA_RUNTIME_API`.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// The current state of the function's start-up.
-    #[must_use]
-    pub fn startup(&self) -> Startup {
-        self.startup.borrow().clone()
-    }
-
     /// Waits until the function requests an event or reports that it cannot start.
-    pub async fn started(&self) -> Startup {
+    async fn started(&self) -> Startup {
         let mut startup = self.startup.clone();
-        match startup.wait_for(|now| *now != Startup::Pending).await {
-            Ok(now) => now.clone(),
-            Err(_) => Startup::Pending,
-        }
+        startup.wait_for(|now| *now != Startup::Pending).await.map_or(Startup::Pending, |now| now.clone())
     }
 
     /// Delivers `payload` with the next request for an event and waits for the response. The deadline in the event is `timeout`
     /// from now; a later response is rejected.
-    pub async fn invoke(&self, payload: &Value, timeout: Duration) -> Invocation {
+    async fn invoke(&self, payload: &Value, timeout: Duration) -> Invocation {
         let begin = Instant::now();
         let id = request_id();
         let (answer, answered) = oneshot::channel();
@@ -243,20 +216,26 @@ async fn answer(request: Request<Incoming>, shared: &ServerState) -> Response<Fu
     match (request.method(), route.as_slice()) {
         (&Method::GET, ["invocation", "next"]) => next(shared).await,
         (&Method::POST, ["invocation", id, kind @ ("response" | "error")]) => {
-            let (id, failed) = ((*id).to_owned(), *kind == "error");
-            match request.into_body().collect().await {
-                Ok(body) => settle(shared, &id, failed, &body.to_bytes()),
-                Err(e) => reject(StatusCode::BAD_REQUEST, "InvalidBody", &e.to_string()),
-            }
+            with_body(request, |body| settle(shared, id, *kind == "error", body)).await
         }
-        (&Method::POST, ["init", "error"]) => match request.into_body().collect().await {
-            Ok(body) => {
-                shared.startup.send_replace(Startup::Failed(reported(&body.to_bytes())));
+        (&Method::POST, ["init", "error"]) => {
+            let failed = |body: &[u8]| {
+                shared.startup.send_replace(Startup::Failed(reported(body)));
                 accepted()
-            }
-            Err(e) => reject(StatusCode::BAD_REQUEST, "InvalidBody", &e.to_string()),
-        },
+            };
+            with_body(request, failed).await
+        }
         _ => reject(StatusCode::NOT_FOUND, "InvalidPath", path),
+    }
+}
+
+async fn with_body(
+    request: Request<Incoming>,
+    respond: impl FnOnce(&[u8]) -> Response<Full<Bytes>>,
+) -> Response<Full<Bytes>> {
+    match request.into_body().collect().await {
+        Ok(body) => respond(&body.to_bytes()),
+        Err(e) => reject(StatusCode::BAD_REQUEST, "InvalidBody", &e.to_string()),
     }
 }
 
@@ -292,16 +271,13 @@ fn settle(shared: &ServerState, id: &str, failed: bool, body: &[u8]) -> Response
     let Some(entry) = shared.pending().remove(id) else {
         return reject(StatusCode::BAD_REQUEST, "InvalidRequestID", id);
     };
-    let outcome = if failed {
-        reported(body)
-    } else {
-        match serde_json::from_slice(body) {
-            Ok(value) => InvocationOutcome::Response(value),
-            Err(e) => InvocationOutcome::Error {
-                kind: "Runtime.InvalidResponse".to_owned(),
-                message: format!("the function's response is not JSON: {e}: `{}`", String::from_utf8_lossy(body)),
-            },
-        }
+    let outcome = match serde_json::from_slice(body) {
+        _ if failed => reported(body),
+        Ok(value) => InvocationOutcome::Response(value),
+        Err(e) => InvocationOutcome::Error {
+            kind: "Runtime.InvalidResponse".to_owned(),
+            message: format!("the function's response is not JSON: {e}: `{}`", String::from_utf8_lossy(body)),
+        },
     };
     let duration = entry.delivered.map_or(Duration::ZERO, |delivered| end.duration_since(delivered));
     // Fails if the caller stopped waiting after the lookup above.

@@ -55,7 +55,7 @@ impl HandWrittenFunction {
 
 async fn pair() -> (Arc<RuntimeApi>, HandWrittenFunction) {
     let api = Arc::new(RuntimeApi::start_as("probe").await.unwrap());
-    let client = HandWrittenFunction::connect(&api.address().to_string()).await;
+    let client = HandWrittenFunction::connect(&api.address.to_string()).await;
     (api, client)
 }
 
@@ -148,7 +148,7 @@ async fn abandoned_invocation_is_not_delivered_or_answered() {
 #[tokio::test]
 async fn first_request_marks_function_ready() {
     let (api, mut client) = pair().await;
-    assert_eq!(api.startup(), Startup::Pending);
+    assert_eq!(*api.startup.borrow(), Startup::Pending);
     tokio::spawn(async move { client.next().await.id });
     assert!(matches!(api.started().await, Startup::Ready(_)));
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer, ser::SerializeStruct};
+use serde::{Serialize, Serializer};
 
 mod edit;
 mod rule;
@@ -25,7 +25,6 @@ pub struct Position {
 
 impl Position {
     /// Returns the position after a text that begins at the start of a file.
-    #[must_use]
     pub fn after(text: &str) -> Self {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let last = text.rsplit('\n').next().unwrap_or_default();
@@ -41,25 +40,32 @@ impl fmt::Display for Position {
 }
 
 /// A diagnostic. Displayed as `file:line:column: message; help`, which editors and terminals make clickable.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Serialized flat: `file`, `line`, `column`, `endLine`, `endColumn`, `rule`, `message`, `help`, `excerpt`, `edits`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
     /// The path of the file in the repository.
     pub file: String,
     /// The start; absent for a diagnostic about the whole file.
+    #[serde(flatten)]
     pub at: Option<Position>,
     /// The end, if known.
+    #[serde(flatten, serialize_with = "serialize_end")]
     pub end: Option<Position>,
     /// The violated lint rule, such as `BC021`; absent for a policy file.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<&'static str>,
     /// The severity; an error without a rule.
+    #[serde(skip)]
     pub level: Level,
     /// The rule that was broken: lower case, no full stop, input in backticks.
     pub message: String,
     /// The instruction that fixes it, in the same style.
     pub help: String,
     /// The line of the file with a caret under the column.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub excerpt: Option<String>,
     /// The edits that fix it, if the fix is unambiguous.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<Edit>,
 }
 
@@ -90,12 +96,6 @@ impl Diagnostic {
         }
     }
 
-    /// Returns the severity.
-    #[must_use]
-    pub const fn level(&self) -> Level {
-        self.level
-    }
-
     /// Returns an error about a position in a file with this text.
     pub fn at(file: &str, text: &str, at: Position, message: impl Into<String>, help: impl Into<String>) -> Self {
         Source::new(file, text).error(at, message, help)
@@ -112,36 +112,12 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-impl Serialize for Diagnostic {
-    /// Flat: `file`, `line`, `column`, `endLine`, `endColumn`, `rule`, `message`, `help`, `excerpt`, `edits`. Absent fields are omitted.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = 3
-            + 2 * usize::from(self.at.is_some())
-            + 2 * usize::from(self.end.is_some())
-            + usize::from(self.rule.is_some())
-            + usize::from(self.excerpt.is_some())
-            + usize::from(!self.edits.is_empty());
-        let mut out = serializer.serialize_struct("Diagnostic", fields)?;
-        out.serialize_field("file", &self.file)?;
-        if let Some(at) = self.at {
-            out.serialize_field("line", &at.line)?;
-            out.serialize_field("column", &at.column)?;
-        }
-        if let Some(end) = self.end {
-            out.serialize_field("endLine", &end.line)?;
-            out.serialize_field("endColumn", &end.column)?;
-        }
-        if let Some(rule) = self.rule {
-            out.serialize_field("rule", rule)?;
-        }
-        out.serialize_field("message", &self.message)?;
-        out.serialize_field("help", &self.help)?;
-        if let Some(excerpt) = &self.excerpt {
-            out.serialize_field("excerpt", excerpt)?;
-        }
-        if !self.edits.is_empty() {
-            out.serialize_field("edits", &self.edits)?;
-        }
-        out.end()
+fn serialize_end<S: Serializer>(end: &Option<Position>, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct End {
+        end_line: usize,
+        end_column: usize,
     }
+    end.map(|Position { line, column }| End { end_line: line, end_column: column }).serialize(serializer)
 }

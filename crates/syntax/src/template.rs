@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{ALIASES, Diagnostic, Diagnostics, Position, Source, UNREADABLE};
-use crate::yaml::Node;
+use crate::yaml::{self, Node};
 
 mod capability;
 mod intrinsic;
@@ -75,21 +75,13 @@ impl Template {
     pub fn read_source(file: &str, text: &str) -> Result<Self, Vec<Diagnostic>> {
         let source = Source::new(file, text);
         let mut diagnostics = Diagnostics::new(&source);
-        let read = read::template(&mut diagnostics, text.len());
-        match read {
-            Some(read::ParsedTemplate { root, parameters, aliases }) if diagnostics.is_empty() => {
-                Ok(Self { file: file.to_owned(), text: text.to_owned(), root, parameters, aliases })
-            }
-            _ => {
-                let unreadable =
-                    |diagnostic: Diagnostic| Diagnostic { rule: diagnostic.rule.or(Some(UNREADABLE.id)), ..diagnostic };
-                Err(diagnostics.into_vec().into_iter().map(unreadable).collect())
-            }
-        }
+        let template = read::template(&mut diagnostics, text).filter(|_| diagnostics.is_empty());
+        let unreadable =
+            |diagnostic: Diagnostic| Diagnostic { rule: diagnostic.rule.or(Some(UNREADABLE.id)), ..diagnostic };
+        template.ok_or_else(|| diagnostics.into_vec().into_iter().map(unreadable).collect())
     }
 
     /// Whether a file is intended as a template, judging by its first level. An unreadable file is if it has the keys of a template.
-    #[must_use]
     pub fn is_intended(text: &str) -> bool {
         const OF_TEMPLATES: &[&str] =
             &["AWSTemplateFormatVersion", "Resources", "Transform", "Conditions", "Mappings", "Outputs"];
@@ -105,117 +97,63 @@ impl Template {
             text.lines().any(is_key) || text.contains("AWS::Backup::Framework")
         };
         // A file above the size limit is not parsed for this.
-        let keys = if text.len() > Self::MAX { None } else { read::keys(text) };
-        keys.map_or_else(names_one, |keys| keys.iter().any(|key| OF_TEMPLATES.contains(&key.as_str())))
-    }
-
-    /// Returns the first syntax error of a file that is neither valid YAML nor valid JSON.
-    #[must_use]
-    pub fn syntax_error(file: &str, text: &str) -> Option<Diagnostic> {
-        read::syntax_error(file, text)
+        let root = if text.len() > Self::MAX { None } else { read::root(text) };
+        let root = root.filter(|root| root.entries().is_some());
+        root.map_or_else(names_one, |root| OF_TEMPLATES.iter().any(|key| root.get(key).is_some()))
     }
 
     /// Reports the aliases and merge keys, which CloudFormation rejects.
     pub fn reject_aliases(&self, diagnostics: &mut Diagnostics<'_, '_>) {
         for at in &self.aliases {
-            let (message, help) = read::rejection(diagnostics.source(), *at);
+            let (message, help) = yaml::rejection(diagnostics.source(), &read::DIALECT, *at);
             diagnostics.report(ALIASES, *at, message, help);
         }
     }
 
     /// Returns the text as it was read.
-    #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
     /// Returns the path in diagnostics.
-    #[must_use]
     pub fn file(&self) -> &str {
         &self.file
     }
 
     /// Returns the tree.
-    #[must_use]
     pub fn root(&self) -> &Node {
         &self.root
     }
 
     /// Returns the declared parameters and their defaults.
-    #[must_use]
     pub fn parameters(&self) -> &BTreeMap<String, Option<String>> {
         &self.parameters
     }
 
     /// Returns the value of a key in the `Metadata` of the resource at a position, if it is a scalar.
-    #[must_use]
     pub fn metadata(&self, at: Position, key: &str) -> Option<&str> {
-        let is_there = |(name, body): &(&Node, &Node)| name.at <= at && at < body.end;
-        let (_, body) = self.named_resources().map(|(name, _, body)| (name, body)).find(is_there)?;
+        let (.., body) = self.named_resources().find(|(name, _, body)| name.at <= at && at < body.end)?;
         body.get("Metadata")?.get(key)?.as_str()
     }
 
     /// Whether a resource has a key in its `Metadata`.
-    #[must_use]
     pub fn has_metadata(&self, key: &str) -> bool {
         self.resources().any(|(_, _, body)| body.get("Metadata").is_some_and(|metadata| metadata.get(key).is_some()))
     }
 
     /// Whether the template declares a parameter of this name.
-    #[must_use]
     pub fn declares(&self, name: &str) -> bool {
         self.parameters.contains_key(name)
     }
 
-    /// Returns the required capabilities.
-    #[must_use]
-    pub fn capabilities(&self) -> Vec<Capability> {
-        capability::needed(self)
-    }
-
     /// Returns the resources: logical id, type, body.
     pub fn resources(&self) -> impl Iterator<Item = (&str, &str, &Node)> {
-        let entries = self.root.get("Resources").and_then(Node::entries).unwrap_or_default();
-        entries.iter().filter_map(|(key, body)| Some((key.as_str()?, body.get("Type")?.as_str()?, body)))
+        self.named_resources().filter_map(|(key, kind, body)| Some((key.as_str()?, kind, body)))
     }
 
     /// Returns the resources with the nodes of their logical ids: id, type, body.
     pub fn named_resources(&self) -> impl Iterator<Item = (&Node, &str, &Node)> {
-        let entries = self.root.get("Resources").and_then(Node::entries).unwrap_or_default();
-        entries.iter().filter_map(|(key, body)| Some((key, body.get("Type")?.as_str()?, body)))
-    }
-
-    /// Returns the resources with their properties resolved by these parameter values, which may include pseudo parameters
-    /// (`AWS::Region`). Resources with a false condition are included.
-    ///
-    /// The parts of [`Self::expansions`] may generate more resources.
-    #[must_use]
-    pub fn resolved_resources<'t>(&'t self, parameters: &'t BTreeMap<String, String>) -> Vec<Resource<'t>> {
-        part::resources(self, parameters)
-    }
-
-    /// Returns the first part that may generate resources: a macro, or `Fn::ForEach` or `Fn::Transform` among the resources.
-    #[must_use]
-    pub fn resource_expansion(&self) -> Option<Expansion> {
-        part::brings_resources(self)
-    }
-
-    /// Whether a framework or a condition uses a pseudo parameter, such as `AWS::Region`.
-    #[must_use]
-    pub fn depends_on(&self, pseudo: &str) -> bool {
-        part::depends_on(self, pseudo)
-    }
-
-    /// Whether a framework uses a pseudo parameter, not only a condition.
-    #[must_use]
-    pub fn is_in_framework(&self, pseudo: &str) -> bool {
-        part::in_frameworks(self, pseudo)
-    }
-
-    /// Returns the parts that CloudFormation replaces before it processes the template. The SAM transform is not among them, because it
-    /// does not change plain resources.
-    #[must_use]
-    pub fn expansions(&self) -> Vec<Expansion> {
-        part::expansions(self)
+        let entries = self.root.section("Resources").iter();
+        entries.filter_map(|(key, body)| Some((key, body.get("Type")?.as_str()?, body)))
     }
 }

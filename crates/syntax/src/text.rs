@@ -14,10 +14,7 @@ pub fn closest_match<'c>(word: &str, candidates: impl IntoIterator<Item = &'c st
         .into_iter()
         .map(|candidate| (strsim::normalized_damerau_levenshtein(&word, &normalized(candidate)), candidate))
         .filter(|(similarity, _)| *similarity >= 0.6)
-        .fold(None, |best: Option<(f64, &str)>, new| match best {
-            Some(old) if old.0 >= new.0 => Some(old),
-            _ => Some(new),
-        })
+        .reduce(|best, new| if best.0 >= new.0 { best } else { new })
         .map(|(_, candidate)| candidate)
 }
 
@@ -27,7 +24,6 @@ fn normalized(word: &str) -> String {
 
 /// Whether a character is invisible and may change how the text around it is displayed: direction marks and overrides, joiners,
 /// line and paragraph separators.
-#[must_use]
 pub fn is_invisible(c: char) -> bool {
     matches!(
         c,
@@ -36,7 +32,6 @@ pub fn is_invisible(c: char) -> bool {
 }
 
 /// Returns input as it is quoted in a message: control characters escaped, cut after 60 characters.
-#[must_use]
 pub fn printable(text: &str) -> String {
     const MOST: usize = 60;
     let mut out: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();

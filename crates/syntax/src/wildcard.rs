@@ -6,64 +6,37 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wildcard {
     text: Box<str>,
-    shape: Shape,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Shape {
-    /// No `*`.
-    Exactly,
-    /// The parts before the first `*`, between two, and after the last.
-    Around { first: Box<str>, middle: Box<[Box<str>]>, last: Box<str> },
+    /// The parts before, between and after each `*`; none without a `*`.
+    parts: Box<[Box<str>]>,
 }
 
 impl Wildcard {
     /// Parses a pattern; every text is one.
-    #[must_use]
     pub fn new(text: &str) -> Self {
-        let shape = match text.split_once('*') {
-            None => Shape::Exactly,
-            Some((first, others)) => {
-                let (middle, last) = others.rsplit_once('*').unwrap_or(("", others));
-                Shape::Around {
-                    first: first.into(),
-                    // Two `*` side by side are one.
-                    middle: middle.split('*').filter(|part| !part.is_empty()).map(Into::into).collect(),
-                    last: last.into(),
-                }
-            }
-        };
-        Self { text: text.into(), shape }
+        let parts = text.contains('*').then(|| text.split('*').map(Into::into).collect());
+        Self { text: text.into(), parts: parts.unwrap_or_default() }
     }
 
     /// Returns the pattern as written.
-    #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
     /// Whether it consists of `*` alone and matches every text.
-    #[must_use]
     pub fn is_everything(&self) -> bool {
         !self.text.is_empty() && self.text.bytes().all(|byte| byte == b'*')
     }
 
     /// Whether the pattern matches a whole text. Linear in the two lengths: the leftmost match of a part leaves the most room for
     /// the parts after it.
-    #[must_use]
     pub fn matches(&self, text: &str) -> bool {
-        match &self.shape {
-            Shape::Exactly => *self.text == *text,
-            Shape::Around { first, middle, last } => {
-                let inner = text.strip_prefix(&**first).and_then(|rest| rest.strip_suffix(&**last));
-                inner.is_some_and(|inner| middle.iter().try_fold(inner, |rest, part| after(rest, part)).is_some())
-            }
-        }
+        let [first, middle @ .., last] = &*self.parts else { return *self.text == *text };
+        let inner = text.strip_prefix(&**first).and_then(|rest| rest.strip_suffix(&**last));
+        inner.is_some_and(|inner| middle.iter().try_fold(inner, |rest, part| after(rest, part)).is_some())
     }
 
     /// Whether the pattern matches every text (`Some(true)`) or no text (`Some(false)`) that begins with `prefix`; `None` if that
     /// depends on the rest.
-    #[must_use]
     pub fn matches_prefix(&self, prefix: &str) -> Option<bool> {
         let pattern: Vec<char> = self.text.chars().collect();
         let mut positions = reachable(&pattern, [0]);
@@ -85,7 +58,8 @@ fn after<'t>(text: &'t str, part: &str) -> Option<&'t str> {
         return text.split_once(part).map(|(_, rest)| rest);
     }
     let part = part.as_bytes();
-    let first = part.first()?;
+    // Two `*` side by side are one.
+    let Some(first) = part.first() else { return Some(text) };
     let at = text.as_bytes().windows(part.len()).position(|own| own.first() == Some(first) && own == part)?;
     // The bytes of a text begin and end at character boundaries wherever they occur.
     text.get(at.checked_add(part.len())?..)
@@ -108,7 +82,6 @@ pub fn reachable(pattern: &[char], positions: impl IntoIterator<Item = usize>) -
 }
 
 /// Returns the positions in a pattern after one more character.
-#[must_use]
 pub fn step(pattern: &[char], positions: &[usize], c: char) -> Vec<usize> {
     let next = positions.iter().filter_map(|position| match pattern.get(*position) {
         Some('*') => Some(*position),
@@ -120,7 +93,6 @@ pub fn step(pattern: &[char], positions: &[usize], c: char) -> Vec<usize> {
 
 /// Whether a pattern of IAM matches a text: `*` matches any text, `?` any one character. Returns to the last `*` only, so the time is
 /// at most proportional to the product of the lengths.
-#[must_use]
 pub fn glob(pattern: &str, text: &str, ignore_case: bool) -> bool {
     let fold = |c: char| if ignore_case { c.to_ascii_lowercase() } else { c };
     let pattern: Vec<char> = pattern.chars().map(fold).collect();
@@ -150,7 +122,6 @@ pub fn glob(pattern: &str, text: &str, ignore_case: bool) -> bool {
 }
 
 /// Whether a pattern with `*` matches a whole text; see [`Wildcard`], which is quicker for a pattern that is used often.
-#[must_use]
 pub fn matches(pattern: &str, text: &str) -> bool {
     Wildcard::new(pattern).matches(text)
 }

@@ -8,16 +8,12 @@ use std::collections::BTreeMap;
 use crate::diagnostic::Position;
 
 mod edit;
-#[cfg(test)]
-mod edited;
 mod json;
 mod reader;
 mod scalar;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-#[cfg(test)]
-pub(crate) use edited::edited;
 pub use reader::{Dialect, Document, document, read, rejection};
 pub use scalar::ScalarKind;
 
@@ -59,31 +55,42 @@ pub enum Value {
 
 impl Node {
     /// Returns the text of a scalar of any kind.
-    #[must_use]
     pub fn as_str(&self) -> Option<&str> {
         if let Value::Scalar { text, .. } = &self.value { Some(text) } else { None }
     }
 
     /// Returns the items of a list.
-    #[must_use]
     pub fn as_sequence(&self) -> Option<&[Node]> {
         if let Value::Sequence(items) = &self.value { Some(items) } else { None }
     }
 
     /// Returns the entries of a mapping.
-    #[must_use]
     pub fn entries(&self) -> Option<&[(Node, Node)]> {
         if let Value::Mapping(entries) = &self.value { Some(entries) } else { None }
     }
 
+    /// Returns the entries of a mapping at a key; none if there is no such mapping.
+    pub fn section(&self, key: &str) -> &[(Node, Node)] {
+        self.get(key).and_then(Self::entries).unwrap_or_default()
+    }
+
+    /// Returns the node and all nodes below it except keys. The order is unspecified.
+    pub fn descendants(&self) -> impl Iterator<Item = &Self> {
+        let mut left = vec![self];
+        std::iter::from_fn(move || {
+            let node = left.pop()?;
+            left.extend(node.as_sequence().unwrap_or_default());
+            left.extend(node.entries().unwrap_or_default().iter().map(|(_, value)| value));
+            Some(node)
+        })
+    }
+
     /// Returns the value of a key of a mapping.
-    #[must_use]
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.entries()?.iter().find(|(name, _)| name.as_str() == Some(key)).map(|(_, value)| value)
     }
 
     /// Returns the kind of a scalar in YAML's core schema.
-    #[must_use]
     pub fn scalar_kind(&self) -> Option<ScalarKind> {
         match &self.value {
             Value::Scalar { text, plain: true } => Some(ScalarKind::of_plain(text)),
@@ -93,13 +100,11 @@ impl Node {
     }
 
     /// Whether the value is absent: `key:`, `key: null`, `key: ~`.
-    #[must_use]
     pub fn is_null(&self) -> bool {
         self.scalar_kind() == Some(ScalarKind::Null)
     }
 
     /// Describes the node in a message: "a list", "a number", …
-    #[must_use]
     pub fn describe(&self) -> &'static str {
         match &self.value {
             Value::Sequence(_) => "a list",
@@ -109,7 +114,6 @@ impl Node {
     }
 
     /// Whether two nodes are equal regardless of their positions.
-    #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
         self.tag == other.tag
             && match (&self.value, &other.value) {

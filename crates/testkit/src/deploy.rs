@@ -30,7 +30,6 @@ pub const POLICY_FILE: &str = "backup-compliance.yaml";
 pub const EVENT_BUS: &str = "arn:aws:events:us-east-1:000000000000:event-bus/backup";
 
 /// `deploy` for the branch `main` of a repository of this name.
-#[must_use]
 pub fn deploy<C: StackSets + OrganizationalUnits + Clone>(repository: &str, world: &World, cloud: &C) -> Deployer<C> {
     Deploy {
         application: Application {

@@ -64,7 +64,6 @@ impl Deref for Scenario {
 
 impl Scenario {
     /// A world without frameworks, results and violations.
-    #[must_use]
     pub fn new() -> Self {
         let world = World::new();
         world.state().now = time(150, "00");
@@ -150,7 +149,6 @@ impl Scenario {
         let sweep = Sweep::<World> {
             store: self.world.clone(),
             channels: self.world.clone(),
-            directory: self.world.clone(),
             resources: self.world.clone(),
             source: self.world.clone(),
             organization: self.world.clone(),
@@ -160,13 +158,11 @@ impl Scenario {
     }
 
     /// The kinds of the notices since the last time they were taken.
-    #[must_use]
     pub fn kinds(&self) -> Vec<&'static str> {
         self.take_notices().iter().map(Notice::kind).collect()
     }
 
     /// The reasons of the `violation.resolved` notices since the last time notices were taken.
-    #[must_use]
     pub fn closings(&self) -> Vec<ClosedReason> {
         let closing = |notice: &Notice| match notice {
             Notice::ViolationResolved(notice) => match notice.update {
@@ -205,12 +201,10 @@ impl Scenario {
 }
 
 /// `report` on a world.
-#[must_use]
 pub fn report(world: &World, window: Duration) -> Report<World> {
     Report {
         store: world.clone(),
         channels: world.clone(),
-        directory: world.clone(),
         resources: world.clone(),
         queue: world.clone(),
         clock: world.clone(),
@@ -219,7 +213,6 @@ pub fn report(world: &World, window: Duration) -> Report<World> {
 }
 
 /// An event of AWS Config about a cluster of [`HOME`], at this minute after 04:00.
-#[must_use]
 pub fn event(resource: &str, compliance: &str, minute: u8) -> Value {
     json!({
         "source": "aws.config",
@@ -247,7 +240,6 @@ pub fn event(resource: &str, compliance: &str, minute: u8) -> Value {
 }
 
 /// The messages of an SQS batch with these bodies, with the ids `m0`, `m1`, … A string is a body as it is.
-#[must_use]
 pub fn batch(events: &[Value]) -> Vec<BatchMessage> {
     let records: Vec<Value> = events
         .iter()
@@ -263,7 +255,6 @@ pub fn batch(events: &[Value]) -> Vec<BatchMessage> {
 }
 
 /// A cluster of an account, as AWS Config names it.
-#[must_use]
 pub fn cluster(owner: &str, resource: &str) -> ResourceId {
     ResourceId { account: account(owner), region: region(), kind: CLUSTER.into(), id: resource.into() }
 }
@@ -272,20 +263,17 @@ pub fn cluster(owner: &str, resource: &str) -> ResourceId {
 ///
 /// # Panics
 /// For seconds that are not two digits with a fraction.
-#[must_use]
 #[expect(clippy::expect_used, reason = "a literal of a test")]
 pub fn time(minutes: u8, seconds: &str) -> Timestamp {
     format!("2026-11-20T{:02}:{:02}:{seconds}Z", 4 + minutes / 60, minutes % 60).parse().expect("a time")
 }
 
 /// The account with this id.
-#[must_use]
 pub fn account(text: &str) -> AccountId {
     id(AccountId::parse(text))
 }
 
 /// The Region of all resources.
-#[must_use]
 pub fn region() -> RegionName {
     id(RegionName::parse(REGION))
 }

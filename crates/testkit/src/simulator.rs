@@ -189,7 +189,6 @@ enum Due {
 
 impl Simulator {
     /// An empty simulator with the world's clock.
-    #[must_use]
     pub fn new(world: &World, seed: u64) -> Self {
         Self {
             world: world.clone(),
@@ -228,7 +227,6 @@ impl Simulator {
     }
 
     /// Whether an operation runs or waits.
-    #[must_use]
     pub fn is_busy(&self) -> bool {
         self.cloud().stack_sets.values().any(SimulatedStackSet::is_busy)
     }
@@ -297,7 +295,6 @@ impl Simulator {
 
 impl SimulatedCloud {
     /// The status of an instance.
-    #[must_use]
     pub fn fate(&self, name: &StackSetName, instance: &Instance) -> SimulatedOutcome {
         let found = self.stack_sets.get(name).and_then(|stack_set| stack_set.instances.get(instance));
         found.map_or(SimulatedOutcome::Missing, SimulatedInstance::fate)

@@ -228,7 +228,6 @@ impl Default for World {
 
 impl World {
     /// An empty world.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
@@ -273,7 +272,6 @@ impl World {
     }
 
     /// The calls among these that change state.
-    #[must_use]
     pub fn mutating(calls: &[&'static str]) -> Vec<&'static str> {
         calls
             .iter()
@@ -359,7 +357,6 @@ impl World {
 }
 
 /// A port error.
-#[must_use]
 pub fn error(operation: &'static str, kind: PortErrorKind) -> PortError {
     PortError {
         operation,

@@ -40,23 +40,23 @@ async fn main() -> Result<(), Error> {
             event_bus_arn: settings.compliance_event_bus_arn,
             comment_on_commits: settings.comment_on_commits,
         },
-        repository: CodeCommitRepository::new(clients.codecommit(), &settings.repository_name, &settings.branch_name),
+        repository: CodeCommitRepository::new(&clients, &settings.repository_name, &settings.branch_name),
         stack_sets: CloudFormationStackSets::new(
-            clients.cloudformation(),
+            &clients,
             clients.template_bucket(&settings.template_bucket_name),
             &settings.administration_role_arn,
             &settings.execution_role_name,
         ),
         organization: clients.organizational_units(settings.organizational_units),
-        store: StateTable::new(clients.dynamodb(), &settings.state_table_name),
+        store: StateTable::new(&clients, &settings.state_table_name),
         notifier: Topics::new(
-            Topic::new(clients.sns(), &settings.notification_topic_arn),
-            settings.chat_topic_arn.as_deref().map(|arn| Topic::chat(clients.sns(), arn)),
+            Topic::new(&clients, &settings.notification_topic_arn),
+            settings.chat_topic_arn.as_deref().map(|arn| Topic::chat(&clients, arn)),
         ),
         responder: SignedUrlResponder::default(),
         clock: SystemClock,
     };
-    let queue = &SqsDeployQueue::new(clients.sqs(), &settings.deploy_queue_url);
+    let queue = &SqsDeployQueue::new(&clients, &settings.deploy_queue_url);
     runtime::run(move |event, _| async move {
         let batch = Batch::read(event);
         let triggers =

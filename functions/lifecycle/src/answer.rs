@@ -5,17 +5,19 @@
 //! invocation, the answer is sent without being settled, since CloudFormation would otherwise wait for an hour. If `deploy` then
 //! sends a different one, CloudFormation accepts the first.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lambda_runtime::Context;
 use serde_json::{Value, json};
+use tokio::task::JoinError;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{error, info, warn};
 
-use app::lifecycle::ports::{LifecycleEnv, Responder};
-use app::lifecycle::{CloudFormationRequest, Handover, Lifecycle, RequestAnswer, RequestEnvelope, send_answer};
+use app::lifecycle::ports::{LifecycleEnv, RequestStore as _, Responder};
+use app::lifecycle::{CloudFormationRequest, Lifecycle, RequestAnswer, RequestEnvelope};
+use app::ports::Clock as _;
 use aws::runtime::{self, FunctionError};
 
 /// Time of the invocation reserved for settling and sending the answer.
@@ -49,43 +51,37 @@ pub(crate) async fn handle<E: LifecycleEnv>(
     let request_id = envelope.request_id.clone();
     // An invalid request needs no settling: its answer is always the same.
     let request = CloudFormationRequest::read(&event, envelope.clone()).ok();
-    let handled = match lifecycle {
-        Err(missing) => Handover::Answer(RequestAnswer::failure(&envelope, missing)),
+    let handed = match lifecycle {
+        Err(missing) => Err(missing.clone()),
         Ok(lifecycle) => {
             let time = working_time(left);
             let (taker, given) = (Arc::clone(lifecycle), envelope.clone());
             match spawned(time, async move { taker.receive(&event, given).await }).await {
-                Ok(handled) => handled,
-                Err(Ended::Panicked(why)) => {
-                    error!(request = request_id, why, "the work panicked");
-                    let why = "an internal error: see the log of the lifecycle function";
-                    Handover::Answer(RequestAnswer::failure(&envelope, why))
+                Ok(Ok(handed)) => handed,
+                Ok(Err(panicked)) => {
+                    error!(request = request_id, why = %panicked, "the work panicked");
+                    Err("an internal error: see the log of the lifecycle function".to_owned())
                 }
-                Err(Ended::Late) => {
-                    let why = format!("the request could not be handed to deploy within {} s", time.as_secs());
-                    Handover::Answer(RequestAnswer::failure(&envelope, &why))
-                }
+                Err(_) => Err(format!("the request could not be handed to deploy within {} s", time.as_secs())),
             }
         }
     };
-    let answer = match (handled, lifecycle, &request) {
-        (Handover::HandedOver(request), ..) => {
+    let mut answer = match handed {
+        Ok(request) => {
             info!(request = request_id, kind = ?request.kind, "handed the request to deploy, which answers it");
             return Ok(json!({ "handed": request_id }));
         }
-        (Handover::Answer(answer), Ok(lifecycle), Some(request)) => {
-            match settle(lifecycle, request, answer, end).await {
-                Some(answer) => answer,
-                None => {
-                    info!(request = request_id, "answered before");
-                    return Ok(json!({ "handed": request_id }));
-                }
-            }
-        }
-        (Handover::Answer(answer), ..) => answer,
+        Err(reason) => RequestAnswer::failure(&envelope, &reason),
     };
+    if let (Ok(lifecycle), Some(request)) = (lifecycle, &request) {
+        let Some(settled) = settle(lifecycle, request, answer, end).await else {
+            info!(request = request_id, "answered before");
+            return Ok(json!({ "handed": request_id }));
+        };
+        answer = settled;
+    }
     info!(request = request_id, failure = ?answer.reason(), "answering CloudFormation");
-    match timeout_at(end, send_answer(responder, &answer)).await {
+    match timeout_at(end, responder.answer(&answer)).await {
         Ok(Ok(())) => {
             if let (Ok(lifecycle), Some(_)) = (lifecycle, &request) {
                 record_answer(lifecycle, &request_id, end).await;
@@ -98,26 +94,15 @@ pub(crate) async fn handle<E: LifecycleEnv>(
     }
 }
 
-/// Work that did not finish.
-enum Ended {
-    Panicked(String),
-    Late,
-}
-
 /// Runs work in a task of its own, so that a panic is answered like any other failure.
 async fn spawned<T: Send + 'static>(
     time: Duration,
     work: impl Future<Output = T> + Send + 'static,
-) -> Result<T, Ended> {
+) -> Result<Result<T, JoinError>, Elapsed> {
     let mut work = tokio::spawn(work);
-    match timeout(time, &mut work).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(panicked)) => Err(Ended::Panicked(panicked.to_string())),
-        Err(_) => {
-            work.abort();
-            Err(Ended::Late)
-        }
-    }
+    let ended = timeout(time, &mut work).await;
+    work.abort();
+    ended
 }
 
 /// Settles this answer and returns it, or the one that was settled before; `None` if the request was answered.
@@ -133,12 +118,13 @@ async fn settle<E: LifecycleEnv>(
         // Each attempt gets half of the remaining time, so that one that hangs leaves time for others.
         let time = until.saturating_duration_since(Instant::now()) / 2;
         let (settler, of, given) = (Arc::clone(lifecycle), request.clone(), answer.clone());
-        let why = match spawned(time, async move { settler.settle(&of, &given).await }).await {
-            Ok(Ok(settled)) => return settled,
-            Ok(Err(error)) => error.to_string(),
-            Err(Ended::Panicked(why)) => why,
-            Err(Ended::Late) => "timed out".to_owned(),
-        };
+        let why =
+            match spawned(time, async move { settler.requests.settle(&of, &given, settler.clock.now()).await }).await {
+                Ok(Ok(Ok(settled))) => return settled,
+                Ok(Ok(Err(error))) => error.to_string(),
+                Ok(Err(panicked)) => panicked.to_string(),
+                Err(_) => "timed out".to_owned(),
+            };
         warn!(request = answer.request_id(), why, "the answer could not be settled; retrying");
         let wait = WAIT.min(until.saturating_duration_since(Instant::now()) / 4);
         if wait < Duration::from_millis(1) {
@@ -152,14 +138,12 @@ async fn settle<E: LifecycleEnv>(
 async fn record_answer<E: LifecycleEnv>(lifecycle: &Arc<Lifecycle<E>>, request_id: &str, end: Instant) {
     let (noter, id) = (Arc::clone(lifecycle), request_id.to_owned());
     let time = NOTING.min(end.saturating_duration_since(Instant::now()));
-    match spawned(time, async move { noter.record_answered(&id).await }).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => warn!(request = request_id, %error, "the answer may be sent again"),
-        Err(_) => warn!(request = request_id, "the answer may be sent again: recording it timed out"),
+    match spawned(time, async move { noter.requests.record_answered(&id, noter.clock.now()).await }).await {
+        Ok(Ok(Ok(()))) => {}
+        Ok(Ok(Err(error))) => warn!(request = request_id, %error, "the answer may be sent again"),
+        Ok(Err(_)) | Err(_) => warn!(request = request_id, "the answer may be sent again: recording it timed out"),
     }
 }
 
-#[cfg(test)]
-mod faults;
 #[cfg(test)]
 mod tests;

@@ -29,8 +29,8 @@ async fn main() -> Result<(), Error> {
         Ok(settings) => {
             let clients = Clients::connect().await;
             Ok(Arc::new(Lifecycle::<Aws> {
-                requests: StateTable::new(clients.dynamodb(), &settings.state_table_name),
-                queue: SqsDeployQueue::new(clients.sqs(), &settings.deploy_queue_url),
+                requests: StateTable::new(&clients, &settings.state_table_name),
+                queue: SqsDeployQueue::new(&clients, &settings.deploy_queue_url),
                 clock: SystemClock,
             }))
         }

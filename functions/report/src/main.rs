@@ -27,7 +27,6 @@ enum Aws {}
 impl ViolationEnv for Aws {
     type Store = StateTable;
     type Channels = Channels;
-    type Directory = StateTable;
     type Resources = ConfigAggregator;
     type Clock = SystemClock;
 }
@@ -41,22 +40,20 @@ async fn main() -> Result<(), Error> {
     runtime::init_logs();
     let settings = ReportSettings::from_env(environment)?;
     let clients = Clients::connect().await;
-    let table = StateTable::new(clients.dynamodb(), &settings.state_table_name);
+    let table = &StateTable::new(&clients, &settings.state_table_name);
     let channels = &clients.channels(&settings.channels());
     let resources = &clients.aggregator(settings.config_aggregator_name.clone());
-    let queue =
-        &SqsReportQueue::new(clients.sqs(), &settings.report_queue_url, &settings.dead_letter_queue_url, "report");
-    let (table, window) = (&table, settings.digest_window);
+    let queue = &SqsReportQueue::new(&clients, &settings.report_queue_url, &settings.dead_letter_queue_url, "report");
+    let digest_window = settings.digest_window;
     runtime::run(move |event, context| async move {
         let batch = Batch::read(event);
         let report = Report::<Aws> {
             store: table.clone(),
             channels: channels.until(runtime::deadline(&context, AFTER_FINDINGS, FINDINGS)),
-            directory: table.clone(),
             resources: resources.until(runtime::deadline(&context, AFTER_LOOK_UPS, LOOK_UPS)),
             queue: queue.clone(),
             clock: SystemClock,
-            digest_window: window,
+            digest_window,
         };
         let reported = report.handle(&batch.messages).await;
         metrics::emit_counts(&report.clock, "report", &reported);

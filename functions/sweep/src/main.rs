@@ -25,7 +25,6 @@ enum Aws {}
 impl ViolationEnv for Aws {
     type Store = StateTable;
     type Channels = Channels;
-    type Directory = StateTable;
     type Resources = ConfigAggregator;
     type Clock = SystemClock;
 }
@@ -40,17 +39,15 @@ async fn main() -> Result<(), Error> {
     runtime::init_logs();
     let settings = SweepSettings::from_env(environment)?;
     let clients = Clients::connect().await;
-    let table = StateTable::new(clients.dynamodb(), &settings.state_table_name);
+    let table = &StateTable::new(&clients, &settings.state_table_name);
     let channels = &clients.channels(&settings.channels());
     let resources = &clients.aggregator(settings.config_aggregator_name.clone());
     let (source, organization) = (&clients.compliance(&settings), &clients.organization(&settings));
-    let table = &table;
     runtime::run(move |event, context| async move {
         let deadline = runtime::deadline(&context, RESERVE, LIMIT);
         let sweep = Sweep::<Aws> {
             store: table.clone(),
             channels: channels.until(deadline),
-            directory: table.clone(),
             resources: resources.until(deadline),
             source: source.clone(),
             organization: organization.clone(),

@@ -1,14 +1,15 @@
 //! Evaluations as text.
 
+use std::collections::BTreeSet;
+use std::fmt::Display;
+
 use console::style;
-use jiff::Timestamp;
 
-use evaluation::{ComplianceResult, EvaluationCounts, NonComplianceReason};
+use evaluation::{ComplianceResult, EvaluationCounts};
 
-use super::out::{self, EvaluationWriter};
-use super::{LocatedEvaluation, SummaryRow, UnreadPart};
+use super::{EvaluationWriter, LocatedEvaluation, SummaryRow, UnreadPart};
 use crate::output;
-use crate::plain::{count, escaped, to_u64};
+use crate::plain::{count, escaped};
 use crate::table::{self, Column, Cut};
 
 #[derive(Debug, Default)]
@@ -17,19 +18,15 @@ pub(super) struct Human {
 }
 
 /// The maximum of unread parts shown.
-pub(super) const MOST: usize = 20;
+const MOST: usize = 20;
 /// The maximum of evaluations shown; more are not readable on a terminal, and the other formats contain all.
 const MOST_EVALUATIONS: usize = 100;
 
 impl EvaluationWriter for Human {
-    fn begin(&mut self, _: Timestamp, _: &[&str]) -> anyhow::Result<()> {
-        Ok(())
-    }
-
-    fn one(&mut self, located: &LocatedEvaluation<'_>) -> anyhow::Result<()> {
+    fn one(&mut self, located: &LocatedEvaluation<'_>) -> anyhow::Result<String> {
         self.located = self.located.saturating_add(1);
         if self.located > MOST_EVALUATIONS {
-            return Ok(());
+            return Ok(String::new());
         }
         let evaluation = &located.evaluation;
         let name = evaluation.subject.name().unwrap_or(evaluation.subject.id());
@@ -40,129 +37,80 @@ impl EvaluationWriter for Human {
             ComplianceResult::NotCompliant(_) => style("not compliant").red().bold(),
             ComplianceResult::Undecided(_) => style("undecided").yellow().bold(),
         };
-        out::write(&format!("{}: {word}, {control}\n  {}\n", style(head).bold(), evaluation.result))?;
-        if let ComplianceResult::NotCompliant(reason) = &evaluation.result {
-            out::write(&format!(
-                "  {} {}\n",
-                style("fix:").green().bold(),
-                fix(reason, evaluation.query.control.remediation)
-            ))?;
-        }
-        out::write("\n")
+        let fix = located.fix().map(|fix| format!("  {} {fix}\n", style("fix:").green().bold())).unwrap_or_default();
+        Ok(format!("{}: {word}, {control}\n  {}\n{fix}\n", style(head).bold(), evaluation.result))
     }
 
-    fn end(&mut self, rows: &[SummaryRow], unread: &[UnreadPart]) -> anyhow::Result<()> {
+    fn end(&mut self, rows: &[SummaryRow<'_>], unread: &BTreeSet<UnreadPart>) -> anyhow::Result<String> {
+        let mut out = String::new();
         if let more @ 1.. = self.located.saturating_sub(MOST_EVALUATIONS) {
-            out::write(&format!(
-                "and {} more, not shown; filter with --control or --in-account, or use --format csv or json, which show all\n\n",
-                to_u64(more)
-            ))?;
+            out.push_str(&format!(
+                "and {more} more, not shown; filter with --control or --in-account, or use --format csv or json, which show all\n\n"
+            ));
         }
-        let judged =
-            rows.iter().map(|SummaryRow { counts, .. }| counts.compliant + counts.not_compliant + counts.undecided);
-        if judged.sum::<u64>() == 0 {
-            out::write("Nothing was evaluated: the frameworks cover no resource of the inventory.\n\n")?;
+        if rows.iter().all(|row| row.counts == EvaluationCounts::default()) {
+            out.push_str("Nothing was evaluated: the frameworks cover no resource of the inventory.\n\n");
         }
-        out::write(&summary(rows, output::terminal_width()))?;
-        for unread in unread.iter().take(MOST) {
-            out::write(&format!("{} {}\n", style("not read:").yellow(), unread_line(unread)))?;
-        }
-        if unread.len() > MOST {
-            out::write(&format!("and {} more unread parts\n", unread.len() - MOST))?;
-        }
-        out::flush()
+        let several = rows.iter().any(|row| Some(row.framework) != rows.first().map(|row| row.framework));
+        let rows = rows.iter().map(|SummaryRow { framework, control, counts }| {
+            let name = if several { format!("{framework}: {}", control.name) } else { control.name.to_owned() };
+            (name, *counts)
+        });
+        out.push_str(&by_control(&rows.collect::<Vec<_>>(), output::terminal_width()));
+        unread_lines(unread, style("not read:").yellow()).for_each(|line| out.push_str(&format!("{line}\n")));
+        Ok(out)
     }
 }
 
-/// Describes an unread part.
-pub(super) fn unread_line(UnreadPart { account, region, part, reason }: &UnreadPart) -> String {
-    let part = part.as_deref().unwrap_or("everything");
-    let reason = if reason.is_empty() { String::new() } else { format!(" ({})", escaped(reason)) };
-    format!("{part} of account {account} in {region}{reason}")
+/// Describes the first unread parts, and returns the number of the others.
+pub(super) fn unread_lines(parts: &BTreeSet<UnreadPart>, label: impl Display) -> impl Iterator<Item = String> {
+    let line = move |UnreadPart { account, region, part, reason }: &UnreadPart| {
+        let part = part.as_deref().unwrap_or("everything");
+        let reason = if reason.is_empty() { String::new() } else { format!(" ({})", escaped(reason)) };
+        format!("{label} {part} of account {account} in {region}{reason}")
+    };
+    let more = parts.len().saturating_sub(MOST);
+    parts.iter().take(MOST).map(line).chain((more > 0).then(|| format!("and {more} more unread parts")))
 }
 
-/// Returns the fix.
-pub(super) fn fix(reason: &NonComplianceReason<'_>, remediation: &str) -> String {
-    match reason {
-        NonComplianceReason::NotSelected(not_selected) if !not_selected.steps.is_empty() => {
-            let all: Vec<String> = not_selected.steps.iter().map(ToString::to_string).collect();
-            let of =
-                not_selected.cluster.map(|arn| format!("for its cluster `{}`: ", escaped(arn))).unwrap_or_default();
-            format!("{of}{}", all.join(" and "))
-        }
-        _ => remediation.to_owned(),
-    }
-}
-
-/// Formats the table by control and the totals.
-fn summary(rows: &[SummaryRow], room: Option<usize>) -> String {
-    let several = rows.iter().any(|row| Some(&row.framework) != rows.first().map(|row| &row.framework));
-    let named = rows.iter().map(|row| {
-        let name =
-            if several { format!("{}: {}", row.framework, row.control.name) } else { row.control.name.to_owned() };
-        (name, row.counts)
-    });
-    by_control(&named.collect::<Vec<_>>(), room)
-}
-
-/// Formats the table of counts, at most `room` wide.
-pub(crate) fn by_control(rows: &[(String, EvaluationCounts)], room: Option<usize>) -> String {
+/// Formats the table of counts, at most `room` wide, and the totals.
+pub(crate) fn by_control<N: AsRef<str>>(rows: &[(N, EvaluationCounts)], room: Option<usize>) -> String {
     // Numbers are not truncated, and control names differ at their ends.
     const COLUMNS: [Column; 4] = [
         Column { head: "CONTROL", least: 25, cut: Cut::Start },
-        Column { head: "COMPLIANT", least: 9, cut: Cut::End },
-        Column { head: "NOT COMPLIANT", least: 13, cut: Cut::End },
-        Column { head: "UNDECIDED", least: 9, cut: Cut::End },
+        Column::new("COMPLIANT", 9),
+        Column::new("NOT COMPLIANT", 13),
+        Column::new("UNDECIDED", 9),
     ];
+    let numbers = |of: &EvaluationCounts| [of.compliant, of.not_compliant, of.undecided];
     let texts: Vec<Vec<String>> = rows
         .iter()
         .map(|(name, counts)| {
-            vec![
-                name.clone(),
-                counts.compliant.to_string(),
-                counts.not_compliant.to_string(),
-                counts.undecided.to_string(),
-            ]
+            let numbers = numbers(counts).map(|number| number.to_string());
+            std::iter::once(name.as_ref().to_owned()).chain(numbers).collect()
         })
         .collect();
-    let mut out = String::new();
-    match table::widths(&COLUMNS, &texts, room) {
-        Some(widths) => {
-            let heads: Vec<String> = COLUMNS.iter().map(|column| column.head.to_owned()).collect();
-            out.push_str(&format!("{}\n", style(table::line(&table::cells(&COLUMNS, &heads, &widths))).bold()));
-            for row in &texts {
-                out.push_str(&format!("{}\n", table::line(&table::cells(&COLUMNS, row, &widths))));
-            }
-        }
-        // Too narrow for a table.
-        None => {
-            for (name, counts) in rows {
-                let name = table::from_end(name, room.unwrap_or(usize::MAX));
-                out.push_str(&format!("{}\n", style(name).bold()));
-                let numbers = [
-                    ("compliant", counts.compliant),
-                    ("not compliant", counts.not_compliant),
-                    ("undecided", counts.undecided),
-                ];
-                for (word, number) in numbers {
-                    out.push_str(&format!("  {number} {word}\n"));
-                }
-            }
-        }
-    }
-    let sum = |of: fn(&EvaluationCounts) -> u64| rows.iter().map(|(_, counts)| of(counts)).sum::<u64>();
-    let (broken, undecided) = (sum(|counts| counts.not_compliant), sum(|counts| counts.undecided));
-    let controls = count(to_u64(rows.len()), "control");
-    let findings = match broken {
-        0 => style("no findings".to_owned()).green().to_string(),
-        n => style(count(n, "finding")).red().to_string(),
+    // A terminal may be too narrow for the table.
+    let lines = table::lines(&COLUMNS, &texts, room, |_, _| {}).unwrap_or_else(|| {
+        let block = |(name, counts): &(N, EvaluationCounts)| {
+            let name = style(table::from_end(name.as_ref(), room.unwrap_or(usize::MAX))).bold().to_string();
+            let words = ["compliant", "not compliant", "undecided"];
+            let numbers = numbers(counts).into_iter().zip(words).map(|(number, word)| format!("  {number} {word}"));
+            std::iter::once(name).chain(numbers).collect::<Vec<_>>()
+        };
+        rows.iter().flat_map(block).collect()
+    });
+    let findings = match rows.iter().map(|(_, counts)| counts.not_compliant).sum::<u64>() {
+        0 => style("no findings".to_owned()).green(),
+        broken => style(count(broken, "finding")).red(),
     };
-    let undecided = match undecided {
+    let undecided = match rows.iter().map(|(_, counts)| counts.undecided).sum::<u64>() {
         0 => String::new(),
         n => format!(", {}", style(format!("{n} undecided")).yellow()),
     };
-    out.push_str(&format!("\n{controls}: {findings}{undecided}\n"));
-    out
+    let controls = count(rows.len(), "control");
+    let total = format!("\n{controls}: {findings}{undecided}");
+    lines.into_iter().chain([total]).map(|line| format!("{line}\n")).collect()
 }
 
 #[cfg(test)]

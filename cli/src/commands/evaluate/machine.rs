@@ -1,69 +1,64 @@
 //! Evaluations as JSON (schemas/evaluation.schema.json), CSV and SARIF 2.1.0.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use evaluation::{ComplianceResult, EvaluationCounts, NonComplianceReason, RemediationStep, Subject};
+use evaluation::{ComplianceResult, EvaluationCounts, NonComplianceReason, RemediationStep};
 use framework::control::CONTROLS;
 
-use super::human::{MOST, fix, unread_line};
-use super::out::{self, EvaluationWriter};
-use super::{LocatedEvaluation, SummaryRow, UnreadPart};
-use crate::findings::machine;
-use crate::output;
+use super::{EvaluationWriter, LocatedEvaluation, SummaryRow, UnreadPart};
+use crate::findings::machine::{self, without_nulls};
 use crate::plain::csv_row;
 
 /// One object, with one list item on each line.
 #[derive(Debug, Default)]
 pub(super) struct Json {
-    some: bool,
+    items: Items,
+}
+
+/// Separates the items of a list.
+#[derive(Debug, Default)]
+struct Items(bool);
+
+impl Items {
+    fn next(&mut self, item: &Value) -> String {
+        let comma = if std::mem::replace(&mut self.0, true) { "," } else { "" };
+        format!("{comma}\n{item}")
+    }
 }
 
 impl EvaluationWriter for Json {
-    fn begin(&mut self, as_of: Timestamp, frameworks: &[&str]) -> anyhow::Result<()> {
+    fn begin(&mut self, as_of: Timestamp, frameworks: &[&str]) -> anyhow::Result<String> {
         let (as_of, frameworks) = (json!(as_of.to_string()), json!(frameworks));
-        out::write(&format!(
-            "{{\n\"version\": 1,\n\"asOf\": {as_of},\n\"frameworks\": {frameworks},\n\"evaluations\": ["
-        ))
+        Ok(format!("{{\n\"version\": 1,\n\"asOf\": {as_of},\n\"frameworks\": {frameworks},\n\"evaluations\": ["))
     }
 
-    fn one(&mut self, located: &LocatedEvaluation<'_>) -> anyhow::Result<()> {
-        let comma = if self.some { "," } else { "" };
-        self.some = true;
-        out::write(&format!("{comma}\n{}", item(located)))
+    fn one(&mut self, located: &LocatedEvaluation<'_>) -> anyhow::Result<String> {
+        Ok(self.items.next(&item(located)))
     }
 
-    fn end(&mut self, rows: &[SummaryRow], unread: &[UnreadPart]) -> anyhow::Result<()> {
-        let summary: Vec<Value> = rows
-            .iter()
-            .map(|row| {
-                let mut item = counts(&row.counts);
-                machine::set(&mut item, "framework", row.framework.as_str().into());
-                machine::set(&mut item, "control", row.control.name.into());
-                item
-            })
-            .collect();
-        let unread: Vec<Value> = unread
-            .iter()
-            .map(|UnreadPart { account, region, part, reason }| {
-                let mut item = json!({ "account": account, "region": region });
-                if let Some(part) = part {
-                    machine::set(&mut item, "part", part.as_str().into());
-                }
-                if !reason.is_empty() {
-                    machine::set(&mut item, "reason", reason.as_str().into());
-                }
-                item
-            })
-            .collect();
-        let end = if self.some { "\n" } else { "" };
-        out::write(&format!("{end}],\n\"summary\": {},\n\"unread\": {}\n}}\n", json!(summary), json!(unread)))?;
-        out::flush()
+    fn end(&mut self, rows: &[SummaryRow<'_>], unread: &BTreeSet<UnreadPart>) -> anyhow::Result<String> {
+        let row = |row: &SummaryRow<'_>| counts(Some(row.framework), row.control.name, &row.counts);
+        let part = |UnreadPart { account, region, part, reason }: &UnreadPart| {
+            let reason = Some(reason).filter(|reason| !reason.is_empty());
+            without_nulls(json!({ "account": account, "region": region, "part": part, "reason": reason }))
+        };
+        let (summary, unread): (Value, Value) = (rows.iter().map(row).collect(), unread.iter().map(part).collect());
+        let end = if self.items.0 { "\n" } else { "" };
+        Ok(format!("{end}],\n\"summary\": {summary},\n\"unread\": {unread}\n}}\n"))
     }
 }
 
-pub(crate) fn counts(counts: &EvaluationCounts) -> Value {
-    json!({ "compliant": counts.compliant, "notCompliant": counts.not_compliant, "undecided": counts.undecided })
+pub(crate) fn counts(framework: Option<&str>, control: &str, counts: &EvaluationCounts) -> Value {
+    without_nulls(json!({
+        "framework": framework,
+        "control": control,
+        "compliant": counts.compliant,
+        "notCompliant": counts.not_compliant,
+        "undecided": counts.undecided,
+    }))
 }
 
 fn item(located: &LocatedEvaluation<'_>) -> Value {
@@ -76,56 +71,36 @@ fn item(located: &LocatedEvaluation<'_>) -> Value {
         "region": located.region,
         "type": located.kind,
         "id": evaluation.subject.id(),
+        "name": evaluation.subject.name(),
+        "arn": located.arn(),
         "reason": evaluation.result.to_string(),
+        "fix": located.fix(),
     });
-    if let Some(name) = evaluation.subject.name() {
-        machine::set(&mut item, "name", name.into());
-    }
-    if let Subject::Resource(resource) = evaluation.subject {
-        machine::set(&mut item, "arn", resource.arn().into());
-    }
     match &evaluation.result {
-        ComplianceResult::Compliant(_) => {}
-        ComplianceResult::NotCompliant(reason) => {
-            machine::set(&mut item, "fix", fix(reason, evaluation.query.control.remediation).into());
-            if let NonComplianceReason::NotSelected(not_selected) = reason {
-                if let Some(near) = &not_selected.closest {
-                    machine::set(
-                        &mut item,
-                        "closestSelection",
-                        json!({
-                            "plan": near.plan.name,
-                            "selection": near.selection.name,
-                            "failed": near.failed.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                        }),
-                    );
-                }
-                machine::set(&mut item, "remediation", not_selected.steps.iter().map(change).collect());
-                if let Some(cluster) = not_selected.cluster {
-                    machine::set(&mut item, "cluster", cluster.into());
-                }
-            }
+        ComplianceResult::NotCompliant(NonComplianceReason::NotSelected(not_selected)) => {
+            let closest = not_selected.closest.as_ref().map(|near| {
+                let failed: Vec<String> = near.failed.iter().map(ToString::to_string).collect();
+                json!({ "plan": near.plan.name, "selection": near.selection.name, "failed": failed })
+            });
+            machine::set(&mut item, "closestSelection", closest.into());
+            machine::set(&mut item, "remediation", not_selected.steps.iter().map(change).collect());
+            machine::set(&mut item, "cluster", not_selected.cluster.into());
         }
         ComplianceResult::Undecided(unknown) => {
             machine::set(&mut item, "uncertainties", unknown.iter().map(ToString::to_string).collect());
         }
+        ComplianceResult::Compliant(_) | ComplianceResult::NotCompliant(_) => {}
     }
-    item
+    without_nulls(item)
 }
 
 fn change(change: &RemediationStep<'_>) -> Value {
-    let with_current = |mut item: Value, current: &Option<&str>| {
-        if let Some(current) = current {
-            machine::set(&mut item, "current", (*current).into());
-        }
-        item
-    };
-    match change {
+    without_nulls(match change {
         RemediationStep::SetTag { key, value, current } => {
-            with_current(json!({ "kind": "setTag", "key": key, "value": value }), current)
+            json!({ "kind": "setTag", "key": key, "value": value, "current": current })
         }
         RemediationStep::RemoveTag { key, current } => {
-            with_current(json!({ "kind": "removeTag", "key": key }), current)
+            json!({ "kind": "removeTag", "key": key, "current": current })
         }
         RemediationStep::AddArn { plan, selection, arn } => {
             json!({ "kind": "addArn", "plan": plan.name, "selection": selection.name, "arn": arn })
@@ -133,7 +108,7 @@ fn change(change: &RemediationStep<'_>) -> Value {
         RemediationStep::OptIn { account, region, service } => {
             json!({ "kind": "optIn", "account": account, "region": region, "service": service })
         }
-    }
+    })
 }
 
 /// One row for each evaluation.
@@ -141,33 +116,14 @@ fn change(change: &RemediationStep<'_>) -> Value {
 pub(super) struct Csv;
 
 impl EvaluationWriter for Csv {
-    fn begin(&mut self, _: Timestamp, _: &[&str]) -> anyhow::Result<()> {
-        out::write(&csv_row(&[
-            "framework",
-            "control",
-            "account",
-            "region",
-            "resource_type",
-            "resource_id",
-            "resource_name",
-            "resource_arn",
-            "compliance",
-            "reason",
-            "fix",
-        ])?)
+    fn begin(&mut self, _: Timestamp, _: &[&str]) -> anyhow::Result<String> {
+        let of_resource = "resource_type,resource_id,resource_name,resource_arn";
+        Ok(format!("framework,control,account,region,{of_resource},compliance,reason,fix\r\n"))
     }
 
-    fn one(&mut self, located: &LocatedEvaluation<'_>) -> anyhow::Result<()> {
+    fn one(&mut self, located: &LocatedEvaluation<'_>) -> anyhow::Result<String> {
         let evaluation = &located.evaluation;
-        let arn = match evaluation.subject {
-            Subject::Resource(resource) => resource.arn(),
-            _ => "",
-        };
-        let fix = match &evaluation.result {
-            ComplianceResult::NotCompliant(reason) => fix(reason, evaluation.query.control.remediation),
-            ComplianceResult::Compliant(_) | ComplianceResult::Undecided(_) => String::new(),
-        };
-        out::write(&csv_row(&[
+        csv_row(&[
             located.framework,
             evaluation.query.control.name,
             located.account.as_str(),
@@ -175,86 +131,54 @@ impl EvaluationWriter for Csv {
             located.kind,
             evaluation.subject.id(),
             evaluation.subject.name().unwrap_or_default(),
-            arn,
+            located.arn().unwrap_or_default(),
             evaluation.result.word(),
             &evaluation.result.to_string(),
-            &fix,
-        ])?)
-    }
-
-    fn end(&mut self, _: &[SummaryRow], unread: &[UnreadPart]) -> anyhow::Result<()> {
-        out::flush()?;
-        // Unread parts are not evaluations, so they have no rows.
-        unread.iter().take(MOST).for_each(|unread| output::note(&format!("not read: {}", unread_line(unread))));
-        if unread.len() > MOST {
-            output::note(&format!("and {} more unread parts", unread.len() - MOST));
-        }
-        Ok(())
+            &located.fix().unwrap_or_default(),
+        ])
     }
 }
 
 /// Results without file positions: their subjects are in AWS, named by ARN or id.
 #[derive(Debug, Default)]
 pub(super) struct Sarif {
-    some: bool,
+    items: Items,
     tail: String,
 }
 
 impl EvaluationWriter for Sarif {
-    fn begin(&mut self, _: Timestamp, _: &[&str]) -> anyhow::Result<()> {
+    fn begin(&mut self, _: Timestamp, _: &[&str]) -> anyhow::Result<String> {
         let rules: Vec<Value> = CONTROLS.iter().map(|control| machine::rule(control.name)).collect();
         let frame = serde_json::to_string_pretty(&machine::sarif_log(&rules, Vec::new()))?;
         // The list of results is the only empty one.
         let (head, tail) = frame.split_once("\"results\": []").unwrap_or((&frame, ""));
         tail.clone_into(&mut self.tail);
-        out::write(&format!("{head}\"results\": ["))
+        Ok(format!("{head}\"results\": ["))
     }
 
-    fn one(&mut self, located: &LocatedEvaluation<'_>) -> anyhow::Result<()> {
-        let evaluation = &located.evaluation;
-        let (level, kind, more) = match &evaluation.result {
-            ComplianceResult::Compliant(_) => ("none", "pass", String::new()),
-            ComplianceResult::NotCompliant(reason) => {
-                ("error", "fail", format!("; {}", fix(reason, evaluation.query.control.remediation)))
-            }
-            ComplianceResult::Undecided(_) => ("none", "open", String::new()),
+    fn one(&mut self, located: &LocatedEvaluation<'_>) -> anyhow::Result<String> {
+        let LocatedEvaluation { account, region, kind: of_type, evaluation, .. } = located;
+        let (level, kind) = match &evaluation.result {
+            ComplianceResult::Compliant(_) => ("none", "pass"),
+            ComplianceResult::NotCompliant(_) => ("error", "fail"),
+            ComplianceResult::Undecided(_) => ("none", "open"),
         };
-        let subject = match evaluation.subject {
-            Subject::Resource(resource) => resource.arn(),
-            other => return self.result(located, level, kind, &more, other.id()),
-        };
-        self.result(located, level, kind, &more, subject)
-    }
-
-    fn end(&mut self, _: &[SummaryRow], _: &[UnreadPart]) -> anyhow::Result<()> {
-        out::write(&format!("\n]{}\n", self.tail))?;
-        out::flush()
-    }
-}
-
-impl Sarif {
-    fn result(
-        &mut self,
-        located: &LocatedEvaluation<'_>,
-        level: &str,
-        kind: &str,
-        more: &str,
-        subject: &str,
-    ) -> anyhow::Result<()> {
-        let control = located.evaluation.query.control;
-        let name = located.evaluation.subject.name().unwrap_or(subject);
-        let result = json!({
+        let control = evaluation.query.control;
+        let subject = located.arn().unwrap_or(evaluation.subject.id());
+        let name = evaluation.subject.name().unwrap_or(subject);
+        let fix = located.fix().map(|fix| format!("; {fix}")).unwrap_or_default();
+        let text = format!("{name} ({of_type}) in account {account} in {region}: {}{fix}", evaluation.result);
+        Ok(self.items.next(&json!({
             "ruleId": control.name,
             "ruleIndex": CONTROLS.iter().position(|own| own == control),
             "level": level,
             "kind": kind,
-            "message": { "text": format!(
-                "{name} ({}) in account {} in {}: {}{more}", located.kind, located.account, located.region, located.evaluation.result
-            ) },
+            "message": { "text": text },
             "locations": [{ "logicalLocations": [{ "name": name, "fullyQualifiedName": subject, "kind": "resource" }] }],
-        });
-        let comma = if self.some { "," } else { "" };
-        self.some = true;
-        out::write(&format!("{comma}\n{result}"))
+        })))
+    }
+
+    fn end(&mut self, _: &[SummaryRow<'_>], _: &BTreeSet<UnreadPart>) -> anyhow::Result<String> {
+        Ok(format!("\n]{}\n", self.tail))
     }
 }

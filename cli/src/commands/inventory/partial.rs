@@ -4,16 +4,14 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use app::inventory::{CompletedRead, InventoryScope};
 
-use super::ResumedRead;
 use crate::{input, output};
 
-/// The version of the file format.
 const VERSION: u64 = 1;
 /// A document is as of its first read, so that an older file is not resumed.
 const MOST_HOURS: i64 = 24;
@@ -35,22 +33,20 @@ impl ReadRequest {
 /// The file, locked for this run.
 #[derive(Debug)]
 pub(super) struct Partial {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     file: File,
-    kept: u64,
+    pub(super) kept: u64,
 }
 
 impl Partial {
-    /// Opens the file beside `output`, with the reads of an earlier run.
-    ///
-    /// # Errors
-    /// The file is not accessible, another run uses it, or it belongs to another request.
+    /// Opens the file beside `output`. Returns the time of the first read, and the reads of an earlier run. A file of another request,
+    /// or one that another run uses, is an error.
     pub(super) fn open(
         output: &Path,
-        asked: &ReadRequest,
+        request: &ReadRequest,
         now: Timestamp,
         no_resume: bool,
-    ) -> anyhow::Result<(Self, ResumedRead)> {
+    ) -> anyhow::Result<(Self, Timestamp, Vec<CompletedRead>)> {
         let mut path = output.as_os_str().to_owned();
         path.push(".partial");
         let path = PathBuf::from(path);
@@ -58,57 +54,56 @@ impl Partial {
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).open(&path);
         let file = file.with_context(|| format!("cannot write `{shown}`"))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => bail!("another run is reading into `{shown}`"),
-            // Not every file system has locks; concurrent runs are then not detected.
-            Err(TryLockError::Error(_)) => {}
-        }
+        // Not every file system has locks; concurrent runs are then not detected.
+        let is_busy = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+        ensure!(!is_busy, "another run is reading into `{shown}`");
         let mut partial = Self { path, file, kept: 0 };
-        let mut text = String::new();
-        if !no_resume {
-            text = input::text_of(&mut partial.file, &shown, input::INVENTORY)?;
-        }
+        let text = match no_resume {
+            true => String::new(),
+            false => input::text_of(&mut partial.file, &shown, input::INVENTORY)?,
+        };
         // An interrupted write leaves a line without an end: its read is repeated.
         let whole = text.rfind('\n').map_or(0, |end| end.saturating_add(1));
         let mut lines = text.get(..whole).unwrap_or_default().lines();
-        let Some(header) = lines.next() else { return partial.begin(asked, now) };
+        let Some(header) = lines.next() else { return partial.begin(request, now) };
         let header: Value = serde_json::from_str(header).unwrap_or_default();
         let began = header.get("began").and_then(Value::as_str).and_then(|time| time.parse::<Timestamp>().ok());
         let (true, Some(began)) = (header.get("inventory") == Some(&VERSION.into()), began) else {
             bail!("`{shown}` is not a partial inventory of this version; remove it, or use --no-resume");
         };
-        if header != asked.header(began) {
-            bail!(
-                "`{shown}` belongs to an inventory with another aggregator, role, account or Region; repeat that command, \
-                 write to another file, or use --no-resume"
-            );
-        }
+        ensure!(
+            header == request.header(began),
+            "`{shown}` belongs to an inventory with another aggregator, role, account or Region; repeat that command, \
+             write to another file, or use --no-resume"
+        );
         let age = now.duration_since(began);
         if age > SignedDuration::from_hours(MOST_HOURS) || age < SignedDuration::ZERO {
             output::hint(&format!(
                 "note: `{shown}` is from {began:.0} and too old to resume; everything is read again"
             ));
-            return partial.begin(asked, now);
+            return partial.begin(request, now);
         }
-        let mut parts = Vec::new();
-        for (index, line) in lines.enumerate() {
-            let part = serde_json::from_str(line);
-            let number = index.saturating_add(2);
-            parts.push(part.with_context(|| format!("line {number} of `{shown}` is not valid; use --no-resume"))?);
-        }
+        let part = |(number, line): (usize, &str)| {
+            serde_json::from_str(line)
+                .with_context(|| format!("line {number} of `{shown}` is not valid; use --no-resume"))
+        };
+        let parts = (2..).zip(lines).map(part).collect::<anyhow::Result<Vec<_>>>()?;
         partial.kept = parts.len() as u64;
         partial.file.set_len(whole as u64).and_then(|()| partial.file.seek(SeekFrom::End(0)))?;
         if !parts.is_empty() {
             output::hint(&format!("note: resuming `{shown}` from {began:.0}; --no-resume ignores it"));
         }
-        Ok((partial, ResumedRead { began, parts }))
+        Ok((partial, began, parts))
     }
 
-    fn begin(mut self, asked: &ReadRequest, began: Timestamp) -> anyhow::Result<(Self, ResumedRead)> {
+    fn begin(
+        mut self,
+        request: &ReadRequest,
+        began: Timestamp,
+    ) -> anyhow::Result<(Self, Timestamp, Vec<CompletedRead>)> {
         self.file.set_len(0).and_then(|()| self.file.rewind())?;
-        self.line(&asked.header(began).to_string())?;
-        Ok((self, ResumedRead { began, parts: Vec::new() }))
+        self.line(&request.header(began).to_string())?;
+        Ok((self, began, Vec::new()))
     }
 
     fn line(&mut self, text: &str) -> anyhow::Result<()> {
@@ -117,29 +112,12 @@ impl Partial {
         written.with_context(|| format!("cannot write `{}`", self.path.display()))
     }
 
-    /// Stores a completed read.
-    ///
-    /// # Errors
-    /// The file cannot be written.
     pub(super) fn keep(&mut self, part: &CompletedRead) -> anyhow::Result<()> {
         self.line(&serde_json::to_string(part)?)?;
         self.kept = self.kept.saturating_add(1);
         Ok(())
     }
 
-    /// Returns the number of stored reads.
-    pub(super) fn kept(&self) -> u64 {
-        self.kept
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Removes the file.
-    ///
-    /// # Errors
-    /// The file cannot be removed.
     pub(super) fn remove(self) -> anyhow::Result<()> {
         std::fs::remove_file(&self.path).with_context(|| format!("cannot remove `{}`", self.path.display()))
     }

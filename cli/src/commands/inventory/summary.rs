@@ -5,114 +5,103 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use console::Style;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use app::inventory::{InventoryOutcome, ReadFailure, ReadFailureReason};
+use evaluation::inventory::document::{Document, LocationRecord};
 use framework::ids::{AccountId, RegionName};
 
-use crate::plain::{count, escaped, to_u64};
+use crate::plain::{count, escaped};
 
-/// The version of the JSON format. New fields do not change it.
-const VERSION: u32 = 1;
-/// The maximum of locations named for each failure.
 const NAMED: usize = 5;
 
 #[derive(Debug)]
 pub(super) struct InventorySummary<'a> {
-    as_of: Timestamp,
+    document: &'a Document,
     output: Option<&'a Path>,
     role: Option<&'a str>,
     resources: BTreeMap<&'a str, u64>,
-    /// In the order of the document.
-    others: [(&'static str, &'static str, u64); 4],
-    locations: u64,
     /// Locations without failures.
-    complete: u64,
-    groups: Vec<UnreadGroup<'a>>,
+    complete: usize,
+    groups: BTreeMap<(ReadFailureReason, &'a str), UnreadGroup<'a>>,
 }
 
-/// Failures with one reason.
-#[derive(Debug)]
+/// Failures with one reason and message.
+#[derive(Debug, Default)]
 struct UnreadGroup<'a> {
-    reason: ReadFailureReason,
-    message: &'a str,
     locations: BTreeSet<&'a (AccountId, RegionName)>,
-    subject: BTreeSet<&'a str>,
+    subjects: BTreeSet<&'a str>,
 }
 
 impl<'a> InventorySummary<'a> {
     pub(super) fn of(outcome: &'a InventoryOutcome, output: Option<&'a Path>, role: Option<&'a str>) -> Self {
-        let document = &outcome.document;
+        let InventoryOutcome { document, failures } = outcome;
         let mut resources: BTreeMap<&str, u64> = BTreeMap::new();
         for resource in &document.resources {
             let of_kind = resources.entry(resource.kind.as_str()).or_default();
             *of_kind = of_kind.saturating_add(1);
         }
-        let others = [
-            ("plans", "backup plan", to_u64(document.plans.len())),
-            ("vaults", "vault", to_u64(document.vaults.len())),
-            ("recoveryPoints", "recovery point", to_u64(document.recovery_points.len())),
-            ("restores", "restore", to_u64(document.restores.len())),
-        ];
-        let troubled: BTreeSet<_> = outcome.failures.iter().filter_map(|failure| failure.location.as_ref()).collect();
-        let everywhere = outcome.failures.iter().any(|failure| failure.location.is_none());
-        let whole = |location: &&evaluation::inventory::document::LocationRecord| {
-            !everywhere
-                && !troubled.iter().any(|(account, region)| *account == location.account && *region == location.region)
+        let troubled =
+            failures.iter().map(|failure| failure.location.as_ref().map(|(account, region)| (account, region)));
+        let troubled: BTreeSet<_> = troubled.collect();
+        let is_complete = |location: &&LocationRecord| {
+            !troubled.contains(&None) && !troubled.contains(&Some((&location.account, &location.region)))
         };
-        Self {
-            as_of: document.as_of,
-            output,
-            role,
-            resources,
-            others,
-            locations: to_u64(document.locations.len()),
-            complete: to_u64(document.locations.iter().filter(whole).count()),
-            groups: grouped(&outcome.failures),
+        let complete = document.locations.iter().filter(is_complete).count();
+        let mut groups: BTreeMap<_, UnreadGroup<'_>> = BTreeMap::new();
+        for ReadFailure { location, subject, reason, message } in failures {
+            let group = groups.entry((*reason, message.as_str())).or_default();
+            group.locations.extend(location);
+            group.subjects.insert(subject);
         }
+        Self { document, output, role, resources, complete, groups }
     }
 
     pub(super) fn json(&self) -> Value {
-        let groups = self.groups.iter().map(|group| {
+        let groups = self.groups.iter().map(|((reason, message), group)| {
             let locations =
                 group.locations.iter().map(|(account, region)| json!({"account": account, "region": region}));
             json!({
-                "reason": group.reason,
-                "message": group.message,
-                "subjects": group.subject,
+                "reason": reason,
+                "message": message,
+                "subjects": group.subjects,
                 "locations": locations.collect::<Vec<_>>(),
-                "fix": self.advice(group.reason),
+                "fix": self.advice(*reason),
             })
         });
-        let mut document = json!({
-            "version": VERSION,
-            "asOf": self.as_of,
+        json!({
+            "version": 1,
+            "asOf": self.document.as_of,
             "output": self.output.map(|file| file.display().to_string()),
             "complete": self.groups.is_empty(),
-            "locations": {"asked": self.locations, "complete": self.complete},
+            "locations": {"asked": self.document.locations.len(), "complete": self.complete},
             "resources": self.resources,
+            "plans": self.document.plans.len(),
+            "vaults": self.document.vaults.len(),
+            "recoveryPoints": self.document.recovery_points.len(),
+            "restores": self.document.restores.len(),
             "unread": groups.collect::<Vec<_>>(),
-        });
-        if let Some(fields) = document.as_object_mut() {
-            fields.extend(self.others.iter().map(|(key, _, count)| ((*key).to_owned(), (*count).into())));
-        }
-        document
+        })
     }
 
     pub(super) fn page(&self) -> String {
         let mut page = String::new();
-        let total: u64 = self.resources.values().sum();
-        let locations = match self.locations {
+        let Document { as_of, resources, plans, vaults, recovery_points, restores, locations, .. } = self.document;
+        let locations = match locations.len() {
             1 => "1 account and Region".to_owned(),
             locations => format!("{locations} accounts and Regions"),
         };
-        let _ = writeln!(page, "{} in {}, as of {:.0}", count(total, "resource"), locations, self.as_of);
+        let _ = writeln!(page, "{} in {locations}, as of {as_of:.0}", count(resources.len(), "resource"));
         let width = self.resources.keys().map(|kind| kind.len()).max().unwrap_or(0);
         for (kind, of) in &self.resources {
             let _ = writeln!(page, "  {kind:width$}  {of}");
         }
-        let others: Vec<String> = self.others.iter().map(|(_, noun, of)| count(*of, noun)).collect();
+        let others = [
+            count(plans.len(), "backup plan"),
+            count(vaults.len(), "vault"),
+            count(recovery_points.len(), "recovery point"),
+            count(restores.len(), "restore"),
+        ];
         let _ = writeln!(page, "  {}", others.join(", "));
         if let Some(file) = self.output {
             let _ = writeln!(page, "written to {}", file.display());
@@ -122,87 +111,67 @@ impl<'a> InventorySummary<'a> {
         }
         let bold = Style::new().for_stderr().bold();
         let _ = writeln!(page, "\n{}", bold.apply_to("not read; results that depend on it are undecided:"));
-        for group in &self.groups {
-            let _ = writeln!(page, "  {}", self.head(group));
-            let _ = writeln!(page, "    {}", escaped(group.message));
+        for ((reason, message), group) in &self.groups {
+            let _ = writeln!(page, "  {}", self.head(*reason, group));
+            let _ = writeln!(page, "    {}", escaped(message));
             if let Some(named) = named(group) {
                 let _ = writeln!(page, "    {named}");
             }
-            if let Some(advice) = self.advice(group.reason) {
+            if let Some(advice) = self.advice(*reason) {
                 let _ = writeln!(page, "    fix: {advice}");
             }
         }
         page
     }
 
-    fn head(&self, group: &UnreadGroup<'_>) -> String {
+    fn head(&self, reason: ReadFailureReason, group: &UnreadGroup<'_>) -> String {
         const MOST: usize = 3;
-        if group.reason == ReadFailureReason::NoRole {
+        if reason == ReadFailureReason::NoRole {
             let accounts: BTreeSet<_> = group.locations.iter().map(|(account, _)| account).collect();
             let role = self.role.unwrap_or_default();
-            return format!("the role {role} cannot be assumed in {}", count(to_u64(accounts.len()), "account"));
+            return format!("the role {role} cannot be assumed in {}", count(accounts.len(), "account"));
         }
-        let subject: Vec<String> = group.subject.iter().take(MOST).map(|subject| escaped(subject)).collect();
-        match group.subject.len().saturating_sub(MOST) {
-            0 => subject.join(", "),
-            more => format!("{} and {more} more", subject.join(", ")),
+        let subjects: Vec<String> = group.subjects.iter().take(MOST).map(|subject| escaped(subject)).collect();
+        match group.subjects.len().saturating_sub(MOST) {
+            0 => subjects.join(", "),
+            more => format!("{} and {more} more", subjects.join(", ")),
         }
     }
 
     fn advice(&self, reason: ReadFailureReason) -> Option<String> {
-        let role = self.role.unwrap_or(super::ROLE);
-        Some(match reason {
-            ReadFailureReason::NoRole => format!(
-                "deploy framework/prerequisites/inventory-role.yaml in the account, with the name {role}, this account and \
-                 the principal that runs this command; the principal needs sts:AssumeRole on it"
-            ),
+        let advice = match reason {
+            ReadFailureReason::NoRole => {
+                let role = self.role.unwrap_or(super::ROLE);
+                return Some(format!(
+                    "deploy framework/prerequisites/inventory-role.yaml in the account, with the name {role}, this account and \
+                     the principal that runs this command; the principal needs sts:AssumeRole on it"
+                ));
+            }
             ReadFailureReason::Denied => {
                 "compare the role with framework/prerequisites/inventory-role.yaml, and look for a service control policy"
-                    .to_owned()
             }
-            ReadFailureReason::RegionDisabled => "none needed if the Region is not used; exclude it with --in-region".to_owned(),
-            ReadFailureReason::NotRecorded => {
-                "record these types in AWS Config (README, \"What must be there\")".to_owned()
+            ReadFailureReason::RegionDisabled => "none needed if the Region is not used; exclude it with --in-region",
+            ReadFailureReason::NotRecorded => "record these types in AWS Config (README, \"What must be there\")",
+            ReadFailureReason::Stale => {
+                "see the aggregator's source status in AWS Config: authorization, or a stopped recorder"
             }
-            ReadFailureReason::Stale => "see the aggregator's source status in AWS Config: authorization, or a stopped recorder".to_owned(),
-            ReadFailureReason::AggregatorOnly => "run without --aggregator-only".to_owned(),
+            ReadFailureReason::AggregatorOnly => "run without --aggregator-only",
             ReadFailureReason::Unavailable => {
-                "run the command again: later, with fewer --jobs, or with credentials that have not expired".to_owned()
-            },
+                "run the command again: later, with fewer --jobs, or with credentials that have not expired"
+            }
             ReadFailureReason::Invalid | ReadFailureReason::Rejected => return None,
-        })
+        };
+        Some(advice.to_owned())
     }
 }
 
-fn grouped(failures: &[ReadFailure]) -> Vec<UnreadGroup<'_>> {
-    let mut groups: BTreeMap<(ReadFailureReason, &str), UnreadGroup<'_>> = BTreeMap::new();
-    for failure in failures {
-        let group = groups.entry((failure.reason, &failure.message)).or_insert_with(|| UnreadGroup {
-            reason: failure.reason,
-            message: &failure.message,
-            locations: BTreeSet::new(),
-            subject: BTreeSet::new(),
-        });
-        group.locations.extend(&failure.location);
-        group.subject.insert(&failure.subject);
-    }
-    groups.into_values().collect()
-}
-
-/// Returns the first locations of a group, each account once.
 fn named(group: &UnreadGroup<'_>) -> Option<String> {
     let mut accounts: BTreeMap<&AccountId, Vec<&str>> = BTreeMap::new();
     for (account, region) in group.locations.iter().take(NAMED) {
         accounts.entry(account).or_default().push(region.as_str());
     }
-    if accounts.is_empty() {
-        return None;
-    }
-    let mut named: Vec<String> =
-        accounts.iter().map(|(account, regions)| format!("{account} ({})", regions.join(", "))).collect();
+    let named = accounts.iter().map(|(account, regions)| format!("{account} ({})", regions.join(", ")));
     let more = group.locations.len().saturating_sub(NAMED);
-    if more > 0 {
-        named.push(format!("and {more} more"));
-    }
-    Some(format!("in {}", named.join(", ")))
+    let named: Vec<String> = named.chain((more > 0).then(|| format!("and {more} more"))).collect();
+    (!named.is_empty()).then(|| format!("in {}", named.join(", ")))
 }

@@ -29,8 +29,7 @@ fn output(folder: &tempfile::TempDir) -> PathBuf {
 }
 
 fn open(output: &Path, at: Timestamp) -> (Partial, Timestamp, Vec<CompletedRead>) {
-    let (partial, begun) = Partial::open(output, &asked(), at, false).unwrap();
-    (partial, begun.began, begun.parts)
+    Partial::open(output, &asked(), at, false).unwrap()
 }
 
 #[test]
@@ -42,7 +41,7 @@ fn partial_file_cut_at_any_byte_resumes() {
     for kind in ["a", "b"] {
         partial.keep(&part(kind)).unwrap();
     }
-    let path = partial.path().to_owned();
+    let path = partial.path.clone();
     assert_eq!(path.file_name().unwrap(), "inventory.json.partial");
     drop(partial);
     let whole = fs::read(&path).unwrap();
@@ -104,8 +103,8 @@ fn partial_file_of_other_request_or_day_is_not_used() {
     let (mut partial, _, _) = open(&output, tomorrow);
     partial.keep(&part("a")).unwrap();
     drop(partial);
-    let (_partial, begun) = Partial::open(&output, &asked(), tomorrow, true).unwrap();
-    assert_eq!(begun.parts, []);
+    let (_partial, _, parts) = Partial::open(&output, &asked(), tomorrow, true).unwrap();
+    assert_eq!(parts, []);
 }
 
 #[test]

@@ -2,15 +2,15 @@
 
 use console::style;
 
-use framework::lint::Level;
+use syntax::diagnostic::{Diagnostic, Level};
 
 use super::report::LintReport;
-use crate::findings::{Finding, human::print_finding};
+use crate::findings::{self, human::print_finding};
 use crate::output;
-use crate::plain::{count, to_u64};
+use crate::plain::{count, positive};
 
 pub(super) fn show(report: &LintReport, notes: bool) -> anyhow::Result<()> {
-    let is_shown = |finding: &&Finding| notes || finding.level != Level::Note;
+    let is_shown = |finding: &&Diagnostic| notes || finding.level != Level::Note;
     // The most severe last, next to the prompt of a terminal.
     for level in Level::ALL.into_iter().rev() {
         for finding in report.findings.iter().filter(|finding| finding.level == level).filter(is_shown) {
@@ -33,40 +33,30 @@ fn summary(report: &LintReport, notes: bool) -> String {
         (checked.instances, "stack instance", "stack instances"),
         (checked.unreadable, "unreadable file", "unreadable files"),
     ];
-    let inputs: Vec<String> = inputs
-        .into_iter()
-        .filter(|(n, _, _)| *n > 0)
-        .map(|(n, one, many)| format!("{n} {}", if n == 1 { one } else { many }))
-        .collect();
-    let [errors, warnings, all_notes] = Level::ALL.map(|level| report.count(level));
+    let inputs = positive(inputs.map(|(n, one, many)| (n, if n == 1 { one } else { many })));
+    let [errors, warnings, all_notes] = Level::ALL.map(|level| findings::count(&report.findings, level));
     let mut results = vec![match errors {
         0 => style("no findings".to_owned()).green().to_string(),
-        n => style(count(to_u64(n), "finding")).red().to_string(),
+        n => style(count(n, "finding")).red().to_string(),
     }];
     if warnings > 0 {
-        results.push(style(count(to_u64(warnings), "warning")).yellow().to_string());
+        results.push(style(count(warnings, "warning")).yellow().to_string());
     }
     if all_notes > 0 {
         let hint = if notes { "" } else { " (see --notes)" };
-        results.push(format!("{}{hint}", count(to_u64(all_notes), "note")));
+        results.push(format!("{}{hint}", count(all_notes, "note")));
     }
     // "no findings" alone would suggest that every part was checked.
-    let unknown = report
-        .findings
-        .iter()
-        .filter(|finding| finding.diagnostic.rule.is_some_and(|rule| NOT_CHECKED.contains(&rule)));
-    match unknown.count() {
-        0 => {}
-        n => {
-            results.push(style(format!("{} not checked (see --notes)", count(to_u64(n), "part"))).yellow().to_string())
-        }
+    let unknown = report.findings.iter().filter(|finding| finding.rule.is_some_and(|rule| NOT_CHECKED.contains(&rule)));
+    if let unknown @ 1.. = unknown.count() {
+        results.push(style(format!("{} not checked (see --notes)", count(unknown, "part"))).yellow().to_string());
     }
     if !report.suppressed.is_empty() {
         results.push(format!("{} suppressed", report.suppressed.len()));
     }
-    let fixable = report.findings.iter().filter(|finding| !finding.diagnostic.edits.is_empty()).count();
+    let fixable = report.findings.iter().filter(|finding| !finding.edits.is_empty()).count();
     if fixable > 0 {
         results.push(format!("{fixable} fixable with --fix"));
     }
-    format!("{}: {}", inputs.join(", "), results.join(", "))
+    format!("{inputs}: {}", results.join(", "))
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
 use jiff::civil::Date;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use app::deploy::DesiredPolicy;
 use domain::policy::Policy;
@@ -17,8 +17,7 @@ use syntax::diagnostic::{Diagnostic, Position};
 use syntax::template::Template;
 
 use super::Args;
-use crate::CommandOutcome;
-use crate::findings::{self, Finding, generated, machine};
+use crate::findings::{generated, machine};
 use crate::input::{self, STANDARD_INPUT};
 use crate::repository::{self, EVENT_BUS, EVENT_BUS_PARAMETER};
 use crate::templates;
@@ -37,10 +36,9 @@ pub(super) struct CheckedInputs {
     pub(super) unreadable: usize,
 }
 
-/// The result of `lint`.
 #[derive(Debug, Default)]
 pub(super) struct LintReport {
-    pub(super) findings: Vec<Finding>,
+    pub(super) findings: Vec<Diagnostic>,
     pub(super) checked: CheckedInputs,
     /// The texts of the files by their names in findings.
     pub(super) files: BTreeMap<String, String>,
@@ -48,7 +46,7 @@ pub(super) struct LintReport {
     pub(super) generated: Vec<String>,
     reported: BTreeSet<(String, Option<&'static str>)>,
     /// The suppressed findings, each with the reason.
-    pub(super) suppressed: Vec<(Finding, String)>,
+    pub(super) suppressed: Vec<(Diagnostic, String)>,
 }
 
 impl LintReport {
@@ -60,15 +58,22 @@ impl LintReport {
         let mut known = BTreeSet::new();
         // A file is checked once, even if a link names it again.
         for path in args.paths.iter().filter(|path| known.insert(templates::identity(path))) {
-            match input(path, texts)? {
-                LintInput::Template(name, text) => {
-                    report.template(&name, &text, &given, today);
-                    templates.push((name, text));
+            let is_stdin = path == Path::new("-");
+            let file = if is_stdin { STANDARD_INPUT.to_owned() } else { name(path) };
+            let text = match texts.get(&file) {
+                _ if path.is_dir() => None,
+                Some(text) => Some(Ok(text.clone())),
+                None => Some(input::template(path)?),
+            };
+            match text {
+                Some(Ok(text)) if is_stdin || Template::is_intended(&text) => {
+                    report.template(&file, &text, &given, today);
+                    templates.push((file, text));
                 }
-                LintInput::Policy => report.policy(path, args.root.as_deref(), today)?,
-                LintInput::Unreadable(diagnostic) => {
+                None | Some(Ok(_)) => report.policy(path, args.root.as_deref(), today)?,
+                Some(Err(diagnostic)) => {
                     report.checked.unreadable += 1;
-                    report.add(diagnostic);
+                    report.add(Diagnostic { file, ..diagnostic });
                 }
             }
         }
@@ -78,9 +83,7 @@ impl LintReport {
             };
             report.update(base, name, text, &given)?;
         }
-        report
-            .findings
-            .sort_by(|a, b| (&a.diagnostic.file, a.diagnostic.at).cmp(&(&b.diagnostic.file, b.diagnostic.at)));
+        report.findings.sort_by(|a, b| (&a.file, a.at).cmp(&(&b.file, b.at)));
         report.generated = generated::drop_edits(&mut report.findings, &report.files);
         Ok(report)
     }
@@ -88,29 +91,28 @@ impl LintReport {
     fn add(&mut self, diagnostic: Diagnostic) {
         // Several policies may use a template.
         if self.reported.insert((diagnostic.to_string(), diagnostic.rule)) {
-            self.findings.push(Finding { level: diagnostic.level, diagnostic });
+            self.findings.push(diagnostic);
         }
     }
 
+    fn add_all(&mut self, diagnostics: impl IntoIterator<Item = Diagnostic>) {
+        diagnostics.into_iter().for_each(|diagnostic| self.add(diagnostic));
+    }
+
     fn add_judged(&mut self, judged: LintResult) {
-        judged.diagnostics.into_iter().for_each(|diagnostic| self.add(diagnostic));
+        self.add_all(judged.diagnostics);
         for (diagnostic, reason) in judged.suppressed {
             if self.reported.insert((diagnostic.to_string(), diagnostic.rule)) {
-                self.suppressed.push((Finding { level: diagnostic.level, diagnostic }, reason));
+                self.suppressed.push((diagnostic, reason));
             }
         }
     }
 
-    /// Checks a framework template without a policy.
     fn template(&mut self, name: &str, text: &str, given: &Parameters, today: Date) {
         self.checked.templates += 1;
         self.files.insert(name.to_owned(), text.to_owned());
-        let variants = std::slice::from_ref(given);
-        self.add_judged(lint::check_with_suppressions(
-            name,
-            text,
-            &LintContext { variants, is_complete: false, today },
-        ));
+        let context = LintContext { variants: std::slice::from_ref(given), is_complete: false, today };
+        self.add_judged(lint::check_with_suppressions(name, text, &context));
         if let Ok(frameworks) = Template::read(name, text).and_then(|template| {
             // The deployment gives missing values.
             let mut given = given.clone();
@@ -134,10 +136,15 @@ impl LintReport {
         self.files.extend(templates.clone());
         match wanted {
             Ok(wanted) => {
-                self.checked.add(&wanted);
-                for diagnostic in wanted.warnings(today) {
-                    self.add(Diagnostic { level: Level::Warning, ..diagnostic });
+                for framework in &wanted.frameworks {
+                    // A parameter may exclude a control for some targets.
+                    let controls = framework.published.variants.iter().flat_map(|variant| variant.controls.keys());
+                    self.checked.frameworks += 1;
+                    self.checked.controls += controls.collect::<BTreeSet<_>>().len();
+                    self.checked.instances += framework.desired.instances.len();
                 }
+                let warnings = wanted.warnings(today).into_iter();
+                self.add_all(warnings.map(|diagnostic| Diagnostic { level: Level::Warning, ..diagnostic }));
                 // Frameworks for organizational units have no instances here.
                 let targets = wanted.frameworks.iter().map(|framework| {
                     let regions = framework.desired.instances.keys().map(|instance| &instance.region);
@@ -151,7 +158,7 @@ impl LintReport {
                 }
             }
             Err(diagnostics) => {
-                diagnostics.into_iter().for_each(|diagnostic| self.add(diagnostic));
+                self.add_all(diagnostics);
                 // The policy file alone may be valid.
                 if let Ok(policy) = Policy::read(&file.0, &file.1) {
                     let targets = policy.frameworks.iter().map(|framework| {
@@ -165,9 +172,7 @@ impl LintReport {
                     let variants = [filled_in(text)];
                     let question = LintContext { variants: &variants, is_complete: false, today };
                     let others = lint::check_text(name, text, &question).into_iter();
-                    others
-                        .filter(|diagnostic| diagnostic.level != Level::Error)
-                        .for_each(|diagnostic| self.add(diagnostic));
+                    self.add_all(others.filter(|diagnostic| diagnostic.level != Level::Error));
                 }
             }
         }
@@ -177,13 +182,11 @@ impl LintReport {
     /// Adds the warnings about the Regions of frameworks, each with its position and whether StackSets permissions are self-managed.
     fn region_warnings(&mut self, (file, text): &(String, String), targets: &[(Position, bool, Vec<&RegionName>)]) {
         for (at, _, regions) in targets {
-            lint::unsupported_regions(file, text, *at, regions.iter().copied())
-                .into_iter()
-                .for_each(|diagnostic| self.add(diagnostic));
+            self.add_all(lint::unsupported_regions(file, text, *at, regions.iter().copied()));
         }
         let opt_in = targets.iter().filter(|(_, is_self_managed, _)| *is_self_managed);
         let opt_in = opt_in.flat_map(|(at, _, regions)| regions.iter().map(|region| (*at, *region)));
-        lint::opt_in_regions(file, text, opt_in).into_iter().for_each(|diagnostic| self.add(diagnostic));
+        self.add_all(lint::opt_in_regions(file, text, opt_in));
     }
 
     fn update(&mut self, base: &Path, name: &str, text: &str, given: &Parameters) -> anyhow::Result<()> {
@@ -194,67 +197,19 @@ impl LintReport {
         };
         // An invalid new template was reported already.
         if let Ok(new) = Template::read_source(name, text) {
-            lint::check_update((&old, given), (&new, given)).into_iter().for_each(|diagnostic| self.add(diagnostic));
+            self.add_all(lint::check_update((&old, given), (&new, given)));
         }
         Ok(())
     }
 
-    /// Returns the suppressed findings as JSON.
-    pub(super) fn suppressed_json(&self) -> anyhow::Result<Value> {
-        let one = |(finding, reason): &(Finding, String)| {
-            let mut diagnostic = serde_json::to_value(&finding.diagnostic)?;
+    pub(super) fn suppressed_json(&self) -> Value {
+        let one = |(diagnostic, reason): &(Diagnostic, String)| {
+            let mut diagnostic = json!(diagnostic);
             machine::set(&mut diagnostic, "reason", reason.as_str().into());
-            Ok(diagnostic)
+            diagnostic
         };
         self.suppressed.iter().map(one).collect()
     }
-
-    /// Returns the number of findings of a level.
-    pub(super) fn count(&self, level: Level) -> usize {
-        findings::count(&self.findings, level)
-    }
-
-    /// Returns whether there are errors, or warnings if `strict`.
-    pub(super) fn verdict(&self, strict: bool) -> CommandOutcome {
-        let is_clean = self.count(Level::Error) == 0 && (!strict || self.count(Level::Warning) == 0);
-        if is_clean { CommandOutcome::Clean } else { CommandOutcome::Findings }
-    }
-}
-
-impl CheckedInputs {
-    fn add(&mut self, wanted: &DesiredPolicy) {
-        for framework in &wanted.frameworks {
-            // A parameter may exclude a control for some targets.
-            let names = framework.published.variants.iter().flat_map(|variant| variant.controls.keys());
-            self.frameworks += 1;
-            self.controls += names.collect::<BTreeSet<_>>().len();
-            self.instances += framework.desired.instances.len();
-        }
-    }
-}
-
-/// An input of the command line.
-enum LintInput {
-    /// A framework template: name and text.
-    Template(String, String),
-    /// A policy file, or a folder with one.
-    Policy,
-    /// A file that is not UTF-8 or too large.
-    Unreadable(Diagnostic),
-}
-
-fn input(path: &Path, texts: &BTreeMap<String, String>) -> anyhow::Result<LintInput> {
-    if path.is_dir() {
-        return Ok(LintInput::Policy);
-    }
-    let is_stdin = path == Path::new("-");
-    let file = if is_stdin { STANDARD_INPUT.to_owned() } else { name(path) };
-    let known = texts.get(&file).cloned();
-    Ok(match known.map_or_else(|| input::template(path), |text| Ok(Ok(text)))? {
-        Ok(text) if is_stdin || Template::is_intended(&text) => LintInput::Template(file, text),
-        Ok(_) => LintInput::Policy,
-        Err(diagnostic) => LintInput::Unreadable(Diagnostic { file, ..diagnostic }),
-    })
 }
 
 /// Returns the path as displayed in findings.

@@ -10,92 +10,64 @@ use domain::rollout::plan::{
 };
 use domain::rollout::{Operation, Parameters};
 use framework::ids::{AccountId, RegionName};
-use syntax::diagnostic::{Diagnostic, Position};
+use syntax::diagnostic::Diagnostic;
 
 use super::{Planned, Subject};
-use crate::plain::{self, count, escaped};
-use crate::table::{self, Column, Cut};
+use crate::findings::human::place;
+use crate::plain::{blocks, count, escaped, positive, time};
+use crate::table::{self, Column};
 
-/// Maximum groups shown without --all.
 const GROUPS: usize = 40;
-/// Maximum accounts and Regions listed of a group.
 const NAMED: usize = 3;
 
 const COLUMNS: [Column; 6] = [
-    column("ACTION", 9),
-    column("INSTANCES", 9),
-    column("ACCOUNTS", 14),
-    column("REGIONS", 12),
-    column("OVERRIDES", 9),
-    column("REASON", 16),
+    Column::new("ACTION", 9),
+    Column::new("INSTANCES", 9),
+    Column::new("ACCOUNTS", 14),
+    Column::new("REGIONS", 12),
+    Column::new("OVERRIDES", 9),
+    Column::new("REASON", 16),
 ];
-
-const fn column(head: &'static str, least: usize) -> Column {
-    Column { head, least, cut: Cut::End }
-}
 
 /// Formats the plan; tables are at most `room` columns wide.
 pub(super) fn page(subject: &Subject, planned: &Planned, all: bool, room: Option<usize>) -> String {
-    let mut lines = match planned {
-        Ok(outlook) => push_lines(outlook, all, room),
-        Err(diagnostics) => diagnostics.iter().flat_map(diagnostic).chain([rejected(diagnostics.len())]).collect(),
+    let mut parts = match planned {
+        Ok(outlook) => push_blocks(outlook, all, room),
+        Err(diagnostics) => {
+            let rejected = format!("a push would be rejected: {}", count(diagnostics.len(), "finding"));
+            diagnostics.iter().map(diagnostic).chain([vec![rejected]]).collect()
+        }
     };
-    if !subject.notes.is_empty() {
-        lines.push(String::new());
-        lines.extend(subject.notes.iter().map(|note| style(format!("note: {note}")).dim().to_string()));
-    }
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    parts.push(subject.notes.iter().map(|note| style(format!("note: {note}")).dim().to_string()).collect());
+    blocks(parts)
 }
 
 fn diagnostic(diagnostic: &Diagnostic) -> Vec<String> {
-    let position = match diagnostic.at {
-        Some(Position { line, column }) => format!("{}:{line}:{column}:", escaped(&diagnostic.file)),
-        None => format!("{}:", escaped(&diagnostic.file)),
-    };
-    let mut lines = vec![format!("{} {}", style(position).bold(), style(&diagnostic.message).red())];
+    let mut lines = vec![format!("{} {}", place(diagnostic), style(&diagnostic.message).red())];
     lines.extend(diagnostic.excerpt.iter().flat_map(|excerpt| excerpt.lines()).map(|line| format!("    {line}")));
     lines.push(format!("  {} {}", style("fix:").green().bold(), diagnostic.help));
-    lines.push(String::new());
     lines
 }
 
-fn rejected(findings: usize) -> String {
-    format!("a push would be rejected: {}", count(plain::to_u64(findings), "finding"))
-}
-
-fn push_lines(outlook: &PushPlan, all: bool, room: Option<usize>) -> Vec<String> {
-    let mut lines = Vec::new();
-    if outlook.removing {
-        lines.push(style("the application is being removed: nothing is rolled out").yellow().to_string());
-        lines.push(String::new());
-    }
-    for framework in &outlook.frameworks {
-        lines.extend(plan_lines(&framework.plan, all, room));
-        lines.extend(deferral(framework));
-        lines.push(String::new());
-    }
-    for undeclared in &outlook.undeclared {
-        lines.extend(undeclared_lines(undeclared, all, room));
-        lines.push(String::new());
-    }
-    lines.push(summary(outlook));
-    lines
+fn push_blocks(outlook: &PushPlan, all: bool, room: Option<usize>) -> Vec<Vec<String>> {
+    let removing = style("the application is being removed: nothing is rolled out").yellow().to_string();
+    let removing = outlook.removing.then(|| vec![removing]);
+    let frameworks = outlook.frameworks.iter();
+    let frameworks = frameworks
+        .map(|framework| plan_lines(&framework.plan, all, room).into_iter().chain(deferral(framework)).collect());
+    let undeclared = outlook.undeclared.iter().map(|undeclared| undeclared_lines(undeclared, all, room));
+    removing.into_iter().chain(frameworks).chain(undeclared).chain([vec![summary(outlook)]]).collect()
 }
 
 fn deferral(framework: &FrameworkPlan) -> Option<String> {
     if let Some(busy) = &framework.running_operation {
-        let since = busy.recorded_at.map(|since| format!(" since {}", plain::time(since))).unwrap_or_default();
-        let text = format!(
-            "  {} runs{since} on {}: deploy waits for its end, and the plan shows the state before it",
-            busy.operation.api_name(),
-            count(plain::to_u64(busy.size), "instance")
-        );
-        return Some(style(text).yellow().to_string());
+        let since = busy.recorded_at.map(|since| format!(" since {}", time(since))).unwrap_or_default();
+        let (operation, size) = (busy.operation.api_name(), count(busy.size, "instance"));
+        let effect = "deploy waits for its end, and the plan shows the state before it";
+        return Some(style(format!("  {operation} runs{since} on {size}: {effect}")).yellow().to_string());
     }
-    framework.left_to_full_reconciliation.then(|| {
-        "  The policy is unchanged since its rollout: not a push, but the next scheduled full reconciliation does this."
-            .to_owned()
-    })
+    let text = "  The policy is unchanged since its rollout: not a push, but the next scheduled full reconciliation does this.";
+    framework.left_to_full_reconciliation.then(|| text.to_owned())
 }
 
 fn undeclared_lines(undeclared: &UndeclaredFramework, all: bool, room: Option<usize>) -> Vec<String> {
@@ -127,7 +99,7 @@ fn plan_lines(plan: &RolloutPlan, all: bool, room: Option<usize>) -> Vec<String>
     if !plan.operations.is_empty() {
         lines.push(String::new());
         lines.push(format!("  {}", settings(&plan.settings)));
-        lines.extend(plan.operations.iter().enumerate().map(|(index, one)| operation(index, one, &plan.settings)));
+        lines.extend((1..).zip(&plan.operations).map(|(number, one)| operation(number, one)));
     }
     lines
 }
@@ -140,68 +112,48 @@ fn framework(change: &FrameworkChange) -> Vec<String> {
     }
     lines.extend(change.changes.iter().map(|change| format!("  {}", change_line(change))));
     for local in &change.override_changes {
-        lines.push(format!(
-            "  with {} instead ({}, {} for example):",
-            overrides(&local.overrides),
-            count(plain::to_u64(local.instances), "instance"),
-            local.example
-        ));
+        let (values, instances) = (overrides(&local.overrides), count(local.instances, "instance"));
+        lines.push(format!("  with {values} instead ({instances}, {} for example):", local.example));
         if local.changes.is_empty() {
             lines.push("    nothing".to_owned());
         }
         lines.extend(local.changes.iter().map(|change| format!("    {}", change_line(change))));
     }
     if change.not_compared > 0 {
-        let more = count(plain::to_u64(change.not_compared), "further combination");
+        let more = count(change.not_compared, "further combination");
         lines.push(format!("  {more} of parameter overrides not compared"));
     }
     lines
 }
 
 fn change_line(change: &DefinitionChange) -> String {
-    let (mark, text) = match change {
-        DefinitionChange::FrameworkAdded { .. } | DefinitionChange::ControlAdded { .. } => {
-            (style("+").green(), change.description())
-        }
-        DefinitionChange::FrameworkRemoved { .. } | DefinitionChange::ControlRemoved { .. } => {
-            (style("-").red(), change.description())
-        }
-        _ => (style("~").yellow(), change.description()),
+    let mark = match change {
+        DefinitionChange::FrameworkAdded { .. } | DefinitionChange::ControlAdded { .. } => style("+").green(),
+        DefinitionChange::FrameworkRemoved { .. } | DefinitionChange::ControlRemoved { .. } => style("-").red(),
+        _ => style("~").yellow(),
     };
-    format!("{mark} {}", escaped(&text))
+    format!("{mark} {}", escaped(&change.description()))
 }
 
 fn groups(plan: &RolloutPlan, room: Option<usize>) -> Vec<String> {
     let listed = plan.groups.get(..GROUPS).unwrap_or(&plan.groups);
     let rows: Vec<Vec<String>> = listed.iter().map(row).collect();
     let room = room.map(|room| room.saturating_sub(2));
-    let mut lines = match table::widths(&COLUMNS, &rows, room) {
-        // The terminal is too narrow for a table.
-        None => rows
-            .iter()
-            .map(|row| format!("  {}", truncate_str(&row.join(" "), room.unwrap_or(usize::MAX), "…")))
-            .collect(),
-        Some(widths) => {
-            let heads: Vec<String> = COLUMNS.iter().map(|column| column.head.to_owned()).collect();
-            let head = style(table::line(&table::cells(&COLUMNS, &heads, &widths))).bold().to_string();
-            let rows = rows.iter().zip(listed).map(|(row, group)| {
-                let mut cells = table::cells(&COLUMNS, row, &widths);
-                if let Some(cell) = cells.first_mut() {
-                    *cell = colored(cell, group.action);
-                }
-                table::line(&cells)
-            });
-            std::iter::once(head).chain(rows).map(|line| format!("  {line}")).collect::<Vec<_>>()
+    let color = |number: usize, cells: &mut [String]| {
+        if let (Some(cell), Some(group)) = (cells.first_mut(), listed.get(number)) {
+            *cell = colored(cell, group.action);
         }
     };
+    let table = table::lines(&COLUMNS, &rows, room, color).unwrap_or_else(|| {
+        // The terminal is too narrow for a table.
+        let cut = |row: &Vec<String>| truncate_str(&row.join(" "), room.unwrap_or(usize::MAX), "…").into_owned();
+        rows.iter().map(cut).collect()
+    });
+    let mut lines: Vec<String> = table.iter().map(|line| format!("  {line}")).collect();
     let rest = plan.groups.get(GROUPS..).unwrap_or_default();
     if !rest.is_empty() {
-        let instances = rest.iter().map(PlannedGroup::size).fold(0, usize::saturating_add);
-        lines.push(format!(
-            "  and {} of {} (--all lists every instance)",
-            count(plain::to_u64(rest.len()), "more group"),
-            count(plain::to_u64(instances), "instance")
-        ));
+        let instances = count(rest.iter().map(PlannedGroup::size).sum::<usize>(), "instance");
+        lines.push(format!("  and {} of {instances} (--all lists every instance)", count(rest.len(), "more group")));
     }
     lines
 }
@@ -232,17 +184,12 @@ fn reason(group: &PlannedGroup) -> String {
     text
 }
 
-/// Lists every instance on its own line.
 fn instance_lines(plan: &RolloutPlan) -> Vec<String> {
     let lines = plan.groups.iter().flat_map(|group| {
-        let rest = match group.overrides.as_ref().filter(|overrides| !overrides.is_empty()) {
-            Some(set) => format!(" with {}", overrides(set)),
-            None => String::new(),
-        };
-        let reason = match reason(group) {
-            reason if reason.is_empty() => reason,
-            reason => format!(": {reason}"),
-        };
+        let set = group.overrides.as_ref().filter(|overrides| !overrides.is_empty());
+        let rest = set.map(|set| format!(" with {}", overrides(set))).unwrap_or_default();
+        let reason = Some(reason(group)).filter(|reason| !reason.is_empty());
+        let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
         let fate = colored(&format!("{:<9}", group.action.word()), group.action);
         group.instances().map(move |instance| format!("  {fate} {instance}{rest}{reason}"))
     });
@@ -270,9 +217,8 @@ fn first_names<'a>(names: impl Iterator<Item = &'a str>, number: usize, noun: &s
 }
 
 fn overrides(parameters: &Parameters) -> String {
-    let pairs: Vec<String> =
-        parameters.iter().map(|(name, value)| format!("{}={}", escaped(name), escaped(value))).collect();
-    if pairs.is_empty() { "-".to_owned() } else { pairs.join(", ") }
+    let pairs = parameters.iter().map(|(name, value)| format!("{}={}", escaped(name), escaped(value)));
+    if parameters.is_empty() { "-".to_owned() } else { pairs.collect::<Vec<_>>().join(", ") }
 }
 
 fn settings(settings: &RolloutSettings) -> String {
@@ -289,15 +235,13 @@ fn settings(settings: &RolloutSettings) -> String {
         ConcurrencyMode::Soft => "",
         ConcurrencyMode::Strict => ", strictly",
     };
+    let (concurrent, failed) = (amount(settings.max_concurrency), amount(settings.failure_tolerance));
     format!(
-        "Operations: {regions}, in each {} at a time, stopping there when more than {} fail{strict}",
-        amount(settings.max_concurrency),
-        amount(settings.failure_tolerance)
+        "Operations: {regions}, in each {concurrent} at a time, stopping there when more than {failed} fail{strict}"
     )
 }
 
-fn operation(index: usize, planned: &PlannedOperation, settings: &RolloutSettings) -> String {
-    let number = index.saturating_add(1);
+fn operation(number: usize, planned: &PlannedOperation) -> String {
     let what = match &planned.operation {
         Operation::ManagedExecution => return format!("  {number}. UpdateStackSet: managed execution is switched on"),
         Operation::DeleteInstances { retain: true, .. } => "DeleteStackInstances, retaining the stacks",
@@ -308,44 +252,32 @@ fn operation(index: usize, planned: &PlannedOperation, settings: &RolloutSetting
     }
     let busiest = planned.waves.regions.iter().max_by_key(|region| region.waves);
     let at_once = busiest.map(|region| {
-        let regions = match (planned.waves.regions.len(), settings.regions) {
-            (1, _) => String::new(),
-            (regions, _) => format!(" in {regions} Regions"),
+        let regions = match planned.waves.regions.len() {
+            1 => String::new(),
+            regions => format!(" in {regions} Regions"),
         };
-        format!(" (up to {} at a time{regions})", count(plain::to_u64(region.concurrency), "account"))
+        format!(" (up to {} at a time{regions})", count(region.concurrency, "account"))
     });
-    format!(
-        "  {number}. {what}: {} in {}{}",
-        count(plain::to_u64(planned.instances), "instance"),
-        count(plain::to_u64(planned.waves.total), "wave"),
-        at_once.unwrap_or_default()
-    )
+    let (instances, waves) = (count(planned.instances, "instance"), count(planned.waves.total, "wave"));
+    format!("  {number}. {what}: {instances} in {waves}{}", at_once.unwrap_or_default())
 }
 
 fn summary(outlook: &PushPlan) -> String {
     let mut total = InstanceCounts::default();
-    let (mut operations, mut waves) = (0_usize, 0_usize);
-    for plan in outlook.plans() {
-        total.add(plan.instances);
-        operations = operations.saturating_add(plan.operations.len());
-        waves = waves.max(plan.waves());
-    }
-    let parts: Vec<String> = [
+    outlook.plans().for_each(|plan| total.add(plan.instances));
+    let parts = positive([
         (total.create, "to create"),
         (total.update, "to update"),
         (total.delete, "to delete"),
         (total.retain, "to delete with retained stacks"),
         (total.unchanged, "unchanged"),
         (total.skipped, "skipped"),
-    ]
-    .into_iter()
-    .filter(|(number, _)| *number > 0)
-    .map(|(number, what)| format!("{number} {what}"))
-    .collect();
-    let parts = if parts.is_empty() { "no instances".to_owned() } else { parts.join(", ") };
+    ]);
+    let parts = if parts.is_empty() { "no instances" } else { &parts };
     if !outlook.is_change() {
         return format!("{}: {parts}", style("no changes").green());
     }
-    let (operations, waves) = (count(plain::to_u64(operations), "operation"), count(plain::to_u64(waves), "wave"));
+    let operations = count(outlook.plans().map(|plan| plan.operations.len()).sum::<usize>(), "operation");
+    let waves = count(outlook.plans().map(RolloutPlan::waves).max().unwrap_or(0), "wave");
     format!("{}: {parts}; {operations}, {waves}", style("plan").bold())
 }

@@ -2,55 +2,40 @@
 
 use serde_json::{Value, json};
 
+use app::deploy::InFlight;
 use app::plan::{FrameworkPlan, PushPlan, UndeclaredAction, UndeclaredFramework};
-use syntax::diagnostic::Diagnostic;
 
 use super::{Planned, Subject};
-
-/// The version of the JSON form. New fields do not change it.
-const VERSION: u32 = 1;
+use crate::findings::machine::set;
 
 pub(super) fn json(subject: &Subject, planned: &Planned) -> Value {
-    let nothing = PushPlan {
-        declared: Vec::new(),
-        frameworks: Vec::new(),
-        undeclared: Vec::new(),
-        has_records: false,
-        removing: false,
-    };
-    let (outlook, findings): (&PushPlan, &[Diagnostic]) = match planned {
-        Ok(outlook) => (outlook, &[]),
-        Err(diagnostics) => (&nothing, diagnostics),
-    };
+    let outlook = planned.as_ref().ok();
+    let frameworks = outlook.iter().flat_map(|outlook| &outlook.frameworks);
+    let undeclared = outlook.iter().flat_map(|outlook| &outlook.undeclared);
     json!({
-        "version": VERSION,
+        "version": 1,
         "owner": subject.owner,
         "commit": subject.commit,
-        "findings": findings,
-        "changes": outlook.is_change(),
-        "frameworks": outlook.frameworks.iter().map(framework).collect::<Vec<_>>(),
-        "undeclared": outlook.undeclared.iter().map(undeclared).collect::<Vec<_>>(),
-        "remembered": outlook.has_records,
-        "removing": outlook.removing,
+        "findings": planned.as_ref().err().map(Vec::as_slice).unwrap_or_default(),
+        "changes": outlook.is_some_and(PushPlan::is_change),
+        "frameworks": frameworks.map(framework).collect::<Vec<_>>(),
+        "undeclared": undeclared.map(self::undeclared).collect::<Vec<_>>(),
+        "remembered": outlook.is_some_and(|outlook| outlook.has_records),
+        "removing": outlook.is_some_and(|outlook| outlook.removing),
         "notes": subject.notes,
     })
 }
 
 fn framework(outlook: &FrameworkPlan) -> Value {
     let mut value = json!(outlook.plan);
-    if let Some(fields) = value.as_object_mut() {
-        let busy = outlook.running_operation.as_ref().map(|busy| {
-            json!({
-                "id": busy.id,
-                "operation": busy.operation.api_name(),
-                "instances": busy.size,
-                "since": busy.recorded_at,
-            })
-        });
-        fields.insert("busy".into(), json!(busy));
-        fields.insert("leftToFullReconciliation".into(), outlook.left_to_full_reconciliation.into());
-    }
+    set(&mut value, "busy", json!(outlook.running_operation.as_ref().map(operation)));
+    set(&mut value, "leftToFullReconciliation", outlook.left_to_full_reconciliation.into());
     value
+}
+
+pub(crate) fn operation(in_flight: &InFlight) -> Value {
+    let InFlight { id, operation, size, recorded_at } = in_flight;
+    json!({ "id": id, "operation": operation.api_name(), "instances": size, "since": recorded_at })
 }
 
 fn undeclared(undeclared: &UndeclaredFramework) -> Value {

@@ -96,8 +96,7 @@ async fn planned(world: &World, only: Option<&str>) -> anyhow::Result<(Subject, 
         event_bus_arn: Some(EVENT_BUS.into()),
         only: only.map(|name| StackSetName::parse(name).unwrap()),
     };
-    let planner =
-        Planner::<World> { repository: world.clone(), stack_sets: world.clone(), organization: world.clone() };
+    let planner = Planner { repository: world.clone(), stack_sets: world.clone(), organization: world.clone() };
     let memory = app::deploy::ports::DeployStore::load_state(world).await.unwrap();
     let planned = ask(&planner, &question, Some(&memory)).await?;
     Ok((Subject { owner: question.owner, commit: Some(commit), notes: vec!["a note".into()] }, planned))
@@ -199,14 +198,16 @@ fn options_override_stack_parameters() {
     let outputs = BTreeMap::from([("EventBusArn".to_owned(), EVENT_BUS.to_owned())]);
     let parameters = [("RepositoryName", "policy"), ("BranchName", "live"), ("PolicyFile", "a/b.yaml")];
     let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    let stack = ApplicationStack { outputs: cloud::StackOutputs::of("stack", outputs), parameters };
+    let outputs = cloud::StackOutputs { stack: "stack".to_owned(), outputs };
+    let stack = ApplicationStack { outputs, parameters };
     let of = |line: &str, stack: Option<&ApplicationStack>| Followed::of(&args(line), stack);
     let followed = of("", Some(&stack)).unwrap();
-    assert_eq!((followed.owner().as_str(), followed.policy_file.as_str()), ("policy@live", "a/b.yaml"));
+    let owner = |followed: &Followed| app::deploy::owner(&followed.repository, &followed.branch);
+    assert_eq!((owner(&followed).as_str(), followed.policy_file.as_str()), ("policy@live", "a/b.yaml"));
     assert_eq!(followed.event_bus.as_deref(), Some(EVENT_BUS));
-    assert_eq!(of("--branch test", Some(&stack)).unwrap().owner(), "policy@test");
+    assert_eq!(owner(&of("--branch test", Some(&stack)).unwrap()), "policy@test");
     let alone = of("--repository other", None).unwrap();
-    assert_eq!((alone.owner().as_str(), alone.event_bus.as_deref()), ("other@main", None));
+    assert_eq!((owner(&alone).as_str(), alone.event_bus.as_deref()), ("other@main", None));
     let error = of("--stack gone", None).unwrap_err().to_string();
     assert!(
         error.contains("the stack `gone` of Backup Compliance does not exist") && error.contains("--repository"),

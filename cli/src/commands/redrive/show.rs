@@ -15,9 +15,6 @@ use crate::plain::{self, count, escaped};
 /// An upper bound of the time between the first attempt and the dead-letter queue.
 const ATTEMPTS_SPAN: SignedDuration = SignedDuration::from_hours(24);
 
-/// Version of the JSON document. New fields do not change it.
-const VERSION: u32 = 1;
-
 pub(super) fn page(job: &RedriveJob, done: &RedriveResult, log: Option<&FunctionLog>) -> String {
     let blocks = done.messages.iter().map(|handled| block(job, handled, log));
     blocks.chain(missing(done)).chain([summary(job, done)]).map(|text| format!("{text}\n")).collect()
@@ -46,13 +43,9 @@ fn log_command(
 fn block(job: &RedriveJob, handled: &HandledMessage, log: Option<&FunctionLog>) -> String {
     let HandledMessage { message: letter, assessed, outcome: fate } = handled;
     let sent = letter.sent.map_or_else(|| "at an unknown time".to_owned(), plain::time);
-    let mut text = format!(
-        "{}  sent {sent}, received {}\n  subject  {}\n  reason   {}\n",
-        style(escaped(&letter.id)).bold(),
-        count(letter.receives, "time"),
-        escaped(&assessed.subject),
-        escaped(&assessed.reason)
-    );
+    let (id, received) = (style(escaped(&letter.id)).bold(), count(letter.receives, "time"));
+    let (subject, reason) = (escaped(&assessed.subject), escaped(&assessed.reason));
+    let mut text = format!("{id}  sent {sent}, received {received}\n  subject  {subject}\n  reason   {reason}\n");
     if let Some(command) = log_command(job, handled, log) {
         text.push_str(&format!("  log      {command}\n"));
     }
@@ -70,53 +63,44 @@ fn block(job: &RedriveJob, handled: &HandledMessage, log: Option<&FunctionLog>) 
 }
 
 fn missing(done: &RedriveResult) -> Option<String> {
-    let ids: Vec<String> = done.missing.iter().map(|id| escaped(id)).collect();
-    (!ids.is_empty()).then(|| {
-        format!(
-            "not found: {}; another consumer may hide it for up to {} seconds, or for {} minutes while it sends or deletes messages\n",
-            ids.join(", "),
-            HIDDEN_TO_SHOW.as_secs(),
-            HIDDEN_TO_CHANGE.as_secs() / 60
-        )
-    })
+    let ids = done.missing.iter().map(|id| escaped(id)).collect::<Vec<_>>().join(", ");
+    let (seconds, minutes) = (HIDDEN_TO_SHOW.as_secs(), HIDDEN_TO_CHANGE.as_secs() / 60);
+    let hidden = format!("for up to {seconds} seconds, or for {minutes} minutes while it sends or deletes messages");
+    (!done.missing.is_empty()).then(|| format!("not found: {ids}; another consumer may hide it {hidden}\n"))
 }
 
 fn summary(job: &RedriveJob, done: &RedriveResult) -> String {
     let queue = escaped(&job.queue);
-    let number =
-        |is: fn(&HandledMessage) -> bool| plain::to_u64(done.messages.iter().filter(|handled| is(handled)).count());
-    let sent = number(|handled| {
-        matches!(handled.outcome, RedriveOutcome::Sent { .. } | RedriveOutcome::SentNotDeleted { .. })
-    });
-    let invalid = number(|handled| handled.assessed.validity == Validity::Invalid);
+    let number = |is: fn(&HandledMessage) -> bool| done.messages.iter().filter(|handled| is(handled)).count();
     let mut text = match job.action {
         Action::Show if done.messages.is_empty() && done.more == 0 && job.only.is_empty() => {
             return format!("no messages in {queue}");
         }
         Action::Show => {
-            let invalid = if invalid > 0 { format!(", {invalid} of them invalid") } else { String::new() };
-            let found = plain::to_u64(done.messages.len());
-            let found = match job.only.len() {
-                0 => count(found, "message"),
-                named => format!("{found} of {}", count(plain::to_u64(named), "named message")),
+            let found = match (done.messages.len(), job.only.len()) {
+                (found, 0) => count(found, "message"),
+                (found, named) => format!("{found} of {}", count(named, "named message")),
             };
-            format!("{found} in {queue}{invalid}")
+            match number(|handled| handled.assessed.validity == Validity::Invalid) {
+                0 => format!("{found} in {queue}"),
+                invalid => format!("{found} in {queue}, {invalid} of them invalid"),
+            }
         }
         Action::Send { .. } => {
+            let sent = number(|handled| {
+                matches!(handled.outcome, RedriveOutcome::Sent { .. } | RedriveOutcome::SentNotDeleted { .. })
+            });
             let kept = number(|handled| matches!(handled.outcome, RedriveOutcome::NotSent { .. }));
             format!("{} sent back, {kept} not sent from {queue}", count(sent, "message"))
         }
         Action::Delete => {
-            format!(
-                "{} deleted from {queue}",
-                count(number(|handled| handled.outcome == RedriveOutcome::Deleted), "message")
-            )
+            let deleted = number(|handled| handled.outcome == RedriveOutcome::Deleted);
+            format!("{} deleted from {queue}", count(deleted, "message"))
         }
     };
     if done.more > 0 && !job.only.is_empty() {
         text.push_str(&format!("; about {} in it", count(done.more, "other message")));
-    }
-    if done.more > 0 && job.only.is_empty() {
+    } else if done.more > 0 {
         text.push_str(&format!("; about {} more (SQS's approximate count, up to a minute old)", done.more));
         if job.queue.ends_with(".fifo") && job.limit.is_none_or(|limit| done.messages.len() < limit) {
             text.push_str(
@@ -146,45 +130,39 @@ fn advice(job: &RedriveJob, done: &RedriveResult) -> &'static str {
     }
 }
 
-/// Builds the JSON document: `version`, `queue`; `messages`, each with `id`, `sent`, `receives`, `subject`, `reason`, `validity`
-/// (`valid`, `foreign`, `invalid`), `outcome` (`unchanged`, `notSent`, `sent`, `sentNotDeleted`, `deleted`), `to`, `notSentReason`,
-/// `attributes`, `body`, `logCommand`; `missing`, `more`, `logGroup`, and `error` if the run ended early.
+/// Returns the JSON document. It has an `error` if the run ended early.
 pub(super) fn json(job: &RedriveJob, done: &RedriveResult, log: Option<&FunctionLog>) -> Value {
-    let messages: Vec<Value> = done
-        .messages
-        .iter()
-        .map(|handled @ HandledMessage { message: letter, assessed, outcome: fate }| {
-            let (outcome, to, not_sent_reason) = match fate {
-                RedriveOutcome::Unchanged => ("unchanged", None, None),
-                RedriveOutcome::NotSent { reason: why } => ("notSent", None, Some(why)),
-                RedriveOutcome::Sent { to } => ("sent", Some(to), None),
-                RedriveOutcome::SentNotDeleted { to } => ("sentNotDeleted", Some(to), None),
-                RedriveOutcome::Deleted => ("deleted", None, None),
-            };
-            json!({
-                "id": letter.id,
-                "sent": letter.sent,
-                "receives": letter.receives,
-                "subject": assessed.subject,
-                "reason": assessed.reason,
-                "logCommand": log_command(job, handled, log),
-                "validity": match assessed.validity {
-                    Validity::Valid => "valid",
-                    Validity::Foreign => "foreign",
-                    Validity::Invalid => "invalid",
-                },
-                "outcome": outcome,
-                "to": to,
-                "notSentReason": not_sent_reason,
-                "attributes": letter.attributes,
-                "body": letter.body,
-            })
+    let message = |handled @ HandledMessage { message: letter, assessed, outcome: fate }: &HandledMessage| {
+        let (outcome, to, not_sent_reason) = match fate {
+            RedriveOutcome::Unchanged => ("unchanged", None, None),
+            RedriveOutcome::NotSent { reason: why } => ("notSent", None, Some(why)),
+            RedriveOutcome::Sent { to } => ("sent", Some(to), None),
+            RedriveOutcome::SentNotDeleted { to } => ("sentNotDeleted", Some(to), None),
+            RedriveOutcome::Deleted => ("deleted", None, None),
+        };
+        json!({
+            "id": letter.id,
+            "sent": letter.sent,
+            "receives": letter.receives,
+            "subject": assessed.subject,
+            "reason": assessed.reason,
+            "logCommand": log_command(job, handled, log),
+            "validity": match assessed.validity {
+                Validity::Valid => "valid",
+                Validity::Foreign => "foreign",
+                Validity::Invalid => "invalid",
+            },
+            "outcome": outcome,
+            "to": to,
+            "notSentReason": not_sent_reason,
+            "attributes": letter.attributes,
+            "body": letter.body,
         })
-        .collect();
+    };
     json!({
-        "version": VERSION,
+        "version": 1,
         "queue": job.queue,
-        "messages": messages,
+        "messages": done.messages.iter().map(message).collect::<Vec<_>>(),
         "missing": done.missing,
         "more": done.more,
         "logGroup": log.map(|log| &log.group),

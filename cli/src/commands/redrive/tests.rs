@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Parser;
 
@@ -28,7 +28,8 @@ fn outputs() -> StackOutputs {
         "DeployQueueUrl",
         "UndeliveredEventsQueueUrl",
     ];
-    StackOutputs::of("stack", names.map(|name| (name.to_owned(), format!("url of {name}"))).into())
+    let outputs = names.map(|name| (name.to_owned(), format!("url of {name}"))).into();
+    StackOutputs { stack: "stack".to_owned(), outputs }
 }
 
 #[test]
@@ -51,7 +52,7 @@ fn stack_outputs_name_the_queues() {
         assert_eq!((job.queue, job.destination, job.reader), (url(queue), destination, reader), "{line}");
         assert_eq!((job.action, job.limit), (Action::Show, Some(100)));
     }
-    let none = StackOutputs::of("odd\u{1b}", BTreeMap::new());
+    let none = StackOutputs { stack: "odd\u{1b}".to_owned(), outputs: BTreeMap::new() };
     let error = args("").unwrap().stack_job(&none).unwrap_err().to_string();
     assert!(error.contains("the stack `odd\\u{1b}` has no output `ReportDeadLetterQueueUrl`"), "{error}");
 }
@@ -264,7 +265,10 @@ fn logged_error_is_shown_with_its_log_command() {
         logged
     };
     let look = job(Action::Show);
-    let outputs = |name: &str, group: &str| StackOutputs::of("test", [(name.to_owned(), group.to_owned())].into());
+    let outputs = |name: &str, group: &str| StackOutputs {
+        stack: "test".to_owned(),
+        outputs: [(name.to_owned(), group.to_owned())].into(),
+    };
     let report = outputs("ReportLogGroupName", "/aws/lambda/backup-compliance-report");
     let group = args("report").unwrap().log(&report);
     assert_eq!(group.as_ref().unwrap().group, "/aws/lambda/backup-compliance-report");

@@ -3,16 +3,15 @@
 use console::style;
 use jiff::Timestamp;
 
-use app::deploy::Phase;
-use app::lifecycle::RequestKind;
-use app::status::{CommonCause, EndedStatus, FrameworkStatus, LiveState, RolloutStatus, RunningOperation};
+use app::deploy::{AttemptEnd, InFlight, Phase};
+use app::lifecycle::CloudFormationRequest;
+use app::status::{CommonCause, FrameworkStatus, LiveState, RolloutStatus};
 use framework::ids::RegionName;
 
-use crate::plain::{self, count, escaped};
+use crate::plain::{blocks, count, escaped, positive};
 
 /// Maximum causes listed of a framework; the rest are counted.
 const CAUSES: usize = 5;
-/// Maximum Regions listed.
 const REGIONS: usize = 6;
 
 pub(super) fn page(status: &RolloutStatus) -> String {
@@ -21,82 +20,58 @@ pub(super) fn page(status: &RolloutStatus) -> String {
         lines.push(style("the application is being removed").yellow().to_string());
     }
     for request in &status.requests {
-        let kind = match request.kind {
-            RequestKind::Create => "Create",
-            RequestKind::Update => "Update",
-            RequestKind::Delete => "Delete",
-        };
-        let (resource, since) = (escaped(&request.resource), ago(request.since, status.at));
-        lines.push(format!("CloudFormation waits for the answer to {kind} of {resource}, {since}"));
+        let CloudFormationRequest { kind, envelope } = &request.request;
+        let (resource, since) = (escaped(&envelope.logical_resource_id), ago(request.since, status.at));
+        lines.push(format!("CloudFormation waits for the answer to {kind:?} of {resource}, {since}"));
     }
     match (&status.rejected, &status.head) {
         (Some(rejected), Some(head)) if rejected == head => {
-            let text =
-                format!("the policy at the head of the branch ({}) is rejected: it is not in force", head.short());
+            let head = head.short();
+            let text = format!("the policy at the head of the branch ({head}) is rejected: it is not in force");
             lines.push(style(text).red().to_string());
         }
         (Some(rejected), None) => {
-            lines.push(format!(
-                "the policy at {} was rejected; --live shows whether it is still the head",
-                rejected.short()
-            ));
+            let commit = rejected.short();
+            lines.push(format!("the policy at {commit} was rejected; --live shows whether it is still the head"));
         }
         _ => {}
     }
-    if !lines.is_empty() {
-        lines.push(String::new());
-    }
-    for framework in &status.frameworks {
-        lines.extend(framework_lines(framework, status.at));
-        lines.push(String::new());
-    }
-    lines.push(summary(status));
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    let frameworks = status.frameworks.iter().map(|framework| framework_lines(framework, status.at));
+    blocks(std::iter::once(lines).chain(frameworks).chain([vec![summary(status)]]))
 }
 
 fn framework_lines(framework: &FrameworkStatus, now: Timestamp) -> Vec<String> {
-    let phase = match framework.phase {
+    let rollout = &framework.rollout;
+    let phase = match rollout.phase {
         Phase::Running => style("rolling out").yellow(),
         Phase::Succeeded => style("rolled out").green(),
         Phase::Failed => style("failed").red(),
         Phase::Removing => style("being removed").yellow(),
         Phase::Abandoned => style("not managed any more").yellow(),
     };
-    let undeclared = if framework.undeclared { ", no longer in the policy" } else { "" };
-    let mut lines = vec![format!("{} {phase}{undeclared}", style(&framework.stack_set).bold())];
+    let undeclared = if rollout.undeclared { ", no longer in the policy" } else { "" };
+    let mut lines = vec![format!("{} {phase}{undeclared}", style(&rollout.name).bold())];
     let mut field = |name: &str, text: String| lines.push(format!("  {name:<10} {text}"));
-    field(
-        "commit",
-        format!(
-            "{} {} ({}), begun {}",
-            framework.commit.short(),
-            escaped(&framework.message),
-            escaped(&framework.author),
-            ago(framework.began, now)
-        ),
-    );
+    let (commit, author, began) = (rollout.commit.short(), escaped(&rollout.author), ago(rollout.started, now));
+    field("commit", format!("{commit} {} ({author}), begun {began}", escaped(&rollout.message)));
     if framework.accounts > 0 {
         field("where", locations(framework.accounts, framework.regions.iter(), framework.regions.len()));
     }
-    if let Some(operation) = &framework.operation {
+    if let Some(operation) = &rollout.in_flight {
         field("runs", running(operation, now));
     }
-    if let Some(ended) = &framework.ended {
+    if let Some(ended) = &rollout.ended {
         field("ended", ended_text(ended, now));
         if let Some(error) = &ended.error {
             field("", style(escaped(error)).red().to_string());
         }
-        causes(&ended.causes).into_iter().for_each(|cause| field("", cause));
+        causes(&framework.causes).into_iter().for_each(|cause| field("", cause));
     }
-    if framework.phase == Phase::Failed {
-        let next = match framework.is_retried {
-            true => {
-                format!(
-                    "the next full reconciliation retries (attempt {} has failed); a push starts over",
-                    framework.attempt
-                )
-            }
-            false => format!("no retry before the next push, after {} attempts", framework.attempt),
+    if rollout.phase == Phase::Failed {
+        let attempt = rollout.attempt;
+        let next = match rollout.is_retried() {
+            true => format!("the next full reconciliation retries (attempt {attempt} has failed); a push starts over"),
+            false => format!("no retry before the next push, after {attempt} attempts"),
         };
         field("next", next);
     }
@@ -107,13 +82,9 @@ fn framework_lines(framework: &FrameworkStatus, now: Timestamp) -> Vec<String> {
     lines
 }
 
-fn ended_text(ended: &EndedStatus, now: Timestamp) -> String {
-    let mut text = format!(
-        "{} of {} as desired, {}",
-        ended.succeeded,
-        count(plain::to_u64(ended.total), "instance"),
-        ago(ended.at, now)
-    );
+fn ended_text(ended: &AttemptEnd, now: Timestamp) -> String {
+    let (total, since) = (count(ended.verdict.total, "instance"), ago(ended.at, now));
+    let mut text = format!("{} of {total} as desired, {since}", ended.verdict.succeeded);
     if ended.failed > 0 {
         text.push_str(&format!("; {}", style(format!("{} not", ended.failed)).red()));
     }
@@ -123,10 +94,9 @@ fn ended_text(ended: &EndedStatus, now: Timestamp) -> String {
     text
 }
 
-fn running(operation: &RunningOperation, now: Timestamp) -> String {
-    let since = operation.since.map(|since| format!(", started {}", ago(since, now))).unwrap_or_default();
-    let instances = count(plain::to_u64(operation.instances), "instance");
-    format!("{} on {instances}{since} (operation {})", operation.operation, operation.id)
+fn running(InFlight { id, operation, size, recorded_at }: &InFlight, now: Timestamp) -> String {
+    let since = recorded_at.map(|since| format!(", started {}", ago(since, now))).unwrap_or_default();
+    format!("{} on {}{since} (operation {id})", operation.api_name(), count(*size, "instance"))
 }
 
 fn live_text(live: &LiveState) -> String {
@@ -145,44 +115,34 @@ fn locations<'a>(accounts: usize, regions: impl Iterator<Item = &'a RegionName>,
     if number > REGIONS {
         named.push("…");
     }
-    let (accounts, regions) = (count(plain::to_u64(accounts), "account"), count(plain::to_u64(number), "Region"));
+    let (accounts, regions) = (count(accounts, "account"), count(number, "Region"));
     format!("{accounts} x {regions}: {}", named.join(", "))
 }
 
 fn causes(causes: &[CommonCause]) -> Vec<String> {
-    let mut lines: Vec<String> = causes
-        .iter()
-        .take(CAUSES)
-        .map(|cause| {
-            let first: Vec<String> = cause.first.iter().map(ToString::to_string).collect();
-            let more = if cause.instances > first.len() { ", …" } else { "" };
-            format!("{} {}: {}: {}{more}", cause.instances, cause.outcome, escaped(&cause.reason), first.join(", "))
-        })
-        .collect();
+    let line = |CommonCause { instances, outcome, reason, first, .. }: &CommonCause| {
+        let more = if *instances > first.len() { ", …" } else { "" };
+        let first: Vec<String> = first.iter().map(ToString::to_string).collect();
+        format!("{instances} {outcome}: {}: {}{more}", escaped(reason), first.join(", "))
+    };
     let rest = causes.len().saturating_sub(CAUSES);
-    if rest > 0 {
-        lines.push(format!("and {}", count(plain::to_u64(rest), "further cause")));
-    }
-    lines
+    let rest = (rest > 0).then(|| format!("and {}", count(rest, "further cause")));
+    causes.iter().take(CAUSES).map(line).chain(rest).collect()
 }
 
 fn summary(status: &RolloutStatus) -> String {
     if status.frameworks.is_empty() {
         return "no framework has been rolled out".to_owned();
     }
-    let number = |phase: Phase| status.frameworks.iter().filter(|framework| framework.phase == phase).count();
-    let parts: Vec<String> = [
+    let number = |phase: Phase| status.frameworks.iter().filter(|framework| framework.rollout.phase == phase).count();
+    let parts = positive([
         (number(Phase::Succeeded), "rolled out"),
         (number(Phase::Running), "rolling out"),
         (number(Phase::Removing), "being removed"),
         (number(Phase::Abandoned), "not managed any more"),
         (number(Phase::Failed), "failed"),
-    ]
-    .into_iter()
-    .filter(|(number, _)| *number > 0)
-    .map(|(number, what)| format!("{number} {what}"))
-    .collect();
-    format!("{}: {}", count(plain::to_u64(status.frameworks.len()), "framework"), parts.join(", "))
+    ]);
+    format!("{}: {parts}", count(status.frameworks.len(), "framework"))
 }
 
 /// The time since `then`, in a unit that keeps the number readable.

@@ -43,7 +43,8 @@ async fn read_status(world: &World, live: bool) -> RolloutStatus {
 
 /// The page with a placeholder for the operation id.
 fn page(status: &RolloutStatus) -> String {
-    let id = status.frameworks.iter().find_map(|framework| framework.operation.as_ref()).map(|one| one.id.clone());
+    let id =
+        status.frameworks.iter().find_map(|framework| framework.rollout.in_flight.as_ref()).map(|one| one.id.clone());
     human::page(status).replace(&id.unwrap_or_else(|| "no id".to_owned()), "ID")
 }
 
@@ -101,7 +102,7 @@ async fn status_page_shows_rejection_request_and_deletion() {
     let page = page(&status);
     assert!(page.starts_with("CloudFormation waits for the answer to Update of Rollout, 3 hours ago\n"), "{page}");
     assert!(page.contains("the policy at the head of the branch (") && page.contains("is rejected"), "{page}");
-    assert!(!page.contains("secret") && !json!(status).to_string().contains("secret"), "{page}");
+    assert!(!page.contains("secret") && !json(&status).to_string().contains("secret"), "{page}");
     let without = read_status(&world, false).await;
     assert!(!without.is_failure(), "the head is unknown");
     assert!(human::page(&without).contains("--live shows whether it is still the head"));

@@ -4,71 +4,56 @@ use console::{style, truncate_str};
 use jiff::Timestamp;
 
 use app::inspect::ListedViolation;
+use domain::notice::BlindSpot;
 use domain::violation::{AppliedExemption, OpenedBy};
 use framework::control::{Severity, resource_kind};
 
 use super::ListingView;
-use crate::plain::{self, count, escaped};
+use crate::plain::{blocks, count, escaped, positive, time};
 use crate::table::{self, Column, Cut};
 
 const COLUMNS: [Column; 9] = [
-    column("AGE", 4),
-    column("SEVERITY", 8),
-    column("RESOURCE", 12),
-    column("KIND", 10),
-    column("ACCOUNT", 12),
-    column("REGION", 9),
+    Column::new("AGE", 4),
+    Column::new("SEVERITY", 8),
+    Column::new("RESOURCE", 12),
+    Column::new("KIND", 10),
+    Column::new("ACCOUNT", 12),
+    Column::new("REGION", 9),
     Column { head: "CONTROL", least: 24, cut: Cut::Start },
-    column("OWNER", 6),
-    column("OPENED BY", 10),
+    Column::new("OWNER", 6),
+    Column::new("OPENED BY", 10),
 ];
-const EXEMPT: Column = column("EXEMPT UNTIL", 12);
-
-const fn column(head: &'static str, least: usize) -> Column {
-    Column { head, least, cut: Cut::End }
-}
+const EXEMPT: Column = Column::new("EXEMPT UNTIL", 12);
 
 const SEVERITY: usize = 1;
 
 /// Renders table, summary and remarks. The table is at most `room` columns wide.
 pub(super) fn page(shown: &ListingView<'_>, room: Option<usize>) -> String {
-    let mut lines = Vec::new();
-    if !shown.violations.is_empty() {
-        lines = listed(shown, room);
-        lines.push(String::new());
-    }
-    lines.push(summary(shown));
-    let caveats = caveats(shown);
-    if !caveats.is_empty() {
-        lines.push(String::new());
-        lines.extend(caveats);
-    }
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    blocks([listed(shown, room), vec![summary(shown)], caveats(shown)])
 }
 
 fn listed(shown: &ListingView<'_>, room: Option<usize>) -> Vec<String> {
+    if shown.violations.is_empty() {
+        return Vec::new();
+    }
     let now = shown.listing.at;
     let any_exempt = shown.violations.iter().any(|violation| violation.exempt(now).is_some());
     let columns: Vec<Column> = COLUMNS.into_iter().chain(any_exempt.then_some(EXEMPT)).collect();
-    let rows: Vec<Vec<String>> = shown.violations.iter().map(|violation| row(violation, now, any_exempt)).collect();
-    let Some(widths) = table::widths(&columns, &rows, room) else {
-        return shown.violations.iter().flat_map(|violation| block(violation, now, room.unwrap_or(0))).collect();
-    };
-    let heads: Vec<String> = columns.iter().map(|column| column.head.to_owned()).collect();
-    let head = style(table::line(&table::cells(&columns, &heads, &widths))).bold().to_string();
-    let rows = rows.iter().zip(shown.violations).map(|(row, violation)| {
-        let mut cells = table::cells(&columns, row, &widths);
-        if let Some(cell) = cells.get_mut(SEVERITY) {
+    let rows: Vec<Vec<String>> = shown.violations.iter().map(|violation| row(violation, now)).collect();
+    let color = |number: usize, cells: &mut [String]| {
+        if let (Some(cell), Some(violation)) = (cells.get_mut(SEVERITY), shown.violations.get(number)) {
             *cell = colored(cell, violation.record.severity);
         }
-        table::line(&cells)
-    });
-    std::iter::once(head).chain(rows).collect()
+    };
+    table::lines(&columns, &rows, room, color).unwrap_or_else(|| {
+        shown.violations.iter().flat_map(|violation| block(violation, now, room.unwrap_or(0))).collect()
+    })
 }
 
-fn row(violation: &ListedViolation, now: Timestamp, with_exempt: bool) -> Vec<String> {
+/// Returns the cells of [`COLUMNS`] and [`EXEMPT`].
+fn row(violation: &ListedViolation, now: Timestamp) -> Vec<String> {
     let key = &violation.record.key;
-    let mut cells = vec![
+    vec![
         age(violation, now),
         violation.record.severity.label().to_lowercase(),
         escaped(name(violation)),
@@ -78,25 +63,19 @@ fn row(violation: &ListedViolation, now: Timestamp, with_exempt: bool) -> Vec<St
         escaped(&key.control),
         violation.owner.as_deref().map_or_else(|| "-".to_owned(), escaped),
         opened_by(violation.record.opened_by).to_owned(),
-    ];
-    if with_exempt {
-        cells.push(violation.exempt(now).map_or_else(|| "-".to_owned(), |exempt| exempt.until.to_string()));
-    }
-    cells
+        violation.exempt(now).map_or_else(|| "-".to_owned(), |exempt| exempt.until.to_string()),
+    ]
 }
 
 /// Renders a violation on several lines, for a terminal that is too narrow for the table.
 fn block(violation: &ListedViolation, now: Timestamp, room: usize) -> Vec<String> {
     let key = &violation.record.key;
     let severity = violation.record.severity;
+    let owner = violation.owner.as_deref().map_or_else(|| "unknown".to_owned(), escaped);
     let mut rest = vec![
         format!("{} {}", account(violation), key.region),
         escaped(&key.control),
-        format!(
-            "owner {}; opened by: {}",
-            violation.owner.as_deref().map_or_else(|| "unknown".to_owned(), escaped),
-            opened_by(violation.record.opened_by)
-        ),
+        format!("owner {owner}; opened by: {}", opened_by(violation.record.opened_by)),
     ];
     if let Some(AppliedExemption { until, .. }) = violation.exempt(now) {
         rest.push(format!("exempt until {until}"));
@@ -151,21 +130,15 @@ fn summary(shown: &ListingView<'_>) -> String {
         None if shown.narrowed => "no open violation on record matches".to_owned(),
         None => "no open violations on record".to_owned(),
         Some(oldest) => {
-            let severities = shown.by_severity().filter(|(_, number)| *number > 0);
-            let severities: Vec<String> =
-                severities.map(|(severity, number)| format!("{number} {}", severity.label().to_lowercase())).collect();
+            let severities = shown.by_severity().map(|(severity, number)| (number, severity.label().to_lowercase()));
+            let severities = positive(severities);
             let matching = match (shown.narrowed, open) {
                 (false, _) => "",
                 (true, 1) => " matches",
                 (true, _) => " match",
             };
-            format!(
-                "{}{matching}: {}; the oldest since {} ({})",
-                count(plain::to_u64(open), "open violation"),
-                severities.join(", "),
-                plain::time(oldest.since),
-                age(oldest, listing.at)
-            )
+            let (open, since, age) = (count(open, "open violation"), time(oldest.since), age(oldest, listing.at));
+            format!("{open}{matching}: {severities}; the oldest since {since} ({age})")
         }
     };
     let listed = shown.violations.len();
@@ -191,17 +164,10 @@ pub(super) fn caveats(shown: &ListingView<'_>) -> Vec<String> {
             "no framework is in force: no resource is evaluated, and an empty list does not mean compliance".to_owned(),
         );
     }
-    lines.extend(listing.blind.iter().map(|spot| {
-        let name = listing.account_names.get(&spot.account);
-        let name = name.map_or_else(String::new, |name| format!(" ({})", plain::escaped(name)));
-        format!(
-            "blind spot: {}{name} {} since {}: {}; `{}`",
-            spot.account,
-            spot.region,
-            plain::time(spot.since),
-            spot.reason.cause.summary(),
-            spot.command()
-        )
+    lines.extend(listing.blind.iter().map(|spot @ BlindSpot { account, region, since, reason, .. }| {
+        let name = listing.account_names.get(account).map(|name| format!(" ({})", escaped(name))).unwrap_or_default();
+        let (since, summary, command) = (time(*since), reason.cause.summary(), spot.command());
+        format!("blind spot: {account}{name} {region} since {since}: {summary}; `{command}`")
     }));
     lines
 }

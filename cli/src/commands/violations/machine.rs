@@ -11,9 +11,6 @@ use framework::control::{find, resource_kind};
 use super::{ListingView, human};
 use crate::plain::csv_row;
 
-/// The version of the JSON format. New fields do not change it.
-const VERSION: u32 = 1;
-
 /// Renders the list as JSON. `counts` includes violations that are not listed; unknown values are null.
 pub(super) fn json(shown: &ListingView<'_>) -> Value {
     let listing = shown.listing;
@@ -22,7 +19,7 @@ pub(super) fn json(shown: &ListingView<'_>) -> Value {
         shown.by_severity().map(|(severity, number)| (severity.label().to_owned(), number.into())).collect();
     let blind = listing.blind.iter().map(|spot| blind_spot_json(spot, listing.account_names.get(&spot.account)));
     json!({
-        "version": VERSION,
+        "version": 1,
         "at": listing.at,
         "inForce": listing.in_force,
         "violations": violations.collect::<Vec<_>>(),
@@ -71,7 +68,7 @@ fn blind_spot_json(spot: &BlindSpot, account_name: Option<&String>) -> Value {
         "accountName": account_name,
         "region": spot.region,
         "since": spot.since,
-        "cause": spot.reason.cause.word(),
+        "cause": spot.reason.cause,
         "summary": spot.reason.cause.summary(),
         "detail": spot.reason.detail,
         "remediation": spot.reason.cause.remediation(),

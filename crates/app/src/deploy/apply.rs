@@ -7,34 +7,35 @@ use domain::rollout::record::RETRIES;
 use domain::rollout::transition::{
     Attempt, OperationProgress, OperationStart, Revision, RolloutAction, Settled, Situation, advance, settled,
 };
-use domain::rollout::{Desired, Membership, Observed, ObservedStackSet, StepContext, Verdict, next_step};
+use domain::rollout::{Desired, Observed, StepContext, Verdict, next_step};
 use framework::ids::CommitId;
 
-use super::desired::DesiredFramework;
+use super::desired::{DesiredFramework, ObservedFramework};
 use super::members::with_former_units;
-use super::ports::{CommitDetails, DeployEnv, DeployStore, Notifier, PolicyRepository, StackSets, StartRequest};
+use super::ports::{
+    DeployEnv, DeployStore, DeployedStackSets as _, Notifier, PolicyRepository, StackSets, StartRequest,
+};
 use super::reconcile::{Deploy, DeployCounts, FrameworkOutcome, Work};
 use super::state::{Phase, PublishedFramework, RolloutRecord, StackSetRef};
 use crate::ports::{Clock, PortError, PortErrorKind, Result, Versioned};
 
 impl<E: DeployEnv> Deploy<E> {
-    /// Reconciles one framework: at most one StackSet operation is started.
-    ///
-    /// Long because each read depends on the decision before it.
+    /// Reconciles one framework: at most one StackSet operation is started. Long because each read depends on the decision before it.
     pub(super) async fn apply(
         &self,
         framework: &DesiredFramework,
         known: Option<Versioned<RolloutRecord>>,
-        stack_set: Option<ObservedStackSet>,
-        membership: Option<Membership>,
+        ObservedFramework { stack_set, membership }: ObservedFramework,
         work: &mut Work<'_>,
     ) -> Result<FrameworkOutcome> {
         let desired = &framework.desired;
         let (mut known, version) = known.map_or((None, 0), |known| (Some(known.value), known.version));
-        if let Some(settled) = settled(desired, known.as_ref(), stack_set.as_ref(), work.commit, work.is_full) {
-            return Ok(settled.into());
+        match settled(desired, known.as_ref(), stack_set.as_ref(), work.commit, work.is_full) {
+            Some(Settled::Unchanged) => return Ok(FrameworkOutcome::Unchanged),
+            Some(Settled::FailedBefore) => return Ok(FrameworkOutcome::FailedBefore),
+            None => {}
         }
-        work.counts.reconciliations = work.counts.reconciliations.saturating_add(1);
+        work.counts.reconciliations += 1;
         let attempt = Attempt::next(known.as_ref(), &desired.digest(), work.commit, work.is_full);
         if let Some(known) = &mut known
             && self.observe_operation(framework.stack_set(), known).await? != OperationProgress::Idle
@@ -84,22 +85,19 @@ impl<E: DeployEnv> Deploy<E> {
                 }
                 RolloutAction::Report(verdict) => {
                     work.counts = counts;
-                    return self.finish(rollout, verdict, work).await;
+                    return self.finish(rollout, verdict, None, &mut work.counts).await;
                 }
                 RolloutAction::Start(launch) => {
                     let of = framework.stack_set();
-                    return match self.start(of, &launch, Some(desired), &observed, &mut work.counts).await? {
-                        Ok(outcome) => Ok(outcome),
-                        Err(error) => {
-                            rollout.value.forget_rejected(launch.repeated);
-                            self.fail(rollout, &error, desired, work).await
-                        }
-                    };
+                    let started = self.start(of, &launch, Some(desired), &observed, &mut work.counts).await;
+                    let Err(error) = started else { return started };
+                    rollout.value.forget_rejected(launch.repeated);
+                    return self.fail(rollout, error, desired, &mut work.counts).await;
                 }
                 RolloutAction::CreateStackSet => {
-                    work.counts.mutating_calls = work.counts.mutating_calls.saturating_add(1);
+                    work.counts.mutating_calls += 1;
                     if let Err(error) = self.stack_sets.create(desired, &owner).await {
-                        return self.fail(rollout, &error, desired, work).await;
+                        return self.fail(rollout, error, desired, &mut work.counts).await;
                     }
                     // Creating a StackSet is not an operation, so no event follows: the rollout continues at once.
                     let stack_set = self.stack_sets.describe(framework.stack_set()).await?;
@@ -110,7 +108,6 @@ impl<E: DeployEnv> Deploy<E> {
         }
     }
 
-    /// Reads the operation in flight, if there is one, and notes its status.
     pub(super) async fn observe_operation(
         &self,
         of: StackSetRef<'_>,
@@ -122,7 +119,6 @@ impl<E: DeployEnv> Deploy<E> {
         Ok(rollout.observe_operation(status))
     }
 
-    /// Publishes the controls of a framework, unless they were published before.
     async fn publish(&self, facts: &PublishedFramework) -> Result<()> {
         let published = self.store.framework(&facts.stack_set).await?;
         let facts = facts.clone().following(published.as_ref(), self.clock.now());
@@ -132,16 +128,14 @@ impl<E: DeployEnv> Deploy<E> {
         self.store.put_framework(&facts).await
     }
 
-    /// The commit of this reconciliation; read once.
     pub(super) async fn revision(&self, work: &mut Work<'_>) -> Result<Revision> {
         if let Some(revision) = &work.revision {
             return Ok(revision.clone());
         }
-        let CommitDetails { author, message } = self.repository.commit(work.commit).await?;
-        Ok(work.revision.insert(Revision { commit: work.commit.clone(), author, message }).clone())
+        Ok(work.revision.insert(self.repository.commit(work.commit).await?).clone())
     }
 
-    /// Starts an operation that is recorded as in flight. The inner error is one that StackSets would return again.
+    /// Starts an operation that is recorded as in flight.
     pub(super) async fn start(
         &self,
         of: StackSetRef<'_>,
@@ -149,77 +143,76 @@ impl<E: DeployEnv> Deploy<E> {
         desired: Option<&Desired>,
         observed: &Observed,
         counts: &mut DeployCounts,
-    ) -> Result<std::result::Result<FrameworkOutcome, PortError>> {
+    ) -> Result<FrameworkOutcome> {
         let OperationStart { id, operation, .. } = launch;
-        let Some(found) = &observed.stack_set else { return Ok(Ok(FrameworkOutcome::Waiting)) };
+        let Some(found) = &observed.stack_set else { return Ok(FrameworkOutcome::Waiting) };
         Span::current().record("operation", id);
-        counts.mutating_calls = counts.mutating_calls.saturating_add(1);
+        counts.mutating_calls += 1;
         let owner = &self.application.owner();
         match self.stack_sets.start(StartRequest { of, id, operation, desired, owner, observed: found }).await {
             Ok(_) => {
                 let instances = operation.size(observed.instances.len());
                 info!(operation = operation.api_name(), instances, "started a StackSet operation");
-                Ok(Ok(FrameworkOutcome::Started(id.clone())))
+                Ok(FrameworkOutcome::Started(id.clone()))
             }
             // Another operation runs on the StackSet: the next scheduled reconciliation tries again.
             Err(error) if error.kind == PortErrorKind::Conflict => {
                 info!(%error, "the StackSet is busy");
-                Ok(Ok(FrameworkOutcome::Waiting))
+                Ok(FrameworkOutcome::Waiting)
             }
-            Err(error) if error.kind == PortErrorKind::Retryable => Err(error),
-            Err(error) => Ok(Err(error)),
+            Err(error) => Err(error),
         }
     }
 
     /// Stores a rollout. An operation is recorded before it is started, so that it is found again if its answer is lost.
     pub(super) async fn record(&self, rollout: &mut Versioned<RolloutRecord>) -> Result<()> {
         self.store.put_rollout(rollout).await?;
-        rollout.version = rollout.version.saturating_add(1);
+        rollout.version += 1;
         Ok(())
     }
 
-    /// Reports the verdict of an attempt, then records it.
+    /// Reports the end of an attempt, by its verdict or by an error, then records it.
     async fn finish(
         &self,
         mut rollout: Versioned<RolloutRecord>,
         verdict: Verdict,
-        work: &mut Work<'_>,
+        error: Option<String>,
+        counts: &mut DeployCounts,
     ) -> Result<FrameworkOutcome> {
         let now = self.clock.now();
-        self.report_end(&rollout.value, &verdict, None).await?;
-        rollout.value.finish(&verdict, now);
-        self.record(&mut rollout).await?;
-        if !verdict.is_success() {
-            work.counts.rollouts_failed = work.counts.rollouts_failed.saturating_add(1);
-            let Verdict { succeeded, total, .. } = verdict;
-            return Ok(FrameworkOutcome::Failed(format!("{succeeded} of {total} instances are as desired")));
+        self.report_end(&rollout.value, &verdict, error.clone()).await?;
+        match &error {
+            Some(error) => rollout.value.reject(&verdict, error.clone(), now),
+            None => rollout.value.finish(&verdict, now),
         }
-        work.counts.rollouts_succeeded = work.counts.rollouts_succeeded.saturating_add(1);
-        let seconds = now.as_second().saturating_sub(rollout.value.started.as_second());
-        work.counts.seconds_to_converge = work.counts.seconds_to_converge.max(Some(seconds));
-        Ok(FrameworkOutcome::Succeeded)
+        self.record(&mut rollout).await?;
+        if error.is_none() && verdict.is_success() {
+            counts.rollouts_succeeded += 1;
+            let seconds = now.as_second().saturating_sub(rollout.value.started.as_second());
+            counts.seconds_to_converge = counts.seconds_to_converge.max(Some(seconds));
+            return Ok(FrameworkOutcome::Succeeded);
+        }
+        counts.rollouts_failed += 1;
+        let Verdict { succeeded, total, .. } = verdict;
+        let reason = error.unwrap_or_else(|| format!("{succeeded} of {total} instances are as desired"));
+        Ok(FrameworkOutcome::Failed(reason))
     }
 
     /// Ends an attempt whose mutating call AWS has rejected. An error that may pass is left to the next delivery of the trigger.
     async fn fail(
         &self,
-        mut rollout: Versioned<RolloutRecord>,
-        error: &PortError,
+        rollout: Versioned<RolloutRecord>,
+        error: PortError,
         desired: &Desired,
-        work: &mut Work<'_>,
+        counts: &mut DeployCounts,
     ) -> Result<FrameworkOutcome> {
         if matches!(error.kind, PortErrorKind::Retryable | PortErrorKind::Conflict) {
-            return Err(error.clone());
+            return Err(error);
         }
         let verdict = Verdict { total: desired.instances.len(), ..Verdict::default() };
-        self.report_end(&rollout.value, &verdict, Some(error.with_fix())).await?;
-        rollout.value.reject(&verdict, error.with_fix(), self.clock.now());
-        self.record(&mut rollout).await?;
-        work.counts.rollouts_failed = work.counts.rollouts_failed.saturating_add(1);
-        Ok(FrameworkOutcome::Failed(error.with_fix()))
+        self.finish(rollout, verdict, Some(error.with_fix()), counts).await
     }
 
-    /// Publishes the notice of an attempt that has ended, and comments on its commit.
     pub(super) async fn report_end(
         &self,
         rollout: &RolloutRecord,
@@ -278,15 +271,6 @@ impl<E: DeployEnv> Deploy<E> {
         }
         if let Err(error) = self.repository.comment(commit, &notice.comment()).await {
             warn!(commit = %commit, %error, "the comment on the commit failed");
-        }
-    }
-}
-
-impl From<Settled> for FrameworkOutcome {
-    fn from(settled: Settled) -> Self {
-        match settled {
-            Settled::Unchanged => Self::Unchanged,
-            Settled::FailedBefore => Self::FailedBefore,
         }
     }
 }

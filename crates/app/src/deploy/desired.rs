@@ -1,22 +1,23 @@
 //! The desired state: the policy at a commit with its templates, or its diagnostics.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use domain::policy::{FrameworkPolicy, Policy, PolicyTarget, Reporting, TargetScope};
 use domain::rollout::{
-    AccountFilter, Desired, DesiredInstance as WantedInstance, Instance, Membership, OrganizationalUnitTarget,
-    Parameters, Permissions, ServiceManaged,
+    AccountFilter, Desired, DesiredInstance, Instance, Membership, ObservedStackSet, OrganizationalUnitTarget,
+    Parameters, PermissionModel, Permissions, ServiceManaged,
 };
-use framework::ids::{AccountId, CommitId};
+use framework::ids::{AccountId, CommitId, StackSetName, UnitId};
 use framework::lint::{self, FrameworkDeployment, Level};
 use framework::{EquivalentLocations, Framework};
 use syntax::diagnostic::{Diagnostic, Position};
 use syntax::template::{Capability, Template};
 use syntax::text::closest_match;
 
-use super::state::{ControlVariant, PublishedFramework};
-use crate::deploy::StackSetRef;
-use crate::deploy::ports::{PolicyRepository, RepositoryFile};
+use super::ports::{DeployedStackSets, OrganizationalUnits, PolicyRepository, RepositoryFile};
+use super::state::{ControlVariant, DeployState, PublishedFramework, StackSetRef};
 use crate::ports::Result;
 
 /// The template parameter that is set to the ARN of the event bus for compliance events.
@@ -31,8 +32,7 @@ pub struct DesiredPolicy {
     pub reporting: Reporting,
     /// Whether frameworks that have left the policy are removed.
     pub remove_undeclared: bool,
-    /// The position of each exemption in the policy file.
-    exemptions_at: Vec<Position>,
+    pub(super) exemptions_at: Vec<Position>,
     /// Warnings about frameworks that share accounts and Regions.
     pub(super) crowded: Vec<Diagnostic>,
     /// The policy file: path and text.
@@ -40,34 +40,66 @@ pub struct DesiredPolicy {
 }
 
 impl DesiredPolicy {
-    /// Adds the instances of a framework whose targets are organizational units. Returns a diagnostic for each unit or account that
-    /// is not valid. An account outside its units is reported only if the policy is `fresh`, not if it has left them since.
-    pub(crate) fn resolve_units(&mut self, framework: usize, membership: &Membership, fresh: bool) -> Vec<Diagnostic> {
-        let Some(framework) = self.frameworks.get_mut(framework) else { return Vec::new() };
-        let (file, text) = &self.file;
-        framework
-            .resolve_units(membership, fresh)
-            .into_iter()
-            .map(|(at, message, help)| Diagnostic::at(file, text, at, message, help))
-            .collect()
+    /// Reads the StackSets of all frameworks. Returns a diagnostic for each that has another owner or permission model.
+    pub(crate) async fn describe(
+        &self,
+        stack_sets: &impl DeployedStackSets,
+        owner: &str,
+    ) -> Result<(ObservedFrameworks, Vec<Diagnostic>)> {
+        let (mut all, mut diagnostics) = (BTreeMap::new(), Vec::new());
+        for framework in &self.frameworks {
+            let stack_set = stack_sets.describe(framework.stack_set()).await?;
+            let refusal = stack_set.as_ref().and_then(|found| ownership_error(&framework.desired, found, owner));
+            diagnostics.extend(refusal.map(|(message, help)| self.diagnostic(framework.at, message, help)));
+            all.insert(framework.desired.name.clone(), ObservedFramework { stack_set, membership: None });
+        }
+        Ok((all, diagnostics))
     }
 
-    /// A diagnostic at a position of the policy file.
+    /// Reads the accounts of the organizational units of all frameworks except `skipped`, and adds their instances. Returns a
+    /// diagnostic for each unit or account that is not valid. An account outside its units is reported only if the framework has
+    /// changed, not if the account has left them since.
+    pub(crate) async fn resolve_units(
+        &mut self,
+        organization: &impl OrganizationalUnits,
+        memory: &DeployState,
+        observed: &mut ObservedFrameworks,
+        skipped: &BTreeSet<StackSetName>,
+    ) -> Result<Vec<Diagnostic>> {
+        let (file, text) = &self.file;
+        let mut diagnostics = Vec::new();
+        for framework in &mut self.frameworks {
+            let desired = &framework.desired;
+            let units = desired.organizational_units();
+            let Some(observed) = observed.get_mut(&desired.name).filter(|_| !units.is_empty()) else { continue };
+            if skipped.contains(&desired.name) {
+                continue;
+            }
+            let known = memory.rollouts.get(&desired.name);
+            let fresh = known.is_none_or(|known| known.value.digest != desired.digest());
+            let membership = organization.membership(&units).await?;
+            let faults = framework.resolve_units(&membership, fresh);
+            diagnostics
+                .extend(faults.into_iter().map(|(at, message, help)| Diagnostic::at(file, text, at, message, help)));
+            observed.membership = Some(membership);
+        }
+        Ok(diagnostics)
+    }
+
     pub(crate) fn diagnostic(&self, at: Position, message: impl Into<String>, help: impl Into<String>) -> Diagnostic {
         let (file, text) = &self.file;
         Diagnostic::at(file, text, at, message, help)
     }
-
-    /// A warning at the position of an exemption.
-    pub(super) fn warning(
-        &self,
-        exemption: usize,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) -> Option<Diagnostic> {
-        Some(self.diagnostic(*self.exemptions_at.get(exemption)?, message, help))
-    }
 }
+
+/// The observed StackSet of a framework, and the accounts of its organizational units, if they were read.
+#[derive(Default)]
+pub(crate) struct ObservedFramework {
+    pub(crate) stack_set: Option<ObservedStackSet>,
+    pub(crate) membership: Option<Membership>,
+}
+
+pub(crate) type ObservedFrameworks = BTreeMap<StackSetName, ObservedFramework>;
 
 /// The desired state of one framework.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,64 +110,53 @@ pub struct DesiredFramework {
     pub published: PublishedFramework,
     /// Its position in the policy file.
     pub at: Position,
-    /// The position of each of its targets.
-    targets_at: Vec<Position>,
-    /// The index of the target of each variant.
-    targets_of_variants: Vec<usize>,
+    /// The position of each of its targets, and the indexes of its variants.
+    targets: Vec<(Position, Range<usize>)>,
     /// Whether its accounts are known; those of organizational units have to be read.
-    accounts_known: bool,
+    pub(super) accounts_known: bool,
 }
 
 impl DesiredFramework {
     /// The StackSet and its caller.
-    #[must_use]
     pub fn stack_set(&self) -> StackSetRef<'_> {
         StackSetRef { name: &self.desired.name, call_as: self.desired.permissions.call_as() }
     }
 
-    pub(super) fn are_accounts_known(&self) -> bool {
-        self.accounts_known
-    }
-
-    fn resolve_units(&mut self, membership: &Membership, fresh: bool) -> Vec<(Position, String, String)> {
+    fn resolve_units(&mut self, membership: &Membership, fresh: bool) -> Vec<(Position, String, &'static str)> {
         let mut diagnostics = Vec::new();
         let Permissions::ServiceManaged(service) = &self.desired.permissions else { return diagnostics };
-        for (index, (target, at)) in service.targets.iter().zip(&self.targets_at).enumerate() {
-            for unit in target.units.iter().filter(|unit| !membership.units.contains_key(*unit)) {
+        for (target, (at, variants)) in service.targets.iter().zip(&self.targets) {
+            let (known, unknown): (Vec<&UnitId>, Vec<_>) =
+                target.units.iter().partition(|unit| membership.units.contains_key(*unit));
+            for unit in &unknown {
                 let message = format!("the organizational unit `{unit}` is not in this organization");
                 let help = "compare it with `aws organizations list-organizational-units-for-parent`; a unit that was moved keeps its id";
-                diagnostics.push((*at, message, help.to_owned()));
+                diagnostics.push((*at, message, help));
             }
-            let members: BTreeSet<_> = target.units.iter().flat_map(|unit| membership.accounts(unit)).collect();
-            if let AccountFilter::Only(listed) | AccountFilter::Except(listed) = &target.accounts {
-                for account in listed {
-                    if membership.management.as_ref() == Some(account)
-                        && matches!(target.accounts, AccountFilter::Only(_))
-                    {
-                        let message = format!("account {account} is the management account");
-                        let help = "StackSets with organizational units never deploy to it: remove it here, and add it to a framework that lists it under `accounts`";
-                        diagnostics.push((*at, message, help.to_owned()));
-                    } else if fresh
-                        && !members.contains(account)
-                        && target.units.iter().all(|unit| membership.units.contains_key(unit))
-                    {
-                        let message =
-                            format!("account {account} is in none of the organizational units of this target");
-                        diagnostics.push((*at, message, "remove it, or name the unit that it is in".to_owned()));
-                    }
+            let members: BTreeSet<_> = known.into_iter().flat_map(|unit| membership.accounts(unit)).collect();
+            let is_management = |account: &AccountId| membership.management.as_ref() == Some(account);
+            let (listed, is_only) = match &target.accounts {
+                AccountFilter::Only(listed) => (Some(listed), true),
+                AccountFilter::Except(listed) => (Some(listed), false),
+                AccountFilter::All => (None, false),
+            };
+            for account in listed.into_iter().flatten() {
+                if is_only && is_management(account) {
+                    let message = format!("account {account} is the management account");
+                    let help = "StackSets with organizational units never deploy to it: remove it here, and add it to a framework that lists it under `accounts`";
+                    diagnostics.push((*at, message, help));
+                } else if fresh && unknown.is_empty() && !members.contains(account) {
+                    let message = format!("account {account} is in none of the organizational units of this target");
+                    diagnostics.push((*at, message, "remove it, or name the unit that it is in"));
                 }
             }
             let accounts: BTreeSet<AccountId> = members
                 .into_iter()
-                .filter(|account| {
-                    target.accounts.selects(account)
-                        && !membership.inactive.contains(*account)
-                        && membership.management.as_ref() != Some(*account)
-                })
+                .filter(|account| target.accounts.selects(account) && !membership.inactive.contains(*account))
+                .filter(|account| !is_management(account))
                 .cloned()
                 .collect();
-            let variants = self.published.variants.iter_mut().zip(&self.targets_of_variants);
-            for (variant, _) in variants.filter(|(_, target)| **target == index) {
+            for variant in self.published.variants.get_mut(variants.clone()).unwrap_or_default() {
                 variant.accounts.clone_from(&accounts);
             }
         }
@@ -145,8 +166,7 @@ impl DesiredFramework {
     }
 }
 
-/// The policy of a repository at a commit. `deploy` and the command line both read it here, so that a policy that passes one
-/// passes the other.
+/// The policy of a repository at a commit. Both `deploy` and the command line read it here, so that their checks are equal.
 #[derive(Debug, Clone, Copy)]
 pub struct PolicySource<'a> {
     /// The commit.
@@ -158,10 +178,7 @@ pub struct PolicySource<'a> {
 }
 
 impl PolicySource<'_> {
-    /// Reads the policy file and its templates.
-    ///
-    /// # Errors
-    /// The outer error: the repository could not be read. The inner error: the diagnostics of all files.
+    /// Reads the policy file and its templates. The inner error has the diagnostics of all files.
     pub async fn read(&self, repository: &impl PolicyRepository) -> Result<Result<DesiredPolicy, Vec<Diagnostic>>> {
         let text = match repository.file(self.commit, self.policy_file).await? {
             RepositoryFile::Missing => {
@@ -179,29 +196,23 @@ impl PolicySource<'_> {
             Err(diagnostics) => return Ok(Err(diagnostics)),
         };
         let mut templates: BTreeMap<&str, RepositoryFile> = BTreeMap::new();
+        let (mut frameworks, mut deployments, mut diagnostics) = (Vec::new(), Vec::new(), Vec::new());
         for framework in &policy.frameworks {
-            if !templates.contains_key(framework.template.as_str()) {
-                templates.insert(&framework.template, repository.file(self.commit, &framework.template).await?);
-            }
-        }
-        let mut frameworks = Vec::new();
-        let mut placed = Vec::new();
-        let mut diagnostics = Vec::new();
-        for framework in &policy.frameworks {
-            let template = templates.get(framework.template.as_str()).unwrap_or(&RepositoryFile::Missing);
-            match self.wanted(&text, framework, template) {
+            let template = match templates.entry(&framework.template) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unread) => unread.insert(repository.file(self.commit, &framework.template).await?),
+            };
+            match self.framework(&text, framework, template) {
                 Ok((framework, targets)) => {
                     frameworks.push(framework);
-                    placed.extend(targets);
+                    deployments.extend(targets);
                 }
                 Err(more) => diagnostics.extend(more),
             }
         }
         // AWS also limits the frameworks that share an account and Region.
-        let (errors, crowded): (Vec<Diagnostic>, Vec<Diagnostic>) =
-            lint::check_policy(self.policy_file, &text, &placed)
-                .into_iter()
-                .partition(|diagnostic| diagnostic.level == Level::Error);
+        let shared = lint::check_policy(self.policy_file, &text, &deployments).into_iter();
+        let (errors, crowded): (Vec<Diagnostic>, _) = shared.partition(|diagnostic| diagnostic.level == Level::Error);
         diagnostics.extend(errors);
         // Two frameworks may share a template: its diagnostics are reported once.
         let mut reported = BTreeSet::new();
@@ -220,10 +231,8 @@ impl PolicySource<'_> {
         }))
     }
 
-    /// Reads one framework.
-    ///
-    /// Long because it collects the diagnostics of a framework in the order of the policy file.
-    fn wanted(
+    /// Reads one framework. Long because it collects the diagnostics of a framework in the order of the policy file.
+    fn framework(
         &self,
         policy: &str,
         framework: &FrameworkPolicy,
@@ -242,8 +251,7 @@ impl PolicySource<'_> {
                 return Err(vec![in_policy(framework.at, message, help)]);
             }
             other => {
-                let diagnostic = other.clone().into_text(&framework.template).err();
-                return Err(diagnostic.into_iter().map(|diagnostic| *diagnostic).collect());
+                return Err(other.clone().into_text(&framework.template).err().into_iter().map(|one| *one).collect());
             }
         };
         let template = Template::read(&framework.template, text)?;
@@ -256,16 +264,15 @@ impl PolicySource<'_> {
         }
         // Diagnostics that do not depend on the policy's parameters are reported in the template.
         let of_template = Framework::read_all(&template, &filled_in).err().unwrap_or_default();
-        let mut diagnostics: Vec<Diagnostic> = undeclared(&template, &framework.parameters)
-            .map(|(message, help)| in_policy(framework.at, message, help))
-            .collect();
+        let faults = undeclared(&template, &framework.parameters);
+        let mut diagnostics: Vec<Diagnostic> =
+            faults.map(|(message, help)| in_policy(framework.at, message, help)).collect();
         let mut parameters = filled_in;
         parameters.extend(declared(&framework.parameters));
         diagnostics.extend(self.macros(policy, framework, &template));
-        let (mut variants, mut targets_of_variants) = (Vec::new(), Vec::new());
-        let mut placed = Vec::new();
-        let mut instances: BTreeMap<Instance, WantedInstance> = BTreeMap::new();
-        for (index, target) in framework.targets.iter().enumerate() {
+        let (mut variants, mut targets, mut deployments) = (Vec::new(), Vec::new(), Vec::new());
+        let mut instances: BTreeMap<Instance, DesiredInstance> = BTreeMap::new();
+        for target in &framework.targets {
             let target_faults = undeclared(&template, &target.parameters);
             diagnostics.extend(target_faults.map(|(message, help)| in_policy(target.at, message, help)));
             let mut in_force = parameters.clone();
@@ -285,34 +292,34 @@ impl PolicySource<'_> {
                     continue;
                 }
             };
-            let of_target = variants_of(&groups);
-            targets_of_variants.extend(of_target.iter().map(|_| index));
-            variants.extend(of_target);
-            placed.extend(groups.into_iter().map(|TargetGroup { places, frameworks, .. }| FrameworkDeployment {
-                name: framework.name.to_string(),
-                at: target.at,
-                accounts: sharing(target, &places),
-                regions: places.regions,
-                frameworks,
-            }));
-            let wanted = WantedInstance::from(target.parameters.clone());
-            for account in target.accounts() {
-                for region in &target.regions {
-                    let instance = Instance { account: account.clone(), region: region.clone() };
-                    instances.insert(instance, wanted.clone());
+            let first = variants.len();
+            variants.extend(variants_of(&groups));
+            targets.push((target.at, first..variants.len()));
+            deployments.extend(groups.into_iter().map(|TargetGroup { locations, frameworks, .. }| {
+                FrameworkDeployment {
+                    name: framework.name.to_string(),
+                    at: target.at,
+                    accounts: sharing(target, &locations),
+                    regions: locations.regions,
+                    frameworks,
                 }
+            }));
+            let desired = DesiredInstance::from(target.parameters.clone());
+            for account in target.accounts() {
+                let at =
+                    target.regions.iter().map(|region| Instance { account: account.clone(), region: region.clone() });
+                instances.extend(at.map(|instance| (instance, desired.clone())));
             }
         }
         if !diagnostics.is_empty() {
             return Err(diagnostics);
         }
-        let capabilities =
-            template.capabilities().into_iter().map(|capability| capability.as_str().to_owned()).collect();
-        let wanted = DesiredFramework {
+        let capabilities = template.capabilities().into_iter();
+        let desired = DesiredFramework {
             desired: Desired {
                 name: framework.name.clone(),
                 template: text.clone(),
-                capabilities,
+                capabilities: capabilities.map(|capability| capability.as_str().to_owned()).collect(),
                 parameters,
                 permissions: permissions(framework),
                 adopt: framework.adopt,
@@ -322,15 +329,13 @@ impl PolicySource<'_> {
             },
             published: PublishedFramework { stack_set: framework.name.clone(), variants },
             at: framework.at,
-            targets_at: framework.targets.iter().map(|target| target.at).collect(),
-            targets_of_variants,
+            targets,
             accounts_known: !framework.is_service_managed(),
         };
-        Ok((wanted, placed))
+        Ok((desired, deployments))
     }
 
-    /// StackSets with service-managed permissions do not support macros and nested stacks (CloudFormation user guide,
-    /// "Considerations for creating StackSets with service-managed permissions").
+    /// Unsupported: CloudFormation user guide, "Considerations for creating StackSets with service-managed permissions".
     fn macros(&self, policy: &str, framework: &FrameworkPolicy, template: &Template) -> Option<Diagnostic> {
         let expands = framework.is_service_managed() && template.capabilities().contains(&Capability::AutoExpand);
         expands.then(|| {
@@ -346,12 +351,11 @@ impl PolicySource<'_> {
 
 /// Accounts and Regions of a target for which the template yields the same frameworks.
 struct TargetGroup {
-    places: EquivalentLocations,
+    locations: EquivalentLocations,
     frameworks: Vec<Framework>,
     controls: Controls,
 }
 
-/// Parameters by control name.
 type Controls = BTreeMap<String, BTreeMap<String, String>>;
 
 /// Reads the frameworks of a target, once for each group of accounts and Regions between which the template differs.
@@ -360,45 +364,42 @@ fn read_for(
     template: &Template,
     in_force: &Parameters,
 ) -> Result<Vec<TargetGroup>, Vec<Diagnostic>> {
-    const ACCOUNT: &str = "AWS::AccountId";
     let accounts: BTreeSet<_> = target.accounts().iter().cloned().collect();
     let regions: BTreeSet<_> = target.regions.iter().cloned().collect();
     let (mut groups, mut diagnostics) = (Vec::new(), Vec::new());
-    for places in EquivalentLocations::of(template, &accounts, &regions, false) {
-        let mut parameters = in_force.clone();
-        parameters.extend(places.pseudo.clone());
-        let frameworks = match Framework::read_all(template, &parameters) {
-            Ok(frameworks) => frameworks,
-            Err(more) => {
-                diagnostics.extend(more);
-                continue;
-            }
-        };
-        let mut controls = controls(&frameworks);
-        // Read for the first account: parameters that differ in the last one are omitted.
-        let first = parameters.get(ACCOUNT).cloned();
-        if let (Some(first), Some(last)) = (first, places.accounts.last())
-            && first != last.as_str()
-        {
-            parameters.insert(ACCOUNT.to_owned(), last.to_string());
-            let others = match Framework::read_all(template, &parameters) {
-                Ok(others) => self::controls(&others),
-                Err(more) => {
-                    diagnostics.extend(more);
-                    continue;
-                }
-            };
-            for (control, own) in &mut controls {
-                let other = others.get(control);
-                own.retain(|name, value| other.is_some_and(|other| other.get(name) == Some(value)));
-            }
+    for locations in EquivalentLocations::of(template, &accounts, &regions, false) {
+        match read_group(locations, template, in_force.clone()) {
+            Ok(group) => groups.push(group),
+            Err(more) => diagnostics.extend(more),
         }
-        groups.push(TargetGroup { places, frameworks, controls });
     }
     if diagnostics.is_empty() { Ok(groups) } else { Err(diagnostics) }
 }
 
-fn controls(frameworks: &[Framework]) -> Controls {
+fn read_group(
+    locations: EquivalentLocations,
+    template: &Template,
+    mut parameters: Parameters,
+) -> Result<TargetGroup, Vec<Diagnostic>> {
+    const ACCOUNT: &str = "AWS::AccountId";
+    parameters.extend(locations.pseudo.clone());
+    let frameworks = Framework::read_all(template, &parameters)?;
+    let mut controls = controls_of(&frameworks);
+    // Read for the first account: parameters that differ in the last one are omitted.
+    if let (Some(first), Some(last)) = (parameters.get_mut(ACCOUNT), locations.accounts.last())
+        && *first != last.as_str()
+    {
+        *first = last.to_string();
+        let others = controls_of(&Framework::read_all(template, &parameters)?);
+        for (control, own) in &mut controls {
+            let other = others.get(control);
+            own.retain(|name, value| other.is_some_and(|other| other.get(name) == Some(value)));
+        }
+    }
+    Ok(TargetGroup { locations, frameworks, controls })
+}
+
+fn controls_of(frameworks: &[Framework]) -> Controls {
     let all = frameworks.iter().flat_map(|framework| &framework.controls);
     all.map(|control| (control.control.name.to_owned(), control.parameters.clone())).collect()
 }
@@ -406,13 +407,14 @@ fn controls(frameworks: &[Framework]) -> Controls {
 /// Merges groups with equal accounts and controls. The accounts of organizational units are added later.
 fn variants_of(groups: &[TargetGroup]) -> Vec<ControlVariant> {
     let mut variants: Vec<ControlVariant> = Vec::new();
-    for TargetGroup { places, controls, .. } in groups {
-        let same = |variant: &&mut ControlVariant| variant.accounts == places.accounts && variant.controls == *controls;
+    for TargetGroup { locations, controls, .. } in groups {
+        let same =
+            |variant: &&mut ControlVariant| variant.accounts == locations.accounts && variant.controls == *controls;
         match variants.iter_mut().find(same) {
-            Some(variant) => variant.regions.extend(places.regions.iter().cloned()),
+            Some(variant) => variant.regions.extend(locations.regions.iter().cloned()),
             None => variants.push(ControlVariant {
-                accounts: places.accounts.clone(),
-                regions: places.regions.clone(),
+                accounts: locations.accounts.clone(),
+                regions: locations.regions.clone(),
                 controls: controls.clone(),
                 since: BTreeMap::new(),
             }),
@@ -422,9 +424,9 @@ fn variants_of(groups: &[TargetGroup]) -> Vec<ControlVariant> {
 }
 
 /// The ids that represent the accounts of a target when overlapping frameworks are searched.
-fn sharing(target: &PolicyTarget, places: &EquivalentLocations) -> BTreeSet<String> {
+fn sharing(target: &PolicyTarget, locations: &EquivalentLocations) -> BTreeSet<String> {
     match &target.scope {
-        TargetScope::Accounts(_) => places.accounts.iter().map(ToString::to_string).collect(),
+        TargetScope::Accounts(_) => locations.accounts.iter().map(ToString::to_string).collect(),
         TargetScope::OrganizationalUnits { units, accounts: AccountFilter::All } => {
             units.iter().map(ToString::to_string).collect()
         }
@@ -469,4 +471,29 @@ fn undeclared<'a>(template: &'a Template, given: &'a Parameters) -> impl Iterato
 fn with_parameters(diagnostic: &Diagnostic) -> String {
     let position = diagnostic.at.map(|Position { line, column }| format!(":{line}:{column}")).unwrap_or_default();
     format!("with the parameters given here, {} ({}{position})", diagnostic.message, diagnostic.file)
+}
+
+/// Explains why this policy may not manage a StackSet: message and help.
+fn ownership_error(desired: &Desired, found: &ObservedStackSet, owner: &str) -> Option<(String, &'static str)> {
+    let name = &desired.name;
+    match found.owner.as_deref() {
+        Some(other) if other != owner => {
+            let message = format!("a StackSet `{name}` exists already and belongs to the policy `{other}`");
+            return Some((message, "give the framework another name, or remove it from that policy first"));
+        }
+        None if !desired.adopt => {
+            let message = format!("a StackSet `{name}` exists already and was not created by this application");
+            let help = "give the framework another name, or write `adopt: true` to adopt the StackSet: `backup-compliance plan` shows the changes to its instances";
+            return Some((message, help));
+        }
+        Some(_) | None => {}
+    }
+    (found.permissions != desired.permissions.model()).then(|| {
+        let (has, targets) = match found.permissions {
+            PermissionModel::SelfManaged => ("self-managed permissions", "organizational units"),
+            PermissionModel::ServiceManaged => ("service-managed permissions", "accounts"),
+        };
+        let message = format!("the StackSet `{name}` has {has}, and the targets are {targets}");
+        (message, "AWS cannot change this while a StackSet has instances: give the framework another name")
+    })
 }

@@ -8,23 +8,20 @@ use framework::ids::{AccountId, RegionName};
 
 use super::state::{ControlVariant, PublishedFramework};
 
-/// Times older than this become one time per control, so that accounts that joined one by one share a variant again: a
-/// publication has to fit into one item of the table.
+/// Times older than this become one time per control, so that variants merge again: a publication has to fit into one item.
 const SETTLED: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 impl PublishedFramework {
     /// Returns these facts with times: a control that was in force with the same parameters keeps its time, any other begins
     /// `now`. Variants are split where times differ.
-    #[must_use]
     pub fn following(self, published: Option<&Self>, now: Timestamp) -> Self {
         let before: &[ControlVariant] = published.map_or(&[], |published| &published.variants);
         let settled = settled(before, now);
-        let variants = self.variants.into_iter().flat_map(|variant| split(&variant, before, &settled, now)).collect();
-        Self { stack_set: self.stack_set, variants }
+        let variants = self.variants.iter().flat_map(|variant| split(variant, before, &settled, now)).collect();
+        Self { variants, ..self }
     }
 }
 
-/// Returns the newest of the settled times of each control.
 fn settled(before: &[ControlVariant], now: Timestamp) -> BTreeMap<&str, Timestamp> {
     let limit = now.checked_sub(SETTLED).unwrap_or(Timestamp::MIN);
     let mut settled: BTreeMap<&str, Timestamp> = BTreeMap::new();
@@ -40,7 +37,7 @@ fn split(
     before: &[ControlVariant],
     settled: &BTreeMap<&str, Timestamp>,
     now: Timestamp,
-) -> impl Iterator<Item = ControlVariant> + use<> {
+) -> Vec<ControlVariant> {
     // Accounts and Regions by the times of their controls, in the order of the controls.
     let mut by_times: BTreeMap<Vec<Option<Timestamp>>, BTreeMap<AccountId, BTreeSet<RegionName>>> = BTreeMap::new();
     for account in &variant.accounts {
@@ -77,5 +74,5 @@ fn split(
             since: since.clone(),
         }));
     }
-    variants.into_iter()
+    variants
 }

@@ -28,12 +28,12 @@ pub(crate) async fn with_former_units(
 
 /// Returns the members of the units of a StackSet that is to be removed.
 pub(crate) async fn members_left(organization: &impl OrganizationalUnits, observed: &Observed) -> Result<Membership> {
-    let service_managed =
-        observed.stack_set.as_ref().is_some_and(|found| found.permissions == PermissionModel::ServiceManaged);
-    if !service_managed {
-        return Ok(Membership::default());
+    match &observed.stack_set {
+        Some(found) if found.permissions == PermissionModel::ServiceManaged => {
+            organization.membership(&units(observed).cloned().collect()).await
+        }
+        _ => Ok(Membership::default()),
     }
-    organization.membership(&units(observed).cloned().collect()).await
 }
 
 fn units(observed: &Observed) -> impl Iterator<Item = &UnitId> {

@@ -1,17 +1,17 @@
 //! The ports of `deploy`.
 
 use std::collections::BTreeSet;
-use std::future::Future;
 
 use domain::notice::Notice;
 use domain::policy::Reporting;
+use domain::rollout::transition::Revision;
 use domain::rollout::{Desired, Membership, Observed, ObservedStackSet, Operation, OperationStatus};
 use framework::ids::{CommitId, StackSetName, UnitId};
 use syntax::diagnostic::{Diagnostic, Position};
 
 use super::state::{DeployState, PublishedFramework, RolloutRecord, StackSetRef};
 use crate::lifecycle::ports::{RequestStore, Responder};
-use crate::ports::{Clock, Result, Versioned};
+use crate::ports::{Call, Clock, Result, Versioned};
 use crate::violations::ViolationStore;
 
 /// The adapters that [`Deploy`](super::Deploy) works with.
@@ -58,9 +58,6 @@ impl RepositoryFile {
     }
 
     /// Returns the text, or a diagnostic about the file.
-    ///
-    /// # Errors
-    /// The file is missing, not UTF-8 or too large.
     pub fn into_text(self, file: &str) -> std::result::Result<String, Box<Diagnostic>> {
         let (at, message, help) = match self {
             Self::Text(text) => return Ok(text),
@@ -76,25 +73,16 @@ impl RepositoryFile {
     }
 }
 
-/// Author and message of a commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommitDetails {
-    /// Name and email address of the author.
-    pub author: String,
-    /// The first line of the message.
-    pub message: String,
-}
-
 /// The policy repository.
 pub trait PolicyRepository {
     /// The commit at the head of the branch; `None` if the branch does not exist.
-    fn head(&self) -> impl Future<Output = Result<Option<CommitId>>> + Send;
+    fn head(&self) -> impl Call<Option<CommitId>>;
     /// Reads a file at a commit.
-    fn file(&self, commit: &CommitId, path: &str) -> impl Future<Output = Result<RepositoryFile>> + Send;
+    fn file(&self, commit: &CommitId, path: &str) -> impl Call<RepositoryFile>;
     /// Reads author and message of a commit.
-    fn commit(&self, commit: &CommitId) -> impl Future<Output = Result<CommitDetails>> + Send;
+    fn commit(&self, commit: &CommitId) -> impl Call<Revision>;
     /// Comments on a commit. Idempotent for equal texts.
-    fn comment(&self, commit: &CommitId, text: &str) -> impl Future<Output = Result<()>> + Send;
+    fn comment(&self, commit: &CommitId, text: &str) -> impl Call<()>;
 }
 
 /// How StackSets accepted a call.
@@ -123,68 +111,64 @@ pub struct StartRequest<'a> {
     pub observed: &'a ObservedStackSet,
 }
 
-/// CloudFormation StackSets.
-pub trait StackSets {
+/// The reading calls of CloudFormation StackSets.
+pub trait DeployedStackSets {
     /// Reads the StackSet, strongly consistent; `None` if it does not exist.
-    fn describe(&self, of: StackSetRef<'_>) -> impl Future<Output = Result<Option<ObservedStackSet>>> + Send;
+    fn describe(&self, of: StackSetRef<'_>) -> impl Call<Option<ObservedStackSet>>;
     /// Reads all its instances and, with service-managed permissions, the units to which StackSets deploys automatically.
-    fn observe(
-        &self,
-        of: StackSetRef<'_>,
-        stack_set: ObservedStackSet,
-    ) -> impl Future<Output = Result<Observed>> + Send;
+    fn observe(&self, of: StackSetRef<'_>, stack_set: ObservedStackSet) -> impl Call<Observed>;
     /// Reads the status of an operation; `None` if CloudFormation lists none of this id.
-    fn operation(&self, of: StackSetRef<'_>, id: &str) -> impl Future<Output = Result<Option<OperationStatus>>> + Send;
+    fn operation(&self, of: StackSetRef<'_>, id: &str) -> impl Call<Option<OperationStatus>>;
+}
+
+/// CloudFormation StackSets.
+pub trait StackSets: DeployedStackSets {
     /// Creates the StackSet with the owner tag and managed execution.
-    fn create(&self, desired: &Desired, owner: &str) -> impl Future<Output = Result<()>> + Send;
+    fn create(&self, desired: &Desired, owner: &str) -> impl Call<()>;
     /// Starts an operation under its id.
-    fn start(&self, start: StartRequest<'_>) -> impl Future<Output = Result<Acceptance>> + Send;
+    fn start(&self, start: StartRequest<'_>) -> impl Call<Acceptance>;
     /// Stops an operation: its pending instances are cancelled. Idempotent for an operation that has ended.
-    fn stop(&self, of: StackSetRef<'_>, id: &str) -> impl Future<Output = Result<()>> + Send;
+    fn stop(&self, of: StackSetRef<'_>, id: &str) -> impl Call<()>;
     /// Deletes the empty StackSet. Idempotent.
-    fn delete(&self, of: StackSetRef<'_>) -> impl Future<Output = Result<()>> + Send;
+    fn delete(&self, of: StackSetRef<'_>) -> impl Call<()>;
 }
 
 /// Organizational units in AWS Organizations.
 pub trait OrganizationalUnits {
     /// Reads the accounts below these units, child units included, with the root and the management account. Units that are not in
     /// this organization are missing from the result.
-    fn membership(&self, units: &BTreeSet<UnitId>) -> impl Future<Output = Result<Membership>> + Send;
+    fn membership(&self, units: &BTreeSet<UnitId>) -> impl Call<Membership>;
 }
 
 /// The state of `deploy` between two reconciliations.
 pub trait DeployStore {
     /// Reads all rollouts and the removal marker, in one read.
-    fn load_state(&self) -> impl Future<Output = Result<DeployState>> + Send;
-    /// Stores a rollout.
-    ///
-    /// # Errors
-    /// [`Conflict`](crate::ports::PortErrorKind::Conflict) if another writer has stored it since it was read.
-    fn put_rollout(&self, rollout: &Versioned<RolloutRecord>) -> impl Future<Output = Result<()>> + Send;
+    fn load_state(&self) -> impl Call<DeployState>;
+    /// Stores a rollout. A conflict if another writer has stored it since it was read.
+    fn put_rollout(&self, rollout: &Versioned<RolloutRecord>) -> impl Call<()>;
     /// Deletes a rollout.
-    fn delete_rollout(&self, name: &StackSetName) -> impl Future<Output = Result<()>> + Send;
+    fn delete_rollout(&self, name: &StackSetName) -> impl Call<()>;
     /// Sets or clears the marker that the application is being removed.
-    fn set_removal(&self, removing: bool) -> impl Future<Output = Result<()>> + Send;
+    fn set_removal(&self, removing: bool) -> impl Call<()>;
     /// Reads the commit whose rejection was reported last.
-    fn rejected_commit(&self) -> impl Future<Output = Result<Option<CommitId>>> + Send;
+    fn rejected_commit(&self) -> impl Call<Option<CommitId>>;
     /// Stores the commit whose rejection was reported last.
-    fn set_rejected_commit(&self, commit: &CommitId) -> impl Future<Output = Result<()>> + Send;
+    fn set_rejected_commit(&self, commit: &CommitId) -> impl Call<()>;
     /// Reads the controls of a StackSet that were published last.
-    fn framework(&self, name: &StackSetName) -> impl Future<Output = Result<Option<PublishedFramework>>> + Send;
+    fn framework(&self, name: &StackSetName) -> impl Call<Option<PublishedFramework>>;
     /// Publishes the controls of a StackSet to the other functions.
-    fn put_framework(&self, facts: &PublishedFramework) -> impl Future<Output = Result<()>> + Send;
+    fn put_framework(&self, facts: &PublishedFramework) -> impl Call<()>;
     /// Publishes the reporting rules to the other functions, then stores their digest as [`DeployState::reporting_digest`].
-    fn put_reporting(&self, reporting: &Reporting) -> impl Future<Output = Result<()>> + Send;
+    fn put_reporting(&self, reporting: &Reporting) -> impl Call<()>;
     /// Deletes the published controls of a StackSet.
-    fn delete_framework(&self, name: &StackSetName) -> impl Future<Output = Result<()>> + Send;
+    fn delete_framework(&self, name: &StackSetName) -> impl Call<()>;
 }
 
 /// The queue that `deploy` receives triggers from.
 pub trait TriggerQueue {
     /// Makes received messages visible again after a delay, instead of at the end of the visibility timeout.
-    ///
     /// [AWS](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibilityBatch.html)
-    fn redeliver(&self, receipts: &[&str], after: std::time::Duration) -> impl Future<Output = Result<()>> + Send;
+    fn redeliver(&self, receipts: &[&str], after: std::time::Duration) -> impl Call<()>;
 }
 
 /// Publishes notices of rollouts and policies.

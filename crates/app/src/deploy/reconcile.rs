@@ -8,12 +8,12 @@ use tracing::{Instrument as _, info, info_span, warn};
 
 use domain::notice::{Notice, PolicyRejection};
 use domain::rollout::transition::{Revision, settled};
-use domain::rollout::{Desired, Membership, ObservedStackSet, PermissionModel, RolloutStep};
+use domain::rollout::{Desired, RolloutStep};
 use framework::ids::{CommitId, StackSetName};
 use syntax::diagnostic::Diagnostic;
 
-use super::desired::{DesiredPolicy, PolicySource};
-use super::ports::{CommitDetails, DeployEnv, DeployStore, OrganizationalUnits, PolicyRepository, StackSets};
+use super::desired::{DesiredPolicy, ObservedFrameworks, PolicySource};
+use super::ports::{DeployEnv, DeployStore, PolicyRepository};
 use super::state::DeployState;
 use crate::events::{DeployTrigger, ReconcileScope};
 use crate::lifecycle::RequestKind;
@@ -37,14 +37,12 @@ pub struct Application {
 
 impl Application {
     /// The owner tag of this application's StackSets.
-    #[must_use]
     pub fn owner(&self) -> String {
         owner(&self.repository, &self.branch)
     }
 }
 
 /// The owner tag on the StackSets of the application that follows this repository and branch.
-#[must_use]
 pub fn owner(repository: &str, branch: &str) -> String {
     format!("{repository}@{branch}")
 }
@@ -119,7 +117,6 @@ pub struct DeployCounts {
 
 impl DeployCounts {
     /// These counts with the instances of the verdict that a step brings, if it does.
-    #[must_use]
     pub(super) fn with_instances(self, step: &RolloutStep) -> Self {
         let RolloutStep::Finished(verdict) = step else { return self };
         Self {
@@ -155,14 +152,10 @@ pub enum FrameworkOutcome {
 
 impl<E: DeployEnv> Deploy<E> {
     /// Acts on the triggers of a batch. They cause one reconciliation together, of the widest scope that one of them asks for.
-    ///
-    /// # Errors
-    /// A call to AWS failed and may succeed later; the triggers should be delivered again.
+    /// After an error they should be delivered again.
     pub async fn handle(&self, triggers: &[DeployTrigger]) -> Result<ReconcileSummary> {
-        let mut scope: Option<ReconcileScope> = None;
-        let mut requests = false;
-        let mut ended = BTreeSet::new();
-        let mut reason = None;
+        let (mut scope, mut requests) = (None::<ReconcileScope>, false);
+        let (mut ended, mut reason) = (Vec::new(), None);
         for trigger in triggers {
             match trigger {
                 DeployTrigger::Ignored(why) => {
@@ -174,10 +167,8 @@ impl<E: DeployEnv> Deploy<E> {
                     reason = Some(why.clone());
                 }
                 DeployTrigger::Push => scope = scope.max(Some(ReconcileScope::Standard)),
-                DeployTrigger::OperationEnded { stack_set } => {
-                    ended.insert(stack_set.as_str());
-                }
-                DeployTrigger::Request { .. } => {
+                DeployTrigger::OperationEnded(stack_set) => ended.push(stack_set.as_str()),
+                DeployTrigger::Request(_) => {
                     scope = scope.max(Some(ReconcileScope::Standard));
                     requests = true;
                 }
@@ -191,7 +182,7 @@ impl<E: DeployEnv> Deploy<E> {
             return Ok(ReconcileSummary { skipped: reason, ..ReconcileSummary::default() });
         }
         let memory = self.store.load_state().await?;
-        if memory.rollouts.keys().any(|name| ended.contains(name.as_str())) {
+        if memory.rollouts.keys().any(|name| ended.contains(&name.as_str())) {
             scope = scope.max(Some(ReconcileScope::Standard));
         }
         match scope {
@@ -210,8 +201,8 @@ impl<E: DeployEnv> Deploy<E> {
         if waiting.iter().any(|waiting| waiting.request.kind == RequestKind::Delete) {
             let names: Vec<StackSetName> = memory.rollouts.keys().cloned().collect();
             let outcome = self.remove_everything(memory, &waiting).await;
-            if let Err(error) = &outcome {
-                self.fail_waiting(&waiting, &names, error).await?;
+            if outcome.is_err() {
+                self.answer_waiting(&waiting, &outcome, &names).await?;
             }
             return outcome;
         }
@@ -223,7 +214,7 @@ impl<E: DeployEnv> Deploy<E> {
             self.store.set_removal(false).await?;
         }
         let outcome = self.roll_out(memory, scope == ReconcileScope::Full).await;
-        self.answer_waiting(&waiting, &outcome).await?;
+        self.answer_waiting(&waiting, &outcome, &[]).await?;
         outcome
     }
 
@@ -236,108 +227,53 @@ impl<E: DeployEnv> Deploy<E> {
         let mut seen = ReconcileSummary { commit: Some(commit.clone()), ..ReconcileSummary::default() };
         let Application { policy_file, event_bus_arn, .. } = &self.application;
         let policy = PolicySource { commit: &commit, policy_file, event_bus_arn };
-        let mut wanted = match policy.read(&self.repository).await? {
-            Ok(wanted) => wanted,
-            Err(faults) => return self.reject(seen, &commit, faults).await,
+        let mut desired = match policy.read(&self.repository).await? {
+            Ok(desired) => desired,
+            Err(faults) => return self.reject(&commit, faults).await,
         };
         let mut work = Work { commit: &commit, revision: None, is_full, counts: DeployCounts::default() };
-        let (mut observed, mut faults) = self.describe(&wanted).await?;
+        let (mut observed, mut faults) = desired.describe(&self.stack_sets, &self.application.owner()).await?;
         if faults.is_empty() {
-            faults = self.resolve_units(&mut wanted, &memory, &mut observed, &work).await?;
+            let settled = settled_frameworks(&desired, &memory, &observed, &work);
+            faults = desired.resolve_units(&self.organization, &memory, &mut observed, &settled).await?;
         }
         if !faults.is_empty() {
-            return self.reject(seen, &commit, faults).await;
+            return self.reject(&commit, faults).await;
         }
-        seen.warnings = self.publish_reporting(&memory, &wanted, &commit).await?;
-        for framework in &wanted.frameworks {
+        seen.warnings = self.publish_reporting(&memory, &desired, &commit).await?;
+        for framework in &desired.frameworks {
             let name = &framework.desired.name;
             let known = memory.rollouts.get(name).cloned();
-            let FrameworkState { stack_set, membership } = observed.remove(name).unwrap_or_default();
+            let observed = observed.remove(name).unwrap_or_default();
             let span = info_span!("rollout", stack_set = %name, commit = %commit, operation = Empty);
-            let applying = self.apply(framework, known, stack_set, membership, &mut work);
+            let applying = self.apply(framework, known, observed, &mut work);
             let outcome = applying.instrument(span.clone()).await?;
             span.in_scope(|| info!(outcome = ?outcome, "reconciled the framework"));
             seen.frameworks.insert(name.clone(), outcome);
         }
-        let declared: BTreeSet<&StackSetName> =
-            wanted.frameworks.iter().map(|framework| &framework.desired.name).collect();
-        for (name, rollout) in memory.rollouts.into_iter().filter(|(name, _)| !declared.contains(name)) {
+        for (name, rollout) in memory.rollouts {
+            if seen.frameworks.contains_key(&name) {
+                continue;
+            }
             let span = info_span!("removal", stack_set = %name, commit = %commit, operation = Empty);
-            let removing = self.undeclared(rollout, wanted.remove_undeclared, &mut work);
+            let removing = self.undeclared(rollout, desired.remove_undeclared, &mut work);
             seen.frameworks.insert(name, removing.instrument(span).await?);
         }
         seen.counts = work.counts;
         Ok(seen)
     }
 
-    /// Reads the StackSets of all frameworks. Returns a diagnostic for each that has another owner or permission model.
-    async fn describe(
-        &self,
-        wanted: &DesiredPolicy,
-    ) -> Result<(BTreeMap<StackSetName, FrameworkState>, Vec<Diagnostic>)> {
-        let owner = self.application.owner();
-        let mut all = BTreeMap::new();
-        let mut faults = Vec::new();
-        for framework in &wanted.frameworks {
-            let stack_set = self.stack_sets.describe(framework.stack_set()).await?;
-            let refusal = stack_set.as_ref().and_then(|found| ownership_error(&framework.desired, found, &owner));
-            faults.extend(refusal.map(|(message, help)| wanted.diagnostic(framework.at, message, help)));
-            let observed = FrameworkState { stack_set, membership: None };
-            all.insert(framework.desired.name.clone(), observed);
-        }
-        Ok((all, faults))
-    }
-
-    /// Reads the accounts of the organizational units of all frameworks that are not settled, and adds their instances.
-    async fn resolve_units(
-        &self,
-        wanted: &mut DesiredPolicy,
-        memory: &DeployState,
-        observed: &mut BTreeMap<StackSetName, FrameworkState>,
-        work: &Work<'_>,
-    ) -> Result<Vec<Diagnostic>> {
-        let mut faults = Vec::new();
-        // Exemptions name accounts: changed ones are compared with the accounts of all units.
-        let reporting_changed = memory.reporting_digest.as_deref() != Some(wanted.reporting.digest().0.as_str());
-        for index in 0..wanted.frameworks.len() {
-            let Some(framework) = wanted.frameworks.get(index) else { continue };
-            let Some(observed) = observed.get_mut(&framework.desired.name) else { continue };
-            let desired = &framework.desired;
-            let units = desired.organizational_units();
-            let known = memory.rollouts.get(&desired.name).map(|known| &known.value);
-            let is_settled = settled(desired, known, observed.stack_set.as_ref(), work.commit, work.is_full).is_some();
-            if units.is_empty() || (is_settled && !reporting_changed) {
-                continue;
-            }
-            let fresh = known.is_none_or(|known| known.digest != desired.digest());
-            let membership = self.organization.membership(&units).await?;
-            faults.extend(wanted.resolve_units(index, &membership, fresh));
-            observed.membership = Some(membership);
-        }
-        Ok(faults)
-    }
-
-    async fn reject(
-        &self,
-        mut seen: ReconcileSummary,
-        commit: &CommitId,
-        faults: Vec<Diagnostic>,
-    ) -> Result<ReconcileSummary> {
-        seen.rejected = faults.iter().map(ToString::to_string).collect();
+    async fn reject(&self, commit: &CommitId, diagnostics: Vec<Diagnostic>) -> Result<ReconcileSummary> {
+        let mut seen = ReconcileSummary { commit: Some(commit.clone()), ..ReconcileSummary::default() };
+        seen.rejected = diagnostics.iter().map(ToString::to_string).collect();
         warn!(commit = %commit, diagnostics = ?seen.rejected, "rejected the policy; nothing was changed");
         if self.store.rejected_commit().await?.as_ref() == Some(commit) {
             return Ok(seen);
         }
-        let CommitDetails { author, message } = self.repository.commit(commit).await?;
+        let Revision { commit: id, author, message } = self.repository.commit(commit).await?;
         let Application { repository, branch, .. } = self.application.clone();
-        let notice = Notice::PolicyRejected(PolicyRejection {
-            repository,
-            branch,
-            commit: commit.clone(),
-            author,
-            message,
-            diagnostics: faults,
-        });
+        let rejection = PolicyRejection { repository, branch, commit: id, author, message, diagnostics };
+        let notice = Notice::PolicyRejected(rejection);
         self.notify(&notice).await?;
         self.comment(commit, &notice).await;
         self.store.set_rejected_commit(commit).await?;
@@ -345,56 +281,32 @@ impl<E: DeployEnv> Deploy<E> {
     }
 }
 
-impl FrameworkOutcome {
-    pub(super) fn failure(&self) -> Option<&str> {
-        match self {
-            Self::Failed(reason) => Some(reason),
-            _ => None,
-        }
+/// The frameworks whose organizational units need not be read.
+fn settled_frameworks(
+    desired: &DesiredPolicy,
+    memory: &DeployState,
+    observed: &ObservedFrameworks,
+    work: &Work<'_>,
+) -> BTreeSet<StackSetName> {
+    // Exemptions name accounts: changed ones are compared with the accounts of all units.
+    if memory.reporting_digest.as_deref() != Some(desired.reporting.digest().0.as_str()) {
+        return BTreeSet::new();
     }
-}
-
-/// The state of a framework before an action.
-#[derive(Default)]
-struct FrameworkState {
-    stack_set: Option<ObservedStackSet>,
-    /// The accounts of its organizational units, if they were read.
-    membership: Option<Membership>,
+    let is_settled = |desired: &&Desired| {
+        let known = memory.rollouts.get(&desired.name).map(|known| &known.value);
+        let stack_set = observed.get(&desired.name).and_then(|observed| observed.stack_set.as_ref());
+        settled(desired, known, stack_set, work.commit, work.is_full).is_some()
+    };
+    let desired = desired.frameworks.iter().map(|framework| &framework.desired);
+    desired.filter(is_settled).map(|desired| desired.name.clone()).collect()
 }
 
 /// The state that all frameworks of one reconciliation share.
 pub(super) struct Work<'a> {
-    /// The head of the branch.
     pub(super) commit: &'a CommitId,
     /// The same with its author and message, once they were read.
     pub(super) revision: Option<Revision>,
     /// Whether the instances of all frameworks are read.
     pub(super) is_full: bool,
     pub(super) counts: DeployCounts,
-}
-
-/// Explains why this policy may not manage a StackSet: message and help.
-pub(crate) fn ownership_error(desired: &Desired, found: &ObservedStackSet, owner: &str) -> Option<(String, String)> {
-    let name = &desired.name;
-    match found.owner.as_deref() {
-        Some(ours) if ours == owner => {}
-        Some(other) => {
-            let message = format!("a StackSet `{name}` exists already and belongs to the policy `{other}`");
-            return Some((message, "give the framework another name, or remove it from that policy first".to_owned()));
-        }
-        None if desired.adopt => {}
-        None => {
-            let message = format!("a StackSet `{name}` exists already and was not created by this application");
-            let help = "give the framework another name, or write `adopt: true` to adopt the StackSet: `backup-compliance plan` shows the changes to its instances";
-            return Some((message, help.to_owned()));
-        }
-    }
-    (found.permissions != desired.permissions.model()).then(|| {
-        let (has, targets) = match found.permissions {
-            PermissionModel::SelfManaged => ("self-managed permissions", "organizational units"),
-            PermissionModel::ServiceManaged => ("service-managed permissions", "accounts"),
-        };
-        let message = format!("the StackSet `{name}` has {has}, and the targets are {targets}");
-        (message, "AWS cannot change this while a StackSet has instances: give the framework another name".to_owned())
-    })
 }

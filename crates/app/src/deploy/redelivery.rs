@@ -34,7 +34,6 @@ pub async fn redeliver(queue: &impl TriggerQueue, messages: &[BatchMessage]) {
 /// The delay before the next attempt: 15 to 20 s after the first receive, 30 to 40 s after the second, then 45 to 60 s. The message
 /// received most often decides for the whole batch, so that the messages of a group keep their order. The jitter is derived from the
 /// message id: equal input, equal delay.
-#[must_use]
 pub fn delay(messages: &[BatchMessage]) -> Duration {
     let most = messages.iter().max_by_key(|message| message.receives);
     let receives = most.map_or(1, |message| message.receives);

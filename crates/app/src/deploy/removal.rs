@@ -1,5 +1,4 @@
-//! Removes StackSets, instances first: of a framework that has left the policy, or of all when the application is deleted. A
-//! deletion is answered to CloudFormation at the end.
+//! Removes StackSets, instances first: of a framework that has left the policy, or of all when the application is deleted.
 
 use tracing::field::Empty;
 use tracing::{Instrument as _, info, info_span, warn};
@@ -9,7 +8,7 @@ use domain::rollout::transition::{Attempt, OperationProgress, RemovalAction, adv
 use domain::rollout::{Observed, RolloutStep, StepContext, Verdict, next_removal_step};
 
 use super::members::members_left;
-use super::ports::{DeployEnv, DeployStore, StackSets};
+use super::ports::{DeployEnv, DeployStore, DeployedStackSets as _, StackSets};
 use super::reconcile::{Deploy, DeployCounts, FrameworkOutcome, ReconcileSummary, Work};
 use super::state::{DeployState, Phase, RolloutRecord};
 use crate::lifecycle::{RequestAnswer, RequestKind, WaitingRequest};
@@ -18,13 +17,13 @@ use crate::ports::{Clock, PortErrorKind, Result, Versioned};
 /// Instances that the answer to CloudFormation names; the others are counted.
 const NAMED: usize = 20;
 
-/// A removal in progress.
 struct Removal<'a> {
     /// The recorded rollout, to be written only if it has changed.
     before: RolloutRecord,
     rollout: Versioned<RolloutRecord>,
     /// The CloudFormation request that asked for the removal of the application.
     request: Option<&'a str>,
+    counts: &'a mut DeployCounts,
 }
 
 impl<E: DeployEnv> Deploy<E> {
@@ -42,8 +41,8 @@ impl<E: DeployEnv> Deploy<E> {
         let request = request.map(|waiting| waiting.request.envelope.request_id.as_str());
         for (name, mut rollout) in memory.rollouts {
             // While other removals go on, a blocked one is not retried before the next request.
-            if let Some(stuck) =
-                rollout.value.removal_blocked.as_ref().filter(|stuck| Some(stuck.request.as_str()) == request)
+            if let Some(stuck) = &rollout.value.removal_blocked
+                && Some(stuck.request.as_str()) == request
             {
                 seen.frameworks.insert(name, FrameworkOutcome::Failed(stuck.reason.clone()));
                 continue;
@@ -52,8 +51,8 @@ impl<E: DeployEnv> Deploy<E> {
             // The removal of the application takes precedence over that by the policy.
             rollout.value.undeclared = false;
             let span = info_span!("removal", stack_set = %name, commit = %rollout.value.commit, operation = Empty);
-            let removal = Removal { before, rollout, request };
-            let outcome = match self.remove(removal, &mut seen.counts).instrument(span.clone()).await {
+            let removal = Removal { before, rollout, request, counts: &mut seen.counts };
+            let outcome = match self.remove(removal).instrument(span.clone()).await {
                 // It would fail again, and must not block the others.
                 Err(error) if !matches!(error.kind, PortErrorKind::Retryable | PortErrorKind::Conflict) => {
                     FrameworkOutcome::Failed(error.with_fix())
@@ -76,22 +75,21 @@ impl<E: DeployEnv> Deploy<E> {
                 _ => running.push(name.as_str()),
             }
         }
-        let done = remaining.is_empty() && running.is_empty();
-        let blocked = !remaining.is_empty() && running.is_empty();
-        if !running.is_empty() {
+        let is_running = !running.is_empty();
+        if is_running {
             remaining.push(format!(
                 "the StackSet operations did not end within the hour that CloudFormation allows, remaining: {}",
                 running.join(", ")
             ));
         }
-        let remaining = remaining.join(" | ");
         for WaitingRequest { request, since, .. } in waiting {
             let envelope = &request.envelope;
             let answer = if request.kind != RequestKind::Delete {
                 RequestAnswer::failure(envelope, "superseded by the deletion of the application")
-            } else if done {
+            } else if remaining.is_empty() {
                 RequestAnswer::success(envelope)
-            } else if blocked || self.overdue(*since) {
+            } else if !is_running || self.overdue(*since) {
+                let remaining = remaining.join(" | ");
                 let reason = format!("not everything could be removed, deleting again continues: {remaining}");
                 RequestAnswer::failure(envelope, &reason)
             } else {
@@ -138,17 +136,16 @@ impl<E: DeployEnv> Deploy<E> {
             return Ok(FrameworkOutcome::FailedBefore);
         };
         let rollout = Versioned { value, ..rollout };
-        self.remove(Removal { before, rollout, request: None }, &mut work.counts).await
+        self.remove(Removal { before, rollout, request: None, counts: &mut work.counts }).await
     }
 
-    /// Continues the removal of one StackSet.
-    async fn remove(&self, mut removal: Removal<'_>, counts: &mut DeployCounts) -> Result<FrameworkOutcome> {
-        counts.reconciliations = counts.reconciliations.saturating_add(1);
+    async fn remove(&self, mut removal: Removal<'_>) -> Result<FrameworkOutcome> {
+        removal.counts.reconciliations += 1;
         let rollout = &mut removal.rollout.value;
         let of = removal.before.stack_set();
         rollout.start_removal();
         match self.observe_operation(of, rollout).await? {
-            OperationProgress::Running if rollout.is_stopped_by_removal() => return self.stop(removal, counts).await,
+            OperationProgress::Running if rollout.is_stopped_by_removal() => return self.stop(removal).await,
             OperationProgress::Running | OperationProgress::Stopping => return self.wait(removal).await,
             OperationProgress::Idle => {}
         }
@@ -160,38 +157,40 @@ impl<E: DeployEnv> Deploy<E> {
         let owner = self.application.owner();
         let context = StepContext { owner: &owner, membership: &membership, ended_operations: &rollout.tried };
         let step = next_removal_step(&observed, context);
-        if let RolloutStep::OtherOwner { owner } = &step {
+        if let RolloutStep::OtherOwner(owner) = &step {
             warn!(stack_set = %of.name, ?owner, "the StackSet has another owner; it is retained");
         }
         let (exists, instances) = (observed.stack_set.is_some(), observed.instances.len());
         let (value, action) = advance_removal(rollout.clone(), step, exists, instances, self.clock.now());
         *rollout = value;
-        let rejected = match action {
+        let outcome = match action {
             RemovalAction::Wait => return self.wait(removal).await,
             RemovalAction::Forget => return self.forget(rollout).await,
             RemovalAction::Report => return self.removed(rollout).await,
-            RemovalAction::Block(verdict) => return self.block(removal, verdict, None, counts).await,
+            RemovalAction::Block(verdict) => return self.block(removal, verdict, None).await,
             RemovalAction::Start(launch) => {
                 self.record(&mut removal.rollout).await?;
-                match self.start(of, &launch, None, &observed, counts).await? {
-                    Ok(outcome) => return Ok(outcome),
-                    Err(error) => {
-                        removal.rollout.value.forget_rejected(launch.repeated);
-                        error
-                    }
+                let started = self.start(of, &launch, None, &observed, removal.counts).await;
+                if started.is_err() {
+                    removal.rollout.value.forget_rejected(launch.repeated);
                 }
+                started
             }
             RemovalAction::DeleteStackSet => {
-                counts.mutating_calls = counts.mutating_calls.saturating_add(1);
+                removal.counts.mutating_calls += 1;
                 match self.stack_sets.delete(of).await {
                     Ok(()) => return self.removed(rollout).await,
                     Err(error) if error.kind == PortErrorKind::Conflict => return self.wait(removal).await,
-                    Err(error) if error.kind == PortErrorKind::Retryable => return Err(error),
-                    Err(error) => error,
+                    Err(error) => Err(error),
                 }
             }
         };
-        self.block(removal, Verdict::default(), Some(rejected.with_fix()), counts).await
+        match outcome {
+            Err(error) if error.kind != PortErrorKind::Retryable => {
+                self.block(removal, Verdict::default(), Some(error.with_fix())).await
+            }
+            outcome => outcome,
+        }
     }
 
     /// Records a change, and waits for the next reconciliation.
@@ -203,10 +202,10 @@ impl<E: DeployEnv> Deploy<E> {
     }
 
     /// Stops the operation in flight: a rollout may take hours, and a removal has one.
-    async fn stop(&self, mut removal: Removal<'_>, counts: &mut DeployCounts) -> Result<FrameworkOutcome> {
+    async fn stop(&self, mut removal: Removal<'_>) -> Result<FrameworkOutcome> {
         self.record(&mut removal.rollout).await?;
         let Some(in_flight) = &removal.rollout.value.in_flight else { return Ok(FrameworkOutcome::Waiting) };
-        counts.mutating_calls = counts.mutating_calls.saturating_add(1);
+        removal.counts.mutating_calls += 1;
         match self.stack_sets.stop(removal.before.stack_set(), &in_flight.id).await {
             Ok(()) => {}
             Err(error) if error.kind == PortErrorKind::Retryable => return Err(error),
@@ -218,20 +217,16 @@ impl<E: DeployEnv> Deploy<E> {
     /// Reports a removal that cannot continue. The next deletion starts over.
     async fn block(
         &self,
-        Removal { mut rollout, request, .. }: Removal<'_>,
+        Removal { mut rollout, request, counts, .. }: Removal<'_>,
         verdict: Verdict,
         error: Option<String>,
-        counts: &mut DeployCounts,
     ) -> Result<FrameworkOutcome> {
-        counts.rollouts_failed = counts.rollouts_failed.saturating_add(1);
-        counts.instances_failed = counts.instances_failed.saturating_add(verdict.failures.len());
+        counts.rollouts_failed += 1;
+        counts.instances_failed += verdict.failures.len();
         let named = verdict.failures.iter().take(NAMED).map(|fault| format!("{} ({})", fault.instance, fault.reason));
-        let mut remaining: Vec<String> = error.clone().into_iter().chain(named).collect();
-        let more = verdict.failures.len().saturating_sub(NAMED);
-        if more > 0 {
-            remaining.push(format!("and {more} more"));
-        }
-        let reason = remaining.join(", ");
+        let more = verdict.failures.len().checked_sub(NAMED).filter(|more| *more > 0);
+        let more = more.map(|more| format!("and {more} more"));
+        let reason = Vec::from_iter(error.clone().into_iter().chain(named).chain(more)).join(", ");
         self.report_end(&rollout.value, &verdict, error.clone()).await?;
         rollout.value.block_removal(&verdict, error, request, &reason, self.clock.now());
         self.record(&mut rollout).await?;

@@ -6,8 +6,8 @@ use framework::ids::StackSetName;
 
 use super::ports::DeployEnv;
 use super::reconcile::{Deploy, FrameworkOutcome, ReconcileSummary};
-use crate::lifecycle::ports::RequestStore;
-use crate::lifecycle::{self, CloudFormationRequest, RequestAnswer, WaitingRequest};
+use crate::lifecycle::ports::{RequestStore, Responder};
+use crate::lifecycle::{CloudFormationRequest, RequestAnswer, WaitingRequest};
 use crate::ports::{Clock, PortError, PortErrorKind, Result};
 
 /// CloudFormation allows a custom resource one hour. Quick checks run at least every ten minutes (`QuickCheckRate` in
@@ -15,52 +15,39 @@ use crate::ports::{Clock, PortError, PortErrorKind, Result};
 pub const ANSWER_WITHIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(45);
 
 impl<E: DeployEnv> Deploy<E> {
-    /// Answers Create and Update requests: a rejected policy or a rejected call fails them, a rollout in progress does not.
+    /// Answers Create and Update requests: a rejected policy or a rejected call fails them, a rollout in progress does not. An error
+    /// fails every request whose retry would not succeed or whose time is up. `remaining` are the StackSets that may still exist.
     pub(super) async fn answer_waiting(
         &self,
         waiting: &[WaitingRequest],
         outcome: &Result<ReconcileSummary>,
+        remaining: &[StackSetName],
     ) -> Result<()> {
+        let names = remaining.iter().map(StackSetName::as_str).collect::<Vec<_>>().join(", ");
         for WaitingRequest { request, since, .. } in waiting {
             let envelope = &request.envelope;
             let answer = match outcome {
                 Ok(seen) if !seen.rejected.is_empty() => {
                     RequestAnswer::failure(envelope, &format!("the policy is rejected: {}", seen.rejected.join(" | ")))
                 }
-                Ok(seen) => match seen.frameworks.values().find_map(FrameworkOutcome::failure) {
-                    Some(failure) => RequestAnswer::failure(envelope, failure),
-                    None => RequestAnswer::success(envelope),
-                },
+                Ok(seen) => {
+                    let failure = seen.frameworks.values().find_map(|outcome| match outcome {
+                        FrameworkOutcome::Failed(reason) => Some(RequestAnswer::failure(envelope, reason)),
+                        _ => None,
+                    });
+                    failure.unwrap_or_else(|| RequestAnswer::success(envelope))
+                }
                 Err(error) if self.is_retried_in_time(error, *since) => continue,
-                Err(error) => RequestAnswer::failure(envelope, &error.with_fix()),
+                Err(error) if remaining.is_empty() => RequestAnswer::failure(envelope, &error.with_fix()),
+                Err(error) => {
+                    let reason = error.with_fix();
+                    let reason = format!(
+                        "not everything could be removed, deleting again continues; possibly remaining: {names}; {reason}"
+                    );
+                    RequestAnswer::failure(envelope, &reason)
+                }
             };
             self.settle(request, &answer).await?;
-        }
-        Ok(())
-    }
-
-    /// Answers FAILED to the requests that an error ends: no retry would succeed, or their time is up. `remaining` are the
-    /// StackSets that may still exist.
-    pub(super) async fn fail_waiting(
-        &self,
-        waiting: &[WaitingRequest],
-        remaining: &[StackSetName],
-        error: &PortError,
-    ) -> Result<()> {
-        let remaining: Vec<&str> = remaining.iter().map(StackSetName::as_str).collect();
-        let reason = if remaining.is_empty() {
-            error.with_fix()
-        } else {
-            format!(
-                "not everything could be removed, deleting again continues; possibly remaining: {}; {}",
-                remaining.join(", "),
-                error.with_fix()
-            )
-        };
-        for WaitingRequest { request, since, .. } in waiting {
-            if !self.is_retried_in_time(error, *since) {
-                self.settle(request, &RequestAnswer::failure(&request.envelope, &reason)).await?;
-            }
         }
         Ok(())
     }
@@ -99,16 +86,14 @@ impl<E: DeployEnv> Deploy<E> {
 
     /// Settles an answer and sends it, or the one that was settled before.
     pub(super) async fn settle(&self, request: &CloudFormationRequest, answer: &RequestAnswer) -> Result<()> {
-        match self.store.settle(request, answer, self.clock.now()).await? {
-            Some(answer) => self.put(&answer).await,
-            None => Ok(()),
-        }
+        let Some(answer) = self.store.settle(request, answer, self.clock.now()).await? else { return Ok(()) };
+        self.put(&answer).await
     }
 
     /// Sends a settled answer, then records that. A crash in between repeats the same answer, which is idempotent.
     async fn put(&self, answer: &RequestAnswer) -> Result<()> {
         let request_id = answer.request_id();
-        match lifecycle::send_answer(&self.responder, answer).await {
+        match self.responder.answer(answer).await {
             Ok(()) => info!(request = request_id, failure = ?answer.reason(), "answered CloudFormation"),
             // An expired URL stays expired: a request that is kept would block every later reconciliation.
             Err(error) if error.kind != PortErrorKind::Retryable => {

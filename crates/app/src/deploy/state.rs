@@ -42,21 +42,18 @@ pub struct ControlVariant {
     pub regions: BTreeSet<RegionName>,
     /// Parameters by control name.
     pub controls: BTreeMap<String, BTreeMap<String, String>>,
-    /// The latest time by which each control was in force with these parameters; controls without an entry have been in force
-    /// since an unknown time.
+    /// The latest time by which each control was in force with these parameters; absent if it is unknown.
     #[serde(default)]
     pub since: BTreeMap<String, Timestamp>,
 }
 
 impl PublishedFramework {
     /// Whether this framework has a control in any account and Region.
-    #[must_use]
     pub fn has(&self, control: &str) -> bool {
         self.variants.iter().any(|variant| variant.controls.contains_key(control))
     }
 
     /// The parameters of a control in an account and Region, if this framework has it there.
-    #[must_use]
     pub fn parameters(
         &self,
         account: &AccountId,
@@ -67,7 +64,6 @@ impl PublishedFramework {
     }
 
     /// The time since which a control has been in force in an account and Region with its parameters, if it is known.
-    #[must_use]
     pub fn since(&self, account: &AccountId, region: &RegionName, control: &str) -> Option<Timestamp> {
         self.variants_at(account, region).find_map(|variant| variant.since.get(control).copied())
     }

@@ -1,6 +1,6 @@
 //! The payload of an invocation: a batch of SQS messages, or one event of a direct invocation.
 
-use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use serde_json::Value;
 
 use super::DeployTrigger;
@@ -29,60 +29,45 @@ pub struct BatchMessage {
     pub event: Result<Value, String>,
 }
 
-impl BatchMessage {
-    fn direct(body: String, event: Result<Value, String>) -> Self {
-        Self { id: String::new(), receipt: String::new(), receives: 0, body, event }
-    }
-}
-
 impl Batch {
+    fn direct(body: String, event: Result<Value, String>) -> Self {
+        let message = BatchMessage { id: String::new(), receipt: String::new(), receives: 0, body, event };
+        Self { messages: vec![message], queued: false }
+    }
+
     /// Parses a payload. A body with invalid JSON affects only its own message.
-    #[must_use]
     pub fn read(payload: Value) -> Self {
-        let from_queue = payload
-            .get("Records")
-            .and_then(Value::as_array)
-            .is_some_and(|records| records.iter().all(|record| record.get("eventSource") == Some(&"aws:sqs".into())));
-        if !from_queue {
-            return Self { messages: vec![BatchMessage::direct(payload.to_string(), Ok(payload))], queued: false };
+        let is_queued = |record: &Value| record.get("eventSource").is_some_and(|source| source == "aws:sqs");
+        let records = payload.get("Records").and_then(Value::as_array);
+        if !records.is_some_and(|records| records.iter().all(is_queued)) {
+            return Self::direct(payload.to_string(), Ok(payload));
         }
         match serde_json::from_value::<SqsEvent>(payload) {
             Ok(batch) => Self { messages: batch.records.into_iter().map(message).collect(), queued: true },
-            Err(error) => Self {
-                messages: vec![BatchMessage::direct(
-                    String::new(),
-                    Err(format!("the SQS batch cannot be read: {error}")),
-                )],
-                queued: false,
-            },
+            Err(error) => Self::direct(String::new(), Err(format!("the SQS batch cannot be read: {error}"))),
         }
     }
 
     /// Returns the trigger of each message; a message without an event is invalid.
     pub fn triggers(&self, read: impl Fn(&Value) -> DeployTrigger) -> Vec<DeployTrigger> {
-        self.messages
-            .iter()
-            .map(|message| message.event.as_ref().map_or_else(|reason| DeployTrigger::Invalid(reason.clone()), &read))
-            .collect()
+        let events = self.messages.iter().map(|message| message.event.as_ref());
+        events.map(|event| event.map_or_else(|reason| DeployTrigger::Invalid(reason.clone()), &read)).collect()
     }
 
     /// Builds the response that redelivers these messages and deletes all others.
-    #[must_use]
     pub fn response(failed: impl IntoIterator<Item = String>) -> SqsBatchResponse {
+        let failure = |id| {
+            let mut failure = BatchItemFailure::default();
+            failure.item_identifier = id;
+            failure
+        };
         let mut response = SqsBatchResponse::default();
-        response.batch_item_failures = failed
-            .into_iter()
-            .map(|id| {
-                let mut failure = BatchItemFailure::default();
-                failure.item_identifier = id;
-                failure
-            })
-            .collect();
+        response.batch_item_failures = failed.into_iter().map(failure).collect();
         response
     }
 }
 
-fn message(message: aws_lambda_events::sqs::SqsMessage) -> BatchMessage {
+fn message(message: SqsMessage) -> BatchMessage {
     let body = message.body.unwrap_or_default();
     let event = serde_json::from_str(&body).map_err(|error| {
         format!("the message body is not JSON at line {}, column {}: {error}", error.line(), error.column())

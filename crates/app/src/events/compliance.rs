@@ -4,6 +4,7 @@
 //! captured events, so optional here: `oldEvaluationResult`, `annotation`, `resultRecordedTime`.
 
 use jiff::Timestamp;
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use domain::violation::{ComplianceChange, ComplianceType, ResultOrdering, ViolationGroup, ViolationKey};
@@ -21,6 +22,8 @@ pub enum EventError {
     Invalid(String),
 }
 
+use EventError::{Foreign, Invalid};
+
 /// Part of the ARNs of AWS Backup's service-linked rules, which evaluate the controls of frameworks.
 const RULE_OWNER: &str = ":config-rule/aws-service-rule/backup.amazonaws.com/";
 
@@ -37,86 +40,70 @@ pub enum ReportRequest {
 const OWN_SOURCE: &str = "backup-compliance.report";
 
 /// Builds the message that flushes the buffered notices of a group.
-#[must_use]
 pub fn flush_message(group: &ViolationGroup) -> Value {
     serde_json::json!({ "source": OWN_SOURCE, "flush": group })
 }
 
 /// Parses a message of the report queue.
-///
-/// # Errors
-/// As [`compliance_change`].
 pub fn report_request(event: &Value) -> Result<ReportRequest, EventError> {
     if text(event, "source") == Some(OWN_SOURCE) {
-        let group = event.get("flush").cloned().unwrap_or_default();
-        let group: ViolationGroup = serde_json::from_value(group)
-            .map_err(|error| poisoned(format!("`flush` does not contain an account and control: {error}")))?;
-        return match group.excess_length() {
-            None => Ok(ReportRequest::Flush(group)),
-            Some(length) => Err(poisoned(too_long(length))),
-        };
+        let group = ViolationGroup::deserialize(event.get("flush").unwrap_or(&Value::Null))
+            .map_err(|error| Invalid(format!("`flush` does not contain an account and control: {error}")))?;
+        check_length(group.excess_length())?;
+        return Ok(ReportRequest::Flush(group));
     }
     compliance_change(event).map(|change| ReportRequest::Change(Box::new(change)))
 }
 
-/// Parses an event.
-///
-/// # Errors
-/// [`EventError::Foreign`] for another source, type or rule owner and for results without compliance;
-/// [`EventError::Invalid`] for a compliance change with missing or contradictory fields.
-/// Long because each required field has its own error.
+/// Parses an event. Another source, type or rule owner and results without compliance are foreign; missing or contradictory
+/// fields are invalid.
 pub fn compliance_change(event: &Value) -> Result<ComplianceChange, EventError> {
     if !event.is_object() {
-        return Err(poisoned("the event is not a JSON object"));
+        return Err(Invalid("the event is not a JSON object".to_owned()));
     }
-    let source = text(event, "source").ok_or_else(|| poisoned("the event has no `source`"))?;
+    let source = text(event, "source").ok_or_else(|| Invalid("the event has no `source`".to_owned()))?;
     let kind = text(event, "detail-type").unwrap_or("");
     if source != "aws.config" || kind != "Config Rules Compliance Change" {
-        return Err(not_ours(format!("an event `{kind}` of `{source}` is not a compliance change of AWS Config")));
+        return Err(Foreign(format!("an event `{kind}` of `{source}` is not a compliance change of AWS Config")));
     }
-    let detail =
-        event.get("detail").filter(|detail| detail.is_object()).ok_or_else(|| poisoned("the event has no `detail`"))?;
+    let detail = event
+        .get("detail")
+        .filter(|detail| detail.is_object())
+        .ok_or_else(|| Invalid("the event has no `detail`".to_owned()))?;
     if let Some(message) = text(detail, "messageType")
         && message != "ComplianceChangeNotification"
     {
-        return Err(not_ours(format!("a `{message}` is not a compliance change")));
+        return Err(Foreign(format!("a `{message}` is not a compliance change")));
     }
     let rule_arn = required(detail, "configRuleARN")?;
     if !rule_arn.contains(RULE_OWNER) {
-        return Err(not_ours(format!("the rule `{rule_arn}` is not a rule of AWS Backup Audit Manager")));
+        return Err(Foreign(format!("the rule `{rule_arn}` is not a rule of AWS Backup Audit Manager")));
     }
 
     let (account, region) = location(event, detail, rule_arn)?;
-    let result =
-        detail.get("newEvaluationResult").ok_or_else(|| poisoned("the detail has no `newEvaluationResult`"))?;
+    let result = detail.get("newEvaluationResult").ok_or_else(|| missing("newEvaluationResult"))?;
     let word = required(result, "complianceType")?;
     let compliance = ComplianceType::from_api(word)
-        .ok_or_else(|| not_ours(format!("the compliance type `{word}` is not a result")))?;
+        .ok_or_else(|| Foreign(format!("the compliance type `{word}` is not a result")))?;
     let identifier = result.get("evaluationResultIdentifier");
     let qualifier = identifier.and_then(|identifier| identifier.get("evaluationResultQualifier"));
-    let of_resource = |key: &str| text(detail, key).or_else(|| qualifier.and_then(|qualifier| text(qualifier, key)));
-    let resource_type = of_resource("resourceType").ok_or_else(|| poisoned("the detail has no `resourceType`"))?;
-    let resource_id = of_resource("resourceId").ok_or_else(|| poisoned("the detail has no `resourceId`"))?;
-    let rule_name = of_resource("configRuleName").ok_or_else(|| poisoned("the detail has no `configRuleName`"))?;
+    let of_resource = |key: &str| {
+        let found = text(detail, key).or_else(|| text(qualifier?, key));
+        found.map(ToOwned::to_owned).ok_or_else(|| missing(key))
+    };
+    let (resource_type, resource_id) = (of_resource("resourceType")?, of_resource("resourceId")?);
+    let rule_name = of_resource("configRuleName")?;
 
     let ordering = ordering(event, detail, result)?;
     let before = detail.get("oldEvaluationResult").filter(|before| before.is_object());
-    let control = control_of(rule_name);
-    let key = ViolationKey {
-        account,
-        region,
-        control,
-        resource_type: resource_type.to_owned(),
-        resource_id: resource_id.to_owned(),
-    };
-    if let Some(length) = key.excess_length() {
-        return Err(poisoned(too_long(length)));
-    }
+    let control = control_of(&rule_name);
+    let key = ViolationKey { account, region, control, resource_type, resource_id };
+    check_length(key.excess_length())?;
     Ok(ComplianceChange {
         key,
         compliance,
         ordering,
-        rule_name: rule_name.to_owned(),
+        rule_name,
         rule_arn: rule_arn.to_owned(),
         annotation: text(result, "annotation").map(ToOwned::to_owned),
         had_result: before.is_some(),
@@ -133,15 +120,14 @@ fn location(event: &Value, detail: &Value, rule_arn: &str) -> Result<(AccountId,
     if let Some(sender) = text(event, "account")
         && sender != account
     {
-        return Err(poisoned(format!("the event was sent by account {sender}, but its account is {account}")));
+        return Err(Invalid(format!("the event was sent by account {sender}, but its account is {account}")));
     }
-    let account = AccountId::parse(account).map_err(|error| poisoned(error.to_string()))?;
-    let region = RegionName::parse(required(detail, "awsRegion")?).map_err(|error| poisoned(error.to_string()))?;
-    if let Some((_, owner)) =
-        rule_arn.split_once(":config:").map(|(_, rest)| rest).and_then(|rest| rest.split_once(':'))
+    let account = AccountId::parse(account).map_err(|error| Invalid(error.to_string()))?;
+    let region = RegionName::parse(required(detail, "awsRegion")?).map_err(|error| Invalid(error.to_string()))?;
+    if let Some((_, owner)) = rule_arn.split_once(":config:").and_then(|(_, rest)| rest.split_once(':'))
         && !owner.starts_with(account.as_str())
     {
-        return Err(poisoned(format!("the rule `{rule_arn}` does not belong to the account {account}")));
+        return Err(Invalid(format!("the rule `{rule_arn}` does not belong to the account {account}")));
     }
     Ok((account, region))
 }
@@ -152,10 +138,9 @@ fn ordering(event: &Value, detail: &Value, result: &Value) -> Result<ResultOrder
     let triggered = identifier.map_or(Ok(None), |identifier| readable_time(identifier, "orderingTimestamp"))?;
     let recorded = readable_time(result, "resultRecordedTime")?;
     let notified = time(detail, "notificationCreationTime").or_else(|| time(event, "time"));
-    let earliest = triggered
-        .or(recorded)
-        .or(notified)
-        .ok_or_else(|| poisoned("the event has no time: `orderingTimestamp` and its replacements are missing"))?;
+    let earliest = triggered.or(recorded).or(notified).ok_or_else(|| {
+        Invalid("the event has no time: `orderingTimestamp` and its replacements are missing".to_owned())
+    })?;
     let recorded = recorded.unwrap_or(earliest);
     Ok(ResultOrdering { triggered: earliest, recorded, notified: notified.unwrap_or(recorded) })
 }
@@ -167,14 +152,9 @@ fn time(value: &Value, key: &str) -> Option<Timestamp> {
 }
 
 fn readable_time(value: &Value, key: &str) -> Result<Option<Timestamp>, EventError> {
-    let found = time(value, key);
-    match value.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(_) if found.is_some() => Ok(found),
-        Some(other) => Err(poisoned(format!(
-            "`{key}` is not a time: `{other}`; RFC 3339 is expected, such as `2026-11-23T04:12:09Z`"
-        ))),
-    }
+    let Some(written) = value.get(key).filter(|written| !written.is_null()) else { return Ok(None) };
+    let expected = "RFC 3339 is expected, such as `2026-11-23T04:12:09Z`";
+    time(value, key).map(Some).ok_or_else(|| Invalid(format!("`{key}` is not a time: `{written}`; {expected}")))
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
@@ -182,7 +162,11 @@ fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
 }
 
 fn required<'a>(value: &'a Value, key: &str) -> Result<&'a str, EventError> {
-    text(value, key).ok_or_else(|| poisoned(format!("the detail has no `{key}`")))
+    text(value, key).ok_or_else(|| missing(key))
+}
+
+fn missing(key: &str) -> EventError {
+    Invalid(format!("the detail has no `{key}`"))
 }
 
 /// The control of a rule as in [`ViolationKey::control`]: the name of the rule if the control is unknown.
@@ -195,10 +179,6 @@ pub(crate) fn too_long(length: usize) -> String {
     format!("control, resource type and resource id have {length} bytes, but a sort key of DynamoDB has at most 1,024")
 }
 
-fn poisoned(reason: impl Into<String>) -> EventError {
-    EventError::Invalid(reason.into())
-}
-
-fn not_ours(reason: impl Into<String>) -> EventError {
-    EventError::Foreign(reason.into())
+fn check_length(excess: Option<usize>) -> Result<(), EventError> {
+    excess.map_or(Ok(()), |length| Err(Invalid(too_long(length))))
 }

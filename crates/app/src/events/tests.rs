@@ -91,7 +91,7 @@ fn push_to_configured_branch_is_a_trigger() {
 
 #[test]
 fn ended_operation_is_a_trigger_with_any_status() {
-    let ended = DeployTrigger::OperationEnded { stack_set: "backup-compliance".into() };
+    let ended = DeployTrigger::OperationEnded("backup-compliance".into());
     let event = inner("stackset-operation.json");
     for status in ["SUCCEEDED", "FAILED", "STOPPED", "A_FUTURE_STATUS"] {
         assert_eq!(reads(&with(&event, "/detail/status-details/status", Some(json!(status)))), ended, "{status}");
@@ -111,7 +111,7 @@ fn own_messages_are_read_and_similar_ones_rejected() {
     assert_eq!(reads(&inner("schedule-light.json")), DeployTrigger::Schedule(ReconcileScope::QuickCheck));
     assert_eq!(reads(&inner("schedule-full.json")), DeployTrigger::Schedule(ReconcileScope::Full));
     let request = |id: Value| json!({"source": "backup-compliance.lifecycle", "requestId": id});
-    assert_eq!(reads(&request(json!("r-1"))), DeployTrigger::Request { id: "r-1".into() });
+    assert_eq!(reads(&request(json!("r-1"))), DeployTrigger::Request("r-1".into()));
     for nonsense in [
         request(Value::Null),
         request(json!(1)),

@@ -7,18 +7,12 @@ use serde_json::Value;
 pub enum DeployTrigger {
     /// The configured branch was created or updated.
     Push,
-    /// A StackSet operation ended.
-    OperationEnded {
-        /// The StackSet's name, from its ARN.
-        stack_set: String,
-    },
+    /// An operation of the StackSet of this name ended.
+    OperationEnded(String),
     /// The schedule.
     Schedule(ReconcileScope),
-    /// A CloudFormation request needs a response.
-    Request {
-        /// The request id.
-        id: String,
-    },
+    /// The CloudFormation request of this id needs a response.
+    Request(String),
     /// A valid event that is not addressed to this application.
     Ignored(String),
     /// An invalid event.
@@ -37,7 +31,6 @@ pub enum ReconcileScope {
 }
 
 /// Parses an event for the application that deploys `branch` of `repository`.
-#[must_use]
 pub fn trigger(event: &Value, repository: &str, branch: &str) -> DeployTrigger {
     let Some(source) = text(event, "source") else {
         return DeployTrigger::Invalid("the event has no `source`: an EventBridge event is expected".into());
@@ -45,7 +38,7 @@ pub fn trigger(event: &Value, repository: &str, branch: &str) -> DeployTrigger {
     let detail = event.get("detail").filter(|detail| detail.is_object());
     match (source, text(event, "detail-type")) {
         ("backup-compliance.lifecycle", _) => match text(event, "requestId") {
-            Some(id) => DeployTrigger::Request { id: id.to_owned() },
+            Some(id) => DeployTrigger::Request(id.to_owned()),
             None => DeployTrigger::Invalid("the lifecycle message has no `requestId`".into()),
         },
         ("backup-compliance.schedule", _) => match text(event, "task") {
@@ -56,14 +49,13 @@ pub fn trigger(event: &Value, repository: &str, branch: &str) -> DeployTrigger {
                 other.unwrap_or("")
             )),
         },
-        ("aws.codecommit", Some("CodeCommit Repository State Change")) => match detail {
-            Some(detail) => push(detail, repository, branch),
-            None => DeployTrigger::Invalid("the CodeCommit event has no `detail`".into()),
-        },
-        ("aws.cloudformation", Some("CloudFormation StackSet Operation Status Change")) => match detail {
-            Some(detail) => operation(detail),
-            None => DeployTrigger::Invalid("the StackSet event has no `detail`".into()),
-        },
+        ("aws.codecommit", Some("CodeCommit Repository State Change")) => detail.map_or_else(
+            || DeployTrigger::Invalid("the CodeCommit event has no `detail`".into()),
+            |detail| push(detail, repository, branch),
+        ),
+        ("aws.cloudformation", Some("CloudFormation StackSet Operation Status Change")) => {
+            detail.map_or_else(|| DeployTrigger::Invalid("the StackSet event has no `detail`".into()), operation)
+        }
         (source, kind) => DeployTrigger::Ignored(format!(
             "an event `{}` of `{source}` is not a trigger",
             kind.unwrap_or("without a type")
@@ -100,7 +92,7 @@ fn operation(detail: &Value) -> DeployTrigger {
     match status {
         "RUNNING" | "QUEUED" | "STOPPING" => DeployTrigger::Ignored(format!("the operation is still {status}")),
         // An unknown status costs one reconciliation.
-        _ => DeployTrigger::OperationEnded { stack_set: name.to_owned() },
+        _ => DeployTrigger::OperationEnded(name.to_owned()),
     }
 }
 

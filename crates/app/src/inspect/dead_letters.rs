@@ -4,11 +4,10 @@
 //! are released at the end or, if this process dies, by the timeout.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
 use std::time::Duration;
 
 use super::{Assessment, Consumer, DeadLetter, Validity, assess};
-use crate::ports::{PortError, Result};
+use crate::ports::{Call, PortError};
 
 /// Visibility timeout while messages are shown.
 pub const HIDDEN_TO_SHOW: Duration = Duration::from_secs(30);
@@ -40,15 +39,15 @@ pub struct OutgoingMessage<'a> {
 /// Access to dead-letter queues by URL.
 pub trait DeadLetters {
     /// Reads the counts and the redrive policy of a queue.
-    fn facts(&self, queue: &str) -> impl Future<Output = Result<QueueFacts>> + Send;
+    fn facts(&self, queue: &str) -> impl Call<QueueFacts>;
     /// Receives up to ten messages with this visibility timeout. Empty if no message is visible.
-    fn receive(&self, queue: &str, hidden: Duration) -> impl Future<Output = Result<Vec<DeadLetter>>> + Send;
+    fn receive(&self, queue: &str, hidden: Duration) -> impl Call<Vec<DeadLetter>>;
     /// Makes received messages visible again, by receipt handle.
-    fn release(&self, queue: &str, receipts: &[String]) -> impl Future<Output = Result<()>> + Send;
+    fn release(&self, queue: &str, receipts: &[String]) -> impl Call<()>;
     /// Sends a message.
-    fn send(&self, queue: &str, message: &OutgoingMessage<'_>) -> impl Future<Output = Result<()>> + Send;
+    fn send(&self, queue: &str, message: &OutgoingMessage<'_>) -> impl Call<()>;
     /// Deletes a message by receipt handle.
-    fn delete(&self, queue: &str, receipt: &str) -> impl Future<Output = Result<()>> + Send;
+    fn delete(&self, queue: &str, receipt: &str) -> impl Call<()>;
 }
 
 /// The queues that messages are sent back to.
@@ -157,10 +156,8 @@ pub enum RedriveError {
     },
 }
 
-/// Runs a job. `on_progress` gets the number of received messages and the approximate total.
-///
-/// # Errors
-/// When the first calls fail, or the queue is not a dead-letter queue. Later errors are returned in [`RedriveResult::failed`].
+/// Runs a job. `on_progress` gets the number of received messages and the approximate total. Errors after the first calls are
+/// returned in [`RedriveResult::failed`].
 pub async fn redrive(
     port: &impl DeadLetters,
     job: &RedriveJob,
@@ -172,59 +169,56 @@ pub async fn redrive(
     }
     let total = facts.waiting.saturating_add(facts.hidden);
     let hidden = if job.action == Action::Show { HIDDEN_TO_SHOW } else { HIDDEN_TO_CHANGE };
-    let mut state = JobState::default();
-    state.result.missing.clone_from(&job.only);
-    while state.result.failed.is_none() && !state.is_complete(job) {
-        let batch = match port.receive(&job.queue, hidden).await {
-            Ok(batch) => batch,
-            Err(error) if state.received.is_empty() => return Err(error.into()),
-            Err(error) => {
-                state.result.failed = Some(error);
-                break;
+    let result = RedriveResult { missing: job.only.clone(), ..RedriveResult::default() };
+    let mut run = Run { port, job, result, received: BTreeSet::new(), unhandled: BTreeMap::new() };
+    while run.result.failed.is_none() && !run.is_complete() {
+        let before = run.received.len();
+        match port.receive(&job.queue, hidden).await {
+            Ok(batch) => {
+                for letter in batch {
+                    run.handle(letter).await;
+                }
             }
-        };
-        let before = state.received.len();
-        for letter in batch {
-            state.handle(port, job, letter).await;
+            Err(error) if before == 0 => return Err(error.into()),
+            Err(error) => run.result.failed = Some(error),
         }
         // No message is visible, or only known ones are received again.
-        if state.received.len() == before {
+        if run.received.len() == before {
             break;
         }
-        on_progress(state.received.len(), total);
+        on_progress(run.received.len(), total);
     }
-    let receipts: Vec<String> = state.unhandled.into_values().collect();
+    let receipts: Vec<String> = run.unhandled.into_values().collect();
     if !receipts.is_empty() {
         // If this fails, the visibility timeout releases them.
         let _ = port.release(&job.queue, &receipts).await;
     }
-    let unreceived = total.saturating_sub(u64::try_from(state.received.len()).unwrap_or(u64::MAX));
-    state.result.more = state.result.more.saturating_add(unreceived);
-    Ok(state.result)
+    let unreceived = total.saturating_sub(u64::try_from(run.received.len()).unwrap_or(u64::MAX));
+    run.result.more += unreceived;
+    Ok(run.result)
 }
 
-#[derive(Debug, Default)]
-struct JobState {
+struct Run<'a, P> {
+    port: &'a P,
+    job: &'a RedriveJob,
     /// The result so far; `more` without the messages that were not received.
     result: RedriveResult,
-    /// Ids of all received messages.
     received: BTreeSet<String>,
     /// Last receipt handles of the messages to release, by id.
     unhandled: BTreeMap<String, String>,
 }
 
-impl JobState {
-    fn is_complete(&self, job: &RedriveJob) -> bool {
-        self.is_full(job) || (!job.only.is_empty() && self.result.missing.is_empty())
+impl<P: DeadLetters> Run<'_, P> {
+    fn is_complete(&self) -> bool {
+        self.is_full() || (!self.job.only.is_empty() && self.result.missing.is_empty())
     }
 
-    fn is_full(&self, job: &RedriveJob) -> bool {
-        job.limit.is_some_and(|limit| self.result.messages.len() >= limit)
+    fn is_full(&self) -> bool {
+        self.job.limit.is_some_and(|limit| self.result.messages.len() >= limit)
     }
 
-    async fn handle(&mut self, port: &impl DeadLetters, job: &RedriveJob, letter: DeadLetter) {
-        let is_known = !self.received.insert(letter.id.clone());
-        if is_known {
+    async fn handle(&mut self, letter: DeadLetter) {
+        if !self.received.insert(letter.id.clone()) {
             // A message that was sent but not deleted stays hidden, so that it is not sent again.
             if let Some(receipt) = self.unhandled.get_mut(&letter.id) {
                 *receipt = letter.receipt;
@@ -232,68 +226,59 @@ impl JobState {
             return;
         }
         self.unhandled.insert(letter.id.clone(), letter.receipt.clone());
-        let is_selected = job.only.is_empty() || job.only.contains(&letter.id);
-        if !is_selected || self.result.failed.is_some() || self.is_full(job) {
-            self.result.more = self.result.more.saturating_add(1);
+        let is_selected = self.job.only.is_empty() || self.job.only.contains(&letter.id);
+        if !is_selected || self.result.failed.is_some() || self.is_full() {
+            self.result.more += 1;
             return;
         }
         self.result.missing.remove(&letter.id);
-        let assessed = assess(&letter, job.reader);
-        let fate = match job.action {
+        let assessed = assess(&letter, self.job.reader);
+        let outcome = match self.job.action {
             Action::Show => RedriveOutcome::Unchanged,
-            Action::Delete => match port.delete(&job.queue, &letter.receipt).await {
-                Ok(()) => RedriveOutcome::Deleted,
-                Err(error) => {
-                    self.result.failed = Some(error);
-                    RedriveOutcome::Unchanged
-                }
+            Action::Delete => match self.delete(&letter).await {
+                true => RedriveOutcome::Deleted,
+                false => RedriveOutcome::Unchanged,
             },
-            Action::Send { force } => self.send(port, job, &letter, &assessed, force).await,
+            Action::Send { force } if assessed.validity == Validity::Invalid && !force => {
+                RedriveOutcome::NotSent { reason: "the message is invalid and would fail again".to_owned() }
+            }
+            Action::Send { .. } => self.send(&letter).await,
         };
-        if matches!(fate, RedriveOutcome::Sent { .. } | RedriveOutcome::SentNotDeleted { .. } | RedriveOutcome::Deleted)
-        {
+        if !matches!(outcome, RedriveOutcome::Unchanged | RedriveOutcome::NotSent { .. }) {
             self.unhandled.remove(&letter.id);
         }
-        self.result.messages.push(HandledMessage { message: letter, assessed, outcome: fate });
+        self.result.messages.push(HandledMessage { message: letter, assessed, outcome });
     }
 
-    async fn send(
-        &mut self,
-        port: &impl DeadLetters,
-        job: &RedriveJob,
-        letter: &DeadLetter,
-        assessed: &Assessment,
-        force: bool,
-    ) -> RedriveOutcome {
-        if assessed.validity == Validity::Invalid && !force {
-            return RedriveOutcome::NotSent { reason: "the message is invalid and would fail again".to_owned() };
-        }
-        let to = match job.destination.of(letter) {
+    /// Deletes a message. Returns whether that succeeded.
+    async fn delete(&mut self, letter: &DeadLetter) -> bool {
+        self.result.failed = self.port.delete(&self.job.queue, &letter.receipt).await.err();
+        self.result.failed.is_none()
+    }
+
+    async fn send(&mut self, letter: &DeadLetter) -> RedriveOutcome {
+        let to = match self.job.destination.of(letter) {
             Ok(to) => to,
-            Err(why) => return RedriveOutcome::NotSent { reason: why },
+            Err(reason) => return RedriveOutcome::NotSent { reason },
         };
         let fifo = to.ends_with(".fifo").then(|| {
             // A stable deduplication id: if the deletion fails and a user retries within five minutes, SQS drops the duplicate. SQS could
             // also drop a message with the original id.
             (letter.group.as_deref().unwrap_or(GROUP), format!("redrive-{}", letter.id))
         });
-        if let Err(error) = port.send(&to, &OutgoingMessage { body: &letter.body, fifo }).await {
+        if let Err(error) = self.port.send(&to, &OutgoingMessage { body: &letter.body, fifo }).await {
             self.result.failed = Some(error);
             return RedriveOutcome::NotSent { reason: "the queue rejected the message".to_owned() };
         }
-        match port.delete(&job.queue, &letter.receipt).await {
-            Ok(()) => RedriveOutcome::Sent { to },
-            Err(error) => {
-                self.result.failed = Some(error);
-                RedriveOutcome::SentNotDeleted { to }
-            }
+        match self.delete(letter).await {
+            true => RedriveOutcome::Sent { to },
+            false => RedriveOutcome::SentNotDeleted { to },
         }
     }
 }
 
 impl RedriveJob {
     /// Whether a message would be sent back without `force`.
-    #[must_use]
     pub fn would_send(&self, handled: &HandledMessage) -> bool {
         handled.assessed.validity != Validity::Invalid && self.destination.of(&handled.message).is_ok()
     }
@@ -306,9 +291,7 @@ impl Destination {
             Self::Queue(url) => return Ok(url.clone()),
             Self::Target(queues) => queues,
         };
-        let Some(arn) = letter.attributes.get("TARGET_ARN") else {
-            return Err("the message has no attribute TARGET_ARN".to_owned());
-        };
+        let arn = letter.attributes.get("TARGET_ARN").ok_or("the message has no attribute TARGET_ARN")?;
         // arn:aws:sqs:REGION:ACCOUNT:NAME
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
         let [_, _, service, _, account, name] = parts.as_slice() else {

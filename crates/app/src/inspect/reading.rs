@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use domain::violation::{ComplianceChange, ComplianceType};
+use domain::violation::{ComplianceChange, ComplianceType, ViolationKey};
 
 use crate::events::{DeployTrigger, EventError, ReconcileScope, compliance_change, trigger};
 
@@ -67,7 +67,6 @@ pub struct Assessment {
 }
 
 /// Assesses a message.
-#[must_use]
 pub fn assess(letter: &DeadLetter, reader: Consumer) -> Assessment {
     let event = serde_json::from_str::<Value>(&letter.body);
     let (validity, text) = match &event {
@@ -103,24 +102,16 @@ pub fn assess(letter: &DeadLetter, reader: Consumer) -> Assessment {
 fn undelivered(letter: &DeadLetter) -> Option<String> {
     let attribute = |name: &str| letter.attributes.get(name).map(String::as_str).filter(|value| !value.is_empty());
     let code = attribute("ERROR_CODE")?;
-    let mut text = format!("not delivered: {code}");
-    if let Some(message) = attribute("ERROR_MESSAGE") {
-        text.push_str(&format!(": {message}"));
-    }
-    if let Some(attempts) = attribute("RETRY_ATTEMPTS") {
-        text.push_str(&format!(" (retries: {attempts})"));
-    }
-    for (word, name) in [("rule", "RULE_ARN"), ("schedule", "SCHEDULE_ARN"), ("target", "TARGET_ARN")] {
-        if let Some(arn) = attribute(name) {
-            text.push_str(&format!("; {word} {}", name_in(arn)));
-        }
-    }
-    Some(text)
-}
-
-/// The resource name in an ARN.
-fn name_in(arn: &str) -> &str {
-    arn.rsplit(['/', ':']).next().filter(|name| !name.is_empty()).unwrap_or(arn)
+    let message = attribute("ERROR_MESSAGE").map(|message| format!(": {message}"));
+    let attempts = attribute("RETRY_ATTEMPTS").map(|attempts| format!(" (retries: {attempts})"));
+    let resources = [("rule", "RULE_ARN"), ("schedule", "SCHEDULE_ARN"), ("target", "TARGET_ARN")];
+    let resources = resources.into_iter().filter_map(|(word, attribute_name)| {
+        let arn = attribute(attribute_name)?;
+        let name = arn.rsplit(['/', ':']).next().filter(|name| !name.is_empty()).unwrap_or(arn);
+        Some(format!("; {word} {name}"))
+    });
+    let details: String = message.into_iter().chain(attempts).chain(resources).collect();
+    Some(format!("not delivered: {code}{details}"))
 }
 
 /// Returns the subject of a valid message, or the reason that it is foreign or invalid.
@@ -128,12 +119,9 @@ fn read(event: &Value, reader: Consumer) -> (Validity, String) {
     match reader {
         Consumer::Report => read_report(event),
         Consumer::Deploy => read_deploy(event),
-        Consumer::Either => match read_report(event) {
-            (Validity::Foreign, reason) => match read_deploy(event) {
-                (Validity::Foreign, _) => (Validity::Foreign, reason),
-                other => other,
-            },
-            other => other,
+        Consumer::Either => match (read_report(event), read_deploy(event)) {
+            ((Validity::Foreign, _), deploy) if deploy.0 != Validity::Foreign => deploy,
+            (report, _) => report,
         },
     }
 }
@@ -148,48 +136,40 @@ fn read_report(event: &Value) -> (Validity, String) {
         };
     }
     match compliance_change(event) {
-        Ok(change) => (Validity::Valid, change_in_words(&change)),
+        Ok(ComplianceChange { key, compliance, rule_name, .. }) => {
+            let result = match compliance {
+                ComplianceType::Compliant => "COMPLIANT",
+                ComplianceType::NonCompliant => "NON_COMPLIANT",
+                ComplianceType::NotApplicable => "NOT_APPLICABLE",
+            };
+            let ViolationKey { account, region, resource_type, resource_id, .. } = key;
+            let subject = format!("{account} {region}: {resource_type} {resource_id} is {result} by {rule_name}");
+            (Validity::Valid, subject)
+        }
         Err(EventError::Foreign(why)) => (Validity::Foreign, why),
         Err(EventError::Invalid(why)) => (Validity::Invalid, why),
     }
-}
-
-fn change_in_words(change: &ComplianceChange) -> String {
-    let key = &change.key;
-    let result = match change.compliance {
-        ComplianceType::Compliant => "COMPLIANT",
-        ComplianceType::NonCompliant => "NON_COMPLIANT",
-        ComplianceType::NotApplicable => "NOT_APPLICABLE",
-    };
-    format!(
-        "{} {}: {} {} is {result} by {}",
-        key.account, key.region, key.resource_type, key.resource_id, change.rule_name
-    )
 }
 
 fn read_deploy(event: &Value) -> (Validity, String) {
     let of_detail = |key: &str| event.get("detail").and_then(|detail| text(detail, key)).unwrap_or_default();
     // Only `deploy` knows its repository and branch, so those of the event are assumed.
     let (repository, branch) = (of_detail("repositoryName"), of_detail("referenceName"));
-    match trigger(event, repository, branch) {
-        DeployTrigger::Push => (Validity::Valid, format!("push to the branch {branch} of {repository}")),
-        DeployTrigger::OperationEnded { stack_set } => {
-            (Validity::Valid, format!("end of an operation on the StackSet {stack_set}"))
-        }
-        DeployTrigger::Schedule(ReconcileScope::QuickCheck) => (Validity::Valid, "scheduled quick check".to_owned()),
-        DeployTrigger::Schedule(ReconcileScope::Standard | ReconcileScope::Full) => {
-            (Validity::Valid, "scheduled full reconciliation".to_owned())
-        }
-        DeployTrigger::Request { id } => (Validity::Valid, format!("CloudFormation request {id}")),
+    let subject = match trigger(event, repository, branch) {
+        DeployTrigger::Push => format!("push to the branch {branch} of {repository}"),
+        DeployTrigger::OperationEnded(name) => format!("end of an operation on the StackSet {name}"),
+        DeployTrigger::Schedule(ReconcileScope::QuickCheck) => "scheduled quick check".to_owned(),
+        DeployTrigger::Schedule(_) => "scheduled full reconciliation".to_owned(),
+        DeployTrigger::Request(id) => format!("CloudFormation request {id}"),
         // `deploy` also drops invalid messages.
-        DeployTrigger::Ignored(why) | DeployTrigger::Invalid(why) => (Validity::Foreign, why),
-    }
+        DeployTrigger::Ignored(why) | DeployTrigger::Invalid(why) => return (Validity::Foreign, why),
+    };
+    (Validity::Valid, subject)
 }
 
-/// The recognizable fields of an event.
 fn known_fields(event: &Value) -> String {
     let detail = event.get("detail").unwrap_or(&Value::Null);
-    let found: Vec<&str> = [
+    let fields = [
         text(event, "source"),
         text(event, "detail-type"),
         text(detail, "awsAccountId").or_else(|| text(event, "account")),
@@ -197,10 +177,8 @@ fn known_fields(event: &Value) -> String {
         text(detail, "configRuleName"),
         text(detail, "resourceType"),
         text(detail, "resourceId"),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    ];
+    let found: Vec<&str> = fields.into_iter().flatten().collect();
     if found.is_empty() { beginning(&event.to_string()) } else { found.join(" ") }
 }
 

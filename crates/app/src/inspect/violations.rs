@@ -1,6 +1,6 @@
 //! Lists open violations and blind spots.
 
-use std::cmp::Reverse;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt as _, stream};
@@ -81,7 +81,6 @@ pub struct ListedViolation {
 
 impl ListedViolation {
     /// Returns the exemption if it is valid at `now`. An expired exemption stays in the record until the next sweep.
-    #[must_use]
     pub fn exempt(&self, now: Timestamp) -> Option<&AppliedExemption> {
         self.record.exemption.as_ref().filter(|exempt| exempt.until >= Offset::UTC.to_datetime(now).date())
     }
@@ -104,17 +103,9 @@ pub struct ViolationList {
     pub in_force: bool,
 }
 
-/// The state table, as [`open_violations`] reads it.
-pub trait OpenViolationStore: ViolationStore + PolicyDirectory + SweepStore {}
-
-impl<T: ViolationStore + PolicyDirectory + SweepStore> OpenViolationStore for T {}
-
 /// Lists open violations. `on_progress` gets the numbers of completed accounts and of all accounts.
-///
-/// # Errors
-/// When a read fails, since a partial list would look complete.
 pub async fn open_violations(
-    store: &impl OpenViolationStore,
+    store: &(impl ViolationStore + PolicyDirectory + SweepStore),
     query: &ViolationQuery,
     now: Timestamp,
     mut on_progress: impl FnMut(usize, usize),
@@ -134,7 +125,7 @@ pub async fn open_violations(
                 since,
                 days: now.duration_since(since).as_secs().max(0) / SECONDS_OF_A_DAY,
                 account_name: account_names.get(&record.key.account).cloned(),
-                owner: owner(&record, &owner_tag),
+                owner: record.resource.tags.get(&owner_tag).filter(|owner| !owner.trim().is_empty()).cloned(),
                 record,
             }
         }));
@@ -148,29 +139,17 @@ pub async fn open_violations(
         Exemptions::Include => true,
         Exemptions::Only => violation.exempt(now).is_some(),
     });
-    let exempt_left_out =
-        if query.exemptions == Exemptions::Exclude { all.saturating_sub(violations.len()) } else { 0 };
+    let excluded_exempt = if query.exemptions == Exemptions::Exclude { all - violations.len() } else { 0 };
     query.order.sort(&mut violations);
     let mut blind = store.blind_spots().await?;
     blind.retain(|spot| is_selected(&query.accounts, &spot.account) && is_selected(&query.regions, &spot.region));
     blind.sort();
-    Ok(ViolationList {
-        at: now,
-        violations,
-        excluded_exempt: exempt_left_out,
-        blind,
-        account_names,
-        in_force: !frameworks.is_empty(),
-    })
+    let in_force = !frameworks.is_empty();
+    Ok(ViolationList { at: now, violations, excluded_exempt, blind, account_names, in_force })
 }
 
-/// Accounts that are read in parallel.
 const PARALLEL_ACCOUNTS: usize = 8;
 const SECONDS_OF_A_DAY: i64 = 24 * 60 * 60;
-
-fn owner(record: &ViolationRecord, tag: &str) -> Option<String> {
-    record.resource.tags.get(tag).filter(|owner| !owner.trim().is_empty()).cloned()
-}
 
 fn is_selected<T: Ord>(selection: &BTreeSet<T>, value: &T) -> bool {
     selection.is_empty() || selection.contains(value)
@@ -198,13 +177,13 @@ impl ViolationQuery {
 impl ViolationOrder {
     fn sort(self, violations: &mut [ListedViolation]) {
         violations.sort_by(|a, b| {
-            let by_age = (a.since, &a.record.key).cmp(&(b.since, &b.record.key));
-            match self {
-                Self::Age => by_age,
-                Self::Account => a.record.key.account.cmp(&b.record.key.account).then(by_age),
-                Self::Control => a.record.key.control.cmp(&b.record.key.control).then(by_age),
-                Self::Severity => Reverse(a.record.severity).cmp(&Reverse(b.record.severity)).then(by_age),
-            }
+            let first = match self {
+                Self::Age => Ordering::Equal,
+                Self::Account => a.record.key.account.cmp(&b.record.key.account),
+                Self::Control => a.record.key.control.cmp(&b.record.key.control),
+                Self::Severity => b.record.severity.cmp(&a.record.severity),
+            };
+            first.then_with(|| (a.since, &a.record.key).cmp(&(b.since, &b.record.key)))
         });
     }
 }

@@ -1,19 +1,16 @@
-//! Assembles the document from the parts that were read. Equal parts yield equal documents, in whatever order they
-//! arrive.
+//! Assembles the document from the parts that were read. Equal parts yield equal documents, in whatever order they arrive.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use evaluation::inventory::document::{Document, LocationPart, RecoveryPoint, RecoveryPointPart, Resource};
-use framework::ids::{AccountId, RegionName};
+use framework::ids::{AccountId, Location, RegionName};
 
 use super::{
-    CollectedReads, InvalidRow, InventoryOutcome, InventoryScope, LocationRead, QUERIED, ReadFailure,
-    ReadFailureReason, location, unread,
+    CollectedReads, InvalidRow, InventoryOutcome, InventoryScope, LocationKey, LocationRead, QUERIED, ReadFailure,
+    ReadFailureReason, unread,
 };
-
-type LocationKey = (AccountId, RegionName);
 
 /// Long because it merges the aggregator and AWS Backup in one fixed order of precedence.
 pub(super) fn document(
@@ -24,16 +21,22 @@ pub(super) fn document(
 ) -> InventoryOutcome {
     let CollectedReads { sources, resources, recovery_points, locations: mut read, plans, vaults, mut failures } =
         known;
-    let mut locations: BTreeMap<LocationKey, LocationRead> = BTreeMap::new();
-    for (account, region) in in_scope {
-        let location = (account.clone(), region.clone());
-        let read = read.remove(&location).unwrap_or_else(|| location::aggregator_only(account.clone(), region.clone()));
-        locations.insert(location, read);
-    }
+    let aggregator_only = |(account, region): LocationKey| {
+        let reason = ReadFailureReason::AggregatorOnly;
+        LocationRead::new(Location { account, region }).all_unread(reason, "only the aggregator was read")
+    };
+    let entry = |location: &LocationKey| {
+        let read = read.remove(location).unwrap_or_else(|| aggregator_only(location.clone()));
+        (location.clone(), read)
+    };
+    let mut locations: BTreeMap<LocationKey, LocationRead> = in_scope.iter().map(entry).collect();
     let mut gaps = GapRecorder { locations: &mut locations, failures: &mut failures, scope };
     for kind in QUERIED {
         if !resources.contains_key(kind) {
-            gaps.mark_everywhere(LocationPart::Resources, &format!("the aggregator query for {kind} failed"));
+            // The failure is recorded already.
+            let message = format!("the aggregator query for {kind} failed");
+            let everywhere = gaps.locations.values_mut();
+            everywhere.for_each(|read| read.location.unread.push(unread(LocationPart::Resources, message.as_str())));
         }
     }
     for source in sources.into_iter().flatten() {
@@ -51,31 +54,26 @@ pub(super) fn document(
     }
     let aggregated = recovery_points.unwrap_or_default();
     // If AWS Backup itself returned the location, an unreadable row is not a gap.
-    let is_unread = |gaps: &GapRecorder<'_>, location: &LocationKey, part: LocationPart| gaps.is_unread(location, part);
     let mut points: BTreeMap<(LocationKey, String), RecoveryPoint> = BTreeMap::new();
     let mut tags: BTreeMap<(LocationKey, String), BTreeMap<String, String>> = BTreeMap::new();
     for point in aggregated.items {
         let location = (point.account.clone(), point.region.clone());
         let key = (location.clone(), point.arn.clone());
-        if is_unread(&gaps, &location, LocationPart::RecoveryPoints) {
+        if gaps.is_unread(&location, LocationPart::RecoveryPoints) {
             points.insert(key, point);
         } else if !point.unread.contains(&RecoveryPointPart::Tags) {
             tags.insert(key, point.tags);
         }
     }
     let mut document = Document::new(began);
-    document.plans = plans
-        .items
-        .into_iter()
-        .filter(|plan| is_unread(&gaps, &(plan.account.clone(), plan.region.clone()), LocationPart::Plans))
-        .collect();
-    document.vaults = vaults
-        .items
-        .into_iter()
-        .filter(|vault| is_unread(&gaps, &(vault.account.clone(), vault.region.clone()), LocationPart::Vaults))
-        .collect();
+    let is_unread =
+        |account: &AccountId, region: &RegionName, part| gaps.is_unread(&(account.clone(), region.clone()), part);
+    document.plans = plans.items;
+    document.plans.retain(|plan| is_unread(&plan.account, &plan.region, LocationPart::Plans));
+    document.vaults = vaults.items;
+    document.vaults.retain(|vault| is_unread(&vault.account, &vault.region, LocationPart::Vaults));
     for invalid in [plans.invalid, vaults.invalid, aggregated.invalid].into_iter().flatten() {
-        if invalid.location.as_ref().is_none_or(|location| is_unread(&gaps, location, LocationPart::Plans)) {
+        if invalid.location.as_ref().is_none_or(|location| gaps.is_unread(location, LocationPart::Plans)) {
             gaps.record(invalid.location, "a row of the aggregator", ReadFailureReason::Invalid, &invalid.message);
         }
     }
@@ -108,20 +106,14 @@ pub(super) fn document(
     });
     document.restores.sort_by(|one, other| (&one.resource, one.completed).cmp(&(&other.resource, other.completed)));
     if document.locations.is_empty() {
-        let message = "the aggregator has no account and Region in scope".to_owned();
-        failures.push(ReadFailure {
-            location: None,
-            subject: "everything".to_owned(),
-            reason: ReadFailureReason::NotRecorded,
-            message,
-        });
+        let message = "the aggregator has no account and Region in scope";
+        failures.push(ReadFailure::new(None, "everything", ReadFailureReason::NotRecorded, message));
     }
     failures.sort();
     failures.dedup();
     InventoryOutcome { document, failures }
 }
 
-/// Records missing parts.
 struct GapRecorder<'a> {
     locations: &'a mut BTreeMap<LocationKey, LocationRead>,
     failures: &'a mut Vec<ReadFailure>,
@@ -130,16 +122,11 @@ struct GapRecorder<'a> {
 
 impl GapRecorder<'_> {
     fn is_unread(&self, location: &LocationKey, part: LocationPart) -> bool {
-        self.locations.get(location).is_some_and(|read| read.location.unread.iter().any(|unread| unread.part == part))
+        self.locations.get(location).is_some_and(|read| read.lacks(part))
     }
 
     fn record(&mut self, location: Option<LocationKey>, subject: &str, reason: ReadFailureReason, message: &str) {
-        self.failures.push(ReadFailure { location, subject: subject.to_owned(), reason, message: message.to_owned() });
-    }
-
-    /// The failure is recorded already.
-    fn mark_everywhere(&mut self, part: LocationPart, message: &str) {
-        self.locations.values_mut().for_each(|read| read.location.unread.push(unread(part, message)));
+        self.failures.push(ReadFailure::new(location, subject, reason, message));
     }
 
     fn mark(
@@ -166,7 +153,6 @@ impl GapRecorder<'_> {
         }
     }
 
-    /// Adds a resource, if it is valid.
     fn resource(&mut self, resource: Resource, all: &mut BTreeMap<String, Resource>) {
         let location = AccountId::parse(&resource.account).ok().zip(RegionName::parse(&resource.region).ok());
         let Some(location) = location else {

@@ -6,9 +6,9 @@ use evaluation::inventory::document::{
     LocationPart, LocationRecord, Plan, PlanPart, RecoveryPoint, RecoveryPointPart, Selection, SelectionPart, Vault,
     VaultPart,
 };
-use framework::ids::{AccountId, RegionName};
+use framework::ids::Location;
 
-use super::ports::{InvalidRow, ListedVault, LocationRef, MemberBackup};
+use super::ports::{ListedItem, ListedVault, MemberBackup, Recording, Rows};
 use super::{LocationRead, QUERIED, ReadFailure, ReadFailureReason, UNQUERIED, message_of, unread};
 use crate::ports::{PortError, PortErrorKind, Result};
 
@@ -30,47 +30,40 @@ pub(super) fn is_region_disabled(error: &PortError) -> bool {
     error.code.as_deref().is_some_and(|code| codes.contains(&code)) && !error.operation.starts_with("sts:")
 }
 
-fn nothing(account: AccountId, region: RegionName) -> LocationRead {
-    LocationRead {
-        location: LocationRecord { account, region, opt_in: BTreeMap::new(), unread: Vec::new() },
-        resources: Vec::new(),
-        plans: Vec::new(),
-        vaults: Vec::new(),
-        recovery_points: Vec::new(),
-        restores: Vec::new(),
-        failures: Vec::new(),
-    }
-}
-
-/// Returns the record of a location whose role cannot be assumed.
-pub(super) fn not_entered(account: AccountId, region: RegionName, error: &PortError) -> LocationRead {
+pub(super) fn not_entered(at: Location, error: &PortError) -> LocationRead {
     let reason = match error.kind {
         PortErrorKind::Retryable => ReadFailureReason::Unavailable,
         _ => ReadFailureReason::NoRole,
     };
-    without(account, region, reason, &message_of(error))
-}
-
-/// Returns the record of a location that only the aggregator covers.
-pub(super) fn aggregator_only(account: AccountId, region: RegionName) -> LocationRead {
-    without(account, region, ReadFailureReason::AggregatorOnly, "only the aggregator was read")
-}
-
-fn without(account: AccountId, region: RegionName, reason: ReadFailureReason, message: &str) -> LocationRead {
-    let mut here = nothing(account, region);
-    here.all_unread(reason, message);
-    here
+    LocationRead::new(at).all_unread(reason, &message_of(error))
 }
 
 impl LocationRead {
-    fn all_unread(&mut self, reason: ReadFailureReason, message: &str) {
-        self.failure("the parts that only AWS Backup has".to_owned(), reason, message.to_owned());
-        self.location.unread.extend(ALL.map(|part| unread(part, message)));
+    pub(super) fn new(Location { account, region }: Location) -> Self {
+        Self {
+            location: LocationRecord { account, region, opt_in: BTreeMap::new(), unread: Vec::new() },
+            resources: Vec::new(),
+            plans: Vec::new(),
+            vaults: Vec::new(),
+            recovery_points: Vec::new(),
+            restores: Vec::new(),
+            failures: Vec::new(),
+        }
     }
 
-    fn failure(&mut self, subject: String, reason: ReadFailureReason, message: String) {
+    pub(super) fn all_unread(mut self, reason: ReadFailureReason, message: &str) -> Self {
+        self.failure("the parts that only AWS Backup has", reason, message);
+        self.location.unread.extend(ALL.map(|part| unread(part, message)));
+        self
+    }
+
+    pub(super) fn lacks(&self, part: LocationPart) -> bool {
+        self.location.unread.iter().any(|unread| unread.part == part)
+    }
+
+    fn failure(&mut self, subject: impl Into<String>, reason: ReadFailureReason, message: impl Into<String>) {
         let location = Some((self.location.account.clone(), self.location.region.clone()));
-        self.failures.push(ReadFailure { location, subject, reason, message });
+        self.failures.push(ReadFailure::new(location, subject, reason, message));
     }
 
     /// Returns whether the opt-in services were read and do not contain a type.
@@ -86,7 +79,7 @@ impl LocationRead {
 
     /// Records a failure; the caller marks the unread part.
     fn record_failure(&mut self, subject: impl Into<String>, error: &PortError) {
-        self.failure(subject.into(), ReadFailureReason::of(error), message_of(error));
+        self.failure(subject, ReadFailureReason::of(error), message_of(error));
     }
 
     /// Returns a part of an item, or its default and an entry in `unread`; `None` if the item was deleted since the list.
@@ -102,150 +95,163 @@ impl LocationRead {
         }
     }
 
-    /// Records a failure of a whole part.
-    fn record_unread(&mut self, part: LocationPart, subject: &str, error: &PortError) {
-        self.record_failure(subject, error);
-        self.location.unread.push(unread(part, message_of(error)));
+    /// Returns a whole part, or `None` after its failure was recorded.
+    fn whole<T>(&mut self, read: Result<T>, part: LocationPart, subject: &str) -> Option<T> {
+        read.map_err(|error| self.lack(part, subject, ReadFailureReason::of(&error), message_of(&error))).ok()
     }
 
-    fn invalid(&mut self, part: LocationPart, subject: &str, invalid: Vec<InvalidRow>) {
-        for invalid in invalid {
-            self.failure(subject.to_owned(), ReadFailureReason::Invalid, invalid.message.clone());
-            self.location.unread.push(unread(part, invalid.message));
-        }
+    fn lack(&mut self, part: LocationPart, subject: &str, reason: ReadFailureReason, message: String) {
+        self.failure(subject, reason, message.as_str());
+        self.location.unread.push(unread(part, message));
+    }
+
+    /// Returns the valid rows, and records the others.
+    fn valid<T>(&mut self, rows: Rows<T>, part: LocationPart, subject: &str) -> Vec<T> {
+        let invalid = rows.invalid.into_iter();
+        invalid.for_each(|row| self.lack(part, subject, ReadFailureReason::Invalid, row.message));
+        rows.items
     }
 }
 
 /// Reads a location. Calls are sequential, because locations are read concurrently.
-pub(super) async fn read(members: &impl MemberBackup, account: AccountId, region: RegionName) -> LocationRead {
-    let mut here = nothing(account.clone(), region.clone());
-    let at = LocationRef { account: &account, region: &region };
-    match members.opt_in(at).await {
+pub(super) async fn read(members: &impl MemberBackup, at: Location) -> LocationRead {
+    let mut here = LocationRead::new(at.clone());
+    match members.opt_in(&at).await {
         Ok(opt_in) => here.location.opt_in = opt_in,
         Err(error) if is_region_disabled(&error) => {
-            here.all_unread(ReadFailureReason::RegionDisabled, &message_of(&error));
-            return here;
+            return here.all_unread(ReadFailureReason::RegionDisabled, &message_of(&error));
         }
         // Absent opt-in services are unknown by definition.
         Err(error) => here.record_failure("opt-in services", &error),
     }
-    recording(members, at, &mut here).await;
-    plans(members, at, &mut here).await;
-    vaults(members, at, &mut here).await;
-    match members.restores(at).await {
-        Ok(rows) => {
-            here.restores = rows.items;
-            here.invalid(LocationPart::Restores, "a restore", rows.invalid);
+    let mut reader = LocationReader { members, at: &at, here };
+    reader.recording().await;
+    reader.plans().await;
+    reader.vaults().await;
+    reader.others().await;
+    reader.here
+}
+
+struct LocationReader<'a, M> {
+    members: &'a M,
+    at: &'a Location,
+    here: LocationRead,
+}
+
+impl<M: MemberBackup> LocationReader<'_, M> {
+    /// Types that AWS Config does not record may still exist.
+    async fn recording(&mut self) {
+        let read = self.members.recording(self.at).await;
+        let recording = self.here.whole(read, LocationPart::Resources, "recorded types of AWS Config");
+        let Some(recording) = recording else { return };
+        let missing: Vec<&str> = QUERIED.into_iter().filter(|kind| !recording.has(kind)).collect();
+        if !missing.is_empty() {
+            let message = match recording {
+                Recording::Nothing => "AWS Config does not record in this location".to_owned(),
+                _ => format!("AWS Config does not record {} here", missing.join(", ")),
+            };
+            self.here.lack(LocationPart::Resources, "resources", ReadFailureReason::NotRecorded, message);
         }
-        Err(error) => here.record_unread(LocationPart::Restores, "restores", &error),
     }
-    for kind in UNQUERIED {
-        match members.others(at, kind).await {
-            Ok(rows) => {
-                here.resources.extend(rows.items);
-                here.invalid(LocationPart::Resources, kind, rows.invalid);
+
+    async fn plans(&mut self) {
+        let listed = self.here.whole(self.members.plans(self.at).await, LocationPart::Plans, "backup plans");
+        for listed in listed.into_iter().flatten() {
+            let plan = self.plan(listed).await;
+            self.here.plans.extend(plan);
+        }
+    }
+
+    /// Reads rules, selections and tags; `None` if the plan was deleted since the list.
+    async fn plan(&mut self, ListedItem { id, name, arn }: ListedItem) -> Option<Plan> {
+        let mut unread = Vec::new();
+        let rules = self.members.rules(self.at, &id).await;
+        let rules = self.here.part_of(rules, PlanPart::Rules, &mut unread, format!("rules of the plan {name}"))?;
+        let selections = self.selections(&id, &name).await;
+        let subject = format!("selections of the plan {name}");
+        let selections = self.here.part_of(selections, PlanPart::Selections, &mut unread, subject)?;
+        let tags = self.members.tags(self.at, &arn).await;
+        let tags = self.here.part_of(tags, PlanPart::Tags, &mut unread, format!("tags of the plan {name}"))?;
+        let Location { account, region } = self.at.clone();
+        Some(Plan { id, name, account, region, tags, rules, selections, unread })
+    }
+
+    async fn selections(&mut self, plan: &str, plan_name: &str) -> Result<Vec<Selection>> {
+        let mut selections = Vec::new();
+        for listed in self.members.selections(self.at, plan).await? {
+            match self.members.selection(self.at, plan, &listed.id).await {
+                Ok(selection) => selections.push(selection),
+                Err(error) if error.kind == PortErrorKind::NotFound => {}
+                Err(error) => {
+                    self.here.record_failure(format!("selection {} of the plan {plan_name}", listed.name), &error);
+                    let unread = SelectionPart::CONTENT.to_vec();
+                    selections.push(Selection { id: listed.id, name: listed.name, unread, ..Selection::default() });
+                }
             }
-            // Neither the service nor an opt-in setting exists in this Region.
-            Err(error) if error.kind == PortErrorKind::Retryable && here.lacks_service_for(kind) => {}
-            Err(error) => here.record_unread(LocationPart::Resources, kind, &error),
+        }
+        Ok(selections)
+    }
+
+    async fn vaults(&mut self) {
+        let listed = self.members.vaults(self.at).await;
+        let message = listed.as_ref().err().map(message_of);
+        let listed = self.here.whole(listed, LocationPart::Vaults, "vaults");
+        self.here.location.unread.extend(message.map(|message| unread(LocationPart::RecoveryPoints, message)));
+        for listed in listed.into_iter().flatten() {
+            let Some(vault) = self.vault(listed).await else { continue };
+            let read = self.members.recovery_points(self.at, &vault.name).await;
+            if read.as_ref().is_err_and(|error| error.kind == PortErrorKind::NotFound) {
+                continue;
+            }
+            let subject = format!("recovery points in the vault {}", vault.name);
+            if let Some(rows) = self.here.whole(read, LocationPart::RecoveryPoints, &subject) {
+                let points = self.here.valid(rows, LocationPart::RecoveryPoints, "a recovery point");
+                self.here.recovery_points.extend(points.into_iter().map(untagged));
+            }
+            self.here.vaults.push(vault);
         }
     }
-    here
-}
 
-/// Types that AWS Config does not record may still exist.
-async fn recording(members: &impl MemberBackup, at: LocationRef<'_>, here: &mut LocationRead) {
-    let recording = match members.recording(at).await {
-        Ok(recording) => recording,
-        Err(error) => return here.record_unread(LocationPart::Resources, "recorded types of AWS Config", &error),
-    };
-    let missing: Vec<&str> = QUERIED.into_iter().filter(|kind| !recording.has(kind)).collect();
-    if !missing.is_empty() {
-        let message = match recording {
-            super::Recording::Nothing => "AWS Config does not record in this location".to_owned(),
-            _ => format!("AWS Config does not record {} here", missing.join(", ")),
-        };
-        here.failure("resources".to_owned(), ReadFailureReason::NotRecorded, message.clone());
-        here.location.unread.push(unread(LocationPart::Resources, message));
-    }
-}
-
-async fn plans(members: &impl MemberBackup, at: LocationRef<'_>, here: &mut LocationRead) {
-    let listed = match members.plans(at).await {
-        Ok(listed) => listed,
-        Err(error) => return here.record_unread(LocationPart::Plans, "backup plans", &error),
-    };
-    for listed in listed {
-        let mut plan = Plan {
-            id: listed.id,
-            name: listed.name,
-            account: at.account.clone(),
-            region: at.region.clone(),
-            tags: BTreeMap::new(),
-            rules: Vec::new(),
-            selections: Vec::new(),
-            unread: Vec::new(),
-        };
-        let read = members.rules(at, &plan.id).await;
-        let subject = format!("rules of the plan {}", plan.name);
-        let Some(rules) = here.part_of(read, PlanPart::Rules, &mut plan.unread, subject) else { continue };
-        plan.rules = rules;
-        let read = selections(members, at, &plan, here).await;
-        let subject = format!("selections of the plan {}", plan.name);
-        let Some(selections) = here.part_of(read, PlanPart::Selections, &mut plan.unread, subject) else { continue };
-        plan.selections = selections;
-        let read = members.tags(at, &listed.arn).await;
-        let subject = format!("tags of the plan {}", plan.name);
-        let Some(tags) = here.part_of(read, PlanPart::Tags, &mut plan.unread, subject) else { continue };
-        plan.tags = tags;
-        here.plans.push(plan);
-    }
-}
-
-async fn selections(
-    members: &impl MemberBackup,
-    at: LocationRef<'_>,
-    plan: &Plan,
-    here: &mut LocationRead,
-) -> Result<Vec<Selection>> {
-    let mut selections = Vec::new();
-    for listed in members.selections(at, &plan.id).await? {
-        match members.selection(at, &plan.id, &listed.id).await {
-            Ok(selection) => selections.push(selection),
-            Err(error) if error.kind == PortErrorKind::NotFound => {}
+    /// Reads lock, policy and tags; `None` if the vault was deleted since the list.
+    async fn vault(&mut self, ListedVault { mut vault, arn, lock_is_known }: ListedVault) -> Option<Vault> {
+        if !lock_is_known {
+            let read = self.members.vault(self.at, &vault.name).await.map(Some);
+            let subject = format!("lock of the vault {}", vault.name);
+            if let Some(described) = self.here.part_of(read, VaultPart::Lock, &mut vault.unread, subject)? {
+                vault = described;
+            }
+        }
+        match self.members.policy(self.at, &vault.name).await {
+            Ok(policy) => vault.policy = policy.map(|text| serde_json::from_str(&text).unwrap_or(text.into())),
             Err(error) => {
-                here.record_failure(format!("selection {} of the plan {}", listed.name, plan.name), &error);
-                let unread = SelectionPart::CONTENT.to_vec();
-                selections.push(Selection { id: listed.id, name: listed.name, unread, ..Selection::default() });
+                self.here.record_failure(format!("policy of the vault {}", vault.name), &error);
+                vault.unread.push(VaultPart::Policy);
             }
         }
+        let read = self.members.tags(self.at, &arn).await;
+        let subject = format!("tags of the vault {}", vault.name);
+        vault.tags = self.here.part_of(read, VaultPart::Tags, &mut vault.unread, subject)?;
+        Some(vault)
     }
-    Ok(selections)
-}
 
-async fn vaults(members: &impl MemberBackup, at: LocationRef<'_>, here: &mut LocationRead) {
-    let listed = match members.vaults(at).await {
-        Ok(listed) => listed,
-        Err(error) => {
-            here.record_unread(LocationPart::Vaults, "vaults", &error);
-            here.location.unread.push(unread(LocationPart::RecoveryPoints, message_of(&error)));
-            return;
+    /// Reads the restores, and the resources that AWS Config cannot query.
+    async fn others(&mut self) {
+        let restores = self.members.restores(self.at).await;
+        if let Some(rows) = self.here.whole(restores, LocationPart::Restores, "restores") {
+            self.here.restores = self.here.valid(rows, LocationPart::Restores, "a restore");
         }
-    };
-    for listed in listed {
-        let Some(vault) = vault(members, at, listed, here).await else { continue };
-        match members.recovery_points(at, &vault.name).await {
-            Ok(rows) => {
-                here.recovery_points.extend(rows.items.into_iter().map(untagged));
-                here.invalid(LocationPart::RecoveryPoints, "a recovery point", rows.invalid);
+        for kind in UNQUERIED {
+            let read = self.members.others(self.at, kind).await;
+            let is_retryable = read.as_ref().is_err_and(|error| error.kind == PortErrorKind::Retryable);
+            if is_retryable && self.here.lacks_service_for(kind) {
+                // Neither the service nor an opt-in setting exists in this Region.
+                continue;
             }
-            Err(error) if error.kind == PortErrorKind::NotFound => continue,
-            Err(error) => {
-                let subject = format!("recovery points in the vault {}", vault.name);
-                here.record_unread(LocationPart::RecoveryPoints, &subject, &error);
+            if let Some(rows) = self.here.whole(read, LocationPart::Resources, kind) {
+                let resources = self.here.valid(rows, LocationPart::Resources, kind);
+                self.here.resources.extend(resources);
             }
         }
-        here.vaults.push(vault);
     }
 }
 
@@ -255,32 +261,4 @@ fn untagged(mut point: RecoveryPoint) -> RecoveryPoint {
         point.unread.push(RecoveryPointPart::Tags);
     }
     point
-}
-
-/// Reads lock, policy and tags; `None` if the vault was deleted since the list.
-async fn vault(
-    members: &impl MemberBackup,
-    at: LocationRef<'_>,
-    listed: ListedVault,
-    here: &mut LocationRead,
-) -> Option<Vault> {
-    let mut vault = listed.vault;
-    if !listed.lock_is_known {
-        let read = members.vault(at, &vault.name).await.map(Some);
-        let subject = format!("lock of the vault {}", vault.name);
-        if let Some(described) = here.part_of(read, VaultPart::Lock, &mut vault.unread, subject)? {
-            vault = described;
-        }
-    }
-    match members.policy(at, &vault.name).await {
-        Ok(policy) => vault.policy = policy.map(|text| serde_json::from_str(&text).unwrap_or(text.into())),
-        Err(error) => {
-            here.record_failure(format!("policy of the vault {}", vault.name), &error);
-            vault.unread.push(VaultPart::Policy);
-        }
-    }
-    let read = members.tags(at, &listed.arn).await;
-    let subject = format!("tags of the vault {}", vault.name);
-    vault.tags = here.part_of(read, VaultPart::Tags, &mut vault.unread, subject)?;
-    Some(vault)
 }

@@ -1,14 +1,13 @@
 //! The ports of the inventory reader.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
 
 use serde::{Deserialize, Serialize};
 
 use evaluation::inventory::document::{Plan, RecoveryPoint, Resource, Restore, Rule, Selection, Vault};
-use framework::ids::{AccountId, RegionName};
+use framework::ids::{AccountId, Location, RegionName};
 
-use crate::ports::Result;
+use crate::ports::Call;
 
 /// The accounts and Regions to read; an empty set does not restrict.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -21,7 +20,6 @@ pub struct InventoryScope {
 
 impl InventoryScope {
     /// Returns whether a location is in scope.
-    #[must_use]
     pub fn includes(&self, account: &AccountId, region: &RegionName) -> bool {
         (self.accounts.is_empty() || self.accounts.contains(account))
             && (self.regions.is_empty() || self.regions.contains(region))
@@ -66,25 +64,15 @@ pub struct InvalidRow {
 /// The data that an organization's aggregator has recorded.
 pub trait RecordedInventory {
     /// Returns the locations that it collects from.
-    fn sources(&self) -> impl Future<Output = Result<Vec<Source>>> + Send;
+    fn sources(&self) -> impl Call<Vec<Source>>;
     /// Returns the resources of a type, which is one of [`QUERIED`](super::QUERIED).
-    fn resources(&self, kind: &'static str, of: &InventoryScope)
-    -> impl Future<Output = Result<Rows<Resource>>> + Send;
+    fn resources(&self, kind: &'static str, of: &InventoryScope) -> impl Call<Rows<Resource>>;
     /// Returns the recovery points.
-    fn recovery_points(&self, of: &InventoryScope) -> impl Future<Output = Result<Rows<RecoveryPoint>>> + Send;
+    fn recovery_points(&self, of: &InventoryScope) -> impl Call<Rows<RecoveryPoint>>;
     /// Returns the backup plans with their selections, for which AWS Config reports neither tags nor conditions.
-    fn plans(&self, of: &InventoryScope) -> impl Future<Output = Result<Rows<Plan>>> + Send;
+    fn plans(&self, of: &InventoryScope) -> impl Call<Rows<Plan>>;
     /// Returns the vaults, for which AWS Config reports neither policies nor locks.
-    fn vaults(&self, of: &InventoryScope) -> impl Future<Output = Result<Rows<Vault>>> + Send;
-}
-
-/// A borrowed account and Region.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LocationRef<'a> {
-    /// The account.
-    pub account: &'a AccountId,
-    /// The Region.
-    pub region: &'a RegionName,
+    fn vaults(&self, of: &InventoryScope) -> impl Call<Rows<Vault>>;
 }
 
 /// The types that AWS Config records in a location.
@@ -102,7 +90,6 @@ pub enum Recording {
 
 impl Recording {
     /// Returns whether a supported type is recorded.
-    #[must_use]
     pub fn has(&self, kind: &str) -> bool {
         match self {
             Self::Nothing => false,
@@ -138,40 +125,31 @@ pub struct ListedVault {
 /// AWS Backup and AWS Config in member accounts, through a role in each account.
 pub trait MemberBackup {
     /// Assumes the role in an account.
-    fn enter(&self, account: &AccountId) -> impl Future<Output = Result<()>> + Send;
+    fn enter(&self, account: &AccountId) -> impl Call<()>;
     /// Returns the opt-in services (`DescribeRegionSettings`).
-    fn opt_in(&self, at: LocationRef<'_>) -> impl Future<Output = Result<BTreeMap<String, bool>>> + Send;
+    fn opt_in(&self, at: &Location) -> impl Call<BTreeMap<String, bool>>;
     /// Returns the recorded types.
-    fn recording(&self, at: LocationRef<'_>) -> impl Future<Output = Result<Recording>> + Send;
+    fn recording(&self, at: &Location) -> impl Call<Recording>;
     /// Lists the plans.
-    fn plans(&self, at: LocationRef<'_>) -> impl Future<Output = Result<Vec<ListedItem>>> + Send;
+    fn plans(&self, at: &Location) -> impl Call<Vec<ListedItem>>;
     /// Returns the rules of a plan.
-    fn rules(&self, at: LocationRef<'_>, plan: &str) -> impl Future<Output = Result<Vec<Rule>>> + Send;
+    fn rules(&self, at: &Location, plan: &str) -> impl Call<Vec<Rule>>;
     /// Lists the selections of a plan.
-    fn selections(&self, at: LocationRef<'_>, plan: &str) -> impl Future<Output = Result<Vec<ListedItem>>> + Send;
+    fn selections(&self, at: &Location, plan: &str) -> impl Call<Vec<ListedItem>>;
     /// Returns a selection.
-    fn selection(
-        &self,
-        at: LocationRef<'_>,
-        plan: &str,
-        selection: &str,
-    ) -> impl Future<Output = Result<Selection>> + Send;
+    fn selection(&self, at: &Location, plan: &str, selection: &str) -> impl Call<Selection>;
     /// Lists the vaults of the account, without shared ones.
-    fn vaults(&self, at: LocationRef<'_>) -> impl Future<Output = Result<Vec<ListedVault>>> + Send;
+    fn vaults(&self, at: &Location) -> impl Call<Vec<ListedVault>>;
     /// Returns a vault with its lock, if the list does not contain it.
-    fn vault(&self, at: LocationRef<'_>, name: &str) -> impl Future<Output = Result<Vault>> + Send;
+    fn vault(&self, at: &Location, name: &str) -> impl Call<Vault>;
     /// Returns the access policy of a vault, if it has one.
-    fn policy(&self, at: LocationRef<'_>, vault: &str) -> impl Future<Output = Result<Option<String>>> + Send;
+    fn policy(&self, at: &Location, vault: &str) -> impl Call<Option<String>>;
     /// Returns the tags of a plan or vault.
-    fn tags(&self, at: LocationRef<'_>, arn: &str) -> impl Future<Output = Result<BTreeMap<String, String>>> + Send;
+    fn tags(&self, at: &Location, arn: &str) -> impl Call<BTreeMap<String, String>>;
     /// Returns the recovery points of a vault, without tags.
-    fn recovery_points(
-        &self,
-        at: LocationRef<'_>,
-        vault: &str,
-    ) -> impl Future<Output = Result<Rows<RecoveryPoint>>> + Send;
+    fn recovery_points(&self, at: &Location, vault: &str) -> impl Call<Rows<RecoveryPoint>>;
     /// Returns the successful restores, as far back as AWS Backup stores them.
-    fn restores(&self, at: LocationRef<'_>) -> impl Future<Output = Result<Rows<Restore>>> + Send;
+    fn restores(&self, at: &Location) -> impl Call<Rows<Restore>>;
     /// Returns the resources of a type that AWS Config cannot query, which is one of [`UNQUERIED`](super::UNQUERIED).
-    fn others(&self, at: LocationRef<'_>, kind: &'static str) -> impl Future<Output = Result<Rows<Resource>>> + Send;
+    fn others(&self, at: &Location, kind: &'static str) -> impl Call<Rows<Resource>>;
 }

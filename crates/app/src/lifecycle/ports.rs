@@ -1,11 +1,9 @@
 //! The ports of `lifecycle`.
 
-use std::future::Future;
-
 use jiff::Timestamp;
 
-use super::request::{CloudFormationRequest, RequestAnswer, ResponseUrl, WaitingRequest};
-use crate::ports::{Clock, Result};
+use super::request::{CloudFormationRequest, RequestAnswer, WaitingRequest};
+use crate::ports::{Call, Clock};
 
 /// The adapters that [`Lifecycle`](super::Lifecycle) works with. It may run in a spawned task, hence the bounds.
 pub trait LifecycleEnv: 'static {
@@ -20,32 +18,28 @@ pub trait LifecycleEnv: 'static {
 /// Stores CloudFormation requests until they are answered.
 pub trait RequestStore {
     /// Stores a request. Idempotent, even if it was answered in between.
-    fn store(&self, request: &CloudFormationRequest, at: Timestamp) -> impl Future<Output = Result<()>> + Send;
-    /// Settles the answer of a request, stored or not. Returns the answer of the first writer; `None` if the request was answered
-    /// before.
+    fn store(&self, request: &CloudFormationRequest, at: Timestamp) -> impl Call<()>;
+    /// Settles the answer of a request, stored or not. Returns the answer of the first writer; `None` if it was sent before.
     fn settle(
         &self,
         request: &CloudFormationRequest,
         answer: &RequestAnswer,
         at: Timestamp,
-    ) -> impl Future<Output = Result<Option<RequestAnswer>>> + Send;
+    ) -> impl Call<Option<RequestAnswer>>;
     /// Reads the waiting requests, oldest first, with their settled answers.
-    fn waiting(&self) -> impl Future<Output = Result<Vec<WaitingRequest>>> + Send;
+    fn waiting(&self) -> impl Call<Vec<WaitingRequest>>;
     /// Records that a request was answered, so that a late second delivery is not answered again.
-    fn record_answered(&self, request_id: &str, at: Timestamp) -> impl Future<Output = Result<()>> + Send;
+    fn record_answered(&self, request_id: &str, at: Timestamp) -> impl Call<()>;
 }
 
 /// Answers CloudFormation through the pre-signed URL of a request.
 pub trait Responder {
     /// Sends the answer, with retries.
-    ///
-    /// # Errors
-    /// CloudFormation did not accept it.
-    fn answer(&self, url: &ResponseUrl, answer: &RequestAnswer) -> impl Future<Output = Result<()>> + Send;
+    fn answer(&self, answer: &RequestAnswer) -> impl Call<()>;
 }
 
 /// Triggers `deploy`.
 pub trait DeployQueue {
     /// Requests a reconciliation for a CloudFormation request.
-    fn request_reconciliation(&self, request_id: &str) -> impl Future<Output = Result<()>> + Send;
+    fn request_reconciliation(&self, request_id: &str) -> impl Call<()>;
 }

@@ -16,7 +16,6 @@ pub struct ResponseUrl(String);
 
 impl ResponseUrl {
     /// Returns the URL; for the responder only.
-    #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -51,10 +50,7 @@ pub struct RequestEnvelope {
 }
 
 impl RequestEnvelope {
-    /// Reads the fields for an answer, so that any other problem of the request can be answered.
-    ///
-    /// # Errors
-    /// The request has no valid `ResponseURL`, so it cannot be answered.
+    /// Reads the fields for an answer. Any problem but an invalid `ResponseURL` can then be answered.
     pub fn read(event: &Value) -> Result<Self, String> {
         let text = |key: &str| event.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
         let url = text("ResponseURL").ok_or("the event has no `ResponseURL`: it is not a request of CloudFormation")?;
@@ -64,19 +60,13 @@ impl RequestEnvelope {
         let stack_id = text("StackId").unwrap_or_default();
         let logical = text("LogicalResourceId").unwrap_or_default();
         // Derived, not random: CloudFormation would take a different id for a replacement and delete the old resource.
-        let physical = text("PhysicalResourceId").map_or_else(
-            || {
-                let digest = digest_of(&json!([stack_id, logical])).0;
-                format!("backup-compliance-{}", digest.chars().take(12).collect::<String>())
-            },
-            ToOwned::to_owned,
-        );
+        let derived = || format!("backup-compliance-{:.12}", digest_of(&json!([stack_id, logical])).0);
         Ok(Self {
             response_url: ResponseUrl::from(url),
             stack_id: stack_id.to_owned(),
             request_id: text("RequestId").unwrap_or_default().to_owned(),
             logical_resource_id: logical.to_owned(),
-            physical_resource_id: physical,
+            physical_resource_id: text("PhysicalResourceId").map_or_else(derived, ToOwned::to_owned),
         })
     }
 }
@@ -116,10 +106,7 @@ pub struct WaitingRequest {
 }
 
 impl CloudFormationRequest {
-    /// Reads the rest of a request.
-    ///
-    /// # Errors
-    /// The reason for the answer.
+    /// Reads the rest of a request. The error is the reason for the answer.
     pub fn read(event: &Value, envelope: RequestEnvelope) -> Result<Self, String> {
         let kind = match event.get("RequestType").and_then(Value::as_str) {
             Some("Create") => RequestKind::Create,
@@ -142,46 +129,36 @@ impl CloudFormationRequest {
 /// The answer to a request: SUCCESS or FAILED.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestAnswer {
-    pub(super) envelope: RequestEnvelope,
+    /// The repeated fields of the request.
+    pub envelope: RequestEnvelope,
     failure: Option<String>,
 }
 
 impl RequestAnswer {
     /// A SUCCESS.
-    #[must_use]
     pub fn success(envelope: &RequestEnvelope) -> Self {
         Self { envelope: envelope.clone(), failure: None }
     }
 
     /// A FAILED with a reason, which is cut to 2,000 bytes.
-    #[must_use]
     pub fn failure(envelope: &RequestEnvelope, reason: &str) -> Self {
         let reason = if reason.trim().is_empty() { "the reason is unknown" } else { reason };
-        let mut kept = String::new();
-        for c in reason.chars() {
-            if kept.len().saturating_add(c.len_utf8()) > REASON_LIMIT {
-                kept.push_str("...");
-                break;
-            }
-            kept.push(c);
-        }
-        Self { envelope: envelope.clone(), failure: Some(kept) }
+        let (kept, rest) = reason.split_at(reason.floor_char_boundary(REASON_LIMIT));
+        let mark = if rest.is_empty() { "" } else { "..." };
+        Self { envelope: envelope.clone(), failure: Some(format!("{kept}{mark}")) }
     }
 
     /// The `RequestId`.
-    #[must_use]
     pub fn request_id(&self) -> &str {
         &self.envelope.request_id
     }
 
     /// The reason of a FAILED.
-    #[must_use]
     pub fn reason(&self) -> Option<&str> {
         self.failure.as_deref()
     }
 
     /// The JSON body; `Reason` only with FAILED.
-    #[must_use]
     pub fn body(&self) -> Value {
         let mut body = json!({
             "Status": if self.failure.is_none() { "SUCCESS" } else { "FAILED" },
@@ -190,8 +167,8 @@ impl RequestAnswer {
             "RequestId": self.envelope.request_id,
             "LogicalResourceId": self.envelope.logical_resource_id,
         });
-        if let (Some(reason), Some(fields)) = (&self.failure, body.as_object_mut()) {
-            fields.insert("Reason".into(), json!(reason));
+        if let (Some(reason), Some(body)) = (&self.failure, body.as_object_mut()) {
+            body.insert("Reason".to_owned(), json!(reason));
         }
         body
     }

@@ -1,13 +1,12 @@
 //! The ports of `report`.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 
 use jiff::Timestamp;
 
 use domain::violation::ViolationGroup;
 
-use crate::ports::Result;
+use crate::ports::Call;
 use crate::violations::ViolationEnv;
 
 /// The adapters of [`Report`](super::Report).
@@ -28,30 +27,17 @@ pub struct DigestWindow {
 /// Access to digest windows.
 pub trait WindowStore {
     /// Reads the existing windows of these groups, which may have ended.
-    fn windows(
-        &self,
-        groups: &[ViolationGroup],
-    ) -> impl Future<Output = Result<BTreeMap<ViolationGroup, DigestWindow>>> + Send;
+    fn windows(&self, groups: &[ViolationGroup]) -> impl Call<BTreeMap<ViolationGroup, DigestWindow>>;
     /// Opens a window; `false` if another one has not ended at `now`.
-    fn open_window(
-        &self,
-        group: &ViolationGroup,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> impl Future<Output = Result<bool>> + Send;
+    fn open_window(&self, group: &ViolationGroup, now: Timestamp, until: Timestamp) -> impl Call<bool>;
     /// Records that the flush message of the window that ends at `until` was sent. A later window is not changed.
-    fn record_flush_request(&self, group: &ViolationGroup, until: Timestamp)
-    -> impl Future<Output = Result<()>> + Send;
+    fn record_flush_request(&self, group: &ViolationGroup, until: Timestamp) -> impl Call<()>;
 }
 
 /// The queue that feeds `report`.
 pub trait ReportQueue {
     /// Sends the flush message of a group with a delay.
-    fn request_flush(
-        &self,
-        group: &ViolationGroup,
-        after: std::time::Duration,
-    ) -> impl Future<Output = Result<()>> + Send;
+    fn request_flush(&self, group: &ViolationGroup, after: std::time::Duration) -> impl Call<()>;
     /// Sends an invalid message to the dead-letter queue, with the reason.
-    fn dead_letter(&self, body: &str, reason: &str) -> impl Future<Output = Result<()>> + Send;
+    fn dead_letter(&self, body: &str, reason: &str) -> impl Call<()>;
 }

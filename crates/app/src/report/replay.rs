@@ -1,25 +1,17 @@
 //! Applies the changes of one violation, oldest first.
 
-use std::collections::BTreeSet;
-
-use jiff::Timestamp;
-
-use domain::policy::Reporting;
 use domain::violation::{
-    ChangeOutcome, Channel, ComplianceChange, ComplianceType, DetectionSource, Opening, ResourceDetails,
+    ChangeOutcome, ComplianceChange, ComplianceType, DetectionSource, OpenedBy, Opening, ResourceDetails,
     SuppressedReason, Transition, ViolationRecord, ViolationStatus, apply,
 };
 
-use crate::in_force::{InForce, covering_exemption};
+use crate::in_force::PolicyContext;
 
 /// The data that opened and closed records are completed with.
 #[derive(Debug)]
 pub(crate) struct Replay<'a> {
-    pub(crate) in_force: &'a InForce,
-    pub(crate) reporting: &'a Reporting,
-    pub(crate) channels: &'a BTreeSet<Channel>,
+    pub(crate) context: PolicyContext<'a>,
     pub(crate) detected_by: DetectionSource,
-    pub(crate) now: Timestamp,
 }
 
 /// The result of a sequence of changes.
@@ -27,7 +19,6 @@ pub(crate) struct Replay<'a> {
 pub(crate) struct Replayed {
     /// The record to store; `None` if it is unchanged.
     pub(crate) record: Option<ViolationRecord>,
-    /// Transitions in the record.
     pub(crate) transitions: usize,
     /// Changes that were known, or older than the record.
     pub(crate) duplicates: usize,
@@ -66,42 +57,39 @@ impl Replay<'_> {
         for change in changes {
             let current = replayed.record.as_ref().or(known);
             match apply(current, change) {
-                ChangeOutcome::Store { record, transition: turn } => {
-                    let mut record = *record;
-                    match turn {
+                ChangeOutcome::Store { mut record, transition } => {
+                    match transition {
                         Some(Transition::Opens) => {
-                            let found = self.in_force.opened_by(current, change);
-                            self.open(&mut record, found, resource);
+                            let opened_by = self.context.in_force.opened_by(current, change);
+                            self.open(&mut record, opened_by, resource);
                         }
-                        Some(Transition::Closes(closing)) => record.record_closing(closing, self.channels, self.now),
+                        Some(Transition::Closes(closing)) => {
+                            record.record_closing(closing, self.context.channels, self.context.now)
+                        }
                         None => {}
                     }
-                    replayed.transitions = replayed.transitions.saturating_add(usize::from(turn.is_some()));
-                    replayed.record = Some(record);
+                    replayed.transitions += usize::from(transition.is_some());
+                    replayed.record = Some(*record);
                 }
                 ChangeOutcome::Suppressed(SuppressedReason::Duplicate | SuppressedReason::OutOfOrder) => {
-                    replayed.duplicates = replayed.duplicates.saturating_add(1);
+                    replayed.duplicates += 1;
                 }
             }
         }
         replayed
     }
 
-    fn open(
-        &self,
-        record: &mut ViolationRecord,
-        found: domain::violation::OpenedBy,
-        resource: Option<&ResourceDetails>,
-    ) {
+    fn open(&self, record: &mut ViolationRecord, opened_by: OpenedBy, resource: Option<&ResourceDetails>) {
+        let PolicyContext { reporting, channels, now, .. } = self.context;
         // The record may still contain the resource of an earlier look-up.
         let resource = resource.cloned().unwrap_or_else(|| record.resource.clone());
         let opening = Opening {
-            opened_by: found,
+            opened_by,
             detected_by: self.detected_by,
-            severity: self.reporting.severity(&record.key, &resource),
-            exemption: covering_exemption(self.reporting, &record.key, &resource, self.now),
+            severity: reporting.severity(&record.key, &resource),
+            exemption: self.context.exemption(&record.key, &resource),
             resource,
         };
-        record.record_opening(opening, self.channels, self.now);
+        record.record_opening(opening, channels, now);
     }
 }

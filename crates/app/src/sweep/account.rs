@@ -14,14 +14,14 @@ use domain::violation::{
 };
 use framework::ids::{AccountId, RegionName};
 
-use super::compare::{AccountComparison, RecordCheck, ResultQuery, change_of};
+use super::compare::{AccountComparison, RecordCheck};
 use super::{Round, Sweep, SweepSummary};
 use crate::delivery::PARALLEL_WRITES;
 use crate::events::{control_of, too_long};
-use crate::in_force::covering_exemption;
+use crate::in_force::PolicyContext;
 use crate::ports::{Clock, PortError, PortErrorKind, Result, Versioned};
 use crate::report::{Replay, look_up, resource_id};
-use crate::sweep::ports::{ComplianceApi, ComplianceSource, EvaluationResult, RegionCompliance, SweepEnv};
+use crate::sweep::ports::{ComplianceApi, ComplianceSource, EvaluationResult, SweepEnv};
 use crate::violations::{ResourceDirectory, ResourceId, ViolationStore};
 
 /// Findings are refreshed at this age: Security Hub deletes a finding 90 days after its last update.
@@ -44,138 +44,108 @@ const INVENTORY_TYPES: [&str; 10] = [
     "AWS::S3::Bucket",
 ];
 
-/// An upper bound of the time from the first stored record of an account to its delivery. If the sweep ends in between, the next one
-/// delivers.
+/// An upper bound of the time from the first stored record of an account to its delivery.
 const CLAIM: SignedDuration = SignedDuration::from_mins(10);
-
-/// The results of each visible Region, and the API that returned them.
-type Visible = BTreeMap<RegionName, (ComplianceApi, RegionCompliance)>;
 
 /// COMPLIANT results by Region and rule, then by resource type and id. Each rule is read once.
 type CompliantResults = BTreeMap<(RegionName, String), BTreeMap<(String, String), EvaluationResult>>;
 
-/// The records of one account.
 struct Records {
     /// Open records before the comparison; those that it closes are updated in place.
     open: BTreeMap<ViolationKey, Versioned<ViolationRecord>>,
-    /// New and changed records.
     changed: BTreeMap<ViolationKey, Versioned<ViolationRecord>>,
 }
 
-impl<E: SweepEnv> Sweep<E> {
+impl<E: SweepEnv> Round<'_, E> {
     /// Compares one account. If that fails, its Regions are blind spots until the next sweep.
-    pub(super) async fn account(
-        &self,
-        round: &Round<'_>,
-        account: &AccountId,
-        blind: &mut Vec<BlindSpot>,
-        swept: &mut SweepSummary,
-    ) {
-        if let Err(error) = self.compare(round, account, blind, swept).await {
+    pub(super) async fn account(&mut self, account: &AccountId) {
+        if let Err(error) = self.compare(account).await {
             warn!(%account, %error, "account not compared");
             let reason = error.blind_spot_reason();
-            let regions = round.in_force.controls_in(account).into_keys();
-            blind.extend(regions.map(|region| BlindSpot {
+            let regions = self.context.in_force.controls_in(account).into_keys();
+            self.blind.extend(regions.map(|region| BlindSpot {
                 account: account.clone(),
                 region,
                 reason: reason.clone(),
-                since: round.now,
+                since: self.context.now,
             }));
-            swept.failures.push(error.to_string());
+            self.summary.failures.push(error.to_string());
         }
     }
 
-    async fn compare(
-        &self,
-        round: &Round<'_>,
-        account: &AccountId,
-        blind: &mut Vec<BlindSpot>,
-        swept: &mut SweepSummary,
-    ) -> Result<()> {
-        let in_force = round.in_force.controls_in(account);
-        let open = self.store.open_in(account).await?;
+    async fn compare(&mut self, account: &AccountId) -> Result<()> {
+        let PolicyContext { in_force: published, now, .. } = self.context;
+        let in_force = published.controls_in(account);
+        let open = self.sweep.store.open_in(account).await?;
         let mut regions: BTreeSet<RegionName> = in_force.keys().cloned().collect();
         regions.extend(open.iter().map(|record| record.value.key.region.clone()));
-        let (visible, reasons) = self.read_results(account, &regions).await?;
-        let sights: BTreeMap<&RegionName, &RegionCompliance> =
-            visible.iter().map(|(region, (_, sight))| (region, sight)).collect();
-        let is_published = !round.in_force.frameworks.is_empty();
-        let state = AccountComparison { in_force: &in_force, is_published, visible: &sights };
-        blind.extend(state.blind_spots(account, &reasons, round.now));
+        let is_published = !published.frameworks.is_empty();
+        let mut state = AccountComparison { account, now, in_force, is_published, visible: BTreeMap::new() };
+        let reasons = self.sweep.read_results(&mut state, &regions).await?;
+        self.blind.extend(state.blind_spots(&reasons));
 
         let open = open.into_iter().map(|record| (record.value.key.clone(), record)).collect();
         let mut records = Records { open, changed: BTreeMap::new() };
-        let non_compliant = state.non_compliant(account, round.now);
-        self.open_unrecorded(round, &non_compliant, &mut records, swept).await?;
-        let trouble = self.close_resolved(round, &state, &visible, &non_compliant, &mut records, swept).await;
-        if let Some(error) = trouble {
+        let non_compliant = state.non_compliant();
+        self.open_unrecorded(&non_compliant, &mut records).await?;
+        if let Some(error) = self.close_resolved(&state, &non_compliant, &mut records).await {
             warn!(%account, %error, "some open violations not compared, left to the next sweep");
-            swept.failures.push(error.to_string());
+            self.summary.failures.push(error.to_string());
         }
-        self.update_open(round, &mut records, swept).await;
-        let stored = self.store_all(records.changed, swept).await;
-        self.deliver(round, stored, false, swept).await;
+        self.update_open(&mut records).await;
+        let stored = self.store_all(records.changed).await;
+        self.deliver(stored, false).await;
         Ok(())
     }
 
-    /// Opens the NON_COMPLIANT results without an open record.
     async fn open_unrecorded(
-        &self,
-        round: &Round<'_>,
+        &mut self,
         non_compliant: &BTreeMap<ViolationKey, ComplianceChange>,
         records: &mut Records,
-        swept: &mut SweepSummary,
     ) -> Result<()> {
         let mut unrecorded = Vec::new();
         for key in non_compliant.keys() {
             if let Some(length) = key.excess_length() {
                 let reason = too_long(length);
                 warn!(violation = %key, reason, "violation not recorded");
-                swept.failures.push(reason);
+                self.summary.failures.push(reason);
             } else if !records.open.contains_key(key) {
                 unrecorded.push(key.clone());
             }
         }
-        let closed = if unrecorded.is_empty() { BTreeMap::new() } else { self.store.read(&unrecorded).await? };
-        let resources = look_up(&self.resources, unrecorded.iter()).await;
-        let Round { in_force, reporting, channels, now } = *round;
-        let replay = Replay { in_force, reporting, channels, detected_by: DetectionSource::Sweep, now };
+        let closed = if unrecorded.is_empty() { BTreeMap::new() } else { self.sweep.store.read(&unrecorded).await? };
+        let resources = look_up(&self.sweep.resources, unrecorded.iter()).await;
+        let replay = Replay { context: self.context, detected_by: DetectionSource::Sweep };
         for (key, change) in unrecorded.iter().filter_map(|key| non_compliant.get_key_value(key)) {
-            let before = closed.get(key);
-            let known = before.map(|before| &before.value);
-            if let Some(value) = replay.apply(known, std::iter::once(change), resources.get(key)).record {
-                let counter = if before.is_some() { &mut swept.reopened } else { &mut swept.opened };
-                *counter = counter.saturating_add(1);
-                info!(violation = %key, "violation opened by the sweep");
-                let version = before.map_or(0, |before| before.version);
-                records.changed.insert(key.clone(), Versioned { value, version });
-            }
+            let known = closed.get(key);
+            let before = known.map(|known| &known.value);
+            let replayed = replay.apply(before, std::iter::once(change), resources.get(key));
+            let Some(value) = replayed.record else { continue };
+            *(if known.is_some() { &mut self.summary.reopened } else { &mut self.summary.opened }) += 1;
+            info!(violation = %key, "violation opened by the sweep");
+            let version = known.map_or(0, |known| known.version);
+            records.changed.insert(key.clone(), Versioned { value, version });
         }
         Ok(())
     }
 
-    /// Closes open records without a NON_COMPLIANT result, where AWS Config confirms it. Returns an error of AWS Config that left
-    /// records open.
+    /// Closes open records without a NON_COMPLIANT result, where AWS Config confirms it. Returns an error that left records open.
     async fn close_resolved(
-        &self,
-        round: &Round<'_>,
+        &mut self,
         state: &AccountComparison<'_>,
-        visible: &Visible,
         non_compliant: &BTreeMap<ViolationKey, ComplianceChange>,
         records: &mut Records,
-        swept: &mut SweepSummary,
     ) -> Option<PortError> {
-        let checks: BTreeMap<ViolationKey, RecordCheck> = records
-            .open
-            .iter()
-            .map(|(key, record)| (key.clone(), state.check(&record.value, non_compliant.contains_key(key), round.now)))
-            .collect();
+        let check = |(key, record): (&ViolationKey, &Versioned<ViolationRecord>)| {
+            (key.clone(), state.check(&record.value, non_compliant.contains_key(key)))
+        };
+        let checks: BTreeMap<ViolationKey, RecordCheck> = records.open.iter().map(check).collect();
         let candidates = checks.iter().filter(|(_, check)| match check {
             RecordCheck::FindResource => true,
-            RecordCheck::ReadResults(query) => *query.if_missing == RecordCheck::FindResource,
+            RecordCheck::ReadResults { if_missing, .. } => **if_missing == RecordCheck::FindResource,
             RecordCheck::Keep | RecordCheck::Close(_) => false,
         });
-        let (deleted, mut trouble) = match self.deleted_resources(candidates.map(|(key, _)| key)).await {
+        let (deleted, mut failed) = match self.sweep.deleted_resources(candidates.map(|(key, _)| key)).await {
             Ok(deleted) => (deleted, None),
             Err(error) => (BTreeSet::new(), Some(error)),
         };
@@ -183,12 +153,12 @@ impl<E: SweepEnv> Sweep<E> {
         for (key, record) in &mut records.open {
             let check = match checks.get(key) {
                 None | Some(RecordCheck::Keep) => continue,
-                Some(RecordCheck::ReadResults(_)) if trouble.is_some() => continue,
-                Some(RecordCheck::ReadResults(query)) => {
-                    match self.check_results(record, query, visible, &mut compliant, round).await {
-                        Ok(check) => check,
+                Some(RecordCheck::ReadResults { .. }) if failed.is_some() => continue,
+                Some(RecordCheck::ReadResults { rules, if_missing }) => {
+                    match self.sweep.check_results(state, &record.value, rules, &mut compliant).await {
+                        Ok(check) => check.unwrap_or_else(|| (**if_missing).clone()),
                         Err(error) => {
-                            trouble = Some(error);
+                            failed = Some(error);
                             continue;
                         }
                     }
@@ -201,34 +171,67 @@ impl<E: SweepEnv> Sweep<E> {
                 _ => continue,
             };
             info!(violation = %key, ?closing, "violation closed by the sweep");
-            close(record, closing, &compliant, round);
-            swept.closed = swept.closed.saturating_add(1);
+            match latest_result(&record.value, &compliant).filter(|_| closing == ClosedReason::Satisfied) {
+                Some(result) => {
+                    let change = state.change(&key.region, result);
+                    record.value.ordering = change.ordering;
+                    record.value.annotation = change.annotation;
+                }
+                // Results of AWS Config after this time are newer than the record.
+                None => record.value.ordering.notified = record.value.ordering.notified.max(state.now),
+            }
+            record.value.record_closing(closing, self.context.channels, state.now);
+            self.summary.closed += 1;
             records.changed.insert(key.clone(), record.clone());
         }
-        trouble
+        failed
     }
 
-    /// Updates severities, exemptions and findings of the records that are still open.
-    async fn update_open(&self, round: &Round<'_>, records: &mut Records, swept: &mut SweepSummary) {
-        let is_open = |record: &&Versioned<ViolationRecord>| record.value.status == ViolationStatus::Open;
+    async fn update_open(&mut self, records: &mut Records) {
+        let reporting = self.context.reporting;
+        let open = || records.open.iter().filter(|(_, record)| record.value.status == ViolationStatus::Open);
         // Tags matter where the policy selects by tags, and where no look-up has succeeded yet.
-        let by_tags = round.reporting.depends_on_tags();
-        let outdated = records.open.values().filter(is_open);
-        let outdated = outdated.filter(|record| by_tags || record.value.resource.arn.is_none());
-        let resources = look_up(&self.resources, outdated.map(|record| &record.value.key)).await;
-        for (key, record) in records.open.iter().filter(|(_, record)| is_open(record)) {
+        let by_tags = reporting.depends_on_tags();
+        let outdated = open().filter(|(_, record)| by_tags || record.value.resource.arn.is_none());
+        let resources = look_up(&self.sweep.resources, outdated.map(|(key, _)| key)).await;
+        for (key, record) in open() {
             let mut updated = record.clone();
             if let Some(resource) = resources.get(key) {
-                updated.value.severity = round.reporting.severity(key, resource);
+                updated.value.severity = reporting.severity(key, resource);
                 updated.value.resource.clone_from(resource);
             }
-            update(&mut updated.value, round, swept);
+            update(&mut updated.value, self.context, &mut self.summary);
             if updated.value != record.value {
                 records.changed.insert(key.clone(), updated);
             }
         }
     }
 
+    /// Stores records in parallel, with a claim on their delivery. Records that another writer has changed are left to the next sweep.
+    async fn store_all(
+        &mut self,
+        records: BTreeMap<ViolationKey, Versioned<ViolationRecord>>,
+    ) -> Vec<Versioned<ViolationRecord>> {
+        let Sweep { store, clock, .. } = self.sweep;
+        let until = clock.now().checked_add(CLAIM).ok();
+        let writes = records.into_values().map(|mut record| async move {
+            record.value.delivery_claimed_until = until.filter(|_| !record.value.pending.is_empty());
+            store.put(&record).await.map(|version| Versioned { version, ..record })
+        });
+        let mut writes = iter(writes).buffer_unordered(PARALLEL_WRITES);
+        let mut stored = Vec::new();
+        while let Some(outcome) = writes.next().await {
+            if outcome.as_ref().is_err_and(|error| error.kind == PortErrorKind::Conflict) {
+                info!("record changed concurrently, left to the next sweep");
+                continue;
+            }
+            stored.extend(self.summary.check(outcome, "record not stored, left to the next sweep"));
+        }
+        stored
+    }
+}
+
+impl<E: SweepEnv> Sweep<E> {
     /// Returns the violations whose resource AWS Config's inventory no longer contains. Without an aggregator that is unknown.
     async fn deleted_resources<'k>(
         &self,
@@ -244,33 +247,31 @@ impl<E: SweepEnv> Sweep<E> {
         Ok(keys.into_iter().filter(|key| !existing.contains_key(&resource_id(key))).cloned().collect())
     }
 
-    /// Reads the results of each Region by the best API that shows its rules. Also returns why other Regions are not visible, by the
-    /// last API.
+    /// Reads the results of each Region by the best API that shows its rules. Returns why other Regions are not visible.
     async fn read_results(
         &self,
-        account: &AccountId,
+        AccountComparison { account, visible, .. }: &mut AccountComparison<'_>,
         regions: &BTreeSet<RegionName>,
-    ) -> Result<(Visible, BTreeMap<RegionName, BlindSpotReason>)> {
-        let mut visible = Visible::new();
+    ) -> Result<BTreeMap<RegionName, BlindSpotReason>> {
         let mut reasons = BTreeMap::new();
         let mut failed = None;
-        let ways = self.source.apis();
-        if ways.is_empty() {
+        let apis = self.source.apis();
+        if apis.is_empty() {
             let reason = BlindSpotReason { cause: BlindSpotCause::NoSource, detail: None };
             reasons.extend(regions.iter().map(|region| (region.clone(), reason.clone())));
         }
-        for via in ways {
+        for via in apis {
             let missing: BTreeSet<RegionName> =
                 regions.iter().filter(|region| !visible.contains_key(*region)).cloned().collect();
             if missing.is_empty() {
                 break;
             }
             match self.source.read_results(via, account, &missing).await {
-                Ok(sights) => {
-                    for (region, sight) in sights {
-                        if !sight.rules.is_empty() {
-                            visible.insert(region, (via, sight));
-                        } else if let Some(reason) = sight.blind {
+                Ok(results) => {
+                    for (region, results) in results {
+                        if !results.rules.is_empty() {
+                            visible.insert(region, (via, results));
+                        } else if let Some(reason) = results.blind {
                             reasons.insert(region, reason);
                         }
                     }
@@ -283,117 +284,59 @@ impl<E: SweepEnv> Sweep<E> {
             }
         }
         // An error counts only if no other API has shown a Region.
-        match failed {
-            Some(error) if visible.is_empty() => Err(error),
-            _ => Ok((visible, reasons)),
-        }
+        failed.filter(|_| visible.is_empty()).map_or(Ok(reasons), Err)
     }
 
-    /// Decides about a record by the COMPLIANT results of its rules.
+    /// Decides about a record by the COMPLIANT results of its rules; `None` if there are none.
     async fn check_results(
         &self,
-        record: &Versioned<ViolationRecord>,
-        query: &ResultQuery,
-        visible: &Visible,
+        state: &AccountComparison<'_>,
+        record: &ViolationRecord,
+        rules: &[String],
         compliant: &mut CompliantResults,
-        round: &Round<'_>,
-    ) -> Result<RecordCheck> {
-        let ViolationKey { account, region, .. } = &record.value.key;
-        let Some((via, _)) = visible.get(region) else { return Ok(RecordCheck::Keep) };
-        for rule in &query.rules {
+    ) -> Result<Option<RecordCheck>> {
+        let region = &record.key.region;
+        let Some((via, _)) = state.visible.get(region) else { return Ok(Some(RecordCheck::Keep)) };
+        for rule in rules {
             if let Entry::Vacant(unread) = compliant.entry((region.clone(), rule.clone())) {
-                let results = self.source.compliant_results(*via, account, region, rule).await?;
+                let results = self.source.compliant_results(*via, state.account, region, rule).await?;
                 let by_resource =
                     |result: EvaluationResult| ((result.resource_type.clone(), result.resource_id.clone()), result);
                 unread.insert(results.into_iter().map(by_resource).collect());
             }
         }
-        Ok(match latest_result(record, compliant) {
-            // An older result is a delayed one of the aggregator.
-            Some(result) if change_of(account, region, result, round.now).ordering > record.value.ordering => {
-                RecordCheck::Close(ClosedReason::Satisfied)
+        // An older result is a delayed one of the aggregator.
+        Ok(latest_result(record, compliant).map(|result| {
+            match state.change(region, result).ordering > record.ordering {
+                true => RecordCheck::Close(ClosedReason::Satisfied),
+                false => RecordCheck::Keep,
             }
-            Some(_) => RecordCheck::Keep,
-            None => (*query.if_missing).clone(),
-        })
-    }
-
-    /// Stores records in parallel, with a claim on their delivery. Records that another writer has changed are left to the next sweep.
-    async fn store_all(
-        &self,
-        records: BTreeMap<ViolationKey, Versioned<ViolationRecord>>,
-        swept: &mut SweepSummary,
-    ) -> Vec<Versioned<ViolationRecord>> {
-        let until = self.clock.now().checked_add(CLAIM).ok();
-        let mut writes = iter(records.into_values().map(|mut record| async move {
-            record.value.delivery_claimed_until = until.filter(|_| !record.value.pending.is_empty());
-            let stored = self.store.put(&record).await;
-            stored.map(|version| Versioned { version, ..record })
         }))
-        .buffer_unordered(PARALLEL_WRITES);
-        let mut stored = Vec::new();
-        while let Some(outcome) = writes.next().await {
-            match outcome {
-                Ok(record) => stored.push(record),
-                Err(error) if error.kind == PortErrorKind::Conflict => {
-                    info!("record changed concurrently, left to the next sweep");
-                }
-                Err(error) => {
-                    warn!(%error, "record not stored, left to the next sweep");
-                    swept.failures.push(error.to_string());
-                }
-            }
-        }
-        stored
     }
 }
 
-fn close(
-    record: &mut Versioned<ViolationRecord>,
-    closing: ClosedReason,
-    compliant: &CompliantResults,
-    round: &Round<'_>,
-) {
-    let ViolationKey { account, region, .. } = record.value.key.clone();
-    match latest_result(record, compliant).filter(|_| closing == ClosedReason::Satisfied) {
-        Some(result) => {
-            let change = change_of(&account, &region, result, round.now);
-            record.value.ordering = change.ordering;
-            record.value.annotation = change.annotation;
-        }
-        // Results of AWS Config after this time are newer than the record.
-        None => record.value.ordering.notified = record.value.ordering.notified.max(round.now),
-    }
-    record.value.record_closing(closing, round.channels, round.now);
-}
-
-fn latest_result<'s>(
-    record: &Versioned<ViolationRecord>,
-    compliant: &'s CompliantResults,
-) -> Option<&'s EvaluationResult> {
-    let key = &record.value.key;
+fn latest_result<'s>(record: &ViolationRecord, compliant: &'s CompliantResults) -> Option<&'s EvaluationResult> {
+    let key = &record.key;
     let resource = (key.resource_type.clone(), key.resource_id.clone());
-    compliant
-        .iter()
-        .filter(|((region, rule), _)| *region == key.region && control_of(rule) == key.control)
-        .filter_map(|(_, results)| results.get(&resource))
-        .max_by_key(|result| (result.triggered, result.recorded))
+    let of_control =
+        compliant.iter().filter(|((region, rule), _)| *region == key.region && control_of(rule) == key.control);
+    let results = of_control.filter_map(|(_, results)| results.get(&resource));
+    results.max_by_key(|result| (result.triggered, result.recorded))
 }
 
 /// Updates the exemption of an open record, and refreshes its finding before Security Hub deletes it.
-fn update(record: &mut ViolationRecord, round: &Round<'_>, swept: &mut SweepSummary) {
-    let Round { reporting, channels, now, .. } = round;
+fn update(record: &mut ViolationRecord, context: PolicyContext<'_>, summary: &mut SweepSummary) {
+    let PolicyContext { in_force, channels, now, .. } = context;
     // Exemptions are unknown until a policy is published.
-    if round.in_force.reporting.is_some() {
-        let covering = covering_exemption(reporting, &record.key, &record.resource, *now);
-        match (record.exemption.is_some(), covering) {
+    if in_force.reporting.is_some() {
+        match (record.exemption.is_some(), context.exemption(&record.key, &record.resource)) {
             (false, Some(exempt)) => {
-                record.record_exemption(exempt, channels, *now);
-                swept.exempted = swept.exempted.saturating_add(1);
+                record.record_exemption(exempt, channels, now);
+                summary.exempted += 1;
             }
             (true, None) => {
-                record.record_exemption_end(channels, *now);
-                swept.exemptions_ended = swept.exemptions_ended.saturating_add(1);
+                record.record_exemption_end(channels, now);
+                summary.exemptions_ended += 1;
             }
             (true, Some(exempt)) => record.exemption = Some(exempt),
             (false, None) => {}
@@ -402,14 +345,12 @@ fn update(record: &mut ViolationRecord, round: &Round<'_>, swept: &mut SweepSumm
     if record.exemption.is_some() {
         return;
     }
+    const HUB: Channel = Channel::SecurityHub;
     let is_fresh = record.finding_sent_at.is_some_and(|at| now.duration_since(at) < FINDING_REFRESH);
     // A given-up delivery is retried weekly, since Security Hub may have been enabled.
-    let given_up = record.delivery_failures.get(&Channel::SecurityHub).filter(|undelivered| undelivered.is_abandoned);
+    let given_up = record.delivery_failures.get(&HUB).filter(|failure| failure.is_abandoned);
     let is_fresh = is_fresh || given_up.is_some_and(|given_up| now.duration_since(given_up.last) < GIVEN_UP_RETRY);
-    if channels.contains(&Channel::SecurityHub)
-        && !is_fresh
-        && record.pending_for(Channel::SecurityHub).next().is_none()
-    {
-        record.request_finding_refresh(channels, *now);
+    if channels.contains(&HUB) && !is_fresh && record.pending_for(HUB).next().is_none() {
+        record.request_finding_refresh(channels, now);
     }
 }

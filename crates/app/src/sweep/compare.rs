@@ -9,22 +9,23 @@ use domain::violation::{ClosedReason, ComplianceChange, ResultOrdering, Violatio
 use framework::ids::{AccountId, RegionName};
 
 use crate::events::control_of;
-use crate::sweep::ports::{EvaluationResult, RegionCompliance};
+use crate::sweep::ports::{ComplianceApi, EvaluationResult, RegionCompliance};
 
 /// A missing result counts as deleted only after this time, since an aggregator lags minutes behind.
 const AGGREGATION_DELAY: SignedDuration = SignedDuration::from_hours(1);
 
 /// The controls in force in an account, and its results in AWS Config.
 pub(super) struct AccountComparison<'a> {
-    /// The controls in force, by Region.
-    pub(super) in_force: &'a BTreeMap<RegionName, BTreeSet<String>>,
+    pub(super) account: &'a AccountId,
+    pub(super) now: Timestamp,
+    pub(super) in_force: BTreeMap<RegionName, BTreeSet<String>>,
     /// Whether a framework is in force in any account. If not, `deploy` has not published yet and no framework was removed.
     pub(super) is_published: bool,
-    /// The Regions with visible rules.
-    pub(super) visible: &'a BTreeMap<&'a RegionName, &'a RegionCompliance>,
+    /// The results of each Region with visible rules, and the API that returned them.
+    pub(super) visible: BTreeMap<RegionName, (ComplianceApi, RegionCompliance)>,
 }
 
-/// What to do with an open record.
+/// The decision about an open record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RecordCheck {
     /// Keep it open.
@@ -32,35 +33,22 @@ pub(super) enum RecordCheck {
     /// Close it.
     Close(ClosedReason),
     /// Read the COMPLIANT results of its rules.
-    ReadResults(ResultQuery),
+    ReadResults {
+        rules: Vec<String>,
+        /// The decision if no rule has a result.
+        if_missing: Box<RecordCheck>,
+    },
     /// Its control has no results: close it if AWS Config has deleted the resource.
     FindResource,
 }
 
-/// The rules that evaluate the resource of an open record without a NON_COMPLIANT result.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ResultQuery {
-    pub(super) rules: Vec<String>,
-    /// What to do if no rule has a result.
-    pub(super) if_missing: Box<RecordCheck>,
-}
-
 impl AccountComparison<'_> {
-    fn rules(&self, region: &RegionName, control: &str) -> Vec<String> {
-        let sight = self.visible.get(region);
-        sight.into_iter().flat_map(|sight| &sight.rules).filter(|rule| control_of(rule) == control).cloned().collect()
-    }
-
-    /// Returns the NON_COMPLIANT results as changes detected at `now`.
-    pub(super) fn non_compliant(
-        &self,
-        account: &AccountId,
-        now: Timestamp,
-    ) -> BTreeMap<ViolationKey, ComplianceChange> {
+    /// Returns the NON_COMPLIANT results as changes detected now.
+    pub(super) fn non_compliant(&self) -> BTreeMap<ViolationKey, ComplianceChange> {
         let mut changes: BTreeMap<ViolationKey, ComplianceChange> = BTreeMap::new();
-        for (region, sight) in self.visible {
-            for result in &sight.non_compliant {
-                let change = change_of(account, region, result, now);
+        for (region, (_, results)) in &self.visible {
+            for result in &results.non_compliant {
+                let change = self.change(region, result);
                 // Two frameworks may have the same control: the later result counts.
                 match changes.get(&change.key) {
                     Some(other) if other.ordering >= change.ordering => {}
@@ -73,33 +61,27 @@ impl AccountComparison<'_> {
 
     /// Returns the Regions with controls in force but without visible rules. A single missing control is not a blind spot, since an
     /// aggregator omits rules without results, and rules without resources have none.
-    pub(super) fn blind_spots(
-        &self,
-        account: &AccountId,
-        reasons: &BTreeMap<RegionName, BlindSpotReason>,
-        now: Timestamp,
-    ) -> Vec<BlindSpot> {
+    pub(super) fn blind_spots(&self, reasons: &BTreeMap<RegionName, BlindSpotReason>) -> Vec<BlindSpot> {
         const UNKNOWN: BlindSpotReason = BlindSpotReason { cause: BlindSpotCause::NoResult, detail: None };
         let regions = self.in_force.keys().filter(|region| !self.visible.contains_key(*region));
-        regions
-            .map(|region| BlindSpot {
-                account: account.clone(),
-                region: region.clone(),
-                reason: reasons.get(region).cloned().unwrap_or(UNKNOWN),
-                since: now,
-            })
-            .collect()
+        let spot = |region: &RegionName| BlindSpot {
+            account: self.account.clone(),
+            region: region.clone(),
+            reason: reasons.get(region).cloned().unwrap_or(UNKNOWN),
+            since: self.now,
+        };
+        regions.map(spot).collect()
     }
 
-    /// Decides about an open record.
-    pub(super) fn check(&self, record: &ViolationRecord, is_non_compliant: bool, now: Timestamp) -> RecordCheck {
+    pub(super) fn check(&self, record: &ViolationRecord, is_non_compliant: bool) -> RecordCheck {
         if is_non_compliant {
             return RecordCheck::Keep;
         }
         let ViolationKey { region, control, .. } = &record.key;
-        let rules = self.rules(region, control);
+        let rules = self.visible.get(region).into_iter().flat_map(|(_, results)| &results.rules);
+        let rules: Vec<String> = rules.filter(|rule| control_of(rule) == *control).cloned().collect();
         // The event of a new result may arrive before the aggregator has the result.
-        let is_old = now.duration_since(record.ordering.notified) >= AGGREGATION_DELAY;
+        let is_old = self.now.duration_since(record.ordering.notified) >= AGGREGATION_DELAY;
         if !rules.is_empty() {
             // The rules of a recreated framework have no results until they have evaluated all resources.
             let if_missing = match (is_old, rules.contains(&record.rule_name)) {
@@ -107,7 +89,7 @@ impl AccountComparison<'_> {
                 (true, false) => RecordCheck::FindResource,
                 (false, _) => RecordCheck::Keep,
             };
-            return RecordCheck::ReadResults(ResultQuery { rules, if_missing: Box::new(if_missing) });
+            return RecordCheck::ReadResults { rules, if_missing: Box::new(if_missing) };
         }
         if !self.is_published {
             return RecordCheck::Keep;
@@ -122,29 +104,24 @@ impl AccountComparison<'_> {
             None => RecordCheck::Close(ClosedReason::FrameworkRemoved),
         }
     }
-}
 
-/// Converts a result into a change detected at `now`.
-pub(super) fn change_of(
-    account: &AccountId,
-    region: &RegionName,
-    result: &EvaluationResult,
-    now: Timestamp,
-) -> ComplianceChange {
-    ComplianceChange {
-        key: ViolationKey {
-            account: account.clone(),
-            region: region.clone(),
-            control: control_of(&result.rule_name),
-            resource_type: result.resource_type.clone(),
-            resource_id: result.resource_id.clone(),
-        },
-        compliance: result.compliance,
-        ordering: ResultOrdering { triggered: result.triggered, recorded: result.recorded, notified: now },
-        rule_name: result.rule_name.clone(),
-        rule_arn: result.rule_arn.clone(),
-        annotation: result.annotation.clone(),
-        had_result: false,
-        previous: None,
+    /// Converts a result into a change detected now.
+    pub(super) fn change(&self, region: &RegionName, result: &EvaluationResult) -> ComplianceChange {
+        ComplianceChange {
+            key: ViolationKey {
+                account: self.account.clone(),
+                region: region.clone(),
+                control: control_of(&result.rule_name),
+                resource_type: result.resource_type.clone(),
+                resource_id: result.resource_id.clone(),
+            },
+            compliance: result.compliance,
+            ordering: ResultOrdering { triggered: result.triggered, recorded: result.recorded, notified: self.now },
+            rule_name: result.rule_name.clone(),
+            rule_arn: result.rule_arn.clone(),
+            annotation: result.annotation.clone(),
+            had_result: false,
+            previous: None,
+        }
     }
 }

@@ -1,15 +1,14 @@
 //! The ports of the sweep.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
 
 use jiff::Timestamp;
 
 use domain::notice::{BlindSpot, BlindSpotReason};
 use domain::violation::ComplianceType;
-use framework::ids::{AccountId, RegionName};
+use framework::ids::{AccountId, Location, RegionName};
 
-use crate::ports::{Result, Versioned};
+use crate::ports::{Call, Versioned};
 use crate::violations::ViolationEnv;
 
 /// The adapters of [`Sweep`](super::Sweep).
@@ -23,25 +22,23 @@ pub trait SweepEnv: ViolationEnv<Store: SweepStore> {
 /// The state of the sweep.
 pub trait SweepStore {
     /// Reads the progress of an incomplete round.
-    fn progress(&self) -> impl Future<Output = Result<Versioned<Option<SweepProgress>>>> + Send;
+    fn progress(&self) -> impl Call<Versioned<Option<SweepProgress>>>;
     /// Stores the progress and returns its version; a conflict if another sweep has stored it meanwhile.
-    fn put_progress(&self, progress: &Versioned<Option<SweepProgress>>) -> impl Future<Output = Result<u64>> + Send;
+    fn put_progress(&self, progress: &Versioned<Option<SweepProgress>>) -> impl Call<u64>;
     /// Reads the blind spots of the last round.
-    fn blind_spots(&self) -> impl Future<Output = Result<Vec<BlindSpot>>> + Send;
+    fn blind_spots(&self) -> impl Call<Vec<BlindSpot>>;
     /// Replaces the blind spots.
-    fn put_blind_spots(&self, spots: &[BlindSpot]) -> impl Future<Output = Result<()>> + Send;
+    fn put_blind_spots(&self, spots: &[BlindSpot]) -> impl Call<()>;
     /// Reads the digests of the exemptions whose owner was notified of their end.
-    fn notified_exemptions(&self) -> impl Future<Output = Result<BTreeSet<String>>> + Send;
+    fn notified_exemptions(&self) -> impl Call<BTreeSet<String>>;
     /// Replaces the digests.
-    fn put_notified_exemptions(&self, told: &BTreeSet<String>) -> impl Future<Output = Result<()>> + Send;
+    fn put_notified_exemptions(&self, notified: &BTreeSet<String>) -> impl Call<()>;
     /// Reads the week of the last reminders; `None` before the first sweep.
-    fn reminders(&self) -> impl Future<Output = Result<Option<ReminderWeek>>> + Send;
-
+    fn reminders(&self) -> impl Call<Option<ReminderWeek>>;
     /// Replaces the week of the last reminders.
-    fn put_reminders(&self, reminders: &ReminderWeek) -> impl Future<Output = Result<()>> + Send;
-
+    fn put_reminders(&self, reminders: &ReminderWeek) -> impl Call<()>;
     /// Publishes the names of the organization's accounts to `report`.
-    fn put_accounts(&self, accounts: &BTreeMap<AccountId, String>) -> impl Future<Output = Result<()>> + Send;
+    fn put_accounts(&self, accounts: &BTreeMap<AccountId, String>) -> impl Call<()>;
 }
 
 /// The week of the last reminders.
@@ -72,7 +69,7 @@ pub struct SweepProgress {
 /// AWS Organizations.
 pub trait Organization {
     /// Lists the active accounts and their names; `None` if this account has no permission.
-    fn accounts(&self) -> impl Future<Output = Result<Option<BTreeMap<AccountId, String>>>> + Send;
+    fn accounts(&self) -> impl Call<Option<BTreeMap<AccountId, String>>>;
 }
 
 /// The APIs that return compliance results.
@@ -128,14 +125,9 @@ pub trait ComplianceSource {
         via: ComplianceApi,
         account: &AccountId,
         regions: &BTreeSet<RegionName>,
-    ) -> impl Future<Output = Result<BTreeMap<RegionName, RegionCompliance>>> + Send;
-    /// Reads from the aggregator why these accounts and Regions have no visible results. One that is missing in the answer is recorded
-    /// and has no result.
-    fn diagnose(
-        &self,
-        places: &BTreeSet<(AccountId, RegionName)>,
-    ) -> impl Future<Output = Result<BTreeMap<(AccountId, RegionName), BlindSpotReason>>> + Send;
-
+    ) -> impl Call<BTreeMap<RegionName, RegionCompliance>>;
+    /// Reads from the aggregator why these accounts and Regions have no visible results. Those without a reason have no result.
+    fn diagnose(&self, locations: &BTreeSet<Location>) -> impl Call<BTreeMap<Location, BlindSpotReason>>;
     /// Reads the COMPLIANT results of one rule.
     fn compliant_results(
         &self,
@@ -143,5 +135,5 @@ pub trait ComplianceSource {
         account: &AccountId,
         region: &RegionName,
         rule_name: &str,
-    ) -> impl Future<Output = Result<Vec<EvaluationResult>>> + Send;
+    ) -> impl Call<Vec<EvaluationResult>>;
 }

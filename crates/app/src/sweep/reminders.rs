@@ -9,64 +9,64 @@ use jiff::{SignedDuration, Timestamp};
 use domain::notice::{Notice, Reminder, ReminderEntry};
 use domain::violation::ViolationRecord;
 
-use super::{Round, Sweep, SweepSummary};
+use super::Round;
+use crate::in_force::PolicyContext;
 use crate::ports::Result;
 use crate::sweep::ports::{ReminderWeek, SweepEnv, SweepStore};
 use crate::violations::ViolationStore;
 
-/// Accounts whose records are read in parallel.
 const PARALLEL_READS: usize = 16;
 const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Violations by owner; `None` for resources without an owner.
 type ByOwner = BTreeMap<Option<String>, Vec<ReminderEntry>>;
 
-impl<E: SweepEnv> Sweep<E> {
+impl<E: SweepEnv> Round<'_, E> {
     /// Sends each owner one reminder a week, and one for all resources without an owner. The first week begins with the first sweep.
     /// The week is stored with the owners whose reminder the topic rejected: later sweeps of the week retry only those.
-    pub(super) async fn remind(&self, round: &Round<'_>, swept: &mut SweepSummary) -> Result<()> {
-        let known = self.store.reminders().await?;
-        let Some(known) = known else {
-            return self.store.put_reminders(&ReminderWeek { week: round.now, missing: BTreeSet::new() }).await;
+    pub(super) async fn remind(&mut self) -> Result<()> {
+        let (store, now) = (&self.sweep.store, self.context.now);
+        let Some(known) = store.reminders().await? else {
+            return store.put_reminders(&ReminderWeek { week: now, missing: BTreeSet::new() }).await;
         };
-        let week = week(known.week, round.now);
+        let week = week(known.week, now);
         if week <= known.week && known.missing.is_empty() {
             return Ok(());
         }
-        let mut open = self.open_by_owner(round).await?;
+        let mut open = self.open_by_owner().await?;
         if week <= known.week {
             open.retain(|owner, _| known.missing.contains(owner));
         }
-        let (owners, notices): (Vec<Option<String>>, Vec<Notice>) = open
-            .into_iter()
-            .map(|(owner, violations)| {
-                let ages = round.reporting.reminders.clone();
-                let reminder = Reminder { owner: owner.clone(), ages, at: round.now, violations };
-                (owner, Notice::ViolationReminder(reminder))
-            })
-            .unzip();
-        let accepted = self.publish(&notices, swept).await;
+        let counts: Vec<(Option<String>, usize)> =
+            open.iter().map(|(owner, violations)| (owner.clone(), violations.len())).collect();
+        let reminders = open.into_iter().map(|(owner, violations)| {
+            let ages = self.context.reporting.reminders.clone();
+            Notice::ViolationReminder(Reminder { owner, ages, at: now, violations })
+        });
+        let reminders = Vec::from_iter(reminders);
+        let accepted = self.publish(&reminders).await;
         let mut missing = BTreeSet::new();
-        for ((owner, notice), is_accepted) in owners.into_iter().zip(&notices).zip(accepted) {
-            match notice {
-                Notice::ViolationReminder(reminder) if is_accepted => {
-                    swept.reminded = swept.reminded.saturating_add(reminder.violations.len());
-                }
-                _ => drop(missing.insert(owner)),
+        for ((owner, count), is_accepted) in counts.into_iter().zip(accepted) {
+            if is_accepted {
+                self.summary.reminded += count;
+            } else {
+                missing.insert(owner);
             }
         }
-        self.store.put_reminders(&ReminderWeek { week: week.max(known.week), missing }).await
+        store.put_reminders(&ReminderWeek { week: week.max(known.week), missing }).await
     }
 
     /// Returns the open violations that are not exempt and have reached the first reminder age.
-    async fn open_by_owner(&self, round: &Round<'_>) -> Result<ByOwner> {
+    async fn open_by_owner(&self) -> Result<ByOwner> {
+        let PolicyContext { reporting, now, .. } = self.context;
+        let store = &self.sweep.store;
         let mut open = ByOwner::new();
-        let Some(age) = round.reporting.reminders.first() else { return Ok(open) };
+        let Some(age) = reporting.reminders.first() else { return Ok(open) };
         let age = SignedDuration::from_hours(24_i64.saturating_mul(i64::from(*age)));
-        let until = round.now.checked_sub(age).unwrap_or(Timestamp::MIN);
-        let accounts = ViolationStore::accounts(&self.store).await?;
+        let until = now.checked_sub(age).unwrap_or(Timestamp::MIN);
+        let accounts = ViolationStore::accounts(store).await?;
         let mut records =
-            iter(accounts).map(|account| async move { self.store.open_in(&account).await }).buffered(PARALLEL_READS);
+            iter(accounts).map(|account| async move { store.open_in(&account).await }).buffered(PARALLEL_READS);
         while let Some(records) = records.try_next().await? {
             for record in records {
                 let ViolationRecord { key, exemption: None, since: Some(since), severity, resource, .. } = record.value
@@ -74,7 +74,7 @@ impl<E: SweepEnv> Sweep<E> {
                     continue;
                 };
                 if since <= until {
-                    let owner = resource.tags.get(&round.reporting.owner_tag).filter(|owner| !owner.trim().is_empty());
+                    let owner = resource.tags.get(&reporting.owner_tag).filter(|owner| !owner.trim().is_empty());
                     let violation = ReminderEntry { key, name: resource.name.clone(), severity, since };
                     open.entry(owner.cloned()).or_default().push(violation);
                 }

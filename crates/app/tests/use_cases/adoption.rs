@@ -9,6 +9,7 @@ use domain::rollout::{
     DetailedStatus, Instance, InstanceStatus, ObservedInstance, ObservedStackSet, Operation, Parameters,
     PermissionModel,
 };
+use framework::ids::{AccountId, RegionName};
 use testkit::world::{FakeStackSet, World};
 
 use crate::deploy::{mutations, name, outcome, push_seen, settle};
@@ -35,7 +36,10 @@ fn theirs() -> FakeStackSet {
         template: "Resources: {}".into(),
         instances: places
             .map(|(account, region)| {
-                let at = Instance { account: account.parse().unwrap(), region: region.parse().unwrap() };
+                let at = Instance {
+                    account: AccountId::parse(account).unwrap(),
+                    region: RegionName::parse(region).unwrap(),
+                };
                 (at, found.clone())
             })
             .collect(),

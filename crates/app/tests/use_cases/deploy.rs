@@ -29,7 +29,7 @@ pub(crate) async fn push_seen(world: &World) -> Result<ReconcileSummary> {
 }
 
 pub(crate) async fn ended(world: &World) -> Result<ReconcileSummary> {
-    deploy(world).handle(&[DeployTrigger::OperationEnded { stack_set: "backup-compliance".into() }]).await
+    deploy(world).handle(&[DeployTrigger::OperationEnded("backup-compliance".into())]).await
 }
 
 /// Reconciles until no operation is in progress, as the events would.
@@ -304,7 +304,7 @@ async fn foreign_triggers_make_no_calls() {
     assert_eq!(seen.skipped.as_deref(), Some("no source"));
     assert!(world.take_calls().is_empty());
 
-    let other = DeployTrigger::OperationEnded { stack_set: "other".into() };
+    let other = DeployTrigger::OperationEnded("other".into());
     assert!(deploy(&world).handle(&[other]).await.unwrap().skipped.is_some());
     assert_eq!(world.take_calls(), ["dynamodb:Query"]);
 }
@@ -313,7 +313,7 @@ async fn foreign_triggers_make_no_calls() {
 
 pub(crate) async fn request(world: &World, kind: &str, id: &str) -> Result<ReconcileSummary> {
     request_kept(world, kind, id).await;
-    deploy(world).handle(&[DeployTrigger::Request { id: id.into() }]).await
+    deploy(world).handle(&[DeployTrigger::Request(id.into())]).await
 }
 
 /// A request that `lifecycle` has stored and `deploy` has not read yet.
@@ -327,7 +327,7 @@ pub(crate) async fn request_kept(world: &World, kind: &str, id: &str) {
         "ResourceProperties": { "RepositoryName": "backup-policy" },
     });
     let lifecycle = Lifecycle::<World> { requests: world.clone(), queue: world.clone(), clock: world.clone() };
-    lifecycle.receive(&event, RequestEnvelope::read(&event).unwrap()).await;
+    lifecycle.receive(&event, RequestEnvelope::read(&event).unwrap()).await.unwrap();
 }
 
 pub(crate) fn answers(world: &World) -> Vec<Value> {

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use app::lifecycle::ports::RequestStore as _;
-use app::lifecycle::{CloudFormationRequest, Handover, Lifecycle, RequestAnswer, RequestEnvelope};
+use app::lifecycle::{CloudFormationRequest, Lifecycle, RequestAnswer, RequestEnvelope};
 use app::ports::PortErrorKind;
 use testkit::world::World;
 
@@ -17,20 +17,15 @@ fn event() -> Value {
     })
 }
 
-async fn take(world: &World, event: &Value) -> Handover {
+async fn take(world: &World, event: &Value) -> Result<CloudFormationRequest, String> {
     let lifecycle = Lifecycle::<World> { requests: world.clone(), queue: world.clone(), clock: world.clone() };
     lifecycle.receive(event, RequestEnvelope::read(event).unwrap()).await
-}
-
-fn reason(handled: &Handover) -> String {
-    let Handover::Answer(answer) = handled else { panic!("{handled:?}") };
-    answer.reason().expect("a failure").to_owned()
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn request_is_stored_and_triggers_deploy() {
     let world = World::new();
-    assert!(matches!(take(&world, &event()).await, Handover::HandedOver(_)));
+    take(&world, &event()).await.unwrap();
     assert_eq!(world.state().looks, ["r-1"]);
     assert!(world.state().requests.contains_key("r-1"));
 }
@@ -48,7 +43,7 @@ async fn invalid_request_is_answered_with_error() {
         let world = World::new();
         let mut event = event();
         event[field] = value;
-        let reason = reason(&take(&world, &event).await);
+        let reason = take(&world, &event).await.unwrap_err();
         assert!(reason.contains(expected), "{reason}");
         assert!(world.take_calls().is_empty());
     }
@@ -60,7 +55,7 @@ async fn delete_needs_no_properties() {
     let mut event = event();
     event["RequestType"] = json!("Delete");
     event["ResourceProperties"] = Value::Null;
-    assert!(matches!(take(&world, &event).await, Handover::HandedOver(_)));
+    take(&world, &event).await.unwrap();
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -68,11 +63,10 @@ async fn failed_call_is_answered_unless_already_settled() {
     for call in ["dynamodb:PutItem", "sqs:SendMessage"] {
         let world = World::new();
         world.fail_next(call, PortErrorKind::Denied);
-        let handled = take(&world, &event()).await;
-        let reason = reason(&handled);
+        let reason = take(&world, &event()).await.unwrap_err();
         assert!(reason.contains(call), "{reason}");
-        let Handover::Answer(failure) = handled else { panic!("{handled:?}") };
         let envelope = RequestEnvelope::read(&event()).unwrap();
+        let failure = RequestAnswer::failure(&envelope, &reason);
         let request = CloudFormationRequest::read(&event(), envelope.clone()).unwrap();
         let now = world.state().now;
         assert_eq!(world.settle(&request, &failure, now).await, Ok(Some(failure.clone())), "{call}");
@@ -91,10 +85,10 @@ async fn failed_call_is_answered_unless_already_settled() {
 #[tokio::test(flavor = "current_thread")]
 async fn redelivered_request_is_stored_once() {
     let world = World::new();
-    take(&world, &event()).await;
+    take(&world, &event()).await.unwrap();
     let since = world.state().requests["r-1"].since;
     world.state().now += jiff::SignedDuration::from_mins(2);
-    take(&world, &event()).await;
+    take(&world, &event()).await.unwrap();
     assert_eq!(world.state().requests["r-1"].since, since, "the clock of the first delivery runs");
 }
 

@@ -57,8 +57,7 @@ fn question(commit: CommitId) -> PlanRequest {
 }
 
 async fn plan(world: &World, question: &PlanRequest) -> Result<PushPlan, Vec<Diagnostic>> {
-    let planner =
-        Planner::<World> { repository: world.clone(), stack_sets: world.clone(), organization: world.clone() };
+    let planner = Planner { repository: world.clone(), stack_sets: world.clone(), organization: world.clone() };
     let memory = world.load_state().await.unwrap();
     planner.plan(question, Some(&memory), |_| {}).await.unwrap()
 }
@@ -426,8 +425,7 @@ async fn changed_default_applies_without_override() {
 async fn unknown_overrides_are_set_and_reported() {
     let world = rolled_out(&usual()).await;
     let head = world.state().head.clone().unwrap();
-    let planner =
-        Planner::<World> { repository: world.clone(), stack_sets: world.clone(), organization: world.clone() };
+    let planner = Planner { repository: world.clone(), stack_sets: world.clone(), organization: world.clone() };
     let outlook = planner.plan(&question(head), None, |_| {}).await.unwrap().unwrap();
     assert!(!outlook.has_records);
     let plan = &outlook.frameworks[0].plan;

@@ -93,10 +93,7 @@ impl Fifo {
             Err(_) => redeliver(self, &messages).await,
         }
         if self.operations_end && self.world.end_operations() > 0 {
-            self.send(
-                DeployTrigger::OperationEnded { stack_set: "backup-compliance".into() },
-                SignedDuration::from_secs(30),
-            );
+            self.send(DeployTrigger::OperationEnded("backup-compliance".into()), SignedDuration::from_secs(30));
         }
     }
 
@@ -124,7 +121,7 @@ async fn three_throttles_delay_response_under_ten_minutes() {
             );
             request_kept(&world, kind, "r-1").await;
             let queue = Fifo::new(&world);
-            queue.send(DeployTrigger::Request { id: "r-1".into() }, SignedDuration::ZERO);
+            queue.send(DeployTrigger::Request("r-1".into()), SignedDuration::ZERO);
             for _ in 0..3 {
                 world.fail_next(throttled, PortErrorKind::Retryable);
             }
@@ -144,7 +141,7 @@ async fn endless_operation_is_answered_within_an_hour() {
     let world = rolled_out(&[ONE]).await;
     request_kept(&world, "Delete", "r-1").await;
     let since = world.state().now;
-    deploy(&world).handle(&[DeployTrigger::Request { id: "r-1".into() }]).await.unwrap();
+    deploy(&world).handle(&[DeployTrigger::Request("r-1".into())]).await.unwrap();
     let queue = Fifo { operations_end: false, ..Fifo::new(&world) };
     for look in 1..5 {
         world.state().now = since.checked_add(rate * look).unwrap();
@@ -169,7 +166,7 @@ async fn denied_or_throttled_delete_is_answered() {
         request_kept(&world, "Delete", "r-1").await;
         let since = world.state().now;
         let queue = Fifo::new(&world);
-        queue.send(DeployTrigger::Request { id: "r-1".into() }, SignedDuration::ZERO);
+        queue.send(DeployTrigger::Request("r-1".into()), SignedDuration::ZERO);
         for _ in 0..200 {
             world.fail_next("cloudformation:DescribeStackSet", kind);
         }

@@ -3,6 +3,7 @@
 use app::events::{DeployTrigger, ReconcileScope};
 use app::ports::PortErrorKind;
 use domain::notice::Notice;
+use framework::ids::AccountId;
 use testkit::world::World;
 
 use crate::deploy::{answers, deploy, ended, mutations, name, push_seen, request, rolled_out};
@@ -49,7 +50,7 @@ async fn unstoppable_operation_ends_by_itself() {
 #[tokio::test(flavor = "current_thread")]
 async fn stacks_in_suspended_accounts_are_retained() {
     let world = units::rolled_out(&units::policy(&[units::UNIT, units::OTHER], &[])).await;
-    world.state().units.inactive = [THREE.parse().unwrap()].into();
+    world.state().units.inactive = [AccountId::parse(THREE).unwrap()].into();
     request(&world, "Delete", "9").await.unwrap();
     finish(&world).await;
     assert_eq!(answers(&world)[0]["Status"], "SUCCESS");

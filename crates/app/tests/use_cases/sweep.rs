@@ -16,6 +16,7 @@ use domain::violation::{
     Channel, ClosedReason, ComplianceType, DetectionSource, OpenedBy, Opening, ResourceDetails, Update, ViolationStatus,
 };
 use framework::control::Severity;
+use framework::ids::RegionName;
 use testkit::scenario::{COVERAGE, HOME, RULE, Scenario, account, event, region, time};
 
 #[test]
@@ -213,7 +214,7 @@ fn unobserved_location_is_a_blind_spot() {
     assert_eq!(scenario.sweep().blind_spots, 2, "counted each time");
     assert!(scenario.kinds().is_empty(), "reported once");
     for facts in scenario.state().frameworks.values_mut() {
-        let elsewhere = BTreeSet::from(["us-west-2".parse().unwrap()]);
+        let elsewhere = BTreeSet::from([RegionName::parse("us-west-2").unwrap()]);
         let nothing = ControlVariant { regions: elsewhere, controls: BTreeMap::new(), ..facts.variants[0].clone() };
         facts.variants.push(nothing);
     }

@@ -10,7 +10,7 @@ use domain::rollout::{
     AccountFilterType, CallAs, DetailedStatus, Instance, InstanceOutcome, InstanceStatus, ObservedInstance, Operation,
     Parameters,
 };
-use framework::ids::{AccountId, UnitId};
+use framework::ids::{AccountId, RegionName, UnitId};
 use testkit::world::World;
 
 use crate::deploy::{current, deploy, mutations, name, outcome, push_seen, settle};
@@ -72,7 +72,7 @@ pub(crate) async fn rolled_out(policy: &str) -> World {
 fn deployed_on_its_own(world: &World, account: &str) {
     let mut state = world.state();
     for region in ["us-east-1", "eu-west-1"] {
-        let at = Instance { account: account.parse().unwrap(), region: region.parse().unwrap() };
+        let at = Instance { account: AccountId::parse(account).unwrap(), region: RegionName::parse(region).unwrap() };
         let found = ObservedInstance {
             status: InstanceStatus::Current,
             detailed: DetailedStatus::Succeeded,

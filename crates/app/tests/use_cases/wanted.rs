@@ -2,6 +2,7 @@
 
 use app::deploy::{DesiredPolicy, PolicySource};
 use app::ports::PortErrorKind;
+use framework::ids::{AccountId, RegionName};
 use syntax::diagnostic::Diagnostic;
 use testkit::world::World;
 
@@ -33,7 +34,7 @@ async fn instances_have_overrides_of_their_target() {
     let expected = [(ONE, "eu-west-1", 0), (ONE, "us-east-1", 0), (TWO, "eu-west-1", 1), (TWO, "us-east-1", 1)];
     assert_eq!(overrides, expected.map(|(account, region, given)| (format!("{account}/{region}"), given)));
     for (account, days) in [(ONE, "35"), (TWO, "90")] {
-        let (account, region) = (account.parse().unwrap(), "eu-west-1".parse().unwrap());
+        let (account, region) = (AccountId::parse(account).unwrap(), RegionName::parse("eu-west-1").unwrap());
         let control = "BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK";
         assert_eq!(framework.published.parameters(&account, &region, control).unwrap()["requiredRetentionDays"], days);
     }
@@ -104,7 +105,7 @@ async fn conditional_controls_are_in_force_per_location() {
     let wanted = read(&policy(&[ONE, TWO, THREE], None), Some(DIFFERS)).await.unwrap();
     let facts = &wanted.frameworks[0].published;
     let parameters = |account: &str, region: &str, control: &str| {
-        facts.parameters(&account.parse().unwrap(), &region.parse().unwrap(), control)
+        facts.parameters(&AccountId::parse(account).unwrap(), &RegionName::parse(region).unwrap(), control)
     };
     for account in [ONE, TWO, THREE] {
         for region in ["us-east-1", "eu-west-1"] {
@@ -145,7 +146,8 @@ async fn units_have_conditional_controls_per_region() {
     for account in [ONE, THREE] {
         for region in ["us-east-1", "eu-west-1"] {
             let control = "BACKUP_RECOVERY_POINT_ENCRYPTED";
-            let here = facts.parameters(&account.parse().unwrap(), &region.parse().unwrap(), control);
+            let here =
+                facts.parameters(&AccountId::parse(account).unwrap(), &RegionName::parse(region).unwrap(), control);
             assert_eq!(here.is_some(), region == "us-east-1", "{account} {region}: {facts:#?}");
         }
     }

@@ -6,15 +6,16 @@ use aws_sdk_backup::types as sdk;
 use aws_smithy_types::DateTime;
 use jiff::Timestamp;
 
-use app::inventory::{InvalidRow, LocationRef, Rows};
+use app::inventory::{InvalidRow, Rows};
 use evaluation::inventory::document::{
     Conditions, CopyAction, Lifecycle, Lock, LockMode, RecoveryPoint, RecoveryPointPart, Restore, Rule, RulePart,
     Selection, TagValue, Vault, VaultKind,
 };
+use framework::ids::Location;
 
 use crate::config::inventory::status;
 
-pub(super) fn take<T>(rows: &mut Rows<T>, at: LocationRef<'_>, item: Result<T, String>) {
+pub(super) fn take<T>(rows: &mut Rows<T>, at: &Location, item: Result<T, String>) {
     match item {
         Ok(item) => rows.items.push(item),
         Err(message) => {
@@ -116,7 +117,6 @@ pub(super) fn selection(id: &str, of: &sdk::BackupSelection) -> Result<Selection
     })
 }
 
-/// The lock fields of a response.
 #[derive(Debug)]
 pub(super) struct LockDescription {
     pub(super) locked: Option<bool>,
@@ -127,7 +127,7 @@ pub(super) struct LockDescription {
 }
 
 pub(super) fn vault(
-    at: LocationRef<'_>,
+    at: &Location,
     name: &str,
     kind: Option<&sdk::VaultType>,
     key: Option<&str>,
@@ -161,7 +161,7 @@ pub(super) fn vault(
 }
 
 pub(super) fn recovery_point(
-    at: LocationRef<'_>,
+    at: &Location,
     vault: &str,
     of: &sdk::RecoveryPointByBackupVault,
 ) -> Result<RecoveryPoint, String> {
@@ -278,7 +278,7 @@ mod tests {
     #[test]
     fn vault_lock_and_kind_are_converted() {
         let (account, region) = (AccountId::parse("222222222222").unwrap(), RegionName::parse("eu-west-1").unwrap());
-        let at = LocationRef { account: &account, region: &region };
+        let at = &Location { account, region };
         let lock = |locked, compliance| LockDescription { locked, min: Some(7), max: None, compliance };
         let of = |kind: &str, lock: &LockDescription| vault(at, "v", Some(&sdk::VaultType::from(kind)), None, lock);
         let found = of("BACKUP_VAULT", &lock(Some(true), false)).unwrap().lock.unwrap();

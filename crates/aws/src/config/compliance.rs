@@ -7,17 +7,17 @@ mod result;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use app::inventory::Source;
 use app::ports::Result;
 use app::sweep::ports::{ComplianceApi, ComplianceSource, EvaluationResult, RegionCompliance};
 use domain::notice::{BlindSpotCause, BlindSpotReason};
 use domain::violation::ComplianceType;
 use framework::control::RuleName;
-use framework::ids::{AccountId, RegionName};
+use framework::ids::{AccountId, Location, RegionName};
 
 use super::ConfigAggregator;
 use crate::members::MemberAccounts;
 
-/// Part of the ARNs of Audit Manager's rules.
 const BACKUP_RULES: &str = ":config-rule/aws-service-rule/backup.amazonaws.com";
 /// Results in one page: the limit of AWS Config.
 const RESULTS: i32 = 100;
@@ -33,7 +33,6 @@ pub struct ConfigCompliance {
 
 impl ConfigCompliance {
     /// Reads through the aggregator and through a role in member accounts, as far as they are configured.
-    #[must_use]
     pub fn new(aggregator: ConfigAggregator, members: Option<MemberAccounts>) -> Self {
         Self { aggregator, members }
     }
@@ -41,14 +40,8 @@ impl ConfigCompliance {
 
 impl ComplianceSource for ConfigCompliance {
     fn apis(&self) -> Vec<ComplianceApi> {
-        let mut ways = Vec::new();
-        if self.aggregator.name.is_some() {
-            ways.extend([ComplianceApi::Aggregator, ComplianceApi::Query]);
-        }
-        if self.members.is_some() {
-            ways.push(ComplianceApi::Member);
-        }
-        ways
+        let aggregator = self.aggregator.name.is_some().then_some([ComplianceApi::Aggregator, ComplianceApi::Query]);
+        aggregator.into_iter().flatten().chain(self.members.as_ref().map(|_| ComplianceApi::Member)).collect()
     }
 
     async fn read_results(
@@ -57,48 +50,39 @@ impl ComplianceSource for ConfigCompliance {
         account: &AccountId,
         regions: &BTreeSet<RegionName>,
     ) -> Result<BTreeMap<RegionName, RegionCompliance>> {
-        if regions.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        match (via, &self.aggregator.name, &self.members) {
-            (ComplianceApi::Aggregator, Some(name), _) => self.aggregator.compliance(name, account, regions).await,
-            (ComplianceApi::Query, Some(name), _) => self.aggregator.recorded_compliance(name, account, regions).await,
-            (ComplianceApi::Member, _, Some(members)) => member::read(members, account, regions).await,
-            (ComplianceApi::Aggregator | ComplianceApi::Query, None, _) | (ComplianceApi::Member, _, None) => {
-                Ok(BTreeMap::new())
-            }
+        match (via, &self.members, &self.aggregator.name) {
+            _ if regions.is_empty() => Ok(BTreeMap::new()),
+            (ComplianceApi::Aggregator, _, Some(_)) => self.aggregator.compliance(account, regions).await,
+            (ComplianceApi::Query, _, Some(_)) => self.aggregator.recorded_compliance(account, regions).await,
+            (ComplianceApi::Member, Some(members), _) => member::read(members, account, regions).await,
+            _ => Ok(BTreeMap::new()),
         }
     }
 
-    async fn diagnose(
-        &self,
-        locations: &BTreeSet<(AccountId, RegionName)>,
-    ) -> Result<BTreeMap<(AccountId, RegionName), BlindSpotReason>> {
-        let Some(name) = &self.aggregator.name else { return Ok(BTreeMap::new()) };
-        let sources = self.aggregator.source_status().await?;
-        let sources: BTreeMap<(AccountId, RegionName), Option<String>> =
-            sources.into_iter().map(|source| ((source.account, source.region), source.stale)).collect();
+    async fn diagnose(&self, locations: &BTreeSet<Location>) -> Result<BTreeMap<Location, BlindSpotReason>> {
         let mut reasons = BTreeMap::new();
+        if self.aggregator.name.is_none() {
+            return Ok(reasons);
+        }
+        let sources = self.aggregator.source_status().await?.into_iter();
+        let mut sources: BTreeMap<Location, Option<String>> =
+            sources.map(|Source { account, region, stale }| (Location { account, region }, stale)).collect();
         let mut covered = BTreeSet::new();
         for location in locations {
-            let reason = match sources.get(location) {
-                None => BlindSpotReason { cause: BlindSpotCause::NotAggregated, detail: None },
-                Some(Some(error)) => {
-                    BlindSpotReason { cause: BlindSpotCause::AggregationFailed, detail: Some(error.clone()) }
-                }
+            let (cause, detail) = match sources.remove(location) {
+                None => (BlindSpotCause::NotAggregated, None),
+                Some(Some(error)) => (BlindSpotCause::AggregationFailed, Some(error)),
                 Some(None) => {
-                    covered.insert(location.clone());
+                    covered.insert(location);
                     continue;
                 }
             };
-            reasons.insert(location.clone(), reason);
+            reasons.insert(location.clone(), BlindSpotReason { cause, detail });
         }
-        let recording = self.aggregator.recording(name, covered.iter().map(|(account, _)| account).collect()).await?;
-        let not_recording = covered.into_iter().filter(|location| !recording.contains(location));
-        reasons.extend(
-            not_recording
-                .map(|location| (location, BlindSpotReason { cause: BlindSpotCause::NotRecording, detail: None })),
-        );
+        let recording = self.aggregator.recording(covered.iter().map(|location| &location.account).collect()).await?;
+        let not_recording = BlindSpotReason { cause: BlindSpotCause::NotRecording, detail: None };
+        let unrecorded = covered.into_iter().filter(|location| !recording.contains(*location));
+        reasons.extend(unrecorded.map(|location| (location.clone(), not_recording.clone())));
         Ok(reasons)
     }
 
@@ -109,21 +93,14 @@ impl ComplianceSource for ConfigCompliance {
         region: &RegionName,
         rule_name: &str,
     ) -> Result<Vec<EvaluationResult>> {
-        let compliance = ComplianceType::Compliant;
-        match (via, &self.aggregator.name, &self.members) {
-            (ComplianceApi::Aggregator, Some(name), _) => {
-                self.aggregator.results(name, account, region, rule_name, compliance).await
+        let (aggregator, compliance) = (&self.aggregator, ComplianceType::Compliant);
+        match (via, &self.members, &aggregator.name) {
+            (ComplianceApi::Aggregator, _, Some(_)) => aggregator.results(account, region, rule_name, compliance).await,
+            (ComplianceApi::Query, _, Some(_)) => aggregator.recorded_results(account, region, rule_name).await,
+            (ComplianceApi::Member, Some(members), _) => {
+                member::results(&members.config(account, region).await?, rule_name, "", compliance).await
             }
-            (ComplianceApi::Query, Some(name), _) => {
-                self.aggregator.recorded_results(name, account, region, rule_name).await
-            }
-            (ComplianceApi::Member, _, Some(members)) => {
-                let client = members.config(account, region).await?;
-                member::results(&client, rule_name, "", compliance).await
-            }
-            (ComplianceApi::Aggregator | ComplianceApi::Query, None, _) | (ComplianceApi::Member, _, None) => {
-                Ok(Vec::new())
-            }
+            _ => Ok(Vec::new()),
         }
     }
 }
@@ -137,7 +114,6 @@ fn backup_rules<'n>(names: impl Iterator<Item = &'n str>) -> BTreeSet<String> {
     selected.map(|name| (*name).to_owned()).collect()
 }
 
-/// The UUID at the end of a name.
 fn uuid(name: &str) -> Option<&str> {
     const LENGTH: usize = 36;
     let (rest, uuid) = name.split_at_checked(name.len().checked_sub(LENGTH)?)?;

@@ -12,9 +12,8 @@ use evaluation::inventory::document::{
 use framework::ids::{AccountId, RegionName, ResourceType};
 
 use super::ConfigAggregator;
-use super::plans::{COMMON, PLAN, SELECTION, lifecycle, owned, plans, read, tags, truth};
-use super::query::{configuration, field, literal, text};
-use crate::error::unexpected;
+use super::plans::{PLAN, SELECTION, lifecycle, plans, read, tags, truth};
+use super::query::{COMMON, configuration, field, literal, owned, text};
 
 const VAULT: &str = "AWS::Backup::BackupVault";
 const RECOVERY_POINT: &str = "AWS::Backup::RecoveryPoint";
@@ -22,78 +21,54 @@ const RECOVERY_POINT: &str = "AWS::Backup::RecoveryPoint";
 const ACCOUNTS: usize = 150;
 
 /// Additional properties of a type (github.com/awslabs/aws-config-resource-schema).
-fn paths(kind: &str) -> &'static [&'static str] {
+fn paths(kind: &str) -> &'static str {
     match kind {
         "AWS::RDS::DBCluster" => {
-            &["configuration.engine", "configuration.storageEncrypted", "configuration.clusterCreateTime"]
+            "configuration.engine, configuration.storageEncrypted, configuration.clusterCreateTime"
         }
-        "AWS::RDS::DBInstance" => &[
-            "configuration.engine",
-            "configuration.dBClusterIdentifier",
-            "configuration.storageEncrypted",
-            "configuration.instanceCreateTime",
-        ],
-        "AWS::EC2::Volume" => &["configuration.encrypted", "configuration.createTime"],
-        "AWS::EC2::Instance" => &["configuration.state.name"],
-        "AWS::EFS::FileSystem" => &["configuration.Encrypted"],
-        "AWS::DynamoDB::Table" => &["configuration.creationDateTime"],
-        "AWS::S3::Bucket" => &["configuration.creationDate"],
-        RECOVERY_POINT => &[
-            "configuration.RecoveryPointArn",
-            "configuration.ResourceArn",
-            "configuration.BackupVaultArn",
-            "configuration.BackupVaultName",
-            "configuration.VaultType",
-            "configuration.IsEncrypted",
-            "configuration.Lifecycle.DeleteAfterDays",
-            "configuration.Lifecycle.MoveToColdStorageAfterDays",
-            "configuration.CreationDate",
-            "configuration.CompletionDate",
-            "configuration.Status",
-        ],
+        "AWS::RDS::DBInstance" => {
+            "configuration.engine, configuration.dBClusterIdentifier, configuration.storageEncrypted, \
+             configuration.instanceCreateTime"
+        }
+        "AWS::EC2::Volume" => "configuration.encrypted, configuration.createTime",
+        "AWS::EC2::Instance" => "configuration.state.name",
+        "AWS::EFS::FileSystem" => "configuration.Encrypted",
+        "AWS::DynamoDB::Table" => "configuration.creationDateTime",
+        "AWS::S3::Bucket" => "configuration.creationDate",
+        RECOVERY_POINT => {
+            "configuration.RecoveryPointArn, configuration.ResourceArn, configuration.BackupVaultArn, \
+             configuration.BackupVaultName, configuration.VaultType, configuration.IsEncrypted, \
+             configuration.Lifecycle.DeleteAfterDays, configuration.Lifecycle.MoveToColdStorageAfterDays, \
+             configuration.CreationDate, configuration.CompletionDate, configuration.Status"
+        }
         // These types are few, and their lists are needed completely.
-        _ => &["configuration"],
+        _ => "configuration",
     }
 }
 
 /// Returns the queries for a type: several, if the scope has too many accounts for one.
 fn expressions(kinds: &[&str], of: &InventoryScope) -> Vec<String> {
-    let quoted = |texts: &mut dyn Iterator<Item = &str>| texts.filter_map(literal).collect::<Vec<_>>().join(", ");
-    let mut paths = kinds.first().map(|kind| paths(kind)).unwrap_or_default().join(", ");
-    if !paths.is_empty() {
-        paths.insert_str(0, ", ");
-    }
-    let kinds = quoted(&mut kinds.iter().copied());
-    let mut base = format!("SELECT {COMMON}{paths} WHERE resourceType IN ({kinds})");
+    let quoted = |texts: &[&str]| texts.iter().filter_map(|text| literal(text)).collect::<Vec<_>>().join(", ");
+    let paths = paths(kinds.first().copied().unwrap_or_default());
+    let mut base = format!("SELECT {COMMON}, {paths} WHERE resourceType IN ({})", quoted(kinds));
     if !of.regions.is_empty() {
-        base.push_str(&format!(" AND awsRegion IN ({})", quoted(&mut of.regions.iter().map(RegionName::as_str))));
+        let regions: Vec<&str> = of.regions.iter().map(RegionName::as_str).collect();
+        base.push_str(&format!(" AND awsRegion IN ({})", quoted(&regions)));
     }
     if of.accounts.is_empty() {
         return vec![base];
     }
     let accounts: Vec<&str> = of.accounts.iter().map(AccountId::as_str).collect();
-    let narrower = |chunk: &[&str]| format!("{base} AND accountId IN ({})", quoted(&mut chunk.iter().copied()));
-    accounts.chunks(ACCOUNTS).map(narrower).collect()
+    accounts.chunks(ACCOUNTS).map(|accounts| format!("{base} AND accountId IN ({})", quoted(accounts))).collect()
 }
 
 impl ConfigAggregator {
     async fn rows(&self, kinds: &[&str], of: &InventoryScope) -> Result<Vec<Value>> {
-        const OPERATION: &str = "config:SelectAggregateResourceConfig";
-        let name = self.name.as_deref().ok_or_else(|| unexpected(OPERATION, "no aggregator is configured"))?;
         let mut rows = Vec::new();
         for expression in expressions(kinds, of) {
-            rows.extend(self.select(name, &expression).await?);
+            rows.extend(self.select(&expression).await?);
         }
         Ok(rows)
-    }
-
-    async fn read<T>(
-        &self,
-        kinds: &[&str],
-        of: &InventoryScope,
-        item: impl Fn(&Value, &AccountId, &RegionName) -> Result<T, String>,
-    ) -> Result<Rows<T>> {
-        Ok(read(&self.rows(kinds, of).await?, item))
     }
 }
 
@@ -103,11 +78,11 @@ impl RecordedInventory for ConfigAggregator {
     }
 
     async fn resources(&self, kind: &'static str, of: &InventoryScope) -> Result<Rows<Resource>> {
-        self.read(&[kind], of, resource).await
+        Ok(read(&self.rows(&[kind], of).await?, resource))
     }
 
     async fn recovery_points(&self, of: &InventoryScope) -> Result<Rows<RecoveryPoint>> {
-        self.read(&[RECOVERY_POINT], of, recovery_point).await
+        Ok(read(&self.rows(&[RECOVERY_POINT], of).await?, recovery_point))
     }
 
     async fn plans(&self, of: &InventoryScope) -> Result<Rows<Plan>> {
@@ -115,7 +90,7 @@ impl RecordedInventory for ConfigAggregator {
     }
 
     async fn vaults(&self, of: &InventoryScope) -> Result<Rows<Vault>> {
-        self.read(&[VAULT], of, vault).await
+        Ok(read(&self.rows(&[VAULT], of).await?, vault))
     }
 }
 
@@ -129,7 +104,7 @@ fn moment(row: &Value, path: &str) -> Option<Timestamp> {
             let number = number.as_f64()?;
             let milliseconds = if number < MILLISECONDS { number * 1000.0 } else { number };
             // Larger values do not fit into a timestamp.
-            let whole = milliseconds.is_finite() && milliseconds.abs() < 1e15;
+            let whole = milliseconds.abs() < 1e15;
             #[expect(clippy::cast_possible_truncation, reason = "fractions of a millisecond do not matter")]
             whole.then(|| Timestamp::from_millisecond(milliseconds as i64).ok()).flatten()
         }
@@ -142,14 +117,13 @@ fn resource(row: &Value, account: &AccountId, region: &RegionName) -> Result<Res
     let kind = ResourceType::parse(text(row, "resourceType").unwrap_or_default()).map_err(|error| error.to_string())?;
     let of = configuration(row).unwrap_or_default();
     let created = ["clusterCreateTime", "instanceCreateTime", "createTime", "creationDateTime", "creationDate"];
-    let created = created.iter().find_map(|path| moment(&of, path));
     let cluster = text(&of, "dBClusterIdentifier").and_then(|cluster| {
         let (head, _) = arn.rsplit_once(":db:")?;
         Some(format!("{head}:cluster:{cluster}"))
     });
     let state = text(&of, "state.name");
     let own_tags = tags(row);
-    let unread = if own_tags.is_some() { Vec::new() } else { vec![ResourcePart::Tags] };
+    let unread = own_tags.is_none().then_some(ResourcePart::Tags).into_iter().collect();
     Ok(Resource {
         id: owned(row, "resourceId"),
         name: owned(row, "resourceName"),
@@ -159,7 +133,7 @@ fn resource(row: &Value, account: &AccountId, region: &RegionName) -> Result<Res
         cluster,
         engine: owned(&of, "engine"),
         encrypted: truth(&of, "storageEncrypted").or_else(|| truth(&of, "encrypted")),
-        created,
+        created: created.iter().find_map(|path| moment(&of, path)),
         active: state.is_none_or(|state| matches!(state, "running" | "pending")),
         unread,
         arn,
@@ -180,11 +154,8 @@ fn recovery_point(row: &Value, account: &AccountId, region: &RegionName) -> Resu
     let of = configuration(row).ok_or("its configuration is not recorded")?;
     let arn = owned(&of, "RecoveryPointArn").or_else(|| owned(row, "arn"));
     let vault_of_arn = || Some(text(&of, "BackupVaultArn")?.rsplit(':').next()?.to_owned());
-    let mut unread = Vec::new();
     let own_tags = tags(row);
-    if own_tags.is_none() {
-        unread.push(RecoveryPointPart::Tags);
-    }
+    let mut unread: Vec<_> = own_tags.is_none().then_some(RecoveryPointPart::Tags).into_iter().collect();
     let lifecycle = lifecycle(&of, "Lifecycle").unwrap_or_else(|()| {
         unread.push(RecoveryPointPart::Lifecycle);
         Lifecycle::default()
@@ -206,7 +177,6 @@ fn recovery_point(row: &Value, account: &AccountId, region: &RegionName) -> Resu
     })
 }
 
-/// Parses `RecoveryPointStatus`.
 pub(crate) fn status(word: &str) -> Result<RecoveryPointStatus, String> {
     serde_json::from_value(Value::from(word)).map_err(|_| format!("its status {word} is unknown"))
 }

@@ -14,21 +14,21 @@ use evaluation::inventory::document::{
 use framework::ids::{AccountId, RegionName};
 
 use super::ConfigAggregator;
-use super::query::{configuration, field, list, text};
+use super::query::{COMMON, configuration, field, list, location, owned, text};
 
 pub(super) const PLAN: &str = "AWS::Backup::BackupPlan";
 pub(super) const SELECTION: &str = "AWS::Backup::BackupSelection";
-/// Properties of every type.
-pub(super) const COMMON: &str = "accountId, awsRegion, resourceType, resourceId, resourceName, arn, tags";
 
 impl BackupPlans for ConfigAggregator {
     async fn plans(&self, account: &AccountId, region: &RegionName) -> Result<Vec<Plan>> {
-        let Some(name) = &self.name else { return Ok(Vec::new()) };
+        if self.name.is_none() {
+            return Ok(Vec::new());
+        }
         let expression = format!(
             "SELECT {COMMON}, configuration WHERE resourceType IN ('{PLAN}', '{SELECTION}') \
              AND accountId = '{account}' AND awsRegion = '{region}'"
         );
-        let Rows { items, invalid } = plans(&self.in_time(self.select(name, &expression)).await?);
+        let Rows { items, invalid } = plans(&self.in_time(self.select(&expression)).await?);
         for InvalidRow { message, .. } in invalid {
             warn!(%account, %region, message, "a backup plan or selection is invalid and ignored in remediation options");
         }
@@ -36,13 +36,10 @@ impl BackupPlans for ConfigAggregator {
     }
 }
 
-/// Returns the plans with their selections.
 pub(super) fn plans(rows: &[Value]) -> Rows<Plan> {
-    let of_type = |kind: &str| -> Vec<Value> {
-        rows.iter().filter(|row| text(row, "resourceType") == Some(kind)).cloned().collect()
-    };
-    let mut plans = read(&of_type(PLAN), plan);
-    let selections = read(&of_type(SELECTION), selection);
+    let of_type = |kind: &'static str| rows.iter().filter(move |row| text(row, "resourceType") == Some(kind));
+    let mut plans = read(of_type(PLAN), plan);
+    let selections = read(of_type(SELECTION), selection);
     for (account, region, plan, selection) in selections.items {
         let own = plans.items.iter_mut().find(|of| of.id == plan && of.account == account && of.region == region);
         match own {
@@ -57,35 +54,28 @@ pub(super) fn plans(rows: &[Value]) -> Rows<Plan> {
     plans
 }
 
-pub(super) fn read<T>(rows: &[Value], item: impl Fn(&Value, &AccountId, &RegionName) -> Result<T, String>) -> Rows<T> {
+pub(super) fn read<'v, T>(
+    rows: impl IntoIterator<Item = &'v Value>,
+    item: impl Fn(&Value, &AccountId, &RegionName) -> Result<T, String>,
+) -> Rows<T> {
     let mut found = Rows::default();
     for row in rows {
-        let location = text(row, "accountId").and_then(|account| AccountId::parse(account).ok());
-        let location = location.zip(text(row, "awsRegion").and_then(|region| RegionName::parse(region).ok()));
         let named = text(row, "arn").or_else(|| text(row, "resourceId")).unwrap_or("a resource without an id");
-        let Some((account, region)) = location else {
-            let shown = |path| text(row, path).unwrap_or("none");
-            let message = format!(
-                "AWS Config recorded {named} with the invalid account {} or Region {}",
-                shown("accountId"),
-                shown("awsRegion")
-            );
-            found.invalid.push(InvalidRow { location: None, message });
-            continue;
-        };
-        match item(row, &account, &region) {
-            Ok(item) => found.items.push(item),
-            Err(message) => {
-                let message = format!("AWS Config recorded {named}, but {message}");
-                found.invalid.push(InvalidRow { location: Some((account, region)), message });
+        let location = location(row);
+        let item = match &location {
+            Some((account, region)) => item(row, account, region).map_err(|why| format!("{named}, but {why}")),
+            None => {
+                let shown = |path| text(row, path).unwrap_or("none");
+                let (account, region) = (shown("accountId"), shown("awsRegion"));
+                Err(format!("{named} with the invalid account {account} or Region {region}"))
             }
+        };
+        match item {
+            Ok(item) => found.items.push(item),
+            Err(why) => found.invalid.push(InvalidRow { location, message: format!("AWS Config recorded {why}") }),
         }
     }
     found
-}
-
-pub(super) fn owned(row: &Value, path: &str) -> Option<String> {
-    text(row, path).map(ToOwned::to_owned)
 }
 
 /// Parses a boolean, or a string with one.
@@ -99,7 +89,7 @@ pub(super) fn truth(row: &Value, path: &str) -> Option<bool> {
 
 /// Returns the tags of a row; `None` if the row has no tags property.
 pub(super) fn tags(row: &Value) -> Option<BTreeMap<String, String>> {
-    field(row, "tags").filter(|tags| !tags.is_null()).map(|_| super::resources::tags(row))
+    field(row, "tags").filter(|tags| !tags.is_null()).map(|_| super::query::tags(row))
 }
 
 /// Parses a number of days; `Err` for any other value.
@@ -151,25 +141,24 @@ fn rule(of: &Value) -> Result<Rule, String> {
             Lifecycle::default()
         })
     };
-    let kept = known(lifecycle(of, "Lifecycle"), RulePart::Lifecycle);
+    let of_rule = known(lifecycle(of, "Lifecycle"), RulePart::Lifecycle);
     let mut copies = Vec::new();
     for copy in list(of, "CopyActions") {
         let vault = owned(copy, "DestinationBackupVaultArn").ok_or("a copy has no target vault")?;
         copies.push(CopyAction { vault, lifecycle: known(lifecycle(copy, "Lifecycle"), RulePart::Copies) });
     }
     let target = owned(of, "TargetBackupVault").or_else(|| owned(of, "TargetBackupVaultName"));
-    let (start_window_minutes, completion_window_minutes) =
-        (minutes("StartWindowMinutes")?, minutes("CompletionWindowMinutes")?);
+    let windows = (minutes("StartWindowMinutes")?, minutes("CompletionWindowMinutes")?);
     Ok(Rule {
         schedule: owned(of, "ScheduleExpression"),
         target_vault: target.ok_or_else(|| format!("its rule {name} has no target vault"))?,
-        lifecycle: kept,
+        lifecycle: of_rule,
         // An invalid value may mean true: then a schedule that is too infrequent is undecided.
         continuous: field(of, "EnableContinuousBackup")
             .is_some_and(|flag| !flag.is_null() && truth(of, "EnableContinuousBackup") != Some(false)),
         copies,
-        start_window_minutes,
-        completion_window_minutes,
+        start_window_minutes: windows.0,
+        completion_window_minutes: windows.1,
         unread,
         name,
     })
@@ -184,7 +173,7 @@ fn selection(
     let configuration = configuration(row).ok_or("its configuration is not recorded")?;
     let of = field(&configuration, "BackupSelection").ok_or("its configuration is not recorded")?;
     let plan = owned(&configuration, "BackupPlanId").ok_or("it has no BackupPlanId")?;
-    let texts = |path| list(of, path).into_iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect::<Vec<_>>();
+    let texts = |path| list(of, path).into_iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect();
     let pairs = |of: &Value, path| {
         let pairs = list(of, path).into_iter().map(|pair| {
             let value = field(pair, "ConditionValue").and_then(Value::as_str).unwrap_or_default().to_owned();

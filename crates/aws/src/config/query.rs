@@ -1,9 +1,16 @@
 //! Advanced queries: literals, and access to the rows.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
+
+use framework::ids::{AccountId, RegionName};
 
 /// Expressions are shorter than this number of characters.
 pub(super) const LONGEST: usize = 4096;
+
+/// The properties of every type.
+pub(super) const COMMON: &str = "accountId, awsRegion, resourceType, resourceId, resourceName, arn, tags";
 
 /// Quotes a text; `None` if it could end the quotes. The escape syntax is not documented, and no AWS id needs it.
 pub(super) fn literal(text: &str) -> Option<String> {
@@ -13,10 +20,7 @@ pub(super) fn literal(text: &str) -> Option<String> {
 
 /// Returns a field of a row or configuration, ignoring case: `a.b` as nested objects, or as one key.
 pub(super) fn field<'v>(row: &'v Value, path: &str) -> Option<&'v Value> {
-    if let Some(found) = child(row, path) {
-        return Some(found);
-    }
-    path.split('.').try_fold(row, child)
+    child(row, path).or_else(|| path.split('.').try_fold(row, child))
 }
 
 fn child<'v>(row: &'v Value, name: &str) -> Option<&'v Value> {
@@ -26,6 +30,14 @@ fn child<'v>(row: &'v Value, name: &str) -> Option<&'v Value> {
 
 pub(super) fn text<'v>(row: &'v Value, path: &str) -> Option<&'v str> {
     field(row, path)?.as_str().filter(|text| !text.is_empty())
+}
+
+pub(super) fn owned(row: &Value, path: &str) -> Option<String> {
+    text(row, path).map(ToOwned::to_owned)
+}
+
+pub(super) fn location(row: &Value) -> Option<(AccountId, RegionName)> {
+    Some((AccountId::parse(text(row, "accountId")?).ok()?, RegionName::parse(text(row, "awsRegion")?).ok()?))
 }
 
 /// Returns a list; a single value is a list of one.
@@ -44,6 +56,22 @@ pub(super) fn configuration(row: &Value) -> Option<Value> {
         Value::Null => None,
         value => Some(value.clone()),
     }
+}
+
+/// Parses a list of `{key, value}`, or an object.
+pub(super) fn tags(row: &Value) -> BTreeMap<String, String> {
+    let as_text = |value: &Value| value.as_str().map(ToOwned::to_owned);
+    if let Some(Value::Object(tags)) = field(row, "tags")
+        && !tags.contains_key("key")
+    {
+        return tags.iter().filter_map(|(key, value)| Some((key.clone(), as_text(value)?))).collect();
+    }
+    let tags = list(row, "tags").into_iter();
+    tags.filter_map(|tag| {
+        let key = as_text(field(tag, "key")?)?;
+        Some((key, field(tag, "value").and_then(as_text).unwrap_or_default()))
+    })
+    .collect()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use domain::violation::ResourceDetails;
 use framework::ids::{AccountId, RegionName};
 
 use super::ConfigAggregator;
-use super::query::{LONGEST, field, list, literal, text};
+use super::query::{COMMON, LONGEST, literal, location, owned, tags};
 use crate::error::wrap;
 
 /// The maximum of `BatchGetAggregateResourceConfig`.
@@ -27,78 +27,66 @@ impl ResourceDirectory for ConfigAggregator {
 impl ConfigAggregator {
     async fn known(&self, resources: &[ResourceId]) -> Result<BTreeMap<ResourceId, ResourceDetails>> {
         let mut known = BTreeMap::new();
-        let Some(name) = &self.name else { return Ok(known) };
+        if self.name.is_none() {
+            return Ok(known);
+        }
         let wanted: BTreeSet<&ResourceId> = resources.iter().collect();
         for expression in expressions(&wanted) {
-            let rows = match self.select(name, &expression).await {
-                Ok(rows) => rows,
+            let rows = match self.select(&expression).await {
                 Err(error) if error.kind == PortErrorKind::Rejected => {
                     warn!(%error, "the query for resources was rejected; their tags are unknown");
-                    Vec::new()
+                    continue;
                 }
-                Err(error) => return Err(error),
+                rows => rows?,
             };
             known.extend(rows.iter().filter_map(resource).filter(|(id, _)| wanted.contains(id)));
         }
         // Some types are recorded but cannot be queried, so their tags are not available.
         let rest: Vec<&ResourceId> = wanted.into_iter().filter(|id| !known.contains_key(*id)).collect();
         for batch in rest.chunks(BATCH) {
-            known.extend(self.items(name, batch).await?);
+            known.extend(self.items(batch).await?);
         }
         Ok(known)
     }
 
     /// Looks up resources without tags.
-    async fn items(&self, name: &str, batch: &[&ResourceId]) -> Result<Vec<(ResourceId, ResourceDetails)>> {
+    async fn items(&self, batch: &[&ResourceId]) -> Result<Vec<(ResourceId, ResourceDetails)>> {
         const OPERATION: &str = "config:BatchGetAggregateResourceConfig";
         let identifiers: Vec<_> = batch.iter().filter_map(|resource| identifier(resource)).collect();
         if identifiers.is_empty() {
             return Ok(Vec::new());
         }
-        let answer = self
-            .client
-            .batch_get_aggregate_resource_config()
-            .configuration_aggregator_name(name)
-            .set_resource_identifiers(Some(identifiers))
-            .send()
-            .await
-            .map_err(|error| wrap(OPERATION, &error))?;
-        let items = answer.base_configuration_items().iter();
-        Ok(items
-            .filter_map(|item| {
-                let account = AccountId::parse(item.account_id()?).ok()?;
-                let region = RegionName::parse(item.aws_region()?).ok()?;
-                let kind = item.resource_type()?.as_str().to_owned();
-                let id = item.resource_id()?.to_owned();
-                let text = |value: Option<&str>| value.filter(|text| !text.is_empty()).map(ToOwned::to_owned);
-                let (name, arn) = (text(item.resource_name()), text(item.arn()));
-                Some((ResourceId { account, region, kind, id }, ResourceDetails { name, arn, tags: BTreeMap::new() }))
-            })
-            .collect())
+        let request = self.client.batch_get_aggregate_resource_config().set_resource_identifiers(Some(identifiers));
+        let request = request.configuration_aggregator_name(self.name(OPERATION)?);
+        let answer = request.send().await.map_err(wrap(OPERATION))?;
+        let items = answer.base_configuration_items().iter().filter_map(|item| {
+            let account = AccountId::parse(item.account_id()?).ok()?;
+            let region = RegionName::parse(item.aws_region()?).ok()?;
+            let (kind, id) = (item.resource_type()?.as_str().to_owned(), item.resource_id()?.to_owned());
+            let text = |value: Option<&str>| value.filter(|text| !text.is_empty()).map(ToOwned::to_owned);
+            let (name, arn) = (text(item.resource_name()), text(item.arn()));
+            Some((ResourceId { account, region, kind, id }, ResourceDetails { name, arn, tags: BTreeMap::new() }))
+        });
+        Ok(items.collect())
     }
 }
 
-/// Returns queries for these resources within the length limit. A query may also match resources with the same id in
-/// other Regions or of other types, which the caller filters out.
+/// Queries within the length limit. They may also match other resources with the same id, which the caller filters out.
 fn expressions(wanted: &BTreeSet<&ResourceId>) -> Vec<String> {
-    let mut expressions = Vec::new();
+    let mut expressions: Vec<String> = Vec::new();
     let (mut ids, mut accounts) = (BTreeSet::new(), BTreeSet::new());
     for resource in wanted {
         let (Some(id), Some(account)) = (literal(&resource.id), literal(resource.account.as_str())) else { continue };
-        let (mut more_ids, mut more_accounts) = (ids.clone(), accounts.clone());
-        more_ids.insert(id.clone());
-        more_accounts.insert(account.clone());
-        if expression(&more_ids, &more_accounts).len() < LONGEST {
-            (ids, accounts) = (more_ids, more_accounts);
-            continue;
+        ids.insert(id.clone());
+        accounts.insert(account.clone());
+        let longer = expression(&ids, &accounts);
+        match expressions.last_mut() {
+            Some(last) if longer.len() < LONGEST => *last = longer,
+            _ => {
+                (ids, accounts) = (BTreeSet::from([id]), BTreeSet::from([account]));
+                expressions.push(expression(&ids, &accounts));
+            }
         }
-        if !ids.is_empty() {
-            expressions.push(expression(&ids, &accounts));
-        }
-        (ids, accounts) = (BTreeSet::from([id]), BTreeSet::from([account]));
-    }
-    if !ids.is_empty() {
-        expressions.push(expression(&ids, &accounts));
     }
     // A resource whose id exceeds the limit is looked up by its identifier.
     expressions.retain(|expression| expression.len() < LONGEST);
@@ -107,53 +95,21 @@ fn expressions(wanted: &BTreeSet<&ResourceId>) -> Vec<String> {
 
 fn expression(ids: &BTreeSet<String>, accounts: &BTreeSet<String>) -> String {
     let listed = |literals: &BTreeSet<String>| literals.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-    format!(
-        "SELECT accountId, awsRegion, resourceType, resourceId, resourceName, arn, tags WHERE resourceId IN ({}) AND accountId IN ({})",
-        listed(ids),
-        listed(accounts)
-    )
+    format!("SELECT {COMMON} WHERE resourceId IN ({}) AND accountId IN ({})", listed(ids), listed(accounts))
 }
 
 fn resource(row: &Value) -> Option<(ResourceId, ResourceDetails)> {
-    let id = ResourceId {
-        account: AccountId::parse(text(row, "accountId")?).ok()?,
-        region: RegionName::parse(text(row, "awsRegion")?).ok()?,
-        kind: text(row, "resourceType")?.to_owned(),
-        id: text(row, "resourceId")?.to_owned(),
-    };
-    let owned = |path| text(row, path).map(ToOwned::to_owned);
-    Some((id, ResourceDetails { name: owned("resourceName"), arn: owned("arn"), tags: tags(row) }))
+    let (account, region) = location(row)?;
+    let id = ResourceId { account, region, kind: owned(row, "resourceType")?, id: owned(row, "resourceId")? };
+    Some((id, ResourceDetails { name: owned(row, "resourceName"), arn: owned(row, "arn"), tags: tags(row) }))
 }
 
-/// Parses a list of `{key, value}`, or an object.
-pub(super) fn tags(row: &Value) -> BTreeMap<String, String> {
-    let as_text = |value: &Value| value.as_str().map(ToOwned::to_owned);
-    if let Some(Value::Object(tags)) = field(row, "tags")
-        && !tags.contains_key("key")
-    {
-        return tags.iter().filter_map(|(key, value)| Some((key.clone(), as_text(value)?))).collect();
-    }
-    let tags = list(row, "tags").into_iter();
-    tags.filter_map(|tag| {
-        let key = as_text(field(tag, "key")?)?;
-        Some((key, field(tag, "value").and_then(as_text).unwrap_or_default()))
-    })
-    .collect()
-}
-
-/// Converts to the API's identifier; `None` for types that the API rejects, because one of those would fail the whole
-/// batch.
+/// `None` for a type that the API rejects: one of those would fail the whole batch.
 fn identifier(resource: &ResourceId) -> Option<AggregateResourceIdentifier> {
-    if !ResourceType::values().contains(&resource.kind.as_str()) {
-        return None;
-    }
-    AggregateResourceIdentifier::builder()
-        .source_account_id(resource.account.as_str())
-        .source_region(resource.region.as_str())
-        .resource_type(ResourceType::from(resource.kind.as_str()))
-        .resource_id(&resource.id)
-        .build()
-        .ok()
+    let kind = ResourceType::try_parse(&resource.kind).ok()?;
+    let identifier = AggregateResourceIdentifier::builder().source_account_id(resource.account.as_str());
+    let identifier = identifier.source_region(resource.region.as_str()).resource_type(kind);
+    identifier.resource_id(&resource.id).build().ok()
 }
 
 #[cfg(test)]

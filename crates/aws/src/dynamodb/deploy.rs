@@ -1,18 +1,24 @@
-//! The state of `deploy`. Partition `rollout`: one item for each StackSet, the marker of a removal, and the digest of the reporting
-//! settings that were published last. Partition `policy`: the commit whose rejection was published last.
+//! The state of `deploy`. Partition `rollout`: one item for each StackSet, the marker of a removal, the digest of the published
+//! reporting settings. Partition `policy`: the commit whose rejection was published last. Partition `framework`, the policy in
+//! force: one item for each StackSet, one for the reporting settings, one for the names of accounts (from `sweep`).
 
 use app::deploy::ports::DeployStore;
 use app::deploy::{DeployState, PublishedFramework, RolloutRecord};
+use app::in_force::{InForce, PolicyDirectory};
 use app::ports::{Result, Versioned};
 use domain::policy::Reporting;
 use framework::ids::{CommitId, StackSetName};
 
-use super::frameworks::{FRAMEWORKS, MARK, REPORTING};
-use super::{StateTable, document_item, key, read_document, read_text, read_version, text};
+use super::{StateTable, document_item, item, key, read_document, read_text, read_version, text};
 
 const ROLLOUTS: &str = "rollout";
 const REMOVAL: &str = "#removal";
 const POLICY: &str = "policy";
+pub(super) const FRAMEWORKS: &str = "framework";
+/// First character of sort keys that are not StackSet names.
+const MARK: char = '#';
+const REPORTING: &str = "#reporting";
+pub(super) const ACCOUNTS: &str = "#accounts";
 const REJECTED: &str = "rejected";
 
 impl DeployStore for StateTable {
@@ -51,9 +57,7 @@ impl DeployStore for StateTable {
     }
 
     async fn set_rejected_commit(&self, commit: &CommitId) -> Result<()> {
-        let mut item = key(POLICY, REJECTED);
-        item.insert("commit_id".into(), text(commit.as_str()));
-        self.put_item(item).await
+        self.put_item(item(POLICY, REJECTED, [("commit_id", text(commit.as_str()))])).await
     }
 
     async fn framework(&self, name: &StackSetName) -> Result<Option<PublishedFramework>> {
@@ -67,12 +71,26 @@ impl DeployStore for StateTable {
     async fn put_reporting(&self, reporting: &Reporting) -> Result<()> {
         self.put_document(FRAMEWORKS, REPORTING, reporting).await?;
         // The digest is written last: an invocation that ends in between publishes again.
-        let mut item = key(ROLLOUTS, REPORTING);
-        item.insert("digest".into(), text(reporting.digest().0));
-        self.put_item(item).await
+        self.put_item(item(ROLLOUTS, REPORTING, [("digest", text(reporting.digest().0))])).await
     }
 
     async fn delete_framework(&self, name: &StackSetName) -> Result<()> {
         self.delete(FRAMEWORKS, name.as_str()).await
+    }
+}
+
+impl PolicyDirectory for StateTable {
+    async fn in_force(&self) -> Result<InForce> {
+        let mut in_force = InForce::default();
+        for item in self.partition(FRAMEWORKS).await? {
+            match read_text(&item, "sk") {
+                Some(REPORTING) => in_force.reporting = Some(read_document(&item)?),
+                Some(ACCOUNTS) => in_force.accounts = read_document(&item)?,
+                // An item of a later version.
+                Some(mark) if mark.starts_with(MARK) => {}
+                _ => in_force.frameworks.push(read_document(&item)?),
+            }
+        }
+        Ok(in_force)
     }
 }

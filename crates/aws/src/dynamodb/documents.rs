@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use app::ports::Result;
 
 use super::{TableItem, read_text};
-use crate::error::unexpected;
+use crate::error::{invalid, unexpected};
 
 const PUT: &str = "dynamodb:PutItem";
 /// Bytes up to which a document is stored as text. A query returns 1 MB, and one call should read all rollouts.
@@ -24,18 +24,16 @@ const LARGEST: usize = 400 * 1024;
 /// Limit for decompression: no document that fits into an item is longer.
 const UNPACKED: u64 = 64 * 1024 * 1024;
 
-/// Serializes a document, compressed if it is long.
 pub(super) fn document<T: Serialize>(value: &T) -> Result<AttributeValue> {
-    let text = serde_json::to_string(value).map_err(|error| unexpected(PUT, error.to_string()))?;
+    let text = serde_json::to_string(value).map_err(invalid(PUT))?;
     if text.len() <= UNCOMPRESSED {
         return Ok(AttributeValue::S(text));
     }
     let mut packed = GzEncoder::new(Vec::new(), Compression::default());
     let packed = packed.write_all(text.as_bytes()).and_then(|()| packed.finish());
-    packed.map(|bytes| AttributeValue::B(Blob::new(bytes))).map_err(|error| unexpected(PUT, error.to_string()))
+    packed.map(|bytes| AttributeValue::B(Blob::new(bytes))).map_err(invalid(PUT))
 }
 
-/// Reads the document of an item in either form.
 pub(super) fn read_document<T: DeserializeOwned>(item: &TableItem) -> Result<T> {
     let read = match item.get("document") {
         Some(AttributeValue::B(packed)) => unpacked(packed.as_ref()),

@@ -1,15 +1,15 @@
 //! CloudFormation requests without a response. Partition `request`: one item for each request with its pre-signed URL, replaced by
 //! a marker when it is answered. The time to live removes both when the URL has expired.
 
-use aws_sdk_dynamodb::types::ReturnValue;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use jiff::Timestamp;
 
 use app::lifecycle::ports::RequestStore;
 use app::lifecycle::{CloudFormationRequest, RequestAnswer, WaitingRequest};
-use app::ports::{PortErrorKind, Result};
+use app::ports::Result;
 
-use super::{StateTable, TableItem, condition_met, document, key, number, read_document, read_text, text};
-use crate::error::{unexpected, wrap};
+use super::{StateTable, TableItem, condition_met, document, item, key, number, read_document, read_text, text};
+use crate::error::{invalid, unexpected, wrap};
 
 const REQUESTS: &str = "request";
 /// Time to live: CloudFormation waits for one hour.
@@ -18,16 +18,11 @@ const TTL_SECONDS: i64 = 2 * 60 * 60;
 impl RequestStore for StateTable {
     async fn store(&self, request: &CloudFormationRequest, at: Timestamp) -> Result<()> {
         let waiting = WaitingRequest { request: request.clone(), since: at, answer: None };
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.name)
-            .set_item(Some(key(REQUESTS, &request.envelope.request_id)))
-            .item("document", document(&waiting)?)
-            .item("expires_at", number(at.as_second().saturating_add(TTL_SECONDS)))
-            // Lambda may deliver a request twice. CloudFormation's hour began with the first delivery.
-            .condition_expression("attribute_not_exists(pk)");
-        condition_met(put.send().await.map_err(|error| wrap("dynamodb:PutItem", &error))).map(drop)
+        let attributes = [("document", document(&waiting)?), ("expires_at", expires(at))];
+        let item = item(REQUESTS, &request.envelope.request_id, attributes);
+        // Lambda may deliver a request twice. CloudFormation's hour began with the first delivery.
+        let put = self.put(item).condition_expression("attribute_not_exists(pk)");
+        condition_met(put.send().await.map_err(wrap("dynamodb:PutItem"))).map(drop)
     }
 
     async fn settle(
@@ -38,11 +33,9 @@ impl RequestStore for StateTable {
     ) -> Result<Option<RequestAnswer>> {
         const OPERATION: &str = "dynamodb:UpdateItem";
         let waiting = WaitingRequest { request: request.clone(), since: at, answer: None };
-        let json = serde_json::to_string(answer).map_err(|error| unexpected(OPERATION, error.to_string()))?;
-        let settled = self
-            .client
-            .update_item()
-            .table_name(&self.name)
+        let json = serde_json::to_string(answer).map_err(invalid(OPERATION))?;
+        let update = self.client.update_item().table_name(&self.name);
+        let update = update
             .set_key(Some(key(REQUESTS, &request.envelope.request_id)))
             .update_expression(
                 "SET document = if_not_exists(document, :waiting), answer = if_not_exists(answer, :answer), \
@@ -51,16 +44,10 @@ impl RequestStore for StateTable {
             .condition_expression("attribute_not_exists(answered_at)")
             .expression_attribute_values(":waiting", document(&waiting)?)
             .expression_attribute_values(":answer", text(json))
-            .expression_attribute_values(":expires", number(at.as_second().saturating_add(TTL_SECONDS)))
-            .return_values(ReturnValue::AllNew)
-            .send()
-            .await
-            .map_err(|error| wrap(OPERATION, &error));
-        match settled {
-            Ok(settled) => read_answer(&settled.attributes.unwrap_or_default()),
-            Err(error) if error.kind == PortErrorKind::Conflict => Ok(None),
-            Err(error) => Err(error),
-        }
+            .expression_attribute_values(":expires", expires(at))
+            .return_values(ReturnValue::AllNew);
+        let settled = condition_met(update.send().await.map_err(wrap(OPERATION)))?;
+        settled.map_or(Ok(None), |settled| read_answer(&settled.attributes.unwrap_or_default()))
     }
 
     async fn waiting(&self) -> Result<Vec<WaitingRequest>> {
@@ -76,11 +63,13 @@ impl RequestStore for StateTable {
     }
 
     async fn record_answered(&self, request_id: &str, at: Timestamp) -> Result<()> {
-        let mut marker = key(REQUESTS, request_id);
-        marker.insert("answered_at".into(), text(at.to_string()));
-        marker.insert("expires_at".into(), number(at.as_second().saturating_add(TTL_SECONDS)));
-        self.put_item(marker).await
+        let attributes = [("answered_at", text(at.to_string())), ("expires_at", expires(at))];
+        self.put_item(item(REQUESTS, request_id, attributes)).await
     }
+}
+
+fn expires(at: Timestamp) -> AttributeValue {
+    number(at.as_second().saturating_add(TTL_SECONDS))
 }
 
 fn read_answer(item: &TableItem) -> Result<Option<RequestAnswer>> {

@@ -11,7 +11,7 @@ use app::sweep::ports::{ReminderWeek, SweepProgress, SweepStore};
 use domain::notice::{BlindSpot, BlindSpotReason};
 use framework::ids::{AccountId, RegionName};
 
-use super::frameworks::{ACCOUNTS, FRAMEWORKS};
+use super::deploy::{ACCOUNTS, FRAMEWORKS};
 use super::{StateTable, document_item, read_document, read_version};
 
 const SWEEP: &str = "sweep";

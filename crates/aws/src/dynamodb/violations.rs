@@ -23,22 +23,14 @@ const PENDING: &str = "pending";
 const OPEN: &str = "open";
 
 impl StateTable {
-    /// Reads the records of an index with one value of its partition key.
     async fn indexed(&self, index: &str, attribute: &str, value: &str) -> Result<Vec<Versioned<ViolationRecord>>> {
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .index_name(index)
-            .key_condition_expression("#key = :value")
-            .expression_attribute_names("#key", attribute)
-            .expression_attribute_values(":value", text(value))
-            .into_paginator()
-            .items()
-            .send();
+        let query = self.client.query().table_name(&self.name).index_name(index);
+        let query = query.key_condition_expression("#key = :value").expression_attribute_names("#key", attribute);
+        let query = query.expression_attribute_values(":value", text(value));
+        let mut items = query.into_paginator().items().send();
         let mut records = Vec::new();
-        while let Some(item) = pages.next().await {
-            records.extend(readable(&item.map_err(|error| wrap("dynamodb:Query", &error))?));
+        while let Some(item) = items.try_next().await.map_err(wrap("dynamodb:Query"))? {
+            records.extend(readable(&item));
         }
         Ok(records)
     }
@@ -69,17 +61,10 @@ impl ViolationStore for StateTable {
             let start = page.next.take().map(|PendingPosition(key)| {
                 key.into_iter().map(|(name, value)| (name, text(value))).collect::<TableItem>()
             });
-            let response = self
-                .client
-                .scan()
-                .table_name(&self.name)
-                .index_name(PENDING)
-                .filter_expression("pending_since < :before")
-                .expression_attribute_values(":before", moment(before))
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| wrap("dynamodb:Scan", &error))?;
+            let scan = self.client.scan().table_name(&self.name).index_name(PENDING).set_exclusive_start_key(start);
+            let scan = scan.filter_expression("pending_since < :before");
+            let scan = scan.expression_attribute_values(":before", moment(before));
+            let response = scan.send().await.map_err(wrap("dynamodb:Scan"))?;
             page.records.extend(response.items().iter().filter_map(readable));
             page.next = response.last_evaluated_key().filter(|key| !key.is_empty()).map(|key| {
                 let names = key.iter().filter_map(|(name, value)| Some((name.clone(), value.as_s().ok()?.clone())));
@@ -96,18 +81,10 @@ impl ViolationStore for StateTable {
     }
 
     async fn accounts(&self) -> Result<BTreeSet<AccountId>> {
-        let mut pages = self
-            .client
-            .scan()
-            .table_name(&self.name)
-            .index_name(OPEN)
-            .projection_expression("open_account")
-            .into_paginator()
-            .items()
-            .send();
+        let scan = self.client.scan().table_name(&self.name).index_name(OPEN).projection_expression("open_account");
+        let mut items = scan.into_paginator().items().send();
         let mut accounts = BTreeSet::new();
-        while let Some(item) = pages.next().await {
-            let item = item.map_err(|error| wrap("dynamodb:Scan", &error))?;
+        while let Some(item) = items.try_next().await.map_err(wrap("dynamodb:Scan"))? {
             accounts.extend(read_text(&item, "open_account").and_then(|account| AccountId::parse(account).ok()));
         }
         Ok(accounts)

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use framework::ids::{AccountId, RegionName};
 
+use super::labels::tally;
 use super::text::{self, and_more_below, count, fit, item, moment, paragraph, shown};
 use super::{Render, SHOWN, link};
 
@@ -20,7 +21,6 @@ pub struct BlindSpots {
 
 /// An account and Region where a framework should be in force and violations cannot be detected.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct BlindSpot {
     /// The account.
     pub account: AccountId,
@@ -70,8 +70,6 @@ pub enum BlindSpotCause {
 }
 
 struct Advice {
-    /// The value in JSON.
-    word: &'static str,
     sentence: &'static str,
     todo: &'static str,
     /// Service and route in the AWS console, and whether the page is regional.
@@ -81,21 +79,6 @@ struct Advice {
 }
 
 impl BlindSpotCause {
-    /// All causes.
-    pub const ALL: [Self; 11] = [
-        Self::NoSource,
-        Self::NotAggregated,
-        Self::AggregationFailed,
-        Self::NotRecording,
-        Self::NoRule,
-        Self::NoResult,
-        Self::RoleNotAssumable,
-        Self::AccessDenied,
-        Self::RegionNotEnabled,
-        Self::Throttled,
-        Self::CallFailed,
-    ];
-
     /// Long because each cause has its text.
     const fn advice(self) -> Advice {
         const ROLE: &str = "aws cloudformation deploy --stack-name backup-compliance-member-role --capabilities CAPABILITY_NAMED_IAM \
@@ -104,7 +87,6 @@ impl BlindSpotCause {
         const LISTING: &str = "backup-compliance violations --in-account {account} --in-region {region}";
         match self {
             Self::NoSource => Advice {
-                word: "noSource",
                 sentence: "AWS Config cannot be read: the application has neither an aggregator nor a role for the account",
                 todo: "Set the application's parameter `ConfigAggregatorName` to the name of an existing aggregator, or \
                        `MemberRoleName` to the name of the role in the accounts.",
@@ -112,7 +94,6 @@ impl BlindSpotCause {
                 command: "aws configservice describe-configuration-aggregators",
             },
             Self::NotAggregated => Advice {
-                word: "notAggregated",
                 sentence: "The account and Region is not a source of the aggregator",
                 todo: "In the account of the application, add the account and Region to the aggregator's sources. An account \
                        outside the organization must authorize the aggregator as well.",
@@ -120,7 +101,6 @@ impl BlindSpotCause {
                 command: "aws configservice describe-configuration-aggregators",
             },
             Self::AggregationFailed => Advice {
-                word: "aggregationFailed",
                 sentence: "The aggregator's last update from the account and Region failed",
                 todo: "Fix the error that AWS Config reports. Usual causes: the account has not authorized the aggregator, or the \
                        aggregator's role lacks a permission.",
@@ -128,7 +108,6 @@ impl BlindSpotCause {
                 command: "aws configservice describe-aggregation-authorizations --region {region}",
             },
             Self::NotRecording => Advice {
-                word: "notRecording",
                 sentence: "AWS Config does not record in the account and Region",
                 todo: "In the account, create the configuration recorder if none exists, and start it. It must record the \
                        resource types of the controls (framework/README.md).",
@@ -136,7 +115,6 @@ impl BlindSpotCause {
                 command: "aws configservice start-configuration-recorder --configuration-recorder-name default --region {region}",
             },
             Self::NoRule => Advice {
-                word: "noRule",
                 sentence: "AWS Config has no rule of a backup framework in the account and Region",
                 todo: "In the account, check that the framework exists and that its deployment status is COMPLETED. If it is missing, \
                        push the policy again; if it is not needed, remove the Region from the policy's targets.",
@@ -144,7 +122,6 @@ impl BlindSpotCause {
                 command: "aws backup list-frameworks --region {region}",
             },
             Self::NoResult => Advice {
-                word: "noResult",
                 sentence: "AWS Config records in the account and Region, and no rule of a backup framework has a result",
                 todo: "In the account, check that the framework exists. If it does, its controls have no resources to evaluate: \
                        remove the Region from the policy's targets, or ignore this notice.",
@@ -152,7 +129,6 @@ impl BlindSpotCause {
                 command: "aws backup list-frameworks --region {region}",
             },
             Self::RoleNotAssumable => Advice {
-                word: "roleNotAssumable",
                 sentence: "The role in the account is missing, or does not trust the application",
                 todo: "In the account, deploy framework/prerequisites/member-role.yaml with the role name of the application's \
                        parameter `MemberRoleName`.",
@@ -160,7 +136,6 @@ impl BlindSpotCause {
                 command: ROLE,
             },
             Self::AccessDenied => Advice {
-                word: "accessDenied",
                 sentence: "A call to AWS Config is denied",
                 todo: "Allow the call in the calling role (template.yaml, framework/prerequisites/member-role.yaml), and in \
                        the service control policies of the account.",
@@ -168,21 +143,18 @@ impl BlindSpotCause {
                 command: "aws organizations list-policies-for-target --filter SERVICE_CONTROL_POLICY --target-id {account}",
             },
             Self::RegionNotEnabled => Advice {
-                word: "regionNotEnabled",
                 sentence: "The Region is not enabled for the account",
                 todo: "In the account, enable the Region, or remove it from the policy's targets.",
                 console: ("billing/home#/account", false),
                 command: "aws account enable-region --region-name {region}",
             },
             Self::Throttled => Advice {
-                word: "throttled",
                 sentence: "AWS throttled the calls, or did not answer",
                 todo: "No action is required: the next sweep retries. If the error persists, see AWS Health.",
                 console: ("health/home", false),
                 command: LISTING,
             },
             Self::CallFailed => Advice {
-                word: "callFailed",
                 sentence: "A call failed",
                 todo: "Read the error in the log group of the sweep, /aws/lambda/STACK-sweep. The next sweep retries.",
                 console: ("cloudwatch/home#logsV2:log-groups", false),
@@ -191,20 +163,12 @@ impl BlindSpotCause {
         }
     }
 
-    /// Returns the value in JSON.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        self.advice().word
-    }
-
     /// Describes the cause, without a full stop.
-    #[must_use]
     pub const fn summary(self) -> &'static str {
         self.advice().sentence
     }
 
     /// Returns the remediation.
-    #[must_use]
     pub const fn remediation(self) -> &'static str {
         self.advice().todo
     }
@@ -212,14 +176,12 @@ impl BlindSpotCause {
 
 impl BlindSpot {
     /// Returns the page of the AWS console where the cause can be fixed.
-    #[must_use]
     pub fn console(&self) -> String {
         let (page, is_regional) = self.reason.cause.advice().console;
         link::console(&self.region, page, is_regional)
     }
 
     /// Returns the command that shows or fixes the cause.
-    #[must_use]
     pub fn command(&self) -> String {
         let command = self.reason.cause.advice().command;
         command.replace("{account}", self.account.as_str()).replace("{region}", self.region.as_str())
@@ -235,7 +197,7 @@ impl BlindSpot {
         json!({
             "account": self.account,
             "region": self.region,
-            "cause": cause.word(),
+            "cause": cause,
             "summary": cause.summary(),
             "detail": detail.as_deref().map(|detail| fit(detail, 1_000)),
             "remediation": cause.remediation(),
@@ -247,15 +209,14 @@ impl BlindSpot {
 }
 
 impl BlindSpots {
-    /// Returns the shown blind spots and the number of all, by cause.
-    fn by_cause(&self) -> BTreeMap<BlindSpotCause, (Vec<&BlindSpot>, usize)> {
-        let mut causes: BTreeMap<BlindSpotCause, (Vec<&BlindSpot>, usize)> = BTreeMap::new();
-        for spot in &self.spots {
-            let (_, total) = causes.entry(spot.reason.cause).or_default();
-            *total = total.saturating_add(1);
-        }
+    fn totals(&self) -> BTreeMap<BlindSpotCause, usize> {
+        tally(self.spots.iter().map(|spot| spot.reason.cause))
+    }
+
+    fn by_cause(&self) -> BTreeMap<BlindSpotCause, Vec<&BlindSpot>> {
+        let mut causes: BTreeMap<BlindSpotCause, Vec<&BlindSpot>> = BTreeMap::new();
         for spot in self.shown() {
-            causes.entry(spot.reason.cause).or_default().0.push(spot);
+            causes.entry(spot.reason.cause).or_default().push(spot);
         }
         causes
     }
@@ -271,22 +232,20 @@ impl BlindSpots {
         first
     }
 
-    /// Returns remediation, link and command for the first blind spot of each cause.
     pub(super) fn steps(&self) -> Vec<(&'static str, String, String)> {
-        let causes = self.by_cause();
-        let first = causes.values().filter_map(|(spots, _)| spots.first());
+        let first = self.by_cause().into_values().filter_map(|spots| spots.first().copied());
         first.map(|spot| (spot.reason.cause.remediation(), spot.console(), spot.command())).collect()
     }
 }
 
 impl Render for BlindSpots {
-    fn subject(&self, limit: usize) -> String {
+    fn subject(&self) -> String {
         let first = self.spots.first().map(|spot| format!("{} {}", spot.account, spot.region)).unwrap_or_default();
         let location = match self.spots.len() {
             1 => first,
             number => format!("{number} locations, such as {first}"),
         };
-        text::subject("", limit, &[&|_| format!("[BLIND SPOT] Violations cannot be detected in {location}")])
+        text::subject("", &[&|_| format!("[BLIND SPOT] Violations cannot be detected in {location}")])
     }
 
     fn text(&self) -> String {
@@ -295,10 +254,12 @@ impl Render for BlindSpots {
              Region without notices is not known to be compliant.",
             count(self.spots.len(), "location")
         );
-        let section = |(cause, (spots, total)): (&BlindSpotCause, &(Vec<&BlindSpot>, usize))| {
+        let totals = self.totals();
+        let section = |(cause, spots): (BlindSpotCause, Vec<&BlindSpot>)| {
             let Some(first) = spots.first() else { return String::new() };
+            let total = totals.get(&cause).copied().unwrap_or_default();
             let locations: String = spots.iter().map(|spot| item(&spot.line())).collect();
-            let scope = if *total > 1 { ", for the first of them" } else { "" };
+            let scope = if total > 1 { ", for the first of them" } else { "" };
             [
                 format!("\n{}", paragraph(&format!("{} ({total})", cause.summary()), 0)),
                 locations,
@@ -309,16 +270,14 @@ impl Render for BlindSpots {
             ]
             .concat()
         };
-        let causes: String = self.by_cause().iter().map(section).collect();
+        let causes: String = self.by_cause().into_iter().map(section).collect();
         [paragraph(&summary, 0), causes, and_more_below(self.spots.len().saturating_sub(SHOWN))].concat()
     }
 
     fn json(&self) -> Value {
-        let causes: BTreeMap<&str, usize> =
-            self.by_cause().into_iter().map(|(cause, (_, total))| (cause.word(), total)).collect();
         json!({
             "reason": "blindSpots",
-            "counts": { "locations": self.spots.len(), "causes": causes },
+            "counts": { "locations": self.spots.len(), "causes": self.totals() },
             "blindSpots": self.shown().into_iter().map(BlindSpot::json).collect::<Vec<_>>(),
             "more": self.spots.len().saturating_sub(SHOWN),
         })

@@ -12,13 +12,14 @@ use framework::control;
 use framework::ids::RegionName;
 
 use super::rollout::RETAINED;
-use super::text::{code, cut, headline, inert, list, moment, plain, sentence, sha256, span};
+use super::text::{code, cut, fitting, headline, inert, list, moment, plain, sentence, sha256, span};
 use super::{Notice, RolloutReport, ViolationDigest, ViolationNotice, digest, labels};
 use crate::violation::Update;
 
-/// Characters of each part.
 const DESCRIPTION: usize = 8_000;
 const STEP: usize = 350;
+/// Two characters of a step are the backticks.
+const CODE: usize = STEP - 2;
 const KEYWORD: usize = 75;
 /// Characters of a name: a chat has less space than a mail.
 const MAX_NAME: usize = 150;
@@ -34,29 +35,19 @@ fn block(text: &str) -> String {
     format!("```\n{}\n```", cut(&lines.join("\n"), DESCRIPTION.saturating_sub(FENCES), "…"))
 }
 
-/// Joins the whole lines that fit: a cut line could leave a code span open.
 fn fit_lines(lines: &[String], limit: usize) -> String {
-    let mut left = limit.saturating_sub(2);
-    let mut out = String::new();
-    for line in lines {
-        let Some(rest) = left.checked_sub(line.chars().count().saturating_add(1)) else {
-            out.push('…');
-            break;
-        };
-        left = rest;
-        out.push_str(line);
-        out.push('\n');
-    }
-    out.truncate(out.trim_end().len());
-    out
+    let fitting = fitting(lines, limit.saturating_sub(2), |line| line.chars().count());
+    let cut = if fitting.len() < lines.len() { "…" } else { "" };
+    let text: String = fitting.iter().flat_map(|line| [line.as_str(), "\n"]).chain([cut]).collect();
+    text.trim_end().to_owned()
 }
 
-/// Returns an id that is equal for all messages about one subject.
 fn thread(parts: &[&str]) -> String {
     let hash: String = sha256(&parts.join("\n")).chars().take(32).collect();
     format!("backup-compliance-{hash}")
 }
 
+#[derive(Default)]
 struct ChatMessage {
     description: String,
     steps: Vec<String>,
@@ -66,42 +57,42 @@ struct ChatMessage {
     context: BTreeMap<&'static str, String>,
 }
 
-pub(super) fn notification(notice: &Notice) -> Value {
-    let message = match notice {
-        Notice::ViolationOpened(violation)
-        | Notice::ViolationResolved(violation)
-        | Notice::ViolationExempted(violation) => violation_message(violation),
-        Notice::ViolationDigest(digest) => digest_message(digest),
-        Notice::RolloutSucceeded(report) | Notice::RolloutFailed(report) => rollout_message(report),
-        other => other_message(other),
-    };
-    let title = headline(&notice.subject());
-    let mut keywords = message.keywords;
-    keywords.push(notice.severity().label().to_owned());
-    let mut context = message.context;
-    context.insert("severity", notice.severity().label().to_owned());
-    json!({
-        "version": "1.0",
-        "source": "custom",
-        "content": {
-            "textType": "client-markdown",
-            "title": title,
-            "description": message.description,
-            "nextSteps": message.steps,
-            "keywords": keywords
-                .iter()
-                .map(|word| plain(word, KEYWORD))
-                .filter(|word| !word.is_empty())
-                .collect::<Vec<_>>(),
-        },
-        "metadata": {
-            "threadId": message.thread,
-            "summary": title,
-            "eventType": notice.kind(),
-            "relatedResources": message.resources,
-            "additionalContext": context,
-        },
-    })
+impl Notice {
+    /// Renders the custom notification for Amazon Q Developer in chat applications.
+    pub fn chat(&self) -> Value {
+        let message = match self {
+            Self::ViolationOpened(violation)
+            | Self::ViolationResolved(violation)
+            | Self::ViolationExempted(violation) => violation_message(violation),
+            Self::ViolationDigest(digest) => digest_message(digest),
+            Self::RolloutSucceeded(report) | Self::RolloutFailed(report) => rollout_message(report),
+            other => other_message(other),
+        };
+        let title = headline(&self.subject());
+        let severity = self.severity().label();
+        let keywords = message.keywords.iter().map(String::as_str).chain([severity]);
+        let keywords = keywords.map(|word| plain(word, KEYWORD)).filter(|word| !word.is_empty());
+        let mut context = message.context;
+        context.insert("severity", severity.to_owned());
+        json!({
+            "version": "1.0",
+            "source": "custom",
+            "content": {
+                "textType": "client-markdown",
+                "title": title,
+                "description": message.description,
+                "nextSteps": message.steps,
+                "keywords": keywords.collect::<Vec<_>>(),
+            },
+            "metadata": {
+                "threadId": message.thread,
+                "summary": title,
+                "eventType": self.kind(),
+                "relatedResources": message.resources,
+                "additionalContext": context,
+            },
+        })
+    }
 }
 
 fn account(id: &str, name: Option<&str>) -> String {
@@ -120,10 +111,7 @@ fn related<'a>(arns: impl Iterator<Item = &'a str>) -> Vec<String> {
     arns.filter(is_usual).take(MAX_ARNS).map(str::to_owned).collect()
 }
 
-/// Returns the next steps: remediation options as code, advice, and the links that are short enough.
 fn steps(options: &[String], advice: &[&str], links: Vec<String>) -> Vec<String> {
-    /// Two characters are the backticks.
-    const CODE: usize = STEP - 2;
     let options = options.iter().take(3).map(|option| code(option, CODE));
     let advice = advice.iter().map(|step| cut(step, STEP, "…"));
     options.chain(advice).chain(links.into_iter().filter(|link| link.chars().count() <= STEP)).collect()
@@ -135,13 +123,10 @@ fn violation_message(violation: &ViolationNotice) -> ChatMessage {
     let line = |label: &str, value: Option<&str>| value.map(|value| format!("{label} {}", code(value, MAX_NAME)));
     let tags: Vec<String> = violation.tags().iter().map(|tag| code(tag, 80)).collect();
     let since = violation.since.unwrap_or(violation.at);
+    let account = account(key.account.as_str(), violation.account_name.as_deref());
     let lines = [
         Some(format!("{} {} {}.", kind(violation), code(&violation.name(), MAX_NAME), violation.state())),
-        Some(format!(
-            "Account {}, Region `{}`",
-            account(key.account.as_str(), violation.account_name.as_deref()),
-            key.region
-        )),
+        Some(format!("Account {account}, Region `{}`", key.region)),
         line("ARN", violation.resource.arn.as_deref()),
         line("Owner", violation.owner.as_deref()),
         (!tags.is_empty()).then(|| format!("Tags {}", tags.join(" "))),
@@ -189,33 +174,26 @@ fn violation_message(violation: &ViolationNotice) -> ChatMessage {
 
 fn digest_message(digest: &ViolationDigest) -> ChatMessage {
     const ENTRY: usize = 60;
+    let worst = digest.severity();
     let regions: Vec<&str> = digest.regions().into_iter().map(RegionName::as_str).collect();
+    let account = account(digest.account.as_str(), digest.account_name.as_deref());
+    let noun = if regions.len() == 1 { "Region" } else { "Regions" };
     let mut lines = vec![
         format!("{}.", digest.counts()),
-        format!(
-            "Account {}, {} {}",
-            account(digest.account.as_str(), digest.account_name.as_deref()),
-            if regions.len() == 1 { "Region" } else { "Regions" },
-            regions.join(", ")
-        ),
+        format!("Account {account}, {noun} {}", regions.join(", ")),
         control_line(&digest.control, digest.requirement()),
+        format!("By owner: {}", digest.by_owner().text(|owner| code(owner, ENTRY))),
+        format!("By type: {}", digest.by_type().text(|kind| code(control::resource_kind(kind), ENTRY))),
     ];
-    lines.push(format!("By owner: {}", digest.by_owner().text(|owner| code(owner, ENTRY))));
-    lines.push(format!("By type: {}", digest.by_type().text(|kind| code(control::resource_kind(kind), ENTRY))));
     lines.extend(digest.earlier_transitions().map(|sentence| format!("Before: {sentence}")));
     for section in digest.sections() {
-        lines.push(String::new());
-        lines.push(format!("{} ({})", section.title, section.total));
+        lines.extend([String::new(), format!("{} ({})", section.title, section.total)]);
         for entry in &section.shown {
-            let owner =
-                entry.owner.as_deref().map(|owner| format!(", owner {}", code(owner, ENTRY))).unwrap_or_default();
+            let owner = entry.owner.as_deref().map(|owner| format!(", owner {}", code(owner, ENTRY)));
+            let owner = owner.unwrap_or_default();
             let region = if regions.len() > 1 { format!(" ({})", entry.key.region) } else { String::new() };
-            lines.push(format!(
-                "- {} {}{region}{owner}, {}",
-                kind(entry),
-                code(&entry.name(), ENTRY),
-                digest::facts(entry, digest.severity())
-            ));
+            let (kind, name, facts) = (kind(entry), code(&entry.name(), ENTRY), digest::facts(entry, worst));
+            lines.push(format!("- {kind} {name}{region}{owner}, {facts}"));
         }
         let more = section.total.saturating_sub(section.shown.len());
         if more > 0 && !section.shown.is_empty() {
@@ -245,13 +223,9 @@ fn rollout_message(report: &RolloutReport) -> ChatMessage {
         format!("Commit `{}` {}", report.commit.short(), code(&report.message, MAX_NAME)),
         format!("Author {}", code(&report.author, MAX_NAME)),
     ];
-    lines.push(match &report.error {
-        Some(failure) => format!("Error: {}", code(failure, 1_000)),
-        None => {
-            let (label, changes) = report.changes();
-            format!("{label}: {changes}")
-        }
-    });
+    let (label, changes) = report.changes();
+    let error = report.error.as_deref().map(|error| format!("Error: {}", code(error, 1_000)));
+    lines.push(error.unwrap_or_else(|| format!("{label}: {changes}")));
     let mut advice: Vec<String> = report.advice().into_iter().collect();
     for section in report.sections() {
         lines.extend([String::new(), section.title()]);
@@ -279,8 +253,8 @@ fn rollout_message(report: &RolloutReport) -> ChatMessage {
         steps: steps(&[], &advice, Vec::new()),
         keywords: vec!["rollout".to_owned()],
         thread: thread(&["rollout", report.stack_set.as_str()]),
-        resources: Vec::new(),
         context: BTreeMap::from([("about", "rollout".to_owned())]),
+        ..ChatMessage::default()
     }
 }
 
@@ -297,20 +271,15 @@ fn other_message(notice: &Notice) -> ChatMessage {
         Notice::PolicyWarnings(warnings) => ("policy", format!("{}@{}", warnings.repository, warnings.branch)),
         _ => ("blind spots", String::new()),
     };
-    let steps = match notice {
-        Notice::BlindSpots(spots) => spots.steps(),
-        _ => Vec::new(),
-    };
-    let steps = steps
-        .into_iter()
-        .flat_map(|(todo, link, command)| [cut(todo, STEP, "…"), link, code(&command, STEP.saturating_sub(2))]);
+    let steps = if let Notice::BlindSpots(spots) = notice { spots.steps() } else { Vec::new() };
+    let steps = steps.into_iter().flat_map(|(todo, link, command)| [cut(todo, STEP, "…"), link, code(&command, CODE)]);
     ChatMessage {
         description: block(&notice.text()),
         steps: steps.collect(),
         keywords: vec![about.to_owned()],
         thread: thread(&[about, &name]),
-        resources: Vec::new(),
         context: BTreeMap::from([("about", about.to_owned())]),
+        ..ChatMessage::default()
     }
 }
 

@@ -6,42 +6,43 @@
 use syntax::diagnostic::Diagnostic;
 
 use super::rollout::RETAINED;
-use super::text::{code, count, headline, list, markdown, short};
+use super::text::{code, count, fitting, headline, list, markdown, short};
 use super::{Notice, PolicyRejection, RolloutReport};
 
 /// Bytes of a comment: `MaximumContentLength` of CodeCommit counts characters, and bytes are never fewer.
 const MAX_COMMENT: usize = 10_240;
-/// Characters of a reason.
 const MAX_REASON: usize = 300;
-/// Diagnostics that are shown; the others are counted.
 const DIAGNOSTICS: usize = 20;
 
-pub(super) fn comment(notice: &Notice) -> String {
-    let headline = format!("**{}**", headline(&notice.subject()));
-    let (lines, last) = match notice {
-        Notice::RolloutSucceeded(report) | Notice::RolloutFailed(report) => rollout(report),
-        Notice::PolicyRejected(rejection) => rejected(rejection),
-        other => {
-            let text = other.text();
-            let lines = text.lines().filter(|line| !line.trim().is_empty());
-            (lines.map(|line| format!("- {}", code(line, 300))).collect(), None)
-        }
-    };
-    fit_lines(&headline, &lines, last.as_deref())
+impl Notice {
+    /// Renders a Markdown comment on a commit of at most 10,240 bytes (CodeCommit quotas). Equal notices give equal comments.
+    pub fn comment(&self) -> String {
+        const CUT: &str = "\n\n…";
+        let headline = format!("**{}**", headline(&self.subject()));
+        let (lines, last) = match self {
+            Self::RolloutSucceeded(report) | Self::RolloutFailed(report) => rollout(report),
+            Self::PolicyRejected(rejection) => rejected(rejection),
+            other => {
+                let text = other.text();
+                let lines = text.lines().filter(|line| !line.trim().is_empty());
+                (lines.map(|line| format!("- {}", code(line, 300))).collect(), None)
+            }
+        };
+        let last = last.map(|last| format!("\n\n{last}")).unwrap_or_default();
+        let used = [&headline, &last, CUT].map(str::len).into_iter().fold(0, usize::saturating_add);
+        let fitting = fitting(&lines, MAX_COMMENT.saturating_sub(used), str::len);
+        let cut = if fitting.len() < lines.len() { CUT } else { "" };
+        [headline].iter().chain(fitting).map(String::as_str).collect::<Vec<_>>().join("\n") + cut + &last
+    }
 }
 
 fn rollout(report: &RolloutReport) -> (Vec<String>, Option<String>) {
     let mut lines = Vec::new();
     let mut paragraph = |text: String| lines.extend([String::new(), text]);
-    match &report.error {
-        Some(failure) => paragraph(format!("Error: {}", code(failure, 1_000))),
-        None => {
-            let outcomes = report.outcomes();
-            let outcomes = if outcomes.is_empty() { outcomes } else { format!("Outcome: {outcomes}. ") };
-            let (label, changes) = report.changes();
-            paragraph(format!("{outcomes}{label}: {changes}."));
-        }
-    }
+    let (outcomes, (label, changes)) = (report.outcomes(), report.changes());
+    let outcomes = if outcomes.is_empty() { outcomes } else { format!("Outcome: {outcomes}. ") };
+    let error = report.error.as_deref().map(|error| format!("Error: {}", code(error, 1_000)));
+    paragraph(error.unwrap_or_else(|| format!("{outcomes}{label}: {changes}.")));
     if let Some(advice) = report.advice() {
         paragraph(format!("What to do: {advice}"));
     }
@@ -82,27 +83,8 @@ fn rejected(rejection: &PolicyRejection) -> (Vec<String>, Option<String>) {
 
 /// `file:line:column`, message and help; the line and column are never cut.
 fn diagnostic(diagnostic: &Diagnostic) -> String {
-    let Diagnostic { file, at, message: problem, help: fix, .. } = diagnostic;
-    let file = short(file, 150);
-    let position = at.map_or_else(|| file.clone(), |at| format!("{file}:{}:{}", at.line, at.column));
-    let help = if fix.is_empty() { String::new() } else { format!("; {}", markdown(fix, MAX_REASON)) };
-    format!("- {}: {}{help}", code(&position, 200), markdown(problem, MAX_REASON))
-}
-
-/// Joins the whole lines that fit between the first and the last.
-fn fit_lines(first: &str, lines: &[String], last: Option<&str>) -> String {
-    const CUT: &str = "\n\n…";
-    let last = last.map(|last| format!("\n\n{last}")).unwrap_or_default();
-    let mut left = MAX_COMMENT.saturating_sub(first.len()).saturating_sub(last.len()).saturating_sub(CUT.len());
-    let mut out = first.to_owned();
-    for line in lines {
-        let Some(rest) = left.checked_sub(line.len().saturating_add(1)) else {
-            out.push_str(CUT);
-            break;
-        };
-        left = rest;
-        out.push('\n');
-        out.push_str(line);
-    }
-    out + &last
+    let Diagnostic { file, at, message, help, .. } = diagnostic;
+    let at = at.map(|at| format!(":{}:{}", at.line, at.column)).unwrap_or_default();
+    let help = if help.is_empty() { String::new() } else { format!("; {}", markdown(help, MAX_REASON)) };
+    format!("- {}: {}{help}", code(&(short(file, 150) + &at), 200), markdown(message, MAX_REASON))
 }

@@ -10,7 +10,7 @@ use framework::ids::{AccountId, RegionName};
 
 use super::labels::{self, GroupedCounts, UpdateKind};
 use super::text::{
-    self, and_more, count, day, field, fit, item, optional, paragraph, quoted, section, sentence, shown,
+    self, and_more, count, day, field, fit, item, numbers, optional, paragraph, quoted, section, sentence, shown,
 };
 use super::violation::{MAX_NAME, control_json, requirement};
 use super::{Render, SHOWN, ViolationNotice, link};
@@ -110,25 +110,15 @@ impl ViolationDigest {
     /// `412 opened, 3 resolved`.
     pub(super) fn counts(&self) -> String {
         let ended = if self.number(UpdateKind::ExemptionEnded) == 1 { "exemption ended" } else { "exemptions ended" };
-        let parts: Vec<String> = [
+        let labels = [
             (UpdateKind::Opened, "opened"),
             (UpdateKind::ExemptionEnded, ended),
             (UpdateKind::Exempted, "exempt"),
             (UpdateKind::Resolved, "resolved"),
-        ]
-        .into_iter()
-        .filter_map(|(kind, label)| Some((self.number(kind), label)).filter(|(number, _)| *number > 0))
-        .map(|(number, label)| format!("{number} {label}"))
-        .collect();
-        parts.join(", ")
+        ];
+        numbers(labels.map(|(kind, label)| (self.number(kind), label)))
     }
 
-    /// Returns the account's name with a space before it; empty if it is not known.
-    fn name_after_account(&self) -> String {
-        self.account_name.as_deref().map(|name| format!(" {}", quoted(&shown(name, 64)))).unwrap_or_default()
-    }
-
-    /// Returns all sections, each with the updates that are shown.
     pub(super) fn sections(&self) -> Vec<DigestSection<'_>> {
         let mut sections: BTreeMap<Title, DigestSection<'_>> = BTreeMap::new();
         for (entry, is_shown) in self.selected() {
@@ -167,7 +157,6 @@ impl ViolationDigest {
         selected
     }
 
-    /// Returns the number of transitions without notices of their own.
     fn earlier(&self) -> usize {
         let folded = self.entries.iter().map(|entry| usize::try_from(entry.earlier_transitions).unwrap_or(usize::MAX));
         folded.fold(0, usize::saturating_add)
@@ -177,16 +166,11 @@ impl ViolationDigest {
         labels::earlier_transitions(self.earlier())
     }
 
-    /// Returns the command that lists all open violations of the account and control.
     pub(super) fn command(&self) -> String {
-        format!(
-            "backup-compliance violations --in-account {}{}",
-            self.account,
-            labels::option("control", &self.control)
-        )
+        let control = labels::option("control", &self.control);
+        format!("backup-compliance violations --in-account {}{control}", self.account)
     }
 
-    /// Returns the links to the Config rules in the console of the account, for the first Regions.
     pub(super) fn links(&self) -> Vec<String> {
         const MAX_LINKS: usize = 3;
         let rules: BTreeMap<&RegionName, &str> =
@@ -202,7 +186,6 @@ impl ViolationDigest {
         requirement(&self.control, self.parameters()).map(|text| shown(&text, 500))
     }
 
-    /// Returns remediation and documentation of the control if a violation is open.
     pub(super) fn advice(&self) -> Option<(&'static str, &'static str)> {
         let control = control::find(&self.control).filter(|_| self.is_open())?;
         Some((control.remediation, control.documentation))
@@ -211,7 +194,7 @@ impl ViolationDigest {
 
 impl Render for ViolationDigest {
     /// The account is never cut. If the line is too long, first the account's name is omitted, then the parts of the total.
-    fn subject(&self, limit: usize) -> String {
+    fn subject(&self) -> String {
         let mark = if self.number(UpdateKind::Exempted) == self.entries.len() {
             "EXEMPT"
         } else if self.is_open() {
@@ -225,17 +208,21 @@ impl Render for ViolationDigest {
         let whole = |name: &str| format!("[{mark}] {counts}: {state} ({account}{space}{name})");
         let without_name = |_: &str| format!("[{mark}] {counts}: {state} ({account})");
         let without_counts = |name: &str| format!("[{mark}] {total}: {state} ({account}{space}{name})");
-        text::subject(self.name_after_account().trim_start(), limit, &[&whole, &without_name, &without_counts])
+        text::subject(
+            labels::name_after_account(self.account_name.as_deref()).trim_start(),
+            &[&whole, &without_name, &without_counts],
+        )
     }
 
     fn text(&self) -> String {
-        let (account, name) = (&self.account, self.name_after_account());
+        let (account, name) = (&self.account, labels::name_after_account(self.account_name.as_deref()));
         let summary =
             format!("{}: {} (account {account}{name}).", self.counts(), labels::broken_by_many(&self.control));
         let account = if name.is_empty() { account.to_string() } else { format!("{account} ({})", name.trim_start()) };
         let regions: Vec<&str> = self.regions().into_iter().map(RegionName::as_str).collect();
         let (several_regions, worst) = (regions.len() > 1, self.severity());
         let advice = self.advice().map(|(todo, page)| paragraph(todo, 2) + &paragraph(page, 2)).unwrap_or_default();
+        let command = self.command().replace(" --control ", " \\\n    --control ");
         let links: String = self.links().iter().map(|link| paragraph(link, 2)).collect();
         [
             paragraph(&summary, 0),
@@ -243,17 +230,14 @@ impl Render for ViolationDigest {
             field("Account", &account),
             field(if several_regions { "Regions" } else { "Region" }, &regions.join(", ")),
             field("Control", &shown(&self.control, MAX_NAME)),
-            optional("Required", self.requirement().as_deref()),
+            optional("Required", self.requirement()),
             field("Severity", worst.label()),
             field("By owner", &self.by_owner().text(labels::owner)),
             field("By type", &self.by_type().text(labels::resource_type)),
-            optional("Before", self.earlier_transitions().as_deref()),
+            optional("Before", self.earlier_transitions()),
             self.sections().iter().map(|section| section.text(several_regions, worst)).collect(),
             section("What to do", &advice),
-            format!(
-                "\nTo list all open violations\n  {}\n",
-                self.command().replace(" --control ", " \\\n    --control ")
-            ),
+            format!("\nTo list all open violations\n  {command}\n"),
             section("In the AWS console of the account", &links),
         ]
         .concat()
@@ -266,11 +250,7 @@ impl Render for ViolationDigest {
             let opened = self.entries.iter().filter(|entry| UpdateKind::of(&entry.update) == UpdateKind::Opened);
             opened.filter(|entry| entry.opened_by == found).count()
         };
-        let mut closed: BTreeMap<ClosedReason, usize> = BTreeMap::new();
-        for reason in self.entries.iter().filter_map(|entry| labels::closed_reason(&entry.update)) {
-            let number = closed.entry(reason).or_default();
-            *number = number.saturating_add(1);
-        }
+        let closed = labels::tally(self.entries.iter().filter_map(|entry| labels::closed_reason(&entry.update)));
         let (owners, more_owners) = self.by_owner().json("owner", 128);
         let (types, more_types) = self.by_type().json("type", 120);
         json!({
@@ -307,12 +287,8 @@ impl Render for ViolationDigest {
 fn line(entry: &ViolationNotice, names_region: bool, worst: Severity) -> String {
     let region = if names_region { format!(" ({})", entry.key.region) } else { String::new() };
     let owner = entry.owner.as_deref().map(|owner| format!(", owner {}", labels::owner(owner))).unwrap_or_default();
-    format!(
-        "{} {}{region}{owner}, {}",
-        sentence(&shown(&entry.resource_kind(), 40)),
-        quoted(&shown(&entry.name(), 80)),
-        facts(entry, worst)
-    )
+    let (kind, name) = (sentence(&shown(&entry.resource_kind(), 40)), quoted(&shown(&entry.name(), 80)));
+    format!("{kind} {name}{region}{owner}, {}", facts(entry, worst))
 }
 
 /// Returns the facts about an update that follow its name. The severity is omitted if it equals that of the digest.
@@ -330,7 +306,7 @@ pub(super) fn facts(entry: &ViolationNotice, worst: Severity) -> String {
 fn entry_json(entry: &ViolationNotice) -> Value {
     let since = entry.since.unwrap_or(entry.at);
     json!({
-        "kind": UpdateKind::of(&entry.update).word(),
+        "kind": UpdateKind::of(&entry.update),
         "id": fit(&entry.key.to_string(), 600),
         "region": entry.key.region,
         "resource": {
@@ -345,7 +321,6 @@ fn entry_json(entry: &ViolationNotice) -> Value {
         "at": entry.at,
         "openedBy": entry.opened_by,
         "closedReason": labels::closed_reason(&entry.update),
-        // Whole days.
         "days": entry.recorded_at.duration_since(since).as_secs().max(0) / 86_400,
     })
 }

@@ -45,8 +45,8 @@ impl ExpiringExemptions {
 }
 
 impl Render for ExpiringExemptions {
-    fn subject(&self, limit: usize) -> String {
-        text::subject(&shown(&self.owner, 200), limit, &[&|name| format!("[EXEMPTIONS] {}", self.summary(name))])
+    fn subject(&self) -> String {
+        text::subject(&shown(&self.owner, 200), &[&|name| format!("[EXEMPTIONS] {}", self.summary(name))])
     }
 
     fn text(&self) -> String {

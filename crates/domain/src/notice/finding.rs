@@ -8,7 +8,6 @@ use super::text::{cut, one_line, quoted, sentence, sha256, short};
 use super::{FindingHome, ViolationNotice, labels};
 use crate::violation::{ClosedReason, Update};
 
-/// Characters of each part.
 const ID: usize = 512;
 const TITLE: usize = 256;
 const DESCRIPTION: usize = 1_024;
@@ -57,8 +56,8 @@ pub(super) fn finding(violation: &ViolationNotice, home: &FindingHome) -> Value 
 }
 
 /// Returns the compliance status, the record state and the result in AWS Config.
-const fn state(told: &Update) -> (&'static str, &'static str, &'static str) {
-    match told {
+const fn state(update: &Update) -> (&'static str, &'static str, &'static str) {
+    match update {
         Update::Opened | Update::ExemptionEnded(_) | Update::Refreshed => ("FAILED", "ACTIVE", "NON_COMPLIANT"),
         // The resource still breaks the control, and no action is required.
         Update::Exempted(_) => ("FAILED", "ARCHIVED", "NON_COMPLIANT"),
@@ -81,13 +80,9 @@ fn description(violation: &ViolationNotice) -> String {
             format!("Opened by {}.", labels::opened_by(violation.opened_by, violation.detected_by))
         }
     };
-    format!(
-        "AWS Backup Audit Manager, control {}, account {}, {}.{} {end}",
-        short(&key.control, 200),
-        violation.shown_account(),
-        key.region,
-        requirement.unwrap_or_default(),
-    )
+    let (control, account, region) = (short(&key.control, 200), violation.shown_account(), &key.region);
+    let requirement = requirement.unwrap_or_default();
+    format!("AWS Backup Audit Manager, control {control}, account {account}, {region}.{requirement} {end}")
 }
 
 /// Returns the facts that the format has no fields for. Security Hub rejects a finding with a blank value.
@@ -123,21 +118,12 @@ fn product_fields(violation: &ViolationNotice) -> Map<String, Value> {
 
 fn resource(violation: &ViolationNotice) -> Value {
     let key = &violation.key;
-    let arn = violation
-        .resource
-        .arn
-        .clone()
-        .or_else(|| control::derived_arn(&key.account, &key.region, &key.resource_type, &key.resource_id));
+    let derived_arn = || control::derived_arn(&key.account, &key.region, &key.resource_type, &key.resource_id);
+    let arn = violation.resource.arn.clone().or_else(derived_arn);
     let id = arn.as_deref().unwrap_or(&key.resource_id);
-    let tags: Map<String, Value> = violation
-        .resource
-        .tags
-        .iter()
-        .map(|(name, value)| (short(name, 128), short(value, 256)))
-        .filter(|(name, value)| !name.is_empty() && !value.is_empty())
-        .take(TAGS)
-        .map(|(name, value)| (name, Value::String(value)))
-        .collect();
+    let tags = violation.resource.tags.iter().map(|(name, value)| (short(name, 128), short(value, 256)));
+    let tags = tags.filter(|(name, value)| !name.is_empty() && !value.is_empty()).take(TAGS);
+    let tags: Map<String, Value> = tags.map(|(name, value)| (name, Value::String(value))).collect();
     let mut resource = json!({
         "Type": asff_type(&key.resource_type),
         "Id": stable(id),

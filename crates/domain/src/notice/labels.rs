@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use framework::control;
@@ -15,16 +16,10 @@ use crate::violation::{ClosedReason, DetectionSource, OpenedBy, Update};
 pub(super) struct GroupedCounts<'t>(Vec<(Option<&'t str>, usize)>);
 
 impl<'t> GroupedCounts<'t> {
-    /// Entries in JSON.
     pub(super) const LISTED: usize = 25;
 
     pub(super) fn of(values: impl Iterator<Item = Option<&'t str>>) -> Self {
-        let mut counts: BTreeMap<Option<&str>, usize> = BTreeMap::new();
-        for value in values {
-            let count = counts.entry(value).or_default();
-            *count = count.saturating_add(1);
-        }
-        let mut counts: Vec<_> = counts.into_iter().collect();
+        let mut counts: Vec<_> = tally(values).into_iter().collect();
         counts.sort_by_key(|(_, count)| Reverse(*count));
         Self(counts)
     }
@@ -48,8 +43,18 @@ impl<'t> GroupedCounts<'t> {
     }
 }
 
+pub(super) fn tally<T: Ord>(values: impl Iterator<Item = T>) -> BTreeMap<T, usize> {
+    let mut counts = BTreeMap::new();
+    for value in values {
+        let count: &mut usize = counts.entry(value).or_default();
+        *count = count.saturating_add(1);
+    }
+    counts
+}
+
 /// The change of a violation that a notice reports, in the order of a digest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) enum UpdateKind {
     Opened,
     ExemptionEnded,
@@ -67,19 +72,12 @@ impl UpdateKind {
         }
     }
 
-    /// The value in JSON.
-    pub(super) const fn word(self) -> &'static str {
+    pub(super) const fn change(self) -> &'static str {
         match self {
-            Self::Opened => "opened",
-            Self::ExemptionEnded => "exemptionEnded",
+            Self::Opened | Self::ExemptionEnded => "opened",
             Self::Exempted => "exempted",
             Self::Resolved => "resolved",
         }
-    }
-
-    /// The value of the message attribute `change`.
-    pub(super) const fn change(self) -> &'static str {
-        if self.is_open() { "opened" } else { self.word() }
     }
 
     /// Whether the violation is open and requires action: it is neither closed nor exempt.
@@ -99,6 +97,11 @@ pub(super) fn option(name: &str, value: &str) -> String {
 
 pub(super) fn owner(owner: &str) -> String {
     quoted(&shown(owner, 48))
+}
+
+/// The account's name with a space before it; empty if it is not known.
+pub(super) fn name_after_account(name: Option<&str>) -> String {
+    name.map(|name| format!(" {}", quoted(&shown(name, 64)))).unwrap_or_default()
 }
 
 pub(super) fn resource_type(resource_type: &str) -> String {
@@ -124,7 +127,6 @@ pub(super) fn broken_by_many(control: &str) -> String {
     state.to_owned()
 }
 
-/// The reason for the opening and its source, behind the label "Opened by".
 pub(super) fn opened_by(found: OpenedBy, heard: DetectionSource) -> String {
     let reason = match found {
         OpenedBy::Rollout => "rollout of the control: the resource broke the control before",
@@ -138,17 +140,13 @@ pub(super) fn opened_by(found: OpenedBy, heard: DetectionSource) -> String {
     format!("{reason}{source}")
 }
 
-/// A sentence about earlier transitions without notices of their own.
 pub(super) fn earlier_transitions(transitions: usize) -> Option<String> {
     let number = super::text::count(transitions, "earlier transition");
     (transitions > 0).then(|| format!("{number} between open and resolved, without separate notices"))
 }
 
 pub(super) const fn closed_reason(update: &Update) -> Option<ClosedReason> {
-    match update {
-        Update::Resolved(closing) => Some(*closing),
-        Update::Opened | Update::ExemptionEnded(_) | Update::Exempted(_) | Update::Refreshed => None,
-    }
+    if let Update::Resolved(closing) = update { Some(*closing) } else { None }
 }
 
 /// The reason for the end of several violations, behind "Resolved, ".
@@ -162,7 +160,6 @@ pub(super) const fn closed_title(closing: ClosedReason) -> &'static str {
     }
 }
 
-/// The reason for the end of one violation, as a sentence.
 pub(super) const fn closed_sentence(closing: ClosedReason) -> &'static str {
     match closing {
         ClosedReason::Satisfied => "The resource satisfies the control. No action is required.",

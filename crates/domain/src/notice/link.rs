@@ -13,7 +13,6 @@ pub(super) fn timeline(region: &RegionName, resource_type: &str, resource_id: &s
     config(region, &format!("resources/timeline?resourceId={id}&resourceType={kind}"))
 }
 
-/// Returns the link to a Config rule. `None` if it would be too long.
 pub(super) fn rule(region: &RegionName, rule_name: &str) -> Option<String> {
     config(region, &format!("rules/details?configRuleName={}", url_encoded(rule_name)))
 }

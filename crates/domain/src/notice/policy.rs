@@ -10,7 +10,6 @@ use super::text::{
 };
 use super::{Render, SHOWN};
 
-/// Diagnostics shown in a notice; the others are counted.
 const NAMED: usize = 20;
 
 /// A rejected policy.
@@ -44,23 +43,20 @@ pub struct PolicyWarnings {
 }
 
 impl Render for PolicyRejection {
-    fn subject(&self, limit: usize) -> String {
+    fn subject(&self) -> String {
         let number = count(self.diagnostics.len(), "error");
         let headline = |commit: &str| format!("[REJECTED] Backup policy at {commit} has {number}; nothing was changed");
-        text::subject(self.commit.short(), limit, &[&headline])
+        text::subject(self.commit.short(), &[&headline])
     }
 
     fn text(&self) -> String {
-        let summary = format!(
-            "The backup policy at commit {} has {} and was not rolled out. Deployed frameworks stay unchanged.",
-            self.commit.short(),
-            count(self.diagnostics.len(), "error"),
-        );
+        let (commit, number) = (self.commit.short(), count(self.diagnostics.len(), "error"));
+        let summary = format!("The backup policy at commit {commit} has {number} and was not rolled out.");
         let diagnostics: String = self.diagnostics.iter().take(NAMED).map(details).collect();
         let todo = "Fix the errors and push again. To see all errors before a push, run `backup-compliance lint` in the \
                     repository.";
         [
-            paragraph(&summary, 0),
+            paragraph(&format!("{summary} Deployed frameworks stay unchanged."), 0),
             "\n".into(),
             field("Commit", &format!("{} {}", self.commit.short(), self.message)),
             field("Author", &self.author),
@@ -74,8 +70,8 @@ impl Render for PolicyRejection {
 
     fn json(&self) -> Value {
         let diagnostics = self.diagnostics.iter().take(NAMED).map(|diagnostic| {
-            let Diagnostic { file, at, rule, message: problem, help: fix, excerpt, .. } = diagnostic;
-            let mut document = json!({ "file": fit(file, 400), "message": fit(problem, 800), "help": fit(fix, 600) });
+            let Diagnostic { file, at, rule, message, help, excerpt, .. } = diagnostic;
+            let mut document = json!({ "file": fit(file, 400), "message": fit(message, 800), "help": fit(help, 600) });
             let optional = [
                 ("line", at.map(|at| json!(at.line))),
                 ("column", at.map(|at| json!(at.column))),
@@ -116,21 +112,14 @@ fn details(diagnostic: &Diagnostic) -> String {
 }
 
 impl Render for PolicyWarnings {
-    fn subject(&self, limit: usize) -> String {
+    fn subject(&self) -> String {
         let number = count(self.warnings.len(), "warning");
-        text::subject(
-            self.commit.short(),
-            limit,
-            &[&|commit| format!("[WARNING] Backup policy at {commit} has {number}")],
-        )
+        text::subject(self.commit.short(), &[&|commit| format!("[WARNING] Backup policy at {commit} has {number}")])
     }
 
     fn text(&self) -> String {
-        let summary = format!(
-            "The backup policy at commit {} has {} and was put in force.",
-            self.commit.short(),
-            count(self.warnings.len(), "warning")
-        );
+        let (commit, number) = (self.commit.short(), count(self.warnings.len(), "warning"));
+        let summary = format!("The backup policy at commit {commit} has {number} and was put in force.");
         let warnings: String = self.warnings.iter().take(SHOWN).map(|warning| item(&shown(warning, 300))).collect();
         let more = and_more(self.warnings.len().saturating_sub(SHOWN), 4);
         [

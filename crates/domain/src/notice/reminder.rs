@@ -43,7 +43,6 @@ impl ReminderEntry {
         self.name.as_deref().unwrap_or(&self.key.resource_id)
     }
 
-    /// Returns the age in whole days.
     fn days(&self, at: Timestamp) -> i64 {
         at.duration_since(self.since).as_hours().max(0) / 24
     }
@@ -52,13 +51,9 @@ impl ReminderEntry {
         let ViolationKey { account, region, control, resource_type, .. } = &self.key;
         let state = control::find(control)
             .map_or_else(|| format!("breaks {}", shown(control, 40)), |control| control.violation.to_owned());
-        format!(
-            "{} {} in {account} {region} {state}, {}, since {}",
-            text::sentence(&shown(control::resource_kind(resource_type), 40)),
-            quoted(&shown(self.name(), 80)),
-            self.severity.label(),
-            day(self.since)
-        )
+        let kind = text::sentence(&shown(control::resource_kind(resource_type), 40));
+        let (name, severity, since) = (quoted(&shown(self.name(), 80)), self.severity.label(), day(self.since));
+        format!("{kind} {name} in {account} {region} {state}, {severity}, since {since}")
     }
 
     fn json(&self, at: Timestamp) -> Value {
@@ -81,7 +76,6 @@ impl ReminderEntry {
 }
 
 impl Reminder {
-    /// Returns the number of violations that have reached each age.
     fn ages(&self) -> impl Iterator<Item = (u32, usize)> {
         let reached = |age: u32| self.violations.iter().filter(|open| open.days(self.at) >= i64::from(age)).count();
         self.ages.iter().map(move |age| (*age, reached(*age)))
@@ -120,18 +114,6 @@ impl Reminder {
         GroupedCounts::of(self.violations.iter().map(|open| Some(value(open))))
     }
 
-    fn by_account(&self) -> GroupedCounts<'_> {
-        self.counts(|open| open.key.account.as_str())
-    }
-
-    fn by_control(&self) -> GroupedCounts<'_> {
-        self.counts(|open| &open.key.control)
-    }
-
-    fn by_type(&self) -> GroupedCounts<'_> {
-        self.counts(|open| &open.key.resource_type)
-    }
-
     fn command(&self) -> String {
         let owner = self.owner.as_deref().map(|owner| labels::option("owner", owner));
         format!("backup-compliance violations{}", owner.unwrap_or_default())
@@ -139,8 +121,8 @@ impl Reminder {
 }
 
 impl Render for Reminder {
-    fn subject(&self, limit: usize) -> String {
-        text::subject(&self.shown_owner(), limit, &[&|owner| format!("[REMINDER] {}", self.summary(owner))])
+    fn subject(&self) -> String {
+        text::subject(&self.shown_owner(), &[&|owner| format!("[REMINDER] {}", self.summary(owner))])
     }
 
     fn text(&self) -> String {
@@ -154,9 +136,9 @@ impl Render for Reminder {
             field("As of", &moment(self.at)),
             field("Open", &ages.join(", ")),
             field("By severity", &self.counts(|open| open.severity.label()).text(str::to_owned)),
-            field("By account", &self.by_account().text(str::to_owned)),
-            field("By control", &self.by_control().text(|control| shown(control, 80))),
-            field("By type", &self.by_type().text(labels::resource_type)),
+            field("By account", &self.counts(|open| open.key.account.as_str()).text(str::to_owned)),
+            field("By control", &self.counts(|open| &open.key.control).text(|control| shown(control, 80))),
+            field("By type", &self.counts(|open| &open.key.resource_type).text(labels::resource_type)),
             section("Highest severity first, then oldest", &(violations + &and_more(self.more(), 4))),
             format!("\nTo list all open violations\n  {}\n\n", self.command()),
             paragraph(end, 0),
@@ -166,9 +148,9 @@ impl Render for Reminder {
 
     fn json(&self) -> Value {
         let ages = self.ages().map(|(days, violations)| json!({ "days": days, "violations": violations }));
-        let (accounts, more_accounts) = self.by_account().json("account", 20);
-        let (controls, more_controls) = self.by_control().json("control", 400);
-        let (types, more_types) = self.by_type().json("type", 120);
+        let (accounts, more_accounts) = self.counts(|open| open.key.account.as_str()).json("account", 20);
+        let (controls, more_controls) = self.counts(|open| &open.key.control).json("control", 400);
+        let (types, more_types) = self.counts(|open| &open.key.resource_type).json("type", 120);
         json!({
             "owner": self.owner.as_deref().map(|owner| fit(owner, 1_000)),
             "at": self.at,

@@ -1,18 +1,18 @@
 //! Notices about a rollout.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Value, json};
 
 use framework::ids::{CommitId, StackSetName};
 
 use super::Render;
-use super::text::{self, count, field, fit, item, list, one_line, paragraph, section};
+use super::text::{self, count, field, fit, item, list, numbers, one_line, paragraph, section};
 use crate::rollout::{FailureCause, FailureGroup, Instance, InstanceFailure, InstanceOutcome, Verdict, group_failures};
 
-/// Instances that are named; the others are counted.
 const NAMED: usize = 20;
 /// Bytes of a reason; those of CloudFormation have a few hundred.
 const REASON: usize = 800;
-/// Groups that are shown; the others are counted.
 const GROUPS: usize = 12;
 /// Groups of skipped instances, which have few reasons.
 const SKIPPED_GROUPS: usize = 3;
@@ -63,6 +63,10 @@ impl RolloutReport {
         format!("{} of {}", self.verdict.succeeded, count(self.verdict.total, "instance"))
     }
 
+    fn remaining(&self) -> String {
+        count(self.verdict.failures.len(), "instance")
+    }
+
     fn number(&self, outcome: InstanceOutcome) -> usize {
         let all = self.verdict.failures.iter().chain(&self.verdict.skipped);
         all.filter(|diagnostic| diagnostic.outcome == outcome).count()
@@ -77,9 +81,7 @@ impl RolloutReport {
             InstanceOutcome::NeverReached,
             InstanceOutcome::Skipped,
         ];
-        let numbers = outcomes.into_iter().map(|outcome| (self.number(outcome), outcome));
-        let numbers = numbers.filter(|(number, _)| *number > 0).map(|(number, outcome)| format!("{number} {outcome}"));
-        numbers.collect::<Vec<_>>().join(", ")
+        numbers(outcomes.map(|outcome| (self.number(outcome), outcome)))
     }
 
     /// `12 instances deleted, 2 stacks retained`.
@@ -90,11 +92,9 @@ impl RolloutReport {
     }
 
     fn headline(&self, stack_set: &str) -> String {
-        let progress = self.progress();
-        let skipped = match self.verdict.skipped.len() {
-            0 => String::new(),
-            number => format!(", {number} skipped"),
-        };
+        let (progress, remaining) = (self.progress(), self.remaining());
+        let skipped = self.verdict.skipped.len();
+        let skipped = if skipped == 0 { String::new() } else { format!(", {skipped} skipped") };
         match (self.is_removal, self.succeeded(), self.error.is_some()) {
             (false, true, _) => format!("Backup framework {stack_set} was rolled out: {progress}{skipped}"),
             (false, _, true) => format!("[FAILED] Backup framework {stack_set} could not be rolled out"),
@@ -107,34 +107,24 @@ impl RolloutReport {
                 format!("Backup framework {stack_set} was removed{colon}{removals}")
             }
             (true, _, true) => format!("[FAILED] Backup framework {stack_set} could not be removed"),
-            (true, _, false) => format!(
-                "[FAILED] Removal of backup framework {stack_set}: {} remaining",
-                count(self.verdict.failures.len(), "instance")
-            ),
+            (true, _, false) => format!("[FAILED] Removal of backup framework {stack_set}: {remaining} remaining"),
         }
     }
 
     pub(super) fn summary(&self) -> String {
-        let (name, progress, outcomes) = (&self.stack_set, self.progress(), self.outcomes());
+        const DELETED: &str = "Instances already deleted stay deleted.";
+        let (name, outcomes, remaining) = (&self.stack_set, self.outcomes(), self.remaining());
         let outcomes = if outcomes.is_empty() { outcomes } else { format!("; {outcomes}") };
+        let state = format!("{} are up to date with the policy{outcomes}.", self.progress());
         match (self.is_removal, self.succeeded(), self.error.is_some()) {
-            (false, true, _) => {
-                format!(
-                    "The backup framework {name} was rolled out: {progress} are up to date with the policy{outcomes}."
-                )
-            }
+            (false, true, _) => format!("The backup framework {name} was rolled out: {state}"),
             (false, _, true) => format!("The backup framework {name} could not be rolled out."),
-            (false, _, false) => format!(
-                "The rollout of the backup framework {name} failed: {progress} are up to date with the policy{outcomes}."
-            ),
+            (false, _, false) => format!("The rollout of the backup framework {name} failed: {state}"),
             (true, true, _) => format!("The backup framework {name} was removed, with its StackSet."),
-            (true, _, true) => {
-                format!("The backup framework {name} could not be removed. Instances already deleted stay deleted.")
+            (true, _, true) => format!("The backup framework {name} could not be removed. {DELETED}"),
+            (true, _, false) => {
+                format!("The removal of the backup framework {name} failed: {remaining} remaining. {DELETED}")
             }
-            (true, _, false) => format!(
-                "The removal of the backup framework {name} failed: {} remaining. Instances already deleted stay deleted.",
-                count(self.verdict.failures.len(), "instance")
-            ),
         }
     }
 
@@ -164,7 +154,6 @@ impl RolloutReport {
         sections
     }
 
-    /// Returns the first retained stacks and the number of the others.
     pub(super) fn retained(&self) -> (Vec<String>, usize) {
         let first = self.retained.iter().take(NAMED).map(ToString::to_string).collect();
         (first, self.retained.len().saturating_sub(NAMED))
@@ -181,8 +170,8 @@ impl RolloutReport {
 }
 
 impl Render for RolloutReport {
-    fn subject(&self, limit: usize) -> String {
-        text::subject(self.stack_set.as_str(), limit, &[&|name| self.headline(name)])
+    fn subject(&self) -> String {
+        text::subject(self.stack_set.as_str(), &[&|name| self.headline(name)])
     }
 
     fn text(&self) -> String {
@@ -208,10 +197,11 @@ impl Render for RolloutReport {
     }
 
     fn json(&self) -> Value {
-        let Verdict { total, succeeded, failures: diagnostics, skipped } = &self.verdict;
+        let Verdict { total, succeeded, failures, skipped } = &self.verdict;
         let groups = self.sections().into_iter().flat_map(|section| section.groups);
-        let first = |all: &[InstanceFailure], reason| {
-            all.iter().take(NAMED).map(|one| bounded(one, reason)).collect::<Vec<_>>()
+        let first = |all: &[InstanceFailure], limit| -> Vec<InstanceFailure> {
+            let bounded = |one: &InstanceFailure| InstanceFailure { reason: fit(&one.reason, limit), ..one.clone() };
+            all.iter().take(NAMED).map(bounded).collect()
         };
         json!({
             "stackSet": self.stack_set,
@@ -224,7 +214,7 @@ impl Render for RolloutReport {
             "instances": {
                 "total": total,
                 "succeeded": succeeded,
-                "failed": diagnostics.len(),
+                "failed": failures.len(),
                 "cancelled": self.number(InstanceOutcome::Cancelled),
                 "neverReached": self.number(InstanceOutcome::NeverReached),
                 "notDeleted": self.number(InstanceOutcome::NotDeleted),
@@ -235,7 +225,7 @@ impl Render for RolloutReport {
                 "retained": self.retained.len(),
             },
             "groups": groups.map(|group| group.json()).collect::<Vec<_>>(),
-            "failures": first(diagnostics, REASON),
+            "failures": first(failures, REASON),
             "skipped": first(skipped, SKIPPED_REASON),
             "retained": self.retained.iter().take(NAMED).collect::<Vec<_>>(),
             "error": self.error.as_deref().map(|error| fit(error, 4_000)),
@@ -255,7 +245,6 @@ pub(super) struct OutcomeSection<'r> {
     more: usize,
 }
 
-/// A group and the number of its instances that are named.
 pub(super) struct ReportedGroup<'r> {
     group: FailureGroup<'r>,
     named: usize,
@@ -264,12 +253,10 @@ pub(super) struct ReportedGroup<'r> {
 /// Collects the groups by outcome and distributes the names evenly: one different failure is not hidden behind 700 equal ones.
 fn sections(groups: Vec<FailureGroup<'_>>, shown: usize) -> Vec<OutcomeSection<'_>> {
     // The first group of each outcome, then the largest groups.
-    let is_first = |at: usize| {
-        let outcome = |at: usize| groups.get(at).map(|group| group.outcome);
-        at.checked_sub(1).is_none_or(|before| outcome(before) != outcome(at))
-    };
-    let mut order: Vec<usize> = (0..groups.len()).collect();
-    order.sort_by_key(|at| !is_first(*at));
+    let mut outcomes = BTreeSet::new();
+    let mut is_first = |at: &usize| groups.get(*at).is_some_and(|group| outcomes.insert(group.outcome));
+    let (mut order, rest): (Vec<usize>, Vec<usize>) = (0..groups.len()).partition(&mut is_first);
+    order.extend(rest);
     order.truncate(shown);
     let mut named = vec![0_usize; groups.len()];
     let mut left = NAMED;
@@ -284,13 +271,11 @@ fn sections(groups: Vec<FailureGroup<'_>>, shown: usize) -> Vec<OutcomeSection<'
             }
         }
     }
-    let mut sections: Vec<OutcomeSection<'_>> = Vec::new();
+    let mut sections = BTreeMap::new();
     for (group, named) in groups.into_iter().zip(named) {
         let outcome = group.outcome;
-        if sections.last().is_none_or(|section| section.outcome != outcome) {
-            sections.push(OutcomeSection { outcome, count: 0, groups: Vec::new(), more: 0 });
-        }
-        let Some(section) = sections.last_mut() else { continue };
+        let empty = || OutcomeSection { outcome, count: 0, groups: Vec::new(), more: 0 };
+        let section = sections.entry(outcome).or_insert_with(empty);
         section.count = section.count.saturating_add(group.count);
         if named > 0 {
             section.groups.push(ReportedGroup { group, named });
@@ -298,7 +283,7 @@ fn sections(groups: Vec<FailureGroup<'_>>, shown: usize) -> Vec<OutcomeSection<'
             section.more = section.more.saturating_add(group.count);
         }
     }
-    sections
+    sections.into_values().collect()
 }
 
 impl OutcomeSection<'_> {
@@ -313,7 +298,6 @@ impl OutcomeSection<'_> {
         format!("{title} ({})", self.count)
     }
 
-    /// Counts the instances of the groups that are not shown.
     pub(super) fn rest(&self) -> Option<String> {
         (self.more > 0).then(|| format!("and {} for other reasons", count(self.more, "instance")))
     }
@@ -355,7 +339,6 @@ impl ReportedGroup<'_> {
         (!is_described).then(|| fit(if message.trim().is_empty() { reason } else { message }, GROUP_REASON))
     }
 
-    /// Returns the named instances and the number of the others.
     pub(super) fn instances(&self) -> (Vec<String>, usize) {
         let first = self.group.first.iter().take(self.named).map(ToString::to_string).collect();
         (first, self.group.count.saturating_sub(self.named))
@@ -380,15 +363,11 @@ impl ReportedGroup<'_> {
         let FailureGroup { outcome, cause, reason, count, first } = &self.group;
         json!({
             "outcome": outcome,
-            "cause": cause.as_ref().map(FailureCause::as_str),
+            "cause": cause,
             "count": count,
             "reason": fit(reason, GROUP_REASON),
             "advice": self.advice(),
             "instances": first.iter().take(self.named).collect::<Vec<_>>(),
         })
     }
-}
-
-fn bounded(diagnostic: &InstanceFailure, limit: usize) -> InstanceFailure {
-    InstanceFailure { reason: fit(&diagnostic.reason, limit), ..diagnostic.clone() }
 }

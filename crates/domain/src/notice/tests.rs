@@ -1,14 +1,16 @@
 //! Tests of the notices, by subject.
 
 mod digest;
+mod docs;
 mod finding;
 mod formats;
 mod rollout;
+mod samples;
 mod text;
 mod violation;
 
-use super::samples::{account, all, region};
 use super::*;
+use samples::{account, all, region};
 
 fn home() -> FindingHome {
     FindingHome { account: account("111111111111"), region: region("eu-west-1") }

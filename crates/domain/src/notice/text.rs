@@ -1,20 +1,14 @@
 //! Plain text for e-mails, and the escaping of external text for each format that a notice is rendered in.
-//!
-//! | Format | Functions |
-//! |---|---|
-//! | Subject | [`subject`] |
-//! | Mail | [`one_line`], [`short`], [`shown`], [`quoted`] |
-//! | Chat and Markdown | [`code`], [`plain`], [`markdown`] |
-//! | Link | [`url_encoded`] |
-//! | JSON in JSON | [`fit`] |
 
-use std::fmt::Write as _;
+use std::fmt::Display;
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use syntax::text::is_invisible;
 
+/// The longest subject that SNS accepts is under 100 characters.
+const MAX_SUBJECT: usize = 99;
 /// Columns of a line of prose.
 const WIDTH: usize = 76;
 /// The column of the values in a list of fields.
@@ -22,25 +16,23 @@ const LABEL: usize = 15;
 /// The longest external text, in characters, such as a commit message or a reason of CloudFormation.
 const MAX_LINE: usize = 1_000;
 
-/// Renders one line of printable ASCII of at most `limit` characters around an external name. All other characters become a space or
-/// a `?`, so that a resource name cannot imitate a header or a second line.
-///
-/// A line that is too long gets a shorter name, so that the text behind the name is not lost. The first of the variants `builds`
-/// that leaves room for enough of the name is used.
-pub(super) fn subject(name: &str, limit: usize, builds: &[&dyn Fn(&str) -> String]) -> String {
+/// Renders one line of printable ASCII of at most [`MAX_SUBJECT`] characters around an external name. All other characters become
+/// a space or a `?`, so that a resource name cannot imitate a header or a second line. In a line that is too long the name is cut,
+/// and not the text behind it. The first of the variants `builds` that leaves room for enough of the name is used.
+pub(super) fn subject(name: &str, builds: &[&dyn Fn(&str) -> String]) -> String {
     /// Shorter names are not recognizable.
     const MIN_NAME: usize = 8;
     let name = ascii_line(name);
     let mut line = String::new();
     for build in builds {
         line = ascii_line(&build(&name));
-        let Some(excess) = line.len().checked_sub(limit).filter(|excess| *excess > 0) else { return line };
+        let Some(excess) = line.len().checked_sub(MAX_SUBJECT).filter(|excess| *excess > 0) else { return line };
         line = ascii_line(&build(&cut(&name, name.len().saturating_sub(excess).max(MIN_NAME), "...")));
-        if line.len() <= limit {
+        if line.len() <= MAX_SUBJECT {
             return line;
         }
     }
-    cut(&line, limit, "...")
+    cut(&line, MAX_SUBJECT, "...")
 }
 
 fn ascii_line(text: &str) -> String {
@@ -166,22 +158,13 @@ pub(super) fn markdown(text: &str, limit: usize) -> String {
 
 /// Percent-encodes all characters but letters, digits, `-`, `.`, `_` and `~`.
 pub(super) fn url_encoded(text: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let encoded = |byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(encoded).collect()
 }
 
-/// Returns the SHA-256 of a text in hexadecimal digits.
 pub(super) fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Cuts a text to `budget` bytes of a JSON document that is a string in another JSON document, which is how SNS carries notices. A
@@ -241,10 +224,20 @@ pub(super) fn cut(text: &str, limit: usize, mark: &str) -> String {
     format!("{}{mark}", kept.trim_end())
 }
 
-/// Capitalizes the first letter.
 pub(super) fn sentence(text: &str) -> String {
     let mut rest = text.chars();
     rest.next().map(|first| first.to_uppercase().chain(rest).collect()).unwrap_or_default()
+}
+
+/// The first lines that fit into a length, each with a line break. Lines are not cut, which could leave a code span open.
+pub(super) fn fitting(lines: &[String], limit: usize, length: impl Fn(&str) -> usize) -> &[String] {
+    let mut left = Some(limit);
+    let fits = |line: &&String| {
+        left = left.and_then(|left| left.checked_sub(length(line).saturating_add(1)));
+        left.is_some()
+    };
+    let count = lines.iter().take_while(fits).count();
+    lines.get(..count).unwrap_or_default()
 }
 
 /// `1 instance`, `6 instances`.
@@ -252,12 +245,17 @@ pub(super) fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
+/// `12 opened, 3 resolved`, without the numbers that are 0.
+pub(super) fn numbers<L: Display>(numbers: impl IntoIterator<Item = (usize, L)>) -> String {
+    let shown =
+        numbers.into_iter().filter(|(number, _)| *number > 0).map(|(number, label)| format!("{number} {label}"));
+    shown.collect::<Vec<_>>().join(", ")
+}
+
 /// `a, b and 3 more`.
 pub(super) fn list(first: &[String], more: usize) -> String {
-    match more {
-        0 => first.join(", "),
-        more => format!("{} and {more} more", first.join(", ")),
-    }
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    first.join(", ") + &more
 }
 
 /// The line `and 3 more`; empty for 0.
@@ -275,12 +273,10 @@ pub(super) fn section(title: &str, body: &str) -> String {
     if body.is_empty() { String::new() } else { format!("\n{title}\n{body}") }
 }
 
-/// A wrapped paragraph, indented by `indent` spaces.
 pub(super) fn paragraph(text: &str, indent: usize) -> String {
     prefixed(text, &" ".repeat(indent), indent)
 }
 
-/// A wrapped list item.
 pub(super) fn item(text: &str) -> String {
     prefixed(text, "  - ", 4)
 }
@@ -290,9 +286,8 @@ pub(super) fn field(label: &str, value: &str) -> String {
     prefixed(value, &format!("  {label:<width$}", width = LABEL.saturating_sub(2)), LABEL)
 }
 
-/// A [`field`] with an optional value.
-pub(super) fn optional(label: &str, value: Option<&str>) -> String {
-    value.map(|value| field(label, value)).unwrap_or_default()
+pub(super) fn optional(label: &str, value: Option<impl AsRef<str>>) -> String {
+    value.map(|value| field(label, value.as_ref())).unwrap_or_default()
 }
 
 /// A field with one line for each value. Values are cut to one line, so that no value looks like two.
@@ -306,8 +301,8 @@ pub(super) fn field_of_lines(label: &str, values: &[String]) -> String {
 /// Wraps a text. The first line begins with `first`, the others with `indent` spaces.
 fn prefixed(text: &str, first: &str, indent: usize) -> String {
     let indentation = " ".repeat(indent);
-    let lines = wrap(&one_line(text), WIDTH.saturating_sub(indent));
     let prefixes = std::iter::once(first).chain(std::iter::repeat(indentation.as_str()));
+    let lines = wrap(&one_line(text), WIDTH.saturating_sub(indent));
     lines.iter().zip(prefixes).map(|(line, prefix)| format!("{prefix}{line}\n")).collect()
 }
 

@@ -20,9 +20,7 @@ use crate::violation::{
 
 const UNKNOWN_CONTROL: &str =
     "This version does not know the control. Read the description of the Config rule above, and correct the resource.";
-/// Tags that are shown; the others are counted.
 const TAGS: usize = 10;
-/// Remediation options that are shown.
 const OPTIONS: usize = 5;
 /// Characters of a name, and of another external text, in a mail or a chat.
 pub(super) const MAX_NAME: usize = 300;
@@ -62,8 +60,7 @@ pub struct ViolationNotice {
     pub rule_arn: String,
     /// The rule's annotation.
     pub annotation: Option<String>,
-    /// The control's parameters in force for the account and Region; defaults apply to those that are missing. `None` if they are
-    /// not known.
+    /// The control's parameters in force; defaults apply to those that are missing. `None` if they are not known.
     pub parameters: Option<BTreeMap<String, String>>,
     /// Changes that would add the resource to an existing backup plan, one sentence each, best first.
     pub remediation_options: Vec<String>,
@@ -88,15 +85,8 @@ pub struct NoticeContext {
 
 impl ViolationNotice {
     /// Creates the notice of a pending delivery of a record.
-    #[must_use]
     pub fn new(record: &ViolationRecord, delivery: &PendingDelivery, context: NoticeContext) -> Self {
-        let NoticeContext {
-            account_name,
-            owner_tag,
-            parameters,
-            remediation_options: ways,
-            closest_exemption: near_exemption,
-        } = context;
+        let NoticeContext { account_name, owner_tag, parameters, remediation_options, closest_exemption } = context;
         Self {
             key: record.key.clone(),
             update: delivery.update.clone(),
@@ -114,8 +104,8 @@ impl ViolationNotice {
             rule_arn: record.rule_arn.clone(),
             annotation: record.annotation.clone(),
             parameters,
-            remediation_options: ways,
-            closest_exemption: near_exemption,
+            remediation_options,
+            closest_exemption,
         }
     }
 
@@ -143,7 +133,6 @@ impl ViolationNotice {
         requirement(&self.key.control, self.parameters.as_ref())
     }
 
-    /// Returns the exemption that began or ended.
     pub(super) const fn exemption(&self) -> Option<&AppliedExemption> {
         match &self.update {
             Update::Exempted(exempt) | Update::ExemptionEnded(exempt) => Some(exempt),
@@ -151,7 +140,6 @@ impl ViolationNotice {
         }
     }
 
-    /// Returns the owners of the resource and of the exemption that began or ended.
     pub(super) fn owners(&self) -> impl Iterator<Item = &str> {
         self.owner.as_deref().into_iter().chain(self.exemption().map(|exempt| exempt.owner.as_str()))
     }
@@ -171,23 +159,23 @@ impl ViolationNotice {
         link::timeline(&self.key.region, &self.key.resource_type, &self.key.resource_id)
     }
 
-    /// Returns the state of the resource, to follow its name.
     pub(super) fn state(&self) -> String {
         let control = self.control();
-        match &self.update {
+        let state = match &self.update {
             Update::Resolved(ClosedReason::Satisfied) => {
-                control.map_or("satisfies the backup control", |control| control.compliance).to_owned()
+                control.map_or("satisfies the backup control", |control| control.compliance)
             }
             Update::Resolved(ClosedReason::NotApplicable | ClosedReason::ControlRemoved) => {
-                "is no longer subject to the control".to_owned()
+                "is no longer subject to the control"
             }
-            Update::Resolved(ClosedReason::ResourceGone) => "was deleted".to_owned(),
-            Update::Resolved(ClosedReason::FrameworkRemoved) => "is no longer covered by a framework".to_owned(),
-            Update::Exempted(exempt) => format!("is exempt until {}", exempt.until),
+            Update::Resolved(ClosedReason::ResourceGone) => "was deleted",
+            Update::Resolved(ClosedReason::FrameworkRemoved) => "is no longer covered by a framework",
+            Update::Exempted(exempt) => return format!("is exempt until {}", exempt.until),
             Update::Opened | Update::ExemptionEnded(_) | Update::Refreshed => {
-                control.map_or("breaks a backup control", |control| control.violation).to_owned()
+                control.map_or("breaks a backup control", |control| control.violation)
             }
-        }
+        };
+        state.to_owned()
     }
 
     fn prefix(&self) -> &'static str {
@@ -198,12 +186,10 @@ impl ViolationNotice {
         let ViolationKey { account, region, .. } = &self.key;
         let prefix = if matches!(self.update, Update::Resolved(_)) { "Resolved: " } else { self.prefix() };
         let kind = sentence(&self.resource_kind());
-        let account_name = self.account_name.as_deref().map(|name| format!(" {}", quoted(&shown(name, 64))));
-        let account_name = account_name.unwrap_or_default();
+        let account_name = labels::name_after_account(self.account_name.as_deref());
         format!("{prefix}{kind} {} {} (account {account}{account_name}, {region}).", quoted(&self.name()), self.state())
     }
 
-    /// Returns the tags that are shown, one for each line.
     pub(super) fn tags(&self) -> Vec<String> {
         let tags = &self.resource.tags;
         let more = tags.len().saturating_sub(TAGS);
@@ -212,20 +198,18 @@ impl ViolationNotice {
     }
 
     fn facts(&self) -> String {
-        let id = match self.resource.name.as_deref() {
-            Some(name) if name != self.key.resource_id => field("Id", &shown(&self.key.resource_id, 1_000)),
-            _ => String::new(),
-        };
+        let id = self.resource.name.as_ref().filter(|name| **name != self.key.resource_id);
+        let id = id.map(|_| shown(&self.key.resource_id, 1_000));
         [
             field("Resource", &format!("{} ({})", self.name(), shown(&self.key.resource_type, 128))),
-            id,
+            optional("Id", id),
             optional("ARN", self.resource.arn.as_deref()),
             field_of_lines("Tags", &self.tags()),
-            optional("Owner", self.owner.as_deref().map(|owner| shown(owner, MAX_NAME)).as_deref()),
+            optional("Owner", self.owner.as_deref().map(|owner| shown(owner, MAX_NAME))),
             field("Account", &self.shown_account()),
             field("Region", self.key.region.as_str()),
             field("Control", &shown(&self.key.control, MAX_NAME)),
-            optional("Required", self.requirement().map(|text| shown(&text, MAX_TEXT)).as_deref()),
+            optional("Required", self.requirement().map(|text| shown(&text, MAX_TEXT))),
         ]
         .concat()
     }
@@ -271,10 +255,10 @@ impl ViolationNotice {
             self.facts(),
             field("Since", &moment(self.since.unwrap_or(self.at))),
             field("Opened by", &labels::opened_by(self.opened_by, self.detected_by)),
-            optional("Before", self.earlier_transitions().as_deref()),
-            optional("Was exempt", exemption.as_deref()),
+            optional("Before", self.earlier_transitions()),
+            optional("Was exempt", exemption),
             field("Severity", self.severity.label()),
-            optional("Annotation", self.annotation.as_deref().map(|text| shown(text, MAX_TEXT)).as_deref()),
+            optional("Annotation", self.annotation.as_deref().map(|text| shown(text, MAX_TEXT))),
             field("Config rule", &shown(&self.rule_name, MAX_NAME)),
             section("What to do", &(remediation + &paragraph(self.documentation(), 2))),
             section("Closest exemption", &indented(self.closest_exemption())),
@@ -286,39 +270,26 @@ impl ViolationNotice {
     }
 
     fn ended_text(&self) -> String {
-        let ended = self.ended();
-        let (period, end) = match &self.update {
-            Update::Exempted(exempt) => (
-                [
-                    field("Exempt since", &moment(ended)),
-                    optional("Before", self.earlier_transitions().as_deref()),
-                    field("Exempt until", &exempt.until.to_string()),
-                    field("Reason", &shown(&exempt.reason, MAX_TEXT)),
-                    field("Exempted by", &shown(&exempt.owner, MAX_NAME)),
-                ]
-                .concat(),
-                format!(
-                    "The resource still breaks the control, and the policy exempts it: no action is required. If it still \
-                     breaks the control after {}, a new notice is sent.",
-                    exempt.until
-                ),
+        let (ended, exempt) = (self.ended(), self.exemption());
+        let open_for = self.since.filter(|_| exempt.is_none()).map(|since| span(since, ended));
+        let end = match exempt {
+            Some(AppliedExemption { until, .. }) => format!(
+                "The resource still breaks the control, and the policy exempts it: no action is required. If it still \
+                 breaks the control after {until}, a new notice is sent."
             ),
-            update => (
-                [
-                    field("Resolved", &moment(ended)),
-                    optional("Open for", self.since.map(|since| span(since, ended)).as_deref()),
-                    optional("Before", self.earlier_transitions().as_deref()),
-                ]
-                .concat(),
-                labels::closed_reason(update).map(labels::closed_sentence).unwrap_or_default().to_owned(),
-            ),
+            None => labels::closed_reason(&self.update).map(labels::closed_sentence).unwrap_or_default().to_owned(),
         };
         [
             paragraph(&self.summary(), 0),
             "\n".into(),
             self.facts(),
-            optional("Open since", self.since.map(moment).as_deref()),
-            period,
+            optional("Open since", self.since.map(moment)),
+            field(if exempt.is_some() { "Exempt since" } else { "Resolved" }, &moment(ended)),
+            optional("Open for", open_for),
+            optional("Before", self.earlier_transitions()),
+            optional("Exempt until", exempt.map(|exempt| exempt.until.to_string())),
+            optional("Reason", exempt.map(|exempt| shown(&exempt.reason, MAX_TEXT))),
+            optional("Exempted by", exempt.map(|exempt| shown(&exempt.owner, MAX_NAME))),
             "\n".into(),
             paragraph(&end, 0),
         ]
@@ -327,21 +298,20 @@ impl ViolationNotice {
 }
 
 impl Render for ViolationNotice {
-    /// The resource, account and Region are never cut. If the line is too long, first the kind of the resource is omitted, then its
-    /// state.
-    fn subject(&self, limit: usize) -> String {
+    /// Resource, account and Region are never cut. In a line that is too long, first the kind is omitted, then the state.
+    fn subject(&self) -> String {
         let ViolationKey { account, region, .. } = &self.key;
         let mark = match UpdateKind::of(&self.update) {
             UpdateKind::Resolved => "RESOLVED",
             UpdateKind::Exempted => "EXEMPT",
             UpdateKind::Opened | UpdateKind::ExemptionEnded => self.severity.label(),
         };
-        let (start, kind) = (format!("[{mark}] {}", self.prefix()), sentence(&self.resource_kind()));
-        let (state, location) = (self.state(), format!("({account}, {region})"));
-        let whole = |name: &str| format!("{start}{kind} {} {state} {location}", quoted(name));
-        let without_kind = |name: &str| format!("{start}{} {state} {location}", quoted(name));
-        let without_state = |name: &str| format!("{start}{} {location}", quoted(name));
-        text::subject(&self.name(), limit, &[&whole, &without_kind, &without_state])
+        let (prefix, kind, state) = (self.prefix(), sentence(&self.resource_kind()), self.state());
+        let line = |middle: String| format!("[{mark}] {prefix}{middle} ({account}, {region})");
+        let whole = |name: &str| line(format!("{kind} {} {state}", quoted(name)));
+        let without_kind = |name: &str| line(format!("{} {state}", quoted(name)));
+        let without_state = |name: &str| line(quoted(name));
+        text::subject(&self.name(), &[&whole, &without_kind, &without_state])
     }
 
     fn text(&self) -> String {
@@ -422,18 +392,14 @@ pub(super) fn control_json(name: &str, parameters: Option<&BTreeMap<String, Stri
     })
 }
 
-/// Returns the tags that fit into a notice.
 fn fit_tags(tags: &BTreeMap<String, String>) -> Map<String, Value> {
     /// 50 tags, the most of a resource, of twice the usual length.
     const ROOM: usize = 12_000;
-    let mut room = ROOM;
-    let mut shown = Map::new();
-    for (key, value) in tags {
+    let fitted = tags.iter().scan(ROOM, |room, (key, value)| {
         let (key, value) = (fit(key, 1_000), fit(value, 2_000));
         let cost = Value::String(json!({ &key: &value }).to_string()).to_string().len();
-        let Some(left) = room.checked_sub(cost) else { break };
-        room = left;
-        shown.insert(key, Value::String(value));
-    }
-    shown
+        *room = room.checked_sub(cost)?;
+        Some((key, Value::String(value)))
+    });
+    fitted.collect()
 }

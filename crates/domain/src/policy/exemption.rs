@@ -22,20 +22,15 @@ pub enum ExemptionMatch<'a> {
     Covered(&'a Exemption),
 }
 
-/// A condition of an exemption that a violation does not meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum UnmetCondition<'a> {
-    /// Its last day is over.
     Date,
-    /// It lists other accounts.
     Account,
-    /// The resource does not have this tag with a matching value.
     Tag(&'a str, &'a str),
 }
 
 impl Exemption {
     /// Whether a violation is exempt on a day (UTC).
-    #[must_use]
     pub fn covers(&self, key: &ViolationKey, resource: &ResourceDetails, today: Date) -> bool {
         self.names(key, resource) && self.unmet(key, resource, today).next().is_none()
     }
@@ -51,26 +46,22 @@ impl Exemption {
         if unmet != UnmetCondition::Date && self.resources.iter().all(|pattern| pattern == "*") {
             return None;
         }
-        let pattern = self.resources.first().map(|pattern| printable(pattern)).unwrap_or_default();
-        let exemption = format!("The exemption of `{pattern}` (owner {})", printable(&self.owner));
-        Some(match unmet {
-            UnmetCondition::Date => format!("{exemption} ended on {}.", self.until),
+        let condition = match unmet {
+            UnmetCondition::Date => format!("ended on {}.", self.until),
             UnmetCondition::Account => match self.accounts.as_slice() {
-                [only] => format!("{exemption} applies in account {only} only."),
-                accounts => format!("{exemption} applies in {} other accounts only.", accounts.len()),
+                [only] => format!("applies in account {only} only."),
+                accounts => format!("applies in {} other accounts only.", accounts.len()),
             },
             UnmetCondition::Tag(name, pattern) => {
-                let requirement =
-                    format!("{exemption} requires the tag `{}` = `{}`", printable(name), printable(pattern));
-                match resource.tags.get(name) {
-                    Some(value) => format!("{requirement}; the resource has `{}`.", printable(value)),
-                    None => format!("{requirement}; the resource does not have it."),
-                }
+                let value = resource.tags.get(name).map(|value| format!("has `{}`.", printable(value)));
+                let value = value.unwrap_or_else(|| "does not have it.".to_owned());
+                format!("requires the tag `{}` = `{}`; the resource {value}", printable(name), printable(pattern))
             }
-        })
+        };
+        let pattern = self.resources.first().map(|pattern| printable(pattern)).unwrap_or_default();
+        Some(format!("The exemption of `{pattern}` (owner {}) {condition}", printable(&self.owner)))
     }
 
-    /// Whether it names the control and the resource.
     fn names(&self, key: &ViolationKey, resource: &ResourceDetails) -> bool {
         if self.control.name != key.control {
             return false;
@@ -97,14 +88,12 @@ impl Exemption {
     }
 
     /// Whether it applies on a day (UTC) and its last day is at most `days` later.
-    #[must_use]
     pub fn expires_within(&self, today: Date, days: u32) -> bool {
         let left = self.until.duration_since(today).as_hours() / 24;
         (0..=i64::from(days)).contains(&left)
     }
 
     /// Identifies the exemption: a change of its reason keeps the digest, any other change does not.
-    #[must_use]
     pub fn digest(&self) -> Digest {
         let Self { control, resources, accounts, tags, reason: _, owner, until } = self;
         digest_of(&json!([control.name, resources, accounts, tags, owner, until]))

@@ -1,17 +1,18 @@
 //! Reads mappings with known keys, and the kinds of values that several keys share.
 
+use std::fmt::Display;
+
 use framework::ids::IdError;
 use syntax::diagnostic::{Diagnostics, Position};
 use syntax::text::{closest_match, printable};
 use syntax::yaml::{Node, ScalarKind};
 
-/// The keys of a mapping.
+pub(super) type Errors<'s> = Diagnostics<'s, 's>;
+
 pub(super) struct Keys {
     /// The mapping in messages: "a target".
     pub(super) of: &'static str,
     pub(super) known: &'static [&'static str],
-    /// Keys that users may expect, each with its replacement.
-    pub(super) unsupported: &'static [(&'static str, &'static str)],
 }
 
 /// A mapping whose unknown keys are reported.
@@ -25,57 +26,61 @@ pub(super) struct Fields<'n> {
 
 impl<'n> Fields<'n> {
     /// `None` if the node is not a mapping.
-    pub(super) fn of(diagnostics: &mut Diagnostics<'_, '_>, node: &'n Node, keys: &Keys) -> Option<Self> {
-        if !no_tag(diagnostics, node) {
+    pub(super) fn of(errors: &mut Errors<'_>, node: &'n Node, keys: &Keys) -> Option<Self> {
+        if !no_tag(errors, node) {
             return None;
         }
         let Some(entries) = node.entries() else {
             let fix = format!("write it as a mapping with the keys {}", quoted_list(keys.known, "and"));
-            return reject(diagnostics, node.at, format!("{} is {}", keys.of, node.describe()), fix);
+            return reject(errors, node.at, format!("{} is {}", keys.of, node.describe()), fix);
         };
         let mut meant = Vec::new();
         for (key, _) in entries {
             let name = key.as_str().unwrap_or_default();
-            if let Some((_, instead)) = keys.unsupported.iter().find(|(key, _)| *key == name) {
-                diagnostics.report_error(key.at, format!("`{name}` is not supported in this version"), *instead);
-            } else if !keys.known.contains(&name) {
-                let fix = match closest_match(name, keys.known.iter().copied()) {
-                    Some(known) => {
-                        meant.push(known);
-                        format!("did you mean `{known}`?")
-                    }
-                    None => format!("{} has the keys {}", keys.of, quoted_list(keys.known, "and")),
-                };
-                diagnostics.report_error(key.at, format!("unknown key `{}` in {}", printable(name), keys.of), fix);
+            if !keys.known.contains(&name) {
+                let closest = closest_match(name, keys.known.iter().copied());
+                meant.extend(closest);
+                let all = || format!("{} has the keys {}", keys.of, quoted_list(keys.known, "and"));
+                let problem = format!("unknown key `{}` in {}", printable(name), keys.of);
+                errors.report_error(key.at, problem, did_you_mean(closest).unwrap_or_else(all));
             }
         }
         Some(Self { at: node.at, of: keys.of, node, meant })
     }
 
-    /// The value of an optional key. A key without a value is reported.
-    pub(super) fn optional(&self, diagnostics: &mut Diagnostics<'_, '_>, key: &str) -> Option<&'n Node> {
+    /// Reads the value of an optional key. A key without a value is reported.
+    pub(super) fn optional<T>(
+        &self,
+        errors: &mut Errors<'_>,
+        key: &str,
+        read: impl FnOnce(&mut Errors<'_>, &'n Node) -> Option<T>,
+    ) -> Option<T> {
         let value = self.node.get(key)?;
         if value.is_null() {
-            return reject(diagnostics, value.at, format!("`{key}` has no value"), "give it a value or remove the key");
+            return reject(errors, value.at, format!("`{key}` has no value"), "give it a value or remove the key");
         }
-        no_tag(diagnostics, value).then_some(value)
+        if no_tag(errors, value) { read(errors, value) } else { None }
     }
 
-    /// The value of a required key.
-    pub(super) fn required(&self, diagnostics: &mut Diagnostics<'_, '_>, key: &str, example: &str) -> Option<&'n Node> {
-        if !self.has(key) {
-            if self.meant.contains(&key) {
-                return None;
+    pub(super) fn required<T>(
+        &self,
+        errors: &mut Errors<'_>,
+        key: &str,
+        example: &str,
+        read: impl FnOnce(&mut Errors<'_>, &'n Node) -> Option<T>,
+    ) -> Option<T> {
+        match self.node.get(key) {
+            None if self.meant.contains(&key) => None,
+            None => {
+                let fix = format!("add `{key}`, such as `{key}: {example}`");
+                reject(errors, self.at, format!("{} has no `{key}`", self.of), fix)
             }
-            let fix = format!("add `{key}`, such as `{key}: {example}`");
-            return reject(diagnostics, self.at, format!("{} has no `{key}`", self.of), fix);
+            Some(value) if value.is_null() => {
+                let fix = format!("give it one, such as `{key}: {example}`");
+                reject(errors, value.at, format!("`{key}` has no value"), fix)
+            }
+            Some(_) => self.optional(errors, key, read),
         }
-        let value = self.node.get(key)?;
-        if value.is_null() {
-            let fix = format!("give it one, such as `{key}: {example}`");
-            return reject(diagnostics, value.at, format!("`{key}` has no value"), fix);
-        }
-        no_tag(diagnostics, value).then_some(value)
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
@@ -89,82 +94,110 @@ impl<'n> Fields<'n> {
 }
 
 /// Whether the node has no YAML tag. A tag is reported: reading `!Ref x` as the text `x` would change the meaning of the policy.
-pub(super) fn no_tag(diagnostics: &mut Diagnostics<'_, '_>, node: &Node) -> bool {
+pub(super) fn no_tag(errors: &mut Errors<'_>, node: &Node) -> bool {
     if let Some(tag) = &node.tag {
         let problem = format!("the YAML tag `!{}` is not supported in a policy file", printable(tag));
-        diagnostics.report_error(node.at, problem, "write the value itself");
+        errors.report_error(node.at, problem, "write the value itself");
     }
     node.tag.is_none()
 }
 
+/// The items of a list that may be empty.
+pub(super) fn sequence<'n>(errors: &mut Errors<'_>, node: &'n Node, what: &str, fix: &str) -> Option<&'n [Node]> {
+    node.as_sequence().or_else(|| reject(errors, node.at, format!("{what} is {}", node.describe()), fix))
+}
+
 /// The items of a list that must not be empty.
-pub(super) fn list<'n>(
-    diagnostics: &mut Diagnostics<'_, '_>,
-    node: &'n Node,
-    key: &str,
-    example: &str,
-) -> Option<&'n [Node]> {
-    match node.as_sequence() {
-        None => {
-            let problem = format!("`{key}` is {}", node.describe());
-            reject(diagnostics, node.at, problem, format!("write a list, such as {example}"))
-        }
-        Some([]) => {
-            reject(diagnostics, node.at, format!("`{key}` is empty"), format!("list at least one, such as {example}"))
-        }
-        Some(items) => {
-            // `all` would stop at the first.
-            let tagged = items.iter().filter(|item| !no_tag(diagnostics, item)).count();
-            (tagged == 0).then_some(items)
+pub(super) fn list<'n>(errors: &mut Errors<'_>, node: &'n Node, key: &str, example: &str) -> Option<&'n [Node]> {
+    let items = sequence(errors, node, &format!("`{key}`"), &format!("write a list, such as {example}"))?;
+    if items.is_empty() {
+        let fix = format!("list at least one, such as {example}");
+        return reject(errors, node.at, format!("`{key}` is empty"), fix);
+    }
+    // `all` would stop at the first.
+    let tagged = items.iter().filter(|item| !no_tag(errors, item)).count();
+    (tagged == 0).then_some(items)
+}
+
+/// Reads each item of a list. An item that is listed twice is reported.
+pub(super) fn unique<T: PartialEq + Display>(
+    errors: &mut Errors<'_>,
+    items: &[Node],
+    what: &str,
+    read: impl Fn(&mut Errors<'_>, &Node) -> Option<T>,
+) -> Vec<T> {
+    let mut all: Vec<T> = Vec::new();
+    for item in items {
+        match read(errors, item) {
+            Some(one) if all.contains(&one) => {
+                errors.report_error(item.at, format!("{what} `{one}` is listed twice"), "list it once");
+            }
+            one => all.extend(one),
         }
     }
+    all
 }
 
 /// A text that is not empty. Numbers and booleans are rejected: YAML may not keep them as written.
-pub(super) fn text<'n>(diagnostics: &mut Diagnostics<'_, '_>, node: &'n Node, what: &str) -> Option<&'n str> {
+pub(super) fn text<'n>(errors: &mut Errors<'_>, node: &'n Node, what: &str) -> Option<&'n str> {
     match (node.scalar_kind(), node.as_str()) {
         (Some(ScalarKind::Text), Some(text)) if text.trim().is_empty() => {
-            reject(diagnostics, node.at, format!("{what} is empty"), "write a text")
+            reject(errors, node.at, format!("{what} is empty"), "write a text")
         }
         (Some(ScalarKind::Text), Some(text)) => Some(text),
         (Some(ScalarKind::Number | ScalarKind::Boolean), Some(text)) => {
             let problem = format!("{what} is {}, `{}`", node.describe(), printable(text));
-            reject(diagnostics, node.at, problem, format!("put it in quotes: \"{}\"", printable(text)))
+            reject(errors, node.at, problem, format!("put it in quotes: \"{}\"", printable(text)))
         }
-        _ => reject(diagnostics, node.at, format!("{what} is {}", node.describe()), "write a text"),
+        _ => reject(errors, node.at, format!("{what} is {}", node.describe()), "write a text"),
     }
 }
 
-/// A name that `parse` accepts.
 pub(super) fn name<T>(
-    diagnostics: &mut Diagnostics<'_, '_>,
+    errors: &mut Errors<'_>,
     node: &Node,
     what: &str,
     parse: impl FnOnce(&str) -> Result<T, IdError>,
 ) -> Option<T> {
-    let text = text(diagnostics, node, what)?;
-    parse(text).map_err(|IdError { message: problem, help: fix }| diagnostics.report_error(node.at, problem, fix)).ok()
+    let text = text(errors, node, what)?;
+    parse(text).map_err(|IdError { message, help }| errors.report_error(node.at, message, help)).ok()
 }
 
-/// Reports a diagnostic and returns `None`.
+/// The meaning of one of a few words. Another word is a `problem`.
+pub(super) fn meaning<T: Copy>(
+    errors: &mut Errors<'_>,
+    at: Position,
+    word: &str,
+    known: &[(&str, T)],
+    problem: String,
+) -> Option<T> {
+    let found = known.iter().find(|(known, _)| *known == word).map(|(_, meaning)| *meaning);
+    found.or_else(|| {
+        let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
+        let all = || format!("write {}", quoted_list(&words, "or"));
+        reject(errors, at, problem, did_you_mean(closest_match(word, words.iter().copied())).unwrap_or_else(all))
+    })
+}
+
+pub(super) fn did_you_mean(closest: Option<&str>) -> Option<String> {
+    closest.map(|known| format!("did you mean `{known}`?"))
+}
+
 pub(super) fn reject<T>(
-    diagnostics: &mut Diagnostics<'_, '_>,
+    errors: &mut Errors<'_>,
     at: Position,
     problem: impl Into<String>,
     fix: impl Into<String>,
 ) -> Option<T> {
-    diagnostics.report_error(at, problem, fix);
+    errors.report_error(at, problem, fix);
     None
 }
 
 /// "`a`, `b` and `c`", with this conjunction.
-pub(super) fn quoted_list(words: &[&str], conjunction: &str) -> String {
-    match words {
-        [] => String::new(),
-        [only] => format!("`{only}`"),
-        [others @ .., last] => {
-            let others: Vec<String> = others.iter().map(|word| format!("`{word}`")).collect();
-            format!("{} {conjunction} `{last}`", others.join(", "))
-        }
+fn quoted_list(words: &[&str], conjunction: &str) -> String {
+    let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    match words.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} {conjunction} {last}", others.join(", ")),
+        _ => words.concat(),
     }
 }

@@ -7,11 +7,11 @@ use jiff::civil::Date;
 
 use framework::control::{self, Control};
 use framework::ids::{RegionName, StackSetName};
-use syntax::diagnostic::{Diagnostics, Position};
-use syntax::text::{closest_match, printable};
+use syntax::diagnostic::Position;
+use syntax::text::printable;
 use syntax::yaml::{self, Dialect, Node, ScalarKind};
 
-use super::fields::{Fields, Keys, list, name, quoted_list, reject, text};
+use super::fields::{Errors, Fields, Keys, did_you_mean, list, meaning, name, reject, sequence, text, unique};
 use super::{
     ConcurrencyMode, CountOrPercentage, Exemption, FrameworkPolicy, Policy, PolicyTarget, RegionConcurrency, Reporting,
     RolloutSettings,
@@ -30,29 +30,24 @@ const DIALECT: Dialect = Dialect {
 pub(super) const POLICY: Keys = Keys {
     of: "the policy",
     known: &["version", "removeUndeclared", "newRegions", "frameworks", "notices", "exemptions"],
-    unsupported: &[],
 };
 
 pub(super) const FRAMEWORK: Keys = Keys {
     of: "a framework",
     known: &["name", "template", "parameters", "targets", "rollout", "adopt", "callAs", "autoDeployment"],
-    unsupported: &[],
 };
 
 pub(super) const ROLLOUT: Keys = Keys {
     of: "`rollout`",
     known: &["maxConcurrency", "failureTolerance", "concurrencyMode", "regions", "regionOrder"],
-    unsupported: &[],
 };
 
-pub(super) const EXEMPTION: Keys = Keys {
-    of: "an exemption",
-    known: &["control", "resources", "accounts", "tags", "reason", "owner", "until"],
-    unsupported: &[],
-};
+pub(super) const EXEMPTION: Keys =
+    Keys { of: "an exemption", known: &["control", "resources", "accounts", "tags", "reason", "owner", "until"] };
 
 const ACCOUNTS: &str = "[\"111111111111\"]";
 const REGIONS: &str = "[eu-west-1]";
+const RESOURCES: &str = "[\"arn:aws:rds:*:*:cluster:scratch-*\"]";
 
 /// Maximum bytes of the value of a template parameter (CloudFormation quotas).
 const MOST_VALUE_BYTES: usize = 4096;
@@ -61,111 +56,87 @@ const MOST_TAG_CHARACTERS: usize = 256;
 /// Maximum bytes of [`Reporting`] as JSON: it is one item of the state table, and DynamoDB limits items to 400 KB.
 const MOST_REPORTING_BYTES: usize = 380_000;
 
-pub(super) fn policy(diagnostics: &mut Diagnostics<'_, '_>) -> Option<Policy> {
-    let root = yaml::read(diagnostics, &DIALECT)?;
-    let fields = Fields::of(diagnostics, &root, &POLICY)?;
-    version(diagnostics, &fields);
-    let newer = new_regions(diagnostics, &fields);
-    let frameworks = frameworks(diagnostics, &fields, &newer);
-    let reporting = notices::notices(diagnostics, &fields);
-    let (exemptions_at, exemptions) = exemptions(diagnostics, &fields).into_iter().unzip();
+pub(super) fn policy(errors: &mut Errors<'_>) -> Option<Policy> {
+    let root = yaml::read(errors, &DIALECT)?;
+    let fields = Fields::of(errors, &root, &POLICY)?;
+    fields.required(errors, "version", Policy::VERSION, version);
+    let newer = fields.optional(errors, "newRegions", new_regions).unwrap_or_default();
+    let example = "[{ name: ..., template: ..., targets: [...] }]";
+    let frameworks = fields.required(errors, "frameworks", example, |errors, node| frameworks(errors, node, &newer));
+    let reporting = fields.optional(errors, "notices", notices::notices).unwrap_or_default();
+    let exemptions = fields.optional(errors, "exemptions", exemptions).unwrap_or_default();
+    let (exemption_positions, exemptions) = exemptions.into_iter().unzip();
     let reporting = Reporting { exemptions, ..reporting };
     let bytes = serde_json::to_string(&reporting).map_or(0, |json| json.len());
     if bytes > MOST_REPORTING_BYTES {
         let problem = format!("`notices` and `exemptions` have {bytes} bytes of JSON");
         let fix = format!("keep them below {MOST_REPORTING_BYTES}: replace long lists by patterns with `*`");
-        diagnostics.report_file_error(problem, fix);
+        errors.report_file_error(problem, fix);
     }
-    let remove_undeclared = flag(diagnostics, &fields, "removeUndeclared").unwrap_or(false);
-    Some(Policy { frameworks, reporting, exemption_positions: exemptions_at, remove_undeclared })
+    let remove_undeclared = flag(errors, &fields, "removeUndeclared").unwrap_or(false);
+    Some(Policy { frameworks: frameworks?, reporting, exemption_positions, remove_undeclared })
 }
 
-fn version(diagnostics: &mut Diagnostics<'_, '_>, fields: &Fields<'_>) {
-    let Some(node) = fields.required(diagnostics, "version", Policy::VERSION) else { return };
-    match (node.scalar_kind(), node.as_str()) {
-        (Some(ScalarKind::Number), Some(Policy::VERSION)) => {}
+fn version(errors: &mut Errors<'_>, node: &Node) -> Option<()> {
+    let (problem, fix) = match (node.scalar_kind(), node.as_str()) {
+        (Some(ScalarKind::Number), Some(Policy::VERSION)) => return Some(()),
         (Some(ScalarKind::Number), Some(other)) => {
-            diagnostics.report_error(
-                node.at,
-                format!("policy version {} is not supported", printable(other)),
-                "write `version: 1`",
-            );
+            (format!("policy version {} is not supported", printable(other)), "write `version: 1`")
         }
-        _ => diagnostics.report_error(
-            node.at,
-            format!("`version` is {}", node.describe()),
-            "write the number: `version: 1`",
-        ),
-    }
+        _ => (format!("`version` is {}", node.describe()), "write the number: `version: 1`"),
+    };
+    reject(errors, node.at, problem, fix)
 }
 
 /// Regions that this version does not know and the policy allows in targets.
-fn new_regions(diagnostics: &mut Diagnostics<'_, '_>, fields: &Fields<'_>) -> Vec<RegionName> {
-    let Some(node) = fields.optional(diagnostics, "newRegions") else { return Vec::new() };
-    let mut newer: Vec<RegionName> = Vec::new();
-    for item in list(diagnostics, node, "newRegions", "[xx-example-1]").unwrap_or_default() {
-        let Some(region) = name(diagnostics, item, "the Region", RegionName::parse) else { continue };
+fn new_regions(errors: &mut Errors<'_>, node: &Node) -> Option<Vec<RegionName>> {
+    let items = list(errors, node, "newRegions", "[xx-example-1]")?;
+    Some(unique(errors, items, "the Region", |errors, item| {
+        let region = name(errors, item, "the Region", RegionName::parse)?;
         if framework::ids::REGIONS.contains(&region.as_str()) {
             let problem = format!("the Region `{region}` is known to this version");
-            diagnostics.report_error(item.at, problem, "remove it from `newRegions`");
-        } else if newer.contains(&region) {
-            diagnostics.report_error(item.at, format!("the Region `{region}` is listed twice"), "list it once");
-        } else {
-            newer.push(region);
+            return reject(errors, item.at, problem, "remove it from `newRegions`");
         }
-    }
-    newer
+        Some(region)
+    }))
 }
 
-fn frameworks(
-    diagnostics: &mut Diagnostics<'_, '_>,
-    fields: &Fields<'_>,
-    newer: &[RegionName],
-) -> Vec<FrameworkPolicy> {
-    const EXAMPLE: &str = "`- name: backup-compliance` with `template` and `targets`";
-    let Some(node) = fields.required(diagnostics, "frameworks", "[{ name: ..., template: ..., targets: [...] }]")
-    else {
-        return Vec::new();
-    };
-    let items = list(diagnostics, node, "frameworks", EXAMPLE).unwrap_or_default();
+fn frameworks(errors: &mut Errors<'_>, node: &Node, newer: &[RegionName]) -> Option<Vec<FrameworkPolicy>> {
+    let items = list(errors, node, "frameworks", "`- name: backup-compliance` with `template` and `targets`")?;
     let mut names: BTreeMap<StackSetName, Position> = BTreeMap::new();
-    items.iter().filter_map(|item| framework(diagnostics, item, &mut names, newer)).collect()
+    Some(items.iter().filter_map(|item| framework(errors, item, &mut names, newer)).collect())
 }
 
 fn framework(
-    diagnostics: &mut Diagnostics<'_, '_>,
+    errors: &mut Errors<'_>,
     node: &Node,
     names: &mut BTreeMap<StackSetName, Position>,
     newer: &[RegionName],
 ) -> Option<FrameworkPolicy> {
-    let fields = Fields::of(diagnostics, node, &FRAMEWORK)?;
-    let name = fields.required(diagnostics, "name", "backup-compliance").and_then(|node| {
-        let name = name(diagnostics, node, "`name`", StackSetName::parse)?;
-        match names.get(&name) {
-            Some(first) => {
-                let problem = format!("the framework name `{name}` is already used at {first}");
-                diagnostics.report_error(
-                    node.at,
-                    problem,
-                    "give each framework its own name: it is also the name of its StackSet",
-                );
-            }
-            None => drop(names.insert(name.clone(), node.at)),
+    let fields = Fields::of(errors, node, &FRAMEWORK)?;
+    let name = fields.required(errors, "name", "backup-compliance", |errors, node| {
+        let name = name(errors, node, "`name`", StackSetName::parse)?;
+        if let Some(first) = names.get(&name) {
+            let problem = format!("the framework name `{name}` is already used at {first}");
+            let fix = "give each framework its own name: it is also the name of its StackSet";
+            errors.report_error(node.at, problem, fix);
+        } else {
+            names.insert(name.clone(), node.at);
         }
         Some(name)
     });
-    let template = fields.required(diagnostics, "template", "framework.yaml").and_then(|node| path(diagnostics, node));
-    let parameters = parameters(diagnostics, &fields);
-    let targets = targets(diagnostics, &fields, newer);
-    let rollout = rollout(diagnostics, &fields, &targets);
-    let adopt = flag(diagnostics, &fields, "adopt").unwrap_or(false);
-    let (call_as, auto_deployment) = targets::service_managed(diagnostics, &fields, &targets);
+    let template = fields.required(errors, "template", "framework.yaml", path);
+    let parameters = fields.optional(errors, "parameters", parameters).unwrap_or_default();
+    let targets = targets(errors, &fields, newer);
+    let rollout = fields.optional(errors, "rollout", |errors, node| rollout(errors, node, &targets));
+    let adopt = flag(errors, &fields, "adopt").unwrap_or(false);
+    let (call_as, auto_deployment) = targets::service_managed(errors, &fields, &targets);
     Some(FrameworkPolicy {
         name: name?,
         template: template?,
         parameters,
         targets,
-        rollout,
+        rollout: rollout.unwrap_or_default(),
         adopt,
         call_as,
         auto_deployment,
@@ -174,129 +145,101 @@ fn framework(
 }
 
 /// A path in the repository, as CodeCommit requires it: relative, with forward slashes, without `.` and `..`.
-fn path(diagnostics: &mut Diagnostics<'_, '_>, node: &Node) -> Option<String> {
-    let path = text(diagnostics, node, "`template`")?;
-    let shown = printable(path);
-    let problem = if path.contains('\\') {
-        format!("the path `{shown}` contains a backslash")
-    } else if path.starts_with('/') {
-        format!("the path `{shown}` is absolute")
-    } else if path.split('/').any(|part| part == "..") {
-        format!("the path `{shown}` leaves the repository")
-    } else if path.split('/').any(|part| part.is_empty() || part == ".") {
-        format!("the path `{shown}` has an empty or `.` part")
-    } else if path.chars().any(char::is_control) {
-        format!("the path `{shown}` contains a control character")
-    } else {
+fn path(errors: &mut Errors<'_>, node: &Node) -> Option<String> {
+    let path = text(errors, node, "`template`")?;
+    let problems = [
+        (path.contains('\\'), "contains a backslash"),
+        (path.starts_with('/'), "is absolute"),
+        (path.split('/').any(|part| part == ".."), "leaves the repository"),
+        (path.split('/').any(|part| part.is_empty() || part == "."), "has an empty or `.` part"),
+        (path.chars().any(char::is_control), "contains a control character"),
+    ];
+    let Some((_, problem)) = problems.into_iter().find(|(is_found, _)| *is_found) else {
         return Some(path.to_owned());
     };
     let fix = "write the path relative to the root of the repository, such as `policies/framework.yaml`";
-    reject(diagnostics, node.at, problem, fix)
+    reject(errors, node.at, format!("the path `{}` {problem}", printable(path)), fix)
 }
 
-/// `true` or `false`; `None` if the key is missing, or has another value, which is reported.
-fn flag(diagnostics: &mut Diagnostics<'_, '_>, fields: &Fields<'_>, key: &str) -> Option<bool> {
-    let node = fields.optional(diagnostics, key)?;
-    boolean(diagnostics, node, key)
+fn flag(errors: &mut Errors<'_>, fields: &Fields<'_>, key: &str) -> Option<bool> {
+    fields.optional(errors, key, |errors, node| boolean(errors, node, key))
 }
 
-fn boolean(diagnostics: &mut Diagnostics<'_, '_>, node: &Node, key: &str) -> Option<bool> {
+fn boolean(errors: &mut Errors<'_>, node: &Node, key: &str) -> Option<bool> {
     match (node.scalar_kind(), node.as_str()) {
-        (Some(ScalarKind::Boolean), Some(text)) if text.eq_ignore_ascii_case("true") => Some(true),
-        (Some(ScalarKind::Boolean), Some(_)) => Some(false),
-        _ => {
-            let shown = node.as_str().map(|text| format!("`{}`", printable(text)));
-            let problem = format!("`{key}` is {}", shown.unwrap_or_else(|| node.describe().to_owned()));
-            reject(diagnostics, node.at, problem, format!("write `{key}: true` or `{key}: false`"))
+        (Some(ScalarKind::Boolean), Some(text)) => Some(text.eq_ignore_ascii_case("true")),
+        (_, text) => {
+            let shown = text.map_or_else(|| node.describe().to_owned(), |text| format!("`{}`", printable(text)));
+            let fix = format!("write `{key}: true` or `{key}: false`");
+            reject(errors, node.at, format!("`{key}` is {shown}"), fix)
         }
     }
 }
 
-fn parameters(diagnostics: &mut Diagnostics<'_, '_>, fields: &Fields<'_>) -> BTreeMap<String, String> {
-    let Some(node) = fields.optional(diagnostics, "parameters") else { return BTreeMap::new() };
+fn parameters(errors: &mut Errors<'_>, node: &Node) -> Option<BTreeMap<String, String>> {
     let Some(entries) = node.entries() else {
         let fix = "write names and values, such as `{ MinimumRetentionDays: \"35\" }`";
-        diagnostics.report_error(node.at, format!("`parameters` is {}", node.describe()), fix);
-        return BTreeMap::new();
+        return reject(errors, node.at, format!("`parameters` is {}", node.describe()), fix);
     };
-    let mut parameters = BTreeMap::new();
-    for (key, value) in entries {
-        let (Some(name), Some(text)) = (key.as_str(), parameter_value(diagnostics, key, value)) else { continue };
-        parameters.insert(name.to_owned(), text.to_owned());
-    }
-    parameters
+    let entries = entries.iter().filter_map(|(key, value)| {
+        let text = parameter_value(errors, key, value)?;
+        Some((key.as_str()?.to_owned(), text.to_owned()))
+    });
+    Some(entries.collect())
 }
 
-fn parameter_value<'n>(diagnostics: &mut Diagnostics<'_, '_>, key: &Node, value: &'n Node) -> Option<&'n str> {
+fn parameter_value<'n>(errors: &mut Errors<'_>, key: &Node, value: &'n Node) -> Option<&'n str> {
     let name = printable(key.as_str()?);
-    let diagnostic = if value.tag.is_some() {
-        ("has a tag".to_owned(), "write the value itself: CloudFormation functions belong in the template")
-    } else if value.is_null() {
-        ("has no value".to_owned(), "write \"\" for an empty text, or remove the parameter")
-    } else {
-        match value.as_str() {
-            Some(text) if text.len() > MOST_VALUE_BYTES => (
-                format!("has a value of {} bytes", text.len()),
-                "shorten it: CloudFormation accepts at most 4096 bytes",
-            ),
-            Some(text) => return Some(text),
-            None => (format!("is {}", value.describe()), "write one text, and lists as \"a,b\""),
+    let (problem, fix) = match value.as_str() {
+        _ if value.tag.is_some() => {
+            ("has a tag".to_owned(), "write the value itself: CloudFormation functions belong in the template")
         }
+        _ if value.is_null() => ("has no value".to_owned(), "write \"\" for an empty text, or remove the parameter"),
+        Some(text) if text.len() > MOST_VALUE_BYTES => {
+            let fix = "shorten it: CloudFormation accepts at most 4096 bytes";
+            (format!("has a value of {} bytes", text.len()), fix)
+        }
+        Some(text) => return Some(text),
+        None => (format!("is {}", value.describe()), "write one text, and lists as \"a,b\""),
     };
-    reject(diagnostics, value.at, format!("the parameter `{name}` {}", diagnostic.0), diagnostic.1)
+    reject(errors, value.at, format!("the parameter `{name}` {problem}"), fix)
 }
 
-fn rollout(diagnostics: &mut Diagnostics<'_, '_>, fields: &Fields<'_>, targets: &[PolicyTarget]) -> RolloutSettings {
-    let mut rollout = RolloutSettings::default();
-    let Some(node) = fields.optional(diagnostics, "rollout") else { return rollout };
-    let Some(fields) = Fields::of(diagnostics, node, &ROLLOUT) else { return rollout };
-    if let Some(amount) = amount(diagnostics, &fields, "maxConcurrency", 1) {
-        rollout.max_concurrency = amount;
-    }
-    if let Some(amount) = amount(diagnostics, &fields, "failureTolerance", 0) {
-        rollout.failure_tolerance = amount;
-    }
-    if let Some(mode) = one_of(diagnostics, &fields, "concurrencyMode", &MODES) {
-        rollout.mode = mode;
-    }
-    if let Some(regions) = one_of(diagnostics, &fields, "regions", &CONCURRENCIES) {
-        rollout.regions = regions;
-    }
-    if let Some(node) = fields.optional(diagnostics, "regionOrder") {
-        rollout.region_order = region_order(diagnostics, node, targets);
-    }
-    rollout
+fn rollout(errors: &mut Errors<'_>, node: &Node, targets: &[PolicyTarget]) -> Option<RolloutSettings> {
+    let fields = Fields::of(errors, node, &ROLLOUT)?;
+    let default = RolloutSettings::default();
+    Some(RolloutSettings {
+        max_concurrency: amount(errors, &fields, "maxConcurrency", 1).unwrap_or(default.max_concurrency),
+        failure_tolerance: amount(errors, &fields, "failureTolerance", 0).unwrap_or(default.failure_tolerance),
+        mode: one_of(errors, &fields, "concurrencyMode", &MODES).unwrap_or(default.mode),
+        regions: one_of(errors, &fields, "regions", &CONCURRENCIES).unwrap_or(default.regions),
+        region_order: fields
+            .optional(errors, "regionOrder", |errors, node| region_order(errors, node, targets))
+            .unwrap_or_default(),
+    })
 }
 
-/// A whole number, or a whole percentage.
-fn amount(
-    diagnostics: &mut Diagnostics<'_, '_>,
-    fields: &Fields<'_>,
-    key: &str,
-    least: u8,
-) -> Option<CountOrPercentage> {
-    let node = fields.optional(diagnostics, key)?;
-    let fix = format!("write a number of accounts such as `{}`, or a share from `{least}%` to `100%`", least.max(1));
-    let Some(text) = node.as_str() else {
-        return reject(diagnostics, node.at, format!("`{key}` is {}", node.describe()), fix);
-    };
-    let number =
-        |digits: &str| digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<u32>().ok()).flatten();
-    let amount = match text.strip_suffix('%') {
-        Some(digits) => number(digits)
-            .and_then(|percent| u8::try_from(percent).ok())
-            .filter(|percent| (least..=100).contains(percent))
-            .map(CountOrPercentage::Percentage),
-        // As in the JSON Schema that editors use, a number in quotes is a text.
-        None if node.scalar_kind() == Some(ScalarKind::Number) => {
-            number(text).filter(|count| *count >= u32::from(least)).map(CountOrPercentage::Count)
-        }
-        None => None,
-    };
-    if amount.is_none() {
-        diagnostics.report_error(node.at, format!("`{key}` is `{}`", printable(text)), fix);
-    }
-    amount
+fn amount(errors: &mut Errors<'_>, fields: &Fields<'_>, key: &str, least: u8) -> Option<CountOrPercentage> {
+    fields.optional(errors, key, |errors, node| {
+        let fix =
+            format!("write a number of accounts such as `{}`, or a share from `{least}%` to `100%`", least.max(1));
+        let Some(text) = node.as_str() else {
+            return reject(errors, node.at, format!("`{key}` is {}", node.describe()), fix);
+        };
+        let number = |digits: &str| digits.parse::<u32>().ok().filter(|_| !digits.starts_with('+'));
+        let amount = match text.strip_suffix('%') {
+            Some(digits) => number(digits)
+                .and_then(|percent| u8::try_from(percent).ok())
+                .filter(|percent| (least..=100).contains(percent))
+                .map(CountOrPercentage::Percentage),
+            // As in the JSON Schema that editors use, a number in quotes is a text.
+            None if node.scalar_kind() == Some(ScalarKind::Number) => {
+                number(text).filter(|count| *count >= u32::from(least)).map(CountOrPercentage::Count)
+            }
+            None => None,
+        };
+        amount.or_else(|| reject(errors, node.at, format!("`{key}` is `{}`", printable(text)), fix))
+    })
 }
 
 pub(super) const MODES: [(&str, ConcurrencyMode); 2] =
@@ -304,67 +247,43 @@ pub(super) const MODES: [(&str, ConcurrencyMode); 2] =
 pub(super) const CONCURRENCIES: [(&str, RegionConcurrency); 2] =
     [("parallel", RegionConcurrency::Parallel), ("sequential", RegionConcurrency::Sequential)];
 
-/// One of a few words, with its meaning.
-fn one_of<T: Copy>(
-    diagnostics: &mut Diagnostics<'_, '_>,
-    fields: &Fields<'_>,
-    key: &str,
-    known: &[(&str, T)],
-) -> Option<T> {
-    let node = fields.optional(diagnostics, key)?;
-    let text = text(diagnostics, node, &format!("`{key}`"))?;
-    let found = known.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning);
-    if found.is_none() {
-        let all: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
-        let fix = match closest_match(text, all.iter().copied()) {
-            Some(word) => format!("did you mean `{word}`?"),
-            None => format!("write {}", quoted_list(&all, "or")),
-        };
-        diagnostics.report_error(node.at, format!("`{key}` is `{}`", printable(text)), fix);
-    }
-    found
+fn one_of<T: Copy>(errors: &mut Errors<'_>, fields: &Fields<'_>, key: &str, known: &[(&str, T)]) -> Option<T> {
+    fields.optional(errors, key, |errors, node| {
+        let word = text(errors, node, &format!("`{key}`"))?;
+        meaning(errors, node.at, word, known, format!("`{key}` is `{}`", printable(word)))
+    })
 }
 
-fn region_order(diagnostics: &mut Diagnostics<'_, '_>, node: &Node, targets: &[PolicyTarget]) -> Vec<RegionName> {
-    let mut order: Vec<RegionName> = Vec::new();
+fn region_order(errors: &mut Errors<'_>, node: &Node, targets: &[PolicyTarget]) -> Option<Vec<RegionName>> {
     // A target with an error may be meant to list the Region.
-    let targets_are_known = diagnostics.is_empty();
+    let targets_are_known = errors.is_empty();
     let in_targets: Vec<RegionName> = targets.iter().flat_map(|target| target.regions.clone()).collect();
-    for item in list(diagnostics, node, "regionOrder", REGIONS).unwrap_or_default() {
-        let parse = |text: &str| RegionName::parse_listed(text, &in_targets);
-        let Some(region) = name(diagnostics, item, "the Region", parse) else { continue };
-        if order.contains(&region) {
-            diagnostics.report_error(item.at, format!("the Region `{region}` is listed twice"), "list it once");
-        } else if targets_are_known && !targets.iter().any(|target| target.regions.contains(&region)) {
+    let items = list(errors, node, "regionOrder", REGIONS)?;
+    Some(unique(errors, items, "the Region", |errors, item| {
+        let region = name(errors, item, "the Region", |text| RegionName::parse_listed(text, &in_targets))?;
+        if targets_are_known && !in_targets.contains(&region) {
             let problem = format!("the Region `{region}` is not in a target of this framework");
-            diagnostics.report_error(item.at, problem, "list only Regions of the targets");
-        } else {
-            order.push(region);
+            return reject(errors, item.at, problem, "list only Regions of the targets");
         }
-    }
-    order
+        Some(region)
+    }))
 }
 
-fn exemptions(diagnostics: &mut Diagnostics<'_, '_>, fields: &Fields<'_>) -> Vec<(Position, Exemption)> {
-    let Some(node) = fields.optional(diagnostics, "exemptions") else { return Vec::new() };
-    let Some(items) = node.as_sequence() else {
-        let fix = "write a list; each item has `control`, `resources`, `reason`, `owner` and `until`";
-        diagnostics.report_error(node.at, format!("`exemptions` is {}", node.describe()), fix);
-        return Vec::new();
-    };
+fn exemptions(errors: &mut Errors<'_>, node: &Node) -> Option<Vec<(Position, Exemption)>> {
+    let fix = "write a list; each item has `control`, `resources`, `reason`, `owner` and `until`";
     let mut exemptions: Vec<(Position, Exemption)> = Vec::new();
-    for item in items {
-        let Some(exemption) = exemption(diagnostics, item) else { continue };
+    for item in sequence(errors, node, "`exemptions`", fix)? {
+        let Some(exemption) = exemption(errors, item) else { continue };
         // An exemption with an error may be meant differently.
-        if diagnostics.is_empty()
+        if errors.is_empty()
             && let Some((first, _)) = exemptions.iter().find(|(_, earlier)| same_conditions(earlier, &exemption))
         {
             let problem = format!("the exemption at {first} is for the same control, resources, accounts and tags");
-            diagnostics.report_error(item.at, problem, "keep one of the two");
+            errors.report_error(item.at, problem, "keep one of the two");
         }
         exemptions.push((item.at, exemption));
     }
-    exemptions
+    Some(exemptions)
 }
 
 /// Whether two exemptions differ in reason, owner and last day at most.
@@ -378,29 +297,23 @@ fn same_conditions(one: &Exemption, other: &Exemption) -> bool {
         && one.tags == other.tags
 }
 
-fn exemption(diagnostics: &mut Diagnostics<'_, '_>, node: &Node) -> Option<Exemption> {
-    let fields = Fields::of(diagnostics, node, &EXEMPTION)?;
-    let control = fields
-        .required(diagnostics, "control", "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN")
-        .and_then(|node| control_name(diagnostics, node));
-    let resources = fields
-        .required(diagnostics, "resources", "[\"arn:aws:rds:*:*:cluster:scratch-*\"]")
-        .map(|node| resources(diagnostics, node))
-        .unwrap_or_default();
-    let accounts = fields.optional(diagnostics, "accounts").map(|node| accounts(diagnostics, node)).unwrap_or_default();
-    let tags = fields.optional(diagnostics, "tags").map_or_else(BTreeMap::new, |node| tags(diagnostics, node));
-    let reason = fields
-        .required(diagnostics, "reason", "throw-away test clusters")
-        .and_then(|node| text(diagnostics, node, "`reason`"));
-    let owner = fields
-        .required(diagnostics, "owner", "data-platform@example.com")
-        .and_then(|node| text(diagnostics, node, "`owner`"));
-    let until = fields.required(diagnostics, "until", "2027-01-31").and_then(|node| date(diagnostics, node));
+fn exemption(errors: &mut Errors<'_>, node: &Node) -> Option<Exemption> {
+    let fields = Fields::of(errors, node, &EXEMPTION)?;
+    let control = fields.required(errors, "control", "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN", control_name);
+    let resources = fields.required(errors, "resources", RESOURCES, resources);
+    let accounts = fields.optional(errors, "accounts", accounts);
+    let tags = fields.optional(errors, "tags", tags);
+    let mut required_text = |key: &str, example: &str| {
+        fields.required(errors, key, example, |errors, node| text(errors, node, &format!("`{key}`")))
+    };
+    let reason = required_text("reason", "throw-away test clusters");
+    let owner = required_text("owner", "data-platform@example.com");
+    let until = fields.required(errors, "until", "2027-01-31", date);
     Some(Exemption {
         control: control?,
-        resources,
-        accounts,
-        tags,
+        resources: resources.unwrap_or_default(),
+        accounts: accounts.unwrap_or_default(),
+        tags: tags.unwrap_or_default(),
         reason: reason?.to_owned(),
         owner: owner?.to_owned(),
         until: until?,
@@ -408,101 +321,84 @@ fn exemption(diagnostics: &mut Diagnostics<'_, '_>, node: &Node) -> Option<Exemp
 }
 
 /// Tags that a resource must have; `*` in a value matches any text.
-fn tags(diagnostics: &mut Diagnostics<'_, '_>, node: &Node) -> BTreeMap<String, String> {
-    const EXAMPLE: &str = "`{ environment: sandbox }`";
-    let entries = node.entries().unwrap_or_default();
+fn tags(errors: &mut Errors<'_>, node: &Node) -> Option<BTreeMap<String, String>> {
+    const EXAMPLE: &str = "such as `{ environment: sandbox }`";
+    let Some(entries) = node.entries() else {
+        let fix = format!("write keys and values, {EXAMPLE}");
+        return reject(errors, node.at, format!("`tags` is {}", node.describe()), fix);
+    };
     if entries.is_empty() {
-        let (problem, fix) = match node.entries() {
-            Some(_) => {
-                ("`tags` is empty".to_owned(), format!("name at least one, such as {EXAMPLE}, or remove the key"))
-            }
-            None => (format!("`tags` is {}", node.describe()), format!("write keys and values, such as {EXAMPLE}")),
-        };
-        diagnostics.report_error(node.at, problem, fix);
+        let fix = format!("name at least one, {EXAMPLE}, or remove the key");
+        return reject(errors, node.at, "`tags` is empty", fix);
     }
-    let mut tags = BTreeMap::new();
-    for (key, value) in entries {
-        let (Some(name), Some(text)) = (tag_key(diagnostics, key), tag_value(diagnostics, key, value)) else {
-            continue;
-        };
-        tags.insert(name.to_owned(), text.to_owned());
-    }
-    tags
+    let entries = entries.iter().filter_map(|(key, value)| {
+        let (name, text) = (tag_key(errors, key), tag_value(errors, key, value));
+        Some((name?.to_owned(), text?.to_owned()))
+    });
+    Some(entries.collect())
 }
 
-fn tag_key<'n>(diagnostics: &mut Diagnostics<'_, '_>, node: &'n Node) -> Option<&'n str> {
+fn tag_key<'n>(errors: &mut Errors<'_>, node: &'n Node) -> Option<&'n str> {
     let name = node.as_str()?;
     let characters = name.chars().count();
     if !(1..=notices::MOST_KEY_CHARACTERS).contains(&characters) {
         let problem = format!("the key of the tag `{}` has {characters} characters", printable(name));
-        return reject(diagnostics, node.at, problem, "write a key of 1 to 128 characters");
+        return reject(errors, node.at, problem, "write a key of 1 to 128 characters");
     }
     Some(name)
 }
 
 /// The value of a tag, which may be empty. Numbers and booleans are rejected: YAML may not keep them as written.
-fn tag_value<'n>(diagnostics: &mut Diagnostics<'_, '_>, key: &Node, value: &'n Node) -> Option<&'n str> {
+fn tag_value<'n>(errors: &mut Errors<'_>, key: &Node, value: &'n Node) -> Option<&'n str> {
     let name = printable(key.as_str()?);
-    let diagnostic = if value.tag.is_some() {
-        ("has a YAML tag".to_owned(), "write the value itself".to_owned())
-    } else if value.is_null() {
-        ("has no value".to_owned(), "write \"\" for an empty value, or \"*\" for any value".to_owned())
-    } else {
-        match (value.scalar_kind(), value.as_str()) {
-            (Some(ScalarKind::Text), Some(text)) => match text.chars().count() {
-                0..=MOST_TAG_CHARACTERS => return Some(text),
-                characters => (
-                    format!("has a value of {characters} characters"),
-                    "shorten it: AWS accepts at most 256".to_owned(),
-                ),
-            },
-            (Some(_), Some(text)) => (
-                format!("is {}, `{}`", value.describe(), printable(text)),
-                format!("put it in quotes: \"{}\"", printable(text)),
-            ),
-            _ => (format!("is {}", value.describe()), "write a text; `*` matches any text".to_owned()),
+    let (problem, fix) = match (value.scalar_kind(), value.as_str()) {
+        _ if value.tag.is_some() => ("has a YAML tag".to_owned(), "write the value itself".to_owned()),
+        _ if value.is_null() => {
+            ("has no value".to_owned(), "write \"\" for an empty value, or \"*\" for any value".to_owned())
         }
+        (Some(ScalarKind::Text), Some(text)) => match text.chars().count() {
+            0..=MOST_TAG_CHARACTERS => return Some(text),
+            characters => {
+                (format!("has a value of {characters} characters"), "shorten it: AWS accepts at most 256".to_owned())
+            }
+        },
+        (Some(_), Some(text)) => {
+            let text = printable(text);
+            (format!("is {}, `{text}`", value.describe()), format!("put it in quotes: \"{text}\""))
+        }
+        _ => (format!("is {}", value.describe()), "write a text; `*` matches any text".to_owned()),
     };
-    reject(diagnostics, value.at, format!("the tag `{name}` {}", diagnostic.0), diagnostic.1)
+    reject(errors, value.at, format!("the tag `{name}` {problem}"), fix)
 }
 
-fn control_name(diagnostics: &mut Diagnostics<'_, '_>, node: &Node) -> Option<&'static Control> {
-    let name = text(diagnostics, node, "`control`")?;
-    let found = control::find(name);
-    if found.is_none() {
-        let fix = match control::closest_name(name) {
-            Some(control) => format!("did you mean `{control}`?"),
-            None => "write the name of a control of AWS Backup Audit Manager".to_owned(),
-        };
-        diagnostics.report_error(node.at, format!("unknown control `{}`", printable(name)), fix);
-    }
-    found
+fn control_name(errors: &mut Errors<'_>, node: &Node) -> Option<&'static Control> {
+    let name = text(errors, node, "`control`")?;
+    control::find(name).or_else(|| {
+        let other = || "write the name of a control of AWS Backup Audit Manager".to_owned();
+        let fix = did_you_mean(control::closest_name(name)).unwrap_or_else(other);
+        reject(errors, node.at, format!("unknown control `{}`", printable(name)), fix)
+    })
 }
 
-fn resources(diagnostics: &mut Diagnostics<'_, '_>, node: &Node) -> Vec<String> {
-    let mut resources = Vec::new();
-    for item in list(diagnostics, node, "resources", "[\"arn:aws:rds:*:*:cluster:scratch-*\"]").unwrap_or_default() {
-        let Some(pattern) = text(diagnostics, item, "the resource") else { continue };
+fn resources(errors: &mut Errors<'_>, node: &Node) -> Option<Vec<String>> {
+    let patterns = list(errors, node, "resources", RESOURCES)?.iter().filter_map(|item| {
+        let pattern = text(errors, item, "the resource")?;
         if pattern.starts_with("arn:") || pattern == "*" {
-            resources.push(pattern.to_owned());
-        } else {
-            let fix = "write an ARN, in which `*` matches any text, such as \"arn:aws:rds:*:*:cluster:scratch-*\"";
-            diagnostics.report_error(item.at, format!("the resource `{}` is not an ARN", printable(pattern)), fix);
+            return Some(pattern.to_owned());
         }
-    }
-    resources
+        let fix = "write an ARN, in which `*` matches any text, such as \"arn:aws:rds:*:*:cluster:scratch-*\"";
+        reject(errors, item.at, format!("the resource `{}` is not an ARN", printable(pattern)), fix)
+    });
+    Some(patterns.collect())
 }
 
-fn date(diagnostics: &mut Diagnostics<'_, '_>, node: &Node) -> Option<Date> {
+fn date(errors: &mut Errors<'_>, node: &Node) -> Option<Date> {
     const LENGTH: usize = "2027-01-31".len();
     const FIX: &str = "write the last day of the exemption as year-month-day, such as `2027-01-31`";
     let Some(text) = node.as_str() else {
-        return reject(diagnostics, node.at, format!("`until` is {}", node.describe()), FIX);
+        return reject(errors, node.at, format!("`until` is {}", node.describe()), FIX);
     };
     // The parser accepts other forms too, such as a date with a time, which are not a whole day.
     let date = Some(text).filter(|text| text.len() == LENGTH).and_then(|text| text.parse::<Date>().ok());
-    if date.is_none() {
-        diagnostics.report_error(node.at, format!("`{}` is not a date", printable(text)), FIX);
-    }
-    date
+    date.or_else(|| reject(errors, node.at, format!("`{}` is not a date", printable(text)), FIX))
 }

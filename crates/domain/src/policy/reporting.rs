@@ -15,9 +15,6 @@ use super::{Exemption, ExemptionMatch};
 use crate::digest::{Digest, digest_of};
 use crate::violation::{ResourceDetails, ViolationKey};
 
-/// The default ages for reminders, in days.
-pub const DEFAULT_REMINDERS: [u32; 2] = [7, 30];
-
 /// The rules for reporting violations, as `deploy` publishes them to the functions that report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -34,7 +31,6 @@ pub struct Reporting {
 
 /// A rule for the severity of violations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct SeverityRule {
     /// The control; `None` for every control.
     pub control: Option<String>,
@@ -48,49 +44,37 @@ pub struct SeverityRule {
 
 impl Default for Reporting {
     fn default() -> Self {
-        Self {
-            exemptions: Vec::new(),
-            severity: Vec::new(),
-            owner_tag: "owner".to_owned(),
-            reminders: DEFAULT_REMINDERS.to_vec(),
-        }
+        Self { exemptions: Vec::new(), severity: Vec::new(), owner_tag: "owner".to_owned(), reminders: vec![7, 30] }
     }
 }
 
 impl Reporting {
     /// Whether a rule depends on the tags of a resource.
-    #[must_use]
     pub fn depends_on_tags(&self) -> bool {
         self.exemptions.iter().any(|exemption| !exemption.tags.is_empty())
             || self.severity.iter().any(|rule| !rule.tags.is_empty())
     }
 
     /// The severity of a violation: by the first rule that matches, else the default of the control.
-    #[must_use]
     pub fn severity(&self, key: &ViolationKey, resource: &ResourceDetails) -> Severity {
         let ruled = self.severity.iter().find(|rule| rule.matches(key, resource)).map(|rule| rule.severity);
         ruled.or_else(|| control::find(&key.control).map(|control| control.severity)).unwrap_or(Severity::Medium)
     }
 
     /// Matches a violation with the exemptions on a day (UTC).
-    #[must_use]
     pub fn match_exemptions(&self, key: &ViolationKey, resource: &ResourceDetails, today: Date) -> ExemptionMatch<'_> {
-        // The first of equals, so that the result follows the order of the file.
-        let later = |best: &'_ Exemption, new: &'_ Exemption| new.until > best.until;
-        let covering = self.exemptions.iter().filter(|exemption| exemption.covers(key, resource, today));
-        if let Some(longest) = covering.reduce(|best, new| if later(best, new) { new } else { best }) {
+        // `max_by_key` returns the last of equals: here the first in the file.
+        let reversed = || self.exemptions.iter().rev();
+        let covering = reversed().filter(|exemption| exemption.covers(key, resource, today));
+        if let Some(longest) = covering.max_by_key(|exemption| exemption.until) {
             return ExemptionMatch::Covered(longest);
         }
-        let near = self
-            .exemptions
-            .iter()
-            .filter_map(|exemption| exemption.nearly(key, resource, today).map(|sentence| (exemption, sentence)));
-        near.reduce(|best, new| if later(best.0, new.0) { new } else { best })
+        let near = reversed().filter_map(|exemption| Some((exemption.until, exemption.nearly(key, resource, today)?)));
+        near.max_by_key(|(until, _)| *until)
             .map_or(ExemptionMatch::Unmatched, |(_, sentence)| ExemptionMatch::NearMiss(sentence))
     }
 
     /// Identifies these rules.
-    #[must_use]
     pub fn digest(&self) -> Digest {
         digest_of(&json!(self))
     }

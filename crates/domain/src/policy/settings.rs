@@ -35,6 +35,13 @@ impl Default for RolloutSettings {
     }
 }
 
+impl RolloutSettings {
+    /// The settings of a removal: all accounts in parallel, and one account does not block the removal from the others.
+    pub fn for_removal() -> Self {
+        Self { failure_tolerance: CountOrPercentage::Percentage(100), ..Self::default() }
+    }
+}
+
 /// A number of accounts, or a share of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -81,7 +88,6 @@ pub enum AccountFilter {
 
 impl AccountFilter {
     /// Whether the filter selects an account of the organizational units.
-    #[must_use]
     pub fn selects(&self, account: &AccountId) -> bool {
         match self {
             Self::All => true,

@@ -3,8 +3,11 @@
 //! AWS does not document status reasons and may change them. The matchers use wordings that users have reported; where only one
 //! is on record, its essential words and not the sentence. An unknown reason has no cause and is reported as it is.
 
+use serde::Serialize;
+
 /// A known cause of a failed instance.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum FailureCause {
     /// The role in the target account is missing or does not trust the administration role.
     ExecutionRole,
@@ -21,15 +24,15 @@ pub enum FailureCause {
     /// Another framework of the account and Region has the same controls with the same parameters.
     SameControls,
     /// A quota is exhausted.
-    LimitReached(Quota),
+    LimitReached(#[serde(skip)] Quota),
     /// The account is suspended or closed.
     AccountClosed,
     /// The management account, to which service-managed permissions never deploy.
     ManagementAccount,
     /// IAM does not allow an action, such as `backup:CreateFramework`; `None` if the reason does not name it.
-    NotAuthorized(Option<String>),
+    NotAuthorized(#[serde(skip)] Option<String>),
     /// A policy denies the action explicitly, as service control policies do.
-    Denied(Option<String>),
+    Denied(#[serde(skip)] Option<String>),
     /// The template creates IAM resources without the capability for them.
     Capabilities,
     /// Termination protection prevents the deletion of the stack.
@@ -71,132 +74,69 @@ const SEARCHED: usize = 2_000;
 const MAX_ACTION: usize = 100;
 
 impl FailureCause {
-    /// Recognizes the cause in a status reason; `None` if it is unknown.
-    ///
-    /// Long because the matchers depend on their order: a reason may contain the words of several.
-    #[must_use]
+    /// Recognizes the cause in a status reason, if it is known. The order matters: a reason may have words of several.
     pub fn from_reason(reason: &str) -> Option<Self> {
         let lower: String = reason.chars().take(SEARCHED).map(|c| c.to_ascii_lowercase()).collect();
         let has = |words: &str| lower.contains(words);
-        let any = |words: &[&str]| words.iter().any(|words| has(words));
+        let any = |words: &[&str]| contains_any(&lower, words);
         // CloudFormation puts the logical id and type of the resource before the message of the service.
         let message = lower.split_once("resourcestatusreason:").map_or(lower.as_str(), |(_, message)| message);
 
-        if has("failure tolerance") && any(&["cancel", "exceed"]) {
-            return Some(Self::ToleranceExceeded);
-        }
-        if any(&["operation was stopped", "operation has been stopped", "operation is stopped"]) {
-            return Some(Self::Stopped);
-        }
-        if let Some(role) = role(&lower) {
-            return Some(role);
-        }
-        if has("default_role_creation_error") {
-            return Some(Self::ServiceManagedRole);
-        }
-        if any(&["organizations access", "trusted access"]) {
-            return Some(Self::TrustedAccess);
-        }
-        if any(&["account_suspended", "account_closed", "account is closed", "account has been closed"])
+        Some(if has("failure tolerance") && any(&["cancel", "exceed"]) {
+            Self::ToleranceExceeded
+        } else if any(&["operation was stopped", "operation has been stopped", "operation is stopped"]) {
+            Self::Stopped
+        } else if let Some(role) = role(&lower) {
+            role
+        } else if has("default_role_creation_error") {
+            Self::ServiceManagedRole
+        } else if any(&["organizations access", "trusted access"]) {
+            Self::TrustedAccess
+        } else if any(&["account_suspended", "account_closed", "account is closed", "account has been closed"])
             || (has("suspended") && has("account"))
         {
-            return Some(Self::AccountClosed);
-        }
-        if has("management account") && any(&["never deploy", "not deploy"]) {
-            return Some(Self::ManagementAccount);
-        }
-        if any(&["throttl", "rate exceeded", "requestlimitexceeded", "too many requests", "toomanyrequests"]) {
-            return Some(Self::Throttled);
-        }
-        if region_not_enabled(&lower) {
-            return Some(Self::RegionNotEnabled);
-        }
-        if any(&["controls in framework", "same controls"]) && has("exist") {
-            return Some(Self::SameControls);
-        }
-        if any(&["limitexceeded", "limit exceeded", "maxnumberof", "maximum number of", "quota"])
+            Self::AccountClosed
+        } else if has("management account") && any(&["never deploy", "not deploy"]) {
+            Self::ManagementAccount
+        } else if any(&["throttl", "rate exceeded", "requestlimitexceeded", "too many requests", "toomanyrequests"]) {
+            Self::Throttled
+        } else if region_not_enabled(&lower) {
+            Self::RegionNotEnabled
+        } else if any(&["controls in framework", "same controls"]) && has("exist") {
+            Self::SameControls
+        } else if any(&["limitexceeded", "limit exceeded", "maxnumberof", "maximum number of", "quota"])
             || (any(&["limit ", "limits ", "limit.", "maximum "]) && any(&["reached", "exceeds", "exceeded"]))
         {
-            return Some(Self::LimitReached(Quota::of(message, has("aws::backup::framework"))));
-        }
-        if any(&["noavailableconfigurationrecorder", "configuration recorder", "config recorder", "resource tracking"])
-            || (has("config ") && any(&["not recording", "recording is", "not record", "turn on recording"]))
+            Self::LimitReached(Quota::of(message, has("aws::backup::framework")))
+        } else if any(&[
+            "noavailableconfigurationrecorder",
+            "configuration recorder",
+            "config recorder",
+            "resource tracking",
+        ]) || (has("config ") && any(&["not recording", "recording is", "not record", "turn on recording"]))
             || (has("aws config") && any(&["not enabled", "not turned on", "is disabled", "is off", "not set up"]))
         {
-            return Some(Self::ConfigRecorder);
-        }
-        if any(&["insufficientcapabilities", "requires capabilities"]) {
-            return Some(Self::Capabilities);
-        }
-        if any(&["terminationprotection", "termination protection"]) {
-            return Some(Self::TerminationProtection);
-        }
-        if let Some(state) = state(&lower) {
-            return Some(state);
-        }
-        if any(&["not authorized", "accessdenied", "access denied", "unauthorizedoperation"]) {
+            Self::ConfigRecorder
+        } else if any(&["insufficientcapabilities", "requires capabilities"]) {
+            Self::Capabilities
+        } else if any(&["terminationprotection", "termination protection"]) {
+            Self::TerminationProtection
+        } else if let Some(state) = state(&lower) {
+            state
+        } else if any(&["not authorized", "accessdenied", "access denied", "unauthorizedoperation"]) {
             let action = action(reason);
             let denied = any(&["explicit deny", "service control policy"]);
-            return Some(if denied { Self::Denied(action) } else { Self::NotAuthorized(action) });
-        }
-        any(&["already exists", "alreadyexists"]).then_some(Self::NameTaken)
-    }
-
-    /// Every value of the JSON form.
-    pub const VALUES: [&str; 20] = [
-        "executionRole",
-        "administrationRole",
-        "serviceManagedRole",
-        "trustedAccess",
-        "regionNotEnabled",
-        "configRecorder",
-        "sameControls",
-        "limitReached",
-        "accountClosed",
-        "managementAccount",
-        "notAuthorized",
-        "denied",
-        "capabilities",
-        "terminationProtection",
-        "stackBroken",
-        "stackBusy",
-        "nameTaken",
-        "throttled",
-        "toleranceExceeded",
-        "stopped",
-    ];
-
-    /// The value of the JSON form.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::ExecutionRole => "executionRole",
-            Self::AdministrationRole => "administrationRole",
-            Self::ServiceManagedRole => "serviceManagedRole",
-            Self::TrustedAccess => "trustedAccess",
-            Self::RegionNotEnabled => "regionNotEnabled",
-            Self::ConfigRecorder => "configRecorder",
-            Self::SameControls => "sameControls",
-            Self::LimitReached(_) => "limitReached",
-            Self::AccountClosed => "accountClosed",
-            Self::ManagementAccount => "managementAccount",
-            Self::NotAuthorized(_) => "notAuthorized",
-            Self::Denied(_) => "denied",
-            Self::Capabilities => "capabilities",
-            Self::TerminationProtection => "terminationProtection",
-            Self::StackBroken => "stackBroken",
-            Self::StackBusy => "stackBusy",
-            Self::NameTaken => "nameTaken",
-            Self::Throttled => "throttled",
-            Self::ToleranceExceeded => "toleranceExceeded",
-            Self::Stopped => "stopped",
-        }
+            if denied { Self::Denied(action) } else { Self::NotAuthorized(action) }
+        } else if any(&["already exists", "alreadyexists"]) {
+            Self::NameTaken
+        } else {
+            return None;
+        })
     }
 
     /// The cause for reports, after the number of instances and a colon.
-    #[must_use]
     pub fn description(&self) -> String {
-        let named = |action: &Option<String>| action.as_deref().map(|action| format!(" {action}")).unwrap_or_default();
+        let named = |action: &Option<String>| action.clone().unwrap_or_else(|| "an action that it needs".to_owned());
         match self {
             Self::ExecutionRole => "the execution role is missing in the account or cannot be assumed".into(),
             Self::AdministrationRole => "the administration role is missing or cannot be assumed".into(),
@@ -205,13 +145,13 @@ impl FailureCause {
             Self::RegionNotEnabled => "the Region is not enabled in the account".into(),
             Self::ConfigRecorder => "AWS Config does not record in the account and Region".into(),
             Self::SameControls => "another framework there has the same controls and parameters".into(),
-            Self::LimitReached(limit) => format!("the limit of {} is reached", limit.words()),
+            Self::LimitReached(limit) => format!("the limit of {} is reached", limit.texts().0),
             Self::AccountClosed => "the account is suspended or closed".into(),
             Self::ManagementAccount => {
                 "StackSets with service-managed permissions never deploy to the management account".into()
             }
-            Self::NotAuthorized(action) => format!("the role is not allowed{}", or_needed(&named(action))),
-            Self::Denied(action) => format!("a policy denies the role{}", or_needed(&named(action))),
+            Self::NotAuthorized(action) => format!("the role is not allowed {}", named(action)),
+            Self::Denied(action) => format!("a policy denies the role {}", named(action)),
             Self::Capabilities => "the template creates IAM resources, and the capability is missing".into(),
             Self::TerminationProtection => "termination protection prevents the deletion of the stack".into(),
             Self::StackBroken => "an earlier operation left the stack in a state that cannot be updated".into(),
@@ -224,7 +164,6 @@ impl FailureCause {
     }
 
     /// The remediation in a sentence, for deployments and removals.
-    #[must_use]
     pub fn advice(&self) -> String {
         let action_or_reason =
             |action: &Option<String>| action.clone().unwrap_or_else(|| "the action in the reason".into());
@@ -250,10 +189,8 @@ impl FailureCause {
             Self::SameControls => {
                 "Delete the other framework there, or change a control or parameter of this one.".into()
             }
-            Self::LimitReached(limit) => limit.advice().into(),
-            Self::AccountClosed => {
-                "Remove these accounts from the policy's targets, or have them reactivated.".into()
-            }
+            Self::LimitReached(limit) => limit.texts().1.into(),
+            Self::AccountClosed => "Remove these accounts from the policy's targets, or have them reactivated.".into(),
             Self::ManagementAccount => {
                 "Cover it with its own framework with self-managed permissions, or exclude it in the policy.".into()
             }
@@ -268,16 +205,12 @@ impl FailureCause {
             Self::Capabilities => {
                 "Update the application: it passes the capabilities that it detects in a template.".into()
             }
-            Self::TerminationProtection => {
-                "Turn off termination protection of these stacks in their accounts.".into()
-            }
+            Self::TerminationProtection => "Turn off termination protection of these stacks in their accounts.".into(),
             Self::StackBroken => {
                 "Continue the rollback of these stacks in their accounts, or delete them there.".into()
             }
             Self::StackBusy | Self::Throttled => "Nothing to do: the next attempt is likely to succeed.".into(),
-            Self::NameTaken => {
-                "Delete or rename the existing resource, or give the framework another name.".into()
-            }
+            Self::NameTaken => "Delete or rename the existing resource, or give the framework another name.".into(),
             Self::ToleranceExceeded => {
                 "Fix the failed instances; `failureTolerance` in the policy sets how many may fail before the others are cancelled.".into()
             }
@@ -288,14 +221,14 @@ impl FailureCause {
 
 impl Quota {
     fn of(message: &str, of_framework: bool) -> Self {
-        let has = |words: &str| message.contains(words);
-        if has("configrule") || has("config rule") {
+        let any = |words: &[&str]| contains_any(message, words);
+        if any(&["configrule", "config rule"]) {
             Self::ConfigRules
-        } else if has("stack set") || has("stacksets") || has("stack instance") || has("stackinstance") {
+        } else if any(&["stack set", "stacksets", "stack instance", "stackinstance"]) {
             Self::StackSets
-        } else if has("number of controls") || has("controls limit") || has("limit of controls") {
+        } else if any(&["number of controls", "controls limit", "limit of controls"]) {
             Self::Controls
-        } else if has("number of frameworks") || has("frameworks limit") || has("limit of frameworks") {
+        } else if any(&["number of frameworks", "frameworks limit", "limit of frameworks"]) {
             Self::Frameworks
         } else if of_framework {
             Self::AuditManager
@@ -304,37 +237,36 @@ impl Quota {
         }
     }
 
-    const fn words(self) -> &'static str {
+    /// The quota in a description, and the remediation.
+    const fn texts(self) -> (&'static str, &'static str) {
         match self {
-            Self::Frameworks => "frameworks",
-            Self::Controls => "controls",
-            Self::AuditManager => "frameworks or controls",
-            Self::ConfigRules => "AWS Config rules",
-            Self::StackSets => "StackSets or their instances",
-            Self::Other => "an AWS service",
+            Self::Frameworks => (
+                "frameworks",
+                "Delete unused frameworks there, or request a higher quota of AWS Backup: the default is 15 in each account and Region.",
+            ),
+            Self::Controls => (
+                "controls",
+                "Remove controls from frameworks there, or request a higher quota of AWS Backup: the default is 50 in each account and Region, and a control in two frameworks counts twice.",
+            ),
+            Self::AuditManager => (
+                "frameworks or controls",
+                "Delete unused frameworks or controls there, or request a higher quota of AWS Backup: the default is 15 frameworks and 50 controls in each account and Region.",
+            ),
+            Self::ConfigRules => (
+                "AWS Config rules",
+                "Delete unused rules there, or request a higher quota of AWS Config: the default is 1,000 in each account and Region.",
+            ),
+            Self::StackSets => (
+                "StackSets or their instances",
+                "Delete unused StackSets, or request higher quotas of CloudFormation: the default is 1,000 StackSets in an account and 100,000 instances in a StackSet.",
+            ),
+            Self::Other => ("an AWS service", "Request a higher quota in these accounts; the reason names it."),
         }
     }
+}
 
-    const fn advice(self) -> &'static str {
-        match self {
-            Self::Frameworks => {
-                "Delete unused frameworks there, or request a higher quota of AWS Backup: the default is 15 in each account and Region."
-            }
-            Self::Controls => {
-                "Remove controls from frameworks there, or request a higher quota of AWS Backup: the default is 50 in each account and Region, and a control in two frameworks counts twice."
-            }
-            Self::AuditManager => {
-                "Delete unused frameworks or controls there, or request a higher quota of AWS Backup: the default is 15 frameworks and 50 controls in each account and Region."
-            }
-            Self::ConfigRules => {
-                "Delete unused rules there, or request a higher quota of AWS Config: the default is 1,000 in each account and Region."
-            }
-            Self::StackSets => {
-                "Delete unused StackSets, or request higher quotas of CloudFormation: the default is 1,000 StackSets in an account and 100,000 instances in a StackSet."
-            }
-            Self::Other => "Request a higher quota in these accounts; the reason names it.",
-        }
-    }
+fn contains_any(text: &str, words: &[&str]) -> bool {
+    words.iter().any(|words| text.contains(words))
 }
 
 /// The roles of self-managed permissions. "Account X should have 'EXECUTION' role with trust relationship to Role 'ADMINISTRATION'"
@@ -347,12 +279,8 @@ fn role(lower: &str) -> Option<FailureCause> {
     if lower.contains("relationship to role") {
         return Some(FailureCause::ExecutionRole);
     }
-    let cannot_be_assumed = lower.contains("role")
-        && ["sts:assumerole", "cannot be assumed", "unable to assume", "failed to assume", "could not assume"]
-            .iter()
-            .any(|words| lower.contains(words));
-    let missing = lower.contains("should have '") && lower.contains("role");
-    if !(missing || cannot_be_assumed) {
+    let denied = ["sts:assumerole", "cannot be assumed", "unable to assume", "failed to assume", "could not assume"];
+    if !(lower.contains("role") && (lower.contains("should have '") || contains_any(lower, &denied))) {
         return None;
     }
     // The administration role is the caller that may not assume; the role that it may not assume follows "on resource".
@@ -362,7 +290,7 @@ fn role(lower: &str) -> Option<FailureCause> {
 }
 
 fn region_not_enabled(lower: &str) -> bool {
-    let any = |words: &[&str]| words.iter().any(|words| lower.contains(words));
+    let any = |words: &[&str]| contains_any(lower, words);
     any(&[
         "sts is not activated in this region",
         "regiondisabled",
@@ -380,13 +308,13 @@ fn state(lower: &str) -> Option<FailureCause> {
         return None;
     }
     let broken = ["_failed state", "rollback_complete state", "_failed, ", "review_in_progress state"];
-    if broken.iter().any(|words| lower.contains(words)) {
+    if contains_any(lower, &broken) {
         return Some(FailureCause::StackBroken);
     }
     if lower.contains("_in_progress") {
         return Some(FailureCause::StackBusy);
     }
-    (lower.contains("can not be") || lower.contains("cannot be")).then_some(FailureCause::StackBroken)
+    contains_any(lower, &["can not be", "cannot be"]).then_some(FailureCause::StackBroken)
 }
 
 /// The action in "is not authorized to perform: `ACTION` on resource ...", if it has the form of one.
@@ -398,10 +326,6 @@ fn action(reason: &str) -> Option<String> {
     let (service, name) = action.split_once(':')?;
     let whole = !service.is_empty() && !name.is_empty() && action.len() <= MAX_ACTION;
     whole.then_some(action)
-}
-
-fn or_needed(action: &str) -> &str {
-    if action.is_empty() { " an action that it needs" } else { action }
 }
 
 #[cfg(test)]

@@ -62,7 +62,6 @@ pub enum Permissions {
 
 impl Permissions {
     /// The permission model alone.
-    #[must_use]
     pub fn model(&self) -> PermissionModel {
         match self {
             Self::SelfManaged => PermissionModel::SelfManaged,
@@ -71,21 +70,13 @@ impl Permissions {
     }
 
     /// The caller.
-    #[must_use]
     pub fn call_as(&self) -> CallAs {
-        match self {
-            Self::SelfManaged => CallAs::Own,
-            Self::ServiceManaged(service) => service.call_as,
-        }
+        self.service_managed().map_or(CallAs::Own, |service| service.call_as)
     }
 
     /// The settings of service-managed permissions.
-    #[must_use]
     pub fn service_managed(&self) -> Option<&ServiceManaged> {
-        match self {
-            Self::SelfManaged => None,
-            Self::ServiceManaged(service) => Some(service),
-        }
+        if let Self::ServiceManaged(service) = self { Some(service) } else { None }
     }
 }
 
@@ -114,7 +105,6 @@ pub struct ServiceManaged {
 
 /// A target with organizational units.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct OrganizationalUnitTarget {
     /// The organizational units; includes child units.
     pub units: BTreeSet<UnitId>,
@@ -127,9 +117,7 @@ pub struct OrganizationalUnitTarget {
 }
 
 impl Desired {
-    /// Digest of template, parameters, capabilities and auto-deployment. A tag of the StackSet keeps it, so that a change is
-    /// detected without comparing templates, which CloudFormation may rewrite.
-    #[must_use]
+    /// Digest of template, parameters, capabilities and auto-deployment, kept in a tag: CloudFormation may rewrite templates.
     pub fn definition_digest(&self) -> Digest {
         let mut definition = serde_json::json!({
             "template": self.template,
@@ -144,14 +132,12 @@ impl Desired {
 
     /// Digest of the definition, the targets with their overrides, and the rollout settings: equal digests mean that the policy
     /// has not changed. The accounts of organizational units are not included.
-    #[must_use]
     pub fn digest(&self) -> Digest {
         let targets = match &self.permissions {
             Permissions::SelfManaged => {
                 let instances = self.instances.iter();
-                let instances: BTreeMap<String, &Parameters> =
-                    instances.map(|(instance, goal)| (instance.to_string(), &*goal.overrides)).collect();
-                serde_json::json!(instances)
+                let instances = instances.map(|(instance, goal)| (instance.to_string(), &*goal.overrides));
+                serde_json::json!(instances.collect::<BTreeMap<_, _>>())
             }
             Permissions::ServiceManaged(service) => serde_json::json!(service),
         };
@@ -176,13 +162,10 @@ impl Desired {
                     let skip = membership.skip_reason(account);
                     for region in &target.regions {
                         let instance = Instance { account: account.clone(), region: region.clone() };
+                        let goal = || DesiredInstance { overrides: overrides.clone(), unit: Some(unit.clone()) };
                         match skip {
-                            Some(reason) => drop(self.skipped.insert(instance, reason)),
-                            None => {
-                                let goal =
-                                    || DesiredInstance { overrides: overrides.clone(), unit: Some(unit.clone()) };
-                                self.instances.entry(instance).or_insert_with(goal);
-                            }
+                            Some(reason) => _ = self.skipped.insert(instance, reason),
+                            None => _ = self.instances.entry(instance).or_insert_with(goal),
                         }
                     }
                 }
@@ -191,7 +174,6 @@ impl Desired {
     }
 
     /// The targeted organizational units, which [`Self::resolve_organizational_units`] resolves.
-    #[must_use]
     pub fn organizational_units(&self) -> BTreeSet<UnitId> {
         let targets = self.permissions.service_managed().into_iter().flat_map(|service| &service.targets);
         targets.flat_map(|target| target.units.iter().cloned()).collect()

@@ -32,33 +32,26 @@ struct OverrideGroup {
     units: BTreeSet<UnitId>,
 }
 
-/// The known overrides of an instance.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// The known overrides of an instance; by default unknown.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 struct InstanceOverrides {
     overrides: Option<Arc<Parameters>>,
     units: BTreeSet<UnitId>,
 }
 
-impl InstanceOverrides {
-    const UNKNOWN: Self = Self { overrides: None, units: BTreeSet::new() };
-}
-
 impl AppliedOverrides {
     /// For a StackSet that only this application changes: an instance has the overrides that it was given, and no others.
     /// Auto-deployment sets none either.
-    #[must_use]
     pub fn known_empty() -> Self {
         Self { complete: true, groups: Vec::new() }
     }
 
     /// For a StackSet without a record: if it exists, the overrides are unknown.
-    #[must_use]
     pub fn unrecorded(stack_set_exists: bool) -> Self {
         if stack_set_exists { Self::default() } else { Self::known_empty() }
     }
 
-    /// Adds the overrides that only the record has to `observed`, and returns whether overrides came into doubt, so that the
-    /// record has changed.
+    /// Adds the overrides that only the record has to `observed`. Returns whether overrides came into doubt.
     pub fn apply(&mut self, observed: &mut Observed, owner: &str) -> bool {
         match &observed.stack_set {
             None => *self = Self::known_empty(),
@@ -97,7 +90,7 @@ impl AppliedOverrides {
                     drop(all.insert(instance, InstanceOverrides { overrides: Some(Arc::clone(overrides)), units }));
                 }
                 // An instance that the deletion did not reach keeps its overrides; a deleted one is forgotten when observed.
-                None if self.complete => drop(all.insert(instance, InstanceOverrides::UNKNOWN)),
+                None if self.complete => drop(all.insert(instance, InstanceOverrides::default())),
                 _ => drop(all.remove(&instance)),
             }
         }
@@ -122,7 +115,7 @@ impl AppliedOverrides {
             }
             let moved = !known.units.is_empty() && found.unit.as_ref().is_none_or(|unit| !known.units.contains(unit));
             if moved || evaluate(instance, found).is_some() {
-                *known = InstanceOverrides::UNKNOWN;
+                *known = InstanceOverrides::default();
                 changed = true;
                 return self.complete;
             }
@@ -132,12 +125,10 @@ impl AppliedOverrides {
             }
             true
         });
-        if self.complete {
-            for (instance, found) in &observed.instances {
-                if evaluate(instance, found).is_some() && !all.contains_key(instance) {
-                    all.insert(instance.clone(), InstanceOverrides::UNKNOWN);
-                    changed = true;
-                }
+        for (instance, found) in observed.instances.iter().filter(|_| self.complete) {
+            if !all.contains_key(instance) && evaluate(instance, found).is_some() {
+                all.insert(instance.clone(), InstanceOverrides::default());
+                changed = true;
             }
         }
         if changed {

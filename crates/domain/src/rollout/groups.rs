@@ -19,9 +19,7 @@ pub struct FailureGroup<'v> {
     pub first: Vec<&'v Instance>,
 }
 
-/// Groups instances and keeps the first `named` of each group. Failures come before their consequences, large groups before
-/// small ones.
-#[must_use]
+/// Groups instances and keeps the first `named` of each group: failures before their consequences, large groups first.
 pub fn group_failures(diagnostics: &[InstanceFailure], named: usize) -> Vec<FailureGroup<'_>> {
     let mut groups: Vec<FailureGroup<'_>> = Vec::new();
     // Most reasons differ in ids only, so the cause is searched once for each normalized reason.
@@ -47,43 +45,26 @@ pub fn group_failures(diagnostics: &[InstanceFailure], named: usize) -> Vec<Fail
         }
     }
     // A stable sort: equal groups stay in the order of their first instances.
-    groups.sort_by_key(|group| (rank(group.outcome), std::cmp::Reverse(group.count)));
+    groups.sort_by_key(|group| (group.outcome, std::cmp::Reverse(group.count)));
     groups
-}
-
-const fn rank(outcome: InstanceOutcome) -> u8 {
-    match outcome {
-        InstanceOutcome::Failed => 0,
-        InstanceOutcome::NotDeleted => 1,
-        InstanceOutcome::Cancelled => 2,
-        InstanceOutcome::NeverReached => 3,
-        InstanceOutcome::Skipped => 4,
-    }
 }
 
 /// Replaces account ids, Regions, ARNs, UUIDs and ids of requests and stacks by placeholders, to compare reasons.
 fn normalized(reason: &str) -> String {
-    /// Maximum bytes that are compared.
     const COMPARED: usize = 2_000;
     let mut out = String::with_capacity(reason.len().min(COMPARED));
-    let mut rest = reason;
-    while !rest.is_empty() && out.len() < COMPARED {
-        // Only ASCII ends a word, so this is a character boundary.
-        let end = rest.bytes().position(|byte| !is_word_byte(byte)).unwrap_or(rest.len());
-        let (word, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
+    let is_separator = |c: char| c.is_ascii() && !c.is_ascii_alphanumeric() && !"-_:/.*+=@".contains(c);
+    for part in reason.split_inclusive(is_separator) {
+        if out.len() >= COMPARED {
+            break;
+        }
+        let word = part.trim_end_matches(is_separator);
         push_word(&mut out, word);
-        let mut after = after.chars();
-        out.extend(after.next().map(|c| if c.is_ascii_whitespace() || c.is_ascii_control() { ' ' } else { c }));
-        rest = after.as_str();
+        let separator = part.strip_prefix(word).unwrap_or_default().chars();
+        out.extend(separator.map(|c| if c.is_ascii_whitespace() || c.is_ascii_control() { ' ' } else { c }));
     }
     out.truncate(out.trim_end_matches([' ', '.']).len());
     out
-}
-
-const fn is_word_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || !byte.is_ascii()
-        || matches!(byte, b'-' | b'_' | b':' | b'/' | b'.' | b'*' | b'+' | b'=' | b'@')
 }
 
 fn push_word(out: &mut String, word: &str) {
@@ -104,7 +85,6 @@ fn push_word(out: &mut String, word: &str) {
     }
 }
 
-/// Appends a name with placeholders for generated ids.
 fn push_name(out: &mut String, name: &str) {
     const UUID: [usize; 5] = [8, 4, 4, 4, 12];
     if is_region(name) {
@@ -133,21 +113,13 @@ fn push_name(out: &mut String, name: &str) {
 
 /// The placeholder of an account id or another long number, a hexadecimal id, or a suffix that CloudFormation adds to names.
 fn placeholder(part: &str) -> Option<&'static str> {
-    let (mut digits, mut upper, mut lower_hex, mut other) = (0_usize, 0_usize, 0_usize, 0_usize);
-    for byte in part.bytes() {
-        let counter = match byte {
-            b'0'..=b'9' => &mut digits,
-            b'A'..=b'Z' => &mut upper,
-            b'a'..=b'f' => &mut lower_hex,
-            _ => &mut other,
-        };
-        *counter = counter.saturating_add(1);
+    let all = |is_allowed: fn(&u8) -> bool| part.as_bytes().iter().all(is_allowed);
+    if all(u8::is_ascii_digit) {
+        return (part.len() >= 6).then_some(if part.len() == 12 { "ACCOUNT" } else { "NUMBER" });
     }
-    if digits == part.len() {
-        return (digits >= 6).then_some(if digits == 12 { "ACCOUNT" } else { "NUMBER" });
-    }
-    let one_case = upper == 0 || lower_hex == 0;
-    (part.len() >= 10 && digits > 0 && other == 0 && one_case).then_some("ID")
+    let one_case =
+        all(|byte| matches!(byte, b'0'..=b'9' | b'A'..=b'Z')) || all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    (part.len() >= 10 && one_case && part.contains(|c: char| c.is_ascii_digit())).then_some("ID")
 }
 
 /// `eu-west-1`, `us-gov-east-1`, `eusc-de-east-1`.

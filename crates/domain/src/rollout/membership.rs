@@ -18,7 +18,6 @@ pub enum SkipReason {
 
 impl SkipReason {
     /// The reason, for reports.
-    #[must_use]
     pub fn description(self) -> &'static str {
         match self {
             Self::Suspended => "the account is suspended",
@@ -34,11 +33,9 @@ impl SkipReason {
 pub struct Membership {
     /// The root, which contains every account.
     pub root: Option<UnitId>,
-    /// The management account, to which StackSets with service-managed permissions never deploys (CloudFormation user guide,
-    /// "Create StackSets with service-managed permissions").
+    /// The management account, to which service-managed permissions never deploy (CloudFormation user guide).
     pub management: Option<AccountId>,
-    /// The accounts of each requested organizational unit and its child units. An organizational unit that does not exist in
-    /// this organization is missing.
+    /// The accounts of each requested organizational unit and its child units; a unit that does not exist is missing.
     pub units: BTreeMap<UnitId, BTreeSet<AccountId>>,
     /// Accounts that are suspended, closed or being closed.
     pub inactive: BTreeSet<AccountId>,
@@ -51,19 +48,11 @@ impl Membership {
     }
 
     /// Whether an account is in an organizational unit or its child units.
-    #[must_use]
     pub fn contains(&self, unit: &UnitId, account: &AccountId) -> bool {
         self.units.get(unit).is_some_and(|accounts| accounts.contains(account))
     }
 
-    /// Whether StackSets with service-managed permissions deploys to an account.
-    #[must_use]
-    pub fn is_deployed_to(&self, account: &AccountId) -> bool {
-        self.skip_reason(account).is_none()
-    }
-
     /// The reason why StackSets does not deploy to an account.
-    #[must_use]
     pub fn skip_reason(&self, account: &AccountId) -> Option<SkipReason> {
         if self.management.as_ref() == Some(account) {
             return Some(SkipReason::ManagementAccount);

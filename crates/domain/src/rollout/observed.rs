@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::Deserialize;
+use serde::de::value::{Error, StrDeserializer};
+
 use framework::ids::{RegionName, UnitId};
 
 use super::{AutoDeployment, Digest, Instance, Parameters, PermissionModel};
@@ -57,7 +60,8 @@ pub struct ObservedInstance {
 }
 
 /// `StackInstance.Status` of the CloudFormation API.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum InstanceStatus {
     /// The stack matches the StackSet.
     Current,
@@ -66,24 +70,20 @@ pub enum InstanceStatus {
     /// A delete failed; it can only be removed with its stack retained.
     Inoperable,
     /// A value that this version does not know; never a success.
+    #[serde(skip)]
     Unknown(String),
 }
 
 impl InstanceStatus {
     /// Reads the value of the API.
-    #[must_use]
     pub fn from_api(word: &str) -> Self {
-        match word {
-            "CURRENT" => Self::Current,
-            "OUTDATED" => Self::Outdated,
-            "INOPERABLE" => Self::Inoperable,
-            other => Self::Unknown(other.to_owned()),
-        }
+        Self::deserialize(StrDeserializer::<Error>::new(word)).unwrap_or_else(|_| Self::Unknown(word.to_owned()))
     }
 }
 
 /// `StackInstanceStatus.DetailedStatus` of the CloudFormation API.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum DetailedStatus {
     /// The operation has not reached it yet.
     Pending,
@@ -92,6 +92,7 @@ pub enum DetailedStatus {
     /// The last operation succeeded.
     Succeeded,
     /// The last operation failed.
+    #[serde(alias = "FAILED_IMPORT")]
     Failed,
     /// The operation stopped before it reached the instance.
     Cancelled,
@@ -100,23 +101,14 @@ pub enum DetailedStatus {
     /// The account is suspended, so StackSets skips it.
     SkippedSuspendedAccount,
     /// No value, or one that this version does not know.
+    #[serde(skip)]
     Unknown(String),
 }
 
 impl DetailedStatus {
     /// Reads the value of the API.
-    #[must_use]
     pub fn from_api(word: &str) -> Self {
-        match word {
-            "PENDING" => Self::Pending,
-            "RUNNING" => Self::Running,
-            "SUCCEEDED" => Self::Succeeded,
-            "FAILED" | "FAILED_IMPORT" => Self::Failed,
-            "CANCELLED" => Self::Cancelled,
-            "INOPERABLE" => Self::Inoperable,
-            "SKIPPED_SUSPENDED_ACCOUNT" => Self::SkippedSuspendedAccount,
-            other => Self::Unknown(other.to_owned()),
-        }
+        Self::deserialize(StrDeserializer::<Error>::new(word)).unwrap_or_else(|_| Self::Unknown(word.to_owned()))
     }
 }
 
@@ -134,7 +126,6 @@ pub enum OperationStatus {
 impl OperationStatus {
     /// Reads the value of the API. An unknown one counts as in flight: AWS rejects operations on a busy StackSet anyway, and the
     /// schedule reconciles again.
-    #[must_use]
     pub fn from_api(word: &str) -> Self {
         match word {
             "SUCCEEDED" | "FAILED" | "STOPPED" => Self::Ended,

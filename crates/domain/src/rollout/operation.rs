@@ -75,7 +75,6 @@ pub enum AccountFilterType {
     Except(BTreeSet<AccountId>),
 }
 
-/// Each account in each Region.
 pub(super) fn product(
     accounts: &BTreeSet<AccountId>,
     regions: &BTreeSet<RegionName>,
@@ -92,7 +91,6 @@ impl OperationTargets {
     }
 
     /// The number of instances.
-    #[must_use]
     pub fn size(&self) -> usize {
         self.accounts.len().saturating_mul(self.regions.len())
     }
@@ -100,13 +98,11 @@ impl OperationTargets {
 
 impl Operation {
     /// Identifies the operation in its rollout.
-    #[must_use]
     pub fn key(&self) -> Digest {
         digest_of(&serde_json::json!(self))
     }
 
     /// The instances it works on; `None` for an operation on the StackSet, which works on all.
-    #[must_use]
     pub fn targets(&self) -> Option<&OperationTargets> {
         match self {
             Self::ManagedExecution | Self::UpdateStackSet => None,
@@ -117,7 +113,6 @@ impl Operation {
     }
 
     /// The number of instances it works on; `all` is the number in the StackSet.
-    #[must_use]
     pub fn size(&self, all: usize) -> usize {
         match self.targets() {
             Some(at) => at.size(),
@@ -127,7 +122,6 @@ impl Operation {
     }
 
     /// The operation of the CloudFormation API.
-    #[must_use]
     pub fn api_name(&self) -> &'static str {
         match self {
             Self::ManagedExecution | Self::UpdateStackSet => "UpdateStackSet",

@@ -7,7 +7,7 @@ mod change;
 mod compare;
 mod waves;
 
-pub use change::{DefinitionChange, FrameworkChange, OverrideChange, ResourceChange};
+pub use change::{ControlDefinition, DefinitionChange, FrameworkChange, OverrideChange, ResourceChange};
 pub use waves::{RegionWaves, Waves};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +24,7 @@ use super::{
     Desired, DetailedStatus, Instance, Membership, Observed, ObservedInstance, Operation, Parameters, PermissionModel,
     SkipReason, operations, removal_operations,
 };
-use crate::policy::{CountOrPercentage, RolloutSettings};
+use crate::policy::RolloutSettings;
 
 /// The plan of one StackSet and its instances.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,7 +33,6 @@ pub struct RolloutPlan {
     /// The StackSet.
     pub stack_set: StackSetName,
     /// The action on the StackSet.
-    #[serde(rename = "action")]
     pub action: StackSetAction,
     /// The changes of the framework that it deploys.
     pub framework: FrameworkChange,
@@ -83,7 +82,6 @@ pub enum InstanceAction {
 
 impl InstanceAction {
     /// The action in one word, for reports.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Delete => "delete",
@@ -124,7 +122,6 @@ pub enum ActionReason {
 
 impl ActionReason {
     /// The reason, for reports.
-    #[must_use]
     pub fn words(self) -> &'static str {
         match self {
             Self::Missing => "no stack instance exists",
@@ -146,13 +143,10 @@ impl ActionReason {
 #[serde(rename_all = "camelCase")]
 pub struct PlannedGroup {
     /// The action.
-    #[serde(rename = "action")]
     pub action: InstanceAction,
     /// The reasons; empty without a change.
-    #[serde(rename = "reasons")]
     pub reasons: BTreeSet<ActionReason>,
     /// The status reason of CloudFormation, if they are not in the desired state.
-    #[serde(rename = "statusReason")]
     pub status_reason: Option<String>,
     /// The parameter overrides after the rollout, or those in force without a change; `None` if unknown.
     pub overrides: Option<Parameters>,
@@ -168,7 +162,6 @@ pub struct PlannedGroup {
 
 impl PlannedGroup {
     /// The number of instances.
-    #[must_use]
     pub fn size(&self) -> usize {
         self.accounts.len().saturating_mul(self.regions.len())
     }
@@ -179,16 +172,13 @@ impl PlannedGroup {
     }
 
     /// The reasons, for reports.
-    #[must_use]
     pub fn words(&self) -> String {
-        let because: Vec<&str> = self.reasons.iter().map(|because| because.words()).collect();
-        because.join("; ")
+        self.reasons.iter().map(|reason| reason.words()).collect::<Vec<_>>().join("; ")
     }
 }
 
 /// The number of instances by action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct InstanceCounts {
     /// Created.
     pub create: usize,
@@ -223,23 +213,17 @@ impl InstanceCounts {
 
     /// Adds the numbers of another plan.
     pub fn add(&mut self, other: Self) {
-        let Self { create, update, delete, retain, unchanged, skipped } = other;
-        for (total, number) in [
-            (&mut self.create, create),
-            (&mut self.update, update),
-            (&mut self.delete, delete),
-            (&mut self.retain, retain),
-            (&mut self.unchanged, unchanged),
-            (&mut self.skipped, skipped),
-        ] {
-            *total = total.saturating_add(number);
-        }
+        self.create = self.create.saturating_add(other.create);
+        self.update = self.update.saturating_add(other.update);
+        self.delete = self.delete.saturating_add(other.delete);
+        self.retain = self.retain.saturating_add(other.retain);
+        self.unchanged = self.unchanged.saturating_add(other.unchanged);
+        self.skipped = self.skipped.saturating_add(other.skipped);
     }
 }
 
 /// One operation of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct PlannedOperation {
     /// The operation.
     #[serde(flatten)]
@@ -250,12 +234,11 @@ pub struct PlannedOperation {
     pub waves: Waves,
 }
 
-/// The common properties of a group of instances.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Common {
-    fate: InstanceAction,
-    because: BTreeSet<ActionReason>,
-    reason: Option<String>,
+    action: InstanceAction,
+    reasons: BTreeSet<ActionReason>,
+    status_reason: Option<String>,
     overrides: Option<Arc<Parameters>>,
     overrides_before: Option<Arc<Parameters>>,
     unit: Option<UnitId>,
@@ -263,11 +246,10 @@ struct Common {
 
 impl RolloutPlan {
     /// The plan of a rollout. The StackSet must be missing, owned, or to be adopted.
-    #[must_use]
     pub fn new(desired: &Desired, observed: &Observed, owner: &str, membership: &Membership) -> Self {
         let operations = operations(desired, observed, owner, membership);
         let updated = operations.contains(&Operation::UpdateStackSet);
-        let fate = match &observed.stack_set {
+        let action = match &observed.stack_set {
             None => StackSetAction::Create,
             Some(found) if found.owner.as_deref() != Some(owner) => StackSetAction::Adopt,
             Some(_) if updated => StackSetAction::Update,
@@ -285,18 +267,18 @@ impl RolloutPlan {
             (instance, common)
         });
         let skipped = desired.skipped.iter().map(|(instance, reason)| {
-            let because = match reason {
+            let reason = match reason {
                 SkipReason::Suspended => ActionReason::Suspended,
                 SkipReason::ManagementAccount => ActionReason::ManagementAccount,
             };
-            (instance, Common::with_reason(InstanceAction::Skip, because))
+            (instance, Common::with_reason(InstanceAction::Skip, reason))
         });
         let left = observed.instances.iter().filter(|(instance, _)| !desired.selects(instance));
         let left = left.map(|(instance, found)| (instance, Common::leaving(instance, found, observed, membership)));
         let groups = groups(goal.chain(skipped).chain(left));
         Self {
             stack_set: desired.name.clone(),
-            action: fate,
+            action,
             framework: FrameworkChange::new(desired, observed, updated),
             instances: InstanceCounts::new(&groups),
             operations: planned(operations, observed, &groups, &desired.rollout),
@@ -306,12 +288,10 @@ impl RolloutPlan {
     }
 
     /// The plan of the removal of an owned StackSet, which is deleted at the end if no instance remains.
-    #[must_use]
     pub fn for_removal(name: &StackSetName, observed: &Observed, membership: &Membership) -> Self {
-        let left = observed.instances.iter();
-        let left = left.map(|(instance, found)| (instance, Common::leaving(instance, found, observed, membership)));
-        let groups = groups(left);
-        let settings = removal_settings();
+        let leaving = |(instance, found)| (instance, Common::leaving(instance, found, observed, membership));
+        let groups = groups(observed.instances.iter().map(leaving));
+        let settings = RolloutSettings::for_removal();
         Self {
             stack_set: name.clone(),
             action: StackSetAction::Remove,
@@ -324,77 +304,56 @@ impl RolloutPlan {
     }
 
     /// Whether the plan changes anything.
-    #[must_use]
     pub fn is_change(&self) -> bool {
         !self.operations.is_empty() || matches!(self.action, StackSetAction::Create | StackSetAction::Remove)
     }
 
     /// The total waves of all operations, which run one after the other.
-    #[must_use]
     pub fn waves(&self) -> usize {
         self.operations.iter().map(|operation| operation.waves.total).fold(0, usize::saturating_add)
     }
 }
 
 impl Common {
-    fn with_reason(fate: InstanceAction, because: ActionReason) -> Self {
-        Self {
-            fate,
-            because: BTreeSet::from([because]),
-            reason: None,
-            overrides: None,
-            overrides_before: None,
-            unit: None,
-        }
+    fn with_reason(action: InstanceAction, reason: ActionReason) -> Self {
+        let reasons = BTreeSet::from([reason]);
+        Self { action, reasons, status_reason: None, overrides: None, overrides_before: None, unit: None }
     }
 
-    /// A desired instance that exists.
     fn existing(instance: &Instance, goal: &super::DesiredInstance, found: &ObservedInstance, updated: bool) -> Self {
         let failure = evaluate(instance, found);
-        let reason = failure.as_ref().map(|failure| failure.reason.clone());
+        let status_reason = failure.as_ref().map(|failure| failure.reason.clone());
         let unit = goal.unit.clone();
         if !is_workable(found) {
-            let because = match found.detailed {
+            let reason = match found.detailed {
                 DetailedStatus::SkippedSuspendedAccount => ActionReason::Suspended,
                 _ => ActionReason::Inoperable,
             };
-            return Self {
-                reason,
-                overrides: found.overrides.clone(),
-                unit,
-                ..Self::with_reason(InstanceAction::Skip, because)
-            };
+            let overrides = found.overrides.clone();
+            return Self { status_reason, overrides, unit, ..Self::with_reason(InstanceAction::Skip, reason) };
         }
-        let mut because = BTreeSet::new();
-        if updated {
-            because.insert(ActionReason::Definition);
-        }
-        match found.overrides.as_deref() {
-            None => drop(because.insert(ActionReason::OverridesUnknown)),
-            Some(now) if *now != *goal.overrides => drop(because.insert(ActionReason::Overrides)),
-            Some(_) => {}
-        }
-        if failure.is_some() {
-            because.insert(ActionReason::EarlierFailure);
-        }
+        let overrides = match found.overrides.as_deref() {
+            None => Some(ActionReason::OverridesUnknown),
+            Some(now) => (*now != *goal.overrides).then_some(ActionReason::Overrides),
+        };
+        let definition = updated.then_some(ActionReason::Definition);
+        let reasons = [definition, overrides, failure.map(|_| ActionReason::EarlierFailure)];
+        let reasons: BTreeSet<ActionReason> = reasons.into_iter().flatten().collect();
         Self {
-            fate: if because.is_empty() { InstanceAction::Keep } else { InstanceAction::Update },
-            reason,
+            action: if reasons.is_empty() { InstanceAction::Keep } else { InstanceAction::Update },
+            reasons,
+            status_reason,
             overrides: Some(Arc::clone(&goal.overrides)),
             overrides_before: found.overrides.clone().filter(|now| **now != *goal.overrides),
             unit,
-            because,
         }
     }
 
-    /// An undesired instance that exists.
     fn leaving(instance: &Instance, found: &ObservedInstance, observed: &Observed, membership: &Membership) -> Self {
-        let service_managed = observed
-            .stack_set
-            .as_ref()
-            .is_some_and(|stack_set| stack_set.permissions == PermissionModel::ServiceManaged);
+        let permissions = observed.stack_set.as_ref().map(|stack_set| stack_set.permissions);
+        let service_managed = permissions == Some(PermissionModel::ServiceManaged);
         let reachable = !service_managed || reaching(instance, found, membership).is_some();
-        let (fate, reason) = match (reachable, is_retained(instance, found, membership)) {
+        let (action, reason) = match (reachable, is_retained(instance, found, membership)) {
             (false, _) => (InstanceAction::Skip, Some(ActionReason::Unreachable)),
             (true, false) => (InstanceAction::Delete, None),
             (true, true) if is_workable(found) || found.detailed == DetailedStatus::SkippedSuspendedAccount => {
@@ -403,9 +362,9 @@ impl Common {
             (true, true) => (InstanceAction::Retain, Some(ActionReason::Inoperable)),
         };
         Self {
-            fate,
-            because: std::iter::once(ActionReason::NotDesired).chain(reason).collect(),
-            reason: reason.and_then(|_| found.reason.clone()).filter(|reason| !reason.trim().is_empty()),
+            action,
+            reasons: std::iter::once(ActionReason::NotDesired).chain(reason).collect(),
+            status_reason: reason.and_then(|_| found.reason.clone()).filter(|reason| !reason.trim().is_empty()),
             overrides: found.overrides.clone(),
             overrides_before: None,
             unit: found.unit.clone(),
@@ -413,12 +372,6 @@ impl Common {
     }
 }
 
-/// The settings of a removal, since the policy has none any more: all accounts in parallel, despite failures.
-fn removal_settings() -> RolloutSettings {
-    RolloutSettings { failure_tolerance: CountOrPercentage::Percentage(100), ..RolloutSettings::default() }
-}
-
-/// Groups instances by common properties.
 fn groups<'a>(instances: impl Iterator<Item = (&'a Instance, Common)>) -> Vec<PlannedGroup> {
     // The common properties are numbered, since they are compared far more often than created.
     let mut numbers: BTreeMap<Common, usize> = BTreeMap::new();
@@ -431,19 +384,11 @@ fn groups<'a>(instances: impl Iterator<Item = (&'a Instance, Common)>) -> Vec<Pl
     let mut groups: Vec<PlannedGroup> = products
         .into_iter()
         .filter_map(|(accounts, regions, number)| {
-            let Common { fate, because, reason, overrides, overrides_before, unit } = (*commons.get(&number)?).clone();
+            let Common { action, reasons, status_reason, overrides, overrides_before, unit } =
+                (*commons.get(&number)?).clone();
             let owned = |shared: Option<Arc<Parameters>>| shared.as_deref().cloned();
             let (overrides, overrides_before) = (owned(overrides), owned(overrides_before));
-            Some(PlannedGroup {
-                action: fate,
-                reasons: because,
-                status_reason: reason,
-                overrides,
-                overrides_before,
-                unit,
-                accounts,
-                regions,
-            })
+            Some(PlannedGroup { action, reasons, status_reason, overrides, overrides_before, unit, accounts, regions })
         })
         .collect();
     groups.sort_by_cached_key(|group| (group.action, std::cmp::Reverse(group.size()), group.accounts.first().cloned()));

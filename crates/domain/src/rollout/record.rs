@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use framework::ids::{CommitId, StackSetName};
 
 use super::{AppliedOverrides, CallAs, Operation, OperationTargets, Verdict};
-use crate::digest::{Digest, digest_of};
+use crate::digest::Digest;
 
 /// Most failed instances, and most skipped ones, that are recorded with their reasons; the rest are counted.
 const RECORDED_FAULTS: usize = 20;
@@ -66,7 +65,6 @@ pub struct RolloutRecord {
     /// When this rollout began.
     pub started: Timestamp,
     /// The end of the last attempt, if one has ended.
-    #[serde(default)]
     pub ended: Option<AttemptEnd>,
     /// Stacks that this removal has retained; no StackSet manages them any more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -97,7 +95,6 @@ pub enum Phase {
 
 impl Phase {
     /// Whether operations are going on, so that a quick check has to read more than the record.
-    #[must_use]
     pub fn is_busy(self) -> bool {
         matches!(self, Self::Running | Self::Removing)
     }
@@ -120,7 +117,6 @@ pub struct InFlight {
 
 /// A removal that cannot continue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct RemovalBlocked {
     /// The id of the CloudFormation request that asked for the removal; the next request starts over.
     pub request: String,
@@ -130,7 +126,6 @@ pub struct RemovalBlocked {
 
 /// The end of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct AttemptEnd {
     /// When it ended.
     pub at: Timestamp,
@@ -146,7 +141,6 @@ pub struct AttemptEnd {
 
 impl AttemptEnd {
     /// Records a verdict.
-    #[must_use]
     pub fn new(at: Timestamp, verdict: &Verdict, trouble: Option<String>) -> Self {
         let first = |diagnostics: &[_]| diagnostics.iter().take(RECORDED_FAULTS).cloned().collect();
         Self {
@@ -161,13 +155,11 @@ impl AttemptEnd {
 
 impl RolloutRecord {
     /// The StackSet and its caller.
-    #[must_use]
     pub fn stack_set(&self) -> StackSetRef<'_> {
         StackSetRef { name: &self.name, call_as: self.call_as }
     }
 
     /// Whether full reconciliations retry this rollout if it has failed.
-    #[must_use]
     pub fn is_retried(&self) -> bool {
         self.attempt <= RETRIES
     }
@@ -175,18 +167,11 @@ impl RolloutRecord {
     /// Whether the recorded operation may run although CloudFormation does not list it: the answer to its start was lost,
     /// and reads are eventually consistent. Starting the same operation again under its id is idempotent; any other has
     /// to wait.
-    #[must_use]
     pub fn is_in_doubt(&self, next: Option<&Operation>, now: Timestamp) -> bool {
         self.in_flight.as_ref().is_some_and(|in_flight| {
             let age = in_flight.recorded_at.map(|since| now.as_second().saturating_sub(since.as_second()));
             next != Some(&in_flight.operation) && age.is_some_and(|age| age < VISIBLE_AFTER_SECONDS)
         })
-    }
-
-    /// Whether an operation is the recorded one.
-    #[must_use]
-    pub fn is_repeated(&self, operation: &Operation) -> bool {
-        self.in_flight.as_ref().is_some_and(|in_flight| in_flight.operation == *operation)
     }
 
     /// Forgets the operations of earlier attempts.
@@ -195,8 +180,8 @@ impl RolloutRecord {
         (self.created, self.updated, self.deleted) = (0, 0, 0);
     }
 
-    /// Moves the operation in flight to those that have ended, and counts its instances. Instances are counted at the end,
-    /// so that an operation that was started twice counts once.
+    /// Moves the operation in flight to those that have ended. Its instances are counted here, not at its start, so that an
+    /// operation that was started twice counts once.
     pub fn operation_ended(&mut self) {
         let Some(InFlight { operation, size, .. }) = self.in_flight.take() else { return };
         self.tried.insert(operation.key());
@@ -209,20 +194,5 @@ impl RolloutRecord {
             Operation::ManagedExecution => return,
         };
         *counter = counter.saturating_add(size);
-    }
-
-    /// Records an operation as in flight and returns its id. An operation that is in flight already keeps its id, since
-    /// CloudFormation may have accepted it without listing it yet.
-    pub(super) fn register(&mut self, operation: &Operation, size: usize, now: Timestamp) -> String {
-        let recorded = self.in_flight.take().filter(|in_flight| in_flight.operation == *operation);
-        let id = recorded.map_or_else(
-            || {
-                self.sequence = self.sequence.saturating_add(1);
-                format!("bc-{}", digest_of(&json!([self.name, self.digest, self.sequence])))
-            },
-            |in_flight| in_flight.id,
-        );
-        self.in_flight = Some(InFlight { id: id.clone(), operation: operation.clone(), size, recorded_at: Some(now) });
-        id
     }
 }

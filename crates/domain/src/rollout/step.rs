@@ -23,16 +23,10 @@ pub enum RolloutStep {
     DeleteStackSet,
     /// No operation is left that this attempt has not tried.
     Finished(Verdict),
-    /// The StackSet exists and has another owner.
-    OtherOwner {
-        /// The owner by its tag; `None` without the tag.
-        owner: Option<String>,
-    },
+    /// The StackSet exists and has another owner by its tag, or no tag.
+    OtherOwner(Option<String>),
     /// The StackSet has the other permission model, which cannot change.
-    OtherPermissions {
-        /// The observed permission model.
-        found: PermissionModel,
-    },
+    OtherPermissions(PermissionModel),
 }
 
 /// The context that a step depends on beside the desired and observed state.
@@ -48,31 +42,27 @@ pub struct StepContext<'a> {
 }
 
 /// The next step towards `desired`.
-#[must_use]
 pub fn next_step(desired: &Desired, observed: &Observed, context: StepContext<'_>) -> RolloutStep {
     let Some(stack_set) = &observed.stack_set else { return RolloutStep::CreateStackSet };
     let ours = stack_set.owner.as_deref() == Some(context.owner);
     // A StackSet owned by another policy is never adopted.
     let adopted = desired.adopt && stack_set.owner.is_none();
     if !ours && !adopted {
-        return RolloutStep::OtherOwner { owner: stack_set.owner.clone() };
+        return RolloutStep::OtherOwner(stack_set.owner.clone());
     }
     if stack_set.permissions != desired.permissions.model() {
-        return RolloutStep::OtherPermissions { found: stack_set.permissions };
+        return RolloutStep::OtherPermissions(stack_set.permissions);
     }
     first_untried(operations(desired, observed, context.owner, context.membership), context)
         .unwrap_or_else(|| RolloutStep::Finished(Verdict::new(desired, observed)))
 }
 
-/// The next step of a removal: instances first, then the StackSet.
-///
-/// Returns [`RolloutStep::Finished`] when the StackSet is deleted, or with a verdict of the instances that this attempt could not
-/// delete.
-#[must_use]
+/// The next step of a removal: instances first, then the StackSet. [`RolloutStep::Finished`] if the StackSet is deleted, or with
+/// a verdict of the instances that this attempt could not delete.
 pub fn next_removal_step(observed: &Observed, context: StepContext<'_>) -> RolloutStep {
     let Some(stack_set) = &observed.stack_set else { return RolloutStep::Finished(Verdict::default()) };
     if stack_set.owner.as_deref() != Some(context.owner) {
-        return RolloutStep::OtherOwner { owner: stack_set.owner.clone() };
+        return RolloutStep::OtherOwner(stack_set.owner.clone());
     }
     if observed.instances.is_empty() {
         return RolloutStep::DeleteStackSet;
@@ -82,16 +72,14 @@ pub fn next_removal_step(observed: &Observed, context: StepContext<'_>) -> Rollo
 }
 
 /// The operations that delete all instances of a StackSet if each succeeds, in order.
-#[must_use]
 pub fn removal_operations(observed: &Observed, membership: &Membership) -> Vec<Operation> {
     let mut operations = deletions(None, observed, membership);
     // A StackSet without instances can be deleted although it has organizational units with auto-deployment.
     let deletes_none = |operation: &Operation| operation.targets().is_some_and(|at| at.accounts.is_empty());
-    if observed
-        .instances
-        .iter()
-        .all(|(instance, found)| found.unit.is_none() || reaching(instance, found, membership).is_some())
-    {
+    let is_reachable = |(instance, found): (&Instance, &ObservedInstance)| {
+        found.unit.is_none() || reaching(instance, found, membership).is_some()
+    };
+    if observed.instances.iter().all(is_reachable) {
         while operations.last().is_some_and(deletes_none) {
             operations.pop();
         }
@@ -100,14 +88,11 @@ pub fn removal_operations(observed: &Observed, membership: &Membership) -> Vec<O
 }
 
 fn first_untried(operations: Vec<Operation>, context: StepContext<'_>) -> Option<RolloutStep> {
-    operations
-        .into_iter()
-        .find(|operation| !context.ended_operations.contains(&operation.key()))
-        .map(RolloutStep::Start)
+    let is_untried = |operation: &Operation| !context.ended_operations.contains(&operation.key());
+    operations.into_iter().find(is_untried).map(RolloutStep::Start)
 }
 
 /// The operations that bring an owned StackSet to the desired state if each succeeds, in order.
-#[must_use]
 pub fn operations(desired: &Desired, observed: &Observed, owner: &str, membership: &Membership) -> Vec<Operation> {
     let mut operations = Vec::new();
     if observed.stack_set.as_ref().is_some_and(|found| !found.managed_execution) {
@@ -131,7 +116,6 @@ fn keeps(desired: Option<&Desired>, instance: &Instance) -> bool {
     desired.is_some_and(|desired| desired.selects(instance))
 }
 
-/// The targeted organizational units, in each Region of their targets.
 fn targeted(desired: Option<&Desired>) -> BTreeSet<(&UnitId, &RegionName)> {
     let targets = desired.and_then(|desired| desired.permissions.service_managed());
     let targets = targets.into_iter().flat_map(|service| &service.targets);
@@ -145,31 +129,29 @@ fn targeted(desired: Option<&Desired>) -> BTreeSet<(&UnitId, &RegionName)> {
 fn deletions(desired: Option<&Desired>, observed: &Observed, membership: &Membership) -> Vec<Operation> {
     let left: BTreeMap<&Instance, &ObservedInstance> =
         observed.instances.iter().filter(|(instance, _)| !keeps(desired, instance)).collect();
-    let is_retained = |instance: &Instance, found: &ObservedInstance| is_retained(instance, found, membership);
-    if observed.stack_set.as_ref().is_none_or(|found| found.permissions == PermissionModel::SelfManaged) {
-        let pairs = left.iter().map(|(instance, found)| (*instance, is_retained(instance, found)));
-        return products(pairs)
-            .into_iter()
-            .map(|(accounts, regions, retain)| Operation::DeleteInstances {
-                at: OperationTargets { accounts, regions, through: None },
-                retain,
-            })
-            .collect();
+    let permissions = observed.stack_set.as_ref().map_or(PermissionModel::SelfManaged, |found| found.permissions);
+    let by_account = |instances: BTreeMap<&Instance, &ObservedInstance>| -> Vec<Operation> {
+        let pairs = instances.into_iter().filter_map(|(instance, found)| {
+            let through = match permissions {
+                PermissionModel::SelfManaged => None,
+                PermissionModel::ServiceManaged => Some(listed(reaching(instance, found, membership)?)),
+            };
+            Some((instance, (is_retained(instance, found, membership), through)))
+        });
+        let delete = |(accounts, regions, (retain, through))| Operation::DeleteInstances {
+            at: OperationTargets { accounts, regions, through },
+            retain,
+        };
+        products(pairs).into_iter().map(delete).collect()
+    };
+    if permissions == PermissionModel::SelfManaged {
+        return by_account(left);
     }
     let (retained, deleted): (BTreeMap<_, _>, BTreeMap<_, _>) =
-        left.iter().partition(|(instance, found)| is_retained(instance, found));
-    let by_account = |instances: BTreeMap<&Instance, &ObservedInstance>, retain: bool| {
-        let pairs = instances
-            .into_iter()
-            .filter_map(|(instance, found)| Some((instance, (retain, listed(reaching(instance, found, membership)?)))));
-        products(pairs).into_iter().map(|(accounts, regions, (retain, through))| Operation::DeleteInstances {
-            at: OperationTargets { accounts, regions, through: Some(through) },
-            retain,
-        })
-    };
-    let mut operations: Vec<Operation> = by_account(retained, true).collect();
+        left.into_iter().partition(|(instance, found)| is_retained(instance, found, membership));
+    let mut operations = by_account(retained);
     let (whole, rest) = whole_units(desired, observed, deleted, membership);
-    operations.extend(by_account(rest, false));
+    operations.extend(by_account(rest));
     operations.extend(whole);
     operations
 }
@@ -206,11 +188,8 @@ fn whole_units<'a>(
         // in each Region.
         let mut accounts = BTreeSet::new();
         for account in members {
-            let here: Vec<Instance> = regions
-                .iter()
-                .map(|region| instance(account, region))
-                .filter(|one| deleted.contains_key(one))
-                .collect();
+            let here = regions.iter().map(|region| instance(account, region));
+            let here: Vec<Instance> = here.filter(|one| deleted.contains_key(one)).collect();
             let everywhere = here.len() == regions.len();
             if everywhere {
                 accounts.insert(account.clone());
@@ -219,8 +198,8 @@ fn whole_units<'a>(
             rest.extend(found.filter(|_| !everywhere));
         }
         let through = Some(DeploymentTargets { unit: unit.clone(), filter: AccountFilterType::Whole });
-        operations
-            .push(Operation::DeleteInstances { at: OperationTargets { accounts, regions, through }, retain: false });
+        let at = OperationTargets { accounts, regions, through };
+        operations.push(Operation::DeleteInstances { at, retain: false });
     }
     rest.append(&mut deleted);
     (operations, rest)
@@ -235,14 +214,9 @@ pub(super) fn is_retained(instance: &Instance, found: &ObservedInstance, members
 /// still in it, else the root, which contains all accounts.
 pub(super) fn reaching(instance: &Instance, found: &ObservedInstance, membership: &Membership) -> Option<UnitId> {
     let deployed = found.unit.as_ref();
-    deployed
-        .filter(|unit| membership.contains(unit, &instance.account))
-        .or(membership.root.as_ref())
-        .or(deployed)
-        .or_else(|| {
-            membership.units.iter().find(|(_, accounts)| accounts.contains(&instance.account)).map(|(unit, _)| unit)
-        })
-        .cloned()
+    let current = deployed.filter(|unit| membership.contains(unit, &instance.account));
+    let containing = || membership.units.keys().find(|unit| membership.contains(unit, &instance.account));
+    current.or(membership.root.as_ref()).or(deployed).or_else(containing).cloned()
 }
 
 fn listed(unit: UnitId) -> DeploymentTargets {
@@ -284,7 +258,7 @@ fn registrations(
             }
             let mut except = BTreeSet::new();
             let mut accounts = BTreeSet::new();
-            for account in membership.accounts(unit).filter(|account| membership.is_deployed_to(account)) {
+            for account in membership.accounts(unit).filter(|account| membership.skip_reason(account).is_none()) {
                 let instances =
                     || regions.iter().map(|region| Instance { account: account.clone(), region: region.clone() });
                 let matches = instances().all(|instance| {
@@ -325,7 +299,6 @@ fn corrections(desired: &Desired, observed: &Observed, updated: bool) -> impl It
     grouped(outdated).map(|(at, overrides)| Operation::UpdateInstances { at, overrides })
 }
 
-/// Groups instances by overrides and organizational unit.
 fn grouped<'a>(
     instances: impl Iterator<Item = (&'a Instance, &'a DesiredInstance)>,
 ) -> impl Iterator<Item = (OperationTargets, Parameters)> {

@@ -133,8 +133,8 @@ fn missing_stack_set_is_created_foreign_one_is_not() {
     for owner in [None, Some("other@main".to_owned())] {
         let mut foreign = observed(&desired, &[]);
         foreign.stack_set.as_mut().expect("there is one").owner.clone_from(&owner);
-        assert_eq!(step(&desired, &foreign), RolloutStep::OtherOwner { owner: owner.clone() });
-        assert_eq!(next_removal(&foreign, &BTreeSet::new()), RolloutStep::OtherOwner { owner });
+        assert_eq!(step(&desired, &foreign), RolloutStep::OtherOwner(owner.clone()));
+        assert_eq!(next_removal(&foreign, &BTreeSet::new()), RolloutStep::OtherOwner(owner));
     }
 }
 
@@ -332,7 +332,7 @@ fn adoption_takes_unowned_stack_sets_only() {
     assert_eq!(plan(&desired, &now), expected);
 
     now.stack_set.as_mut().expect("there is one").owner = Some("other@main".into());
-    assert_eq!(step(&desired, &now), RolloutStep::OtherOwner { owner: Some("other@main".into()) });
+    assert_eq!(step(&desired, &now), RolloutStep::OtherOwner(Some("other@main".into())));
 }
 
 #[test]
@@ -340,9 +340,9 @@ fn permission_model_cannot_change() {
     let mut desired = two();
     let now = observed(&desired, &[]);
     desired.permissions = Permissions::ServiceManaged(ServiceManaged::default());
-    assert_eq!(step(&desired, &now), RolloutStep::OtherPermissions { found: PermissionModel::SelfManaged });
+    assert_eq!(step(&desired, &now), RolloutStep::OtherPermissions(PermissionModel::SelfManaged));
     let now = observed(&desired, &[]);
-    assert_eq!(step(&two(), &now), RolloutStep::OtherPermissions { found: PermissionModel::ServiceManaged });
+    assert_eq!(step(&two(), &now), RolloutStep::OtherPermissions(PermissionModel::ServiceManaged));
 }
 
 #[test]

@@ -8,12 +8,13 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use serde_json::json;
 
 use framework::ids::CommitId;
 
-use super::record::{AttemptEnd, Phase, RemovalBlocked, RolloutRecord};
+use super::record::{AttemptEnd, InFlight, Phase, RemovalBlocked, RolloutRecord};
 use super::{AppliedOverrides, Desired, ObservedStackSet, Operation, OperationStatus, RolloutStep, Verdict};
-use crate::digest::Digest;
+use crate::digest::{Digest, digest_of};
 
 /// A reconciliation that needs no look at the instances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,9 +25,7 @@ pub enum Settled {
     FailedBefore,
 }
 
-/// Decides from the record and the StackSet whether the instances need not be read; `None` if they have to be.
-/// A full reconciliation (`is_full`) always reads them.
-#[must_use]
+/// Decides whether the instances need not be read; `None` if they have to be, as in every full reconciliation (`is_full`).
 pub fn settled(
     desired: &Desired,
     known: Option<&RolloutRecord>,
@@ -79,7 +78,6 @@ pub enum Attempt {
 
 impl Attempt {
     /// Decides how to go on with a rollout of `digest`.
-    #[must_use]
     pub fn next(known: Option<&RolloutRecord>, digest: &Digest, commit: &CommitId, is_full: bool) -> Self {
         let Some(known) = known else { return Self::First };
         match known.phase {
@@ -94,7 +92,6 @@ impl Attempt {
     }
 
     /// Decides how to go on with the removal of a framework that has left the policy.
-    #[must_use]
     pub fn next_removal(known: &RolloutRecord, commit: &CommitId, is_full: bool) -> Self {
         if !known.undeclared || known.commit != *commit {
             Self::Pushed
@@ -108,13 +105,11 @@ impl Attempt {
     }
 
     /// Whether the record is of the desired digest, so that its operation in flight may be one of this rollout.
-    #[must_use]
     pub fn keeps_digest(self) -> bool {
         !matches!(self, Self::First | Self::Replaced)
     }
 
     /// Whether the attempt belongs to the commit of this reconciliation and not to the recorded one.
-    #[must_use]
     pub fn needs_revision(self) -> bool {
         matches!(self, Self::First | Self::Replaced | Self::Pushed)
     }
@@ -136,30 +131,22 @@ impl Attempt {
         let mut known = known?;
         match self {
             Self::First | Self::Exhausted => return None,
-            Self::Continued => {}
+            Self::Continued => return Some(known),
             Self::Replaced => {
                 let new = RolloutRecord::new(desired, revision?, stack_set_exists, now);
                 // An operation that was recorded and is not listed may become visible later. The next notice names the
                 // retained stacks, whatever it reports.
-                let RolloutRecord { sequence, in_flight, retained: let_go, applied_overrides: given, .. } = known;
-                let given = if stack_set_exists { given } else { new.applied_overrides };
-                return Some(RolloutRecord { sequence, in_flight, retained: let_go, applied_overrides: given, ..new });
+                let RolloutRecord { sequence, in_flight, retained, applied_overrides, .. } = known;
+                let applied_overrides = if stack_set_exists { applied_overrides } else { new.applied_overrides };
+                return Some(RolloutRecord { sequence, in_flight, retained, applied_overrides, ..new });
             }
-            Self::Pushed => {
-                known.take_revision(revision?, now);
-                known.start_over();
-                known.phase = Phase::Running;
-            }
-            Self::Retried => {
-                known.attempt = known.attempt.saturating_add(1);
-                known.start_over();
-                known.phase = Phase::Running;
-            }
-            Self::Returned => {
-                known.start_over();
-                known.attempt = 1;
-                known.started = now;
-            }
+            Self::Pushed => known.take_revision(revision?, now),
+            Self::Retried => known.attempt = known.attempt.saturating_add(1),
+            Self::Returned => (known.attempt, known.started) = (1, now),
+        }
+        known.start_over();
+        if self != Self::Returned {
+            known.phase = Phase::Running;
         }
         Some(known)
     }
@@ -284,8 +271,8 @@ pub fn advance(
         RolloutStep::Finished(verdict) => (returned, RolloutAction::Report(verdict)),
         // Not visible right after its creation, or adopted by another writer in between.
         RolloutStep::CreateStackSet
-        | RolloutStep::OtherOwner { .. }
-        | RolloutStep::OtherPermissions { .. }
+        | RolloutStep::OtherOwner(_)
+        | RolloutStep::OtherPermissions(_)
         | RolloutStep::DeleteStackSet => (returned, RolloutAction::Wait),
     };
     (rollout, Decision { record, action })
@@ -330,8 +317,8 @@ pub fn advance_removal(
         RolloutStep::Finished(verdict) if verdict.is_success() => RemovalAction::Report,
         RolloutStep::Finished(verdict) => RemovalAction::Block(verdict),
         // Owned by another policy: only stacks that were retained before need a notice.
-        RolloutStep::OtherOwner { .. } if !rollout.retained.is_empty() => RemovalAction::Report,
-        RolloutStep::OtherOwner { .. } | RolloutStep::CreateStackSet | RolloutStep::OtherPermissions { .. } => {
+        RolloutStep::OtherOwner(_) if !rollout.retained.is_empty() => RemovalAction::Report,
+        RolloutStep::OtherOwner(_) | RolloutStep::CreateStackSet | RolloutStep::OtherPermissions(_) => {
             RemovalAction::Forget
         }
     };
@@ -339,7 +326,6 @@ pub fn advance_removal(
 }
 
 impl RolloutRecord {
-    /// The record of the first attempt at a digest.
     fn new(desired: &Desired, revision: Revision, stack_set_exists: bool, now: Timestamp) -> Self {
         let Revision { commit, author, message } = revision;
         Self {
@@ -373,14 +359,21 @@ impl RolloutRecord {
         self.started = now;
     }
 
+    /// Records an operation as in flight. One that is in flight already keeps its id, since CloudFormation may have
+    /// accepted it without listing it yet.
     fn launch(&mut self, operation: Operation, instances: usize, now: Timestamp) -> OperationStart {
-        let repeated = self.is_repeated(&operation);
-        let id = self.register(&operation, operation.size(instances), now);
+        let recorded = self.in_flight.take().filter(|in_flight| in_flight.operation == operation);
+        let repeated = recorded.is_some();
+        let id = recorded.map(|in_flight| in_flight.id).unwrap_or_else(|| {
+            self.sequence = self.sequence.saturating_add(1);
+            format!("bc-{}", digest_of(&json!([self.name, self.digest, self.sequence])))
+        });
+        let size = operation.size(instances);
+        self.in_flight = Some(InFlight { id: id.clone(), operation: operation.clone(), size, recorded_at: Some(now) });
         OperationStart { id, operation, repeated }
     }
 
-    /// Notes the status of the operation in flight; `None` if CloudFormation does not list it: it was never started, or is
-    /// not visible yet.
+    /// Notes the status of the operation in flight; `None` if it was never started, or is not visible yet.
     pub fn observe_operation(&mut self, status: Option<OperationStatus>) -> OperationProgress {
         match status {
             Some(OperationStatus::InFlight) => return OperationProgress::Running,
@@ -400,15 +393,12 @@ impl RolloutRecord {
     }
 
     /// Whether a removal stops the running operation: a rollout may take hours, and a removal has one. Deletions go on.
-    #[must_use]
     pub fn is_stopped_by_removal(&self) -> bool {
-        self.in_flight
-            .as_ref()
-            .is_some_and(|in_flight| !matches!(in_flight.operation, Operation::DeleteInstances { .. }))
+        let in_flight = self.in_flight.as_ref();
+        in_flight.is_some_and(|in_flight| !matches!(in_flight.operation, Operation::DeleteInstances { .. }))
     }
 
-    /// Ends the work on a framework that has left the policy once its operation has ended, so that quick checks need not
-    /// read it any more. Returns whether the record has changed.
+    /// Ends the work on a framework that has left the policy, once its operation has ended. Returns whether the record changed.
     pub fn leave(&mut self, status: Option<OperationStatus>, now: Timestamp) -> bool {
         if self.in_flight.is_some() {
             if self.observe_operation(status) != OperationProgress::Idle || self.is_in_doubt(None, now) {
@@ -461,12 +451,8 @@ impl RolloutRecord {
 
 impl RolloutStep {
     /// The operation that the step starts, if any.
-    #[must_use]
     pub fn operation(&self) -> Option<&Operation> {
-        match self {
-            Self::Start(operation) => Some(operation),
-            _ => None,
-        }
+        if let Self::Start(operation) = self { Some(operation) } else { None }
     }
 }
 

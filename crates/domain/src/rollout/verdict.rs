@@ -1,12 +1,15 @@
 //! The verdict of a rollout, from the status of its instances and never from that of the operation.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Desired, DetailedStatus, Instance, InstanceStatus, Observed, ObservedInstance, SkipReason};
 
+const NO_REASON: &str = "CloudFormation gave no reason";
+
 /// The result of a rollout by instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
 pub struct Verdict {
     /// The number of desired instances, including skipped ones; in a removal, of remaining instances.
     pub total: usize,
@@ -21,7 +24,6 @@ pub struct Verdict {
 
 /// An instance that is not in the desired state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct InstanceFailure {
     /// The instance.
     #[serde(flatten)]
@@ -32,29 +34,26 @@ pub struct InstanceFailure {
     pub reason: String,
 }
 
-/// The outcome of an instance that is not in the desired state.
+/// The outcome of an instance that is not in the desired state, failures before their consequences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum InstanceOutcome {
     /// The operation on it failed.
-    #[serde(rename = "failed")]
     Failed,
-    /// The operation stopped before it reached the instance.
-    #[serde(rename = "cancelled")]
-    Cancelled,
-    /// StackSets skips it: the account is suspended, or is the management account.
-    #[serde(rename = "skipped")]
-    Skipped,
-    /// No operation reached it.
-    #[serde(rename = "never reached")]
-    NeverReached,
     /// It is not desired and was not deleted.
     #[serde(rename = "not deleted")]
     NotDeleted,
+    /// The operation stopped before it reached the instance.
+    Cancelled,
+    /// No operation reached it.
+    #[serde(rename = "never reached")]
+    NeverReached,
+    /// StackSets skips it: the account is suspended, or is the management account.
+    Skipped,
 }
 
 impl InstanceOutcome {
     /// The outcome, for reports and JSON.
-    #[must_use]
     pub fn description(self) -> &'static str {
         match self {
             Self::Failed => "failed",
@@ -74,7 +73,6 @@ impl std::fmt::Display for InstanceOutcome {
 
 impl Verdict {
     /// Whether every instance that StackSets can reach is in the desired state.
-    #[must_use]
     pub fn is_success(&self) -> bool {
         self.failures.is_empty()
     }
@@ -95,10 +93,10 @@ impl Verdict {
         }
         let left = observed.instances.iter().filter(|(instance, _)| !desired.selects(instance));
         verdict.failures.extend(left.map(|(instance, found)| not_deleted(instance, found)));
-        let skipped = desired.skipped.iter();
-        verdict.skipped.extend(
-            skipped.map(|(instance, reason)| diagnostic(instance, InstanceOutcome::Skipped, reason.description())),
-        );
+        let skip = |(instance, reason): (&Instance, &SkipReason)| {
+            diagnostic(instance, InstanceOutcome::Skipped, reason.description())
+        };
+        verdict.skipped.extend(desired.skipped.iter().map(skip));
         verdict.skipped.sort_by(|one, other| one.instance.cmp(&other.instance));
         verdict
     }
@@ -112,7 +110,6 @@ impl Verdict {
 
 impl Desired {
     /// Whether the policy names an instance, also if StackSets skips it.
-    #[must_use]
     pub fn selects(&self, instance: &Instance) -> bool {
         self.instances.contains_key(instance) || self.skipped.contains_key(instance)
     }
@@ -121,9 +118,9 @@ impl Desired {
 /// Evaluates a desired instance; `None` if it is in the desired state.
 pub(super) fn evaluate(instance: &Instance, found: &ObservedInstance) -> Option<InstanceFailure> {
     let reason = found.reason.as_deref().filter(|reason| !reason.trim().is_empty());
-    match (&found.status, &found.detailed) {
+    let (outcome, otherwise): (_, Cow<'static, str>) = match (&found.status, &found.detailed) {
         (_, DetailedStatus::SkippedSuspendedAccount) => {
-            Some(diagnostic(instance, InstanceOutcome::Skipped, reason.unwrap_or(SkipReason::Suspended.description())))
+            (InstanceOutcome::Skipped, SkipReason::Suspended.description().into())
         }
         (InstanceStatus::Current, DetailedStatus::Failed) | (InstanceStatus::Outdated, _) => {
             let outcome = match found.detailed {
@@ -131,27 +128,21 @@ pub(super) fn evaluate(instance: &Instance, found: &ObservedInstance) -> Option<
                 DetailedStatus::Pending | DetailedStatus::Running => InstanceOutcome::NeverReached,
                 _ => InstanceOutcome::Failed,
             };
-            Some(diagnostic(instance, outcome, reason.unwrap_or("CloudFormation gave no reason")))
+            (outcome, NO_REASON.into())
         }
-        (InstanceStatus::Current, _) => None,
+        (InstanceStatus::Current, _) => return None,
         (InstanceStatus::Inoperable, _) => {
-            let reason = reason.unwrap_or("the instance is inoperable: an earlier delete failed");
-            Some(diagnostic(instance, InstanceOutcome::Failed, reason))
+            (InstanceOutcome::Failed, "the instance is inoperable: an earlier delete failed".into())
         }
-        (InstanceStatus::Unknown(word), _) => Some(diagnostic(
-            instance,
-            InstanceOutcome::Failed,
-            reason.unwrap_or(&format!("unknown instance status `{word}`")),
-        )),
-    }
+        (InstanceStatus::Unknown(word), _) => {
+            (InstanceOutcome::Failed, format!("unknown instance status `{word}`").into())
+        }
+    };
+    Some(diagnostic(instance, outcome, reason.unwrap_or(&otherwise)))
 }
 
 fn not_deleted(instance: &Instance, found: &ObservedInstance) -> InstanceFailure {
-    diagnostic(
-        instance,
-        InstanceOutcome::NotDeleted,
-        found.reason.as_deref().unwrap_or("CloudFormation gave no reason"),
-    )
+    diagnostic(instance, InstanceOutcome::NotDeleted, found.reason.as_deref().unwrap_or(NO_REASON))
 }
 
 fn diagnostic(instance: &Instance, outcome: InstanceOutcome, reason: &str) -> InstanceFailure {

@@ -1,6 +1,7 @@
 //! Results of AWS Config rules and their order.
 
 use jiff::Timestamp;
+use serde::de::value::{Error, StrDeserializer};
 use serde::{Deserialize, Serialize};
 
 use super::ViolationKey;
@@ -40,21 +41,14 @@ pub enum ComplianceType {
 
 impl ComplianceType {
     /// Parses `complianceType`. Returns `None` for values that are not about compliance (`INSUFFICIENT_DATA`, or a new one).
-    #[must_use]
     pub fn from_api(word: &str) -> Option<Self> {
-        match word {
-            "COMPLIANT" => Some(Self::Compliant),
-            "NON_COMPLIANT" => Some(Self::NonCompliant),
-            "NOT_APPLICABLE" => Some(Self::NotApplicable),
-            _ => None,
-        }
+        Self::deserialize(StrDeserializer::<Error>::new(word)).ok()
     }
 }
 
 /// The order of the results for one key: by the time of the event that triggered the evaluation, then by the time of the result,
 /// then by the time of the notification, as the AWS Config API reference defines them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct ResultOrdering {
     /// `orderingTimestamp`.
     pub triggered: Timestamp,
@@ -66,13 +60,11 @@ pub struct ResultOrdering {
 
 impl ResultOrdering {
     /// Returns a text that sorts like the ordering: UTC to the nanosecond, of equal width for all times from year 0 to 9999.
-    #[must_use]
     pub fn sort_key(&self) -> String {
         [self.triggered, self.recorded, self.notified].map(|time| format!("{time:.9}")).join("|")
     }
 
     /// Whether both belong to one result: AWS Config repeats a notification with another notification time.
-    #[must_use]
     pub fn same_result(&self, other: &Self) -> bool {
         self.triggered == other.triggered && self.recorded == other.recorded
     }

@@ -88,16 +88,13 @@ const MAX_REASON: usize = 300;
 
 impl DeliveryFailures {
     /// Returns the time of the next attempt: the next sweep after the first failure, then after 1, 3, 7, 15 and always 23 hours.
-    #[must_use]
     pub fn next_attempt(&self) -> Timestamp {
-        let doubled = 1_i64.checked_shl(self.attempts.saturating_sub(1)).filter(|hours| *hours > 0).unwrap_or(i64::MAX);
+        let doubled = 2_i64.saturating_pow(self.attempts.saturating_sub(1));
         let hours = doubled.saturating_sub(1).min(MAX_BACKOFF.as_hours());
         self.last.checked_add(SignedDuration::from_hours(hours)).unwrap_or(self.last)
     }
 
-    /// Adds a failure.
-    #[must_use]
-    pub fn with_failure(before: Option<&Self>, reason: &str, is_rejected: bool, now: Timestamp) -> Self {
+    pub(super) fn with_failure(before: Option<&Self>, reason: &str, is_rejected: bool, now: Timestamp) -> Self {
         let (attempts, rejections) = before.map_or((0, 0), |before| (before.attempts, before.rejections));
         let first = before.filter(|before| before.rejections > 0).map_or(now, |before| before.first);
         let rejections = rejections.saturating_add(u32::from(is_rejected));

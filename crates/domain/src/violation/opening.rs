@@ -24,7 +24,6 @@ pub struct Opening {
 
 /// Facts that AWS Config has about a resource in addition to its id.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct ResourceDetails {
     /// The name that users gave it.
     pub name: Option<String>,
@@ -59,7 +58,6 @@ pub enum DetectionSource {
 
 /// The exemption that covers a violation, as it was when it was applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct AppliedExemption {
     /// Why the resource may break the control.
     pub reason: String,

@@ -51,7 +51,6 @@ pub struct ViolationRecord {
     /// When Security Hub last received its finding.
     pub finding_sent_at: Option<Timestamp>,
     /// When the last pending delivery was recorded, also if none is pending any more.
-    #[serde(default)]
     pub last_pending_at: Option<Timestamp>,
     /// Pending deliveries, oldest first.
     pub pending: Vec<PendingDelivery>,
@@ -77,9 +76,9 @@ pub enum ViolationStatus {
 impl ViolationRecord {
     /// Records the opening, pending for all `channels` unless the violation is exempt.
     pub fn record_opening(&mut self, opening: Opening, channels: &BTreeSet<Channel>, now: Timestamp) {
-        let Opening { opened_by: found, detected_by: heard, severity, resource, exemption: exempt } = opening;
-        (self.opened_by, self.detected_by, self.severity, self.resource) = (found, heard, severity, resource);
-        self.exemption = exempt;
+        let Opening { opened_by, detected_by, severity, resource, exemption } = opening;
+        (self.opened_by, self.detected_by, self.severity, self.resource) = (opened_by, detected_by, severity, resource);
+        self.exemption = exemption;
         self.closed_reason = None;
         if self.exemption.is_none() {
             self.enqueue(Update::Opened, channels, now);
@@ -114,27 +113,20 @@ impl ViolationRecord {
         self.enqueue(Update::Refreshed, &finding, now);
     }
 
-    /// Returns when the next delivery to any channel is due: immediately for a new record, later after a failure; `None` if no
-    /// delivery is pending.
-    #[must_use]
+    /// Returns when the next delivery is due: at once for a new record, later after a failure; `None` if none is pending.
     pub fn next_delivery(&self) -> Option<Timestamp> {
-        let channels: BTreeSet<Channel> =
-            self.pending.iter().flat_map(|delivery| delivery.channels.iter().copied()).collect();
-        channels.into_iter().filter_map(|channel| self.next_delivery_to(channel)).min()
+        let channels = self.pending.iter().flat_map(|delivery| &delivery.channels);
+        channels.filter_map(|channel| self.next_delivery_to(*channel)).min()
     }
 
     /// Returns when the next delivery to a channel is due; `None` if no delivery is pending for it.
-    #[must_use]
     pub fn next_delivery_to(&self, channel: Channel) -> Option<Timestamp> {
         let oldest = self.pending_for(channel).map(|delivery| delivery.at).min()?;
         Some(self.delivery_failures.get(&channel).map_or(oldest, |undelivered| undelivered.next_attempt().max(oldest)))
     }
 
-    /// Records failed deliveries to a channel. After [`MAX_REJECTIONS`] and [`ABANDON_AFTER`] they are abandoned: no longer
-    /// pending, with the error on record. Returns the number of abandoned deliveries. Later deliveries stay pending.
-    ///
-    /// [`MAX_REJECTIONS`]: super::MAX_REJECTIONS
-    /// [`ABANDON_AFTER`]: super::ABANDON_AFTER
+    /// Records failed deliveries to a channel. After [`super::MAX_REJECTIONS`] and [`super::ABANDON_AFTER`] they are abandoned:
+    /// no longer pending, with the error on record. Returns the number of abandoned deliveries. Later deliveries stay pending.
     pub fn record_failure(
         &mut self,
         channel: Channel,
@@ -174,7 +166,7 @@ impl ViolationRecord {
         removed
     }
 
-    fn enqueue(&mut self, what: Update, channels: &BTreeSet<Channel>, now: Timestamp) {
+    fn enqueue(&mut self, update: Update, channels: &BTreeSet<Channel>, now: Timestamp) {
         // A finding has only a state: the last update replaces earlier ones.
         if channels.contains(&Channel::SecurityHub) {
             self.pending.iter_mut().for_each(|delivery| _ = delivery.channels.remove(&Channel::SecurityHub));
@@ -184,7 +176,7 @@ impl ViolationRecord {
             return;
         }
         // An update gets as many attempts as before the channel was abandoned; a refreshed finding gets one.
-        if what != Update::Refreshed {
+        if update != Update::Refreshed {
             self.delivery_failures
                 .retain(|channel, undelivered| !(undelivered.is_abandoned && channels.contains(channel)));
         }
@@ -195,19 +187,11 @@ impl ViolationRecord {
         let at = next.map_or(now, |next| next.max(now));
         self.last_pending_at = Some(at);
         self.delivery_claimed_until = None;
-        self.pending.push(PendingDelivery {
-            update: what,
-            at,
-            since: self.since,
-            channels: channels.clone(),
-            earlier_transitions: 0,
-        });
+        let (since, channels) = (self.since, channels.clone());
+        self.pending.push(PendingDelivery { update, at, since, channels, earlier_transitions: 0 });
         if self.pending.len() > MAX_PENDING {
-            let gone: u32 = self
-                .pending
-                .drain(..2)
-                .map(|delivery| delivery.earlier_transitions.saturating_add(1))
-                .fold(0, u32::saturating_add);
+            let gone = self.pending.drain(..2).map(|delivery| delivery.earlier_transitions.saturating_add(1));
+            let gone = gone.fold(0, u32::saturating_add);
             if let Some(first) = self.pending.first_mut() {
                 first.earlier_transitions = first.earlier_transitions.saturating_add(gone);
             }

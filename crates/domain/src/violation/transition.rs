@@ -42,7 +42,6 @@ pub enum SuppressedReason {
 }
 
 /// Applies a change to the record of its violation. Duplicate and out-of-order results change nothing.
-#[must_use]
 pub fn apply(known: Option<&ViolationRecord>, change: &ComplianceChange) -> ChangeOutcome {
     if let Some(record) = known {
         if status_after(change.compliance) == record.status && change.ordering.same_result(&record.ordering) {
@@ -67,7 +66,6 @@ pub fn apply(known: Option<&ViolationRecord>, change: &ComplianceChange) -> Chan
     ChangeOutcome::Store { record: Box::new(record), transition: turn }
 }
 
-/// Returns the transition that a result causes in a violation with this status.
 const fn transition(status: ViolationStatus, compliance: ComplianceType) -> Option<Transition> {
     match (status, compliance) {
         (ViolationStatus::Closed, ComplianceType::NonCompliant) => Some(Transition::Opens),
@@ -85,7 +83,6 @@ const fn status_after(compliance: ComplianceType) -> ViolationStatus {
     }
 }
 
-/// Returns the record of a violation before its first result.
 fn never_open(change: &ComplianceChange) -> ViolationRecord {
     ViolationRecord {
         key: change.key.clone(),

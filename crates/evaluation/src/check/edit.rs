@@ -8,7 +8,6 @@ use syntax::yaml::{Node, Value};
 
 use crate::inventory::template::{TagForm, template_type};
 
-/// The position and edit for a tag.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TagPlacement {
     /// The property with the tags.
@@ -34,10 +33,11 @@ pub(super) struct ProposedEdit {
 
 /// Returns the edit that adds a tag to a resource.
 pub(super) fn tag(template: &Template, source: &Source<'_>, logical_id: &str, tag: Tag<'_>) -> TagPlacement {
+    let (key, value, current) = tag;
     let mut placement = TagPlacement { property: "Tags", tags_at: None, proposal: None };
     let resource = template.resources().find(|(name, _, _)| *name == logical_id);
-    let Some((kind, body)) = resource.map(|(_, kind, body)| (kind, body)) else { return placement };
-    let Some(known) = template_type(kind) else { return placement };
+    let known = resource.and_then(|(_, kind, body)| Some((template_type(kind)?, body)));
+    let Some((known, body)) = known else { return placement };
     if known.tags.is_empty() {
         // A global table has tags in each Region.
         placement.property = "Replicas.Tags";
@@ -48,31 +48,32 @@ pub(super) fn tag(template: &Template, source: &Source<'_>, logical_id: &str, ta
         source,
         is_json: template.text().trim_start_matches('\u{feff}').trim_start().starts_with('{'),
         line_end: if template.text().contains("\r\n") { "\r\n" } else { "\n" },
+        property: known.tags,
+        form: known.tag_form,
+        key,
+        value,
     };
-    let form = known.tag_form;
-    let edit = match body.get("Properties") {
-        None => tag.2.is_none().then(|| writer.properties(body, known.tags, form, tag)).flatten(),
-        Some(properties) if properties.tag.is_some() => None,
-        Some(properties) => match properties.entries().unwrap_or_default() {
-            [] => {
-                let tags = format!("{{ {} }}", writer.property(known.tags, form, tag, None));
-                tag.2.is_none().then(|| writer.filled(properties, "{}", tags)).flatten()
-            }
-            entries @ [(first, _), ..] => match entries.iter().find(|(key, _)| key.as_str() == Some(known.tags)) {
-                Some((key, tags)) => {
-                    placement.tags_at = Some(key.at);
-                    if tags.tag.is_none() { writer.more(tags, form, tag) } else { None }
-                }
-                None => tag.2.is_none().then(|| writer.first(first, known.tags, form, tag)).flatten(),
-            },
-        },
+    let properties = body.get("Properties");
+    let entries = properties.and_then(Node::entries).unwrap_or_default();
+    let edit = match (properties, entries, entries.iter().find(|(key, _)| key.as_str() == Some(known.tags))) {
+        (Some(properties), ..) if properties.tag.is_some() => None,
+        (.., Some((key, tags))) => {
+            placement.tags_at = Some(key.at);
+            if tags.tag.is_none() { writer.more(tags, current.is_none()) } else { None }
+        }
+        _ if current.is_some() => None,
+        (None, ..) => writer.properties(body),
+        (Some(properties), [], _) => writer.filled(properties, "{}", format!("{{ {} }}", writer.property(None))),
+        (_, [(first, _), ..], _) => writer.style(first.at).and_then(|(is_block, _)| {
+            writer.entry(first, &writer.property(is_block.then(|| indent(first.at)).as_deref()))
+        }),
     };
     placement.proposal = edit.map(|edit| ProposedEdit {
         edit,
         logical_id: logical_id.to_owned(),
         property: known.tags,
-        key: tag.0.to_owned(),
-        value: tag.1.to_owned(),
+        key: key.to_owned(),
+        value: value.to_owned(),
     });
     placement
 }
@@ -139,59 +140,42 @@ struct Writer<'s, 't> {
     source: &'s Source<'t>,
     is_json: bool,
     line_end: &'static str,
-}
-
-/// The notation of a list or mapping.
-enum Style {
-    /// One entry a line, each after this indentation.
-    Lines(String),
-    /// Entries separated by a comma and this text.
-    Commas(String),
+    /// The property with the tags.
+    property: &'static str,
+    form: TagForm,
+    key: &'s str,
+    value: &'s str,
 }
 
 impl Writer<'_, '_> {
-    /// Adds a tag before the existing ones, or changes the value of an existing one.
-    fn more(&self, tags: &Node, form: TagForm, (key, value, current): Tag<'_>) -> Option<Edit> {
-        match (&tags.value, form) {
-            (Value::Sequence(items), TagForm::Pairs) if items.is_empty() => {
-                self.filled(tags, "[]", format!("[{}]", self.pair(key, value)))
-            }
-            (Value::Mapping(entries), TagForm::Mapping) if entries.is_empty() => {
-                self.filled(tags, "{}", format!("{{ {}: {} }}", self.word(key), self.word(value)))
-            }
+    /// Adds the tag before the existing ones, or changes the value of an existing one.
+    fn more(&self, tags: &Node, is_new: bool) -> Option<Edit> {
+        match (&tags.value, self.form) {
+            (Value::Sequence(items), TagForm::Pairs) if items.is_empty() => self.filled(tags, "[]", self.list()),
+            (Value::Mapping(entries), TagForm::Mapping) if entries.is_empty() => self.filled(tags, "{}", self.list()),
             (Value::Sequence(items), TagForm::Pairs) => {
                 let whole = items.iter().filter(|item| item.tag.is_none());
-                let mut same = whole.filter(|item| item.get("Key").and_then(plain) == Some(key));
+                let mut same = whole.filter(|item| item.get("Key").and_then(plain) == Some(self.key));
                 if let Some(own) = same.next() {
                     // A key that is not literal may be the same, and the last one counts.
                     let is_plain = |item: &Node| item.tag.is_none() && item.get("Key").and_then(plain).is_some();
                     items.iter().all(is_plain).then_some(())?;
-                    return self.source.rewritten(own.get("Value").filter(|_| same.next().is_none())?, value);
+                    return self.source.rewritten(own.get("Value").filter(|_| same.next().is_none())?, self.value);
                 }
-                let first = items.first().filter(|_| current.is_none())?;
-                first.get("Key").filter(|_| first.tag.is_none())?;
-                let is_flow = self.is_json || self.rest(first.at)?.starts_with('{');
-                let new = match (self.style(first.at)?, is_flow) {
-                    (Style::Lines(before), false) => {
-                        let indent = " ".repeat(first.at.column.saturating_sub(1));
-                        let end = self.line_end;
-                        format!("Key: {}{end}{indent}Value: {}{end}{before}", self.word(key), self.word(value))
-                    }
-                    (Style::Lines(before), true) => format!("{}{}{before}", self.pair(key, value), self.line_end),
-                    (Style::Commas(between), _) => format!("{},{between}", self.pair(key, value)),
-                };
-                Some(insert(first.at, new))
+                let first =
+                    items.first().filter(|first| is_new && first.tag.is_none() && first.get("Key").is_some())?;
+                let is_flow = self.rest(first.at)?.starts_with('{') || !self.style(first.at)?.0;
+                self.entry(first, &if is_flow { self.pair() } else { self.block(&indent(first.at)) })
             }
             (Value::Mapping(entries), TagForm::Mapping) => {
-                let same = entries.iter().find(|(name, _)| plain(name) == Some(key));
-                if let Some((_, own)) = same {
-                    return self.source.rewritten(own, value);
+                if let Some((_, own)) = entries.iter().find(|(name, _)| plain(name) == Some(self.key)) {
+                    return self.source.rewritten(own, self.value);
                 }
-                let (first, _) = entries.first().filter(|_| current.is_none())?;
+                let (first, _) = entries.first().filter(|_| is_new)?;
                 if first.as_str().is_none_or(|name| name.starts_with("Fn::") || name == "Ref") {
                     return None;
                 }
-                self.entry(first, &format!("{}: {}", self.word(key), self.word(value)))
+                self.entry(first, &self.pair())
             }
             _ => None,
         }
@@ -204,85 +188,81 @@ impl Writer<'_, '_> {
     }
 
     /// Adds `Properties`: after the type, if that ends a line, or before the first entry.
-    fn properties(&self, body: &Node, property: &str, form: TagForm, tag: Tag<'_>) -> Option<Edit> {
+    fn properties(&self, body: &Node) -> Option<Edit> {
         let entries = body.entries()?;
         let (first, _) = entries.first()?;
-        if let Style::Lines(_) = self.style(first.at)?
-            && !self.is_json
-        {
-            let indent = " ".repeat(first.at.column.saturating_sub(1));
-            let new = format!(
-                "Properties:{}{indent}  {}",
-                self.line_end,
-                self.property(property, form, tag, Some(&format!("{indent}  ")))
-            );
-            let (_, kind) = entries.iter().find(|(key, _)| key.as_str() == Some("Type"))?;
-            let written = kind.as_str()?;
-            if self.rest(kind.at)?.trim_end() == written {
-                let end = Position { column: kind.at.column + written.chars().count(), ..kind.at };
-                return Some(insert(end, format!("{}{indent}{new}", self.line_end)));
-            }
+        if !self.style(first.at)?.0 {
+            return self.entry(first, &format!("{}: {{ {} }}", self.name("Properties"), self.property(None)));
+        }
+        let (indent, end) = (indent(first.at), self.line_end);
+        let new = format!("Properties:{end}{indent}  {}", self.property(Some(&format!("{indent}  "))));
+        let (_, kind) = entries.iter().find(|(key, _)| key.as_str() == Some("Type"))?;
+        let written = kind.as_str()?;
+        if self.rest(kind.at)?.trim_end() != written {
             return self.entry(first, &new);
         }
-        let name = if self.is_json { "\"Properties\"" } else { "Properties" };
-        self.entry(first, &format!("{name}: {{ {} }}", self.property(property, form, tag, None)))
-    }
-
-    /// Adds the property before the first one.
-    fn first(&self, first: &Node, property: &str, form: TagForm, tag: Tag<'_>) -> Option<Edit> {
-        let is_block = matches!(self.style(first.at)?, Style::Lines(_)) && !self.is_json;
-        let indent = is_block.then(|| " ".repeat(first.at.column.saturating_sub(1)));
-        self.entry(first, &self.property(property, form, tag, indent.as_deref()))
+        let at = Position { column: kind.at.column + written.chars().count(), ..kind.at };
+        Some(insert(at, format!("{end}{indent}{new}")))
     }
 
     /// Formats the property with the tag: on indented lines, or on one line.
-    fn property(&self, property: &str, form: TagForm, (key, value, _): Tag<'_>, indent: Option<&str>) -> String {
-        let name = if self.is_json { format!("\"{property}\"") } else { property.to_owned() };
-        let (key_word, value_word, end) = (self.word(key), self.word(value), self.line_end);
-        match (form, indent) {
-            (TagForm::Pairs, None) => format!("{name}: [{}]", self.pair(key, value)),
-            (TagForm::Mapping, None) => format!("{name}: {{ {key_word}: {value_word} }}"),
-            (TagForm::Pairs, Some(indent)) => {
-                format!("{name}:{end}{indent}  - Key: {key_word}{end}{indent}    Value: {value_word}")
-            }
-            (TagForm::Mapping, Some(indent)) => format!("{name}:{end}{indent}  {key_word}: {value_word}"),
+    fn property(&self, indent: Option<&str>) -> String {
+        let (name, end) = (self.name(self.property), self.line_end);
+        let Some(indent) = indent else { return format!("{name}: {}", self.list()) };
+        match self.form {
+            TagForm::Pairs => format!("{name}:{end}{indent}  - {}", self.block(&format!("{indent}    "))),
+            TagForm::Mapping => format!("{name}:{end}{indent}  {}", self.pair()),
         }
     }
 
-    /// Inserts an entry before the first one of a mapping.
-    fn entry(&self, first: &Node, entry: &str) -> Option<Edit> {
-        let new = match self.style(first.at)? {
-            Style::Lines(before) => format!("{entry}{}{before}", self.line_end),
-            Style::Commas(between) => format!("{entry},{between}"),
-        };
-        Some(insert(first.at, new))
+    /// Formats a list or mapping with the tag on one line.
+    fn list(&self) -> String {
+        match self.form {
+            TagForm::Pairs => format!("[{}]", self.pair()),
+            TagForm::Mapping => format!("{{ {} }}", self.pair()),
+        }
     }
 
-    /// Determines the notation from the text before a position in its line.
-    fn style(&self, at: Position) -> Option<Style> {
+    /// Formats key and value on two lines.
+    fn block(&self, indent: &str) -> String {
+        format!("Key: {}{}{indent}Value: {}", self.word(self.key), self.line_end, self.word(self.value))
+    }
+
+    fn pair(&self) -> String {
+        let (key, value) = (self.word(self.key), self.word(self.value));
+        match self.form {
+            TagForm::Mapping => format!("{key}: {value}"),
+            TagForm::Pairs if self.is_json => format!("{{\"Key\": {key}, \"Value\": {value}}}"),
+            TagForm::Pairs => format!("{{ Key: {key}, Value: {value} }}"),
+        }
+    }
+
+    fn name(&self, name: &str) -> String {
+        if self.is_json { format!("\"{name}\"") } else { name.to_owned() }
+    }
+
+    /// Inserts an entry before the first one of a list or mapping.
+    fn entry(&self, first: &Node, entry: &str) -> Option<Edit> {
+        let (_, separator) = self.style(first.at)?;
+        Some(insert(first.at, format!("{entry}{separator}")))
+    }
+
+    /// Determines from the text before a position in its line whether each entry has a line of its own, as never in
+    /// JSON, and the text between entries.
+    fn style(&self, at: Position) -> Option<(bool, String)> {
         let line = self.source.line(at.line)?;
         let before: String = line.chars().take(at.column.checked_sub(1)?).collect();
-        let word = before.trim();
-        match word.chars().last() {
-            None if self.is_json => Some(Style::Commas(format!("{}{before}", self.line_end))),
-            None => Some(Style::Lines(before)),
-            Some('-') if word == "-" && !self.is_json => Some(Style::Lines(before)),
-            Some('[' | '{') => Some(Style::Commas(" ".to_owned())),
-            Some(_) => None,
+        let next_line = format!("{}{before}", self.line_end);
+        match before.trim() {
+            "" if self.is_json => Some((false, format!(",{next_line}"))),
+            "" => Some((true, next_line)),
+            "-" if !self.is_json => Some((true, next_line)),
+            word => word.ends_with(['[', '{']).then(|| (false, ", ".to_owned())),
         }
     }
 
     fn rest(&self, at: Position) -> Option<String> {
         Some(self.source.line(at.line)?.chars().skip(at.column.checked_sub(1)?).collect())
-    }
-
-    fn pair(&self, key: &str, value: &str) -> String {
-        let (key, value) = (self.word(key), self.word(value));
-        if self.is_json {
-            format!("{{\"Key\": {key}, \"Value\": {value}}}")
-        } else {
-            format!("{{ Key: {key}, Value: {value} }}")
-        }
     }
 
     /// Quotes a text unless YAML reads it as the same string. JSON's quotes are valid YAML.
@@ -293,6 +273,10 @@ impl Writer<'_, '_> {
             && !OTHERS.contains(&text.to_ascii_lowercase().as_str());
         if is_plain && !self.is_json { text.to_owned() } else { serde_json::Value::from(text).to_string() }
     }
+}
+
+fn indent(at: Position) -> String {
+    " ".repeat(at.column.saturating_sub(1))
 }
 
 fn insert(at: Position, new: String) -> Edit {

@@ -550,7 +550,8 @@ fn plans_of_other_sources_count_without_findings() {
         });
         document
     };
-    let inventory = Inventory::of(document).expect("an inventory");
+    let inventory =
+        Inventory::read("inventory.json", &serde_json::to_string(&document).expect("JSON")).expect("an inventory");
     let checked = checked_on(&mut inventory.clone(), &here(), &[&app], 1, &[COVERAGE], &[]);
     assert!(checked.findings.is_empty(), "{:?}", said(&checked));
     // A plan of the same name in a template is that plan after its update.

@@ -51,18 +51,16 @@ pub enum QueryScope {
 
 impl ControlQuery {
     /// Returns a query over every resource, with default parameters.
-    #[must_use]
     pub fn everything(control: &'static Control) -> Self {
         Self { control, parameters: BTreeMap::new(), unknown: Vec::new(), scope: QueryScope::All }
     }
 
     /// Returns the queries of a framework in the order of its controls. `template` and `given` are those that it was
     /// read with.
-    #[must_use]
     pub fn all(framework: &Framework, template: &Template, given: &BTreeMap<String, String>) -> Vec<Self> {
         let resolver = Resolver::new(template, given);
         let body = template.resources().find(|(logical_id, _, _)| *logical_id == framework.logical_id);
-        let items = body.map(|(_, _, body)| items(&resolver, body)).unwrap_or_default();
+        let items = body.and_then(|(_, _, body)| items(&resolver, body)).unwrap_or_default();
         let query = |used: &FrameworkControl| {
             let item = items.iter().find(|item| item.at == used.at);
             Self {
@@ -89,10 +87,7 @@ impl ControlQuery {
                 value.parse::<u32>().is_err()
             }
             (ParameterKind::OneOf(words), Some(value)) => !words.contains(&value),
-            (
-                ParameterKind::RegionList | ParameterKind::AccountList { .. } | ParameterKind::ArnList { .. },
-                Some(_),
-            ) => false,
+            _ => false,
         };
         let of_template = self.unknown.first().copied();
         of_template.or_else(|| self.control.parameters.iter().find(unclear).map(|parameter| parameter.name))
@@ -115,117 +110,91 @@ impl ControlQuery {
 }
 
 /// Returns the control nodes of a framework.
-fn items<'t>(resolver: &Resolver<'t>, body: &'t Node) -> Vec<&'t Node> {
-    let properties = body.get("Properties").and_then(|node| tree(resolver, node));
-    let controls = properties.and_then(|properties| list(resolver, properties.get("FrameworkControls")?));
-    controls.unwrap_or_default()
+fn items<'t>(resolver: &Resolver<'t>, body: &'t Node) -> Option<Vec<&'t Node>> {
+    let properties = tree(resolver, body.get("Properties")?)?;
+    let controls = tree(resolver, properties.get("FrameworkControls")?)?.as_sequence()?;
+    Some(controls.iter().filter_map(|item| tree(resolver, item)).collect())
 }
 
 fn tree<'t>(resolver: &Resolver<'t>, node: &'t Node) -> Option<&'t Node> {
-    match resolver.resolve(node) {
-        NodeValue::Tree(tree) => Some(tree),
-        NodeValue::Text(_) | NodeValue::Texts(_) | NodeValue::Pieces(_) | NodeValue::Unknown | NodeValue::Absent => {
-            None
-        }
-    }
+    if let NodeValue::Tree(tree) = resolver.resolve(node) { Some(tree) } else { None }
 }
 
-/// Returns the items of a list that are mappings.
-fn list<'t>(resolver: &Resolver<'t>, node: &'t Node) -> Option<Vec<&'t Node>> {
-    let items = tree(resolver, node)?.as_sequence()?;
-    Some(items.iter().filter_map(|item| tree(resolver, item)).collect())
+fn resolved<'t>(resolver: &Resolver<'t>, mapping: &'t Node, key: &str) -> Resolved {
+    mapping.get(key).map_or(Resolved::Absent, |node| resolver.resolve(node).into_resolved())
 }
 
 /// Returns the parameters whose values are known only at deployment.
 fn unknown<'t>(resolver: &Resolver<'t>, used: &FrameworkControl, item: &'t Node) -> Vec<&'static str> {
-    let Some(node) = item.get("ControlInputParameters") else { return Vec::new() };
     let all = || used.control.parameters.iter().map(|parameter| parameter.name);
-    let items = match resolver.resolve(node) {
-        NodeValue::Absent => return Vec::new(),
-        NodeValue::Tree(tree) => tree.as_sequence().unwrap_or_default(),
-        NodeValue::Text(_) | NodeValue::Texts(_) | NodeValue::Pieces(_) | NodeValue::Unknown => return all().collect(),
+    let items = match item.get("ControlInputParameters").map(|node| resolver.resolve(node)) {
+        None | Some(NodeValue::Absent) => return Vec::new(),
+        Some(NodeValue::Tree(tree)) => tree.as_sequence().unwrap_or_default(),
+        Some(_) => return all().collect(),
     };
     let mut unknown = Vec::new();
     for item in items {
-        match resolver.resolve(item) {
-            NodeValue::Absent => {}
-            // An unresolved item may be any parameter.
-            NodeValue::Unknown | NodeValue::Text(_) | NodeValue::Texts(_) | NodeValue::Pieces(_) => {
-                return all().filter(|name| !used.parameters.contains_key(*name)).collect();
-            }
+        let (name, value) = match resolver.resolve(item) {
+            NodeValue::Absent => continue,
             NodeValue::Tree(pair) => {
-                let text =
-                    |key: &str| pair.get(key).map_or(Resolved::Absent, |node| resolver.resolve(node).into_resolved());
-                match (text("ParameterName"), text("ParameterValue")) {
-                    (Resolved::Text(name), Resolved::Unknown) => {
-                        unknown.extend(all().find(|parameter| *parameter == name));
-                    }
-                    (Resolved::Unknown, _) => {
-                        return all().filter(|name| !used.parameters.contains_key(*name)).collect();
-                    }
-                    _ => {}
-                }
+                (resolved(resolver, pair, "ParameterName"), resolved(resolver, pair, "ParameterValue"))
             }
+            _ => (Resolved::Unknown, Resolved::Unknown),
+        };
+        match (name, value) {
+            (Resolved::Text(name), Resolved::Unknown) => unknown.extend(all().find(|parameter| *parameter == name)),
+            // It may be any parameter.
+            (Resolved::Unknown, _) => return all().filter(|name| !used.parameters.contains_key(*name)).collect(),
+            _ => {}
         }
     }
     unknown
 }
 
 fn scope<'t>(resolver: &Resolver<'t>, item: &'t Node) -> QueryScope {
-    let Some(node) = item.get("ControlScope") else { return QueryScope::All };
-    let scope = match resolver.resolve(node) {
-        NodeValue::Absent => return QueryScope::All,
-        NodeValue::Tree(scope) => scope,
-        NodeValue::Text(_) | NodeValue::Texts(_) | NodeValue::Pieces(_) | NodeValue::Unknown => {
-            return QueryScope::Unknown;
-        }
-    };
+    match item.get("ControlScope").map(|node| resolver.resolve(node)) {
+        None | Some(NodeValue::Absent) => QueryScope::All,
+        Some(NodeValue::Tree(scope)) => known_scope(resolver, scope).unwrap_or(QueryScope::Unknown),
+        Some(_) => QueryScope::Unknown,
+    }
+}
+
+fn known_scope<'t>(resolver: &Resolver<'t>, scope: &'t Node) -> Option<QueryScope> {
     let texts = |key: &str| -> Option<Vec<String>> {
-        let Some(node) = scope.get(key) else { return Some(Vec::new()) };
-        match resolver.resolve(node) {
-            NodeValue::Absent => Some(Vec::new()),
+        match scope.get(key).map(|node| resolver.resolve(node)) {
+            None | Some(NodeValue::Absent) => Some(Vec::new()),
             // The value of a list parameter, or the result of a split.
-            NodeValue::Texts(texts) => Some(texts),
-            NodeValue::Text(_) | NodeValue::Pieces(_) | NodeValue::Unknown => None,
-            NodeValue::Tree(tree) => tree
-                .as_sequence()
-                .unwrap_or_default()
-                .iter()
-                .map(|item| resolver.resolve(item).into_resolved())
-                .filter(|item| *item != Resolved::Absent)
-                .map(|item| if let Resolved::Text(text) = item { Some(text) } else { None })
-                .collect(),
+            Some(NodeValue::Texts(texts)) => Some(texts),
+            Some(NodeValue::Tree(tree)) => {
+                let items = tree.as_sequence().unwrap_or_default().iter();
+                let items = items.map(|item| resolver.resolve(item).into_resolved());
+                let known = items.filter(|item| *item != Resolved::Absent);
+                known.map(|item| if let Resolved::Text(text) = item { Some(text) } else { None }).collect()
+            }
+            Some(_) => None,
         }
     };
-    let (Some(ids), Some(types)) = (texts("ComplianceResourceIds"), texts("ComplianceResourceTypes")) else {
-        return QueryScope::Unknown;
-    };
+    let (ids, types) = (texts("ComplianceResourceIds")?, texts("ComplianceResourceTypes")?);
     // A service name, or a type as in AWS's sample for vaults. Lint reports any other name.
     let types: Vec<String> =
         types.into_iter().map(|name| control::config_type(&name).map_or(name, str::to_owned)).collect();
     if let Some(id) = ids.into_iter().next() {
-        return QueryScope::Resource { id, types };
+        return Some(QueryScope::Resource { id, types });
     }
-    match scope.get("Tags").map(|node| resolver.resolve(node)) {
-        None | Some(NodeValue::Absent) => {}
-        Some(NodeValue::Unknown | NodeValue::Text(_) | NodeValue::Texts(_) | NodeValue::Pieces(_)) => {
-            return QueryScope::Unknown;
-        }
-        Some(NodeValue::Tree(tags)) => {
-            if let Some(tag) = tags.as_sequence().and_then(|tags| tags.first()) {
-                let text = |key: &str| {
-                    let tag = tree(resolver, tag)?;
-                    Some(tag.get(key).map_or(Resolved::Absent, |node| resolver.resolve(node).into_resolved()))
-                };
-                return match (text("Key"), text("Value")) {
-                    (Some(Resolved::Text(key)), Some(Resolved::Text(value))) => {
-                        QueryScope::Tag { key, value: Some(value).filter(|value| !value.is_empty()), types }
-                    }
-                    (Some(Resolved::Text(key)), Some(Resolved::Absent)) => QueryScope::Tag { key, value: None, types },
-                    _ => QueryScope::Unknown,
-                };
+    let tags = match scope.get("Tags").map(|node| resolver.resolve(node)) {
+        None | Some(NodeValue::Absent) => &[],
+        Some(NodeValue::Tree(tags)) => tags.as_sequence().unwrap_or_default(),
+        Some(_) => return None,
+    };
+    if let Some(tag) = tags.first() {
+        let tag = tree(resolver, tag)?;
+        return match (resolved(resolver, tag, "Key"), resolved(resolver, tag, "Value")) {
+            (Resolved::Text(key), Resolved::Text(value)) => {
+                Some(QueryScope::Tag { key, value: Some(value).filter(|value| !value.is_empty()), types })
             }
-        }
+            (Resolved::Text(key), Resolved::Absent) => Some(QueryScope::Tag { key, value: None, types }),
+            _ => None,
+        };
     }
-    if types.is_empty() { QueryScope::All } else { QueryScope::Types(types) }
+    Some(if types.is_empty() { QueryScope::All } else { QueryScope::Types(types) })
 }

@@ -1,14 +1,15 @@
 //! Evaluates whether a backup plan selects a resource and meets the control; if not, finds the closest selection.
 
+use std::ptr;
+
 use super::prepared_query::{ControlTest, PreparedQuery};
-use super::reason::{
-    ClosestSelection, ComplianceReason, ComplianceResult, NonComplianceReason, NotSelectedReason, Uncertainty,
-};
+use super::reason::ComplianceResult::{self, Compliant, NotCompliant, Undecided};
+use super::reason::{ClosestSelection, ComplianceReason, NonComplianceReason, NotSelectedReason, Uncertainty};
 use super::selection::{Candidate, ChangeCost, CompiledSelection};
 use super::ternary::Ternary;
 use super::{Evaluator, plan, undecided};
 use crate::inventory::document::PlanPart;
-use crate::inventory::{LocationId, LocationPart, Plan, Selection};
+use crate::inventory::{LocationId, LocationPart, Plan};
 
 /// A selection that matches a resource, or may match it.
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +26,7 @@ impl<'a> Evaluator<'a> {
         matching.clear();
         let Some(local) = self.locations.get(candidate.resource.location.index()) else { return };
         for (number, (plan, compiled)) in local.selections.iter().enumerate() {
-            let truth = compiled.selects(self.inventory, candidate);
+            let truth = compiled.selects(candidate);
             if truth != Ternary::No {
                 matching.push(SelectionMatch { plan: *plan, selection: Some(number), truth });
             }
@@ -51,101 +52,71 @@ impl<'a> Evaluator<'a> {
         cluster: Option<&'a str>,
     ) -> ComplianceResult<'a> {
         let location = candidate.resource.location;
-        let gaps = || {
-            [LocationPart::Plans, LocationPart::Selections]
-                .into_iter()
-                .filter_map(|part| self.inventory.unread(location, part))
-        };
-        let does = |plan: usize, target: usize| {
-            prepared.plans.get(plan).and_then(|does| does.get(target)).copied().unwrap_or(Ternary::No)
+        let parts = [LocationPart::Plans, LocationPart::Selections].into_iter();
+        let gaps = || parts.clone().filter_map(|part| self.inventory.unread(location, part));
+        let does = |found: &SelectionMatch, target: usize| {
+            prepared.plans.get(found.plan).and_then(|does| does.get(target)).copied().unwrap_or(Ternary::No)
         };
         // For each copy target: whether any selecting plan meets it.
         let targets = match &prepared.test {
             ControlTest::Copied(copies) => copies.targets(),
             _ => 1,
         };
-        let unseen = if gaps().next().is_some() { Ternary::Unknown } else { Ternary::No };
+        let unseen = Ternary::unknown_if(gaps().next().is_some());
         let truth_of = |target: usize| {
-            matching
-                .iter()
-                .map(|found| found.truth.and(does(found.plan, target)))
-                .max()
-                .unwrap_or(Ternary::No)
-                .or(unseen)
+            matching.iter().map(|found| found.truth.and(does(found, target))).max().unwrap_or(Ternary::No).or(unseen)
         };
-        let truth = (0..targets).map(truth_of).min().unwrap_or(Ternary::Yes);
-        match truth {
+        let mut selecting = matching.iter().filter(|found| found.truth == Ternary::Yes);
+        match (0..targets).map(truth_of).min().unwrap_or(Ternary::Yes) {
             Ternary::Yes => {
-                let first = matching.iter().find(|found| {
-                    found.truth == Ternary::Yes && (0..targets).any(|target| does(found.plan, target) == Ternary::Yes)
-                });
+                let first = selecting.find(|found| (0..targets).any(|target| does(found, target) == Ternary::Yes));
                 let plan = first.and_then(|found| self.plan(found.plan));
-                let selection = first.and_then(|found| self.selection(location, found.selection?));
-                match (plan, selection, &prepared.test) {
-                    (Some(plan), _, ControlTest::Copied(_)) => {
-                        ComplianceResult::Compliant(ComplianceReason::Copied(plan))
-                    }
-                    (Some(plan), _, ControlTest::Locked { .. }) => {
-                        ComplianceResult::Compliant(ComplianceReason::Locked(plan))
-                    }
-                    (Some(plan), Some(selection), _) => {
-                        ComplianceResult::Compliant(ComplianceReason::Selected { plan, selection })
-                    }
+                let compiled = first.and_then(|found| self.compiled(location, found.selection));
+                match (plan, compiled, &prepared.test) {
+                    (Some(plan), _, ControlTest::Copied(_)) => Compliant(ComplianceReason::Copied(plan)),
+                    (Some(plan), _, ControlTest::Locked { .. }) => Compliant(ComplianceReason::Locked(plan)),
+                    (Some(plan), Some(compiled), _) => Compliant(ComplianceReason::Selected(plan, compiled.selection)),
                     // Unreachable: `Yes` comes from a plan.
-                    _ => ComplianceResult::Undecided(vec![Uncertainty::Scope]),
+                    _ => Undecided(vec![Uncertainty::Scope]),
                 }
             }
-            Ternary::No if matching.iter().any(|found| found.truth == Ternary::Yes) => {
+            Ternary::No if matching.is_empty() || matches!(prepared.test, ControlTest::Selected) => {
+                NotCompliant(NonComplianceReason::NotSelected(Box::new(self.not_selected(candidate, cluster))))
+            }
+            Ternary::No => {
                 let mut plans: Vec<&'a Plan> = Vec::new();
-                for found in matching.iter().filter(|found| found.truth == Ternary::Yes) {
-                    plans.extend(
-                        self.plan(found.plan).filter(|plan| !plans.iter().any(|known| std::ptr::eq(*known, *plan))),
-                    );
+                for plan in selecting.filter_map(|found| self.plan(found.plan)) {
+                    if !plans.iter().any(|known| ptr::eq(*known, plan)) {
+                        plans.push(plan);
+                    }
                 }
-                match &prepared.test {
+                NotCompliant(match &prepared.test {
                     ControlTest::Copied(copies) => {
-                        let missing =
-                            copies.list().iter().enumerate().filter(|(target, _)| truth_of(*target) == Ternary::No);
-                        let to = missing.map(|(_, name)| *name).collect();
-                        ComplianceResult::NotCompliant(NonComplianceReason::NotCopied { plans, to })
+                        let missing = |(target, name): (usize, &&'a str)| {
+                            // Without a plan that selects it for certain, no copy is certain either.
+                            (plans.is_empty() || truth_of(target) == Ternary::No).then_some(*name)
+                        };
+                        let to = copies.list.iter().enumerate().filter_map(missing).collect();
+                        NonComplianceReason::NotCopied(plans, to)
                     }
                     _ => {
                         let vaults = self.unlocked(location, &plans, prepared);
-                        ComplianceResult::NotCompliant(NonComplianceReason::NotLocked { plans, vaults })
+                        NonComplianceReason::NotLocked(plans, vaults)
                     }
-                }
+                })
             }
-            // No plan selects it for certain, and none that may would meet the control.
-            Ternary::No if !matching.is_empty() && !matches!(prepared.test, ControlTest::Selected) => {
-                match &prepared.test {
-                    ControlTest::Copied(copies) => ComplianceResult::NotCompliant(NonComplianceReason::NotCopied {
-                        plans: Vec::new(),
-                        to: copies.list().to_vec(),
-                    }),
-                    _ => ComplianceResult::NotCompliant(NonComplianceReason::NotLocked {
-                        plans: Vec::new(),
-                        vaults: Vec::new(),
-                    }),
-                }
-            }
-            Ternary::No => ComplianceResult::NotCompliant(NonComplianceReason::NotSelected(Box::new(
-                self.not_selected(candidate, cluster),
-            ))),
             Ternary::Unknown => {
-                let mut unknown: Vec<Uncertainty<'a>> = gaps().map(Uncertainty::from).collect();
-                for found in matching {
-                    let matters = (0..targets).any(|target| does(found.plan, target) != Ternary::No);
-                    if !matters {
-                        continue;
-                    }
+                let mut unknown: Vec<Uncertainty<'a>> = gaps().map(Uncertainty::Location).collect();
+                let any = |found: &SelectionMatch, truth| (0..targets).any(|target| does(found, target) == truth);
+                for found in matching.iter().filter(|found| any(found, Ternary::Yes) || any(found, Ternary::Unknown)) {
                     let Some(plan) = self.plan(found.plan) else { continue };
                     if found.truth == Ternary::Unknown {
                         match self.compiled(location, found.selection) {
-                            Some(compiled) => unknown.extend(compiled.unknown(self.inventory, candidate)),
+                            Some(compiled) => unknown.extend(compiled.unknown(candidate)),
                             None => unknown.push(Uncertainty::Selections(plan)),
                         }
                     }
-                    if (0..targets).any(|target| does(found.plan, target) == Ternary::Unknown) {
+                    if any(found, Ternary::Unknown) {
                         match &prepared.test {
                             ControlTest::Copied(_) => unknown.extend(plan::unknown_copies(plan)),
                             _ => unknown.extend(self.unknown_locks(location, plan)),
@@ -161,54 +132,35 @@ impl<'a> Evaluator<'a> {
         self.locations.get(location.index())?.selections.get(selection?).map(|(_, compiled)| compiled)
     }
 
-    fn selection(&self, location: LocationId, selection: usize) -> Option<&'a Selection> {
-        self.compiled(location, Some(selection)).map(|compiled| compiled.selection)
-    }
-
-    /// Returns the selections of a location.
     pub(super) fn selections(&self, location: LocationId) -> impl Iterator<Item = &CompiledSelection<'a>> {
-        self.locations
-            .get(location.index())
-            .into_iter()
-            .flat_map(|local| &local.selections)
-            .map(|(_, compiled)| compiled)
-    }
-
-    /// Returns the selection that needs the fewest changes to match a resource.
-    pub(super) fn closest<'r>(
-        &self,
-        selections: impl Iterator<Item = &'r CompiledSelection<'a>>,
-        candidate: &Candidate<'a>,
-    ) -> Option<(ChangeCost, &'r CompiledSelection<'a>)>
-    where
-        'a: 'r,
-    {
-        let fixable = selections.filter_map(|compiled| Some((compiled.cheapest(self.inventory, candidate)?, compiled)));
-        fixable.min_by_key(|(cost, _)| *cost)
+        let local = self.locations.get(location.index()).into_iter();
+        local.flat_map(|local| &local.selections).map(|(_, compiled)| compiled)
     }
 
     /// Returns the closest selection, with the changes that make it match.
     fn not_selected(&self, candidate: &Candidate<'a>, cluster: Option<&'a str>) -> NotSelectedReason<'a> {
-        let Some(location) = self.inventory.at(candidate.resource.location) else {
-            return NotSelectedReason::default();
-        };
         let all = || self.selections(candidate.resource.location);
         let near = |compiled: &CompiledSelection<'a>| ClosestSelection {
             plan: compiled.plan,
             selection: compiled.selection,
-            failed: compiled.failed(self.inventory, candidate),
+            failed: compiled.failed(candidate),
         };
-        match self.closest(all(), candidate) {
-            Some((cost, compiled)) => NotSelectedReason {
-                closest: Some(near(compiled)),
-                steps: compiled.changes(self.inventory, location, candidate, cost),
-                cluster,
+        let fixable = closest(all(), candidate);
+        NotSelectedReason {
+            closest: match fixable {
+                Some((_, compiled)) => Some(near(compiled)),
+                None => all().map(near).min_by_key(|near| near.failed.len()),
             },
-            None => NotSelectedReason {
-                closest: all().map(near).min_by_key(|near| near.failed.len()),
-                steps: Vec::new(),
-                cluster,
-            },
+            steps: fixable.map_or_else(Vec::new, |(cost, compiled)| compiled.changes(candidate, cost)),
+            cluster,
         }
     }
+}
+
+/// Returns the selection that needs the fewest changes to match a resource.
+pub(super) fn closest<'r, 'a: 'r>(
+    selections: impl Iterator<Item = &'r CompiledSelection<'a>>,
+    candidate: &Candidate<'a>,
+) -> Option<(ChangeCost, &'r CompiledSelection<'a>)> {
+    selections.filter_map(|compiled| Some((compiled.cheapest(candidate)?, compiled))).min_by_key(|(cost, _)| *cost)
 }

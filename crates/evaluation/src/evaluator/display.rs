@@ -11,11 +11,10 @@ use super::reason::{
 use super::schedule::LongestGap;
 use super::vault_policy::{AllowedAction, DenyGap, PolicyUncertainty};
 use crate::inventory::document::{RulePart, SelectionPart};
-use crate::inventory::{LocationPart, Plan, Selection};
+use crate::inventory::{InventoryGap, LocationPart, Plan, Rule, Selection};
 
 impl ComplianceResult<'_> {
     /// Returns the compliance type as AWS Config spells it.
-    #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
             Self::Compliant(_) => "COMPLIANT",
@@ -31,10 +30,7 @@ impl fmt::Display for ComplianceResult<'_> {
         match self {
             Self::Compliant(reason) => reason.fmt(f),
             Self::NotCompliant(reason) => reason.fmt(f),
-            Self::Undecided(unknown) => {
-                f.write_str("unknown: ")?;
-                joined(f, unknown, "; ")
-            }
+            Self::Undecided(unknown) => write!(f, "unknown: {}", join(unknown, "; ")),
         }
     }
 }
@@ -42,21 +38,15 @@ impl fmt::Display for ComplianceResult<'_> {
 impl fmt::Display for ComplianceReason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Selected { plan, selection } => {
-                write!(f, "{} selects it", selection_of(selection, plan))
-            }
-            Self::Copied(plan) => write!(f, "the plan `{}` copies its backups", printable(&plan.name)),
-            Self::Locked(plan) => {
-                write!(f, "the plan `{}` stores its backups in a locked vault", printable(&plan.name))
-            }
-            Self::RuleMeets(rule) => {
-                write!(f, "the rule `{}` runs often enough and keeps long enough", printable(&rule.name))
-            }
+            Self::Selected(plan, selection) => write!(f, "{} selects it", selection_of(selection, plan)),
+            Self::Copied(plan) => write!(f, "{} copies its backups", the_plan(plan)),
+            Self::Locked(plan) => write!(f, "{} stores its backups in a locked vault", the_plan(plan)),
+            Self::RuleMeets(rule) => write!(f, "{} runs often enough and keeps long enough", the_rule(rule)),
             Self::Denied => f.write_str("its policy denies deleting and shortening recovery points"),
             Self::Encrypted => f.write_str("it is encrypted"),
             Self::Kept(None) => f.write_str("its retention is unlimited"),
             Self::Kept(Some(days)) => write!(f, "it is kept for {}", count(*days, "day")),
-            Self::RecoveryPoint { point, age_minutes } => {
+            Self::RecoveryPoint(point, age_minutes) => {
                 write!(f, "its recovery point `{}` is {} old", printable(&point.arn), minutes(*age_minutes))
             }
             Self::Restored(restore) => write!(f, "its last restore took {}", count(restore.minutes, "minute")),
@@ -68,42 +58,37 @@ impl fmt::Display for NonComplianceReason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let does_not = |plans: &[&Plan]| match plans {
             [] => "the plans that may select it do not".to_owned(),
-            [one] => format!("the plan `{}` does not", printable(&one.name)),
+            [one] => format!("{} does not", the_plan(one)),
             several => format!("its {} plans do not", several.len()),
         };
         match self {
             Self::NotSelected(not_selected) => not_selected.fmt(f),
-            Self::NotCopied { plans: own, to } if to.is_empty() => {
+            Self::NotCopied(own, to) if to.is_empty() => {
                 write!(f, "{} copy its backups to another Region or account", does_not(own))
             }
-            Self::NotCopied { plans: own, to } => {
-                write!(f, "{} copy its backups to {}", does_not(own), to.join(", "))
-            }
-            Self::NotLocked { plans: own, vaults } => {
+            Self::NotCopied(own, to) => write!(f, "{} copy its backups to {}", does_not(own), to.join(", ")),
+            Self::NotLocked(own, vaults) => {
                 write!(f, "{} store its backups in a vault with the required lock", does_not(own))?;
-                if !vaults.is_empty() {
-                    f.write_str(": ")?;
-                }
-                joined(f, vaults, ", ")
+                if vaults.is_empty() { Ok(()) } else { write!(f, ": {}", join(vaults, ", ")) }
             }
             Self::NoRuleMeets(short) if short.is_empty() => f.write_str("the plan has no rules"),
-            Self::NoRuleMeets(short) => joined(f, short, "; "),
+            Self::NoRuleMeets(short) => join(short, "; ").fmt(f),
             Self::NoPolicy => f.write_str("the vault has no access policy"),
-            Self::Allowed(open) => joined(f, open, "; "),
+            Self::Allowed(open) => join(open, "; ").fmt(f),
             Self::NotEncrypted => f.write_str("it is not encrypted"),
-            Self::KeptTooShort { days, required } => {
+            Self::KeptTooShort(days, required) => {
                 write!(f, "it is kept for {}; {} are required", count(*days, "day"), count(*required, "day"))
             }
-            Self::NoRecoveryPoint { newest: None, most_minutes, .. } => {
+            Self::NoRecoveryPoint(None, most_minutes) => {
                 write!(f, "it has no matching recovery point; the maximum age is {}", minutes(*most_minutes))
             }
-            Self::NoRecoveryPoint { newest: Some((_, age)), most_minutes, .. } => {
+            Self::NoRecoveryPoint(Some(age), most_minutes) => {
                 // The age is rounded down, and exceeds the maximum.
                 let (age, most) = (minutes(*age), minutes(*most_minutes));
                 let more = if age == most { "a little more than " } else { "" };
                 write!(f, "its newest recovery point is {more}{age} old; the maximum is {most}")
             }
-            Self::RestoredTooSlowly { restore, most_minutes } => {
+            Self::RestoredTooSlowly(restore, most_minutes) => {
                 write!(f, "its last restore took {}; the maximum is {most_minutes}", count(restore.minutes, "minute"))
             }
         }
@@ -113,15 +98,15 @@ impl fmt::Display for NonComplianceReason<'_> {
 impl fmt::Display for UnlockedVault<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let vault = printable(self.vault);
-        let days = |own: Option<u64>, none: &str| own.map_or_else(|| none.to_owned(), |own| count(own, "day"));
+        let days = |own: Option<u64>| own.map_or_else(|| "none".to_owned(), |own| count(own, "day"));
         match self.shortfall {
             LockShortfall::Vault => write!(f, "the vault `{vault}` does not exist"),
             LockShortfall::Lock => write!(f, "`{vault}` has no lock"),
-            LockShortfall::Minimum { own, required } => {
-                write!(f, "the lock of `{vault}` has a minimum of {}; {required} are required", days(own, "none"))
+            LockShortfall::Minimum(own, required) => {
+                write!(f, "the lock of `{vault}` has a minimum of {}; {required} are required", days(own))
             }
-            LockShortfall::Maximum { own, required } => {
-                write!(f, "the lock of `{vault}` has a maximum of {}; {required} are allowed", days(own, "none"))
+            LockShortfall::Maximum(own, required) => {
+                write!(f, "the lock of `{vault}` has a maximum of {}; {required} are allowed", days(own))
             }
         }
     }
@@ -129,7 +114,7 @@ impl fmt::Display for UnlockedVault<'_> {
 
 impl fmt::Display for RuleShortfall<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the rule `{}` ", printable(&self.rule.name))?;
+        write!(f, "{} ", the_rule(self.rule))?;
         let allowed = |most: &u64| minutes(i64::try_from(*most).unwrap_or(i64::MAX));
         match &self.frequency {
             Some((LongestGap::Never, _)) => f.write_str("never runs")?,
@@ -150,13 +135,8 @@ impl fmt::Display for NotSelectedReason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("no plan selects it")?;
         let Some(near) = &self.closest else { return f.write_str("; its account and Region have none") };
-        write!(
-            f,
-            "; the closest selection is `{}` of the plan `{}`: ",
-            printable(&near.selection.name),
-            printable(&near.plan.name)
-        )?;
-        joined(f, &near.failed, ", ")
+        let (selection, failed) = (printable(&near.selection.name), join(&near.failed, ", "));
+        write!(f, "; the closest selection is `{selection}` of {}: {failed}", the_plan(near.plan))
     }
 }
 
@@ -165,17 +145,10 @@ impl fmt::Display for FailedClause<'_> {
         match self {
             Self::NotNamed => f.write_str("neither its ARN nor a tag matches"),
             Self::Condition { operator, key, value, found } => {
-                write!(
-                    f,
-                    "the condition {} `{}` `{}` does not hold",
-                    operator.name(),
-                    printable(key),
-                    printable(value)
-                )?;
-                match found {
-                    Some(found) => write!(f, " (it has `{}`)", printable(found)),
-                    None => f.write_str(" (the tag is absent)"),
-                }
+                let (key, value) = (printable(key), printable(value));
+                let found = found.map(|found| format!("it has `{}`", printable(found)));
+                let found = found.as_deref().unwrap_or("the tag is absent");
+                write!(f, "the condition {operator} `{key}` `{value}` does not hold ({found})")
             }
             Self::Excluded(pattern) => write!(f, "`{}` excludes it", printable(pattern)),
             Self::SwitchedOff(service) => write!(f, "{service} is not enabled in the settings of AWS Backup"),
@@ -207,22 +180,17 @@ impl fmt::Display for RemediationStep<'_> {
 
 impl fmt::Display for AllowedAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is ", self.action)?;
         match &self.gap {
-            None => write!(f, "{} is not denied", self.action),
-            Some(DenyGap::Principal) => {
-                write!(f, "{} is denied to some principals only; set the Principal to `*`", self.action)
+            None => f.write_str("not denied"),
+            Some(DenyGap::Principal) => f.write_str("denied to some principals only; set the Principal to `*`"),
+            Some(DenyGap::Resource) => f.write_str("denied for some resources only; set the Resource to `*`"),
+            Some(DenyGap::Excepts(arn)) => {
+                let arn = printable(arn);
+                write!(f, "not denied to `{arn}`, which the framework does not name in principalArnList")
             }
-            Some(DenyGap::Resource) => {
-                write!(f, "{} is denied for some resources only; set the Resource to `*`", self.action)
-            }
-            Some(DenyGap::Excepts(arn)) => write!(
-                f,
-                "{} is not denied to `{}`, which the framework does not name in principalArnList",
-                self.action,
-                printable(arn)
-            ),
             Some(DenyGap::Condition(condition)) => {
-                write!(f, "{} is denied under the condition {} only", self.action, printable(condition))
+                write!(f, "denied under the condition {} only", printable(condition))
             }
         }
     }
@@ -243,7 +211,7 @@ impl fmt::Display for Uncertainty<'_> {
     /// Long because every uncertainty has its own text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Location { account, region, part, reason } => {
+            Self::Location(InventoryGap { account, region, part, reason }) => {
                 let part = match part {
                     None => "anything",
                     Some(LocationPart::Resources) => "all resources",
@@ -267,54 +235,42 @@ impl fmt::Display for Uncertainty<'_> {
             }
             Self::RefusedLifecycle(rule) => write!(
                 f,
-                "the retention of the rule `{}`, because AWS Backup rejects its lifecycle (at least 1 day, and 90 more in cold storage)",
-                printable(&rule.name)
+                "the retention of {}, because AWS Backup rejects its lifecycle (at least 1 day, and 90 more in cold storage)",
+                the_rule(rule)
             ),
-            Self::ContinuousRetention(rule) => write!(
-                f,
-                "the retention of the rule `{}`, because continuous backups are kept for at most 35 days",
-                printable(&rule.name)
-            ),
+            Self::ContinuousRetention(rule) => {
+                let rule = the_rule(rule);
+                write!(f, "the retention of {rule}, because continuous backups are kept for at most 35 days")
+            }
             Self::Cluster(arn) => write!(f, "its cluster `{}`", printable(arn)),
             Self::OptIn(service) => write!(f, "whether {service} is enabled in the settings of AWS Backup"),
-            Self::Selection { plan, selection, part } => {
-                let (selection, plan) = (printable(&selection.name), printable(&plan.name));
-                let part = match part {
-                    SelectionPart::Resources => "Resources",
-                    SelectionPart::NotResources => "NotResources",
-                    SelectionPart::ListOfTags => "ListOfTags",
-                    SelectionPart::Conditions => "Conditions",
-                    SelectionPart::Existence => {
-                        return write!(f, "whether the selection `{selection}` of the plan `{plan}` exists");
-                    }
-                };
-                write!(f, "{part} of the selection `{selection}` of the plan `{plan}`")
+            Self::Selection(plan, selection, SelectionPart::Existence) => {
+                write!(f, "whether {} exists", selection_of(selection, plan))
             }
-            Self::Selections(plan) => write!(f, "all selections of the plan `{}`", printable(&plan.name)),
-            Self::Rules(plan) => write!(f, "all rules of the plan `{}`", printable(&plan.name)),
-            Self::Rule { rule, part } => {
+            // The names of the other parts are those of the AWS Backup API.
+            Self::Selection(plan, selection, part) => write!(f, "{part:?} of {}", selection_of(selection, plan)),
+            Self::Selections(plan) => write!(f, "all selections of {}", the_plan(plan)),
+            Self::Rules(plan) => write!(f, "all rules of {}", the_plan(plan)),
+            Self::Rule(rule, part) => {
                 let part = match part {
                     RulePart::Schedule => "the schedule",
                     RulePart::TargetVault => "the vault",
                     RulePart::Lifecycle => "the lifecycle",
                     RulePart::Copies => "all copies",
                 };
-                write!(f, "{part} of the rule `{}`", printable(&rule.name))
+                write!(f, "{part} of {}", the_rule(rule))
             }
-            Self::Schedule { rule, problem } => {
-                write!(f, "the schedule of the rule `{}` ({})", printable(&rule.name), problem)
-            }
-            Self::Continuous(rule) => write!(
-                f,
-                "whether the control counts the continuous backups of the rule `{}`, whose schedule is too infrequent",
-                printable(&rule.name)
-            ),
-            Self::ContinuousPoint(point) => {
+            Self::Schedule(rule, problem) => write!(f, "the schedule of {} ({problem})", the_rule(rule)),
+            Self::Continuous(rule) => {
+                let rule = the_rule(rule);
                 write!(
                     f,
-                    "the age that the control assumes for the continuous recovery point `{}`",
-                    printable(&point.arn)
+                    "whether the control counts the continuous backups of {rule}, whose schedule is too infrequent"
                 )
+            }
+            Self::ContinuousPoint(point) => {
+                let arn = printable(&point.arn);
+                write!(f, "the age that the control assumes for the continuous recovery point `{arn}`")
             }
             Self::CopyTarget(arn) => write!(f, "the target of copies to `{}`", printable(arn)),
             Self::Vault(name) => write!(f, "the vault `{}`", printable(name)),
@@ -330,27 +286,30 @@ impl fmt::Display for Uncertainty<'_> {
     }
 }
 
-pub(super) fn join<T: fmt::Display>(items: &[T], between: &str) -> String {
-    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(between)
+pub(super) fn join<T: fmt::Display>(items: &[T], between: &str) -> impl fmt::Display {
+    fmt::from_fn(move |f| {
+        items.iter().enumerate().try_for_each(|(index, item)| {
+            f.write_str(if index > 0 { between } else { "" })?;
+            item.fmt(f)
+        })
+    })
 }
 
-fn joined<T: fmt::Display>(f: &mut fmt::Formatter<'_>, items: &[T], between: &str) -> fmt::Result {
-    for (index, item) in items.iter().enumerate() {
-        if index > 0 {
-            f.write_str(between)?;
-        }
-        item.fmt(f)?;
-    }
-    Ok(())
+fn the_plan(plan: &Plan) -> impl fmt::Display {
+    fmt::from_fn(move |f| write!(f, "the plan `{}`", printable(&plan.name)))
+}
+
+fn the_rule(rule: &Rule) -> impl fmt::Display {
+    fmt::from_fn(move |f| write!(f, "the rule `{}`", printable(&rule.name)))
 }
 
 /// Formats "the selection `tagged` of the plan `gold`".
-pub(crate) fn selection_of(selection: &Selection, plan: &Plan) -> String {
-    format!("the selection `{}` of the plan `{}`", printable(&selection.name), printable(&plan.name))
+pub(crate) fn selection_of(selection: &Selection, plan: &Plan) -> impl fmt::Display {
+    fmt::from_fn(move |f| write!(f, "the selection `{}` of {}", printable(&selection.name), the_plan(plan)))
 }
 
 /// Formats "1 day", "35 days".
-fn count(number: u64, unit: &str) -> String {
+pub(super) fn count(number: u64, unit: &str) -> String {
     if number == 1 { format!("1 {unit}") } else { format!("{number} {unit}s") }
 }
 

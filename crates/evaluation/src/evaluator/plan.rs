@@ -2,7 +2,8 @@
 
 use jiff::civil::Date;
 
-use super::reason::{ComplianceReason, ComplianceResult, NonComplianceReason, RuleShortfall, Uncertainty};
+use super::reason::ComplianceResult::{self, Compliant, NotCompliant, Undecided};
+use super::reason::{ComplianceReason, NonComplianceReason, RuleShortfall, Uncertainty};
 use super::schedule::{LongestGap, Schedule};
 use super::ternary::Ternary;
 use crate::inventory::document::{PlanPart, RulePart};
@@ -24,7 +25,7 @@ pub(super) fn often_and_long(plan: &Plan, most_minutes: u64, days: u64, date: Da
         let mut retention = None;
         match rule.lifecycle.kept_days() {
             _ if rule.unread.contains(&RulePart::Lifecycle) => {
-                uncertainties.push(Uncertainty::Rule { rule, part: RulePart::Lifecycle });
+                uncertainties.push(Uncertainty::Rule(rule, RulePart::Lifecycle));
             }
             _ if rule.lifecycle.is_refused() => uncertainties.push(Uncertainty::RefusedLifecycle(rule)),
             Some(kept) if kept < days => retention = Some((kept, days)),
@@ -35,7 +36,7 @@ pub(super) fn often_and_long(plan: &Plan, most_minutes: u64, days: u64, date: Da
         }
         let mut frequency = None;
         if rule.unread.contains(&RulePart::Schedule) {
-            uncertainties.push(Uncertainty::Rule { rule, part: RulePart::Schedule });
+            uncertainties.push(Uncertainty::Rule(rule, RulePart::Schedule));
         } else {
             match Schedule::parse(rule.schedule.as_deref().unwrap_or(Schedule::DEFAULT)) {
                 Ok(schedule) => match schedule.longest_gap(date) {
@@ -43,13 +44,13 @@ pub(super) fn often_and_long(plan: &Plan, most_minutes: u64, days: u64, date: Da
                     _ if rule.continuous => uncertainties.push(Uncertainty::Continuous(rule)),
                     longest => frequency = Some((longest, most_minutes)),
                 },
-                Err(problem) => uncertainties.push(Uncertainty::Schedule { rule, problem }),
+                Err(problem) => uncertainties.push(Uncertainty::Schedule(rule, problem)),
             }
         }
         if frequency.is_some() || retention.is_some() {
             short.push(RuleShortfall { rule, frequency, retention });
         } else if uncertainties.is_empty() {
-            return ComplianceResult::Compliant(ComplianceReason::RuleMeets(rule));
+            return Compliant(ComplianceReason::RuleMeets(rule));
         } else {
             unknown.extend(uncertainties);
         }
@@ -57,62 +58,38 @@ pub(super) fn often_and_long(plan: &Plan, most_minutes: u64, days: u64, date: Da
     if plan.unread.contains(&PlanPart::Rules) {
         unknown.push(Uncertainty::Rules(plan));
     }
-    if unknown.is_empty() {
-        ComplianceResult::NotCompliant(NonComplianceReason::NoRuleMeets(short))
-    } else {
-        ComplianceResult::Undecided(unknown)
-    }
+    if unknown.is_empty() { NotCompliant(NonComplianceReason::NoRuleMeets(short)) } else { Undecided(unknown) }
 }
 
-/// Copies that a control requires.
+/// Copies that a control requires: to each of the list, or to any other than the plan's own if it is empty.
 #[derive(Debug)]
 pub(super) struct RequiredCopies<'a> {
-    list: Vec<&'a str>,
-    to: CopyTargetKind,
+    pub(super) list: Vec<&'a str>,
+    pub(super) to: CopyTargetKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum CopyTargetKind {
+pub(super) enum CopyTargetKind {
     Region,
     Account,
 }
 
-impl<'a> RequiredCopies<'a> {
-    /// Requires a copy to each Region, or to any other Region if the list is empty.
-    pub(super) fn to_regions(list: Vec<&'a str>) -> Self {
-        Self { list, to: CopyTargetKind::Region }
-    }
-
-    /// Requires a copy to each account, or to any other account if the list is empty.
-    pub(super) fn to_accounts(list: Vec<&'a str>) -> Self {
-        Self { list, to: CopyTargetKind::Account }
-    }
-
-    pub(super) fn list(&self) -> &[&'a str] {
-        &self.list
-    }
-
+impl RequiredCopies<'_> {
     pub(super) fn targets(&self) -> usize {
         self.list.len().max(1)
     }
 
     /// Returns, for each target, whether the plan copies there.
     pub(super) fn satisfied_by(&self, plan: &Plan) -> Vec<Ternary> {
-        let own = match self.to {
-            CopyTargetKind::Region => plan.region.as_str(),
-            CopyTargetKind::Account => plan.account.as_str(),
-        };
+        let side = |(region, account)| if self.to == CopyTargetKind::Region { region } else { account };
+        let own = side((plan.region.as_str(), plan.account.as_str()));
         let unread = plan.unread.contains(&PlanPart::Rules)
             || plan.rules.iter().any(|rule| rule.unread.contains(&RulePart::Copies));
-        let reached: Vec<Option<&str>> = copies(plan)
-            .map(|arn| {
-                let (region, account) = location(arn)?;
-                Some(if self.to == CopyTargetKind::Region { region } else { account }).filter(|to| !to.is_empty())
-            })
-            .collect();
+        let known = |arn| location(arn).map(side).filter(|to| !to.is_empty());
+        let reached: Vec<Option<&str>> = copies(plan).map(known).collect();
         let made = |wanted: &dyn Fn(&str) -> bool| {
             let to_one = reached.iter().map(|to| to.map_or(Ternary::Unknown, |to| wanted(to).into()));
-            to_one.max().unwrap_or(Ternary::No).or(if unread { Ternary::Unknown } else { Ternary::No })
+            to_one.max().unwrap_or(Ternary::No).or(Ternary::unknown_if(unread))
         };
         if self.list.is_empty() {
             vec![made(&|to| to != own)]
@@ -135,7 +112,6 @@ fn location(arn: &str) -> Option<(&str, &str)> {
     (arn == "arn" && service == "backup").then_some((region, account))
 }
 
-/// Returns the uncertainties about the copy targets of a plan.
 pub(super) fn unknown_copies(plan: &Plan) -> Vec<Uncertainty<'_>> {
     let mut unknown = unknown_parts(plan, RulePart::Copies);
     let is_clear = |arn: &str| location(arn).is_some_and(|(region, account)| !region.is_empty() && !account.is_empty());
@@ -147,7 +123,7 @@ pub(super) fn unknown_copies(plan: &Plan) -> Vec<Uncertainty<'_>> {
 pub(super) fn unknown_parts(plan: &Plan, part: RulePart) -> Vec<Uncertainty<'_>> {
     let with = |rule: &&Rule| rule.unread.contains(&part);
     let mut unknown: Vec<Uncertainty<'_>> =
-        plan.rules.iter().filter(with).map(|rule| Uncertainty::Rule { rule, part }).collect();
+        plan.rules.iter().filter(with).map(|rule| Uncertainty::Rule(rule, part)).collect();
     if plan.unread.contains(&PlanPart::Rules) {
         unknown.push(Uncertainty::Rules(plan));
     }

@@ -2,7 +2,8 @@
 
 use jiff::SignedDuration;
 
-use super::reason::{ComplianceReason, ComplianceResult, NonComplianceReason, Uncertainty};
+use super::reason::ComplianceResult::{self, Compliant, NotCompliant, Undecided};
+use super::reason::{ComplianceReason, NonComplianceReason, Uncertainty};
 use super::{Evaluator, undecided};
 use crate::inventory::document::{RecoveryPointPart, RecoveryPointStatus, VaultKind};
 use crate::inventory::{Located, LocationPart, RecoveryPoint, Resource};
@@ -19,7 +20,7 @@ impl<'a> Evaluator<'a> {
     /// air-gapped vault anywhere.
     pub(super) fn recent(&self, resource: &'a Resource, most_minutes: i64, air_gapped: bool) -> ComplianceResult<'a> {
         if resource.arn_end_unread {
-            return ComplianceResult::Undecided(vec![Uncertainty::ArnEnd]);
+            return Undecided(vec![Uncertainty::ArnEnd]);
         }
         let mut unknown = Vec::new();
         let mut newest = None;
@@ -35,12 +36,9 @@ impl<'a> Evaluator<'a> {
                 (Some(VaultKind::AirGapped), RecoveryPointStatus::Completed) => {
                     let age_minutes = age.as_mins();
                     if young {
-                        return ComplianceResult::Compliant(ComplianceReason::RecoveryPoint {
-                            point: &point.item,
-                            age_minutes,
-                        });
+                        return Compliant(ComplianceReason::RecoveryPoint(&point.item, age_minutes));
                     }
-                    newest = newest.or(Some((&point.item, age_minutes)));
+                    newest = newest.or(Some(age_minutes));
                 }
                 (Some(VaultKind::AirGapped), RecoveryPointStatus::Available) => {
                     unknown.push(Uncertainty::ContinuousPoint(&point.item));
@@ -52,40 +50,32 @@ impl<'a> Evaluator<'a> {
                 _ => {}
             }
         }
-        unknown.extend(self.inventory.unread(resource.location, LocationPart::RecoveryPoints).map(Uncertainty::from));
+        unknown
+            .extend(self.inventory.unread(resource.location, LocationPart::RecoveryPoints).map(Uncertainty::Location));
         // Air-gapped vaults are usually in other accounts.
-        unknown.extend(self.point_gap.clone().filter(|_| air_gapped).map(Uncertainty::from));
+        unknown.extend(self.point_gap.clone().filter(|_| air_gapped).map(Uncertainty::Location));
         if unknown.is_empty() {
-            ComplianceResult::NotCompliant(NonComplianceReason::NoRecoveryPoint {
-                newest,
-                most_minutes,
-                created: resource.created,
-            })
+            NotCompliant(NonComplianceReason::NoRecoveryPoint(newest, most_minutes))
         } else {
             undecided(unknown)
         }
     }
 
     fn vault_kind(&self, point: &Located<RecoveryPoint>) -> Option<VaultKind> {
-        let local = self.locations.get(point.location.index())?;
-        let vault = local.vaults.get(point.item.vault.as_str()).copied().flatten();
-        point.item.vault_kind.or_else(|| vault.map(|vault| vault.kind))
+        let vault = || self.vault(point.location, &point.item.vault).flatten();
+        point.item.vault_kind.or_else(|| vault().map(|vault| vault.kind))
     }
 
     pub(super) fn restored(&self, resource: &'a Resource, most_minutes: u64) -> ComplianceResult<'a> {
         if resource.arn_end_unread {
-            return ComplianceResult::Undecided(vec![Uncertainty::ArnEnd]);
+            return Undecided(vec![Uncertainty::ArnEnd]);
         }
         match self.restores.get(resource.arn()).copied() {
-            Some(restore) if restore.minutes <= most_minutes => {
-                ComplianceResult::Compliant(ComplianceReason::Restored(restore))
-            }
-            Some(restore) => {
-                ComplianceResult::NotCompliant(NonComplianceReason::RestoredTooSlowly { restore, most_minutes })
-            }
+            Some(restore) if restore.minutes <= most_minutes => Compliant(ComplianceReason::Restored(restore)),
+            Some(restore) => NotCompliant(NonComplianceReason::RestoredTooSlowly(restore, most_minutes)),
             None => {
-                let gap = self.inventory.unread(resource.location, LocationPart::Restores).map(Uncertainty::from);
-                ComplianceResult::Undecided(vec![gap.unwrap_or(Uncertainty::NeverRestored)])
+                let gap = self.inventory.unread(resource.location, LocationPart::Restores).map(Uncertainty::Location);
+                Undecided(vec![gap.unwrap_or(Uncertainty::NeverRestored)])
             }
         }
     }
@@ -93,20 +83,18 @@ impl<'a> Evaluator<'a> {
 
 pub(super) fn encrypted(point: &RecoveryPoint) -> ComplianceResult<'_> {
     match point.encrypted {
-        Some(true) => ComplianceResult::Compliant(ComplianceReason::Encrypted),
-        Some(false) => ComplianceResult::NotCompliant(NonComplianceReason::NotEncrypted),
-        None => ComplianceResult::Undecided(vec![Uncertainty::Encryption]),
+        Some(true) => Compliant(ComplianceReason::Encrypted),
+        Some(false) => NotCompliant(NonComplianceReason::NotEncrypted),
+        None => Undecided(vec![Uncertainty::Encryption]),
     }
 }
 
 pub(super) fn kept(point: &RecoveryPoint, required: u64) -> ComplianceResult<'_> {
     if point.unread.contains(&RecoveryPointPart::Lifecycle) || point.lifecycle.is_refused() {
-        return ComplianceResult::Undecided(vec![Uncertainty::Lifecycle]);
+        return Undecided(vec![Uncertainty::Lifecycle]);
     }
     match point.lifecycle.kept_days() {
-        Some(days) if days < required => {
-            ComplianceResult::NotCompliant(NonComplianceReason::KeptTooShort { days, required })
-        }
-        days => ComplianceResult::Compliant(ComplianceReason::Kept(days)),
+        Some(days) if days < required => NotCompliant(NonComplianceReason::KeptTooShort(days, required)),
+        days => Compliant(ComplianceReason::Kept(days)),
     }
 }

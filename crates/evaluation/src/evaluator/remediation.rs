@@ -7,9 +7,11 @@ use jiff::Timestamp;
 
 use syntax::text::printable;
 
-use super::display::join;
+use super::coverage::closest;
+use super::display::{count, join};
+use super::selection::CompiledSelection;
 use super::ternary::Ternary;
-use super::{Evaluator, RemediationStep, Uncertainty};
+use super::{Evaluator, RemediationStep, distinct};
 use crate::inventory::{Inventory, Plan, document};
 
 /// Returns the smallest set of steps after which a selection of one of the plans matches the resource, and the
@@ -25,65 +27,52 @@ pub fn options(plans: &[Plan], resource: document::Resource) -> Result<Vec<Strin
     }
     let evaluator = Evaluator::new(&inventory, &[]);
     let Some(resource) = inventory.resources.first() else { return Ok(Vec::new()) };
-    let (Some(protected), Some(location)) = (evaluator.kinds.get(&resource.kind), inventory.at(resource.location))
-    else {
-        return Ok(Vec::new());
-    };
+    let Some(protected) = evaluator.kinds.get(&resource.kind) else { return Ok(Vec::new()) };
     let candidate = evaluator.candidate(resource, protected);
     let selections = || evaluator.selections(resource.location);
-    let truth = |compiled: &super::selection::CompiledSelection<'_>| compiled.selects(&inventory, &candidate);
+    let truth = |compiled: &CompiledSelection<'_>| compiled.selects(&candidate);
     let mut options = Vec::new();
     let fixable = selections().filter(|compiled| truth(compiled) == Ternary::No);
-    if let Some((cost, compiled)) = evaluator.closest(fixable, &candidate) {
+    if let Some((cost, compiled)) = closest(fixable, &candidate) {
         // An instance of a cluster is backed up with its cluster, and the aggregator does not report which instances
         // are members.
         let is_whole = resource.cluster().is_some() || protected.config_type != "AWS::RDS::DBInstance";
         let condition = if is_whole { "" } else { "If it is not an instance of a DB cluster: " };
-        let changes = compiled.changes(&inventory, location, &candidate, cost);
-        options.extend(sentence(condition, &changes, compiled.plan, compiled.selection));
+        let changes = compiled.changes(&candidate, cost);
+        options.extend(sentence(condition, &changes, compiled));
     }
     let unclear: Vec<_> = selections().filter(|compiled| truth(compiled) == Ternary::Unknown).collect();
     if let Some((first, others)) = unclear.split_first() {
-        let mut unknown: Vec<Uncertainty<'_>> = Vec::new();
-        for one in first.unknown(&inventory, &candidate) {
-            if !unknown.contains(&one) {
-                unknown.push(one);
-            }
-        }
-        let (selection, plan) = (printable(&first.selection.name), printable(&first.plan.name));
+        let unknown = distinct(first.unknown(&candidate));
         let more = match others.len() {
             0 => String::new(),
-            1 => ", and 1 more selection".to_owned(),
-            more => format!(", and {more} more selections"),
+            more => format!(", and {}", count(more as u64, "more selection")),
         };
-        options.push(format!(
-            "Undecided for the selection `{selection}` of the backup plan `{plan}`{more}: {}.",
-            join(&unknown, "; ")
-        ));
+        options.push(format!("Undecided for {}{more}: {}.", described(first), join(&unknown, "; ")));
     }
     Ok(options)
 }
 
-fn sentence(
-    condition: &str,
-    changes: &[RemediationStep<'_>],
-    plan: &Plan,
-    selection: &document::Selection,
-) -> Option<String> {
-    let (_, _) = changes.split_first()?;
-    let text = join(changes, " and ");
-    let effect = if changes.iter().any(|change| matches!(change, RemediationStep::AddArn { .. })) {
-        String::new()
-    } else {
-        let (selection, plan) = (printable(&selection.name), printable(&plan.name));
-        format!(": then the selection `{selection}` of the backup plan `{plan}` selects it")
+fn described(compiled: &CompiledSelection<'_>) -> String {
+    let (selection, plan) = (printable(&compiled.selection.name), printable(&compiled.plan.name));
+    format!("the selection `{selection}` of the backup plan `{plan}`")
+}
+
+fn sentence(condition: &str, changes: &[RemediationStep<'_>], compiled: &CompiledSelection<'_>) -> Option<String> {
+    if changes.is_empty() {
+        return None;
+    }
+    let mut text = join(changes, " and ").to_string();
+    let effect = match changes.iter().any(|change| matches!(change, RemediationStep::AddArn { .. })) {
+        true => String::new(),
+        false => format!(": then {} selects it", described(compiled)),
     };
-    let text = if condition.is_empty() {
-        let mut chars = text.chars();
-        chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
-    } else {
-        text
-    };
+    // Each step begins with an ASCII letter.
+    if condition.is_empty()
+        && let Some(first) = text.get_mut(..1)
+    {
+        first.make_ascii_uppercase();
+    }
     Some(format!("{condition}{text}{effect}."))
 }
 

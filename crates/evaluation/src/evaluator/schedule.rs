@@ -18,13 +18,10 @@ const CYCLE_YEARS: i16 = 28;
 /// A parsed schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Schedule {
-    /// A fixed interval.
-    Rate {
-        /// Minutes.
-        minutes: u64,
-    },
+    /// A fixed interval in minutes.
+    Rate(u64),
     /// Calendar times.
-    Cron(Box<Cron>),
+    Cron(Cron),
 }
 
 /// A cron expression of six fields: minute, hour, day of month, month, day of week, year.
@@ -33,34 +30,24 @@ pub struct Cron {
     /// Minutes of the day, sorted.
     times: Vec<u16>,
     months: u16,
-    days: Days,
+    days: Vec<Days>,
     /// `None` for every year.
-    years: Option<Vec<i16>>,
+    years: Option<Vec<u16>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Days {
-    OfMonth(Vec<DayOfMonth>),
-    OfWeek(Vec<DayOfWeek>),
-}
-
+/// Days of a month. Days of the week count from 1 for Sunday.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum DayOfMonth {
-    Days(u32),
+enum Days {
+    OfMonth(u32),
     Last,
     /// The weekday nearest to this day, within the month.
     WeekdayNear(i8),
     LastWeekday,
-}
-
-/// Days of the week count from 1 for Sunday.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum DayOfWeek {
-    Days(u8),
+    OfWeek(u8),
     /// The last such weekday of the month.
-    Last(i8),
+    LastOfWeek(i8),
     /// The nth such weekday of the month.
-    Nth(i8, i8),
+    NthOfWeek(i8, i8),
 }
 
 /// The longest gap between two runs.
@@ -88,10 +75,12 @@ impl Schedule {
         }
         let inner = |name: &str| expression.trim().strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')');
         if let Some(fields) = inner("cron") {
-            return Cron::parse(fields).map(|cron| Self::Cron(Box::new(cron)));
+            return Cron::parse(fields).map(Self::Cron);
         }
-        if let Some(rate) = inner("rate") {
-            return parse_rate(rate);
+        if let Some(text) = inner("rate") {
+            return rate(text).map(Self::Rate).ok_or_else(|| {
+                format!("`rate({})` is not valid; write it as `rate(12 hours)` or `rate(1 day)`", printable(text))
+            });
         }
         Err(format!("the schedule `{}` is neither `cron(...)` nor `rate(...)`", printable(expression)))
     }
@@ -100,30 +89,25 @@ impl Schedule {
     ///
     /// Without years, all leap years and weekday positions count. With years, the gaps that overlap the year from
     /// `from` on count: before the first run from `from`, after the last run to the end of that year.
-    #[must_use]
     pub fn longest_gap(&self, from: Date) -> LongestGap {
         match self {
-            Self::Rate { minutes } => LongestGap::Minutes(*minutes),
+            Self::Rate(minutes) => LongestGap::Minutes(*minutes),
             Self::Cron(cron) => cron.longest_gap(from),
         }
     }
 }
 
-fn parse_rate(rate: &str) -> Result<Schedule, String> {
-    let wrong = || format!("`rate({})` is not valid; write it as `rate(12 hours)` or `rate(1 day)`", printable(rate));
-    let mut words = rate.split_whitespace();
-    let (Some(number), Some(unit), None) = (words.next(), words.next(), words.next()) else { return Err(wrong()) };
-    let number: u64 = match number.parse() {
-        Ok(number @ 1..=1_000_000) if !rate.contains('+') => number,
-        _ => return Err(wrong()),
-    };
-    let unit = match unit {
-        "minute" | "minutes" => 1,
-        "hour" | "hours" => 60,
-        "day" | "days" => 24 * 60,
-        _ => return Err(wrong()),
-    };
-    Ok(Schedule::Rate { minutes: number * unit })
+/// Returns the minutes of a rate.
+fn rate(text: &str) -> Option<u64> {
+    let mut words = text.split_whitespace();
+    let (number, unit, None) = (words.next()?, words.next()?, words.next()) else { return None };
+    let number: u64 = number.parse().ok().filter(|number| (1..=1_000_000).contains(number) && !text.contains('+'))?;
+    match unit {
+        "minute" | "minutes" => Some(number),
+        "hour" | "hours" => Some(number * 60),
+        "day" | "days" => Some(number * 24 * 60),
+        _ => None,
+    }
 }
 
 impl Cron {
@@ -140,8 +124,8 @@ impl Cron {
         let hours = Field::HOUR.set(hour)?;
         let days = match (*day_of_month, *day_of_week) {
             ("?", "?") => return Err("day of month and day of week are both `?`; set one of them".to_owned()),
-            (_, "?") => Days::OfMonth(parse_days_of_month(day_of_month)?),
-            ("?", _) => Days::OfWeek(parse_days_of_week(day_of_week)?),
+            (_, "?") => days_of_month(day_of_month)?,
+            ("?", _) => days_of_week(day_of_week)?,
             _ => return Err("day of month and day of week are both set; one of them must be `?`".to_owned()),
         };
         let months = Field::MONTH.set(month)?;
@@ -153,7 +137,7 @@ impl Cron {
             times: hours.iter().flat_map(|hour| minutes.iter().map(move |minute| hour * 60 + minute)).collect(),
             months: months.iter().fold(0, |months, month| months | 1 << month),
             days,
-            years: years.map(|years| years.iter().filter_map(|year| i16::try_from(*year).ok()).collect()),
+            years,
         })
     }
 
@@ -164,11 +148,9 @@ impl Cron {
             for month in 1..=12 {
                 let Ok(first) = Date::new(year, month, 1) else { return };
                 let shape = Month { days: first.days_in_month(), first: first.weekday().to_sunday_one_offset() };
-                if self.months & (1 << month) != 0 && self.years.as_ref().is_none_or(|years| years.contains(&year)) {
-                    let days = match &self.days {
-                        Days::OfMonth(days) => days.iter().fold(0, |all, day| all | day.in_month(shape)),
-                        Days::OfWeek(days) => days.iter().fold(0, |all, day| all | day.in_month(shape)),
-                    };
+                let is_year = |years: &Vec<u16>| u16::try_from(year).is_ok_and(|year| years.contains(&year));
+                if self.months & (1 << month) != 0 && self.years.as_ref().is_none_or(is_year) {
+                    let days = self.days.iter().fold(0, |all, days| all | days.in_month(shape));
                     (1..=shape.days)
                         .filter(|day| days & (1 << day) != 0)
                         .for_each(|day| fires(before + i64::from(day) - 1));
@@ -226,7 +208,6 @@ impl Cron {
     }
 }
 
-/// The shape of a month.
 #[derive(Debug, Clone, Copy)]
 struct Month {
     days: i8,
@@ -252,32 +233,24 @@ impl Month {
     }
 }
 
-impl DayOfMonth {
+impl Days {
     /// Returns the days as a bit set.
     fn in_month(self, month: Month) -> u32 {
+        let all =
+            |fits: &dyn Fn(i8) -> bool| (1..=month.days).filter(|day| fits(*day)).fold(0, |days, day| days | 1 << day);
         match self {
-            Self::Days(days) => days,
+            Self::OfMonth(days) => days,
             Self::Last => 1 << month.days,
             Self::WeekdayNear(day) if day > month.days => 0,
             Self::WeekdayNear(day) => 1 << month.nearest_weekday(day),
             Self::LastWeekday => 1 << month.nearest_weekday(month.days),
+            Self::OfWeek(days) => all(&|day| days & (1 << month.weekday(day)) != 0),
+            Self::LastOfWeek(weekday) => all(&|day| weekday == month.weekday(day) && day > month.days - 7),
+            Self::NthOfWeek(weekday, nth) => all(&|day| weekday == month.weekday(day) && (day - 1) / 7 + 1 == nth),
         }
     }
 }
 
-impl DayOfWeek {
-    /// Returns the days as a bit set.
-    fn in_month(self, month: Month) -> u32 {
-        let fits = |day: &i8| match self {
-            Self::Days(days) => days & (1 << month.weekday(*day)) != 0,
-            Self::Last(weekday) => weekday == month.weekday(*day) && *day > month.days - 7,
-            Self::Nth(weekday, nth) => weekday == month.weekday(*day) && (day - 1) / 7 + 1 == nth,
-        };
-        (1..=month.days).filter(fits).fold(0, |days, day| days | 1 << day)
-    }
-}
-
-/// A numeric field.
 struct Field {
     name: &'static str,
     min: u16,
@@ -348,6 +321,10 @@ impl Field {
         number.filter(|number| (self.min..=self.max).contains(number)).ok_or_else(|| self.wrong(item))
     }
 
+    fn day(&self, text: &str, item: &str) -> Result<i8, String> {
+        i8::try_from(self.number(text, item)?).map_err(|_| self.wrong(item))
+    }
+
     fn wrong(&self, item: &str) -> String {
         let names = match (self.names.first(), self.names.last()) {
             (Some(first), Some(last)) => format!(" or {first} to {last}"),
@@ -357,54 +334,45 @@ impl Field {
     }
 }
 
-fn parse_days_of_month(text: &str) -> Result<Vec<DayOfMonth>, String> {
+fn days_of_month(text: &str) -> Result<Vec<Days>, String> {
     let field = Field::DAY_OF_MONTH;
     let mut numbers = Vec::new();
     let mut days = Vec::new();
     for item in text.split(',') {
         match item.strip_suffix('W') {
-            _ if item == "L" => days.push(DayOfMonth::Last),
-            Some("L") => days.push(DayOfMonth::LastWeekday),
-            Some(day) => {
-                let day = field.number(day, item)?;
-                days.push(DayOfMonth::WeekdayNear(i8::try_from(day).map_err(|_| field.wrong(item))?));
-            }
+            _ if item == "L" => days.push(Days::Last),
+            Some("L") => days.push(Days::LastWeekday),
+            Some(day) => days.push(Days::WeekdayNear(field.day(day, item)?)),
             None => field.item(item, &mut numbers)?,
         }
     }
-    days.push(DayOfMonth::Days(numbers.iter().fold(0, |days, day| days | 1 << day)));
+    days.push(Days::OfMonth(numbers.iter().fold(0, |days, day| days | 1 << day)));
     Ok(days)
 }
 
-fn parse_days_of_week(text: &str) -> Result<Vec<DayOfWeek>, String> {
+fn days_of_week(text: &str) -> Result<Vec<Days>, String> {
     let field = Field::DAY_OF_WEEK;
-    let small = |day: u16, item: &str| i8::try_from(day).map_err(|_| field.wrong(item));
     let mut numbers = Vec::new();
     let mut days = Vec::new();
-    let items: Vec<&str> = text.split(',').collect();
-    for item in &items {
+    for item in text.split(',') {
         if let Some((day, nth)) = item.split_once('#') {
-            if items.len() > 1 {
+            if text.contains(',') {
                 return Err(format!("`{}` has a `#` in a list; it must be the only item", printable(text)));
             }
-            let nth = match nth {
-                "1" => 1,
-                "2" => 2,
-                "3" => 3,
-                "4" => 4,
-                "5" => 5,
-                _ => return Err(format!("`{}` is not a valid day of week; 1 to 5 follows the `#`", printable(item))),
+            let number = nth.parse().ok().filter(|number| nth.len() == 1 && (1..=5).contains(number));
+            let Some(nth) = number else {
+                return Err(format!("`{}` is not a valid day of week; 1 to 5 follows the `#`", printable(item)));
             };
-            days.push(DayOfWeek::Nth(small(field.number(day, item)?, item)?, nth));
-        } else if *item == "L" {
+            days.push(Days::NthOfWeek(field.day(day, item)?, nth));
+        } else if item == "L" {
             // `L` alone is the last day of the week.
             numbers.push(field.max);
         } else if let Some(day) = item.strip_suffix('L') {
-            days.push(DayOfWeek::Last(small(field.number(day, item)?, item)?));
+            days.push(Days::LastOfWeek(field.day(day, item)?));
         } else {
             field.item(item, &mut numbers)?;
         }
     }
-    days.push(DayOfWeek::Days(numbers.iter().fold(0, |days, day| days | 1 << day)));
+    days.push(Days::OfWeek(numbers.iter().fold(0, |days, day| days | 1 << day)));
     Ok(days)
 }

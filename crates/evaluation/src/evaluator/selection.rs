@@ -7,15 +7,15 @@
 
 use syntax::wildcard::Wildcard;
 
-use super::reason::{ConditionOperator, FailedClause, RemediationStep, Uncertainty};
+use super::reason::{FailedClause, RemediationStep, Uncertainty};
 use super::ternary::Ternary;
-use super::value;
-use crate::inventory::document::SelectionPart;
+use super::{has_tag, value};
+use crate::inventory::document::{Conditions, SelectionPart, TagValue};
 use crate::inventory::{Inventory, InventoryLocation, Plan, ProtectedType, Resource, Selection, Symbol, Tag};
 
-/// A selection compiled for an inventory.
 #[derive(Debug)]
 pub(super) struct CompiledSelection<'a> {
+    inventory: &'a Inventory,
     pub(super) plan: &'a Plan,
     pub(super) selection: &'a Selection,
     everything: bool,
@@ -41,7 +41,10 @@ struct TagClause<'a> {
 
 #[derive(Debug)]
 struct CompiledCondition<'a> {
-    operator: ConditionOperator,
+    operator: &'static str,
+    is_like: bool,
+    /// A negative operator holds for a resource without the tag.
+    is_negative: bool,
     /// Whether the key has the required prefix; the effect of other keys is not documented.
     is_clear: bool,
     key: Option<Symbol>,
@@ -51,19 +54,17 @@ struct CompiledCondition<'a> {
     pattern: Wildcard,
 }
 
-/// A tag with conditions.
 #[derive(Debug)]
 struct ConditionedTag<'a> {
     text: &'a str,
     /// Indexes in `conditions`.
     conditions: Vec<usize>,
-    fix: TagFix,
+    /// The change of the tag after which they all hold.
+    fix: Option<TagFix>,
 }
 
-/// The change of a tag after which all conditions on it hold.
 #[derive(Debug)]
 enum TagFix {
-    Nothing,
     Remove,
     Set(String),
 }
@@ -75,7 +76,6 @@ enum MatchRoute {
     Already,
     /// By this entry of the list of tags.
     Listed(usize),
-    /// By its ARN.
     Arn,
 }
 
@@ -100,28 +100,7 @@ pub(super) struct Candidate<'a> {
 
 impl<'a> CompiledSelection<'a> {
     pub(super) fn new(inventory: &'a Inventory, plan: &'a Plan, selection: &'a Selection) -> Self {
-        let find = |text: &str| inventory.symbols.find(text);
-        let of_operator = |operator: ConditionOperator, list: &'a [crate::inventory::document::TagValue]| {
-            list.iter().map(move |condition| {
-                let key = condition.tag().unwrap_or(&condition.key);
-                CompiledCondition {
-                    operator,
-                    is_clear: condition.tag().is_some(),
-                    key: find(key),
-                    value: find(&condition.value),
-                    key_text: key,
-                    value_text: &condition.value,
-                    pattern: Wildcard::new(&condition.value),
-                }
-            })
-        };
-        let written = &selection.conditions;
-        let conditions: Vec<CompiledCondition<'a>> =
-            of_operator(ConditionOperator::StringEquals, &written.string_equals)
-                .chain(of_operator(ConditionOperator::StringNotEquals, &written.string_not_equals))
-                .chain(of_operator(ConditionOperator::StringLike, &written.string_like))
-                .chain(of_operator(ConditionOperator::StringNotLike, &written.string_not_like))
-                .collect();
+        let conditions = compiled(inventory, &selection.conditions);
         let keys = keys(&conditions);
         let list = selection
             .list_of_tags
@@ -129,12 +108,12 @@ impl<'a> CompiledSelection<'a> {
             .map(|tag| {
                 let conditioned = keys.iter().position(|key| key.text == tag.key);
                 let fits = conditioned.and_then(|key| keys.get(key)).is_none_or(|key| {
-                    let own = key.conditions.iter().filter_map(|index| conditions.get(*index));
-                    own.into_iter().all(|condition| condition.holds_for(&tag.value))
+                    let mut own = key.conditions.iter().filter_map(|index| conditions.get(*index));
+                    own.all(|condition| condition.holds_for(&tag.value))
                 });
                 TagClause {
-                    key: find(&tag.key),
-                    value: find(&tag.value),
+                    key: inventory.symbols.find(&tag.key),
+                    value: inventory.symbols.find(&tag.value),
                     key_text: &tag.key,
                     value_text: &tag.value,
                     conditioned,
@@ -142,13 +121,12 @@ impl<'a> CompiledSelection<'a> {
                 }
             })
             .collect();
-        let unread = |part| selection.unread.contains(&part);
-        let everything = selection.resources.is_empty()
-            && selection.list_of_tags.is_empty()
-            && !unread(SelectionPart::Resources)
-            && !unread(SelectionPart::ListOfTags);
+        let is_none = |part, is_empty| is_empty && !selection.unread.contains(&part);
+        let everything = is_none(SelectionPart::Resources, selection.resources.is_empty())
+            && is_none(SelectionPart::ListOfTags, selection.list_of_tags.is_empty());
         let patterns = |texts: &[String]| texts.iter().map(|text| Wildcard::new(text)).collect();
         Self {
+            inventory,
             plan,
             selection,
             everything,
@@ -160,26 +138,24 @@ impl<'a> CompiledSelection<'a> {
         }
     }
 
-    /// Returns whether the selection matches a resource.
-    pub(super) fn selects(&self, inventory: &Inventory, candidate: &Candidate<'_>) -> Ternary {
+    pub(super) fn selects(&self, candidate: &Candidate<'_>) -> Ternary {
         let mut holds = self.known(SelectionPart::Conditions).and(self.known(SelectionPart::Existence));
         for condition in &self.conditions {
-            holds = holds.and(condition.holds(inventory, candidate.resource));
+            holds = holds.and(condition.holds(self.inventory, candidate.resource));
             if holds == Ternary::No {
-                return Ternary::No;
+                return holds;
             }
         }
         holds = holds.and(self.matches_resource(candidate));
         if holds == Ternary::No {
-            return Ternary::No;
+            return holds;
         }
         holds.and(self.known(SelectionPart::NotResources)).and(self.excludes(candidate.resource).not())
     }
 
     /// `Yes` if the part was read completely.
     fn known(&self, part: SelectionPart) -> Ternary {
-        let unread = &self.selection.unread;
-        if !unread.is_empty() && unread.contains(&part) { Ternary::Unknown } else { Ternary::Yes }
+        Ternary::unknown_if(self.selection.unread.contains(&part)).not()
     }
 
     fn excludes(&self, resource: &Resource) -> Ternary {
@@ -191,21 +167,15 @@ impl<'a> CompiledSelection<'a> {
         if self.everything {
             return opt_in;
         }
-        let needs_no_service = |pattern: &Wildcard| {
-            if protected.shared || !candidate.is_named_by(pattern) { opt_in } else { Ternary::Yes }
-        };
-        let mut matched = match self.known(SelectionPart::Resources) {
-            Ternary::Yes => Ternary::No,
-            unknown if protected.shared => unknown.and(opt_in),
-            unknown => unknown,
-        };
-        if self.known(SelectionPart::ListOfTags) == Ternary::Unknown {
-            matched = matched.or(opt_in.and(Ternary::Unknown));
-        }
+        let unread = |part| self.known(part).not();
+        let without_name = if protected.shared { opt_in } else { Ternary::Yes };
+        let mut matched = unread(SelectionPart::Resources).and(without_name);
+        matched = matched.or(unread(SelectionPart::ListOfTags).and(opt_in));
         for pattern in &self.resources {
             let truth = matches(pattern, resource);
             if truth != Ternary::No {
-                matched = matched.or(truth.and(needs_no_service(pattern)));
+                let needs_service = protected.shared || !candidate.is_named_by(pattern);
+                matched = matched.or(truth.and(if needs_service { opt_in } else { Ternary::Yes }));
             }
             if matched == Ternary::Yes {
                 return matched;
@@ -220,25 +190,21 @@ impl<'a> CompiledSelection<'a> {
     }
 
     /// Returns the cheapest changes that make the selection match; `None` if no supported change does.
-    pub(super) fn cheapest(&self, inventory: &Inventory, candidate: &Candidate<'_>) -> Option<ChangeCost> {
+    pub(super) fn cheapest(&self, candidate: &Candidate<'_>) -> Option<ChangeCost> {
         let resource = candidate.resource;
         let all_known = |part| self.known(part) == Ternary::Yes;
-        if !all_known(SelectionPart::Conditions)
-            || !all_known(SelectionPart::Existence)
+        if ![SelectionPart::Conditions, SelectionPart::Existence, SelectionPart::NotResources]
+            .into_iter()
+            .all(all_known)
             || self.conditions.iter().any(|condition| !condition.is_clear)
-            || !all_known(SelectionPart::NotResources)
             || self.excludes(resource) != Ternary::No
         {
             return None;
         }
         let mut tags = 0;
-        for key in &self.keys {
-            if !self.key_holds(inventory, resource, key) {
-                if matches!(key.fix, TagFix::Nothing) {
-                    return None;
-                }
-                tags += 1;
-            }
+        for key in self.keys.iter().filter(|key| !self.key_holds(resource, key)) {
+            key.fix.as_ref()?;
+            tags += 1;
         }
         let switch_off = candidate.opt_in == Ternary::No;
         let new = |tags: u32, route: MatchRoute, needs_switch: bool| {
@@ -255,17 +221,15 @@ impl<'a> CompiledSelection<'a> {
         };
         let shared = candidate.protected.shared;
         let already = if self.everything {
-            Some(new(tags, MatchRoute::Already, true))
+            Some(true)
         } else {
             let matching = self.resources.iter().filter(|pattern| matches(pattern, resource) == Ternary::Yes);
-            matching
-                .map(|pattern| shared || !candidate.is_named_by(pattern))
-                .min()
-                .map(|needs_switch| new(tags, MatchRoute::Already, needs_switch))
+            matching.map(|pattern| shared || !candidate.is_named_by(pattern)).min()
         };
+        let already = already.map(|needs_switch| new(tags, MatchRoute::Already, needs_switch));
         let listed = self.list.iter().enumerate().filter_map(|(index, listed)| {
             let key = listed.conditioned.and_then(|key| self.keys.get(key));
-            let counted = key.is_some_and(|key| !self.key_holds(inventory, resource, key));
+            let counted = key.is_some_and(|key| !self.key_holds(resource, key));
             if listed.holds(resource) == Ternary::Yes {
                 // Listed only with this value, with which a condition fails.
                 return (!counted).then(|| new(tags, MatchRoute::Listed(index), true));
@@ -278,40 +242,25 @@ impl<'a> CompiledSelection<'a> {
         already.into_iter().chain(listed).chain(arn).min()
     }
 
-    /// Returns the steps for a cost.
-    pub(super) fn changes(
-        &self,
-        inventory: &'a Inventory,
-        location: &'a InventoryLocation,
-        candidate: &Candidate<'a>,
-        cost: ChangeCost,
-    ) -> Vec<RemediationStep<'a>> {
+    pub(super) fn changes(&self, candidate: &Candidate<'a>, cost: ChangeCost) -> Vec<RemediationStep<'a>> {
         let resource = candidate.resource;
         let mut changes = Vec::new();
         let listed = match cost.route {
             MatchRoute::Listed(index) => self.list.get(index).filter(|listed| listed.holds(resource) != Ternary::Yes),
             MatchRoute::Already | MatchRoute::Arn => None,
         };
-        let current = |key: &str| {
-            let tag = inventory.symbols.find(key).and_then(|key| resource.tag(key));
-            tag.and_then(|tag| tag.value).map(|value| inventory.symbols.get(value))
-        };
+        let current = |key: &str| tag_text(self.inventory, resource, self.inventory.symbols.find(key));
         for key in &self.keys {
-            if listed.is_some_and(|listed| listed.key_text == key.text) || self.key_holds(inventory, resource, key) {
+            if listed.is_some_and(|listed| listed.key_text == key.text) || self.key_holds(resource, key) {
                 continue;
             }
-            match &key.fix {
-                TagFix::Set(value) => {
-                    changes.push(RemediationStep::SetTag {
-                        key: key.text,
-                        value: value.clone(),
-                        current: current(key.text),
-                    });
+            let (fix, key, current) = (&key.fix, key.text, current(key.text));
+            match fix {
+                Some(TagFix::Set(value)) => {
+                    changes.push(RemediationStep::SetTag { key, value: value.clone(), current })
                 }
-                TagFix::Remove => {
-                    changes.push(RemediationStep::RemoveTag { key: key.text, current: current(key.text) })
-                }
-                TagFix::Nothing => {}
+                Some(TagFix::Remove) => changes.push(RemediationStep::RemoveTag { key, current }),
+                None => {}
             }
         }
         if let Some(TagClause { key_text: key, value_text, .. }) = listed {
@@ -320,40 +269,28 @@ impl<'a> CompiledSelection<'a> {
         if cost.route == MatchRoute::Arn {
             changes.push(RemediationStep::AddArn { plan: self.plan, selection: self.selection, arn: &resource.arn });
         }
-        if cost.opt_in {
-            changes.push(RemediationStep::OptIn {
-                account: &location.account,
-                region: &location.region,
-                service: candidate.service,
-            });
+        if cost.opt_in
+            && let Some(InventoryLocation { account, region, .. }) = self.inventory.location_of_resource(resource)
+        {
+            changes.push(RemediationStep::OptIn { account, region, service: candidate.service });
         }
         changes
     }
 
-    /// Returns every clause that fails.
-    pub(super) fn failed(&self, inventory: &'a Inventory, candidate: &Candidate<'a>) -> Vec<FailedClause<'a>> {
+    pub(super) fn failed(&self, candidate: &Candidate<'a>) -> Vec<FailedClause<'a>> {
         let resource = candidate.resource;
         let mut failed = Vec::new();
-        for condition in &self.conditions {
-            if condition.holds(inventory, resource) == Ternary::No {
-                let tag = condition.key.and_then(|key| resource.tag(key));
-                failed.push(FailedClause::Condition {
-                    operator: condition.operator,
-                    key: condition.key_text,
-                    value: condition.value_text,
-                    found: tag.and_then(|tag| tag.value).map(|value| inventory.symbols.get(value)),
-                });
-            }
+        for condition in self.conditions.iter().filter(|one| one.holds(self.inventory, resource) == Ternary::No) {
+            failed.push(FailedClause::Condition {
+                operator: condition.operator,
+                key: condition.key_text,
+                value: condition.value_text,
+                found: tag_text(self.inventory, resource, condition.key),
+            });
         }
-        if let Some(pattern) = self
-            .selection
-            .not_resources
-            .iter()
-            .zip(&self.not_resources)
-            .find(|(_, own)| matches(own, resource) == Ternary::Yes)
-        {
-            failed.push(FailedClause::Excluded(pattern.0));
-        }
+        let mut patterns = self.selection.not_resources.iter().zip(&self.not_resources);
+        let excluding = patterns.find(|(_, pattern)| matches(pattern, resource) == Ternary::Yes);
+        failed.extend(excluding.map(|(text, _)| FailedClause::Excluded(text)));
         let switched_on = Candidate { opt_in: Ternary::Yes, ..*candidate };
         if self.matches_resource(&switched_on) == Ternary::No {
             failed.push(FailedClause::NotNamed);
@@ -364,21 +301,16 @@ impl<'a> CompiledSelection<'a> {
     }
 
     /// Returns the uncertainties that decide whether the selection matches.
-    pub(super) fn unknown(&self, inventory: &'a Inventory, candidate: &Candidate<'a>) -> Vec<Uncertainty<'a>> {
+    pub(super) fn unknown(&self, candidate: &Candidate<'a>) -> Vec<Uncertainty<'a>> {
         let Candidate { resource, opt_in, service, .. } = *candidate;
-        let mut unknown: Vec<Uncertainty<'a>> = self
-            .selection
-            .unread
-            .iter()
-            .map(|part| Uncertainty::Selection { plan: self.plan, selection: self.selection, part: *part })
-            .collect();
-        for condition in self.conditions.iter().filter(|condition| !condition.is_clear) {
-            unknown.push(Uncertainty::ConditionKey(condition.key_text));
-        }
+        let unread = self.selection.unread.iter();
+        let mut unknown: Vec<Uncertainty<'a>> =
+            unread.map(|part| Uncertainty::Selection(self.plan, self.selection, *part)).collect();
+        let unclear = self.conditions.iter().filter(|condition| !condition.is_clear);
+        unknown.extend(unclear.map(|condition| Uncertainty::ConditionKey(condition.key_text)));
         let tags = self.conditions.iter().map(|condition| (condition.key, condition.key_text));
         for (key, text) in tags.chain(self.list.iter().map(|listed| (listed.key, listed.key_text))) {
-            let found = key.and_then(|key| resource.tag(key));
-            match found {
+            match key.and_then(|key| resource.tag(key)) {
                 None if resource.tags_unread => unknown.push(Uncertainty::Tags),
                 Some(Tag { value: None, .. }) => unknown.push(Uncertainty::TagValue(text)),
                 _ => {}
@@ -388,55 +320,73 @@ impl<'a> CompiledSelection<'a> {
         if resource.arn_end_unread && patterns().any(|pattern| matches(pattern, resource) == Ternary::Unknown) {
             unknown.push(Uncertainty::ArnEnd);
         }
-        if opt_in == Ternary::Unknown
-            && self.selects(inventory, &Candidate { opt_in: Ternary::Yes, ..*candidate }) != Ternary::No
+        if opt_in == Ternary::Unknown && self.selects(&Candidate { opt_in: Ternary::Yes, ..*candidate }) != Ternary::No
         {
             unknown.push(Uncertainty::OptIn(service));
         }
         unknown
     }
 
-    fn key_holds(&self, inventory: &Inventory, resource: &Resource, key: &ConditionedTag<'_>) -> bool {
-        let own = key.conditions.iter().filter_map(|index| self.conditions.get(*index));
-        own.into_iter().all(|condition| condition.holds(inventory, resource) == Ternary::Yes)
+    fn key_holds(&self, resource: &Resource, key: &ConditionedTag<'_>) -> bool {
+        let mut own = key.conditions.iter().filter_map(|index| self.conditions.get(*index));
+        own.all(|condition| condition.holds(self.inventory, resource) == Ternary::Yes)
     }
 }
 
 impl TagClause<'_> {
     fn holds(&self, resource: &Resource) -> Ternary {
-        match self.key.and_then(|key| resource.tag(key)) {
-            None if resource.tags_unread => Ternary::Unknown,
-            None => Ternary::No,
-            Some(Tag { value: None, .. }) => Ternary::Unknown,
-            Some(Tag { value, .. }) => (value == self.value).into(),
-        }
+        has_tag(resource, self.key, |value| value.map_or(Ternary::Unknown, |_| (value == self.value).into()))
     }
 }
 
 impl CompiledCondition<'_> {
-    /// A negative operator holds for a resource without the tag.
     fn holds(&self, inventory: &Inventory, resource: &Resource) -> Ternary {
         if !self.is_clear {
             return Ternary::Unknown;
         }
-        let fits = match self.key.and_then(|key| resource.tag(key)) {
-            None if resource.tags_unread => Ternary::Unknown,
-            None => Ternary::No,
-            Some(Tag { value: None, .. }) if self.operator.is_like() && self.pattern.is_everything() => Ternary::Yes,
-            Some(Tag { value: None, .. }) => Ternary::Unknown,
-            Some(Tag { value: Some(value), .. }) if self.operator.is_like() => {
-                self.pattern.matches(inventory.symbols.get(value)).into()
-            }
-            Some(Tag { value, .. }) => (value == self.value).into(),
-        };
-        if self.operator.is_negative() { fits.not() } else { fits }
+        let fits = has_tag(resource, self.key, |value| match value {
+            None if self.is_like && self.pattern.is_everything() => Ternary::Yes,
+            None => Ternary::Unknown,
+            Some(value) if self.is_like => self.pattern.matches(inventory.symbols.get(value)).into(),
+            Some(_) => (value == self.value).into(),
+        });
+        if self.is_negative { fits.not() } else { fits }
     }
 
     /// Returns whether it holds for this value of the tag.
     fn holds_for(&self, value: &str) -> bool {
-        let fits = if self.operator.is_like() { self.pattern.matches(value) } else { self.pattern.text() == value };
-        fits != self.operator.is_negative()
+        let fits = if self.is_like { self.pattern.matches(value) } else { self.pattern.text() == value };
+        fits != self.is_negative
     }
+}
+
+/// Returns the value of a tag, if known.
+fn tag_text<'a>(inventory: &'a Inventory, resource: &Resource, key: Option<Symbol>) -> Option<&'a str> {
+    Some(inventory.symbols.get(resource.tag(key?)?.value?))
+}
+
+fn compiled<'a>(inventory: &Inventory, written: &'a Conditions) -> Vec<CompiledCondition<'a>> {
+    let condition = |operator, is_like, is_negative| {
+        move |condition: &'a TagValue| {
+            let key = condition.tag().unwrap_or(&condition.key);
+            CompiledCondition {
+                operator,
+                is_like,
+                is_negative,
+                is_clear: condition.tag().is_some(),
+                key: inventory.symbols.find(key),
+                value: inventory.symbols.find(&condition.value),
+                key_text: key,
+                value_text: &condition.value,
+                pattern: Wildcard::new(&condition.value),
+            }
+        }
+    };
+    let equals = written.string_equals.iter().map(condition("StringEquals", false, false));
+    let not_equals = written.string_not_equals.iter().map(condition("StringNotEquals", false, true));
+    let like = written.string_like.iter().map(condition("StringLike", true, false));
+    let not_like = written.string_not_like.iter().map(condition("StringNotLike", true, true));
+    equals.chain(not_equals).chain(like).chain(not_like).collect()
 }
 
 /// Groups conditions by tag, with the change that satisfies them.
@@ -445,37 +395,36 @@ fn keys<'a>(conditions: &[CompiledCondition<'a>]) -> Vec<ConditionedTag<'a>> {
     for (index, condition) in conditions.iter().enumerate() {
         match keys.iter_mut().find(|key| key.text == condition.key_text) {
             Some(key) => key.conditions.push(index),
-            None => {
-                keys.push(ConditionedTag { text: condition.key_text, conditions: vec![index], fix: TagFix::Nothing })
-            }
+            None => keys.push(ConditionedTag { text: condition.key_text, conditions: vec![index], fix: None }),
         }
     }
-    for key in &mut keys {
-        if !can_be_set(key.text) {
-            continue;
-        }
+    for key in keys.iter_mut().filter(|key| can_be_set(key.text)) {
         let own: Vec<&CompiledCondition<'_>> =
             key.conditions.iter().filter_map(|index| conditions.get(*index)).collect();
-        let holds = |value: &str| own.iter().all(|condition| condition.holds_for(value));
-        key.fix = if own.iter().all(|condition| condition.operator.is_negative()) {
-            TagFix::Remove
-        } else if let Some(equals) = own.iter().find(|condition| condition.operator == ConditionOperator::StringEquals)
-        {
-            let value = equals.pattern.text();
-            if holds(value) && can_be_value(value) { TagFix::Set(value.to_owned()) } else { TagFix::Nothing }
-        } else {
-            let with = |negative| {
-                let own = own.iter().filter(move |condition| condition.operator.is_negative() == negative);
-                // A tag value cannot contain `*`, so inequality to such a value always holds.
-                let own = own.filter(|condition| condition.operator.is_like() || !condition.value_text.contains('*'));
-                own.map(|condition| &condition.pattern)
-            };
-            let (like, unlike): (Vec<_>, Vec<_>) = (with(false).collect(), with(true).collect());
-            let value = value::satisfying(&like, &unlike).filter(|value| holds(value) && can_be_value(value));
-            value.map_or(TagFix::Nothing, TagFix::Set)
-        };
+        key.fix = fix(&own);
     }
     keys
+}
+
+/// Returns the change of a tag that satisfies all conditions on it.
+fn fix(own: &[&CompiledCondition<'_>]) -> Option<TagFix> {
+    if own.iter().all(|condition| condition.is_negative) {
+        return Some(TagFix::Remove);
+    }
+    let value = match own.iter().find(|condition| !condition.is_like && !condition.is_negative) {
+        Some(equals) => Some(equals.pattern.text().to_owned()),
+        None => {
+            let with = |is_negative| {
+                let own = own.iter().filter(move |condition| condition.is_negative == is_negative);
+                // A tag value cannot contain `*`, so inequality to such a value always holds.
+                let own = own.filter(|condition| condition.is_like || !condition.value_text.contains('*'));
+                own.map(|condition| &condition.pattern).collect::<Vec<_>>()
+            };
+            value::satisfying(&with(false), &with(true))
+        }
+    };
+    let holds = |value: &str| own.iter().all(|condition| condition.holds_for(value));
+    value.filter(|value| holds(value) && can_be_value(value)).map(TagFix::Set)
 }
 
 /// The maximum of ARNs and patterns of a selection (API reference, BackupSelection).

@@ -17,6 +17,11 @@ impl Ternary {
         self.max(other)
     }
 
+    /// `Unknown`, or else `No`.
+    pub(crate) fn unknown_if(is_unknown: bool) -> Self {
+        if is_unknown { Self::Unknown } else { Self::No }
+    }
+
     pub(crate) fn not(self) -> Self {
         match self {
             Self::No => Self::Yes,

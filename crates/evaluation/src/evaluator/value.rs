@@ -1,6 +1,6 @@
 //! Finds a tag value that satisfies all conditions on the tag.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeSet;
 
 use syntax::wildcard::{Wildcard, reachable, step};
 
@@ -33,19 +33,18 @@ fn shortest(like: &[&Wildcard], unlike: &[&Wildcard]) -> Option<String> {
     // One character outside all patterns represents all others.
     alphabet.extend(('a'..='z').chain('0'..='9').find(|c| !alphabet.contains(c)));
     let start: Vec<Vec<usize>> = patterns.iter().map(|pattern| reachable(pattern, [0])).collect();
-    let mut came_from: BTreeMap<Vec<Vec<usize>>, Option<(usize, char)>> = BTreeMap::from([(start.clone(), None)]);
-    let mut order = vec![start];
-    let mut waiting = VecDeque::from([0]);
-    while let Some(index) = waiting.pop_front() {
-        let state = order.get(index)?.clone();
+    let mut seen = BTreeSet::from([start.clone()]);
+    // In the order of discovery, with the index of the state before and the character after it.
+    let mut states = vec![(start, None::<(usize, char)>)];
+    let mut index = 0;
+    while let Some((state, mut from)) = states.get(index).cloned() {
         let ends = |(positions, pattern): (&Vec<usize>, &Vec<char>)| positions.contains(&pattern.len());
         let mut own = state.iter().zip(&patterns);
         if own.by_ref().take(like.len()).all(ends) && !own.any(ends) {
             let mut text = Vec::new();
-            let mut at = state;
-            while let Some(Some((before, c))) = came_from.get(&at) {
-                text.push(*c);
-                at = order.get(*before)?.clone();
+            while let Some((before, c)) = from {
+                text.push(c);
+                from = states.get(before)?.1;
             }
             return Some(text.iter().rev().collect());
         }
@@ -53,15 +52,15 @@ fn shortest(like: &[&Wildcard], unlike: &[&Wildcard]) -> Option<String> {
             let next: Vec<Vec<usize>> =
                 state.iter().zip(&patterns).map(|(positions, pattern)| step(pattern, positions, *c)).collect();
             let alive = next.iter().take(like.len()).all(|positions| !positions.is_empty());
-            if alive && !came_from.contains_key(&next) {
-                if order.len() >= MOST_STATES {
+            if alive && !seen.contains(&next) {
+                if states.len() >= MOST_STATES {
                     return None;
                 }
-                came_from.insert(next.clone(), Some((index, *c)));
-                waiting.push_back(order.len());
-                order.push(next);
+                seen.insert(next.clone());
+                states.push((next, Some((index, *c))));
             }
         }
+        index += 1;
     }
     None
 }

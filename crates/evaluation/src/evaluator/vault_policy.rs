@@ -10,7 +10,7 @@ use serde_json::Value;
 use syntax::wildcard::glob;
 
 /// The actions that a policy must deny.
-pub const DENIED: [&str; 3] =
+const DENIED: [&str; 3] =
     ["backup:DeleteRecoveryPoint", "backup:UpdateRecoveryPointLifecycle", "backup:PutBackupVaultAccessPolicy"];
 
 /// The result for a policy.
@@ -71,18 +71,12 @@ enum DenyStrength {
 }
 
 /// Evaluates a policy: JSON, or a string with JSON. `exempt` are the ARNs of the roles that may delete.
-#[must_use]
 pub fn evaluate(policy: &Value, exempt: &[&str]) -> PolicyResult {
-    let parsed;
-    let policy = match policy {
-        Value::String(text) => match serde_json::from_str::<Value>(text) {
-            Ok(value) => {
-                parsed = value;
-                &parsed
-            }
-            Err(error) => return PolicyResult::Uncertain(PolicyUncertainty::Unreadable(error.to_string())),
-        },
-        other => other,
+    let parsed = policy.as_str().map(serde_json::from_str::<Value>);
+    let policy = match &parsed {
+        None => policy,
+        Some(Ok(parsed)) => parsed,
+        Some(Err(error)) => return PolicyResult::Uncertain(PolicyUncertainty::Unreadable(error.to_string())),
     };
     let statements: &[Value] = match policy.get("Statement") {
         Some(Value::Array(statements)) => statements,
@@ -93,8 +87,7 @@ pub fn evaluate(policy: &Value, exempt: &[&str]) -> PolicyResult {
     let mut whole = DenyStrength::Not;
     for statement in statements {
         let all = DENIED.map(|action| denies(statement, action, exempt));
-        let least = all.iter().min().cloned().unwrap_or(DenyStrength::Not);
-        whole = whole.max(least);
+        whole = whole.max(all.iter().min().cloned().unwrap_or(DenyStrength::Not));
         for (best, new) in best.iter_mut().zip(all) {
             if new > *best {
                 *best = new;
@@ -106,23 +99,20 @@ pub fn evaluate(policy: &Value, exempt: &[&str]) -> PolicyResult {
         DenyStrength::Perhaps(uncertainty) => return PolicyResult::Uncertain(uncertainty),
         _ => {}
     }
-    let open: Vec<AllowedAction> = DENIED
-        .into_iter()
-        .zip(&best)
-        .filter_map(|(action, denies)| match denies {
-            DenyStrength::Not => Some(AllowedAction { action, gap: None }),
-            DenyStrength::Nearly(gap) => Some(AllowedAction { action, gap: Some(gap.clone()) }),
-            DenyStrength::Perhaps(_) | DenyStrength::Fully => None,
-        })
-        .collect();
-    if !open.is_empty() {
-        return PolicyResult::Allowed(open);
+    let mut open = Vec::new();
+    let mut uncertainty = None;
+    for (action, denies) in DENIED.into_iter().zip(best) {
+        match denies {
+            DenyStrength::Not => open.push(AllowedAction { action, gap: None }),
+            DenyStrength::Nearly(gap) => open.push(AllowedAction { action, gap: Some(gap) }),
+            DenyStrength::Perhaps(new) => uncertainty = uncertainty.or(Some(new)),
+            DenyStrength::Fully => {}
+        }
     }
-    let uncertainty = best.into_iter().find_map(|denies| match denies {
-        DenyStrength::Perhaps(uncertainty) => Some(uncertainty),
-        _ => None,
-    });
-    PolicyResult::Uncertain(uncertainty.unwrap_or(PolicyUncertainty::Spread))
+    match open.is_empty() {
+        true => PolicyResult::Uncertain(uncertainty.unwrap_or(PolicyUncertainty::Spread)),
+        false => PolicyResult::Allowed(open),
+    }
 }
 
 fn denies(statement: &Value, action: &str, exempt: &[&str]) -> DenyStrength {
@@ -130,7 +120,7 @@ fn denies(statement: &Value, action: &str, exempt: &[&str]) -> DenyStrength {
         return DenyStrength::Not;
     }
     if let Some(problem) = malformed(statement) {
-        return DenyStrength::Perhaps(PolicyUncertainty::Unreadable(problem.to_owned()));
+        return DenyStrength::Perhaps(PolicyUncertainty::Unreadable(problem));
     }
     let principal = match statement.get("Principal") {
         Some(Value::String(all)) => all == "*",
@@ -165,42 +155,32 @@ fn denies(statement: &Value, action: &str, exempt: &[&str]) -> DenyStrength {
 
 /// Returns an error that IAM rejects a statement for, so that its effect is unknown (IAM user guide, "Grammar of the
 /// IAM JSON policy language").
-fn malformed(statement: &Value) -> Option<&'static str> {
-    for (one, other, problem) in [
-        ("Action", "NotAction", "a statement needs exactly one of `Action` and `NotAction`"),
-        ("Resource", "NotResource", "a statement needs exactly one of `Resource` and `NotResource`"),
-        ("Principal", "NotPrincipal", "a statement needs exactly one of `Principal` and `NotPrincipal`"),
-    ] {
+fn malformed(statement: &Value) -> Option<String> {
+    for (one, other) in [("Action", "NotAction"), ("Resource", "NotResource"), ("Principal", "NotPrincipal")] {
         if statement.get(one).is_some() == statement.get(other).is_some() {
-            return Some(problem);
+            return Some(format!("a statement needs exactly one of `{one}` and `{other}`"));
         }
     }
     let is_texts = |value: &Value| match value {
-        Value::String(_) => true,
         Value::Array(items) => !items.is_empty() && items.iter().all(Value::is_string),
-        _ => false,
+        other => other.is_string(),
     };
-    if ["Action", "NotAction", "Resource", "NotResource"]
-        .into_iter()
-        .filter_map(|key| statement.get(key))
-        .any(|value| !is_texts(value))
-    {
-        return Some("actions or resources are not a nonempty list of strings");
+    let mut lists = ["Action", "NotAction", "Resource", "NotResource"].into_iter().filter_map(|key| statement.get(key));
+    if !lists.all(is_texts) {
+        return Some("actions or resources are not a nonempty list of strings".to_owned());
     }
     // Numbers and booleans are valid values here.
     let is_values = |value: &Value| match value {
         Value::Array(items) => !items.is_empty() && items.iter().all(|item| !item.is_object() && !item.is_array()),
         other => !other.is_object() && !other.is_null(),
     };
-    match statement.get("Condition") {
-        None => None,
-        Some(Value::Object(operators)) => {
-            let is_right =
-                operators.values().all(|keys| keys.as_object().is_some_and(|keys| keys.values().all(is_values)));
-            (!is_right).then_some("a `Condition` is not valid")
-        }
-        Some(_) => Some("a `Condition` is not an object"),
-    }
+    let is_keys = |keys: &Value| keys.as_object().is_some_and(|keys| keys.values().all(is_values));
+    let problem = match statement.get("Condition")? {
+        Value::Object(operators) if operators.values().all(is_keys) => return None,
+        Value::Object(_) => "a `Condition` is not valid",
+        _ => "a `Condition` is not an object",
+    };
+    Some(problem.to_owned())
 }
 
 fn is_about(statement: &Value, action: &str) -> bool {

@@ -1,11 +1,11 @@
 //! Evaluates locks and access policies of vaults.
 
 use super::prepared_query::{ControlTest, PreparedQuery};
-use super::reason::{
-    ComplianceReason, ComplianceResult, LockShortfall, NonComplianceReason, Uncertainty, UnlockedVault,
-};
+use super::reason::ComplianceResult::{self, Compliant, NotCompliant, Undecided};
+use super::reason::{ComplianceReason, LockShortfall, NonComplianceReason, Uncertainty, UnlockedVault};
 use super::ternary::Ternary;
-use super::{Evaluator, plan, vault_policy};
+use super::vault_policy::{self, PolicyResult};
+use super::{Evaluator, plan};
 use crate::inventory::document::{Lock, PlanPart, RulePart, VaultKind, VaultPart};
 use crate::inventory::{Located, LocationId, LocationPart, Plan, Vault};
 
@@ -16,32 +16,31 @@ impl<'a> Evaluator<'a> {
             if rule.unread.contains(&RulePart::TargetVault) {
                 return Ternary::Unknown;
             }
-            let vaults = self.locations.get(plan.location.index()).map(|local| &local.vaults);
-            match vaults.and_then(|vaults| vaults.get(rule.target_vault.as_str())) {
+            match self.vault(plan.location, &rule.target_vault) {
                 Some(Some(vault)) => self.is_locked(plan.location, vault, min, max),
                 Some(None) => Ternary::Unknown,
-                None => {
-                    self.inventory.unread(plan.location, LocationPart::Vaults).map_or(Ternary::No, |_| Ternary::Unknown)
-                }
+                None => Ternary::unknown_if(self.inventory.unread(plan.location, LocationPart::Vaults).is_some()),
             }
         });
-        let unread = if plan.item.unread.contains(&PlanPart::Rules) { Ternary::Unknown } else { Ternary::No };
-        own.max().unwrap_or(Ternary::No).or(unread)
+        own.max().unwrap_or(Ternary::No).or(Ternary::unknown_if(plan.item.unread.contains(&PlanPart::Rules)))
+    }
+
+    /// Returns the vault with this name; `Some(None)` if the name is ambiguous.
+    pub(super) fn vault(&self, location: LocationId, name: &str) -> Option<Option<&'a Vault>> {
+        self.locations.get(location.index())?.vaults.get(name).copied()
     }
 
     fn is_locked(&self, location: LocationId, vault: &Vault, min: Option<u64>, max: Option<u64>) -> Ternary {
-        let unread = vault.unread.contains(&VaultPart::Lock)
-            || self.inventory.unread(location, LocationPart::VaultLocks).is_some();
-        let air_gapped = vault.kind == VaultKind::AirGapped;
-        let Some(lock) = vault.lock else {
+        match vault.lock {
+            Some(lock) => beyond(lock, min, max).is_none().into(),
             // An air-gapped vault is always locked; its lock contains the bounds.
-            return match (unread, air_gapped, min.or(max)) {
-                (_, true, None) => Ternary::Yes,
-                (_, true, Some(_)) | (true, false, _) => Ternary::Unknown,
-                (false, false, _) => Ternary::No,
-            };
-        };
-        beyond(lock, min, max).is_none().into()
+            None if vault.kind == VaultKind::AirGapped && min.or(max).is_none() => Ternary::Yes,
+            None if vault.kind == VaultKind::AirGapped => Ternary::Unknown,
+            None => Ternary::unknown_if(
+                vault.unread.contains(&VaultPart::Lock)
+                    || self.inventory.unread(location, LocationPart::VaultLocks).is_some(),
+            ),
+        }
     }
 
     /// Returns the shortfalls of the vaults that plans store into, each vault once.
@@ -58,8 +57,7 @@ impl<'a> Evaluator<'a> {
             if unlocked.iter().any(|known| known.vault == name) {
                 continue;
             }
-            let vault = self.locations.get(location.index()).and_then(|local| local.vaults.get(name));
-            let shortfall = match vault {
+            let shortfall = match self.vault(location, name) {
                 None => Some(LockShortfall::Vault),
                 Some(Some(vault)) => vault.lock.map_or(Some(LockShortfall::Lock), |lock| beyond(lock, min, max)),
                 Some(None) => None,
@@ -72,9 +70,7 @@ impl<'a> Evaluator<'a> {
     pub(super) fn unknown_locks(&self, location: LocationId, plan: &'a Plan) -> Vec<Uncertainty<'a>> {
         let mut unknown = plan::unknown_parts(plan, RulePart::TargetVault);
         for rule in &plan.rules {
-            let vault =
-                self.locations.get(location.index()).and_then(|local| local.vaults.get(rule.target_vault.as_str()));
-            match vault {
+            match self.vault(location, &rule.target_vault) {
                 Some(Some(vault)) if vault.lock.is_none() => unknown.push(Uncertainty::Lock(vault)),
                 Some(Some(_)) => {}
                 Some(None) | None => unknown.push(Uncertainty::Vault(&rule.target_vault)),
@@ -83,25 +79,18 @@ impl<'a> Evaluator<'a> {
         unknown
     }
 
-    pub(super) fn not_deleted(&self, vault: &'a Located<Vault>, exempt: &[&str]) -> ComplianceResult<'a> {
-        let Some(policy) = &vault.item.policy else {
-            let gap = self.inventory.unread(vault.location, LocationPart::VaultPolicies);
-            return match gap {
-                Some(gap) => ComplianceResult::Undecided(vec![gap.into()]),
-                None if vault.item.unread.contains(&VaultPart::Policy) => {
-                    ComplianceResult::Undecided(vec![Uncertainty::Policy])
-                }
-                None => ComplianceResult::NotCompliant(NonComplianceReason::NoPolicy),
+    pub(super) fn not_deleted(&self, vault: &'a Vault, location: LocationId, exempt: &[&str]) -> ComplianceResult<'a> {
+        let Some(policy) = &vault.policy else {
+            return match self.inventory.unread(location, LocationPart::VaultPolicies) {
+                Some(gap) => Undecided(vec![Uncertainty::Location(gap)]),
+                None if vault.unread.contains(&VaultPart::Policy) => Undecided(vec![Uncertainty::Policy]),
+                None => NotCompliant(NonComplianceReason::NoPolicy),
             };
         };
         match vault_policy::evaluate(policy, exempt) {
-            vault_policy::PolicyResult::Denied => ComplianceResult::Compliant(ComplianceReason::Denied),
-            vault_policy::PolicyResult::Allowed(open) => {
-                ComplianceResult::NotCompliant(NonComplianceReason::Allowed(open))
-            }
-            vault_policy::PolicyResult::Uncertain(uncertainty) => {
-                ComplianceResult::Undecided(vec![Uncertainty::PolicyEffect(uncertainty)])
-            }
+            PolicyResult::Denied => Compliant(ComplianceReason::Denied),
+            PolicyResult::Allowed(open) => NotCompliant(NonComplianceReason::Allowed(open)),
+            PolicyResult::Uncertain(uncertainty) => Undecided(vec![Uncertainty::PolicyEffect(uncertainty)]),
         }
     }
 }
@@ -114,6 +103,6 @@ fn beyond(lock: Lock, min: Option<u64>, max: Option<u64>) -> Option<LockShortfal
     let (own_min, own_max) = (lock.min_retention_days, lock.max_retention_days);
     let short = min.filter(|min| own_min.unwrap_or(LEAST) < *min);
     let long = max.filter(|max| own_max.unwrap_or(MOST) > *max);
-    let short = short.map(|required| LockShortfall::Minimum { own: own_min, required });
-    short.or(long.map(|required| LockShortfall::Maximum { own: own_max, required }))
+    let short = short.map(|required| LockShortfall::Minimum(own_min, required));
+    short.or(long.map(|required| LockShortfall::Maximum(own_max, required)))
 }

@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 
 use framework::ids::{AccountId, RegionName, ResourceType};
 
 /// An inventory document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Document {
     /// The version of the format.
@@ -34,41 +34,27 @@ pub struct Document {
 
 impl Document {
     /// Returns an empty document.
-    #[must_use]
     pub fn new(as_of: Timestamp) -> Self {
-        Self {
-            version: Version,
-            as_of,
-            locations: Vec::new(),
-            resources: Vec::new(),
-            plans: Vec::new(),
-            vaults: Vec::new(),
-            recovery_points: Vec::new(),
-            restores: Vec::new(),
-        }
+        Self { as_of, ..Self::default() }
     }
 }
 
 /// The version of the format, which is 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(into = "u64", try_from = "u64")]
 pub struct Version;
 
-impl Version {
-    const NUMBER: u64 = 1;
-}
-
-impl Serialize for Version {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(Self::NUMBER)
+impl From<Version> for u64 {
+    fn from(_: Version) -> Self {
+        1
     }
 }
 
-impl<'de> Deserialize<'de> for Version {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match u64::deserialize(deserializer)? {
-            Self::NUMBER => Ok(Self),
-            other => Err(de::Error::custom(format!("version {other} is not supported; use version 1"))),
-        }
+impl TryFrom<u64> for Version {
+    type Error = String;
+
+    fn try_from(version: u64) -> Result<Self, String> {
+        if version == 1 { Ok(Self) } else { Err(format!("version {version} is not supported; use version 1")) }
     }
 }
 
@@ -156,7 +142,7 @@ pub struct Resource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
     /// Whether it is in use. Audit Manager ignores others, such as stopped instances.
-    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub active: bool,
     /// The unread parts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -224,10 +210,10 @@ pub struct Rule {
     /// The name of the target vault.
     pub target_vault: String,
     /// The retention of its recovery points.
-    #[serde(default, skip_serializing_if = "Lifecycle::is_for_ever")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub lifecycle: Lifecycle,
     /// Whether it creates continuous backups.
-    #[serde(default, skip_serializing_if = "is_no")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub continuous: bool,
     /// The copies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -275,24 +261,18 @@ impl Lifecycle {
     const NEVER: i64 = -1;
 
     /// Returns the days until deletion; `None` for unlimited retention. Cold storage does not change it.
-    #[must_use]
     pub fn kept_days(self) -> Option<u64> {
         self.delete_after_days.and_then(|days| u64::try_from(days).ok())
     }
 
     /// Returns whether AWS Backup rejects it: zero or negative days, or fewer than 90 in cold storage (API reference,
     /// Lifecycle). Its effect is then unknown.
-    #[must_use]
     pub fn is_refused(self) -> bool {
         let given = |days: Option<i64>| days.filter(|days| *days != Self::NEVER);
         let (cold, delete) = (given(self.cold_after_days), given(self.delete_after_days));
         let too_soon =
             cold.zip(delete).is_some_and(|(cold, delete)| delete.saturating_sub(cold) < Self::LEAST_COLD_DAYS);
         too_soon || cold.is_some_and(i64::is_negative) || delete.is_some_and(|days| days < 1)
-    }
-
-    fn is_for_ever(&self) -> bool {
-        *self == Self::default()
     }
 }
 
@@ -303,7 +283,7 @@ pub struct CopyAction {
     /// The ARN of the target vault.
     pub vault: String,
     /// The retention of the copy.
-    #[serde(default, skip_serializing_if = "Lifecycle::is_for_ever")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub lifecycle: Lifecycle,
 }
 
@@ -326,7 +306,7 @@ pub struct Selection {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub list_of_tags: Vec<TagValue>,
     /// Conditions that every selected resource satisfies.
-    #[serde(default, skip_serializing_if = "Conditions::is_empty")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub conditions: Conditions,
     /// The unread parts; of a list there may be more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -366,7 +346,6 @@ pub struct TagValue {
 
 impl TagValue {
     /// Returns the tag key of a condition; `None` without the required prefix, whose effect AWS does not document.
-    #[must_use]
     pub fn tag(&self) -> Option<&str> {
         self.key.strip_prefix("aws:ResourceTag/")
     }
@@ -388,12 +367,6 @@ pub struct Conditions {
     /// The tag is absent, or has a value that does not match.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub string_not_like: Vec<TagValue>,
-}
-
-impl Conditions {
-    fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// A backup vault.
@@ -504,7 +477,7 @@ pub struct RecoveryPoint {
     #[serde(default)]
     pub status: RecoveryPointStatus,
     /// The retention.
-    #[serde(default, skip_serializing_if = "Lifecycle::is_for_ever")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub lifecycle: Lifecycle,
     /// Whether it is encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -561,12 +534,6 @@ fn yes() -> bool {
     true
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_yes(value: &bool) -> bool {
-    *value
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_no(value: &bool) -> bool {
-    !*value
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

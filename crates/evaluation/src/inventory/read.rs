@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use syntax::diagnostic::{Diagnostic, Position};
 use syntax::text::{closest_match, printable};
@@ -18,11 +18,9 @@ const KEYS: [&str; 8] = ["version", "asOf", "locations", "resources", "plans", "
 pub(super) fn inventory(before: Option<Inventory>, file: &str, text: &str) -> Result<Inventory, Box<Diagnostic>> {
     let bare = text.strip_prefix('\u{feff}').unwrap_or(text);
     let known = before.as_ref().map_or(0, |before| before.resources.len());
-    let quick = {
-        let mut deserializer = serde_json::Deserializer::from_str(bare);
-        Root(before).deserialize(&mut deserializer).and_then(|inventory| deserializer.end().map(|()| inventory))
-    };
-    match quick {
+    let mut deserializer = serde_json::Deserializer::from_str(bare);
+    let read = Root(before).deserialize(&mut deserializer);
+    match read.and_then(|inventory| deserializer.end().map(|()| inventory)) {
         Ok(inventory) => inventory.check_resources(known).map(|()| inventory).map_err(|diagnostic| {
             let (problem, fix) = split(&diagnostic);
             Box::new(Diagnostic::of_file(file, problem, fix))
@@ -54,22 +52,17 @@ fn diagnostic(file: &str, text: &str, error: &serde_json::Error) -> Diagnostic {
 
 /// Returns message and fix for a message of serde.
 fn explained(message: &str) -> (String, String) {
-    if let Some(rest) = message.strip_prefix("unknown field `")
-        && let Some((name, expected)) = rest.split_once('`')
-    {
+    let named = |prefix: &str| message.strip_prefix(prefix)?.split_once('`');
+    if let Some((name, expected)) = named("unknown field `") {
         return (format!("unknown key `{}`", printable(name)), suggestion(name, expected));
     }
-    if let Some(rest) = message.strip_prefix("unknown variant `")
-        && let Some((name, expected)) = rest.split_once('`')
-    {
+    if let Some((name, expected)) = named("unknown variant `") {
         return (format!("`{}` is not a valid value", printable(name)), suggestion(name, expected));
     }
-    if let Some(rest) = message.strip_prefix("missing field `") {
-        let name = rest.trim_end_matches('`');
+    if let Some((name, _)) = named("missing field `") {
         return (format!("the key `{name}` is missing"), format!("add `{name}`"));
     }
-    if let Some(rest) = message.strip_prefix("duplicate field `") {
-        let name = rest.trim_end_matches('`');
+    if let Some((name, _)) = named("duplicate field `") {
         return (format!("duplicate key `{name}`"), "keep one of the two".to_owned());
     }
     if let Some((found, expected)) = message.split_once(", expected ") {
@@ -97,7 +90,6 @@ fn split(message: &str) -> (String, String) {
     }
 }
 
-/// The document, on top of earlier ones.
 struct Root(Option<Inventory>);
 
 impl<'de> DeserializeSeed<'de> for Root {
@@ -139,16 +131,14 @@ impl<'de> Visitor<'de> for Root {
                 "plans" => map.next_value_seed(all(|plan| into.add_plan(plan)))?,
                 "vaults" => map.next_value_seed(all(|vault| into.add_vault(vault)))?,
                 "recoveryPoints" => map.next_value_seed(all(|point| into.add_recovery_point(point)))?,
-                "restores" => map.next_value_seed(all(|restore| into.add_restore(restore)))?,
-                _ => drop(map.next_value::<IgnoredAny>()?),
+                // The restores.
+                _ => map.next_value_seed(all(|restore| into.restores.push(restore)))?,
             }
         }
-        for needed in ["version", "asOf"] {
-            if !seen.contains(&needed) {
-                return Err(de::Error::missing_field(needed));
-            }
+        match ["version", "asOf"].into_iter().find(|needed| !seen.contains(needed)) {
+            Some(needed) => Err(de::Error::missing_field(needed)),
+            None => Ok(inventory),
         }
-        Ok(inventory)
     }
 }
 

@@ -13,42 +13,33 @@ pub(crate) struct ProtectedType {
     pub(crate) arn_kind: &'static str,
     /// The service in `ResourceTypeOptInPreference`.
     opt_in: &'static str,
-    /// Whether other services share the ARN format, so that even an ARN needs the service to be enabled.
+    /// Whether several engines share the type and its ARN format: a resource without an engine is then ambiguous, and
+    /// even an ARN needs the service to be enabled. An instance of Neptune or DocumentDB has a cluster, whose engine
+    /// decides.
     pub(crate) shared: bool,
 }
 
-const fn own(
+const fn of(
     config_type: &'static str,
     service: &'static str,
     arn_kind: &'static str,
     opt_in: &'static str,
+    shared: bool,
 ) -> ProtectedType {
-    ProtectedType { config_type, service, arn_kind, opt_in, shared: false }
+    ProtectedType { config_type, service, arn_kind, opt_in, shared }
 }
 
-static PROTECTED: &[ProtectedType] = &[
-    ProtectedType {
-        config_type: "AWS::RDS::DBCluster",
-        service: "rds",
-        arn_kind: "cluster:",
-        opt_in: "Aurora",
-        shared: true,
-    },
-    own("AWS::RDS::DBInstance", "rds", "db:", "RDS"),
-    own("AWS::EC2::Volume", "ec2", "volume/", "EBS"),
-    own("AWS::EC2::Instance", "ec2", "instance/", "EC2"),
-    own("AWS::EFS::FileSystem", "elasticfilesystem", "file-system/", "EFS"),
-    ProtectedType {
-        config_type: "AWS::FSx::FileSystem",
-        service: "fsx",
-        arn_kind: "file-system/",
-        opt_in: "FSx",
-        shared: true,
-    },
-    own("AWS::DynamoDB::Table", "dynamodb", "table/", "DynamoDB"),
-    own("AWS::S3::Bucket", "s3", "", "S3"),
-    own("AWS::StorageGateway::Volume", "storagegateway", "gateway/", "Storage Gateway"),
-    own("AWS::BackupGateway::VirtualMachine", "backup-gateway", "vm/", "VirtualMachine"),
+pub(crate) static PROTECTED: &[ProtectedType] = &[
+    of("AWS::RDS::DBCluster", "rds", "cluster:", "Aurora", true),
+    of("AWS::RDS::DBInstance", "rds", "db:", "RDS", false),
+    of("AWS::EC2::Volume", "ec2", "volume/", "EBS", false),
+    of("AWS::EC2::Instance", "ec2", "instance/", "EC2", false),
+    of("AWS::EFS::FileSystem", "elasticfilesystem", "file-system/", "EFS", false),
+    of("AWS::FSx::FileSystem", "fsx", "file-system/", "FSx", true),
+    of("AWS::DynamoDB::Table", "dynamodb", "table/", "DynamoDB", false),
+    of("AWS::S3::Bucket", "s3", "", "S3", false),
+    of("AWS::StorageGateway::Volume", "storagegateway", "gateway/", "Storage Gateway", false),
+    of("AWS::BackupGateway::VirtualMachine", "backup-gateway", "vm/", "VirtualMachine", false),
 ];
 
 /// The services in `ResourceTypeOptInPreference` whose resources Audit Manager evaluates.
@@ -60,22 +51,11 @@ pub(crate) fn in_right_case<'n>(name: &str, names: impl IntoIterator<Item = &'n 
     names.into_iter().find(|known| known.eq_ignore_ascii_case(name) && *known != name)
 }
 
-/// Returns the AWS Config types that Audit Manager evaluates.
-pub(crate) fn protected_types() -> impl Iterator<Item = &'static str> {
-    PROTECTED.iter().map(|protected| protected.config_type)
-}
-
 pub(crate) fn protected(config_type: &str) -> Option<&'static ProtectedType> {
     PROTECTED.iter().find(|protected| protected.config_type == config_type)
 }
 
 impl ProtectedType {
-    /// Returns whether the type covers several engines, so that a resource without one is ambiguous. An instance of
-    /// Neptune or DocumentDB has a cluster, whose engine decides.
-    pub(crate) fn needs_engine(&self) -> bool {
-        matches!(self.config_type, "AWS::RDS::DBCluster" | "AWS::FSx::FileSystem")
-    }
-
     /// Returns the service that must be enabled.
     pub(crate) fn opt_in(&self, engine: Option<&str>) -> &'static str {
         let engine = engine.unwrap_or_default();
@@ -104,8 +84,6 @@ impl ProtectedType {
     /// type.
     pub(crate) fn is_named_by(&self, pattern: &str) -> bool {
         let mut parts = pattern.splitn(6, ':');
-        let service = parts.nth(2);
-        let last = parts.nth(2);
-        service == Some(self.service) && last.is_some_and(|last| last.starts_with(self.arn_kind))
+        parts.nth(2) == Some(self.service) && parts.nth(2).is_some_and(|last| last.starts_with(self.arn_kind))
     }
 }

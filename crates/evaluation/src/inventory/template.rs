@@ -14,8 +14,8 @@ use syntax::diagnostic::Position;
 use syntax::template::{Content, Expansion, Part, Piece, Resource, Template};
 
 use super::document::{self, Plan, PlanPart, ResourcePart, Selection, SelectionPart, TagValue, Unread};
-use super::{Inventory, LocationPart, ProtectedType, protected};
-use text::text;
+use super::{Inventory, Located, LocationId, LocationPart, ProtectedType, protected};
+use text::text_of;
 use types::{AIR_GAPPED_VAULT, CLUSTER, GLOBAL_TABLE, PLAN, SELECTION, TemplateType, VAULT};
 use vault::vault_name;
 
@@ -59,44 +59,34 @@ impl DeploymentTarget {
     }
 
     /// Returns the account, if known.
-    #[must_use]
     pub fn account(&self) -> Option<&AccountId> {
         self.knows_account.then_some(&self.account)
     }
 
     /// Returns the Region, if known.
-    #[must_use]
     pub fn region(&self) -> Option<&RegionName> {
         self.knows_region.then_some(&self.region)
     }
 
     fn pseudo_parameters(&self) -> BTreeMap<String, String> {
-        let mut parameters = BTreeMap::new();
-        if self.knows_account {
-            parameters.insert("AWS::AccountId".to_owned(), self.account.to_string());
-        }
-        if self.knows_region {
-            parameters.insert("AWS::Region".to_owned(), self.region.to_string());
-        }
-        parameters.insert("AWS::Partition".to_owned(), self.region.partition().to_owned());
-        parameters
+        let known = [
+            ("AWS::AccountId", self.account().map(AccountId::as_str)),
+            ("AWS::Region", self.region().map(RegionName::as_str)),
+            ("AWS::Partition", Some(self.region.partition())),
+        ];
+        known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect()
     }
 
     /// Returns the known start of an ARN, and whether it is complete.
     fn arn(&self, service: &str, kind: &str, name: Option<&str>) -> (String, bool) {
         let mut arn = format!("arn:{}:{service}:", self.region.partition());
-        if service == "s3" {
-            arn.push_str("::");
-        } else {
-            if !self.knows_region {
-                return (arn, false);
-            }
-            arn.push_str(self.region.as_str());
-            arn.push(':');
-            if !self.knows_account {
-                return (arn, false);
-            }
-            arn.push_str(self.account.as_str());
+        let of_location = match service {
+            "s3" => [Some(""), Some("")],
+            _ => [self.region().map(RegionName::as_str), self.account().map(AccountId::as_str)],
+        };
+        for part in of_location {
+            let Some(part) = part else { return (arn, false) };
+            arn.push_str(part);
             arn.push(':');
         }
         arn.push_str(kind);
@@ -115,69 +105,56 @@ pub struct TemplateStack<'t> {
 }
 
 /// An item of the inventory, by its index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ItemId {
-    /// A resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ItemId {
     Resource(usize),
-    /// A backup plan.
     Plan(usize),
-    /// A vault.
     Vault(usize),
 }
 
 /// The template resource that an item is from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
-    /// The item.
-    pub item: ItemId,
+pub(crate) struct Origin {
+    pub(crate) item: ItemId,
     /// The index of the template.
-    pub stack: usize,
-    /// The logical id.
-    pub logical_id: String,
+    pub(crate) stack: usize,
+    pub(crate) logical_id: String,
     /// The CloudFormation type.
-    pub kind: String,
+    pub(crate) kind: String,
     /// The position of the logical id.
-    pub at: Position,
+    pub(crate) at: Position,
     /// Facts that only a deployment resolves, and that may change a violation.
-    pub uncertainties: Vec<String>,
+    pub(crate) uncertainties: Vec<String>,
 }
 
 /// A part of a template that only a deployment resolves.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnresolvedPart {
+pub(crate) struct UnresolvedPart {
     /// The index of the template.
-    pub stack: usize,
-    /// The position.
-    pub at: Position,
-    /// The description.
-    pub what: String,
+    pub(crate) stack: usize,
+    pub(crate) at: Position,
+    pub(crate) what: String,
 }
 
-/// The result of adding templates.
+/// The origins of added items, and the parts that are not resolved.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AddedTemplates {
-    /// The origins of items.
-    pub origins: Vec<Origin>,
-    /// The unresolved parts.
-    pub unresolved: Vec<UnresolvedPart>,
+    pub(crate) origins: Vec<Origin>,
+    pub(crate) unresolved: Vec<UnresolvedPart>,
 }
 
 /// Adds templates to an inventory.
 pub fn add(inventory: &mut Inventory, target: &DeploymentTarget, stacks: &[TemplateStack<'_>]) -> AddedTemplates {
-    let parameters: Vec<BTreeMap<String, String>> = stacks
-        .iter()
-        .map(|stack| {
-            let mut parameters = target.pseudo_parameters();
-            parameters.extend(stack.parameters.clone());
-            parameters
-        })
-        .collect();
-    let resources: Vec<Vec<Resource<'_>>> = stacks
-        .iter()
-        .zip(&parameters)
-        .map(|(stack, parameters)| stack.template.resolved_resources(parameters))
-        .collect();
+    let parameters = |stack: &TemplateStack<'_>| {
+        let mut parameters = target.pseudo_parameters();
+        parameters.extend(stack.parameters.clone());
+        parameters
+    };
+    let parameters: Vec<BTreeMap<String, String>> = stacks.iter().map(parameters).collect();
+    let all = stacks.iter().zip(&parameters);
+    let resources: Vec<Vec<Resource<'_>>> = all.map(|(stack, own)| stack.template.resolved_resources(own)).collect();
     let mut import = TemplateImport {
+        location: inventory.location_of(&target.account, &target.region),
         inventory,
         target,
         added: AddedTemplates::default(),
@@ -193,23 +170,19 @@ pub fn add(inventory: &mut Inventory, target: &DeploymentTarget, stacks: &[Templ
         import.vaults.push(vaults.map(|vault| (vault.logical_id.to_owned(), vault_name(stack, vault))).collect());
     }
     import.location(unresolved);
-    for (number, (stack, resources)) in stacks.iter().zip(&resources).enumerate() {
-        for resource in resources.iter().filter(|resource| resource.is_on != Some(false)) {
-            match resource.kind {
-                PLAN => import.plan(number, stack, resource),
-                VAULT | AIR_GAPPED_VAULT => import.vault(number, stack, resource),
-                _ => {}
-            }
-            if let Some(known) = template_type(resource.kind) {
-                import.resource(number, stack, resource, known);
-            }
+    let all = stacks.iter().zip(&resources).enumerate();
+    let all = all.flat_map(|(number, (stack, resources))| resources.iter().map(move |own| (number, stack, own)));
+    let all = all.filter(|(_, _, resource)| resource.is_on != Some(false));
+    for (number, stack, resource) in all.clone() {
+        match resource.kind {
+            PLAN => import.plan(number, stack, resource),
+            VAULT | AIR_GAPPED_VAULT => import.vault(number, stack, resource),
+            _ => import.resource(number, stack, resource),
         }
     }
     // After all plans.
-    for (number, (stack, resources)) in stacks.iter().zip(&resources).enumerate() {
-        for resource in resources.iter().filter(|one| one.kind == SELECTION && one.is_on != Some(false)) {
-            import.selection(number, stack, resource);
-        }
+    for (number, stack, resource) in all.filter(|(_, _, resource)| resource.kind == SELECTION) {
+        import.selection(number, stack, resource);
     }
     import.added
 }
@@ -217,10 +190,8 @@ pub fn add(inventory: &mut Inventory, target: &DeploymentTarget, stacks: &[Templ
 /// A resource that others in the template can refer to.
 #[derive(Debug, Clone)]
 struct ReferenceTarget {
-    kind: &'static str,
-    service: &'static str,
-    arn_kind: &'static str,
-    arn_attribute: &'static str,
+    known: &'static TemplateType,
+    protected: &'static ProtectedType,
     /// The ARN, or a placeholder while it is unknown.
     key: String,
     name: Option<String>,
@@ -229,6 +200,8 @@ struct ReferenceTarget {
 struct TemplateImport<'i> {
     inventory: &'i mut Inventory,
     target: &'i DeploymentTarget,
+    /// The location of the target.
+    location: LocationId,
     added: AddedTemplates,
     /// By template and logical id.
     references: Vec<BTreeMap<String, ReferenceTarget>>,
@@ -246,32 +219,30 @@ fn placeholder(stack: &TemplateStack<'_>, logical_id: &str) -> String {
     format!("{}#{logical_id}", stack.template.file()).replace('*', "?")
 }
 
-fn property<'p>(resource: &'p Resource<'_>, name: &str) -> Option<&'p Part> {
-    resource.properties.get(name)
-}
-
 impl TemplateImport<'_> {
+    /// Returns the index of the deployed item that an item of a template replaces. Conditions may keep either of two
+    /// items of templates with one name.
+    fn replaced<T>(&self, all: &[Located<T>], id: fn(usize) -> ItemId, has_name: impl Fn(&T) -> bool) -> Option<usize> {
+        let is_new = |index| self.added.origins.iter().any(|origin| origin.item == id(index));
+        let mut all = all.iter().enumerate();
+        all.position(|(index, one)| one.location == self.location && has_name(&one.item) && !is_new(index))
+    }
+
     /// Collects the unresolved parts of a template.
     fn unresolved(&mut self, number: usize, stack: &TemplateStack<'_>, resources: &[Resource<'_>]) -> Vec<Unread> {
         let mut gaps = Vec::new();
         let expansions = stack.template.expansions();
         for expansion in &expansions {
             let is_inside = resources.iter().any(|resource| within(resource, expansion.at));
-            self.added.unresolved.push(UnresolvedPart {
-                stack: number,
-                at: expansion.at,
-                what: if is_inside {
-                    format!("the result of {}", expansion.what)
-                } else {
-                    format!("the resources that {} adds or changes", expansion.what)
-                },
-            });
-            if !is_inside {
+            let what = if is_inside {
+                format!("the result of {}", expansion.what)
+            } else {
                 let reason = format!("{} in {} may add more", expansion.what, stack.template.file());
-                gaps.extend(
-                    [LocationPart::Plans, LocationPart::Selections].map(|part| Unread { part, reason: reason.clone() }),
-                );
-            }
+                let parts = [LocationPart::Plans, LocationPart::Selections];
+                gaps.extend(parts.map(|part| Unread { part, reason: reason.clone() }));
+                format!("the resources that {} adds or changes", expansion.what)
+            };
+            self.added.unresolved.push(UnresolvedPart { stack: number, at: expansion.at, what });
         }
         self.expansions.push(expansions);
         for resource in resources.iter().filter(|resource| resource.is_on != Some(false)) {
@@ -288,8 +259,7 @@ impl TemplateImport<'_> {
     /// Adds the known data of the target location.
     fn location(&mut self, mut unread: Vec<Unread>) {
         let DeploymentTarget { account, region, opt_in, .. } = self.target;
-        let id = self.inventory.location_of(account, region);
-        let Some(location) = self.inventory.locations.get_mut(id.index()) else { return };
+        let Some(location) = self.inventory.locations.get_mut(self.location.index()) else { return };
         if location.record.is_none() {
             // Every Region has vaults that are not from templates.
             unread.push(Unread { part: LocationPart::Vaults, reason: "there may be other vaults".to_owned() });
@@ -301,9 +271,8 @@ impl TemplateImport<'_> {
             unread: Vec::new(),
         });
         record.opt_in.extend(opt_in.clone());
-        for part in [LocationPart::RecoveryPoints, LocationPart::Restores] {
-            unread.push(Unread { part, reason: "known only at deployment".to_owned() });
-        }
+        let later = [LocationPart::RecoveryPoints, LocationPart::Restores];
+        unread.extend(later.map(|part| Unread { part, reason: "known only at deployment".to_owned() }));
         record.unread.extend(unread);
     }
 
@@ -320,18 +289,16 @@ impl TemplateImport<'_> {
             let name = name_of(resource, known);
             let (arn, is_whole) = self.target.arn(protected.service, protected.arn_kind, name.as_deref());
             let key = if is_whole { arn } else { placeholder(stack, resource.logical_id) };
-            let ProtectedType { service, arn_kind, .. } = protected;
-            references.insert(
-                resource.logical_id.to_owned(),
-                ReferenceTarget { kind: known.config_type, service, arn_kind, arn_attribute: known.arn, key, name },
-            );
+            let target = ReferenceTarget { known, protected, key, name };
+            references.insert(resource.logical_id.to_owned(), target);
         }
         references
     }
 
     fn origin(&mut self, item: ItemId, number: usize, resource: &Resource<'_>, mut uncertainties: Vec<String>) {
         if resource.is_on.is_none() {
-            uncertainties.insert(0, conditional(resource));
+            let condition = resource.condition.unwrap_or("?");
+            uncertainties.insert(0, format!("whether it exists, which its condition `{condition}` decides"));
         }
         self.added.origins.push(Origin {
             item,
@@ -343,14 +310,8 @@ impl TemplateImport<'_> {
         });
     }
 
-    /// Long because it fills one struct, with a rule of AWS for several fields.
-    fn resource(
-        &mut self,
-        number: usize,
-        stack: &TemplateStack<'_>,
-        resource: &Resource<'_>,
-        known: &'static TemplateType,
-    ) {
+    fn resource(&mut self, number: usize, stack: &TemplateStack<'_>, resource: &Resource<'_>) {
+        let Some(known) = template_type(resource.kind) else { return };
         let (Some(protected), Ok(kind)) = (protected(known.config_type), ResourceType::parse(known.config_type)) else {
             return;
         };
@@ -374,12 +335,12 @@ impl TemplateImport<'_> {
         }
         let mut uncertainties = Vec::new();
         if known.kind == "AWS::EFS::FileSystem" {
-            let policy = property(resource, "BackupPolicy").map(|policy| policy.get("Status").and_then(text));
+            let policy = resource.properties.get("BackupPolicy").map(|policy| text_of(policy, "Status"));
             let turned_on_by = match policy {
                 Some(Some("DISABLED" | "DISABLING")) => None,
                 Some(_) => Some("BackupPolicy"),
                 // One Zone file systems have automatic backups by default (API reference, CreateFileSystem).
-                None => property(resource, "AvailabilityZoneName").map(|_| "AvailabilityZoneName"),
+                None => resource.properties.get("AvailabilityZoneName").map(|_| "AvailabilityZoneName"),
             };
             if let Some(by) = turned_on_by {
                 // EFS then creates a plan that selects by this tag.
@@ -387,10 +348,8 @@ impl TemplateImport<'_> {
                 uncertainties.push(format!("the effect of the automatic backups of EFS, which `{by}` enables"));
             }
         }
-        let flag = |name: Option<&str>| property(resource, name?).and_then(text).and_then(|text| text.parse().ok());
         let written = document::Resource {
-            id: (!is_whole || self.has_twin(number, resource.logical_id))
-                .then(|| placeholder(stack, resource.logical_id)),
+            id: (!is_whole || self.has_twin(name.as_deref())).then(|| placeholder(stack, resource.logical_id)),
             arn,
             kind,
             account: self.target.account.to_string(),
@@ -398,8 +357,9 @@ impl TemplateImport<'_> {
             name: Some(name.unwrap_or_else(|| resource.logical_id.to_owned())),
             tags,
             cluster: self.cluster(number, stack, resource),
-            engine: known.engine.and_then(|name| property(resource, name)).and_then(text).map(str::to_lowercase),
-            encrypted: flag(known.encrypted),
+            engine: known.engine.and_then(|name| text_of(&resource.properties, name)).map(str::to_lowercase),
+            // No control for resources evaluates it.
+            encrypted: None,
             created: None,
             active: true,
             unread,
@@ -414,22 +374,19 @@ impl TemplateImport<'_> {
     /// Returns the clusters with this name, with template index and logical id.
     fn clusters<'s>(&'s self, name: &'s str) -> impl Iterator<Item = (usize, &'s str, &'s ReferenceTarget)> {
         let all = self.references.iter().enumerate();
-        let all = all.flat_map(|(number, references)| {
-            references.iter().map(move |(id, references)| (number, id.as_str(), references))
-        });
-        all.filter(move |(_, _, references)| references.kind == CLUSTER && references.name.as_deref() == Some(name))
+        let all = all.flat_map(|(number, own)| own.iter().map(move |(id, target)| (number, id.as_str(), target)));
+        all.filter(move |(.., own)| own.known.config_type == CLUSTER && own.name.as_deref() == Some(name))
     }
 
-    /// Returns whether another cluster has the same name, and so the same ARN.
-    fn has_twin(&self, number: usize, logical_id: &str) -> bool {
-        let cluster = self.references.get(number).and_then(|references| references.get(logical_id));
-        cluster.and_then(|cluster| cluster.name.as_deref()).is_some_and(|name| self.clusters(name).nth(1).is_some())
+    /// Returns whether several clusters have this name, and so the same ARN.
+    fn has_twin(&self, name: Option<&str>) -> bool {
+        name.is_some_and(|name| self.clusters(name).nth(1).is_some())
     }
 
     /// Returns the reference of an instance to its cluster.
     fn cluster(&self, number: usize, stack: &TemplateStack<'_>, resource: &Resource<'_>) -> Option<String> {
-        let own = property(resource, "DBClusterIdentifier").filter(|_| resource.kind == "AWS::RDS::DBInstance")?;
-        let key = |logical_id: &str, cluster: &ReferenceTarget| match self.has_twin(number, logical_id) {
+        let own = resource.properties.get("DBClusterIdentifier").filter(|_| resource.kind == "AWS::RDS::DBInstance")?;
+        let key = |logical_id: &str, cluster: &ReferenceTarget| match self.has_twin(cluster.name.as_deref()) {
             true => placeholder(stack, logical_id),
             false => cluster.key.clone(),
         };
@@ -438,8 +395,8 @@ impl TemplateImport<'_> {
         {
             return Some(key(logical_id, cluster));
         }
-        let Some(name) = text(own).map(str::to_lowercase) else { return Some("DBClusterIdentifier".to_owned()) };
-        let here: Vec<_> = self.clusters(&name).filter(|(template, _, _)| *template == number).collect();
+        let Some(name) = own.as_text().map(str::to_lowercase) else { return Some("DBClusterIdentifier".to_owned()) };
+        let here: Vec<_> = self.clusters(&name).filter(|(template, ..)| *template == number).collect();
         let anywhere: Vec<_> = self.clusters(&name).collect();
         // A cluster of the same template takes precedence, because other templates may have other targets.
         match (here.as_slice(), anywhere.as_slice()) {
@@ -454,12 +411,12 @@ impl TemplateImport<'_> {
     /// Returns the tags in the template, and whether there may be more.
     fn tags(&self, resource: &Resource<'_>, known: &TemplateType) -> (BTreeMap<String, Option<String>>, bool) {
         if known.kind != GLOBAL_TABLE {
-            return text::tags(property(resource, known.tags), known.tag_form);
+            return text::tags(resource.properties.get(known.tags), known.tag_form);
         }
         // A global table has tags in each Region.
-        let replicas = property(resource, "Replicas").and_then(Part::items).unwrap_or_default();
+        let replicas = resource.properties.get("Replicas").and_then(Part::items).unwrap_or_default();
         let here = replicas.iter().find(|replica| {
-            self.target.knows_region && replica.get("Region").and_then(text) == Some(self.target.region.as_str())
+            self.target.knows_region && text_of(replica, "Region") == Some(self.target.region.as_str())
         });
         match (here, replicas) {
             (Some(replica), _) | (None, [replica]) => text::tags(replica.get("Tags"), TagForm::Pairs),
@@ -468,13 +425,9 @@ impl TemplateImport<'_> {
     }
 }
 
-fn conditional(resource: &Resource<'_>) -> String {
-    format!("whether it exists, which its condition `{}` decides", resource.condition.unwrap_or("?"))
-}
-
 /// Returns the name at the end of the ARN. RDS converts names to lower case.
 fn name_of(resource: &Resource<'_>, known: &TemplateType) -> Option<String> {
-    let name = text(property(resource, known.name?)?)?;
+    let name = text_of(&resource.properties, known.name?)?;
     Some(if known.kind.starts_with("AWS::RDS::") { name.to_lowercase() } else { name.to_owned() })
 }
 

@@ -4,7 +4,6 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use evaluation::inventory::Inventory;
 use evaluation::inventory::document::{
     CopyAction, Document, Lifecycle, LocationPart, Lock, PlanPart, RecoveryPoint, RecoveryPointPart,
     RecoveryPointStatus, Restore, RulePart, SelectionPart, Unread, VaultKind, VaultPart,
@@ -13,7 +12,8 @@ use evaluation::{ControlQuery, Evaluator, QueryScope};
 use framework::ids::{AccountId, RegionName};
 
 use super::world::{
-    COVERAGE, account, as_of, asked, document, plan, region, resource, rule, selection, vault, verdicts, with, words,
+    COVERAGE, account, all, as_of, asked, document, inventory, plan, region, resource, rule, selection, vault,
+    verdicts, with, words,
 };
 
 const FREQUENCY: &str = "BACKUP_PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK";
@@ -588,7 +588,7 @@ fn unread_location_is_undecided() {
         words(document.clone(), &asked(COVERAGE, &[])),
         "UNDECIDED: unknown: anything of account 111122223333 in eu-west-1"
     );
-    let inventory = Inventory::of(document).unwrap();
+    let inventory = inventory(&document);
     assert_eq!(inventory.gaps().len(), 1);
 }
 
@@ -623,11 +623,14 @@ fn evaluations_are_in_a_stable_order() {
             asked
         })
         .collect();
-    let inventory = Inventory::of(document).unwrap();
+    let inventory = inventory(&document);
     let evaluator = Evaluator::new(&inventory, &asked);
-    let all = evaluator.all();
-    let questions: Vec<usize> = all.iter().map(|evaluation| evaluation.query_index).collect();
+    let evaluations = all(&evaluator);
+    let questions: Vec<usize> = evaluations.iter().map(|evaluation| evaluation.query_index).collect();
     assert_eq!(questions, [0, 5, 6, 7, 8, 9, 10, 1, 2, 3, 4]);
-    assert!(!all.iter().any(|evaluation| evaluation.result.to_string().contains("ControlName")), "{all:?}");
-    assert_eq!(all, evaluator.all());
+    assert!(
+        !evaluations.iter().any(|evaluation| evaluation.result.to_string().contains("ControlName")),
+        "{evaluations:?}"
+    );
+    assert_eq!(evaluations, all(&evaluator));
 }

@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher};
 
-use evaluation::inventory::Inventory;
 use evaluation::inventory::document::{Document, LocationPart, Plan, ResourcePart, SelectionPart, Unread};
 use evaluation::{ComplianceResult, ControlQuery, Evaluator, NonComplianceReason, RemediationStep, Subject};
 use framework::control;
 
 use super::generated::{Dice, KEYS, VALUES, any_document, any_parameters};
 use super::naive;
-use super::world::{COVERAGE, SERVICES, asked, sign};
+use super::world::{COVERAGE, SERVICES, all, asked, inventory, sign};
 
 const CONTROLS: [&str; 11] = [
     COVERAGE,
@@ -42,7 +41,7 @@ fn key(subject: &Subject<'_>) -> String {
 
 /// Results by query index and id.
 fn judged(document: Document, asked: &[ControlQuery]) -> BTreeMap<(usize, String), char> {
-    let inventory = Inventory::of(document).unwrap();
+    let inventory = inventory(&document);
     let mut signs = BTreeMap::new();
     Evaluator::new(&inventory, asked).each(|evaluation| {
         signs.insert((evaluation.query_index, key(&evaluation.subject)), sign(&evaluation.result));
@@ -238,8 +237,8 @@ fn proposed_steps_select_and_are_minimal() {
     for seed in seeds(8_000) {
         let mut dice = Dice(seed.wrapping_mul(0x9e6c_63d0_876a_3f35));
         let document = any_document(&mut dice);
-        let inventory = Inventory::of(document.clone()).unwrap();
-        for evaluation in Evaluator::new(&inventory, &asked).all() {
+        let inventory = inventory(&document);
+        for evaluation in all(&Evaluator::new(&inventory, &asked)) {
             let ComplianceResult::NotCompliant(NonComplianceReason::NotSelected(not_selected)) = &evaluation.result
             else {
                 continue;

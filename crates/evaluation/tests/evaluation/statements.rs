@@ -1,11 +1,12 @@
 //! The fifteen statements that follow from the examples of the AWS Backup developer guide, "Assign resources with AWS
 //! CLI".
 
-use evaluation::inventory::Inventory;
 use evaluation::inventory::document::{Document, Resource, ResourcePart, Selection};
 use evaluation::{ComplianceResult, Evaluator, FailedClause, NonComplianceReason, RemediationStep};
 
-use super::world::{COVERAGE, asked, document, pairs, plan, resource, selection, sign, verdicts, with, words};
+use super::world::{
+    COVERAGE, all, asked, document, inventory, pairs, plan, resource, selection, sign, verdicts, with, words,
+};
 
 /// Returns the short names of the resources that the selections of one plan match.
 fn taken(selections: Vec<Selection>, resources: Vec<Resource>, off: &[&str]) -> Vec<String> {
@@ -265,9 +266,9 @@ fn partial_arn_is_matched_by_its_start() {
 
 /// Returns the steps proposed for the only resource, as text.
 fn proposed(document: Document) -> Vec<String> {
-    let inventory = Inventory::of(document).unwrap();
+    let inventory = inventory(&document);
     let asked = [asked(COVERAGE, &[])];
-    let all = Evaluator::new(&inventory, &asked).all();
+    let all = all(&Evaluator::new(&inventory, &asked));
     let ComplianceResult::NotCompliant(NonComplianceReason::NotSelected(not_selected)) = &all[0].result else {
         panic!("{all:?}")
     };
@@ -379,9 +380,9 @@ fn failed_condition_names_the_found_value() {
     let mut document = document();
     document.resources.push(resource("volume/a", &["stage=test"]));
     document.plans.push(plan(vec![with(selection(&["*"], &[], &[]), [&["backup=true"], &["stage=test"], &[], &[]])]));
-    let inventory = Inventory::of(document).unwrap();
+    let inventory = inventory(&document);
     let asked = [asked(COVERAGE, &[])];
-    let all = Evaluator::new(&inventory, &asked).all();
+    let all = all(&Evaluator::new(&inventory, &asked));
     assert_eq!(sign(&all[0].result), '-');
     let ComplianceResult::NotCompliant(NonComplianceReason::NotSelected(not_selected)) = &all[0].result else {
         panic!("{all:?}")

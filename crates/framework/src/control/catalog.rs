@@ -1,7 +1,5 @@
 use super::{Control, Parameter, ParameterKind, ScopeKind, Severity, Trigger};
 
-const DOCUMENTATION: &str = "https://docs.aws.amazon.com/aws-backup/latest/devguide/controls-and-remediation.html";
-
 /// The types that Audit Manager evaluates; Aurora DSQL, DocumentDB, Neptune, Redshift, Timestream, SAP HANA and EKS are not among them.
 const PROTECTED: &[&str] = &[
     "AWS::RDS::DBCluster",
@@ -16,8 +14,6 @@ const PROTECTED: &[&str] = &[
     "AWS::BackupGateway::VirtualMachine",
 ];
 
-const EVERY_SCOPE: &[ScopeKind] = &[ScopeKind::Tag, ScopeKind::ResourceTypes, ScopeKind::SingleResource];
-
 const HOURS_OR_DAYS: ParameterKind = ParameterKind::OneOf(&["hours", "days"]);
 
 /// The longest retention of AWS Backup in days.
@@ -29,6 +25,24 @@ const fn optional(name: &'static str, kind: ParameterKind, default: Option<&'sta
     Parameter { name, kind, default, required: false }
 }
 
+/// The fields that are equal in most controls, which evaluate resources every 24 hours.
+const OF_RESOURCES: Control = Control {
+    name: "",
+    title: "",
+    violation: "",
+    compliance: "",
+    severity: Severity::Medium,
+    evaluates: "",
+    parameters: &[],
+    scopes: &[ScopeKind::Tag, ScopeKind::ResourceTypes, ScopeKind::SingleResource],
+    trigger: Trigger::Daily,
+    remediation: "",
+    documentation: "https://docs.aws.amazon.com/aws-backup/latest/devguide/controls-and-remediation.html",
+    unconfirmed: None,
+    resource_types: PROTECTED,
+    managed_rule: None,
+};
+
 /// The controls in the order of AWS's list.
 pub static CONTROLS: &[Control] = &[
     Control {
@@ -38,15 +52,9 @@ pub static CONTROLS: &[Control] = &[
         compliance: "is in a backup plan",
         severity: Severity::High,
         evaluates: "whether at least one backup plan selects the resource",
-        parameters: &[],
-        scopes: EVERY_SCOPE,
-        trigger: Trigger::Daily,
         remediation: "Assign the resource to a backup plan: name its ARN in the plan's selection, or give it the tag that the \
                       selection asks for. Check that the service is switched on in the Region's backup settings.",
-        documentation: DOCUMENTATION,
-        unconfirmed: None,
-        resource_types: PROTECTED,
-        managed_rule: None,
+        ..OF_RESOURCES
     },
     Control {
         name: "BACKUP_PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK",
@@ -68,12 +76,11 @@ pub static CONTROLS: &[Control] = &[
         trigger: Trigger::ConfigurationChange,
         remediation: "Change a rule of the backup plan so that it runs often enough and keeps backups long enough. Only backups \
                       made from then on are kept longer.",
-        documentation: DOCUMENTATION,
         unconfirmed: Some(
             "how one plan is named in a scope: presumably by its id, with the type `AWS::Backup::BackupPlan`",
         ),
         resource_types: &["AWS::Backup::BackupPlan"],
-        managed_rule: None,
+        ..OF_RESOURCES
     },
     Control {
         name: "BACKUP_RECOVERY_POINT_MANUAL_DELETION_DISABLED",
@@ -88,10 +95,9 @@ pub static CONTROLS: &[Control] = &[
         remediation: "Put an access policy on the vault that denies backup:DeleteRecoveryPoint, \
                       backup:UpdateRecoveryPointLifecycle and backup:PutBackupVaultAccessPolicy to everyone but the roles that \
                       the framework names.",
-        documentation: DOCUMENTATION,
         unconfirmed: Some("the effect of an empty principalArnList; omit the parameter instead"),
         resource_types: &["AWS::Backup::BackupVault"],
-        managed_rule: None,
+        ..OF_RESOURCES
     },
     Control {
         name: "BACKUP_RECOVERY_POINT_ENCRYPTED",
@@ -100,15 +106,13 @@ pub static CONTROLS: &[Control] = &[
         compliance: "is encrypted",
         severity: Severity::Medium,
         evaluates: "whether a recovery point is encrypted",
-        parameters: &[],
         scopes: &[ScopeKind::Tag],
         trigger: Trigger::ConfigurationChange,
         remediation: "Encrypt the source resource, or for services that AWS Backup manages fully give the vault a KMS key; then \
                       make a new backup and delete the unencrypted one.",
-        documentation: DOCUMENTATION,
         unconfirmed: Some("whether native snapshots (EBS, RDS, Aurora) are recorded as recovery points by AWS Config"),
         resource_types: &["AWS::Backup::RecoveryPoint"],
-        managed_rule: None,
+        ..OF_RESOURCES
     },
     Control {
         name: "BACKUP_RECOVERY_POINT_MINIMUM_RETENTION_CHECK",
@@ -121,10 +125,9 @@ pub static CONTROLS: &[Control] = &[
         scopes: &[ScopeKind::Tag],
         trigger: Trigger::ConfigurationChange,
         remediation: "Lengthen the retention of the recovery point, and of the rule of the backup plan that made it.",
-        documentation: DOCUMENTATION,
         unconfirmed: Some("whether native snapshots (EBS, RDS, Aurora) are recorded as recovery points by AWS Config"),
         resource_types: &["AWS::Backup::RecoveryPoint"],
-        managed_rule: None,
+        ..OF_RESOURCES
     },
     Control {
         name: "BACKUP_RESOURCES_PROTECTED_BY_CROSS_REGION",
@@ -134,13 +137,8 @@ pub static CONTROLS: &[Control] = &[
         severity: Severity::Medium,
         evaluates: "whether a backup plan of the resource copies its backups to another Region",
         parameters: &[optional("crossRegionList", ParameterKind::RegionList, None)],
-        scopes: EVERY_SCOPE,
-        trigger: Trigger::Daily,
         remediation: "Add a copy action to the rule of the backup plan, with a vault in another Region as its destination.",
-        documentation: DOCUMENTATION,
-        unconfirmed: None,
-        resource_types: PROTECTED,
-        managed_rule: None,
+        ..OF_RESOURCES
     },
     Control {
         name: "BACKUP_RESOURCES_PROTECTED_BY_CROSS_ACCOUNT",
@@ -150,14 +148,9 @@ pub static CONTROLS: &[Control] = &[
         severity: Severity::Medium,
         evaluates: "whether a backup plan of the resource copies its backups to another account of the organization",
         parameters: &[optional("crossAccountList", ParameterKind::AccountList { most: 5 }, None)],
-        scopes: EVERY_SCOPE,
-        trigger: Trigger::Daily,
         remediation: "Add a copy action to the rule of the backup plan, with a vault in another account of the organization as its \
                       destination.",
-        documentation: DOCUMENTATION,
-        unconfirmed: None,
-        resource_types: PROTECTED,
-        managed_rule: None,
+        ..OF_RESOURCES
     },
     Control {
         name: "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_VAULT_LOCK",
@@ -170,14 +163,9 @@ pub static CONTROLS: &[Control] = &[
             optional("minRetentionDays", RETENTION_DAYS, None),
             optional("maxRetentionDays", RETENTION_DAYS, None),
         ],
-        scopes: EVERY_SCOPE,
-        trigger: Trigger::Daily,
         remediation: "Lock the vault that the backup plan stores into, with a minimum and maximum retention within the required \
                       bounds.",
-        documentation: DOCUMENTATION,
-        unconfirmed: None,
-        resource_types: PROTECTED,
-        managed_rule: None,
+        ..OF_RESOURCES
     },
     Control {
         name: "BACKUP_LAST_RECOVERY_POINT_CREATED",
@@ -194,14 +182,10 @@ pub static CONTROLS: &[Control] = &[
             ),
             optional("recoveryPointAgeUnit", HOURS_OR_DAYS, Some("days")),
         ],
-        scopes: EVERY_SCOPE,
-        trigger: Trigger::Daily,
         remediation: "Start an on-demand backup of the resource now. If its plan runs too rarely or its backup jobs fail, fix the \
                       schedule or the cause.",
-        documentation: DOCUMENTATION,
-        unconfirmed: None,
-        resource_types: PROTECTED,
         managed_rule: Some("LAST_BACKUP_RECOVERY_POINT_CREATED"),
+        ..OF_RESOURCES
     },
     Control {
         name: "RESTORE_TIME_FOR_RESOURCES_MEET_TARGET",
@@ -217,13 +201,10 @@ pub static CONTROLS: &[Control] = &[
             default: None,
             required: true,
         }],
-        scopes: EVERY_SCOPE,
-        trigger: Trigger::Daily,
         remediation: "Put the resource into a restore testing plan and find out why its last restore took longer than the target.",
-        documentation: DOCUMENTATION,
         unconfirmed: Some("AWS documents no remediation, and its own sample omits maxRestoreTime"),
-        resource_types: PROTECTED,
         managed_rule: Some("MEETS_RESTORE_TIME_TARGET"),
+        ..OF_RESOURCES
     },
     Control {
         name: "RESOURCES_IN_LOGICALLY_AIR_GAPPED_VAULT",
@@ -241,11 +222,8 @@ pub static CONTROLS: &[Control] = &[
             optional("recoveryPointAgeUnit", HOURS_OR_DAYS, Some("days")),
         ],
         scopes: &[ScopeKind::ResourceTypes, ScopeKind::SingleResource],
-        trigger: Trigger::Daily,
         remediation: "Copy the resource's backups to a logically air-gapped vault, at least as often as the allowed age.",
-        documentation: DOCUMENTATION,
         unconfirmed: Some("the exact name: AWS's documents show it in one sample only"),
-        resource_types: PROTECTED,
-        managed_rule: None,
+        ..OF_RESOURCES
     },
 ];

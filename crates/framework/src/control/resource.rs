@@ -2,19 +2,20 @@
 
 use crate::ids::{AccountId, RegionName};
 
-/// The prefix in a rule name, the Config type, plain words.
-const PROTECTED: &[(&str, &str, &str)] = &[
+/// The types that Audit Manager evaluates: the name in `ControlScope.ComplianceResourceTypes`, the Config type, plain words. The spelling
+/// is that of a framework that the console created; AWS does not document whether others are accepted.
+pub(crate) const SCOPE_NAMES: &[(&str, &str, &str)] = &[
     // A Multi-AZ cluster has the same type as an Aurora cluster in Config.
-    ("AURORA", "AWS::RDS::DBCluster", "Aurora cluster"),
-    ("RDS", "AWS::RDS::DBInstance", "RDS instance"),
+    ("Aurora", "AWS::RDS::DBCluster", "Aurora cluster"),
+    ("DynamoDB", "AWS::DynamoDB::Table", "DynamoDB table"),
     ("EBS", "AWS::EC2::Volume", "EBS volume"),
     ("EC2", "AWS::EC2::Instance", "EC2 instance"),
     ("EFS", "AWS::EFS::FileSystem", "EFS file system"),
-    ("FSX", "AWS::FSx::FileSystem", "FSx file system"),
-    ("DYNAMODB", "AWS::DynamoDB::Table", "DynamoDB table"),
+    ("FSx", "AWS::FSx::FileSystem", "FSx file system"),
+    ("RDS", "AWS::RDS::DBInstance", "RDS instance"),
     ("S3", "AWS::S3::Bucket", "S3 bucket"),
-    ("STORAGEGATEWAY", "AWS::StorageGateway::Volume", "Storage Gateway volume"),
-    ("VIRTUALMACHINE", "AWS::BackupGateway::VirtualMachine", "virtual machine"),
+    ("Storage Gateway", "AWS::StorageGateway::Volume", "Storage Gateway volume"),
+    ("VirtualMachine", "AWS::BackupGateway::VirtualMachine", "virtual machine"),
 ];
 
 const OF_BACKUP: &[(&str, &str)] = &[
@@ -25,70 +26,48 @@ const OF_BACKUP: &[(&str, &str)] = &[
 ];
 
 /// Returns a resource type in plain words, such as "Aurora cluster"; an unknown type as is.
-#[must_use]
 pub fn resource_kind(resource_type: &str) -> &str {
-    let protected = PROTECTED.iter().map(|(_, config_type, words)| (*config_type, *words));
-    protected
-        .chain(OF_BACKUP.iter().copied())
-        .find(|(config_type, _)| *config_type == resource_type)
-        .map_or(resource_type, |(_, words)| words)
+    let mut words = SCOPE_NAMES.iter().map(|(_, kind, words)| (*kind, *words)).chain(OF_BACKUP.iter().copied());
+    words.find(|(kind, _)| *kind == resource_type).map_or(resource_type, |(_, words)| words)
 }
 
 /// Returns the Config type of the prefix in a rule name: `AURORA` is `AWS::RDS::DBCluster`. Case, spaces, hyphens and underscores do
 /// not count, because AWS does not document the prefix of "Storage Gateway".
-#[must_use]
 pub fn config_type(prefix: &str) -> Option<&'static str> {
-    let prefix = squeezed(prefix);
-    PROTECTED.iter().find(|(name, _, _)| *name == prefix).map(|(_, config_type, _)| *config_type)
+    SCOPE_NAMES.iter().find(|(name, ..)| is_spelling(name, prefix)).map(|(_, kind, _)| *kind)
 }
 
-/// The types in `ControlScope.ComplianceResourceTypes` and in Config. The spelling is that of a framework that the console created; AWS
-/// does not document whether others are accepted.
-pub const SCOPE_NAMES: &[(&str, &str)] = &[
-    ("Aurora", "AWS::RDS::DBCluster"),
-    ("DynamoDB", "AWS::DynamoDB::Table"),
-    ("EBS", "AWS::EC2::Volume"),
-    ("EC2", "AWS::EC2::Instance"),
-    ("EFS", "AWS::EFS::FileSystem"),
-    ("FSx", "AWS::FSx::FileSystem"),
-    ("RDS", "AWS::RDS::DBInstance"),
-    ("S3", "AWS::S3::Bucket"),
-    ("Storage Gateway", "AWS::StorageGateway::Volume"),
-    ("VirtualMachine", "AWS::BackupGateway::VirtualMachine"),
-];
-
-/// The types that AWS Backup supports and Audit Manager does not evaluate ("Backup feature availability", November 2026), in capitals
-/// without spaces and hyphens.
+/// The types that AWS Backup supports and Audit Manager does not evaluate ("Backup feature availability", November 2026).
 const NOT_AUDITED: &[&str] = &[
-    "AURORADSQL",
-    "CLOUDFORMATION",
-    "DOCUMENTDB",
+    "Aurora DSQL",
+    "CloudFormation",
+    "DocumentDB",
     "DSQL",
     "EKS",
-    "NEPTUNE",
-    "REDSHIFT",
-    "REDSHIFTSERVERLESS",
-    "SAPHANA",
-    "SAPHANAONAMAZONEC2",
-    "TIMESTREAM",
+    "Neptune",
+    "Redshift",
+    "Redshift Serverless",
+    "SAP HANA",
+    "SAP HANA on Amazon EC2",
+    "Timestream",
 ];
 
 /// Whether AWS Backup supports the type and Audit Manager does not evaluate it.
-#[must_use]
-pub fn is_not_audited(name: &str) -> bool {
-    NOT_AUDITED.contains(&squeezed(name).as_str())
+pub(crate) fn is_not_audited(name: &str) -> bool {
+    NOT_AUDITED.iter().any(|other| is_spelling(other, name))
 }
 
 /// Returns the name of a type in a scope, from another spelling or the CloudFormation type.
-#[must_use]
-pub fn scope_name(name: &str) -> Option<&'static str> {
-    let found = SCOPE_NAMES.iter().find(|(scope, kind)| *kind == name || squeezed(scope) == squeezed(name));
-    found.map(|(scope, _)| *scope)
+pub(crate) fn scope_name(name: &str) -> Option<&'static str> {
+    SCOPE_NAMES.iter().find(|(scope, kind, _)| *kind == name || is_spelling(scope, name)).map(|(scope, ..)| *scope)
 }
 
-/// Returns the letters and digits in capitals.
-fn squeezed(name: &str) -> String {
-    name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_uppercase()
+/// Whether two names have the same letters and digits, case aside.
+fn is_spelling(name: &str, other: &str) -> bool {
+    fn letters(name: &str) -> impl Iterator<Item = char> {
+        name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase())
+    }
+    letters(name).eq(letters(other))
 }
 
 /// Config type, service and kind in the ARN of a resource: `service:region:account:kind<id>`.
@@ -103,7 +82,6 @@ const WITH_ARNS: &[(&str, &str, &str)] = &[
 ];
 
 /// Returns the ARN of a resource if it follows from type and id.
-#[must_use]
 pub fn derived_arn(account: &AccountId, region: &RegionName, resource_type: &str, id: &str) -> Option<String> {
     if id.starts_with("arn:") {
         return Some(id.to_owned());

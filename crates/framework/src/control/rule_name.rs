@@ -19,21 +19,17 @@ pub struct RuleName {
 
 impl RuleName {
     /// Parses a rule name. An unknown name has neither control nor kind.
-    #[must_use]
     pub fn parse(text: &str) -> Self {
         let name = without_uuid(text.trim()).to_ascii_uppercase();
         let found = spellings()
             .filter_map(|(spelling, control)| Some((spelling.len(), control, prefix(&name, spelling)?)))
             // A spelling may end in another, so the longest match is the right one.
             .max_by_key(|(length, _, _)| *length);
-        match found {
-            Some((_, control, kind)) => Self { control: Some(control), kind, raw: text.to_owned() },
-            None => Self { control: None, kind: None, raw: text.to_owned() },
-        }
+        let (control, kind) = found.map(|(_, control, kind)| (control, kind)).unzip();
+        Self { control, kind: kind.flatten(), raw: text.to_owned() }
     }
 
     /// Returns the Config type of the rule's resources, if the name has one.
-    #[must_use]
     pub fn resource_type(&self) -> Option<&'static str> {
         match (&self.kind, self.control?.resource_types) {
             (Some(kind), _) => config_type(kind),
@@ -71,16 +67,12 @@ fn prefix(name: &str, spelling: &str) -> Option<Option<String>> {
 /// Returns the name without the framework's uuid.
 fn without_uuid(name: &str) -> &str {
     const UUID: usize = 36;
-    let split = || {
-        let (rest, uuid) = name.split_at_checked(name.len().checked_sub(UUID)?)?;
-        is_uuid(uuid).then_some(rest)?.strip_suffix('-')
-    };
-    split().unwrap_or(name)
-}
-
-fn is_uuid(text: &str) -> bool {
-    text.bytes().enumerate().all(|(index, byte)| match index {
+    let is_uuid = |(index, byte)| match index {
         8 | 13 | 18 | 23 => byte == b'-',
-        _ => byte.is_ascii_hexdigit(),
-    })
+        _ => u8::is_ascii_hexdigit(&byte),
+    };
+    let split = name.len().checked_sub(UUID).and_then(|at| name.split_at_checked(at));
+    let rest =
+        split.filter(|(_, uuid)| uuid.bytes().enumerate().all(is_uuid)).and_then(|(rest, _)| rest.strip_suffix('-'));
+    rest.unwrap_or(name)
 }

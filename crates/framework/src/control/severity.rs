@@ -20,7 +20,6 @@ pub enum Severity {
 
 impl Severity {
     /// Returns the label.
-    #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
             Self::Informational => "INFORMATIONAL",

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod page;
+
 fn parameters(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
@@ -15,6 +17,9 @@ fn catalog_is_complete_and_consistent() {
     assert_eq!(names.len(), 11, "names differ");
     for control in CONTROLS {
         assert!(!control.scopes.is_empty() && !control.resource_types.is_empty(), "{}", control.name);
+        for text in [control.name, control.title, control.violation, control.compliance, control.evaluates] {
+            assert!(!text.is_empty(), "{}", control.name);
+        }
         assert!(control.documentation.starts_with("https://docs.aws.amazon.com/"), "{}", control.name);
         assert!(control.remediation.ends_with('.'), "{}: remediation is sentences", control.name);
         for resource_type in control.resource_types {

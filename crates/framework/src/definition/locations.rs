@@ -36,31 +36,28 @@ impl EquivalentLocations {
     ///
     /// Accounts that the template does not name are equivalent if it only compares account ids. With `is_exact`, accounts are separate
     /// if their id is part of a value.
-    #[must_use]
     pub fn of(
         template: &Template,
         accounts: &BTreeSet<AccountId>,
         regions: &BTreeSet<RegionName>,
         is_exact: bool,
     ) -> Vec<Self> {
-        let mut by_account: Vec<BTreeSet<AccountId>> = Vec::new();
         let depends = template.depends_on(ACCOUNT);
-        if !depends || accounts.is_empty() {
-            by_account.push(accounts.clone());
-        } else {
-            let is_apart = |account: &&AccountId| {
+        let by_account: Vec<BTreeSet<AccountId>> = if depends && !accounts.is_empty() {
+            let is_apart = |account: &AccountId| {
                 (is_exact && template.is_in_framework(ACCOUNT)) || template.text().contains(account.as_str())
             };
-            let (apart, others): (Vec<&AccountId>, Vec<&AccountId>) = accounts.iter().partition(is_apart);
-            by_account.extend(apart.into_iter().map(|account| BTreeSet::from([account.clone()])));
-            by_account.push(others.into_iter().cloned().collect());
-            by_account.retain(|accounts| !accounts.is_empty());
-        }
-        let by_region: Vec<BTreeSet<RegionName>> =
-            match [REGION, PARTITION, SUFFIX].iter().any(|name| template.depends_on(name)) {
-                true if !regions.is_empty() => regions.iter().map(|region| BTreeSet::from([region.clone()])).collect(),
-                _ => vec![regions.clone()],
-            };
+            let (apart, others): (BTreeSet<_>, BTreeSet<_>) = accounts.iter().cloned().partition(is_apart);
+            let apart = apart.into_iter().map(|account| BTreeSet::from([account]));
+            apart.chain(Some(others).filter(|others| !others.is_empty())).collect()
+        } else {
+            vec![accounts.clone()]
+        };
+        let depends_on_region = [REGION, PARTITION, SUFFIX].iter().any(|name| template.depends_on(name));
+        let by_region: Vec<BTreeSet<RegionName>> = match depends_on_region && !regions.is_empty() {
+            true => regions.iter().map(|region| BTreeSet::from([region.clone()])).collect(),
+            false => vec![regions.clone()],
+        };
         let mut all = Vec::new();
         for accounts in &by_account {
             for regions in &by_region {

@@ -7,36 +7,26 @@ use syntax::template::Template;
 use syntax::text::{closest_match, printable};
 use syntax::yaml::Node;
 
-use crate::rules;
+use crate::rules::template::PARAMETERS;
 
-/// Whether the values are complete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Values {
-    /// All values of a deployment.
-    All,
-    /// Some; a deployment adds the others.
-    Some,
-}
-
+/// Checks these values. If they are not complete, a deployment adds the others.
 pub(crate) fn check(
     diagnostics: &mut Diagnostics<'_, '_>,
     template: &Template,
     given: &BTreeMap<String, String>,
-    values: Values,
+    is_complete: bool,
 ) {
     let declared = template.parameters();
-    let section = template.root().get("Parameters");
     for name in given.keys().filter(|name| !template.declares(name) && !name.starts_with("AWS::")) {
         let help = match closest_match(name, declared.keys().map(String::as_str)) {
             Some(near) => format!("did you mean `{near}`?"),
             None => "declare it in the template, or remove the value".to_owned(),
         };
         let message = format!("the template does not declare the parameter `{}`, which has a value", printable(name));
-        let at = section.map_or(template.root().at, |section| section.at);
-        diagnostics.report(&rules::template::PARAMETERS, at, message, help);
+        let at = template.root().get("Parameters").unwrap_or(template.root()).at;
+        diagnostics.report(&PARAMETERS, at, message, help);
     }
-    let entries = section.and_then(|section| section.entries()).unwrap_or_default();
-    for (key, body) in entries {
+    for (key, body) in template.root().section("Parameters") {
         let Some(name) = key.as_str() else { continue };
         let default = body.get("Default").and_then(|node| Some((node, node.as_str()?)));
         let value = given.get(name).map(|value| (key, value.as_str())).or(default);
@@ -47,15 +37,12 @@ pub(crate) fn check(
             let value = if is_secret { "***".into() } else { printable(value) };
             let message =
                 format!("the parameter `{}` is `{value}`, which its declaration does not allow", printable(name));
-            diagnostics.report(&rules::template::PARAMETERS, place, message, format!("it must {expected}"));
+            diagnostics.report(&PARAMETERS, place, message, format!("it must {expected}"));
         }
-        if values == Values::Some {
-            continue;
-        }
-        if declared.get(name).is_some_and(Option::is_none) && !given.contains_key(name) {
+        if is_complete && declared.get(name).is_some_and(Option::is_none) && !given.contains_key(name) {
             let message = format!("the parameter `{}` has neither a default nor a value", printable(name));
             let help = "add a `Default`, or a value under `parameters` of the policy";
-            diagnostics.report(&rules::template::PARAMETERS, key, message, help);
+            diagnostics.report(&PARAMETERS, key, message, help);
         }
     }
 }
@@ -96,27 +83,25 @@ fn invalid(declaration: &Node, value: &str) -> Option<String> {
         }
     }
     if is_number {
-        let bound = |key: &str| Some((key.to_owned(), text(key)?, number(text(key)?)?));
-        for (key, written, bound) in [bound("MinValue"), bound("MaxValue")].into_iter().flatten() {
-            let is_broken =
-                |item: &&str| number(item).is_some_and(|it| if key == "MinValue" { it < bound } else { it > bound });
-            if items.iter().any(is_broken) {
-                let words = if key == "MinValue" { "at least" } else { "at most" };
-                return Some(format!("be {words} {} (`{key}`)", printable(written)));
-            }
-        }
-        return None;
+        let mut bounds = [("MinValue", "at least"), ("MaxValue", "at most")].into_iter();
+        return bounds.find_map(|(key, words)| {
+            let written = text(key)?;
+            let bound = number(written)?;
+            let is_broken = |item: f64| if key == "MinValue" { item < bound } else { item > bound };
+            let is_invalid = items.iter().filter_map(|item| number(item)).any(is_broken);
+            is_invalid.then(|| format!("be {words} {} (`{key}`)", printable(written)))
+        });
     }
     if is_list {
         return None;
     }
-    let bound = |key: &str| Some((key.to_owned(), text(key)?.parse::<usize>().ok()?));
+    let bound = |key: &str| text(key)?.parse::<usize>().ok();
     let length = value.chars().count();
-    for (key, bound) in [bound("MinLength"), bound("MaxLength")].into_iter().flatten() {
-        if if key == "MinLength" { length < bound } else { length > bound } {
-            let words = if key == "MinLength" { "at least" } else { "at most" };
-            return Some(format!("have {words} {bound} characters (`{key}`)"));
-        }
+    if let Some(bound) = bound("MinLength").filter(|bound| length < *bound) {
+        return Some(format!("have at least {bound} characters (`MinLength`)"));
+    }
+    if let Some(bound) = bound("MaxLength").filter(|bound| length > *bound) {
+        return Some(format!("have at most {bound} characters (`MaxLength`)"));
     }
     let pattern = text("AllowedPattern").filter(|pattern| pattern.len() <= LONGEST && value.len() <= LONGEST)?;
     // Java syntax, matched against the whole value. A pattern that this engine does not support allows every value.

@@ -9,7 +9,9 @@ use syntax::yaml::Node;
 
 use super::{Framework, FrameworkControl, UnknownPart};
 use crate::control::Parameter;
-use crate::rules;
+use crate::rules::Rule;
+use crate::rules::framework::{DESCRIPTION, FRAMEWORK_NAME, SHAPE, UNKNOWN_PROPERTY};
+use crate::rules::template::NO_FRAMEWORK;
 
 mod controls;
 mod scope;
@@ -74,9 +76,7 @@ pub(crate) fn frameworks<'t>(
     resolver: &Resolver<'t>,
 ) -> Vec<ReadFramework<'t>> {
     let mut frameworks = Vec::new();
-    let mut has_framework = false;
     for (id, _, body) in template.named_resources().filter(|(_, kind, _)| *kind == TYPE) {
-        has_framework = true;
         let is_on = body.get("Condition").and_then(Node::as_str).map_or(Some(true), |name| resolver.condition(name));
         if is_on == Some(false) {
             continue;
@@ -91,7 +91,7 @@ pub(crate) fn frameworks<'t>(
         frameworks.push(read);
     }
     // Generated resources may include a framework.
-    if !has_framework && template.resource_expansion().is_none() {
+    if template.resources().all(|(_, kind, _)| kind != TYPE) && template.resource_expansion().is_none() {
         report_none(diagnostics, template);
     }
     frameworks
@@ -113,13 +113,7 @@ fn report_none(diagnostics: &mut Diagnostics<'_, '_>, template: &Template) {
         None => format!("add a resource of the type `{TYPE}`"),
     };
     let at = template.root().get("Resources").map_or(template.root().at, |resources| resources.at);
-    diagnostics.report_fixable(
-        &rules::template::NO_FRAMEWORK,
-        at,
-        "the template has no `AWS::Backup::Framework`",
-        help,
-        edits,
-    );
+    diagnostics.report_fixable(&NO_FRAMEWORK, at, "the template has no `AWS::Backup::Framework`", help, edits);
 }
 
 /// The context of every reading function.
@@ -134,6 +128,23 @@ impl<'t> Reading<'_, '_, '_, 't> {
         self.diagnostics.source().rewritten(node, new).into_iter().collect()
     }
 
+    /// Returns an item of a list that is a mapping, or whether the item is known only at deployment. Reports an item of another type.
+    fn mapping(
+        &mut self,
+        (node, item): (&'t Node, NodeValue<'t>),
+        rule: &'static Rule,
+        (message, help): (&str, &str),
+    ) -> Result<&'t Node, bool> {
+        match item {
+            NodeValue::Tree(item) if item.entries().is_some() => Ok(item),
+            NodeValue::Unknown | NodeValue::Absent | NodeValue::Pieces(_) => Err(true),
+            NodeValue::Tree(_) | NodeValue::Text(_) | NodeValue::Texts(_) => {
+                self.diagnostics.report(rule, node, message, help);
+                Err(false)
+            }
+        }
+    }
+
     /// Returns the items of a list with resolved functions. `None` if unknown before a deployment; empty if absent.
     fn list(&mut self, node: Option<&'t Node>, key: &str) -> Option<Vec<(&'t Node, NodeValue<'t>)>> {
         let Some(node) = node else { return Some(Vec::new()) };
@@ -142,7 +153,7 @@ impl<'t> Reading<'_, '_, '_, 't> {
         }
         if let NodeValue::Tree(_) | NodeValue::Text(_) = self.resolver.resolve(node) {
             let message = format!("`{key}` is {}", node.describe());
-            self.diagnostics.report(&rules::framework::SHAPE, node, message, "write a list, each item after `-`");
+            self.diagnostics.report(&SHAPE, node, message, "write a list, each item after `-`");
         }
         None
     }
@@ -152,9 +163,8 @@ impl<'t> Reading<'_, '_, '_, 't> {
         let Some(node) = mapping.get(key) else { return (mapping, Resolved::Absent) };
         let found = self.resolver.resolve(node);
         if let NodeValue::Tree(_) | NodeValue::Texts(_) = &found {
-            let message =
-                format!("`{key}` is {}", if matches!(found, NodeValue::Texts(_)) { "a list" } else { node.describe() });
-            self.diagnostics.report(&rules::framework::SHAPE, node, message, "write a string");
+            let what = if matches!(found, NodeValue::Texts(_)) { "a list" } else { node.describe() };
+            self.diagnostics.report(&SHAPE, node, format!("`{key}` is {what}"), "write a string");
         }
         (node, found.into_resolved())
     }
@@ -173,30 +183,26 @@ impl<'t> Reading<'_, '_, '_, 't> {
                 continue;
             }
             let (help, edits) = match near {
+                // Two keys cannot both be renamed to it.
                 Some(near) if mapping.get(near).is_none() => {
-                    // Two keys cannot both be renamed to it.
-                    let is_only = meant.get(near) == Some(&1);
-                    let edits = if is_only { self.rewritten(key, near) } else { Vec::new() };
+                    let edits = if meant.get(near) == Some(&1) { self.rewritten(key, near) } else { Vec::new() };
                     (format!("did you mean `{near}`?"), edits)
                 }
                 _ => (format!("remove it, or use {}", listed(known)), Vec::new()),
             };
             let message = format!("{of} has no property `{}`", printable(name));
-            self.diagnostics.report_fixable(&rules::framework::UNKNOWN_PROPERTY, key, message, help, edits);
+            self.diagnostics.report_fixable(&UNKNOWN_PROPERTY, key, message, help, edits);
         }
     }
 
     /// Returns the unknown key that resembles a missing one, and the edit that renames it.
-    fn misspelt(&self, mapping: &'t Node, key: &str, known: &[&str]) -> Option<(&'t str, Vec<Edit>)> {
-        let keys = mapping.entries().unwrap_or_default();
-        if mapping.get(key).is_some() {
-            // The key exists without a value, and a duplicate is not valid YAML.
-            return None;
-        }
-        let unknown = keys.iter().filter_map(|(key, _)| key.as_str()).filter(|key| !known.contains(key));
-        let near = closest_match(key, unknown)?;
-        let node = keys.iter().map(|(key, _)| key).find(|node| node.as_str() == Some(near))?;
-        Some((near, self.rewritten(node, key)))
+    fn misspelt(&self, mapping: &'t Node, key: &str, known: &[&str]) -> (Option<&'t str>, Vec<Edit>) {
+        // The key may exist without a value, and a duplicate is not valid YAML.
+        let entries = mapping.entries().filter(|_| mapping.get(key).is_none()).unwrap_or_default();
+        let names = || entries.iter().filter_map(|(key, _)| Some((key, key.as_str()?)));
+        let near = closest_match(key, names().map(|(_, name)| name).filter(|name| !known.contains(name)));
+        let node = names().find(|(_, name)| Some(*name) == near).map(|(node, _)| node);
+        (near, node.map(|node| self.rewritten(node, key)).unwrap_or_default())
     }
 }
 
@@ -225,6 +231,8 @@ const ATTRIBUTES: &[&str] = &[
     "UpdatePolicy",
 ];
 
+const NOT_A_TAG: (&str, &str) = ("the tag is not a mapping", "write `- Key: ...` with its `Value`");
+
 const PROPERTIES: &[&str] = &["FrameworkName", "FrameworkDescription", "FrameworkControls", "FrameworkTags"];
 
 fn framework<'t>(reading: &mut Reading<'_, '_, '_, 't>, id: &'t Node, body: &'t Node) -> ReadFramework<'t> {
@@ -251,26 +259,16 @@ fn framework<'t>(reading: &mut Reading<'_, '_, '_, 't>, id: &'t Node, body: &'t 
             read.framework.unknown.push(UnknownPart { at: node.at, what });
             return read;
         }
-        Some((node, NodeValue::Tree(_) | NodeValue::Text(_) | NodeValue::Texts(_) | NodeValue::Pieces(_))) => {
-            let message = format!("`Properties` is {}", node.describe());
-            reading.diagnostics.report(
-                &rules::framework::SHAPE,
-                node,
-                message,
-                "write a mapping with `FrameworkControls`",
-            );
-            return read;
-        }
         Some((_, NodeValue::Absent)) | None => {
             let message = format!("the framework `{}` has no `Properties`", printable(logical_id));
-            let edits = reading.misspelt(body, "Properties", ATTRIBUTES).map(|(_, edits)| edits).unwrap_or_default();
-            reading.diagnostics.report_fixable(
-                &rules::framework::SHAPE,
-                body,
-                message,
-                "add `Properties` with `FrameworkControls`",
-                edits,
-            );
+            let (_, edits) = reading.misspelt(body, "Properties", ATTRIBUTES);
+            let help = "add `Properties` with `FrameworkControls`";
+            reading.diagnostics.report_fixable(&SHAPE, body, message, help, edits);
+            return read;
+        }
+        Some((node, NodeValue::Tree(_) | NodeValue::Text(_) | NodeValue::Texts(_) | NodeValue::Pieces(_))) => {
+            let message = format!("`Properties` is {}", node.describe());
+            reading.diagnostics.report(&SHAPE, node, message, "write a mapping with `FrameworkControls`");
             return read;
         }
     };
@@ -293,32 +291,28 @@ fn name<'t>(reading: &mut Reading<'_, '_, '_, 't>, properties: &'t Node) -> Reso
     if name == Resolved::Unknown {
         partial_name(reading, node, is_invalid);
     }
-    if let Resolved::Text(text) = &name {
-        let shown = printable(text);
-        let mut edits = Vec::new();
-        let message = if text.is_empty() {
-            Some("the framework name is empty".to_owned())
-        } else if let Some(odd) = text.chars().find(|c| is_invalid(*c)) {
-            // Hyphens, dots and spaces are conventionally replaced by underscores.
-            if text.starts_with(|c: char| c.is_ascii_alphabetic())
-                && text.chars().all(|c| !is_invalid(c) || "-. ".contains(c))
-            {
-                edits = reading.rewritten(node, &text.replace(is_invalid, "_"));
-            }
-            Some(format!("the framework name `{shown}` contains `{}`", odd.escape_debug()))
-        } else if !text.starts_with(|c: char| c.is_ascii_alphabetic()) {
-            Some(format!("the framework name `{shown}` does not start with a letter"))
-        } else if text.len() > MOST {
-            Some(format!("the framework name `{shown}` has {} characters", text.len()))
-        } else {
-            None
-        };
-        if let Some(message) = message {
-            let help = "use a letter followed by letters, digits and underscores, at most 256 characters";
-            reading.diagnostics.report_fixable(&rules::framework::FRAMEWORK_NAME, node, message, help, edits);
-        }
-    }
+    let Resolved::Text(text) = &name else { return name };
+    let shown = printable(text);
+    let message = match text.chars().find(|c| is_invalid(*c)) {
+        _ if text.is_empty() => "the framework name is empty".to_owned(),
+        Some(odd) => format!("the framework name `{shown}` contains `{}`", odd.escape_debug()),
+        None if !starts_with_letter(text) => format!("the framework name `{shown}` does not start with a letter"),
+        None if text.len() > MOST => format!("the framework name `{shown}` has {} characters", text.len()),
+        None => return name,
+    };
+    // Hyphens, dots and spaces are conventionally replaced by underscores.
+    let is_close = starts_with_letter(text) && text.chars().all(|c| !is_invalid(c) || "-. ".contains(c));
+    let edits = match is_close && text.contains(is_invalid) {
+        true => reading.rewritten(node, &text.replace(is_invalid, "_")),
+        false => Vec::new(),
+    };
+    let help = "use a letter followed by letters, digits and underscores, at most 256 characters";
+    reading.diagnostics.report_fixable(&FRAMEWORK_NAME, node, message, help, edits);
     name
+}
+
+fn starts_with_letter(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
 }
 
 /// Checks the known parts of a name. Every Region code has a hyphen, so a name that contains it is invalid everywhere.
@@ -335,16 +329,10 @@ fn partial_name<'t>(reading: &mut Reading<'_, '_, '_, 't>, node: &'t Node, is_in
         Piece::Resource { .. } | Piece::Unknown => None,
     });
     let odd = texts.flat_map(str::chars).find(|c| is_invalid(*c));
-    let starts_wrong = || match pieces.first() {
-        Some(Piece::Text(text)) => !text.starts_with(|c: char| c.is_ascii_alphabetic()),
-        _ => false,
-    };
-    let is_written = || match reading.resolver.resolve(node) {
-        NodeValue::Pieces(pieces) => {
-            pieces.iter().any(|piece| matches!(piece, Piece::Text(text) if text.contains(&is_invalid)))
-        }
-        _ => false,
-    };
+    let starts_wrong = || matches!(pieces.first(), Some(Piece::Text(text)) if !starts_with_letter(text));
+    let is_odd = |piece: &Piece| matches!(piece, Piece::Text(text) if text.contains(&is_invalid));
+    let is_written =
+        || matches!(reading.resolver.resolve(node), NodeValue::Pieces(pieces) if pieces.iter().any(is_odd));
     let message = match odd {
         Some(odd) if is_written() => format!("the framework name contains `{}`", odd.escape_debug()),
         Some(odd) => format!("the framework name contains the Region code, which has a `{}`", odd.escape_debug()),
@@ -353,7 +341,7 @@ fn partial_name<'t>(reading: &mut Reading<'_, '_, '_, 't>, node: &'t Node, is_in
     };
     let help = "use a letter followed by letters, digits and underscores, at most 256 characters; `!Join [_, !Split ['-', !Ref \
                AWS::Region]]` is the Region code with underscores";
-    reading.diagnostics.report(&rules::framework::FRAMEWORK_NAME, node, message, help);
+    reading.diagnostics.report(&FRAMEWORK_NAME, node, message, help);
 }
 
 /// Checks `FrameworkDescription`: 1 to 1,024 characters, not blank (AWS Backup API).
@@ -363,43 +351,23 @@ fn description<'t>(reading: &mut Reading<'_, '_, '_, 't>, properties: &'t Node) 
     let length = text.chars().count();
     if length > MOST {
         let message = format!("the framework description has {length} characters");
-        reading.diagnostics.report(&rules::framework::DESCRIPTION, node, message, "shorten it to 1024 characters");
+        reading.diagnostics.report(&DESCRIPTION, node, message, "shorten it to 1024 characters");
     } else if text.trim().is_empty() {
-        reading.diagnostics.report(
-            &rules::framework::DESCRIPTION,
-            node,
-            "the framework description is blank",
-            "write a description, or remove the property",
-        );
+        let help = "write a description, or remove the property";
+        reading.diagnostics.report(&DESCRIPTION, node, "the framework description is blank", help);
     }
 }
 
 /// Checks `FrameworkTags`: a list of mappings with `Key` and `Value` (CloudFormation template reference).
 fn tags<'t>(reading: &mut Reading<'_, '_, '_, 't>, properties: &'t Node) {
     const KEY: &str = "FrameworkTags";
-    for (node, item) in reading.list(properties.get(KEY), KEY).unwrap_or_default() {
-        let tag = match item {
-            NodeValue::Tree(tag) if tag.entries().is_some() => tag,
-            NodeValue::Unknown | NodeValue::Absent | NodeValue::Pieces(_) => continue,
-            NodeValue::Tree(_) | NodeValue::Text(_) | NodeValue::Texts(_) => {
-                reading.diagnostics.report(
-                    &rules::framework::SHAPE,
-                    node,
-                    "the tag is not a mapping",
-                    "write `- Key: ...` with its `Value`",
-                );
-                continue;
-            }
-        };
+    for item in reading.list(properties.get(KEY), KEY).unwrap_or_default() {
+        let Ok(tag) = reading.mapping(item, &SHAPE, NOT_A_TAG) else { continue };
         reading.keys("a tag", tag, &["Key", "Value"], None);
         for key in ["Key", "Value"] {
             if reading.text(tag, key).1 == Resolved::Absent {
-                reading.diagnostics.report(
-                    &rules::framework::SHAPE,
-                    tag,
-                    format!("the tag has no `{key}`"),
-                    format!("add `{key}`, or remove the tag"),
-                );
+                let help = format!("add `{key}`, or remove the tag");
+                reading.diagnostics.report(&SHAPE, tag, format!("the tag has no `{key}`"), help);
             }
         }
     }

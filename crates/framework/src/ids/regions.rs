@@ -66,7 +66,6 @@ pub const OPT_IN_REGIONS: &[&str] = &[
 ];
 
 /// Whether a Region is an opt-in Region. All Regions of the commercial partition that are newer than [`REGIONS`] are.
-#[must_use]
 pub fn is_opt_in(region: &str) -> bool {
     OPT_IN_REGIONS.contains(&region) || (!REGIONS.contains(&region) && super::partition(region) == "aws")
 }

@@ -1,17 +1,16 @@
 //! Checks of combinations: the parameters of a control, the controls of a framework, the frameworks of a template. The family has BC055 to
 //! BC057; the checks of BC023 to BC027 and BC035 to BC039 are here too.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use syntax::diagnostic::{Diagnostics, Level, Position};
+use syntax::diagnostic::{Diagnostics, Position};
 use syntax::template::Resolved;
 use syntax::text::printable;
 
 use super::cross_framework::{Comparable, MAX_CONTROLS, MAX_FRAMEWORKS, comparable};
 use crate::control::ParameterKind;
 use crate::definition::read::{ReadControl, ReadFramework};
-use crate::rules::{Example, Rule, controls, family, parameters};
+use crate::rules::{Rule, controls, family, parameters};
 
 family! {
     RETENTION_BELOW_FREQUENCY "BC055" Warning "Backups can expire before the next one"
@@ -286,31 +285,21 @@ fn equal(diagnostics: &mut Diagnostics<'_, '_>, frameworks: &[ReadFramework<'_>]
     let mut by_controls: BTreeMap<Comparable<'_>, &ReadFramework<'_>> = BTreeMap::new();
     let mut by_name: BTreeMap<&str, &ReadFramework<'_>> = BTreeMap::new();
     let mut report = |rule: &'static Rule, what: &str, [second, first]: [&ReadFramework<'_>; 2], help: &str| {
-        let [id, other] = [second, first].map(|read| printable(&read.framework.logical_id));
-        let message = format!("the framework `{id}` has the same {what} as `{other}`");
-        diagnostics.report(rule, second.id, message, help);
+        if !std::ptr::eq(second, first) {
+            let [id, other] = [second, first].map(|read| printable(&read.framework.logical_id));
+            diagnostics.report(rule, second.id, format!("the framework `{id}` has the same {what} as `{other}`"), help);
+        }
     };
     for framework in frameworks.iter().filter(|framework| framework.is_there) {
         if let Resolved::Text(name) = &framework.framework.name {
-            match by_name.entry(name) {
-                Entry::Occupied(first) => {
-                    let help = "AWS Backup rejects the second: change its `FrameworkName`";
-                    report(&controls::EQUAL_NAMES, "name", [framework, first.get()], help);
-                }
-                Entry::Vacant(entry) => {
-                    entry.insert(framework);
-                }
-            }
+            let first = *by_name.entry(name).or_insert(framework);
+            let help = "AWS Backup rejects the second: change its `FrameworkName`";
+            report(&controls::EQUAL_NAMES, "name", [framework, first], help);
         }
-        let Some(own) = known_controls(framework) else { continue };
-        match by_controls.entry(own) {
-            Entry::Occupied(first) => {
-                let help = "AWS Backup rejects the second: keep one, or change a control or parameter";
-                report(&controls::EQUAL_FRAMEWORKS, "controls", [framework, first.get()], help);
-            }
-            Entry::Vacant(entry) => {
-                entry.insert(framework);
-            }
+        if let Some(own) = known_controls(framework) {
+            let first = *by_controls.entry(own).or_insert(framework);
+            let help = "AWS Backup rejects the second: keep one, or change a control or parameter";
+            report(&controls::EQUAL_FRAMEWORKS, "controls", [framework, first], help);
         }
     }
 }

@@ -44,7 +44,6 @@ pub(super) fn comparable(framework: &Framework) -> Comparable<'_> {
 
 /// Reports frameworks of a policy with equal controls or equal names in an account and Region, and exceeded quotas. `file` and `text`
 /// are those of the policy file.
-#[must_use]
 pub fn check_policy(file: &str, text: &str, placed: &[FrameworkDeployment]) -> Vec<Diagnostic> {
     let source = Source::new(file, text);
     let mut diagnostics = Diagnostics::new(&source);

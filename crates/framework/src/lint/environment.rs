@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use syntax::diagnostic::{Diagnostics, Level};
+use syntax::diagnostic::Diagnostics;
 use syntax::template::{Content, Part, Resolver, Resource, Template, resources_of};
 use syntax::text::printable;
 use syntax::wildcard;
@@ -11,8 +11,8 @@ use syntax::yaml::Node;
 
 use crate::control::{RuleName, SCOPE_NAMES};
 use crate::definition::read::ReadFramework;
+use crate::rules::family;
 use crate::rules::template::EXPANSION;
-use crate::rules::{Example, Rule, family};
 
 family! {
     CIRCULAR "BC050" Warning "A control evaluates only resources that a backup selection selects anyway"
@@ -77,11 +77,11 @@ fn circular<'r>(
     selections: impl Iterator<Item = &'r Resource<'r>>,
     frameworks: &[ReadFramework<'_>],
 ) {
-    let selected: Vec<(String, TagPattern, &str)> = selections
+    let selected: Vec<(TagCondition, &str)> = selections
         .filter(|selection| selection.is_on != Some(false))
         .flat_map(|selection| {
             let tags = selection.properties.get("BackupSelection").map(tags_of).unwrap_or_default();
-            tags.into_iter().map(|(key, value)| (key, value, selection.logical_id))
+            tags.into_iter().map(|tag| (tag, selection.logical_id))
         })
         .collect();
     for control in frameworks.iter().flat_map(|framework| &framework.controls) {
@@ -90,7 +90,7 @@ fn circular<'r>(
         if used.control.name != "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN" {
             continue;
         }
-        if let Some((_, _, selection)) = selected.iter().find(|(k, v, _)| k == key && v.matches(value)) {
+        if let Some((_, selection)) = selected.iter().find(|((k, v, matches), _)| k == key && matches(v, value)) {
             let message = format!(
                 "the control evaluates only resources with the tag `{}` = `{}`, and `{}` selects all of them",
                 printable(key),
@@ -104,33 +104,21 @@ fn circular<'r>(
     }
 }
 
-/// The condition of a selection on the value of a tag.
-enum TagPattern {
-    Equal(String),
-    /// A wildcard with `*`.
-    Like(String),
-}
-
-impl TagPattern {
-    fn matches(&self, value: &str) -> bool {
-        match self {
-            Self::Equal(text) => text == value,
-            Self::Like(pattern) => wildcard::matches(pattern, value),
-        }
-    }
-}
+/// The key of a tag, a value or pattern, and whether a value matches it.
+type TagCondition = (String, String, fn(&str, &str) -> bool);
 
 /// Returns the tags that each alone select every resource that has them.
-fn tags_of(selection: &Part) -> Vec<(String, TagPattern)> {
+fn tags_of(selection: &Part) -> Vec<TagCondition> {
     let is_given = |key: &str| selection.get(key).is_some_and(|part| part.items() != Some(&[]));
     if is_given("NotResources") {
         return Vec::new();
     }
-    let pair = |entry: &Part, pattern: fn(String) -> TagPattern| {
+    let condition = |entry: &Part, matches: fn(&str, &str) -> bool| -> Option<TagCondition> {
         let key = entry.get("ConditionKey")?.as_text()?;
         let key = key.strip_prefix("aws:ResourceTag/").unwrap_or(key);
-        Some((key.to_owned(), pattern(entry.get("ConditionValue")?.as_text()?.to_owned())))
+        Some((key.to_owned(), entry.get("ConditionValue")?.as_text()?.to_owned(), matches))
     };
+    let equals = |value: &str, other: &str| value == other;
     let operators = selection.get("Conditions").and_then(Part::entries).unwrap_or_default();
     let conditions: Vec<(&str, &Part)> = operators
         .iter()
@@ -139,15 +127,15 @@ fn tags_of(selection: &Part) -> Vec<(String, TagPattern)> {
     match conditions.as_slice() {
         [] if !is_given("Conditions") => {
             let listed = selection.get("ListOfTags").and_then(Part::items).unwrap_or_default();
-            listed.iter().filter_map(|entry| pair(entry, TagPattern::Equal)).collect()
+            listed.iter().filter_map(|entry| condition(entry, equals)).collect()
         }
         // A single condition, on all resources.
         [(operator @ ("StringEquals" | "StringLike"), only)] => {
-            let pattern = if *operator == "StringLike" { TagPattern::Like } else { TagPattern::Equal };
+            let matches = if *operator == "StringLike" { wildcard::matches } else { equals };
             let resources = selection.get("Resources").and_then(Part::items).unwrap_or_default();
             let is_everything = !is_given("ListOfTags")
                 && (!is_given("Resources") || resources.iter().any(|resource| resource.as_text() == Some("*")));
-            pair(only, pattern).filter(|_| is_everything).into_iter().collect()
+            condition(only, matches).filter(|_| is_everything).into_iter().collect()
         }
         _ => Vec::new(),
     }
@@ -171,13 +159,8 @@ fn may_match_any(part: Option<&Part>, is_match: impl Fn(&str) -> bool) -> bool {
 
 /// Whether an EventBridge rule is enabled and may have targets.
 fn sends(rule: &Part) -> bool {
-    let is_off = rule.get("State").and_then(Part::as_text) == Some("DISABLED");
-    let has_targets = match rule.get("Targets").map(|targets| &targets.content) {
-        Some(Content::List(targets)) => !targets.is_empty(),
-        Some(_) => true,
-        None => false,
-    };
-    !is_off && has_targets
+    let has_targets = rule.get("Targets").is_some_and(|targets| targets.items() != Some(&[]));
+    rule.get("State").and_then(Part::as_text) != Some("DISABLED") && has_targets
 }
 
 fn forwarding<'r>(
@@ -208,13 +191,8 @@ fn forwarding<'r>(
         }
         // Rules that a condition switches off count too: the condition usually tests for the bus, which a deployment gives.
         is_forwarded = true;
-        let results = pattern
-            .get("detail")
-            .and_then(|detail| detail.get("newEvaluationResult"))
-            .and_then(|result| result.get("complianceType"));
-        if let Some(results) = results
-            && !may_match(Some(results), "COMPLIANT")
-        {
+        let results = detail("newEvaluationResult").and_then(|result| result.get("complianceType"));
+        if let Some(results) = results.filter(|results| !may_match(Some(results), "COMPLIANT")) {
             let message = "the rule forwards opened violations but not resolved ones";
             let help = "remove `complianceType` from the pattern, or add COMPLIANT and NOT_APPLICABLE";
             diagnostics.report(&ONE_WAY, results.at, message, help);
@@ -241,7 +219,8 @@ fn needed(frameworks: &[ReadFramework<'_>]) -> BTreeSet<&'static str> {
     for control in frameworks.iter().flat_map(|framework| &framework.controls) {
         let types = &control.used.scope.resource_types;
         let is_in_scope = |kind: &&&str| {
-            types.is_empty() || SCOPE_NAMES.iter().any(|(name, of)| of == *kind && types.iter().any(|one| one == name))
+            types.is_empty()
+                || SCOPE_NAMES.iter().any(|(name, of, _)| of == *kind && types.iter().any(|one| one == name))
         };
         needed.extend(control.used.control.resource_types.iter().filter(is_in_scope));
     }
@@ -282,22 +261,17 @@ fn not_recorded(recorder: &Part, needed: &BTreeSet<&'static str>) -> Vec<&'stati
     if group.content == Content::Unknown {
         return Vec::new();
     }
+    let lists = |types: &[Part], kind: &str| types.iter().any(|part| part.as_text() == Some(kind));
     let excluded = group.get("ExclusionByResourceTypes").and_then(|excluded| excluded.get("ResourceTypes"));
     if let Some(excluded) = excluded.and_then(Part::items).filter(|excluded| !excluded.is_empty()) {
-        let is_excluded = |kind: &&'static str| excluded.iter().any(|part| part.as_text() == Some(*kind));
-        return needed.iter().copied().filter(is_excluded).collect();
+        return needed.iter().copied().filter(|kind| lists(excluded, kind)).collect();
     }
-    let is_all = group.get("AllSupported").map(|all| all.as_text());
-    match (is_all, group.get("ResourceTypes")) {
+    match (group.get("AllSupported").map(Part::as_text), group.get("ResourceTypes").map(Part::items)) {
         // Neither all types nor a list. A recording strategy may add types.
         (Some(Some("false")), None) if group.get("RecordingStrategy").is_none() => needed.iter().copied().collect(),
-        (Some(Some("false")) | None, Some(types)) => match types.items() {
-            Some(items) if items.iter().all(|item| item.as_text().is_some()) => {
-                let is_missing = |kind: &&'static str| !items.iter().any(|item| item.as_text() == Some(*kind));
-                needed.iter().copied().filter(is_missing).collect()
-            }
-            _ => Vec::new(),
-        },
+        (Some(Some("false")) | None, Some(Some(types))) if types.iter().all(|item| item.as_text().is_some()) => {
+            needed.iter().copied().filter(|kind| !lists(types, kind)).collect()
+        }
         _ => Vec::new(),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use syntax::diagnostic::Diagnostics;
 use syntax::template::{Call, Template, call};
-use syntax::text::{closest_match, printable};
+use syntax::text::printable;
 use syntax::yaml::{Node, Value};
 
 use crate::rules::template::UNDECLARED;
@@ -28,18 +28,15 @@ pub(super) fn check(diagnostics: &mut Diagnostics<'_, '_>, template: &Template) 
     if has_modules || root.get("Transform").is_some() || !template.expansions().is_empty() {
         return;
     }
-    let keys = |section: &str| {
-        let entries = root.get(section).and_then(Node::entries).unwrap_or_default();
-        entries.iter().filter_map(|(key, _)| key.as_str()).collect::<BTreeSet<_>>()
+    let keys = |section: &str| -> BTreeSet<&str> {
+        root.section(section).iter().filter_map(|(key, _)| key.as_str()).collect()
     };
     let resources = keys("Resources");
     let names: BTreeSet<&str> = keys("Parameters").into_iter().chain(resources.iter().copied()).collect();
     let mut references = References { diagnostics, names, resources, conditions: keys("Conditions") };
     for section in ["Conditions", "Resources", "Outputs"] {
-        for (_, body) in root.get(section).and_then(Node::entries).unwrap_or_default() {
-            if section != "Conditions"
-                && let Some(condition) = body.get("Condition")
-            {
+        for (_, body) in root.section(section) {
+            if let Some(condition) = body.get("Condition").filter(|_| section != "Conditions") {
                 references.condition(condition);
             }
             references.node(body, section == "Conditions");
@@ -115,15 +112,14 @@ impl<'t> References<'_, '_, '_, 't> {
         if self.names.contains(name) || PSEUDO.contains(&name) {
             return;
         }
-        let candidates = self.names.iter().chain(PSEUDO).copied().collect::<Vec<_>>();
         let message = format!("`{function}` names `{}`, which is neither a parameter nor a resource", printable(name));
-        self.report(node, &candidates, message, name);
+        report(self.diagnostics, node, self.names.iter().chain(PSEUDO), message, name);
     }
 
     fn resource(&mut self, node: &Node, name: &str) {
         if !self.resources.contains(name) {
-            let candidates = self.resources.iter().copied().collect::<Vec<_>>();
-            self.report(node, &candidates, format!("the template has no resource `{}`", printable(name)), name);
+            let message = format!("the template has no resource `{}`", printable(name));
+            report(self.diagnostics, node, self.resources.iter(), message, name);
         }
     }
 
@@ -136,20 +132,24 @@ impl<'t> References<'_, '_, '_, 't> {
 
     fn condition_named(&mut self, node: &Node, name: &str) {
         if !self.conditions.contains(name) {
-            let candidates = self.conditions.iter().copied().collect::<Vec<_>>();
-            self.report(node, &candidates, format!("the template has no condition `{}`", printable(name)), name);
+            let message = format!("the template has no condition `{}`", printable(name));
+            report(self.diagnostics, node, self.conditions.iter(), message, name);
         }
     }
+}
 
-    fn report(&mut self, node: &Node, candidates: &[&str], message: String, name: &str) {
-        /// Most compared names; templates have at most 500 resources.
-        const MOST: usize = 1_000;
-        let is_open = self.diagnostics.has_room(UNDECLARED.level);
-        let closest = is_open.then(|| closest_match(name, candidates.iter().copied().take(MOST))).flatten();
-        let help = match closest {
-            Some(closest) => format!("did you mean `{}`?", printable(closest)),
-            None => "declare it in the template, or remove the reference".to_owned(),
-        };
-        self.diagnostics.report(&UNDECLARED, node, message, help);
-    }
+fn report<'c>(
+    diagnostics: &mut Diagnostics<'_, '_>,
+    node: &Node,
+    candidates: impl Iterator<Item = &'c &'c str>,
+    message: String,
+    name: &str,
+) {
+    /// Most compared names; templates have at most 500 resources.
+    const MOST: usize = 1_000;
+    let help = match diagnostics.closest(UNDECLARED.level, name, candidates.copied().take(MOST)) {
+        Some(closest) => format!("did you mean `{}`?", printable(closest)),
+        None => "declare it in the template, or remove the reference".to_owned(),
+    };
+    diagnostics.report(&UNDECLARED, node, message, help);
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use syntax::diagnostic::{Diagnostic, Diagnostics, Level, Position, Source};
+use syntax::diagnostic::{Diagnostic, Diagnostics, Position, Source};
 
 use crate::ids::{RegionName, is_opt_in};
-use crate::rules::{Example, Rule, family};
+use crate::rules::{Rule, family};
 
 family! {
     REGION "BC060" Warning "A target Region has no Audit Manager"
@@ -22,7 +22,7 @@ family! {
 }
 
 /// The Regions in which AWS Backup has no Audit Manager ("Backup feature availability", November 2026).
-pub const WITHOUT_AUDIT_MANAGER: &[&str] = &[
+const WITHOUT_AUDIT_MANAGER: &[&str] = &[
     "ap-east-2",
     "ap-southeast-5",
     "ap-southeast-6",
@@ -36,7 +36,6 @@ pub const WITHOUT_AUDIT_MANAGER: &[&str] = &[
 ];
 
 /// Warns of target Regions without Audit Manager. `file` and `text` are those of the policy file, `at` is the position of the framework.
-#[must_use]
 pub fn unsupported_regions<'r>(
     file: &str,
     text: &str,
@@ -55,7 +54,6 @@ pub fn unsupported_regions<'r>(
 
 /// Warns of opt-in Regions of targets with self-managed permissions: the administration role must trust CloudFormation in each. `file`
 /// and `text` are those of the policy file, `targets` the Regions with the positions of their frameworks.
-#[must_use]
 pub fn opt_in_regions<'r>(
     file: &str,
     text: &str,

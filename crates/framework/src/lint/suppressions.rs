@@ -2,12 +2,12 @@
 
 use jiff::civil::Date;
 
-use syntax::diagnostic::{Diagnostic, Diagnostics, Level, Position, Source, Span};
+use syntax::diagnostic::{Diagnostic, Diagnostics, Level, Position, Source};
 use syntax::template::Template;
 use syntax::text::{closest_match, printable};
 use syntax::yaml::Node;
 
-use crate::rules::{Example, Rule, family};
+use crate::rules::{Rule, family};
 
 family! {
     SUPPRESSION "BC090" Warning "A suppression is invalid"
@@ -42,8 +42,7 @@ pub(super) fn apply(template: &Template, today: Date, found: &mut Vec<Diagnostic
     let mut diagnostics = Diagnostics::new(&source);
     let mut suppressions = Vec::new();
     read(&mut diagnostics, template.root(), None, today, &mut suppressions);
-    let resources = template.root().get("Resources").and_then(Node::entries).unwrap_or_default();
-    for (key, body) in resources {
+    for (key, body) in template.root().section("Resources") {
         read(&mut diagnostics, body, Some((key.at, body.end)), today, &mut suppressions);
     }
     let mut suppressed = Vec::new();
@@ -110,7 +109,6 @@ fn read(
 }
 
 /// Returns a suppression that is valid and has not expired, and reports every violation of one that is not.
-/// Long because each key of a suppression has its own diagnostic.
 fn suppression(diagnostics: &mut Diagnostics<'_, '_>, item: &Node, extent: Extent, today: Date) -> Option<Suppression> {
     for (key, _) in item.entries().unwrap_or_default() {
         let name = key.as_str().unwrap_or_default();
@@ -124,22 +122,19 @@ fn suppression(diagnostics: &mut Diagnostics<'_, '_>, item: &Node, extent: Exten
     }
     let text = |key: &str| item.get(key).and_then(Node::as_str).map(str::trim).filter(|text| !text.is_empty());
     let mut report = |key: &str, message: String, help: &str| {
-        let span = item.get(key).map_or(Span::from(item.at), |node| Span::from(node.at));
-        diagnostics.report(&SUPPRESSION, span, message, help);
+        diagnostics.report(&SUPPRESSION, item.get(key).unwrap_or(item).at, message, help);
     };
-    let mut rule = None;
-    match text("rule") {
+    let rule = text("rule").map(|id| super::rule(&id.to_ascii_uppercase()).ok_or(id));
+    match rule {
         None => report("rule", "the suppression has no `rule`".to_owned(), "add one, such as `rule: BC051`"),
-        Some(id) => {
-            rule = super::rule(&id.to_ascii_uppercase());
-            if rule.is_none() {
-                let help = match closest_match(id, super::rules().iter().map(|rule| rule.id)) {
-                    Some(id) => format!("did you mean `{id}`?"),
-                    None => "see docs/rules.md for the rules".to_owned(),
-                };
-                report("rule", format!("the rule `{}` does not exist", printable(id)), &help);
-            }
+        Some(Err(id)) => {
+            let help = match closest_match(id, super::rules().iter().map(|rule| rule.id)) {
+                Some(id) => format!("did you mean `{id}`?"),
+                None => "see docs/rules.md for the rules".to_owned(),
+            };
+            report("rule", format!("the rule `{}` does not exist", printable(id)), &help);
         }
+        Some(Ok(_)) => {}
     }
     let reason = text("reason");
     if reason.is_none() {
@@ -157,7 +152,7 @@ fn suppression(diagnostics: &mut Diagnostics<'_, '_>, item: &Node, extent: Exten
         }
         Some(Ok(_)) => {}
     }
-    let (rule, reason, until) = (rule?, reason?.to_owned(), until?.ok()?);
+    let (rule, reason, until) = (rule?.ok()?, reason?.to_owned(), until?.ok()?);
     let (id, title) = (rule.id, rule.title);
     let (violated, message, help) = if rule.level == Level::Error {
         (&SUPPRESSION_OF_ERROR, format!("`{id}` is an error ({title})"), "fix it and remove the suppression")

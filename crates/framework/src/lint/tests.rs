@@ -7,6 +7,8 @@ use syntax::diagnostic;
 use super::*;
 use crate::ids::RegionName;
 
+mod page;
+
 const TODAY: Date = Date::constant(2026, 11, 26);
 
 fn parameters(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -12,7 +12,6 @@ use crate::rules::controls::SELF_COLLISION;
 
 /// Reports failures of an update of stacks from the old template to the new one, with these values of their parameters. Positions are
 /// those in the new template.
-#[must_use]
 pub fn check_update(
     (old, old_parameters): (&Template, &BTreeMap<String, String>),
     (new, new_parameters): (&Template, &BTreeMap<String, String>),
@@ -51,12 +50,8 @@ pub fn check_update(
                 let other = printable(&other.framework.logical_id);
                 format!("the framework `{id}` is created while `{other}` with the same controls still exists")
             };
-            diagnostics.report(
-                &SELF_COLLISION,
-                one.id,
-                message,
-                "change a control or parameter too, or use two rollouts",
-            );
+            let help = "change a control or parameter too, or use two rollouts";
+            diagnostics.report(&SELF_COLLISION, one.id, message, help);
         }
     }
     diagnostics.into_vec()

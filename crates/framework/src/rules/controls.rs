@@ -1,9 +1,5 @@
 //! Rules about the controls of a framework: BC020 to BC029.
 
-use syntax::diagnostic::Level;
-
-use super::{Example, Rule};
-
 family! {
     CONTROL_SHAPE "BC020" Error "An entry of `FrameworkControls` is not a control"
         "Every entry is a mapping with a `ControlName`."

@@ -21,7 +21,6 @@ pub enum Snippet<'e> {
 
 impl Example {
     /// Returns the snippet with its kind.
-    #[must_use]
     pub fn snippet(&self) -> Snippet<'_> {
         let text = self.0;
         if let Some((before, after)) = text.split_once("---\n") {
@@ -41,7 +40,6 @@ impl Example {
     }
 
     /// Returns the template that contains the snippet; of an update, the new one.
-    #[must_use]
     pub fn template(&self) -> String {
         let indented = |text: &str, by: usize| -> String {
             text.trim_end().lines().map(|line| format!("{:by$}{line}\n", "")).collect()

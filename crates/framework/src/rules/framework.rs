@@ -1,9 +1,5 @@
 //! Rules about the properties of a framework: BC010 to BC019.
 
-use syntax::diagnostic::Level;
-
-use super::{Example, Rule};
-
 family! {
     SHAPE "BC010" Error "A value has the wrong YAML type"
         "`FrameworkControls`, `ControlInputParameters` and the entries of `ControlScope` are lists. Names and \

@@ -1,9 +1,5 @@
 //! Rules about the parameters of controls: BC030 to BC039.
 
-use syntax::diagnostic::Level;
-
-use super::{Example, Rule};
-
 family! {
     UNKNOWN_PARAMETER "BC030" Error "The control does not have this parameter"
         "[controls.md](controls.md) lists the parameters of each control. Some controls have none."

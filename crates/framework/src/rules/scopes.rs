@@ -1,9 +1,5 @@
 //! Rules about the scopes of controls: BC040 to BC049.
 
-use syntax::diagnostic::Level;
-
-use super::{Example, Rule};
-
 family! {
     SCOPE_NOT_ALLOWED "BC040" Error "The control does not support this scope"
         "Controls for plans and vaults support a tag or one resource, controls for recovery points only a tag. The \

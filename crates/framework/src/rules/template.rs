@@ -1,9 +1,5 @@
 //! Rules about a template as a whole: BC001 to BC009.
 
-use syntax::diagnostic::Level;
-
-use super::{Example, Rule};
-
 family! {
     UNREADABLE "BC001" Error "The file is not a valid template"
         "The file is neither valid YAML nor valid JSON, exceeds the size limit of CloudFormation, or is nested too \

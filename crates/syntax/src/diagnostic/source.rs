@@ -1,7 +1,8 @@
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 
 use super::{Diagnostic, Edit, Level, Position, RuleId};
-use crate::text::is_invisible;
+use crate::text::{closest_match, is_invisible};
 
 /// A file that is being read.
 pub struct Source<'t> {
@@ -9,16 +10,15 @@ pub struct Source<'t> {
     pub file: &'t str,
     /// The text without a byte order mark.
     pub text: &'t str,
-    /// Split on the first diagnostic: most files have none.
-    lines: OnceCell<Vec<&'t str>>,
+    /// The byte offsets of the lines, found on the first diagnostic: most files have none.
+    starts: OnceCell<Vec<usize>>,
 }
 
 impl<'t> Source<'t> {
     /// Returns a file. `text` may start with a byte order mark, which does not count as a character of the first line.
-    #[must_use]
     pub fn new(file: &'t str, text: &'t str) -> Self {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        Self { file, text, lines: OnceCell::new() }
+        Self { file, text, starts: OnceCell::new() }
     }
 
     /// Returns an error about a position, with the line as excerpt.
@@ -28,14 +28,15 @@ impl<'t> Source<'t> {
     }
 
     /// Returns the text between two positions of one line.
-    #[must_use]
-    pub fn slice(&self, from: Position, to: Position) -> Option<&'t str> {
-        let line = self.line(from.line).filter(|_| from.line == to.line && from.column <= to.column)?;
-        let mut indexes = line.char_indices().map(|(index, _)| index).chain([line.len()]);
-        let start = indexes.nth(from.column.checked_sub(1)?)?;
-        let length = to.column - from.column;
-        let end = if length == 0 { start } else { indexes.nth(length - 1)? };
-        line.get(start..end)
+    pub(crate) fn slice(&self, from: Position, to: Position) -> Option<&'t str> {
+        self.text.get(self.offset(from)?..self.offset(to).filter(|_| from.line == to.line)?)
+    }
+
+    /// Returns the byte offset of a position.
+    pub(super) fn offset(&self, at: Position) -> Option<usize> {
+        let line = self.line(at.line)?;
+        let mut columns = line.char_indices().map(|(index, _)| index).chain([line.len()]);
+        Some(self.starts().get(at.line - 1)? + columns.nth(at.column.checked_sub(1)?)?)
     }
 
     /// Returns the end of the value between two positions of one line: after the closing quote of a quoted one.
@@ -55,15 +56,21 @@ impl<'t> Source<'t> {
     }
 
     /// Returns a line by its number from 1.
-    #[must_use]
     pub fn line(&self, number: usize) -> Option<&'t str> {
-        self.lines.get_or_init(|| lines(self.text)).get(number.checked_sub(1)?).copied()
+        let start = *self.starts().get(number.checked_sub(1)?)?;
+        let end = self.starts().get(number).copied().unwrap_or(self.text.len());
+        Some(self.text.get(start..end)?.trim_end_matches(['\r', '\n']))
     }
-}
 
-/// Splits lines as YAML does: a carriage return alone ends a line too.
-fn lines(text: &str) -> Vec<&str> {
-    text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r')).collect()
+    /// Splits lines as YAML does: a carriage return alone ends a line too.
+    fn starts(&self) -> &[usize] {
+        self.starts.get_or_init(|| {
+            let bytes = self.text.as_bytes();
+            let is_end = |at: usize, byte: u8| byte == b'\n' || (byte == b'\r' && bytes.get(at + 1) != Some(&b'\n'));
+            let ends = bytes.iter().enumerate().filter(|(at, byte)| is_end(*at, **byte));
+            std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect()
+        })
+    }
 }
 
 /// Returns the line and, below it, a caret under the column. Long lines are cut around the column. Characters that would displace the
@@ -81,20 +88,13 @@ fn excerpt(line: &str, column: usize) -> Option<String> {
     let start = if length <= WIDTH { 0 } else { caret.saturating_sub(BEFORE).min(length - WIDTH) };
     let end = length.min(start + WIDTH);
 
-    let mut out = String::new();
-    for (index, character) in line.chars().enumerate().skip(start).take(end - start) {
-        let cut = (index == start && start > 0) || (index + 1 == end && end < length);
-        out.push(match character {
-            _ if cut => '…',
-            '\t' => ' ',
-            other if other.is_control() || is_invisible(other) => '\u{fffd}',
-            other => other,
-        });
-    }
-    out.push('\n');
-    out.extend(std::iter::repeat_n(' ', caret.saturating_sub(start)));
-    out.push('^');
-    Some(out)
+    let shown = line.chars().enumerate().skip(start).take(end - start).map(|(index, character)| match character {
+        _ if (index == start && start > 0) || (index + 1 == end && end < length) => '…',
+        '\t' => ' ',
+        other if other.is_control() || is_invisible(other) => '\u{fffd}',
+        other => other,
+    });
+    Some(format!("{}\n{:caret$}^", shown.collect::<String>(), "", caret = caret.saturating_sub(start)))
 }
 
 /// The position of a diagnostic and its end, if known.
@@ -114,10 +114,8 @@ impl From<Position> for Span {
 pub struct Diagnostics<'s, 't> {
     source: &'s Source<'t>,
     found: Vec<Diagnostic>,
-    /// The number of reported diagnostics by level.
-    counts: [usize; Level::ALL.len()],
-    /// The rule of the last dropped diagnostic by level.
-    dropped: [Option<&'static str>; Level::ALL.len()],
+    /// The number of reported diagnostics, and the rule of the last dropped one.
+    counts: BTreeMap<Level, (usize, Option<&'static str>)>,
 }
 
 impl<'s, 't> Diagnostics<'s, 't> {
@@ -126,21 +124,20 @@ impl<'s, 't> Diagnostics<'s, 't> {
     pub const MOST: usize = 100;
 
     /// Returns an empty list for a file.
-    #[must_use]
     pub fn new(source: &'s Source<'t>) -> Self {
-        Self { source, found: Vec::new(), counts: [0; Level::ALL.len()], dropped: [None; Level::ALL.len()] }
+        Self { source, found: Vec::new(), counts: BTreeMap::new() }
     }
 
     /// Reports an error without a rule at a position.
     pub fn report_error(&mut self, at: Position, message: impl Into<String>, help: impl Into<String>) {
-        if self.count(Level::Error) {
+        if self.count(Level::Error, None) {
             self.found.push(self.source.error(at, message, help));
         }
     }
 
     /// Reports an error without a rule about the whole file.
     pub fn report_file_error(&mut self, message: impl Into<String>, help: impl Into<String>) {
-        if self.count(Level::Error) {
+        if self.count(Level::Error, None) {
             self.found.push(Diagnostic::of_file(self.source.file, message, help));
         }
     }
@@ -166,61 +163,53 @@ impl<'s, 't> Diagnostics<'s, 't> {
         edits: Vec<Edit>,
     ) {
         let RuleId { id, level } = rule.into();
-        if self.count(level) {
+        if self.count(level, Some(id)) {
             let Span { at, end } = span.into();
             let end = end.and_then(|end| self.source.end(at, end));
             let diagnostic = self.source.error(at, message, help);
             self.found.push(Diagnostic { rule: Some(id), level, end, edits, ..diagnostic });
-        } else if let Some(dropped) = self.dropped.get_mut(level as usize) {
-            *dropped = Some(id);
         }
     }
 
-    /// Whether another diagnostic of this level would be kept. If not, its help need not be computed.
-    #[must_use]
-    pub fn has_room(&self, level: Level) -> bool {
-        self.counts.get(level as usize).is_some_and(|count| *count < Self::MOST)
+    /// Returns the candidate that is closest to a word, unless another diagnostic of this level would be dropped.
+    pub fn closest<'c>(
+        &self,
+        level: Level,
+        word: &str,
+        candidates: impl IntoIterator<Item = &'c str>,
+    ) -> Option<&'c str> {
+        let has_room = self.counts.get(&level).is_none_or(|(count, _)| *count < Self::MOST);
+        has_room.then(|| closest_match(word, candidates)).flatten()
     }
 
     /// Counts a diagnostic and returns whether it is kept.
-    fn count(&mut self, level: Level) -> bool {
-        let Some(count) = self.counts.get_mut(level as usize) else { return false };
+    fn count(&mut self, level: Level, rule: Option<&'static str>) -> bool {
+        let (count, dropped) = self.counts.entry(level).or_default();
         *count += 1;
-        *count <= Self::MOST
+        let is_kept = *count <= Self::MOST;
+        if !is_kept && rule.is_some() {
+            *dropped = rule;
+        }
+        is_kept
     }
 
     /// Whether nothing was reported.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
-    /// Returns the number of errors.
-    #[must_use]
-    pub fn errors(&self) -> usize {
-        self.counts.get(Level::Error as usize).copied().unwrap_or_default()
-    }
-
     /// Returns the file.
-    #[must_use]
     pub fn source(&self) -> &'s Source<'t> {
         self.source
     }
 
     /// Returns the diagnostics in the order of the file.
-    #[must_use]
     pub fn into_vec(mut self) -> Vec<Diagnostic> {
         self.found.sort_by_key(|diagnostic| diagnostic.at);
-        for ((level, count), rule) in Level::ALL.into_iter().zip(self.counts).zip(self.dropped) {
-            let more = count.saturating_sub(Self::MOST);
-            if more > 0 {
-                let message = format!("{more} more diagnostics are not shown");
-                self.found.push(Diagnostic {
-                    rule,
-                    level,
-                    ..Diagnostic::of_file(self.source.file, message, "fix these first")
-                });
-            }
+        for (level, (count, rule)) in self.counts.into_iter().filter(|(_, (count, _))| *count > Self::MOST) {
+            let message = format!("{} more diagnostics are not shown", count - Self::MOST);
+            let diagnostic = Diagnostic::of_file(self.source.file, message, "fix these first");
+            self.found.push(Diagnostic { rule, level, ..diagnostic });
         }
         self.found
     }

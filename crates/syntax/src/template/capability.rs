@@ -1,6 +1,6 @@
 use super::Template;
 use super::intrinsic::call;
-use crate::yaml::{Node, Value};
+use crate::yaml::Node;
 
 /// A capability that callers of CloudFormation must acknowledge for a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -18,7 +18,6 @@ pub enum Capability {
 
 impl Capability {
     /// Returns the name in the API.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Iam => "CAPABILITY_IAM",
@@ -37,43 +36,26 @@ const NAMES: &[(&str, &str)] = &[
     ("AWS::IAM::User", "UserName"),
 ];
 
-pub(super) fn needed(template: &Template) -> Vec<Capability> {
-    let is_expanded = template.root.get("Transform").is_some() || has_transform(&template.root);
-    let (mut iam, mut named, mut expand) = (false, false, is_expanded);
-    for (_, kind, body) in template.resources() {
-        // SAM generates roles for functions.
-        iam |= kind.starts_with("AWS::IAM::") || (is_expanded && kind.starts_with("AWS::Serverless::"));
-        named |= NAMES.iter().any(|(of, property)| *of == kind && is_named(body, property));
-        expand |= kind == "AWS::CloudFormation::Stack" || kind.ends_with("::MODULE");
+impl Template {
+    /// Returns the required capabilities.
+    pub fn capabilities(&self) -> Vec<Capability> {
+        let is_transform =
+            |node: &Node| node.tag.as_deref() == Some("Transform") || node.get("Fn::Transform").is_some();
+        let is_expanded = self.root.get("Transform").is_some() || self.root.descendants().any(is_transform);
+        let (mut iam, mut named, mut expand) = (false, false, is_expanded);
+        for (_, kind, body) in self.resources() {
+            // SAM generates roles for functions.
+            iam |= kind.starts_with("AWS::IAM::") || (is_expanded && kind.starts_with("AWS::Serverless::"));
+            named |= NAMES.iter().any(|(of, property)| *of == kind && is_named(body, property));
+            expand |= kind == "AWS::CloudFormation::Stack" || kind.ends_with("::MODULE");
+        }
+        let iam = if named { Some(Capability::NamedIam) } else { iam.then_some(Capability::Iam) };
+        iam.into_iter().chain(expand.then_some(Capability::AutoExpand)).collect()
     }
-    let mut needed = Vec::new();
-    match (iam, named) {
-        (_, true) => needed.push(Capability::NamedIam),
-        (true, false) => needed.push(Capability::Iam),
-        (false, false) => {}
-    }
-    if expand {
-        needed.push(Capability::AutoExpand);
-    }
-    needed
 }
 
 fn is_named(body: &Node, property: &str) -> bool {
     let Some(name) = body.get("Properties").and_then(|properties| properties.get(property)) else { return false };
     let is_no_value = call(name).is_some_and(|call| call.function == "Ref" && call.text() == Some("AWS::NoValue"));
     !name.is_null() && !is_no_value
-}
-
-/// Whether a macro is used. Recursive: the tree has at most [`crate::yaml::MAX_DEPTH`] levels.
-fn has_transform(node: &Node) -> bool {
-    if node.tag.as_deref() == Some("Transform") {
-        return true;
-    }
-    match &node.value {
-        Value::Scalar { .. } => false,
-        Value::Sequence(items) => items.iter().any(has_transform),
-        Value::Mapping(entries) => {
-            entries.iter().any(|(key, value)| key.as_str() == Some("Fn::Transform") || has_transform(value))
-        }
-    }
 }

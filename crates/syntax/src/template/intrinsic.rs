@@ -20,22 +20,18 @@ pub fn call(node: &Node) -> Option<Call<'_>> {
         name @ ("Ref" | "Condition") => name,
         name => name.strip_prefix("Fn::")?,
     };
-    match &argument.tag {
-        None => Some(Call { function, argument: &argument.value }),
-        // The argument is a call itself, which no supported function allows here.
-        Some(_) => Some(Call { function: "", argument: &argument.value }),
-    }
+    // No supported function allows a call as its argument.
+    let function = if argument.tag.is_none() { function } else { "" };
+    Some(Call { function, argument: &argument.value })
 }
 
 impl<'t> Call<'t> {
     /// Returns the argument if it is one scalar.
-    #[must_use]
     pub fn text(&self) -> Option<&'t str> {
         if let Value::Scalar { text, .. } = self.argument { Some(text) } else { None }
     }
 
     /// Returns the argument if it is a list.
-    #[must_use]
     pub fn list(&self) -> Option<&'t [Node]> {
         if let Value::Sequence(items) = self.argument { Some(items) } else { None }
     }

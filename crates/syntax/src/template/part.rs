@@ -53,43 +53,33 @@ pub enum Content {
 
 impl Part {
     /// Returns the string, if known.
-    #[must_use]
     pub fn as_text(&self) -> Option<&str> {
         if let Content::Text(text) = &self.content { Some(text) } else { None }
     }
 
     /// Returns the items of a list.
-    #[must_use]
     pub fn items(&self) -> Option<&[Part]> {
         if let Content::List(items) = &self.content { Some(items) } else { None }
     }
 
     /// Returns the entries of a mapping.
-    #[must_use]
     pub fn entries(&self) -> Option<&[(String, Part)]> {
         if let Content::Mapping(entries) = &self.content { Some(entries) } else { None }
     }
 
     /// Returns the value of a key of a mapping.
-    #[must_use]
     pub fn get(&self, key: &str) -> Option<&Part> {
         self.entries()?.iter().find(|(name, _)| name == key).map(|(_, part)| part)
     }
 
     /// Returns the resource and attribute if the value is one reference.
-    #[must_use]
     pub fn reference(&self) -> Option<(&str, Option<&str>)> {
-        match &self.content {
-            Content::Pieces(pieces) => match pieces.as_slice() {
-                [Piece::Resource { logical_id, attribute }] => Some((logical_id, attribute.as_deref())),
-                _ => None,
-            },
-            _ => None,
-        }
+        let Content::Pieces(pieces) = &self.content else { return None };
+        let [Piece::Resource { logical_id, attribute }] = pieces.as_slice() else { return None };
+        Some((logical_id, attribute.as_deref()))
     }
 
     /// Whether every part is known. References to resources are known.
-    #[must_use]
     pub fn is_known(&self) -> bool {
         match &self.content {
             Content::Text(_) => true,
@@ -108,10 +98,6 @@ const MOST: usize = 1_000_000;
 const DEPTH: usize = crate::yaml::MAX_DEPTH;
 const BYTES_OF_ONE: usize = 32;
 
-pub(super) fn resources<'t>(template: &'t Template, parameters: &'t BTreeMap<String, String>) -> Vec<Resource<'t>> {
-    resources_of(template, &Resolver::new(template, parameters), |_| true)
-}
-
 /// Returns the resources of these types.
 pub fn resources_of<'t>(
     template: &'t Template,
@@ -119,27 +105,21 @@ pub fn resources_of<'t>(
     is_wanted: impl Fn(&str) -> bool,
 ) -> Vec<Resource<'t>> {
     let mut builder = Builder { resolver, left: MOST };
-    let entries = template.root.get("Resources").and_then(Node::entries).unwrap_or_default();
-    let mut resources = Vec::new();
-    for (key, body) in entries {
-        let (Some(logical_id), Some(kind)) = (key.as_str(), body.get("Type").and_then(Node::as_str)) else { continue };
-        if !is_wanted(kind) {
-            continue;
-        }
+    let wanted = template.named_resources().filter(|(_, kind, _)| is_wanted(kind));
+    let resources = wanted.filter_map(|(key, kind, body)| {
         let condition = body.get("Condition").and_then(Node::as_str);
         let properties = body.get("Properties").and_then(|properties| builder.part(properties, DEPTH));
-        let nothing = Part { at: body.at, content: Content::Mapping(Vec::new()) };
-        resources.push(Resource {
-            logical_id,
+        Some(Resource {
+            logical_id: key.as_str()?,
             kind,
             at: key.at,
             condition,
             is_on: condition.map_or(Some(true), |name| resolver.condition(name)),
             body,
-            properties: properties.unwrap_or(nothing),
-        });
-    }
-    resources
+            properties: properties.unwrap_or(Part { at: body.at, content: Content::Mapping(Vec::new()) }),
+        })
+    });
+    resources.collect()
 }
 
 struct Builder<'r, 't> {
@@ -164,12 +144,11 @@ impl<'t> Builder<'_, 't> {
                 Value::Sequence(items) => {
                     Content::List(items.iter().filter_map(|item| self.part(item, depth)).collect())
                 }
-                Value::Mapping(entries) => Content::Mapping(
-                    entries
-                        .iter()
-                        .filter_map(|(key, value)| Some((key.as_str()?.to_owned(), self.part(value, depth)?)))
-                        .collect(),
-                ),
+                Value::Mapping(entries) => {
+                    let part =
+                        |(key, value): &'t (Node, Node)| Some((key.as_str()?.to_owned(), self.part(value, depth)?));
+                    Content::Mapping(entries.iter().filter_map(part).collect())
+                }
                 Value::Scalar { .. } => Content::Unknown,
             },
             NodeValue::Text(_) | NodeValue::Pieces(_) | NodeValue::Texts(_) | NodeValue::Tree(_) => Content::Unknown,
@@ -203,84 +182,69 @@ const HARMLESS: &[&str] = &[
     "AWS::CodeDeployBlueGreen",
 ];
 
-pub(super) fn brings_resources(template: &Template) -> Option<Expansion> {
-    let resources = template.root.get("Resources").and_then(Node::entries).unwrap_or_default();
-    let of_key = |(key, _): &(Node, Node)| {
-        let name = key.as_str().filter(|name| name.starts_with("Fn::"))?;
-        let what = if name.starts_with("Fn::ForEach") { "`Fn::ForEach`" } else { "`Fn::Transform`" };
-        Some(Expansion { at: key.at, what: what.to_owned() })
-    };
-    let all = template.root.entries().unwrap_or_default();
-    macros(template).into_iter().next().or_else(|| all.iter().chain(resources).find_map(of_key))
-}
-
-/// A name in a string counts as a use: a false positive costs only another evaluation.
-pub(super) fn depends_on(template: &Template, pseudo: &str) -> bool {
-    mentions(template.root.get("Conditions").into_iter().collect(), pseudo) || in_frameworks(template, pseudo)
-}
-
-/// Whether the frameworks use it, directly or in conditions of other resources.
-pub(super) fn in_frameworks(template: &Template, pseudo: &str) -> bool {
-    let frameworks = template.resources().filter(|(_, kind, _)| *kind == "AWS::Backup::Framework");
-    mentions(frameworks.map(|(_, _, body)| body).collect(), pseudo)
-}
-
-fn mentions(mut nodes: Vec<&Node>, pseudo: &str) -> bool {
-    while let Some(node) = nodes.pop() {
-        match &node.value {
-            Value::Scalar { text, .. } if text.contains(pseudo) => return true,
-            Value::Scalar { .. } => {}
-            Value::Sequence(items) => nodes.extend(items),
-            Value::Mapping(entries) => nodes.extend(entries.iter().map(|(_, value)| value)),
-        }
+impl Template {
+    /// Returns the resources with their properties resolved by these parameter values, which may include pseudo parameters
+    /// (`AWS::Region`). Resources with a false condition are included.
+    ///
+    /// The parts of [`Self::expansions`] may generate more resources.
+    pub fn resolved_resources<'t>(&'t self, parameters: &'t BTreeMap<String, String>) -> Vec<Resource<'t>> {
+        resources_of(self, &Resolver::new(self, parameters), |_| true)
     }
-    false
+
+    /// Returns the first part that may generate resources: a macro, or `Fn::ForEach` or `Fn::Transform` among the resources.
+    pub fn resource_expansion(&self) -> Option<Expansion> {
+        let mut keys = self.root.entries().unwrap_or_default().iter().chain(self.root.section("Resources"));
+        macros(self).next().or_else(|| keys.find_map(|(key, _)| of_key(key)))
+    }
+
+    /// Whether a framework or a condition uses a pseudo parameter, such as `AWS::Region`. A name in a string counts as a use: a false
+    /// positive costs only another evaluation.
+    pub fn depends_on(&self, pseudo: &str) -> bool {
+        self.root.get("Conditions").is_some_and(|conditions| mentions(conditions, pseudo))
+            || self.is_in_framework(pseudo)
+    }
+
+    /// Whether a framework uses a pseudo parameter, not only a condition.
+    pub fn is_in_framework(&self, pseudo: &str) -> bool {
+        self.resources().any(|(_, kind, body)| kind == "AWS::Backup::Framework" && mentions(body, pseudo))
+    }
+
+    /// Returns the parts that CloudFormation replaces before it processes the template. The SAM transform is not among them, because it
+    /// does not change plain resources.
+    pub fn expansions(&self) -> Vec<Expansion> {
+        let mut found: Vec<Expansion> = macros(self).collect();
+        for node in self.root.descendants() {
+            if node.tag.as_deref() == Some("Transform") {
+                found.push(Expansion { at: node.at, what: "`Fn::Transform`".to_owned() });
+            }
+            let keys = node.entries().unwrap_or_default().iter().map(|(key, _)| key);
+            let is_expanded = |name: &str| name == "Fn::Transform" || name.starts_with("Fn::ForEach");
+            found.extend(keys.filter(|key| key.as_str().is_some_and(is_expanded)).filter_map(of_key));
+        }
+        found.sort_by_key(|expansion| expansion.at);
+        found
+    }
 }
 
-pub(super) fn expansions(template: &Template) -> Vec<Expansion> {
-    let mut found = macros(template);
-    inner_expansions(&template.root, &mut found);
-    found.sort_by_key(|expansion| expansion.at);
-    found
+fn mentions(node: &Node, pseudo: &str) -> bool {
+    node.descendants().any(|node| node.as_str().is_some_and(|text| text.contains(pseudo)))
+}
+
+/// Returns the expansion of a key that is a function.
+fn of_key(key: &Node) -> Option<Expansion> {
+    let name = key.as_str().filter(|name| name.starts_with("Fn::"))?;
+    let what = if name.starts_with("Fn::ForEach") { "`Fn::ForEach`" } else { "`Fn::Transform`" };
+    Some(Expansion { at: key.at, what: what.to_owned() })
 }
 
 /// Returns the macros that process the whole template.
-fn macros(template: &Template) -> Vec<Expansion> {
-    let mut found = Vec::new();
-    if let Some(transform) = template.root.get("Transform") {
-        let one = std::slice::from_ref(transform);
-        for node in transform.as_sequence().unwrap_or(one) {
-            let name = node.as_str().or_else(|| node.get("Name").and_then(Node::as_str));
-            if name.is_none_or(|name| !HARMLESS.contains(&name)) {
-                let what = format!("the macro `{}`", printable(name.unwrap_or("?")));
-                found.push(Expansion { at: node.at, what });
-            }
-        }
-    }
-    found
-}
-
-/// Recursive: the tree has at most [`crate::yaml::MAX_DEPTH`] levels.
-fn inner_expansions(node: &Node, found: &mut Vec<Expansion>) {
-    if node.tag.as_deref() == Some("Transform") {
-        found.push(Expansion { at: node.at, what: "`Fn::Transform`".to_owned() });
-    }
-    match &node.value {
-        Value::Scalar { .. } => {}
-        Value::Sequence(items) => items.iter().for_each(|item| inner_expansions(item, found)),
-        Value::Mapping(entries) => {
-            for (key, value) in entries {
-                match key.as_str() {
-                    Some("Fn::Transform") => {
-                        found.push(Expansion { at: key.at, what: "`Fn::Transform`".to_owned() });
-                    }
-                    Some(name) if name.starts_with("Fn::ForEach") => {
-                        found.push(Expansion { at: key.at, what: "`Fn::ForEach`".to_owned() });
-                    }
-                    _ => {}
-                }
-                inner_expansions(value, found);
-            }
-        }
-    }
+fn macros(template: &Template) -> impl Iterator<Item = Expansion> {
+    let transforms = template.root.get("Transform").into_iter();
+    let transforms = transforms.flat_map(|node| node.as_sequence().unwrap_or(std::slice::from_ref(node)));
+    transforms.filter_map(|node| {
+        let name = node.as_str().or_else(|| node.get("Name").and_then(Node::as_str));
+        let is_harmless = name.is_some_and(|name| HARMLESS.contains(&name));
+        let what = || format!("the macro `{}`", printable(name.unwrap_or("?")));
+        (!is_harmless).then(|| Expansion { at: node.at, what: what() })
+    })
 }

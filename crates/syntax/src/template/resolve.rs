@@ -1,6 +1,4 @@
 //! Evaluates parts of a template as far as parameters, defaults and conditions determine them.
-//!
-//! Long because every intrinsic function needs the same resolver state, and their results have one type.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -88,12 +86,9 @@ const ASSIGNMENTS: usize = 32;
 
 impl<'t> Resolver<'t> {
     /// Returns a resolver for a template with these parameter values.
-    #[must_use]
     pub fn new(template: &'t Template, given: &'t BTreeMap<String, String>) -> Self {
-        let section = |name: &str| {
-            let entries = template.root.get(name).and_then(Node::entries).unwrap_or_default();
-            entries.iter().filter_map(|(key, value)| Some((key.as_str()?, value)))
-        };
+        let section =
+            |name: &str| template.root.section(name).iter().filter_map(|(key, value)| Some((key.as_str()?, value)));
         Self {
             template,
             given,
@@ -129,8 +124,7 @@ impl<'t> Resolver<'t> {
     /// Returns the assignments of the undecided conditions that these nodes use. Each is possible as far as the template determines:
     /// mutually exclusive conditions never hold together.
     pub fn condition_assignments(&self, nodes: impl IntoIterator<Item = &'t Node>) -> Vec<ConditionAssignment> {
-        let mut named = BTreeSet::new();
-        nodes.into_iter().for_each(|node| conditions_in(node, DEPTH, &mut named));
+        let mut named: BTreeSet<&str> = nodes.into_iter().flat_map(conditions_in).collect();
         named.retain(|name| self.conditions.contains_key(name) && self.condition(name).is_none());
         if named.is_empty() {
             return Vec::new();
@@ -152,10 +146,8 @@ impl<'t> Resolver<'t> {
                 assignment
             };
             if is_whole {
-                assignments = assignments
-                    .iter()
-                    .flat_map(|assignment| values.iter().map(move |value| with(assignment, value)))
-                    .collect();
+                let each = |assignment| values.iter().map(move |value| with(assignment, value));
+                assignments = assignments.iter().flat_map(each).collect();
             } else {
                 assignments.extend(values.iter().map(|value| with(&ConditionAssignment::default(), value)));
             }
@@ -169,14 +161,9 @@ impl<'t> Resolver<'t> {
             true => assignments.iter().flat_map(undecided).collect(),
             false => named.clone(),
         };
-        for name in open {
-            for holds in [true, false] {
-                assignments.push(ConditionAssignment {
-                    conditions: [(name.to_owned(), holds)].into(),
-                    ..ConditionAssignment::default()
-                });
-            }
-        }
+        assignments.extend(open.into_iter().flat_map(|name| [(name, true), (name, false)]).map(|(name, holds)| {
+            ConditionAssignment { conditions: [(name.to_owned(), holds)].into(), ..ConditionAssignment::default() }
+        }));
         assignments.retain(|assignment| *assignment != ConditionAssignment::default());
         assignments.truncate(2 * ASSIGNMENTS);
         assignments
@@ -236,7 +223,6 @@ impl<'t> Resolver<'t> {
     }
 
     /// Evaluates a node.
-    #[must_use]
     pub fn resolve(&self, node: &'t Node) -> NodeValue<'t> {
         self.node(node, DEPTH)
     }
@@ -263,7 +249,7 @@ impl<'t> Resolver<'t> {
         let Some(depth) = depth.checked_sub(1) else { return NodeValue::Unknown };
         match call(node) {
             // Outside of conditions `Condition` is an ordinary key, as in a policy statement.
-            Some(call) if call.function != "Condition" => self.call(&call, depth),
+            Some(call) if call.function != "Condition" => self.call(&call, depth).unwrap_or(NodeValue::Unknown),
             _ => match &node.value {
                 Value::Scalar { text, plain } => scalar(text, *plain),
                 Value::Sequence(_) | Value::Mapping(_) => NodeValue::Tree(node),
@@ -271,71 +257,58 @@ impl<'t> Resolver<'t> {
         }
     }
 
-    fn call(&self, call: &Call<'t>, depth: usize) -> NodeValue<'t> {
+    /// Returns the result of a call; `None` if it is unknown.
+    fn call(&self, call: &Call<'t>, depth: usize) -> Option<NodeValue<'t>> {
         match (call.function, call.list()) {
-            ("Ref", _) => call.text().map_or(NodeValue::Unknown, |name| self.reference(name)),
+            ("Ref", _) => Some(self.reference(call.text()?)),
             ("Sub", _) => self.substitute(call, depth),
             ("GetAtt", _) => self.attribute(call),
             ("If", Some([condition, yes, no])) => {
-                match condition.as_str().and_then(|name| self.named_condition(name, depth)) {
-                    Some(true) => self.node(yes, depth),
-                    Some(false) => self.node(no, depth),
-                    None => NodeValue::Unknown,
-                }
+                let holds = self.named_condition(condition.as_str()?, depth)?;
+                Some(self.node(if holds { yes } else { no }, depth))
             }
             ("Join", Some([delimiter, list])) => self.join(delimiter, list, depth),
-            ("Split", Some([delimiter, text])) => match (self.node(delimiter, depth), self.node(text, depth)) {
-                (NodeValue::Text(delimiter), NodeValue::Text(text)) if !delimiter.is_empty() => {
-                    NodeValue::Texts(text.split(delimiter.as_str()).map(str::to_owned).collect())
-                }
-                _ => NodeValue::Unknown,
-            },
+            ("Split", Some([delimiter, text])) => {
+                let delimiter = self.text(delimiter, depth).filter(|delimiter| !delimiter.is_empty())?;
+                let text = self.text(text, depth)?;
+                Some(NodeValue::Texts(text.split(delimiter.as_str()).map(str::to_owned).collect()))
+            }
             ("Select", Some([index, list])) => self.select(index, list, depth),
             ("FindInMap", Some([map, top, second, rest @ ..])) => {
-                let found = self.find_in_map([map, top, second], depth);
                 // With the transform AWS::LanguageExtensions, a mapping with `DefaultValue` may follow.
-                let default = || rest.first().and_then(|options| options.get("DefaultValue"));
-                match found {
-                    Ok(Some(node)) => self.node(node, depth),
-                    Ok(None) => default().map_or(NodeValue::Unknown, |node| self.node(node, depth)),
-                    Err(_) => NodeValue::Unknown,
-                }
+                let default = || rest.first()?.get("DefaultValue");
+                Some(self.node(self.find_in_map([map, top, second], depth)?.or_else(default)?, depth))
             }
             // The result of `Fn::ImportValue`, `Fn::GetAZs`, `Fn::Transform` and unknown functions is not in the template.
-            _ => NodeValue::Unknown,
+            _ => None,
         }
+    }
+
+    /// Returns the string of a node, if known.
+    fn text(&self, node: &'t Node, depth: usize) -> Option<String> {
+        if let NodeValue::Text(text) = self.node(node, depth) { Some(text) } else { None }
     }
 
     fn reference(&self, name: &str) -> NodeValue<'t> {
         if name == "AWS::NoValue" {
             return NodeValue::Absent;
         }
-        match self.parameter(name) {
-            Some(found) => found,
-            None => self.resource(name, None),
-        }
+        self.parameter(name).or_else(|| self.resource(name, None)).unwrap_or(NodeValue::Unknown)
     }
 
-    /// Returns a reference to a resource or one of its attributes.
-    fn resource(&self, name: &str, attribute: Option<&str>) -> NodeValue<'t> {
-        if !self.resources.contains(name) {
-            return NodeValue::Unknown;
-        }
-        NodeValue::Pieces(vec![Piece::Resource {
-            logical_id: name.to_owned(),
-            attribute: attribute.map(str::to_owned),
-        }])
+    /// Returns a reference to a resource or one of its attributes; `None` if it is not declared.
+    fn resource(&self, name: &str, attribute: Option<&str>) -> Option<NodeValue<'t>> {
+        let reference = || Piece::Resource { logical_id: name.to_owned(), attribute: attribute.map(str::to_owned) };
+        self.resources.contains(name).then(|| NodeValue::Pieces(vec![reference()]))
     }
 
-    fn attribute(&self, call: &Call<'t>) -> NodeValue<'t> {
+    fn attribute(&self, call: &Call<'t>) -> Option<NodeValue<'t>> {
         let (name, attribute) = match (call.text(), call.list()) {
-            (Some(text), _) => text.split_once('.').unwrap_or((text, "")),
-            (None, Some([name, attribute])) if attribute.tag.is_none() => {
-                (name.as_str().unwrap_or_default(), attribute.as_str().unwrap_or_default())
-            }
-            _ => return NodeValue::Unknown,
+            (Some(text), _) => text.split_once('.')?,
+            (None, Some([name, attribute])) if attribute.tag.is_none() => (name.as_str()?, attribute.as_str()?),
+            _ => return None,
         };
-        if attribute.is_empty() { NodeValue::Unknown } else { self.resource(name, Some(attribute)) }
+        if attribute.is_empty() { None } else { self.resource(name, Some(attribute)) }
     }
 
     /// Returns the value of a parameter; `None` if it is not declared.
@@ -348,13 +321,11 @@ impl<'t> Resolver<'t> {
         }
         let declaration = self.declared.get(name)?;
         let Some(kind) = declaration.get("Type").and_then(Node::as_str) else { return Some(NodeValue::Unknown) };
-        let value = match self.given.get(name) {
-            Some(given) => literal(given.clone()),
-            None => match declaration.get("Default").map(|default| &default.value) {
-                Some(Value::Scalar { text, plain }) => scalar(text, *plain),
-                // The deployment must give a parameter without a default.
-                Some(_) | None => NodeValue::Unknown,
-            },
+        let value = match (self.given.get(name), declaration.get("Default").map(|default| &default.value)) {
+            (Some(given), _) => literal(given.clone()),
+            (None, Some(Value::Scalar { text, plain })) => scalar(text, *plain),
+            // The deployment must give a parameter without a default.
+            (None, _) => NodeValue::Unknown,
         };
         let is_list = kind == "CommaDelimitedList" || kind.starts_with("List<");
         Some(match value {
@@ -369,14 +340,12 @@ impl<'t> Resolver<'t> {
         })
     }
 
-    fn substitute(&self, call: &Call<'t>, depth: usize) -> NodeValue<'t> {
-        let nothing: &[(Node, Node)] = &[];
+    fn substitute(&self, call: &Call<'t>, depth: usize) -> Option<NodeValue<'t>> {
         let (pattern, variables) = match (call.text(), call.list()) {
-            (Some(pattern), _) => (Some(pattern), nothing),
-            (None, Some([pattern, variables])) => (pattern.as_str(), variables.entries().unwrap_or_default()),
-            _ => (None, nothing),
+            (Some(pattern), _) => (pattern, [].as_slice()),
+            (None, Some([pattern, variables])) => (pattern.as_str()?, variables.entries().unwrap_or_default()),
+            _ => return None,
         };
-        let Some(pattern) = pattern else { return NodeValue::Unknown };
         // Evaluated once, however often the pattern uses them: nested patterns would double the work at every level.
         let variables: BTreeMap<&str, NodeValue<'t>> =
             variables.iter().filter_map(|(key, value)| Some((key.as_str()?, self.node(value, depth)))).collect();
@@ -384,16 +353,19 @@ impl<'t> Resolver<'t> {
         let mut rest = pattern;
         while let Some((before, after)) = rest.split_once("${") {
             out.text(before);
-            let Some((name, after)) = after.split_once('}') else { return NodeValue::Unknown };
+            let (name, after) = after.split_once('}')?;
             match name.strip_prefix('!') {
                 Some(literal) => ["${", literal, "}"].into_iter().for_each(|text| out.text(text)),
-                None => out.found(match variables.get(name.trim()) {
-                    Some(found) => found.clone(),
-                    None => self.named(name.trim()),
+                None => out.found(match (variables.get(name.trim()), name.trim().split_once('.')) {
+                    (Some(found), _) => found.clone(),
+                    (None, Some((resource, attribute))) => {
+                        self.resource(resource, Some(attribute)).unwrap_or(NodeValue::Unknown)
+                    }
+                    (None, None) => self.reference(name.trim()),
                 }),
             }
-            if out.is_too_long() {
-                return NodeValue::Unknown;
+            if out.length > LONGEST {
+                return None;
             }
             rest = after;
         }
@@ -401,38 +373,24 @@ impl<'t> Resolver<'t> {
         out.into_found()
     }
 
-    /// Returns the value of `${name}`.
-    fn named(&self, name: &str) -> NodeValue<'t> {
-        match name.split_once('.') {
-            Some((resource, attribute)) => self.resource(resource, Some(attribute)),
-            None => self.reference(name),
-        }
-    }
-
-    fn join(&self, delimiter: &'t Node, list: &'t Node, depth: usize) -> NodeValue<'t> {
-        let (NodeValue::Text(delimiter), Some(items)) = (self.text_or_empty(delimiter, depth), self.list(list, depth))
-        else {
-            return NodeValue::Unknown;
+    fn join(&self, delimiter: &'t Node, list: &'t Node, depth: usize) -> Option<NodeValue<'t>> {
+        let delimiter = match self.node(delimiter, depth) {
+            NodeValue::Absent => String::new(),
+            NodeValue::Text(text) => text,
+            _ => return None,
         };
         let mut out = Pieces::default();
-        for (index, item) in items.into_iter().filter(|item| *item != NodeValue::Absent).enumerate() {
+        let items = self.list(list, depth)?.into_iter().filter(|item| *item != NodeValue::Absent);
+        for (index, item) in items.enumerate() {
             if index > 0 {
                 out.text(&delimiter);
             }
             out.found(item);
-            if out.is_too_long() {
-                return NodeValue::Unknown;
+            if out.length > LONGEST {
+                return None;
             }
         }
         out.into_found()
-    }
-
-    /// Returns a delimiter, which may be empty.
-    fn text_or_empty(&self, node: &'t Node, depth: usize) -> NodeValue<'t> {
-        match self.node(node, depth) {
-            NodeValue::Absent => NodeValue::Text(String::new()),
-            found => found,
-        }
     }
 
     fn list(&self, node: &'t Node, depth: usize) -> Option<Vec<NodeValue<'t>>> {
@@ -443,33 +401,22 @@ impl<'t> Resolver<'t> {
         }
     }
 
-    fn select(&self, index: &'t Node, list: &'t Node, depth: usize) -> NodeValue<'t> {
-        let NodeValue::Text(index) = self.node(index, depth) else { return NodeValue::Unknown };
-        let Ok(index) = index.parse::<usize>() else { return NodeValue::Unknown };
+    fn select(&self, index: &'t Node, list: &'t Node, depth: usize) -> Option<NodeValue<'t>> {
+        let index = self.text(index, depth)?.parse::<usize>().ok()?;
         match self.node(list, depth) {
-            NodeValue::Texts(texts) => texts.into_iter().nth(index).map_or(NodeValue::Unknown, literal),
-            NodeValue::Tree(tree) => {
-                let item = tree.as_sequence().and_then(|items| items.get(index));
-                item.map_or(NodeValue::Unknown, |item| self.node(item, depth))
-            }
-            NodeValue::Text(_) | NodeValue::Pieces(_) | NodeValue::Absent | NodeValue::Unknown => NodeValue::Unknown,
+            NodeValue::Texts(texts) => texts.into_iter().nth(index).map(literal),
+            NodeValue::Tree(tree) => Some(self.node(tree.as_sequence()?.get(index)?, depth)),
+            NodeValue::Text(_) | NodeValue::Pieces(_) | NodeValue::Absent | NodeValue::Unknown => None,
         }
     }
 
-    /// Returns `Ok(None)` if the mapping certainly lacks the keys, `Err` if the keys are unknown.
-    fn find_in_map(&self, [map, top, second]: [&'t Node; 3], depth: usize) -> Result<Option<&'t Node>, ()> {
-        let key = |node: &'t Node| match self.node(node, depth) {
-            NodeValue::Text(key) => Ok(key),
-            _ => Err(()),
-        };
-        let (map, top, second) = (key(map)?, key(top)?, key(second)?);
-        let mappings = self.template.root.get("Mappings").ok_or(())?;
-        let map = mappings.get(&map).ok_or(())?;
+    /// Returns `Some(None)` if the mapping certainly lacks the keys, `None` if the keys are unknown.
+    fn find_in_map(&self, [map, top, second]: [&'t Node; 3], depth: usize) -> Option<Option<&'t Node>> {
+        let (map, top, second) = (self.text(map, depth)?, self.text(top, depth)?, self.text(second, depth)?);
+        let map = self.template.root.get("Mappings")?.get(&map)?;
         // A macro may add keys.
-        if map.entries().is_none_or(|entries| entries.iter().any(|(key, _)| key.as_str() == Some("Fn::Transform"))) {
-            return Err(());
-        }
-        Ok(map.get(&top).and_then(|entries| entries.get(&second)))
+        let is_whole = map.entries()?.iter().all(|(key, _)| key.as_str() != Some("Fn::Transform"));
+        is_whole.then(|| map.get(&top)?.get(&second))
     }
 
     fn named_condition(&self, name: &'t str, depth: usize) -> Option<bool> {
@@ -507,38 +454,23 @@ impl<'t> Resolver<'t> {
     }
 }
 
-/// Collects the conditions that a node uses: at a resource, and in `Fn::If`.
-fn conditions_in<'t>(node: &'t Node, depth: usize, names: &mut BTreeSet<&'t str>) {
-    let Some(depth) = depth.checked_sub(1) else { return };
-    if let Some(call) = call(node)
-        && call.function == "If"
-        && let Some([condition, ..]) = call.list()
-    {
-        names.extend(condition.as_str());
-    }
-    match &node.value {
-        Value::Scalar { .. } => {}
-        Value::Sequence(items) => items.iter().for_each(|item| conditions_in(item, depth, names)),
-        Value::Mapping(entries) => {
-            for (key, value) in entries {
-                if key.as_str() == Some("Condition") {
-                    names.extend(value.as_str());
-                }
-                conditions_in(value, depth, names);
-            }
-        }
-    }
+/// Returns the conditions that a node uses: at a resource, and in `Fn::If`.
+fn conditions_in(node: &Node) -> impl Iterator<Item = &str> {
+    node.descendants().flat_map(|node| {
+        let call = call(node).filter(|call| call.function == "If");
+        let of_call = call.and_then(|call| call.list()?.first()?.as_str());
+        of_call.into_iter().chain(node.get("Condition").and_then(Node::as_str))
+    })
 }
 
 /// Three-valued "and" (Kleene).
 fn all(parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     let mut all = Some(true);
     for part in parts {
-        match part {
-            Some(true) => {}
-            Some(false) => return Some(false),
-            None => all = None,
+        if part == Some(false) {
+            return part;
         }
+        all = all.and(part);
     }
     all
 }
@@ -616,21 +548,15 @@ impl Pieces {
         self.pieces.push(piece);
     }
 
-    fn is_too_long(&self) -> bool {
-        self.length > LONGEST
-    }
-
-    fn into_found(self) -> NodeValue<'static> {
-        if self.is_too_long() {
-            return NodeValue::Unknown;
+    fn into_found(mut self) -> Option<NodeValue<'static>> {
+        if self.length > LONGEST {
+            return None;
         }
-        let mut pieces = self.pieces.into_iter();
-        match (pieces.next(), pieces.next()) {
-            (None, _) => NodeValue::Text(String::new()),
-            (Some(Piece::Text(text)), None) => literal(text),
-            (Some(Piece::Unknown), None) => NodeValue::Unknown,
-            (Some(one), None) => NodeValue::Pieces(vec![one]),
-            (Some(one), Some(other)) => NodeValue::Pieces([one, other].into_iter().chain(pieces).collect()),
+        match self.pieces.as_mut_slice() {
+            [] => Some(NodeValue::Text(String::new())),
+            [Piece::Text(text)] => Some(literal(std::mem::take(text))),
+            [Piece::Unknown] => None,
+            _ => Some(NodeValue::Pieces(self.pieces)),
         }
     }
 }

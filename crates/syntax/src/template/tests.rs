@@ -466,7 +466,7 @@ fn hostile_templates_stay_within_the_budget() {
 
 proptest! {
     #[test]
-    fn mutated_template_resolves_without_panic(text in crate::yaml::edited(APPLICATION)) {
+    fn mutated_template_resolves_without_panic(text in crate::yaml::tests::edited::edited(APPLICATION)) {
         if let Ok(template) = Template::read_source("t", &text) {
             for resource in template.resolved_resources(&BTreeMap::new()) {
                 prop_assert!(resource.at.line > 0 && !resource.kind.is_empty());

@@ -14,54 +14,36 @@ pub(super) fn read(builder: &mut Builder<'_, '_, '_>, text: &str) -> Result<(), 
     while let Some(next) = reader.rest.chars().next() {
         let at = reader.at;
         match next {
-            '{' => {
+            '{' | '[' => {
                 reader.skip(1);
-                builder.start(at, 0, None, Content::mapping())?;
-            }
-            '[' => {
-                reader.skip(1);
-                builder.start(at, 0, None, Content::Sequence(Vec::new()))?;
+                let content = if next == '{' { Content::mapping() } else { Content::Sequence(Vec::new()) };
+                builder.start(at, 0, None, content)?;
             }
             '}' | ']' => {
                 reader.skip(1);
                 builder.end(reader.at)?;
             }
             '"' => {
-                let quoted = reader.skip(string(reader.rest));
-                let Ok(value) = serde_json::from_str::<String>(quoted) else {
-                    return Err(builder.no_text(at));
+                let mut strings = serde_json::Deserializer::from_str(reader.rest).into_iter::<String>();
+                let Some(Ok(value)) = strings.next() else {
+                    let message = "the string has an unpaired surrogate escape";
+                    return Err(builder.stop(at, message, "write both halves of the character"));
                 };
+                reader.skip(strings.byte_offset());
                 builder.scalar((at, reader.at), value, false, None, 0)?;
             }
-            ',' | ':' => {
-                reader.skip(1);
-            }
-            c if c.is_whitespace() => {
+            c if matches!(c, ',' | ':') || c.is_whitespace() => {
                 reader.skip(c.len_utf8());
             }
             _ => {
                 let ends = |c: char| matches!(c, ',' | ':' | '}' | ']' | '{' | '[' | '"') || c.is_whitespace();
-                let length = reader.rest.find(ends).unwrap_or(reader.rest.len()).max(next.len_utf8());
+                let length = reader.rest.find(ends).unwrap_or(reader.rest.len());
                 let word = reader.skip(length).to_owned();
                 builder.scalar((at, reader.at), word, true, None, 0)?;
             }
         }
     }
     Ok(())
-}
-
-/// Returns the length in bytes of the string at the start, quotes included.
-fn string(text: &str) -> usize {
-    let mut escaped = false;
-    for (index, c) in text.char_indices().skip(1) {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => return index + 1,
-            _ => {}
-        }
-    }
-    text.len()
 }
 
 struct Reader<'t> {

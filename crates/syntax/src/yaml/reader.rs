@@ -1,6 +1,6 @@
 //! Builds a tree from parser events, without recursion and within a budget.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
 
@@ -57,22 +57,12 @@ pub fn document(diagnostics: &mut Diagnostics<'_, '_>, dialect: &Dialect) -> Opt
     let source = diagnostics.source();
     if let Some((at, character)) = control_character(source.text) {
         // The parser treats NUL as the end of the file and would ignore the rest.
-        diagnostics.report_error(
-            at,
-            format!("the file contains the control character U+{:04X}", u32::from(character)),
-            "save the file as UTF-8 text",
-        );
+        let message = format!("the file contains the control character U+{:04X}", u32::from(character));
+        diagnostics.report_error(at, message, "save the file as UTF-8 text");
         return None;
     }
-    let mut builder = Builder {
-        diagnostics,
-        dialect,
-        open: Vec::new(),
-        anchors: BTreeMap::new(),
-        weight: 0,
-        root: None,
-        rejected: Vec::new(),
-    };
+    let (open, anchors, rejected) = (Vec::new(), BTreeMap::new(), Vec::new());
+    let mut builder = Builder { diagnostics, dialect, open, anchors, weight: 0, root: None, rejected };
     if json::is_json(source.text) {
         json::read(&mut builder, source.text).ok()?;
     } else {
@@ -87,15 +77,11 @@ pub fn document(diagnostics: &mut Diagnostics<'_, '_>, dialect: &Dialect) -> Opt
         }
     }
     let Builder { root, rejected, .. } = builder;
-    match root {
-        Some(root) if !root.is_null() => Some(Document { root, rejected }),
-        _ => {
-            if diagnostics.is_empty() {
-                diagnostics.report_file_error("the file is empty", dialect.empty_help);
-            }
-            None
-        }
+    let root = root.filter(|root| !root.is_null());
+    if root.is_none() && diagnostics.is_empty() {
+        diagnostics.report_file_error("the file is empty", dialect.empty_help);
     }
+    Some(Document { root: root?, rejected })
 }
 
 /// The parser counts columns from 0.
@@ -106,17 +92,13 @@ fn position(marker: Marker) -> Position {
 fn control_character(text: &str) -> Option<(Position, char)> {
     let is_control = |byte: u8| byte.is_ascii_control() && !matches!(byte, b'\n' | b'\t' | b'\r');
     let before = text.get(..text.bytes().position(is_control)?)?;
-    let character = text.get(before.len()..)?.chars().next()?;
-    let line = before.rsplit('\n').next().unwrap_or_default();
-    let at = Position { line: 1 + before.matches('\n').count(), column: 1 + line.chars().count() };
-    Some((at, character))
+    Some((Position::after(before), text.get(before.len()..)?.chars().next()?))
 }
 
 fn syntax_error(diagnostics: &mut Diagnostics<'_, '_>, at: Position, info: &str) {
     if info == "recursion limit exceeded" {
         // The lookahead of the parser in brackets has its own limit.
-        too_deep(diagnostics, at);
-        return;
+        return too_deep(diagnostics, at);
     }
     // The parser often reports an indenting tab at the end of the line before.
     let tab = [at.line, at.line.saturating_add(1)].into_iter().find_map(|line| {
@@ -125,12 +107,8 @@ fn syntax_error(diagnostics: &mut Diagnostics<'_, '_>, at: Position, info: &str)
         Some(Position { line, column: index + 1 })
     });
     if let Some(tab) = tab {
-        diagnostics.report_error(
-            tab,
-            format!("{NOT_VALID}: a tab indents this line"),
-            "indent with spaces: YAML does not allow tabs here",
-        );
-        return;
+        let help = "indent with spaces: YAML does not allow tabs here";
+        return diagnostics.report_error(tab, format!("{NOT_VALID}: a tab indents this line"), help);
     }
     // Of "while scanning a plain scalar, found a tab", keep the second half.
     let what = info.strip_prefix("while ").and_then(|info| info.split_once(", ")).map_or(info, |(_, what)| what);
@@ -197,36 +175,22 @@ impl Builder<'_, '_, '_> {
         let (at, end) = (position(span.start), position(span.end));
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                self.yaml_scalar((at, end), text.into_owned(), style, anchor, tag.as_deref())
+                let (tag, is_text) = local_tag(tag.as_deref());
+                let plain = style == ScalarStyle::Plain && !is_text;
+                self.scalar((at, end), text.into_owned(), plain, tag, anchor)
             }
             Event::SequenceStart(anchor, tag) => self.start(at, anchor, tag.as_deref(), Content::Sequence(Vec::new())),
             Event::MappingStart(anchor, tag) => self.start(at, anchor, tag.as_deref(), Content::mapping()),
             Event::SequenceEnd | Event::MappingEnd => self.end(end),
             Event::Alias(anchor) => self.alias((at, end), anchor),
             Event::DocumentStart(_) if self.root.is_some() => {
-                self.diagnostics.report_error(
-                    at,
-                    "a second YAML document starts here",
-                    "keep one document in the file, without `---`",
-                );
-                Err(Stop)
+                let help = "keep one document in the file, without `---`";
+                Err(self.stop(at, "a second YAML document starts here", help))
             }
             Event::DocumentStart(_) | Event::DocumentEnd | Event::StreamStart | Event::StreamEnd | Event::Nothing => {
                 Ok(())
             }
         }
-    }
-
-    fn yaml_scalar(
-        &mut self,
-        span: (Position, Position),
-        text: String,
-        style: ScalarStyle,
-        anchor: usize,
-        tag: Option<&Tag>,
-    ) -> Result<(), Stop> {
-        let (tag, is_text) = local_tag(tag);
-        self.scalar(span, text, style == ScalarStyle::Plain && !is_text, tag, anchor)
     }
 
     pub(super) fn scalar(
@@ -265,7 +229,7 @@ impl Builder<'_, '_, '_> {
         let value = match content {
             Content::Sequence(items) => Value::Sequence(items),
             Content::Mapping { mut entries, seen, merged, .. } => {
-                self.merge(&mut entries, &seen, merged)?;
+                self.merge(&mut entries, seen, merged)?;
                 Value::Mapping(entries)
             }
         };
@@ -275,52 +239,35 @@ impl Builder<'_, '_, '_> {
         Ok(())
     }
 
-    /// Reports a JSON string with half of a surrogate pair.
-    pub(super) fn no_text(&mut self, at: Position) -> Stop {
-        self.diagnostics.report_error(
-            at,
-            "the string has an unpaired surrogate escape",
-            "write both halves of the character",
-        );
+    /// Reports an error after which the rest cannot be read.
+    pub(super) fn stop(&mut self, at: Position, message: impl Into<String>, help: &str) -> Stop {
+        self.diagnostics.report_error(at, message, help);
         Stop
     }
 
-    /// Adds the content of merge keys. The first of several takes precedence (YAML's type repository, "Merge Key Language-Independent
-    /// Type"). Its weight was counted with its alias.
+    /// Adds the content of merge keys to the entries with these keys. The first of several takes precedence (YAML's type repository,
+    /// "Merge Key Language-Independent Type"). Its weight was counted with its alias.
     fn merge(
         &mut self,
         entries: &mut Vec<(Node, Node)>,
-        own: &BTreeMap<String, Position>,
+        mut seen: BTreeMap<String, Position>,
         merged: Vec<Node>,
     ) -> Result<(), Stop> {
-        let mut there: BTreeSet<String> = BTreeSet::new();
-        let mut add = |entry: (Node, Node)| {
-            if let Some(name) = entry.0.as_str()
-                && !own.contains_key(name)
-                && there.insert(name.to_owned())
-            {
-                entries.push(entry);
-            }
-        };
         for node in merged {
             let at = node.at;
-            match node.value {
-                Value::Mapping(more) => more.into_iter().for_each(&mut add),
-                Value::Sequence(nodes) if nodes.iter().all(|node| node.entries().is_some()) => {
-                    for node in nodes {
-                        if let Value::Mapping(more) = node.value {
-                            more.into_iter().for_each(&mut add);
-                        }
-                    }
-                }
-                Value::Scalar { .. } | Value::Sequence(_) => {
-                    self.diagnostics.report_error(
-                        at,
-                        "the value of a merge key is neither a mapping nor a list of mappings",
-                        "write `<<: *name`",
-                    );
-                    return Err(Stop);
-                }
+            let nodes = match node.value {
+                Value::Sequence(nodes) => nodes,
+                Value::Mapping(_) | Value::Scalar { .. } => vec![node],
+            };
+            for node in nodes {
+                let Value::Mapping(more) = node.value else {
+                    let message = "the value of a merge key is neither a mapping nor a list of mappings";
+                    return Err(self.stop(at, message, "write `<<: *name`"));
+                };
+                entries.extend(more.into_iter().filter(|(key, _)| {
+                    let name = key.as_str().filter(|name| !seen.contains_key(*name));
+                    name.is_some_and(|name| seen.insert(name.to_owned(), key.at).is_none())
+                }));
             }
         }
         Ok(())
@@ -329,12 +276,8 @@ impl Builder<'_, '_, '_> {
     fn alias(&mut self, (at, end): (Position, Position), anchor: usize) -> Result<(), Stop> {
         self.reject(at);
         let Some(Anchored { node, weight, height }) = self.anchors.get(&anchor) else {
-            self.diagnostics.report_error(
-                at,
-                "the alias refers to a node that contains it",
-                "write the anchored content here",
-            );
-            return Err(Stop);
+            let message = "the alias refers to a node that contains it";
+            return Err(self.stop(at, message, "write the anchored content here"));
         };
         let (mut node, weight, height) = (node.clone(), *weight, *height);
         // A diagnostic inside the anchored node is at the anchor; one about the alias is here.
@@ -377,12 +320,11 @@ impl Builder<'_, '_, '_> {
                     merged.push(node);
                     self.reject(name.at);
                 }
-                Some(name) => {
-                    if is_new_key(self.diagnostics, seen, &name) {
-                        let at = name.at;
-                        entries.push((name, at_key_if_missing(node, at)));
-                    }
+                Some(name) if is_new_key(self.diagnostics, seen, &name) => {
+                    let at = name.at;
+                    entries.push((name, at_key_if_missing(node, at)));
                 }
+                Some(_) => {}
             },
         }
     }
@@ -401,8 +343,7 @@ impl Builder<'_, '_, '_> {
             return Ok(());
         }
         let message = format!("the file has more than {MAX_WEIGHT} values, including aliases");
-        self.diagnostics.report_error(at, message, "use fewer values or split the file");
-        Err(Stop)
+        Err(self.stop(at, message, "use fewer values or split the file"))
     }
 }
 
@@ -412,21 +353,18 @@ fn is_merge_key(key: &Node) -> bool {
 
 /// Reports invalid keys: lists, merge keys, and duplicates.
 fn is_new_key(diagnostics: &mut Diagnostics<'_, '_>, seen: &mut BTreeMap<String, Position>, key: &Node) -> bool {
-    let Value::Scalar { text, plain } = &key.value else {
-        diagnostics.report_error(key.at, format!("a key is {}", key.describe()), "use a string as key");
-        return false;
+    let (message, help) = match &key.value {
+        Value::Sequence(_) | Value::Mapping(_) => (format!("a key is {}", key.describe()), "use a string as key"),
+        Value::Scalar { .. } if is_merge_key(key) => {
+            ("merge keys (`<<`) are not supported".to_owned(), "write the merged keys here")
+        }
+        Value::Scalar { text, .. } => {
+            let Some(first) = seen.get(text) else { return seen.insert(text.clone(), key.at).is_none() };
+            (format!("duplicate key `{}`, first at {first}", printable(text)), "keep one of the two")
+        }
     };
-    if *plain && text == "<<" {
-        diagnostics.report_error(key.at, "merge keys (`<<`) are not supported", "write the merged keys here");
-        return false;
-    }
-    if let Some(first) = seen.get(text) {
-        let message = format!("duplicate key `{}`, first at {first}", printable(text));
-        diagnostics.report_error(key.at, message, "keep one of the two");
-        return false;
-    }
-    seen.insert(text.clone(), key.at);
-    true
+    diagnostics.report_error(key.at, message, help);
+    false
 }
 
 /// For `key:` the parser reports the position of the next token, which may be lines away.

@@ -13,8 +13,7 @@ pub enum ScalarKind {
 
 impl ScalarKind {
     /// Returns the kind of a scalar without quotes.
-    #[must_use]
-    pub fn of_plain(text: &str) -> Self {
+    pub(crate) fn of_plain(text: &str) -> Self {
         match text {
             "" | "~" | "null" | "Null" | "NULL" => Self::Null,
             "true" | "True" | "TRUE" | "false" | "False" | "FALSE" => Self::Boolean,
@@ -34,27 +33,20 @@ impl ScalarKind {
 }
 
 fn is_number(text: &str) -> bool {
+    let is_digits = |text: &str, radix: u32| !text.is_empty() && text.chars().all(|c| c.is_digit(radix));
     if let Some(digits) = text.strip_prefix("0o") {
-        return !digits.is_empty() && digits.bytes().all(|b| matches!(b, b'0'..=b'7'));
+        return is_digits(digits, 8);
     }
     if let Some(digits) = text.strip_prefix("0x") {
-        return !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    }
-    if matches!(text, ".nan" | ".NaN" | ".NAN") {
-        return true;
+        return is_digits(digits, 16);
     }
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if matches!(unsigned, ".inf" | ".Inf" | ".INF") {
+    if matches!(text, ".nan" | ".NaN" | ".NAN") || matches!(unsigned, ".inf" | ".Inf" | ".INF") {
         return true;
     }
-    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, Some(exponent.strip_prefix(['-', '+']).unwrap_or(exponent))),
-        None => (unsigned, None),
-    };
+    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-    !(whole.is_empty() && fraction.is_empty())
-        && digits(whole)
-        && digits(fraction)
-        && exponent.is_none_or(|exponent| !exponent.is_empty() && digits(exponent))
+    is_digits(exponent.strip_prefix(['-', '+']).unwrap_or(exponent), 10)
+        && (is_digits(whole, 10) || is_digits(fraction, 10))
+        && [whole, fraction].iter().all(|part| part.is_empty() || is_digits(part, 10))
 }

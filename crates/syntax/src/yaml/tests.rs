@@ -1,6 +1,8 @@
 use super::*;
 use crate::diagnostic::{Diagnostics, Source};
 
+pub(crate) mod edited;
+
 const DIALECT: Dialect = Dialect { aliases_rejected_by: None, merges: false, empty_help: "write something" };
 
 fn tree(text: &str) -> Node {

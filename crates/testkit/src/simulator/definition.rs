@@ -32,7 +32,6 @@ pub struct SimulatedStack {
 
 impl SimulatedDefinition {
     /// The definition that `deploy` sends.
-    #[must_use]
     pub fn of(desired: &Desired, owner: &str, tags: &BTreeMap<String, String>) -> Self {
         Self {
             template: desired.template.clone(),
@@ -45,7 +44,6 @@ impl SimulatedDefinition {
     }
 
     /// The stack that it creates with these overrides.
-    #[must_use]
     pub fn stack(&self, overrides: &Parameters) -> SimulatedStack {
         let mut parameters = self.parameters.clone();
         parameters.extend(overrides.iter().map(|(name, value)| (name.clone(), value.clone())));

@@ -33,7 +33,6 @@ pub enum AccountState {
 
 impl SimulatedOrganization {
     /// The status of an account for StackSets.
-    #[must_use]
     pub fn state(&self, account: &AccountId) -> AccountState {
         self.states.get(account).copied().unwrap_or(AccountState::Active)
     }
@@ -48,13 +47,11 @@ impl SimulatedOrganization {
     }
 
     /// Whether the unit exists, or is the root.
-    #[must_use]
     pub fn has(&self, unit: &UnitId) -> bool {
         self.root.as_ref() == Some(unit) || self.parents.contains_key(unit)
     }
 
     /// Whether an account is in a unit, or in one of its child units.
-    #[must_use]
     pub fn contains(&self, unit: &UnitId, account: &AccountId) -> bool {
         let mut at = self.accounts.get(account);
         // More steps than units: the structure is not a tree.
@@ -75,7 +72,6 @@ impl SimulatedOrganization {
     }
 
     /// The organization in the form of `OrganizationalUnits`.
-    #[must_use]
     pub fn membership(&self, units: &BTreeSet<UnitId>) -> Membership {
         let known: BTreeMap<UnitId, BTreeSet<AccountId>> = units
             .iter()

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use app::deploy::StackSetRef;
-use app::deploy::ports::{Acceptance, OrganizationalUnits, StackSets, StartRequest};
+use app::deploy::ports::{Acceptance, DeployedStackSets, OrganizationalUnits, StackSets, StartRequest};
 use app::ports::{PortError, PortErrorKind, Result};
 use domain::policy::{ConcurrencyMode, CountOrPercentage, RegionConcurrency, RolloutSettings};
 use domain::rollout::{Desired, Membership, Observed, ObservedStackSet, Operation, OperationStatus};
@@ -57,7 +57,7 @@ fn refused(operation: &'static str, code: &'static str, name: &StackSetName) -> 
     }
 }
 
-impl StackSets for Simulator {
+impl DeployedStackSets for Simulator {
     async fn describe(&self, of: StackSetRef<'_>) -> Result<Option<ObservedStackSet>> {
         self.remote("cloudformation:DescribeStackSet", |cloud, _| Ok(cloud.find(of).map(|found| found.described())))
             .await
@@ -91,7 +91,9 @@ impl StackSets for Simulator {
         })
         .await
     }
+}
 
+impl StackSets for Simulator {
     async fn create(&self, desired: &Desired, owner: &str) -> Result<()> {
         self.remote("cloudformation:CreateStackSet", |cloud, now| {
             if cloud.stack_sets.contains_key(&desired.name) {

@@ -145,7 +145,6 @@ impl Region {
 
 impl SimulatedProgress {
     /// Whether the operation has ended.
-    #[must_use]
     pub fn has_ended(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Stopped)
     }
@@ -153,7 +152,6 @@ impl SimulatedProgress {
 
 impl SimulatedOperation {
     /// An operation before its acceptance.
-    #[must_use]
     pub fn new(
         id: &str,
         by: OperationOrigin,
@@ -177,7 +175,6 @@ impl SimulatedOperation {
     }
 
     /// The number of instances with this result.
-    #[must_use]
     pub fn count(&self, result: InstanceResult) -> usize {
         self.results.values().filter(|found| **found == result).count()
     }

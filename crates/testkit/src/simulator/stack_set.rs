@@ -72,7 +72,6 @@ pub enum SimulatedOutcome {
 
 impl SimulatedInstance {
     /// An instance before any work.
-    #[must_use]
     pub fn new(overrides: Arc<Parameters>, unit: Option<UnitId>) -> Self {
         Self {
             status: InstanceStatus::Outdated,
@@ -85,7 +84,6 @@ impl SimulatedInstance {
     }
 
     /// The outcome of the instance.
-    #[must_use]
     pub fn fate(&self) -> SimulatedOutcome {
         match (&self.status, &self.detailed) {
             (_, DetailedStatus::SkippedSuspendedAccount) => SimulatedOutcome::Skipped,
@@ -114,7 +112,6 @@ impl SimulatedInstance {
 
 impl SimulatedStackSet {
     /// A StackSet without instances.
-    #[must_use]
     pub fn new(
         name: &StackSetName,
         definition: SimulatedDefinition,
@@ -135,7 +132,6 @@ impl SimulatedStackSet {
     }
 
     /// Whether an operation runs or waits.
-    #[must_use]
     pub fn is_busy(&self) -> bool {
         !self.active.is_empty()
     }

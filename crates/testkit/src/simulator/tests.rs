@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use app::deploy::StackSetRef;
-use app::deploy::ports::{Acceptance, OrganizationalUnits, StackSets, StartRequest};
+use app::deploy::ports::{Acceptance, DeployedStackSets as _, OrganizationalUnits, StackSets, StartRequest};
 use app::ports::PortErrorKind;
 use domain::policy::{ConcurrencyMode, CountOrPercentage, RegionConcurrency, RolloutSettings};
 use domain::rollout::{

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use app::inventory::{
-    InventoryScope, ListedItem, ListedVault, LocationRef, MemberBackup, RecordedInventory, Recording, Rows, Source,
+    InventoryScope, ListedItem, ListedVault, MemberBackup, RecordedInventory, Recording, Rows, Source,
 };
 use app::ports::{PortError, PortErrorKind, Result};
 use evaluation::inventory::document::{
     Plan, RecoveryPoint, Resource, Restore, Rule, Selection, SelectionPart, Vault, VaultKind, VaultPart,
 };
-use framework::ids::{AccountId, RegionName};
+use framework::ids::{AccountId, Location, RegionName};
 
 use super::{World, WorldState, error};
 
@@ -74,7 +74,7 @@ impl WorldState {
             .filter(|location| location.stale.is_none() && location.recording.has(kind))
     }
 
-    fn location(&self, operation: &'static str, at: LocationRef<'_>) -> Result<&FakeLocation> {
+    fn location(&self, operation: &'static str, at: &Location) -> Result<&FakeLocation> {
         let location = (at.account.clone(), at.region.clone());
         if self.backup.off.contains(&location) {
             let code = Some("UnrecognizedClientException".to_owned());
@@ -153,19 +153,19 @@ impl RecordedInventory for World {
     }
 }
 
-fn plan_arn(at: LocationRef<'_>, id: &str) -> String {
+fn plan_arn(at: &Location, id: &str) -> String {
     format!("arn:aws:backup:{}:{}:backup-plan:{id}", at.region, at.account)
 }
 
-fn vault_arn(at: LocationRef<'_>, name: &str) -> String {
+fn vault_arn(at: &Location, name: &str) -> String {
     format!("arn:aws:backup:{}:{}:backup-vault:{name}", at.region, at.account)
 }
 
-fn plan<'s>(state: &'s WorldState, operation: &'static str, at: LocationRef<'_>, id: &str) -> Result<&'s Plan> {
+fn plan<'s>(state: &'s WorldState, operation: &'static str, at: &Location, id: &str) -> Result<&'s Plan> {
     state.location(operation, at)?.plans.iter().find(|plan| plan.id == id).ok_or_else(|| none(operation))
 }
 
-fn vault<'s>(state: &'s WorldState, operation: &'static str, at: LocationRef<'_>, name: &str) -> Result<&'s Vault> {
+fn vault<'s>(state: &'s WorldState, operation: &'static str, at: &Location, name: &str) -> Result<&'s Vault> {
     state.location(operation, at)?.vaults.iter().find(|vault| vault.name == name).ok_or_else(|| none(operation))
 }
 
@@ -179,17 +179,17 @@ impl MemberBackup for World {
         .await
     }
 
-    async fn opt_in(&self, at: LocationRef<'_>) -> Result<BTreeMap<String, bool>> {
+    async fn opt_in(&self, at: &Location) -> Result<BTreeMap<String, bool>> {
         const OPERATION: &str = "backup:DescribeRegionSettings";
         self.remote(OPERATION, |state| Ok(state.location(OPERATION, at)?.opt_in.clone())).await
     }
 
-    async fn recording(&self, at: LocationRef<'_>) -> Result<Recording> {
+    async fn recording(&self, at: &Location) -> Result<Recording> {
         const OPERATION: &str = "config:DescribeConfigurationRecorders";
         self.remote(OPERATION, |state| Ok(state.location(OPERATION, at)?.recording.clone())).await
     }
 
-    async fn plans(&self, at: LocationRef<'_>) -> Result<Vec<ListedItem>> {
+    async fn plans(&self, at: &Location) -> Result<Vec<ListedItem>> {
         const OPERATION: &str = "backup:ListBackupPlans";
         self.remote(OPERATION, |state| {
             let plans = state.location(OPERATION, at)?.plans.iter();
@@ -203,12 +203,12 @@ impl MemberBackup for World {
         .await
     }
 
-    async fn rules(&self, at: LocationRef<'_>, id: &str) -> Result<Vec<Rule>> {
+    async fn rules(&self, at: &Location, id: &str) -> Result<Vec<Rule>> {
         const OPERATION: &str = "backup:GetBackupPlan";
         self.remote(OPERATION, |state| Ok(plan(state, OPERATION, at, id)?.rules.clone())).await
     }
 
-    async fn selections(&self, at: LocationRef<'_>, id: &str) -> Result<Vec<ListedItem>> {
+    async fn selections(&self, at: &Location, id: &str) -> Result<Vec<ListedItem>> {
         const OPERATION: &str = "backup:ListBackupSelections";
         self.remote(OPERATION, |state| {
             let selections = plan(state, OPERATION, at, id)?.selections.iter();
@@ -219,7 +219,7 @@ impl MemberBackup for World {
         .await
     }
 
-    async fn selection(&self, at: LocationRef<'_>, id: &str, selection: &str) -> Result<Selection> {
+    async fn selection(&self, at: &Location, id: &str, selection: &str) -> Result<Selection> {
         const OPERATION: &str = "backup:GetBackupSelection";
         self.remote(OPERATION, |state| {
             let selections = &plan(state, OPERATION, at, id)?.selections;
@@ -228,7 +228,7 @@ impl MemberBackup for World {
         .await
     }
 
-    async fn vaults(&self, at: LocationRef<'_>) -> Result<Vec<ListedVault>> {
+    async fn vaults(&self, at: &Location) -> Result<Vec<ListedVault>> {
         const OPERATION: &str = "backup:ListBackupVaults";
         self.remote(OPERATION, |state| {
             let location = state.location(OPERATION, at)?;
@@ -247,7 +247,7 @@ impl MemberBackup for World {
         .await
     }
 
-    async fn vault(&self, at: LocationRef<'_>, name: &str) -> Result<Vault> {
+    async fn vault(&self, at: &Location, name: &str) -> Result<Vault> {
         const OPERATION: &str = "backup:DescribeBackupVault";
         self.remote(OPERATION, |state| {
             let vault = vault(state, OPERATION, at, name)?.clone();
@@ -256,7 +256,7 @@ impl MemberBackup for World {
         .await
     }
 
-    async fn policy(&self, at: LocationRef<'_>, name: &str) -> Result<Option<String>> {
+    async fn policy(&self, at: &Location, name: &str) -> Result<Option<String>> {
         const OPERATION: &str = "backup:GetBackupVaultAccessPolicy";
         self.remote(OPERATION, |state| {
             let policy = &vault(state, OPERATION, at, name)?.policy;
@@ -265,7 +265,7 @@ impl MemberBackup for World {
         .await
     }
 
-    async fn tags(&self, at: LocationRef<'_>, arn: &str) -> Result<BTreeMap<String, String>> {
+    async fn tags(&self, at: &Location, arn: &str) -> Result<BTreeMap<String, String>> {
         const OPERATION: &str = "backup:ListTags";
         self.remote(OPERATION, |state| {
             let location = state.location(OPERATION, at)?;
@@ -276,7 +276,7 @@ impl MemberBackup for World {
         .await
     }
 
-    async fn recovery_points(&self, at: LocationRef<'_>, name: &str) -> Result<Rows<RecoveryPoint>> {
+    async fn recovery_points(&self, at: &Location, name: &str) -> Result<Rows<RecoveryPoint>> {
         const OPERATION: &str = "backup:ListRecoveryPointsByBackupVault";
         self.remote(OPERATION, |state| {
             vault(state, OPERATION, at, name)?;
@@ -286,12 +286,12 @@ impl MemberBackup for World {
         .await
     }
 
-    async fn restores(&self, at: LocationRef<'_>) -> Result<Rows<Restore>> {
+    async fn restores(&self, at: &Location) -> Result<Rows<Restore>> {
         const OPERATION: &str = "backup:ListRestoreJobs";
         self.remote(OPERATION, |state| rows(state.location(OPERATION, at)?.restores.iter().cloned())).await
     }
 
-    async fn others(&self, at: LocationRef<'_>, kind: &'static str) -> Result<Rows<Resource>> {
+    async fn others(&self, at: &Location, kind: &'static str) -> Result<Rows<Resource>> {
         let operation = match kind {
             "AWS::FSx::FileSystem" => "fsx:DescribeFileSystems",
             "AWS::StorageGateway::Volume" => "storagegateway:ListVolumes",

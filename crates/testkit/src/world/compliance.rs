@@ -8,7 +8,7 @@ use app::violations::{BackupPlans, ResourceDirectory, ResourceId};
 use domain::notice::BlindSpotReason;
 use domain::violation::{ComplianceType, ResourceDetails};
 use evaluation::inventory::document::Plan;
-use framework::ids::{AccountId, RegionName};
+use framework::ids::{AccountId, Location, RegionName};
 
 use super::World;
 
@@ -60,13 +60,11 @@ impl ComplianceSource for World {
         .await
     }
 
-    async fn diagnose(
-        &self,
-        places: &BTreeSet<(AccountId, RegionName)>,
-    ) -> Result<BTreeMap<(AccountId, RegionName), BlindSpotReason>> {
+    async fn diagnose(&self, locations: &BTreeSet<Location>) -> Result<BTreeMap<Location, BlindSpotReason>> {
         self.remote("config:DescribeConfigurationAggregatorSourcesStatus", |state| {
-            let reasons = state.blind_reasons.iter().filter(|(place, _)| places.contains(place));
-            Ok(reasons.map(|(place, reason)| (place.clone(), reason.clone())).collect())
+            let reasons = state.blind_reasons.clone().into_iter();
+            let reasons = reasons.map(|((account, region), reason)| (Location { account, region }, reason));
+            Ok(reasons.filter(|(location, _)| locations.contains(location)).collect())
         })
         .await
     }

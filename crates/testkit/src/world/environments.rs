@@ -1,7 +1,6 @@
 //! A world is the environment of every use case, with itself as each adapter.
 
 use app::lifecycle::ports::LifecycleEnv;
-use app::plan::PlanEnv;
 use app::report::ports::ReportEnv;
 use app::sweep::ports::SweepEnv;
 use app::violations::ViolationEnv;
@@ -14,16 +13,9 @@ impl LifecycleEnv for World {
     type Clock = Self;
 }
 
-impl PlanEnv for World {
-    type Repository = Self;
-    type StackSets = Self;
-    type Organization = Self;
-}
-
 impl ViolationEnv for World {
     type Store = Self;
     type Channels = Self;
-    type Directory = Self;
     type Resources = Self;
     type Clock = Self;
 }

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use app::deploy::ports::Notifier;
+use app::lifecycle::RequestAnswer;
 use app::lifecycle::ports::{DeployQueue, Responder};
-use app::lifecycle::{RequestAnswer, ResponseUrl};
 use app::ports::{Clock, Result};
 use domain::notice::Notice;
 
@@ -33,7 +33,7 @@ impl Notifier for World {
 }
 
 impl Responder for World {
-    async fn answer(&self, _url: &ResponseUrl, answer: &RequestAnswer) -> Result<()> {
+    async fn answer(&self, answer: &RequestAnswer) -> Result<()> {
         self.remote("cloudformation:PutAnswer", |state| {
             state.answers.push(answer.clone());
             Ok(())

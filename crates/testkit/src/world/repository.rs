@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use app::deploy::ports::{CommitDetails, PolicyRepository, RepositoryFile};
+use app::deploy::ports::{PolicyRepository, RepositoryFile};
 use app::ports::{PortErrorKind, Result};
+use domain::rollout::transition::Revision;
 use framework::ids::CommitId;
 
 use super::{World, error};
@@ -13,8 +14,8 @@ use super::{World, error};
 pub struct Commit {
     /// Path to content.
     pub files: BTreeMap<String, RepositoryFile>,
-    /// Author and message.
-    pub facts: CommitDetails,
+    /// Its id, author and message.
+    pub revision: Revision,
 }
 
 impl World {
@@ -35,11 +36,12 @@ impl World {
         let id = format!("{:040x}", 0xa11c_e000_u64 + state.commits.len() as u64 + 1);
         #[expect(clippy::expect_used, reason = "forty hexadecimal digits are a commit id")]
         let id = CommitId::parse(&id).expect("forty hexadecimal digits");
-        let facts = CommitDetails {
+        let revision = Revision {
+            commit: id.clone(),
             author: "Ada <ada@example.com>".into(),
             message: message.lines().next().unwrap_or_default().into(),
         };
-        state.commits.insert(id.clone(), Commit { files, facts });
+        state.commits.insert(id.clone(), Commit { files, revision });
         state.head = Some(id.clone());
         id
     }
@@ -60,11 +62,11 @@ impl PolicyRepository for World {
         .await
     }
 
-    async fn commit(&self, commit: &CommitId) -> Result<CommitDetails> {
+    async fn commit(&self, commit: &CommitId) -> Result<Revision> {
         self.remote("codecommit:GetCommit", |state| {
             Ok(state.commits.get(commit).map_or_else(
-                || CommitDetails { author: "unknown".into(), message: String::new() },
-                |commit| commit.facts.clone(),
+                || Revision { commit: commit.clone(), author: "unknown".into(), message: String::new() },
+                |commit| commit.revision.clone(),
             ))
         })
         .await

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use app::deploy::StackSetRef;
-use app::deploy::ports::{Acceptance, OrganizationalUnits, StackSets, StartRequest};
+use app::deploy::ports::{Acceptance, DeployedStackSets, OrganizationalUnits, StackSets, StartRequest};
 use app::ports::{PortErrorKind, Result};
 use domain::rollout::{
     AccountFilterType, Desired, DetailedStatus, Instance, InstanceStatus, Membership, Observed, ObservedInstance,
@@ -115,7 +115,7 @@ fn find<'s>(state: &'s mut WorldState, operation: &'static str, name: &StackSetN
     state.stack_sets.get_mut(name).ok_or_else(|| error(operation, PortErrorKind::NotFound))
 }
 
-impl StackSets for World {
+impl DeployedStackSets for World {
     async fn describe(&self, of: StackSetRef<'_>) -> Result<Option<ObservedStackSet>> {
         self.remote("cloudformation:DescribeStackSet", |state| {
             Ok(state.stack_sets.get(of.name).map(|stack_set| stack_set.observed.clone()))
@@ -142,7 +142,9 @@ impl StackSets for World {
         })
         .await
     }
+}
 
+impl StackSets for World {
     async fn create(&self, desired: &Desired, owner: &str) -> Result<()> {
         self.remote("cloudformation:CreateStackSet", |state| {
             state.stack_sets.entry(desired.name.clone()).or_insert_with(|| FakeStackSet {

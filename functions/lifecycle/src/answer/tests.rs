@@ -1,3 +1,5 @@
+mod faults;
+
 use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -7,7 +9,7 @@ use lambda_runtime::Context;
 use serde_json::{Value, json};
 
 use app::lifecycle::ports::{DeployQueue, LifecycleEnv, RequestStore, Responder};
-use app::lifecycle::{CloudFormationRequest, Lifecycle, RequestAnswer, ResponseUrl, WaitingRequest};
+use app::lifecycle::{CloudFormationRequest, Lifecycle, RequestAnswer, WaitingRequest};
 use app::ports::{PortErrorKind, Result};
 use testkit::world::World;
 
@@ -77,7 +79,7 @@ impl LifecycleEnv for WithHangingStore {
 struct Unreachable;
 
 impl Responder for Unreachable {
-    async fn answer(&self, _url: &ResponseUrl, _answer: &RequestAnswer) -> Result<()> {
+    async fn answer(&self, _answer: &RequestAnswer) -> Result<()> {
         Err(testkit::world::error("cloudformation:answer", PortErrorKind::Retryable))
     }
 }
@@ -86,7 +88,7 @@ fn event() -> Value {
     request("Create", "r-1")
 }
 
-pub(super) fn request(kind: &str, id: &str) -> Value {
+fn request(kind: &str, id: &str) -> Value {
     json!({
         "RequestType": kind,
         "ResponseURL": "https://example.com/answer",
@@ -108,7 +110,7 @@ fn short_of_time() -> Context {
 }
 
 #[expect(clippy::disallowed_methods, reason = "Lambda's deadline is a wall-clock time")]
-pub(super) fn ending_in(left: Duration) -> Context {
+fn ending_in(left: Duration) -> Context {
     let deadline = SystemTime::now() + left;
     let mut context = Context::default();
     context.deadline = deadline.duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap();
@@ -190,7 +192,7 @@ async fn answer_not_accepted_fails_the_invocation() {
 struct Silent;
 
 impl Responder for Silent {
-    async fn answer(&self, _url: &ResponseUrl, _answer: &RequestAnswer) -> Result<()> {
+    async fn answer(&self, _answer: &RequestAnswer) -> Result<()> {
         pending().await
     }
 }

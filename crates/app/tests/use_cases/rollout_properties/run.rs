@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use app::deploy::{Phase, PolicySource, ReconcileSummary as Looked};
 use app::events::{DeployTrigger, ReconcileScope};
-use app::lifecycle::{Handover, Lifecycle, RequestEnvelope, RequestKind};
+use app::lifecycle::{Lifecycle, RequestEnvelope, RequestKind};
 use app::ports::{PortError, PortErrorKind};
 use domain::rollout::{
     AccountFilterType, AutoDeployment, CallAs, DeploymentTargets, DetailedStatus, InstanceStatus, OperationTargets,
@@ -390,7 +390,7 @@ impl RolloutRun {
         let lifecycle =
             Lifecycle::<World> { requests: self.world.clone(), queue: self.world.clone(), clock: self.world.clone() };
         match drive(lifecycle.receive(event, envelope)) {
-            Some(Handover::HandedOver(_)) => Ok(()),
+            Some(Ok(_)) => Ok(()),
             other => Err(format!("the request was not handed over: {other:?}")),
         }
     }
@@ -406,9 +406,9 @@ impl RolloutRun {
         }
         let trigger = match wake.why {
             TriggerReason::Push => DeployTrigger::Push,
-            TriggerReason::Ended(number) => DeployTrigger::OperationEnded { stack_set: stack_set(number).to_string() },
+            TriggerReason::Ended(number) => DeployTrigger::OperationEnded(stack_set(number).to_string()),
             TriggerReason::Schedule(look) => DeployTrigger::Schedule(look),
-            TriggerReason::Request => DeployTrigger::Request { id: format!("r{}", self.requests) },
+            TriggerReason::Request => DeployTrigger::Request(format!("r{}", self.requests)),
         };
         let triggers = vec![trigger; 1 + usize::from(wake.repeated)];
         for RolloutFault { operation, kind } in &wake.faults {

@@ -443,7 +443,6 @@ impl HistoryRun {
                     let report = Report::<World> {
                         store: world.clone(),
                         channels: world.clone(),
-                        directory: world.clone(),
                         resources: world.clone(),
                         queue: world.clone(),
                         clock: world,
@@ -456,7 +455,6 @@ impl HistoryRun {
                 let sweep = Sweep::<World> {
                     store: world.clone(),
                     channels: world.clone(),
-                    directory: world.clone(),
                     resources: world.clone(),
                     source: world.clone(),
                     organization: world.clone(),

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::StreamExt;
-use futures_util::stream::iter;
+use futures_util::stream::{StreamExt as _, TryStreamExt as _, iter};
 use tracing::info;
 
 use app::ports::{PortErrorKind, Result};
@@ -12,11 +11,11 @@ use domain::notice::{BlindSpotCause, BlindSpotReason};
 use domain::violation::ComplianceType;
 use framework::ids::{AccountId, RegionName};
 
-use super::super::Pages;
-use super::result::{ApiResult, api_type, is_missing_rule};
+use super::result::{api_type, read as read_result, unless_missing};
 use super::{BACKUP_RULES, PARALLEL_RULES, RESULTS};
 use crate::error::wrap;
 use crate::members::MemberAccounts;
+use crate::pages::sdk_pages;
 
 /// End of the service principal that creates Audit Manager's rules.
 const BACKUP: &str = "backup.amazonaws.com";
@@ -30,20 +29,19 @@ pub(super) async fn read(
 ) -> Result<BTreeMap<RegionName, RegionCompliance>> {
     let mut sights = BTreeMap::new();
     for region in regions {
-        let sight = match members.config(account, region).await {
-            Ok(client) => read_region(&client).await,
+        let client = match members.config(account, region).await {
             Err(error) if error.kind == PortErrorKind::Denied => {
                 info!(%account, %error, "member role cannot be assumed");
                 return Ok(regions.iter().map(|region| (region.clone(), blind(error.blind_spot_reason()))).collect());
             }
-            Err(error) => return Err(error),
+            client => client?,
         };
-        let sight = match sight {
+        let sight = match read_region(&client).await {
             Err(error) if error.kind == PortErrorKind::Denied => {
                 info!(%account, %region, %error, "AWS Config denied access");
                 blind(error.blind_spot_reason())
             }
-            other => other?,
+            sight => sight?,
         };
         sights.insert(region.clone(), sight);
     }
@@ -55,39 +53,28 @@ fn blind(reason: BlindSpotReason) -> RegionCompliance {
 }
 
 async fn read_region(client: &aws_sdk_config::Client) -> Result<RegionCompliance> {
-    const OPERATION: &str = "config:DescribeConfigRules";
     let mut rules: BTreeMap<String, String> = BTreeMap::new();
-    let mut pages = Pages::of(OPERATION);
-    while pages.more() {
-        let response = client
-            .describe_config_rules()
-            .set_next_token(pages.token())
-            .send()
-            .await
-            .map_err(|error| wrap(OPERATION, &error))?;
-        for rule in response.config_rules() {
+    let ask = |token| client.describe_config_rules().set_next_token(token).send();
+    sdk_pages("config:DescribeConfigRules", ask, |page| {
+        for rule in page.config_rules() {
             let arn = rule.config_rule_arn().unwrap_or_default();
             let is_backup = arn.contains(BACKUP_RULES) || rule.created_by().is_some_and(|by| by.ends_with(BACKUP));
             if let (true, Some(name)) = (is_backup, rule.config_rule_name()) {
                 rules.insert(name.to_owned(), arn.to_owned());
             }
         }
-        pages.turn(response.next_token())?;
-    }
+        Ok(page.next_token)
+    })
+    .await?;
     if rules.is_empty() {
         let cause = if is_recording(client).await { BlindSpotCause::NoRule } else { BlindSpotCause::NotRecording };
         return Ok(blind(BlindSpotReason { cause, detail: None }));
     }
-    let mut broken = Vec::new();
-    let queries = rules
-        .clone()
-        .into_iter()
+    let results = iter(rules.clone())
         .map(|(rule, arn)| async move { self::results(client, &rule, &arn, ComplianceType::NonCompliant).await });
-    let mut pending = iter(queries).buffered(PARALLEL_RULES);
-    while let Some(results) = pending.next().await {
-        broken.extend(results?);
-    }
-    Ok(RegionCompliance { rules: rules.into_keys().collect(), non_compliant: broken, blind: None })
+    let non_compliant: Vec<_> = results.buffered(PARALLEL_RULES).try_collect().await?;
+    let non_compliant = non_compliant.into_iter().flatten().collect();
+    Ok(RegionCompliance { rules: rules.into_keys().collect(), non_compliant, blind: None })
 }
 
 /// Whether a customer managed recorder is on. It is assumed to be on when the call fails.
@@ -98,14 +85,13 @@ async fn is_recording(client: &aws_sdk_config::Client) -> bool {
             recorders.any(|recorder| recorder.service_principal().is_none() && recorder.recording())
         }
         Err(error) => {
-            let error = wrap("config:DescribeConfigurationRecorderStatus", &error);
+            let error = wrap("config:DescribeConfigurationRecorderStatus")(error);
             info!(%error, "status of the configuration recorder is unknown");
             true
         }
     }
 }
 
-/// Reads the results of one rule.
 pub(super) async fn results(
     client: &aws_sdk_config::Client,
     rule: &str,
@@ -113,33 +99,16 @@ pub(super) async fn results(
     compliance: ComplianceType,
 ) -> Result<Vec<EvaluationResult>> {
     const OPERATION: &str = "config:GetComplianceDetailsByConfigRule";
+    let request = client.get_compliance_details_by_config_rule().config_rule_name(rule);
+    let request = request.compliance_types(api_type(compliance)).limit(RESULTS);
     let mut results = Vec::new();
-    let mut pages = Pages::of(OPERATION);
-    while pages.more() {
-        let response = client
-            .get_compliance_details_by_config_rule()
-            .config_rule_name(rule)
-            .compliance_types(api_type(compliance))
-            .limit(RESULTS)
-            .set_next_token(pages.token())
-            .send()
-            .await
-            .map_err(|error| wrap(OPERATION, &error));
-        let response = match response {
-            Err(error) if is_missing_rule(&error) => break,
-            other => other?,
-        };
-        for result in response.evaluation_results() {
-            let result = ApiResult {
-                identifier: result.evaluation_result_identifier(),
-                compliance: result.compliance_type(),
-                recorded: result.result_recorded_time(),
-                invoked: result.config_rule_invoked_time(),
-                annotation: result.annotation(),
-            };
-            results.extend(result.read(OPERATION, rule, arn, compliance)?);
+    let ask = |token| request.clone().set_next_token(token).send();
+    let outcome = sdk_pages(OPERATION, ask, |page| {
+        for result in page.evaluation_results() {
+            results.extend(read_result(result, OPERATION, rule, arn, compliance)?);
         }
-        pages.turn(response.next_token())?;
-    }
+        Ok(page.next_token)
+    });
+    unless_missing(outcome.await)?;
     Ok(results)
 }

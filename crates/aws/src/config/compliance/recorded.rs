@@ -10,30 +10,25 @@ use app::sweep::ports::{EvaluationResult, RegionCompliance};
 use domain::violation::ComplianceType;
 use framework::ids::{AccountId, RegionName};
 
-use super::super::ConfigAggregator;
-use super::super::query::{configuration, list, literal, text};
+use super::super::query::{configuration, list, literal, owned, text};
+use super::super::{ConfigAggregator, SELECT};
 use super::{BACKUP_RULES, backup_rules};
 use crate::error::unexpected;
 
-const SELECT: &str = "config:SelectAggregateResourceConfig";
-
 impl ConfigAggregator {
-    /// Reads the rules and NON_COMPLIANT results of an account.
     pub(super) async fn recorded_compliance(
         &self,
-        name: &str,
         account: &AccountId,
         regions: &BTreeSet<RegionName>,
     ) -> Result<BTreeMap<RegionName, RegionCompliance>> {
         let listed = regions.iter().map(|region| format!("'{region}'")).collect::<Vec<_>>().join(", ");
         let expression = query(account, &format!("awsRegion IN ({listed})"));
-        sights(&self.select(name, &expression).await?, regions)
+        sights(&self.select(&expression).await?, regions)
     }
 
     /// Reads the COMPLIANT results of one rule.
     pub(super) async fn recorded_results(
         &self,
-        name: &str,
         account: &AccountId,
         region: &RegionName,
         rule: &str,
@@ -41,14 +36,12 @@ impl ConfigAggregator {
         // AWS rejects rule names that cannot be quoted.
         let Some(quoted) = literal(rule) else { return Ok(Vec::new()) };
         let filter = format!("awsRegion = '{region}' AND configuration.configRuleList.configRuleName = {quoted}");
-        let rows = self.select(name, &query(account, &filter)).await?;
+        let rows = self.select(&query(account, &filter)).await?;
         let mut results = Vec::new();
         for row in &rows {
-            let recorded = recorded(row)?.into_iter().map(|(_, result)| result);
-            let is_match =
-                |result: &EvaluationResult| result.rule_name == rule && result.compliance == ComplianceType::Compliant;
-            results.extend(recorded.filter(is_match));
+            results.extend(recorded(row)?.into_iter().map(|(_, result)| result));
         }
+        results.retain(|result| result.rule_name == rule && result.compliance == ComplianceType::Compliant);
         Ok(results)
     }
 }
@@ -60,7 +53,6 @@ fn query(account: &AccountId, filter: &str) -> String {
     )
 }
 
-/// Groups the rows of a query by Region.
 fn sights(rows: &[Value], regions: &BTreeSet<RegionName>) -> Result<BTreeMap<RegionName, RegionCompliance>> {
     let mut found: BTreeMap<RegionName, Vec<EvaluationResult>> = BTreeMap::new();
     for row in rows {
@@ -69,18 +61,14 @@ fn sights(rows: &[Value], regions: &BTreeSet<RegionName>) -> Result<BTreeMap<Reg
         }
     }
     let mut sights = BTreeMap::new();
-    for (region, results) in found {
-        let rules =
-            backup_rules(results.iter().filter(|result| result.rule_arn.is_empty()).map(|r| r.rule_name.as_str()));
-        let selected: Vec<EvaluationResult> = results
-            .into_iter()
-            .filter(|result| result.rule_arn.contains(BACKUP_RULES) || rules.contains(&result.rule_name))
-            .collect();
-        if !selected.is_empty() {
-            let rules = selected.iter().map(|result| result.rule_name.clone()).collect();
-            let broken =
-                selected.into_iter().filter(|result| result.compliance == ComplianceType::NonCompliant).collect();
-            sights.insert(region, RegionCompliance { rules, non_compliant: broken, blind: None });
+    for (region, mut results) in found {
+        let unnamed = results.iter().filter(|result| result.rule_arn.is_empty());
+        let selected = backup_rules(unnamed.map(|result| result.rule_name.as_str()));
+        results.retain(|result| result.rule_arn.contains(BACKUP_RULES) || selected.contains(&result.rule_name));
+        let rules: BTreeSet<String> = results.iter().map(|result| result.rule_name.clone()).collect();
+        results.retain(|result| result.compliance == ComplianceType::NonCompliant);
+        if !rules.is_empty() {
+            sights.insert(region, RegionCompliance { rules, non_compliant: results, blind: None });
         }
     }
     Ok(sights)
@@ -89,10 +77,8 @@ fn sights(rows: &[Value], regions: &BTreeSet<RegionName>) -> Result<BTreeMap<Reg
 /// Reads a row: the results of all rules for one resource.
 fn recorded(row: &Value) -> Result<Vec<(RegionName, EvaluationResult)>> {
     let missing = |field: &str| unexpected(SELECT, format!("a result has no {field}"));
-    let Some(region) = text(row, "awsRegion").and_then(|region| RegionName::parse(region).ok()) else {
-        return Ok(Vec::new());
-    };
-    let Some(configuration) = configuration(row) else { return Ok(Vec::new()) };
+    let region = text(row, "awsRegion").and_then(|region| RegionName::parse(region).ok());
+    let (Some(region), Some(configuration)) = (region, configuration(row)) else { return Ok(Vec::new()) };
     let mut results = Vec::new();
     for rule in list(&configuration, "configRuleList") {
         let compliance = text(rule, "complianceType").and_then(ComplianceType::from_api);
@@ -102,11 +88,9 @@ fn recorded(row: &Value) -> Result<Vec<(RegionName, EvaluationResult)>> {
         let time = time.ok_or_else(|| missing("time"))?;
         let result = EvaluationResult {
             rule_name: name.to_owned(),
-            rule_arn: text(rule, "configRuleArn").unwrap_or_default().to_owned(),
-            resource_type: text(&configuration, "targetResourceType")
-                .ok_or_else(|| missing("resource type"))?
-                .to_owned(),
-            resource_id: text(&configuration, "targetResourceId").ok_or_else(|| missing("resource id"))?.to_owned(),
+            rule_arn: owned(rule, "configRuleArn").unwrap_or_default(),
+            resource_type: owned(&configuration, "targetResourceType").ok_or_else(|| missing("resource type"))?,
+            resource_id: owned(&configuration, "targetResourceId").ok_or_else(|| missing("resource id"))?,
             compliance,
             triggered: time,
             recorded: time,

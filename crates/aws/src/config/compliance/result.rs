@@ -1,53 +1,43 @@
 //! Evaluation results as AWS Config's API returns them.
 
-use aws_sdk_config::types::{ComplianceType as ApiComplianceType, EvaluationResultIdentifier};
+use aws_sdk_config::types::{ComplianceType as ApiComplianceType, EvaluationResult as ApiResult};
 use aws_smithy_types::DateTime;
 use jiff::{Timestamp, Unit};
 
-use app::ports::{PortError, Result};
+use app::ports::Result;
 use app::sweep::ports::EvaluationResult;
 use domain::violation::ComplianceType;
 
-use crate::error::unexpected;
+use crate::error::{has_code, optional, unexpected};
 
-/// The fields that the results of the aggregator and of a member account have in common.
-pub(super) struct ApiResult<'a> {
-    pub(super) identifier: Option<&'a EvaluationResultIdentifier>,
-    pub(super) compliance: Option<&'a ApiComplianceType>,
-    pub(super) recorded: Option<&'a DateTime>,
-    pub(super) invoked: Option<&'a DateTime>,
-    pub(super) annotation: Option<&'a str>,
-}
-
-impl ApiResult<'_> {
-    /// Returns `None` for a result with another compliance type. An incomplete result is an error: skipped, it would close a
-    /// violation.
-    pub(super) fn read(
-        &self,
-        operation: &'static str,
-        rule: &str,
-        arn: &str,
-        compliance: ComplianceType,
-    ) -> Result<Option<EvaluationResult>> {
-        if self.compliance.and_then(|kind| ComplianceType::from_api(kind.as_str())) != Some(compliance) {
-            return Ok(None);
-        }
-        let missing = |field: &str| unexpected(operation, format!("a result of `{rule}` has no {field}"));
-        let qualifier = self.identifier.and_then(EvaluationResultIdentifier::evaluation_result_qualifier);
-        let text = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(ToOwned::to_owned);
-        let ordering = self.identifier.and_then(EvaluationResultIdentifier::ordering_timestamp);
-        let first = |times: [Option<&DateTime>; 3]| times.into_iter().flatten().find_map(timestamp);
-        Ok(Some(EvaluationResult {
-            rule_name: rule.to_owned(),
-            rule_arn: arn.to_owned(),
-            resource_type: text(qualifier.and_then(|q| q.resource_type())).ok_or_else(|| missing("resource type"))?,
-            resource_id: text(qualifier.and_then(|q| q.resource_id())).ok_or_else(|| missing("resource id"))?,
-            compliance,
-            triggered: first([ordering, self.invoked, self.recorded]).ok_or_else(|| missing("time"))?,
-            recorded: first([self.recorded, self.invoked, ordering]).ok_or_else(|| missing("time"))?,
-            annotation: text(self.annotation),
-        }))
+/// Returns `None` for a result with another compliance type. An incomplete result is an error: skipped, it would close a violation.
+pub(super) fn read(
+    result: &ApiResult,
+    operation: &'static str,
+    rule: &str,
+    arn: &str,
+    compliance: ComplianceType,
+) -> Result<Option<EvaluationResult>> {
+    if result.compliance_type().and_then(|kind| ComplianceType::from_api(kind.as_str())) != Some(compliance) {
+        return Ok(None);
     }
+    let missing = |field: &str| unexpected(operation, format!("a result of `{rule}` has no {field}"));
+    let identifier = result.evaluation_result_identifier();
+    let qualifier = identifier.and_then(|identifier| identifier.evaluation_result_qualifier());
+    let text = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(ToOwned::to_owned);
+    let ordering = identifier.and_then(|identifier| identifier.ordering_timestamp());
+    let (recorded, invoked) = (result.result_recorded_time(), result.config_rule_invoked_time());
+    let first = |times: [Option<&DateTime>; 3]| times.into_iter().flatten().find_map(timestamp);
+    Ok(Some(EvaluationResult {
+        rule_name: rule.to_owned(),
+        rule_arn: arn.to_owned(),
+        resource_type: text(qualifier.and_then(|q| q.resource_type())).ok_or_else(|| missing("resource type"))?,
+        resource_id: text(qualifier.and_then(|q| q.resource_id())).ok_or_else(|| missing("resource id"))?,
+        compliance,
+        triggered: first([ordering, invoked, recorded]).ok_or_else(|| missing("time"))?,
+        recorded: first([recorded, invoked, ordering]).ok_or_else(|| missing("time"))?,
+        annotation: text(result.annotation()),
+    }))
 }
 
 /// Rounds to the millisecond. The API encodes times as floating-point seconds, which are some nanoseconds off: unrounded, a result
@@ -65,13 +55,14 @@ pub(super) fn api_type(compliance: ComplianceType) -> ApiComplianceType {
     }
 }
 
-pub(super) fn is_missing_rule(error: &PortError) -> bool {
-    error.code.as_deref() == Some("NoSuchConfigRuleException")
+/// Accepts that a rule was deleted after it was listed.
+pub(super) fn unless_missing(outcome: Result<()>) -> Result<Option<()>> {
+    optional(outcome, |error| has_code(error, &["NoSuchConfigRuleException"]))
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_config::types::EvaluationResultQualifier;
+    use aws_sdk_config::types::{EvaluationResultIdentifier, EvaluationResultQualifier};
 
     use super::*;
 
@@ -97,16 +88,17 @@ mod tests {
                 .set_ordering_timestamp(time)
                 .build()
         };
+        let convert = |result: &ApiResult, compliance: ComplianceType| {
+            super::read(result, "config:DescribeConfigRules", "rule", "", compliance)
+        };
         let read = |ordering: Option<DateTime>, recorded: Option<DateTime>, invoked: Option<DateTime>| {
-            let identifier = identifier(ordering);
-            let result = ApiResult {
-                identifier: Some(&identifier),
-                compliance: Some(&ApiComplianceType::NonCompliant),
-                recorded: recorded.as_ref(),
-                invoked: invoked.as_ref(),
-                annotation: Some(""),
-            };
-            result.read("config:DescribeConfigRules", "rule", "", ComplianceType::NonCompliant)
+            let result = ApiResult::builder()
+                .evaluation_result_identifier(identifier(ordering))
+                .compliance_type(ApiComplianceType::NonCompliant)
+                .set_result_recorded_time(recorded)
+                .set_config_rule_invoked_time(invoked)
+                .annotation("");
+            convert(&result.build(), ComplianceType::NonCompliant)
         };
         let times = |result: Result<Option<EvaluationResult>>| {
             let result = result.unwrap().unwrap();
@@ -118,18 +110,8 @@ mod tests {
         assert_eq!(times(read(None, recorded, None)), (30_311, 30_311));
         assert_eq!(times(read(ordering, None, None)), (10_311, 10_311));
         assert!(read(None, None, None).unwrap_err().to_string().contains("`rule` has no time"));
-        let bare = ApiResult {
-            identifier: None,
-            compliance: Some(&ApiComplianceType::NonCompliant),
-            recorded: None,
-            invoked: None,
-            annotation: None,
-        };
-        assert!(bare.read("config:DescribeConfigRules", "rule", "", ComplianceType::NonCompliant).is_err());
-        assert_eq!(
-            bare.read("config:DescribeConfigRules", "rule", "", ComplianceType::Compliant).unwrap(),
-            None,
-            "another compliance type"
-        );
+        let bare = ApiResult::builder().compliance_type(ApiComplianceType::NonCompliant).build();
+        assert!(convert(&bare, ComplianceType::NonCompliant).is_err());
+        assert_eq!(convert(&bare, ComplianceType::Compliant).unwrap(), None, "another compliance type");
     }
 }

@@ -1,4 +1,4 @@
-use crate::notice::samples::{self, changes, digest, entry, flood, opened, region};
+use super::samples::{self, changes, digest, entry, flood, opened, region};
 use crate::notice::*;
 use crate::violation::{ClosedReason, OpenedBy};
 

@@ -1,5 +1,5 @@
 use super::home;
-use crate::notice::samples::{self, changes, opened, region, update};
+use super::samples::{self, changes, opened, region, update};
 use crate::notice::*;
 use crate::violation::{ClosedReason, ResourceDetails};
 

@@ -5,7 +5,7 @@ use syntax::diagnostic::{Diagnostic, Position};
 use syntax::text::is_invisible;
 
 use super::home;
-use crate::notice::samples::{self, account, all, digest, entry, key, record};
+use super::samples::{self, account, all, digest, entry, key, record};
 use crate::notice::*;
 use crate::rollout::{InstanceOutcome as End, Verdict};
 use crate::violation::{AppliedExemption, ClosedReason, DetectionSource, OpenedBy, ResourceDetails};
@@ -333,7 +333,7 @@ fn notices() -> impl Strategy<Value = Notice> {
         },
     );
     let blind = (names(), 0usize..11, 1usize..40).prop_map(|(detail, first, n)| {
-        let causes = BlindSpotCause::ALL.into_iter().cycle().skip(first);
+        let causes = samples::CAUSES.into_iter().cycle().skip(first);
         let spots = samples::blind().spots.into_iter().cycle().zip(causes).take(n);
         let reason = |cause| BlindSpotReason { cause, detail: Some(detail.clone()) };
         Notice::BlindSpots(BlindSpots {

@@ -1,6 +1,6 @@
 use syntax::diagnostic::{Diagnostic, Position};
 
-use crate::notice::samples::{self, all};
+use super::samples::{self, all};
 use crate::notice::*;
 use crate::rollout::InstanceOutcome as End;
 

@@ -4,7 +4,7 @@ use framework::control::{self, CONTROLS};
 use framework::ids::StackSetName;
 
 use super::formats::names;
-use crate::notice::samples::{self, changes, digest, flood, key, opened, record, region, update};
+use super::samples::{self, changes, digest, flood, key, opened, record, region, update};
 use crate::notice::*;
 use crate::violation::{ClosedReason, OpenedBy, ResourceDetails};
 

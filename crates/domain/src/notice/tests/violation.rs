@@ -1,6 +1,6 @@
 use framework::control::CONTROLS;
 
-use crate::notice::samples::{self, account, all, changes, digest, entry, flood, opened, region, update};
+use super::samples::{self, account, all, changes, digest, entry, flood, opened, region, update};
 use crate::notice::*;
 use crate::violation::{ClosedReason, OpenedBy};
 
@@ -132,15 +132,13 @@ fn blind_spot_has_remediation_link_and_command() {
         reason: BlindSpotReason { cause, detail: None },
         since: samples::since(),
     };
-    for cause in BlindSpotCause::ALL {
+    for cause in samples::CAUSES {
         let notice = Notice::BlindSpots(BlindSpots { spots: vec![spot(cause)] });
         let (text, document) = (notice.text(), notice.json());
         let told = &document["blindSpots"][0];
-        assert_eq!(
-            (&told["cause"], serde_json::to_value(cause).expect("serializes")),
-            (&json!(cause.word()), json!(cause.word()))
-        );
-        assert_eq!(document["counts"]["causes"], json!({ cause.word(): 1 }));
+        let word = told["cause"].as_str().expect("a text");
+        assert_eq!(serde_json::to_value(cause).expect("serializes"), word);
+        assert_eq!(document["counts"]["causes"], json!({ word: 1 }));
         let words =
             |field: &str| told[field].as_str().expect("a text").split_whitespace().collect::<Vec<_>>().join(" ");
         let unwrapped = text.replace(" \\\n", " ").split_whitespace().collect::<Vec<_>>().join(" ");

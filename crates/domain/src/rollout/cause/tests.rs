@@ -148,7 +148,7 @@ fn cause_of_other_reasons_is_none() {
     }
 }
 
-/// Each fits in two lines of a mail, and files that it names exist.
+/// Each fits in two lines of a mail, is described in the schema, and files that it names exist.
 #[test]
 fn cause_has_short_text_and_advice() {
     let limits =
@@ -158,8 +158,13 @@ fn cause_has_short_text_and_advice() {
     causes.extend([FailureCause::ManagementAccount, FailureCause::NotAuthorized(None), FailureCause::Denied(None)]);
     causes.extend([FailureCause::NotAuthorized(Some("a:B".into())), FailureCause::Denied(Some("a:B".into()))]);
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let words: std::collections::BTreeSet<&str> = causes.iter().map(FailureCause::as_str).collect();
-    assert_eq!(words, FailureCause::VALUES.into_iter().collect());
+    let words: Vec<serde_json::Value> = causes.iter().map(|cause| serde_json::json!(cause)).collect();
+    let words: std::collections::BTreeSet<&str> = words.iter().filter_map(serde_json::Value::as_str).collect();
+    assert_eq!(words.len(), 20, "{words:?}");
+    let schema = std::fs::read_to_string(folder.join("schemas/notice.schema.json")).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    let described = &schema["$defs"]["rollout"]["properties"]["groups"]["items"]["properties"]["cause"]["enum"];
+    assert_eq!(words, described.as_array().unwrap().iter().filter_map(serde_json::Value::as_str).collect());
     for cause in causes {
         let (words, advice) = (cause.description(), cause.advice());
         assert!(words.len() <= 90 && !words.ends_with('.') && !words.contains("  "), "{words}");

@@ -65,17 +65,14 @@ fn group_counts_equal_causes() {
     diagnostics.push(diagnostic(740, InstanceOutcome::Failed, "role r cannot be assumed".into()));
     diagnostics.push(diagnostic(741, InstanceOutcome::NeverReached, role(741)));
     let groups = group_failures(&diagnostics, 3);
-    let summary: Vec<_> = groups
-        .iter()
-        .map(|g| (g.outcome, g.cause.as_ref().map(FailureCause::as_str), g.count, g.first.len()))
-        .collect();
+    let summary: Vec<_> = groups.iter().map(|g| (g.outcome, g.cause.clone(), g.count, g.first.len())).collect();
     assert_eq!(
         summary,
         [
-            (InstanceOutcome::Failed, Some("executionRole"), 701, 3),
+            (InstanceOutcome::Failed, Some(FailureCause::ExecutionRole), 701, 3),
             (InstanceOutcome::Failed, None, 35, 3),
-            (InstanceOutcome::Cancelled, Some("toleranceExceeded"), 5, 3),
-            (InstanceOutcome::NeverReached, Some("executionRole"), 1, 1),
+            (InstanceOutcome::Cancelled, Some(FailureCause::ToleranceExceeded), 5, 3),
+            (InstanceOutcome::NeverReached, Some(FailureCause::ExecutionRole), 1, 1),
         ]
     );
     assert_eq!(groups[0].reason, role(40));

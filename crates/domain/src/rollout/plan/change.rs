@@ -13,7 +13,6 @@ pub struct FrameworkChange {
     /// The changes for most instances.
     pub changes: Vec<DefinitionChange>,
     /// The changes for instances whose parameter overrides lead to other changes of the controls.
-    #[serde(rename = "overrideChanges")]
     pub override_changes: Vec<OverrideChange>,
     /// The number of further combinations of overrides that were not compared.
     pub not_compared: usize,
@@ -30,7 +29,6 @@ pub struct OverrideChange {
     /// The number of instances.
     pub instances: usize,
     /// One of the instances.
-    #[serde(rename = "example")]
     pub example: Instance,
     /// The changes of the controls; may be empty.
     pub changes: Vec<DefinitionChange>,
@@ -60,27 +58,9 @@ pub enum DefinitionChange {
         after: String,
     },
     /// A new control.
-    ControlAdded {
-        /// The logical id of the framework.
-        framework: String,
-        /// The control.
-        control: &'static str,
-        /// Its requirement.
-        requirement: String,
-        /// The resources it evaluates.
-        scope: String,
-    },
+    ControlAdded(ControlDefinition),
     /// A removed control.
-    ControlRemoved {
-        /// The logical id of the framework.
-        framework: String,
-        /// The control.
-        control: &'static str,
-        /// Its requirement.
-        requirement: String,
-        /// The resources it evaluates.
-        scope: String,
-    },
+    ControlRemoved(ControlDefinition),
     /// A changed parameter of a control.
     ControlParameter {
         /// The logical id of the framework.
@@ -143,6 +123,19 @@ pub enum DefinitionChange {
     Invisible,
 }
 
+/// A control of a framework.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ControlDefinition {
+    /// The logical id of the framework.
+    pub framework: String,
+    /// The control.
+    pub control: &'static str,
+    /// Its requirement.
+    pub requirement: String,
+    /// The resources it evaluates.
+    pub scope: String,
+}
+
 /// The kind of change of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -157,7 +150,6 @@ pub enum ResourceChange {
 
 impl DefinitionChange {
     /// The change in one line, for reports.
-    #[must_use]
     pub fn description(&self) -> String {
         let value = |value: &Option<String>| value.as_ref().map_or_else(|| "no value".to_owned(), |v| format!("`{v}`"));
         let auto = |auto: &Option<AutoDeployment>| match auto {
@@ -173,18 +165,15 @@ impl DefinitionChange {
             Self::FrameworkRenamed { framework, before, after } => format!(
                 "framework `{framework}` is renamed from {before} to {after}: AWS replaces it, which fails while both exist with the same controls"
             ),
-            Self::ControlAdded { control, requirement, scope, .. } => {
+            Self::ControlAdded(ControlDefinition { control, requirement, scope, .. }) => {
                 format!("control {control} is added: {requirement} ({scope})")
             }
-            Self::ControlRemoved { control, requirement, scope, .. } => {
+            Self::ControlRemoved(ControlDefinition { control, requirement, scope, .. }) => {
                 format!("control {control} is removed: {requirement} ({scope})")
             }
             Self::ControlParameter { control, parameter, before, after, requirement, .. } => {
-                format!(
-                    "control {control}: {parameter} changes from {} to {}: {requirement}",
-                    value(before),
-                    value(after)
-                )
+                let (before, after) = (value(before), value(after));
+                format!("control {control}: {parameter} changes from {before} to {after}: {requirement}")
             }
             Self::ControlScope { control, before, after, .. } => {
                 format!("control {control} evaluates {after}, not {before} any more")
@@ -214,11 +203,7 @@ impl DefinitionChange {
 
 impl FrameworkChange {
     /// Whether nothing changes, as far as that is known.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.unreadable.is_none()
-            && self.changes.is_empty()
-            && self.override_changes.is_empty()
-            && self.not_compared == 0
+        *self == Self::default()
     }
 }

@@ -9,7 +9,7 @@ use syntax::template::{NodeValue, Resolved, Resolver, Template};
 use syntax::yaml::Node;
 
 use super::super::{Desired, Instance, Observed, Parameters};
-use super::{DefinitionChange, FrameworkChange, OverrideChange, ResourceChange};
+use super::{ControlDefinition, DefinitionChange, FrameworkChange, OverrideChange, ResourceChange};
 
 /// Maximum combinations of overrides for which frameworks are compared; each reads two templates.
 const MAX_COMBINATIONS: usize = 20;
@@ -68,44 +68,33 @@ impl FrameworkChange {
         Self { unreadable: Some(why), ..Self::default() }
     }
 
-    /// Compares each combination of overrides. The most frequent gives `changes`, differing ones go `elsewhere`.
+    /// Compares each combination of overrides. The most frequent gives `changes`, differing ones `override_changes`.
     fn everywhere(
-        combinations: Vec<Combination>,
+        combinations: Vec<Combination<'_>>,
         compare: impl Fn(&Parameters, &Parameters) -> Result<Vec<DefinitionChange>, String>,
     ) -> Result<Self, String> {
         let mut change = Self { not_compared: combinations.len().saturating_sub(MAX_COMBINATIONS), ..Self::default() };
         let mut combinations = combinations.into_iter().take(MAX_COMBINATIONS);
-        let Some(first) = combinations.next() else { return Ok(change) };
-        change.changes = compare(&first.before, &first.after)?;
-        for Combination { before, after, instances, for_example } in combinations {
+        let Some(((before, after), _)) = combinations.next() else { return Ok(change) };
+        change.changes = compare(&before, &after)?;
+        for ((before, after), (instances, example)) in combinations {
             let changes = compare(&before, &after)?;
-            if let Some(for_example) = for_example.filter(|_| changes != change.changes) {
-                change.override_changes.push(OverrideChange {
-                    overrides_before: Parameters::clone(&before),
-                    overrides: Parameters::clone(&after),
-                    instances,
-                    example: for_example,
-                    changes,
-                });
+            if let Some(example) = example.filter(|_| changes != change.changes).cloned() {
+                let (overrides_before, overrides) = (Parameters::clone(&before), Parameters::clone(&after));
+                let other = OverrideChange { overrides_before, overrides, instances, example, changes };
+                change.override_changes.push(other);
             }
         }
         Ok(change)
     }
 }
 
-/// The overrides of instances, before and after.
-struct Combination {
-    before: Arc<Parameters>,
-    after: Arc<Parameters>,
-    instances: usize,
-    for_example: Option<Instance>,
-}
-
-type BeforeAndAfter = (Arc<Parameters>, Arc<Parameters>);
+/// Overrides before and after, the number of instances that have them, and one of these.
+type Combination<'d> = ((Arc<Parameters>, Arc<Parameters>), (usize, Option<&'d Instance>));
 
 /// All combinations of overrides of the instances that stay, or of all instances of a new StackSet; the most frequent first.
-fn combinations(desired: &Desired, observed: &Observed) -> Vec<Combination> {
-    let mut all: BTreeMap<BeforeAndAfter, (usize, &Instance)> = BTreeMap::new();
+fn combinations<'d>(desired: &'d Desired, observed: &Observed) -> Vec<Combination<'d>> {
+    let mut all: BTreeMap<_, (usize, Option<&Instance>)> = BTreeMap::new();
     let is_new = observed.stack_set.is_none();
     for (instance, goal) in &desired.instances {
         let before = match observed.instances.get(instance) {
@@ -114,23 +103,14 @@ fn combinations(desired: &Desired, observed: &Observed) -> Vec<Combination> {
             None if is_new => Arc::default(),
             None => continue,
         };
-        let (count, _) = all.entry((before, Arc::clone(&goal.overrides))).or_insert((0, instance));
+        let (count, _) = all.entry((before, Arc::clone(&goal.overrides))).or_insert((0, Some(instance)));
         *count = count.saturating_add(1);
     }
-    let mut combinations: Vec<Combination> = all
-        .into_iter()
-        .map(|((before, after), (instances, example))| Combination {
-            before,
-            after,
-            instances,
-            for_example: Some(example.clone()),
-        })
-        .collect();
-    if combinations.is_empty() {
-        let none = Arc::<Parameters>::default();
-        combinations.push(Combination { before: none.clone(), after: none, instances: 0, for_example: None });
+    if all.is_empty() {
+        all.insert(Default::default(), (0, None));
     }
-    combinations.sort_by_key(|combination| std::cmp::Reverse(combination.instances));
+    let mut combinations: Vec<Combination<'_>> = all.into_iter().collect();
+    combinations.sort_by_key(|(_, (instances, _))| std::cmp::Reverse(*instances));
     combinations
 }
 
@@ -146,7 +126,6 @@ fn parse(name: &str, text: &str) -> Result<Template, String> {
     Template::read(name, text).map_err(first_message)
 }
 
-/// A framework whose controls have their scopes.
 struct ScopedFramework {
     logical_id: String,
     name: Resolved,
@@ -155,47 +134,37 @@ struct ScopedFramework {
 
 fn read(template: &Template, parameters: &Parameters) -> Result<Vec<ScopedFramework>, String> {
     // A parameter that the template no longer declares is not an error of the comparison.
-    let declared = |name: &str| template.declares(name);
-    let given: Parameters =
-        parameters.iter().filter(|(name, _)| declared(name)).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let given = parameters.iter().filter(|(name, _)| template.declares(name));
+    let given: Parameters = given.map(|(name, value)| (name.clone(), value.clone())).collect();
     let frameworks = Framework::read_all(template, &given).map_err(first_message)?;
     let resolver = Resolver::new(template, &given);
-    Ok(frameworks
-        .into_iter()
-        .map(|framework| {
-            let items = control_nodes(template, &resolver, &framework.logical_id);
-            let scope = |control: &FrameworkControl| {
-                let item = items.iter().find(|item| item.at == control.at);
-                scope(&resolver, item.and_then(|item| item.get("ControlScope")))
-            };
-            let controls = framework.controls.into_iter().map(|control| (control.clone(), scope(&control))).collect();
-            ScopedFramework { logical_id: framework.logical_id, name: framework.name, controls }
-        })
-        .collect())
+    let scoped = |Framework { logical_id, name, controls, .. }: Framework| {
+        let items = control_nodes(template, &resolver, &logical_id);
+        let scope = |control: &FrameworkControl| {
+            let item = items.iter().find(|item| item.at == control.at);
+            scope(&resolver, item.and_then(|item| item.get("ControlScope")))
+        };
+        let controls = controls.into_iter().map(|control| (control.clone(), scope(&control))).collect();
+        ScopedFramework { logical_id, name, controls }
+    };
+    Ok(frameworks.into_iter().map(scoped).collect())
 }
 
-/// The nodes of the controls of a framework in the template.
 fn control_nodes<'t>(template: &'t Template, resolver: &Resolver<'t>, logical_id: &str) -> Vec<&'t Node> {
     let body = template.resources().find(|(id, _, _)| *id == logical_id).map(|(_, _, body)| body);
-    let tree = |node: &'t Node| match resolver.resolve(node) {
-        NodeValue::Tree(tree) => Some(tree),
-        _ => None,
-    };
+    let tree = |node: &'t Node| if let NodeValue::Tree(tree) = resolver.resolve(node) { Some(tree) } else { None };
     let properties = body.and_then(|body| body.get("Properties")).and_then(tree);
     let list = properties.and_then(|properties| properties.get("FrameworkControls")).and_then(tree);
     list.and_then(Node::as_sequence).unwrap_or_default().iter().filter_map(tree).collect()
 }
 
-/// Describes the resources that a control evaluates.
 fn scope<'t>(resolver: &Resolver<'t>, node: Option<&'t Node>) -> String {
     const ALL: &str = "all resources";
     const UNKNOWN: &str = "resources that are known only at deployment";
     let tree = match node.map(|node| resolver.resolve(node)) {
         None | Some(NodeValue::Absent) => return ALL.to_owned(),
         Some(NodeValue::Tree(tree)) => tree,
-        Some(NodeValue::Text(_) | NodeValue::Texts(_) | NodeValue::Pieces(_) | NodeValue::Unknown) => {
-            return UNKNOWN.to_owned();
-        }
+        Some(_) => return UNKNOWN.to_owned(),
     };
     let text = |node: &'t Node| match resolver.resolve(node) {
         NodeValue::Text(text) => text,
@@ -205,25 +174,20 @@ fn scope<'t>(resolver: &Resolver<'t>, node: Option<&'t Node>) -> String {
         Some(NodeValue::Tree(list)) => list.as_sequence().unwrap_or_default(),
         _ => &[],
     };
-    let types: Vec<String> = items("ComplianceResourceTypes").iter().map(text).collect();
-    let ids: Vec<String> = items("ComplianceResourceIds").iter().map(text).collect();
-    let tags: Vec<String> = items("Tags")
-        .iter()
-        .map(|tag| {
-            let part = |key: &str| tag.get(key).map_or_else(String::new, text);
-            match part("Value") {
-                value if value.is_empty() => format!("resources with the tag `{}`", part("Key")),
-                value => format!("resources with the tag `{}` = `{value}`", part("Key")),
-            }
-        })
-        .collect();
-    let mut parts = tags;
-    if !types.is_empty() {
-        parts.push(format!("resources of the types {}", types.join(", ")));
-    }
-    if !ids.is_empty() {
-        parts.push(format!("the resource {}", ids.join(", ")));
-    }
+    let tag = |tag: &'t Node| {
+        let part = |key: &str| tag.get(key).map_or_else(String::new, text);
+        match part("Value") {
+            value if value.is_empty() => format!("resources with the tag `{}`", part("Key")),
+            value => format!("resources with the tag `{}` = `{value}`", part("Key")),
+        }
+    };
+    let list = |key: &str, title: &str| {
+        let texts: Vec<String> = items(key).iter().map(text).collect();
+        (!texts.is_empty()).then(|| format!("{title} {}", texts.join(", ")))
+    };
+    let mut parts: Vec<String> = items("Tags").iter().map(tag).collect();
+    parts.extend(list("ComplianceResourceTypes", "resources of the types"));
+    parts.extend(list("ComplianceResourceIds", "the resource"));
     match parts.is_empty() {
         true if tree.entries().is_some_and(<[_]>::is_empty) => ALL.to_owned(),
         true => UNKNOWN.to_owned(),
@@ -231,19 +195,18 @@ fn scope<'t>(resolver: &Resolver<'t>, node: Option<&'t Node>) -> String {
     }
 }
 
-/// The changes between the frameworks of two templates.
 fn controls(old: &[ScopedFramework], new: &[ScopedFramework]) -> Vec<DefinitionChange> {
     let mut changes = Vec::new();
-    let find = |among: &[ScopedFramework], id: &str| among.iter().position(|framework| framework.logical_id == id);
     for framework in new {
-        let before = find(old, &framework.logical_id).and_then(|at| old.get(at));
+        let before = old.iter().find(|before| before.logical_id == framework.logical_id);
         match before {
             None => changes.push(DefinitionChange::FrameworkAdded { framework: framework.logical_id.clone() }),
             Some(before) => changes.extend(renamed(before, framework)),
         }
         between(before, Some(framework), &mut changes);
     }
-    for framework in old.iter().filter(|framework| find(new, &framework.logical_id).is_none()) {
+    let is_removed = |before: &&ScopedFramework| new.iter().all(|after| after.logical_id != before.logical_id);
+    for framework in old.iter().filter(is_removed) {
         changes.push(DefinitionChange::FrameworkRemoved { framework: framework.logical_id.clone() });
         between(Some(framework), None, &mut changes);
     }
@@ -266,6 +229,12 @@ fn renamed(old: &ScopedFramework, new: &ScopedFramework) -> Option<DefinitionCha
 /// Pairs the controls of a framework before and after: first by name and scope, then by name, in order.
 fn between(old: Option<&ScopedFramework>, new: Option<&ScopedFramework>, changes: &mut Vec<DefinitionChange>) {
     let framework = || new.or(old).map(|framework| framework.logical_id.clone()).unwrap_or_default();
+    let definition = |(control, scope): &(FrameworkControl, String)| ControlDefinition {
+        framework: framework(),
+        control: control.control.name,
+        requirement: control.requirement(),
+        scope: scope.clone(),
+    };
     let mut left: Vec<&(FrameworkControl, String)> = old.into_iter().flat_map(|old| &old.controls).collect();
     let mut pairs = Vec::new();
     let desired = || new.into_iter().flat_map(|new| &new.controls);
@@ -281,17 +250,12 @@ fn between(old: Option<&ScopedFramework>, new: Option<&ScopedFramework>, changes
             *before = Some(left.remove(at));
         }
     }
-    for ((control, scope), before) in pairs {
-        let name = control.control.name;
+    for (after @ (control, scope), before) in pairs {
         let Some((before, scope_before)) = before else {
-            changes.push(DefinitionChange::ControlAdded {
-                framework: framework(),
-                control: name,
-                requirement: control.requirement(),
-                scope: scope.clone(),
-            });
+            changes.push(DefinitionChange::ControlAdded(definition(after)));
             continue;
         };
+        let name = control.control.name;
         if scope != scope_before {
             let (before, after) = (scope_before.clone(), scope.clone());
             changes.push(DefinitionChange::ControlScope { framework: framework(), control: name, before, after });
@@ -311,12 +275,7 @@ fn between(old: Option<&ScopedFramework>, new: Option<&ScopedFramework>, changes
             }
         }
     }
-    changes.extend(left.into_iter().map(|(control, scope)| DefinitionChange::ControlRemoved {
-        framework: framework(),
-        control: control.control.name,
-        requirement: control.requirement(),
-        scope: scope.clone(),
-    }));
+    changes.extend(left.into_iter().map(|before| DefinitionChange::ControlRemoved(definition(before))));
 }
 
 /// The changed parameters of the StackSet. CloudFormation returns parameters without a value with their defaults.
@@ -354,43 +313,39 @@ fn rest(old: &Template, new: &Template, controls_differ: bool) -> Vec<Definition
         }
         changes.push(DefinitionChange::Resource { resource: (*id).to_owned(), r#type: (*kind).to_owned(), how });
     }
-    let sections = |template: &'_ Template| -> BTreeMap<String, Node> {
-        let entries = template.root().entries().unwrap_or_default().iter();
-        entries.filter_map(|(key, value)| Some((key.as_str()?.to_owned(), value.clone()))).collect()
-    };
     let (before, after) = (sections(old), sections(new));
     for section in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
-        let same = match (before.get(section), after.get(section)) {
-            (Some(one), Some(other)) => one.same_as(other),
-            _ => false,
-        };
-        if section != "Resources" && !same {
-            changes.push(DefinitionChange::Section { section: section.clone() });
+        let is_same = before.get(section).zip(after.get(section)).is_some_and(|(one, other)| one.same_as(other));
+        if *section != "Resources" && !is_same {
+            changes.push(DefinitionChange::Section { section: (*section).to_owned() });
         }
     }
     changes
 }
 
+fn sections(template: &Template) -> BTreeMap<&str, &Node> {
+    let entries = template.root().entries().unwrap_or_default().iter();
+    entries.filter_map(|(key, value)| Some((key.as_str()?, value))).collect()
+}
+
 /// Whether two frameworks differ at most in their controls and names, which are compared elsewhere.
 fn same_apart_from_controls(one: &Node, other: &Node) -> bool {
-    let parts = |body: &Node| -> BTreeMap<String, Node> {
-        let mut parts = BTreeMap::new();
-        for (key, value) in body.entries().unwrap_or_default() {
-            let Some(key) = key.as_str() else { continue };
-            match value.entries() {
-                Some(properties) if key == "Properties" => {
-                    for (name, value) in properties {
-                        let name = name.as_str().unwrap_or_default();
-                        if !matches!(name, "FrameworkControls" | "FrameworkName") {
-                            parts.insert(format!("Properties.{name}"), value.clone());
-                        }
-                    }
-                }
-                _ => drop(parts.insert(key.to_owned(), value.clone())),
-            }
-        }
-        parts
-    };
-    let (one, other) = (parts(one), parts(other));
+    let (one, other) = (other_parts(one), other_parts(other));
     one.len() == other.len() && one.iter().zip(&other).all(|((a, x), (b, y))| a == b && x.same_as(y))
+}
+
+fn other_parts(framework: &Node) -> BTreeMap<(&str, &str), &Node> {
+    let mut parts = BTreeMap::new();
+    for (key, value) in framework.entries().unwrap_or_default() {
+        match (key.as_str(), value.entries()) {
+            (Some("Properties"), Some(properties)) => {
+                let properties = properties.iter().map(|(name, value)| (name.as_str().unwrap_or_default(), value));
+                let others = properties.filter(|(name, _)| !matches!(*name, "FrameworkControls" | "FrameworkName"));
+                parts.extend(others.map(|(name, value)| (("Properties", name), value)));
+            }
+            (Some(key), _) => drop(parts.insert((key, ""), value)),
+            (None, _) => {}
+        }
+    }
+    parts
 }

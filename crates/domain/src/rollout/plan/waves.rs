@@ -8,10 +8,8 @@ use framework::ids::RegionName;
 
 use crate::policy::{ConcurrencyMode, CountOrPercentage, RegionConcurrency, RolloutSettings};
 
-/// The waves of an operation if all accounts take the same time and none fails. AWS starts the next account as soon as one
-/// ends.
+/// The waves if all accounts take the same time and none fails. AWS starts the next account as soon as one ends.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Waves {
     /// Consecutive waves: of all Regions if they are sequential, of the slowest Region if they are parallel.
     pub total: usize,
@@ -21,7 +19,6 @@ pub struct Waves {
 
 /// The waves in a Region.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct RegionWaves {
     /// The Region.
     pub region: RegionName,
@@ -37,7 +34,6 @@ pub struct RegionWaves {
 
 impl Waves {
     /// Computes the waves of an operation from the number of accounts in each Region.
-    #[must_use]
     pub fn new(accounts: &BTreeMap<&RegionName, usize>, settings: &RolloutSettings) -> Self {
         let busy = accounts.iter().filter(|(_, accounts)| **accounts > 0);
         let regions: Vec<RegionWaves> = busy.map(|(region, accounts)| one(region, *accounts, settings)).collect();

@@ -309,7 +309,7 @@ fn situation(attempt: Attempt) -> Situation {
 }
 
 fn new_id() -> String {
-    let operation = with(record(Phase::Running), |rollout| drop(rollout.register(&create(), 1, now())));
+    let operation = with(record(Phase::Running), |rollout| drop(rollout.launch(create(), 1, now())));
     operation.in_flight.unwrap().id
 }
 
@@ -377,18 +377,11 @@ fn advance_decides_each_step() {
             true,
             RolloutAction::Report(failed_verdict()),
         ),
-        (
-            "owned by another policy",
-            running(),
-            RolloutStep::OtherOwner { owner: None },
-            go_on,
-            false,
-            RolloutAction::Wait,
-        ),
+        ("owned by another policy", running(), RolloutStep::OtherOwner(None), go_on, false, RolloutAction::Wait),
         (
             "other permissions, back in the policy",
             undeclared(Phase::Abandoned),
-            RolloutStep::OtherPermissions { found: PermissionModel::ServiceManaged },
+            RolloutStep::OtherPermissions(PermissionModel::ServiceManaged),
             go_on,
             true,
             RolloutAction::Wait,
@@ -424,10 +417,10 @@ fn advance_removal_decides_each_step() {
     let removing = || record(Phase::Removing);
     let doubtful = |age| with(removing(), |rollout| rollout.in_flight = in_flight(create(), age));
     let retaining = || with(removing(), |rollout| rollout.retained = vec![places()]);
-    let not_ours = || RolloutStep::OtherOwner { owner: None };
+    let not_ours = || RolloutStep::OtherOwner(None);
     let launch =
         |id: &str, repeated| RemovalAction::Start(OperationStart { id: id.to_owned(), operation: create(), repeated });
-    let other_permissions = RolloutStep::OtherPermissions { found: PermissionModel::ServiceManaged };
+    let other_permissions = RolloutStep::OtherPermissions(PermissionModel::ServiceManaged);
     let cases = [
         ("another operation may run", doubtful(10), RolloutStep::DeleteStackSet, true, RemovalAction::Wait),
         ("after 5 minutes it may not", doubtful(300), RolloutStep::DeleteStackSet, true, RemovalAction::DeleteStackSet),

@@ -2,89 +2,61 @@
 
 use syntax::template::{Part, Resource};
 
-use super::text::{self, prefix, text};
-use super::types::TagForm;
-use super::{DeploymentTarget, ItemId, TemplateImport, TemplateStack, placeholder, property};
+use super::text::{self, collect, prefix, text_of};
+use super::{DeploymentTarget, ItemId, TemplateImport, TemplateStack, placeholder};
 use crate::inventory::document::{CopyAction, Lifecycle, Plan, PlanPart, Rule, RulePart, SelectionPart};
 
 impl TemplateImport<'_> {
-    /// Long because an unresolved part may be at every level of a plan.
     pub(super) fn plan(&mut self, number: usize, stack: &TemplateStack<'_>, resource: &Resource<'_>) {
-        let own = property(resource, "BackupPlan");
-        let name = own.and_then(|own| own.get("BackupPlanName")).and_then(text).unwrap_or(resource.logical_id);
+        let own = resource.properties.get("BackupPlan");
+        let name = own.and_then(|own| text_of(own, "BackupPlanName")).unwrap_or(resource.logical_id);
         let mut unread = Vec::new();
-        let (tags, tags_unread) = text::tags(property(resource, "BackupPlanTags"), TagForm::Mapping);
-        if tags_unread || tags.values().any(Option::is_none) {
+        let (tags, tags_unread) = text::known_tags(resource.properties.get("BackupPlanTags"));
+        if tags_unread {
             unread.push(PlanPart::Tags);
         }
         let mut rules = Vec::new();
-        match own.map(|own| (own.entries().is_some(), own.get("BackupPlanRule"))) {
-            Some((true, Some(list))) => match list.items() {
-                Some(items) => {
-                    for item in items {
-                        match item.entries() {
-                            Some(_) => rules.push(self.rule(number, item)),
-                            None => unread.push(PlanPart::Rules),
-                        }
-                    }
-                }
-                None => unread.push(PlanPart::Rules),
-            },
-            Some((true, None)) | None => {}
-            Some((false, _)) => unread.push(PlanPart::Rules),
-        }
-        if self.has_expansion(number, resource) {
+        let list = own.and_then(|own| own.get("BackupPlanRule"));
+        let are_known = collect(&mut rules, list, |item| item.entries().map(|_| self.rule(number, item)));
+        if !are_known || own.is_some_and(|own| own.entries().is_none()) || self.has_expansion(number, resource) {
             unread.push(PlanPart::Rules);
         }
-        unread.dedup();
         let plan = Plan {
             id: placeholder(stack, resource.logical_id),
             name: name.to_owned(),
             account: self.target.account.clone(),
             region: self.target.region.clone(),
-            tags: tags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect(),
+            tags,
             rules,
             selections: Vec::new(),
             unread,
         };
-        let location = self.inventory.location_of(&plan.account, &plan.region);
-        let origins = &self.added.origins;
-        let of_before = self.inventory.plans.iter().enumerate().position(|(index, known)| {
-            known.location == location
-                && known.item.name == plan.name
-                // Two templates may have plans of the same name.
-                && !origins.iter().any(|origin| origin.item == ItemId::Plan(index))
-        });
-        let index = match of_before {
-            Some(index) => {
-                if let Some(known) = self.inventory.plans.get_mut(index) {
-                    // Selections that were created elsewhere remain; which these are is unknown.
-                    let mut selections = std::mem::take(&mut known.item.selections);
-                    for selection in &mut selections {
-                        if !selection.unread.contains(&SelectionPart::Existence) {
-                            selection.unread.push(SelectionPart::Existence);
-                        }
+        let plans = &self.inventory.plans;
+        let index = self.replaced(plans, ItemId::Plan, |known| known.name == plan.name).unwrap_or(plans.len());
+        match self.inventory.plans.get_mut(index) {
+            Some(known) => {
+                // Selections that were created elsewhere remain; which these are is unknown.
+                let mut selections = std::mem::take(&mut known.item.selections);
+                for selection in &mut selections {
+                    if !selection.unread.contains(&SelectionPart::Existence) {
+                        selection.unread.push(SelectionPart::Existence);
                     }
-                    known.item = Plan { selections, ..plan };
                 }
-                index
+                known.item = Plan { selections, ..plan };
             }
-            None => {
-                self.inventory.add_plan(plan);
-                self.inventory.plans.len().saturating_sub(1)
-            }
-        };
+            None => self.inventory.add_plan(plan),
+        }
         self.origin(ItemId::Plan(index), number, resource, Vec::new());
     }
 
     fn rule(&self, number: usize, part: &Part) -> Rule {
         let mut unread = Vec::new();
-        let known = |name: &str| part.get(name).and_then(text);
+        let known = |name: &str| text_of(part, name);
         if part.get("ScheduleExpression").is_some() && known("ScheduleExpression").is_none() {
             unread.push(RulePart::Schedule);
         }
         let target = part.get("TargetBackupVault");
-        let target_vault = match target.map(|target| (text(target), target.reference())) {
+        let target_vault = match target.map(|target| (target.as_text(), target.reference())) {
             Some((Some(name), _)) => Some(name.to_owned()),
             Some((None, Some((logical_id, None | Some("BackupVaultName"))))) => {
                 self.vaults.get(number).and_then(|vaults| vaults.get(logical_id)).cloned()
@@ -98,30 +70,22 @@ impl TemplateImport<'_> {
         if lifecycle.is_none() {
             unread.push(RulePart::Lifecycle);
         }
+        let copy = |item: &Part| {
+            let vault = self.copy(item.get("DestinationBackupVaultArn")?)?;
+            let lifecycle = item.get("Lifecycle").and_then(lifecycle_of).unwrap_or_default();
+            Some(CopyAction { vault, lifecycle })
+        };
         let mut copies = Vec::new();
-        if let Some(list) = part.get("CopyActions") {
-            let items = list.items();
-            for item in items.unwrap_or_default() {
-                match item.get("DestinationBackupVaultArn").and_then(|arn| self.copy(arn)) {
-                    Some(vault) => copies.push(CopyAction {
-                        vault,
-                        lifecycle: item.get("Lifecycle").and_then(lifecycle_of).unwrap_or_default(),
-                    }),
-                    None => unread.push(RulePart::Copies),
-                }
-            }
-            if items.is_none() {
-                unread.push(RulePart::Copies);
-            }
+        if !collect(&mut copies, part.get("CopyActions"), copy) {
+            unread.push(RulePart::Copies);
         }
-        unread.dedup();
         Rule {
             name: known("RuleName").unwrap_or_default().to_owned(),
             schedule: known("ScheduleExpression").map(str::to_owned),
             target_vault: target_vault.unwrap_or_default(),
             lifecycle: lifecycle.unwrap_or_default(),
             // An unresolved value may be true: then a schedule that is too infrequent is undecided.
-            continuous: part.get("EnableContinuousBackup").is_some_and(|flag| text(flag) != Some("false")),
+            continuous: part.get("EnableContinuousBackup").is_some_and(|flag| flag.as_text() != Some("false")),
             copies,
             start_window_minutes: known("StartWindowMinutes").and_then(|minutes| minutes.parse().ok()),
             completion_window_minutes: known("CompletionWindowMinutes").and_then(|minutes| minutes.parse().ok()),
@@ -151,12 +115,8 @@ impl TemplateImport<'_> {
 
 fn lifecycle_of(part: &Part) -> Option<Lifecycle> {
     part.entries()?;
-    let days = |name: &str| match part.get(name) {
-        None => Some(None),
-        Some(days) => text(days).and_then(|days| days.parse().ok()).map(Some),
-    };
     Some(Lifecycle {
-        cold_after_days: days("MoveToColdStorageAfterDays").unwrap_or_default(),
-        delete_after_days: days("DeleteAfterDays")?,
+        cold_after_days: text::number(part, "MoveToColdStorageAfterDays").unwrap_or_default(),
+        delete_after_days: text::number(part, "DeleteAfterDays")?,
     })
 }

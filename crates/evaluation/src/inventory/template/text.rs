@@ -1,13 +1,22 @@
 //! Conversion of template values.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
 use super::{Content, Part, Piece, TagForm};
 
-pub(super) fn text(part: &Part) -> Option<&str> {
-    part.as_text()
+pub(super) fn text_of<'p>(part: &'p Part, name: &str) -> Option<&'p str> {
+    part.get(name)?.as_text()
+}
+
+/// Returns a number, if the property is absent or known.
+pub(super) fn number<T: FromStr>(part: &Part, name: &str) -> Option<Option<T>> {
+    match part.get(name) {
+        None => Some(None),
+        Some(number) => number.as_text()?.parse().ok().map(Some),
+    }
 }
 
 /// Returns the known start of a text.
@@ -15,11 +24,7 @@ pub(super) fn prefix(part: &Part) -> String {
     match &part.content {
         Content::Text(text) => text.clone(),
         Content::Pieces(pieces) => {
-            let known = pieces.iter().map_while(|piece| match piece {
-                Piece::Text(text) => Some(text.as_str()),
-                Piece::Resource { .. } | Piece::Unknown => None,
-            });
-            known.collect()
+            pieces.iter().map_while(|piece| if let Piece::Text(text) = piece { Some(&**text) } else { None }).collect()
         }
         Content::List(_) | Content::Mapping(_) | Content::Unknown => String::new(),
     }
@@ -33,25 +38,37 @@ pub(super) fn tags(part: Option<&Part>, form: TagForm) -> (BTreeMap<String, Opti
     let mut add = |key: Option<&str>, value: Option<&Part>| match key {
         Some(key) => {
             // A tag without a value has an empty one.
-            let value = value.map_or_else(|| Some(String::new()), |value| text(value).map(str::to_owned));
+            let value = value.map_or_else(|| Some(String::new()), |value| value.as_text().map(str::to_owned));
             tags.insert(key.to_owned(), value);
         }
         None => unread = true,
     };
     match (form, part.items(), part.entries()) {
         (TagForm::Pairs, Some(items), _) => {
-            for item in items {
-                add(item.get("Key").and_then(text), item.get("Value"));
-            }
+            items.iter().for_each(|item| add(text_of(item, "Key"), item.get("Value")));
         }
         (TagForm::Mapping, _, Some(entries)) => {
-            for (key, value) in entries {
-                add(Some(key), Some(value));
-            }
+            entries.iter().for_each(|(key, value)| add(Some(key), Some(value)));
         }
         _ => unread = true,
     }
     (tags, unread)
+}
+
+/// Returns the known tags of a mapping, and whether there may be more.
+pub(super) fn known_tags(part: Option<&Part>) -> (BTreeMap<String, String>, bool) {
+    let (tags, unread) = tags(part, TagForm::Mapping);
+    let is_incomplete = unread || tags.values().any(Option::is_none);
+    (tags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect(), is_incomplete)
+}
+
+/// Collects the known items of a list, and returns whether these are all. An absent list is empty.
+pub(super) fn collect<T>(into: &mut Vec<T>, list: Option<&Part>, item: impl Fn(&Part) -> Option<T>) -> bool {
+    let Some(list) = list else { return true };
+    let before = into.len();
+    let items = list.items().unwrap_or_default();
+    into.extend(items.iter().filter_map(item));
+    list.items().is_some() && into.len() == before.saturating_add(items.len())
 }
 
 /// Returns JSON, if completely known.

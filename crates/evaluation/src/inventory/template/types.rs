@@ -27,84 +27,32 @@ pub(crate) struct TemplateType {
     /// The attribute with the ARN.
     pub(super) arn: &'static str,
     pub(super) engine: Option<&'static str>,
-    pub(super) encrypted: Option<&'static str>,
 }
 
-/// The defaults of [`TEMPLATE_TYPES`].
-const COMMON: TemplateType = TemplateType {
-    kind: "",
-    config_type: "",
-    name: None,
-    tags: "Tags",
-    tag_form: TagForm::Pairs,
-    arn: "Arn",
-    engine: None,
-    encrypted: None,
-};
+/// A type with a list of `Tags`, whose AWS Config type has the same name.
+const fn of(
+    kind: &'static str,
+    name: Option<&'static str>,
+    arn: &'static str,
+    engine: Option<&'static str>,
+) -> TemplateType {
+    TemplateType { kind, config_type: kind, name, tags: "Tags", tag_form: TagForm::Pairs, arn, engine }
+}
+
+const TABLE: TemplateType = of("AWS::DynamoDB::Table", Some("TableName"), "Arn", None);
 
 const TEMPLATE_TYPES: &[TemplateType] = &[
-    TemplateType {
-        kind: "AWS::RDS::DBCluster",
-        config_type: "AWS::RDS::DBCluster",
-        name: Some("DBClusterIdentifier"),
-        arn: "DBClusterArn",
-        engine: Some("Engine"),
-        encrypted: Some("StorageEncrypted"),
-        ..COMMON
-    },
-    TemplateType {
-        kind: "AWS::RDS::DBInstance",
-        config_type: "AWS::RDS::DBInstance",
-        name: Some("DBInstanceIdentifier"),
-        arn: "DBInstanceArn",
-        engine: Some("Engine"),
-        encrypted: Some("StorageEncrypted"),
-        ..COMMON
-    },
-    TemplateType {
-        kind: "AWS::EC2::Volume",
-        config_type: "AWS::EC2::Volume",
-        arn: "",
-        encrypted: Some("Encrypted"),
-        ..COMMON
-    },
-    TemplateType { kind: "AWS::EC2::Instance", config_type: "AWS::EC2::Instance", arn: "", ..COMMON },
-    TemplateType {
-        kind: "AWS::EFS::FileSystem",
-        config_type: "AWS::EFS::FileSystem",
-        tags: "FileSystemTags",
-        encrypted: Some("Encrypted"),
-        ..COMMON
-    },
-    TemplateType {
-        kind: "AWS::FSx::FileSystem",
-        config_type: "AWS::FSx::FileSystem",
-        arn: "ResourceARN",
-        engine: Some("FileSystemType"),
-        ..COMMON
-    },
-    TemplateType {
-        kind: "AWS::DynamoDB::Table",
-        config_type: "AWS::DynamoDB::Table",
-        name: Some("TableName"),
-        ..COMMON
-    },
-    TemplateType {
-        kind: GLOBAL_TABLE,
-        config_type: "AWS::DynamoDB::Table",
-        name: Some("TableName"),
-        tags: "",
-        ..COMMON
-    },
+    of("AWS::RDS::DBCluster", Some("DBClusterIdentifier"), "DBClusterArn", Some("Engine")),
+    of("AWS::RDS::DBInstance", Some("DBInstanceIdentifier"), "DBInstanceArn", Some("Engine")),
+    of("AWS::EC2::Volume", None, "", None),
+    of("AWS::EC2::Instance", None, "", None),
+    TemplateType { tags: "FileSystemTags", ..of("AWS::EFS::FileSystem", None, "Arn", None) },
+    of("AWS::FSx::FileSystem", None, "ResourceARN", Some("FileSystemType")),
+    TABLE,
+    TemplateType { kind: GLOBAL_TABLE, tags: "", ..TABLE },
     // SAM generates a table with these properties.
-    TemplateType {
-        kind: "AWS::Serverless::SimpleTable",
-        config_type: "AWS::DynamoDB::Table",
-        name: Some("TableName"),
-        tag_form: TagForm::Mapping,
-        ..COMMON
-    },
-    TemplateType { kind: "AWS::S3::Bucket", config_type: "AWS::S3::Bucket", name: Some("BucketName"), ..COMMON },
+    TemplateType { kind: "AWS::Serverless::SimpleTable", tag_form: TagForm::Mapping, ..TABLE },
+    of("AWS::S3::Bucket", Some("BucketName"), "Arn", None),
 ];
 
 pub(crate) fn template_type(kind: &str) -> Option<&'static TemplateType> {

@@ -5,20 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use syntax::diagnostic::Position;
 use syntax::template::{NodeValue, Resolved};
-use syntax::text::{closest_match, printable};
+use syntax::text::printable;
 use syntax::yaml::Node;
 
 use super::{GivenParameter, PROPERTIES, ReadControl, Reading, scope, value};
-use crate::control::{self, Control, Parameter};
+use crate::control::{self, CONTROLS, Control, Parameter};
 use crate::definition::{ControlScope, FrameworkControl, UnknownPart};
-use crate::rules;
+use crate::rules::controls::{CONTROL_SHAPE, REPEATED_CONTROL, UNKNOWN_CONTROL};
+use crate::rules::framework::NO_CONTROLS;
+use crate::rules::parameters::{PARAMETER_SHAPE, REPEATED_PARAMETER, UNKNOWN_PARAMETER};
 
 const CONTROL: &[&str] = &["ControlName", "ControlInputParameters", "ControlScope"];
 
 const PARAMETER: &[&str] = &["ParameterName", "ParameterValue"];
 
 /// Reads the controls. The second result is whether all controls are known.
-/// Long because each property of a control has its own diagnostic.
 pub(super) fn read<'t>(
     reading: &mut Reading<'_, '_, '_, 't>,
     properties: &'t Node,
@@ -26,17 +27,12 @@ pub(super) fn read<'t>(
 ) -> (Vec<ReadControl<'t>>, bool) {
     const KEY: &str = "FrameworkControls";
     let Some(node) = properties.get(KEY) else {
-        let (help, edits) = match reading.misspelt(properties, KEY, PROPERTIES) {
-            Some((key, edits)) => (format!("did you mean `{KEY}` instead of `{}`?", printable(key)), edits),
-            None => ("add it with a list of controls, each with its `ControlName`".to_owned(), Vec::new()),
+        let (near, edits) = reading.misspelt(properties, KEY, PROPERTIES);
+        let help = match near {
+            Some(key) => format!("did you mean `{KEY}` instead of `{}`?", printable(key)),
+            None => "add it with a list of controls, each with its `ControlName`".to_owned(),
         };
-        reading.diagnostics.report_fixable(
-            &rules::framework::NO_CONTROLS,
-            properties,
-            format!("`{KEY}` is missing"),
-            help,
-            edits,
-        );
+        reading.diagnostics.report_fixable(&NO_CONTROLS, properties, format!("`{KEY}` is missing"), help, edits);
         return (Vec::new(), false);
     };
     let Some(items) = reading.list(Some(node), KEY) else {
@@ -47,47 +43,43 @@ pub(super) fn read<'t>(
         let has_items = node.as_sequence().is_some_and(|items| !items.is_empty());
         let why = if has_items { ": `Fn::If` excludes every control in it" } else { "" };
         let help = "list at least one control with its `ControlName`";
-        reading.diagnostics.report(&rules::framework::NO_CONTROLS, node, format!("`{KEY}` is empty{why}"), help);
+        reading.diagnostics.report(&NO_CONTROLS, node, format!("`{KEY}` is empty{why}"), help);
     }
     let mut controls = Vec::new();
     let mut is_known = true;
     let mut uses = Uses::default();
-    let names = items.iter().filter_map(|(_, item)| match item {
-        NodeValue::Tree(item) => control::find(item.get("ControlName")?.as_str()?),
-        _ => None,
-    });
-    let mut taken: BTreeSet<&str> = names.map(|control| control.name).collect();
+    let names = written(&items, "ControlName");
+    let mut taken: BTreeSet<&str> = names.filter_map(control::find).map(|control| control.name).collect();
     for (node, item) in items {
-        match item {
-            NodeValue::Tree(item) if item.entries().is_some() => {
-                let Some(control) = control(reading, item, &mut taken) else {
-                    is_known = false;
-                    let name = item.get("ControlName").map(|name| reading.resolver.resolve(name));
-                    if let Some(NodeValue::Unknown | NodeValue::Pieces(_)) = name {
-                        unknown.push(UnknownPart { at: item.at, what: "the name of the control".to_owned() });
-                    }
-                    continue;
-                };
-                is_known &= control.is_known;
-                report_repetition(reading, &mut uses, &control, item.get("ControlScope"));
-                controls.push(control);
-            }
-            NodeValue::Unknown | NodeValue::Absent | NodeValue::Pieces(_) => {
+        let what = ("the control is not a mapping", "write `- ControlName: ...`");
+        let item = match reading.mapping((node, item), &CONTROL_SHAPE, what) {
+            Ok(item) => item,
+            Err(is_unknown) => {
                 is_known = false;
-                unknown.push(UnknownPart { at: node.at, what: "the control".to_owned() });
+                unknown.extend(is_unknown.then(|| UnknownPart { at: node.at, what: "the control".to_owned() }));
+                continue;
             }
-            NodeValue::Tree(_) | NodeValue::Text(_) | NodeValue::Texts(_) => {
-                is_known = false;
-                reading.diagnostics.report(
-                    &rules::controls::CONTROL_SHAPE,
-                    node,
-                    "the control is not a mapping",
-                    "write `- ControlName: ...`",
-                );
-            }
+        };
+        if let Some(control) = control(reading, item, &mut taken) {
+            is_known &= control.is_known;
+            report_repetition(reading, &mut uses, &control, item.get("ControlScope"));
+            controls.push(control);
+            continue;
+        }
+        is_known = false;
+        let name = item.get("ControlName").map(|name| reading.resolver.resolve(name));
+        if let Some(NodeValue::Unknown | NodeValue::Pieces(_)) = name {
+            unknown.push(UnknownPart { at: item.at, what: "the name of the control".to_owned() });
         }
     }
     (controls, is_known)
+}
+
+/// Returns the texts at a key of the mappings in a list.
+fn written<'t>(items: &[(&'t Node, NodeValue<'t>)], key: &str) -> impl Iterator<Item = &'t str> {
+    let mappings =
+        items.iter().filter_map(|(_, item)| if let NodeValue::Tree(item) = item { Some(*item) } else { None });
+    mappings.filter_map(move |item| item.get(key)?.as_str())
 }
 
 /// Reads a control. `taken` has the controls that the framework has, or will have after the edits so far.
@@ -103,32 +95,24 @@ fn control<'t>(
         Resolved::Unknown => return None,
         Resolved::Absent => {
             let help = "add one, such as `ControlName: BACKUP_RECOVERY_POINT_ENCRYPTED`";
-            let edits = reading.misspelt(item, "ControlName", CONTROL).map(|(_, edits)| edits).unwrap_or_default();
-            reading.diagnostics.report_fixable(
-                &rules::controls::CONTROL_SHAPE,
-                item,
-                "the control has no `ControlName`",
-                help,
-                edits,
-            );
+            let (_, edits) = reading.misspelt(item, "ControlName", CONTROL);
+            let message = "the control has no `ControlName`";
+            reading.diagnostics.report_fixable(&CONTROL_SHAPE, item, message, help, edits);
             return None;
         }
     };
     let Some(control) = control::find(&name) else {
-        let is_open = reading.diagnostics.has_room(rules::controls::UNKNOWN_CONTROL.level);
-        let (help, edits) = match is_open.then(|| control::closest_name(&name)).flatten() {
-            // An edit must not duplicate a control.
-            Some(control) => {
-                let edits = if taken.insert(control) { reading.rewritten(node, control) } else { Vec::new() };
-                (format!("did you mean `{control}`?"), edits)
-            }
-            None => (
-                "use a control of AWS Backup Audit Manager, such as `BACKUP_RECOVERY_POINT_ENCRYPTED`".to_owned(),
-                Vec::new(),
-            ),
+        let names = CONTROLS.iter().map(|control| control.name);
+        let near = reading.diagnostics.closest(UNKNOWN_CONTROL.level, &name, names);
+        let help = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "use a control of AWS Backup Audit Manager, such as `BACKUP_RECOVERY_POINT_ENCRYPTED`".to_owned(),
         };
+        // An edit must not duplicate a control.
+        let free = near.filter(|near| taken.insert(near));
+        let edits = free.map(|near| reading.rewritten(node, near)).unwrap_or_default();
         let message = format!("the control `{}` does not exist", printable(&name));
-        reading.diagnostics.report_fixable(&rules::controls::UNKNOWN_CONTROL, node, message, help, edits);
+        reading.diagnostics.report_fixable(&UNKNOWN_CONTROL, node, message, help, edits);
         return None;
     };
     let (given, parameters_known) = parameters(reading, control, item);
@@ -180,12 +164,11 @@ fn report_repetition<'t>(
     if let Some(first) = first {
         let message = format!("the control `{name}` is used twice for the same resources, first at {first}");
         let help = "keep one, or use different `ControlScope`s";
-        reading.diagnostics.report(&rules::controls::REPEATED_CONTROL, used.at, message, help);
+        reading.diagnostics.report(&REPEATED_CONTROL, used.at, message, help);
     }
 }
 
 /// Reads the parameters. The second result is whether all parameters and values are known.
-/// Long because each way to misspell a parameter has its own diagnostic.
 fn parameters<'t>(
     reading: &mut Reading<'_, '_, '_, 't>,
     control: &'static Control,
@@ -193,28 +176,15 @@ fn parameters<'t>(
 ) -> (Vec<GivenParameter<'t>>, bool) {
     let listed = reading.list(item.get("ControlInputParameters"), "ControlInputParameters");
     let mut is_known = listed.is_some();
-    let mut given: Vec<GivenParameter<'t>> = Vec::new();
     let listed = listed.unwrap_or_default();
-    let names = listed.iter().filter_map(|(_, item)| match item {
-        NodeValue::Tree(item) => item.get("ParameterName")?.as_str(),
-        _ => None,
-    });
-    let mut taken: BTreeSet<&str> = names.collect();
-    for (node, item) in listed {
-        let item = match item {
-            NodeValue::Tree(item) if item.entries().is_some() => item,
-            NodeValue::Unknown | NodeValue::Absent | NodeValue::Pieces(_) => {
-                is_known = false;
-                continue;
-            }
-            NodeValue::Tree(_) | NodeValue::Text(_) | NodeValue::Texts(_) => {
-                let help = "write `- ParameterName: ...` with its `ParameterValue`";
-                reading.diagnostics.report(
-                    &rules::parameters::PARAMETER_SHAPE,
-                    node,
-                    "the control parameter is not a mapping",
-                    help,
-                );
+    let mut given: Vec<GivenParameter<'t>> = Vec::new();
+    let mut taken: BTreeSet<&str> = written(&listed, "ParameterName").collect();
+    for item in listed {
+        let what = ("the control parameter is not a mapping", "write `- ParameterName: ...` with its `ParameterValue`");
+        let item = match reading.mapping(item, &PARAMETER_SHAPE, what) {
+            Ok(item) => item,
+            Err(is_unknown) => {
+                is_known &= !is_unknown;
                 continue;
             }
         };
@@ -232,33 +202,22 @@ fn parameters<'t>(
         };
         if given.iter().any(|other| other.parameter == parameter) {
             let message = format!("the parameter `{}` is given twice", parameter.name);
-            reading.diagnostics.report(
-                &rules::parameters::REPEATED_PARAMETER,
-                name_node,
-                message,
-                "keep one of the two",
-            );
+            reading.diagnostics.report(&REPEATED_PARAMETER, name_node, message, "keep one of the two");
             continue;
         }
-        match value {
-            Resolved::Text(text) => given.push(GivenParameter { parameter, value: value_node, text: Some(text) }),
-            Resolved::Unknown => {
-                is_known = false;
-                given.push(GivenParameter { parameter, value: value_node, text: None });
-            }
+        let text = match value {
+            Resolved::Text(text) => Some(text),
+            Resolved::Unknown => None,
             Resolved::Absent => {
                 let message = format!("the parameter `{}` has no `ParameterValue`", parameter.name);
-                let edits =
-                    reading.misspelt(item, "ParameterValue", PARAMETER).map(|(_, edits)| edits).unwrap_or_default();
-                reading.diagnostics.report_fixable(
-                    &rules::parameters::PARAMETER_SHAPE,
-                    item,
-                    message,
-                    "add a value, or remove the parameter",
-                    edits,
-                );
+                let (_, edits) = reading.misspelt(item, "ParameterValue", PARAMETER);
+                let help = "add a value, or remove the parameter";
+                reading.diagnostics.report_fixable(&PARAMETER_SHAPE, item, message, help, edits);
+                continue;
             }
-        }
+        };
+        is_known &= text.is_some();
+        given.push(GivenParameter { parameter, value: value_node, text });
     }
     // After all were read: the limits of one can depend on another.
     let known: BTreeMap<&str, &GivenParameter<'t>> = given.iter().map(|given| (given.parameter.name, given)).collect();
@@ -279,32 +238,25 @@ fn parameter(
         Resolved::Text(name) => name,
         Resolved::Unknown => return None,
         Resolved::Absent => {
-            let help = "add one, or remove the parameter";
-            reading.diagnostics.report(
-                &rules::parameters::PARAMETER_SHAPE,
-                node,
-                "the control parameter has no `ParameterName`",
-                help,
-            );
+            let message = "the control parameter has no `ParameterName`";
+            reading.diagnostics.report(&PARAMETER_SHAPE, node, message, "add one, or remove the parameter");
             return None;
         }
     };
     let found = control.parameter(&name);
     if found.is_none() {
-        let names: Vec<String> = control.parameters.iter().map(|parameter| format!("`{}`", parameter.name)).collect();
-        let is_open = reading.diagnostics.has_room(rules::parameters::UNKNOWN_PARAMETER.level);
-        let near = || closest_match(&name, control.parameters.iter().map(|parameter| parameter.name));
-        let (help, edits) = match is_open.then(near).flatten() {
-            // An edit must not duplicate a parameter.
-            Some(near) => {
-                let edits = if taken.insert(near) { reading.rewritten(node, near) } else { Vec::new() };
-                (format!("did you mean `{near}`?"), edits)
-            }
-            None if names.is_empty() => ("remove it: the control has no parameters".to_owned(), Vec::new()),
-            None => (format!("use one of {}", names.join(", ")), Vec::new()),
+        let names = || control.parameters.iter().map(|parameter| parameter.name);
+        let near = reading.diagnostics.closest(UNKNOWN_PARAMETER.level, &name, names());
+        let help = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if control.parameters.is_empty() => "remove it: the control has no parameters".to_owned(),
+            None => format!("use one of {}", names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
         };
+        // An edit must not duplicate a parameter.
+        let free = near.filter(|near| taken.insert(near));
+        let edits = free.map(|near| reading.rewritten(node, near)).unwrap_or_default();
         let message = format!("the control `{}` has no parameter `{}`", control.name, printable(&name));
-        reading.diagnostics.report_fixable(&rules::parameters::UNKNOWN_PARAMETER, node, message, help, edits);
+        reading.diagnostics.report_fixable(&UNKNOWN_PARAMETER, node, message, help, edits);
     }
     found
 }

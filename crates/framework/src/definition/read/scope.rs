@@ -3,19 +3,19 @@
 use std::collections::BTreeSet;
 
 use syntax::template::{NodeValue, Resolved};
-use syntax::text::{closest_match, printable};
+use syntax::text::printable;
 use syntax::yaml::Node;
 
-use super::{Reading, listed};
+use super::{NOT_A_TAG, Reading, listed};
 use crate::control::{self, Control, SCOPE_NAMES, ScopeKind};
 use crate::definition::ControlScope;
-use crate::rules;
+use crate::rules::framework::SHAPE;
+use crate::rules::scopes;
 
 const TYPES: &str = "ComplianceResourceTypes";
 const IDS: &str = "ComplianceResourceIds";
 const TAGS: &str = "Tags";
 
-// Long because each property of a scope has its own diagnostic.
 pub(super) fn read<'t>(
     reading: &mut Reading<'_, '_, '_, 't>,
     control: &'static Control,
@@ -28,13 +28,8 @@ pub(super) fn read<'t>(
         NodeValue::Absent => return empty,
         NodeValue::Unknown | NodeValue::Pieces(_) => return ControlScope { is_unknown: true, ..empty },
         NodeValue::Tree(_) | NodeValue::Text(_) | NodeValue::Texts(_) => {
-            let message = format!("`ControlScope` is {}", node.describe());
-            reading.diagnostics.report(
-                &rules::framework::SHAPE,
-                node,
-                message,
-                format!("write a mapping with {}", listed(&[TYPES, IDS, TAGS])),
-            );
+            let help = format!("write a mapping with {}", listed(&[TYPES, IDS, TAGS]));
+            reading.diagnostics.report(&SHAPE, node, format!("`ControlScope` is {}", node.describe()), help);
             return empty;
         }
     };
@@ -42,37 +37,26 @@ pub(super) fn read<'t>(
     let (types, types_known) = texts(reading, scope, TYPES);
     let (ids, ids_known) = texts(reading, scope, IDS);
     let (tags, tags_known) = tags(reading, scope);
-    let is_whole = types.is_empty() && ids.is_empty() && tags.is_empty() && types_known && ids_known && tags_known;
+    let is_known = types_known && ids_known && tags_known;
+    let is_whole = types.is_empty() && ids.is_empty() && tags.is_empty() && is_known;
     for key in [TYPES, IDS, TAGS] {
         report_empty(reading, scope, key, is_whole);
     }
-    if let [_, second, ..] = ids.as_slice() {
+    if let [_, (second, _), ..] = ids.as_slice() {
         let message = format!("`{IDS}` lists {} resources", ids.len());
-        reading.diagnostics.report(
-            &rules::scopes::SEVERAL_RESOURCES,
-            second.0,
-            message,
-            "keep one: a scope has at most one resource",
-        );
+        let help = "keep one: a scope has at most one resource";
+        reading.diagnostics.report(&scopes::SEVERAL_RESOURCES, *second, message, help);
     }
-    if let [_, second, ..] = tags.as_slice() {
+    if let [_, (second, _), ..] = tags.as_slice() {
         let message = format!("`{TAGS}` lists {} tags", tags.len());
-        reading.diagnostics.report(
-            &rules::scopes::SEVERAL_TAGS,
-            second.0,
-            message,
-            "keep one: a scope has at most one tag",
-        );
+        let help = "keep one: a scope has at most one tag";
+        reading.diagnostics.report(&scopes::SEVERAL_TAGS, *second, message, help);
     }
     report_scopes(reading, control, scope, [!tags.is_empty(), !types.is_empty(), !ids.is_empty()]);
     if !ids.is_empty() && types.is_empty() && types_known {
         let message = format!("`{IDS}` is given without `{TYPES}`");
-        reading.diagnostics.report(
-            &rules::scopes::RESOURCE_WITHOUT_TYPE,
-            scope,
-            message,
-            format!("add the type of the resource in `{TYPES}`"),
-        );
+        let help = format!("add the type of the resource in `{TYPES}`");
+        reading.diagnostics.report(&scopes::RESOURCE_WITHOUT_TYPE, scope, message, help);
     }
     if control.scopes.contains(&ScopeKind::ResourceTypes) {
         check_types(reading, &types);
@@ -82,7 +66,7 @@ pub(super) fn read<'t>(
         resource_types: plain(types),
         resource_ids: plain(ids),
         tags: tags.into_iter().map(|(_, tag)| tag).collect(),
-        is_unknown: !(types_known && ids_known && tags_known),
+        is_unknown: !is_known,
     }
 }
 
@@ -97,7 +81,7 @@ fn texts<'t>(reading: &mut Reading<'_, '_, '_, 't>, scope: &'t Node, key: &str) 
             NodeValue::Unknown | NodeValue::Absent | NodeValue::Pieces(_) => is_known = false,
             NodeValue::Tree(_) | NodeValue::Texts(_) => {
                 let message = format!("an item of `{key}` is {}", node.describe());
-                reading.diagnostics.report(&rules::framework::SHAPE, node, message, "write a string");
+                reading.diagnostics.report(&SHAPE, node, message, "write a string");
             }
         }
     }
@@ -110,20 +94,12 @@ fn tags<'t>(reading: &mut Reading<'_, '_, '_, 't>, scope: &'t Node) -> (Vec<(&'t
     let Some(items) = reading.list(scope.get(TAGS), TAGS) else { return (Vec::new(), false) };
     let mut tags = Vec::new();
     let mut is_known = true;
-    for (node, item) in items {
-        let tag = match item {
-            NodeValue::Tree(tag) if tag.entries().is_some() => tag,
-            NodeValue::Unknown | NodeValue::Absent | NodeValue::Pieces(_) => {
-                is_known = false;
-                continue;
-            }
-            NodeValue::Tree(_) | NodeValue::Text(_) | NodeValue::Texts(_) => {
-                reading.diagnostics.report(
-                    &rules::scopes::TAG_SHAPE,
-                    node,
-                    "the tag is not a mapping",
-                    "write `- Key: ...` with its `Value`",
-                );
+    for item in items {
+        let node = item.0;
+        let tag = match reading.mapping(item, &scopes::TAG_SHAPE, NOT_A_TAG) {
+            Ok(tag) => tag,
+            Err(is_unknown) => {
+                is_known &= !is_unknown;
                 continue;
             }
         };
@@ -134,12 +110,8 @@ fn tags<'t>(reading: &mut Reading<'_, '_, '_, 't>, scope: &'t Node) -> (Vec<(&'t
             (Resolved::Text(key), Resolved::Text(value)) => tags.push((node, (key, Some(value)))),
             (Resolved::Text(key), Resolved::Absent) => tags.push((node, (key, None))),
             (Resolved::Absent, _) => {
-                reading.diagnostics.report(
-                    &rules::scopes::TAG_SHAPE,
-                    tag,
-                    "the tag has no `Key`",
-                    "add one, such as `Key: environment`",
-                );
+                let help = "add one, such as `Key: environment`";
+                reading.diagnostics.report(&scopes::TAG_SHAPE, tag, "the tag has no `Key`", help);
             }
             (Resolved::Unknown, _) | (_, Resolved::Unknown) => is_known = false,
         }
@@ -150,16 +122,14 @@ fn tags<'t>(reading: &mut Reading<'_, '_, '_, 't>, scope: &'t Node) -> (Vec<(&'t
 /// Reports an empty list, which does not limit the scope.
 fn report_empty<'t>(reading: &mut Reading<'_, '_, '_, 't>, scope: &'t Node, key: &str, is_whole: bool) {
     let Some(node) = scope.get(key) else { return };
-    if reading.resolver.items(node).is_some_and(|items| items.is_empty()) && !node.is_null() {
-        // `AWS::NoValue` omits the list on purpose.
-        if reading.resolver.resolve(node) == NodeValue::Absent {
-            return;
-        }
+    // `AWS::NoValue` and null omit the list on purpose.
+    let is_absent = reading.resolver.resolve(node) == NodeValue::Absent;
+    if !is_absent && reading.resolver.items(node).is_some_and(|items| items.is_empty()) {
         let (message, help) = match is_whole {
             true => ("so the control evaluates every resource", "add items, or remove the key"),
             false => ("and does not limit the scope", "remove the key: the other keys limit the scope"),
         };
-        reading.diagnostics.report(&rules::scopes::EMPTY_SCOPE, node, format!("`{key}` is empty, {message}"), help);
+        reading.diagnostics.report(&scopes::EMPTY_SCOPE, node, format!("`{key}` is empty, {message}"), help);
     }
 }
 
@@ -189,18 +159,14 @@ fn report_scopes(
             let place = scope.get(key).map_or(scope.at, |node| node.at);
             let message = format!("the control `{}` does not support a scope of {}", control.name, words(used));
             let help = format!("remove `{key}`; the control supports {}", allowed.join(" or "));
-            reading.diagnostics.report(&rules::scopes::SCOPE_NOT_ALLOWED, place, message, help);
+            reading.diagnostics.report(&scopes::SCOPE_NOT_ALLOWED, place, message, help);
         }
     }
     if used.len() > 1 {
         let keys: Vec<&str> = used.iter().map(|(_, key)| *key).collect();
         let message = format!("the scope combines {}", listed(&keys));
-        reading.diagnostics.report(
-            &rules::scopes::MIXED_SCOPE,
-            scope,
-            message,
-            "keep one: AWS documents no combination",
-        );
+        let help = "keep one: AWS documents no combination";
+        reading.diagnostics.report(&scopes::MIXED_SCOPE, scope, message, help);
     }
 }
 
@@ -212,48 +178,42 @@ fn check_types<'t>(reading: &mut Reading<'_, '_, '_, 't>, types: &[(&'t Node, St
         let meant = control::scope_name(name);
         if !seen.insert(meant.unwrap_or(name)) {
             let message = format!("the resource type `{}` is listed twice", printable(name));
-            reading.diagnostics.report(&rules::scopes::REPEATED_TYPE, *node, message, "keep one of the two");
+            reading.diagnostics.report(&scopes::REPEATED_TYPE, *node, message, "keep one of the two");
         }
-        match meant {
-            Some(meant) if meant == name => {}
+        let shown = printable(name);
+        let (rule, message, near, help) = match meant {
+            Some(meant) if meant == name => continue,
             Some(meant) if name.contains("::") => {
-                let edits = if taken.insert(meant) { reading.rewritten(node, meant) } else { Vec::new() };
-                let message = format!("`{}` is a CloudFormation type", printable(name));
                 let help = format!("write `{meant}`: Audit Manager uses names of services here");
-                reading.diagnostics.report_fixable(&rules::scopes::UNKNOWN_TYPE, *node, message, help, edits);
+                (&scopes::UNKNOWN_TYPE, format!("`{shown}` is a CloudFormation type"), Some(meant), help)
             }
             Some(meant) => {
-                let edits = if taken.insert(meant) { reading.rewritten(node, meant) } else { Vec::new() };
-                let message = format!("the resource type `{}` differs from the documented spelling", printable(name));
-                reading.diagnostics.report_fixable(
-                    &rules::scopes::TYPE_SPELLING,
-                    *node,
-                    message,
-                    format!("write `{meant}`"),
-                    edits,
-                );
+                let message = format!("the resource type `{shown}` differs from the documented spelling");
+                (&scopes::TYPE_SPELLING, message, Some(meant), format!("write `{meant}`"))
             }
             None => {
-                let names: Vec<&str> = SCOPE_NAMES.iter().map(|(name, _)| *name).collect();
+                let names: Vec<&str> = SCOPE_NAMES.iter().map(|(name, ..)| *name).collect();
                 let is_known = control::is_not_audited(name);
+                let level = scopes::UNKNOWN_TYPE.level;
                 // Try the CloudFormation type without its `AWS::` first.
-                let is_open = !is_known && reading.diagnostics.has_room(rules::scopes::UNKNOWN_TYPE.level);
                 let near = || {
-                    control::scope_name(&format!("AWS::{name}")).or_else(|| closest_match(name, names.iter().copied()))
+                    let prefixed = control::scope_name(&format!("AWS::{name}"));
+                    prefixed.or_else(|| reading.diagnostics.closest(level, name, names.iter().copied()))
                 };
-                let (help, edits) = match is_open.then(near).flatten() {
-                    Some(near) => {
-                        let edits = if taken.insert(near) { reading.rewritten(node, near) } else { Vec::new() };
-                        (format!("did you mean `{near}`?"), edits)
-                    }
-                    None => (format!("use one of {}", listed(&names)), Vec::new()),
+                let near = if is_known { None } else { near() };
+                let help = match near {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("use one of {}", listed(&names)),
                 };
                 let message = match is_known {
-                    true => format!("Audit Manager does not evaluate the resource type `{}`", printable(name)),
-                    false => format!("the resource type `{}` does not exist", printable(name)),
+                    true => format!("Audit Manager does not evaluate the resource type `{shown}`"),
+                    false => format!("the resource type `{shown}` does not exist"),
                 };
-                reading.diagnostics.report_fixable(&rules::scopes::UNKNOWN_TYPE, *node, message, help, edits);
+                (&scopes::UNKNOWN_TYPE, message, near, help)
             }
-        }
+        };
+        let free = near.filter(|near| taken.insert(near));
+        let edits = free.map(|near| reading.rewritten(node, near)).unwrap_or_default();
+        reading.diagnostics.report_fixable(rule, *node, message, help, edits);
     }
 }

@@ -122,7 +122,7 @@ pub(super) fn found(overrides: &Parameters, unit: &UnitId, reached: bool) -> Obs
 
 impl Aws {
     pub(super) fn is_active(&self, account: &AccountId) -> bool {
-        self.organization.all().is_deployed_to(account)
+        self.organization.all().skip_reason(account).is_none()
     }
 
     pub(super) fn members(&self, unit: &UnitId) -> BTreeSet<AccountId> {
@@ -284,10 +284,10 @@ impl Aws {
         let all = self.organization.all();
         self.now.instances.retain(|instance, existing| {
             let unit = existing.unit.as_ref().expect("deployed through a unit");
-            all.contains(unit, &instance.account) || !all.is_deployed_to(&instance.account)
+            all.contains(unit, &instance.account) || all.skip_reason(&instance.account).is_some()
         });
         for (unit, regions) in self.now.auto_targets.clone() {
-            for account in all.accounts(&unit).filter(|account| all.is_deployed_to(account)) {
+            for account in all.accounts(&unit).filter(|account| all.skip_reason(account).is_none()) {
                 for region in &regions {
                     let instance = Instance { account: account.clone(), region: region.clone() };
                     self.now.instances.entry(instance).or_insert_with(|| found(&Parameters::new(), &unit, true));

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::{CONTROLS, Control, ParameterKind, SCOPE_NAMES, ScopeKind, Trigger};
+use crate::control::{CONTROLS, Control, ParameterKind, SCOPE_NAMES, ScopeKind, Trigger};
 
 const HEAD: &str = "\
 # Controls
@@ -37,7 +37,7 @@ fn page() -> String {
         page.push_str(&row);
     }
     page.push_str("\nResource types in a scope (`ComplianceResourceTypes`) and in AWS Config:\n\n| Scope | AWS Config |\n|---|---|\n");
-    for (name, kind) in SCOPE_NAMES {
+    for (name, kind, _) in SCOPE_NAMES {
         writeln!(page, "| `{name}` | `{kind}` |").expect("a text");
     }
     for control in CONTROLS {

@@ -17,8 +17,7 @@ use app::lifecycle::Lifecycle;
 use testkit::deploy::deploy;
 use testkit::world::{Interruption, World};
 
-use super::handle;
-use super::tests::{ending_in, request};
+use super::{ending_in, handle, request};
 
 /// The time of an invocation.
 const LEFT: Duration = Duration::from_mins(1);
@@ -121,7 +120,7 @@ impl FaultRun {
     async fn queued(&self) {
         let looks = std::mem::take(&mut self.world.state().looks);
         for id in looks {
-            self.reconcile(DeployTrigger::Request { id }).await;
+            self.reconcile(DeployTrigger::Request(id)).await;
         }
     }
 }

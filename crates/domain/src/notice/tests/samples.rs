@@ -8,7 +8,7 @@ use framework::control::find;
 use framework::ids::{AccountId, CommitId, StackSetName};
 use syntax::diagnostic::{Diagnostic, Position};
 
-use super::*;
+use crate::notice::*;
 use crate::policy::Exemption;
 use crate::rollout::{Instance, InstanceFailure, InstanceOutcome as End, Verdict};
 use crate::violation::{
@@ -18,6 +18,20 @@ use crate::violation::{
 
 const RULE_ARN: &str =
     "arn:aws:config:eu-west-1:222222222222:config-rule/aws-service-rule/backup.amazonaws.com/config-rule-ab12cd";
+
+pub(super) const CAUSES: [BlindSpotCause; 11] = [
+    BlindSpotCause::NoSource,
+    BlindSpotCause::NotAggregated,
+    BlindSpotCause::AggregationFailed,
+    BlindSpotCause::NotRecording,
+    BlindSpotCause::NoRule,
+    BlindSpotCause::NoResult,
+    BlindSpotCause::RoleNotAssumable,
+    BlindSpotCause::AccessDenied,
+    BlindSpotCause::RegionNotEnabled,
+    BlindSpotCause::Throttled,
+    BlindSpotCause::CallFailed,
+];
 
 pub(super) const PLAN: &str = "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN";
 

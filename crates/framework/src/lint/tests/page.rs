@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use syntax::diagnostic::{ALIASES, RuleId, UNREADABLE};
 
-use super::{Example, Rule, Snippet, rules};
+use crate::lint::{Example, Rule, Snippet, rules};
 use crate::rules::template;
 
 const HEAD: &str = "\

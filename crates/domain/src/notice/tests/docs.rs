@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::samples::{account, all, region};
-use super::{Attribute, FindingHome, Notice};
+use crate::notice::{Attribute, FindingHome, Notice};
 
 const OVERVIEW: &str = "\
 # Notices
