@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use anyhow::{anyhow, ensure};
 
+use domain::policy::Reporting;
 use domain::rollout::{AccountFilter, Desired};
 use evaluation::ControlQuery;
 use framework::ids::{AccountId, RegionName};
@@ -25,6 +26,8 @@ pub(crate) struct ControlQueries {
     pub(crate) remarks: Vec<String>,
     /// The declared parameters of a template; empty for a policy, which has its own values.
     pub(crate) parameters: Vec<String>,
+    /// The exemptions of the policy; none for a template.
+    pub(crate) reporting: Reporting,
     readings: Vec<TemplateReading>,
 }
 
@@ -139,7 +142,9 @@ impl ControlQueries {
 
     fn policy(&mut self, path: &Path, root: Option<&Path>) -> anyhow::Result<()> {
         let repository::PolicyFiles { desired: wanted, file: _, templates } = repository::read_policy(path, root)?;
-        for framework in &wanted.map_err(unusable)?.frameworks {
+        let wanted = wanted.map_err(unusable)?;
+        self.reporting = wanted.reporting;
+        for framework in &wanted.frameworks {
             let desired = &framework.desired;
             let name = desired.name.to_string();
             let file = templates.iter().find(|(_, text)| **text == desired.template).map_or(&name, |(file, _)| file);
@@ -237,7 +242,7 @@ impl TemplateReading {
                 let unknown = framework.unknown.iter().map(|unseen| {
                     let is_open = |name: &str| !parameters.contains_key(name) && self.template.depends_on(name);
                     let help = match ["AWS::Region", "AWS::AccountId"].into_iter().any(is_open) {
-                        true => "give the location with --in-account and --in-region",
+                        true => "give the location with --account and --region",
                         false => "check the deployed framework",
                     };
                     self.unknown(unseen.at, &format!("{} is known only at deployment", unseen.what), help)

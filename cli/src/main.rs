@@ -39,18 +39,18 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Lint(lint::Args),
-    Check(check::Args),
-    Evaluate(evaluate::Args),
-    Inventory(inventory::Args),
-    Plan(plan::Args),
-    Status(status::Args),
-    Notice(notice::Args),
-    Invoke(invoke::Args),
-    Violations(violations::Args),
-    Redrive(redrive::Args),
-    Completions(completions::Args),
-    Man(man::Args),
+    Lint(lint::LintArgs),
+    Check(check::CheckArgs),
+    Evaluate(evaluate::EvaluateArgs),
+    Inventory(inventory::InventoryArgs),
+    Plan(plan::PlanArgs),
+    Status(status::StatusArgs),
+    Notice(notice::NoticeArgs),
+    Invoke(invoke::InvokeArgs),
+    Violations(violations::ViolationsArgs),
+    Redrive(redrive::RedriveArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 /// The output formats of most commands.

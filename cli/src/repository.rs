@@ -35,7 +35,16 @@ pub(crate) struct PolicyFiles {
 /// Reads the policy in a file, or in the policy file of a folder. Paths of templates start from `root`; without it, from the folder of
 /// the policy file. A missing template is a diagnostic, not an error.
 pub(crate) fn read_policy(path: &Path, root: Option<&Path>) -> anyhow::Result<PolicyFiles> {
-    let folder = PolicyFolder::open(path, root)?;
+    read_policy_with(path, root, &BTreeMap::new())
+}
+
+/// Reads a policy like [`read_policy`], with texts that take the place of its templates, by path.
+pub(crate) fn read_policy_with(
+    path: &Path,
+    root: Option<&Path>,
+    texts: &BTreeMap<String, String>,
+) -> anyhow::Result<PolicyFiles> {
+    let folder = PolicyFolder { texts: texts.clone(), ..PolicyFolder::open(path, root)? };
     let commit = PolicyFolder::commit_id()?;
     let policy = PolicySource { commit: &commit, policy_file: &folder.policy_file, event_bus_arn: EVENT_BUS };
     let desired = policy.read(&folder).now_or_never().context("reading a folder does not wait")?;
@@ -65,6 +74,8 @@ pub(crate) struct PolicyFolder {
     pub(crate) policy_file: String,
     policy: RepositoryFile,
     templates: Arc<Mutex<BTreeMap<String, String>>>,
+    /// Texts that take the place of files, by path.
+    texts: BTreeMap<String, String>,
 }
 
 impl PolicyFolder {
@@ -73,7 +84,13 @@ impl PolicyFolder {
         let file = policy_file(path)?;
         let policy = input::document(&file).with_context(|| format!("cannot read `{}`", file.display()))?;
         let root = root.or(file.parent()).unwrap_or(Path::new("")).to_path_buf();
-        Ok(Self { root, policy_file: file.display().to_string(), policy, templates: Arc::default() })
+        Ok(Self {
+            root,
+            policy_file: file.display().to_string(),
+            policy,
+            templates: Arc::default(),
+            texts: BTreeMap::new(),
+        })
     }
 
     /// The id that represents the state of a folder.
@@ -100,7 +117,8 @@ impl PolicyRepository for PolicyFolder {
             return Ok(self.policy.clone());
         }
         let path = self.root.join(path);
-        match input::document(&path) {
+        let known = self.texts.get(&path.display().to_string()).cloned();
+        match known.map_or_else(|| input::document(&path), |text| Ok(RepositoryFile::Text(text))) {
             Ok(file) => {
                 if let (Ok(mut templates), RepositoryFile::Text(text)) = (self.templates.lock(), &file) {
                     templates.insert(path.display().to_string(), text.clone());

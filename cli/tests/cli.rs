@@ -1,6 +1,8 @@
 //! Tests of the command line as a process.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
+#[path = "cli/cases.rs"]
+mod cases;
 #[path = "cli/check.rs"]
 mod check;
 #[path = "cli/example.rs"]

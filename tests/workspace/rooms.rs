@@ -9,7 +9,7 @@ use crate::files;
 /// The rooms of a crate, from the inside out: a module uses modules to its left only.
 const ROOMS: [(&str, &[&str]); 4] = [
     ("crates/syntax", &["text", "wildcard", "diagnostic", "yaml", "template"]),
-    ("crates/framework", &["ids", "control", "rules", "definition", "lint"]),
+    ("crates/framework", &["ids", "control", "backup", "rules", "definition", "lint"]),
     ("crates/evaluation", &["inventory", "evaluator", "check"]),
     ("crates/domain", &["digest", "violation", "policy", "rollout", "notice"]),
 ];

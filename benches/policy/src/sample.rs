@@ -192,6 +192,8 @@ fn resource(number: usize) -> anyhow::Result<Resource> {
             _ => None,
         },
         encrypted: Some(true),
+        aws_managed_key: None,
+        latest_restore_minutes: None,
         created: None,
         active: true,
         unread: Vec::new(),

@@ -80,7 +80,7 @@ pub(crate) fn cover(document: &Path) -> anyhow::Result<CoverageRun> {
     });
     let inventory = inventory?;
     let (counts, seconds) = timed(|| evaluate(&inventory));
-    let EvaluationCounts { compliant, not_compliant, undecided } = counts?;
+    let EvaluationCounts { compliant, not_compliant, undecided, .. } = counts?;
     anyhow::ensure!(undecided == 0, "{undecided} resources are undecided in a complete inventory");
     Ok(CoverageRun { read_seconds, seconds, compliant, not_compliant, peak_mib: status_mib("VmHWM:") })
 }

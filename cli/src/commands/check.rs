@@ -4,13 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::{bail, ensure};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use evaluation::check::{self, CheckReport};
-use evaluation::inventory::template::{self, DeploymentTarget, TemplateStack};
+use domain::policy::{ExemptionMatch, Reporting};
+use domain::violation::{ResourceDetails, ViolationKey};
+use evaluation::check::{self, CheckReport, ExemptViolation, ViolatingItem};
+use evaluation::inventory::template::{self, DeploymentTarget, NotJudged, TemplateStack};
 use evaluation::inventory::{Inventory, OPT_IN_SERVICES};
 use evaluation::{ControlQuery, EvaluationCounts};
 use framework::ids::{AccountId, RegionName};
+use framework::lint;
 use syntax::diagnostic::{Diagnostic, Level};
 use syntax::template::Template;
 use syntax::text::closest_match;
@@ -26,7 +31,8 @@ use crate::{CommandOutcome, cloud, input, output, plain, templates};
 ///
 /// Predicts Audit Manager's findings for the resources, backup plans and vaults of CloudFormation templates. Plans and
 /// selections come from the same templates and from --plans; no others are assumed to exist. Each finding has file,
-/// line and column, and a fix. Facts that only a deployment decides are warnings. Needs no AWS account.
+/// line and column, and a fix. Facts that only a deployment decides are warnings. Plans, selections and vaults are also
+/// checked by the lint rules, and one that AWS Backup rejects covers nothing. Needs no AWS account.
 ///
 /// In folders, files that are neither valid YAML nor valid JSON, and files that look like a template but are not
 /// valid, are skipped with a warning. Files named on the command line must be templates.
@@ -39,7 +45,7 @@ Examples:
     --opt-in all app.yaml
   backup-compliance check --framework framework.yaml \\
     --plans inventory.json app.yaml \\
-    --in-account 222222222222 --in-region eu-west-1
+    --account 222222222222 --region eu-west-1
   backup-compliance check --framework framework app.yaml backup.yaml \\
     --parameter Stage=prod --tag team=orders
   backup-compliance check --framework framework --plans backup \\
@@ -54,7 +60,7 @@ Examples:
     --plans backup.yaml app.yaml
   backup-compliance check --format sarif --framework framework \\
     --plans backup.yaml app.yaml > check.sarif")]
-pub(crate) struct Args {
+pub(crate) struct CheckArgs {
     /// Templates of the application, or folders with templates; `-` for standard input
     #[arg(value_name = "TEMPLATE|DIR", required = true)]
     templates: Vec<PathBuf>,
@@ -73,11 +79,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "GLOB", value_parser = Exclusion::parse)]
     exclude: Vec<Exclusion>,
     /// Account of the deployment [default: the only account of the policy or inventory]
-    #[arg(long, value_name = "ACCOUNT_ID", value_parser = AccountId::parse)]
-    in_account: Option<AccountId>,
+    #[arg(long, alias = "in-account", value_name = "ACCOUNT_ID", value_parser = AccountId::parse)]
+    account: Option<AccountId>,
     /// Region of the deployment [default: the only Region of the policy or inventory]
-    #[arg(long, value_name = "REGION", value_parser = region)]
-    in_region: Option<RegionName>,
+    #[arg(long, alias = "in-region", value_name = "REGION", value_parser = region)]
+    region: Option<RegionName>,
     /// Parameter value for the templates or the framework template; repeatable
     #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
     parameter: Vec<(String, String)>,
@@ -91,6 +97,9 @@ pub(crate) struct Args {
     /// Exit with status 1 if a result is undecided
     #[arg(long)]
     strict: bool,
+    /// Report violations that the policy exempts as findings
+    #[arg(long)]
+    no_exemptions: bool,
     /// Apply fixes that are unambiguous, then check again. With `-`, the changed template goes to standard output and
     /// everything else to standard error. Generated files, such as those in `cdk.out`, are not changed
     #[arg(long)]
@@ -132,13 +141,15 @@ struct CheckOutput {
     findings: Vec<Diagnostic>,
     rows: Vec<(&'static str, EvaluationCounts)>,
     later: Vec<&'static str>,
+    not_judged: Vec<NotJudged>,
+    exempt: Vec<ExemptViolation>,
     /// The checked files.
     files: BTreeMap<String, String>,
     /// Messages about generated files, which are not changed.
     generated: Vec<String>,
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
+pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<CommandOutcome> {
     let given: BTreeMap<String, String> = args.parameter.iter().cloned().collect();
     let questions = ControlQueries::read(&args.framework, args.root.as_deref(), &given)?;
     let mut read = CheckInput::of(args)?;
@@ -176,7 +187,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
 }
 
 impl CheckInput {
-    fn of(args: &Args) -> anyhow::Result<Self> {
+    fn of(args: &CheckArgs) -> anyhow::Result<Self> {
         let mut read = Self::default();
         let mut known = BTreeSet::new();
         let Files { files, skipped } = templates::find(&args.templates, &args.exclude)?;
@@ -212,7 +223,7 @@ impl CheckInput {
 
 impl CheckOutput {
     fn of(
-        args: &Args,
+        args: &CheckArgs,
         questions: &ControlQueries,
         given: &BTreeMap<String, String>,
         read: &CheckInput,
@@ -252,8 +263,13 @@ impl CheckOutput {
         };
         let stacks: Vec<TemplateStack<'_>> = templates.iter().map(stack).collect();
         let added = template::add(&mut inventory, &target, &stacks);
-        let CheckReport { findings, rows, later } =
-            check::check(&inventory, &added, &target, &stacks, *checked, &asked);
+        let today = cloud::now().to_zoned(TimeZone::UTC).date();
+        let exempt = |item: &ViolatingItem<'_>| match args.no_exemptions {
+            true => None,
+            false => exempt_until(&questions.reporting, item, today),
+        };
+        let CheckReport { findings, rows, later, not_judged, exempt } =
+            check::check(&inventory, &added, &target, &stacks, *checked, &asked, &exempt);
         let warning = |diagnostic: &Diagnostic| Diagnostic { level: Level::Warning, ..diagnostic.clone() };
         let findings = findings.into_iter().map(|found| Diagnostic { level: found.level, ..found.diagnostic });
         // At the end, because findings about resources matter more when there are too many to show.
@@ -263,7 +279,7 @@ impl CheckOutput {
         let generated = generated::drop_edits(&mut findings, &files);
         let rows = rows.into_iter().map(|(control, counts)| (control.name, counts)).collect();
         let later = later.into_iter().map(|control| control.name).collect();
-        Ok(Self { findings, rows, later, files, generated })
+        Ok(Self { findings, rows, later, not_judged, exempt, files, generated })
     }
 
     fn show(&self) -> anyhow::Result<()> {
@@ -278,13 +294,22 @@ impl CheckOutput {
             }
         }
         if self.rows.is_empty() {
-            output::line(if self.findings.is_empty() {
+            output::line(if findings::count(&self.findings, Level::Error) > 0 {
+                "Nothing was evaluated: AWS Backup rejects the plans, selections or vaults with errors.\n"
+            } else if !self.findings.iter().any(is_undecided) {
                 "The framework evaluates no resource of the templates.\n"
             } else {
                 "Nothing was evaluated: parts that only a deployment resolves may add resources.\n"
             })?;
         }
         output::text(&evaluate::by_control(&self.rows, output::terminal_width()))?;
+        for ExemptViolation { control, subject, file, at, until } in &self.exempt {
+            let at = format!("{}:{}:{}", plain::escaped(file), at.line, at.column);
+            output::line(&format!("{at}: exempt until {until}: {subject}, {}", control.name))?;
+        }
+        for NotJudged { kind, reason, .. } in &self.not_judged {
+            output::line(&format!("not judged: `{}` ({reason})", plain::escaped(kind)))?;
+        }
         if !self.later.is_empty() {
             let later = self.later.join(", ");
             output::line(&format!("Not evaluated, because only backups and restores decide: {later}; see `evaluate`"))?;
@@ -301,6 +326,15 @@ impl CheckOutput {
         let rows = self.rows.iter().map(|(control, counts)| evaluate::counts(None, control, counts));
         machine::set(&mut json, "summary", rows.collect());
         machine::set(&mut json, "notEvaluated", json!(self.later));
+        let not_judged = self.not_judged.iter();
+        let not_judged =
+            not_judged.map(|own| json!({"type": own.kind, "reason": own.reason, "resources": own.resources}));
+        machine::set(&mut json, "notJudged", not_judged.collect());
+        let exempt = self.exempt.iter().map(|own| {
+            let ExemptViolation { control, subject, file, at, until } = own;
+            json!({"control": control.name, "subject": subject, "file": file, "line": at.line, "until": until})
+        });
+        machine::set(&mut json, "exempt", exempt.collect());
         json
     }
 
@@ -309,15 +343,38 @@ impl CheckOutput {
         if undecided > 0 {
             let warnings = plain::count(undecided, "warning");
             let more = if strict { "" } else { "; --strict makes it a finding" };
-            output::hint(&format!("{warnings}: some results are undecided{more}"));
+            let what = if self.findings.iter().any(is_undecided) { ": some results are undecided" } else { "" };
+            output::hint(&format!("{warnings}{what}{more}"));
         }
         findings::verdict(&self.findings, strict)
     }
 }
 
+/// Returns the last day of the exemption that covers a violation, as `report` finds it.
+fn exempt_until(reporting: &Reporting, item: &ViolatingItem<'_>, today: Date) -> Option<Date> {
+    let key = ViolationKey {
+        resource_id: item.id.to_owned(),
+        account: item.account.clone(),
+        region: item.region.clone(),
+        control: item.control.name.to_owned(),
+        resource_type: item.kind.to_owned(),
+    };
+    let resource = ResourceDetails { name: None, arn: item.arn.clone(), tags: item.tags.clone() };
+    match reporting.match_exemptions(&key, &resource, today) {
+        ExemptionMatch::Covered(exemption) => Some(exemption.until),
+        ExemptionMatch::Unmatched | ExemptionMatch::NearMiss(_) => None,
+    }
+}
+
+/// Returns whether a deployment decides a finding: a result, or an unknown part of the framework, which is a note of lint.
+fn is_undecided(finding: &Diagnostic) -> bool {
+    let is_decided = |id| lint::rule(id).is_some_and(|rule| rule.level != Level::Note);
+    finding.level == Level::Warning && !finding.rule.is_some_and(is_decided)
+}
+
 /// Returns the deployment target: from the options, or if there is only one.
 fn location(
-    args: &Args,
+    args: &CheckArgs,
     questions: &ControlQueries,
     inventory: &Inventory,
 ) -> anyhow::Result<(Option<AccountId>, Option<RegionName>)> {
@@ -325,14 +382,13 @@ fn location(
     let has_inventory = inventory.locations().next().is_some();
     let mut locations: Vec<_> = if has_inventory { of_inventory.collect() } else { questions.named().collect() };
     locations.retain(|(account, region)| {
-        args.in_account.as_ref().is_none_or(|own| own == *account)
-            && args.in_region.as_ref().is_none_or(|own| own == *region)
+        args.account.as_ref().is_none_or(|own| own == *account) && args.region.as_ref().is_none_or(|own| own == *region)
     });
-    let account = args.in_account.clone().or_else(|| only(locations.iter().map(|(account, _)| *account)));
-    let region = args.in_region.clone().or_else(|| only(locations.iter().map(|(_, region)| *region)));
+    let account = args.account.clone().or_else(|| only(locations.iter().map(|(account, _)| *account)));
+    let region = args.region.clone().or_else(|| only(locations.iter().map(|(_, region)| *region)));
     ensure!(
         !has_inventory || (account.is_some() && region.is_some()),
-        "the inventory has several accounts or Regions; give the deployment target with --in-account and --in-region"
+        "the inventory has several accounts or Regions; give the deployment target with --account and --region"
     );
     Ok((account, region))
 }

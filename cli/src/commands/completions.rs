@@ -16,13 +16,13 @@ Examples:
   backup-compliance completions zsh > ~/.zfunc/_backup-compliance
   backup-compliance completions fish \\
     > ~/.config/fish/completions/backup-compliance.fish")]
-pub(crate) struct Args {
+pub(crate) struct CompletionsArgs {
     /// The shell.
     #[arg(value_enum)]
     shell: Shell,
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
+pub(crate) fn run(args: &CompletionsArgs) -> anyhow::Result<CommandOutcome> {
     let mut command = Cli::command();
     let name = command.get_name().to_owned();
     let mut script = Vec::new();

@@ -49,7 +49,7 @@ Examples:
     --framework framework inventory.json > evaluation.csv
   backup-compliance evaluate --format sarif \\
     --framework framework inventory.json > evaluation.sarif")]
-pub(crate) struct Args {
+pub(crate) struct EvaluateArgs {
     /// Inventory documents; `-` for standard input
     #[arg(value_name = "INVENTORY", required = true)]
     inventories: Vec<PathBuf>,
@@ -142,12 +142,15 @@ impl LocatedEvaluation<'_> {
     /// Returns the fix of a result that is not compliant.
     fn fix(&self) -> Option<String> {
         match &self.evaluation.result {
-            ComplianceResult::NotCompliant(NonComplianceReason::NotSelected(not_selected))
-                if !not_selected.steps.is_empty() =>
-            {
-                let all: Vec<String> = not_selected.steps.iter().map(ToString::to_string).collect();
+            ComplianceResult::NotCompliant(NonComplianceReason::NotSelected(not_selected)) => {
+                let Some(fix) = not_selected.fix() else {
+                    return Some(self.evaluation.query.control.remediation.to_owned());
+                };
                 let cluster = not_selected.cluster.map(|arn| format!("for its cluster `{}`: ", plain::escaped(arn)));
-                Some(format!("{}{}", cluster.unwrap_or_default(), all.join(" and ")))
+                Some(format!("{}{fix}", cluster.unwrap_or_default()))
+            }
+            ComplianceResult::NotCompliant(NonComplianceReason::AwsManagedKey) => {
+                Some("encrypt the resource with a customer managed key".to_owned())
             }
             ComplianceResult::NotCompliant(_) => Some(self.evaluation.query.control.remediation.to_owned()),
             ComplianceResult::Compliant(_) | ComplianceResult::Undecided(_) => None,
@@ -171,14 +174,14 @@ struct UnreadPart {
     reason: String,
 }
 
-impl Args {
+impl EvaluateArgs {
     fn is_in_scope(&self, account: &AccountId) -> bool {
         self.in_account.is_empty() || self.in_account.contains(account)
     }
 }
 
 /// Long because results are streamed: query groups and summary rows must stay borrowed while evaluating.
-pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
+pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<CommandOutcome> {
     let mut writer: Box<dyn EvaluationWriter> = match args.format {
         Format::Human => Box::new(human::Human::default()),
         Format::Json => Box::new(machine::Json::default()),
@@ -234,7 +237,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout());
     let mut write = |text: String| output::written(out.write_all(text.as_bytes()));
     let mut ended = writer.begin(inventory.as_of(), &frameworks).and_then(&mut write);
-    Evaluator::new(&inventory, &asked).each(|evaluation| {
+    let evaluator = Evaluator::new(&inventory, &asked);
+    for (control, kind, count) in evaluator.without_rule() {
+        let resources = plain::count(count, "resource");
+        let reason = "AWS has no rule for this type";
+        output::hint(&format!("note: {}: {resources} of the type {kind} not judged: {reason}", control.name));
+    }
+    evaluator.each(|evaluation| {
         let group = groups.get(evaluation.query_index);
         let (Some(group), Some((account, region, kind))) = (group, location(&inventory, &evaluation)) else { return };
         if !group.applies(Some(account), Some(region)) || !args.is_in_scope(account) {
@@ -290,7 +299,7 @@ fn location<'a>(
     })
 }
 
-fn unread(inventory: &Inventory, questions: &ControlQueries, args: &Args) -> BTreeSet<UnreadPart> {
+fn unread(inventory: &Inventory, questions: &ControlQueries, args: &EvaluateArgs) -> BTreeSet<UnreadPart> {
     let applies = |account, region| questions.groups.iter().any(|group| group.applies(Some(account), Some(region)));
     let gaps = inventory.gaps().into_iter().filter(|gap| applies(gap.account, gap.region)).map(|gap| {
         let part = gap.part.and_then(|part| Some(serde_json::to_value(part).ok()?.as_str()?.to_owned()));

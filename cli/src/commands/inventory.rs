@@ -48,7 +48,7 @@ Examples:
   backup-compliance inventory --aggregator-only --output resources.json
   backup-compliance inventory --format json --output inventory.json \\
     | jq '.unread'")]
-pub(crate) struct Args {
+pub(crate) struct InventoryArgs {
     /// Name of the aggregator [default: parameter `ConfigAggregatorName` of the application's stack]
     #[arg(long, value_name = "NAME")]
     aggregator: Option<String>,
@@ -93,7 +93,7 @@ fn role(name: &str) -> Result<String, &'static str> {
 }
 
 /// Long because it holds the order of partial file, read, interruption and document in one place.
-pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
+pub(crate) fn run(args: &InventoryArgs) -> anyhow::Result<CommandOutcome> {
     args.output.as_deref().map_or(Ok(()), check_output)?;
     let outcome = cloud::block_on(async {
         let aws = cloud::connect(&args.access).await?;
@@ -212,7 +212,7 @@ fn write(document: &Document, file: Option<&Path>) -> anyhow::Result<()> {
 }
 
 /// Prints the summary, on standard error if the document is on standard output.
-fn show(outcome: &InventoryOutcome, args: &Args) -> anyhow::Result<()> {
+fn show(outcome: &InventoryOutcome, args: &InventoryArgs) -> anyhow::Result<()> {
     let role = (!args.aggregator_only).then_some(args.role.as_str());
     let summary = InventorySummary::of(outcome, args.output.as_deref(), role);
     match (args.format, &args.output) {

@@ -24,7 +24,7 @@ Examples:
   backup-compliance invoke report - --env STATE_TABLE_NAME=state < event.json
   backup-compliance invoke report event.json --binary target/debug/report \\
     --timeout 5")]
-pub(crate) struct Args {
+pub(crate) struct InvokeArgs {
     /// The function: deploy, lifecycle, report or sweep.
     #[arg(value_name = "FUNCTION")]
     function: String,
@@ -52,7 +52,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
+pub(crate) fn run(args: &InvokeArgs) -> anyhow::Result<CommandOutcome> {
     let event = input::event(&args.event)?;
     let program = program(args)?;
     let variables = variables(args)?;
@@ -88,7 +88,7 @@ fn timings(started: Duration, invoked: Duration, memory: Option<u64>) -> String 
     format!("started in {:.1} ms, ended in {:.1} ms{memory}", ms(started), ms(invoked))
 }
 
-fn report(args: &Args, started: bool, outcome: InvocationOutcome) -> anyhow::Result<CommandOutcome> {
+fn report(args: &InvokeArgs, started: bool, outcome: InvocationOutcome) -> anyhow::Result<CommandOutcome> {
     let name = &args.function;
     let when = if started { "before it responded" } else { "before it was ready for an event" };
     let message = match outcome {
@@ -110,7 +110,7 @@ fn report(args: &Args, started: bool, outcome: InvocationOutcome) -> anyhow::Res
     Ok(CommandOutcome::Findings)
 }
 
-fn program(args: &Args) -> anyhow::Result<PathBuf> {
+fn program(args: &InvokeArgs) -> anyhow::Result<PathBuf> {
     if let Some(binary) = &args.binary {
         // A name without a folder would be searched in `PATH`.
         return std::path::absolute(binary).with_context(|| format!("not a path: `{}`", binary.display()));
@@ -128,7 +128,7 @@ fn program(args: &Args) -> anyhow::Result<PathBuf> {
 }
 
 /// The variables of the shell, overridden by those of the files, overridden by those of --env.
-fn variables(args: &Args) -> anyhow::Result<BTreeMap<OsString, OsString>> {
+fn variables(args: &InvokeArgs) -> anyhow::Result<BTreeMap<OsString, OsString>> {
     let mut variables: BTreeMap<_, _> = std::env::vars_os().filter(|(key, _)| passes(&key.to_string_lossy())).collect();
     for path in &args.env_file {
         let shown = path.display();

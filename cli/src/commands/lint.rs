@@ -30,7 +30,7 @@ Examples:
   backup-compliance lint --fix --dry-run
   backup-compliance lint --format json | jq '.findings[].message'
   backup-compliance lint --format sarif > lint.sarif")]
-pub(crate) struct Args {
+pub(crate) struct LintArgs {
     /// Policy files, folders with a `backup-compliance.yaml`, or framework templates; `-` is a template on standard input.
     #[arg(value_name = "DIR|FILE", default_value = ".")]
     paths: Vec<PathBuf>,
@@ -68,7 +68,7 @@ pub(crate) fn assignment(text: &str) -> Result<(String, String), String> {
     }
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
+pub(crate) fn run(args: &LintArgs) -> anyhow::Result<CommandOutcome> {
     // As `deploy` uses it.
     let today = cloud::now().to_zoned(TimeZone::UTC).date();
     let mut report = LintReport::new(args, today, &BTreeMap::new())?;
@@ -79,10 +79,22 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
         report.generated.iter().for_each(|message| output::hint(message));
     }
     if args.dry_run {
-        output::text(&fix::diff(&report.findings, &report.files)?)?;
-        return Ok(findings::verdict(&report.findings, args.strict));
+        let old = report.files.clone();
+        let verdict = findings::verdict(&report.findings, args.strict);
+        for _ in 0..fix::MOST_ROUNDS {
+            if !fix::apply_in_memory(&report.findings, &mut report.files) {
+                break;
+            }
+            report = LintReport::new(args, today, &report.files)?;
+        }
+        output::text(&fix::diff_between(&old, &report.files)?)?;
+        return Ok(verdict);
     }
-    if args.fix && fix::apply_edits(&report.findings, &mut report.files, args.format)? {
+    // An edit may make another one possible: of a name, then of its value.
+    for _ in 0..fix::MOST_ROUNDS {
+        if !args.fix || !fix::apply_edits(&report.findings, &mut report.files, args.format)? {
+            break;
+        }
         report = LintReport::new(args, today, &report.files)?;
     }
     match args.format {

@@ -16,13 +16,13 @@ Examples:
   backup-compliance man check \\
     > ~/.local/share/man/man1/backup-compliance-check.1
   backup-compliance man check | man -l -")]
-pub(crate) struct Args {
+pub(crate) struct ManArgs {
     /// The command. Default: the program.
     #[arg(value_name = "COMMAND")]
     command: Option<String>,
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
+pub(crate) fn run(args: &ManArgs) -> anyhow::Result<CommandOutcome> {
     let mut program = Cli::command();
     // Propagates global options and full names to the commands.
     program.build();

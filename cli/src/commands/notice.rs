@@ -38,7 +38,7 @@ Examples:
     | jq .closedReason
   backup-compliance notice events/config-compliant.json --channel finding \\
     | jq .Compliance")]
-pub(crate) struct Args {
+pub(crate) struct NoticeArgs {
     /// A file with the event as JSON, or `-` for standard input.
     #[arg(value_name = "EVENT")]
     event: PathBuf,
@@ -78,7 +78,7 @@ impl NoticeForm {
     }
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
+pub(crate) fn run(args: &NoticeArgs) -> anyhow::Result<CommandOutcome> {
     let policy = args.policy.as_deref().map(read_policy).transpose()?;
     let reporting = policy.as_ref().map(|policy| policy.reporting.clone()).unwrap_or_default();
     let (changes, mut ignored) = changes(args)?;
@@ -131,7 +131,7 @@ fn read_policy(path: &Path) -> anyhow::Result<DesiredPolicy> {
 }
 
 /// Returns the compliance changes of the file, and the reasons for ignoring other events.
-fn changes(args: &Args) -> anyhow::Result<(Vec<ComplianceChange>, Vec<String>)> {
+fn changes(args: &NoticeArgs) -> anyhow::Result<(Vec<ComplianceChange>, Vec<String>)> {
     let shown = args.event.display();
     let batch = Batch::read(input::event(&args.event)?);
     let several = batch.messages.len() > 1;

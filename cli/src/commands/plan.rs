@@ -51,7 +51,7 @@ Examples:
   backup-compliance plan --exit-code > /dev/null \\
     || echo 'a push would make changes'
   backup-compliance plan --format json | jq '.frameworks[] | .instances'")]
-pub(crate) struct Args {
+pub(crate) struct PlanArgs {
     /// The policy file, or a folder with `backup-compliance.yaml`.
     #[arg(value_name = "DIR|POLICY_FILE", default_value = ".", conflicts_with = "commit")]
     path: PathBuf,
@@ -97,7 +97,7 @@ struct Subject {
 /// A plan, or the errors of the policy.
 type Planned = Result<PushPlan, Vec<Diagnostic>>;
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
+pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<CommandOutcome> {
     // Errors of the arguments and the folder are reported before any call to AWS.
     let open = || PolicyFolder::open(&args.path, args.root.as_deref());
     let folder = args.commit.is_none().then(open).transpose()?;
@@ -113,7 +113,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
     })
 }
 
-async fn plan(args: &Args, folder: Option<&PolicyFolder>) -> anyhow::Result<(Subject, Planned)> {
+async fn plan(args: &PlanArgs, folder: Option<&PolicyFolder>) -> anyhow::Result<(Subject, Planned)> {
     let aws = cloud::connect(&args.access).await?;
     let mut notes = Vec::new();
     let application = match cloud::application(&aws, &args.stack).await {
@@ -199,7 +199,7 @@ struct Followed {
 }
 
 impl Followed {
-    fn of(args: &Args, application: Option<&ApplicationStack>) -> anyhow::Result<Self> {
+    fn of(args: &PlanArgs, application: Option<&ApplicationStack>) -> anyhow::Result<Self> {
         let parameter = |name: &str| application.and_then(|application| application.parameters.get(name)).cloned();
         let repository = args.repository.clone().or_else(|| parameter("RepositoryName")).with_context(|| {
             format!(

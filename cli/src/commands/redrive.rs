@@ -40,7 +40,7 @@ Examples:
     --dead-letters https://sqs.eu-west-1.amazonaws.com/111111111111/dead \\
     --to https://sqs.eu-west-1.amazonaws.com/111111111111/live --send
   backup-compliance redrive --format json undelivered | jq '.messages[].reason'")]
-pub(crate) struct Args {
+pub(crate) struct RedriveArgs {
     /// The dead-letter queue of the stack.
     #[arg(value_enum, value_name = "QUEUE", default_value_t = DeadLetterQueue::Report, conflicts_with = "dead_letters")]
     queue: DeadLetterQueue,
@@ -92,7 +92,7 @@ struct FunctionLog {
     options: String,
 }
 
-impl Args {
+impl RedriveArgs {
     /// Returns the log of the function that reads the queue; `None` for undelivered events and for stacks without the output.
     fn log(&self, outputs: &StackOutputs) -> Option<FunctionLog> {
         let group = match self.queue {
@@ -142,7 +142,7 @@ impl Args {
     }
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
+pub(crate) fn run(args: &RedriveArgs) -> anyhow::Result<CommandOutcome> {
     let explicit = args.explicit_job()?;
     let (job, log, done) = cloud::block_on(async {
         let aws = cloud::connect(&args.access).await?;

@@ -37,7 +37,7 @@ Examples:
   backup-compliance status --stack backup-compliance-test
   backup-compliance status --format json | jq '.frameworks[] \\
     | {stackSet, phase, commit}'")]
-pub(crate) struct Args {
+pub(crate) struct StatusArgs {
     /// The application's stack, which outputs the name of the state table.
     #[arg(long, value_name = "NAME", default_value = cloud::STACK)]
     stack: String,
@@ -54,7 +54,7 @@ pub(crate) struct Args {
     access: cloud::AwsOptions,
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
+pub(crate) fn run(args: &StatusArgs) -> anyhow::Result<CommandOutcome> {
     let status = cloud::block_on(async {
         let aws = cloud::connect(&args.access).await?;
         let table = cloud::state_table(&aws, args.table.as_deref(), &args.stack).await?;

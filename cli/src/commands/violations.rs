@@ -35,7 +35,7 @@ Examples:
   backup-compliance violations --format csv > violations.csv
   backup-compliance violations --format json | jq '.violations[] \\
     | .resourceArn'")]
-pub(crate) struct Args {
+pub(crate) struct ViolationsArgs {
     /// The application's stack, whose outputs name the state table.
     #[arg(long, value_name = "NAME", default_value = cloud::STACK)]
     stack: String,
@@ -109,7 +109,7 @@ fn one_of<T: Copy + Send + Sync + 'static>(values: &'static [(&'static str, T)])
         .try_map(move |name| value(name).ok_or("not one of the possible values"))
 }
 
-impl Args {
+impl ViolationsArgs {
     fn query(&self) -> ViolationQuery {
         ViolationQuery {
             accounts: self.in_account.iter().cloned().collect(),
@@ -157,7 +157,7 @@ impl<'a> ListingView<'a> {
     }
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<CommandOutcome> {
+pub(crate) fn run(args: &ViolationsArgs) -> anyhow::Result<CommandOutcome> {
     let listing = cloud::block_on(async {
         let aws = cloud::connect(&args.access).await?;
         let table = cloud::state_table(&aws, args.table.as_deref(), &args.stack).await?;

@@ -18,7 +18,6 @@ use crate::plain::{count, escaped};
 
 struct FixedFile<'f> {
     file: &'f str,
-    old: &'f str,
     new: String,
     diagnostics: Vec<&'f Diagnostic>,
 }
@@ -44,17 +43,37 @@ fn fixed_files<'f>(findings: &'f [Diagnostic], files: &'f BTreeMap<String, Strin
             }
         }
         if !applied.is_empty() {
-            all.push(FixedFile { file, old, new, diagnostics: applied });
+            all.push(FixedFile { file, new, diagnostics: applied });
         }
     }
     all
 }
 
+/// Most rounds of edits: each edit of a round may make another one possible.
+pub(crate) const MOST_ROUNDS: usize = 10;
+
+/// Applies the edits to `files` and returns whether one changed.
+pub(crate) fn apply_in_memory(findings: &[Diagnostic], files: &mut BTreeMap<String, String>) -> bool {
+    let fixed = fixed_files(findings, files);
+    let fixed: Vec<(String, String)> = fixed.into_iter().map(|fixed| (fixed.file.to_owned(), fixed.new)).collect();
+    let is_changed = !fixed.is_empty();
+    files.extend(fixed);
+    is_changed
+}
+
 pub(crate) fn diff(findings: &[Diagnostic], files: &BTreeMap<String, String>) -> anyhow::Result<String> {
+    let mut new = files.clone();
+    apply_in_memory(findings, &mut new);
+    diff_between(files, &new)
+}
+
+/// Returns the unified diff of the files that differ.
+pub(crate) fn diff_between(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> anyhow::Result<String> {
     let mut out = Vec::new();
-    for FixedFile { file, old, new, .. } in fixed_files(findings, files) {
+    let changed = old.iter().filter_map(|(file, old)| Some((file, old, new.get(file).filter(|new| *new != old)?)));
+    for (file, old, new) in changed {
         let (before, after) = (format!("a/{}", escaped(file)), format!("b/{}", escaped(file)));
-        let diff = TextDiff::from_lines(old, new.as_str());
+        let diff = TextDiff::from_lines(old.as_str(), new.as_str());
         diff.unified_diff().header(&before, &after).to_writer(&mut out)?;
     }
     Ok(String::from_utf8(out)?)

@@ -35,7 +35,7 @@ fn check(folder: &Path, args: &[&str]) -> Ran {
 }
 
 fn check_with(folder: &Path, args: &[&str], input: &str) -> Ran {
-    let place = ["--opt-in", "all", "--in-account", "111122223333", "--in-region", "eu-west-1"];
+    let place = ["--opt-in", "all", "--account", "111122223333", "--region", "eu-west-1"];
     run_with(folder, &[&["check", "--framework", "framework.yaml"], &place[..], args].concat(), &[], input)
 }
 
@@ -361,4 +361,57 @@ fn linked_file_is_checked_and_linked_folder_warned() {
     let ran = check(folder.path(), &["app", "--format", "json"]);
     assert_eq!(files(&ran, "findings"), ["app/linked.yaml"], "{}{}", ran.stdout, ran.stderr);
     assert_eq!(files(&ran, "warnings"), ["app/linked-folder", "app/dangling.yaml", "app/wide.yaml"], "{}", ran.stdout);
+}
+
+#[test]
+fn types_without_control_are_listed() {
+    let documents = "Resources:\n  Documents: { Type: AWS::DocDB::DBCluster }\n  Topic: { Type: AWS::SNS::Topic }\n";
+    let folder = folder(&[("documents.yaml", documents.as_bytes())]);
+    let reason = "AWS Backup protects it, Audit Manager has no control";
+    let ran = check(folder.path(), &["app"]);
+    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    let line = format!("\nnot judged: `AWS::DocDB::DBCluster` ({reason})\n");
+    assert!(ran.stdout.contains(&line), "{}", ran.stdout);
+    let ran = check(folder.path(), &["app", "--format", "json"]);
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let expected = serde_json::json!([{"type": "AWS::DocDB::DBCluster", "reason": reason, "resources": ["Documents"]}]);
+    assert_eq!(report.get("notJudged"), Some(&expected));
+}
+
+#[test]
+fn former_names_of_account_and_region_are_accepted() {
+    let folder = folder(&[("table.yaml", TABLE.as_bytes())]);
+    let former = ["--in-account", "111122223333", "--in-region", "eu-west-1", "--opt-in", "all", "app"];
+    let ran = run(folder.path(), &[&["check", "--framework", "framework.yaml"], &former[..]].concat());
+    assert_eq!(ran.status, Some(1), "{}", ran.stderr);
+    assert!(!run(folder.path(), &["check", "--help"]).stdout.contains("--in-account"));
+}
+
+#[test]
+fn other_tag_value_is_not_overwritten() {
+    let app = "\
+Resources:
+  Plan:
+    Type: AWS::Backup::BackupPlan
+    Properties: { BackupPlan: { BackupPlanName: p, BackupPlanRule: [{ RuleName: r, TargetBackupVault: v }] } }
+  Selection:
+    Type: AWS::Backup::BackupSelection
+    Properties:
+      BackupPlanId: !Ref Plan
+      BackupSelection:
+        SelectionName: prod
+        IamRoleArn: arn:aws:iam::111122223333:role/b
+        ListOfTags: [{ ConditionType: STRINGEQUALS, ConditionKey: Environment, ConditionValue: prod }]
+  Scratch:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      Tags:
+        - Key: Environment
+          Value: dev
+";
+    let folder = folder(&[("app.yaml", app.as_bytes())]);
+    let ran = check(folder.path(), &["app", "--fix"]);
+    assert_eq!(ran.status, Some(1), "{}", ran.stderr);
+    assert!(ran.stdout.contains("tag it `Environment` = `prod` (currently `dev`)"), "{}", ran.stdout);
+    assert_eq!(fs::read_to_string(folder.path().join("app/app.yaml")).unwrap(), app);
 }

@@ -317,6 +317,23 @@ fn unevaluated_resources_are_reported() {
     assert!(ran.stderr.contains("did you mean `DynamoDB`?"), "{}", ran.stderr);
 }
 
+#[test]
+fn types_without_rule_of_a_control_are_not_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let framework = "Resources:\n  F:\n    Type: AWS::Backup::Framework\n    Properties:\n      FrameworkControls:\n        \
+                     - ControlName: RESOURCES_IN_LOGICALLY_AIR_GAPPED_VAULT\n";
+    fs::write(folder.path().join("framework.yaml"), framework).unwrap();
+    let ran = run_with(
+        folder.path(),
+        &["evaluate", "--framework", "framework.yaml", "-"],
+        &[],
+        &tables(2, "AWS::DynamoDB::Table"),
+    );
+    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    let note = "RESOURCES_IN_LOGICALLY_AIR_GAPPED_VAULT: 2 resources of the type AWS::DynamoDB::Table not judged: AWS has no rule for this type";
+    assert!(ran.stderr.contains(note), "{}", ran.stderr);
+}
+
 /// The parameters of each target, and several documents.
 #[test]
 fn policy_parameters_apply_by_location() {
@@ -374,8 +391,8 @@ fn invalid_input_is_reported_in_one_line() {
         (vec!["check", "app.yaml", "--plans", "broken.json"], "broken.json:1:"),
         (vec!["check", "app.yaml", "--opt-in", "Aurara"], "did you mean `Aurora`?"),
         (vec!["check", "app.yaml", "--parameter", "Stag=x"], "did you mean `Stage`?"),
-        (vec!["check", "app.yaml", "--in-account", "999999999999"], "no framework in the account and Region"),
-        (vec!["check", "app.yaml", "--plans", "inventory.json"], "with --in-account and --in-region"),
+        (vec!["check", "app.yaml", "--account", "999999999999"], "no framework in the account and Region"),
+        (vec!["check", "app.yaml", "--plans", "inventory.json"], "with --account and --region"),
     ] {
         let (command, rest) = args.split_first().unwrap();
         let ran = run(&example, &[&[*command], &framework[..], rest].concat());

@@ -363,6 +363,29 @@ fn fix_applies_unambiguous_edits() {
     assert_eq!(fs::read_to_string(&file).unwrap(), expected);
 }
 
+/// The unit is corrected first, then the number in that unit.
+#[test]
+fn fix_ends_when_no_edit_is_left() {
+    let template = TEMPLATE.replace("\"hours\"", "\"Hours\"");
+    let folder = folder(&template);
+    let dry = run(folder.path(), &["lint", "framework.yaml", "--fix", "--dry-run"]);
+    assert!(dry.stdout.contains("\"days\"") && dry.stdout.contains("\"2\""), "{}", dry.stdout);
+    let ran = run(folder.path(), &["lint", "framework.yaml", "--fix"]);
+    assert!(!ran.stdout.contains("--fix applies") && ran.stdout.contains("BC021"), "{}", ran.stdout);
+    let fixed = fs::read_to_string(folder.path().join("framework.yaml")).unwrap();
+    assert!(fixed.contains("\"days\"") && fixed.contains("\"2\""), "{fixed}");
+}
+
+#[test]
+fn fix_does_not_change_the_control() {
+    let template = TEMPLATE.replace("NO_SUCH_CONTROL", "BACKUP_RECOVERY_POINT_CREATED");
+    let folder = folder(&template);
+    let ran = run(folder.path(), &["lint", "framework.yaml", "--fix"]);
+    assert_eq!(ran.status, Some(1), "{}", ran.stdout);
+    assert!(ran.stdout.contains("BACKUP_RECOVERY_POINT_CREATED"), "{}", ran.stdout);
+    assert!(fs::read_to_string(folder.path().join("framework.yaml")).unwrap().contains("_POINT_CREATED"));
+}
+
 #[test]
 fn fix_of_standard_input_goes_to_standard_output() {
     let expected =
@@ -593,7 +616,7 @@ fn region_warnings_appear_with_errors() {
 
 #[test]
 fn summary_counts_unchecked_and_suppressed() {
-    let made = "Transform: AWS::LanguageExtensions\nResources:\n  Fn::ForEach::F: [X, [a], { \"F${X}\": { Type: AWS::Backup::Framework } }]\n";
+    let made = "Transform: AWS::LanguageExtensions\nParameters: { Names: { Type: CommaDelimitedList } }\nResources:\n  Fn::ForEach::F: [X, !Ref Names, { \"F${X}\": { Type: AWS::Backup::Framework } }]\n";
     let unseen = folder(made);
     let ran = run(unseen.path(), &["lint", "framework.yaml"]);
     assert_eq!(

@@ -108,7 +108,7 @@ fn templates_are_checked_by_their_targets_controls() {
         assert_eq!(here.status, Some(1), "{}{}", here.stdout, here.stderr);
         assert!(here.stdout.contains("BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN"), "{}", here.stdout);
         assert!(!here.stdout.contains("BC006"), "{}", here.stdout);
-        let there = check(&["--in-account", "111111111111", "--in-region", "eu-west-1", "--strict"]);
+        let there = check(&["--account", "111111111111", "--region", "eu-west-1", "--strict"]);
         assert!(!there.stdout.contains("BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN"), "{}", there.stdout);
         assert!(!there.stdout.contains("BC006"), "{}", there.stdout);
     }
@@ -117,7 +117,7 @@ fn templates_are_checked_by_their_targets_controls() {
     assert_eq!(ran.status, Some(0), "{}{}", ran.stdout, ran.stderr);
     let said = "f.yaml:7:11: warning: BC006 the control is known only at deployment and is not evaluated\n";
     assert!(ran.stdout.contains(said), "{}", ran.stdout);
-    assert!(ran.stdout.contains("help: give the location with --in-account and --in-region"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("help: give the location with --account and --region"), "{}", ran.stdout);
     let ran = run(folder.path(), &["check", "--framework", "f.yaml", "app.yaml", "--strict"]);
     assert_eq!(ran.status, Some(1), "{}{}", ran.stdout, ran.stderr);
 }
@@ -128,7 +128,7 @@ fn framework_of_false_condition_has_no_controls() {
         FRAMEWORK.replace("    Type: AWS::Backup::Framework\n", "    Type: AWS::Backup::Framework\n    Condition: A\n");
     let folder = folder(&[("f.yaml", &only), ("app.yaml", TABLE), ("i.json", &inventory())]);
     let check = |region: &str| {
-        run(folder.path(), &["check", "--framework", "f.yaml", "--opt-in", "all", "--in-region", region, "app.yaml"])
+        run(folder.path(), &["check", "--framework", "f.yaml", "--opt-in", "all", "--region", region, "app.yaml"])
     };
     assert_eq!(check("us-east-1").status, Some(1));
     let there = check("eu-west-1");
@@ -148,12 +148,12 @@ fn unresolved_framework_parts_are_undecided() {
             &format!("        - {item}\n        - ControlName: BACKUP_RECOVERY"),
         )
     };
-    let made = "Transform: AWS::LanguageExtensions\nResources:\n  Fn::ForEach::F: [X, [a], { \"F${X}\": { Type: AWS::Backup::Framework } }]\n";
+    let made = "Transform: AWS::LanguageExtensions\nParameters: { Names: { Type: CommaDelimitedList, Default: a } }\nResources:\n  Fn::ForEach::F: [X, !Ref Names, { \"F${X}\": { Type: AWS::Backup::Framework } }]\n";
     let list =
         "Resources:\n  F:\n    Type: AWS::Backup::Framework\n    Properties: { FrameworkControls: !ImportValue x }\n";
     for framework in [with("Fn::Transform: { Name: AWS::Include }").as_str(), &with("!ImportValue x"), made, list] {
         let folder = folder(&[("f.yaml", framework), ("app.yaml", TABLE), ("i.json", &inventory())]);
-        for command in [&["check", "app.yaml", "--in-region", "eu-west-1"][..], &["evaluate", "i.json"]] {
+        for command in [&["check", "app.yaml", "--region", "eu-west-1"][..], &["evaluate", "i.json"]] {
             let ran = run(folder.path(), &[command, &["--framework", "f.yaml"]].concat());
             if framework == made || framework == list {
                 assert_eq!(ran.status, Some(0), "nothing is known to be wrong: {}{}", ran.stdout, ran.stderr);

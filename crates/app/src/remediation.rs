@@ -30,6 +30,8 @@ fn described(kind: ResourceType, record: &ViolationRecord) -> Resource {
         cluster: None,
         engine: None,
         encrypted: None,
+        aws_managed_key: None,
+        latest_restore_minutes: None,
         created: None,
         active: true,
         unread: arn_end.into_iter().chain(tags).collect(),

@@ -12,16 +12,19 @@ use syntax::diagnostic::{Diagnostic, Diagnostics, Position, Source};
 mod exemption;
 mod fields;
 mod read;
+mod repeated;
 mod reporting;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod unmatched;
 
 pub use exemption::ExemptionMatch;
 pub use reporting::{Reporting, SeverityRule};
 pub use settings::{
     AccountFilter, AutoDeployment, CallAs, ConcurrencyMode, CountOrPercentage, RegionConcurrency, RolloutSettings,
 };
+pub use unmatched::PolicyScope;
 
 /// A policy file without errors.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub struct Policy {
     pub reporting: Reporting,
     /// The position of each exemption in the policy file.
     pub exemption_positions: Vec<Position>,
+    /// The position of each severity rule in the policy file.
+    pub severity_positions: Vec<Position>,
     /// Remove the instances and the StackSet of a framework that leaves the policy. Otherwise they stay, and a notice is sent.
     pub remove_undeclared: bool,
 }

@@ -6,34 +6,79 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
 use framework::control::Control;
-use framework::lint::Level;
+use framework::ids::{AccountId, RegionName};
+use framework::lint::{Level, remove_suppressed};
 use syntax::diagnostic::{Diagnostic, Edit, Position, Source};
 use syntax::template::Template;
 use syntax::text::printable;
 
-use crate::evaluator::display::selection_of;
+use crate::evaluator::display::{local, selection_of};
 use crate::evaluator::{
     ComplianceResult, ControlQuery, EvaluationCounts, Evaluator, NonComplianceReason, NotSelectedReason,
     RemediationStep, Subject, Uncertainty,
 };
 use crate::inventory::document::{LocationPart, SelectionPart};
-use crate::inventory::template::{AMBIGUOUS_CLUSTER, AddedTemplates, DeploymentTarget, ItemId, Origin, TemplateStack};
+use crate::inventory::template::{
+    AMBIGUOUS_CLUSTER, AddedTemplates, DeploymentTarget, GLOBAL_TABLE_TYPE, ItemId, NotJudged, Origin, TemplateStack,
+};
 use crate::inventory::{Inventory, InventoryGap};
 use edit::ProposedEdit;
 
 mod edit;
+mod volumes;
 
 #[cfg(test)]
 mod tests;
 
-/// A finding: an error is a predicted violation, a warning is undecided.
+/// A finding: an error is a predicted violation, or a plan, selection or vault that AWS Backup rejects. A warning is
+/// undecided, or violates a lint rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckFinding {
     /// The level.
     pub level: Level,
-    /// The message and position; the rule is the name of the control.
+    /// The message and position; the rule is the name of the control, or a lint rule about plans, selections and vaults.
     pub diagnostic: Diagnostic,
+}
+
+/// A resource, plan or vault of a template that violates a control.
+#[derive(Debug, Clone)]
+pub struct ViolatingItem<'a> {
+    /// The control.
+    pub control: &'static Control,
+    /// The account of the deployment, a placeholder if it is unknown.
+    pub account: &'a AccountId,
+    /// The Region of the deployment, a placeholder if it is unknown.
+    pub region: &'a RegionName,
+    /// The type in AWS Config.
+    pub kind: &'a str,
+    /// The id in AWS Config, or the ARN.
+    pub id: &'a str,
+    /// The ARN of a resource. An unknown end is written as `?`.
+    pub arn: Option<String>,
+    /// The known tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// Returns the last day of the exemption of a violation, if it is exempt.
+pub type ExemptUntil<'a> = &'a dyn Fn(&ViolatingItem<'_>) -> Option<Date>;
+
+/// A violation that an exemption covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExemptViolation {
+    /// The control.
+    pub control: &'static Control,
+    /// The logical id and the type.
+    pub subject: String,
+    /// The template.
+    pub file: String,
+    /// The position of the logical id.
+    pub at: Position,
+    /// The last day of the exemption.
+    pub until: Date,
 }
 
 /// The result of a check.
@@ -45,6 +90,10 @@ pub struct CheckReport {
     pub rows: Vec<(&'static Control, EvaluationCounts)>,
     /// Controls that only recovery points and restores can decide.
     pub later: Vec<&'static Control>,
+    /// Types in the templates that no control judges; empty if the queries are not about resources.
+    pub not_judged: Vec<NotJudged>,
+    /// Violations that exemptions cover; they are no findings.
+    pub exempt: Vec<ExemptViolation>,
 }
 
 /// Returns whether templates can decide a control.
@@ -58,6 +107,21 @@ fn is_decidable(control: &Control) -> bool {
         )
 }
 
+/// Returns the distinct queries that templates can decide: several frameworks, or one with several sets of values, may have equal ones.
+fn decidable(all: &[ControlQuery], later: &mut Vec<&'static Control>) -> Vec<ControlQuery> {
+    let mut queries: Vec<ControlQuery> = Vec::new();
+    for one in all {
+        if !is_decidable(one.control) {
+            if !later.contains(&one.control) {
+                later.push(one.control);
+            }
+        } else if !queries.contains(one) {
+            queries.push(one.clone());
+        }
+    }
+    queries
+}
+
 /// Evaluates the first `checked` stacks; the others only provide plans.
 pub fn check(
     inventory: &Inventory,
@@ -66,18 +130,12 @@ pub fn check(
     stacks: &[TemplateStack<'_>],
     checked: usize,
     all: &[ControlQuery],
+    exempt: ExemptUntil<'_>,
 ) -> CheckReport {
     let mut report = CheckReport::default();
-    let mut queries: Vec<ControlQuery> = Vec::new();
-    for one in all {
-        if !is_decidable(one.control) {
-            if !report.later.contains(&one.control) {
-                report.later.push(one.control);
-            }
-        } else if !queries.contains(one) {
-            // Several frameworks, or one with several sets of values, may have equal queries.
-            queries.push(one.clone());
-        }
+    let queries = decidable(all, &mut report.later);
+    if all.iter().any(|query| query.control.resource_types.len() > 1) {
+        report.not_judged = not_judged(added.not_judged.iter().take(checked).flatten());
     }
     let sources: Vec<Source<'_>> =
         stacks.iter().map(|stack| Source::new(stack.template.file(), stack.template.text())).collect();
@@ -87,19 +145,25 @@ pub fn check(
         ItemId::Vault(index) => inventory.vaults.get(index).map(|vault| Subject::Vault(&vault.item)),
     };
     let origins = added.origins.iter().filter_map(|origin| Some((subject(origin.item)?, origin))).collect();
-    let builder = FindingBuilder { target, stacks, sources: &sources, origins, proposals: RefCell::default() };
+    let logical_ids = logical_ids(inventory, &added.origins);
+    let proposals = RefCell::default();
+    let builder = FindingBuilder { inventory, target, stacks, sources: &sources, origins, logical_ids, proposals };
     let mut seen = BTreeSet::new();
     Evaluator::new(inventory, &queries).each(|evaluation| {
         let origin = builder.origins.get(&evaluation.subject).filter(|origin| origin.stack < checked);
         let Some(origin) = origin else { return };
         let control = evaluation.query.control;
-        let (result, finding) = builder.finding(origin, control, evaluation.result);
         if !report.rows.iter().any(|(known, _)| *known == control) {
             report.rows.push((control, EvaluationCounts::default()));
         }
-        for (_, counts) in report.rows.iter_mut().filter(|(known, _)| *known == control) {
-            counts.add(&result);
+        let counts = report.rows.iter_mut().find(|(known, _)| *known == control).map(|(_, counts)| counts);
+        if let Some(exempt) = builder.exemption(origin, control, evaluation.subject, &evaluation.result, exempt) {
+            counts.into_iter().for_each(|counts| counts.exempt += 1);
+            report.exempt.push(exempt);
+            return;
         }
+        let (result, finding) = builder.finding(origin, control, evaluation.result);
+        counts.into_iter().for_each(|counts| counts.add(&result));
         report.findings.extend(finding.filter(|finding| seen.insert(finding.diagnostic.to_string())));
     });
     builder.verify_edits(&mut report.findings);
@@ -110,17 +174,61 @@ pub fn check(
             report.findings.push(CheckFinding { level: Level::Warning, diagnostic });
         }
     }
+    report.findings.extend(rejections(inventory, added, stacks, checked));
     report.findings.sort_by(|one, other| {
         (&one.diagnostic.file, one.diagnostic.at).cmp(&(&other.diagnostic.file, other.diagnostic.at))
     });
     report
 }
 
+/// Returns the logical ids of resources by ARN or placeholder.
+fn logical_ids<'a>(inventory: &'a Inventory, origins: &'a [Origin]) -> HashMap<&'a str, &'a str> {
+    let named = origins.iter().filter(|origin| !origin.is_of_volumes).filter_map(|origin| match origin.item {
+        ItemId::Resource(index) => Some((inventory.resources.get(index)?.key(), origin.logical_id.as_str())),
+        ItemId::Plan(_) | ItemId::Vault(_) => None,
+    });
+    named.collect()
+}
+
+/// Combines the entries of all templates by type.
+fn not_judged<'a>(all: impl Iterator<Item = &'a NotJudged>) -> Vec<NotJudged> {
+    let mut found: BTreeMap<(&str, &'static str), Vec<String>> = BTreeMap::new();
+    for NotJudged { kind, reason, resources } in all {
+        found.entry((kind, reason)).or_default().extend(resources.iter().cloned());
+    }
+    let entry = |((kind, reason), resources): ((&str, _), _)| NotJudged { kind: kind.to_owned(), reason, resources };
+    found.into_iter().map(entry).collect()
+}
+
+/// Returns the findings about the plans, selections and vaults themselves. For templates that only provide plans, these are
+/// warnings about what AWS Backup rejects: it explains why they cover nothing.
+fn rejections<'a>(
+    inventory: &Inventory,
+    added: &'a AddedTemplates,
+    stacks: &'a [TemplateStack<'_>],
+    checked: usize,
+) -> impl Iterator<Item = CheckFinding> + 'a {
+    let today = inventory.as_of().to_zoned(TimeZone::UTC).date();
+    added.backup.iter().zip(stacks).enumerate().flat_map(move |(number, (backup, stack))| {
+        let mut diagnostics = backup.diagnostics.clone();
+        remove_suppressed(stack.template, today, &mut diagnostics);
+        let is_checked = number < checked;
+        diagnostics.retain(|diagnostic| is_checked || diagnostic.level == Level::Error);
+        diagnostics.into_iter().map(move |diagnostic| match is_checked {
+            true => CheckFinding { level: diagnostic.level, diagnostic },
+            false => CheckFinding { level: Level::Warning, diagnostic: Diagnostic { edits: Vec::new(), ..diagnostic } },
+        })
+    })
+}
+
 struct FindingBuilder<'a> {
+    inventory: &'a Inventory,
     target: &'a DeploymentTarget,
     stacks: &'a [TemplateStack<'a>],
     sources: &'a [Source<'a>],
     origins: HashMap<Subject<'a>, &'a Origin>,
+    /// By ARN or placeholder.
+    logical_ids: HashMap<&'a str, &'a str>,
     /// Edits to verify, by the index of their template.
     proposals: RefCell<BTreeMap<usize, Vec<ProposedEdit>>>,
 }
@@ -145,6 +253,36 @@ impl<'a> FindingBuilder<'a> {
         }
     }
 
+    /// Returns the exemption of a certain violation.
+    fn exemption(
+        &self,
+        origin: &Origin,
+        control: &'static Control,
+        subject: Subject<'_>,
+        result: &ComplianceResult<'_>,
+        exempt: ExemptUntil<'_>,
+    ) -> Option<ExemptViolation> {
+        if !matches!(result, ComplianceResult::NotCompliant(_)) || !origin.uncertainties.is_empty() {
+            return None;
+        }
+        let (kind, arn, tags) = match subject {
+            Subject::Resource(resource) => {
+                let end = if resource.arn_end_unread { "?" } else { "" };
+                let symbol = |symbol| self.inventory.symbols.get(symbol).to_owned();
+                let tags = resource.tags.iter().filter_map(|tag| Some((symbol(tag.key), symbol(tag.value?))));
+                (self.inventory.kind(resource), Some(format!("{}{end}", resource.arn())), tags.collect())
+            }
+            Subject::Plan(plan) => ("AWS::Backup::BackupPlan", None, plan.tags.clone()),
+            Subject::Vault(vault) => ("AWS::Backup::BackupVault", None, vault.tags.clone()),
+            Subject::RecoveryPoint(_) => return None,
+        };
+        let (account, region) = (&self.target.account, &self.target.region);
+        let until = exempt(&ViolatingItem { control, account, region, kind, id: subject.id(), arn, tags })?;
+        let file = self.stacks.get(origin.stack)?.template.file().to_owned();
+        let subject = format!("`{}` ({})", printable(&origin.logical_id), printable(&origin.kind));
+        Some(ExemptViolation { control, subject, file, at: origin.at, until })
+    }
+
     /// Returns the final result, which conditions of the template may make undecided, with its finding.
     fn finding(
         &self,
@@ -156,10 +294,15 @@ impl<'a> FindingBuilder<'a> {
         let (level, problem, (fix, edits)) = match &result {
             ComplianceResult::Compliant(_) => return (result, None),
             ComplianceResult::NotCompliant(reason) if origin.uncertainties.is_empty() => {
-                (Level::Error, result.to_string(), self.fix(origin, control, reason))
+                (Level::Error, self.problem(origin, &result), self.fix(origin, control, reason))
             }
-            ComplianceResult::NotCompliant(_) => {
-                let fix = "known only at deployment; give known values with --parameter".to_owned();
+            ComplianceResult::NotCompliant(reason) => {
+                let fix = if origin.uncertainties.iter().any(|one| one.starts_with("whether it exists")) {
+                    format!("known only at deployment{}", self.parameter_hint(origin))
+                } else {
+                    // It does not matter after the fix.
+                    self.fix(origin, control, reason).0
+                };
                 let problem = format!("unknown: {}", origin.uncertainties.join("; "));
                 result = ComplianceResult::Undecided(vec![Uncertainty::Scope]);
                 (Level::Warning, problem, (fix, Vec::new()))
@@ -168,13 +311,18 @@ impl<'a> FindingBuilder<'a> {
                 let text = |unknown: &Uncertainty<'_>| match unknown {
                     // The location may be a placeholder.
                     Uncertainty::Location(gap) if !gap.reason.is_empty() => printable(gap.reason),
+                    Uncertainty::Cluster(arn) => self.unknown_cluster(arn),
+                    Uncertainty::Tags if self.lacks_region(origin) => {
+                        "its tags, which depend on the Region of the replica".to_owned()
+                    }
                     other => other.to_string(),
                 };
                 let all: Vec<String> = unknown.iter().map(text).collect();
-                (Level::Warning, format!("unknown: {}", all.join("; ")), (self.resolution(unknown), Vec::new()))
+                (Level::Warning, format!("unknown: {}", all.join("; ")), (self.resolution(origin, unknown), Vec::new()))
             }
         };
-        let subject = format!("`{}` ({})", printable(&origin.logical_id), printable(&origin.kind));
+        let of = if origin.is_of_volumes { "volumes of " } else { "" };
+        let subject = format!("{of}`{}` ({})", printable(&origin.logical_id), printable(&origin.kind));
         let end = Position { column: origin.at.column + origin.logical_id.chars().count(), ..origin.at };
         let diagnostic = source.error(origin.at, format!("{subject}: {problem}"), fix);
         let diagnostic = Diagnostic { end: Some(end), rule: Some(control.name), edits, ..diagnostic };
@@ -186,34 +334,34 @@ impl<'a> FindingBuilder<'a> {
         let NonComplianceReason::NotSelected(not_selected) = reason else {
             return (control.remediation.to_owned(), Vec::new());
         };
-        let NotSelectedReason { closest, steps, cluster } = &**not_selected;
+        let NotSelectedReason { steps, cluster, .. } = &**not_selected;
+        if origin.is_of_volumes {
+            return self.volumes_fix(origin, steps);
+        }
         if steps.is_empty() {
-            let fix = if closest.is_some() {
-                "add it to a selection of a backup plan"
-            } else {
-                "give the templates or the inventory with the backup plans with --plans, or add a plan and a selection"
-            };
-            return (fix.to_owned(), Vec::new());
+            let none =
+                "give the templates or the inventory with the backup plans with --plans, or add a plan and a selection";
+            return (not_selected.fix().unwrap_or_else(|| none.to_owned()), Vec::new());
         }
         let own = || self.stacks.get(origin.stack).zip(self.sources.get(origin.stack));
-        if let ([RemediationStep::SetTag { key, value, current }], None, Some((stack, source))) =
+        if let ([RemediationStep::SetTag { key, value, current, .. }], None, Some((stack, source))) =
             (steps.as_slice(), cluster, own())
         {
-            let tag = edit::tag(stack.template, source, &origin.logical_id, (key, value, *current));
+            let region = self.target.region().map(|region| region.as_str());
+            let mut tag = edit::tag(stack.template, source, &origin.logical_id, (key, value), region);
+            if current.is_some() {
+                // Other selections, costs and permissions may depend on the value.
+                tag.proposal = None;
+            }
             let fix = steps.first().map(ToString::to_string).unwrap_or_default();
+            let replica = tag.replica.map(|region| format!(" of the replica in `{}`", printable(&region)));
+            let replica = replica.unwrap_or_default();
             let fix = match tag.tags_at {
-                Some(at) => format!("{fix}, under `{}` in line {}", tag.property, at.line),
-                None => format!("{fix}, with the property `{}`", tag.property),
+                Some(at) => format!("{fix}, under `{}`{replica} in line {}", tag.property, at.line),
+                None => format!("{fix}, with the property `{}`{replica}", tag.property),
             };
             let edits = tag.proposal.iter().map(|proposal| proposal.edit.clone()).collect();
-            if let Some(proposal) = tag.proposal {
-                let mut proposals = self.proposals.borrow_mut();
-                let own = proposals.entry(origin.stack).or_default();
-                // Several controls may propose the same edit.
-                if own.last() != Some(&proposal) {
-                    own.push(proposal);
-                }
-            }
+            tag.proposal.into_iter().for_each(|proposal| self.propose(origin, proposal));
             return (fix, edits);
         }
         let text = |step: &RemediationStep<'_>| match step {
@@ -224,38 +372,82 @@ impl<'a> FindingBuilder<'a> {
             other => other.to_string(),
         };
         let all: Vec<String> = steps.iter().map(text).collect();
-        let of = cluster.map(|cluster| format!("for its cluster `{}`: ", printable(cluster))).unwrap_or_default();
-        (format!("{of}{}", all.join(" and ")), Vec::new())
+        let of = cluster.map(|cluster| format!("for its cluster `{}`: ", printable(self.cluster(cluster))));
+        (format!("{}{}", of.unwrap_or_default(), all.join(" and ")), Vec::new())
+    }
+
+    /// Returns the logical id of a cluster in the templates, or its ARN.
+    fn cluster<'s>(&'s self, arn: &'s str) -> &'s str {
+        self.logical_ids.get(arn).copied().unwrap_or_else(|| local(arn))
+    }
+
+    fn unknown_cluster(&self, arn: &str) -> String {
+        match arn.split_once(AMBIGUOUS_CLUSTER) {
+            Some((name, all)) => format!("its cluster `{}` (several have this name: {all})", printable(name)),
+            None => format!("its cluster `{}`", printable(self.cluster(arn))),
+        }
+    }
+
+    fn propose(&self, origin: &Origin, proposal: ProposedEdit) {
+        let mut proposals = self.proposals.borrow_mut();
+        let own = proposals.entry(origin.stack).or_default();
+        // Several controls may propose the same edit.
+        if own.last() != Some(&proposal) {
+            own.push(proposal);
+        }
+    }
+
+    /// Returns whether tags depend on the unknown Region of the deployment.
+    fn lacks_region(&self, origin: &Origin) -> bool {
+        origin.kind == GLOBAL_TABLE_TYPE && self.target.region().is_none()
+    }
+
+    /// Returns the hint to give parameter values, if the template has parameters.
+    fn parameter_hint(&self, origin: &Origin) -> &'static str {
+        let stack = self.stacks.get(origin.stack);
+        match stack.is_some_and(|stack| !stack.template.parameters().is_empty()) {
+            true => "; give known values with --parameter",
+            false => "",
+        }
     }
 
     /// Returns how to resolve the uncertainties.
-    fn resolution(&self, unknown: &[Uncertainty<'_>]) -> String {
+    fn resolution(&self, origin: &Origin, unknown: &[Uncertainty<'_>]) -> String {
         let mut resolutions: Vec<&str> = Vec::new();
+        let lacks_target = self.target.account().is_none() || self.target.region().is_none();
         for one in unknown {
             let resolution = match one {
                 Uncertainty::OptIn(_) => "give the enabled services with --opt-in, or an inventory with --plans",
                 Uncertainty::Selection(_, _, SelectionPart::Existence) => {
                     "give the values that its condition needs with --parameter"
                 }
-                Uncertainty::ConditionKey(_) => "write the key as `aws:ResourceTag/<key>`",
-                Uncertainty::RefusedLifecycle(_) | Uncertainty::ContinuousRetention(_) => {
-                    "give the rule a lifecycle that AWS Backup accepts"
-                }
-                Uncertainty::Policy | Uncertainty::ArnEnd | Uncertainty::Rule(..) | Uncertainty::Selection(..)
-                    if self.target.account().is_none() || self.target.region().is_none() =>
+                Uncertainty::ConditionKey(_) => "correct the key in the selection",
+                Uncertainty::ListedKey(_) => "write the bare tag key in the selection",
+                Uncertainty::Schedule(..) => "write a schedule that AWS documents",
+                Uncertainty::Policy
+                | Uncertainty::ArnEnd
+                | Uncertainty::CopyTarget(_)
+                | Uncertainty::Rule(..)
+                | Uncertainty::Selection(..)
+                    if lacks_target =>
                 {
-                    "give the deployment target with --in-account and --in-region"
+                    "give the deployment target with --account and --region"
                 }
-                Uncertainty::Tags
-                | Uncertainty::TagValue(_)
-                | Uncertainty::Engine
-                | Uncertainty::Parameter(_)
-                | Uncertainty::Scope => "give known values with --parameter",
-                Uncertainty::Cluster(arn) if arn.ends_with(AMBIGUOUS_CLUSTER) => {
+                Uncertainty::Tags if self.lacks_region(origin) => "give the Region of the deployment with --region",
+                Uncertainty::Parameter(_) | Uncertainty::Scope => "give known values with --parameter",
+                Uncertainty::Tags | Uncertainty::TagValue(_) | Uncertainty::Engine
+                    if !self.parameter_hint(origin).is_empty() =>
+                {
+                    "give known values with --parameter"
+                }
+                Uncertainty::OntapTags => "tag its volumes and select them by the tag, or select the ARN of a volume",
+                Uncertainty::AmbiguousVault(_) => "give the vaults different names, or check the templates one by one",
+                Uncertainty::Cluster(arn) if arn.contains(AMBIGUOUS_CLUSTER) => {
                     "refer to the cluster with `!Ref`, or check the templates that contain it one by one"
                 }
                 Uncertainty::Cluster(_)
                 | Uncertainty::Vault(_)
+                | Uncertainty::AirGappedLock(_)
                 | Uncertainty::Location(InventoryGap { part: Some(LocationPart::Vaults), .. }) => {
                     "give the template or the inventory that contains it with --plans"
                 }

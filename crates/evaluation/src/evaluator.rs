@@ -20,10 +20,12 @@ use std::ptr;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use framework::control::Control;
+
 use crate::inventory::document::{PlanPart, RecoveryPointPart, RecoveryPointStatus, Restore, VaultKind, VaultPart};
 use crate::inventory::{
-    Inventory, InventoryGap, Located, LocationId, LocationPart, Plan, ProtectedType, RecoveryPoint, Resource, Symbol,
-    Vault, protected,
+    Inventory, InventoryGap, Located, LocationId, LocationPart, PROTECTED, Plan, ProtectedType, RecoveryPoint,
+    Resource, Symbol, Vault, protected,
 };
 use coverage::SelectionMatch;
 use prepared_query::{ControlTest, PreparedQuery, SubjectKind, control_test};
@@ -40,7 +42,6 @@ mod prepared_query;
 mod reason;
 mod recovery_points;
 pub mod remediation;
-pub mod schedule;
 mod selection;
 mod ternary;
 #[cfg(test)]
@@ -134,6 +135,8 @@ pub struct EvaluationCounts {
     pub not_compliant: u64,
     /// Undecided.
     pub undecided: u64,
+    /// Not compliant, but exempt.
+    pub exempt: u64,
 }
 
 impl EvaluationCounts {
@@ -193,6 +196,12 @@ impl<'a> Evaluator<'a> {
                 let it = &vault.item;
                 let own = local.vaults.entry(&it.name).or_insert(Some(it));
                 *own = own.filter(|own| (own.kind, own.lock, &own.unread) == (it.kind, it.lock, &it.unread));
+            }
+        }
+        for (alias, vault) in &inventory.vault_aliases {
+            let Some(vault) = inventory.vaults.get(*vault) else { continue };
+            if let Some(local) = locations.get_mut(vault.location.index()) {
+                local.vaults.insert(alias, Some(&vault.item));
             }
         }
         let mut evaluator = Self {
@@ -258,7 +267,9 @@ impl<'a> Evaluator<'a> {
         };
         let test = control_test(query);
         let plans = self.inventory.plans.iter().map(|plan| match &test {
-            ControlTest::Copied(copies) => copies.satisfied_by(&plan.item),
+            ControlTest::Copied(copies) => {
+                copies.satisfied_by(&plan.item, self.inventory.locations.get(plan.location.index()))
+            }
             ControlTest::Locked { min, max } => vec![self.locks(plan, *min, *max)],
             _ => vec![Ternary::Yes],
         });
@@ -266,7 +277,8 @@ impl<'a> Evaluator<'a> {
             QueryScope::Tag { key, .. } => self.inventory.symbols.find(key),
             _ => None,
         };
-        PreparedQuery { query, kind, plans: plans.collect(), tag, test }
+        let has_all_types = PROTECTED.iter().all(|it| query.control.resource_types.contains(&it.config_type));
+        PreparedQuery { query, kind, has_all_types, plans: plans.collect(), tag, test }
     }
 
     /// Evaluates every item: resources first, in the order of the inventory; for each item, the queries in their
@@ -296,6 +308,42 @@ impl<'a> Evaluator<'a> {
                 }
             }
         }
+    }
+
+    /// Counts the resources in scope of a control for whose type AWS Config has no rule of the control: they are not
+    /// judged. In the order of the queries, each control and type once.
+    #[must_use]
+    pub fn without_rule(&self) -> Vec<(&'static Control, &'static str, u64)> {
+        let mut counts: Vec<(&'static Control, &'static str, u64)> = Vec::new();
+        for prepared in self.queries.iter().filter(|prepared| prepared.kind == SubjectKind::Resources) {
+            let control = prepared.query.control;
+            let others = self.kinds.iter().filter(|(_, protected)| !prepared.judges(protected));
+            let others: HashMap<Symbol, &'static str> = others.map(|(kind, own)| (*kind, own.config_type)).collect();
+            if others.is_empty() || counts.iter().any(|(known, ..)| *known == control) {
+                continue;
+            }
+            let mut found: BTreeMap<&'static str, u64> = BTreeMap::new();
+            for resource in self.inventory.resources.iter().filter(|resource| resource.active) {
+                let Some(kind) = others.get(&resource.kind).copied() else { continue };
+                if self.resource_in_scope(prepared, resource) != Ternary::No {
+                    *found.entry(kind).or_default() += 1;
+                }
+            }
+            counts.extend(found.into_iter().map(|(kind, count)| (control, kind, count)));
+        }
+        counts
+    }
+
+    fn resource_in_scope(&self, prepared: &PreparedQuery<'_>, resource: &Resource) -> Ternary {
+        let is_it = |id: &str| resource.id() == id || resource.name() == Some(id) || resource.arn() == id;
+        let has_tag = |_: &str, value: Option<&str>| {
+            has_tag(resource, prepared.tag, |found| match (value, found) {
+                (None, _) => Ternary::Yes,
+                (Some(_), None) => Ternary::Unknown,
+                (Some(value), Some(found)) => (self.inventory.symbols.get(found) == value).into(),
+            })
+        };
+        in_scope(&prepared.query.scope, self.inventory.kind(resource), is_it, has_tag)
     }
 
     /// Evaluates a plan, vault or recovery point, if it is in the scope of the query.
@@ -360,23 +408,15 @@ impl<'a> Evaluator<'a> {
             None if protected.shared => Err(Uncertainty::Engine),
             _ => Ok(self.candidate(resource, protected)),
         });
-        let is_it = |id: &str| resource.id() == id || resource.name() == Some(id) || resource.arn() == id;
         let mut covered = false;
         for (query_index, prepared) in self.queries.iter().enumerate() {
             if prepared.kind != SubjectKind::Resources
+                || !prepared.judges(protected)
                 || (matches!(prepared.test, ControlTest::Copied(_)) && !protected.evaluates_copies(engine))
             {
                 continue;
             }
-            let has_tag = |_: &str, value: Option<&str>| {
-                has_tag(resource, prepared.tag, |found| match (value, found) {
-                    (None, _) => Ternary::Yes,
-                    (Some(_), None) => Ternary::Unknown,
-                    (Some(value), Some(found)) => (self.inventory.symbols.get(found) == value).into(),
-                })
-            };
-            let in_scope = in_scope(&prepared.query.scope, self.inventory.kind(resource), is_it, has_tag);
-            let result = match (in_scope, &prepared.test, &candidate) {
+            let result = match (self.resource_in_scope(prepared, resource), &prepared.test, &candidate) {
                 (Ternary::No, ..) => continue,
                 (Ternary::Unknown, ..) => Undecided(vec![prepared.scope_unknown(resource.tags_unread)]),
                 (_, ControlTest::Unclear(name), _) => Undecided(vec![Uncertainty::Parameter(name)]),

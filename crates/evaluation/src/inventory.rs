@@ -15,10 +15,13 @@ use framework::ids::{AccountId, RegionName};
 use syntax::diagnostic::Diagnostic;
 
 use interner::Interner;
-use service::{PROTECTED, in_right_case};
+use service::in_right_case;
+
+pub(crate) use service::PROTECTED;
 
 pub mod document;
 mod interner;
+pub(crate) mod partial_arn;
 mod read;
 mod service;
 pub mod template;
@@ -40,6 +43,8 @@ pub struct Inventory {
     pub(crate) resources: Vec<Resource>,
     pub(crate) plans: Vec<Located<Plan>>,
     pub(crate) vaults: Vec<Located<Vault>>,
+    /// The placeholders of vaults whose name several templates use, with the index of the vault.
+    pub(crate) vault_aliases: Vec<(String, usize)>,
     pub(crate) recovery_points: Vec<Located<RecoveryPoint>>,
     pub(crate) restores: Vec<Restore>,
 }
@@ -57,6 +62,10 @@ pub struct InventoryLocation {
     pub region: RegionName,
     /// `None` if the document does not contain the location.
     pub(crate) record: Option<document::LocationRecord>,
+    /// The account is that of an unknown deployment target.
+    pub(crate) has_unknown_account: bool,
+    /// The Region is that of an unknown deployment target.
+    pub(crate) has_unknown_region: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +91,10 @@ pub struct Resource {
     pub(crate) tags_unread: bool,
     /// The ARN is incomplete, because the resource is not deployed yet.
     pub(crate) arn_end_unread: bool,
+    /// The whole ARN with its unknown parts, for [`partial_arn::matches`].
+    pub(crate) partial_arn: Option<Box<str>>,
+    /// Whether AWS manages its KMS key, if known.
+    pub(crate) aws_managed_key: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,13 +172,23 @@ impl Inventory {
             .collect();
         tags.sort_unstable_by_key(|tag| tag.key);
         let unread = |part| resource.unread.contains(&part);
+        let arn_end_unread = unread(document::ResourcePart::ArnEnd);
+        // Account and Region are before the fifth colon, so that only the name is unknown.
+        let is_name_only = arn_end_unread && resource.arn.matches(':').count() >= 5;
+        if let Some(minutes) = resource.latest_restore_minutes {
+            // It is the most recent one.
+            let completed = Timestamp::MAX;
+            self.restores.push(Restore { resource: resource.arn.clone(), completed, minutes });
+        }
         let resource = Resource {
             location,
             kind: self.symbols.intern(resource.kind.as_str()),
             engine: resource.engine.as_deref().map(|engine| self.symbols.intern(engine)),
             active: resource.active,
             tags_unread: unread(document::ResourcePart::Tags),
-            arn_end_unread: unread(document::ResourcePart::ArnEnd),
+            arn_end_unread,
+            partial_arn: is_name_only.then(|| format!("{}{}", resource.arn, partial_arn::NAME).into()),
+            aws_managed_key: resource.aws_managed_key,
             tags: tags.into(),
             arn: resource.arn.into(),
             id: resource.id.map(Into::into),
@@ -251,7 +274,13 @@ impl Inventory {
         *self.location_ids.entry(key).or_insert_with(|| {
             let id = LocationId(u32::try_from(self.locations.len()).unwrap_or(u32::MAX));
             let (account, region) = (account.clone(), region.clone());
-            self.locations.push(InventoryLocation { account, region, record: None });
+            self.locations.push(InventoryLocation {
+                account,
+                region,
+                record: None,
+                has_unknown_account: false,
+                has_unknown_region: false,
+            });
             id
         })
     }
@@ -273,7 +302,7 @@ impl Inventory {
 
 impl InventoryLocation {
     fn gaps(&self) -> impl Iterator<Item = InventoryGap<'_>> {
-        let Self { account, region, record } = self;
+        let Self { account, region, record, .. } = self;
         let whole = record.is_none().then_some(InventoryGap { account, region, part: None, reason: "" });
         let parts = record.iter().flat_map(|record| &record.unread);
         whole.into_iter().chain(parts.map(move |unread| InventoryGap {

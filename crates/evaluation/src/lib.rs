@@ -18,5 +18,5 @@ pub mod inventory;
 
 pub use evaluator::{
     ComplianceResult, ControlQuery, Evaluation, EvaluationCounts, Evaluator, FailedClause, NonComplianceReason,
-    QueryScope, RemediationStep, Subject, remediation, schedule, vault_policy,
+    QueryScope, RemediationStep, Subject, remediation, vault_policy,
 };

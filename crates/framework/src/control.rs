@@ -17,6 +17,8 @@ pub use resource::{config_type, derived_arn, resource_kind};
 pub use rule_name::RuleName;
 pub use severity::Severity;
 
+use std::collections::BTreeSet;
+
 use syntax::text::closest_match;
 
 /// A control of Audit Manager.
@@ -46,8 +48,10 @@ pub struct Control {
     pub documentation: &'static str,
     /// The part of this entry that AWS does not document.
     pub unconfirmed: Option<&'static str>,
-    /// The Config types of the evaluated resources.
+    /// The Config types of the evaluated resources: those for which AWS Config has a managed rule of the control.
     pub resource_types: &'static [&'static str],
+    /// Regions in which AWS Config has no managed rule of the control, although Audit Manager is available in some of them.
+    pub missing_regions: &'static [&'static str],
     /// The end of the name of the Config managed rule, if it differs from [`Self::name`].
     pub managed_rule: Option<&'static str>,
 }
@@ -125,10 +129,26 @@ pub fn find(name: &str) -> Option<&'static Control> {
     CONTROLS.iter().find(|control| control.name == name)
 }
 
-/// Returns the control name that is most similar.
+/// Returns the control name that is most similar: of a Config managed rule, its control; else the only one that has all of its words; else
+/// the one with the most similar spelling.
 pub fn closest_name(name: &str) -> Option<&'static str> {
-    closest_match(name, CONTROLS.iter().map(|control| control.name))
+    /// Words. With fewer, too many names have all of them.
+    const LEAST: usize = 3;
+    if let Some(control) = RuleName::parse(name).control {
+        return Some(control.name);
+    }
+    let names = || CONTROLS.iter().map(|control| control.name);
+    let words = |name: &'_ str| -> BTreeSet<String> { name.split(['_', '-', ' ']).map(str::to_uppercase).collect() };
+    let own = if name.len() <= LONGEST_NAME { words(name) } else { BTreeSet::new() };
+    let mut with_all = names().filter(|other| own.len() >= LEAST && own.is_subset(&words(other)));
+    match (with_all.next(), with_all.next()) {
+        (Some(only), None) => Some(only),
+        _ => closest_match(name, names()),
+    }
 }
+
+/// Most bytes of a text that is compared with the names of controls.
+const LONGEST_NAME: usize = 256;
 
 impl Control {
     /// Returns the parameter with a name.

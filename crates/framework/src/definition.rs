@@ -81,11 +81,19 @@ impl ControlScope {
         *self == Self::default()
     }
 
-    /// Returns the scope with sorted lists, for comparison.
+    /// Returns the scope for comparison: sorted lists without duplicates, and types in the documented spelling.
     pub fn sorted(mut self) -> Self {
+        for name in &mut self.resource_types {
+            if let Some(documented) = control::scope_name(name).filter(|documented| documented != name) {
+                documented.clone_into(name);
+            }
+        }
         self.resource_types.sort_unstable();
+        self.resource_types.dedup();
         self.resource_ids.sort_unstable();
+        self.resource_ids.dedup();
         self.tags.sort_unstable();
+        self.tags.dedup();
         self
     }
 }

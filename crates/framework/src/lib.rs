@@ -7,6 +7,7 @@
 //! assert!(control.parameters.is_empty());
 //! ```
 
+pub mod backup;
 pub mod control;
 mod definition;
 #[cfg(test)]

@@ -7,18 +7,26 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 
-use syntax::diagnostic::{Diagnostic, Diagnostics, Position, Source};
+use syntax::diagnostic::{Diagnostic, Diagnostics, Edit, Position, Source};
 use syntax::template::{Resolver, Template};
 
 use crate::definition::{Framework, parameter, read};
-use crate::rules::{controls, framework, parameters, scopes, template as template_rules};
+use crate::rules::{
+    cloudformation as cloudformation_rules, controls, framework, parameters, plans, scopes, selections,
+    template as template_rules, vaults,
+};
 
 pub use crate::rules::{Example, Rule, Snippet};
 pub use syntax::diagnostic::Level;
 
+mod allowed_names;
+mod backup;
+mod cloudformation;
 mod cross_control;
 mod cross_framework;
+mod deployment;
 mod environment;
+mod overlap;
 mod references;
 mod regions;
 mod suppressions;
@@ -26,8 +34,11 @@ mod suppressions;
 mod tests;
 mod update;
 
-pub use cross_framework::{FrameworkDeployment, check_policy};
+pub use backup::{BackupDiagnostics, check_backup};
+pub use cross_framework::check_policy;
+pub use deployment::FrameworkDeployment;
 pub use regions::{opt_in_regions, unsupported_regions};
+pub use suppressions::remove_suppressed;
 pub use update::check_update;
 
 /// Returns every rule, in the order of their ids.
@@ -38,10 +49,14 @@ pub fn rules() -> Vec<&'static Rule> {
         controls::FAMILY,
         parameters::FAMILY,
         scopes::FAMILY,
+        plans::FAMILY,
+        selections::FAMILY,
+        vaults::FAMILY,
         environment::FAMILY,
         cross_control::FAMILY,
         regions::FAMILY,
         suppressions::FAMILY,
+        cloudformation_rules::FAMILY,
     ];
     let mut rules = families.concat();
     rules.sort_unstable_by_key(|rule| rule.id);
@@ -87,6 +102,20 @@ pub fn check_with_suppressions(file: &str, text: &str, question: &LintContext<'_
 }
 
 fn check_template(template: &Template, question: &LintContext<'_>) -> LintResult {
+    let Some(written_out) = template.without_loops() else { return check_written_out(template, question) };
+    let mut result = check_written_out(&written_out, question);
+    // An edit of the body of a loop would replace its variables.
+    let loops = template.loops();
+    let is_in_loop = |edit: &Edit| loops.iter().any(|(from, to)| (*from..*to).contains(&edit.from));
+    for diagnostic in &mut result.diagnostics {
+        if diagnostic.edits.iter().any(is_in_loop) {
+            diagnostic.edits.clear();
+        }
+    }
+    result
+}
+
+fn check_written_out(template: &Template, question: &LintContext<'_>) -> LintResult {
     let source = Source::new(template.file(), template.text());
     let mut found: Vec<Diagnostic> = Vec::new();
     // A diagnostic of several variants is reported once.
@@ -94,7 +123,8 @@ fn check_template(template: &Template, question: &LintContext<'_>) -> LintResult
     for (number, parameters) in question.variants.iter().enumerate() {
         let mut diagnostics = Diagnostics::new(&source);
         if number == 0 {
-            references::check(&mut diagnostics, template);
+            check_whole(&mut diagnostics, template);
+            cloudformation::check_values(&mut diagnostics, template);
         }
         parameter::check(&mut diagnostics, template, parameters, question.is_complete);
         template.reject_aliases(&mut diagnostics);
@@ -102,6 +132,8 @@ fn check_template(template: &Template, question: &LintContext<'_>) -> LintResult
         let frameworks = read::frameworks(&mut diagnostics, template, &resolver);
         cross_control::check(&mut diagnostics, &frameworks);
         environment::check(&mut diagnostics, template, &resolver, &frameworks);
+        cloudformation::check_lookups(&mut diagnostics, template, &resolver);
+        backup::check(&mut diagnostics, template, &resolver);
         let mut unknown: BTreeMap<Position, &str> = unknown_parts(&frameworks).collect();
         let assigned = if question.is_complete { None } else { by_assignment(&source, template, &resolver) };
         if let Some(assigned) = &assigned {
@@ -112,7 +144,13 @@ fn check_template(template: &Template, question: &LintContext<'_>) -> LintResult
             let help = "check the deployed framework, or write the value here";
             diagnostics.report(&template_rules::UNSEEN, at, format!("{what} is known only at deployment"), help);
         }
+        if !question.is_complete {
+            allowed_names::check(&mut diagnostics, template, parameters);
+        }
+        // A template that no policy deploys may have plans, selections or vaults alone.
+        let needs_framework = question.is_complete || !backup::is_complete_without_framework(template);
         let mut all = diagnostics.into_vec();
+        all.retain(|diagnostic| needs_framework || diagnostic.rule != Some(template_rules::NO_FRAMEWORK.id));
         all.extend(assigned.into_iter().flat_map(|assigned| assigned.diagnostics));
         all.retain(|diagnostic| reported.insert((diagnostic.at, diagnostic.rule, diagnostic.message.clone())));
         found.append(&mut all);
@@ -147,11 +185,34 @@ fn by_assignment<'t>(source: &Source<'_>, template: &'t Template, resolver: &Res
         let mut diagnostics = Diagnostics::new(source);
         let frameworks = read::frameworks(&mut diagnostics, template, &resolver.with_assignment(assignment));
         cross_control::check(&mut diagnostics, &frameworks);
+        // With `Rules`, a template rejects some combinations of parameters.
+        let may_be_empty = |diagnostic: &Diagnostic| {
+            diagnostic.rule == Some(framework::NO_CONTROLS.id) && template.root().get("Rules").is_none()
+        };
+        let all = diagnostics.into_vec();
+        let empty = all.iter().filter(|diagnostic| may_be_empty(diagnostic)).find_map(|diagnostic| diagnostic.at);
+        if let Some(at) = empty {
+            let mut diagnostics = Diagnostics::new(source);
+            let message = "the list of controls can be empty: every control depends on a condition";
+            let help =
+                "keep one control without a condition, or give the framework a `Condition` that excludes it then";
+            diagnostics.report(&framework::MAYBE_NO_CONTROLS, at, message, help);
+            found.extend(diagnostics.into_vec());
+        }
         let is_relevant = |diagnostic: &Diagnostic| IGNORED.iter().all(|rule| diagnostic.rule != Some(rule.id));
-        found.extend(diagnostics.into_vec().into_iter().filter(is_relevant));
+        found.extend(all.into_iter().filter(is_relevant));
         unknown.extend(unknown_parts(&frameworks).map(|(at, _)| at));
     }
     all
+}
+
+/// Reports errors that do not depend on parameter values.
+fn check_whole(diagnostics: &mut Diagnostics<'_, '_>, template: &Template) {
+    cloudformation::check(diagnostics, template);
+    if references::is_complete(template) {
+        references::check(diagnostics, template);
+        cloudformation::check_references(diagnostics, template);
+    }
 }
 
 impl Framework {
@@ -161,15 +222,19 @@ impl Framework {
     /// # Errors
     /// Every error of [`check_text`], with these values as all values of the deployment.
     pub fn read_all(template: &Template, parameters: &BTreeMap<String, String>) -> Result<Vec<Self>, Vec<Diagnostic>> {
+        let written_out = template.without_loops();
+        let template = written_out.as_ref().unwrap_or(template);
         let source = Source::new(template.file(), template.text());
         let mut diagnostics = Diagnostics::new(&source);
         parameter::check(&mut diagnostics, template, parameters, true);
         template.reject_aliases(&mut diagnostics);
         let resolver = Resolver::new(template, parameters);
         let found = read::frameworks(&mut diagnostics, template, &resolver);
-        references::check(&mut diagnostics, template);
+        check_whole(&mut diagnostics, template);
         cross_control::check(&mut diagnostics, &found);
         environment::check(&mut diagnostics, template, &resolver, &found);
+        cloudformation::check_lookups(&mut diagnostics, template, &resolver);
+        backup::check(&mut diagnostics, template, &resolver);
         let mut errors = diagnostics.into_vec();
         errors.retain(|diagnostic| diagnostic.level == Level::Error);
         let frameworks = || found.into_iter().map(read::ReadFramework::into_framework).collect();

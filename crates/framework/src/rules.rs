@@ -1,7 +1,8 @@
 //! Lint rules: their ids, levels, texts and examples. The framework reader and lint have the checks; lint has the catalog.
 //!
 //! An id is never reused. The tens are families: 00 the template, 10 the framework, 20 its controls, 30 their parameters, 40 their
-//! scopes, 50 combinations of controls and the resources around a framework, 60 the policy, 90 suppressions. A family is one file; the
+//! scopes, 50 combinations of controls and the resources around a framework, 60 the policy, 70 backup plans, 80 backup
+//! selections, 90 suppressions, 100 backup vaults, 110 and 120 what CloudFormation rejects in any template. A family is one file; the
 //! families 50 and up are beside their checks. `examples/` has two snippets for each rule, and the tests run all of them.
 
 use syntax::diagnostic::{Level, RuleId};
@@ -27,12 +28,16 @@ macro_rules! family {
 }
 pub(crate) use family;
 
+pub(crate) mod cloudformation;
 pub(crate) mod controls;
 mod example;
 pub(crate) mod framework;
 pub(crate) mod parameters;
+pub(crate) mod plans;
 pub(crate) mod scopes;
+pub(crate) mod selections;
 pub(crate) mod template;
+pub(crate) mod vaults;
 
 pub use example::{Example, Snippet};
 

@@ -12,11 +12,13 @@ mod read;
 mod resolve;
 #[cfg(test)]
 mod tests;
+mod transform;
 
 pub use capability::Capability;
 pub use intrinsic::{Call, call};
 pub use part::{Content, Part, Resource, resources_of};
 pub use resolve::{NodeValue, Piece, Resolver};
+pub use transform::{LANGUAGE_EXTENSIONS, SERVERLESS};
 
 /// A CloudFormation template, in YAML or JSON.
 #[derive(Clone, Debug)]

@@ -1,5 +1,9 @@
 //! Helpers for the texts that users write and read.
 
+mod typing_error;
+
+pub use typing_error::typing_error;
+
 /// Returns the candidate that resembles a misspelled word most, if one is similar enough to be suggested.
 ///
 /// Case and the difference between `_` and `-` do not count. Of equally similar candidates the first is returned.

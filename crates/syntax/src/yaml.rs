@@ -7,15 +7,18 @@ use std::collections::BTreeMap;
 
 use crate::diagnostic::Position;
 
+mod adapted;
 mod edit;
 mod json;
 mod reader;
 mod scalar;
 #[cfg(test)]
 pub(crate) mod tests;
+mod yaml11;
 
 pub use reader::{Dialect, Document, document, read, rejection};
 pub use scalar::ScalarKind;
+pub use yaml11::Yaml11;
 
 /// The beginning of the message about a syntax error.
 pub const NOT_VALID: &str = "not valid YAML";

@@ -76,13 +76,19 @@ pub(super) fn unread_lines(parts: &BTreeSet<UnreadPart>, label: impl Display) ->
 /// Formats the table of counts, at most `room` wide, and the totals.
 pub(crate) fn by_control<N: AsRef<str>>(rows: &[(N, EvaluationCounts)], room: Option<usize>) -> String {
     // Numbers are not truncated, and control names differ at their ends.
-    const COLUMNS: [Column; 4] = [
+    const COLUMNS: [Column; 5] = [
         Column { head: "CONTROL", least: 25, cut: Cut::Start },
         Column::new("COMPLIANT", 9),
         Column::new("NOT COMPLIANT", 13),
         Column::new("UNDECIDED", 9),
+        Column::new("EXEMPT", 6),
     ];
-    let numbers = |of: &EvaluationCounts| [of.compliant, of.not_compliant, of.undecided];
+    let exempt = rows.iter().map(|(_, counts)| counts.exempt).sum::<u64>();
+    let numbers = |of: &EvaluationCounts| {
+        let exempt = (exempt > 0).then_some(of.exempt);
+        [of.compliant, of.not_compliant, of.undecided].into_iter().chain(exempt)
+    };
+    let columns = COLUMNS.get(..COLUMNS.len() - usize::from(exempt == 0)).unwrap_or(&COLUMNS);
     let texts: Vec<Vec<String>> = rows
         .iter()
         .map(|(name, counts)| {
@@ -91,11 +97,11 @@ pub(crate) fn by_control<N: AsRef<str>>(rows: &[(N, EvaluationCounts)], room: Op
         })
         .collect();
     // A terminal may be too narrow for the table.
-    let lines = table::lines(&COLUMNS, &texts, room, |_, _| {}).unwrap_or_else(|| {
+    let lines = table::lines(columns, &texts, room, |_, _| {}).unwrap_or_else(|| {
         let block = |(name, counts): &(N, EvaluationCounts)| {
             let name = style(table::from_end(name.as_ref(), room.unwrap_or(usize::MAX))).bold().to_string();
-            let words = ["compliant", "not compliant", "undecided"];
-            let numbers = numbers(counts).into_iter().zip(words).map(|(number, word)| format!("  {number} {word}"));
+            let words = ["compliant", "not compliant", "undecided", "exempt"];
+            let numbers = numbers(counts).zip(words).map(|(number, word)| format!("  {number} {word}"));
             std::iter::once(name).chain(numbers).collect::<Vec<_>>()
         };
         rows.iter().flat_map(block).collect()
@@ -109,7 +115,8 @@ pub(crate) fn by_control<N: AsRef<str>>(rows: &[(N, EvaluationCounts)], room: Op
         n => format!(", {}", style(format!("{n} undecided")).yellow()),
     };
     let controls = count(rows.len(), "control");
-    let total = format!("\n{controls}: {findings}{undecided}");
+    let exempt = if exempt == 0 { String::new() } else { format!(", {exempt} exempt") };
+    let total = format!("\n{controls}: {findings}{undecided}{exempt}");
     lines.into_iter().chain([total]).map(|line| format!("{line}\n")).collect()
 }
 
@@ -119,7 +126,7 @@ mod tests {
 
     #[test]
     fn summary_table_never_exceeds_the_terminal_width() {
-        let counts = EvaluationCounts { compliant: 120_000, not_compliant: 3, undecided: 0 };
+        let counts = EvaluationCounts { compliant: 120_000, not_compliant: 3, undecided: 0, exempt: 0 };
         let name = "acme-backup-framework: BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN".to_owned();
         let rows = [(name.clone(), counts), (name, EvaluationCounts::default())];
         for room in 30..130 {

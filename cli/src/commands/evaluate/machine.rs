@@ -58,6 +58,7 @@ pub(crate) fn counts(framework: Option<&str>, control: &str, counts: &Evaluation
         "compliant": counts.compliant,
         "notCompliant": counts.not_compliant,
         "undecided": counts.undecided,
+        "exempt": (counts.exempt > 0).then_some(counts.exempt),
     }))
 }
 
@@ -96,7 +97,7 @@ fn item(located: &LocatedEvaluation<'_>) -> Value {
 
 fn change(change: &RemediationStep<'_>) -> Value {
     without_nulls(match change {
-        RemediationStep::SetTag { key, value, current } => {
+        RemediationStep::SetTag { key, value, current, .. } => {
             json!({ "kind": "setTag", "key": key, "value": value, "current": current })
         }
         RemediationStep::RemoveTag { key, current } => {
@@ -105,6 +106,7 @@ fn change(change: &RemediationStep<'_>) -> Value {
         RemediationStep::AddArn { plan, selection, arn } => {
             json!({ "kind": "addArn", "plan": plan.name, "selection": selection.name, "arn": arn })
         }
+        RemediationStep::TurnOnAutomaticBackups => json!({ "kind": "turnOnAutomaticBackups" }),
         RemediationStep::OptIn { account, region, service } => {
             json!({ "kind": "optIn", "account": account, "region": region, "service": service })
         }

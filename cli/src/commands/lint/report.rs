@@ -16,7 +16,7 @@ use framework::{EquivalentLocations, Framework};
 use syntax::diagnostic::{Diagnostic, Position};
 use syntax::template::Template;
 
-use super::Args;
+use super::LintArgs;
 use crate::findings::{generated, machine};
 use crate::input::{self, STANDARD_INPUT};
 use crate::repository::{self, EVENT_BUS, EVENT_BUS_PARAMETER};
@@ -51,7 +51,7 @@ pub(super) struct LintReport {
 
 impl LintReport {
     /// Checks the inputs. A template in `texts` is not read again, because standard input and pipes cannot be.
-    pub(super) fn new(args: &Args, today: Date, texts: &BTreeMap<String, String>) -> anyhow::Result<Self> {
+    pub(super) fn new(args: &LintArgs, today: Date, texts: &BTreeMap<String, String>) -> anyhow::Result<Self> {
         let mut report = Self::default();
         let given: Parameters = args.parameter.iter().cloned().collect();
         let mut templates = Vec::new();
@@ -70,7 +70,7 @@ impl LintReport {
                     report.template(&file, &text, &given, today);
                     templates.push((file, text));
                 }
-                None | Some(Ok(_)) => report.policy(path, args.root.as_deref(), today)?,
+                None | Some(Ok(_)) => report.policy(path, args.root.as_deref(), today, texts)?,
                 Some(Err(diagnostic)) => {
                     report.checked.unreadable += 1;
                     report.add(Diagnostic { file, ..diagnostic });
@@ -129,8 +129,15 @@ impl LintReport {
     }
 
     /// Checks a policy and its templates with the values of the policy.
-    fn policy(&mut self, path: &Path, root: Option<&Path>, today: Date) -> anyhow::Result<()> {
-        let repository::PolicyFiles { desired: wanted, file, templates } = repository::read_policy(path, root)?;
+    fn policy(
+        &mut self,
+        path: &Path,
+        root: Option<&Path>,
+        today: Date,
+        texts: &BTreeMap<String, String>,
+    ) -> anyhow::Result<()> {
+        let repository::PolicyFiles { desired: wanted, file, templates } =
+            repository::read_policy_with(path, root, texts)?;
         self.checked.policies += 1;
         self.files.insert(file.0.clone(), file.1.clone());
         self.files.extend(templates.clone());

@@ -50,10 +50,10 @@ frameworks:
 #[derive(Debug, Parser)]
 struct Line {
     #[command(flatten)]
-    args: Args,
+    args: PlanArgs,
 }
 
-fn args(line: &str) -> Args {
+fn args(line: &str) -> PlanArgs {
     Line::try_parse_from(std::iter::once("plan").chain(line.split_whitespace())).unwrap().args
 }
 

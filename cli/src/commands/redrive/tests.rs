@@ -13,10 +13,10 @@ const THERE: &str = "https://sqs.eu-west-1.amazonaws.com/999999999999/report";
 #[derive(Debug, Parser)]
 struct Line {
     #[command(flatten)]
-    args: Args,
+    args: RedriveArgs,
 }
 
-fn args(line: &str) -> Result<Args, clap::Error> {
+fn args(line: &str) -> Result<RedriveArgs, clap::Error> {
     Line::try_parse_from(std::iter::once("redrive").chain(line.split_whitespace())).map(|line| line.args)
 }
 

@@ -16,10 +16,10 @@ const CONTROL: &str = "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN";
 #[derive(Debug, Parser)]
 struct Line {
     #[command(flatten)]
-    args: Args,
+    args: ViolationsArgs,
 }
 
-fn args(line: &str) -> Result<Args, clap::Error> {
+fn args(line: &str) -> Result<ViolationsArgs, clap::Error> {
     Line::try_parse_from(std::iter::once("violations").chain(line.split_whitespace())).map(|line| line.args)
 }
 

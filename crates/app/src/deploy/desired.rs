@@ -33,6 +33,8 @@ pub struct DesiredPolicy {
     /// Whether frameworks that have left the policy are removed.
     pub remove_undeclared: bool,
     pub(super) exemptions_at: Vec<Position>,
+    /// The position of each severity rule in the policy file.
+    pub(super) severity_at: Vec<Position>,
     /// Warnings about frameworks that share accounts and Regions.
     pub(super) crowded: Vec<Diagnostic>,
     /// The policy file: path and text.
@@ -114,6 +116,8 @@ pub struct DesiredFramework {
     targets: Vec<(Position, Range<usize>)>,
     /// Whether its accounts are known; those of organizational units have to be read.
     pub(super) accounts_known: bool,
+    /// Whether the template has no control that is known only at deployment.
+    pub(super) controls_known: bool,
 }
 
 impl DesiredFramework {
@@ -214,18 +218,22 @@ impl PolicySource<'_> {
         let shared = lint::check_policy(self.policy_file, &text, &deployments).into_iter();
         let (errors, crowded): (Vec<Diagnostic>, _) = shared.partition(|diagnostic| diagnostic.level == Level::Error);
         diagnostics.extend(errors);
+        let repeated = policy.repetitions().into_iter();
+        let repeated = repeated.map(|(at, message, help)| Diagnostic::at(self.policy_file, &text, at, message, help));
+        let crowded = crowded.into_iter().chain(repeated).collect();
         // Two frameworks may share a template: its diagnostics are reported once.
         let mut reported = BTreeSet::new();
         diagnostics.retain(|diagnostic| reported.insert(diagnostic.to_string()));
         if !diagnostics.is_empty() {
             return Ok(Err(diagnostics));
         }
-        let Policy { reporting, exemption_positions: exemptions_at, remove_undeclared, .. } = policy;
+        let Policy { reporting, exemption_positions, severity_positions, remove_undeclared, .. } = policy;
         Ok(Ok(DesiredPolicy {
             frameworks,
             reporting,
             remove_undeclared,
-            exemptions_at,
+            exemptions_at: exemption_positions,
+            severity_at: severity_positions,
             crowded,
             file: (self.policy_file.to_owned(), text),
         }))
@@ -263,7 +271,10 @@ impl PolicySource<'_> {
             filled_in.insert(EVENT_BUS_PARAMETER.to_owned(), self.event_bus_arn.to_owned());
         }
         // Diagnostics that do not depend on the policy's parameters are reported in the template.
-        let of_template = Framework::read_all(&template, &filled_in).err().unwrap_or_default();
+        let name = stack_name(framework);
+        let mut of_any_target = filled_in.clone();
+        of_any_target.insert(STACK_NAME.to_owned(), name.clone());
+        let of_template = Framework::read_all(&template, &of_any_target).err().unwrap_or_default();
         let faults = undeclared(&template, &framework.parameters);
         let mut diagnostics: Vec<Diagnostic> =
             faults.map(|(message, help)| in_policy(framework.at, message, help)).collect();
@@ -277,6 +288,7 @@ impl PolicySource<'_> {
             diagnostics.extend(target_faults.map(|(message, help)| in_policy(target.at, message, help)));
             let mut in_force = parameters.clone();
             in_force.extend(declared(&target.parameters));
+            in_force.insert(STACK_NAME.to_owned(), name.clone());
             let at = if target.parameters.is_empty() { framework.at } else { target.at };
             let located = |diagnostic: Diagnostic| {
                 if of_template.contains(&diagnostic) {
@@ -331,6 +343,7 @@ impl PolicySource<'_> {
             at: framework.at,
             targets,
             accounts_known: !framework.is_service_managed(),
+            controls_known: deployments.iter().flat_map(|one| &one.frameworks).all(|read| read.unknown.is_empty()),
         };
         Ok((desired, deployments))
     }
@@ -347,6 +360,13 @@ impl PolicySource<'_> {
             Diagnostic::at(self.policy_file, policy, framework.at, message, help)
         })
     }
+}
+
+const STACK_NAME: &str = "AWS::StackName";
+
+/// Returns a name as StackSets gives its stacks: `StackSet-<name>-<uuid>`. The uuid, which differs, is zero here.
+fn stack_name(framework: &FrameworkPolicy) -> String {
+    format!("StackSet-{}-00000000-0000-0000-0000-000000000000", framework.name)
 }
 
 /// Accounts and Regions of a target for which the template yields the same frameworks.

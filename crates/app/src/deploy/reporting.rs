@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use tracing::{info, warn};
 
 use domain::notice::{Notice, PolicyWarnings};
-use domain::policy::Exemption;
+use domain::policy::{Exemption, PolicyScope};
 use domain::violation::ViolationStatus;
 use framework::ids::{AccountId, CommitId};
 use syntax::diagnostic::{Diagnostic, Position};
@@ -21,7 +21,6 @@ use crate::violations::ViolationStore;
 
 /// Most accounts whose open violations are compared with the exemptions: one query each.
 const MOST_ACCOUNTS: usize = 200;
-const NAMED: usize = 3;
 
 impl<E: DeployEnv> Deploy<E> {
     /// Publishes changed reporting rules, with warnings about them. An exemption applies at once, even if a rollout fails.
@@ -74,13 +73,14 @@ impl<E: DeployEnv> Deploy<E> {
         policy: &DesiredPolicy,
         today: Date,
     ) -> Result<Vec<Diagnostic>> {
+        let scope = policy.scope();
         let is_checked = |exemption: &Exemption| {
             let frameworks = policy.frameworks.iter();
             let mut with_control =
                 frameworks.filter(|framework| framework.published.has(exemption.control.name)).peekable();
             with_control.peek().is_some()
                 && with_control.all(|framework| memory.rollouts.contains_key(&framework.desired.name))
-                && policy.exemption_problem(exemption, today).is_none()
+                && exemption_problem(&scope, exemption, today).is_none()
         };
         let mut unused: Vec<(Position, &Exemption)> =
             policy.exemptions().filter(|(_, exemption)| is_checked(exemption)).collect();
@@ -126,58 +126,47 @@ impl<E: DeployEnv> Deploy<E> {
 }
 
 impl DesiredPolicy {
-    /// Returns a warning for each exemption that has ended or can match nothing, and those about frameworks that share accounts.
+    /// Returns a warning for each exemption that has ended, each exemption and severity rule that can match nothing, and those about
+    /// frameworks and their targets.
     pub fn warnings(&self, today: Date) -> Vec<Diagnostic> {
-        let problems = self.exemptions().filter_map(|(at, exemption)| {
-            let (message, help) = self.exemption_problem(exemption, today)?;
-            Some(self.diagnostic(at, message, help))
-        });
+        let scope = self.scope();
+        let exemptions =
+            self.exemptions().filter_map(|(at, exemption)| Some((at, exemption_problem(&scope, exemption, today)?)));
+        let rules = self.severity_at.iter().copied().zip(&self.reporting.severity);
+        let rules = rules.filter_map(|(at, rule)| Some((at, scope.unmatched_severity_rule(rule)?)));
+        let problems = exemptions.chain(rules).map(|(at, (message, help))| self.diagnostic(at, message, help));
         problems.chain(self.crowded.iter().cloned()).collect()
     }
 
+    /// The accounts and Regions in which each control is in force.
+    fn scope(&self) -> PolicyScope {
+        let mut scope = PolicyScope::default();
+        for framework in &self.frameworks {
+            for variant in &framework.published.variants {
+                scope.add(variant.controls.keys().map(String::as_str), &variant.accounts, &variant.regions);
+            }
+            if !framework.accounts_known {
+                scope.add_unknown_accounts();
+            }
+            if !framework.controls_known {
+                scope.add_unknown_controls();
+            }
+        }
+        scope
+    }
+
+    /// The exemptions with their positions in the policy file.
     fn exemptions(&self) -> impl Iterator<Item = (Position, &Exemption)> {
         self.exemptions_at.iter().copied().zip(&self.reporting.exemptions)
     }
-
-    /// Message and help of the first problem of an exemption.
-    fn exemption_problem(&self, exemption: &Exemption, today: Date) -> Option<(String, &'static str)> {
-        let Exemption { control, accounts, until, .. } = exemption;
-        if *until < today {
-            let message = format!("the exemption has ended: its last day was {until}");
-            return Some((message, "remove it, or give it a later last day"));
-        }
-        let variants = || self.frameworks.iter().flat_map(|framework| &framework.published.variants);
-        let with_control = || variants().filter(|variant| variant.controls.contains_key(control.name));
-        if with_control().next().is_none() {
-            let message = format!("the exemption matches nothing: no framework of this policy has `{}`", control.name);
-            return Some((message, "remove it, or name a control that is in force"));
-        }
-        // The accounts of organizational units are unknown before AWS Organizations was read.
-        if !self.frameworks.iter().all(|framework| framework.accounts_known) {
-            return None;
-        }
-        let targets: BTreeSet<&AccountId> = variants().flat_map(|variant| &variant.accounts).collect();
-        let elsewhere: Vec<&AccountId> = accounts.iter().filter(|account| !targets.contains(account)).collect();
-        if let Some(one) = elsewhere.first() {
-            let message = match elsewhere.len() {
-                1 => format!("account {one} of the exemption is in no target of this policy"),
-                _ => format!("accounts {} of the exemption are in no target of this policy", named(&elsewhere)),
-            };
-            return Some((message, "correct `accounts`, or remove those that were deleted"));
-        }
-        let has_control = |account: &AccountId| with_control().any(|variant| variant.accounts.contains(account));
-        if accounts.is_empty() || accounts.iter().any(has_control) {
-            return None;
-        }
-        let message = format!("the exemption matches nothing: `{}` is in force in none of its accounts", control.name);
-        Some((message, "remove it, or name accounts in which the control is in force"))
-    }
 }
 
-fn named(accounts: &[&AccountId]) -> String {
-    let shown: Vec<&str> = accounts.iter().take(NAMED).map(|account| account.as_str()).collect();
-    match accounts.len().saturating_sub(NAMED) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
+/// Message and help of the first problem of an exemption.
+fn exemption_problem(scope: &PolicyScope, exemption: &Exemption, today: Date) -> Option<(String, &'static str)> {
+    let until = exemption.until;
+    if until < today {
+        let message = format!("the exemption has ended: its last day was {until}");
+        return Some((message, "remove it, or give it a later last day"));
     }
+    scope.unmatched_exemption(exemption)
 }

@@ -40,6 +40,59 @@ async fn instances_have_overrides_of_their_target() {
     }
 }
 
+const NAMED: &str = "Resources:\n  Framework:\n    Type: AWS::Backup::Framework\n    Properties:\n      FrameworkName: NAME\n      \
+                     FrameworkControls: [{ ControlName: BACKUP_RECOVERY_POINT_ENCRYPTED }]\n";
+
+/// StackSets names its stacks `StackSet-<name>-<uuid>`.
+#[tokio::test(flavor = "current_thread")]
+async fn framework_name_of_stack_name_is_rejected() {
+    for (name, is_rejected) in [
+        ("!Ref AWS::StackName", true),
+        ("!Sub 'x_${AWS::StackName}'", true),
+        ("!Join ['_', !Split ['-', !Ref AWS::StackName]]", false),
+        ("!Join ['', [x, !Select [1, !Split ['-', !Ref AWS::StackName]]]]", false),
+        ("org_backup", false),
+    ] {
+        let found = read(&policy(&[ONE], None), Some(&NAMED.replace("NAME", name))).await;
+        assert_eq!(found.is_err(), is_rejected, "{name}: {found:?}");
+        for diagnostic in found.err().into_iter().flatten() {
+            assert_eq!((diagnostic.rule, diagnostic.file.as_str()), (Some("BC011"), "framework.yaml"), "{diagnostic}");
+            assert!(diagnostic.message.contains("StackSet-"), "{diagnostic}");
+        }
+    }
+    let desired = read(&policy(&[ONE], None), Some(&NAMED.replace("NAME", "org_backup"))).await.unwrap();
+    assert!(desired.frameworks[0].desired.parameters.is_empty(), "the stack name is not a parameter");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn destination_in_targets_is_a_warning() {
+    let with = |control: &str, parameter: &str, value: &str| {
+        let control = format!(
+            "ControlName: {control}, ControlInputParameters: [{{ ParameterName: {parameter}, ParameterValue: '{value}' }}]"
+        );
+        NAMED.replace("NAME", "org_backup").replace("ControlName: BACKUP_RECOVERY_POINT_ENCRYPTED", &control)
+    };
+    let own = format!("999999999999,{TWO}");
+    for (control, parameter, value, expected) in [
+        (
+            "BACKUP_RESOURCES_PROTECTED_BY_CROSS_REGION",
+            "crossRegionList",
+            "eu-west-1",
+            "copies to `eu-west-1` in that Region itself",
+        ),
+        ("BACKUP_RESOURCES_PROTECTED_BY_CROSS_REGION", "crossRegionList", "eu-central-1", ""),
+        ("BACKUP_RESOURCES_PROTECTED_BY_CROSS_ACCOUNT", "crossAccountList", own.as_str(), "in that account itself"),
+        ("BACKUP_RESOURCES_PROTECTED_BY_CROSS_ACCOUNT", "crossAccountList", "999999999999", ""),
+    ] {
+        let template = with(control, parameter, value);
+        let warnings =
+            read(&policy(&[ONE, TWO], None), Some(&template)).await.unwrap().warnings(jiff::civil::date(2026, 11, 30));
+        let found: Vec<_> = warnings.iter().filter(|warning| warning.rule == Some("BC063")).collect();
+        assert_eq!(found.len(), usize::from(!expected.is_empty()), "{warnings:?}");
+        assert!(found.iter().all(|warning| warning.message.contains(expected)), "{warnings:?}");
+    }
+}
+
 #[tokio::test(flavor = "current_thread")]
 async fn missing_parameter_is_reported_in_policy() {
     let with = |parameters: &str| {

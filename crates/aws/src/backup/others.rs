@@ -173,6 +173,8 @@ fn resource(service: &Service, at: &Location, item: &Value) -> Option<Resource> 
         cluster: None,
         engine: text("FileSystemType").map(ToOwned::to_owned),
         encrypted: text("KmsKeyId").map(|_| true),
+        aws_managed_key: None,
+        latest_restore_minutes: None,
         created,
         active: true,
         unread: Vec::new(),

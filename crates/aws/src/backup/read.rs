@@ -50,11 +50,6 @@ pub(super) fn rule(of: &sdk::BackupRule) -> Result<Rule, String> {
         minutes.map_err(|_| format!("{what} of the rule {} is {}", of.rule_name(), value.unwrap_or_default()))
     };
     let mut unread = Vec::new();
-    if of.target_logically_air_gapped_backup_vault_arn().is_some() {
-        // Types that support it are stored there directly, others by way of the other vault; which one is not
-        // reported.
-        unread.push(RulePart::TargetVault);
-    }
     if ends_at_an_event(of.lifecycle()) {
         unread.push(RulePart::Lifecycle);
     }
@@ -69,6 +64,7 @@ pub(super) fn rule(of: &sdk::BackupRule) -> Result<Rule, String> {
         name: of.rule_name().to_owned(),
         schedule: owned(of.schedule_expression()),
         target_vault: of.target_backup_vault_name().to_owned(),
+        target_air_gapped_vault: owned(of.target_logically_air_gapped_backup_vault_arn()),
         lifecycle: lifecycle(of.lifecycle()),
         continuous: of.enable_continuous_backup().unwrap_or(false),
         copies: copies.collect(),
@@ -226,7 +222,7 @@ mod tests {
         let at_event = sdk::Lifecycle::builder().delete_after_event(event).build();
         let copy = sdk::CopyAction::builder().destination_backup_vault_arn("arn:v").lifecycle(at_event.clone()).build();
         let gapped = rule_of(|it| it.target_logically_air_gapped_backup_vault_arn("arn:gapped"));
-        assert_eq!(rule(&gapped).unwrap().unread, [RulePart::TargetVault]);
+        assert_eq!(rule(&gapped).unwrap().target_air_gapped_vault.as_deref(), Some("arn:gapped"));
         let both = rule_of(|it| it.lifecycle(at_event).copy_actions(copy.unwrap()));
         assert_eq!(rule(&both).unwrap().unread, [RulePart::Lifecycle, RulePart::Copies]);
     }

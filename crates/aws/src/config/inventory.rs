@@ -133,6 +133,8 @@ fn resource(row: &Value, account: &AccountId, region: &RegionName) -> Result<Res
         cluster,
         engine: owned(&of, "engine"),
         encrypted: truth(&of, "storageEncrypted").or_else(|| truth(&of, "encrypted")),
+        aws_managed_key: None,
+        latest_restore_minutes: None,
         created: created.iter().find_map(|path| moment(&of, path)),
         active: state.is_none_or(|state| matches!(state, "running" | "pending")),
         unread,

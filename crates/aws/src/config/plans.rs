@@ -151,6 +151,7 @@ fn rule(of: &Value) -> Result<Rule, String> {
     let windows = (minutes("StartWindowMinutes")?, minutes("CompletionWindowMinutes")?);
     Ok(Rule {
         schedule: owned(of, "ScheduleExpression"),
+        target_air_gapped_vault: owned(of, "TargetLogicallyAirGappedBackupVaultArn"),
         target_vault: target.ok_or_else(|| format!("its rule {name} has no target vault"))?,
         lifecycle: of_rule,
         // An invalid value may mean true: then a schedule that is too infrequent is undecided.

@@ -1,5 +1,6 @@
 //! Reads mappings with known keys, and the kinds of values that several keys share.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use framework::ids::IdError;
@@ -120,16 +121,17 @@ pub(super) fn list<'n>(errors: &mut Errors<'_>, node: &'n Node, key: &str, examp
 }
 
 /// Reads each item of a list. An item that is listed twice is reported.
-pub(super) fn unique<T: PartialEq + Display>(
+pub(super) fn unique<T: Ord + Clone + Display>(
     errors: &mut Errors<'_>,
     items: &[Node],
     what: &str,
     read: impl Fn(&mut Errors<'_>, &Node) -> Option<T>,
 ) -> Vec<T> {
     let mut all: Vec<T> = Vec::new();
+    let mut known = BTreeSet::new();
     for item in items {
         match read(errors, item) {
-            Some(one) if all.contains(&one) => {
+            Some(one) if !known.insert(one.clone()) => {
                 errors.report_error(item.at, format!("{what} `{one}` is listed twice"), "list it once");
             }
             one => all.extend(one),

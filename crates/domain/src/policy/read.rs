@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 
 use framework::control::{self, Control};
-use framework::ids::{RegionName, StackSetName};
+use framework::ids::{AccountId, RegionName, StackSetName};
 use syntax::diagnostic::Position;
 use syntax::text::printable;
 use syntax::yaml::{self, Dialect, Node, ScalarKind};
@@ -55,6 +55,8 @@ const MOST_VALUE_BYTES: usize = 4096;
 const MOST_TAG_CHARACTERS: usize = 256;
 /// Maximum bytes of [`Reporting`] as JSON: it is one item of the state table, and DynamoDB limits items to 400 KB.
 const MOST_REPORTING_BYTES: usize = 380_000;
+/// Maximum exemptions. The shortest has more than 100 bytes of JSON, so more exceed [`MOST_REPORTING_BYTES`].
+const MOST_EXEMPTIONS: usize = MOST_REPORTING_BYTES / 100;
 
 pub(super) fn policy(errors: &mut Errors<'_>) -> Option<Policy> {
     let root = yaml::read(errors, &DIALECT)?;
@@ -63,7 +65,9 @@ pub(super) fn policy(errors: &mut Errors<'_>) -> Option<Policy> {
     let newer = fields.optional(errors, "newRegions", new_regions).unwrap_or_default();
     let example = "[{ name: ..., template: ..., targets: [...] }]";
     let frameworks = fields.required(errors, "frameworks", example, |errors, node| frameworks(errors, node, &newer));
-    let reporting = fields.optional(errors, "notices", notices::notices).unwrap_or_default();
+    targets::report_accounts_in_partitions(errors, frameworks.as_deref().unwrap_or_default());
+    let notices = fields.optional(errors, "notices", notices::notices);
+    let (reporting, severity_positions) = notices.unwrap_or_default();
     let exemptions = fields.optional(errors, "exemptions", exemptions).unwrap_or_default();
     let (exemption_positions, exemptions) = exemptions.into_iter().unzip();
     let reporting = Reporting { exemptions, ..reporting };
@@ -74,7 +78,7 @@ pub(super) fn policy(errors: &mut Errors<'_>) -> Option<Policy> {
         errors.report_file_error(problem, fix);
     }
     let remove_undeclared = flag(errors, &fields, "removeUndeclared").unwrap_or(false);
-    Some(Policy { frameworks: frameworks?, reporting, exemption_positions, remove_undeclared })
+    Some(Policy { frameworks: frameworks?, reporting, exemption_positions, severity_positions, remove_undeclared })
 }
 
 fn version(errors: &mut Errors<'_>, node: &Node) -> Option<()> {
@@ -238,6 +242,12 @@ fn amount(errors: &mut Errors<'_>, fields: &Fields<'_>, key: &str, least: u8) ->
             }
             None => None,
         };
+        let fix = match (node.scalar_kind(), number(text)) {
+            (Some(ScalarKind::Text), Some(count)) if count >= u32::from(least) => {
+                format!("remove the quotes: write `{key}: {count}`")
+            }
+            _ => fix,
+        };
         amount.or_else(|| reject(errors, node.at, format!("`{key}` is `{}`", printable(text)), fix))
     })
 }
@@ -271,13 +281,20 @@ fn region_order(errors: &mut Errors<'_>, node: &Node, targets: &[PolicyTarget]) 
 
 fn exemptions(errors: &mut Errors<'_>, node: &Node) -> Option<Vec<(Position, Exemption)>> {
     let fix = "write a list; each item has `control`, `resources`, `reason`, `owner` and `until`";
+    let items = sequence(errors, node, "`exemptions`", fix)?;
+    if items.len() > MOST_EXEMPTIONS {
+        let problem = format!("`exemptions` has {} items", items.len());
+        let fix =
+            format!("keep at most {MOST_EXEMPTIONS}: replace exemptions of single resources by patterns with `*`");
+        return reject(errors, node.at, problem, fix);
+    }
     let mut exemptions: Vec<(Position, Exemption)> = Vec::new();
-    for item in sequence(errors, node, "`exemptions`", fix)? {
+    let mut known = BTreeMap::new();
+    for item in items {
         let Some(exemption) = exemption(errors, item) else { continue };
+        let first = *known.entry(conditions(&exemption)).or_insert(item.at);
         // An exemption with an error may be meant differently.
-        if errors.is_empty()
-            && let Some((first, _)) = exemptions.iter().find(|(_, earlier)| same_conditions(earlier, &exemption))
-        {
+        if errors.is_empty() && first != item.at {
             let problem = format!("the exemption at {first} is for the same control, resources, accounts and tags");
             errors.report_error(item.at, problem, "keep one of the two");
         }
@@ -286,15 +303,12 @@ fn exemptions(errors: &mut Errors<'_>, node: &Node) -> Option<Vec<(Position, Exe
     Some(exemptions)
 }
 
-/// Whether two exemptions differ in reason, owner and last day at most.
-fn same_conditions(one: &Exemption, other: &Exemption) -> bool {
-    fn same<T: Ord>(one: &[T], other: &[T]) -> bool {
-        one.iter().collect::<BTreeSet<_>>() == other.iter().collect::<BTreeSet<_>>()
-    }
-    one.control == other.control
-        && same(&one.resources, &other.resources)
-        && same(&one.accounts, &other.accounts)
-        && one.tags == other.tags
+/// The conditions of an exemption; reason, owner and last day are not among them.
+type Conditions = (&'static str, BTreeSet<String>, BTreeSet<AccountId>, BTreeMap<String, String>);
+
+fn conditions(exemption: &Exemption) -> Conditions {
+    let Exemption { control, resources, accounts, tags, .. } = exemption;
+    (control.name, resources.iter().cloned().collect(), accounts.iter().cloned().collect(), tags.clone())
 }
 
 fn exemption(errors: &mut Errors<'_>, node: &Node) -> Option<Exemption> {

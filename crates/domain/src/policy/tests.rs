@@ -7,6 +7,7 @@ use framework::control::Severity;
 use super::*;
 
 mod exempting;
+mod targets;
 mod units;
 
 /// A policy with every key.

@@ -1,4 +1,4 @@
-//! Edits that add a tag to a resource of a template.
+//! Edits that add a tag or a property to a resource of a template. They never change a value.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,16 @@ use crate::inventory::template::{TagForm, template_type};
 pub(super) struct TagPlacement {
     /// The property with the tags.
     pub(super) property: &'static str,
+    /// The replica that has the property, if it is not the resource.
+    pub(super) replica: Option<String>,
     /// The position of existing tags.
     pub(super) tags_at: Option<Position>,
     /// The edit; `None` if the template does not write its tags literally.
     pub(super) proposal: Option<ProposedEdit>,
 }
 
-/// Key, value and current value.
-type Tag<'a> = (&'a str, &'a str, Option<&'a str>);
+/// Key and value.
+type Tag<'a> = (&'a str, &'a str);
 
 /// An edit that is not verified yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,53 +29,80 @@ pub(super) struct ProposedEdit {
     pub(super) edit: Edit,
     logical_id: String,
     property: &'static str,
-    key: String,
+    /// `None` if the value is that of the property.
+    key: Option<String>,
     value: String,
 }
 
+/// Returns the edit that adds a property to a resource, if it does not have it.
+pub(super) fn property(
+    template: &Template,
+    source: &Source<'_>,
+    logical_id: &str,
+    name: &'static str,
+    value: &str,
+) -> Option<ProposedEdit> {
+    let (_, _, body) = template.resources().find(|(own, _, _)| *own == logical_id)?;
+    let entries = body.get("Properties").and_then(Node::entries).unwrap_or_default();
+    if entries.iter().any(|(key, _)| key.as_str() == Some(name)) {
+        return None;
+    }
+    let writer = Writer::new(template, source, name, None, ("", value));
+    let edit = writer.addition(body)?;
+    let (logical_id, value) = (logical_id.to_owned(), value.to_owned());
+    Some(ProposedEdit { edit, logical_id, property: name, key: None, value })
+}
+
+/// Returns where the tags of the replica in a Region are, or of the only replica.
+fn replica(body: &Node, region: Option<&str>) -> Option<(String, Option<Position>)> {
+    let replicas = body.get("Properties")?.get("Replicas")?.as_sequence()?;
+    let own = |replica: &&Node| replica.get("Region").and_then(plain) == region;
+    let replica = match replicas {
+        [only] => only,
+        _ => replicas.iter().find(own).filter(|_| region.is_some())?,
+    };
+    let tags = replica.entries()?.iter().find(|(key, _)| key.as_str() == Some("Tags"));
+    Some((replica.get("Region").and_then(plain)?.to_owned(), tags.map(|(key, _)| key.at)))
+}
+
 /// Returns the edit that adds a tag to a resource.
-pub(super) fn tag(template: &Template, source: &Source<'_>, logical_id: &str, tag: Tag<'_>) -> TagPlacement {
-    let (key, value, current) = tag;
-    let mut placement = TagPlacement { property: "Tags", tags_at: None, proposal: None };
+pub(super) fn tag(
+    template: &Template,
+    source: &Source<'_>,
+    logical_id: &str,
+    tag: Tag<'_>,
+    region: Option<&str>,
+) -> TagPlacement {
+    let mut placement = TagPlacement { property: "Tags", replica: None, tags_at: None, proposal: None };
     let resource = template.resources().find(|(name, _, _)| *name == logical_id);
     let known = resource.and_then(|(_, kind, body)| Some((template_type(kind)?, body)));
     let Some((known, body)) = known else { return placement };
     if known.tags.is_empty() {
         // A global table has tags in each Region.
-        placement.property = "Replicas.Tags";
+        match replica(body, region) {
+            Some((region, tags_at)) => (placement.replica, placement.tags_at) = (Some(region), tags_at),
+            None => placement.property = "Replicas.Tags",
+        }
         return placement;
     }
     placement.property = known.tags;
-    let writer = Writer {
-        source,
-        is_json: template.text().trim_start_matches('\u{feff}').trim_start().starts_with('{'),
-        line_end: if template.text().contains("\r\n") { "\r\n" } else { "\n" },
-        property: known.tags,
-        form: known.tag_form,
-        key,
-        value,
-    };
+    let writer = Writer::new(template, source, known.tags, Some(known.tag_form), tag);
     let properties = body.get("Properties");
     let entries = properties.and_then(Node::entries).unwrap_or_default();
-    let edit = match (properties, entries, entries.iter().find(|(key, _)| key.as_str() == Some(known.tags))) {
-        (Some(properties), ..) if properties.tag.is_some() => None,
-        (.., Some((key, tags))) => {
+    let edit = match (properties, entries.iter().find(|(key, _)| key.as_str() == Some(known.tags))) {
+        (Some(properties), _) if properties.tag.is_some() => None,
+        (_, Some((key, tags))) => {
             placement.tags_at = Some(key.at);
-            if tags.tag.is_none() { writer.more(tags, current.is_none()) } else { None }
+            if tags.tag.is_none() { writer.more(tags) } else { None }
         }
-        _ if current.is_some() => None,
-        (None, ..) => writer.properties(body),
-        (Some(properties), [], _) => writer.filled(properties, "{}", format!("{{ {} }}", writer.property(None))),
-        (_, [(first, _), ..], _) => writer.style(first.at).and_then(|(is_block, _)| {
-            writer.entry(first, &writer.property(is_block.then(|| indent(first.at)).as_deref()))
-        }),
+        _ => writer.addition(body),
     };
     placement.proposal = edit.map(|edit| ProposedEdit {
         edit,
         logical_id: logical_id.to_owned(),
         property: known.tags,
-        key: key.to_owned(),
-        value: value.to_owned(),
+        key: Some(tag.0.to_owned()),
+        value: tag.1.to_owned(),
     });
     placement
 }
@@ -115,7 +144,10 @@ fn have_tags(template: &Template, proposals: &[ProposedEdit]) -> bool {
     let bodies: BTreeMap<&str, &Node> = changed.resources().map(|(name, _, body)| (name, body)).collect();
     proposals.iter().all(|ProposedEdit { logical_id, property, key, value, .. }| {
         let properties = bodies.get(logical_id.as_str()).and_then(|body| body.get("Properties"));
-        properties.and_then(|properties| properties.get(property)).is_some_and(|tags| has(tags, key, value))
+        properties.and_then(|properties| properties.get(property)).is_some_and(|own| match key {
+            Some(key) => has(own, key, value),
+            None => plain(own) == Some(value),
+        })
     })
 }
 
@@ -142,36 +174,63 @@ struct Writer<'s, 't> {
     line_end: &'static str,
     /// The property with the tags.
     property: &'static str,
-    form: TagForm,
+    /// `None` if the value is that of the property.
+    form: Option<TagForm>,
     key: &'s str,
     value: &'s str,
 }
 
-impl Writer<'_, '_> {
-    /// Adds the tag before the existing ones, or changes the value of an existing one.
-    fn more(&self, tags: &Node, is_new: bool) -> Option<Edit> {
-        match (&tags.value, self.form) {
+impl<'s, 't> Writer<'s, 't> {
+    fn new(
+        template: &Template,
+        source: &'s Source<'t>,
+        property: &'static str,
+        form: Option<TagForm>,
+        (key, value): Tag<'s>,
+    ) -> Self {
+        Self {
+            source,
+            is_json: template.text().trim_start_matches('\u{feff}').trim_start().starts_with('{'),
+            line_end: if template.text().contains("\r\n") { "\r\n" } else { "\n" },
+            property,
+            form,
+            key,
+            value,
+        }
+    }
+
+    /// Adds the property to a resource that does not have it.
+    fn addition(&self, body: &Node) -> Option<Edit> {
+        let Some(properties) = body.get("Properties") else { return self.properties(body) };
+        match properties.entries().unwrap_or_default() {
+            _ if properties.tag.is_some() => None,
+            [] => self.filled(properties, "{}", format!("{{ {} }}", self.property(None))),
+            [(first, _), ..] => {
+                let (is_block, _) = self.style(first.at)?;
+                self.entry(first, &self.property(is_block.then(|| indent(first.at)).as_deref()))
+            }
+        }
+    }
+
+    /// Adds the tag before the existing ones.
+    fn more(&self, tags: &Node) -> Option<Edit> {
+        match (&tags.value, self.form?) {
             (Value::Sequence(items), TagForm::Pairs) if items.is_empty() => self.filled(tags, "[]", self.list()),
             (Value::Mapping(entries), TagForm::Mapping) if entries.is_empty() => self.filled(tags, "{}", self.list()),
             (Value::Sequence(items), TagForm::Pairs) => {
-                let whole = items.iter().filter(|item| item.tag.is_none());
-                let mut same = whole.filter(|item| item.get("Key").and_then(plain) == Some(self.key));
-                if let Some(own) = same.next() {
-                    // A key that is not literal may be the same, and the last one counts.
-                    let is_plain = |item: &Node| item.tag.is_none() && item.get("Key").and_then(plain).is_some();
-                    items.iter().all(is_plain).then_some(())?;
-                    return self.source.rewritten(own.get("Value").filter(|_| same.next().is_none())?, self.value);
+                let is_same = |item: &Node| item.tag.is_none() && item.get("Key").and_then(plain) == Some(self.key);
+                if items.iter().any(is_same) {
+                    return None;
                 }
-                let first =
-                    items.first().filter(|first| is_new && first.tag.is_none() && first.get("Key").is_some())?;
+                let first = items.first().filter(|first| first.tag.is_none() && first.get("Key").is_some())?;
                 let is_flow = self.rest(first.at)?.starts_with('{') || !self.style(first.at)?.0;
                 self.entry(first, &if is_flow { self.pair() } else { self.block(&indent(first.at)) })
             }
             (Value::Mapping(entries), TagForm::Mapping) => {
-                if let Some((_, own)) = entries.iter().find(|(name, _)| plain(name) == Some(self.key)) {
-                    return self.source.rewritten(own, self.value);
+                if entries.iter().any(|(name, _)| plain(name) == Some(self.key)) {
+                    return None;
                 }
-                let (first, _) = entries.first().filter(|_| is_new)?;
+                let (first, _) = entries.first()?;
                 if first.as_str().is_none_or(|name| name.starts_with("Fn::") || name == "Ref") {
                     return None;
                 }
@@ -208,8 +267,9 @@ impl Writer<'_, '_> {
     /// Formats the property with the tag: on indented lines, or on one line.
     fn property(&self, indent: Option<&str>) -> String {
         let (name, end) = (self.name(self.property), self.line_end);
+        let Some(form) = self.form else { return format!("{name}: {}", self.value) };
         let Some(indent) = indent else { return format!("{name}: {}", self.list()) };
-        match self.form {
+        match form {
             TagForm::Pairs => format!("{name}:{end}{indent}  - {}", self.block(&format!("{indent}    "))),
             TagForm::Mapping => format!("{name}:{end}{indent}  {}", self.pair()),
         }
@@ -218,8 +278,8 @@ impl Writer<'_, '_> {
     /// Formats a list or mapping with the tag on one line.
     fn list(&self) -> String {
         match self.form {
-            TagForm::Pairs => format!("[{}]", self.pair()),
-            TagForm::Mapping => format!("{{ {} }}", self.pair()),
+            Some(TagForm::Pairs) | None => format!("[{}]", self.pair()),
+            Some(TagForm::Mapping) => format!("{{ {} }}", self.pair()),
         }
     }
 
@@ -231,9 +291,9 @@ impl Writer<'_, '_> {
     fn pair(&self) -> String {
         let (key, value) = (self.word(self.key), self.word(self.value));
         match self.form {
-            TagForm::Mapping => format!("{key}: {value}"),
-            TagForm::Pairs if self.is_json => format!("{{\"Key\": {key}, \"Value\": {value}}}"),
-            TagForm::Pairs => format!("{{ Key: {key}, Value: {value} }}"),
+            Some(TagForm::Mapping) => format!("{key}: {value}"),
+            _ if self.is_json => format!("{{\"Key\": {key}, \"Value\": {value}}}"),
+            _ => format!("{{ Key: {key}, Value: {value} }}"),
         }
     }
 

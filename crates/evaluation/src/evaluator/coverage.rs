@@ -5,7 +5,7 @@ use std::ptr;
 use super::prepared_query::{ControlTest, PreparedQuery};
 use super::reason::ComplianceResult::{self, Compliant, NotCompliant, Undecided};
 use super::reason::{ClosestSelection, ComplianceReason, NonComplianceReason, NotSelectedReason, Uncertainty};
-use super::selection::{Candidate, ChangeCost, CompiledSelection};
+use super::selection::{Candidate, ChangeCost, CompiledSelection, is_managed};
 use super::ternary::Ternary;
 use super::{Evaluator, plan, undecided};
 use crate::inventory::document::PlanPart;
@@ -118,7 +118,10 @@ impl<'a> Evaluator<'a> {
                     }
                     if any(found, Ternary::Unknown) {
                         match &prepared.test {
-                            ControlTest::Copied(_) => unknown.extend(plan::unknown_copies(plan)),
+                            ControlTest::Copied(_) => {
+                                let at = self.inventory.locations.get(location.index());
+                                unknown.extend(plan::unknown_copies(plan, at));
+                            }
                             _ => unknown.extend(self.unknown_locks(location, plan)),
                         }
                     }
@@ -146,7 +149,10 @@ impl<'a> Evaluator<'a> {
             failed: compiled.failed(candidate),
         };
         let fixable = closest(all(), candidate);
+        let local = self.locations.get(candidate.resource.location.index());
+        let mut plans = local.into_iter().flat_map(|local| &local.plans).filter_map(|plan| self.plan(*plan));
         NotSelectedReason {
+            empty_plan: plans.find(|plan| plan.selections.is_empty() && !is_managed(plan)),
             closest: match fixable {
                 Some((_, compiled)) => Some(near(compiled)),
                 None => all().map(near).min_by_key(|near| near.failed.len()),

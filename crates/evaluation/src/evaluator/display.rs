@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use framework::backup::schedule::LongestGap;
+use framework::backup::selection::TAG_PREFIX;
 use syntax::text::printable;
 
 use super::reason::{
     ComplianceReason, ComplianceResult, FailedClause, LockShortfall, NonComplianceReason, NotSelectedReason,
     RemediationStep, RuleShortfall, Uncertainty, UnlockedVault,
 };
-use super::schedule::LongestGap;
 use super::vault_policy::{AllowedAction, DenyGap, PolicyUncertainty};
 use crate::inventory::document::{RulePart, SelectionPart};
 use crate::inventory::{InventoryGap, LocationPart, Plan, Rule, Selection};
@@ -88,6 +89,9 @@ impl fmt::Display for NonComplianceReason<'_> {
                 let more = if age == most { "a little more than " } else { "" };
                 write!(f, "its newest recovery point is {more}{age} old; the maximum is {most}")
             }
+            Self::AwsManagedKey => {
+                f.write_str("it is encrypted with an AWS managed key, and AWS Backup stores it in no air-gapped vault")
+            }
             Self::RestoredTooSlowly(restore, most_minutes) => {
                 write!(f, "its last restore took {}; the maximum is {most_minutes}", count(restore.minutes, "minute"))
             }
@@ -97,7 +101,7 @@ impl fmt::Display for NonComplianceReason<'_> {
 
 impl fmt::Display for UnlockedVault<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let vault = printable(self.vault);
+        let vault = printable(local(self.vault));
         let days = |own: Option<u64>| own.map_or_else(|| "none".to_owned(), |own| count(own, "day"));
         match self.shortfall {
             LockShortfall::Vault => write!(f, "the vault `{vault}` does not exist"),
@@ -134,7 +138,12 @@ impl fmt::Display for RuleShortfall<'_> {
 impl fmt::Display for NotSelectedReason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("no plan selects it")?;
-        let Some(near) = &self.closest else { return f.write_str("; its account and Region have none") };
+        let Some(near) = &self.closest else {
+            return match self.empty_plan {
+                Some(plan) => write!(f, "; {} has no selections", the_plan(plan)),
+                None => f.write_str("; its account and Region have none"),
+            };
+        };
         let (selection, failed) = (printable(&near.selection.name), join(&near.failed, ", "));
         write!(f, "; the closest selection is `{selection}` of {}: {failed}", the_plan(near.plan))
     }
@@ -144,11 +153,23 @@ impl fmt::Display for FailedClause<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotNamed => f.write_str("neither its ARN nor a tag matches"),
-            Self::Condition { operator, key, value, found } => {
+            Self::Condition { operator, key, value, found, similar } => {
                 let (key, value) = (printable(key), printable(value));
-                let found = found.map(|found| format!("it has `{}`", printable(found)));
-                let found = found.as_deref().unwrap_or("the tag is absent");
-                write!(f, "the condition {operator} `{key}` `{value}` does not hold ({found})")
+                write!(f, "the condition {operator} `{key}` `{value}` does not hold (")?;
+                match (found, similar) {
+                    (Some(found), _) => write!(f, "it has `{}`)", printable(found)),
+                    (None, Some(similar)) => write!(f, "it has `{}`; keys are case-sensitive)", printable(similar)),
+                    (None, None) => f.write_str("the tag is absent)"),
+                }
+            }
+            Self::OtherType(pattern) => write!(f, "`{}` names another type", printable(pattern)),
+            Self::Contradiction(key) => write!(f, "its conditions on `{}` can never hold together", printable(key)),
+            Self::LiteralStar(key, value) => {
+                let (key, value) = (printable(key), printable(value));
+                write!(
+                    f,
+                    "the `*` in `{key}` = `{value}` of ListOfTags is itself (StringLike in Conditions takes patterns)"
+                )
             }
             Self::Excluded(pattern) => write!(f, "`{}` excludes it", printable(pattern)),
             Self::SwitchedOff(service) => write!(f, "{service} is not enabled in the settings of AWS Backup"),
@@ -160,9 +181,13 @@ impl fmt::Display for RemediationStep<'_> {
     /// An imperative.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SetTag { key, value, current } => {
+            Self::SetTag { key, value, current, similar } => {
                 write!(f, "tag it `{}` = `{}`", printable(key), printable(value))?;
-                current.map_or(Ok(()), |current| write!(f, " (currently `{}`)", printable(current)))
+                match (current, similar) {
+                    (Some(current), _) => write!(f, " (currently `{}`)", printable(current)),
+                    (None, Some(similar)) => write!(f, " (it has `{}`; keys are case-sensitive)", printable(similar)),
+                    (None, None) => Ok(()),
+                }
             }
             Self::RemoveTag { key, current } => {
                 write!(f, "remove the tag `{}` from it", printable(key))?;
@@ -171,6 +196,7 @@ impl fmt::Display for RemediationStep<'_> {
             Self::AddArn { plan, selection, arn } => {
                 write!(f, "add `{arn}` to the resources of {}", selection_of(selection, plan))
             }
+            Self::TurnOnAutomaticBackups => f.write_str("turn automatic backups on (PutBackupPolicy)"),
             Self::OptIn { account, region, service } => {
                 write!(f, "enable {service} in the settings of AWS Backup of account {account} in {region}")
             }
@@ -231,7 +257,11 @@ impl fmt::Display for Uncertainty<'_> {
             Self::ArnEnd => f.write_str("its whole ARN"),
             Self::Engine => f.write_str("its engine"),
             Self::ConditionKey(key) => {
-                write!(f, "the effect of the condition key `{}` without the prefix `aws:ResourceTag/`", printable(key))
+                write!(f, "the condition key `{}` without `aws:ResourceTag/`", printable(key))
+            }
+            Self::ListedKey(key) => {
+                let bare = key.strip_prefix(TAG_PREFIX).unwrap_or(key);
+                write!(f, "whether the key `{}` of `ListOfTags` means the tag `{}`", printable(key), printable(bare))
             }
             Self::RefusedLifecycle(rule) => write!(
                 f,
@@ -242,7 +272,7 @@ impl fmt::Display for Uncertainty<'_> {
                 let rule = the_rule(rule);
                 write!(f, "the retention of {rule}, because continuous backups are kept for at most 35 days")
             }
-            Self::Cluster(arn) => write!(f, "its cluster `{}`", printable(arn)),
+            Self::Cluster(arn) => write!(f, "its cluster `{}`", printable(local(arn))),
             Self::OptIn(service) => write!(f, "whether {service} is enabled in the settings of AWS Backup"),
             Self::Selection(plan, selection, SelectionPart::Existence) => {
                 write!(f, "whether {} exists", selection_of(selection, plan))
@@ -273,8 +303,17 @@ impl fmt::Display for Uncertainty<'_> {
                 write!(f, "the age that the control assumes for the continuous recovery point `{arn}`")
             }
             Self::CopyTarget(arn) => write!(f, "the target of copies to `{}`", printable(arn)),
-            Self::Vault(name) => write!(f, "the vault `{}`", printable(name)),
-            Self::Lock(vault) => write!(f, "the lock of the vault `{}`", printable(&vault.name)),
+            Self::Vault(name) => write!(f, "the vault `{}`", printable(local(name))),
+            Self::AmbiguousVault(name) => {
+                write!(f, "the vault `{}`, of which there are several that differ", printable(local(name)))
+            }
+            Self::AirGappedLock(name) => {
+                write!(f, "the retention bounds of the air-gapped vault `{}`", printable(local(name)))
+            }
+            Self::OntapTags => f.write_str(
+                "whether a tag of the file system counts: AWS Backup asks to tag the volumes of FSx for ONTAP",
+            ),
+            Self::Lock(vault) => write!(f, "the lock of the vault `{}`", printable(local(&vault.name))),
             Self::Policy => f.write_str("its policy"),
             Self::PolicyEffect(uncertainty) => uncertainty.fmt(f),
             Self::Lifecycle => f.write_str("its retention"),
@@ -293,6 +332,11 @@ pub(super) fn join<T: fmt::Display>(items: &[T], between: &str) -> impl fmt::Dis
             item.fmt(f)
         })
     })
+}
+
+/// Returns the logical id of a placeholder, which represents an unknown name or ARN of a template; another name as is.
+pub(crate) fn local(name: &str) -> &str {
+    name.rsplit_once('#').map_or(name, |(_, logical_id)| logical_id)
 }
 
 fn the_plan(plan: &Plan) -> impl fmt::Display {

@@ -2,16 +2,17 @@
 
 use jiff::civil::Date;
 
+use framework::backup::lifecycle;
+use framework::backup::schedule::{LongestGap, Schedule};
+
 use super::reason::ComplianceResult::{self, Compliant, NotCompliant, Undecided};
 use super::reason::{ComplianceReason, NonComplianceReason, RuleShortfall, Uncertainty};
-use super::schedule::{LongestGap, Schedule};
 use super::ternary::Ternary;
 use crate::inventory::document::{PlanPart, RulePart};
-use crate::inventory::{Plan, Rule};
+use crate::inventory::partial_arn::parts;
+use crate::inventory::{InventoryLocation, Plan, Rule};
 
-/// Maximum retention of continuous backups in days (AWS Backup developer guide, "Continuous backups and point-in-time
-/// recovery").
-const MOST_CONTINUOUS_DAYS: u64 = 35;
+const MOST_CONTINUOUS_DAYS: u64 = lifecycle::MOST_CONTINUOUS_DAYS.unsigned_abs();
 
 /// Evaluates whether one rule of a plan meets both frequency and retention.
 ///
@@ -79,22 +80,34 @@ impl RequiredCopies<'_> {
         self.list.len().max(1)
     }
 
-    /// Returns, for each target, whether the plan copies there.
-    pub(super) fn satisfied_by(&self, plan: &Plan) -> Vec<Ternary> {
+    /// Returns, for each target, whether the plan copies there. The Region and account of an unknown deployment target
+    /// are unknown.
+    pub(super) fn satisfied_by(&self, plan: &Plan, at: Option<&InventoryLocation>) -> Vec<Ternary> {
         let side = |(region, account)| if self.to == CopyTargetKind::Region { region } else { account };
         let own = side((plan.region.as_str(), plan.account.as_str()));
+        let is_unknown = at.is_some_and(|at| match self.to {
+            CopyTargetKind::Region => at.has_unknown_region,
+            CopyTargetKind::Account => at.has_unknown_account,
+        });
         let unread = plan.unread.contains(&PlanPart::Rules)
             || plan.rules.iter().any(|rule| rule.unread.contains(&RulePart::Copies));
         let known = |arn| location(arn).map(side).filter(|to| !to.is_empty());
         let reached: Vec<Option<&str>> = copies(plan).map(known).collect();
-        let made = |wanted: &dyn Fn(&str) -> bool| {
-            let to_one = reached.iter().map(|to| to.map_or(Ternary::Unknown, |to| wanted(to).into()));
+        let made = |wanted: &dyn Fn(&str) -> Ternary| {
+            let to_one = reached.iter().map(|to| to.map_or(Ternary::Unknown, wanted));
             to_one.max().unwrap_or(Ternary::No).or(Ternary::unknown_if(unread))
         };
         if self.list.is_empty() {
-            vec![made(&|to| to != own)]
+            vec![made(&|to| match to {
+                // A pseudo parameter is the plan's own.
+                _ if to.starts_with('$') => Ternary::No,
+                _ if is_unknown => Ternary::Unknown,
+                _ => (to != own).into(),
+            })]
         } else {
-            self.list.iter().map(|target| made(&|to| to == *target)).collect()
+            let is_it =
+                |to: &str, target: &str| if to.starts_with('$') { Ternary::Unknown } else { (to == target).into() };
+            self.list.iter().map(|target| made(&|to| is_it(to, target))).collect()
         }
     }
 }
@@ -106,15 +119,17 @@ fn copies(plan: &Plan) -> impl Iterator<Item = &str> {
 /// Returns Region and account of a vault ARN. An empty part means that it is unknown whether it differs from the
 /// plan's own.
 fn location(arn: &str) -> Option<(&str, &str)> {
-    let mut parts = arn.splitn(6, ':');
-    let (arn, _, service) = (parts.next()?, parts.next()?, parts.next()?);
-    let (region, account, _) = (parts.next()?, parts.next()?, parts.next()?);
+    let [arn, _, service, region, account, _] = parts(arn)?;
     (arn == "arn" && service == "backup").then_some((region, account))
 }
 
-pub(super) fn unknown_copies(plan: &Plan) -> Vec<Uncertainty<'_>> {
+pub(super) fn unknown_copies<'a>(plan: &'a Plan, at: Option<&InventoryLocation>) -> Vec<Uncertainty<'a>> {
     let mut unknown = unknown_parts(plan, RulePart::Copies);
-    let is_clear = |arn: &str| location(arn).is_some_and(|(region, account)| !region.is_empty() && !account.is_empty());
+    let is_target_known = at.is_none_or(|at| !at.has_unknown_region && !at.has_unknown_account);
+    let is_known = |part: &str| !part.is_empty() && !part.starts_with('$');
+    let is_clear = |arn: &str| {
+        is_target_known && location(arn).is_some_and(|(region, account)| is_known(region) && is_known(account))
+    };
     unknown.extend(copies(plan).filter(|arn| !is_clear(arn)).map(Uncertainty::CopyTarget));
     unknown
 }

@@ -3,12 +3,14 @@
 use super::plan::{CopyTargetKind, RequiredCopies};
 use super::ternary::Ternary;
 use super::{ControlQuery, QueryScope, Uncertainty};
-use crate::inventory::Symbol;
+use crate::inventory::{ProtectedType, Symbol};
 
 #[derive(Debug)]
 pub(super) struct PreparedQuery<'a> {
     pub(super) query: &'a ControlQuery,
     pub(super) kind: SubjectKind,
+    /// Whether AWS Config has a rule of the control for every type that Audit Manager evaluates.
+    pub(super) has_all_types: bool,
     pub(super) test: ControlTest<'a>,
     /// For queries about resources: by plan of the inventory, whether it meets each target of the control.
     pub(super) plans: Vec<Vec<Ternary>>,
@@ -17,6 +19,11 @@ pub(super) struct PreparedQuery<'a> {
 }
 
 impl PreparedQuery<'_> {
+    /// Returns whether AWS Config has a rule of the control for a type.
+    pub(super) fn judges(&self, protected: &ProtectedType) -> bool {
+        self.has_all_types || self.query.control.resource_types.contains(&protected.config_type)
+    }
+
     /// Returns the reason why the scope is undecided.
     pub(super) fn scope_unknown(&self, tags_unread: bool) -> Uncertainty<'static> {
         match &self.query.scope {

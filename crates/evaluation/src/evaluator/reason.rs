@@ -1,8 +1,8 @@
 //! Reasons of evaluation results, as data. Their texts are in `display`.
 
+use framework::backup::schedule::LongestGap;
 use framework::ids::{AccountId, RegionName};
 
-use super::schedule::LongestGap;
 use super::vault_policy::{AllowedAction, PolicyUncertainty};
 use crate::inventory::document::{Restore, RulePart, SelectionPart};
 use crate::inventory::{InventoryGap, Plan, RecoveryPoint, Rule, Selection, Vault};
@@ -55,6 +55,8 @@ pub enum NonComplianceReason<'a> {
     KeptTooShort(u64, u64),
     /// The age of the newest recovery point that counts, and the maximum age, in minutes.
     NoRecoveryPoint(Option<i64>, i64),
+    /// No recovery point is in an air-gapped vault, because AWS manages the KMS key of the resource.
+    AwsManagedKey,
     /// The last restore, and the maximum duration in minutes.
     RestoredTooSlowly(&'a Restore, u64),
 }
@@ -94,6 +96,8 @@ pub struct RuleShortfall<'a> {
 pub struct NotSelectedReason<'a> {
     /// `None` if the account and Region have no selection.
     pub closest: Option<ClosestSelection<'a>>,
+    /// A plan that has no selections, if no plan has any.
+    pub empty_plan: Option<&'a Plan>,
     /// The fewest steps after which that selection matches; empty if no such steps exist.
     pub steps: Vec<RemediationStep<'a>>,
     /// The cluster to change, for a member of a cluster.
@@ -123,7 +127,15 @@ pub enum FailedClause<'a> {
         value: &'a str,
         /// The value of the tag.
         found: Option<&'a str>,
+        /// A key of the resource that differs in case only.
+        similar: Option<&'a str>,
     },
+    /// This pattern names another type of the same service.
+    OtherType(&'a str),
+    /// The conditions on this tag key cannot hold together.
+    Contradiction(&'a str),
+    /// An entry of `ListOfTags` whose value has a `*`, which would match as a pattern, with key and value.
+    LiteralStar(&'a str, &'a str),
     /// A pattern of `NotResources` excludes it.
     Excluded(&'a str),
     /// The service is not enabled in the settings of AWS Backup.
@@ -141,6 +153,8 @@ pub enum RemediationStep<'a> {
         value: String,
         /// The current value.
         current: Option<&'a str>,
+        /// A key of the resource that differs in case only.
+        similar: Option<&'a str>,
     },
     /// Remove a tag.
     RemoveTag {
@@ -158,6 +172,8 @@ pub enum RemediationStep<'a> {
         /// The ARN.
         arn: &'a str,
     },
+    /// Turn the automatic backups of an EFS file system on.
+    TurnOnAutomaticBackups,
     /// Enable a service in the AWS Backup settings of the Region.
     OptIn {
         /// The account.
@@ -179,6 +195,8 @@ pub enum Uncertainty<'a> {
     ArnEnd,
     /// For types that cover several engines.
     Engine,
+    /// The effect of a key of `ListOfTags` with the prefix of conditions.
+    ListedKey(&'a str),
     /// The effect of a condition key without the required prefix.
     ConditionKey(&'a str),
     /// The effect of a lifecycle that AWS Backup rejects.
@@ -205,6 +223,12 @@ pub enum Uncertainty<'a> {
     CopyTarget(&'a str),
     /// A vault that is not in the inventory, or whose name is ambiguous.
     Vault(&'a str),
+    /// Several vaults of this name differ.
+    AmbiguousVault(&'a str),
+    /// The bounds of the lock of an air-gapped vault.
+    AirGappedLock(&'a str),
+    /// AWS Backup selects FSx for ONTAP by the tags of its volumes.
+    OntapTags,
     /// The lock of a vault, or its bounds.
     Lock(&'a Vault),
     Policy,

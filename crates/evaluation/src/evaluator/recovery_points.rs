@@ -54,11 +54,26 @@ impl<'a> Evaluator<'a> {
             .extend(self.inventory.unread(resource.location, LocationPart::RecoveryPoints).map(Uncertainty::Location));
         // Air-gapped vaults are usually in other accounts.
         unknown.extend(self.point_gap.clone().filter(|_| air_gapped).map(Uncertainty::Location));
-        if unknown.is_empty() {
+        if unknown.is_empty()
+            && air_gapped
+            && resource.aws_managed_key == Some(true)
+            && !self.is_fully_managed(resource)
+        {
+            NotCompliant(NonComplianceReason::AwsManagedKey)
+        } else if unknown.is_empty() {
             NotCompliant(NonComplianceReason::NoRecoveryPoint(newest, most_minutes))
         } else {
             undecided(unknown)
         }
+    }
+
+    /// Returns whether AWS Backup manages the backups of a type fully, with the key of the vault ("Feature availability by
+    /// resource").
+    fn is_fully_managed(&self, resource: &Resource) -> bool {
+        matches!(
+            self.inventory.kind(resource),
+            "AWS::EFS::FileSystem" | "AWS::S3::Bucket" | "AWS::BackupGateway::VirtualMachine"
+        )
     }
 
     fn vault_kind(&self, point: &Located<RecoveryPoint>) -> Option<VaultKind> {

@@ -8,11 +8,37 @@ use jiff::Timestamp;
 use syntax::text::printable;
 
 use super::coverage::closest;
-use super::display::{count, join};
-use super::selection::CompiledSelection;
+use super::display::{count, join, selection_of};
+use super::reason::{FailedClause, NotSelectedReason};
+use super::selection::{CompiledSelection, is_managed};
 use super::ternary::Ternary;
 use super::{Evaluator, RemediationStep, distinct};
 use crate::inventory::{Inventory, Plan, document};
+
+impl NotSelectedReason<'_> {
+    /// Returns the fix, as an imperative; `None` if there is neither a selection nor a plan.
+    #[must_use]
+    pub fn fix(&self) -> Option<String> {
+        if !self.steps.is_empty() {
+            return Some(join(&self.steps, " and ").to_string());
+        }
+        let Some(closest) = &self.closest else {
+            let plan = self.empty_plan?;
+            return Some(format!("add a selection to the plan `{}`", printable(&plan.name)));
+        };
+        let excluding = closest.failed.iter().find_map(|clause| match clause {
+            FailedClause::Excluded(pattern) => Some(*pattern),
+            _ => None,
+        });
+        Some(match excluding {
+            Some(pattern) if !is_managed(closest.plan) => {
+                let (pattern, selection) = (printable(pattern), selection_of(closest.selection, closest.plan));
+                format!("take `{pattern}` out of NotResources of {selection}, or use another selection")
+            }
+            _ => "add it to another selection of a backup plan".to_owned(),
+        })
+    }
+}
 
 /// Returns the smallest set of steps after which a selection of one of the plans matches the resource, and the
 /// undecided selections; one sentence each. The plans are those of the resource's account and Region.

@@ -5,13 +5,17 @@
 //! both are empty), every condition holds, no pattern of `NotResources` matches, and its service is enabled. A
 //! selection by type or ARN does not need the service to be enabled, unless other services share the ARN format.
 
+use framework::backup::arn::matches_nothing;
+use framework::backup::selection::{MOST_ARNS, MOST_PATTERNS};
 use syntax::wildcard::Wildcard;
 
 use super::reason::{FailedClause, RemediationStep, Uncertainty};
 use super::ternary::Ternary;
 use super::{has_tag, value};
 use crate::inventory::document::{Conditions, SelectionPart, TagValue};
-use crate::inventory::{Inventory, InventoryLocation, Plan, ProtectedType, Resource, Selection, Symbol, Tag};
+use crate::inventory::{
+    Inventory, InventoryLocation, Plan, ProtectedType, Resource, Selection, Symbol, Tag, partial_arn,
+};
 
 #[derive(Debug)]
 pub(super) struct CompiledSelection<'a> {
@@ -19,6 +23,8 @@ pub(super) struct CompiledSelection<'a> {
     pub(super) plan: &'a Plan,
     pub(super) selection: &'a Selection,
     everything: bool,
+    /// Whether users can add one more ARN.
+    can_add: bool,
     resources: Vec<Wildcard>,
     not_resources: Vec<Wildcard>,
     list: Vec<TagClause<'a>>,
@@ -33,6 +39,8 @@ struct TagClause<'a> {
     value: Option<Symbol>,
     key_text: &'a str,
     value_text: &'a str,
+    /// Whether the key is a bare tag key.
+    is_clear: bool,
     /// The index in `keys` of the conditions on the same tag.
     conditioned: Option<usize>,
     /// Whether the value satisfies these conditions, and users can set the tag.
@@ -76,6 +84,8 @@ enum MatchRoute {
     Already,
     /// By this entry of the list of tags.
     Listed(usize),
+    /// By the tag of automatic backups of EFS, which only EFS sets.
+    AutomaticBackups,
     Arn,
 }
 
@@ -106,16 +116,19 @@ impl<'a> CompiledSelection<'a> {
             .list_of_tags
             .iter()
             .map(|tag| {
+                // AWS does not document whether this prefix of conditions is a part of the key here.
+                let bare = tag.tag();
                 let conditioned = keys.iter().position(|key| key.text == tag.key);
                 let fits = conditioned.and_then(|key| keys.get(key)).is_none_or(|key| {
                     let mut own = key.conditions.iter().filter_map(|index| conditions.get(*index));
                     own.all(|condition| condition.holds_for(&tag.value))
                 });
                 TagClause {
-                    key: inventory.symbols.find(&tag.key),
+                    key: inventory.symbols.find(bare.unwrap_or(&tag.key)),
                     value: inventory.symbols.find(&tag.value),
                     key_text: &tag.key,
                     value_text: &tag.value,
+                    is_clear: bare.is_none(),
                     conditioned,
                     can_be_set: fits && can_be_set(&tag.key) && can_be_value(&tag.value),
                 }
@@ -130,6 +143,7 @@ impl<'a> CompiledSelection<'a> {
             plan,
             selection,
             everything,
+            can_add: has_room(selection) && !is_managed(plan),
             resources: patterns(&selection.resources),
             not_resources: patterns(&selection.not_resources),
             list,
@@ -183,7 +197,11 @@ impl<'a> CompiledSelection<'a> {
         }
         if opt_in > matched {
             for listed in &self.list {
-                matched = matched.or(listed.holds(resource).and(opt_in));
+                let mut holds = listed.holds(resource);
+                if holds == Ternary::Yes && is_ontap(self.inventory, resource) {
+                    holds = Ternary::Unknown;
+                }
+                matched = matched.or(holds.and(opt_in));
             }
         }
         matched
@@ -227,7 +245,8 @@ impl<'a> CompiledSelection<'a> {
             matching.map(|pattern| shared || !candidate.is_named_by(pattern)).min()
         };
         let already = already.map(|needs_switch| new(tags, MatchRoute::Already, needs_switch));
-        let listed = self.list.iter().enumerate().filter_map(|(index, listed)| {
+        let by_tag = if is_ontap(self.inventory, resource) { &[] } else { self.list.as_slice() };
+        let listed = by_tag.iter().enumerate().filter_map(|(index, listed)| {
             let key = listed.conditioned.and_then(|key| self.keys.get(key));
             let counted = key.is_some_and(|key| !self.key_holds(resource, key));
             if listed.holds(resource) == Ternary::Yes {
@@ -236,10 +255,12 @@ impl<'a> CompiledSelection<'a> {
             }
             listed.can_be_set.then(|| new(tags + u32::from(!counted), MatchRoute::Listed(index), true))
         });
-        let has_room = self.selection.resources.len() < MOST_ARNS;
         let arn =
-            (!self.everything && !resource.arn_end_unread && has_room).then(|| new(tags, MatchRoute::Arn, shared));
-        already.into_iter().chain(listed).chain(arn).min()
+            (!self.everything && !resource.arn_end_unread && self.can_add).then(|| new(tags, MatchRoute::Arn, shared));
+        let automatic = candidate.protected.config_type == "AWS::EFS::FileSystem"
+            && self.list.iter().any(|listed| listed.key_text == AUTOMATIC_BACKUPS && listed.value_text == "enabled");
+        let automatic = automatic.then(|| new(tags + 1, MatchRoute::AutomaticBackups, true));
+        already.into_iter().chain(listed).chain(automatic).chain(arn).min()
     }
 
     pub(super) fn changes(&self, candidate: &Candidate<'a>, cost: ChangeCost) -> Vec<RemediationStep<'a>> {
@@ -247,7 +268,7 @@ impl<'a> CompiledSelection<'a> {
         let mut changes = Vec::new();
         let listed = match cost.route {
             MatchRoute::Listed(index) => self.list.get(index).filter(|listed| listed.holds(resource) != Ternary::Yes),
-            MatchRoute::Already | MatchRoute::Arn => None,
+            MatchRoute::Already | MatchRoute::AutomaticBackups | MatchRoute::Arn => None,
         };
         let current = |key: &str| tag_text(self.inventory, resource, self.inventory.symbols.find(key));
         for key in &self.keys {
@@ -257,14 +278,19 @@ impl<'a> CompiledSelection<'a> {
             let (fix, key, current) = (&key.fix, key.text, current(key.text));
             match fix {
                 Some(TagFix::Set(value)) => {
-                    changes.push(RemediationStep::SetTag { key, value: value.clone(), current })
+                    let similar = self.similar(resource, key);
+                    changes.push(RemediationStep::SetTag { key, value: value.clone(), current, similar })
                 }
                 Some(TagFix::Remove) => changes.push(RemediationStep::RemoveTag { key, current }),
                 None => {}
             }
         }
         if let Some(TagClause { key_text: key, value_text, .. }) = listed {
-            changes.push(RemediationStep::SetTag { key, value: (*value_text).to_owned(), current: current(key) });
+            let (value, similar) = ((*value_text).to_owned(), self.similar(resource, key));
+            changes.push(RemediationStep::SetTag { key, value, current: current(key), similar });
+        }
+        if cost.route == MatchRoute::AutomaticBackups {
+            changes.push(RemediationStep::TurnOnAutomaticBackups);
         }
         if cost.route == MatchRoute::Arn {
             changes.push(RemediationStep::AddArn { plan: self.plan, selection: self.selection, arn: &resource.arn });
@@ -286,14 +312,21 @@ impl<'a> CompiledSelection<'a> {
                 key: condition.key_text,
                 value: condition.value_text,
                 found: tag_text(self.inventory, resource, condition.key),
+                similar: self.similar(resource, condition.key_text),
             });
         }
+        let never =
+            self.keys.iter().filter(|key| key.conditions.len() > 1 && key.fix.is_none() && can_be_set(key.text));
+        failed.extend(never.map(|key| FailedClause::Contradiction(key.text)));
         let mut patterns = self.selection.not_resources.iter().zip(&self.not_resources);
         let excluding = patterns.find(|(_, pattern)| matches(pattern, resource) == Ternary::Yes);
         failed.extend(excluding.map(|(text, _)| FailedClause::Excluded(text)));
         let switched_on = Candidate { opt_in: Ternary::Yes, ..*candidate };
         if self.matches_resource(&switched_on) == Ternary::No {
             failed.push(FailedClause::NotNamed);
+            failed.extend(self.other_type(candidate).map(FailedClause::OtherType));
+            let as_pattern = self.list.iter().find(|listed| listed.would_match(self.inventory, resource));
+            failed.extend(as_pattern.map(|listed| FailedClause::LiteralStar(listed.key_text, listed.value_text)));
         } else if self.matches_resource(candidate) == Ternary::No {
             failed.push(FailedClause::SwitchedOff(candidate.service));
         }
@@ -308,6 +341,8 @@ impl<'a> CompiledSelection<'a> {
             unread.map(|part| Uncertainty::Selection(self.plan, self.selection, *part)).collect();
         let unclear = self.conditions.iter().filter(|condition| !condition.is_clear);
         unknown.extend(unclear.map(|condition| Uncertainty::ConditionKey(condition.key_text)));
+        let unclear = self.list.iter().filter(|listed| !listed.is_clear && listed.holds(resource) != Ternary::No);
+        unknown.extend(unclear.map(|listed| Uncertainty::ListedKey(listed.key_text)));
         let tags = self.conditions.iter().map(|condition| (condition.key, condition.key_text));
         for (key, text) in tags.chain(self.list.iter().map(|listed| (listed.key, listed.key_text))) {
             match key.and_then(|key| resource.tag(key)) {
@@ -315,6 +350,9 @@ impl<'a> CompiledSelection<'a> {
                 Some(Tag { value: None, .. }) => unknown.push(Uncertainty::TagValue(text)),
                 _ => {}
             }
+        }
+        if is_ontap(self.inventory, resource) && self.list.iter().any(|listed| listed.holds(resource) == Ternary::Yes) {
+            unknown.push(Uncertainty::OntapTags);
         }
         let patterns = || self.resources.iter().chain(&self.not_resources);
         if resource.arn_end_unread && patterns().any(|pattern| matches(pattern, resource) == Ternary::Unknown) {
@@ -327,6 +365,27 @@ impl<'a> CompiledSelection<'a> {
         unknown
     }
 
+    /// Returns a pattern that names another type of the service.
+    fn other_type(&self, candidate: &Candidate<'_>) -> Option<&'a str> {
+        let (own, _) = candidate.protected.arn_kind.split_once([':', '/'])?;
+        let names_other = |pattern: &&String| {
+            partial_arn::parts(pattern.as_str()).is_some_and(|[_, _, service, _, _, last]| {
+                service == candidate.protected.service
+                    && last.split_once([':', '/']).is_some_and(|(kind, _)| kind != own && !kind.contains('*'))
+            })
+        };
+        self.selection.resources.iter().find(names_other).map(String::as_str)
+    }
+
+    /// Returns the key of a tag that differs from `key` in case only, if the resource does not have `key`.
+    fn similar(&self, resource: &Resource, key: &str) -> Option<&'a str> {
+        let mut keys = resource.tags.iter().map(|tag| self.inventory.symbols.get(tag.key));
+        if keys.clone().any(|own| own == key) {
+            return None;
+        }
+        keys.find(|own| own.eq_ignore_ascii_case(key))
+    }
+
     fn key_holds(&self, resource: &Resource, key: &ConditionedTag<'_>) -> bool {
         let mut own = key.conditions.iter().filter_map(|index| self.conditions.get(*index));
         own.all(|condition| condition.holds(self.inventory, resource) == Ternary::Yes)
@@ -334,8 +393,15 @@ impl<'a> CompiledSelection<'a> {
 }
 
 impl TagClause<'_> {
+    /// Returns whether the value would match if its `*` were one of a pattern.
+    fn would_match(&self, inventory: &Inventory, resource: &Resource) -> bool {
+        let is_match = |value: &str| syntax::wildcard::matches(self.value_text, value);
+        self.value_text.contains('*') && tag_text(inventory, resource, self.key).is_some_and(is_match)
+    }
+
     fn holds(&self, resource: &Resource) -> Ternary {
-        has_tag(resource, self.key, |value| value.map_or(Ternary::Unknown, |_| (value == self.value).into()))
+        let has = has_tag(resource, self.key, |value| value.map_or(Ternary::Unknown, |_| (value == self.value).into()));
+        if self.is_clear { has } else { has.and(Ternary::Unknown) }
     }
 }
 
@@ -358,6 +424,13 @@ impl CompiledCondition<'_> {
         let fits = if self.is_like { self.pattern.matches(value) } else { self.pattern.text() == value };
         fits != self.is_negative
     }
+}
+
+/// Returns whether a file system is FSx for ONTAP. AWS Backup asks to tag its volumes, not the file system (AWS Backup
+/// developer guide, "Assign resources").
+fn is_ontap(inventory: &Inventory, resource: &Resource) -> bool {
+    let engine = resource.engine.map(|engine| inventory.symbols.get(engine));
+    engine.is_some_and(|engine| engine.eq_ignore_ascii_case("ONTAP"))
 }
 
 /// Returns the value of a tag, if known.
@@ -427,8 +500,21 @@ fn fix(own: &[&CompiledCondition<'_>]) -> Option<TagFix> {
     value.filter(|value| holds(value) && can_be_value(value)).map(TagFix::Set)
 }
 
-/// The maximum of ARNs and patterns of a selection (API reference, BackupSelection).
-const MOST_ARNS: usize = 500;
+/// Returns whether `Resources` accepts one more ARN (API reference, BackupSelection).
+fn has_room(selection: &Selection) -> bool {
+    let has_patterns = selection.resources.iter().any(|arn| arn.contains('*'));
+    selection.resources.len() < if has_patterns { MOST_PATTERNS } else { MOST_ARNS }
+}
+
+/// The tag that EFS sets on file systems with automatic backups.
+const AUTOMATIC_BACKUPS: &str = "aws:elasticfilesystem:default-backup";
+
+/// Returns whether a service manages the plan, so that users cannot change it: EFS (automatic backups), AWS Control
+/// Tower, or a backup policy of AWS Organizations.
+pub(super) fn is_managed(plan: &Plan) -> bool {
+    let starts = |start: &str| plan.id.starts_with(start) || plan.name.starts_with(start);
+    starts("aws/efs/") || starts("orgs/") || plan.tags.contains_key("aws-control-tower")
+}
 
 /// The characters that all services accept in a tag value (AWS General Reference, "Tagging AWS resources").
 fn can_be_value(value: &str) -> bool {
@@ -443,8 +529,14 @@ fn can_be_set(key: &str) -> bool {
 fn matches(pattern: &Wildcard, resource: &Resource) -> Ternary {
     if is_reference(pattern, resource) {
         Ternary::Yes
+    } else if let Some(partial) = &resource.partial_arn {
+        partial_arn::matches(pattern, partial).map_or(Ternary::Unknown, Ternary::from)
     } else if resource.arn_end_unread {
-        pattern.matches_prefix(&resource.arn).map_or(Ternary::Unknown, Ternary::from)
+        match pattern.matches_prefix(&resource.arn) {
+            Some(matches) => matches.into(),
+            // The unknown name cannot make up for a wrong type.
+            None => Ternary::unknown_if(matches_nothing("Resources", pattern.text()).is_none()),
+        }
     } else {
         pattern.matches(&resource.arn).into()
     }

@@ -5,6 +5,8 @@ use syntax::template::Template;
 
 use super::*;
 
+mod fixes;
+
 fn asked_by(controls: &str, given: &[(&str, &str)]) -> Vec<ControlQuery> {
     let text = format!(
         "Parameters:\n  Days: {{ Type: String, Default: '35' }}\nResources:\n  Other: {{ Type: AWS::SNS::Topic }}\n  Framework:\n    \

@@ -13,8 +13,11 @@ impl<'a> Evaluator<'a> {
     /// Returns whether a plan stores into a vault with the required lock.
     pub(super) fn locks(&self, plan: &Located<Plan>, min: Option<u64>, max: Option<u64>) -> Ternary {
         let own = plan.item.rules.iter().map(|rule| {
-            if rule.unread.contains(&RulePart::TargetVault) {
+            if rule.target_air_gapped_vault.is_none() && rule.unread.contains(&RulePart::TargetVault) {
                 return Ternary::Unknown;
+            }
+            if let Some(arn) = &rule.target_air_gapped_vault {
+                return self.is_air_gapped_within(plan.location, arn, min, max);
             }
             match self.vault(plan.location, &rule.target_vault) {
                 Some(Some(vault)) => self.is_locked(plan.location, vault, min, max),
@@ -28,6 +31,16 @@ impl<'a> Evaluator<'a> {
     /// Returns the vault with this name; `Some(None)` if the name is ambiguous.
     pub(super) fn vault(&self, location: LocationId, name: &str) -> Option<Option<&'a Vault>> {
         self.locations.get(location.index())?.vaults.get(name).copied()
+    }
+
+    /// Returns whether the lock of an air-gapped vault is within bounds. It is always locked, in compliance mode (AWS
+    /// Backup developer guide, "Logically air-gapped vault"), and in the account and Region of its plan.
+    fn is_air_gapped_within(&self, location: LocationId, arn: &str, min: Option<u64>, max: Option<u64>) -> Ternary {
+        match self.vault(location, vault_name(arn)).flatten() {
+            Some(vault) if vault.kind == VaultKind::AirGapped => self.is_locked(location, vault, min, max),
+            _ if min.or(max).is_none() => Ternary::Yes,
+            _ => Ternary::Unknown,
+        }
     }
 
     fn is_locked(&self, location: LocationId, vault: &Vault, min: Option<u64>, max: Option<u64>) -> Ternary {
@@ -53,7 +66,7 @@ impl<'a> Evaluator<'a> {
         let ControlTest::Locked { min, max } = prepared.test else { return Vec::new() };
         let mut unlocked: Vec<UnlockedVault<'a>> = Vec::new();
         for rule in plans.iter().flat_map(|plan| &plan.rules) {
-            let name = rule.target_vault.as_str();
+            let name = rule.target_air_gapped_vault.as_deref().map_or(&*rule.target_vault, vault_name);
             if unlocked.iter().any(|known| known.vault == name) {
                 continue;
             }
@@ -70,10 +83,15 @@ impl<'a> Evaluator<'a> {
     pub(super) fn unknown_locks(&self, location: LocationId, plan: &'a Plan) -> Vec<Uncertainty<'a>> {
         let mut unknown = plan::unknown_parts(plan, RulePart::TargetVault);
         for rule in &plan.rules {
+            if let Some(arn) = &rule.target_air_gapped_vault {
+                unknown.push(Uncertainty::AirGappedLock(vault_name(arn)));
+                continue;
+            }
             match self.vault(location, &rule.target_vault) {
                 Some(Some(vault)) if vault.lock.is_none() => unknown.push(Uncertainty::Lock(vault)),
                 Some(Some(_)) => {}
-                Some(None) | None => unknown.push(Uncertainty::Vault(&rule.target_vault)),
+                Some(None) => unknown.push(Uncertainty::AmbiguousVault(&rule.target_vault)),
+                None => unknown.push(Uncertainty::Vault(&rule.target_vault)),
             }
         }
         unknown
@@ -105,4 +123,9 @@ fn beyond(lock: Lock, min: Option<u64>, max: Option<u64>) -> Option<LockShortfal
     let long = max.filter(|max| own_max.unwrap_or(MOST) > *max);
     let short = short.map(|required| LockShortfall::Minimum(own_min, required));
     short.or(long.map(|required| LockShortfall::Maximum(own_max, required)))
+}
+
+/// Returns the name in the ARN of a vault.
+fn vault_name(arn: &str) -> &str {
+    arn.rsplit_once("backup-vault:").map_or(arn, |(_, name)| name)
 }

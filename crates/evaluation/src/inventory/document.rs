@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use framework::backup::lifecycle::LifecycleDays;
+use framework::backup::selection::TAG_PREFIX;
 use framework::ids::{AccountId, RegionName, ResourceType};
 
 /// An inventory document.
@@ -138,6 +140,13 @@ pub struct Resource {
     /// Whether its data is encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encrypted: Option<bool>,
+    /// Whether AWS manages its KMS key (`KeyManager` of `DescribeKey`), as it does `aws/ebs`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aws_managed_key: Option<bool>,
+    /// The duration of its most recent restore job in minutes (`LatestRestoreExecutionTimeMinutes` of
+    /// `DescribeProtectedResource`). It overrides `restores`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest_restore_minutes: Option<u64>,
     /// The creation time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
@@ -209,6 +218,10 @@ pub struct Rule {
     pub schedule: Option<String>,
     /// The name of the target vault.
     pub target_vault: String,
+    /// The ARN of the logically air-gapped vault that the backups are stored in
+    /// (`TargetLogicallyAirGappedBackupVaultArn`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_air_gapped_vault: Option<String>,
     /// The retention of its recovery points.
     #[serde(default, skip_serializing_if = "is_default")]
     pub lifecycle: Lifecycle,
@@ -256,23 +269,16 @@ pub struct Lifecycle {
 }
 
 impl Lifecycle {
-    /// The minimum in cold storage (API reference, Lifecycle).
-    const LEAST_COLD_DAYS: i64 = 90;
-    const NEVER: i64 = -1;
-
     /// Returns the days until deletion; `None` for unlimited retention. Cold storage does not change it.
     pub fn kept_days(self) -> Option<u64> {
         self.delete_after_days.and_then(|days| u64::try_from(days).ok())
     }
 
-    /// Returns whether AWS Backup rejects it: zero or negative days, or fewer than 90 in cold storage (API reference,
-    /// Lifecycle). Its effect is then unknown.
+    /// Returns whether AWS Backup rejects it. Its effect is then unknown.
     pub fn is_refused(self) -> bool {
-        let given = |days: Option<i64>| days.filter(|days| *days != Self::NEVER);
-        let (cold, delete) = (given(self.cold_after_days), given(self.delete_after_days));
-        let too_soon =
-            cold.zip(delete).is_some_and(|(cold, delete)| delete.saturating_sub(cold) < Self::LEAST_COLD_DAYS);
-        too_soon || cold.is_some_and(i64::is_negative) || delete.is_some_and(|days| days < 1)
+        let days =
+            LifecycleDays { cold_after: self.cold_after_days.into(), delete_after: self.delete_after_days.into() };
+        !days.rejections().is_empty()
     }
 }
 
@@ -347,7 +353,7 @@ pub struct TagValue {
 impl TagValue {
     /// Returns the tag key of a condition; `None` without the required prefix, whose effect AWS does not document.
     pub fn tag(&self) -> Option<&str> {
-        self.key.strip_prefix("aws:ResourceTag/")
+        self.key.strip_prefix(TAG_PREFIX)
     }
 }
 

@@ -112,7 +112,9 @@ impl<'de> Visitor<'de> for Root {
         let mut inventory = self.0.unwrap_or_else(|| Inventory::new(Timestamp::UNIX_EPOCH));
         let mut seen: Vec<&'static str> = Vec::new();
         while let Some(key) = map.next_key::<String>()? {
-            let Some(known) = KEYS.iter().copied().find(|known| *known == key) else {
+            // `places` is the name in documents of earlier builds.
+            let name = if key == "places" { "locations" } else { key.as_str() };
+            let Some(known) = KEYS.iter().copied().find(|known| *known == name) else {
                 return Err(de::Error::unknown_field(&key, &KEYS));
             };
             if seen.contains(&known) {

@@ -5,33 +5,41 @@
 //! - a plan or vault with the name of an existing one replaces it;
 //! - a resource that is not deployed yet will be in use.
 //!
-//! Volumes that an instance declares inline are not resources of the template, and are not evaluated.
+//! A plan or selection that AWS Backup rejects is left out, and the lock of a vault that it rejects: they cover nothing.
+//!
+//! The volumes that an instance creates are evaluated as one resource beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use framework::ids::{AccountId, IdError, RegionName, ResourceType};
+use framework::lint::{BackupDiagnostics, check_backup};
 use syntax::diagnostic::Position;
 use syntax::template::{Content, Expansion, Part, Piece, Resource, Template};
 
 use super::document::{self, Plan, PlanPart, ResourcePart, Selection, SelectionPart, TagValue, Unread};
+use super::partial_arn::{NAME, UNKNOWN_ACCOUNT, UNKNOWN_REGION, with_unknowns};
 use super::{Inventory, Located, LocationId, LocationPart, ProtectedType, protected};
 use text::text_of;
 use types::{AIR_GAPPED_VAULT, CLUSTER, GLOBAL_TABLE, PLAN, SELECTION, TemplateType, VAULT};
 use vault::vault_name;
 
+mod instance;
+mod not_judged;
 mod plan;
 mod selection;
 mod text;
 mod types;
 mod vault;
 
-pub(crate) use types::{TagForm, template_type};
+pub(crate) use instance::PROPAGATE;
+pub use not_judged::NotJudged;
+pub(crate) use types::{GLOBAL_TABLE as GLOBAL_TABLE_TYPE, TagForm, template_type};
 
 /// The deployment target of templates, as far as known.
 #[derive(Debug, Clone)]
 pub struct DeploymentTarget {
-    account: AccountId,
-    region: RegionName,
+    pub(crate) account: AccountId,
+    pub(crate) region: RegionName,
     knows_account: bool,
     knows_region: bool,
     /// The known opt-in services.
@@ -68,31 +76,41 @@ impl DeploymentTarget {
         self.knows_region.then_some(&self.region)
     }
 
-    fn pseudo_parameters(&self) -> BTreeMap<String, String> {
+    /// Returns the partition: that of the Region, or `aws` unless a template names another one.
+    fn partition(&self, stacks: &[TemplateStack<'_>]) -> Option<&'static str> {
+        let names_other = |stack: &TemplateStack<'_>| stack.template.text().contains("arn:aws-");
+        (self.knows_region || !stacks.iter().any(names_other)).then(|| self.region.partition())
+    }
+
+    fn pseudo_parameters(&self, partition: Option<&str>) -> BTreeMap<String, String> {
         let known = [
             ("AWS::AccountId", self.account().map(AccountId::as_str)),
             ("AWS::Region", self.region().map(RegionName::as_str)),
-            ("AWS::Partition", Some(self.region.partition())),
+            ("AWS::Partition", partition),
         ];
         known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect()
     }
 
-    /// Returns the known start of an ARN, and whether it is complete.
-    fn arn(&self, service: &str, kind: &str, name: Option<&str>) -> (String, bool) {
-        let mut arn = format!("arn:{}:{service}:", self.region.partition());
-        let of_location = match service {
-            "s3" => [Some(""), Some("")],
-            _ => [self.region().map(RegionName::as_str), self.account().map(AccountId::as_str)],
+    /// Returns an ARN with its unknown parts.
+    fn arn(&self, partition: Option<&str>, known: &TemplateType, name: Option<&str>) -> Option<String> {
+        let ProtectedType { service, arn_kind, .. } = protected(known.config_type)?;
+        let partition = partition.unwrap_or("${AWS::Partition}");
+        let (region, account) = match *service {
+            "s3" => ("", ""),
+            _ => (
+                self.region().map_or(UNKNOWN_REGION, RegionName::as_str),
+                self.account().map_or(UNKNOWN_ACCOUNT, AccountId::as_str),
+            ),
         };
-        for part in of_location {
-            let Some(part) = part else { return (arn, false) };
-            arn.push_str(part);
-            arn.push(':');
-        }
-        arn.push_str(kind);
-        arn.push_str(name.unwrap_or_default());
-        (arn, name.is_some())
+        let start = format!("arn:{partition}:{service}:{region}:{account}:{arn_kind}");
+        let start = with_unknowns(&start);
+        Some(name.map_or_else(|| format!("{start}{}{NAME}", known.id_start()), |name| format!("{start}{name}")))
     }
+}
+
+/// Returns the known start of an ARN; the whole ARN if it is known.
+fn known_start(arn: &str) -> &str {
+    arn.split(super::partial_arn::is_unknown).next().unwrap_or_default()
 }
 
 /// A template with parameter values.
@@ -125,6 +143,8 @@ pub(crate) struct Origin {
     pub(crate) at: Position,
     /// Facts that only a deployment resolves, and that may change a violation.
     pub(crate) uncertainties: Vec<String>,
+    /// The item represents the volumes that the instance creates.
+    pub(crate) is_of_volumes: bool,
 }
 
 /// A part of a template that only a deployment resolves.
@@ -141,26 +161,35 @@ pub(crate) struct UnresolvedPart {
 pub struct AddedTemplates {
     pub(crate) origins: Vec<Origin>,
     pub(crate) unresolved: Vec<UnresolvedPart>,
+    /// By template.
+    pub(crate) not_judged: Vec<Vec<NotJudged>>,
+    /// The lint diagnostics of the backup plans, selections and vaults of each template.
+    pub(crate) backup: Vec<BackupDiagnostics>,
 }
 
 /// Adds templates to an inventory.
 pub fn add(inventory: &mut Inventory, target: &DeploymentTarget, stacks: &[TemplateStack<'_>]) -> AddedTemplates {
+    let partition = target.partition(stacks);
     let parameters = |stack: &TemplateStack<'_>| {
-        let mut parameters = target.pseudo_parameters();
+        let mut parameters = target.pseudo_parameters(partition);
         parameters.extend(stack.parameters.clone());
         parameters
     };
     let parameters: Vec<BTreeMap<String, String>> = stacks.iter().map(parameters).collect();
     let all = stacks.iter().zip(&parameters);
+    let backup = all.clone().map(|(stack, own)| check_backup(stack.template, own)).collect();
     let resources: Vec<Vec<Resource<'_>>> = all.map(|(stack, own)| stack.template.resolved_resources(own)).collect();
     let mut import = TemplateImport {
         location: inventory.location_of(&target.account, &target.region),
         inventory,
         target,
-        added: AddedTemplates::default(),
+        partition,
+        files: stacks.iter().map(|stack| stack.template.file()).collect(),
+        added: AddedTemplates { backup, ..AddedTemplates::default() },
         references: Vec::new(),
         expansions: Vec::new(),
         vaults: Vec::new(),
+        shared_vault_names: BTreeSet::new(),
     };
     let mut unresolved = Vec::new();
     for (number, (stack, resources)) in stacks.iter().zip(&resources).enumerate() {
@@ -169,20 +198,32 @@ pub fn add(inventory: &mut Inventory, target: &DeploymentTarget, stacks: &[Templ
         let vaults = resources.iter().filter(|resource| matches!(resource.kind, VAULT | AIR_GAPPED_VAULT));
         import.vaults.push(vaults.map(|vault| (vault.logical_id.to_owned(), vault_name(stack, vault))).collect());
     }
+    let mut seen = BTreeSet::new();
+    for names in &import.vaults {
+        let names: BTreeSet<&String> = names.values().collect();
+        import.shared_vault_names.extend(names.into_iter().filter(|name| !seen.insert(*name)).cloned());
+    }
     import.location(unresolved);
+    import.added.not_judged = resources.iter().map(|resources| not_judged::types(resources)).collect();
     let all = stacks.iter().zip(&resources).enumerate();
     let all = all.flat_map(|(number, (stack, resources))| resources.iter().map(move |own| (number, stack, own)));
     let all = all.filter(|(_, _, resource)| resource.is_on != Some(false));
     for (number, stack, resource) in all.clone() {
         match resource.kind {
+            PLAN if import.is_rejected(number, resource) => {}
             PLAN => import.plan(number, stack, resource),
             VAULT | AIR_GAPPED_VAULT => import.vault(number, stack, resource),
-            _ => import.resource(number, stack, resource),
+            _ => {
+                import.resource(number, stack, resource);
+                import.volumes(number, stack, resource);
+            }
         }
     }
     // After all plans.
     for (number, stack, resource) in all.filter(|(_, _, resource)| resource.kind == SELECTION) {
-        import.selection(number, stack, resource);
+        if !import.is_rejected(number, resource) {
+            import.selection(number, stack, resource);
+        }
     }
     import.added
 }
@@ -200,6 +241,9 @@ struct ReferenceTarget {
 struct TemplateImport<'i> {
     inventory: &'i mut Inventory,
     target: &'i DeploymentTarget,
+    partition: Option<&'static str>,
+    /// The names of the templates.
+    files: Vec<&'i str>,
     /// The location of the target.
     location: LocationId,
     added: AddedTemplates,
@@ -209,10 +253,12 @@ struct TemplateImport<'i> {
     expansions: Vec<Vec<Expansion>>,
     /// The names of vaults, by template and logical id.
     vaults: Vec<BTreeMap<String, String>>,
+    /// The names of vaults that several templates use.
+    shared_vault_names: BTreeSet<String>,
 }
 
-/// The suffix of a cluster name that several clusters share.
-pub(crate) const AMBIGUOUS_CLUSTER: &str = " (several clusters have this name)";
+/// Separates a cluster name that several clusters share from their list.
+pub(crate) const AMBIGUOUS_CLUSTER: &str = " is ambiguous: ";
 
 /// A placeholder for an unknown ARN, which is not a pattern.
 fn placeholder(stack: &TemplateStack<'_>, logical_id: &str) -> String {
@@ -220,6 +266,11 @@ fn placeholder(stack: &TemplateStack<'_>, logical_id: &str) -> String {
 }
 
 impl TemplateImport<'_> {
+    /// Returns whether CloudFormation fails to create a plan, selection or vault.
+    fn is_rejected(&self, number: usize, resource: &Resource<'_>) -> bool {
+        self.added.backup.get(number).is_some_and(|backup| backup.rejected.contains(resource.logical_id))
+    }
+
     /// Returns the index of the deployed item that an item of a template replaces. Conditions may keep either of two
     /// items of templates with one name.
     fn replaced<T>(&self, all: &[Located<T>], id: fn(usize) -> ItemId, has_name: impl Fn(&T) -> bool) -> Option<usize> {
@@ -260,6 +311,8 @@ impl TemplateImport<'_> {
     fn location(&mut self, mut unread: Vec<Unread>) {
         let DeploymentTarget { account, region, opt_in, .. } = self.target;
         let Some(location) = self.inventory.locations.get_mut(self.location.index()) else { return };
+        location.has_unknown_account = !self.target.knows_account;
+        location.has_unknown_region = !self.target.knows_region;
         if location.record.is_none() {
             // Every Region has vaults that are not from templates.
             unread.push(Unread { part: LocationPart::Vaults, reason: "there may be other vaults".to_owned() });
@@ -287,8 +340,9 @@ impl TemplateImport<'_> {
             let Some(known) = template_type(resource.kind) else { continue };
             let Some(protected) = protected(known.config_type) else { continue };
             let name = name_of(resource, known);
-            let (arn, is_whole) = self.target.arn(protected.service, protected.arn_kind, name.as_deref());
-            let key = if is_whole { arn } else { placeholder(stack, resource.logical_id) };
+            let arn = self.target.arn(self.partition, known, name.as_deref());
+            let arn = arn.filter(|arn| known_start(arn) == arn);
+            let key = arn.unwrap_or_else(|| placeholder(stack, resource.logical_id));
             let target = ReferenceTarget { known, protected, key, name };
             references.insert(resource.logical_id.to_owned(), target);
         }
@@ -307,16 +361,19 @@ impl TemplateImport<'_> {
             kind: resource.kind.to_owned(),
             at: resource.at,
             uncertainties,
+            is_of_volumes: false,
         });
     }
 
     fn resource(&mut self, number: usize, stack: &TemplateStack<'_>, resource: &Resource<'_>) {
         let Some(known) = template_type(resource.kind) else { return };
-        let (Some(protected), Ok(kind)) = (protected(known.config_type), ResourceType::parse(known.config_type)) else {
-            return;
-        };
         let name = name_of(resource, known);
-        let (arn, is_whole) = self.target.arn(protected.service, protected.arn_kind, name.as_deref());
+        let partial_name = known.name.and_then(|name| text::with_pseudo(resource.properties.get(name)?));
+        let partial_name = partial_name.filter(|_| name.is_none());
+        let arn = self.target.arn(self.partition, known, name.as_deref().or(partial_name.as_deref()));
+        let (Some(partial), Ok(kind)) = (arn, ResourceType::parse(known.config_type)) else { return };
+        let arn = known_start(&partial).to_owned();
+        let is_whole = arn == partial;
         let mut unread = Vec::new();
         if !is_whole {
             unread.push(ResourcePart::ArnEnd);
@@ -334,19 +391,10 @@ impl TemplateImport<'_> {
             tags.entry(key.to_owned()).or_insert(None);
         }
         let mut uncertainties = Vec::new();
-        if known.kind == "AWS::EFS::FileSystem" {
-            let policy = resource.properties.get("BackupPolicy").map(|policy| text_of(policy, "Status"));
-            let turned_on_by = match policy {
-                Some(Some("DISABLED" | "DISABLING")) => None,
-                Some(_) => Some("BackupPolicy"),
-                // One Zone file systems have automatic backups by default (API reference, CreateFileSystem).
-                None => resource.properties.get("AvailabilityZoneName").map(|_| "AvailabilityZoneName"),
-            };
-            if let Some(by) = turned_on_by {
-                // EFS then creates a plan that selects by this tag.
-                tags.insert("aws:elasticfilesystem:default-backup".to_owned(), Some("enabled".to_owned()));
-                uncertainties.push(format!("the effect of the automatic backups of EFS, which `{by}` enables"));
-            }
+        if let Some(by) = automatic_backups(resource) {
+            // EFS then creates a plan that selects by this tag.
+            tags.insert("aws:elasticfilesystem:default-backup".to_owned(), Some("enabled".to_owned()));
+            uncertainties.push(format!("the effect of the automatic backups of EFS, which `{by}` enables"));
         }
         let written = document::Resource {
             id: (!is_whole || self.has_twin(name.as_deref())).then(|| placeholder(stack, resource.logical_id)),
@@ -360,6 +408,8 @@ impl TemplateImport<'_> {
             engine: known.engine.and_then(|name| text_of(&resource.properties, name)).map(str::to_lowercase),
             // No control for resources evaluates it.
             encrypted: None,
+            aws_managed_key: None,
+            latest_restore_minutes: None,
             created: None,
             active: true,
             unread,
@@ -367,7 +417,17 @@ impl TemplateImport<'_> {
         let index = self.inventory.resources.len();
         // The ARN agrees with the location by construction.
         if self.inventory.add_resource(written).is_ok() {
+            self.complete_arn(partial);
             self.origin(ItemId::Resource(index), number, resource, uncertainties);
+        }
+    }
+
+    /// Gives the last resource its ARN with the unknown parts.
+    fn complete_arn(&mut self, partial: String) {
+        let is_known = self.target.knows_account && self.target.knows_region;
+        // Patterns with pseudo parameters may also match a whole ARN.
+        if let Some(added) = self.inventory.resources.last_mut().filter(|added| added.arn_end_unread || !is_known) {
+            added.partial_arn = Some(partial.into());
         }
     }
 
@@ -402,9 +462,18 @@ impl TemplateImport<'_> {
         match (here.as_slice(), anywhere.as_slice()) {
             ([(_, logical_id, cluster)], _) => Some(key(logical_id, cluster)),
             ([], [(_, _, cluster)]) => Some(cluster.key.clone()),
-            ([], []) => Some(self.target.arn("rds", "cluster:", Some(&name)).0),
+            ([], []) => {
+                let arn = self.target.arn(self.partition, template_type(CLUSTER)?, Some(&name));
+                arn.map(|arn| known_start(&arn).to_owned())
+            }
             // Conditions may keep either.
-            _ => Some(format!("{name}{AMBIGUOUS_CLUSTER}")),
+            (here, anywhere) => {
+                let all = if here.is_empty() { anywhere } else { here };
+                let file = |number: &usize| self.files.get(*number).copied().unwrap_or_default();
+                let named = all.iter().take(3).map(|(number, id, _)| format!("`{id}` in {}", file(number)));
+                let more = if all.len() > 3 { ", ..." } else { "" };
+                Some(format!("{name}{AMBIGUOUS_CLUSTER}{}{more}", named.collect::<Vec<_>>().join(", ")))
+            }
         }
     }
 
@@ -429,6 +498,19 @@ impl TemplateImport<'_> {
 fn name_of(resource: &Resource<'_>, known: &TemplateType) -> Option<String> {
     let name = text_of(&resource.properties, known.name?)?;
     Some(if known.kind.starts_with("AWS::RDS::") { name.to_lowercase() } else { name.to_owned() })
+}
+
+/// Returns the property that enables the automatic backups of an EFS file system.
+fn automatic_backups(resource: &Resource<'_>) -> Option<&'static str> {
+    if resource.kind != "AWS::EFS::FileSystem" {
+        return None;
+    }
+    match resource.properties.get("BackupPolicy").map(|policy| text_of(policy, "Status")) {
+        Some(Some("DISABLED" | "DISABLING")) => None,
+        Some(_) => Some("BackupPolicy"),
+        // One Zone file systems have automatic backups by default (API reference, CreateFileSystem).
+        None => resource.properties.get("AvailabilityZoneName").map(|_| "AvailabilityZoneName"),
+    }
 }
 
 fn within(resource: &Resource<'_>, at: Position) -> bool {

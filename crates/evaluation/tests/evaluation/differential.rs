@@ -155,6 +155,7 @@ fn step(document: &Document, change: &RemediationStep<'_>) -> Step {
             let own = document.plans[number].selections.iter().position(|own| own == *selection).unwrap();
             Step::Arn(number, own)
         }
+        RemediationStep::TurnOnAutomaticBackups => unreachable!("the keys have no tag of EFS"),
         RemediationStep::OptIn { account, region, service } => {
             let location = document
                 .locations

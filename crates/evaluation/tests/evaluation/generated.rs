@@ -158,6 +158,9 @@ fn any_rule(dice: &mut Dice) -> Rule {
         name: "rule".to_owned(),
         schedule: if dice.one_in(4) { None } else { Some(dice.pick(&SCHEDULES).0.to_owned()) },
         target_vault: (dice.pick(&["default", "locked", "missing"])).to_owned(),
+        target_air_gapped_vault: dice.one_in(6).then(|| {
+            format!("arn:aws:backup:{REGION}:{ACCOUNT}:backup-vault:{}", dice.pick(&["gapped", "locked", "missing"]))
+        }),
         lifecycle: lifecycle(dice),
         continuous: dice.one_in(6),
         copies: dice.some(2, |dice| CopyAction {

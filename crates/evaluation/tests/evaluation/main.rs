@@ -15,6 +15,5 @@ mod differential;
 mod generated;
 mod hostile;
 mod naive;
-mod schedules;
 mod statements;
 mod world;

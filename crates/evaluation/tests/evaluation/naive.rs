@@ -69,6 +69,11 @@ fn names_the_type(pattern: &str, resource: &Resource) -> bool {
 }
 
 pub(crate) fn selected(document: &Document, resource: &Resource, selection: &Selection) -> bool {
+    selected_by(document, resource, selection, resource.engine.as_deref() != Some("ONTAP"))
+}
+
+/// AWS Backup asks to tag the volumes of FSx for ONTAP, so that a tag of the file system may not count.
+fn selected_by(document: &Document, resource: &Resource, selection: &Selection, tags_count: bool) -> bool {
     let arn = &resource.arn;
     let opted_in = opted_in(document, resource);
     let (_, _, _, shared) = service(resource).unwrap();
@@ -83,7 +88,7 @@ pub(crate) fn selected(document: &Document, resource: &Resource, selection: &Sel
         }
     }
     for TagValue { key, value } in &selection.list_of_tags {
-        if tag(resource, key) == Some(value.as_str()) && opted_in {
+        if tag(resource, key) == Some(value.as_str()) && opted_in && tags_count {
             brought_in = true;
         }
     }
@@ -217,87 +222,142 @@ pub(crate) fn answers(
                 if service(resource).is_none() || !asked_about || (copies && engine == Some("ONTAP")) {
                     continue;
                 }
+                // AWS Config has no rule of these controls for these types.
+                let without = match control {
+                    "RESTORE_TIME_FOR_RESOURCES_MEET_TARGET" => {
+                        ["AWS::StorageGateway::Volume", "AWS::BackupGateway::VirtualMachine", "-"]
+                    }
+                    "RESOURCES_IN_LOGICALLY_AIR_GAPPED_VAULT" => {
+                        ["AWS::RDS::DBInstance", "AWS::DynamoDB::Table", "AWS::FSx::FileSystem"]
+                    }
+                    _ => ["-"; 3],
+                };
+                if without.contains(&resource.kind.as_str()) {
+                    continue;
+                }
                 // Ambiguous without an engine.
                 if matches!(it.kind.as_str(), "AWS::RDS::DBCluster" | "AWS::FSx::FileSystem") && it.engine.is_none() {
                     answers.insert(resource.arn.clone(), None);
                     continue;
                 }
-                let plans = plans_of.back_up(document, it);
-                let copies: Vec<Vec<&str>> = plans
-                    .iter()
-                    .flat_map(|plan| plan.rules.iter().flat_map(|rule| rule.copies.iter()))
-                    .map(|copy| copy.vault.split(':').collect())
-                    .collect();
-                let answer = match control {
-                    "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN" => Some(!plans.is_empty()),
-                    "BACKUP_RESOURCES_PROTECTED_BY_CROSS_REGION" => Some(match list("crossRegionList").as_slice() {
-                        [] => copies.iter().any(|vault| vault[3] != it.region),
-                        wanted => wanted.iter().all(|region| copies.iter().any(|vault| vault[3] == *region)),
-                    }),
-                    "BACKUP_RESOURCES_PROTECTED_BY_CROSS_ACCOUNT" => Some(match list("crossAccountList").as_slice() {
-                        [] => copies.iter().any(|vault| vault[4] != it.account),
-                        wanted => wanted.iter().all(|account| copies.iter().any(|vault| vault[4] == *account)),
-                    }),
-                    "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_VAULT_LOCK" => {
-                        let mut answer = Some(false);
-                        for rule in plans.iter().flat_map(|plan| &plan.rules) {
-                            let vault = document.vaults.iter().find(|vault| {
-                                vault.name == rule.target_vault
-                                    && vault.account.as_str() == it.account
-                                    && vault.region.as_str() == it.region
-                            });
-                            let Some(vault) = vault else { continue };
-                            let bounds = given("minRetentionDays").is_some() || given("maxRetentionDays").is_some();
-                            let locked = match vault.lock {
-                                Some(lock) => Some(
-                                    lock.min_retention_days.unwrap_or(1) >= number("minRetentionDays", 0) as u64
-                                        && lock.max_retention_days.unwrap_or(36_500)
-                                            <= number("maxRetentionDays", 99_999) as u64,
-                                ),
-                                None if vault.kind == VaultKind::Ordinary => Some(false),
-                                None if bounds => None,
-                                None => Some(true),
-                            };
-                            answer = match (answer, locked) {
-                                (Some(true), _) | (_, Some(true)) => Some(true),
-                                (None, _) | (_, None) => None,
-                                _ => Some(false),
-                            };
+                let answer_of = |plans: &[&Plan]| {
+                    let copies: Vec<Vec<&str>> = plans
+                        .iter()
+                        .flat_map(|plan| plan.rules.iter().flat_map(|rule| rule.copies.iter()))
+                        .map(|copy| copy.vault.split(':').collect())
+                        .collect();
+                    match control {
+                        "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN" => Some(!plans.is_empty()),
+                        "BACKUP_RESOURCES_PROTECTED_BY_CROSS_REGION" => {
+                            Some(match list("crossRegionList").as_slice() {
+                                [] => copies.iter().any(|vault| vault[3] != it.region),
+                                wanted => wanted.iter().all(|region| copies.iter().any(|vault| vault[3] == *region)),
+                            })
                         }
-                        answer
-                    }
-                    "BACKUP_LAST_RECOVERY_POINT_CREATED" | "RESOURCES_IN_LOGICALLY_AIR_GAPPED_VAULT" => {
-                        let air_gapped = control == "RESOURCES_IN_LOGICALLY_AIR_GAPPED_VAULT";
-                        let (mut recent, mut continuous) = (false, false);
-                        for point in document.recovery_points.iter().filter(|point| point.resource == it.arn) {
-                            let vault = document.vaults.iter().find(|vault| {
-                                vault.name == point.vault
-                                    && vault.account == point.account
-                                    && vault.region == point.region
-                            });
-                            let kind = point.vault_kind.or(vault.map(|vault| vault.kind));
-                            let here = point.account.as_str() == it.account && point.region.as_str() == it.region;
-                            let counts = if air_gapped { kind == Some(VaultKind::AirGapped) } else { here };
-                            let age = document.as_of.as_second() - point.created.as_second();
-                            let young = age <= hours("recoveryPointAgeValue", "recoveryPointAgeUnit") * 3_600;
-                            recent |= counts && young && point.status == RecoveryPointStatus::Completed;
-                            continuous |= counts && point.status == RecoveryPointStatus::Available;
+                        "BACKUP_RESOURCES_PROTECTED_BY_CROSS_ACCOUNT" => {
+                            Some(match list("crossAccountList").as_slice() {
+                                [] => copies.iter().any(|vault| vault[4] != it.account),
+                                wanted => wanted.iter().all(|account| copies.iter().any(|vault| vault[4] == *account)),
+                            })
                         }
-                        if recent {
-                            Some(true)
-                        } else if continuous {
-                            None
-                        } else {
-                            Some(false)
+                        "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_VAULT_LOCK" => {
+                            let mut answer = Some(false);
+                            for rule in plans.iter().flat_map(|plan| &plan.rules) {
+                                let vault = document.vaults.iter().find(|vault| {
+                                    vault.name == rule.target_vault
+                                        && vault.account.as_str() == it.account
+                                        && vault.region.as_str() == it.region
+                                });
+                                let bounds = given("minRetentionDays").is_some() || given("maxRetentionDays").is_some();
+                                if let Some(arn) = &rule.target_air_gapped_vault {
+                                    // It is locked; its bounds are those of the vault, if the document has it.
+                                    let name = arn.rsplit(':').next().unwrap();
+                                    let own = document.vaults.iter().find(|vault| {
+                                        vault.name == name
+                                            && vault.kind == VaultKind::AirGapped
+                                            && vault.account.as_str() == it.account
+                                            && vault.region.as_str() == it.region
+                                    });
+                                    let lock = own.and_then(|vault| vault.lock);
+                                    let within = lock.map(|lock| {
+                                        lock.min_retention_days.unwrap_or(1) >= number("minRetentionDays", 0) as u64
+                                            && lock.max_retention_days.unwrap_or(36_500)
+                                                <= number("maxRetentionDays", 99_999) as u64
+                                    });
+                                    let locked = within.or((!bounds).then_some(true));
+                                    answer = match (answer, locked) {
+                                        (Some(true), _) | (_, Some(true)) => Some(true),
+                                        (None, _) | (_, None) => None,
+                                        _ => Some(false),
+                                    };
+                                    continue;
+                                }
+                                let Some(vault) = vault else { continue };
+                                let bounds = given("minRetentionDays").is_some() || given("maxRetentionDays").is_some();
+                                let locked = match vault.lock {
+                                    Some(lock) => Some(
+                                        lock.min_retention_days.unwrap_or(1) >= number("minRetentionDays", 0) as u64
+                                            && lock.max_retention_days.unwrap_or(36_500)
+                                                <= number("maxRetentionDays", 99_999) as u64,
+                                    ),
+                                    None if vault.kind == VaultKind::Ordinary => Some(false),
+                                    None if bounds => None,
+                                    None => Some(true),
+                                };
+                                answer = match (answer, locked) {
+                                    (Some(true), _) | (_, Some(true)) => Some(true),
+                                    (None, _) | (_, None) => None,
+                                    _ => Some(false),
+                                };
+                            }
+                            answer
                         }
+                        "BACKUP_LAST_RECOVERY_POINT_CREATED" | "RESOURCES_IN_LOGICALLY_AIR_GAPPED_VAULT" => {
+                            let air_gapped = control == "RESOURCES_IN_LOGICALLY_AIR_GAPPED_VAULT";
+                            let (mut recent, mut continuous) = (false, false);
+                            for point in document.recovery_points.iter().filter(|point| point.resource == it.arn) {
+                                let vault = document.vaults.iter().find(|vault| {
+                                    vault.name == point.vault
+                                        && vault.account == point.account
+                                        && vault.region == point.region
+                                });
+                                let kind = point.vault_kind.or(vault.map(|vault| vault.kind));
+                                let here = point.account.as_str() == it.account && point.region.as_str() == it.region;
+                                let counts = if air_gapped { kind == Some(VaultKind::AirGapped) } else { here };
+                                let age = document.as_of.as_second() - point.created.as_second();
+                                let young = age <= hours("recoveryPointAgeValue", "recoveryPointAgeUnit") * 3_600;
+                                recent |= counts && young && point.status == RecoveryPointStatus::Completed;
+                                continuous |= counts && point.status == RecoveryPointStatus::Available;
+                            }
+                            if recent {
+                                Some(true)
+                            } else if continuous {
+                                None
+                            } else {
+                                Some(false)
+                            }
+                        }
+                        "RESTORE_TIME_FOR_RESOURCES_MEET_TARGET" if it.latest_restore_minutes.is_some() => {
+                            let minutes = i64::try_from(it.latest_restore_minutes.unwrap()).unwrap();
+                            Some(minutes <= number("maxRestoreTime", 0))
+                        }
+                        "RESTORE_TIME_FOR_RESOURCES_MEET_TARGET" => {
+                            let own = document.restores.iter().filter(|restore| restore.resource == it.arn);
+                            let last = own.max_by_key(|restore| restore.completed);
+                            last.map(|restore| i64::try_from(restore.minutes).unwrap() <= number("maxRestoreTime", 0))
+                        }
+                        other => panic!("{other}"),
                     }
-                    "RESTORE_TIME_FOR_RESOURCES_MEET_TARGET" => {
-                        let own = document.restores.iter().filter(|restore| restore.resource == it.arn);
-                        let last = own.max_by_key(|restore| restore.completed);
-                        last.map(|restore| i64::try_from(restore.minutes).unwrap() <= number("maxRestoreTime", 0))
-                    }
-                    other => panic!("{other}"),
                 };
+                let mut answer = answer_of(plans_of.back_up(document, it));
+                if engine == Some("ONTAP") {
+                    let here = |plan: &&Plan| plan.account.as_str() == it.account && plan.region.as_str() == it.region;
+                    let perhaps = |plan: &&Plan| {
+                        plan.selections.iter().any(|selection| selected_by(document, it, selection, true))
+                    };
+                    let all: Vec<&Plan> = document.plans.iter().filter(here).filter(perhaps).collect();
+                    answer = answer.filter(|_| answer_of(&all) == answer);
+                }
                 answers.insert(resource.arn.clone(), answer);
             }
         }

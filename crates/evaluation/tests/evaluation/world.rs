@@ -95,6 +95,8 @@ pub(crate) fn resource(short: &str, tags: &[&str]) -> Resource {
             _ => None,
         },
         encrypted: None,
+        aws_managed_key: None,
+        latest_restore_minutes: None,
         created: None,
         active: true,
         unread: Vec::new(),

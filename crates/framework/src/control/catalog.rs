@@ -14,6 +14,59 @@ const PROTECTED: &[&str] = &[
     "AWS::BackupGateway::VirtualMachine",
 ];
 
+/// The types of the rule family `<type>-meets-restore-time-target`: all but Storage Gateway volumes and virtual machines ("List of AWS Config
+/// managed rules by evaluation mode").
+const RESTORED: &[&str] = &[
+    "AWS::RDS::DBCluster",
+    "AWS::RDS::DBInstance",
+    "AWS::EC2::Volume",
+    "AWS::EC2::Instance",
+    "AWS::EFS::FileSystem",
+    "AWS::FSx::FileSystem",
+    "AWS::DynamoDB::Table",
+    "AWS::S3::Bucket",
+];
+
+/// The types of the rule family `<type>-resources-in-logically-air-gapped-vault` ("List of AWS Config managed rules by evaluation mode").
+const AIR_GAPPED: &[&str] = &[
+    "AWS::RDS::DBCluster",
+    "AWS::EC2::Volume",
+    "AWS::EC2::Instance",
+    "AWS::EFS::FileSystem",
+    "AWS::S3::Bucket",
+    "AWS::StorageGateway::Volume",
+    "AWS::BackupGateway::VirtualMachine",
+];
+
+/// The Regions without the rule family `<type>-meets-restore-time-target`, by the pages of its rules.
+const WITHOUT_RESTORED: &[&str] = &[
+    "ap-east-2",
+    "ap-southeast-5",
+    "ap-southeast-7",
+    "ca-west-1",
+    "cn-north-1",
+    "cn-northwest-1",
+    "il-central-1",
+    "mx-central-1",
+    "us-gov-east-1",
+    "us-gov-west-1",
+];
+
+/// The Regions without the rule family `<type>-resources-in-logically-air-gapped-vault`, by the pages of its rules.
+const WITHOUT_AIR_GAPPED: &[&str] = &[
+    "ap-east-2",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ca-west-1",
+    "cn-north-1",
+    "cn-northwest-1",
+    "il-central-1",
+    "mx-central-1",
+    "us-gov-east-1",
+    "us-gov-west-1",
+];
+
 const HOURS_OR_DAYS: ParameterKind = ParameterKind::OneOf(&["hours", "days"]);
 
 /// The longest retention of AWS Backup in days.
@@ -40,6 +93,7 @@ const OF_RESOURCES: Control = Control {
     documentation: "https://docs.aws.amazon.com/aws-backup/latest/devguide/controls-and-remediation.html",
     unconfirmed: None,
     resource_types: PROTECTED,
+    missing_regions: &[],
     managed_rule: None,
 };
 
@@ -203,6 +257,8 @@ pub static CONTROLS: &[Control] = &[
         }],
         remediation: "Put the resource into a restore testing plan and find out why its last restore took longer than the target.",
         unconfirmed: Some("AWS documents no remediation, and its own sample omits maxRestoreTime"),
+        resource_types: RESTORED,
+        missing_regions: WITHOUT_RESTORED,
         managed_rule: Some("MEETS_RESTORE_TIME_TARGET"),
         ..OF_RESOURCES
     },
@@ -223,7 +279,12 @@ pub static CONTROLS: &[Control] = &[
         ],
         scopes: &[ScopeKind::ResourceTypes, ScopeKind::SingleResource],
         remediation: "Copy the resource's backups to a logically air-gapped vault, at least as often as the allowed age.",
-        unconfirmed: Some("the exact name: AWS's documents show it in one sample only"),
+        unconfirmed: Some(
+            "whether Audit Manager rejects or ignores a scope with other types: AWS Config has no rule for them",
+        ),
+        resource_types: AIR_GAPPED,
+        missing_regions: WITHOUT_AIR_GAPPED,
+        managed_rule: Some("RESOURCES_IN_LOGICALLY_AIR_GAPPED_VAULT"),
         ..OF_RESOURCES
     },
 ];

@@ -1,5 +1,6 @@
 //! Checks parameter values against the template's declarations: BC004.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use syntax::diagnostic::Diagnostics;
@@ -28,13 +29,13 @@ pub(crate) fn check(
     }
     for (key, body) in template.root().section("Parameters") {
         let Some(name) = key.as_str() else { continue };
-        let default = body.get("Default").and_then(|node| Some((node, node.as_str()?)));
-        let value = given.get(name).map(|value| (key, value.as_str())).or(default);
+        let default = body.get("Default").and_then(|node| Some((node, text_of(node, is_number_type(body))?)));
+        let value = given.get(name).map(|value| (key, Cow::Borrowed(value.as_str()))).or(default);
         if let Some((place, value)) = value
-            && let Some(expected) = invalid(body, value)
+            && let Some(expected) = invalid(body, &value)
         {
             let is_secret = body.get("NoEcho").and_then(Node::as_str) == Some("true");
-            let value = if is_secret { "***".into() } else { printable(value) };
+            let value = if is_secret { "***".into() } else { printable(&value) };
             let message =
                 format!("the parameter `{}` is `{value}`, which its declaration does not allow", printable(name));
             diagnostics.report(&PARAMETERS, place, message, format!("it must {expected}"));
@@ -47,26 +48,36 @@ pub(crate) fn check(
     }
 }
 
+fn is_number_type(declaration: &Node) -> bool {
+    matches!(declaration.get("Type").and_then(Node::as_str), Some("Number" | "List<Number>"))
+}
+
+/// Returns a text as CloudFormation reads it: an unquoted `yes` is `true`. The text of a number such as `35.0` is unknown, which matters
+/// unless numbers are compared.
+fn text_of(node: &Node, is_number: bool) -> Option<Cow<'_, str>> {
+    node.yaml11_text().or_else(|| node.as_str().filter(|text| is_number || text.is_empty()).map(Cow::Borrowed))
+}
+
 /// Most bytes of a pattern and of a value that are compared; CloudFormation accepts values of at most 4,096 bytes.
 const LONGEST: usize = 4_096;
 
 /// Returns a description of valid values if the declaration does not allow the value (CloudFormation user guide, "Parameters"). Unknown
 /// constraints allow every value.
 fn invalid(declaration: &Node, value: &str) -> Option<String> {
-    let text = |key: &str| declaration.get(key).and_then(Node::as_str);
-    let kind = text("Type")?;
+    let kind = declaration.get("Type").and_then(Node::as_str)?;
     // The value is resolved at deployment.
     if kind.starts_with("AWS::SSM::Parameter::Value<") || value.contains("{{resolve:") {
         return None;
     }
     let is_list = kind == "CommaDelimitedList" || kind.starts_with("List<");
     let items: Vec<&str> = if is_list { value.split(',').map(str::trim).collect() } else { vec![value] };
-    let is_number = kind == "Number" || kind == "List<Number>";
+    let is_number = is_number_type(declaration);
+    let text = |key: &str| text_of(declaration.get(key)?, is_number);
     if is_number && items.iter().any(|item| number(item).is_none()) {
         return Some(if is_list { "be numbers separated by commas" } else { "be a number" }.to_owned());
     }
     if let Some(allowed) = declaration.get("AllowedValues").and_then(Node::as_sequence) {
-        let allowed: Option<Vec<&str>> = allowed.iter().map(Node::as_str).collect();
+        let allowed: Option<Vec<Cow<'_, str>>> = allowed.iter().map(|node| text_of(node, is_number)).collect();
         // AWS does not document whether `7` and `7.0` are equal, so this accepts them.
         let is_same = |one: &str, other: &str| one == other || (is_number && number(one) == number(other));
         if let Some(allowed) = allowed
@@ -86,10 +97,10 @@ fn invalid(declaration: &Node, value: &str) -> Option<String> {
         let mut bounds = [("MinValue", "at least"), ("MaxValue", "at most")].into_iter();
         return bounds.find_map(|(key, words)| {
             let written = text(key)?;
-            let bound = number(written)?;
+            let bound = number(&written)?;
             let is_broken = |item: f64| if key == "MinValue" { item < bound } else { item > bound };
             let is_invalid = items.iter().filter_map(|item| number(item)).any(is_broken);
-            is_invalid.then(|| format!("be {words} {} (`{key}`)", printable(written)))
+            is_invalid.then(|| format!("be {words} {} (`{key}`)", printable(&written)))
         });
     }
     if is_list {
@@ -106,7 +117,7 @@ fn invalid(declaration: &Node, value: &str) -> Option<String> {
     let pattern = text("AllowedPattern").filter(|pattern| pattern.len() <= LONGEST && value.len() <= LONGEST)?;
     // Java syntax, matched against the whole value. A pattern that this engine does not support allows every value.
     let whole = regex_lite::Regex::new(&format!("^(?:{pattern})$")).ok()?;
-    (!whole.is_match(value)).then(|| format!("match `{}` (`AllowedPattern`)", printable(pattern)))
+    (!whole.is_match(value)).then(|| format!("match `{}` (`AllowedPattern`)", printable(&pattern)))
 }
 
 fn number(text: &str) -> Option<f64> {

@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 
 use syntax::diagnostic::{Diagnostics, Edit};
-use syntax::template::{NodeValue, Piece, Resolved, Resolver, Template};
-use syntax::text::{closest_match, printable};
+use syntax::template::{NodeValue, Resolved, Resolver, Template};
+use syntax::text::{closest_match, printable, typing_error};
 use syntax::yaml::Node;
 
 use super::{Framework, FrameworkControl, UnknownPart};
 use crate::control::Parameter;
 use crate::rules::Rule;
-use crate::rules::framework::{DESCRIPTION, FRAMEWORK_NAME, SHAPE, UNKNOWN_PROPERTY};
+use crate::rules::framework::{DESCRIPTION, SHAPE, UNKNOWN_PROPERTY};
 use crate::rules::template::NO_FRAMEWORK;
 
 mod controls;
+pub(crate) mod name;
+mod partial;
 mod scope;
 mod value;
 
@@ -105,7 +107,9 @@ fn report_none(diagnostics: &mut Diagnostics<'_, '_>, template: &Template) {
             let bodies = template.named_resources().filter(|(_, other, _)| *other == kind);
             let mut nodes = bodies.filter_map(|(_, _, body)| body.get("Type"));
             // Among several the misspelled one is ambiguous.
-            if let (Some(node), None) = (nodes.next(), nodes.next()) {
+            if typing_error(kind, [TYPE]).is_some()
+                && let (Some(node), None) = (nodes.next(), nodes.next())
+            {
                 edits.extend(diagnostics.source().rewritten(node, TYPE));
             }
             format!("did you mean `{TYPE}` instead of `{}`?", printable(kind))
@@ -153,9 +157,34 @@ impl<'t> Reading<'_, '_, '_, 't> {
         }
         if let NodeValue::Tree(_) | NodeValue::Text(_) = self.resolver.resolve(node) {
             let message = format!("`{key}` is {}", node.describe());
-            self.diagnostics.report(&SHAPE, node, message, "write a list, each item after `-`");
+            let help = self.list_help(node, key);
+            self.diagnostics.report(&SHAPE, node, message, help);
         }
         None
+    }
+
+    /// Whether the template is JSON, in which a help must not show the syntax of YAML.
+    fn is_json(&self) -> bool {
+        self.diagnostics.source().text.trim_start().starts_with('{')
+    }
+
+    /// Returns how to write a list instead of a node. Tags are often written as a mapping.
+    fn list_help(&self, node: &Node, key: &str) -> String {
+        let entries = node.entries().filter(|_| matches!(key, "Tags" | "FrameworkTags"));
+        let Some([(first, value), ..]) = entries else {
+            let help = if self.is_json() { "write a list in `[]`" } else { "write a list, each item after `-`" };
+            return help.to_owned();
+        };
+        let text = |node: &Node| printable(node.as_str().unwrap_or("..."));
+        let (key, value) = match node.get("Key") {
+            Some(key) => (text(key), node.get("Value").map_or("...".to_owned(), text)),
+            None => (text(first), text(value)),
+        };
+        let example = match self.is_json() {
+            true => format!("[{{\"Key\": \"{key}\", \"Value\": \"{value}\"}}]"),
+            false => format!("[{{ Key: {key}, Value: {value} }}]"),
+        };
+        format!("write a list of mappings with `Key` and `Value`: `{example}`")
     }
 
     /// Returns the scalar at a key of a mapping and its node, or [`Resolved::Absent`] and the node of the mapping.
@@ -185,7 +214,9 @@ impl<'t> Reading<'_, '_, '_, 't> {
             let (help, edits) = match near {
                 // Two keys cannot both be renamed to it.
                 Some(near) if mapping.get(near).is_none() => {
-                    let edits = if meant.get(near) == Some(&1) { self.rewritten(key, near) } else { Vec::new() };
+                    let is_certain =
+                        meant.get(near) == Some(&1) && typing_error(name, known.iter().copied()) == Some(near);
+                    let edits = if is_certain { self.rewritten(key, near) } else { Vec::new() };
                     (format!("did you mean `{near}`?"), edits)
                 }
                 _ => (format!("remove it, or use {}", listed(known)), Vec::new()),
@@ -195,13 +226,14 @@ impl<'t> Reading<'_, '_, '_, 't> {
         }
     }
 
-    /// Returns the unknown key that resembles a missing one, and the edit that renames it.
+    /// Returns the unknown key that resembles a missing one, and the edit that renames it if it is certainly a typing error.
     fn misspelt(&self, mapping: &'t Node, key: &str, known: &[&str]) -> (Option<&'t str>, Vec<Edit>) {
         // The key may exist without a value, and a duplicate is not valid YAML.
         let entries = mapping.entries().filter(|_| mapping.get(key).is_none()).unwrap_or_default();
         let names = || entries.iter().filter_map(|(key, _)| Some((key, key.as_str()?)));
         let near = closest_match(key, names().map(|(_, name)| name).filter(|name| !known.contains(name)));
-        let node = names().find(|(_, name)| Some(*name) == near).map(|(node, _)| node);
+        let is_certain = |name: &str| Some(name) == near && typing_error(name, known.iter().copied()) == Some(key);
+        let node = names().find(|(_, name)| is_certain(name)).map(|(node, _)| node);
         (near, node.map(|node| self.rewritten(node, key)).unwrap_or_default())
     }
 }
@@ -219,7 +251,7 @@ fn listed(words: &[&str]) -> String {
 }
 
 /// The attributes of a resource (CloudFormation user guide, "Resource attribute reference").
-const ATTRIBUTES: &[&str] = &[
+pub(crate) const ATTRIBUTES: &[&str] = &[
     "Type",
     "Properties",
     "Condition",
@@ -231,7 +263,7 @@ const ATTRIBUTES: &[&str] = &[
     "UpdatePolicy",
 ];
 
-const NOT_A_TAG: (&str, &str) = ("the tag is not a mapping", "write `- Key: ...` with its `Value`");
+const NOT_A_TAG: (&str, &str) = ("the tag is not a mapping", "write a mapping with `Key` and `Value`");
 
 const PROPERTIES: &[&str] = &["FrameworkName", "FrameworkDescription", "FrameworkControls", "FrameworkTags"];
 
@@ -261,8 +293,11 @@ fn framework<'t>(reading: &mut Reading<'_, '_, '_, 't>, id: &'t Node, body: &'t 
         }
         Some((_, NodeValue::Absent)) | None => {
             let message = format!("the framework `{}` has no `Properties`", printable(logical_id));
-            let (_, edits) = reading.misspelt(body, "Properties", ATTRIBUTES);
-            let help = "add `Properties` with `FrameworkControls`";
+            let (key, edits) = reading.misspelt(body, "Properties", ATTRIBUTES);
+            let help = match key {
+                Some(key) => format!("did you mean `Properties` instead of `{}`?", printable(key)),
+                None => "add `Properties` with `FrameworkControls`".to_owned(),
+            };
             reading.diagnostics.report_fixable(&SHAPE, body, message, help, edits);
             return read;
         }
@@ -275,73 +310,12 @@ fn framework<'t>(reading: &mut Reading<'_, '_, '_, 't>, id: &'t Node, body: &'t 
     reading.keys("a resource", body, ATTRIBUTES, None);
     let missing = properties.get("FrameworkControls").is_none().then_some("FrameworkControls");
     reading.keys("`AWS::Backup::Framework`", properties, PROPERTIES, missing);
-    read.framework.name = name(reading, properties);
+    read.framework.name = name::read(reading, properties);
     description(reading, properties);
     tags(reading, properties);
     (read.controls, read.is_known) = controls::read(reading, properties, &mut read.framework.unknown);
     read.framework.controls = read.controls.iter().map(|control| control.used.clone()).collect();
     read
-}
-
-/// Reads `FrameworkName`: a letter, then letters, digits and underscores, at most 256 (AWS Backup API).
-fn name<'t>(reading: &mut Reading<'_, '_, '_, 't>, properties: &'t Node) -> Resolved {
-    const MOST: usize = 256;
-    let (node, name) = reading.text(properties, "FrameworkName");
-    let is_invalid = |c: char| !c.is_ascii_alphanumeric() && c != '_';
-    if name == Resolved::Unknown {
-        partial_name(reading, node, is_invalid);
-    }
-    let Resolved::Text(text) = &name else { return name };
-    let shown = printable(text);
-    let message = match text.chars().find(|c| is_invalid(*c)) {
-        _ if text.is_empty() => "the framework name is empty".to_owned(),
-        Some(odd) => format!("the framework name `{shown}` contains `{}`", odd.escape_debug()),
-        None if !starts_with_letter(text) => format!("the framework name `{shown}` does not start with a letter"),
-        None if text.len() > MOST => format!("the framework name `{shown}` has {} characters", text.len()),
-        None => return name,
-    };
-    // Hyphens, dots and spaces are conventionally replaced by underscores.
-    let is_close = starts_with_letter(text) && text.chars().all(|c| !is_invalid(c) || "-. ".contains(c));
-    let edits = match is_close && text.contains(is_invalid) {
-        true => reading.rewritten(node, &text.replace(is_invalid, "_")),
-        false => Vec::new(),
-    };
-    let help = "use a letter followed by letters, digits and underscores, at most 256 characters";
-    reading.diagnostics.report_fixable(&FRAMEWORK_NAME, node, message, help, edits);
-    name
-}
-
-fn starts_with_letter(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic())
-}
-
-/// Checks the known parts of a name. Every Region code has a hyphen, so a name that contains it is invalid everywhere.
-fn partial_name<'t>(reading: &mut Reading<'_, '_, '_, 't>, node: &'t Node, is_invalid: impl Fn(char) -> bool) {
-    /// Not a Region, so that comparisons with one are false.
-    const SOME_REGION: &str = "xx-xxxx-0";
-    let pieces = match reading.resolver.in_region(SOME_REGION).resolve(node) {
-        NodeValue::Pieces(pieces) => pieces,
-        NodeValue::Text(text) => vec![Piece::Text(text)],
-        _ => return,
-    };
-    let texts = pieces.iter().filter_map(|piece| match piece {
-        Piece::Text(text) => Some(text.as_str()),
-        Piece::Resource { .. } | Piece::Unknown => None,
-    });
-    let odd = texts.flat_map(str::chars).find(|c| is_invalid(*c));
-    let starts_wrong = || matches!(pieces.first(), Some(Piece::Text(text)) if !starts_with_letter(text));
-    let is_odd = |piece: &Piece| matches!(piece, Piece::Text(text) if text.contains(&is_invalid));
-    let is_written =
-        || matches!(reading.resolver.resolve(node), NodeValue::Pieces(pieces) if pieces.iter().any(is_odd));
-    let message = match odd {
-        Some(odd) if is_written() => format!("the framework name contains `{}`", odd.escape_debug()),
-        Some(odd) => format!("the framework name contains the Region code, which has a `{}`", odd.escape_debug()),
-        None if starts_wrong() => "the framework name does not start with a letter".to_owned(),
-        None => return,
-    };
-    let help = "use a letter followed by letters, digits and underscores, at most 256 characters; `!Join [_, !Split ['-', !Ref \
-               AWS::Region]]` is the Region code with underscores";
-    reading.diagnostics.report(&FRAMEWORK_NAME, node, message, help);
 }
 
 /// Checks `FrameworkDescription`: 1 to 1,024 characters, not blank (AWS Backup API).

@@ -8,6 +8,7 @@ use syntax::template::Resolved;
 use syntax::text::printable;
 
 use super::cross_framework::{Comparable, MAX_CONTROLS, MAX_FRAMEWORKS, comparable};
+use super::overlap;
 use crate::control::ParameterKind;
 use crate::definition::read::{ReadControl, ReadFramework};
 use crate::rules::{Rule, controls, family, parameters};
@@ -38,6 +39,7 @@ pub(super) fn check(diagnostics: &mut Diagnostics<'_, '_>, frameworks: &[ReadFra
             retention(diagnostics, control);
         }
         covered(diagnostics, framework);
+        overlap::check(diagnostics, framework);
         contradictions(diagnostics, framework);
     }
     quotas(diagnostics, frameworks);

@@ -1,11 +1,13 @@
-//! Checks of the frameworks that a policy deploys to the same accounts and Regions. The rules are BC024, BC025 and BC027.
+//! Checks of the frameworks that a policy deploys, and of those that it deploys to the same accounts and Regions. The rules are BC024,
+//! BC025 and BC027; BC062 and BC063 are in `regions`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use syntax::diagnostic::{Diagnostic, Diagnostics, Position, Source};
+use syntax::diagnostic::{Diagnostic, Diagnostics, Source};
 use syntax::template::Resolved;
 use syntax::text::printable;
 
+use super::{FrameworkDeployment, regions};
 use crate::definition::{ControlScope, Framework};
 use crate::ids::RegionName;
 use crate::rules::{Rule, controls as rules};
@@ -13,21 +15,6 @@ use crate::rules::{Rule, controls as rules};
 /// Quotas of an account in a Region (AWS Backup developer guide, "AWS Backup quotas").
 pub(super) const MAX_CONTROLS: usize = 50;
 pub(super) const MAX_FRAMEWORKS: usize = 15;
-
-/// The deployment of a framework template to some accounts and Regions.
-#[derive(Clone, Debug)]
-pub struct FrameworkDeployment {
-    /// The name in the policy, which is the name of the StackSet.
-    pub name: String,
-    /// The position of the target in the policy.
-    pub at: Position,
-    /// The ids of accounts, or of organizational units that represent all of their accounts.
-    pub accounts: BTreeSet<String>,
-    /// The Regions.
-    pub regions: BTreeSet<RegionName>,
-    /// The frameworks of the template there.
-    pub frameworks: Vec<Framework>,
-}
 
 /// The controls of a framework as Audit Manager compares them, sorted: name, parameters, scope.
 pub(super) type Comparable<'f> = Vec<(&'static str, &'f BTreeMap<String, String>, ControlScope)>;
@@ -42,7 +29,8 @@ pub(super) fn comparable(framework: &Framework) -> Comparable<'_> {
     controls
 }
 
-/// Reports frameworks of a policy with equal controls or equal names in an account and Region, and exceeded quotas. `file` and `text`
+/// Reports frameworks of a policy with equal controls or equal names in an account and Region, exceeded quotas, and controls that evaluate
+/// nothing or cannot be met in a target. `file` and `text`
 /// are those of the policy file.
 pub fn check_policy(file: &str, text: &str, placed: &[FrameworkDeployment]) -> Vec<Diagnostic> {
     let source = Source::new(file, text);
@@ -78,6 +66,7 @@ pub fn check_policy(file: &str, text: &str, placed: &[FrameworkDeployment]) -> V
         });
     }
     quotas(&mut diagnostics, placed);
+    regions::check(&mut diagnostics, placed);
     diagnostics.into_vec()
 }
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use syntax::diagnostic::Diagnostics;
-use syntax::template::{Call, Template, call};
+use syntax::template::{Call, LANGUAGE_EXTENSIONS, Template, call};
 use syntax::text::printable;
 use syntax::yaml::{Node, Value};
 
+use super::cloudformation::is_generated;
 use crate::rules::template::UNDECLARED;
 
 /// Pseudo parameters (CloudFormation template reference).
@@ -21,22 +22,31 @@ const PSEUDO: &[&str] = &[
     "AWS::URLSuffix",
 ];
 
+/// Whether a template declares everything that references may name. Macros, SAM and tools may declare anything, and references may
+/// name resources in modules.
+pub(super) fn is_complete(template: &Template) -> bool {
+    let has_modules = template.resources().any(|(_, kind, _)| kind.ends_with("::MODULE"));
+    let is_changed = template.transforms().iter().any(|name| *name != LANGUAGE_EXTENSIONS);
+    !has_modules && !is_changed && !is_generated(template) && template.expansions().is_empty()
+}
+
+/// Checks a template that [`is_complete`].
 pub(super) fn check(diagnostics: &mut Diagnostics<'_, '_>, template: &Template) {
     let root = template.root();
-    // Macros and SAM may declare anything, and references may name resources in modules.
-    let has_modules = template.resources().any(|(_, kind, _)| kind.ends_with("::MODULE"));
-    if has_modules || root.get("Transform").is_some() || !template.expansions().is_empty() {
-        return;
-    }
     let keys = |section: &str| -> BTreeSet<&str> {
         root.section(section).iter().filter_map(|(key, _)| key.as_str()).collect()
     };
     let resources = keys("Resources");
     let names: BTreeSet<&str> = keys("Parameters").into_iter().chain(resources.iter().copied()).collect();
-    let mut references = References { diagnostics, names, resources, conditions: keys("Conditions") };
-    for section in ["Conditions", "Resources", "Outputs"] {
+    let conditions = keys("Conditions");
+    let mut references = References { diagnostics, names, resources, conditions, section: "" };
+    for section in ["Rules", "Conditions", "Resources", "Outputs"] {
+        references.section = section;
         for (_, body) in root.section(section) {
-            if let Some(condition) = body.get("Condition").filter(|_| section != "Conditions") {
+            if let Some(depends_on) = body.get("DependsOn").filter(|_| section == "Resources") {
+                references.depends_on(depends_on);
+            }
+            if let Some(condition) = body.get("Condition").filter(|_| matches!(section, "Resources" | "Outputs")) {
                 references.condition(condition);
             }
             references.node(body, section == "Conditions");
@@ -50,6 +60,8 @@ struct References<'r, 's, 'f, 't> {
     names: BTreeSet<&'t str>,
     resources: BTreeSet<&'t str>,
     conditions: BTreeSet<&'t str>,
+    /// The section that is checked.
+    section: &'static str,
 }
 
 impl<'t> References<'_, '_, '_, 't> {
@@ -95,20 +107,35 @@ impl<'t> References<'_, '_, '_, 't> {
     }
 
     fn pattern(&mut self, node: &Node, pattern: &str, variables: &[(Node, Node)]) {
+        let own: BTreeSet<&str> = variables.iter().filter_map(|(key, _)| key.as_str()).collect();
         let mut rest = pattern;
         while let Some((name, after)) = rest.split_once("${").and_then(|(_, after)| after.split_once('}')) {
             rest = after;
             let name = name.trim();
-            let is_own = variables.iter().any(|(key, _)| key.as_str() == Some(name));
             match name.split_once('.') {
-                _ if name.starts_with('!') || is_own => {}
+                _ if name.starts_with('!') || own.contains(name) => {}
                 Some((resource, _)) => self.resource(node, resource),
                 None => self.reference(node, name, "Fn::Sub"),
             }
         }
     }
 
+    /// Checks the logical ids of `DependsOn`.
+    fn depends_on(&mut self, node: &'t Node) {
+        let one = std::slice::from_ref(node);
+        for node in node.as_sequence().unwrap_or(one).iter().filter(|node| node.tag.is_none()) {
+            if let Some(name) = node.as_str().filter(|_| !node.is_null()) {
+                self.resource(node, name);
+            }
+        }
+    }
+
     fn reference(&mut self, node: &Node, name: &str, function: &str) {
+        if matches!(self.section, "Rules" | "Conditions") && self.resources.contains(name) {
+            let message = format!("`{function}` in `{}` names the resource `{}`", self.section, printable(name));
+            self.diagnostics.report(&UNDECLARED, node, message, "use a parameter: resources do not exist yet there");
+            return;
+        }
         if self.names.contains(name) || PSEUDO.contains(&name) {
             return;
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use syntax::diagnostic::{Diagnostic, Diagnostics, Position, Source};
 
+use super::FrameworkDeployment;
 use crate::ids::{RegionName, is_opt_in};
 use crate::rules::{Rule, family};
 
@@ -19,6 +20,52 @@ family! {
          role.yaml` adds the trust; the diagnostic has its value for the whole policy. The role is not visible \
          here, so the warning also appears if the role is right. With organizational units as targets, AWS \
          maintains the roles. It is reported in the policy file, so a suppression in a template does not apply."
+    CONTROL_REGION "BC062" Warning "A control has no rule in a target Region"
+        "AWS Config has no managed rules of `RESTORE_TIME_FOR_RESOURCES_MEET_TARGET` and of \
+         `RESOURCES_IN_LOGICALLY_AIR_GAPPED_VAULT` in some Regions of Audit Manager. The control evaluates nothing \
+         there, or the framework fails. AWS adds Regions over time, so this is a warning. It is reported in the \
+         policy file, so a suppression in a template does not apply."
+    OWN_DESTINATION "BC063" Warning "The destination of copies is a target's own Region or account"
+        "`crossRegionList` and `crossAccountList` name the destinations to which every resource must be copied. In a \
+         target Region or account that is itself in the list, no copy complies, so every resource is non-compliant. \
+         Give such a target its own value, or exclude it. It is reported in the policy file, so a suppression in a \
+         template does not apply."
+}
+
+/// Reports controls in target Regions without rules of theirs, and copy controls whose destination is the target itself.
+pub(super) fn check(diagnostics: &mut Diagnostics<'_, '_>, placed: &[FrameworkDeployment]) {
+    let mut reported = BTreeSet::new();
+    for one in placed {
+        for used in one.frameworks.iter().flat_map(|framework| &framework.controls) {
+            let name = used.control.name;
+            let regions: BTreeSet<&str> = one.regions.iter().map(RegionName::as_str).collect();
+            let missing = |region: &&str| {
+                used.control.missing_regions.contains(region) && !WITHOUT_AUDIT_MANAGER.contains(region)
+            };
+            let missing: BTreeSet<&str> = regions.iter().copied().filter(missing).collect();
+            if !missing.is_empty() && reported.insert((one.at, name, "rule")) {
+                let message = format!("the control `{name}` has no rule in target Regions: {}", quoted(&missing));
+                let help = "remove the control there: it evaluates nothing";
+                diagnostics.report(&CONTROL_REGION, one.at, message, help);
+            }
+            let accounts = || one.accounts.iter().map(String::as_str).collect::<BTreeSet<_>>();
+            let (parameter, own, kind) = match name {
+                "BACKUP_RESOURCES_PROTECTED_BY_CROSS_REGION" => ("crossRegionList", regions, "Region"),
+                "BACKUP_RESOURCES_PROTECTED_BY_CROSS_ACCOUNT" => ("crossAccountList", accounts(), "account"),
+                _ => continue,
+            };
+            let listed = used.parameters.get(parameter).map(String::as_str).unwrap_or_default();
+            let same: BTreeSet<&str> = listed.split(',').map(str::trim).filter(|item| own.contains(item)).collect();
+            if !same.is_empty() && reported.insert((one.at, name, "destination")) {
+                let message = format!("`{name}` requires copies to {} in that {kind} itself", quoted(&same));
+                let help = format!(
+                    "remove the {kind} from the targets or from `{parameter}`, or give its target another value: a copy to \
+                     the own {kind} does not comply"
+                );
+                diagnostics.report(&OWN_DESTINATION, one.at, message, help);
+            }
+        }
+    }
 }
 
 /// The Regions in which AWS Backup has no Audit Manager ("Backup feature availability", November 2026).

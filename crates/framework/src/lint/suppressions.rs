@@ -40,11 +40,7 @@ struct Suppression {
 pub(super) fn apply(template: &Template, today: Date, found: &mut Vec<Diagnostic>) -> Vec<(Diagnostic, String)> {
     let source = Source::new(template.file(), template.text());
     let mut diagnostics = Diagnostics::new(&source);
-    let mut suppressions = Vec::new();
-    read(&mut diagnostics, template.root(), None, today, &mut suppressions);
-    for (key, body) in template.root().section("Resources") {
-        read(&mut diagnostics, body, Some((key.at, body.end)), today, &mut suppressions);
-    }
+    let mut suppressions = read_all(&mut diagnostics, template, today);
     let mut suppressed = Vec::new();
     found.retain(|diagnostic| {
         let mut reason = None;
@@ -65,6 +61,14 @@ pub(super) fn apply(template: &Template, today: Date, found: &mut Vec<Diagnostic
     suppressed
 }
 
+/// Removes the suppressed diagnostics, without a report about the suppressions. For a part of the rules, whose other suppressions
+/// would seem unused.
+pub fn remove_suppressed(template: &Template, today: Date, found: &mut Vec<Diagnostic>) {
+    let source = Source::new(template.file(), template.text());
+    let suppressions = read_all(&mut Diagnostics::new(&source), template, today);
+    found.retain(|diagnostic| !suppressions.iter().any(|suppression| suppression.matches(diagnostic)));
+}
+
 impl Suppression {
     fn matches(&self, diagnostic: &Diagnostic) -> bool {
         diagnostic.rule == Some(self.rule.id)
@@ -74,6 +78,16 @@ impl Suppression {
                 (None, _) => true,
             }
     }
+}
+
+/// Reads the suppressions of a template and its resources.
+fn read_all(diagnostics: &mut Diagnostics<'_, '_>, template: &Template, today: Date) -> Vec<Suppression> {
+    let mut suppressions = Vec::new();
+    read(diagnostics, template.root(), None, today, &mut suppressions);
+    for (key, body) in template.root().section("Resources") {
+        read(diagnostics, body, Some((key.at, body.end)), today, &mut suppressions);
+    }
+    suppressions
 }
 
 const KEYS: [&str; 3] = ["rule", "reason", "until"];

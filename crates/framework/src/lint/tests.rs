@@ -7,6 +7,7 @@ use syntax::diagnostic;
 use super::*;
 use crate::ids::RegionName;
 
+mod controls;
 mod page;
 
 const TODAY: Date = Date::constant(2026, 11, 26);
@@ -36,8 +37,27 @@ fn found(example: &Example) -> Vec<Diagnostic> {
             ];
             found.into_iter().flatten().collect()
         }
+        Snippet::Deployed(account, region, _) => {
+            let region = RegionName::parse(region).expect("a Region");
+            let template = Template::read("t", &example.template()).expect("a template");
+            let placed = FrameworkDeployment {
+                name: "backup".to_owned(),
+                at: Position { line: 1, column: 1 },
+                accounts: [account.to_owned()].into(),
+                regions: [region].into(),
+                frameworks: Framework::read_all(&template, &BTreeMap::new()).expect("frameworks"),
+            };
+            super::check_policy("p", "policy", &[placed])
+        }
+        // Without a policy, a deployment gives the values of required parameters.
+        Snippet::Template(text) if text.contains("Type: String\n") && !text.contains("Default:") => incomplete(text),
         _ => complete(&example.template()),
     }
+}
+
+/// Checks without the values of a deployment.
+fn incomplete(text: &str) -> Vec<Diagnostic> {
+    super::check_text("t", text, &LintContext { variants: &[BTreeMap::new()], is_complete: false, today: TODAY })
 }
 
 #[test]
@@ -92,9 +112,9 @@ fn texts_of_rules_have_one_style() {
 fn edits_fix_their_diagnostic_only() {
     let mut fixed = BTreeSet::new();
     for rule in rules() {
-        let (Snippet::Controls(_) | Snippet::Properties(_) | Snippet::Template(_)) = rule.bad.snippet() else {
+        if let Snippet::Repeated(..) | Snippet::Update(..) | Snippet::Region(_) = rule.bad.snippet() {
             continue;
-        };
+        }
         let text = rule.bad.template();
         let before = complete(&text);
         for diagnostic in before.iter().filter(|diagnostic| !diagnostic.edits.is_empty()) {
@@ -110,7 +130,10 @@ fn edits_fix_their_diagnostic_only() {
             fixed.extend(diagnostic.rule);
         }
     }
-    let expected = ["BC003", "BC011", "BC013", "BC021", "BC030", "BC033", "BC034", "BC044", "BC045"];
+    let expected = [
+        "BC003", "BC011", "BC013", "BC030", "BC033", "BC034", "BC044", "BC045", "BC072", "BC075", "BC081", "BC082",
+        "BC083", "BC086", "BC111", "BC114", "BC119", "BC121", "BC132",
+    ];
     assert_eq!(fixed.into_iter().collect::<Vec<_>>(), expected);
 }
 
@@ -150,8 +173,7 @@ fn control_details_are_reported() {
             "ControlName: BACKUP_RECOVERY_POINT_MANUAL_DELETION_DISABLED\nControlInputParameters:\n  - { ParameterName: \
              principalArnList, ParameterValue: \"\" }",
             &[
-                "BC033 the parameter `principalArnList` is empty; remove it, or set it to at most 5 role ARNs separated by commas \
-                 without spaces",
+                "BC033 the parameter `principalArnList` is empty; remove it, or set it to at most 5 role ARNs separated by commas",
             ],
         ),
         (
@@ -425,7 +447,7 @@ Resources:
     Properties: { RecordingGroup: { ResourceTypes: ["AWS::Backup::BackupPlan"] } }
   Selection:
     Type: AWS::Backup::BackupSelection
-    Properties: { BackupSelection: { ListOfTags: [{ ConditionKey: backup, ConditionValue: yes }] } }
+    Properties: { BackupSelection: { ListOfTags: [{ ConditionType: STRINGEQUALS, ConditionKey: backup, ConditionValue: "yes" }] } }
   Rule:
     Type: AWS::Events::Rule
     Properties: { EventPattern: { source: [aws.config], detail: { newEvaluationResult: { complianceType: [NON_COMPLIANT] } } }, Targets: [{ Id: a, Arn: b }] }
@@ -610,7 +632,7 @@ fn condition_assignments_are_bounded() {
 #[test]
 fn generated_resources_may_include_a_framework() {
     for text in [
-        "Transform: AWS::LanguageExtensions\nResources:\n  Fn::ForEach::Fw: [X, [a, b], { \"F${X}\": { Type: AWS::Backup::Framework } }]\n",
+        "Transform: AWS::LanguageExtensions\nResources:\n  Fn::ForEach::Fw: [X, !Ref Names, { \"F${X}\": { Type: AWS::Backup::Framework } }]\n",
         "Resources:\n  Fn::Transform: { Name: AWS::Include, Parameters: { Location: s3://b/k } }\n",
         "Fn::Transform: { Name: AWS::Include }\nResources: { T: { Type: AWS::SNS::Topic } }\n",
         "Transform: Mine\nResources: { T: { Type: AWS::SNS::Topic } }\n",
@@ -631,18 +653,27 @@ fn known_part_of_framework_name_is_checked() {
         );
         errors(&alone(&text))
     };
-    let hyphen = ["BC011 the framework name contains `-`"];
+    let hyphen = |part: &str| vec![format!("BC011 the framework name contains `-` in `{part}`")];
     let region = ["BC011 the framework name contains the Region code, which has a `-`"];
     let nothing: [&str; 0] = [];
-    assert_eq!(name("!Sub 'backup-${AWS::Region}'"), hyphen);
-    assert_eq!(name("!Sub 'backup-${P}'"), hyphen);
-    assert_eq!(name("!Join ['-', [backup, !Ref AWS::Region]]"), hyphen);
+    assert_eq!(name("!Sub 'backup-${AWS::Region}'"), hyphen("backup-"));
+    assert_eq!(name("!Sub 'backup-${P}'"), hyphen("backup-"));
+    assert_eq!(name("!Join ['-', [backup, !Ref AWS::Region]]"), hyphen("backup-"));
     assert_eq!(name("!Sub 'backup_${AWS::Region}'"), region);
     assert_eq!(name("!Ref AWS::Region"), region);
     assert_eq!(name("!Sub '1${P}'"), ["BC011 the framework name does not start with a letter"]);
     assert_eq!(name("!Join ['_', !Split ['-', !Ref AWS::Region]]"), nothing);
     assert_eq!(name("!Sub 'backup_${P}'"), nothing);
     assert_eq!(name("!Sub '${P}'"), nothing);
+    let account = ["BC011 the framework name does not start with a letter: the account id starts with a digit"];
+    assert_eq!(name("!Sub '${AWS::AccountId}_backup'"), account);
+    assert_eq!(name("!Ref AWS::AccountId"), account);
+    assert_eq!(name("!Join ['_', [!Ref AWS::AccountId, backup]]"), account);
+    assert_eq!(name("!Sub 'backup_${AWS::AccountId}'"), nothing);
+    assert_eq!(name("!Sub '${AWS::StackName}-backup'"), hyphen("-backup"));
+    assert_eq!(name("!Ref AWS::StackName"), nothing);
+    assert_eq!(name("'{{resolve:ssm:/backup/name}}'"), nothing);
+    assert_eq!(name("!Sub '{{resolve:ssm:/backup-name}}_${P}'"), nothing);
 }
 
 #[test]

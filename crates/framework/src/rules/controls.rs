@@ -26,6 +26,9 @@ family! {
          the old one. AWS Backup rejects two frameworks with equal controls. Change a control or parameter together \
          with the name, keep the name, or deploy in two rollouts. Only `lint --base` finds this, because it \
          compares two versions of the template."
+    OVERLAPPING_SCOPES "BC028" Warning "Two uses of a control evaluate the same resources"
+        "Two scopes with equal parameters have a resource type in common, so a resource of that type has two \
+         violations. Give each type to one use, or use different parameters."
     EQUAL_NAMES "BC027" Error "Two frameworks have the same name"
         "Framework names are unique in an account and Region: AWS Backup rejects a second framework of the same \
          name. Frameworks with mutually exclusive conditions may share a name."

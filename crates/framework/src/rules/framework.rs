@@ -15,6 +15,14 @@ family! {
     UNKNOWN_PROPERTY "BC013" Error "The property does not exist"
         "CloudFormation rejects a resource with a property that its type does not define. The same applies to \
          nested properties."
+    ALLOWED_NAME "BC015" Warning "An allowed value of a parameter makes the framework name invalid"
+        "The name contains a parameter, and one of its `AllowedValues` has characters that AWS Backup rejects in a \
+         name. The template fails wherever that value is used. With a policy, the values of its targets are checked \
+         instead."
+    MAYBE_NO_CONTROLS "BC016" Warning "The list of controls can be empty"
+        "Every control depends on a condition that the template does not decide, and all conditions can be false at \
+         once. AWS Backup rejects a framework without controls. Keep one control without a condition, or give the \
+         framework a `Condition` that excludes it then."
     DESCRIPTION "BC014" Error "The framework description is blank or too long"
         "A description has 1 to 1,024 characters and is not blank. Omit the property if there is no description."
 }

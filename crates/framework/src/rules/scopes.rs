@@ -22,6 +22,14 @@ family! {
         "A scope is a list of resource types, one tag, or one resource. AWS does not document a combination."
     TAG_SHAPE "BC048" Error "A tag of a scope has no key"
         "A tag is a mapping with a `Key` and, unless any value matches, a `Value`."
+    TYPE_WITHOUT_RULE "BC130" Warning "The control has no rule for the resource type"
+        "Audit Manager evaluates a control by AWS Config managed rules, one for each resource type. AWS Config has no \
+         rule of `RESTORE_TIME_FOR_RESOURCES_MEET_TARGET` for Storage Gateway and virtual machines, and none of \
+         `RESOURCES_IN_LOGICALLY_AIR_GAPPED_VAULT` for DynamoDB, FSx and RDS. Resources of these types are not \
+         judged. AWS does not document whether Audit Manager rejects or ignores such a scope."
+    TYPES_OF_ID "BC131" Warning "A resource id has several resource types"
+        "A scope of one resource has one id in `ComplianceResourceIds` and its type in `ComplianceResourceTypes`. AWS \
+         does not document what several types beside an id mean."
     REPEATED_TYPE "BC049" Warning "A resource type is listed twice"
         "Often a different type was intended."
 }

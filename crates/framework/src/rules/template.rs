@@ -23,6 +23,6 @@ family! {
         "A control or list of controls from another source (`Fn::ImportValue`, `Fn::GetAtt`, a macro) is unknown \
          here, so no rule checks it. `check` and `evaluate` print a warning and do not evaluate such a control."
     UNDECLARED "BC007" Error "A reference names something that the template does not declare"
-        "CloudFormation rejects a `Ref`, `Fn::GetAtt`, `Fn::Sub`, `Fn::If` or `Condition` whose name the template \
-         does not declare. Templates with macros or modules are not checked, because those can add declarations."
+        "CloudFormation rejects a `Ref`, `Fn::GetAtt`, `Fn::Sub`, `Fn::If`, `Condition` or `DependsOn` whose name the \
+         template does not declare, and references to resources in `Conditions` and `Rules`. Templates with macros or modules are not checked, because those can add declarations."
 }

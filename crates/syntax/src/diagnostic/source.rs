@@ -28,7 +28,7 @@ impl<'t> Source<'t> {
     }
 
     /// Returns the text between two positions of one line.
-    pub(crate) fn slice(&self, from: Position, to: Position) -> Option<&'t str> {
+    pub fn slice(&self, from: Position, to: Position) -> Option<&'t str> {
         self.text.get(self.offset(from)?..self.offset(to).filter(|_| from.line == to.line)?)
     }
 
@@ -111,6 +111,7 @@ impl From<Position> for Span {
 }
 
 /// The diagnostics of one file.
+#[derive(Clone)]
 pub struct Diagnostics<'s, 't> {
     source: &'s Source<'t>,
     found: Vec<Diagnostic>,
@@ -171,6 +172,11 @@ impl<'s, 't> Diagnostics<'s, 't> {
         }
     }
 
+    /// Whether another diagnostic of this level would be kept. If not, its edits need not be computed.
+    pub fn has_room(&self, level: Level) -> bool {
+        self.counts.get(&level).is_none_or(|(count, _)| *count < Self::MOST)
+    }
+
     /// Returns the candidate that is closest to a word, unless another diagnostic of this level would be dropped.
     pub fn closest<'c>(
         &self,
@@ -178,8 +184,7 @@ impl<'s, 't> Diagnostics<'s, 't> {
         word: &str,
         candidates: impl IntoIterator<Item = &'c str>,
     ) -> Option<&'c str> {
-        let has_room = self.counts.get(&level).is_none_or(|(count, _)| *count < Self::MOST);
-        has_room.then(|| closest_match(word, candidates)).flatten()
+        self.has_room(level).then(|| closest_match(word, candidates)).flatten()
     }
 
     /// Counts a diagnostic and returns whether it is kept.

@@ -83,7 +83,7 @@ impl Part {
     pub fn is_known(&self) -> bool {
         match &self.content {
             Content::Text(_) => true,
-            Content::Pieces(pieces) => !pieces.contains(&Piece::Unknown),
+            Content::Pieces(pieces) => !pieces.iter().any(|piece| matches!(piece, Piece::Unknown | Piece::Pseudo(_))),
             Content::List(items) => items.iter().all(Self::is_known),
             Content::Mapping(entries) => entries.iter().all(|(_, part)| part.is_known()),
             Content::Unknown => false,
@@ -169,6 +169,7 @@ fn length(piece: &Piece) -> usize {
         + match piece {
             Piece::Text(text) => text.len(),
             Piece::Resource { logical_id, attribute } => logical_id.len() + attribute.as_ref().map_or(0, String::len),
+            Piece::Pseudo(name) => name.len(),
             Piece::Unknown => 0,
         }
 }
@@ -197,11 +198,17 @@ impl Template {
         macros(self).next().or_else(|| keys.find_map(|(key, _)| of_key(key)))
     }
 
-    /// Whether a framework or a condition uses a pseudo parameter, such as `AWS::Region`. A name in a string counts as a use: a false
+    /// Whether a framework, a condition or a look-up in `Mappings` uses a pseudo parameter, such as `AWS::Region`. A name in a string counts as a use: a false
     /// positive costs only another evaluation.
     pub fn depends_on(&self, pseudo: &str) -> bool {
         self.root.get("Conditions").is_some_and(|conditions| mentions(conditions, pseudo))
             || self.is_in_framework(pseudo)
+            || lookups(&self.root).into_iter().any(|node| mentions(node, pseudo))
+    }
+
+    /// Whether a macro that is not AWS's processes the whole template.
+    pub fn has_macro(&self) -> bool {
+        macros(self).next().is_some()
     }
 
     /// Whether a framework uses a pseudo parameter, not only a condition.
@@ -224,6 +231,22 @@ impl Template {
         found.sort_by_key(|expansion| expansion.at);
         found
     }
+}
+
+/// Returns the nodes that may fail in some locations only: `Fn::FindInMap`; and loops, which may generate frameworks.
+fn lookups(root: &Node) -> Vec<&Node> {
+    let mut found = Vec::new();
+    for node in ["Resources", "Outputs"].iter().filter_map(|section| root.get(section)).flat_map(Node::descendants) {
+        if node.tag.as_deref() == Some("FindInMap") {
+            found.push(node);
+        }
+        let is_lookup =
+            |key: &Node| key.as_str().is_some_and(|name| name == "Fn::FindInMap" || name.starts_with("Fn::ForEach"));
+        found.extend(
+            node.entries().unwrap_or_default().iter().filter(|(key, _)| is_lookup(key)).map(|(_, value)| value),
+        );
+    }
+    found
 }
 
 fn mentions(node: &Node, pseudo: &str) -> bool {

@@ -1,5 +1,6 @@
 //! Reads a template and its parameter declarations.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::Template;
@@ -73,12 +74,21 @@ fn resources(diagnostics: &mut Diagnostics<'_, '_>, root: &Node) -> Option<()> {
     for (key, body) in entries {
         let name = printable(key.as_str().unwrap_or_default());
         // `Fn::Transform` and `Fn::ForEach::...` are among the resources.
-        if !name.starts_with("Fn::") && !has_type(body) {
+        if let Some(module) = body.get("Type").filter(|kind| is_rain_module(kind)) {
+            let message = format!("the `Type` of the resource `{name}` is an object of `Rain::Module`");
+            diagnostics.report_error(module.at, message, "replace it with `rain pkg` first");
+        } else if !name.starts_with("Fn::") && !has_type(body) {
             let message = format!("the resource `{name}` has no `Type`");
             diagnostics.report_error(key.at, message, "add one, such as `Type: AWS::Backup::Framework`");
         }
     }
     Some(())
+}
+
+/// Whether a type is a directive of Rain, which packages modules: `!Rain::Module x` or `{"Rain::Module": x}`.
+fn is_rain_module(kind: &Node) -> bool {
+    const MODULE: &str = "Rain::Module";
+    kind.tag.as_deref() == Some(MODULE) || kind.get(MODULE).is_some()
 }
 
 fn has_type(body: &Node) -> bool {
@@ -104,7 +114,8 @@ fn parameters(diagnostics: &mut Diagnostics<'_, '_>, root: &Node) -> BTreeMap<St
             let message = format!("the default of the parameter `{}` is {}", printable(name), default.describe());
             diagnostics.report_error(default.at, message, "write a string; a list is \"a,b\"");
         }
-        parameters.insert(name.to_owned(), default.and_then(Node::as_str).map(str::to_owned));
+        let text = default.and_then(|node| node.yaml11_text().or_else(|| node.as_str().map(Into::into)));
+        parameters.insert(name.to_owned(), text.map(Cow::into_owned));
     }
     parameters
 }

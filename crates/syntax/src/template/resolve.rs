@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::intrinsic::{Call, call};
 use super::{Resolved, Template};
-use crate::yaml::{Node, ScalarKind, Value};
+use crate::yaml::{Node, Value, Yaml11};
 
 /// A piece of a string.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum Piece {
         /// The attribute; `None` for the result of `Ref`.
         attribute: Option<String>,
     },
+    /// A pseudo parameter without a known value, such as `AWS::Region`.
+    Pseudo(String),
     /// Known only at deployment.
     Unknown,
 }
@@ -54,6 +56,9 @@ impl NodeValue<'_> {
 /// Deepest chain of calls and of conditions that refer to each other. A deeper one is unknown.
 const DEPTH: usize = 64;
 
+/// The pseudo parameters that are parts of ARNs.
+const PSEUDO_PARAMETERS: &[&str] = &["AWS::AccountId", "AWS::Partition", "AWS::Region"];
+
 /// Longest computed string in bytes: a value may be repeated many times.
 const LONGEST: usize = 65_536;
 
@@ -77,8 +82,8 @@ pub struct ConditionAssignment {
     subjects: BTreeMap<String, Option<String>>,
     /// The assumed results of conditions.
     conditions: BTreeMap<String, bool>,
-    /// The Region.
-    region: Option<&'static str>,
+    /// The assumed values of unknown pseudo parameters.
+    pseudo: &'static [(&'static str, &'static str)],
 }
 
 /// Most assignments. With more, each name and condition varies alone.
@@ -113,9 +118,9 @@ impl<'t> Resolver<'t> {
         }
     }
 
-    /// Returns a resolver with a Region, if it is unknown. Conditions are not affected.
-    pub fn in_region(&self, region: &'static str) -> Self {
-        let there = self.with_assignment(ConditionAssignment { region: Some(region), ..self.assignment.clone() });
+    /// Returns a resolver with these values of pseudo parameters, if they are unknown. Conditions are not affected.
+    pub fn with_pseudo(&self, pseudo: &'static [(&'static str, &'static str)]) -> Self {
+        let there = self.with_assignment(ConditionAssignment { pseudo, ..self.assignment.clone() });
         let decided = self.conditions.keys().map(|name| (*name, self.condition(name)));
         there.decided.borrow_mut().extend(decided);
         there
@@ -151,6 +156,13 @@ impl<'t> Resolver<'t> {
             } else {
                 assignments.extend(values.iter().map(|value| with(&ConditionAssignment::default(), value)));
             }
+        }
+        if !is_whole {
+            // All names with their last values, usually none of the compared strings: everything may be off together.
+            let subjects =
+                choices.iter().filter_map(|(name, values)| Some(((*name).to_owned(), values.last()?.clone())));
+            let all = ConditionAssignment { subjects: subjects.collect(), ..ConditionAssignment::default() };
+            assignments.insert(0, all);
         }
         // A condition that no comparison with a string decides is assumed both true and false, one at a time.
         let undecided = |assignment: &ConditionAssignment| {
@@ -240,6 +252,11 @@ impl<'t> Resolver<'t> {
         }
     }
 
+    /// Returns the type of a resource of the template.
+    pub fn resource_type(&self, logical_id: &str) -> Option<&'t str> {
+        self.template.root.get("Resources")?.get(logical_id)?.get("Type")?.as_str()
+    }
+
     /// Returns whether a named condition holds, if known.
     pub fn condition(&self, name: &'t str) -> Option<bool> {
         self.named_condition(name, DEPTH)
@@ -296,6 +313,16 @@ impl<'t> Resolver<'t> {
         self.parameter(name).or_else(|| self.resource(name, None)).unwrap_or(NodeValue::Unknown)
     }
 
+    /// Returns a reference as a part of a string, in which unknown pseudo parameters keep their names.
+    fn part_of_text(&self, name: &str) -> NodeValue<'t> {
+        match self.reference(name) {
+            NodeValue::Unknown if PSEUDO_PARAMETERS.contains(&name) => {
+                NodeValue::Pieces(vec![Piece::Pseudo(name.to_owned())])
+            }
+            found => found,
+        }
+    }
+
     /// Returns a reference to a resource or one of its attributes; `None` if it is not declared.
     fn resource(&self, name: &str, attribute: Option<&str>) -> Option<NodeValue<'t>> {
         let reference = || Piece::Resource { logical_id: name.to_owned(), attribute: attribute.map(str::to_owned) };
@@ -315,8 +342,8 @@ impl<'t> Resolver<'t> {
     fn parameter(&self, name: &str) -> Option<NodeValue<'t>> {
         if name.starts_with("AWS::") {
             // A pseudo parameter, which has a value if the location is known.
-            let region = self.assignment.region.filter(|_| name == "AWS::Region");
-            let value = self.given.get(name).map(String::as_str).or(region);
+            let assumed = || self.assignment.pseudo.iter().find(|(pseudo, _)| *pseudo == name).map(|(_, value)| *value);
+            let value = self.given.get(name).map(String::as_str).or_else(assumed);
             return Some(value.map_or(NodeValue::Unknown, |value| literal(value.to_owned())));
         }
         let declaration = self.declared.get(name)?;
@@ -361,7 +388,7 @@ impl<'t> Resolver<'t> {
                     (None, Some((resource, attribute))) => {
                         self.resource(resource, Some(attribute)).unwrap_or(NodeValue::Unknown)
                     }
-                    (None, None) => self.reference(name.trim()),
+                    (None, None) => self.part_of_text(name.trim()),
                 }),
             }
             if out.length > LONGEST {
@@ -396,7 +423,13 @@ impl<'t> Resolver<'t> {
     fn list(&self, node: &'t Node, depth: usize) -> Option<Vec<NodeValue<'t>>> {
         match self.node(node, depth) {
             NodeValue::Texts(texts) => Some(texts.into_iter().map(literal).collect()),
-            NodeValue::Tree(tree) => Some(tree.as_sequence()?.iter().map(|item| self.node(item, depth)).collect()),
+            NodeValue::Tree(tree) => {
+                let item = |item| match call(item).filter(|call| call.function == "Ref").and_then(|call| call.text()) {
+                    Some(name) => self.part_of_text(name),
+                    None => self.node(item, depth),
+                };
+                Some(tree.as_sequence()?.iter().map(item).collect())
+            }
             NodeValue::Text(_) | NodeValue::Pieces(_) | NodeValue::Absent | NodeValue::Unknown => None,
         }
     }
@@ -475,32 +508,19 @@ fn all(parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     all
 }
 
-/// Evaluates a scalar as CloudFormation does, which follows YAML 1.1: an unquoted `yes` or `on` is true, and `010` is 8. Numbers that
-/// differ between the versions are unknown, because AWS does not document their output. `y` and `n` are unknown too: YAML 1.1 reads
-/// them as booleans, most parsers do not.
+/// Evaluates a scalar as CloudFormation does, which follows YAML 1.1. `y` and `n` are unknown: the specification has them as booleans,
+/// most parsers do not. `AWS::NoValue` is unknown because `!Ref AWS::NoValue` is meant.
 fn scalar(text: &str, plain: bool) -> NodeValue<'static> {
-    if !plain {
-        return literal(text.to_owned());
+    match (text, plain) {
+        ("AWS::NoValue", _) | ("y" | "Y" | "n" | "N", true) => return NodeValue::Unknown,
+        (_, false) => return literal(text.to_owned()),
+        (_, true) => {}
     }
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let is_decimal = digits == "0" || (!digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit()));
-    match ScalarKind::of_plain(text) {
-        ScalarKind::Null => NodeValue::Absent,
-        ScalarKind::Boolean => NodeValue::Text(text.to_ascii_lowercase()),
-        ScalarKind::Number if is_decimal => NodeValue::Text(text.to_owned()),
-        ScalarKind::Number => NodeValue::Unknown,
-        ScalarKind::Text => match text {
-            "yes" | "Yes" | "YES" | "on" | "On" | "ON" => NodeValue::Text("true".to_owned()),
-            "no" | "No" | "NO" | "off" | "Off" | "OFF" => NodeValue::Text("false".to_owned()),
-            "y" | "Y" | "n" | "N" => NodeValue::Unknown,
-            // Digits with underscores or colons are numbers in YAML 1.1.
-            _ if text.starts_with(|c: char| c.is_ascii_digit())
-                && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'_' | b':')) =>
-            {
-                NodeValue::Unknown
-            }
-            _ => literal(text.to_owned()),
-        },
+    match Yaml11::of_plain(text) {
+        Yaml11::Null => NodeValue::Absent,
+        Yaml11::Written => literal(text.to_owned()),
+        Yaml11::Other(other) => literal(other),
+        Yaml11::Number(_) => NodeValue::Unknown,
     }
 }
 
@@ -555,7 +575,7 @@ impl Pieces {
         match self.pieces.as_mut_slice() {
             [] => Some(NodeValue::Text(String::new())),
             [Piece::Text(text)] => Some(literal(std::mem::take(text))),
-            [Piece::Unknown] => None,
+            [Piece::Unknown | Piece::Pseudo(_)] => None,
             _ => Some(NodeValue::Pieces(self.pieces)),
         }
     }

@@ -15,6 +15,7 @@ fn diagnostics(text: &str) -> Vec<String> {
 
 const RESOURCE: &str = "Resources: { A: { Type: AWS::SNS::Topic } }\n";
 
+// Long because it is one table of templates.
 #[test]
 fn invalid_template_is_rejected() {
     for (text, expected) in [
@@ -39,6 +40,22 @@ fn invalid_template_is_rejected() {
         (
             "Resources: [a]",
             "t:1:12: not a CloudFormation template: `Resources` is a list; add resources by their logical ids",
+        ),
+        (
+            "Resources:\n  A: { Type: !Rain::Module b.yaml }",
+            "t:2:14: the `Type` of the resource `A` is an object of `Rain::Module`; replace it with `rain pkg` first",
+        ),
+        (
+            "{\"Resources\": {\"A\": {\"Type\": {\"Rain::Module\": \"b.yaml\"}}}}",
+            "t:1:30: the `Type` of the resource `A` is an object of `Rain::Module`; replace it with `rain pkg` first",
+        ),
+        (
+            "{\n  // a \"comment\"\n  \"Resources\": {}\n}",
+            "t:2:3: not valid YAML or JSON: JSON has no comments; remove the comments, or write YAML, in which `#` begins a comment",
+        ),
+        (
+            "{\"Resources\": {\"A\": {\"Type\": \"http://a\"}} /* b */}",
+            "t:1:43: not valid YAML or JSON: JSON has no comments; remove the comments, or write YAML, in which `#` begins a comment",
         ),
         (
             "Resources:\n  A: { Type: !AWS::DynamoDB::Table }",
@@ -190,17 +207,22 @@ fn functions_resolve_or_are_unknown() {
         ("-1", text("-1")),
         ("True", text("true")),
         ("'010'", text("010")),
-        ("010", Resolved::Unknown),
-        ("0x1F", Resolved::Unknown),
+        ("010", text("8")),
+        ("0899", text("0899")),
+        ("0x1F", text("31")),
+        ("35.5", text("35.5")),
+        ("35.0", Resolved::Unknown),
+        ("1e9", Resolved::Unknown),
+        ("AWS::NoValue", Resolved::Unknown),
         ("yes", text("true")),
         ("Off", text("false")),
         ("'yes'", text("yes")),
         ("oN", text("oN")),
         ("y", Resolved::Unknown),
         ("No", text("false")),
-        ("1_000", Resolved::Unknown),
-        ("12:30", Resolved::Unknown),
-        ("1.5", Resolved::Unknown),
+        ("1_000", text("1000")),
+        ("12:30", text("750")),
+        ("1.5", text("1.5")),
         ("2010-09-09", text("2010-09-09")),
         ("", Resolved::Absent),
         ("'{{resolve:secretsmanager:x}}'", Resolved::Unknown),
@@ -513,4 +535,20 @@ fn broken_template_is_still_intended() {
     assert!(Template::is_intended(&large));
     let diagnostic = &diagnostics(&large)[0];
     assert!(diagnostic.contains("the limit of CloudFormation is 1048576 bytes"), "{diagnostic}");
+}
+
+#[test]
+fn lookups_depend_on_pseudo_parameters() {
+    let depends = |more: &str| {
+        let text = format!("Mappings: {{M: {{a: {{b: c}}}}}}\nResources:\n  T: {{Type: AWS::SNS::Topic}}\n{more}");
+        read(&text).depends_on("AWS::Region")
+    };
+    assert!(!depends(""));
+    assert!(!depends("Outputs: {O: {Value: !Ref AWS::Region}}\n"), "it is the same template in each Region");
+    assert!(depends("Outputs: {O: {Value: !FindInMap [M, !Ref AWS::Region, b]}}\n"));
+    assert!(depends("Outputs: {O: {Value: {'Fn::FindInMap': [M, {Ref: 'AWS::Region'}, b]}}}\n"));
+    assert!(depends(
+        "  Fn::ForEach::A: [X, [a], {'F${X}': {Type: AWS::Backup::Framework, Properties: {FrameworkName: !Ref AWS::Region}}}]\n"
+    ));
+    assert!(!depends("  U: {Type: AWS::SNS::Topic, Properties: {TopicName: !FindInMap [M, a, b]}}\n"));
 }

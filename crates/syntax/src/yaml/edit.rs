@@ -12,7 +12,7 @@ impl Source<'_> {
         let written = self.slice(node.at, end).filter(|_| node.tag.is_none())?;
         let is_plain = |text: &str| {
             text.starts_with(|c: char| c.is_ascii_alphanumeric())
-                && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':' | ' '))
+                && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-./: ()*?".contains(c))
                 && !text.ends_with([' ', ':'])
                 && !text.contains(": ")
         };

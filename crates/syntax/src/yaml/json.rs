@@ -8,6 +8,35 @@ pub(super) fn is_json(text: &str) -> bool {
     text.trim_start().starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
+/// Returns the position of the first comment if the file is JSON apart from comments (`//` to the end of the line, `/* */`).
+pub(super) fn comment(text: &str) -> Option<Position> {
+    if !text.trim_start().starts_with('{') || !(text.contains("//") || text.contains("/*")) {
+        return None;
+    }
+    let mut reader = Reader { rest: text, at: Position { line: 1, column: 1 } };
+    let (mut first, mut stripped) = (None, String::new());
+    while let Some(next) = reader.rest.chars().next() {
+        let rest = reader.rest;
+        let length = match next {
+            '"' => {
+                let mut strings = serde_json::Deserializer::from_str(rest).into_iter::<serde::de::IgnoredAny>();
+                strings.next()?.ok()?;
+                strings.byte_offset()
+            }
+            '/' if rest.starts_with("//") => rest.find(['\n', '\r']).unwrap_or(rest.len()),
+            '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
+            _ => next.len_utf8(),
+        };
+        let is_comment = next == '/' && length > 1;
+        if is_comment {
+            first.get_or_insert(reader.at);
+        }
+        let passed = reader.skip(length);
+        stripped.push_str(if is_comment { " " } else { passed });
+    }
+    first.filter(|_| is_json(&stripped))
+}
+
 /// Passes valid JSON to a builder. The grammar was checked, so commas and colons are only separators.
 pub(super) fn read(builder: &mut Builder<'_, '_, '_>, text: &str) -> Result<(), Stop> {
     let mut reader = Reader { rest: text, at: Position { line: 1, column: 1 } };

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
 
+use super::adapted::Adapted;
 use super::{MAX_DEPTH, NOT_VALID, Node, Value, json};
 use crate::diagnostic::{Diagnostics, Position, Source};
 use crate::text::printable;
@@ -61,20 +62,28 @@ pub fn document(diagnostics: &mut Diagnostics<'_, '_>, dialect: &Dialect) -> Opt
         diagnostics.report_error(at, message, "save the file as UTF-8 text");
         return None;
     }
-    let (open, anchors, rejected) = (Vec::new(), BTreeMap::new(), Vec::new());
-    let mut builder = Builder { diagnostics, dialect, open, anchors, weight: 0, root: None, rejected };
+    let before = diagnostics.clone();
+    let mut builder = Builder::new(diagnostics, dialect, None);
     if json::is_json(source.text) {
         json::read(&mut builder, source.text).ok()?;
-    } else {
-        for event in Parser::new_from_str(source.text) {
-            match event {
-                Ok((event, span)) => builder.take(event, &span).ok()?,
-                Err(error) => {
-                    syntax_error(builder.diagnostics, position(*error.marker()), error.info());
-                    return None;
-                }
-            }
+    } else if let Some(at) = json::comment(source.text) {
+        let help = "remove the comments, or write YAML, in which `#` begins a comment";
+        diagnostics.report_error(at, format!("{NOT_VALID} or JSON: JSON has no comments"), help);
+        return None;
+    } else if let Err(error) = builder.parse(source.text)? {
+        let Some(adapted) = Adapted::of(source.text) else {
+            syntax_error(diagnostics, position(*error.marker()), error.info());
+            return None;
+        };
+        *diagnostics = before;
+        let mut builder = Builder::new(diagnostics, dialect, Some(&adapted));
+        if let Err(error) = builder.parse(&adapted.text)? {
+            let at = builder.position(*error.marker());
+            syntax_error(diagnostics, at, error.info());
+            return None;
         }
+        let Builder { root, rejected, .. } = builder;
+        return root.filter(|root| !root.is_null()).map(|root| Document { root, rejected });
     }
     let Builder { root, rejected, .. } = builder;
     let root = root.filter(|root| !root.is_null());
@@ -168,11 +177,42 @@ pub(super) struct Builder<'f, 's, 't> {
     weight: usize,
     root: Option<Node>,
     rejected: Vec<Position>,
+    adapted: Option<&'f Adapted>,
 }
 
-impl Builder<'_, '_, '_> {
+impl<'f, 's, 't> Builder<'f, 's, 't> {
+    fn new(diagnostics: &'f mut Diagnostics<'s, 't>, dialect: &'f Dialect, adapted: Option<&'f Adapted>) -> Self {
+        Self {
+            diagnostics,
+            dialect,
+            open: Vec::new(),
+            anchors: BTreeMap::new(),
+            weight: 0,
+            root: None,
+            rejected: Vec::new(),
+            adapted,
+        }
+    }
+
+    /// Reads YAML. `None` if another diagnostic than a syntax error stopped it.
+    fn parse(&mut self, text: &str) -> Option<Result<(), ScanError>> {
+        for event in Parser::new_from_str(text) {
+            match event {
+                Ok((event, span)) => self.take(event, &span).ok()?,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        Some(Ok(()))
+    }
+
+    /// Returns the position in the file.
+    fn position(&self, marker: Marker) -> Position {
+        let at = position(marker);
+        self.adapted.map_or(at, |adapted| adapted.original(at))
+    }
+
     fn take(&mut self, event: Event<'_>, span: &Span) -> Result<(), Stop> {
-        let (at, end) = (position(span.start), position(span.end));
+        let (at, end) = (self.position(span.start), self.position(span.end));
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let (tag, is_text) = local_tag(tag.as_deref());

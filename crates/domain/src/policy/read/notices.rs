@@ -27,16 +27,15 @@ pub(super) const MOST_KEY_CHARACTERS: usize = 128;
 /// Maximum age for reminders: ten years.
 pub(in crate::policy) const MOST_DAYS: u32 = 3650;
 
-/// Everything but the exemptions, which have their own key.
-pub(super) fn notices(errors: &mut Errors<'_>, node: &Node) -> Option<Reporting> {
+/// Everything but the exemptions, which have their own key, and the positions of the severity rules.
+pub(super) fn notices(errors: &mut Errors<'_>, node: &Node) -> Option<(Reporting, Vec<Position>)> {
     let fields = Fields::of(errors, node, &NOTICES)?;
     let default = Reporting::default();
-    Some(Reporting {
-        owner_tag: fields.optional(errors, "ownerTag", owner_tag).unwrap_or(default.owner_tag),
-        reminders: fields.optional(errors, "reminders", reminders).unwrap_or(default.reminders),
-        severity: fields.optional(errors, "severity", severity_rules).unwrap_or_default(),
-        exemptions: default.exemptions,
-    })
+    let owner_tag = fields.optional(errors, "ownerTag", owner_tag).unwrap_or(default.owner_tag);
+    let reminders = fields.optional(errors, "reminders", reminders).unwrap_or(default.reminders);
+    let rules = fields.optional(errors, "severity", severity_rules).unwrap_or_default();
+    let (positions, severity) = rules.into_iter().unzip();
+    Some((Reporting { owner_tag, reminders, severity, exemptions: default.exemptions }, positions))
 }
 
 fn owner_tag(errors: &mut Errors<'_>, node: &Node) -> Option<String> {
@@ -85,14 +84,16 @@ fn days(errors: &mut Errors<'_>, node: &Node) -> Option<u32> {
     days.or_else(|| reject(errors, node.at, format!("the reminder is `{}`", printable(text)), fix))
 }
 
-fn severity_rules(errors: &mut Errors<'_>, node: &Node) -> Option<Vec<SeverityRule>> {
+fn severity_rules(errors: &mut Errors<'_>, node: &Node) -> Option<Vec<(Position, SeverityRule)>> {
+    /// Most rules that later ones are compared with: the time is quadratic.
+    const MOST: usize = 300;
     let fix = "write a list; each item has `severity` and any of `control`, `accounts` and `tags`";
     let mut rules: Vec<(Position, SeverityRule)> = Vec::new();
     for item in sequence(errors, node, "`severity` of `notices`", fix)? {
         let Some(rule) = severity_rule(errors, item) else { continue };
         // A rule with an error may be meant to match other violations.
         if errors.is_empty()
-            && let Some((first, _)) = rules.iter().find(|(_, earlier)| earlier.includes(&rule))
+            && let Some((first, _)) = rules.iter().take(MOST).find(|(_, earlier)| earlier.includes(&rule))
         {
             let problem = format!("this rule never applies: the rule at {first} matches everything that it matches");
             let fix = "move it before that rule, or remove it: the first rule that matches applies";
@@ -100,7 +101,7 @@ fn severity_rules(errors: &mut Errors<'_>, node: &Node) -> Option<Vec<SeverityRu
         }
         rules.push((item.at, rule));
     }
-    Some(rules.into_iter().map(|(_, rule)| rule).collect())
+    Some(rules)
 }
 
 fn severity_rule(errors: &mut Errors<'_>, node: &Node) -> Option<SeverityRule> {

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use framework::ids::{AccountId, IdError, RegionName, UnitId};
+use syntax::diagnostic::Position;
 use syntax::yaml::{Node, ScalarKind};
 
 use super::{ACCOUNTS, REGIONS, boolean, one_of, parameters};
 use crate::policy::fields::{Errors, Fields, Keys, list, name, reject, unique};
-use crate::policy::{AccountFilter, AutoDeployment, CallAs, PolicyTarget, TargetScope};
+use crate::policy::{AccountFilter, AutoDeployment, CallAs, FrameworkPolicy, PolicyTarget, TargetScope};
 
 pub(in crate::policy) const TARGET: Keys = Keys {
     of: "a target",
@@ -41,6 +42,7 @@ pub(super) fn targets(errors: &mut Errors<'_>, fields: &Fields<'_>, newer: &[Reg
             errors.report_error(node.at, problem, fix);
         } else {
             report_mixture(errors, &targets);
+            report_partitions(errors, &targets);
             report_contradictions(errors, &targets);
             report_unit_contradictions(errors, &targets);
         }
@@ -159,6 +161,68 @@ fn report_mixture(errors: &mut Errors<'_>, targets: &[PolicyTarget]) {
         let both = format!("this target and the one at {} mix accounts and organizational units", first.at);
         let problem = both + ", but a StackSet has one permission model";
         errors.report_error(other.at, problem, "use two frameworks: each has its own StackSet");
+    }
+}
+
+/// Reports Regions of several partitions. An account, an organization and its roles are in one partition, so StackSets cannot leave it ("AWS
+/// partitions", AWS Fault Isolation Boundaries). Regions that this version does not know are left out.
+fn report_partitions(errors: &mut Errors<'_>, targets: &[PolicyTarget]) {
+    fn first_of(target: &PolicyTarget) -> Option<(&PolicyTarget, &RegionName)> {
+        Some((target, target.regions.iter().find(|region| is_known(region))?))
+    }
+    let fix = "use a policy for each partition: accounts and StackSets belong to one";
+    for (target, first) in targets.iter().filter_map(first_of) {
+        let is_other = |region: &&RegionName| is_known(region) && region.partition() != first.partition();
+        if let Some(other) = target.regions.iter().find(is_other) {
+            let problem = format!(
+                "the target has Regions of two partitions: `{first}` of `{}` and `{other}` of `{}`",
+                first.partition(),
+                other.partition()
+            );
+            errors.report_error(target.at, problem, fix);
+            return;
+        }
+    }
+    let mut targets = targets.iter().filter_map(first_of);
+    let Some((first, region)) = targets.next() else { return };
+    if let Some((other, elsewhere)) = targets.find(|(_, other)| other.partition() != region.partition()) {
+        let problem = format!(
+            "this target is in the partition `{}`, and the one at {} in `{}`",
+            elsewhere.partition(),
+            first.at,
+            region.partition()
+        );
+        errors.report_error(other.at, problem, fix);
+    }
+}
+
+fn is_known(region: &RegionName) -> bool {
+    framework::ids::REGIONS.contains(&region.as_str())
+}
+
+/// Reports accounts that the frameworks have in several partitions.
+pub(super) fn report_accounts_in_partitions(errors: &mut Errors<'_>, frameworks: &[FrameworkPolicy]) {
+    let mut partitions: BTreeMap<&AccountId, (&str, Position)> = BTreeMap::new();
+    for framework in frameworks {
+        // The partitions of one framework were compared before.
+        for target in &framework.targets {
+            let Some(region) = target.regions.iter().find(|region| is_known(region)) else { continue };
+            for account in target.accounts() {
+                let (partition, at) = *partitions.entry(account).or_insert((region.partition(), target.at));
+                if partition != region.partition() {
+                    let problem = format!(
+                        "account {account} is in the partition `{partition}` at {at} and in `{}` here",
+                        region.partition()
+                    );
+                    errors.report_error(
+                        target.at,
+                        problem,
+                        "correct the account or the Regions: an account is in one partition",
+                    );
+                    return;
+                }
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use syntax::template::{Part, Resource};
 use super::text::{self, collect, prefix, text_of};
 use super::{DeploymentTarget, ItemId, TemplateImport, TemplateStack, placeholder};
 use crate::inventory::document::{CopyAction, Lifecycle, Plan, PlanPart, Rule, RulePart, SelectionPart};
+use crate::inventory::partial_arn::{UNKNOWN_ACCOUNT, UNKNOWN_REGION, parts};
 
 impl TemplateImport<'_> {
     pub(super) fn plan(&mut self, number: usize, stack: &TemplateStack<'_>, resource: &Resource<'_>) {
@@ -17,7 +18,7 @@ impl TemplateImport<'_> {
         }
         let mut rules = Vec::new();
         let list = own.and_then(|own| own.get("BackupPlanRule"));
-        let are_known = collect(&mut rules, list, |item| item.entries().map(|_| self.rule(number, item)));
+        let are_known = collect(&mut rules, list, |item| item.entries().map(|_| self.rule(number, stack, item)));
         if !are_known || own.is_some_and(|own| own.entries().is_none()) || self.has_expansion(number, resource) {
             unread.push(PlanPart::Rules);
         }
@@ -49,7 +50,15 @@ impl TemplateImport<'_> {
         self.origin(ItemId::Plan(index), number, resource, Vec::new());
     }
 
-    fn rule(&self, number: usize, part: &Part) -> Rule {
+    /// Returns the placeholder of the only vault of a template with this name, if other templates use the name too.
+    fn own_vault(&self, number: usize, stack: &TemplateStack<'_>, name: &str) -> Option<String> {
+        let own = self.vaults.get(number).filter(|_| self.shared_vault_names.contains(name))?;
+        let mut own = own.iter().filter(|(_, other)| *other == name);
+        let (logical_id, _) = own.next()?;
+        own.next().is_none().then(|| placeholder(stack, logical_id))
+    }
+
+    fn rule(&self, number: usize, stack: &TemplateStack<'_>, part: &Part) -> Rule {
         let mut unread = Vec::new();
         let known = |name: &str| text_of(part, name);
         if part.get("ScheduleExpression").is_some() && known("ScheduleExpression").is_none() {
@@ -63,6 +72,7 @@ impl TemplateImport<'_> {
             }
             _ => None,
         };
+        let target_vault = target_vault.map(|name| self.own_vault(number, stack, &name).unwrap_or(name));
         if target_vault.is_none() {
             unread.push(RulePart::TargetVault);
         }
@@ -71,7 +81,7 @@ impl TemplateImport<'_> {
             unread.push(RulePart::Lifecycle);
         }
         let copy = |item: &Part| {
-            let vault = self.copy(item.get("DestinationBackupVaultArn")?)?;
+            let vault = self.vault_arn(number, item.get("DestinationBackupVaultArn")?)?;
             let lifecycle = item.get("Lifecycle").and_then(lifecycle_of).unwrap_or_default();
             Some(CopyAction { vault, lifecycle })
         };
@@ -83,6 +93,10 @@ impl TemplateImport<'_> {
             name: known("RuleName").unwrap_or_default().to_owned(),
             schedule: known("ScheduleExpression").map(str::to_owned),
             target_vault: target_vault.unwrap_or_default(),
+            // An unknown one is an air-gapped vault too.
+            target_air_gapped_vault: part
+                .get("TargetLogicallyAirGappedBackupVaultArn")
+                .map(|arn| self.vault_arn(number, arn).unwrap_or_default()),
             lifecycle: lifecycle.unwrap_or_default(),
             // An unresolved value may be true: then a schedule that is too infrequent is undecided.
             continuous: part.get("EnableContinuousBackup").is_some_and(|flag| flag.as_text() != Some("false")),
@@ -93,23 +107,20 @@ impl TemplateImport<'_> {
         }
     }
 
-    /// Returns the target vault of a copy, as far as Region and account are known. If the plan's own Region or account
-    /// is unknown, that of the copy is left empty, because it may be the same.
-    fn copy(&self, arn: &Part) -> Option<String> {
-        if let Some((_, Some("BackupVaultArn"))) = arn.reference() {
+    /// Returns the ARN of a vault, as far as it is known. Unknown pseudo parameters keep their names.
+    fn vault_arn(&self, number: usize, arn: &Part) -> Option<String> {
+        if let Some((logical_id, Some("BackupVaultArn"))) = arn.reference() {
             let DeploymentTarget { account, region, .. } = self.target;
-            return Some(format!("arn:{}:backup:{region}:{account}:backup-vault:?", region.partition()));
+            let region = if self.target.knows_region { region.as_str() } else { UNKNOWN_REGION };
+            let account = if self.target.knows_account { account.as_str() } else { UNKNOWN_ACCOUNT };
+            let name = self.vaults.get(number).and_then(|vaults| vaults.get(logical_id)).map_or("?", |name| name);
+            return Some(format!(
+                "arn:{}:backup:{region}:{account}:backup-vault:{name}",
+                self.partition.unwrap_or("aws")
+            ));
         }
         let known = prefix(arn);
-        let mut parts: Vec<&str> = known.splitn(6, ':').collect();
-        let [_, _, _, region, account, _] = parts.as_mut_slice() else { return None };
-        if !self.target.knows_region {
-            *region = "";
-        }
-        if !self.target.knows_account {
-            *account = "";
-        }
-        Some(parts.join(":"))
+        parts(&known).is_some().then_some(known)
     }
 }
 

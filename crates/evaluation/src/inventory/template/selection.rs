@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::text::{collect, text_of};
+use super::text::{collect, known, text_of};
 use super::{
     Content, ItemId, PLAN, Part, Piece, Plan, PlanPart, ReferenceTarget, Resource, Selection, SelectionPart, TagValue,
     TemplateImport, TemplateStack, placeholder,
 };
+use crate::inventory::partial_arn::parts;
 
 impl TemplateImport<'_> {
     pub(super) fn selection(&mut self, number: usize, stack: &TemplateStack<'_>, resource: &Resource<'_>) {
@@ -45,14 +46,14 @@ impl TemplateImport<'_> {
                 _ => None,
             });
         }
-        let known = id.and_then(Part::as_text);
+        let plan_id = id.and_then(Part::as_text);
         let mut plans = self.inventory.plans.iter();
         let is_it = |id: &str| plans.position(|plan| plan.location == self.location && plan.item.id == id);
-        if let Some(index) = known.and_then(is_it) {
+        if let Some(index) = plan_id.and_then(is_it) {
             return Some(index);
         }
         // A plan from elsewhere.
-        let name = known.map_or_else(|| format!("of {}", resource.logical_id), str::to_owned);
+        let name = plan_id.map_or_else(|| format!("of {}", resource.logical_id), str::to_owned);
         self.inventory.add_plan(Plan {
             id: name.clone(),
             name,
@@ -111,28 +112,32 @@ impl TemplateImport<'_> {
             Content::Pieces(pieces) => pieces.as_slice(),
             Content::List(_) | Content::Mapping(_) | Content::Unknown => return None,
         };
-        let target = match pieces {
-            [Piece::Resource { logical_id, attribute: Some(attribute) }] => {
+        let (last, start) = pieces.split_last()?;
+        let start: String = start.iter().map(known).collect::<Option<_>>()?;
+        let target = match last {
+            Piece::Resource { logical_id, attribute: Some(attribute) } if start.is_empty() => {
                 references.get(logical_id).filter(|of| of.known.arn == attribute)
             }
-            [Piece::Text(start), Piece::Resource { logical_id, attribute: None }] => {
-                references.get(logical_id).filter(|of| self.is_start(start, of))
+            Piece::Resource { logical_id, attribute: None } => {
+                references.get(logical_id).filter(|of| self.is_start(&start, of))
             }
-            _ => None,
+            last => return Some(format!("{start}{}", known(last)?)),
         };
         target.map(|of| of.key.clone())
     }
 
     /// Returns whether a prefix and the name of the resource form its ARN.
     fn is_start(&self, start: &str, of: &ReferenceTarget) -> bool {
-        let parts: Vec<&str> = start.splitn(6, ':').collect();
-        let [arn, _, service, region, account, kind] = parts.as_slice() else { return false };
+        let Some([arn, _, service, region, account, kind]) = parts(start) else { return false };
         let fits = |written: &str, known: Option<&str>| {
-            of.protected.service == "s3" || written == "*" || Some(written) == known
+            // An unknown part and the same pseudo parameter are equal.
+            of.protected.service == "s3"
+                || written == "*"
+                || known.map_or(written.starts_with('$'), |own| own == written)
         };
-        *arn == "arn"
-            && *service == of.protected.service
-            && *kind == of.protected.arn_kind
+        arn == "arn"
+            && service == of.protected.service
+            && kind == of.protected.arn_kind
             && fits(region, self.target.region().map(|region| region.as_str()))
             && fits(account, self.target.account().map(|account| account.as_str()))
     }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde_json::{Map, Value};
 
 use super::{Content, Part, Piece, TagForm};
+use crate::inventory::partial_arn::{pseudo, with_unknowns};
 
 pub(super) fn text_of<'p>(part: &'p Part, name: &str) -> Option<&'p str> {
     part.get(name)?.as_text()
@@ -19,14 +20,28 @@ pub(super) fn number<T: FromStr>(part: &Part, name: &str) -> Option<Option<T>> {
     }
 }
 
-/// Returns the known start of a text.
+/// Returns the known start of a text, in which unknown pseudo parameters keep their names.
 pub(super) fn prefix(part: &Part) -> String {
     match &part.content {
         Content::Text(text) => text.clone(),
-        Content::Pieces(pieces) => {
-            pieces.iter().map_while(|piece| if let Piece::Text(text) = piece { Some(&**text) } else { None }).collect()
-        }
+        Content::Pieces(pieces) => pieces.iter().map_while(known).collect(),
         Content::List(_) | Content::Mapping(_) | Content::Unknown => String::new(),
+    }
+}
+
+/// Returns a text of known parts and unknown pseudo parameters, which are private characters.
+pub(super) fn with_pseudo(part: &Part) -> Option<String> {
+    let Content::Pieces(pieces) = &part.content else { return None };
+    let text: String = pieces.iter().map(known).collect::<Option<_>>()?;
+    Some(with_unknowns(&text).into_owned())
+}
+
+/// Returns the text of a piece, or an unknown pseudo parameter as it is written.
+pub(super) fn known(piece: &Piece) -> Option<&str> {
+    match piece {
+        Piece::Text(text) => Some(text),
+        Piece::Pseudo(name) => pseudo(name),
+        Piece::Resource { .. } | Piece::Unknown => None,
     }
 }
 

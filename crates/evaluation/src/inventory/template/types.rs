@@ -1,6 +1,8 @@
 //! The CloudFormation types that Audit Manager evaluates.
 
-pub(super) const GLOBAL_TABLE: &str = "AWS::DynamoDB::GlobalTable";
+pub(super) const INSTANCE: &str = "AWS::EC2::Instance";
+pub(super) const VOLUME: &str = "AWS::EC2::Volume";
+pub(crate) const GLOBAL_TABLE: &str = "AWS::DynamoDB::GlobalTable";
 pub(super) const CLUSTER: &str = "AWS::RDS::DBCluster";
 pub(super) const PLAN: &str = "AWS::Backup::BackupPlan";
 pub(super) const SELECTION: &str = "AWS::Backup::BackupSelection";
@@ -44,8 +46,8 @@ const TABLE: TemplateType = of("AWS::DynamoDB::Table", Some("TableName"), "Arn",
 const TEMPLATE_TYPES: &[TemplateType] = &[
     of("AWS::RDS::DBCluster", Some("DBClusterIdentifier"), "DBClusterArn", Some("Engine")),
     of("AWS::RDS::DBInstance", Some("DBInstanceIdentifier"), "DBInstanceArn", Some("Engine")),
-    of("AWS::EC2::Volume", None, "", None),
-    of("AWS::EC2::Instance", None, "", None),
+    of(VOLUME, None, "", None),
+    of(INSTANCE, None, "", None),
     TemplateType { tags: "FileSystemTags", ..of("AWS::EFS::FileSystem", None, "Arn", None) },
     of("AWS::FSx::FileSystem", None, "ResourceARN", Some("FileSystemType")),
     TABLE,
@@ -54,6 +56,18 @@ const TEMPLATE_TYPES: &[TemplateType] = &[
     TemplateType { kind: "AWS::Serverless::SimpleTable", tag_form: TagForm::Mapping, ..TABLE },
     of("AWS::S3::Bucket", Some("BucketName"), "Arn", None),
 ];
+
+impl TemplateType {
+    /// Returns the start of the ids that AWS assigns.
+    pub(super) fn id_start(&self) -> &'static str {
+        match self.config_type {
+            VOLUME => "vol-",
+            INSTANCE => "i-",
+            "AWS::EFS::FileSystem" | "AWS::FSx::FileSystem" => "fs-",
+            _ => "",
+        }
+    }
+}
 
 pub(crate) fn template_type(kind: &str) -> Option<&'static TemplateType> {
     TEMPLATE_TYPES.iter().find(|known| known.kind == kind)

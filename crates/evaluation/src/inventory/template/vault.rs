@@ -24,7 +24,8 @@ impl TemplateImport<'_> {
         let lock_part =
             if air_gapped { Some(&resource.properties) } else { resource.properties.get("LockConfiguration") };
         let mut lock = None;
-        if let Some(part) = lock_part {
+        // A rejected lock locks nothing.
+        if let Some(part) = lock_part.filter(|_| !self.is_rejected(number, resource)) {
             let days = |name| text::number(part, name);
             match (part.entries(), days("MinRetentionDays"), days("MaxRetentionDays")) {
                 (Some(_), Some(min_retention_days), Some(max_retention_days)) if resource.is_on == Some(true) => {
@@ -56,6 +57,9 @@ impl TemplateImport<'_> {
         }
         let vaults = &self.inventory.vaults;
         let index = self.replaced(vaults, ItemId::Vault, |known| known.name == vault.name).unwrap_or(vaults.len());
+        if self.shared_vault_names.contains(&vault.name) {
+            self.inventory.vault_aliases.push((placeholder(stack, resource.logical_id), index));
+        }
         match self.inventory.vaults.get_mut(index) {
             Some(known) => known.item = vault,
             None => self.inventory.add_vault(vault),

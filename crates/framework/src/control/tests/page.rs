@@ -54,6 +54,10 @@ fn section(page: &mut String, control: &Control) {
     if let Some(rule) = control.managed_rule {
         writeln!(page, "- Config managed rules: `<TYPE>_{rule}`.").expect("a text");
     }
+    if !control.missing_regions.is_empty() {
+        let regions: Vec<String> = control.missing_regions.iter().map(|region| format!("`{region}`")).collect();
+        writeln!(page, "- Not in {}.", regions.join(", ")).expect("a text");
+    }
     writeln!(page, "- Source: <{}>.", control.documentation).expect("a text");
     if let Some(unconfirmed) = control.unconfirmed {
         writeln!(page, "- Not confirmed: {unconfirmed}.").expect("a text");

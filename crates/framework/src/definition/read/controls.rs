@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use syntax::diagnostic::Position;
 use syntax::template::{NodeValue, Resolved};
-use syntax::text::printable;
+use syntax::text::{printable, typing_error};
 use syntax::yaml::Node;
 
 use super::{GivenParameter, PROPERTIES, ReadControl, Reading, scope, value};
-use crate::control::{self, CONTROLS, Control, Parameter};
+use crate::control::{self, CONTROLS, Control, Parameter, RuleName};
 use crate::definition::{ControlScope, FrameworkControl, UnknownPart};
 use crate::rules::controls::{CONTROL_SHAPE, REPEATED_CONTROL, UNKNOWN_CONTROL};
 use crate::rules::framework::NO_CONTROLS;
@@ -51,7 +51,7 @@ pub(super) fn read<'t>(
     let names = written(&items, "ControlName");
     let mut taken: BTreeSet<&str> = names.filter_map(control::find).map(|control| control.name).collect();
     for (node, item) in items {
-        let what = ("the control is not a mapping", "write `- ControlName: ...`");
+        let what = ("the control is not a mapping", "write a mapping with `ControlName`");
         let item = match reading.mapping((node, item), &CONTROL_SHAPE, what) {
             Ok(item) => item,
             Err(is_unknown) => {
@@ -101,26 +101,64 @@ fn control<'t>(
             return None;
         }
     };
-    let Some(control) = control::find(&name) else {
-        let names = CONTROLS.iter().map(|control| control.name);
-        let near = reading.diagnostics.closest(UNKNOWN_CONTROL.level, &name, names);
-        let help = match near {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "use a control of AWS Backup Audit Manager, such as `BACKUP_RECOVERY_POINT_ENCRYPTED`".to_owned(),
-        };
-        // An edit must not duplicate a control.
-        let free = near.filter(|near| taken.insert(near));
-        let edits = free.map(|near| reading.rewritten(node, near)).unwrap_or_default();
-        let message = format!("the control `{}` does not exist", printable(&name));
-        reading.diagnostics.report_fixable(&UNKNOWN_CONTROL, node, message, help, edits);
+    let found = control::find(&name);
+    let Some(control) = found.or_else(|| unknown_control(reading, node, &name, taken)) else {
+        of_any_control(reading, item);
         return None;
     };
     let (given, parameters_known) = parameters(reading, control, item);
-    let scope = scope::read(reading, control, item.get("ControlScope"));
-    let is_known = parameters_known && !scope.is_unknown;
+    let scope = scope::read(reading, Some(control), item.get("ControlScope"));
+    let is_known = parameters_known && !scope.is_unknown && found.is_some();
     let known = given.iter().filter_map(|given| Some((given.parameter.name.to_owned(), given.text.clone()?)));
     let used = FrameworkControl { control, parameters: known.collect(), scope, at: item.at };
     Some(ReadControl { used, node: item, name: node, given, parameters_known, is_known })
+}
+
+/// Reports an unknown control, and returns the control if the name is certainly a typing error.
+fn unknown_control(
+    reading: &mut Reading<'_, '_, '_, '_>,
+    node: &Node,
+    name: &str,
+    taken: &mut BTreeSet<&'static str>,
+) -> Option<&'static Control> {
+    let meant = typing_error(name, CONTROLS.iter().map(|control| control.name));
+    let rule = RuleName::parse(name);
+    let similar = || reading.diagnostics.has_room(UNKNOWN_CONTROL.level).then(|| control::closest_name(name)).flatten();
+    let kind = rule.kind.as_deref().and_then(control::scope_name);
+    let help = match (rule.control, kind, meant.or_else(similar)) {
+        (Some(control), Some(kind), _) => format!(
+            "did you mean `{}` with the type `{kind}` in `ComplianceResourceTypes`? The name is that of an AWS Config rule",
+            control.name
+        ),
+        (_, _, Some(near)) => format!("did you mean `{near}`?"),
+        _ => "use a control of AWS Backup Audit Manager, such as `BACKUP_RECOVERY_POINT_ENCRYPTED`".to_owned(),
+    };
+    // An edit must not duplicate a control.
+    let free = meant.filter(|meant| taken.insert(meant));
+    let edits = free.map(|meant| reading.rewritten(node, meant)).unwrap_or_default();
+    let message = format!("the control `{}` does not exist", printable(name));
+    reading.diagnostics.report_fixable(&UNKNOWN_CONTROL, node, message, help, edits);
+    control::find(meant?)
+}
+
+/// Reports violations that do not depend on the control: in its scope, in the form of its parameters, and repeated parameters.
+fn of_any_control<'t>(reading: &mut Reading<'_, '_, '_, 't>, item: &'t Node) {
+    scope::read(reading, None, item.get("ControlScope"));
+    let mut given = BTreeSet::new();
+    for item in reading.list(item.get("ControlInputParameters"), "ControlInputParameters").unwrap_or_default() {
+        let Ok(ParameterEntry { name_node, name, value, item, .. }) = parameter_entry(reading, item) else { continue };
+        match name {
+            Resolved::Text(name) if given.contains(&name) => report_twice(reading, name_node, &name),
+            Resolved::Text(name) => {
+                if value == Resolved::Absent {
+                    report_without_value(reading, item, &name);
+                }
+                given.insert(name);
+            }
+            Resolved::Absent => report_without_name(reading, name_node),
+            Resolved::Unknown => {}
+        }
+    }
 }
 
 /// The position of the first use of each control, by name and scope.
@@ -180,39 +218,26 @@ fn parameters<'t>(
     let mut given: Vec<GivenParameter<'t>> = Vec::new();
     let mut taken: BTreeSet<&str> = written(&listed, "ParameterName").collect();
     for item in listed {
-        let what = ("the control parameter is not a mapping", "write `- ParameterName: ...` with its `ParameterValue`");
-        let item = match reading.mapping(item, &PARAMETER_SHAPE, what) {
-            Ok(item) => item,
+        let ParameterEntry { item, name_node, name, value_node, value } = match parameter_entry(reading, item) {
+            Ok(entry) => entry,
             Err(is_unknown) => {
                 is_known &= !is_unknown;
                 continue;
             }
         };
-        let (name_node, name) = reading.text(item, "ParameterName");
-        let (value_node, value) = reading.text(item, "ParameterValue");
-        let missing = match (&name, &value) {
-            (Resolved::Absent, _) => Some("ParameterName"),
-            (_, Resolved::Absent) => Some("ParameterValue"),
-            _ => None,
-        };
-        reading.keys("a control parameter", item, PARAMETER, missing);
         let Some(parameter) = parameter(reading, control, name_node, name, &mut taken) else {
             is_known = false;
             continue;
         };
         if given.iter().any(|other| other.parameter == parameter) {
-            let message = format!("the parameter `{}` is given twice", parameter.name);
-            reading.diagnostics.report(&REPEATED_PARAMETER, name_node, message, "keep one of the two");
+            report_twice(reading, name_node, parameter.name);
             continue;
         }
         let text = match value {
             Resolved::Text(text) => Some(text),
             Resolved::Unknown => None,
             Resolved::Absent => {
-                let message = format!("the parameter `{}` has no `ParameterValue`", parameter.name);
-                let (_, edits) = reading.misspelt(item, "ParameterValue", PARAMETER);
-                let help = "add a value, or remove the parameter";
-                reading.diagnostics.report_fixable(&PARAMETER_SHAPE, item, message, help, edits);
+                report_without_value(reading, item, parameter.name);
                 continue;
             }
         };
@@ -227,6 +252,50 @@ fn parameters<'t>(
     (given, is_known)
 }
 
+/// An item of `ControlInputParameters`.
+struct ParameterEntry<'t> {
+    item: &'t Node,
+    name_node: &'t Node,
+    name: Resolved,
+    value_node: &'t Node,
+    value: Resolved,
+}
+
+/// Reads an item of `ControlInputParameters`, or returns whether it is known only at deployment.
+fn parameter_entry<'t>(
+    reading: &mut Reading<'_, '_, '_, 't>,
+    item: (&'t Node, NodeValue<'t>),
+) -> Result<ParameterEntry<'t>, bool> {
+    let what = ("the control parameter is not a mapping", "write a mapping with `ParameterName` and `ParameterValue`");
+    let item = reading.mapping(item, &PARAMETER_SHAPE, what)?;
+    let (name_node, name) = reading.text(item, "ParameterName");
+    let (value_node, value) = reading.text(item, "ParameterValue");
+    let missing = match (&name, &value) {
+        (Resolved::Absent, _) => Some("ParameterName"),
+        (_, Resolved::Absent) => Some("ParameterValue"),
+        _ => None,
+    };
+    reading.keys("a control parameter", item, PARAMETER, missing);
+    Ok(ParameterEntry { item, name_node, name, value_node, value })
+}
+
+fn report_twice(reading: &mut Reading<'_, '_, '_, '_>, node: &Node, name: &str) {
+    let message = format!("the parameter `{}` is given twice", printable(name));
+    reading.diagnostics.report(&REPEATED_PARAMETER, node, message, "keep one of the two");
+}
+
+fn report_without_name(reading: &mut Reading<'_, '_, '_, '_>, node: &Node) {
+    let message = "the control parameter has no `ParameterName`";
+    reading.diagnostics.report(&PARAMETER_SHAPE, node, message, "add one, or remove the parameter");
+}
+
+fn report_without_value<'t>(reading: &mut Reading<'_, '_, '_, 't>, item: &'t Node, name: &str) {
+    let message = format!("the parameter `{}` has no `ParameterValue`", printable(name));
+    let (_, edits) = reading.misspelt(item, "ParameterValue", PARAMETER);
+    let help = "add a value, or remove the parameter";
+    reading.diagnostics.report_fixable(&PARAMETER_SHAPE, item, message, help, edits);
+}
+
 fn parameter(
     reading: &mut Reading<'_, '_, '_, '_>,
     control: &'static Control,
@@ -238,23 +307,22 @@ fn parameter(
         Resolved::Text(name) => name,
         Resolved::Unknown => return None,
         Resolved::Absent => {
-            let message = "the control parameter has no `ParameterName`";
-            reading.diagnostics.report(&PARAMETER_SHAPE, node, message, "add one, or remove the parameter");
+            report_without_name(reading, node);
             return None;
         }
     };
     let found = control.parameter(&name);
     if found.is_none() {
         let names = || control.parameters.iter().map(|parameter| parameter.name);
-        let near = reading.diagnostics.closest(UNKNOWN_PARAMETER.level, &name, names());
-        let help = match near {
+        let meant = typing_error(&name, names());
+        let help = match meant.or_else(|| reading.diagnostics.closest(UNKNOWN_PARAMETER.level, &name, names())) {
             Some(near) => format!("did you mean `{near}`?"),
             None if control.parameters.is_empty() => "remove it: the control has no parameters".to_owned(),
             None => format!("use one of {}", names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
         };
         // An edit must not duplicate a parameter.
-        let free = near.filter(|near| taken.insert(near));
-        let edits = free.map(|near| reading.rewritten(node, near)).unwrap_or_default();
+        let free = meant.filter(|meant| taken.insert(meant));
+        let edits = free.map(|meant| reading.rewritten(node, meant)).unwrap_or_default();
         let message = format!("the control `{}` has no parameter `{}`", control.name, printable(&name));
         reading.diagnostics.report_fixable(&UNKNOWN_PARAMETER, node, message, help, edits);
     }

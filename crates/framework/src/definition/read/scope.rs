@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use syntax::template::{NodeValue, Resolved};
-use syntax::text::printable;
+use syntax::text::{printable, typing_error};
 use syntax::yaml::Node;
 
 use super::{NOT_A_TAG, Reading, listed};
@@ -18,7 +18,8 @@ const TAGS: &str = "Tags";
 
 pub(super) fn read<'t>(
     reading: &mut Reading<'_, '_, '_, 't>,
-    control: &'static Control,
+    // `None` if the name of the control is wrong.
+    control: Option<&'static Control>,
     node: Option<&'t Node>,
 ) -> ControlScope {
     let empty = ControlScope::default();
@@ -44,22 +45,26 @@ pub(super) fn read<'t>(
     }
     if let [_, (second, _), ..] = ids.as_slice() {
         let message = format!("`{IDS}` lists {} resources", ids.len());
-        let help = "keep one: a scope has at most one resource";
+        let help = "use the control once for each: a scope has at most one resource";
         reading.diagnostics.report(&scopes::SEVERAL_RESOURCES, *second, message, help);
     }
     if let [_, (second, _), ..] = tags.as_slice() {
         let message = format!("`{TAGS}` lists {} tags", tags.len());
-        let help = "keep one: a scope has at most one tag";
+        let help = "use the control once for each: a scope has at most one tag";
         reading.diagnostics.report(&scopes::SEVERAL_TAGS, *second, message, help);
     }
-    report_scopes(reading, control, scope, [!tags.is_empty(), !types.is_empty(), !ids.is_empty()]);
+    if let Some(control) = control {
+        report_scopes(reading, control, scope, [!tags.is_empty(), !types.is_empty(), !ids.is_empty()]);
+    }
     if !ids.is_empty() && types.is_empty() && types_known {
         let message = format!("`{IDS}` is given without `{TYPES}`");
         let help = format!("add the type of the resource in `{TYPES}`");
         reading.diagnostics.report(&scopes::RESOURCE_WITHOUT_TYPE, scope, message, help);
     }
-    if control.scopes.contains(&ScopeKind::ResourceTypes) {
+    if control.is_none_or(|control| control.scopes.contains(&ScopeKind::ResourceTypes)) {
         check_types(reading, &types);
+        report_types_of_id(reading, &types, !ids.is_empty());
+        control.into_iter().for_each(|control| report_types_without_rule(reading, control, &types));
     }
     let plain = |texts: Vec<(&Node, String)>| texts.into_iter().map(|(_, text)| text).collect();
     ControlScope {
@@ -165,8 +170,40 @@ fn report_scopes(
     if used.len() > 1 {
         let keys: Vec<&str> = used.iter().map(|(_, key)| *key).collect();
         let message = format!("the scope combines {}", listed(&keys));
-        let help = "keep one: AWS documents no combination";
+        let help = "keep one, which changes the evaluated resources: AWS documents no combination";
         reading.diagnostics.report(&scopes::MIXED_SCOPE, scope, message, help);
+    }
+}
+
+/// Reports several types beside a resource id.
+fn report_types_of_id(reading: &mut Reading<'_, '_, '_, '_>, types: &[(&Node, String)], has_id: bool) {
+    let names: BTreeSet<&str> = types.iter().map(|(_, name)| control::scope_name(name).unwrap_or(name)).collect();
+    if let (true, true, Some((node, _))) = (has_id, names.len() > 1, types.get(1)) {
+        let message = format!("`{TYPES}` lists {} types for one resource id", names.len());
+        let help = "keep the type of the resource: one resource id goes with one resource type";
+        reading.diagnostics.report(&scopes::TYPES_OF_ID, *node, message, help);
+    }
+}
+
+/// Reports types for which AWS Config has no managed rule of the control.
+fn report_types_without_rule(
+    reading: &mut Reading<'_, '_, '_, '_>,
+    control: &'static Control,
+    types: &[(&Node, String)],
+) {
+    let has_rule = |kind: &str| control.resource_types.contains(&kind);
+    for (node, name) in types {
+        let documented = control::scope_name(name);
+        let Some((meant, ..)) =
+            SCOPE_NAMES.iter().find(|(scope, kind, _)| documented == Some(scope) && !has_rule(kind))
+        else {
+            continue;
+        };
+        let with_rule = SCOPE_NAMES.iter().filter(|(_, kind, _)| has_rule(kind)).map(|(scope, ..)| *scope);
+        let with_rule: Vec<&str> = with_rule.collect();
+        let message = format!("`{meant}` is not judged: AWS has no rule of `{}` for this type", control.name);
+        let help = format!("remove it from this scope; the control evaluates {}", listed(&with_rule));
+        reading.diagnostics.report(&scopes::TYPE_WITHOUT_RULE, *node, message, help);
     }
 }
 
@@ -196,12 +233,11 @@ fn check_types<'t>(reading: &mut Reading<'_, '_, '_, 't>, types: &[(&'t Node, St
                 let is_known = control::is_not_audited(name);
                 let level = scopes::UNKNOWN_TYPE.level;
                 // Try the CloudFormation type without its `AWS::` first.
-                let near = || {
-                    let prefixed = control::scope_name(&format!("AWS::{name}"));
-                    prefixed.or_else(|| reading.diagnostics.closest(level, name, names.iter().copied()))
-                };
-                let near = if is_known { None } else { near() };
-                let help = match near {
+                let prefixed = || control::scope_name(&format!("AWS::{name}"));
+                let certain = || prefixed().or_else(|| typing_error(name, names.iter().copied()));
+                let certain = if is_known { None } else { certain() };
+                let similar = || reading.diagnostics.closest(level, name, names.iter().copied());
+                let help = match certain.or_else(|| if is_known { None } else { similar() }) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!("use one of {}", listed(&names)),
                 };
@@ -209,7 +245,7 @@ fn check_types<'t>(reading: &mut Reading<'_, '_, '_, 't>, types: &[(&'t Node, St
                     true => format!("Audit Manager does not evaluate the resource type `{shown}`"),
                     false => format!("the resource type `{shown}` does not exist"),
                 };
-                (&scopes::UNKNOWN_TYPE, message, near, help)
+                (&scopes::UNKNOWN_TYPE, message, certain, help)
             }
         };
         let free = near.filter(|near| taken.insert(near));

@@ -3,22 +3,26 @@
 use std::collections::BTreeMap;
 
 use syntax::diagnostic::Edit;
-use syntax::text::{closest_match, printable};
+use syntax::text::{closest_match, printable, typing_error};
 
-use super::{GivenParameter, Reading};
+use super::{GivenParameter, Reading, partial};
 use crate::control::{Parameter, ParameterKind};
 use crate::ids::{AccountId, REGIONS, RegionName};
 use crate::rules::Rule;
 use crate::rules::parameters::{VALUE_RANGE, VALUE_TYPE};
 
-pub(super) fn check(
-    reading: &mut Reading<'_, '_, '_, '_>,
-    given: &GivenParameter<'_>,
+pub(super) fn check<'t>(
+    reading: &mut Reading<'_, '_, '_, 't>,
+    given: &GivenParameter<'t>,
     all: &BTreeMap<&str, &GivenParameter<'_>>,
 ) {
-    let GivenParameter { parameter, value: node, text: Some(value) } = given else { return };
+    let GivenParameter { parameter, value: node, text: Some(value) } = given else {
+        return partial::check(reading, given);
+    };
     let message = format!("the parameter `{}` is `{}`", parameter.name, printable(value));
-    let Some((rule, expected)) = invalid(parameter, value, all) else { return };
+    let Some((rule, expected)) = invalid(parameter, value, all) else {
+        return partial::check_known(reading, given, value);
+    };
     if value.is_empty() {
         let message = format!("the parameter `{}` is empty", parameter.name);
         let help = format!("remove it, or set it to {expected}");
@@ -27,10 +31,10 @@ pub(super) fn check(
     if let Some((help, edits)) = in_days(reading, given, all) {
         return reading.diagnostics.report_fixable(rule, *node, message, help, edits);
     }
-    // A value that is valid without blanks and in another case is unambiguous.
-    let meant: String = value.chars().filter(|c| !c.is_whitespace()).collect();
+    // A value that is valid without blanks around its items and in another case is unambiguous.
+    let meant = value.split(',').map(str::trim).collect::<Vec<_>>().join(",");
     let meant = match parameter.kind {
-        ParameterKind::OneOf(words) => closest_match(&meant, words.iter().copied()).map(str::to_owned),
+        ParameterKind::OneOf(words) => typing_error(&meant, words.iter().copied()).map(str::to_owned),
         _ => Some(meant),
     };
     let meant = meant.filter(|meant| meant != value && invalid(parameter, meant, all).is_none());
@@ -55,7 +59,7 @@ fn bad_item(kind: ParameterKind, value: &str) -> Option<(&str, Option<&'static s
             Some((item, closest_match(&item.trim().to_ascii_lowercase(), REGIONS.iter().copied())))
         }
         ParameterKind::AccountList { .. } => Some((items.find(|item| AccountId::parse(item).is_err())?, None)),
-        ParameterKind::ArnList { .. } => Some((items.find(|item| !item.starts_with("arn:"))?, None)),
+        ParameterKind::ArnList { .. } => Some((items.find(|item| !item.trim_start().starts_with("arn:"))?, None)),
         ParameterKind::Integer { .. } | ParameterKind::Period { .. } | ParameterKind::OneOf(_) => None,
     }
 }
@@ -119,7 +123,7 @@ fn invalid(
             of_type(is_list(most), expected)
         }
         ParameterKind::ArnList { most } => {
-            let expected = format!("at most {most} role ARNs separated by commas without spaces");
+            let expected = format!("at most {most} role ARNs separated by commas");
             of_type(is_list(most), expected)
         }
     }

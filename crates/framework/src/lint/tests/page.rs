@@ -12,8 +12,9 @@ use crate::rules::template;
 const HEAD: &str = "\
 # Rules
 
-`backup-compliance lint` checks framework templates by these rules, and `deploy` rejects the errors. This page is generated from the
-code, and a test runs every example: `UPDATE_DOCS=1 cargo nextest run --workspace --lib`.
+`backup-compliance lint` checks framework templates by these rules, and `deploy` rejects the errors. The rules about backup plans,
+selections and vaults (BC070 to BC089, BC100 to BC109) apply to every template, and `check` reports them too. This page is generated from
+the code, and a test runs every example: `UPDATE_DOCS=1 cargo nextest run --workspace --lib`.
 
 - An **error** is rejected by AWS, or leaves a framework without effect. `deploy` rejects it, and `lint` exits with status 1.
 - A **warning** is accepted by AWS but rarely intended. It changes the exit status only with `lint --strict`.
@@ -30,7 +31,7 @@ Metadata:
         until: 2027-01-31
 ```
 
-Diagnostics of a policy file have no rule, except BC060 and BC061.
+Diagnostics of a policy file have no rule, except the family BC060 and those about frameworks that share an account and Region.
 
 ";
 
@@ -57,9 +58,13 @@ fn example(page: &mut String, title: &str, example: &Example) {
         Snippet::Repeated(times, text) => (format!(" (`FrameworkControls`, {times} of these)"), text),
         Snippet::Properties(text) => (" (`Properties` of the framework)".to_owned(), text),
         Snippet::Template(text) => (String::new(), text),
+        Snippet::Resources(text) => (" (`Resources`)".to_owned(), text),
         Snippet::Update(old, new) => {
             write!(page, "\n{title}, before:\n\n```yaml\n{old}```\n").expect("a text");
             (", after".to_owned(), new)
+        }
+        Snippet::Deployed(account, region, text) => {
+            (format!(" (`FrameworkControls`, deployed to account {account} in {region})"), text)
         }
         Snippet::Region(_) => (" (a target of the policy)".to_owned(), example.0),
     };

@@ -10,6 +10,12 @@ use jiff::civil::Date;
 
 use syntax::text::printable;
 
+mod correction;
+#[cfg(test)]
+mod tests;
+
+pub use correction::{cron_instead_of_rate, rejection, too_frequent};
+
 const MINUTES_A_DAY: i64 = 24 * 60;
 
 /// Weekdays and leap years repeat after this many years, between 1901 and 2099.
@@ -95,6 +101,22 @@ impl Schedule {
             Self::Cron(cron) => cron.longest_gap(from),
         }
     }
+
+    /// Returns the shortest gap between two runs in minutes; `None` if it never runs twice.
+    pub fn shortest_gap(&self) -> Option<u64> {
+        match self {
+            Self::Rate(minutes) => Some(*minutes),
+            Self::Cron(cron) => cron.shortest_gap(),
+        }
+    }
+
+    /// Returns whether any month has a day of the schedule. Years are not considered.
+    pub fn ever_runs(&self) -> bool {
+        match self {
+            Self::Rate(_) => true,
+            Self::Cron(cron) => cron.days_in_a_cycle().is_some() || cron.years.is_some(),
+        }
+    }
 }
 
 /// Returns the minutes of a rate.
@@ -171,6 +193,18 @@ impl Cron {
         };
         let longest = longest.and_then(|longest| u64::try_from(longest.max(within.unwrap_or(0))).ok());
         longest.map_or(LongestGap::Never, LongestGap::Minutes)
+    }
+
+    fn shortest_gap(&self) -> Option<u64> {
+        let (first, last) = (i64::from(*self.times.first()?), i64::from(*self.times.last()?));
+        let within = self.times.windows(2).filter_map(|pair| Some(i64::from(pair.get(1)? - pair.first()?))).min();
+        let (mut previous, mut fewest_days) = (None, None);
+        self.firing_days(2000, 2000 + CYCLE_YEARS - 1, |day| {
+            fewest_days = previous.map(|previous: i64| day - previous).into_iter().chain(fewest_days).min();
+            previous = Some(day);
+        });
+        let across = fewest_days.map(|days| days * MINUTES_A_DAY + first - last);
+        within.into_iter().chain(across).min().and_then(|shortest| u64::try_from(shortest).ok())
     }
 
     /// Returns the most days between two firing days over a full calendar cycle.

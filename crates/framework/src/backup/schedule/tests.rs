@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::civil::{Date, Weekday, date};
 use proptest::prelude::*;
 
-use evaluation::schedule::{LongestGap, Schedule};
+use super::{LongestGap, Schedule};
 
 fn gap(expression: &str) -> LongestGap {
     Schedule::parse(expression)
