@@ -94,7 +94,7 @@ pub(crate) struct CheckArgs {
     /// Tag of the stacks, which CloudFormation adds to their resources; repeatable
     #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
     tag: Vec<(String, String)>,
-    /// Exit with status 1 if a result is undecided
+    /// Exit with status 1 if there are warnings, such as undecided results
     #[arg(long)]
     strict: bool,
     /// Report violations that the policy exempts as findings
@@ -160,19 +160,35 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<CommandOutcome> {
         }
         found.generated.iter().for_each(|message| output::hint(message));
     }
-    if args.dry_run {
-        output::text(&fix::diff(&found.findings, &found.files)?)?;
-        return Ok(found.verdict(args.strict));
-    }
-    if args.fix && fix::apply_edits(&found.findings, &mut found.files, args.format)? {
-        // Standard input and pipes can be read only once.
+    // Files are read once: standard input and pipes cannot be read again.
+    let mut again = |found: &mut CheckOutput| -> anyhow::Result<()> {
         for (name, text) in read.files.iter_mut().take(read.checked) {
             if let Some(new) = found.files.remove(name) {
                 *text = new;
             }
         }
-        found = CheckOutput::of(args, &questions, &given, &read)?;
+        *found = CheckOutput::of(args, &questions, &given, &read)?;
+        Ok(())
+    };
+    if args.dry_run {
+        let (old, verdict) = (found.files.clone(), found.verdict(args.strict));
+        fix::until_unchanged(|| {
+            let is_changed = fix::apply_in_memory(&found.findings, &mut found.files);
+            if is_changed {
+                again(&mut found)?;
+            }
+            Ok(is_changed)
+        })?;
+        output::text(&fix::diff(&old, &found.files)?)?;
+        return Ok(verdict);
     }
+    fix::until_unchanged(|| {
+        let is_changed = args.fix && fix::apply_edits(&found.findings, &mut found.files, args.format)?;
+        if is_changed {
+            again(&mut found)?;
+        }
+        Ok(is_changed)
+    })?;
     match args.format {
         Format::Human => found.show()?,
         Format::Json => output::json(&found.json())?,
@@ -295,7 +311,7 @@ impl CheckOutput {
         }
         if self.rows.is_empty() {
             output::line(if findings::count(&self.findings, Level::Error) > 0 {
-                "Nothing was evaluated: AWS Backup rejects the plans, selections or vaults with errors.\n"
+                "The framework evaluates no resource of the templates; AWS Backup rejects the parts with errors.\n"
             } else if !self.findings.iter().any(is_undecided) {
                 "The framework evaluates no resource of the templates.\n"
             } else {

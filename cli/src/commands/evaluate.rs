@@ -238,10 +238,19 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<CommandOutcome> {
     let mut write = |text: String| output::written(out.write_all(text.as_bytes()));
     let mut ended = writer.begin(inventory.as_of(), &frameworks).and_then(&mut write);
     let evaluator = Evaluator::new(&inventory, &asked);
-    for (control, kind, count) in evaluator.without_rule() {
-        let resources = plain::count(count, "resource");
+    let mut without_rule: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
+    evaluator.each_without_rule(|query_index, resource| {
+        let (Some(query), Some(group)) = (asked.get(query_index), groups.get(query_index)) else { return };
+        let Some(location) = inventory.location_of_resource(resource) else { return };
+        if group.applies(Some(&location.account), Some(&location.region)) && args.is_in_scope(&location.account) {
+            let key = (query.control.name, inventory.kind(resource));
+            without_rule.entry(key).or_default().insert(resource.arn());
+        }
+    });
+    for ((control, kind), resources) in without_rule {
+        let resources = plain::count(resources.len(), "resource");
         let reason = "AWS has no rule for this type";
-        output::hint(&format!("note: {}: {resources} of the type {kind} not judged: {reason}", control.name));
+        output::hint(&format!("note: {control}: {resources} of the type {kind} not judged: {reason}"));
     }
     evaluator.each(|evaluation| {
         let group = groups.get(evaluation.query_index);

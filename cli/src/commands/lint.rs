@@ -81,22 +81,23 @@ pub(crate) fn run(args: &LintArgs) -> anyhow::Result<CommandOutcome> {
     if args.dry_run {
         let old = report.files.clone();
         let verdict = findings::verdict(&report.findings, args.strict);
-        for _ in 0..fix::MOST_ROUNDS {
-            if !fix::apply_in_memory(&report.findings, &mut report.files) {
-                break;
+        fix::until_unchanged(|| {
+            let is_changed = fix::apply_in_memory(&report.findings, &mut report.files);
+            if is_changed {
+                report = LintReport::new(args, today, &report.files)?;
             }
-            report = LintReport::new(args, today, &report.files)?;
-        }
-        output::text(&fix::diff_between(&old, &report.files)?)?;
+            Ok(is_changed)
+        })?;
+        output::text(&fix::diff(&old, &report.files)?)?;
         return Ok(verdict);
     }
-    // An edit may make another one possible: of a name, then of its value.
-    for _ in 0..fix::MOST_ROUNDS {
-        if !args.fix || !fix::apply_edits(&report.findings, &mut report.files, args.format)? {
-            break;
+    fix::until_unchanged(|| {
+        let is_changed = args.fix && fix::apply_edits(&report.findings, &mut report.files, args.format)?;
+        if is_changed {
+            report = LintReport::new(args, today, &report.files)?;
         }
-        report = LintReport::new(args, today, &report.files)?;
-    }
+        Ok(is_changed)
+    })?;
     match args.format {
         Format::Human => human::show(&report, args.notes)?,
         Format::Json => {

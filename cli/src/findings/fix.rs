@@ -49,8 +49,16 @@ fn fixed_files<'f>(findings: &'f [Diagnostic], files: &'f BTreeMap<String, Strin
     all
 }
 
-/// Most rounds of edits: each edit of a round may make another one possible.
-pub(crate) const MOST_ROUNDS: usize = 10;
+/// Repeats a round of edits until it changes nothing: an edit may make another one possible, of a name and then of its value.
+pub(crate) fn until_unchanged(mut round: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
+    const MOST_ROUNDS: usize = 10;
+    for _ in 0..MOST_ROUNDS {
+        if !round()? {
+            break;
+        }
+    }
+    Ok(())
+}
 
 /// Applies the edits to `files` and returns whether one changed.
 pub(crate) fn apply_in_memory(findings: &[Diagnostic], files: &mut BTreeMap<String, String>) -> bool {
@@ -61,14 +69,8 @@ pub(crate) fn apply_in_memory(findings: &[Diagnostic], files: &mut BTreeMap<Stri
     is_changed
 }
 
-pub(crate) fn diff(findings: &[Diagnostic], files: &BTreeMap<String, String>) -> anyhow::Result<String> {
-    let mut new = files.clone();
-    apply_in_memory(findings, &mut new);
-    diff_between(files, &new)
-}
-
 /// Returns the unified diff of the files that differ.
-pub(crate) fn diff_between(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> anyhow::Result<String> {
+pub(crate) fn diff(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> anyhow::Result<String> {
     let mut out = Vec::new();
     let changed = old.iter().filter_map(|(file, old)| Some((file, old, new.get(file).filter(|new| *new != old)?)));
     for (file, old, new) in changed {

@@ -49,7 +49,8 @@ pub struct PendingPosition(pub BTreeMap<String, String>);
 pub trait ViolationStore {
     /// Reads the existing records of these keys, strongly consistent.
     fn read(&self, keys: &[ViolationKey]) -> impl Call<BTreeMap<ViolationKey, Versioned<ViolationRecord>>>;
-    /// Stores a record and returns its new version. A conflict if the stored one has another version than it (0: none exists).
+    /// Stores a record and returns its new version. Fails with a conflict unless the stored record has
+    /// the version of `record` (0: none is stored).
     fn put(&self, record: &Versioned<ViolationRecord>) -> impl Call<u64>;
     /// Reads the records of a group with pending deliveries. Writes of the last second may be missing.
     fn pending_for(&self, group: &ViolationGroup) -> impl Call<Vec<Versioned<ViolationRecord>>>;

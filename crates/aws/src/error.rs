@@ -7,8 +7,8 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use app::ports::{PortError, PortErrorKind, Result};
 
-/// Codes of errors that may pass: throttling, internal errors, expired credentials. Like the other codes without the suffix
-/// `Exception`, which some protocols of AWS omit.
+/// Codes of errors that may pass: throttling, internal errors, expired credentials. All codes in these lists are
+/// without the suffix `Exception`, which some AWS protocols omit.
 const RETRYABLE: &[&str] = &[
     "Throttling",
     "Throttled",

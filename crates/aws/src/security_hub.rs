@@ -97,13 +97,14 @@ impl SecurityHub {
     async fn import_in_account(&self, homes: BTreeMap<FindingHome, IndexedFindings>) -> Vec<(usize, Result<()>)> {
         let mut outcomes = Vec::new();
         for (home, findings) in homes {
-            let late = failure(OPERATION, PortErrorKind::OutOfTime, "the invocation had no time left");
-            let late: Vec<_> = findings.iter().map(|(index, _, _)| (*index, Err(late.clone()))).collect();
+            let indexes: Vec<usize> = findings.iter().map(|(index, _, _)| *index).collect();
+            let late = || failure(OPERATION, PortErrorKind::OutOfTime, "the invocation had no time left");
+            let late = || indexes.iter().map(|index| (*index, Err(late()))).collect();
             let now = Instant::now();
             let deadline = self.deadline.unwrap_or_else(|| now + DEFAULT_BUDGET);
             // A timeout polls its future once, even after the deadline.
             let import = async { if now < deadline { Some(self.import_at(&home, findings).await) } else { None } };
-            outcomes.extend(timeout_at(deadline, import).await.ok().flatten().unwrap_or(late));
+            outcomes.extend(timeout_at(deadline, import).await.ok().flatten().unwrap_or_else(late));
         }
         outcomes
     }

@@ -73,7 +73,7 @@ pub fn environment(name: &str) -> Option<String> {
 struct EnvironmentReader<L> {
     lookup: L,
     error: SettingsError,
-    /// The first rule about several variables that is violated. It counts only if each of them is valid.
+    /// A conflict between variables; reported only if every variable is valid.
     conflict: Option<String>,
 }
 

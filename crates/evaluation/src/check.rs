@@ -159,7 +159,10 @@ pub fn check(
         let counts = report.rows.iter_mut().find(|(known, _)| *known == control).map(|(_, counts)| counts);
         if let Some(exempt) = builder.exemption(origin, control, evaluation.subject, &evaluation.result, exempt) {
             counts.into_iter().for_each(|counts| counts.exempt += 1);
-            report.exempt.push(exempt);
+            // Several parameter sets of a control may have equal results.
+            if !report.exempt.contains(&exempt) {
+                report.exempt.push(exempt);
+            }
             return;
         }
         let (result, finding) = builder.finding(origin, control, evaluation.result);
@@ -181,9 +184,15 @@ pub fn check(
     report
 }
 
+/// Returns the logical id and type of an item, as messages name it.
+fn subject_of(origin: &Origin) -> String {
+    let of = if origin.volumes.is_some() { "volumes of " } else { "" };
+    format!("{of}`{}` ({})", printable(&origin.logical_id), printable(&origin.kind))
+}
+
 /// Returns the logical ids of resources by ARN or placeholder.
 fn logical_ids<'a>(inventory: &'a Inventory, origins: &'a [Origin]) -> HashMap<&'a str, &'a str> {
-    let named = origins.iter().filter(|origin| !origin.is_of_volumes).filter_map(|origin| match origin.item {
+    let named = origins.iter().filter(|origin| origin.volumes.is_none()).filter_map(|origin| match origin.item {
         ItemId::Resource(index) => Some((inventory.resources.get(index)?.key(), origin.logical_id.as_str())),
         ItemId::Plan(_) | ItemId::Vault(_) => None,
     });
@@ -279,7 +288,7 @@ impl<'a> FindingBuilder<'a> {
         let (account, region) = (&self.target.account, &self.target.region);
         let until = exempt(&ViolatingItem { control, account, region, kind, id: subject.id(), arn, tags })?;
         let file = self.stacks.get(origin.stack)?.template.file().to_owned();
-        let subject = format!("`{}` ({})", printable(&origin.logical_id), printable(&origin.kind));
+        let subject = subject_of(origin);
         Some(ExemptViolation { control, subject, file, at: origin.at, until })
     }
 
@@ -321,8 +330,7 @@ impl<'a> FindingBuilder<'a> {
                 (Level::Warning, format!("unknown: {}", all.join("; ")), (self.resolution(origin, unknown), Vec::new()))
             }
         };
-        let of = if origin.is_of_volumes { "volumes of " } else { "" };
-        let subject = format!("{of}`{}` ({})", printable(&origin.logical_id), printable(&origin.kind));
+        let subject = subject_of(origin);
         let end = Position { column: origin.at.column + origin.logical_id.chars().count(), ..origin.at };
         let diagnostic = source.error(origin.at, format!("{subject}: {problem}"), fix);
         let diagnostic = Diagnostic { end: Some(end), rule: Some(control.name), edits, ..diagnostic };
@@ -335,7 +343,7 @@ impl<'a> FindingBuilder<'a> {
             return (control.remediation.to_owned(), Vec::new());
         };
         let NotSelectedReason { steps, cluster, .. } = &**not_selected;
-        if origin.is_of_volumes {
+        if origin.volumes.is_some() {
             return self.volumes_fix(origin, steps);
         }
         if steps.is_empty() {

@@ -20,8 +20,6 @@ use std::ptr;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use framework::control::Control;
-
 use crate::inventory::document::{PlanPart, RecoveryPointPart, RecoveryPointStatus, Restore, VaultKind, VaultPart};
 use crate::inventory::{
     Inventory, InventoryGap, Located, LocationId, LocationPart, PROTECTED, Plan, ProtectedType, RecoveryPoint,
@@ -310,28 +308,22 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// Counts the resources in scope of a control for whose type AWS Config has no rule of the control: they are not
-    /// judged. In the order of the queries, each control and type once.
-    #[must_use]
-    pub fn without_rule(&self) -> Vec<(&'static Control, &'static str, u64)> {
-        let mut counts: Vec<(&'static Control, &'static str, u64)> = Vec::new();
-        for prepared in self.queries.iter().filter(|prepared| prepared.kind == SubjectKind::Resources) {
-            let control = prepared.query.control;
-            let others = self.kinds.iter().filter(|(_, protected)| !prepared.judges(protected));
-            let others: HashMap<Symbol, &'static str> = others.map(|(kind, own)| (*kind, own.config_type)).collect();
-            if others.is_empty() || counts.iter().any(|(known, ..)| *known == control) {
+    /// Calls `take` with the index of the query and each resource in its scope for whose type AWS Config has no rule of the control: it is
+    /// not judged.
+    pub fn each_without_rule(&self, mut take: impl FnMut(usize, &'a Resource)) {
+        for (query_index, prepared) in self.queries.iter().enumerate() {
+            if prepared.kind != SubjectKind::Resources || self.kinds.values().all(|kind| prepared.judges(kind)) {
                 continue;
             }
-            let mut found: BTreeMap<&'static str, u64> = BTreeMap::new();
             for resource in self.inventory.resources.iter().filter(|resource| resource.active) {
-                let Some(kind) = others.get(&resource.kind).copied() else { continue };
-                if self.resource_in_scope(prepared, resource) != Ternary::No {
-                    *found.entry(kind).or_default() += 1;
+                let engine = resource.engine.map(|engine| self.inventory.symbols.get(engine));
+                let kind = self.kinds.get(&resource.kind);
+                let is_other = kind.is_some_and(|kind| kind.is_evaluated(engine) && !prepared.judges(kind));
+                if is_other && self.resource_in_scope(prepared, resource) != Ternary::No {
+                    take(query_index, resource);
                 }
             }
-            counts.extend(found.into_iter().map(|(kind, count)| (control, kind, count)));
         }
-        counts
     }
 
     fn resource_in_scope(&self, prepared: &PreparedQuery<'_>, resource: &Resource) -> Ternary {

@@ -151,7 +151,13 @@ fn check_written_out(template: &Template, question: &LintContext<'_>) -> LintRes
         let needs_framework = question.is_complete || !backup::is_complete_without_framework(template);
         let mut all = diagnostics.into_vec();
         all.retain(|diagnostic| needs_framework || diagnostic.rule != Some(template_rules::NO_FRAMEWORK.id));
-        all.extend(assigned.into_iter().flat_map(|assigned| assigned.diagnostics));
+        // A list without controls is not reported as one that can be empty.
+        let of_rule = |diagnostic: &Diagnostic, rule: &Rule| diagnostic.rule == Some(rule.id);
+        let empty = all.iter().filter(|diagnostic| of_rule(diagnostic, &framework::NO_CONTROLS));
+        let empty: BTreeSet<Option<Position>> = empty.map(|diagnostic| diagnostic.at).collect();
+        let mut assigned = assigned.map(|assigned| assigned.diagnostics).unwrap_or_default();
+        assigned.retain(|one| !of_rule(one, &framework::MAYBE_NO_CONTROLS) || !empty.contains(&one.at));
+        all.append(&mut assigned);
         all.retain(|diagnostic| reported.insert((diagnostic.at, diagnostic.rule, diagnostic.message.clone())));
         found.append(&mut all);
     }

@@ -167,7 +167,7 @@ impl<E: DeployEnv> Deploy<E> {
     /// Stores a rollout. An operation is recorded before it is started, so that it is found again if its answer is lost.
     pub(super) async fn record(&self, rollout: &mut Versioned<RolloutRecord>) -> Result<()> {
         self.store.put_rollout(rollout).await?;
-        rollout.version += 1;
+        rollout.version = rollout.version.saturating_add(1);
         Ok(())
     }
 

@@ -78,10 +78,10 @@ async fn destination_in_targets_is_a_warning() {
             "BACKUP_RESOURCES_PROTECTED_BY_CROSS_REGION",
             "crossRegionList",
             "eu-west-1",
-            "copies to `eu-west-1` in that Region itself",
+            "copies to `eu-west-1`, which is a target itself",
         ),
         ("BACKUP_RESOURCES_PROTECTED_BY_CROSS_REGION", "crossRegionList", "eu-central-1", ""),
-        ("BACKUP_RESOURCES_PROTECTED_BY_CROSS_ACCOUNT", "crossAccountList", own.as_str(), "in that account itself"),
+        ("BACKUP_RESOURCES_PROTECTED_BY_CROSS_ACCOUNT", "crossAccountList", own.as_str(), "which is a target itself"),
         ("BACKUP_RESOURCES_PROTECTED_BY_CROSS_ACCOUNT", "crossAccountList", "999999999999", ""),
     ] {
         let template = with(control, parameter, value);

@@ -1,6 +1,7 @@
 //! Plain text for e-mails, and the escaping of external text for each format that a notice is rendered in.
 
 use std::fmt::Display;
+use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -158,13 +159,21 @@ pub(super) fn markdown(text: &str, limit: usize) -> String {
 
 /// Percent-encodes all characters but letters, digits, `-`, `.`, `_` and `~`.
 pub(super) fn url_encoded(text: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let encoded = |byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    text.bytes().map(encoded).collect()
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
 }
 
 pub(super) fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
 }
 
 /// Cuts a text to `budget` bytes of a JSON document that is a string in another JSON document, which is how SNS carries notices. A

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use framework::ids::{AccountId, RegionName};
+use framework::ids::AccountId;
 use syntax::diagnostic::Position;
 
 use super::{Policy, PolicyTarget};
@@ -14,22 +14,25 @@ impl Policy {
         const HELP: &str = "list it once; often another one was intended";
         let mut found = Vec::new();
         for framework in &self.frameworks {
-            let mut first: BTreeMap<(&AccountId, &RegionName), &PolicyTarget> = BTreeMap::new();
+            let mut by_account: BTreeMap<&AccountId, Vec<&PolicyTarget>> = BTreeMap::new();
             for target in &framework.targets {
                 let repeated =
                     repeated("account", target.accounts()).or_else(|| repeated("the Region", &target.regions));
                 if let Some(message) = repeated {
                     found.push((target.at, message, HELP));
                 }
-                let accounts = target.accounts().iter();
-                let mut pairs = accounts.flat_map(|account| target.regions.iter().map(move |region| (account, region)));
                 // Other parameters are an error, which was reported.
-                let other = pairs.find_map(|pair| {
-                    let other = *first.entry(pair).or_insert(target);
-                    (other.at != target.at).then_some((pair, other.at))
+                let other = target.accounts().iter().find_map(|account| {
+                    let shared = |other: &&PolicyTarget| {
+                        let region = target.regions.iter().find(|region| other.regions.contains(region))?;
+                        Some((account, region, other.at))
+                    };
+                    by_account.get(account)?.iter().find_map(shared)
                 });
-                first.extend(pairs.map(|pair| (pair, target)));
-                if let Some(((account, region), at)) = other {
+                for account in target.accounts().iter().collect::<BTreeSet<_>>() {
+                    by_account.entry(account).or_default().push(target);
+                }
+                if let Some((account, region, at)) = other {
                     found.push((
                         target.at,
                         format!("account {account} in {region} is also in the target at {at}"),

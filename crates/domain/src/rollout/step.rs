@@ -23,7 +23,7 @@ pub enum RolloutStep {
     DeleteStackSet,
     /// No operation is left that this attempt has not tried.
     Finished(Verdict),
-    /// The StackSet exists and has another owner by its tag, or no tag.
+    /// The owner tag of the StackSet names another owner, or (`None`) it has no owner tag.
     OtherOwner(Option<String>),
     /// The StackSet has the other permission model, which cannot change.
     OtherPermissions(PermissionModel),

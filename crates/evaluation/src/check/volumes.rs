@@ -4,17 +4,13 @@ use syntax::diagnostic::Edit;
 
 use super::{FindingBuilder, edit};
 use crate::evaluator::{ComplianceResult, NonComplianceReason, RemediationStep};
-use crate::inventory::template::{ItemId, Origin, PROPAGATE};
+use crate::inventory::template::{ItemId, Origin, PROPAGATE, VolumeTags};
 
 impl FindingBuilder<'_> {
     /// Returns the message of a result.
     pub(super) fn problem(&self, origin: &Origin, result: &ComplianceResult<'_>) -> String {
         let is_not_selected = matches!(result, ComplianceResult::NotCompliant(NonComplianceReason::NotSelected(_)));
-        let has_no_tags = match origin.item {
-            ItemId::Resource(index) => self.inventory.resources.get(index).is_some_and(|own| own.tags.is_empty()),
-            ItemId::Plan(_) | ItemId::Vault(_) => false,
-        };
-        if origin.is_of_volumes && is_not_selected && has_no_tags {
+        if matches!(origin.volumes, Some(VolumeTags::Absent | VolumeTags::Off)) && is_not_selected {
             return format!("{result}; they get no tags without `{PROPAGATE}`");
         }
         result.to_string()
@@ -42,6 +38,11 @@ impl FindingBuilder<'_> {
         if steps.is_empty() {
             return (NOT_BY_TAG.to_owned(), Vec::new());
         }
+        let property = match origin.volumes {
+            Some(VolumeTags::Propagated) => return (missing.join(" and "), Vec::new()),
+            Some(VolumeTags::Off) => format!("set `{PROPAGATE}` of the instance to true"),
+            Some(VolumeTags::Absent) | None => format!("add `{PROPAGATE}: true` to the instance"),
+        };
         let more: String = missing.iter().map(|step| format!(" and {step}")).collect();
         let mut edits = Vec::new();
         // With other steps missing, the property alone is no fix.
@@ -51,7 +52,7 @@ impl FindingBuilder<'_> {
             edits.extend(proposal.iter().map(|proposal| proposal.edit.clone()));
             proposal.into_iter().for_each(|proposal| self.propose(origin, proposal));
         }
-        (format!("add `{PROPAGATE}: true` to the instance{more}"), edits)
+        (format!("{property}{more}"), edits)
     }
 }
 

@@ -257,7 +257,11 @@ impl fmt::Display for Uncertainty<'_> {
             Self::ArnEnd => f.write_str("its whole ARN"),
             Self::Engine => f.write_str("its engine"),
             Self::ConditionKey(key) => {
-                write!(f, "the condition key `{}` without `aws:ResourceTag/`", printable(key))
+                write!(
+                    f,
+                    "the effect of the condition key `{}`, which lacks the prefix `aws:ResourceTag/`",
+                    printable(key)
+                )
             }
             Self::ListedKey(key) => {
                 let bare = key.strip_prefix(TAG_PREFIX).unwrap_or(key);

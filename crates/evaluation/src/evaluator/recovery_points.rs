@@ -56,6 +56,7 @@ impl<'a> Evaluator<'a> {
         unknown.extend(self.point_gap.clone().filter(|_| air_gapped).map(Uncertainty::Location));
         if unknown.is_empty()
             && air_gapped
+            && newest.is_none()
             && resource.aws_managed_key == Some(true)
             && !self.is_fully_managed(resource)
         {

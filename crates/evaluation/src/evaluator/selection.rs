@@ -6,7 +6,7 @@
 //! selection by type or ARN does not need the service to be enabled, unless other services share the ARN format.
 
 use framework::backup::arn::matches_nothing;
-use framework::backup::selection::{MOST_ARNS, MOST_PATTERNS};
+use framework::backup::selection::{MOST_ARNS, MOST_PATTERNS, ValueCondition, contradiction};
 use syntax::wildcard::Wildcard;
 
 use super::reason::{FailedClause, RemediationStep, Uncertainty};
@@ -315,8 +315,7 @@ impl<'a> CompiledSelection<'a> {
                 similar: self.similar(resource, condition.key_text),
             });
         }
-        let never =
-            self.keys.iter().filter(|key| key.conditions.len() > 1 && key.fix.is_none() && can_be_set(key.text));
+        let never = self.keys.iter().filter(|key| self.is_contradiction(key));
         failed.extend(never.map(|key| FailedClause::Contradiction(key.text)));
         let mut patterns = self.selection.not_resources.iter().zip(&self.not_resources);
         let excluding = patterns.find(|(_, pattern)| matches(pattern, resource) == Ternary::Yes);
@@ -331,6 +330,14 @@ impl<'a> CompiledSelection<'a> {
             failed.push(FailedClause::SwitchedOff(candidate.service));
         }
         failed
+    }
+
+    /// Returns whether no value of a tag satisfies all conditions on it.
+    fn is_contradiction(&self, key: &ConditionedTag<'_>) -> bool {
+        let own = key.conditions.iter().filter_map(|index| self.conditions.get(*index));
+        let own =
+            own.map(|one| ValueCondition { is_like: one.is_like, is_negative: one.is_negative, value: one.value_text });
+        contradiction(&own.collect::<Vec<_>>()).is_some()
     }
 
     /// Returns the uncertainties that decide whether the selection matches.

@@ -31,7 +31,7 @@ mod text;
 mod types;
 mod vault;
 
-pub(crate) use instance::PROPAGATE;
+pub(crate) use instance::{PROPAGATE, VolumeTags};
 pub use not_judged::NotJudged;
 pub(crate) use types::{GLOBAL_TABLE as GLOBAL_TABLE_TYPE, TagForm, template_type};
 
@@ -143,8 +143,8 @@ pub(crate) struct Origin {
     pub(crate) at: Position,
     /// Facts that only a deployment resolves, and that may change a violation.
     pub(crate) uncertainties: Vec<String>,
-    /// The item represents the volumes that the instance creates.
-    pub(crate) is_of_volumes: bool,
+    /// The tags of the volumes that the instance creates; `None` if the item is not these volumes.
+    pub(crate) volumes: Option<VolumeTags>,
 }
 
 /// A part of a template that only a deployment resolves.
@@ -361,7 +361,7 @@ impl TemplateImport<'_> {
             kind: resource.kind.to_owned(),
             at: resource.at,
             uncertainties,
-            is_of_volumes: false,
+            volumes: None,
         });
     }
 
@@ -397,7 +397,7 @@ impl TemplateImport<'_> {
             uncertainties.push(format!("the effect of the automatic backups of EFS, which `{by}` enables"));
         }
         let written = document::Resource {
-            id: (!is_whole || self.has_twin(name.as_deref())).then(|| placeholder(stack, resource.logical_id)),
+            id: (!is_whole || self.is_twin(known, name.as_deref())).then(|| placeholder(stack, resource.logical_id)),
             arn,
             kind,
             account: self.target.account.to_string(),
@@ -436,6 +436,11 @@ impl TemplateImport<'_> {
         let all = self.references.iter().enumerate();
         let all = all.flat_map(|(number, own)| own.iter().map(move |(id, target)| (number, id.as_str(), target)));
         all.filter(move |(.., own)| own.known.config_type == CLUSTER && own.name.as_deref() == Some(name))
+    }
+
+    /// Returns whether a resource is one of several clusters with its name.
+    fn is_twin(&self, known: &TemplateType, name: Option<&str>) -> bool {
+        known.config_type == CLUSTER && self.has_twin(name)
     }
 
     /// Returns whether several clusters have this name, and so the same ARN.

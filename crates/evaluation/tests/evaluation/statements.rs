@@ -284,7 +284,7 @@ fn condition_key_without_prefix_is_undecided() {
     document.plans.push(plan(vec![own]));
     assert_eq!(
         words(document.clone(), &asked(COVERAGE, &[])),
-        "UNDECIDED: unknown: the condition key `backup` without `aws:ResourceTag/`"
+        "UNDECIDED: unknown: the effect of the condition key `backup`, which lacks the prefix `aws:ResourceTag/`"
     );
     document.plans[0].selections[0].not_resources = vec!["*".to_owned()];
     assert!(words(document, &asked(COVERAGE, &[])).starts_with("NON_COMPLIANT"), "whatever the key means");

@@ -98,7 +98,9 @@ pub fn matches_nothing(property: &'static str, pattern: &str) -> Option<Rejectio
         let whole = format!("arn:{partition}:{service}:{region}:{account}:{resource}");
         let help = if is_known { format!("write `{}`", quoted(&whole)) } else { changed.to_owned() };
         let message = format!("{shown} matches no resource: {why}");
-        Some(Rejection { property, message, help, corrected: is_known.then_some(whole) })
+        // An exclusion that begins to match would remove resources from the backups.
+        let is_certain = is_known && property != "NotResources";
+        Some(Rejection { property, message, help, corrected: is_certain.then_some(whole) })
     };
     if *service == "s3" {
         let is_any = |part: &str| part.is_empty() || part.starts_with('*') || part.contains(UNKNOWN);
@@ -108,7 +110,9 @@ pub fn matches_nothing(property: &'static str, pattern: &str) -> Option<Rejectio
         }
         let (bucket, _) = resource.split_once('/')?;
         let why = "it is the ARN of an object, and AWS Backup selects buckets".to_owned();
-        return reject(why, "remove the part after the name of the bucket", [region, account, bucket]);
+        // A whole bucket is not what was written.
+        let rejection = reject(why, "remove the part after the name of the bucket", [region, account, bucket]);
+        return rejection.map(|rejection| Rejection { corrected: None, ..rejection });
     }
     let (_, kinds) = KINDS.iter().find(|(known, _)| known == service)?;
     let end = resource.find(['*', UNKNOWN]).unwrap_or(resource.len());
@@ -264,8 +268,8 @@ mod tests {
             ("arn:aws:dynamodb:::table/orders", Some("arn:aws:dynamodb:*:*:table/orders")),
             ("arn:aws:ec2:::volume/*", Some("arn:aws:ec2:*:*:volume/*")),
             ("arn:aws:elasticfilesystem:*:*:filesystem/*", Some("arn:aws:elasticfilesystem:*:*:file-system/*")),
-            ("arn:aws:s3:::bucket/*", Some("arn:aws:s3:::bucket")),
-            ("arn:aws:s3:::*/*", Some("arn:aws:s3:::*")),
+            ("arn:aws:s3:::bucket/*", None),
+            ("arn:aws:s3:::*/*", None),
             ("arn:aws:s3:eu-west-1:111111111111:bucket", Some("arn:aws:s3:::bucket")),
             ("arn:\u{fffc}:rds:\u{fffc}:\u{fffc}:instance:*", None),
             ("arn:\u{fffc}:s3:::\u{fffc}/*", None),
@@ -275,6 +279,8 @@ mod tests {
             if let Some(corrected) = corrected {
                 assert_eq!(matches_nothing("Resources", corrected), None, "{pattern}");
             }
+            let excluded = matches_nothing("NotResources", pattern).unwrap();
+            assert_eq!(excluded.corrected, None, "{pattern}");
         }
     }
 

@@ -137,7 +137,7 @@ impl Cron {
         let fields: Vec<&str> = text.split_whitespace().collect();
         let [minute, hour, day_of_month, month, day_of_week, year] = fields.as_slice() else {
             return Err(format!(
-                "`cron({})` has {} fields; it has six: minute, hour, day of month, month, day of week, year",
+                "`cron({})` has {} fields instead of six: minute, hour, day of month, month, day of week, year",
                 printable(text),
                 fields.len()
             ));

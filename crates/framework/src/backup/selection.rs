@@ -71,7 +71,9 @@ pub fn bare_condition(key: &str) -> Option<Rejection> {
         .get(..TAG_PREFIX.len())
         .filter(|start| start.eq_ignore_ascii_case(TAG_PREFIX))
         .and_then(|_| key.get(TAG_PREFIX.len()..));
-    let corrected = match with_case {
+    // `ec2:ResourceTag/` and others are keys of IAM.
+    let of_service = || key.split_once(":ResourceTag/").map(|(_, tag)| tag).filter(|tag| !tag.is_empty());
+    let corrected = match with_case.or_else(of_service) {
         Some(tag) => Some(format!("{TAG_PREFIX}{tag}")),
         None if key.starts_with("aws:") => None,
         None => Some(format!("{TAG_PREFIX}{key}")),
@@ -249,7 +251,8 @@ mod tests {
             ("backup", None, Some("aws:ResourceTag/backup")),
             ("aws:ResourceTag/backup", Some("backup"), None),
             ("aws:resourcetag/backup", None, Some("aws:ResourceTag/backup")),
-            ("ec2:ResourceTag/x", None, Some("aws:ResourceTag/ec2:ResourceTag/x")),
+            ("ec2:ResourceTag/x", None, Some("aws:ResourceTag/x")),
+            ("team:owner", None, Some("aws:ResourceTag/team:owner")),
             ("aws:ResourceTag/", None, None),
         ] {
             assert_eq!(prefixed_tag(key).and_then(|it| it.corrected).as_deref(), tag, "{key}");

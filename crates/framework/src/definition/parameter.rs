@@ -34,7 +34,7 @@ pub(crate) fn check(
         if let Some((place, value)) = value
             && let Some(expected) = invalid(body, &value)
         {
-            let is_secret = body.get("NoEcho").and_then(Node::as_str) == Some("true");
+            let is_secret = body.get("NoEcho").and_then(Node::yaml11_text).as_deref() == Some("true");
             let value = if is_secret { "***".into() } else { printable(&value) };
             let message =
                 format!("the parameter `{}` is `{value}`, which its declaration does not allow", printable(name));

@@ -127,9 +127,9 @@ struct Reading<'r, 's, 'f, 't> {
 }
 
 impl<'t> Reading<'_, '_, '_, 't> {
-    /// Returns the edit that replaces a scalar, as a list of at most one.
-    fn rewritten(&self, node: &Node, new: &str) -> Vec<Edit> {
-        self.diagnostics.source().rewritten(node, new).into_iter().collect()
+    /// Returns the edit that replaces a scalar and corrects a violation of the rule, as a list of at most one.
+    fn rewritten(&self, rule: &Rule, node: &Node, new: &str) -> Vec<Edit> {
+        self.diagnostics.rewritten(rule.level, node, new).into_iter().collect()
     }
 
     /// Returns an item of a list that is a mapping, or whether the item is known only at deployment. Reports an item of another type.
@@ -163,16 +163,15 @@ impl<'t> Reading<'_, '_, '_, 't> {
         None
     }
 
-    /// Whether the template is JSON, in which a help must not show the syntax of YAML.
-    fn is_json(&self) -> bool {
-        self.diagnostics.source().text.trim_start().starts_with('{')
-    }
-
     /// Returns how to write a list instead of a node. Tags are often written as a mapping.
     fn list_help(&self, node: &Node, key: &str) -> String {
         let entries = node.entries().filter(|_| matches!(key, "Tags" | "FrameworkTags"));
         let Some([(first, value), ..]) = entries else {
-            let help = if self.is_json() { "write a list in `[]`" } else { "write a list, each item after `-`" };
+            let help = if self.diagnostics.source().is_json() {
+                "write a list in `[]`"
+            } else {
+                "write a list, each item after `-`"
+            };
             return help.to_owned();
         };
         let text = |node: &Node| printable(node.as_str().unwrap_or("..."));
@@ -180,7 +179,7 @@ impl<'t> Reading<'_, '_, '_, 't> {
             Some(key) => (text(key), node.get("Value").map_or("...".to_owned(), text)),
             None => (text(first), text(value)),
         };
-        let example = match self.is_json() {
+        let example = match self.diagnostics.source().is_json() {
             true => format!("[{{\"Key\": \"{key}\", \"Value\": \"{value}\"}}]"),
             false => format!("[{{ Key: {key}, Value: {value} }}]"),
         };
@@ -216,7 +215,7 @@ impl<'t> Reading<'_, '_, '_, 't> {
                 Some(near) if mapping.get(near).is_none() => {
                     let is_certain =
                         meant.get(near) == Some(&1) && typing_error(name, known.iter().copied()) == Some(near);
-                    let edits = if is_certain { self.rewritten(key, near) } else { Vec::new() };
+                    let edits = if is_certain { self.rewritten(&UNKNOWN_PROPERTY, key, near) } else { Vec::new() };
                     (format!("did you mean `{near}`?"), edits)
                 }
                 _ => (format!("remove it, or use {}", listed(known)), Vec::new()),
@@ -234,7 +233,7 @@ impl<'t> Reading<'_, '_, '_, 't> {
         let near = closest_match(key, names().map(|(_, name)| name).filter(|name| !known.contains(name)));
         let is_certain = |name: &str| Some(name) == near && typing_error(name, known.iter().copied()) == Some(key);
         let node = names().find(|(_, name)| is_certain(name)).map(|(node, _)| node);
-        (near, node.map(|node| self.rewritten(node, key)).unwrap_or_default())
+        (near, node.map(|node| self.rewritten(&UNKNOWN_PROPERTY, node, key)).unwrap_or_default())
     }
 }
 

@@ -12,7 +12,7 @@ use crate::backup::arn::UNKNOWN;
 use crate::backup::lock::LockDays;
 use crate::backup::name::NameFormat;
 use crate::backup::{Given, Rejection};
-use crate::rules::Rule;
+use crate::rules::{Rule, selections};
 
 mod plan;
 mod selection;
@@ -192,6 +192,18 @@ fn partial_text(part: &Part) -> Option<String> {
     }
 }
 
+/// Returns the text of an ARN, as [`partial_text`]. `None` if an unknown part is followed by `:`: it may contain several parts of the ARN,
+/// unlike a pseudo parameter.
+fn arn_text(part: &Part) -> Option<String> {
+    if let Content::Pieces(pieces) = &part.content {
+        let mut left = pieces.iter().skip_while(|piece| matches!(piece, Piece::Text(_) | Piece::Pseudo(_)));
+        if left.any(|piece| matches!(piece, Piece::Text(known) if known.contains(':'))) {
+            return None;
+        }
+    }
+    partial_text(part)
+}
+
 /// Reports violations in one resource.
 struct Reporter<'r, 's, 'f, 't> {
     diagnostics: &'r mut Diagnostics<'s, 'f>,
@@ -203,7 +215,8 @@ impl Reporter<'_, '_, '_, '_> {
     /// Reports a violation at a position; with the corrected value, an edit of the scalar there.
     fn report(&mut self, rule: &'static Rule, at: Position, rejection: Rejection) {
         let Rejection { message, help, corrected, .. } = rejection;
-        self.has_error |= rule.level == Level::Error;
+        // A selection with conditions that never hold is created, and selects nothing.
+        self.has_error |= rule.level == Level::Error && rule.id != selections::CONTRADICTION.id;
         if !self.diagnostics.has_room(rule.level) {
             // Only counted.
             return self.diagnostics.report(rule, at, message, help);
@@ -243,10 +256,6 @@ impl Reporter<'_, '_, '_, '_> {
             let help = "write an integer without a unit".to_owned();
             self.report(rule, part.at, Rejection { property, message, help, corrected: None });
         }
-    }
-
-    fn has_room(&self, level: Level) -> bool {
-        self.diagnostics.has_room(level)
     }
 }
 

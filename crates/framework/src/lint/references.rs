@@ -92,7 +92,8 @@ impl<'t> References<'_, '_, '_, 't> {
                 }
             }
             ("GetAtt", _, Some([name, _])) => {
-                if let Some(name) = name.as_str() {
+                // A function there needs the transform for language extensions.
+                if let Some(name) = name.as_str().filter(|_| name.tag.is_none()) {
                     self.resource(node, name);
                 }
             }

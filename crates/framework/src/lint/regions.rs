@@ -36,9 +36,9 @@ family! {
 pub(super) fn check(diagnostics: &mut Diagnostics<'_, '_>, placed: &[FrameworkDeployment]) {
     let mut reported = BTreeSet::new();
     for one in placed {
+        let regions: BTreeSet<&str> = one.regions.iter().map(RegionName::as_str).collect();
         for used in one.frameworks.iter().flat_map(|framework| &framework.controls) {
             let name = used.control.name;
-            let regions: BTreeSet<&str> = one.regions.iter().map(RegionName::as_str).collect();
             let missing = |region: &&str| {
                 used.control.missing_regions.contains(region) && !WITHOUT_AUDIT_MANAGER.contains(region)
             };
@@ -50,17 +50,17 @@ pub(super) fn check(diagnostics: &mut Diagnostics<'_, '_>, placed: &[FrameworkDe
             }
             let accounts = || one.accounts.iter().map(String::as_str).collect::<BTreeSet<_>>();
             let (parameter, own, kind) = match name {
-                "BACKUP_RESOURCES_PROTECTED_BY_CROSS_REGION" => ("crossRegionList", regions, "Region"),
+                "BACKUP_RESOURCES_PROTECTED_BY_CROSS_REGION" => ("crossRegionList", regions.clone(), "Region"),
                 "BACKUP_RESOURCES_PROTECTED_BY_CROSS_ACCOUNT" => ("crossAccountList", accounts(), "account"),
                 _ => continue,
             };
             let listed = used.parameters.get(parameter).map(String::as_str).unwrap_or_default();
             let same: BTreeSet<&str> = listed.split(',').map(str::trim).filter(|item| own.contains(item)).collect();
             if !same.is_empty() && reported.insert((one.at, name, "destination")) {
-                let message = format!("`{name}` requires copies to {} in that {kind} itself", quoted(&same));
+                let message = format!("`{name}` requires copies to {}, which is a target itself", quoted(&same));
                 let help = format!(
-                    "remove the {kind} from the targets or from `{parameter}`, or give its target another value: a copy to \
-                     the own {kind} does not comply"
+                    "remove the {kind} from the targets or from `{parameter}`, or give its target another value: a copy in \
+                     the same {kind} does not comply"
                 );
                 diagnostics.report(&OWN_DESTINATION, one.at, message, help);
             }

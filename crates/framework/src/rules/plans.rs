@@ -22,7 +22,7 @@ family! {
          vault is its name, `Fn::GetAtt` with `BackupVaultArn` its ARN."
     WINDOW "BC076" Error "A backup window is too short"
         "`StartWindowMinutes` is at least 60, and `CompletionWindowMinutes` at least 60 minutes longer. The rule reports \
-         a completion window that is not longer at all."
+         a completion window that does not exceed the start window."
     NO_RULES "BC077" Error "The plan has no rules"
         "A backup plan has at least one rule in `BackupPlanRule`. The rule also applies if `Fn::If` excludes every rule \
          in the list."

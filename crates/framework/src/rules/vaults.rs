@@ -1,10 +1,10 @@
-//! Rules about backup vaults and their locks: BC100 to BC109.
+//! Rules about backup vaults and their locks: BC100 to BC105.
 
 family! {
     LOCK_MINIMUM "BC100" Error "A vault lock has no minimum retention"
         "`MinRetentionDays` is optional in the API of AWS Backup and required in CloudFormation."
     LOCK_RANGE "BC101" Error "A vault lock has days that AWS Backup rejects"
-        "The retention is 1 to 36,500 days. `ChangeableForDays`, after which nobody can remove the lock, is 3 to 36,500 \
+        "The retention is 1 to 36,500 days. `ChangeableForDays`, after which the lock cannot be removed, is 3 to 36,500 \
          days, because AWS Backup enforces 72 hours."
     LOCK_ORDER "BC102" Error "The minimum retention of a vault lock exceeds the maximum"
         "No backup could be stored in the vault."

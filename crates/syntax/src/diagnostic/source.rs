@@ -21,6 +21,11 @@ impl<'t> Source<'t> {
         Self { file, text, starts: OnceCell::new() }
     }
 
+    /// Whether the file is JSON, in which a help or an edit must not have the syntax of YAML.
+    pub fn is_json(&self) -> bool {
+        self.text.trim_start().starts_with('{')
+    }
+
     /// Returns an error about a position, with the line as excerpt.
     pub fn error(&self, at: Position, message: impl Into<String>, help: impl Into<String>) -> Diagnostic {
         let excerpt = self.line(at.line).and_then(|line| excerpt(line, at.column));

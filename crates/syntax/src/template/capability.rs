@@ -43,7 +43,8 @@ impl Template {
             |node: &Node| node.tag.as_deref() == Some("Transform") || node.get("Fn::Transform").is_some();
         let is_expanded = self.root.get("Transform").is_some() || self.root.descendants().any(is_transform);
         let (mut iam, mut named, mut expand) = (false, false, is_expanded);
-        for (_, kind, body) in self.resources() {
+        let written_out = self.without_loops();
+        for (_, kind, body) in written_out.as_ref().unwrap_or(self).resources() {
             // SAM generates roles for functions.
             iam |= kind.starts_with("AWS::IAM::") || (is_expanded && kind.starts_with("AWS::Serverless::"));
             named |= NAMES.iter().any(|(of, property)| *of == kind && is_named(body, property));

@@ -184,10 +184,11 @@ impl<'t> Resolver<'t> {
     /// Returns the values of a compared name: each compared string that its declaration allows, and another one.
     fn choices(&self, subject: &str, texts: BTreeSet<String>) -> Vec<Option<String>> {
         let allowed = self.declared.get(subject).and_then(|declaration| declaration.get("AllowedValues"));
-        let allowed: Option<Vec<&str>> =
-            allowed.and_then(Node::as_sequence).map(|all| all.iter().filter_map(Node::as_str).collect());
-        let has_other = allowed.as_ref().is_none_or(|all| all.iter().any(|value| !texts.contains(*value)));
-        let is_allowed = |text: &String| allowed.as_ref().is_none_or(|all| all.contains(&text.as_str()));
+        let allowed: Option<BTreeSet<String>> = allowed
+            .and_then(Node::as_sequence)
+            .map(|all| all.iter().filter_map(|value| Some(value.yaml11_text()?.into_owned())).collect());
+        let has_other = allowed.as_ref().is_none_or(|all| !all.is_subset(&texts));
+        let is_allowed = |text: &String| allowed.as_ref().is_none_or(|all| all.contains(text));
         let others = has_other.then_some(None);
         texts.into_iter().filter(is_allowed).map(Some).chain(others).collect()
     }

@@ -1,7 +1,7 @@
 //! Spans and edits of nodes.
 
 use super::{Node, Value};
-use crate::diagnostic::{Edit, Source, Span};
+use crate::diagnostic::{Diagnostics, Edit, Level, Source, Span};
 
 impl Source<'_> {
     /// Returns the edit that replaces a scalar, in its own quotes. `None` for a scalar with a tag, an alias, or a scalar of several
@@ -24,6 +24,14 @@ impl Source<'_> {
             _ => return None,
         };
         Some(Edit { from: node.at, to: end, new })
+    }
+}
+
+impl Diagnostics<'_, '_> {
+    /// Returns the edit of [`Source::rewritten`], unless a diagnostic of this level would be dropped: the position of an edit in a long
+    /// line is searched from its start.
+    pub fn rewritten(&self, level: Level, node: &Node, new: &str) -> Option<Edit> {
+        self.has_room(level).then(|| self.source().rewritten(node, new)).flatten()
     }
 }
 

@@ -133,6 +133,9 @@ struct ScopedFramework {
 }
 
 fn read(template: &Template, parameters: &Parameters) -> Result<Vec<ScopedFramework>, String> {
+    // As `read_all` reads it.
+    let written_out = template.without_loops();
+    let template = written_out.as_ref().unwrap_or(template);
     // A parameter that the template no longer declares is not an error of the comparison.
     let given = parameters.iter().filter(|(name, _)| template.declares(name));
     let given: Parameters = given.map(|(name, value)| (name.clone(), value.clone())).collect();

@@ -82,7 +82,11 @@ fn condition_keys_have_one_finding_at_the_selection() {
     let found = at(&with_plan(TABLE, bare), COVERAGE);
     assert!(has(&found, "warning 21", "write `aws:ResourceTag/backup`"), "{found:?}");
     assert!(
-        has(&found, "warning 7: `T`", "the condition key `backup` without `aws:ResourceTag/`; correct the key"),
+        has(
+            &found,
+            "warning 7: `T`",
+            "the effect of the condition key `backup`, which lacks the prefix `aws:ResourceTag/`; correct the key"
+        ),
         "{found:?}"
     );
 }

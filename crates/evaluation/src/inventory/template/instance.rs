@@ -15,6 +15,17 @@ use crate::inventory::document::{self, ResourcePart};
 /// The property that gives the volumes the tags of the instance.
 pub(crate) const PROPAGATE: &str = "PropagateTagsToVolumeOnCreation";
 
+/// The tags of the volumes of an instance, by [`PROPAGATE`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum VolumeTags {
+    /// None: the property is absent.
+    Absent,
+    /// None: the property is false, or unknown.
+    Off,
+    /// Those of the instance.
+    Propagated,
+}
+
 impl TemplateImport<'_> {
     /// Adds one volume for all that an instance creates: every instance has at least its root volume.
     pub(super) fn volumes(&mut self, number: usize, stack: &TemplateStack<'_>, resource: &Resource<'_>) {
@@ -22,18 +33,18 @@ impl TemplateImport<'_> {
         if resource.kind != INSTANCE {
             return;
         }
-        let (tags, mut tags_unread) =
-            match resource.properties.get(PROPAGATE).map(|_| text_of(&resource.properties, PROPAGATE)) {
-                None | Some(Some("false")) => (BTreeMap::new(), false),
-                Some(Some("true")) => {
-                    let (mut tags, unread) = text::tags(resource.properties.get(instance.tags), instance.tag_form);
-                    for key in self.target.tags.keys() {
-                        tags.entry(key.clone()).or_insert(None);
-                    }
-                    (tags, unread)
+        let propagates = resource.properties.get(PROPAGATE).map(|_| text_of(&resource.properties, PROPAGATE));
+        let (tags, mut tags_unread) = match propagates {
+            None | Some(Some("false")) => (BTreeMap::new(), false),
+            Some(Some("true")) => {
+                let (mut tags, unread) = text::tags(resource.properties.get(instance.tags), instance.tag_form);
+                for key in self.target.tags.keys() {
+                    tags.entry(key.clone()).or_insert(None);
                 }
-                Some(_) => (BTreeMap::new(), true),
-            };
+                (tags, unread)
+            }
+            Some(_) => (BTreeMap::new(), true),
+        };
         // A launch template may tag volumes.
         tags_unread |= resource.properties.get("LaunchTemplate").is_some() || self.has_expansion(number, resource);
         let arn = self.target.arn(self.partition, known, None);
@@ -61,7 +72,11 @@ impl TemplateImport<'_> {
             self.complete_arn(partial);
             self.origin(ItemId::Resource(index), number, resource, Vec::new());
             if let Some(origin) = self.added.origins.last_mut() {
-                origin.is_of_volumes = true;
+                origin.volumes = Some(match propagates {
+                    None => VolumeTags::Absent,
+                    Some(Some("true")) => VolumeTags::Propagated,
+                    Some(_) => VolumeTags::Off,
+                });
             }
         }
     }

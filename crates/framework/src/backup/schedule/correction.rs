@@ -15,7 +15,8 @@ pub fn rejection(expression: &str) -> Option<Rejection> {
     let message = Schedule::parse(expression).err()?;
     // The schedulers behind this syntax know days before the end of a month, which AWS does not document.
     // An empty text is the default of a parameter that every deployment gives.
-    if expression.is_empty() || expression.contains("L-") {
+    let is_before_end = |fields: Vec<&str>| fields.get(2).is_some_and(|day| day.starts_with("L-"));
+    if expression.is_empty() || fields(expression).is_some_and(is_before_end) {
         return None;
     }
     let (help, corrected) = match corrected(expression) {
@@ -121,24 +122,36 @@ fn corrected(expression: &str) -> Option<Correction> {
         *day_of_week = weekdays_of_unix(day_of_week)?;
         why = "the day of the week counts from 1 for Sunday";
     }
-    match (day_of_month.as_str(), day_of_week.as_str()) {
-        ("?", "?") => {
-            "*".clone_into(day_of_month);
-            (why, is_certain) = ("one of the day fields has the days", false);
-        }
-        (_, "?") | ("?", _) => {}
-        (_, "*") => {
-            "?".clone_into(day_of_week);
-            why = "the day field that does not decide is `?`";
-        }
-        ("*", _) => {
-            "?".clone_into(day_of_month);
-            why = "the day field that does not decide is `?`";
-        }
-        _ => return None,
+    if let Some((reason, is_sure)) = question_mark(day_of_month, day_of_week)? {
+        why = reason;
+        is_certain &= is_sure;
     }
     let expression = format!("cron({})", fields.join(" "));
     Schedule::parse(&expression).is_ok().then_some(Correction { expression, why, is_certain })
+}
+
+/// Puts `?` into one of the two day fields, and returns why and whether the correction is certain.
+///
+/// Returns the outer `None` if both fields name days.
+fn question_mark(day_of_month: &mut String, day_of_week: &mut String) -> Option<Option<(&'static str, bool)>> {
+    const MISSING: &str = "one of the two day fields must be `?`";
+    match (day_of_month.as_str(), day_of_week.as_str()) {
+        ("?", "?") => {
+            "*".clone_into(day_of_month);
+            Some(Some(("one of the two day fields must not be `?`", false)))
+        }
+        (_, "?") | ("?", _) => Some(None),
+        (_, "*") => {
+            "?".clone_into(day_of_week);
+            Some(Some((MISSING, true)))
+        }
+        ("*", _) => {
+            "?".clone_into(day_of_month);
+            // The numbers may be those of Unix, in which Monday is 1.
+            Some(Some((MISSING, !day_of_week.bytes().any(|byte| byte.is_ascii_digit()))))
+        }
+        _ => None,
+    }
 }
 
 /// Corrects the case and number of a `rate(...)`.
@@ -174,6 +187,8 @@ mod tests {
             ("cron(0 3 * * * *)", Some("cron(0 3 * * ? *)"), true),
             ("cron(0 3 1 * * *)", Some("cron(0 3 1 * ? *)"), true),
             ("cron(0 3 * * MON *)", Some("cron(0 3 ? * MON *)"), true),
+            ("cron(0 3 * * 1-5 *)", Some("cron(0 3 ? * 1-5 *)"), false),
+            ("cron(0 25 * JUL-SEP * *)", None, false),
             ("cron(0 3 ? * 0 *)", Some("cron(0 3 ? * SUN *)"), true),
             ("cron(0 3 ? * 0-4 *)", Some("cron(0 3 ? * SUN-THU *)"), false),
             ("cron(0 3 ? * 0,3 *)", Some("cron(0 3 ? * SUN,WED *)"), false),

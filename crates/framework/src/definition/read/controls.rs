@@ -135,7 +135,7 @@ fn unknown_control(
     };
     // An edit must not duplicate a control.
     let free = meant.filter(|meant| taken.insert(meant));
-    let edits = free.map(|meant| reading.rewritten(node, meant)).unwrap_or_default();
+    let edits = free.map(|meant| reading.rewritten(&UNKNOWN_CONTROL, node, meant)).unwrap_or_default();
     let message = format!("the control `{}` does not exist", printable(name));
     reading.diagnostics.report_fixable(&UNKNOWN_CONTROL, node, message, help, edits);
     control::find(meant?)
@@ -322,7 +322,7 @@ fn parameter(
         };
         // An edit must not duplicate a parameter.
         let free = meant.filter(|meant| taken.insert(meant));
-        let edits = free.map(|meant| reading.rewritten(node, meant)).unwrap_or_default();
+        let edits = free.map(|meant| reading.rewritten(&UNKNOWN_PARAMETER, node, meant)).unwrap_or_default();
         let message = format!("the control `{}` has no parameter `{}`", control.name, printable(&name));
         reading.diagnostics.report_fixable(&UNKNOWN_PARAMETER, node, message, help, edits);
     }

@@ -22,7 +22,7 @@ pub(super) fn read<'t>(reading: &mut Reading<'_, '_, '_, 't>, properties: &'t No
     // Hyphens, dots and spaces are conventionally replaced by underscores.
     let is_close = starts_with_letter(text) && text.chars().all(|c| !is_invalid(c) || "-. ".contains(c));
     let edits = match is_close && text.contains(is_invalid) {
-        true => reading.rewritten(node, &text.replace(is_invalid, "_")),
+        true => reading.rewritten(&FRAMEWORK_NAME, node, &text.replace(is_invalid, "_")),
         false => Vec::new(),
     };
     reading.diagnostics.report_fixable(&FRAMEWORK_NAME, node, message, HELP, edits);

@@ -150,7 +150,7 @@ fn principals<'t>(reading: &mut Reading<'_, '_, '_, 't>, given: &GivenParameter<
         let help = "separate the ARNs by commas without spaces: AWS does not document whether it ignores spaces";
         let trimmed: Vec<&str> = texts.iter().map(|item| item.trim()).collect();
         let edits = match given.text {
-            Some(_) => reading.rewritten(given.value, &trimmed.join(",")),
+            Some(_) => reading.rewritten(&BLANK_IN_LIST, given.value, &trimmed.join(",")),
             None => Vec::new(),
         };
         reading.diagnostics.report_fixable(&BLANK_IN_LIST, given.value, message, help, edits);
@@ -193,7 +193,7 @@ fn reference<'t>(
         _ => return,
     };
     let is_in_sub = call(given.value).is_some_and(|call| call.function == "Sub");
-    let help = match (is_in_sub, reading.is_json()) {
+    let help = match (is_in_sub, reading.diagnostics.source().is_json()) {
         (true, _) => format!("write `${{{resource}.Arn}}`"),
         (false, true) => format!("write `{{\"Fn::GetAtt\": [\"{resource}\", \"Arn\"]}}`"),
         (false, false) => format!("write `!GetAtt {resource}.Arn`"),

@@ -201,7 +201,7 @@ fn report_types_without_rule(
         };
         let with_rule = SCOPE_NAMES.iter().filter(|(_, kind, _)| has_rule(kind)).map(|(scope, ..)| *scope);
         let with_rule: Vec<&str> = with_rule.collect();
-        let message = format!("`{meant}` is not judged: AWS has no rule of `{}` for this type", control.name);
+        let message = format!("`{meant}` is not evaluated: AWS has no rule of `{}` for this type", control.name);
         let help = format!("remove it from this scope; the control evaluates {}", listed(&with_rule));
         reading.diagnostics.report(&scopes::TYPE_WITHOUT_RULE, *node, message, help);
     }
@@ -249,7 +249,7 @@ fn check_types<'t>(reading: &mut Reading<'_, '_, '_, 't>, types: &[(&'t Node, St
             }
         };
         let free = near.filter(|near| taken.insert(near));
-        let edits = free.map(|near| reading.rewritten(node, near)).unwrap_or_default();
+        let edits = free.map(|near| reading.rewritten(rule, node, near)).unwrap_or_default();
         reading.diagnostics.report_fixable(rule, *node, message, help, edits);
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn check<'t>(
         let help = format!("remove it, or set it to {expected}");
         return reading.diagnostics.report(rule, *node, message, help);
     }
-    if let Some((help, edits)) = in_days(reading, given, all) {
+    if let Some((help, edits)) = in_days(reading, rule, given, all) {
         return reading.diagnostics.report_fixable(rule, *node, message, help, edits);
     }
     // A value that is valid without blanks around its items and in another case is unambiguous.
@@ -38,7 +38,7 @@ pub(super) fn check<'t>(
         _ => Some(meant),
     };
     let meant = meant.filter(|meant| meant != value && invalid(parameter, meant, all).is_none());
-    let edits = meant.map(|meant| reading.rewritten(node, &meant)).unwrap_or_default();
+    let edits = meant.map(|meant| reading.rewritten(rule, node, &meant)).unwrap_or_default();
     let (message, help) = match bad_item(parameter.kind, value) {
         Some((item, near)) => {
             let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
@@ -67,6 +67,7 @@ fn bad_item(kind: ParameterKind, value: &str) -> Option<(&str, Option<&'static s
 /// Returns the help of a number of hours above the limit that is a whole number of days: `48` with `hours`.
 fn in_days(
     reading: &Reading<'_, '_, '_, '_>,
+    rule: &Rule,
     given: &GivenParameter<'_>,
     all: &BTreeMap<&str, &GivenParameter<'_>>,
 ) -> Option<(String, Vec<Edit>)> {
@@ -82,7 +83,8 @@ fn in_days(
         hours.0, hours.1
     );
     let edits =
-        [reading.rewritten(given.value, &in_days.to_string()), reading.rewritten(of_unit.value, "days")].concat();
+        [reading.rewritten(rule, given.value, &in_days.to_string()), reading.rewritten(rule, of_unit.value, "days")]
+            .concat();
     Some((help, if edits.len() == 2 { edits } else { Vec::new() }))
 }
 

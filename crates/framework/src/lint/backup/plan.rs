@@ -3,7 +3,7 @@
 use syntax::template::{Part, Resource};
 use syntax::text::printable;
 
-use super::{AIR_GAPPED_VAULT, Context, Reporter, VAULT, number, partial_text};
+use super::{AIR_GAPPED_VAULT, Context, Reporter, VAULT, arn_text, number, partial_text};
 use crate::backup::lifecycle::LifecycleDays;
 use crate::backup::schedule::{self, Schedule};
 use crate::backup::{Given, Rejection, arn, name};
@@ -135,7 +135,7 @@ fn targets(reporter: &mut Reporter<'_, '_, '_, '_>, context: &Context<'_, '_>, r
                 Some(Rejection::new(property, message, format!("write `!GetAtt {id}.BackupVaultArn`")))
             }
             Some(_) => None,
-            None => partial_text(part).and_then(|text| arn::vault(property, &text)),
+            None => arn_text(part).and_then(|text| arn::vault(property, &text)),
         };
         if let Some(rejection) = rejection {
             reporter.report(&plans::VAULT_ARN, part.at, rejection);

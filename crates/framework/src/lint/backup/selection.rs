@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use syntax::diagnostic::Level;
 use syntax::template::{Content, Part, Piece, Resource};
 use syntax::text::printable;
 
-use super::{Context, Reporter, partial_text};
+use super::{Context, Reporter, arn_text, partial_text};
 use crate::backup::selection::{self, OPERATORS, TAG_PREFIX, ValueCondition};
 use crate::backup::{Rejection, arn, name};
 use crate::rules::{plans, selections};
@@ -52,13 +51,11 @@ fn arns(reporter: &mut Reporter<'_, '_, '_, '_>, context: &Context<'_, '_>, own:
             reporter.report(&selections::NOT_ARN, item.at, rejection);
             continue;
         }
-        let Some(text) = partial_text(item) else { continue };
-        patterns += usize::from(text.contains('*'));
+        patterns += usize::from(partial_text(item).is_some_and(|text| text.contains('*')));
+        let Some(text) = arn_text(item) else { continue };
         if let Some(rejection) = arn::not_an_arn(property, &text) {
             reporter.report(&selections::NOT_ARN, item.at, rejection);
-        } else if reporter.has_room(Level::Warning)
-            && let Some(rejection) = arn::matches_nothing(property, &text)
-        {
+        } else if let Some(rejection) = arn::matches_nothing(property, &text) {
             reporter.report(&selections::NO_MATCH, item.at, rejection);
         }
     }

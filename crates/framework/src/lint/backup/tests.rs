@@ -306,7 +306,7 @@ fn rejected_resources_have_an_error() {
 fn edits_keep_quotes_and_correct_the_value() {
     for (content, changed) in [
         (selection(", Resources: [\"arn:aws:rds:*:*:instance:*\"]"), Some("\"arn:aws:rds:*:*:db:*\"")),
-        (selection(", Resources: [arn:aws:s3:::logs/*]"), Some("[arn:aws:s3:::logs]")),
+        (selection(", Resources: [arn:aws:s3:::logs/*]"), None),
         (selection(", ListOfTags: [{ConditionType: 'StringEquals'}]"), Some("'STRINGEQUALS'")),
         (selection(", ListOfTags: [{ConditionType: STRINGLIKE}]"), None),
         (plan("ScheduleExpression: cron(0 3 * * * *)"), Some("cron(0 3 * * ? *)")),

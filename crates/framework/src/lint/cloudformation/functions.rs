@@ -40,7 +40,7 @@ const KNOWN: &[&str] = &[
 const TEXT: &str = "AWS::NoValue";
 
 pub(super) fn check(diagnostics: &mut Diagnostics<'_, '_>, template: &Template, has_extensions: bool) {
-    let is_json = template.text().trim_start().starts_with('{');
+    let is_json = diagnostics.source().is_json();
     let mut functions = Functions { diagnostics, has_extensions, is_json, is_value: false };
     for name in ["Conditions", "Rules", "Resources", "Outputs"] {
         functions.is_value = matches!(name, "Resources" | "Outputs");
@@ -61,6 +61,10 @@ impl Functions<'_, '_, '_> {
     fn node(&mut self, node: &Node) {
         if let Some(tag) = &node.tag {
             self.tag(node, tag);
+            // The arguments of a macro are its own.
+            if tag == "Transform" {
+                return;
+            }
         }
         match &node.value {
             Value::Scalar { text, .. } => {
@@ -102,7 +106,7 @@ impl Functions<'_, '_, '_> {
             return;
         }
         let known = || KNOWN.iter().copied().chain(["Ref", "Condition"]);
-        let Some((closest, is_clear)) = self.closest(tag, known) else { return };
+        let Some((closest, is_clear)) = Self::closest(tag, known) else { return };
         let written = format!("!{tag}");
         let end = Position { column: node.at.column + written.chars().count(), ..node.at };
         let is_there = self.diagnostics.source().slice(node.at, end) == Some(&*written);
@@ -128,17 +132,17 @@ impl Functions<'_, '_, '_> {
             self.function(key, name, value, value.tag.is_none());
             return;
         }
-        let Some((closest, is_clear)) = self.closest(name, || KNOWN.iter().copied()) else { return };
+        let Some((closest, is_clear)) = Self::closest(name, || KNOWN.iter().copied()) else { return };
         let closest = format!("Fn::{closest}");
-        let edit = self.diagnostics.source().rewritten(key, &closest).filter(|_| is_clear);
+        let edit = self.diagnostics.rewritten(UNKNOWN_FUNCTION.level, key, &closest).filter(|_| is_clear);
         let message = format!("the function `Fn::{}` does not exist", printable(name));
         let help = format!("did you mean `{closest}`?");
         self.diagnostics.report_fixable(&UNKNOWN_FUNCTION, key, message, help, edit.into_iter().collect());
     }
 
     /// Returns the known function that resembles a name most, and whether it is the only one.
-    fn closest<'k, I: Iterator<Item = &'k str>>(&self, name: &str, known: impl Fn() -> I) -> Option<(&'k str, bool)> {
-        let closest = self.diagnostics.closest(UNKNOWN_FUNCTION.level, name, known())?;
+    fn closest<'k, I: Iterator<Item = &'k str>>(name: &str, known: impl Fn() -> I) -> Option<(&'k str, bool)> {
+        let closest = closest_match(name, known())?;
         let is_only = || closest_match(name, known().filter(|other| *other != closest)).is_none();
         Some((closest, closest.eq_ignore_ascii_case(name) || is_only()))
     }

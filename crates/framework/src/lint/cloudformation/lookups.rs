@@ -92,7 +92,11 @@ impl<'t> Lookups<'_, '_, '_, 't> {
         match &node.value {
             Value::Scalar { .. } => {}
             Value::Sequence(items) => items.iter().for_each(|item| self.node(item, is_certain)),
-            Value::Mapping(entries) => entries.iter().for_each(|(_, value)| self.node(value, is_certain)),
+            // The keys in a loop that is not written out depend on its variable.
+            Value::Mapping(entries) => entries
+                .iter()
+                .filter(|(key, _)| !key.as_str().is_some_and(|key| key.starts_with("Fn::ForEach")))
+                .for_each(|(_, value)| self.node(value, is_certain)),
         }
     }
 

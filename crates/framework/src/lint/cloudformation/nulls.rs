@@ -11,6 +11,10 @@ pub(super) fn check(diagnostics: &mut Diagnostics<'_, '_>, template: &Template) 
     // The name of the mapping key above each node.
     let mut left: Vec<(&Node, &str)> = vec![(template.root(), "the template")];
     while let Some((node, name)) = left.pop() {
+        // The parameters of a macro are its own.
+        if node.tag.as_deref() == Some("Transform") {
+            continue;
+        }
         for item in node.as_sequence().unwrap_or_default() {
             if is_null(item) {
                 let message = format!("an item of `{}` is null", printable(name));
@@ -26,7 +30,6 @@ pub(super) fn check(diagnostics: &mut Diagnostics<'_, '_>, template: &Template) 
                 let help = format!("CloudFormation rejects null values: write a value, or remove `{name}`");
                 diagnostics.report(&NULL, value, format!("`{name}` is null"), help);
             }
-            // The parameters of a macro are its own.
             if name != "Fn::Transform" {
                 left.push((value, name));
             }

@@ -98,7 +98,7 @@ fn head(diagnostics: &mut Diagnostics<'_, '_>, root: &Node) {
     {
         let shown =
             node.as_str().map_or_else(|| node.describe().to_owned(), |version| format!("`{}`", printable(version)));
-        let edits = diagnostics.source().rewritten(node, VERSION).into_iter().collect();
+        let edits = diagnostics.rewritten(SKELETON.level, node, VERSION).into_iter().collect();
         let message = format!("`AWSTemplateFormatVersion` is {shown}");
         diagnostics.report_fixable(&SKELETON, node, message, format!("write `{VERSION}`, the only version"), edits);
     }
@@ -155,7 +155,7 @@ fn parameter(diagnostics: &mut Diagnostics<'_, '_>, key: &Node, body: &Node) {
         ("list" | "array", _) => ("use `CommaDelimitedList`".to_owned(), Vec::new()),
         (_, Some(closest)) => {
             let is_same = lower == closest.to_lowercase();
-            let edit = diagnostics.source().rewritten(node, closest).filter(|_| is_same);
+            let edit = diagnostics.rewritten(SKELETON.level, node, closest).filter(|_| is_same);
             (format!("did you mean `{closest}`?"), edit.into_iter().collect())
         }
         (_, None) => ("use `String`, `Number` or `CommaDelimitedList`".to_owned(), Vec::new()),
@@ -210,7 +210,7 @@ fn policy(
         Some(value) => {
             let is_kept = diagnostics.has_room(SKELETON.level);
             let same = values.iter().find(|known| is_kept && known.eq_ignore_ascii_case(value));
-            edits.extend(same.and_then(|known| diagnostics.source().rewritten(node, known)));
+            edits.extend(same.and_then(|known| diagnostics.rewritten(SKELETON.level, node, known)));
             format!("`{}`", printable(value))
         }
     };
@@ -251,7 +251,7 @@ fn unknown_keys(
         let missing = known.iter().copied().filter(|known| mapping.get(known).is_none());
         let (help, edits): (String, Vec<Edit>) = match diagnostics.closest(UNKNOWN_PART.level, name, missing) {
             Some(closest) => {
-                let edit = diagnostics.source().rewritten(key, closest).filter(|_| unknown.len() == 1);
+                let edit = diagnostics.rewritten(UNKNOWN_PART.level, key, closest).filter(|_| unknown.len() == 1);
                 (format!("did you mean `{closest}`?"), edit.into_iter().collect())
             }
             None => (format!("remove it, or use one of {}", listed(&known)), Vec::new()),

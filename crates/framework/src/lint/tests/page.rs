@@ -13,11 +13,11 @@ const HEAD: &str = "\
 # Rules
 
 `backup-compliance lint` checks framework templates by these rules, and `deploy` rejects the errors. The rules about backup plans,
-selections and vaults (BC070 to BC089, BC100 to BC109) apply to every template, and `check` reports them too. This page is generated from
+selections and vaults (BC070 to BC089, BC100 to BC105) apply to every template, and `check` reports them too. This page is generated from
 the code, and a test runs every example: `UPDATE_DOCS=1 cargo nextest run --workspace --lib`.
 
 - An **error** is rejected by AWS, or leaves a framework without effect. `deploy` rejects it, and `lint` exits with status 1.
-- A **warning** is accepted by AWS but rarely intended. It changes the exit status only with `lint --strict`.
+- A **warning** is accepted by AWS but rarely intended. It changes the exit status only with `--strict`.
 - A **note** is information.
 
 Suppress a warning or a note in the metadata of the template or of one resource, with a reason and a last day:
