@@ -13,7 +13,7 @@ pub(crate) mod machine;
 
 /// The output formats of findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
+pub(crate) enum FindingFormat {
     /// Text; in color on a terminal, unless `NO_COLOR` is set.
     Human,
     /// One JSON document.

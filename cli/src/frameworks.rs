@@ -7,7 +7,7 @@ use std::rc::Rc;
 use anyhow::{anyhow, ensure};
 
 use domain::policy::Reporting;
-use domain::rollout::{AccountFilter, Desired};
+use domain::rollout::{AccountFilter, Desired, Parameters};
 use evaluation::ControlQuery;
 use framework::ids::{AccountId, RegionName};
 use framework::{EquivalentLocations, Framework};
@@ -16,8 +16,6 @@ use syntax::template::{Resolved, Template};
 
 use crate::input;
 use crate::repository::{self, EVENT_BUS, EVENT_BUS_PARAMETER};
-
-type Parameters = BTreeMap<String, String>;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ControlQueries {

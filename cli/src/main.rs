@@ -55,7 +55,7 @@ enum Command {
 
 /// The output formats of most commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum OutputFormat {
     /// Text; in color on a terminal, unless `NO_COLOR` is set.
     Human,
     /// One JSON document.

@@ -1,4 +1,6 @@
-//! Names of tests: `subject_condition_result`, at most 50 characters.
+//! Names: tests have at most 50 characters (`subject_condition_result`), a type has a name of its own.
+
+use std::collections::BTreeMap;
 
 use super::source::{function_name, rust_files};
 
@@ -33,4 +35,36 @@ fn test_names_have_at_most_50_characters() {
     }
     assert!(count > 900, "only {count} tests found");
     assert!(long.is_empty(), "{long:#?}");
+}
+
+/// The name of the type that a line defines at the top level of a module.
+fn type_name(line: &str) -> Option<&str> {
+    let mut words = line.split(' ').skip_while(|word| word.starts_with("pub"));
+    let is_type = matches!(words.next()?, "struct" | "enum" | "trait" | "type");
+    let name = words.next().filter(|_| is_type)?;
+    name.split(|c: char| !c.is_alphanumeric()).next().filter(|name| !name.is_empty())
+}
+
+#[test]
+fn type_names_of_products_are_used_once() {
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let outside = ["tests", "benches", "testkit", "sandbox", "xtask", "fuzz", "fuzzing"];
+    let is_product = |path: &str| !path.split('/').any(|part| outside.contains(&part.trim_end_matches(".rs")));
+    for file in rust_files().iter().filter(|file| is_product(&file.path)) {
+        for name in file.text.lines().filter_map(type_name) {
+            found.entry(name.to_owned()).or_default().push(file.path.clone());
+        }
+    }
+    assert!(found.len() > 400, "only {} types found", found.len());
+    found.retain(|_, files| files.len() > 1);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn types_are_found_in_lines() {
+    assert_eq!(type_name("pub(crate) struct Located<'a> {"), Some("Located"));
+    assert_eq!(type_name("pub enum Level {"), Some("Level"));
+    assert_eq!(type_name("type Tag = (String, String);"), Some("Tag"));
+    assert_eq!(type_name("    type Output = u32;"), None);
+    assert_eq!(type_name("impl Level {"), None);
 }

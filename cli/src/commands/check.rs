@@ -22,7 +22,7 @@ use syntax::text::closest_match;
 
 use super::evaluate::{self, region};
 use super::lint::assignment;
-use crate::findings::{self, Format, fix, generated, human, machine};
+use crate::findings::{self, FindingFormat, fix, generated, human, machine};
 use crate::frameworks::{ControlQueries, unusable};
 use crate::templates::{Exclusion, Files};
 use crate::{CommandOutcome, cloud, input, output, plain, templates};
@@ -108,8 +108,8 @@ pub(crate) struct CheckArgs {
     #[arg(long, requires = "fix")]
     dry_run: bool,
     /// Output format
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = FindingFormat::Human)]
+    format: FindingFormat,
 }
 
 const ALL: &str = "all";
@@ -190,10 +190,10 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<CommandOutcome> {
         Ok(is_changed)
     })?;
     match args.format {
-        Format::Human => found.show()?,
-        Format::Json => output::json(&found.json())?,
-        Format::Sarif => output::json(&machine::sarif(&found.findings, &[]))?,
-        Format::Github => output::text(&machine::github(&found.findings))?,
+        FindingFormat::Human => found.show()?,
+        FindingFormat::Json => output::json(&found.json())?,
+        FindingFormat::Sarif => output::json(&machine::sarif(&found.findings, &[]))?,
+        FindingFormat::Github => output::text(&machine::github(&found.findings))?,
     }
     let verdict = found.verdict(args.strict);
     if args.fix {

@@ -17,7 +17,7 @@ use app::ports::PortError;
 use evaluation::inventory::document::Document;
 use framework::ids::{AccountId, RegionName};
 
-use crate::{CommandOutcome, Format, cloud, output, plain};
+use crate::{CommandOutcome, OutputFormat, cloud, output, plain};
 use partial::{Partial, ReadRequest};
 use summary::InventorySummary;
 
@@ -77,8 +77,8 @@ pub(crate) struct InventoryArgs {
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=64))]
     jobs: usize,
     /// Output format of the summary
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+    format: OutputFormat,
     #[command(flatten)]
     access: cloud::AwsOptions,
 }
@@ -216,9 +216,9 @@ fn show(outcome: &InventoryOutcome, args: &InventoryArgs) -> anyhow::Result<()> 
     let role = (!args.aggregator_only).then_some(args.role.as_str());
     let summary = InventorySummary::of(outcome, args.output.as_deref(), role);
     match (args.format, &args.output) {
-        (Format::Json, Some(_)) => output::json(&summary.json())?,
-        (Format::Json, None) => output::note(&summary.json().to_string()),
-        (Format::Human, _) => output::note(summary.page().trim_end()),
+        (OutputFormat::Json, Some(_)) => output::json(&summary.json())?,
+        (OutputFormat::Json, None) => output::note(&summary.json().to_string()),
+        (OutputFormat::Human, _) => output::note(summary.page().trim_end()),
     }
     Ok(())
 }

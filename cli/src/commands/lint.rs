@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 
-use crate::findings::{self, Format, fix, machine};
+use crate::findings::{self, FindingFormat, fix, machine};
 use crate::{CommandOutcome, cloud, output};
 use report::LintReport;
 
@@ -57,8 +57,8 @@ pub(crate) struct LintArgs {
     #[arg(long, requires = "fix")]
     dry_run: bool,
     /// The output format.
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = FindingFormat::Human)]
+    format: FindingFormat,
 }
 
 pub(crate) fn assignment(text: &str) -> Result<(String, String), String> {
@@ -99,14 +99,14 @@ pub(crate) fn run(args: &LintArgs) -> anyhow::Result<CommandOutcome> {
         Ok(is_changed)
     })?;
     match args.format {
-        Format::Human => human::show(&report, args.notes)?,
-        Format::Json => {
+        FindingFormat::Human => human::show(&report, args.notes)?,
+        FindingFormat::Json => {
             let mut json = machine::json(&report.findings);
             machine::set(&mut json, "suppressed", report.suppressed_json());
             output::json(&json)?
         }
-        Format::Sarif => output::json(&machine::sarif(&report.findings, &report.suppressed))?,
-        Format::Github => output::text(&machine::github(&report.findings))?,
+        FindingFormat::Sarif => output::json(&machine::sarif(&report.findings, &report.suppressed))?,
+        FindingFormat::Github => output::text(&machine::github(&report.findings))?,
     }
     if args.fix {
         fix::write_standard_input(&report.files)?;

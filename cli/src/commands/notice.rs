@@ -18,7 +18,7 @@ use domain::violation::{
     ViolationRecord, apply,
 };
 
-use crate::{CommandOutcome, Format, input, output, repository};
+use crate::{CommandOutcome, OutputFormat, input, output, repository};
 
 /// Render the notice about a compliance change.
 ///
@@ -49,8 +49,8 @@ pub(crate) struct NoticeArgs {
     #[arg(long, value_name = "DIR|POLICY_FILE")]
     policy: Option<PathBuf>,
     /// The format of the output.
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+    format: OutputFormat,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -96,14 +96,14 @@ pub(crate) fn run(args: &NoticeArgs) -> anyhow::Result<CommandOutcome> {
     let notices = notices(&records, args.channel.channel(), &reporting, policy.as_ref());
     let documents: Vec<Value> = notices.iter().filter_map(|notice| document(notice, args.channel)).collect();
     match (args.format, args.channel) {
-        (Format::Json, _) => output::json(&json!({ "notices": documents, "ignored": ignored }))?,
-        (Format::Human, NoticeForm::Email) => {
+        (OutputFormat::Json, _) => output::json(&json!({ "notices": documents, "ignored": ignored }))?,
+        (OutputFormat::Human, NoticeForm::Email) => {
             for (number, notice) in notices.iter().enumerate() {
                 let rule = if number == 0 { "" } else { "----\n\n" };
                 output::line(&format!("{rule}Subject: {}\n\n{}", notice.subject(), notice.text()))?;
             }
         }
-        (Format::Human, _) => documents.iter().try_for_each(output::json)?,
+        (OutputFormat::Human, _) => documents.iter().try_for_each(output::json)?,
     }
     Ok(if ignored.is_empty() { CommandOutcome::Clean } else { CommandOutcome::Findings })
 }

@@ -20,7 +20,7 @@ use syntax::diagnostic::Diagnostic;
 use crate::cloud::{self, ApplicationStack};
 use crate::plain::escaped;
 use crate::repository::PolicyFolder;
-use crate::{CommandOutcome, Format, output};
+use crate::{CommandOutcome, OutputFormat, output};
 
 pub(crate) use machine::operation as operation_json;
 
@@ -80,14 +80,14 @@ pub(crate) struct PlanArgs {
     #[arg(long)]
     exit_code: bool,
     /// The output format.
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+    format: OutputFormat,
     #[command(flatten)]
     access: cloud::AwsOptions,
 }
 
 #[derive(Debug)]
-struct Subject {
+struct PlannedState {
     owner: String,
     /// `None` for a folder.
     commit: Option<CommitId>,
@@ -103,8 +103,8 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<CommandOutcome> {
     let folder = args.commit.is_none().then(open).transpose()?;
     let (subject, planned) = cloud::block_on(plan(args, folder.as_ref()))?;
     match args.format {
-        Format::Human => output::text(&human::page(&subject, &planned, args.all, output::terminal_width()))?,
-        Format::Json => output::json(&machine::json(&subject, &planned))?,
+        OutputFormat::Human => output::text(&human::page(&subject, &planned, args.all, output::terminal_width()))?,
+        OutputFormat::Json => output::json(&machine::json(&subject, &planned))?,
     }
     Ok(match planned {
         Err(_) => CommandOutcome::Findings,
@@ -113,7 +113,7 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<CommandOutcome> {
     })
 }
 
-async fn plan(args: &PlanArgs, folder: Option<&PolicyFolder>) -> anyhow::Result<(Subject, Planned)> {
+async fn plan(args: &PlanArgs, folder: Option<&PolicyFolder>) -> anyhow::Result<(PlannedState, Planned)> {
     let aws = cloud::connect(&args.access).await?;
     let mut notes = Vec::new();
     let application = match cloud::application(&aws, &args.stack).await {
@@ -168,7 +168,7 @@ async fn plan(args: &PlanArgs, folder: Option<&PolicyFolder>) -> anyhow::Result<
         }
         None => ask(&Planner { repository, stack_sets, organization }, &question, memory).await?,
     };
-    Ok((Subject { owner, commit, notes }, planned))
+    Ok((PlannedState { owner, commit, notes }, planned))
 }
 
 async fn ask(

@@ -13,7 +13,7 @@ use app::inspect::{
 use aws::DeadLetterQueues;
 
 use crate::cloud::{self, StackOutputs};
-use crate::{CommandOutcome, Format, output, plain};
+use crate::{CommandOutcome, OutputFormat, output, plain};
 
 /// Default of --limit without --send and --delete.
 const SHOWN: usize = 100;
@@ -69,8 +69,8 @@ pub(crate) struct RedriveArgs {
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     limit: Option<usize>,
     /// The format of the output.
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+    format: OutputFormat,
     #[command(flatten)]
     access: cloud::AwsOptions,
 }
@@ -157,8 +157,8 @@ pub(crate) fn run(args: &RedriveArgs) -> anyhow::Result<CommandOutcome> {
         Ok((job, log, done))
     })?;
     match args.format {
-        Format::Human => output::text(&show::page(&job, &done, log.as_ref()))?,
-        Format::Json => output::json(&show::json(&job, &done, log.as_ref()))?,
+        OutputFormat::Human => output::text(&show::page(&job, &done, log.as_ref()))?,
+        OutputFormat::Json => output::json(&show::json(&job, &done, log.as_ref()))?,
     }
     verdict(&job, &done)
 }

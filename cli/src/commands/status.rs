@@ -17,7 +17,7 @@ use framework::ids::StackSetName;
 
 use crate::cloud::{self, ApplicationStack};
 use crate::commands::plan::operation_json;
-use crate::{CommandOutcome, Format, output};
+use crate::{CommandOutcome, OutputFormat, output};
 
 /// Show the state of rollouts.
 ///
@@ -48,8 +48,8 @@ pub(crate) struct StatusArgs {
     #[arg(long)]
     live: bool,
     /// The output format.
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+    format: OutputFormat,
     #[command(flatten)]
     access: cloud::AwsOptions,
 }
@@ -66,8 +66,8 @@ pub(crate) fn run(args: &StatusArgs) -> anyhow::Result<CommandOutcome> {
         ask(&table, live.as_ref(), repository.as_ref(), cloud::now()).await
     })?;
     match args.format {
-        Format::Human => output::text(&human::page(&status))?,
-        Format::Json => output::json(&json(&status))?,
+        OutputFormat::Human => output::text(&human::page(&status))?,
+        OutputFormat::Json => output::json(&json(&status))?,
     }
     Ok(if status.is_failure() { CommandOutcome::Findings } else { CommandOutcome::Clean })
 }

@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 
 use syntax::diagnostic::{self, Diagnostic};
 
-use super::Format;
+use super::FindingFormat;
 use crate::input::STANDARD_INPUT;
 use crate::output;
 use crate::plain::{count, escaped};
@@ -82,9 +82,9 @@ pub(crate) fn diff(old: &BTreeMap<String, String>, new: &BTreeMap<String, String
 }
 
 /// Redirects results to standard error if a template is read from standard input, because it is written to standard output.
-pub(crate) fn redirect_results(paths: &[PathBuf], format: Format) {
+pub(crate) fn redirect_results(paths: &[PathBuf], format: FindingFormat) {
     if paths.iter().any(|path| path == Path::new("-")) {
-        output::results_to_stderr(format != Format::Human);
+        output::results_to_stderr(format != FindingFormat::Human);
     }
 }
 
@@ -97,10 +97,10 @@ pub(crate) fn write_standard_input(files: &BTreeMap<String, String>) -> anyhow::
 pub(crate) fn apply_edits(
     findings: &[Diagnostic],
     files: &mut BTreeMap<String, String>,
-    format: Format,
+    format: FindingFormat,
 ) -> anyhow::Result<bool> {
     let report = |line: &str| match format {
-        Format::Human => output::line(line),
+        FindingFormat::Human => output::line(line),
         _ => {
             output::hint(line);
             Ok(())

@@ -11,7 +11,8 @@ mod location;
 mod ports;
 
 pub use ports::{
-    InvalidRow, InventoryScope, ListedItem, ListedVault, MemberBackup, RecordedInventory, Recording, Rows, Source,
+    AggregatorSource, InvalidRow, InventoryScope, ListedItem, ListedVault, MemberBackup, RecordedInventory, Recording,
+    Rows,
 };
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,7 +66,7 @@ pub enum CompletedRead {
     /// The sources of the aggregator.
     Sources {
         /// The sources.
-        sources: Vec<Source>,
+        sources: Vec<AggregatorSource>,
     },
     /// The resources of a type in the aggregator.
     Resources {
@@ -200,7 +201,7 @@ pub enum InventoryError {
 /// Completed reads by subject.
 #[derive(Debug, Default)]
 struct CollectedReads {
-    sources: Option<Vec<Source>>,
+    sources: Option<Vec<AggregatorSource>>,
     resources: BTreeMap<String, Rows<Resource>>,
     recovery_points: Option<Rows<RecoveryPoint>>,
     locations: BTreeMap<LocationKey, LocationRead>,

@@ -18,7 +18,7 @@ use ports::{DeployQueue, LifecycleEnv, RequestStore};
 
 /// Hands requests of CloudFormation over to `deploy`.
 #[derive(Debug)]
-pub struct Lifecycle<E: LifecycleEnv> {
+pub struct StackLifecycle<E: LifecycleEnv> {
     /// Stores requests.
     pub requests: E::Requests,
     /// Triggers `deploy`.
@@ -27,7 +27,7 @@ pub struct Lifecycle<E: LifecycleEnv> {
     pub clock: E::Clock,
 }
 
-impl<E: LifecycleEnv> Lifecycle<E> {
+impl<E: LifecycleEnv> StackLifecycle<E> {
     /// Stores a request and triggers `deploy`, which answers it. The error is the reason for a FAILED.
     pub async fn receive(&self, event: &Value, envelope: RequestEnvelope) -> Result<CloudFormationRequest, String> {
         let request = CloudFormationRequest::read(event, envelope)?;

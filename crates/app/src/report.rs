@@ -84,7 +84,7 @@ struct ParsedBatch {
     flushes: BTreeMap<ViolationGroup, BTreeSet<String>>,
 }
 
-struct Run<'a, E: ReportEnv> {
+struct BatchRun<'a, E: ReportEnv> {
     report: &'a Report<E>,
     context: PolicyContext<'a>,
     summary: BatchSummary,
@@ -112,7 +112,7 @@ impl<E: ReportEnv> Report<E> {
         });
         let (reporting, channels, now) = (in_force.reporting(), self.channels.enabled(), self.clock.now());
         let context = PolicyContext { in_force: &in_force, reporting: &reporting, channels: &channels, now };
-        let mut run = Run { report: self, context, summary };
+        let mut run = BatchRun { report: self, context, summary };
         let mut records = run.record(batch.by_key).await;
         let flushed = run.flush(batch.flushes, &mut records).await;
         let buffered = run.buffered(&records, &flushed).await;
@@ -238,7 +238,7 @@ impl<E: ReportEnv> Report<E> {
     }
 }
 
-impl<E: ReportEnv> Run<'_, E> {
+impl<E: ReportEnv> BatchRun<'_, E> {
     /// Applies changes and stores the records. Returns the records that may have pending deliveries.
     async fn record(&mut self, by_key: BTreeMap<ViolationKey, Changes>) -> Vec<PendingRecord> {
         if by_key.is_empty() {

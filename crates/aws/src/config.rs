@@ -17,7 +17,7 @@ use aws_sdk_config::types::AggregatedSourceStatusType;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use app::inventory::Source;
+use app::inventory::AggregatorSource;
 use app::ports::{PortErrorKind, Result};
 use framework::ids::{AccountId, RegionName};
 
@@ -60,7 +60,7 @@ impl ConfigAggregator {
         self.name.as_deref().ok_or_else(|| unexpected(operation, "no aggregator is configured"))
     }
 
-    async fn source_status(&self) -> Result<Vec<Source>> {
+    async fn source_status(&self) -> Result<Vec<AggregatorSource>> {
         const OPERATION: &str = "config:DescribeConfigurationAggregatorSourcesStatus";
         let request = self.client.describe_configuration_aggregator_sources_status();
         let request = request.configuration_aggregator_name(self.name(OPERATION)?);
@@ -80,7 +80,7 @@ impl ConfigAggregator {
                 let details = [status.last_error_code(), status.last_error_message()];
                 let details = details.into_iter().flatten().filter(|text| !text.is_empty());
                 let stale = stale.map(|stale| std::iter::once(stale).chain(details).collect::<Vec<_>>().join(": "));
-                sources.insert((account.clone(), region.clone()), Source { account, region, stale });
+                sources.insert((account.clone(), region.clone()), AggregatorSource { account, region, stale });
             }
             Ok(page.next_token)
         })

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use framework::control::Control;
 use framework::ids::{AccountId, RegionName, StackSetName, UnitId};
-use syntax::diagnostic::{Diagnostic, Diagnostics, Position, Source};
+use syntax::diagnostic::{Diagnostic, Diagnostics, Position, SourceText};
 
 mod exemption;
 mod fields;
@@ -135,7 +135,7 @@ impl Policy {
     /// # Errors
     /// Every diagnostic of the file, from top to bottom.
     pub fn read(file: &str, text: &str) -> Result<Self, Vec<Diagnostic>> {
-        let source = Source::new(file, text);
+        let source = SourceText::new(file, text);
         let mut diagnostics = Diagnostics::new(&source);
         match read::policy(&mut diagnostics) {
             Some(policy) if diagnostics.is_empty() => Ok(policy),

@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use framework::control::Control;
 use framework::ids::{AccountId, RegionName};
 use framework::lint::{Level, remove_suppressed};
-use syntax::diagnostic::{Diagnostic, Edit, Position, Source};
+use syntax::diagnostic::{Diagnostic, Edit, Position, SourceText};
 use syntax::template::Template;
 use syntax::text::printable;
 
@@ -137,8 +137,8 @@ pub fn check(
     if all.iter().any(|query| query.control.resource_types.len() > 1) {
         report.not_judged = not_judged(added.not_judged.iter().take(checked).flatten());
     }
-    let sources: Vec<Source<'_>> =
-        stacks.iter().map(|stack| Source::new(stack.template.file(), stack.template.text())).collect();
+    let sources: Vec<SourceText<'_>> =
+        stacks.iter().map(|stack| SourceText::new(stack.template.file(), stack.template.text())).collect();
     let subject = |item| match item {
         ItemId::Resource(index) => inventory.resources.get(index).map(Subject::Resource),
         ItemId::Plan(index) => inventory.plans.get(index).map(|plan| Subject::Plan(&plan.item)),
@@ -234,7 +234,7 @@ struct FindingBuilder<'a> {
     inventory: &'a Inventory,
     target: &'a DeploymentTarget,
     stacks: &'a [TemplateStack<'a>],
-    sources: &'a [Source<'a>],
+    sources: &'a [SourceText<'a>],
     origins: HashMap<Subject<'a>, &'a Origin>,
     /// By ARN or placeholder.
     logical_ids: HashMap<&'a str, &'a str>,

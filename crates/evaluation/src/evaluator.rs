@@ -23,7 +23,7 @@ use jiff::tz::TimeZone;
 use crate::inventory::document::{PlanPart, RecoveryPointPart, RecoveryPointStatus, Restore, VaultKind, VaultPart};
 use crate::inventory::{
     Inventory, InventoryGap, Located, LocationId, LocationPart, PROTECTED, Plan, ProtectedType, RecoveryPoint,
-    Resource, Symbol, Vault, protected,
+    StoredResource, Symbol, Vault, protected,
 };
 use coverage::SelectionMatch;
 use prepared_query::{ControlTest, PreparedQuery, SubjectKind, control_test};
@@ -69,7 +69,7 @@ pub struct Evaluation<'a> {
 #[derive(Debug, Clone, Copy)]
 pub enum Subject<'a> {
     /// A resource that may need a backup.
-    Resource(&'a Resource),
+    Resource(&'a StoredResource),
     /// A backup plan.
     Plan(&'a Plan),
     /// A vault.
@@ -157,7 +157,7 @@ pub struct Evaluator<'a> {
     locations: Vec<LocationIndex<'a>>,
     kinds: HashMap<Symbol, &'static ProtectedType>,
     /// By the cluster ARN that member instances name.
-    clusters: HashMap<&'a str, &'a Resource>,
+    clusters: HashMap<&'a str, &'a StoredResource>,
     /// Sorted by resource, newest first.
     points: Vec<&'a Located<RecoveryPoint>>,
     /// The latest restore of each resource.
@@ -220,7 +220,7 @@ impl<'a> Evaluator<'a> {
     /// Builds only the indexes that the queries need.
     fn index(&mut self) {
         let inventory = self.inventory;
-        let members: HashSet<&str> = inventory.resources.iter().filter_map(Resource::cluster).collect();
+        let members: HashSet<&str> = inventory.resources.iter().filter_map(StoredResource::cluster).collect();
         for resource in &inventory.resources {
             if !self.kinds.contains_key(&resource.kind)
                 && let Some(protected) = protected(inventory.kind(resource))
@@ -310,7 +310,7 @@ impl<'a> Evaluator<'a> {
 
     /// Calls `take` with the index of the query and each resource in its scope for whose type AWS Config has no rule of the control: it is
     /// not judged.
-    pub fn each_without_rule(&self, mut take: impl FnMut(usize, &'a Resource)) {
+    pub fn each_without_rule(&self, mut take: impl FnMut(usize, &'a StoredResource)) {
         for (query_index, prepared) in self.queries.iter().enumerate() {
             if prepared.kind != SubjectKind::Resources || self.kinds.values().all(|kind| prepared.judges(kind)) {
                 continue;
@@ -326,7 +326,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn resource_in_scope(&self, prepared: &PreparedQuery<'_>, resource: &Resource) -> Ternary {
+    fn resource_in_scope(&self, prepared: &PreparedQuery<'_>, resource: &StoredResource) -> Ternary {
         let is_it = |id: &str| resource.id() == id || resource.name() == Some(id) || resource.arn() == id;
         let has_tag = |_: &str, value: Option<&str>| {
             has_tag(resource, prepared.tag, |found| match (value, found) {
@@ -378,7 +378,7 @@ impl<'a> Evaluator<'a> {
     /// Evaluates a resource. All its queries share its candidate and its matching selections.
     fn resource(
         &self,
-        resource: &'a Resource,
+        resource: &'a StoredResource,
         matching: &mut Vec<SelectionMatch>,
         take: &mut impl FnMut(Evaluation<'a>),
     ) {
@@ -429,7 +429,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn candidate(&self, resource: &'a Resource, protected: &'static ProtectedType) -> Candidate<'a> {
+    fn candidate(&self, resource: &'a StoredResource, protected: &'static ProtectedType) -> Candidate<'a> {
         let service = protected.opt_in(resource.engine.map(|engine| self.inventory.symbols.get(engine)));
         let record = self.inventory.location_of_resource(resource).and_then(|location| location.record.as_ref());
         let opt_in = record.and_then(|record| record.opt_in.get(service)).map_or(Ternary::Unknown, |on| (*on).into());
@@ -458,7 +458,7 @@ fn in_scope(
 }
 
 /// Returns whether a resource has a tag whose value, `None` if unknown, `fits`.
-fn has_tag(resource: &Resource, key: Option<Symbol>, fits: impl Fn(Option<Symbol>) -> Ternary) -> Ternary {
+fn has_tag(resource: &StoredResource, key: Option<Symbol>, fits: impl Fn(Option<Symbol>) -> Ternary) -> Ternary {
     match key.and_then(|key| resource.tag(key)) {
         Some(tag) => fits(tag.value),
         None => Ternary::unknown_if(resource.tags_unread),

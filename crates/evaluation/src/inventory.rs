@@ -40,7 +40,7 @@ pub struct Inventory {
     pub(crate) symbols: Interner,
     pub(crate) locations: Vec<InventoryLocation>,
     location_ids: HashMap<(Symbol, Symbol), LocationId>,
-    pub(crate) resources: Vec<Resource>,
+    pub(crate) resources: Vec<StoredResource>,
     pub(crate) plans: Vec<Located<Plan>>,
     pub(crate) vaults: Vec<Located<Vault>>,
     /// The placeholders of vaults whose name several templates use, with the index of the vault.
@@ -76,7 +76,7 @@ pub(crate) struct Located<T> {
 
 /// A resource that may need a backup. Strings that many resources share are interned.
 #[derive(Debug, Clone)]
-pub struct Resource {
+pub struct StoredResource {
     pub(crate) arn: Box<str>,
     pub(crate) id: Option<Box<str>>,
     pub(crate) name: Option<Box<str>>,
@@ -180,7 +180,7 @@ impl Inventory {
             let completed = Timestamp::MAX;
             self.restores.push(Restore { resource: resource.arn.clone(), completed, minutes });
         }
-        let resource = Resource {
+        let resource = StoredResource {
             location,
             kind: self.symbols.intern(resource.kind.as_str()),
             engine: resource.engine.as_deref().map(|engine| self.symbols.intern(engine)),
@@ -246,12 +246,12 @@ impl Inventory {
     }
 
     /// Returns the AWS Config type of a resource.
-    pub fn kind(&self, resource: &Resource) -> &str {
+    pub fn kind(&self, resource: &StoredResource) -> &str {
         self.symbols.get(resource.kind)
     }
 
     /// Returns the location of a resource.
-    pub fn location_of_resource(&self, resource: &Resource) -> Option<&InventoryLocation> {
+    pub fn location_of_resource(&self, resource: &StoredResource) -> Option<&InventoryLocation> {
         self.locations.get(resource.location.index())
     }
 
@@ -320,7 +320,7 @@ impl LocationId {
     }
 }
 
-impl Resource {
+impl StoredResource {
     /// Returns the ARN; only its start if the resource is not deployed yet.
     pub fn arn(&self) -> &str {
         &self.arn

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 
-use syntax::diagnostic::{Diagnostic, Diagnostics, Edit, Position, Source};
+use syntax::diagnostic::{Diagnostic, Diagnostics, Edit, Position, SourceText};
 use syntax::template::{Resolver, Template};
 
 use crate::definition::{Framework, parameter, read};
@@ -16,7 +16,7 @@ use crate::rules::{
     template as template_rules, vaults,
 };
 
-pub use crate::rules::{Example, Rule, Snippet};
+pub use crate::rules::{Example, LintRule, Snippet};
 pub use syntax::diagnostic::Level;
 
 mod allowed_names;
@@ -42,7 +42,7 @@ pub use suppressions::remove_suppressed;
 pub use update::check_update;
 
 /// Returns every rule, in the order of their ids.
-pub fn rules() -> Vec<&'static Rule> {
+pub fn rules() -> Vec<&'static LintRule> {
     let families = [
         template_rules::FAMILY,
         framework::FAMILY,
@@ -64,7 +64,7 @@ pub fn rules() -> Vec<&'static Rule> {
 }
 
 /// Returns the rule with an id.
-pub fn rule(id: &str) -> Option<&'static Rule> {
+pub fn rule(id: &str) -> Option<&'static LintRule> {
     rules().into_iter().find(|rule| rule.id == id)
 }
 
@@ -116,7 +116,7 @@ fn check_template(template: &Template, question: &LintContext<'_>) -> LintResult
 }
 
 fn check_written_out(template: &Template, question: &LintContext<'_>) -> LintResult {
-    let source = Source::new(template.file(), template.text());
+    let source = SourceText::new(template.file(), template.text());
     let mut found: Vec<Diagnostic> = Vec::new();
     // A diagnostic of several variants is reported once.
     let mut reported: BTreeSet<(Option<Position>, Option<&'static str>, String)> = BTreeSet::new();
@@ -152,7 +152,7 @@ fn check_written_out(template: &Template, question: &LintContext<'_>) -> LintRes
         let mut all = diagnostics.into_vec();
         all.retain(|diagnostic| needs_framework || diagnostic.rule != Some(template_rules::NO_FRAMEWORK.id));
         // A list without controls is not reported as one that can be empty.
-        let of_rule = |diagnostic: &Diagnostic, rule: &Rule| diagnostic.rule == Some(rule.id);
+        let of_rule = |diagnostic: &Diagnostic, rule: &LintRule| diagnostic.rule == Some(rule.id);
         let empty = all.iter().filter(|diagnostic| of_rule(diagnostic, &framework::NO_CONTROLS));
         let empty: BTreeSet<Option<Position>> = empty.map(|diagnostic| diagnostic.at).collect();
         let mut assigned = assigned.map(|assigned| assigned.diagnostics).unwrap_or_default();
@@ -182,8 +182,8 @@ struct Assigned {
 
 /// Checks the frameworks under every assignment of the undecided conditions: each branch of a template must be valid. Missing frameworks
 /// or controls are not reported, because the template may never be deployed with that assignment.
-fn by_assignment<'t>(source: &Source<'_>, template: &'t Template, resolver: &Resolver<'t>) -> Option<Assigned> {
-    const IGNORED: &[&Rule] = &[&framework::NO_CONTROLS, &template_rules::NO_FRAMEWORK];
+fn by_assignment<'t>(source: &SourceText<'_>, template: &'t Template, resolver: &Resolver<'t>) -> Option<Assigned> {
+    const IGNORED: &[&LintRule] = &[&framework::NO_CONTROLS, &template_rules::NO_FRAMEWORK];
     let bodies = template.resources().filter(|(_, kind, _)| *kind == read::TYPE).map(|(_, _, body)| body);
     let mut all = None;
     for assignment in resolver.condition_assignments(bodies) {
@@ -230,7 +230,7 @@ impl Framework {
     pub fn read_all(template: &Template, parameters: &BTreeMap<String, String>) -> Result<Vec<Self>, Vec<Diagnostic>> {
         let written_out = template.without_loops();
         let template = written_out.as_ref().unwrap_or(template);
-        let source = Source::new(template.file(), template.text());
+        let source = SourceText::new(template.file(), template.text());
         let mut diagnostics = Diagnostics::new(&source);
         parameter::check(&mut diagnostics, template, parameters, true);
         template.reject_aliases(&mut diagnostics);

@@ -12,7 +12,7 @@ macro_rules! family {
     ($($name:ident $id:literal $level:ident $title:literal $explanation:literal)*) => {
         $(
             #[doc = concat!($id, ": ", $title, ".")]
-            pub(crate) static $name: $crate::rules::Rule = $crate::rules::Rule {
+            pub(crate) static $name: $crate::rules::LintRule = $crate::rules::LintRule {
                 id: $id,
                 level: syntax::diagnostic::Level::$level,
                 title: $title,
@@ -23,7 +23,7 @@ macro_rules! family {
         )*
 
         /// The rules of this family.
-        pub(crate) static FAMILY: &[&$crate::rules::Rule] = &[$(&$name),*];
+        pub(crate) static FAMILY: &[&$crate::rules::LintRule] = &[$(&$name),*];
     };
 }
 pub(crate) use family;
@@ -43,7 +43,7 @@ pub use example::{Example, Snippet};
 
 /// A lint rule.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Rule {
+pub struct LintRule {
     /// The id, which never changes and is never reused: `BC021`.
     pub id: &'static str,
     /// The severity of every violation.
@@ -58,8 +58,8 @@ pub struct Rule {
     pub good: Example,
 }
 
-impl From<&Rule> for RuleId {
-    fn from(rule: &Rule) -> Self {
+impl From<&LintRule> for RuleId {
+    fn from(rule: &LintRule) -> Self {
         Self { id: rule.id, level: rule.level }
     }
 }

@@ -12,7 +12,7 @@ mod tests;
 
 pub use edit::apply;
 pub use rule::{ALIASES, Level, RuleId, UNREADABLE};
-pub use source::{Diagnostics, Source, Span};
+pub use source::{Diagnostics, SourceText, Span};
 
 /// A position in a text file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
@@ -98,7 +98,7 @@ impl Diagnostic {
 
     /// Returns an error about a position in a file with this text.
     pub fn at(file: &str, text: &str, at: Position, message: impl Into<String>, help: impl Into<String>) -> Self {
-        Source::new(file, text).error(at, message, help)
+        SourceText::new(file, text).error(at, message, help)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::diagnostic::{ALIASES, Diagnostic, Diagnostics, Position, Source, UNREADABLE};
+use crate::diagnostic::{ALIASES, Diagnostic, Diagnostics, Position, SourceText, UNREADABLE};
 use crate::yaml::{self, Node};
 
 mod capability;
@@ -15,8 +15,8 @@ mod tests;
 mod transform;
 
 pub use capability::Capability;
-pub use intrinsic::{Call, call};
-pub use part::{Content, Part, Resource, resources_of};
+pub use intrinsic::{FunctionCall, call};
+pub use part::{Content, Part, TemplateResource, resources_of};
 pub use resolve::{NodeValue, Piece, Resolver};
 pub use transform::{LANGUAGE_EXTENSIONS, SERVERLESS};
 
@@ -64,7 +64,7 @@ impl Template {
     /// Every diagnostic: a file that is too large, neither valid YAML nor valid JSON, not a template, or has aliases.
     pub fn read(file: &str, text: &str) -> Result<Self, Vec<Diagnostic>> {
         let template = Self::read_source(file, text)?;
-        let source = Source::new(file, text);
+        let source = SourceText::new(file, text);
         let mut diagnostics = Diagnostics::new(&source);
         template.reject_aliases(&mut diagnostics);
         if diagnostics.is_empty() { Ok(template) } else { Err(diagnostics.into_vec()) }
@@ -75,7 +75,7 @@ impl Template {
     /// # Errors
     /// Every diagnostic: a file that is too large, neither valid YAML nor valid JSON, or not a template.
     pub fn read_source(file: &str, text: &str) -> Result<Self, Vec<Diagnostic>> {
-        let source = Source::new(file, text);
+        let source = SourceText::new(file, text);
         let mut diagnostics = Diagnostics::new(&source);
         let template = read::template(&mut diagnostics, text).filter(|_| diagnostics.is_empty());
         let unreadable =

@@ -16,7 +16,7 @@ mod scalar;
 pub(crate) mod tests;
 mod yaml11;
 
-pub use reader::{Dialect, Document, document, read, rejection};
+pub use reader::{Dialect, YamlDocument, document, read, rejection};
 pub use scalar::ScalarKind;
 pub use yaml11::Yaml11;
 

@@ -15,9 +15,9 @@ use aws::{
 };
 
 /// The adapters of this function.
-enum Aws {}
+enum AwsDeploy {}
 
-impl DeployEnv for Aws {
+impl DeployEnv for AwsDeploy {
     type Repository = CodeCommitRepository;
     type StackSets = CloudFormationStackSets;
     type Organization = OrganizationUnits;
@@ -32,7 +32,7 @@ async fn main() -> Result<(), Error> {
     runtime::init_logs();
     let settings = DeploySettings::from_env(environment)?;
     let clients = Clients::connect().await;
-    let deploy = &Deploy::<Aws> {
+    let deploy = &Deploy::<AwsDeploy> {
         application: Application {
             repository: settings.repository_name.clone(),
             branch: settings.branch_name.clone(),

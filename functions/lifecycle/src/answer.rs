@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{error, info, warn};
 
 use app::lifecycle::ports::{LifecycleEnv, RequestStore as _, Responder};
-use app::lifecycle::{CloudFormationRequest, Lifecycle, RequestAnswer, RequestEnvelope};
+use app::lifecycle::{CloudFormationRequest, RequestAnswer, RequestEnvelope, StackLifecycle};
 use app::ports::Clock as _;
 use aws::runtime::{self, FunctionError};
 
@@ -42,7 +42,7 @@ fn working_time(left: Duration) -> Duration {
 pub(crate) async fn handle<E: LifecycleEnv>(
     event: Value,
     context: Context,
-    lifecycle: &Result<Arc<Lifecycle<E>>, String>,
+    lifecycle: &Result<Arc<StackLifecycle<E>>, String>,
     responder: &impl Responder,
 ) -> Result<Value, FunctionError> {
     let left = runtime::time_left(&context).unwrap_or(WITHOUT_DEADLINE + RESERVE);
@@ -107,7 +107,7 @@ async fn spawned<T: Send + 'static>(
 
 /// Settles this answer and returns it, or the one that was settled before; `None` if the request was answered.
 async fn settle<E: LifecycleEnv>(
-    lifecycle: &Arc<Lifecycle<E>>,
+    lifecycle: &Arc<StackLifecycle<E>>,
     request: &CloudFormationRequest,
     answer: RequestAnswer,
     end: Instant,
@@ -135,7 +135,7 @@ async fn settle<E: LifecycleEnv>(
 }
 
 /// Records that the answer was sent. If that fails, `deploy` sends the same answer again.
-async fn record_answer<E: LifecycleEnv>(lifecycle: &Arc<Lifecycle<E>>, request_id: &str, end: Instant) {
+async fn record_answer<E: LifecycleEnv>(lifecycle: &Arc<StackLifecycle<E>>, request_id: &str, end: Instant) {
     let (noter, id) = (Arc::clone(lifecycle), request_id.to_owned());
     let time = NOTING.min(end.saturating_duration_since(Instant::now()));
     match spawned(time, async move { noter.requests.record_answered(&id, noter.clock.now()).await }).await {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lambda_runtime::Error;
 
-use app::lifecycle::Lifecycle;
+use app::lifecycle::StackLifecycle;
 use app::lifecycle::ports::LifecycleEnv;
 use aws::runtime;
 use aws::settings::{LifecycleSettings, environment};
@@ -13,9 +13,9 @@ use aws::{Clients, SignedUrlResponder, SqsDeployQueue, StateTable, SystemClock};
 mod answer;
 
 /// The adapters of this function.
-enum Aws {}
+enum AwsLifecycle {}
 
-impl LifecycleEnv for Aws {
+impl LifecycleEnv for AwsLifecycle {
     type Requests = StateTable;
     type Queue = SqsDeployQueue;
     type Clock = SystemClock;
@@ -28,7 +28,7 @@ async fn main() -> Result<(), Error> {
     let lifecycle = match LifecycleSettings::from_env(environment) {
         Ok(settings) => {
             let clients = Clients::connect().await;
-            Ok(Arc::new(Lifecycle::<Aws> {
+            Ok(Arc::new(StackLifecycle::<AwsLifecycle> {
                 requests: StateTable::new(&clients, &settings.state_table_name),
                 queue: SqsDeployQueue::new(&clients, &settings.deploy_queue_url),
                 clock: SystemClock,

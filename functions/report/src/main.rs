@@ -22,16 +22,16 @@ const AFTER_FINDINGS: Duration = Duration::from_secs(20);
 const FINDINGS: Duration = Duration::from_secs(40);
 
 /// The adapters of this function.
-enum Aws {}
+enum AwsReport {}
 
-impl ViolationEnv for Aws {
+impl ViolationEnv for AwsReport {
     type Store = StateTable;
     type Channels = Channels;
     type Resources = ConfigAggregator;
     type Clock = SystemClock;
 }
 
-impl ReportEnv for Aws {
+impl ReportEnv for AwsReport {
     type Queue = SqsReportQueue;
 }
 
@@ -47,7 +47,7 @@ async fn main() -> Result<(), Error> {
     let digest_window = settings.digest_window;
     runtime::run(move |event, context| async move {
         let batch = Batch::read(event);
-        let report = Report::<Aws> {
+        let report = Report::<AwsReport> {
             store: table.clone(),
             channels: channels.until(runtime::deadline(&context, AFTER_FINDINGS, FINDINGS)),
             resources: resources.until(runtime::deadline(&context, AFTER_LOOK_UPS, LOOK_UPS)),

@@ -20,16 +20,16 @@ const RESERVE: Duration = Duration::from_secs(20);
 const LIMIT: Duration = Duration::from_mins(14);
 
 /// The adapters of this function.
-enum Aws {}
+enum AwsSweep {}
 
-impl ViolationEnv for Aws {
+impl ViolationEnv for AwsSweep {
     type Store = StateTable;
     type Channels = Channels;
     type Resources = ConfigAggregator;
     type Clock = SystemClock;
 }
 
-impl SweepEnv for Aws {
+impl SweepEnv for AwsSweep {
     type Source = ConfigCompliance;
     type Organization = OrganizationAccounts;
 }
@@ -45,7 +45,7 @@ async fn main() -> Result<(), Error> {
     let (source, organization) = (&clients.compliance(&settings), &clients.organization(&settings));
     runtime::run(move |event, context| async move {
         let deadline = runtime::deadline(&context, RESERVE, LIMIT);
-        let sweep = Sweep::<Aws> {
+        let sweep = Sweep::<AwsSweep> {
             store: table.clone(),
             channels: channels.until(deadline),
             resources: resources.until(deadline),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use app::deploy::DesiredPolicy;
 use domain::policy::Policy;
-use domain::rollout::{DesiredInstance as WantedInstance, Instance};
+use domain::rollout::{DesiredInstance as WantedInstance, Instance, Parameters};
 use framework::ids::{AccountId, RegionName};
 use framework::lint::{self, Level, LintContext, LintResult};
 use framework::{EquivalentLocations, Framework};
@@ -21,8 +21,6 @@ use crate::findings::{generated, machine};
 use crate::input::{self, STANDARD_INPUT};
 use crate::repository::{self, EVENT_BUS, EVENT_BUS_PARAMETER};
 use crate::templates;
-
-type Parameters = BTreeMap<String, String>;
 
 /// The number of checked inputs, for the summary.
 #[derive(Debug, Default)]

@@ -12,7 +12,7 @@ use domain::rollout::{Operation, Parameters};
 use framework::ids::{AccountId, RegionName};
 use syntax::diagnostic::Diagnostic;
 
-use super::{Planned, Subject};
+use super::{Planned, PlannedState};
 use crate::findings::human::place;
 use crate::plain::{blocks, count, escaped, positive, time};
 use crate::table::{self, Column};
@@ -30,7 +30,7 @@ const COLUMNS: [Column; 6] = [
 ];
 
 /// Formats the plan; tables are at most `room` columns wide.
-pub(super) fn page(subject: &Subject, planned: &Planned, all: bool, room: Option<usize>) -> String {
+pub(super) fn page(subject: &PlannedState, planned: &Planned, all: bool, room: Option<usize>) -> String {
     let mut parts = match planned {
         Ok(outlook) => push_blocks(outlook, all, room),
         Err(diagnostics) => {

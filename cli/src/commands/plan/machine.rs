@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use app::deploy::InFlight;
 use app::plan::{FrameworkPlan, PushPlan, UndeclaredAction, UndeclaredFramework};
 
-use super::{Planned, Subject};
+use super::{Planned, PlannedState};
 use crate::findings::machine::set;
 
-pub(super) fn json(subject: &Subject, planned: &Planned) -> Value {
+pub(super) fn json(subject: &PlannedState, planned: &Planned) -> Value {
     let outlook = planned.as_ref().ok();
     let frameworks = outlook.iter().flat_map(|outlook| &outlook.frameworks);
     let undeclared = outlook.iter().flat_map(|outlook| &outlook.undeclared);

@@ -87,7 +87,7 @@ async fn roll_out(world: &World) {
     }
 }
 
-async fn planned(world: &World, only: Option<&str>) -> anyhow::Result<(Subject, Planned)> {
+async fn planned(world: &World, only: Option<&str>) -> anyhow::Result<(PlannedState, Planned)> {
     let commit = world.state().head.clone().unwrap();
     let question = PlanRequest {
         commit: commit.clone(),
@@ -99,7 +99,7 @@ async fn planned(world: &World, only: Option<&str>) -> anyhow::Result<(Subject, 
     let planner = Planner { repository: world.clone(), stack_sets: world.clone(), organization: world.clone() };
     let memory = app::deploy::ports::DeployStore::load_state(world).await.unwrap();
     let planned = ask(&planner, &question, Some(&memory)).await?;
-    Ok((Subject { owner: question.owner, commit: Some(commit), notes: vec!["a note".into()] }, planned))
+    Ok((PlannedState { owner: question.owner, commit: Some(commit), notes: vec!["a note".into()] }, planned))
 }
 
 /// A push that changes the template, an account and overrides.

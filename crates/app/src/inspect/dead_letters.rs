@@ -170,7 +170,7 @@ pub async fn redrive(
     let total = facts.waiting.saturating_add(facts.hidden);
     let hidden = if job.action == Action::Show { HIDDEN_TO_SHOW } else { HIDDEN_TO_CHANGE };
     let result = RedriveResult { missing: job.only.clone(), ..RedriveResult::default() };
-    let mut run = Run { port, job, result, received: BTreeSet::new(), unhandled: BTreeMap::new() };
+    let mut run = RedriveRun { port, job, result, received: BTreeSet::new(), unhandled: BTreeMap::new() };
     while run.result.failed.is_none() && !run.is_complete() {
         let before = run.received.len();
         match port.receive(&job.queue, hidden).await {
@@ -198,7 +198,7 @@ pub async fn redrive(
     Ok(run.result)
 }
 
-struct Run<'a, P> {
+struct RedriveRun<'a, P> {
     port: &'a P,
     job: &'a RedriveJob,
     /// The result so far; `more` without the messages that were not received.
@@ -208,7 +208,7 @@ struct Run<'a, P> {
     unhandled: BTreeMap<String, String>,
 }
 
-impl<P: DeadLetters> Run<'_, P> {
+impl<P: DeadLetters> RedriveRun<'_, P> {
     fn is_complete(&self) -> bool {
         self.is_full() || (!self.job.only.is_empty() && self.result.missing.is_empty())
     }

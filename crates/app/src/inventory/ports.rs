@@ -28,7 +28,7 @@ impl InventoryScope {
 
 /// A location that an aggregator collects from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Source {
+pub struct AggregatorSource {
     /// The account.
     pub account: AccountId,
     /// The Region.
@@ -64,7 +64,7 @@ pub struct InvalidRow {
 /// The data that an organization's aggregator has recorded.
 pub trait RecordedInventory {
     /// Returns the locations that it collects from.
-    fn sources(&self) -> impl Call<Vec<Source>>;
+    fn sources(&self) -> impl Call<Vec<AggregatorSource>>;
     /// Returns the resources of a type, which is one of [`QUERIED`](super::QUERIED).
     fn resources(&self, kind: &'static str, of: &InventoryScope) -> impl Call<Rows<Resource>>;
     /// Returns the recovery points.

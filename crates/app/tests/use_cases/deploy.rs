@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use app::deploy::{FrameworkOutcome, ReconcileSummary};
 use app::events::{DeployTrigger, ReconcileScope};
-use app::lifecycle::{Lifecycle, RequestEnvelope, ResponseUrl};
+use app::lifecycle::{RequestEnvelope, ResponseUrl, StackLifecycle};
 use app::ports::{PortErrorKind, Result};
 use domain::notice::Notice;
 use domain::rollout::InstanceStatus;
@@ -326,7 +326,7 @@ pub(crate) async fn request_kept(world: &World, kind: &str, id: &str) {
         "LogicalResourceId": "Rollout",
         "ResourceProperties": { "RepositoryName": "backup-policy" },
     });
-    let lifecycle = Lifecycle::<World> { requests: world.clone(), queue: world.clone(), clock: world.clone() };
+    let lifecycle = StackLifecycle::<World> { requests: world.clone(), queue: world.clone(), clock: world.clone() };
     lifecycle.receive(&event, RequestEnvelope::read(&event).unwrap()).await.unwrap();
 }
 

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use app::lifecycle::ports::RequestStore as _;
-use app::lifecycle::{CloudFormationRequest, Lifecycle, RequestAnswer, RequestEnvelope};
+use app::lifecycle::{CloudFormationRequest, RequestAnswer, RequestEnvelope, StackLifecycle};
 use app::ports::PortErrorKind;
 use testkit::world::World;
 
@@ -18,7 +18,7 @@ fn event() -> Value {
 }
 
 async fn take(world: &World, event: &Value) -> Result<CloudFormationRequest, String> {
-    let lifecycle = Lifecycle::<World> { requests: world.clone(), queue: world.clone(), clock: world.clone() };
+    let lifecycle = StackLifecycle::<World> { requests: world.clone(), queue: world.clone(), clock: world.clone() };
     lifecycle.receive(event, RequestEnvelope::read(event).unwrap()).await
 }
 

@@ -7,7 +7,7 @@ mod result;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use app::inventory::Source;
+use app::inventory::AggregatorSource;
 use app::ports::Result;
 use app::sweep::ports::{ComplianceApi, ComplianceSource, EvaluationResult, RegionCompliance};
 use domain::notice::{BlindSpotCause, BlindSpotReason};
@@ -66,7 +66,7 @@ impl ComplianceSource for ConfigCompliance {
         }
         let sources = self.aggregator.source_status().await?.into_iter();
         let mut sources: BTreeMap<Location, Option<String>> =
-            sources.map(|Source { account, region, stale }| (Location { account, region }, stale)).collect();
+            sources.map(|AggregatorSource { account, region, stale }| (Location { account, region }, stale)).collect();
         let mut covered = BTreeSet::new();
         for location in locations {
             let (cause, detail) = match sources.remove(location) {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use app::inventory::{InventoryScope, RecordedInventory, Rows, Source};
+use app::inventory::{AggregatorSource, InventoryScope, RecordedInventory, Rows};
 use app::ports::Result;
 use evaluation::inventory::document::{
     Lifecycle, Plan, RecoveryPoint, RecoveryPointPart, RecoveryPointStatus, Resource, ResourcePart, Vault, VaultKind,
@@ -73,7 +73,7 @@ impl ConfigAggregator {
 }
 
 impl RecordedInventory for ConfigAggregator {
-    async fn sources(&self) -> Result<Vec<Source>> {
+    async fn sources(&self) -> Result<Vec<AggregatorSource>> {
         self.source_status().await
     }
 

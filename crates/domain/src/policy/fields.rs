@@ -10,7 +10,7 @@ use syntax::yaml::{Node, ScalarKind};
 
 pub(super) type Errors<'s> = Diagnostics<'s, 's>;
 
-pub(super) struct Keys {
+pub(super) struct FieldKeys {
     /// The mapping in messages: "a target".
     pub(super) of: &'static str,
     pub(super) known: &'static [&'static str],
@@ -27,7 +27,7 @@ pub(super) struct Fields<'n> {
 
 impl<'n> Fields<'n> {
     /// `None` if the node is not a mapping.
-    pub(super) fn of(errors: &mut Errors<'_>, node: &'n Node, keys: &Keys) -> Option<Self> {
+    pub(super) fn of(errors: &mut Errors<'_>, node: &'n Node, keys: &FieldKeys) -> Option<Self> {
         if !no_tag(errors, node) {
             return None;
         }

@@ -11,7 +11,7 @@ use syntax::diagnostic::Position;
 use syntax::text::printable;
 use syntax::yaml::{self, Dialect, Node, ScalarKind};
 
-use super::fields::{Errors, Fields, Keys, did_you_mean, list, meaning, name, reject, sequence, text, unique};
+use super::fields::{Errors, FieldKeys, Fields, did_you_mean, list, meaning, name, reject, sequence, text, unique};
 use super::{
     ConcurrencyMode, CountOrPercentage, Exemption, FrameworkPolicy, Policy, PolicyTarget, RegionConcurrency, Reporting,
     RolloutSettings,
@@ -27,23 +27,23 @@ const DIALECT: Dialect = Dialect {
     empty_help: "a policy starts with `version: 1` and lists its frameworks under `frameworks`",
 };
 
-pub(super) const POLICY: Keys = Keys {
+pub(super) const POLICY: FieldKeys = FieldKeys {
     of: "the policy",
     known: &["version", "removeUndeclared", "newRegions", "frameworks", "notices", "exemptions"],
 };
 
-pub(super) const FRAMEWORK: Keys = Keys {
+pub(super) const FRAMEWORK: FieldKeys = FieldKeys {
     of: "a framework",
     known: &["name", "template", "parameters", "targets", "rollout", "adopt", "callAs", "autoDeployment"],
 };
 
-pub(super) const ROLLOUT: Keys = Keys {
+pub(super) const ROLLOUT: FieldKeys = FieldKeys {
     of: "`rollout`",
     known: &["maxConcurrency", "failureTolerance", "concurrencyMode", "regions", "regionOrder"],
 };
 
-pub(super) const EXEMPTION: Keys =
-    Keys { of: "an exemption", known: &["control", "resources", "accounts", "tags", "reason", "owner", "until"] };
+pub(super) const EXEMPTION: FieldKeys =
+    FieldKeys { of: "an exemption", known: &["control", "resources", "accounts", "tags", "reason", "owner", "until"] };
 
 const ACCOUNTS: &str = "[\"111111111111\"]";
 const REGIONS: &str = "[eu-west-1]";
@@ -304,9 +304,9 @@ fn exemptions(errors: &mut Errors<'_>, node: &Node) -> Option<Vec<(Position, Exe
 }
 
 /// The conditions of an exemption; reason, owner and last day are not among them.
-type Conditions = (&'static str, BTreeSet<String>, BTreeSet<AccountId>, BTreeMap<String, String>);
+type ExemptionConditions = (&'static str, BTreeSet<String>, BTreeSet<AccountId>, BTreeMap<String, String>);
 
-fn conditions(exemption: &Exemption) -> Conditions {
+fn conditions(exemption: &Exemption) -> ExemptionConditions {
     let Exemption { control, resources, accounts, tags, .. } = exemption;
     (control.name, resources.iter().cloned().collect(), accounts.iter().cloned().collect(), tags.clone())
 }

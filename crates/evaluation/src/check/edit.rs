@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use syntax::diagnostic::{Edit, Position, Source, apply};
+use syntax::diagnostic::{Edit, Position, SourceText, apply};
 use syntax::template::Template;
 use syntax::yaml::{Node, Value};
 
@@ -21,7 +21,7 @@ pub(super) struct TagPlacement {
 }
 
 /// Key and value.
-type Tag<'a> = (&'a str, &'a str);
+type TagPair<'a> = (&'a str, &'a str);
 
 /// An edit that is not verified yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(super) struct ProposedEdit {
 /// Returns the edit that adds a property to a resource, if it does not have it.
 pub(super) fn property(
     template: &Template,
-    source: &Source<'_>,
+    source: &SourceText<'_>,
     logical_id: &str,
     name: &'static str,
     value: &str,
@@ -68,9 +68,9 @@ fn replica(body: &Node, region: Option<&str>) -> Option<(String, Option<Position
 /// Returns the edit that adds a tag to a resource.
 pub(super) fn tag(
     template: &Template,
-    source: &Source<'_>,
+    source: &SourceText<'_>,
     logical_id: &str,
-    tag: Tag<'_>,
+    tag: TagPair<'_>,
     region: Option<&str>,
 ) -> TagPlacement {
     let mut placement = TagPlacement { property: "Tags", replica: None, tags_at: None, proposal: None };
@@ -169,7 +169,7 @@ fn plain(node: &Node) -> Option<&str> {
 }
 
 struct Writer<'s, 't> {
-    source: &'s Source<'t>,
+    source: &'s SourceText<'t>,
     is_json: bool,
     line_end: &'static str,
     /// The property with the tags.
@@ -183,10 +183,10 @@ struct Writer<'s, 't> {
 impl<'s, 't> Writer<'s, 't> {
     fn new(
         template: &Template,
-        source: &'s Source<'t>,
+        source: &'s SourceText<'t>,
         property: &'static str,
         form: Option<TagForm>,
-        (key, value): Tag<'s>,
+        (key, value): TagPair<'s>,
     ) -> Self {
         Self {
             source,

@@ -6,7 +6,7 @@ use super::reason::ComplianceResult::{self, Compliant, NotCompliant, Undecided};
 use super::reason::{ComplianceReason, NonComplianceReason, Uncertainty};
 use super::{Evaluator, undecided};
 use crate::inventory::document::{RecoveryPointPart, RecoveryPointStatus, VaultKind};
-use crate::inventory::{Located, LocationPart, RecoveryPoint, Resource};
+use crate::inventory::{Located, LocationPart, RecoveryPoint, StoredResource};
 
 impl<'a> Evaluator<'a> {
     fn points_of(&self, resource: &str) -> &[&'a Located<RecoveryPoint>] {
@@ -18,7 +18,12 @@ impl<'a> Evaluator<'a> {
 
     /// Evaluates whether a resource has a recovery point that is recent enough: in its own location, or in an
     /// air-gapped vault anywhere.
-    pub(super) fn recent(&self, resource: &'a Resource, most_minutes: i64, air_gapped: bool) -> ComplianceResult<'a> {
+    pub(super) fn recent(
+        &self,
+        resource: &'a StoredResource,
+        most_minutes: i64,
+        air_gapped: bool,
+    ) -> ComplianceResult<'a> {
         if resource.arn_end_unread {
             return Undecided(vec![Uncertainty::ArnEnd]);
         }
@@ -70,7 +75,7 @@ impl<'a> Evaluator<'a> {
 
     /// Returns whether AWS Backup manages the backups of a type fully, with the key of the vault ("Feature availability by
     /// resource").
-    fn is_fully_managed(&self, resource: &Resource) -> bool {
+    fn is_fully_managed(&self, resource: &StoredResource) -> bool {
         matches!(
             self.inventory.kind(resource),
             "AWS::EFS::FileSystem" | "AWS::S3::Bucket" | "AWS::BackupGateway::VirtualMachine"
@@ -82,7 +87,7 @@ impl<'a> Evaluator<'a> {
         point.item.vault_kind.or_else(|| vault().map(|vault| vault.kind))
     }
 
-    pub(super) fn restored(&self, resource: &'a Resource, most_minutes: u64) -> ComplianceResult<'a> {
+    pub(super) fn restored(&self, resource: &'a StoredResource, most_minutes: u64) -> ComplianceResult<'a> {
         if resource.arn_end_unread {
             return Undecided(vec![Uncertainty::ArnEnd]);
         }

@@ -14,7 +14,7 @@ use super::ternary::Ternary;
 use super::{has_tag, value};
 use crate::inventory::document::{Conditions, SelectionPart, TagValue};
 use crate::inventory::{
-    Inventory, InventoryLocation, Plan, ProtectedType, Resource, Selection, Symbol, Tag, partial_arn,
+    Inventory, InventoryLocation, Plan, ProtectedType, Selection, StoredResource, Symbol, Tag, partial_arn,
 };
 
 #[derive(Debug)]
@@ -101,7 +101,7 @@ pub(super) struct ChangeCost {
 /// A resource to match.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Candidate<'a> {
-    pub(super) resource: &'a Resource,
+    pub(super) resource: &'a StoredResource,
     pub(super) protected: &'static ProtectedType,
     /// Whether its service is enabled in its location.
     pub(super) opt_in: Ternary,
@@ -172,7 +172,7 @@ impl<'a> CompiledSelection<'a> {
         Ternary::unknown_if(self.selection.unread.contains(&part)).not()
     }
 
-    fn excludes(&self, resource: &Resource) -> Ternary {
+    fn excludes(&self, resource: &StoredResource) -> Ternary {
         self.not_resources.iter().map(|pattern| matches(pattern, resource)).max().unwrap_or(Ternary::No)
     }
 
@@ -385,7 +385,7 @@ impl<'a> CompiledSelection<'a> {
     }
 
     /// Returns the key of a tag that differs from `key` in case only, if the resource does not have `key`.
-    fn similar(&self, resource: &Resource, key: &str) -> Option<&'a str> {
+    fn similar(&self, resource: &StoredResource, key: &str) -> Option<&'a str> {
         let mut keys = resource.tags.iter().map(|tag| self.inventory.symbols.get(tag.key));
         if keys.clone().any(|own| own == key) {
             return None;
@@ -393,7 +393,7 @@ impl<'a> CompiledSelection<'a> {
         keys.find(|own| own.eq_ignore_ascii_case(key))
     }
 
-    fn key_holds(&self, resource: &Resource, key: &ConditionedTag<'_>) -> bool {
+    fn key_holds(&self, resource: &StoredResource, key: &ConditionedTag<'_>) -> bool {
         let mut own = key.conditions.iter().filter_map(|index| self.conditions.get(*index));
         own.all(|condition| condition.holds(self.inventory, resource) == Ternary::Yes)
     }
@@ -401,19 +401,19 @@ impl<'a> CompiledSelection<'a> {
 
 impl TagClause<'_> {
     /// Returns whether the value would match if its `*` were one of a pattern.
-    fn would_match(&self, inventory: &Inventory, resource: &Resource) -> bool {
+    fn would_match(&self, inventory: &Inventory, resource: &StoredResource) -> bool {
         let is_match = |value: &str| syntax::wildcard::matches(self.value_text, value);
         self.value_text.contains('*') && tag_text(inventory, resource, self.key).is_some_and(is_match)
     }
 
-    fn holds(&self, resource: &Resource) -> Ternary {
+    fn holds(&self, resource: &StoredResource) -> Ternary {
         let has = has_tag(resource, self.key, |value| value.map_or(Ternary::Unknown, |_| (value == self.value).into()));
         if self.is_clear { has } else { has.and(Ternary::Unknown) }
     }
 }
 
 impl CompiledCondition<'_> {
-    fn holds(&self, inventory: &Inventory, resource: &Resource) -> Ternary {
+    fn holds(&self, inventory: &Inventory, resource: &StoredResource) -> Ternary {
         if !self.is_clear {
             return Ternary::Unknown;
         }
@@ -435,13 +435,13 @@ impl CompiledCondition<'_> {
 
 /// Returns whether a file system is FSx for ONTAP. AWS Backup asks to tag its volumes, not the file system (AWS Backup
 /// developer guide, "Assign resources").
-fn is_ontap(inventory: &Inventory, resource: &Resource) -> bool {
+fn is_ontap(inventory: &Inventory, resource: &StoredResource) -> bool {
     let engine = resource.engine.map(|engine| inventory.symbols.get(engine));
     engine.is_some_and(|engine| engine.eq_ignore_ascii_case("ONTAP"))
 }
 
 /// Returns the value of a tag, if known.
-fn tag_text<'a>(inventory: &'a Inventory, resource: &Resource, key: Option<Symbol>) -> Option<&'a str> {
+fn tag_text<'a>(inventory: &'a Inventory, resource: &StoredResource, key: Option<Symbol>) -> Option<&'a str> {
     Some(inventory.symbols.get(resource.tag(key?)?.value?))
 }
 
@@ -533,7 +533,7 @@ fn can_be_set(key: &str) -> bool {
     !key.starts_with("aws:")
 }
 
-fn matches(pattern: &Wildcard, resource: &Resource) -> Ternary {
+fn matches(pattern: &Wildcard, resource: &StoredResource) -> Ternary {
     if is_reference(pattern, resource) {
         Ternary::Yes
     } else if let Some(partial) = &resource.partial_arn {
@@ -550,7 +550,7 @@ fn matches(pattern: &Wildcard, resource: &Resource) -> Ternary {
 }
 
 /// A resource without a complete ARN is referred to by its id.
-fn is_reference(pattern: &Wildcard, resource: &Resource) -> bool {
+fn is_reference(pattern: &Wildcard, resource: &StoredResource) -> bool {
     resource.arn_end_unread && pattern.text() == resource.id()
 }
 

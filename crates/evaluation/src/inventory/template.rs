@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use framework::ids::{AccountId, IdError, RegionName, ResourceType};
 use framework::lint::{BackupDiagnostics, check_backup};
 use syntax::diagnostic::Position;
-use syntax::template::{Content, Expansion, Part, Piece, Resource, Template};
+use syntax::template::{Content, Expansion, Part, Piece, Template, TemplateResource};
 
 use super::document::{self, Plan, PlanPart, ResourcePart, Selection, SelectionPart, TagValue, Unread};
 use super::partial_arn::{NAME, UNKNOWN_ACCOUNT, UNKNOWN_REGION, with_unknowns};
@@ -178,7 +178,8 @@ pub fn add(inventory: &mut Inventory, target: &DeploymentTarget, stacks: &[Templ
     let parameters: Vec<BTreeMap<String, String>> = stacks.iter().map(parameters).collect();
     let all = stacks.iter().zip(&parameters);
     let backup = all.clone().map(|(stack, own)| check_backup(stack.template, own)).collect();
-    let resources: Vec<Vec<Resource<'_>>> = all.map(|(stack, own)| stack.template.resolved_resources(own)).collect();
+    let resources: Vec<Vec<TemplateResource<'_>>> =
+        all.map(|(stack, own)| stack.template.resolved_resources(own)).collect();
     let mut import = TemplateImport {
         location: inventory.location_of(&target.account, &target.region),
         inventory,
@@ -267,7 +268,7 @@ fn placeholder(stack: &TemplateStack<'_>, logical_id: &str) -> String {
 
 impl TemplateImport<'_> {
     /// Returns whether CloudFormation fails to create a plan, selection or vault.
-    fn is_rejected(&self, number: usize, resource: &Resource<'_>) -> bool {
+    fn is_rejected(&self, number: usize, resource: &TemplateResource<'_>) -> bool {
         self.added.backup.get(number).is_some_and(|backup| backup.rejected.contains(resource.logical_id))
     }
 
@@ -280,7 +281,12 @@ impl TemplateImport<'_> {
     }
 
     /// Collects the unresolved parts of a template.
-    fn unresolved(&mut self, number: usize, stack: &TemplateStack<'_>, resources: &[Resource<'_>]) -> Vec<Unread> {
+    fn unresolved(
+        &mut self,
+        number: usize,
+        stack: &TemplateStack<'_>,
+        resources: &[TemplateResource<'_>],
+    ) -> Vec<Unread> {
         let mut gaps = Vec::new();
         let expansions = stack.template.expansions();
         for expansion in &expansions {
@@ -330,11 +336,15 @@ impl TemplateImport<'_> {
     }
 
     /// Returns whether a macro or include is inside the resource.
-    fn has_expansion(&self, number: usize, resource: &Resource<'_>) -> bool {
+    fn has_expansion(&self, number: usize, resource: &TemplateResource<'_>) -> bool {
         self.expansions.get(number).is_some_and(|all| all.iter().any(|expansion| within(resource, expansion.at)))
     }
 
-    fn named(&self, stack: &TemplateStack<'_>, resources: &[Resource<'_>]) -> BTreeMap<String, ReferenceTarget> {
+    fn named(
+        &self,
+        stack: &TemplateStack<'_>,
+        resources: &[TemplateResource<'_>],
+    ) -> BTreeMap<String, ReferenceTarget> {
         let mut references = BTreeMap::new();
         for resource in resources {
             let Some(known) = template_type(resource.kind) else { continue };
@@ -349,7 +359,7 @@ impl TemplateImport<'_> {
         references
     }
 
-    fn origin(&mut self, item: ItemId, number: usize, resource: &Resource<'_>, mut uncertainties: Vec<String>) {
+    fn origin(&mut self, item: ItemId, number: usize, resource: &TemplateResource<'_>, mut uncertainties: Vec<String>) {
         if resource.is_on.is_none() {
             let condition = resource.condition.unwrap_or("?");
             uncertainties.insert(0, format!("whether it exists, which its condition `{condition}` decides"));
@@ -365,7 +375,7 @@ impl TemplateImport<'_> {
         });
     }
 
-    fn resource(&mut self, number: usize, stack: &TemplateStack<'_>, resource: &Resource<'_>) {
+    fn resource(&mut self, number: usize, stack: &TemplateStack<'_>, resource: &TemplateResource<'_>) {
         let Some(known) = template_type(resource.kind) else { return };
         let name = name_of(resource, known);
         let partial_name = known.name.and_then(|name| text::with_pseudo(resource.properties.get(name)?));
@@ -449,7 +459,7 @@ impl TemplateImport<'_> {
     }
 
     /// Returns the reference of an instance to its cluster.
-    fn cluster(&self, number: usize, stack: &TemplateStack<'_>, resource: &Resource<'_>) -> Option<String> {
+    fn cluster(&self, number: usize, stack: &TemplateStack<'_>, resource: &TemplateResource<'_>) -> Option<String> {
         let own = resource.properties.get("DBClusterIdentifier").filter(|_| resource.kind == "AWS::RDS::DBInstance")?;
         let key = |logical_id: &str, cluster: &ReferenceTarget| match self.has_twin(cluster.name.as_deref()) {
             true => placeholder(stack, logical_id),
@@ -483,7 +493,7 @@ impl TemplateImport<'_> {
     }
 
     /// Returns the tags in the template, and whether there may be more.
-    fn tags(&self, resource: &Resource<'_>, known: &TemplateType) -> (BTreeMap<String, Option<String>>, bool) {
+    fn tags(&self, resource: &TemplateResource<'_>, known: &TemplateType) -> (BTreeMap<String, Option<String>>, bool) {
         if known.kind != GLOBAL_TABLE {
             return text::tags(resource.properties.get(known.tags), known.tag_form);
         }
@@ -500,13 +510,13 @@ impl TemplateImport<'_> {
 }
 
 /// Returns the name at the end of the ARN. RDS converts names to lower case.
-fn name_of(resource: &Resource<'_>, known: &TemplateType) -> Option<String> {
+fn name_of(resource: &TemplateResource<'_>, known: &TemplateType) -> Option<String> {
     let name = text_of(&resource.properties, known.name?)?;
     Some(if known.kind.starts_with("AWS::RDS::") { name.to_lowercase() } else { name.to_owned() })
 }
 
 /// Returns the property that enables the automatic backups of an EFS file system.
-fn automatic_backups(resource: &Resource<'_>) -> Option<&'static str> {
+fn automatic_backups(resource: &TemplateResource<'_>) -> Option<&'static str> {
     if resource.kind != "AWS::EFS::FileSystem" {
         return None;
     }
@@ -518,6 +528,6 @@ fn automatic_backups(resource: &Resource<'_>) -> Option<&'static str> {
     }
 }
 
-fn within(resource: &Resource<'_>, at: Position) -> bool {
+fn within(resource: &TemplateResource<'_>, at: Position) -> bool {
     resource.body.at <= at && at < resource.body.end
 }

@@ -9,7 +9,7 @@ use syntax::yaml::Node;
 
 use super::{Framework, FrameworkControl, UnknownPart};
 use crate::control::Parameter;
-use crate::rules::Rule;
+use crate::rules::LintRule;
 use crate::rules::framework::{DESCRIPTION, SHAPE, UNKNOWN_PROPERTY};
 use crate::rules::template::NO_FRAMEWORK;
 
@@ -128,7 +128,7 @@ struct Reading<'r, 's, 'f, 't> {
 
 impl<'t> Reading<'_, '_, '_, 't> {
     /// Returns the edit that replaces a scalar and corrects a violation of the rule, as a list of at most one.
-    fn rewritten(&self, rule: &Rule, node: &Node, new: &str) -> Vec<Edit> {
+    fn rewritten(&self, rule: &LintRule, node: &Node, new: &str) -> Vec<Edit> {
         self.diagnostics.rewritten(rule.level, node, new).into_iter().collect()
     }
 
@@ -136,7 +136,7 @@ impl<'t> Reading<'_, '_, '_, 't> {
     fn mapping(
         &mut self,
         (node, item): (&'t Node, NodeValue<'t>),
-        rule: &'static Rule,
+        rule: &'static LintRule,
         (message, help): (&str, &str),
     ) -> Result<&'t Node, bool> {
         match item {

@@ -4,15 +4,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use syntax::diagnostic::{Diagnostic, Diagnostics, Edit, Level, Position, Source, Span};
-use syntax::template::{Content, Expansion, Part, Piece, Resolver, Resource, Template, resources_of};
+use syntax::diagnostic::{Diagnostic, Diagnostics, Edit, Level, Position, SourceText, Span};
+use syntax::template::{Content, Expansion, Part, Piece, Resolver, Template, TemplateResource, resources_of};
 use syntax::yaml::{Node, Value};
 
 use crate::backup::arn::UNKNOWN;
 use crate::backup::lock::LockDays;
 use crate::backup::name::NameFormat;
 use crate::backup::{Given, Rejection};
-use crate::rules::{Rule, selections};
+use crate::rules::{LintRule, selections};
 
 mod plan;
 mod selection;
@@ -58,7 +58,7 @@ pub fn check_backup(template: &Template, parameters: &BTreeMap<String, String>) 
     if !has_resources(template) {
         return BackupDiagnostics::default();
     }
-    let source = Source::new(template.file(), template.text());
+    let source = SourceText::new(template.file(), template.text());
     let mut diagnostics = Diagnostics::new(&source);
     let rejected = check(&mut diagnostics, template, &Resolver::new(template, parameters));
     let rejected = rejected.into_iter().map(str::to_owned).collect();
@@ -151,7 +151,7 @@ struct VaultBounds<'r> {
 }
 
 impl<'t> VaultBounds<'t> {
-    fn of<'r: 't>(resource: &'r Resource<'t>) -> Option<Self> {
+    fn of<'r: 't>(resource: &'r TemplateResource<'t>) -> Option<Self> {
         let part = match resource.kind {
             AIR_GAPPED_VAULT => &resource.properties,
             VAULT => resource.properties.get("LockConfiguration")?,
@@ -213,7 +213,7 @@ struct Reporter<'r, 's, 'f, 't> {
 
 impl Reporter<'_, '_, '_, '_> {
     /// Reports a violation at a position; with the corrected value, an edit of the scalar there.
-    fn report(&mut self, rule: &'static Rule, at: Position, rejection: Rejection) {
+    fn report(&mut self, rule: &'static LintRule, at: Position, rejection: Rejection) {
         let Rejection { message, help, corrected, .. } = rejection;
         // A selection with conditions that never hold is created, and selects nothing.
         self.has_error |= rule.level == Level::Error && rule.id != selections::CONTRADICTION.id;
@@ -232,13 +232,13 @@ impl Reporter<'_, '_, '_, '_> {
     }
 
     /// Reports a violation of a rule at the value of a property, or at the mapping without it.
-    fn report_in(&mut self, rule: &'static Rule, mapping: &Part, rejection: Rejection) {
+    fn report_in(&mut self, rule: &'static LintRule, mapping: &Part, rejection: Rejection) {
         let at = mapping.get(rejection.property).map_or(mapping.at, |part| part.at);
         self.report(rule, at, rejection);
     }
 
     /// Reports a name with characters that AWS Backup rejects.
-    fn name(&mut self, rule: &'static Rule, mapping: &Part, format: NameFormat) {
+    fn name(&mut self, rule: &'static LintRule, mapping: &Part, format: NameFormat) {
         let Some(part) = mapping.get(format.property()) else { return };
         if let Some(rejection) = partial_text(part).and_then(|name| format.rejection(&name)) {
             self.report(rule, part.at, rejection);
@@ -246,7 +246,7 @@ impl Reporter<'_, '_, '_, '_> {
     }
 
     /// Reports values that are not numbers.
-    fn integers(&mut self, rule: &'static Rule, mapping: &Part, names: &[&'static str]) {
+    fn integers(&mut self, rule: &'static LintRule, mapping: &Part, names: &[&'static str]) {
         for property in names {
             let Some(part) = mapping.get(property) else { continue };
             // An empty text is the default of a parameter that every deployment gives.

@@ -11,7 +11,7 @@ use super::cross_framework::{Comparable, MAX_CONTROLS, MAX_FRAMEWORKS, comparabl
 use super::overlap;
 use crate::control::ParameterKind;
 use crate::definition::read::{ReadControl, ReadFramework};
-use crate::rules::{Rule, controls, family, parameters};
+use crate::rules::{LintRule, controls, family, parameters};
 
 family! {
     RETENTION_BELOW_FREQUENCY "BC055" Warning "Backups can expire before the next one"
@@ -286,7 +286,7 @@ pub(super) fn known_controls<'f>(read: &'f ReadFramework<'_>) -> Option<Comparab
 fn equal(diagnostics: &mut Diagnostics<'_, '_>, frameworks: &[ReadFramework<'_>]) {
     let mut by_controls: BTreeMap<Comparable<'_>, &ReadFramework<'_>> = BTreeMap::new();
     let mut by_name: BTreeMap<&str, &ReadFramework<'_>> = BTreeMap::new();
-    let mut report = |rule: &'static Rule, what: &str, [second, first]: [&ReadFramework<'_>; 2], help: &str| {
+    let mut report = |rule: &'static LintRule, what: &str, [second, first]: [&ReadFramework<'_>; 2], help: &str| {
         if !std::ptr::eq(second, first) {
             let [id, other] = [second, first].map(|read| printable(&read.framework.logical_id));
             diagnostics.report(rule, second.id, format!("the framework `{id}` has the same {what} as `{other}`"), help);

@@ -3,14 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use syntax::diagnostic::{Diagnostic, Diagnostics, Source};
+use syntax::diagnostic::{Diagnostic, Diagnostics, SourceText};
 use syntax::template::Resolved;
 use syntax::text::printable;
 
 use super::{FrameworkDeployment, regions};
 use crate::definition::{ControlScope, Framework};
 use crate::ids::RegionName;
-use crate::rules::{Rule, controls as rules};
+use crate::rules::{LintRule, controls as rules};
 
 /// Quotas of an account in a Region (AWS Backup developer guide, "AWS Backup quotas").
 pub(super) const MAX_CONTROLS: usize = 50;
@@ -33,7 +33,7 @@ pub(super) fn comparable(framework: &Framework) -> Comparable<'_> {
 /// nothing or cannot be met in a target. `file` and `text`
 /// are those of the policy file.
 pub fn check_policy(file: &str, text: &str, placed: &[FrameworkDeployment]) -> Vec<Diagnostic> {
-    let source = Source::new(file, text);
+    let source = SourceText::new(file, text);
     let mut diagnostics = Diagnostics::new(&source);
     let mut by_controls: BTreeMap<Comparable<'_>, Vec<&FrameworkDeployment>> = BTreeMap::new();
     let mut by_name: BTreeMap<&str, Vec<&FrameworkDeployment>> = BTreeMap::new();
@@ -74,7 +74,7 @@ pub fn check_policy(file: &str, text: &str, placed: &[FrameworkDeployment]) -> V
 fn collide(
     diagnostics: &mut Diagnostics<'_, '_>,
     group: &[&FrameworkDeployment],
-    rule: &'static Rule,
+    rule: &'static LintRule,
     describe: impl Fn(&str, &str, &str) -> (String, &'static str),
 ) {
     for (index, second) in group.iter().enumerate() {

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use syntax::diagnostic::Diagnostics;
-use syntax::template::{Content, Part, Resolver, Resource, Template, resources_of};
+use syntax::template::{Content, Part, Resolver, Template, TemplateResource, resources_of};
 use syntax::text::printable;
 use syntax::wildcard;
 use syntax::yaml::Node;
@@ -74,7 +74,7 @@ pub(super) fn check<'t>(
 /// Reports a coverage control whose scope is the tag by which a selection selects resources.
 fn circular<'r>(
     diagnostics: &mut Diagnostics<'_, '_>,
-    selections: impl Iterator<Item = &'r Resource<'r>>,
+    selections: impl Iterator<Item = &'r TemplateResource<'r>>,
     frameworks: &[ReadFramework<'_>],
 ) {
     let selected: Vec<(TagCondition, &str)> = selections
@@ -165,7 +165,7 @@ fn sends(rule: &Part) -> bool {
 
 fn forwarding<'r>(
     diagnostics: &mut Diagnostics<'_, '_>,
-    event_rules: impl Iterator<Item = &'r Resource<'r>>,
+    event_rules: impl Iterator<Item = &'r TemplateResource<'r>>,
     framework: &Node,
     may_have_more: bool,
 ) {
@@ -229,7 +229,7 @@ fn needed(frameworks: &[ReadFramework<'_>]) -> BTreeSet<&'static str> {
 
 fn recorders<'r>(
     diagnostics: &mut Diagnostics<'_, '_>,
-    recorders: impl Iterator<Item = &'r Resource<'r>>,
+    recorders: impl Iterator<Item = &'r TemplateResource<'r>>,
     frameworks: &[ReadFramework<'_>],
     framework: &Node,
     may_have_more: bool,
@@ -278,7 +278,7 @@ fn not_recorded(recorder: &Part, needed: &BTreeSet<&'static str>) -> Vec<&'stati
 
 fn legacy_rules<'r>(
     diagnostics: &mut Diagnostics<'_, '_>,
-    config_rules: impl Iterator<Item = &'r Resource<'r>>,
+    config_rules: impl Iterator<Item = &'r TemplateResource<'r>>,
     frameworks: &[ReadFramework<'_>],
 ) {
     const LEGACY: &[&str] =

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use syntax::diagnostic::Diagnostics;
-use syntax::template::{Call, LANGUAGE_EXTENSIONS, Template, call};
+use syntax::template::{FunctionCall, LANGUAGE_EXTENSIONS, Template, call};
 use syntax::text::printable;
 use syntax::yaml::{Node, Value};
 
@@ -81,7 +81,7 @@ impl<'t> References<'_, '_, '_, 't> {
         }
     }
 
-    fn call(&mut self, node: &'t Node, call: &Call<'t>, is_condition: bool) {
+    fn call(&mut self, node: &'t Node, call: &FunctionCall<'t>, is_condition: bool) {
         match (call.function, call.text(), call.list()) {
             ("Ref", Some(name), _) => self.reference(node, name, "Ref"),
             ("Condition", Some(name), _) if is_condition => self.condition_named(node, name),

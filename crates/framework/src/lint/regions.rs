@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use syntax::diagnostic::{Diagnostic, Diagnostics, Position, Source};
+use syntax::diagnostic::{Diagnostic, Diagnostics, Position, SourceText};
 
 use super::FrameworkDeployment;
 use crate::ids::{RegionName, is_opt_in};
-use crate::rules::{Rule, family};
+use crate::rules::{LintRule, family};
 
 family! {
     REGION "BC060" Warning "A target Region has no Audit Manager"
@@ -96,7 +96,7 @@ pub fn unsupported_regions<'r>(
     }
     let message = format!("the framework has target Regions without Audit Manager: {}", quoted(&missing));
     let help = "remove them from its targets, or ignore this if AWS has added Audit Manager there since";
-    warning(&Source::new(file, text), &REGION, at, message, help)
+    warning(&SourceText::new(file, text), &REGION, at, message, help)
 }
 
 /// Warns of opt-in Regions of targets with self-managed permissions: the administration role must trust CloudFormation in each. `file`
@@ -118,10 +118,16 @@ pub fn opt_in_regions<'r>(
         "deploy `framework/prerequisites/administration-role.yaml` with `OptInRegions={value}`, and enable the Regions in the \
          application's account and in the target accounts; ignore this if that is done"
     );
-    warning(&Source::new(file, text), &OPT_IN_REGION, at, message, &help)
+    warning(&SourceText::new(file, text), &OPT_IN_REGION, at, message, &help)
 }
 
-fn warning(source: &Source<'_>, rule: &'static Rule, at: Position, message: String, help: &str) -> Option<Diagnostic> {
+fn warning(
+    source: &SourceText<'_>,
+    rule: &'static LintRule,
+    at: Position,
+    message: String,
+    help: &str,
+) -> Option<Diagnostic> {
     let mut diagnostics = Diagnostics::new(source);
     diagnostics.report(rule, at, message, help);
     diagnostics.into_vec().pop()

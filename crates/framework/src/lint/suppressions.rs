@@ -2,12 +2,12 @@
 
 use jiff::civil::Date;
 
-use syntax::diagnostic::{Diagnostic, Diagnostics, Level, Position, Source};
+use syntax::diagnostic::{Diagnostic, Diagnostics, Level, Position, SourceText};
 use syntax::template::Template;
 use syntax::text::{closest_match, printable};
 use syntax::yaml::Node;
 
-use crate::rules::{Rule, family};
+use crate::rules::{LintRule, family};
 
 family! {
     SUPPRESSION "BC090" Warning "A suppression is invalid"
@@ -29,7 +29,7 @@ type Extent = Option<(Position, Position)>;
 
 /// A suppression in force.
 struct Suppression {
-    rule: &'static Rule,
+    rule: &'static LintRule,
     reason: String,
     at: Position,
     extent: Extent,
@@ -38,7 +38,7 @@ struct Suppression {
 
 /// Removes the suppressed diagnostics, adds those about the suppressions, and returns the removed ones, each with its reason.
 pub(super) fn apply(template: &Template, today: Date, found: &mut Vec<Diagnostic>) -> Vec<(Diagnostic, String)> {
-    let source = Source::new(template.file(), template.text());
+    let source = SourceText::new(template.file(), template.text());
     let mut diagnostics = Diagnostics::new(&source);
     let mut suppressions = read_all(&mut diagnostics, template, today);
     let mut suppressed = Vec::new();
@@ -64,7 +64,7 @@ pub(super) fn apply(template: &Template, today: Date, found: &mut Vec<Diagnostic
 /// Removes the suppressed diagnostics, without a report about the suppressions. For a part of the rules, whose other suppressions
 /// would seem unused.
 pub fn remove_suppressed(template: &Template, today: Date, found: &mut Vec<Diagnostic>) {
-    let source = Source::new(template.file(), template.text());
+    let source = SourceText::new(template.file(), template.text());
     let suppressions = read_all(&mut Diagnostics::new(&source), template, today);
     found.retain(|diagnostic| !suppressions.iter().any(|suppression| suppression.matches(diagnostic)));
 }

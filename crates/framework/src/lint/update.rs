@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use syntax::diagnostic::{Diagnostic, Diagnostics, Source};
+use syntax::diagnostic::{Diagnostic, Diagnostics, SourceText};
 use syntax::template::{Resolved, Resolver, Template};
 use syntax::text::printable;
 
@@ -16,8 +16,8 @@ pub fn check_update(
     (old, old_parameters): (&Template, &BTreeMap<String, String>),
     (new, new_parameters): (&Template, &BTreeMap<String, String>),
 ) -> Vec<Diagnostic> {
-    let old_source = Source::new(old.file(), old.text());
-    let new_source = Source::new(new.file(), new.text());
+    let old_source = SourceText::new(old.file(), old.text());
+    let new_source = SourceText::new(new.file(), new.text());
     // Diagnostics of either template alone are reported elsewhere.
     let old_resolver = Resolver::new(old, old_parameters);
     let before = read::frameworks(&mut Diagnostics::new(&old_source), old, &old_resolver);

@@ -1,9 +1,9 @@
-use super::{Edit, Source};
+use super::{Edit, SourceText};
 
 /// Applies groups of edits and returns the new text and the number of applied groups. A group is skipped if it touches an applied one,
 /// or if a position is not in the text.
 pub fn apply<'e>(text: &str, edits: impl IntoIterator<Item = &'e [Edit]>) -> (String, usize) {
-    let source = Source::new("", text);
+    let source = SourceText::new("", text);
     let mut spans: Vec<(usize, usize, &str)> = Vec::new();
     let mut applied = 0;
     for group in edits {

@@ -5,7 +5,7 @@ use super::{Diagnostic, Edit, Level, Position, RuleId};
 use crate::text::{closest_match, is_invisible};
 
 /// A file that is being read.
-pub struct Source<'t> {
+pub struct SourceText<'t> {
     /// The file's name in diagnostics.
     pub file: &'t str,
     /// The text without a byte order mark.
@@ -14,7 +14,7 @@ pub struct Source<'t> {
     starts: OnceCell<Vec<usize>>,
 }
 
-impl<'t> Source<'t> {
+impl<'t> SourceText<'t> {
     /// Returns a file. `text` may start with a byte order mark, which does not count as a character of the first line.
     pub fn new(file: &'t str, text: &'t str) -> Self {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -118,7 +118,7 @@ impl From<Position> for Span {
 /// The diagnostics of one file.
 #[derive(Clone)]
 pub struct Diagnostics<'s, 't> {
-    source: &'s Source<'t>,
+    source: &'s SourceText<'t>,
     found: Vec<Diagnostic>,
     /// The number of reported diagnostics, and the rule of the last dropped one.
     counts: BTreeMap<Level, (usize, Option<&'static str>)>,
@@ -130,7 +130,7 @@ impl<'s, 't> Diagnostics<'s, 't> {
     pub const MOST: usize = 100;
 
     /// Returns an empty list for a file.
-    pub fn new(source: &'s Source<'t>) -> Self {
+    pub fn new(source: &'s SourceText<'t>) -> Self {
         Self { source, found: Vec::new(), counts: BTreeMap::new() }
     }
 
@@ -209,7 +209,7 @@ impl<'s, 't> Diagnostics<'s, 't> {
     }
 
     /// Returns the file.
-    pub fn source(&self) -> &'s Source<'t> {
+    pub fn source(&self) -> &'s SourceText<'t> {
         self.source
     }
 

@@ -3,12 +3,12 @@ use proptest::prelude::*;
 use super::*;
 
 fn excerpt(text: &str, line: usize, column: usize) -> Option<String> {
-    Source::new("f", text).error(Position { line, column }, "p", "x").excerpt
+    SourceText::new("f", text).error(Position { line, column }, "p", "x").excerpt
 }
 
 #[test]
 fn diagnostic_displays_as_clickable_line() {
-    let source = Source::new("a/b.yaml", "one\ntwo: [x]\n");
+    let source = SourceText::new("a/b.yaml", "one\ntwo: [x]\n");
     let diagnostic = source.error(Position { line: 2, column: 7 }, "`x` is wrong", "write `y`");
     assert_eq!(diagnostic.to_string(), "a/b.yaml:2:7: `x` is wrong; write `y`");
     assert_eq!(diagnostic.excerpt.as_deref(), Some("two: [x]\n      ^"));
@@ -17,7 +17,7 @@ fn diagnostic_displays_as_clickable_line() {
 
 #[test]
 fn diagnostic_is_flat_json() {
-    let diagnostic = Source::new("f", "a").error(Position { line: 1, column: 1 }, "p", "x");
+    let diagnostic = SourceText::new("f", "a").error(Position { line: 1, column: 1 }, "p", "x");
     assert_eq!(
         serde_json::to_value(&diagnostic).expect("JSON"),
         serde_json::json!({"file": "f", "line": 1, "column": 1, "message": "p", "help": "x", "excerpt": "a\n^"})
@@ -83,7 +83,7 @@ fn edits_of_a_group_are_applied_together() {
 
 #[test]
 fn diagnostics_are_sorted_and_limited() {
-    let source = Source::new("f", "a\nb\n");
+    let source = SourceText::new("f", "a\nb\n");
     let mut diagnostics = Diagnostics::new(&source);
     diagnostics.report_error(Position { line: 2, column: 1 }, "second", "x");
     diagnostics.report_error(Position { line: 1, column: 1 }, "first", "x");

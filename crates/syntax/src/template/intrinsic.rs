@@ -3,7 +3,7 @@
 use crate::yaml::{Node, Value};
 
 /// A function call.
-pub struct Call<'t> {
+pub struct FunctionCall<'t> {
     /// The function without its `Fn::`, such as `If`.
     pub function: &'t str,
     /// The argument.
@@ -11,9 +11,9 @@ pub struct Call<'t> {
 }
 
 /// Returns the function call of a node, if it is one.
-pub fn call(node: &Node) -> Option<Call<'_>> {
+pub fn call(node: &Node) -> Option<FunctionCall<'_>> {
     if let Some(tag) = &node.tag {
-        return Some(Call { function: tag, argument: &node.value });
+        return Some(FunctionCall { function: tag, argument: &node.value });
     }
     let [(key, argument)] = node.entries()? else { return None };
     let function = match key.as_str()? {
@@ -22,10 +22,10 @@ pub fn call(node: &Node) -> Option<Call<'_>> {
     };
     // No supported function allows a call as its argument.
     let function = if argument.tag.is_none() { function } else { "" };
-    Some(Call { function, argument: &argument.value })
+    Some(FunctionCall { function, argument: &argument.value })
 }
 
-impl<'t> Call<'t> {
+impl<'t> FunctionCall<'t> {
     /// Returns the argument if it is one scalar.
     pub fn text(&self) -> Option<&'t str> {
         if let Value::Scalar { text, .. } = self.argument { Some(text) } else { None }

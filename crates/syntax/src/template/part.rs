@@ -10,7 +10,7 @@ use crate::yaml::{Node, Value};
 
 /// A resource of a template.
 #[derive(Clone, Debug)]
-pub struct Resource<'t> {
+pub struct TemplateResource<'t> {
     /// The logical id.
     pub logical_id: &'t str,
     /// Its type, such as `AWS::RDS::DBCluster`.
@@ -103,13 +103,13 @@ pub fn resources_of<'t>(
     template: &'t Template,
     resolver: &Resolver<'t>,
     is_wanted: impl Fn(&str) -> bool,
-) -> Vec<Resource<'t>> {
-    let mut builder = Builder { resolver, left: MOST };
+) -> Vec<TemplateResource<'t>> {
+    let mut builder = PartBuilder { resolver, left: MOST };
     let wanted = template.named_resources().filter(|(_, kind, _)| is_wanted(kind));
     let resources = wanted.filter_map(|(key, kind, body)| {
         let condition = body.get("Condition").and_then(Node::as_str);
         let properties = body.get("Properties").and_then(|properties| builder.part(properties, DEPTH));
-        Some(Resource {
+        Some(TemplateResource {
             logical_id: key.as_str()?,
             kind,
             at: key.at,
@@ -122,12 +122,12 @@ pub fn resources_of<'t>(
     resources.collect()
 }
 
-struct Builder<'r, 't> {
+struct PartBuilder<'r, 't> {
     resolver: &'r Resolver<'t>,
     left: usize,
 }
 
-impl<'t> Builder<'_, 't> {
+impl<'t> PartBuilder<'_, 't> {
     /// `None` if the value is absent.
     fn part(&mut self, node: &'t Node, depth: usize) -> Option<Part> {
         let Some(depth) = depth.checked_sub(1) else { return Some(Part { at: node.at, content: Content::Unknown }) };
@@ -188,7 +188,7 @@ impl Template {
     /// (`AWS::Region`). Resources with a false condition are included.
     ///
     /// The parts of [`Self::expansions`] may generate more resources.
-    pub fn resolved_resources<'t>(&'t self, parameters: &'t BTreeMap<String, String>) -> Vec<Resource<'t>> {
+    pub fn resolved_resources<'t>(&'t self, parameters: &'t BTreeMap<String, String>) -> Vec<TemplateResource<'t>> {
         resources_of(self, &Resolver::new(self, parameters), |_| true)
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::Template;
-use crate::diagnostic::{Diagnostic, Diagnostics, Source, UNREADABLE};
+use crate::diagnostic::{Diagnostic, Diagnostics, SourceText, UNREADABLE};
 use crate::text::{closest_match, printable};
 use crate::yaml::{self, Dialect, Node};
 
@@ -20,14 +20,14 @@ const NOT_A_TEMPLATE: &str = "not a CloudFormation template";
 
 /// Returns the tree of a readable file.
 pub(super) fn root(text: &str) -> Option<Node> {
-    Some(yaml::document(&mut Diagnostics::new(&Source::new("", text)), &DIALECT)?.root)
+    Some(yaml::document(&mut Diagnostics::new(&SourceText::new("", text)), &DIALECT)?.root)
 }
 
 impl Template {
     /// Returns the first syntax error of a file that is neither valid YAML nor valid JSON. Other errors, such as a second document, are
     /// valid YAML.
     pub fn syntax_error(file: &str, text: &str) -> Option<Diagnostic> {
-        let source = Source::new(file, text);
+        let source = SourceText::new(file, text);
         let mut diagnostics = Diagnostics::new(&source);
         yaml::document(&mut diagnostics, &DIALECT);
         let mut found = diagnostics.into_vec().into_iter();
@@ -43,7 +43,7 @@ pub(super) fn template(diagnostics: &mut Diagnostics<'_, '_>, text: &str) -> Opt
         diagnostics.report_file_error(format!("the template has {} bytes", text.len()), help);
         return None;
     }
-    let yaml::Document { root, rejected } = yaml::document(diagnostics, &DIALECT)?;
+    let yaml::YamlDocument { root, rejected } = yaml::document(diagnostics, &DIALECT)?;
     resources(diagnostics, &root)?;
     let parameters = parameters(diagnostics, &root);
     let file = diagnostics.source().file.to_owned();

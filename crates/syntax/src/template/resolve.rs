@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::intrinsic::{Call, call};
+use super::intrinsic::{FunctionCall, call};
 use super::{Resolved, Template};
 use crate::yaml::{Node, Value, Yaml11};
 
@@ -276,7 +276,7 @@ impl<'t> Resolver<'t> {
     }
 
     /// Returns the result of a call; `None` if it is unknown.
-    fn call(&self, call: &Call<'t>, depth: usize) -> Option<NodeValue<'t>> {
+    fn call(&self, call: &FunctionCall<'t>, depth: usize) -> Option<NodeValue<'t>> {
         match (call.function, call.list()) {
             ("Ref", _) => Some(self.reference(call.text()?)),
             ("Sub", _) => self.substitute(call, depth),
@@ -330,7 +330,7 @@ impl<'t> Resolver<'t> {
         self.resources.contains(name).then(|| NodeValue::Pieces(vec![reference()]))
     }
 
-    fn attribute(&self, call: &Call<'t>) -> Option<NodeValue<'t>> {
+    fn attribute(&self, call: &FunctionCall<'t>) -> Option<NodeValue<'t>> {
         let (name, attribute) = match (call.text(), call.list()) {
             (Some(text), _) => text.split_once('.')?,
             (None, Some([name, attribute])) if attribute.tag.is_none() => (name.as_str()?, attribute.as_str()?),
@@ -368,7 +368,7 @@ impl<'t> Resolver<'t> {
         })
     }
 
-    fn substitute(&self, call: &Call<'t>, depth: usize) -> Option<NodeValue<'t>> {
+    fn substitute(&self, call: &FunctionCall<'t>, depth: usize) -> Option<NodeValue<'t>> {
         let (pattern, variables) = match (call.text(), call.list()) {
             (Some(pattern), _) => (pattern, [].as_slice()),
             (None, Some([pattern, variables])) => (pattern.as_str()?, variables.entries().unwrap_or_default()),

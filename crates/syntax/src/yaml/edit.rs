@@ -1,9 +1,9 @@
 //! Spans and edits of nodes.
 
 use super::{Node, Value};
-use crate::diagnostic::{Diagnostics, Edit, Level, Source, Span};
+use crate::diagnostic::{Diagnostics, Edit, Level, SourceText, Span};
 
-impl Source<'_> {
+impl SourceText<'_> {
     /// Returns the edit that replaces a scalar, in its own quotes. `None` for a scalar with a tag, an alias, or a scalar of several
     /// lines.
     pub fn rewritten(&self, node: &Node, new: &str) -> Option<Edit> {

@@ -1,6 +1,6 @@
 //! Reads JSON, of which the YAML parser rejects unpaired surrogate escapes (`\\ud83d\\ude00`) and tabs after a colon.
 
-use super::reader::{Builder, Content, Stop};
+use super::reader::{NodeBuilder, NodeContent, Stop};
 use crate::diagnostic::Position;
 
 /// Whether a file is valid JSON with an object. The YAML parser reports the errors of anything else.
@@ -13,7 +13,7 @@ pub(super) fn comment(text: &str) -> Option<Position> {
     if !text.trim_start().starts_with('{') || !(text.contains("//") || text.contains("/*")) {
         return None;
     }
-    let mut reader = Reader { rest: text, at: Position { line: 1, column: 1 } };
+    let mut reader = JsonReader { rest: text, at: Position { line: 1, column: 1 } };
     let (mut first, mut stripped) = (None, String::new());
     while let Some(next) = reader.rest.chars().next() {
         let rest = reader.rest;
@@ -38,14 +38,14 @@ pub(super) fn comment(text: &str) -> Option<Position> {
 }
 
 /// Passes valid JSON to a builder. The grammar was checked, so commas and colons are only separators.
-pub(super) fn read(builder: &mut Builder<'_, '_, '_>, text: &str) -> Result<(), Stop> {
-    let mut reader = Reader { rest: text, at: Position { line: 1, column: 1 } };
+pub(super) fn read(builder: &mut NodeBuilder<'_, '_, '_>, text: &str) -> Result<(), Stop> {
+    let mut reader = JsonReader { rest: text, at: Position { line: 1, column: 1 } };
     while let Some(next) = reader.rest.chars().next() {
         let at = reader.at;
         match next {
             '{' | '[' => {
                 reader.skip(1);
-                let content = if next == '{' { Content::mapping() } else { Content::Sequence(Vec::new()) };
+                let content = if next == '{' { NodeContent::mapping() } else { NodeContent::Sequence(Vec::new()) };
                 builder.start(at, 0, None, content)?;
             }
             '}' | ']' => {
@@ -75,12 +75,12 @@ pub(super) fn read(builder: &mut Builder<'_, '_, '_>, text: &str) -> Result<(), 
     Ok(())
 }
 
-struct Reader<'t> {
+struct JsonReader<'t> {
     rest: &'t str,
     at: Position,
 }
 
-impl<'t> Reader<'t> {
+impl<'t> JsonReader<'t> {
     /// Advances by a number of bytes and returns them.
     fn skip(&mut self, bytes: usize) -> &'t str {
         let (passed, rest) = self.rest.split_at_checked(bytes).unwrap_or((self.rest, ""));

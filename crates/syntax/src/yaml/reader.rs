@@ -6,7 +6,7 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use super::adapted::Adapted;
 use super::{MAX_DEPTH, NOT_VALID, Node, Value, json};
-use crate::diagnostic::{Diagnostics, Position, Source};
+use crate::diagnostic::{Diagnostics, Position, SourceText};
 use crate::text::printable;
 
 /// The differences between kinds of files.
@@ -25,7 +25,7 @@ const MAX_WEIGHT: usize = 250_000;
 const BYTES_OF_ONE: usize = 32;
 
 /// A document.
-pub struct Document {
+pub struct YamlDocument {
     /// The tree.
     pub root: Node,
     /// The positions of the first rejected aliases and merge keys.
@@ -43,7 +43,7 @@ pub fn read(diagnostics: &mut Diagnostics<'_, '_>, dialect: &Dialect) -> Option<
 }
 
 /// Returns message and help for a rejected alias or merge key.
-pub fn rejection(source: &Source<'_>, dialect: &Dialect, at: Position) -> (String, &'static str) {
+pub fn rejection(source: &SourceText<'_>, dialect: &Dialect, at: Position) -> (String, &'static str) {
     let who = dialect.aliases_rejected_by.unwrap_or("the reader");
     let rest = source.line(at.line).map(|line| line.chars().skip(at.column.saturating_sub(1)));
     if rest.is_some_and(|rest| rest.take(2).eq("<<".chars())) {
@@ -54,7 +54,7 @@ pub fn rejection(source: &Source<'_>, dialect: &Dialect, at: Position) -> (Strin
 }
 
 /// Reads the only document of a file. Some diagnostics leave the tree readable, so check `diagnostics` even if there is a document.
-pub fn document(diagnostics: &mut Diagnostics<'_, '_>, dialect: &Dialect) -> Option<Document> {
+pub fn document(diagnostics: &mut Diagnostics<'_, '_>, dialect: &Dialect) -> Option<YamlDocument> {
     let source = diagnostics.source();
     if let Some((at, character)) = control_character(source.text) {
         // The parser treats NUL as the end of the file and would ignore the rest.
@@ -63,7 +63,7 @@ pub fn document(diagnostics: &mut Diagnostics<'_, '_>, dialect: &Dialect) -> Opt
         return None;
     }
     let before = diagnostics.clone();
-    let mut builder = Builder::new(diagnostics, dialect, None);
+    let mut builder = NodeBuilder::new(diagnostics, dialect, None);
     if json::is_json(source.text) {
         json::read(&mut builder, source.text).ok()?;
     } else if let Some(at) = json::comment(source.text) {
@@ -76,21 +76,21 @@ pub fn document(diagnostics: &mut Diagnostics<'_, '_>, dialect: &Dialect) -> Opt
             return None;
         };
         *diagnostics = before;
-        let mut builder = Builder::new(diagnostics, dialect, Some(&adapted));
+        let mut builder = NodeBuilder::new(diagnostics, dialect, Some(&adapted));
         if let Err(error) = builder.parse(&adapted.text)? {
             let at = builder.position(*error.marker());
             syntax_error(diagnostics, at, error.info());
             return None;
         }
-        let Builder { root, rejected, .. } = builder;
-        return root.filter(|root| !root.is_null()).map(|root| Document { root, rejected });
+        let NodeBuilder { root, rejected, .. } = builder;
+        return root.filter(|root| !root.is_null()).map(|root| YamlDocument { root, rejected });
     }
-    let Builder { root, rejected, .. } = builder;
+    let NodeBuilder { root, rejected, .. } = builder;
     let root = root.filter(|root| !root.is_null());
     if root.is_none() && diagnostics.is_empty() {
         diagnostics.report_file_error("the file is empty", dialect.empty_help);
     }
-    Some(Document { root: root?, rejected })
+    Some(YamlDocument { root: root?, rejected })
 }
 
 /// The parser counts columns from 0.
@@ -139,10 +139,10 @@ struct Open {
     weight_before: usize,
     /// The number of levels below this node.
     height: usize,
-    content: Content,
+    content: NodeContent,
 }
 
-pub(super) enum Content {
+pub(super) enum NodeContent {
     Sequence(Vec<Node>),
     Mapping {
         entries: Vec<(Node, Node)>,
@@ -153,7 +153,7 @@ pub(super) enum Content {
     },
 }
 
-impl Content {
+impl NodeContent {
     pub(super) fn mapping() -> Self {
         Self::Mapping { entries: Vec::new(), key: None, seen: BTreeMap::new(), merged: Vec::new() }
     }
@@ -169,7 +169,7 @@ struct Anchored {
 /// Reading stopped; the diagnostic was reported.
 pub(super) struct Stop;
 
-pub(super) struct Builder<'f, 's, 't> {
+pub(super) struct NodeBuilder<'f, 's, 't> {
     diagnostics: &'f mut Diagnostics<'s, 't>,
     dialect: &'f Dialect,
     open: Vec<Open>,
@@ -180,7 +180,7 @@ pub(super) struct Builder<'f, 's, 't> {
     adapted: Option<&'f Adapted>,
 }
 
-impl<'f, 's, 't> Builder<'f, 's, 't> {
+impl<'f, 's, 't> NodeBuilder<'f, 's, 't> {
     fn new(diagnostics: &'f mut Diagnostics<'s, 't>, dialect: &'f Dialect, adapted: Option<&'f Adapted>) -> Self {
         Self {
             diagnostics,
@@ -219,8 +219,10 @@ impl<'f, 's, 't> Builder<'f, 's, 't> {
                 let plain = style == ScalarStyle::Plain && !is_text;
                 self.scalar((at, end), text.into_owned(), plain, tag, anchor)
             }
-            Event::SequenceStart(anchor, tag) => self.start(at, anchor, tag.as_deref(), Content::Sequence(Vec::new())),
-            Event::MappingStart(anchor, tag) => self.start(at, anchor, tag.as_deref(), Content::mapping()),
+            Event::SequenceStart(anchor, tag) => {
+                self.start(at, anchor, tag.as_deref(), NodeContent::Sequence(Vec::new()))
+            }
+            Event::MappingStart(anchor, tag) => self.start(at, anchor, tag.as_deref(), NodeContent::mapping()),
             Event::SequenceEnd | Event::MappingEnd => self.end(end),
             Event::Alias(anchor) => self.alias((at, end), anchor),
             Event::DocumentStart(_) if self.root.is_some() => {
@@ -254,7 +256,7 @@ impl<'f, 's, 't> Builder<'f, 's, 't> {
         at: Position,
         anchor: usize,
         tag: Option<&Tag>,
-        content: Content,
+        content: NodeContent,
     ) -> Result<(), Stop> {
         let (tag, _) = local_tag(tag);
         self.check_depth(at, 0)?;
@@ -267,8 +269,8 @@ impl<'f, 's, 't> Builder<'f, 's, 't> {
     pub(super) fn end(&mut self, end: Position) -> Result<(), Stop> {
         let Some(Open { at, tag, anchor, weight_before, height, content }) = self.open.pop() else { return Ok(()) };
         let value = match content {
-            Content::Sequence(items) => Value::Sequence(items),
-            Content::Mapping { mut entries, seen, merged, .. } => {
+            NodeContent::Sequence(items) => Value::Sequence(items),
+            NodeContent::Mapping { mut entries, seen, merged, .. } => {
                 self.merge(&mut entries, seen, merged)?;
                 Value::Mapping(entries)
             }
@@ -353,8 +355,8 @@ impl<'f, 's, 't> Builder<'f, 's, 't> {
         };
         open.height = open.height.max(height + 1);
         match &mut open.content {
-            Content::Sequence(items) => items.push(node),
-            Content::Mapping { entries, key, seen, merged } => match key.take() {
+            NodeContent::Sequence(items) => items.push(node),
+            NodeContent::Mapping { entries, key, seen, merged } => match key.take() {
                 None => *key = Some(node),
                 Some(name) if merges && is_merge_key(&name) => {
                     merged.push(node);

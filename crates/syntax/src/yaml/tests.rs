@@ -1,12 +1,12 @@
 use super::*;
-use crate::diagnostic::{Diagnostics, Source};
+use crate::diagnostic::{Diagnostics, SourceText};
 
 pub(crate) mod edited;
 
 const DIALECT: Dialect = Dialect { aliases_rejected_by: None, merges: false, empty_help: "write something" };
 
 fn tree(text: &str) -> Node {
-    let source = Source::new("f", text);
+    let source = SourceText::new("f", text);
     let mut diagnostics = Diagnostics::new(&source);
     let node = read(&mut diagnostics, &DIALECT);
     let diagnostics = diagnostics.into_vec();
@@ -15,7 +15,7 @@ fn tree(text: &str) -> Node {
 }
 
 fn diagnostics(text: &str) -> Vec<String> {
-    let source = Source::new("f", text);
+    let source = SourceText::new("f", text);
     let mut diagnostics = Diagnostics::new(&source);
     read(&mut diagnostics, &DIALECT);
     diagnostics.into_vec().iter().map(ToString::to_string).collect()
@@ -140,7 +140,7 @@ fn aliases_are_expanded() {
 #[test]
 fn merge_keys_are_expanded_if_supported() {
     let read = |text: &str| {
-        let source = Source::new("f", text);
+        let source = SourceText::new("f", text);
         let mut diagnostics = Diagnostics::new(&source);
         let merging = Dialect { merges: true, ..DIALECT };
         let tree = read(&mut diagnostics, &merging);

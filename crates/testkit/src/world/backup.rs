@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use app::inventory::{
-    InventoryScope, ListedItem, ListedVault, MemberBackup, RecordedInventory, Recording, Rows, Source,
+    AggregatorSource, InventoryScope, ListedItem, ListedVault, MemberBackup, RecordedInventory, Recording, Rows,
 };
 use app::ports::{PortError, PortErrorKind, Result};
 use evaluation::inventory::document::{
@@ -95,12 +95,12 @@ fn rows<T>(items: impl Iterator<Item = T>) -> Result<Rows<T>> {
 }
 
 impl RecordedInventory for World {
-    async fn sources(&self) -> Result<Vec<Source>> {
+    async fn sources(&self) -> Result<Vec<AggregatorSource>> {
         self.remote("config:DescribeConfigurationAggregatorSourcesStatus", |state| {
             let named = state.backup.names_sources;
             let locations = state.backup.locations.iter().filter(|_| named);
             Ok(locations
-                .map(|((account, region), location)| Source {
+                .map(|((account, region), location)| AggregatorSource {
                     account: account.clone(),
                     region: region.clone(),
                     stale: location.stale.clone(),

@@ -9,7 +9,7 @@ use lambda_runtime::Context;
 use serde_json::{Value, json};
 
 use app::lifecycle::ports::{DeployQueue, LifecycleEnv, RequestStore, Responder};
-use app::lifecycle::{CloudFormationRequest, Lifecycle, RequestAnswer, WaitingRequest};
+use app::lifecycle::{CloudFormationRequest, RequestAnswer, StackLifecycle, WaitingRequest};
 use app::ports::{PortErrorKind, Result};
 use testkit::world::World;
 
@@ -125,8 +125,11 @@ async fn panics_and_hanging_calls_are_answered_once() {
     ];
     for (failure, expected) in cases {
         let world = World::new();
-        let lifecycle =
-            Lifecycle::<WithBrokenQueue> { requests: world.clone(), queue: BrokenQueue(failure), clock: world.clone() };
+        let lifecycle = StackLifecycle::<WithBrokenQueue> {
+            requests: world.clone(),
+            queue: BrokenQueue(failure),
+            clock: world.clone(),
+        };
         let answered = handle(event(), short_of_time(), &Ok(Arc::new(lifecycle)), &world).await.unwrap();
         assert_eq!(answered, json!({ "answered": "r-1" }));
         let reasons = reasons(&world);
@@ -151,7 +154,7 @@ fn working_time_leaves_the_reserve_or_is_a_third() {
 async fn hanging_table_does_not_prevent_the_answer() {
     let world = World::new();
     let lifecycle =
-        Lifecycle::<WithHangingStore> { requests: HangingStore, queue: world.clone(), clock: world.clone() };
+        StackLifecycle::<WithHangingStore> { requests: HangingStore, queue: world.clone(), clock: world.clone() };
     handle(event(), short_of_time(), &Ok(Arc::new(lifecycle)), &world).await.unwrap();
     assert_eq!(reasons(&world).len(), 1);
 }
@@ -159,7 +162,7 @@ async fn hanging_table_does_not_prevent_the_answer() {
 #[tokio::test]
 async fn missing_settings_are_answered() {
     let world = World::new();
-    let missing: std::result::Result<Arc<Lifecycle<World>>, String> =
+    let missing: std::result::Result<Arc<StackLifecycle<World>>, String> =
         Err("missing environment variables `STATE_TABLE_NAME`, `DEPLOY_QUEUE_URL`".into());
     handle(event(), Context::default(), &missing, &world).await.unwrap();
     assert_eq!(reasons(&world), ["missing environment variables `STATE_TABLE_NAME`, `DEPLOY_QUEUE_URL`"]);
@@ -169,7 +172,7 @@ async fn missing_settings_are_answered() {
 #[tokio::test]
 async fn request_handed_over_is_not_answered() {
     let world = World::new();
-    let lifecycle = Lifecycle::<World> { requests: world.clone(), queue: world.clone(), clock: world.clone() };
+    let lifecycle = StackLifecycle::<World> { requests: world.clone(), queue: world.clone(), clock: world.clone() };
     let handed = handle(event(), Context::default(), &Ok(Arc::new(lifecycle)), &world).await.unwrap();
     assert_eq!(handed, json!({ "handed": "r-1" }));
     assert_eq!(reasons(&world), Vec::<String>::new());
@@ -180,7 +183,7 @@ async fn request_handed_over_is_not_answered() {
 async fn answer_not_accepted_fails_the_invocation() {
     let world = World::new();
     world.fail_next("sqs:SendMessage", PortErrorKind::Denied);
-    let lifecycle = Lifecycle::<World> { requests: world.clone(), queue: world.clone(), clock: world.clone() };
+    let lifecycle = StackLifecycle::<World> { requests: world.clone(), queue: world.clone(), clock: world.clone() };
     let failed = handle(event(), Context::default(), &Ok(Arc::new(lifecycle)), &Unreachable).await;
     assert!(format!("{:?}", failed.unwrap_err()).contains("cloudformation:answer"));
     // `deploy` finds the settled answer.
@@ -201,7 +204,7 @@ impl Responder for Silent {
 async fn sending_an_answer_ends_with_the_invocation() {
     let world = World::new();
     world.fail_next("sqs:SendMessage", PortErrorKind::Denied);
-    let lifecycle = Lifecycle::<World> { requests: world.clone(), queue: world.clone(), clock: world.clone() };
+    let lifecycle = StackLifecycle::<World> { requests: world.clone(), queue: world.clone(), clock: world.clone() };
     let began = Instant::now();
     let failed = handle(event(), short_of_time(), &Ok(Arc::new(lifecycle)), &Silent).await;
     assert!(format!("{:?}", failed.unwrap_err()).contains("could not be reached within the time"));

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use app::deploy::{Phase, PolicySource, ReconcileSummary as Looked};
 use app::events::{DeployTrigger, ReconcileScope};
-use app::lifecycle::{Lifecycle, RequestEnvelope, RequestKind};
+use app::lifecycle::{RequestEnvelope, RequestKind, StackLifecycle};
 use app::ports::{PortError, PortErrorKind};
 use domain::rollout::{
     AccountFilterType, AutoDeployment, CallAs, DeploymentTargets, DetailedStatus, InstanceStatus, OperationTargets,
@@ -387,8 +387,11 @@ impl RolloutRun {
 
     fn deliver(&mut self, event: &Value) -> Result<(), String> {
         let envelope = RequestEnvelope::read(event)?;
-        let lifecycle =
-            Lifecycle::<World> { requests: self.world.clone(), queue: self.world.clone(), clock: self.world.clone() };
+        let lifecycle = StackLifecycle::<World> {
+            requests: self.world.clone(),
+            queue: self.world.clone(),
+            clock: self.world.clone(),
+        };
         match drive(lifecycle.receive(event, envelope)) {
             Some(Ok(_)) => Ok(()),
             other => Err(format!("the request was not handed over: {other:?}")),

@@ -6,13 +6,14 @@ use syntax::text::printable;
 use syntax::yaml::{Node, ScalarKind};
 
 use super::{accounts, control_name, tags};
-use crate::policy::fields::{Errors, Fields, Keys, meaning, no_tag, reject, sequence, text};
+use crate::policy::fields::{Errors, FieldKeys, Fields, meaning, no_tag, reject, sequence, text};
 use crate::policy::{Reporting, SeverityRule};
 
-pub(in crate::policy) const NOTICES: Keys = Keys { of: "`notices`", known: &["ownerTag", "reminders", "severity"] };
+pub(in crate::policy) const NOTICES: FieldKeys =
+    FieldKeys { of: "`notices`", known: &["ownerTag", "reminders", "severity"] };
 
-pub(in crate::policy) const SEVERITY_RULE: Keys =
-    Keys { of: "a severity rule", known: &["control", "accounts", "tags", "severity"] };
+pub(in crate::policy) const SEVERITY_RULE: FieldKeys =
+    FieldKeys { of: "a severity rule", known: &["control", "accounts", "tags", "severity"] };
 
 pub(in crate::policy) const SEVERITIES: [(&str, Severity); 5] = [
     ("informational", Severity::Informational),

@@ -7,16 +7,16 @@ use syntax::diagnostic::Position;
 use syntax::yaml::{Node, ScalarKind};
 
 use super::{ACCOUNTS, REGIONS, boolean, one_of, parameters};
-use crate::policy::fields::{Errors, Fields, Keys, list, name, reject, unique};
+use crate::policy::fields::{Errors, FieldKeys, Fields, list, name, reject, unique};
 use crate::policy::{AccountFilter, AutoDeployment, CallAs, FrameworkPolicy, PolicyTarget, TargetScope};
 
-pub(in crate::policy) const TARGET: Keys = Keys {
+pub(in crate::policy) const TARGET: FieldKeys = FieldKeys {
     of: "a target",
     known: &["accounts", "organizationalUnits", "onlyAccounts", "excludedAccounts", "regions", "parameters"],
 };
 
-pub(in crate::policy) const AUTO_DEPLOYMENT: Keys =
-    Keys { of: "`autoDeployment`", known: &["enabled", "retainStacks"] };
+pub(in crate::policy) const AUTO_DEPLOYMENT: FieldKeys =
+    FieldKeys { of: "`autoDeployment`", known: &["enabled", "retainStacks"] };
 
 const UNITS: &str = "[ou-abcd-11111111]";
 

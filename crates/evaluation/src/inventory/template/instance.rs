@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use syntax::template::Resource;
+use syntax::template::TemplateResource;
 
 use super::text::{self, text_of};
 use super::types::{INSTANCE, VOLUME};
@@ -28,7 +28,7 @@ pub(crate) enum VolumeTags {
 
 impl TemplateImport<'_> {
     /// Adds one volume for all that an instance creates: every instance has at least its root volume.
-    pub(super) fn volumes(&mut self, number: usize, stack: &TemplateStack<'_>, resource: &Resource<'_>) {
+    pub(super) fn volumes(&mut self, number: usize, stack: &TemplateStack<'_>, resource: &TemplateResource<'_>) {
         let (Some(known), Some(instance)) = (template_type(VOLUME), template_type(INSTANCE)) else { return };
         if resource.kind != INSTANCE {
             return;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use syntax::template::Resource;
+use syntax::template::TemplateResource;
 
 use super::text::text_of;
 
@@ -43,7 +43,7 @@ const TYPES: &[(&str, &str)] = &[
 ];
 
 /// Returns the types of a template that are not judged, in the order of their names.
-pub(super) fn types(resources: &[Resource<'_>]) -> Vec<NotJudged> {
+pub(super) fn types(resources: &[TemplateResource<'_>]) -> Vec<NotJudged> {
     let mut found: BTreeMap<(String, &'static str), Vec<String>> = BTreeMap::new();
     for resource in resources.iter().filter(|resource| resource.is_on != Some(false)) {
         if let Some(key) = not_judged(resource) {
@@ -53,7 +53,7 @@ pub(super) fn types(resources: &[Resource<'_>]) -> Vec<NotJudged> {
     found.into_iter().map(|((kind, reason), resources)| NotJudged { kind, reason, resources }).collect()
 }
 
-fn not_judged(resource: &Resource<'_>) -> Option<(String, &'static str)> {
+fn not_judged(resource: &TemplateResource<'_>) -> Option<(String, &'static str)> {
     let kind = resource.kind;
     if let Some((kind, reason)) = TYPES.iter().find(|(own, _)| *own == kind) {
         return Some(((*kind).to_owned(), reason));

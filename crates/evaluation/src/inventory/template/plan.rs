@@ -1,6 +1,6 @@
 //! Backup plans of templates, with their rules.
 
-use syntax::template::{Part, Resource};
+use syntax::template::{Part, TemplateResource};
 
 use super::text::{self, collect, prefix, text_of};
 use super::{DeploymentTarget, ItemId, TemplateImport, TemplateStack, placeholder};
@@ -8,7 +8,7 @@ use crate::inventory::document::{CopyAction, Lifecycle, Plan, PlanPart, Rule, Ru
 use crate::inventory::partial_arn::{UNKNOWN_ACCOUNT, UNKNOWN_REGION, parts};
 
 impl TemplateImport<'_> {
-    pub(super) fn plan(&mut self, number: usize, stack: &TemplateStack<'_>, resource: &Resource<'_>) {
+    pub(super) fn plan(&mut self, number: usize, stack: &TemplateStack<'_>, resource: &TemplateResource<'_>) {
         let own = resource.properties.get("BackupPlan");
         let name = own.and_then(|own| text_of(own, "BackupPlanName")).unwrap_or(resource.logical_id);
         let mut unread = Vec::new();

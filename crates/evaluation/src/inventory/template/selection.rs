@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use super::text::{collect, known, text_of};
 use super::{
-    Content, ItemId, PLAN, Part, Piece, Plan, PlanPart, ReferenceTarget, Resource, Selection, SelectionPart, TagValue,
-    TemplateImport, TemplateStack, placeholder,
+    Content, ItemId, PLAN, Part, Piece, Plan, PlanPart, ReferenceTarget, Selection, SelectionPart, TagValue,
+    TemplateImport, TemplateResource, TemplateStack, placeholder,
 };
 use crate::inventory::partial_arn::parts;
 
 impl TemplateImport<'_> {
-    pub(super) fn selection(&mut self, number: usize, stack: &TemplateStack<'_>, resource: &Resource<'_>) {
+    pub(super) fn selection(&mut self, number: usize, stack: &TemplateStack<'_>, resource: &TemplateResource<'_>) {
         let own = resource.properties.get("BackupSelection");
         let mut selection = self.read(number, own);
         selection.id = placeholder(stack, resource.logical_id);
@@ -34,7 +34,7 @@ impl TemplateImport<'_> {
     }
 
     /// Returns the index of the selection's plan.
-    fn plan_of(&mut self, number: usize, stack: &TemplateStack<'_>, resource: &Resource<'_>) -> Option<usize> {
+    fn plan_of(&mut self, number: usize, stack: &TemplateStack<'_>, resource: &TemplateResource<'_>) -> Option<usize> {
         let id = resource.properties.get("BackupPlanId");
         if let Some((logical_id, None | Some("BackupPlanId"))) = id.and_then(Part::reference)
             && stack.template.resources().any(|(name, kind, _)| name == logical_id && kind == PLAN)

@@ -1,6 +1,6 @@
 //! Vaults of a template.
 
-use syntax::template::Resource;
+use syntax::template::TemplateResource;
 
 use super::text::{self, text_of};
 use super::types::AIR_GAPPED_VAULT;
@@ -9,7 +9,7 @@ use crate::inventory::LocationPart;
 use crate::inventory::document::{Lock, LockMode, Unread, Vault, VaultKind, VaultPart};
 
 impl TemplateImport<'_> {
-    pub(super) fn vault(&mut self, number: usize, stack: &TemplateStack<'_>, resource: &Resource<'_>) {
+    pub(super) fn vault(&mut self, number: usize, stack: &TemplateStack<'_>, resource: &TemplateResource<'_>) {
         let name = vault_name(stack, resource);
         let air_gapped = resource.kind == AIR_GAPPED_VAULT;
         let mut unread = Vec::new();
@@ -69,7 +69,7 @@ impl TemplateImport<'_> {
 }
 
 /// Returns the name, or a placeholder.
-pub(super) fn vault_name(stack: &TemplateStack<'_>, resource: &Resource<'_>) -> String {
+pub(super) fn vault_name(stack: &TemplateStack<'_>, resource: &TemplateResource<'_>) -> String {
     let name = text_of(&resource.properties, "BackupVaultName");
     name.map_or_else(|| placeholder(stack, resource.logical_id), str::to_owned)
 }

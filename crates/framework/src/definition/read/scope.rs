@@ -93,9 +93,9 @@ fn texts<'t>(reading: &mut Reading<'_, '_, '_, 't>, scope: &'t Node, key: &str) 
     (texts, is_known)
 }
 
-type Tag = (String, Option<String>);
+type ScopeTag = (String, Option<String>);
 
-fn tags<'t>(reading: &mut Reading<'_, '_, '_, 't>, scope: &'t Node) -> (Vec<(&'t Node, Tag)>, bool) {
+fn tags<'t>(reading: &mut Reading<'_, '_, '_, 't>, scope: &'t Node) -> (Vec<(&'t Node, ScopeTag)>, bool) {
     let Some(items) = reading.list(scope.get(TAGS), TAGS) else { return (Vec::new(), false) };
     let mut tags = Vec::new();
     let mut is_known = true;

@@ -8,7 +8,7 @@ use syntax::text::{closest_match, printable, typing_error};
 use super::{GivenParameter, Reading, partial};
 use crate::control::{Parameter, ParameterKind};
 use crate::ids::{AccountId, REGIONS, RegionName};
-use crate::rules::Rule;
+use crate::rules::LintRule;
 use crate::rules::parameters::{VALUE_RANGE, VALUE_TYPE};
 
 pub(super) fn check<'t>(
@@ -67,7 +67,7 @@ fn bad_item(kind: ParameterKind, value: &str) -> Option<(&str, Option<&'static s
 /// Returns the help of a number of hours above the limit that is a whole number of days: `48` with `hours`.
 fn in_days(
     reading: &Reading<'_, '_, '_, '_>,
-    rule: &Rule,
+    rule: &LintRule,
     given: &GivenParameter<'_>,
     all: &BTreeMap<&str, &GivenParameter<'_>>,
 ) -> Option<(String, Vec<Edit>)> {
@@ -93,7 +93,7 @@ fn invalid(
     parameter: &Parameter,
     value: &str,
     all: &BTreeMap<&str, &GivenParameter<'_>>,
-) -> Option<(&'static Rule, String)> {
+) -> Option<(&'static LintRule, String)> {
     let of_type = |is_fine: bool, expected: String| (!is_fine).then_some((&VALUE_TYPE, expected));
     let number = |min: u32, max: u32, expected: String| match whole(value) {
         None => Some((&VALUE_TYPE, expected)),

@@ -1,6 +1,6 @@
 //! Plans and their rules.
 
-use syntax::template::{Part, Resource};
+use syntax::template::{Part, TemplateResource};
 use syntax::text::printable;
 
 use super::{AIR_GAPPED_VAULT, Context, Reporter, VAULT, arn_text, number, partial_text};
@@ -11,7 +11,11 @@ use crate::rules::{plans, vaults};
 
 const DAYS: &[&str] = &["DeleteAfterDays", "MoveToColdStorageAfterDays"];
 
-pub(super) fn check(reporter: &mut Reporter<'_, '_, '_, '_>, context: &Context<'_, '_>, resource: &Resource<'_>) {
+pub(super) fn check(
+    reporter: &mut Reporter<'_, '_, '_, '_>,
+    context: &Context<'_, '_>,
+    resource: &TemplateResource<'_>,
+) {
     let Some(plan) = resource.properties.get("BackupPlan").filter(|plan| plan.entries().is_some()) else { return };
     reporter.name(&plans::NAME, plan, name::PLAN);
     let rules = plan.get("BackupPlanRule");

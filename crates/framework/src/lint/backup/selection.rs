@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use syntax::template::{Content, Part, Piece, Resource};
+use syntax::template::{Content, Part, Piece, TemplateResource};
 use syntax::text::printable;
 
 use super::{Context, Reporter, arn_text, partial_text};
@@ -10,7 +10,11 @@ use crate::backup::selection::{self, OPERATORS, TAG_PREFIX, ValueCondition};
 use crate::backup::{Rejection, arn, name};
 use crate::rules::{plans, selections};
 
-pub(super) fn check(reporter: &mut Reporter<'_, '_, '_, '_>, context: &Context<'_, '_>, resource: &Resource<'_>) {
+pub(super) fn check(
+    reporter: &mut Reporter<'_, '_, '_, '_>,
+    context: &Context<'_, '_>,
+    resource: &TemplateResource<'_>,
+) {
     let own = resource.properties.get("BackupSelection").filter(|own| own.entries().is_some());
     let Some(own) = own else { return };
     reporter.name(&plans::NAME, own, name::SELECTION);

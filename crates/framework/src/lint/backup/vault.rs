@@ -1,6 +1,6 @@
 //! Vaults and their locks.
 
-use syntax::template::Resource;
+use syntax::template::TemplateResource;
 
 use super::{AIR_GAPPED_VAULT, Reporter, lock_days};
 use crate::backup::name;
@@ -8,7 +8,7 @@ use crate::rules::vaults;
 
 const BOUNDS: &[&str] = &["MinRetentionDays", "MaxRetentionDays"];
 
-pub(super) fn check(reporter: &mut Reporter<'_, '_, '_, '_>, resource: &Resource<'_>) {
+pub(super) fn check(reporter: &mut Reporter<'_, '_, '_, '_>, resource: &TemplateResource<'_>) {
     reporter.name(&vaults::VAULT_NAME, &resource.properties, name::VAULT);
     if resource.kind == AIR_GAPPED_VAULT {
         let own = &resource.properties;

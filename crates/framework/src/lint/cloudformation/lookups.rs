@@ -13,7 +13,7 @@ use crate::rules::cloudformation::LOOKUP;
 
 /// The keys of a mapping.
 #[derive(Default)]
-struct Keys<'t> {
+struct MappingKeys<'t> {
     /// The first keys with their second keys.
     first: BTreeMap<Cow<'t, str>, BTreeSet<Cow<'t, str>>>,
     /// All second keys.
@@ -53,9 +53,9 @@ pub(in crate::lint) fn check<'t>(
 }
 
 /// Returns the keys of a mapping; `None` if a macro or a loop generates some.
-fn keys(mapping: &Node) -> Option<Keys<'_>> {
+fn keys(mapping: &Node) -> Option<MappingKeys<'_>> {
     let entries = mapping.entries().filter(|entries| !entries.iter().any(|(key, _)| is_generator(key)))?;
-    let mut keys = Keys::default();
+    let mut keys = MappingKeys::default();
     for (key, body) in entries {
         let names = body.entries().filter(|names| !names.iter().any(|(key, _)| is_generator(key)))?;
         let names: BTreeSet<_> = names.iter().map(|(key, _)| key.yaml11_text()).collect::<Option<_>>()?;
@@ -68,7 +68,7 @@ fn keys(mapping: &Node) -> Option<Keys<'_>> {
 struct Lookups<'r, 's, 'f, 't> {
     diagnostics: &'r mut Diagnostics<'s, 'f>,
     resolver: &'r Resolver<'t>,
-    keys: BTreeMap<&'t str, Option<Keys<'t>>>,
+    keys: BTreeMap<&'t str, Option<MappingKeys<'t>>>,
 }
 
 impl<'t> Lookups<'_, '_, '_, 't> {

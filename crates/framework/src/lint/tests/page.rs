@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use syntax::diagnostic::{ALIASES, RuleId, UNREADABLE};
 
-use crate::lint::{Example, Rule, Snippet, rules};
+use crate::lint::{Example, LintRule, Snippet, rules};
 use crate::rules::template;
 
 const HEAD: &str = "\
@@ -38,10 +38,10 @@ Diagnostics of a policy file have no rule, except the family BC060 and those abo
 fn page() -> String {
     let mut page = HEAD.to_owned();
     page.push_str("| Rule | Level | Violation |\n|---|---|---|\n");
-    for Rule { id, level, title, .. } in rules() {
+    for LintRule { id, level, title, .. } in rules() {
         writeln!(page, "| [{id}](#{}) | {} | {title} |", id.to_ascii_lowercase(), level.as_str()).expect("a text");
     }
-    for Rule { id, level, title, explanation, bad, good } in rules() {
+    for LintRule { id, level, title, explanation, bad, good } in rules() {
         let level = level.as_str();
         let (first, rest) = level.split_at(1);
         write!(page, "\n## {id}\n\n**{}{rest}: {title}.** {explanation}\n", first.to_ascii_uppercase())
@@ -102,7 +102,7 @@ fn snippets_and_families_match_the_catalog() {
         .expect("the folder exists")
         .map(|file| file.expect("a file").file_name().to_string_lossy().into_owned())
         .collect();
-    let snippets = |rule: &&Rule| ["bad", "good"].map(|kind| format!("{}.{kind}.yaml", rule.id));
+    let snippets = |rule: &&LintRule| ["bad", "good"].map(|kind| format!("{}.{kind}.yaml", rule.id));
     assert_eq!(files, rules().iter().flat_map(snippets).collect());
     assert_eq!([&template::UNREADABLE, &template::ALIASES].map(RuleId::from), [UNREADABLE, ALIASES]);
 }

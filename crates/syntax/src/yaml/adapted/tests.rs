@@ -1,12 +1,12 @@
 use proptest::prelude::*;
 
-use crate::diagnostic::{Diagnostics, Position, Source};
+use crate::diagnostic::{Diagnostics, Position, SourceText};
 use crate::yaml::{Dialect, Node, Value, read};
 
 const DIALECT: Dialect = Dialect { aliases_rejected_by: None, merges: false, empty_help: "write something" };
 
 fn tree(text: &str) -> Node {
-    let source = Source::new("f", text);
+    let source = SourceText::new("f", text);
     let mut diagnostics = Diagnostics::new(&source);
     let node = read(&mut diagnostics, &DIALECT);
     let diagnostics = diagnostics.into_vec();
@@ -15,7 +15,7 @@ fn tree(text: &str) -> Node {
 }
 
 fn errors(text: &str) -> Vec<String> {
-    let source = Source::new("f", text);
+    let source = SourceText::new("f", text);
     let mut diagnostics = Diagnostics::new(&source);
     read(&mut diagnostics, &DIALECT);
     diagnostics.into_vec().iter().map(ToString::to_string).collect()

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
 use app::events::{DeployTrigger, ReconcileScope};
-use app::lifecycle::Lifecycle;
+use app::lifecycle::StackLifecycle;
 use testkit::deploy::deploy;
 use testkit::world::{Interruption, World};
 
@@ -75,7 +75,7 @@ struct FaultCase {
 
 struct FaultRun {
     world: World,
-    lifecycle: Result<Arc<Lifecycle<World>>, String>,
+    lifecycle: Result<Arc<StackLifecycle<World>>, String>,
 }
 
 impl FaultRun {
@@ -86,7 +86,7 @@ impl FaultRun {
         }
         world.state().strikes = case.strikes.clone();
         world.state().yields = true;
-        let lifecycle = Lifecycle::<World> { requests: world.clone(), queue: world.clone(), clock: world.clone() };
+        let lifecycle = StackLifecycle::<World> { requests: world.clone(), queue: world.clone(), clock: world.clone() };
         Self { world, lifecycle: Ok(Arc::new(lifecycle)) }
     }
 
