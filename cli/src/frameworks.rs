@@ -5,10 +5,12 @@ use std::path::Path;
 use std::rc::Rc;
 
 use anyhow::{anyhow, ensure};
+use jiff::civil::Date;
 
-use domain::policy::Reporting;
+use domain::policy::{ExemptionMatch, Reporting};
 use domain::rollout::{AccountFilter, Desired, Parameters};
-use evaluation::ControlQuery;
+use domain::violation::{ResourceDetails, ViolationKey};
+use evaluation::{ControlQuery, ViolatingItem, ViolationExemption};
 use framework::ids::{AccountId, RegionName};
 use framework::{EquivalentLocations, Framework};
 use syntax::diagnostic::{Diagnostic, Level, Position};
@@ -25,7 +27,7 @@ pub(crate) struct ControlQueries {
     /// The declared parameters of a template; empty for a policy, which has its own values.
     pub(crate) parameters: Vec<String>,
     /// The exemptions of the policy; none for a template.
-    pub(crate) reporting: Reporting,
+    reporting: Reporting,
     readings: Vec<TemplateReading>,
 }
 
@@ -136,6 +138,28 @@ impl ControlQueries {
             reading.groups(accounts, regions, &mut self.groups)?;
         }
         Ok(self)
+    }
+
+    pub(crate) fn has_exemptions(&self) -> bool {
+        !self.reporting.exemptions.is_empty()
+    }
+
+    /// Returns the exemption of the policy that covers a violation on a day (UTC), as `report` finds it.
+    pub(crate) fn exemption(&self, item: &ViolatingItem<'_>, today: Date) -> Option<ViolationExemption> {
+        let key = ViolationKey {
+            resource_id: item.id.to_owned(),
+            account: item.account.clone(),
+            region: item.region.clone(),
+            control: item.control.name.to_owned(),
+            resource_type: item.kind.to_owned(),
+        };
+        let resource = ResourceDetails { name: None, arn: item.arn.clone(), tags: item.tags.clone() };
+        match self.reporting.match_exemptions(&key, &resource, today) {
+            ExemptionMatch::Covered(exemption) => {
+                Some(ViolationExemption { until: exemption.until, reason: exemption.reason.clone() })
+            }
+            ExemptionMatch::Unmatched | ExemptionMatch::NearMiss(_) => None,
+        }
     }
 
     fn policy(&mut self, path: &Path, root: Option<&Path>) -> anyhow::Result<()> {

@@ -5,6 +5,8 @@
 mod cases;
 #[path = "cli/check.rs"]
 mod check;
+#[path = "cli/evaluate.rs"]
+mod evaluate;
 #[path = "cli/example.rs"]
 mod example;
 #[path = "cli/invoke.rs"]

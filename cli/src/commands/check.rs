@@ -4,16 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::{bail, ensure};
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use domain::policy::{ExemptionMatch, Reporting};
-use domain::violation::{ResourceDetails, ViolationKey};
-use evaluation::check::{self, CheckReport, ExemptViolation, ViolatingItem};
+use app::in_force::today;
+use evaluation::check::{self, CheckReport, ExemptViolation};
 use evaluation::inventory::template::{self, DeploymentTarget, NotJudged, TemplateStack};
 use evaluation::inventory::{Inventory, OPT_IN_SERVICES};
-use evaluation::{ControlQuery, EvaluationCounts};
+use evaluation::{ControlQuery, EvaluationCounts, ViolatingItem, ViolationExemption};
 use framework::ids::{AccountId, RegionName};
 use framework::lint;
 use syntax::diagnostic::{Diagnostic, Level};
@@ -279,10 +276,10 @@ impl CheckOutput {
         };
         let stacks: Vec<TemplateStack<'_>> = templates.iter().map(stack).collect();
         let added = template::add(&mut inventory, &target, &stacks);
-        let today = cloud::now().to_zoned(TimeZone::UTC).date();
+        let today = today(cloud::now());
         let exempt = |item: &ViolatingItem<'_>| match args.no_exemptions {
             true => None,
-            false => exempt_until(&questions.reporting, item, today),
+            false => questions.exemption(item, today),
         };
         let CheckReport { findings, rows, later, not_judged, exempt } =
             check::check(&inventory, &added, &target, &stacks, *checked, &asked, &exempt);
@@ -319,9 +316,11 @@ impl CheckOutput {
             })?;
         }
         output::text(&evaluate::by_control(&self.rows, output::terminal_width()))?;
-        for ExemptViolation { control, subject, file, at, until } in &self.exempt {
+        for ExemptViolation { control, subject, file, at, exemption } in &self.exempt {
             let at = format!("{}:{}:{}", plain::escaped(file), at.line, at.column);
-            output::line(&format!("{at}: exempt until {until}: {subject}, {}", control.name))?;
+            let ViolationExemption { until, reason } = exemption;
+            let reason = plain::escaped(reason);
+            output::line(&format!("{at}: exempt until {until}: {subject}, {} ({reason})", control.name))?;
         }
         for NotJudged { kind, reason, .. } in &self.not_judged {
             output::line(&format!("not judged: `{}` ({reason})", plain::escaped(kind)))?;
@@ -347,8 +346,15 @@ impl CheckOutput {
             not_judged.map(|own| json!({"type": own.kind, "reason": own.reason, "resources": own.resources}));
         machine::set(&mut json, "notJudged", not_judged.collect());
         let exempt = self.exempt.iter().map(|own| {
-            let ExemptViolation { control, subject, file, at, until } = own;
-            json!({"control": control.name, "subject": subject, "file": file, "line": at.line, "until": until})
+            let ExemptViolation { control, subject, file, at, exemption: ViolationExemption { until, reason } } = own;
+            json!({
+                "control": control.name,
+                "subject": subject,
+                "file": file,
+                "line": at.line,
+                "until": until,
+                "reason": reason,
+            })
         });
         machine::set(&mut json, "exempt", exempt.collect());
         json
@@ -363,22 +369,6 @@ impl CheckOutput {
             output::hint(&format!("{warnings}{what}{more}"));
         }
         findings::verdict(&self.findings, strict)
-    }
-}
-
-/// Returns the last day of the exemption that covers a violation, as `report` finds it.
-fn exempt_until(reporting: &Reporting, item: &ViolatingItem<'_>, today: Date) -> Option<Date> {
-    let key = ViolationKey {
-        resource_id: item.id.to_owned(),
-        account: item.account.clone(),
-        region: item.region.clone(),
-        control: item.control.name.to_owned(),
-        resource_type: item.kind.to_owned(),
-    };
-    let resource = ResourceDetails { name: None, arn: item.arn.clone(), tags: item.tags.clone() };
-    match reporting.match_exemptions(&key, &resource, today) {
-        ExemptionMatch::Covered(exemption) => Some(exemption.until),
-        ExemptionMatch::Unmatched | ExemptionMatch::NearMiss(_) => None,
     }
 }
 

@@ -8,9 +8,11 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::ValueEnum;
 use jiff::Timestamp;
 
+use app::in_force::today;
 use evaluation::inventory::Inventory;
 use evaluation::{
     ComplianceResult, ControlQuery, Evaluation, EvaluationCounts, Evaluator, NonComplianceReason, Subject,
+    ViolatingItem, ViolationExemption,
 };
 use framework::control::{CONTROLS, Control};
 use framework::ids::{AccountId, RegionName};
@@ -18,7 +20,7 @@ use syntax::text::closest_match;
 
 use super::lint::assignment;
 use crate::frameworks::{ControlQueries, QueryGroup};
-use crate::{CommandOutcome, input, output, plain};
+use crate::{CommandOutcome, cloud, input, output, plain};
 
 mod human;
 mod machine;
@@ -31,7 +33,8 @@ pub(crate) use machine::counts;
 /// Predicts Audit Manager's result for each resource, backup plan, vault and recovery point in documents of the format
 /// schemas/inventory.schema.json: compliant, not compliant, or undecided with the unread parts. For a resource that no
 /// plan selects, shows the closest selection and the smallest fix. With a policy, each account and Region is evaluated
-/// with its parameters. Several documents are evaluated together, as of the earliest. Needs no AWS account.
+/// with its parameters, and violations that the policy exempts are listed and counted apart. Several documents are
+/// evaluated together, as of the earliest. Needs no AWS account.
 ///
 /// Exit status: 0 without findings, 1 with findings, 2 when a file cannot be read.
 #[derive(Debug, clap::Args)]
@@ -74,6 +77,9 @@ pub(crate) struct EvaluateArgs {
     /// Exit with status 1 if a result is undecided, a part is unread, or nothing is evaluated
     #[arg(long)]
     strict: bool,
+    /// Report violations that the policy exempts as findings
+    #[arg(long)]
+    no_exemptions: bool,
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -129,6 +135,8 @@ struct LocatedEvaluation<'a> {
     region: &'a RegionName,
     kind: &'a str,
     evaluation: Evaluation<'a>,
+    /// The exemption of a result that is not compliant.
+    exemption: Option<ViolationExemption>,
 }
 
 impl LocatedEvaluation<'_> {
@@ -252,18 +260,31 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<CommandOutcome> {
         let reason = "AWS has no rule for this type";
         output::hint(&format!("note: {control}: {resources} of the type {kind} not judged: {reason}"));
     }
+    let (today, has_exemptions) = (today(cloud::now()), !args.no_exemptions && questions.has_exemptions());
+    let exemption = |evaluation: &Evaluation<'_>, account, region| {
+        if !has_exemptions || !matches!(evaluation.result, ComplianceResult::NotCompliant(_)) {
+            return None;
+        }
+        let control = evaluation.query.control;
+        questions.exemption(&ViolatingItem::new(&inventory, control, &evaluation.subject, account, region), today)
+    };
     evaluator.each(|evaluation| {
         let group = groups.get(evaluation.query_index);
         let (Some(group), Some((account, region, kind))) = (group, location(&inventory, &evaluation)) else { return };
         if !group.applies(Some(account), Some(region)) || !args.is_in_scope(account) {
             return;
         }
+        let exemption = exemption(&evaluation, account, region);
         if let Some(row) = row_of.get(evaluation.query_index).and_then(|row| rows.get_mut(*row)) {
-            row.counts.add(&evaluation.result);
+            match exemption {
+                Some(_) => row.counts.exempt += 1,
+                None => row.counts.add(&evaluation.result),
+            }
         }
         let is_shown = args.all || !matches!(evaluation.result, ComplianceResult::Compliant(_));
         if is_shown && ended.is_ok() {
-            let located = LocatedEvaluation { framework: &group.framework, account, region, kind, evaluation };
+            let located =
+                LocatedEvaluation { framework: &group.framework, account, region, kind, evaluation, exemption };
             ended = writer.one(&located).and_then(&mut write);
         }
     });
@@ -288,7 +309,8 @@ fn verdict(rows: &[SummaryRow<'_>], unread: &BTreeSet<UnreadPart>, strict: bool)
         output::hint(&format!("warning: {undecided} undecided, {unread} of the inventory not read"));
     }
     // A successful run without evaluations would hide a wrong policy or inventory.
-    let is_finding = broken > 0 || (strict && (is_uncertain || total(|counts| counts.compliant) == 0));
+    let is_empty = total(|counts| counts.compliant + counts.exempt) == 0;
+    let is_finding = broken > 0 || (strict && (is_uncertain || is_empty));
     if is_finding { CommandOutcome::Findings } else { CommandOutcome::Clean }
 }
 

@@ -156,18 +156,27 @@ fn inventory_evaluates_as_the_readme_documents() {
 
 const EVALUATE: [&str; 4] = ["evaluate", "--framework", "../../framework", "inventory.json"];
 
-#[test]
-fn evaluation_json_matches_the_schema() {
+fn evaluation_schema() -> jsonschema::Validator {
     let schema: Value =
         serde_json::from_str(&fs::read_to_string(root().join("schemas/evaluation.schema.json")).unwrap()).unwrap();
     jsonschema::meta::validate(&schema).unwrap();
-    let schema = jsonschema::draft202012::new(&schema).unwrap();
+    jsonschema::draft202012::new(&schema).unwrap()
+}
+
+/// Asserts that a document matches `schemas/evaluation.schema.json`.
+pub(crate) fn valid_evaluation(document: &Value) {
+    let errors: Vec<String> = evaluation_schema().iter_errors(document).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:#?}\n{document:#}");
+}
+
+#[test]
+fn evaluation_json_matches_the_schema() {
+    let schema = evaluation_schema();
     let example = root().join("examples/orders");
     let ran = run(&example, &[&EVALUATE[..], &["--format", "json"], &["--all"]].concat());
     assert_eq!(ran.status, Some(1), "{}{}", ran.stdout, ran.stderr);
     let document: Value = serde_json::from_str(&ran.stdout).unwrap();
-    let diagnostics: Vec<String> = schema.iter_errors(&document).map(|error| error.to_string()).collect();
-    assert!(diagnostics.is_empty(), "{diagnostics:#?}\n{}", ran.stdout);
+    valid_evaluation(&document);
     let evaluations = document["evaluations"].as_array().unwrap();
     let of = |name: &str| {
         let is_coverage =
@@ -260,6 +269,8 @@ fn csv_has_a_row_for_each_evaluation() {
         ("compliance", "compliance"),
         ("reason", "reason"),
         ("fix", "fix"),
+        ("exempt_until", "exemption"),
+        ("exemption_reason", "exemption"),
     ];
     assert_eq!(heads.iter().collect::<Vec<_>>(), columns.map(|(head, _)| head));
     for (row, evaluation) in rows.iter().zip(evaluations) {

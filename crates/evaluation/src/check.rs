@@ -6,11 +6,9 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use framework::control::Control;
-use framework::ids::{AccountId, RegionName};
 use framework::lint::{Level, remove_suppressed};
 use syntax::diagnostic::{Diagnostic, Edit, Position, SourceText};
 use syntax::template::Template;
@@ -18,8 +16,8 @@ use syntax::text::printable;
 
 use crate::evaluator::display::{local, selection_of};
 use crate::evaluator::{
-    ComplianceResult, ControlQuery, EvaluationCounts, Evaluator, NonComplianceReason, NotSelectedReason,
-    RemediationStep, Subject, Uncertainty,
+    ComplianceResult, ControlQuery, EvaluationCounts, Evaluator, FindExemption, NonComplianceReason, NotSelectedReason,
+    RemediationStep, Subject, Uncertainty, ViolatingItem, ViolationExemption,
 };
 use crate::inventory::document::{LocationPart, SelectionPart};
 use crate::inventory::template::{
@@ -44,28 +42,6 @@ pub struct CheckFinding {
     pub diagnostic: Diagnostic,
 }
 
-/// A resource, plan or vault of a template that violates a control.
-#[derive(Debug, Clone)]
-pub struct ViolatingItem<'a> {
-    /// The control.
-    pub control: &'static Control,
-    /// The account of the deployment, a placeholder if it is unknown.
-    pub account: &'a AccountId,
-    /// The Region of the deployment, a placeholder if it is unknown.
-    pub region: &'a RegionName,
-    /// The type in AWS Config.
-    pub kind: &'a str,
-    /// The id in AWS Config, or the ARN.
-    pub id: &'a str,
-    /// The ARN of a resource. An unknown end is written as `?`.
-    pub arn: Option<String>,
-    /// The known tags.
-    pub tags: BTreeMap<String, String>,
-}
-
-/// Returns the last day of the exemption of a violation, if it is exempt.
-pub type ExemptUntil<'a> = &'a dyn Fn(&ViolatingItem<'_>) -> Option<Date>;
-
 /// A violation that an exemption covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExemptViolation {
@@ -77,8 +53,8 @@ pub struct ExemptViolation {
     pub file: String,
     /// The position of the logical id.
     pub at: Position,
-    /// The last day of the exemption.
-    pub until: Date,
+    /// The exemption.
+    pub exemption: ViolationExemption,
 }
 
 /// The result of a check.
@@ -130,7 +106,7 @@ pub fn check(
     stacks: &[TemplateStack<'_>],
     checked: usize,
     all: &[ControlQuery],
-    exempt: ExemptUntil<'_>,
+    exempt: FindExemption<'_>,
 ) -> CheckReport {
     let mut report = CheckReport::default();
     let queries = decidable(all, &mut report.later);
@@ -269,27 +245,16 @@ impl<'a> FindingBuilder<'a> {
         control: &'static Control,
         subject: Subject<'_>,
         result: &ComplianceResult<'_>,
-        exempt: ExemptUntil<'_>,
+        exempt: FindExemption<'_>,
     ) -> Option<ExemptViolation> {
         if !matches!(result, ComplianceResult::NotCompliant(_)) || !origin.uncertainties.is_empty() {
             return None;
         }
-        let (kind, arn, tags) = match subject {
-            Subject::Resource(resource) => {
-                let end = if resource.arn_end_unread { "?" } else { "" };
-                let symbol = |symbol| self.inventory.symbols.get(symbol).to_owned();
-                let tags = resource.tags.iter().filter_map(|tag| Some((symbol(tag.key), symbol(tag.value?))));
-                (self.inventory.kind(resource), Some(format!("{}{end}", resource.arn())), tags.collect())
-            }
-            Subject::Plan(plan) => ("AWS::Backup::BackupPlan", None, plan.tags.clone()),
-            Subject::Vault(vault) => ("AWS::Backup::BackupVault", None, vault.tags.clone()),
-            Subject::RecoveryPoint(_) => return None,
-        };
         let (account, region) = (&self.target.account, &self.target.region);
-        let until = exempt(&ViolatingItem { control, account, region, kind, id: subject.id(), arn, tags })?;
+        let exemption = exempt(&ViolatingItem::new(self.inventory, control, &subject, account, region))?;
         let file = self.stacks.get(origin.stack)?.template.file().to_owned();
         let subject = subject_of(origin);
-        Some(ExemptViolation { control, subject, file, at: origin.at, until })
+        Some(ExemptViolation { control, subject, file, at: origin.at, exemption })
     }
 
     /// Returns the final result, which conditions of the template may make undecided, with its finding.

@@ -35,6 +35,7 @@ use ternary::Ternary;
 mod control_query;
 mod coverage;
 pub(crate) mod display;
+mod exemption;
 mod plan;
 mod prepared_query;
 mod reason;
@@ -49,6 +50,7 @@ pub mod vault_policy;
 mod vaults;
 
 pub use control_query::{ControlQuery, QueryScope};
+pub use exemption::{FindExemption, ViolatingItem, ViolationExemption};
 pub use reason::{ComplianceResult, FailedClause, NonComplianceReason, RemediationStep};
 pub(crate) use reason::{NotSelectedReason, Uncertainty};
 

@@ -17,6 +17,7 @@ mod evaluator;
 pub mod inventory;
 
 pub use evaluator::{
-    ComplianceResult, ControlQuery, Evaluation, EvaluationCounts, Evaluator, FailedClause, NonComplianceReason,
-    QueryScope, RemediationStep, Subject, remediation, vault_policy,
+    ComplianceResult, ControlQuery, Evaluation, EvaluationCounts, Evaluator, FailedClause, FindExemption,
+    NonComplianceReason, QueryScope, RemediationStep, Subject, ViolatingItem, ViolationExemption, remediation,
+    vault_policy,
 };

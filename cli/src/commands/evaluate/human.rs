@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use console::style;
 
-use evaluation::{ComplianceResult, EvaluationCounts};
+use evaluation::{ComplianceResult, EvaluationCounts, ViolationExemption};
 
 use super::{EvaluationWriter, LocatedEvaluation, SummaryRow, UnreadPart};
 use crate::output;
@@ -32,6 +32,11 @@ impl EvaluationWriter for Human {
         let name = evaluation.subject.name().unwrap_or(evaluation.subject.id());
         let head = format!("{} ({}) in {} {}", escaped(name), escaped(located.kind), located.account, located.region);
         let control = evaluation.query.control.name;
+        if let Some(ViolationExemption { until, reason }) = &located.exemption {
+            let (head, result, label) = (style(head).bold(), &evaluation.result, style("exemption:").bold());
+            let reason = escaped(reason);
+            return Ok(format!("{head}: exempt until {until}, {control}\n  {result}\n  {label} {reason}\n\n"));
+        }
         let word = match &evaluation.result {
             ComplianceResult::Compliant(_) => style("compliant").green(),
             ComplianceResult::NotCompliant(_) => style("not compliant").red().bold(),

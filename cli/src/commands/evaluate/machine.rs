@@ -76,6 +76,7 @@ fn item(located: &LocatedEvaluation<'_>) -> Value {
         "arn": located.arn(),
         "reason": evaluation.result.to_string(),
         "fix": located.fix(),
+        "exemption": located.exemption.as_ref().map(|own| json!({ "until": own.until, "reason": own.reason })),
     });
     match &evaluation.result {
         ComplianceResult::NotCompliant(NonComplianceReason::NotSelected(not_selected)) => {
@@ -120,11 +121,13 @@ pub(super) struct Csv;
 impl EvaluationWriter for Csv {
     fn begin(&mut self, _: Timestamp, _: &[&str]) -> anyhow::Result<String> {
         let of_resource = "resource_type,resource_id,resource_name,resource_arn";
-        Ok(format!("framework,control,account,region,{of_resource},compliance,reason,fix\r\n"))
+        Ok(format!(
+            "framework,control,account,region,{of_resource},compliance,reason,fix,exempt_until,exemption_reason\r\n"
+        ))
     }
 
     fn one(&mut self, located: &LocatedEvaluation<'_>) -> anyhow::Result<String> {
-        let evaluation = &located.evaluation;
+        let (evaluation, exemption) = (&located.evaluation, located.exemption.as_ref());
         csv_row(&[
             located.framework,
             evaluation.query.control.name,
@@ -137,6 +140,8 @@ impl EvaluationWriter for Csv {
             evaluation.result.word(),
             &evaluation.result.to_string(),
             &located.fix().unwrap_or_default(),
+            &exemption.map(|own| own.until.to_string()).unwrap_or_default(),
+            exemption.map(|own| own.reason.as_str()).unwrap_or_default(),
         ])
     }
 }

@@ -343,21 +343,21 @@ fn ontap_by_tag_of_the_file_system_is_undecided() {
 #[test]
 fn exempt_violation_is_counted_and_no_finding() {
     let text = with_plan(VOLUME, BY_TAG);
-    let read = |exempt: ExemptUntil<'_>| {
+    let read = |exempt: FindExemption<'_>| {
         let template = Template::read("app.yaml", &text).unwrap();
         let stacks = [TemplateStack { template: &template, parameters: BTreeMap::new() }];
         let mut inventory = Inventory::new(Timestamp::UNIX_EPOCH);
         let added = crate::inventory::template::add(&mut inventory, &here(), &stacks);
         check(&inventory, &added, &here(), &stacks, 1, &asked(&[COVERAGE]), exempt)
     };
-    let until = jiff::civil::date(2027, 1, 31);
+    let exemption = ViolationExemption { until: jiff::civil::date(2027, 1, 31), reason: "moved".to_owned() };
     let report = read(&|item| {
         let arn = item.arn.as_deref().unwrap();
         assert!(arn.ends_with(":volume/vol-?"), "{arn}");
-        (item.kind == "AWS::EC2::Volume").then_some(until)
+        (item.kind == "AWS::EC2::Volume").then(|| exemption.clone())
     });
     assert!(report.findings.is_empty(), "{:?}", report.findings);
     assert_eq!(report.rows[0].1, EvaluationCounts { exempt: 1, ..EvaluationCounts::default() });
-    assert_eq!((report.exempt.len(), report.exempt[0].until), (1, until));
+    assert_eq!((report.exempt.len(), &report.exempt[0].exemption), (1, &exemption));
     assert_eq!(read(&|_| None).rows[0].1.not_compliant, 1);
 }
