@@ -118,7 +118,8 @@ fn backup_operation(parts: &[&str]) -> Option<&'static str> {
         ["backup-vaults", _] => "DescribeBackupVault",
         ["backup-vaults", _, "access-policy"] => "GetBackupVaultAccessPolicy",
         ["backup-vaults", _, "recovery-points"] => "ListRecoveryPointsByBackupVault",
-        ["restore-jobs"] => "ListRestoreJobs",
+        ["resources"] => "ListProtectedResources",
+        ["resources", _] => "DescribeProtectedResource",
         ["tags", _] => "ListTags",
         _ => return None,
     })

@@ -1,5 +1,5 @@
-//! Services in the member accounts: AWS Backup, the recorders of AWS Config, and the lists of FSx, Storage Gateway
-//! and Backup gateway. Callers with an assumed role read the data that a test or a user has set. Read-only.
+//! Services in the member accounts: AWS Backup, the recorders of AWS Config, KMS keys, and the lists of FSx, Storage
+//! Gateway and Backup gateway. Callers with an assumed role read the data that a test or a user has set. Read-only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -47,8 +47,10 @@ pub struct MemberData {
     pub vaults: Vec<Value>,
     /// Whether `ListBackupVaults` returns the fields of vault locks.
     pub lists_locks: bool,
-    /// Restore jobs.
-    pub restore_jobs: Vec<Value>,
+    /// Protected resources in the shape of `DescribeProtectedResource`.
+    pub protected_resources: Vec<Value>,
+    /// KMS keys in the shape of `KeyMetadata`.
+    pub keys: Vec<Value>,
     /// `FileSystems` of FSx.
     pub file_systems: Vec<Value>,
     /// `VolumeInfos` of Storage Gateway, with `Tags`.
@@ -68,7 +70,8 @@ impl Default for MemberData {
             plans: Vec::new(),
             vaults: Vec::new(),
             lists_locks: true,
-            restore_jobs: Vec::new(),
+            protected_resources: Vec::new(),
+            keys: Vec::new(),
             file_systems: Vec::new(),
             volumes: Vec::new(),
             virtual_machines: Vec::new(),
@@ -138,7 +141,7 @@ impl MemberServices {
                 call.operation.as_str(),
                 "DescribeConfigurationRecorders" | "DescribeConfigurationRecorderStatus"
             ),
-            "fsx" | "storagegateway" | "backup-gateway" => true,
+            "fsx" | "storagegateway" | "backup-gateway" | "kms" => true,
             _ => false,
         }
     }
@@ -235,12 +238,18 @@ impl MemberRequest<'_> {
             "ListRecoveryPointsByBackupVault" => {
                 self.rest_page("RecoveryPoints", items(self.vault(part(1))?, "RecoveryPoints"))
             }
-            "ListRestoreJobs" => {
-                let form = Form::parse(self.request.query());
-                let status = form.get("status");
-                let jobs = self.state.restore_jobs.iter();
-                let jobs = jobs.filter(|job| status.is_none() || job["Status"].as_str() == status);
-                self.rest_page("RestoreJobs", jobs.cloned().collect())
+            "ListProtectedResources" => {
+                let restore = [
+                    "LatestRestoreExecutionTimeMinutes",
+                    "LatestRestoreJobCreationDate",
+                    "LatestRestoreRecoveryPointCreationDate",
+                ];
+                let rows = self.state.protected_resources.iter().map(|resource| without(resource, &restore));
+                self.rest_page("Results", rows.collect())
+            }
+            "DescribeProtectedResource" => {
+                let found = self.state.protected_resources.iter().find(|resource| resource["ResourceArn"] == part(1));
+                found.cloned().ok_or_else(|| not_found("Protected resource"))
             }
             "ListTags" => {
                 let arn = part(1);
@@ -311,6 +320,12 @@ impl MemberRequest<'_> {
             "ListVirtualMachines" => {
                 let rows = self.state.virtual_machines.iter().map(|machine| without(machine, &["Tags"]));
                 self.page("VirtualMachines", "NextToken", rows.collect(), &body, None)
+            }
+            "DescribeKey" => {
+                let named = |key: &&Value| [&key["Arn"], &key["KeyId"]].contains(&&body["KeyId"]);
+                let key = self.state.keys.iter().find(named);
+                let key = key.ok_or_else(|| (400, "NotFoundException", "The key does not exist.".to_owned()))?;
+                Ok(json!({"KeyMetadata": key}))
             }
             "ListTagsForResource" => {
                 let (all, name, arn) = match service {

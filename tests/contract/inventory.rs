@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use app::inventory::{CompletedRead, InventoryOutcome, InventoryScope, ReadFailureReason, ReadOptions, read};
 use aws::Clients;
-use evaluation::inventory::document::{LocationPart, Plan, RecoveryPoint, Resource, Restore, Vault};
+use evaluation::inventory::document::{LocationPart, Plan, RecoveryPoint, Resource, Vault};
 use framework::ids::{AccountId, RegionName};
 use sandbox::config::{AGGREGATOR, Hidden, RecordedResource as Recorded};
 use sandbox::member_services::MemberData;
@@ -44,6 +44,9 @@ fn point_arn(number: u32) -> String {
 }
 
 const CLUSTER: &str = "arn:aws:rds:eu-west-1:444455556666:cluster:orders";
+const DISK: &str = "arn:aws:ec2:eu-west-1:444455556666:volume/vol-2";
+const MANAGED_KEY: &str = "arn:aws:kms:eu-west-1:444455556666:key/00000000-0000-0000-0000-000000000001";
+const OWN_KEY: &str = "arn:aws:kms:eu-west-1:444455556666:key/00000000-0000-0000-0000-000000000002";
 const FILES: &str = "arn:aws:fsx:eu-west-1:444455556666:file-system/fs-0123456789abcdef0";
 const VOLUME: &str = "arn:aws:storagegateway:eu-west-1:444455556666:gateway/sgw-1/volume/vol-1";
 const MACHINE: &str = "arn:aws:backup-gateway:eu-west-1:444455556666:vm/vm-1";
@@ -60,7 +63,10 @@ fn fake() -> World {
     };
     let resources: Vec<Resource> = [
         json!({"arn": CLUSTER, "type": "AWS::RDS::DBCluster", "id": "cluster-1", "name": "orders", "engine": "aurora-mysql",
-            "encrypted": true, "created": "2025-01-02T03:04:05Z", "tags": {"backup": "daily", "empty": ""}}),
+            "encrypted": true, "encryptionKey": MANAGED_KEY, "awsManagedKey": true, "latestRestoreMinutes": 61,
+            "created": "2025-01-02T03:04:05Z", "tags": {"backup": "daily", "empty": ""}}),
+        json!({"arn": DISK, "type": "AWS::EC2::Volume", "id": "vol-2", "encrypted": true, "encryptionKey": OWN_KEY,
+            "awsManagedKey": false}),
         json!({"arn": "arn:aws:rds:eu-west-1:444455556666:db:orders-1", "type": "AWS::RDS::DBInstance", "id": "db-1",
             "name": "orders-1", "engine": "aurora-mysql", "cluster": CLUSTER}),
         json!({"arn": "arn:aws:ec2:eu-west-1:444455556666:instance/i-1", "type": "AWS::EC2::Instance", "id": "i-1", "active": false}),
@@ -105,8 +111,6 @@ fn fake() -> World {
             "status": "CREATING", "encrypted": false, "unread": []}),
         )),
     ];
-    let restores: Vec<Restore> =
-        vec![of(json!({"resource": CLUSTER, "completed": "2026-11-20T04:00:01Z", "minutes": 61}))];
     let opt_in = MemberData::default().opt_in;
     let location = FakeLocation {
         opt_in: opt_in.clone(),
@@ -114,7 +118,6 @@ fn fake() -> World {
         plans,
         vaults,
         recovery_points: points,
-        restores,
         ..FakeLocation::default()
     };
     world.state().backup.locations.insert(key(ACCOUNT, REGION), location);
@@ -155,7 +158,7 @@ fn fill(local: &Local) {
         "orders",
         CLUSTER,
         &[("backup", "daily"), ("empty", "")],
-        json!({"engine": "aurora-mysql", "storageEncrypted": true, "clusterCreateTime": "2025-01-02T03:04:05.000Z", "port": 3306}),
+        json!({"engine": "aurora-mysql", "storageEncrypted": true, "kmsKeyId": MANAGED_KEY, "clusterCreateTime": "2025-01-02T03:04:05.000Z", "port": 3306}),
     ));
     add(recorded(
         "AWS::RDS::DBInstance",
@@ -165,6 +168,8 @@ fn fill(local: &Local) {
         &[],
         json!({"engine": "aurora-mysql", "dBClusterIdentifier": "orders"}),
     ));
+    let disk = json!({"encrypted": true, "kmsKeyId": OWN_KEY});
+    add(recorded("AWS::EC2::Volume", "vol-2", "", DISK, &[], disk));
     let instance = json!({"state": {"name": "stopped", "code": 80}});
     add(recorded("AWS::EC2::Instance", "i-1", "", "arn:aws:ec2:eu-west-1:444455556666:instance/i-1", &[], instance));
     add(recorded("AWS::S3::Bucket", "bucket", "bucket", "arn:aws:s3:::bucket", &[], json!({})));
@@ -214,19 +219,22 @@ fn fill(local: &Local) {
         json!({"BackupVaultName": "theirs", "VaultType": "RESTORE_ACCESS_BACKUP_VAULT"}),
         json!({"BackupVaultName": "shared", "BackupVaultArn": "arn:aws:backup:eu-west-1:222222222222:backup-vault:shared"}),
     ];
-    let job = |status: &str, began: &str, ended: &str| {
-        json!({"RestoreJobId": "j", "RecoveryPointArn": point_arn(1), "SourceResourceArn": CLUSTER, "Status": status,
-            "CreationDate": seconds(began), "CompletionDate": seconds(ended)})
-    };
-    let restore_jobs = vec![
-        job("COMPLETED", "2026-11-20T03:00:00Z", "2026-11-20T04:00:01Z"),
-        job("FAILED", "2026-11-21T03:00:00Z", "2026-11-21T04:00:00Z"),
+    let protected_resources = vec![
+        json!({"ResourceArn": CLUSTER, "ResourceType": "Aurora", "LatestRestoreExecutionTimeMinutes": 61}),
+        json!({"ResourceArn": FILES, "ResourceType": "FSx"}),
+        // It was deleted.
+        json!({"ResourceArn": "arn:aws:ec2:eu-west-1:444455556666:volume/vol-3", "LatestRestoreExecutionTimeMinutes": 1}),
+    ];
+    let keys = vec![
+        json!({"KeyId": "1", "Arn": MANAGED_KEY, "KeyManager": "AWS"}),
+        json!({"KeyId": "2", "Arn": OWN_KEY, "KeyManager": "CUSTOMER"}),
     ];
     let tag = |key: &str, value: &str| json!([{"Key": key, "Value": value}]);
     let location = MemberData {
         plans,
         vaults,
-        restore_jobs,
+        protected_resources,
+        keys,
         file_systems: vec![
             json!({"ResourceARN": FILES, "FileSystemId": "fs-0123456789abcdef0", "FileSystemType": "ONTAP",
             "KmsKeyId": "k", "CreationTime": 1_735_787_045.5, "Tags": tag("backup", "weekly")}),
@@ -257,7 +265,7 @@ fn parts(outcome: &InventoryOutcome, account: &str) -> BTreeSet<LocationPart> {
 async fn fake_and_adapter_return_same_inventory() {
     let expected = from_fake(&fake()).await;
     assert_eq!(expected.failures, []);
-    assert_eq!((expected.document.resources.len(), expected.document.plans.len()), (8, 2));
+    assert_eq!((expected.document.resources.len(), expected.document.plans.len()), (9, 2));
     let local = Local::start().await;
     fill(&local);
     let found = from_cloud(&local.clients).await;
@@ -278,9 +286,13 @@ async fn fake_and_adapter_report_same_failures() {
     fill(&local);
     let cloud = &local.cloud;
     // Throttled for a while: nothing is missing.
-    for (service, operation) in
-        [("config", "SelectAggregateResourceConfig"), ("backup", "ListBackupVaults"), ("fsx", "DescribeFileSystems")]
-    {
+    for (service, operation) in [
+        ("config", "SelectAggregateResourceConfig"),
+        ("backup", "ListBackupVaults"),
+        ("backup", "DescribeProtectedResource"),
+        ("fsx", "DescribeFileSystems"),
+        ("kms", "DescribeKey"),
+    ] {
         cloud.fail_next(service, operation, 400, "ThrottlingException", "Rate exceeded", 2);
     }
     let found = from_cloud(&local.clients).await;

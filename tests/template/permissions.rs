@@ -512,12 +512,13 @@ fn member_role_is_minimal() {
 /// which of them support no resource.
 #[test]
 fn inventory_role_is_read_only() {
-    const LISTS: [&str; 9] = [
+    const LISTS: [&str; 10] = [
         "backup-gateway:ListVirtualMachines",
+        "backup:DescribeProtectedResource",
         "backup:DescribeRegionSettings",
         "backup:ListBackupPlans",
         "backup:ListBackupVaults",
-        "backup:ListRestoreJobs",
+        "backup:ListProtectedResources",
         "config:DescribeConfigurationRecorderStatus",
         "config:DescribeConfigurationRecorders",
         "fsx:DescribeFileSystems",
@@ -539,7 +540,7 @@ fn inventory_role_is_read_only() {
         let text = files::read(file);
         for quoted in text.split('"').skip(1).step_by(2) {
             let is_call = |service: &str| quoted.strip_prefix(service).is_some_and(|rest| rest.starts_with(':'));
-            let services = ["backup", "config", "fsx", "storagegateway", "backup-gateway"];
+            let services = ["backup", "config", "fsx", "storagegateway", "backup-gateway", "kms"];
             if services.into_iter().any(is_call) && !quoted.contains(' ') {
                 called.insert(quoted.to_owned());
             }

@@ -192,6 +192,7 @@ fn resource(number: usize) -> anyhow::Result<Resource> {
             _ => None,
         },
         encrypted: Some(true),
+        encryption_key: None,
         aws_managed_key: None,
         latest_restore_minutes: None,
         created: None,

@@ -27,8 +27,8 @@ const ROLE: &str = "backup-compliance-inventory";
 /// Read the state of an organization into an inventory document
 ///
 /// Reads resources from an aggregator of AWS Config, in the account and Region of the aggregator. Reads tags and
-/// conditions of backup selections, vault policies and locks, opt-in services, restores, and recovery points that are
-/// snapshots from AWS Backup in each account and Region, through the role of
+/// conditions of backup selections, vault policies and locks, opt-in services, restore times, and recovery points that
+/// are snapshots from AWS Backup in each account and Region, and who manages KMS keys from KMS, through the role of
 /// framework/prerequisites/inventory-role.yaml. Parts that cannot be read are listed in the document; results that
 /// depend on them are undecided. Changes nothing.
 ///

@@ -23,9 +23,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use evaluation::inventory::document::{
-    self, Document, LocationPart, Plan, RecoveryPoint, Resource, Restore, Unread, Vault,
-};
+use evaluation::inventory::document::{self, Document, LocationPart, Plan, RecoveryPoint, Resource, Unread, Vault};
 use framework::ids::{AccountId, Location, RegionName};
 
 use crate::ports::{PortError, PortErrorKind, Result};
@@ -95,7 +93,10 @@ pub struct LocationRead {
     vaults: Vec<Vault>,
     /// The recovery points, without tags.
     recovery_points: Vec<RecoveryPoint>,
-    restores: Vec<Restore>,
+    /// The durations of latest restores, by the ARN of the resource.
+    restore_minutes: BTreeMap<String, u64>,
+    /// Whether AWS manages the KMS key, by the ARN of the resource.
+    aws_managed_keys: BTreeMap<String, bool>,
     /// All failures, including those of unread parts.
     failures: Vec<ReadFailure>,
 }
@@ -361,13 +362,19 @@ where
             (account, refused)
         });
         let refused: BTreeMap<AccountId, Option<PortError>> = iter(entries).buffer_unordered(jobs).collect().await;
-        let visits = open.into_iter().map(|(account, region)| {
-            let refused = refused.get(&account).cloned().flatten();
-            let at = Location { account, region };
+        let resources = std::mem::take(&mut known.resources);
+        let mut recorded: BTreeMap<(&str, &str), Vec<&Resource>> = BTreeMap::new();
+        for resource in resources.values().flat_map(|rows| &rows.items) {
+            recorded.entry((&resource.account, &resource.region)).or_default().push(resource);
+        }
+        let visits = open.iter().map(|(account, region)| {
+            let refused = refused.get(account).cloned().flatten();
+            let recorded = recorded.get(&(account.as_str(), region.as_str())).map(Vec::as_slice).unwrap_or_default();
+            let at = Location { account: account.clone(), region: region.clone() };
             async move {
                 match refused {
                     Some(error) => location::not_entered(at, &error),
-                    None => location::read(members, at).await,
+                    None => location::read(members, at, recorded).await,
                 }
             }
         });
@@ -386,6 +393,8 @@ where
             done += 1;
             on_progress(ReadProgress::Locations(done, locations.len()));
         }
+        drop(visits);
+        known.resources = resources;
         Ok(())
     }
 }

@@ -30,6 +30,7 @@ fn described(kind: ResourceType, record: &ViolationRecord) -> Resource {
         cluster: None,
         engine: None,
         encrypted: None,
+        encryption_key: None,
         aws_managed_key: None,
         latest_restore_minutes: None,
         created: None,

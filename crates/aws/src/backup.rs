@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_config::retry::RetryConfig;
 use aws_sdk_backup::config::retry::RetryPartition;
-use aws_sdk_backup::types::{RestoreJobStatus, VaultType};
+use aws_sdk_backup::types::VaultType;
 use aws_sdk_config::types::RecordingStrategyType;
 
 use app::inventory::{ListedItem, ListedVault, MemberBackup, Recording, Rows};
 use app::ports::{PortErrorKind, Result};
-use evaluation::inventory::document::{RecoveryPoint, Resource, Restore, Rule, Selection, Vault};
+use evaluation::inventory::document::{RecoveryPoint, Resource, Rule, Selection, Vault};
 use framework::ids::{AccountId, Location};
 
 use crate::error::{invalid, optional, unexpected, wrap};
@@ -258,20 +258,31 @@ impl MemberBackup for MemberBackups {
         Ok(rows)
     }
 
-    async fn restores(&self, at: &Location) -> Result<Rows<Restore>> {
-        let request = self.clients(at).await?.backup.list_restore_jobs();
-        let request = request.by_status(RestoreJobStatus::Completed).max_results(PAGE);
-        let mut rows = Rows::default();
+    async fn protected_resources(&self, at: &Location) -> Result<BTreeSet<String>> {
+        const OPERATION: &str = "backup:ListProtectedResources";
+        let request = self.clients(at).await?.backup.list_protected_resources().max_results(PAGE);
+        let mut arns = BTreeSet::new();
         let ask = |token| request.clone().set_next_token(token).send();
-        sdk_pages("backup:ListRestoreJobs", ask, |page| {
-            // A local cloud may ignore the filter.
-            for job in page.restore_jobs().iter().filter(|job| job.status() == Some(&RestoreJobStatus::Completed)) {
-                read::take(&mut rows, at, read::restore(job));
+        sdk_pages(OPERATION, ask, |page| {
+            for resource in page.results.unwrap_or_default() {
+                arns.insert(there(OPERATION, "ARN of a resource", resource.resource_arn)?);
             }
             Ok(page.next_token)
         })
         .await?;
-        Ok(rows)
+        Ok(arns)
+    }
+
+    async fn latest_restore_minutes(&self, at: &Location, arn: &str) -> Result<Option<u64>> {
+        const OPERATION: &str = "backup:DescribeProtectedResource";
+        let request = self.clients(at).await?.backup.describe_protected_resource().resource_arn(arn);
+        let answer = request.send().await.map_err(wrap(OPERATION))?;
+        let minutes = answer.latest_restore_execution_time_minutes().map(u64::try_from).transpose();
+        minutes.map_err(invalid(OPERATION))
+    }
+
+    async fn is_aws_managed_key(&self, at: &Location, key: &str) -> Result<bool> {
+        others::is_aws_managed_key(self, at, key).await
     }
 
     async fn others(&self, at: &Location, kind: &'static str) -> Result<Rows<Resource>> {

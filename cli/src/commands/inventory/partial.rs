@@ -12,7 +12,7 @@ use app::inventory::{CompletedRead, InventoryScope};
 
 use crate::{input, output};
 
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 /// A document is as of its first read, so that an older file is not resumed.
 const MOST_HOURS: i64 = 24;
 

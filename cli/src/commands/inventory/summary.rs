@@ -79,14 +79,14 @@ impl<'a> InventorySummary<'a> {
             "plans": self.document.plans.len(),
             "vaults": self.document.vaults.len(),
             "recoveryPoints": self.document.recovery_points.len(),
-            "restores": self.document.restores.len(),
+            "restores": restored(self.document),
             "unread": groups.collect::<Vec<_>>(),
         })
     }
 
     pub(super) fn page(&self) -> String {
         let mut page = String::new();
-        let Document { as_of, resources, plans, vaults, recovery_points, restores, locations, .. } = self.document;
+        let Document { as_of, resources, plans, vaults, recovery_points, locations, .. } = self.document;
         let locations = match locations.len() {
             1 => "1 account and Region".to_owned(),
             locations => format!("{locations} accounts and Regions"),
@@ -100,7 +100,7 @@ impl<'a> InventorySummary<'a> {
             count(plans.len(), "backup plan"),
             count(vaults.len(), "vault"),
             count(recovery_points.len(), "recovery point"),
-            count(restores.len(), "restore"),
+            count(restored(self.document), "resource with a restore time"),
         ];
         let _ = writeln!(page, "  {}", others.join(", "));
         if let Some(file) = self.output {
@@ -174,4 +174,9 @@ fn named(group: &UnreadGroup<'_>) -> Option<String> {
     let more = group.locations.len().saturating_sub(NAMED);
     let named: Vec<String> = named.chain((more > 0).then(|| format!("and {more} more"))).collect();
     (!named.is_empty()).then(|| format!("in {}", named.join(", ")))
+}
+
+/// Counts the resources whose latest restore has a duration.
+fn restored(document: &Document) -> usize {
+    document.resources.iter().filter(|resource| resource.latest_restore_minutes.is_some()).count()
 }

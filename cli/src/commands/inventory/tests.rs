@@ -112,7 +112,7 @@ fn unrelated_file_is_rejected_and_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let output = output(&folder);
     let path = folder.path().join("inventory.json.partial");
-    for text in ["my notes\n", "{}\n", "{\"inventory\":2,\"began\":\"2026-11-26T12:00:00Z\"}\n"] {
+    for text in ["my notes\n", "{}\n", "{\"inventory\":3,\"began\":\"2026-11-26T12:00:00Z\"}\n"] {
         fs::write(&path, text).unwrap();
         let error = Partial::open(&output, &asked(), now(), false).unwrap_err().to_string();
         assert!(error.contains("is not a partial inventory"), "{error}");

@@ -78,15 +78,21 @@ pub(super) fn document(
         }
     }
     for (location, read) in locations {
-        let LocationRead { location: entry, resources, plans, vaults, recovery_points, restores, failures: own } = read;
+        let LocationRead { location: entry, resources, restore_minutes, aws_managed_keys, .. } = read;
+        let LocationRead { plans, vaults, recovery_points, failures: own, .. } = read;
         failures.extend(own);
         document.locations.push(entry);
         for resource in resources {
             all.entry(resource.arn.clone()).or_insert(resource);
         }
+        for (arn, minutes) in restore_minutes {
+            all.entry(arn).and_modify(|resource| resource.latest_restore_minutes = Some(minutes));
+        }
+        for (arn, is_managed) in aws_managed_keys {
+            all.entry(arn).and_modify(|resource| resource.aws_managed_key = Some(is_managed));
+        }
         document.plans.extend(plans);
         document.vaults.extend(vaults);
-        document.restores.extend(restores);
         for mut point in recovery_points {
             let key = (location.clone(), point.arn.clone());
             if let Some(known) = tags.remove(&key) {
@@ -104,7 +110,6 @@ pub(super) fn document(
     document.vaults.sort_by(|one, other| {
         (&one.account, &one.region, &one.name).cmp(&(&other.account, &other.region, &other.name))
     });
-    document.restores.sort_by(|one, other| (&one.resource, one.completed).cmp(&(&other.resource, other.completed)));
     if document.locations.is_empty() {
         let message = "the aggregator has no account and Region in scope";
         failures.push(ReadFailure::new(None, "everything", ReadFailureReason::NotRecorded, message));

@@ -1,11 +1,12 @@
 //! Reads one account and Region through the role.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use evaluation::inventory::document::{
-    LocationPart, LocationRecord, Plan, PlanPart, RecoveryPoint, RecoveryPointPart, Selection, SelectionPart, Vault,
-    VaultPart,
+    LocationPart, LocationRecord, Plan, PlanPart, RecoveryPoint, RecoveryPointPart, Resource, Selection, SelectionPart,
+    Vault, VaultPart,
 };
+use framework::control;
 use framework::ids::Location;
 
 use super::ports::{ListedItem, ListedVault, MemberBackup, Recording, Rows};
@@ -46,7 +47,8 @@ impl LocationRead {
             plans: Vec::new(),
             vaults: Vec::new(),
             recovery_points: Vec::new(),
-            restores: Vec::new(),
+            restore_minutes: BTreeMap::new(),
+            aws_managed_keys: BTreeMap::new(),
             failures: Vec::new(),
         }
     }
@@ -113,8 +115,8 @@ impl LocationRead {
     }
 }
 
-/// Reads a location. Calls are sequential, because locations are read concurrently.
-pub(super) async fn read(members: &impl MemberBackup, at: Location) -> LocationRead {
+/// Reads a location; `recorded` are its resources in the aggregator. Calls are sequential, because locations are read concurrently.
+pub(super) async fn read(members: &impl MemberBackup, at: Location, recorded: &[&Resource]) -> LocationRead {
     let mut here = LocationRead::new(at.clone());
     match members.opt_in(&at).await {
         Ok(opt_in) => here.location.opt_in = opt_in,
@@ -129,6 +131,8 @@ pub(super) async fn read(members: &impl MemberBackup, at: Location) -> LocationR
     reader.plans().await;
     reader.vaults().await;
     reader.others().await;
+    reader.restores(recorded).await;
+    reader.keys(recorded).await;
     reader.here
 }
 
@@ -234,12 +238,8 @@ impl<M: MemberBackup> LocationReader<'_, M> {
         Some(vault)
     }
 
-    /// Reads the restores, and the resources that AWS Config cannot query.
+    /// Reads the resources that AWS Config cannot query.
     async fn others(&mut self) {
-        let restores = self.members.restores(self.at).await;
-        if let Some(rows) = self.here.whole(restores, LocationPart::Restores, "restores") {
-            self.here.restores = self.here.valid(rows, LocationPart::Restores, "a restore");
-        }
         for kind in UNQUERIED {
             let read = self.members.others(self.at, kind).await;
             let is_retryable = read.as_ref().is_err_and(|error| error.kind == PortErrorKind::Retryable);
@@ -252,6 +252,89 @@ impl<M: MemberBackup> LocationReader<'_, M> {
                 self.here.resources.extend(resources);
             }
         }
+    }
+
+    /// Reads the restore times that AWS compares: one call for each resource that has recovery points.
+    async fn restores(&mut self, recorded: &[&Resource]) {
+        const PART: LocationPart = LocationPart::Restores;
+        let all = recorded.iter().copied().chain(&self.here.resources);
+        let own = evaluated("RESTORE_TIME_FOR_RESOURCES_MEET_TARGET", all);
+        let own: BTreeSet<String> = own.map(|resource| resource.arn.clone()).collect();
+        if own.is_empty() {
+            return;
+        }
+        let listed = self.members.protected_resources(self.at).await;
+        let Some(listed) = self.here.whole(listed, PART, "resources with recovery points") else { return };
+        for arn in own.intersection(&listed) {
+            match self.members.latest_restore_minutes(self.at, arn).await {
+                Ok(minutes) => self.here.restore_minutes.extend(minutes.map(|minutes| (arn.clone(), minutes))),
+                // Deleted since the list.
+                Err(error) if error.kind == PortErrorKind::NotFound => {}
+                Err(error) => {
+                    let (kind, reason) = (error.kind, ReadFailureReason::of(&error));
+                    self.here.lack(PART, &format!("latest restore of {arn}"), reason, message_of(&error));
+                    // Other errors would repeat for each resource.
+                    if kind != PortErrorKind::Rejected {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads who manages the KMS keys of resources that need copies in air-gapped vaults, once for each key.
+    async fn keys(&mut self, recorded: &[&Resource]) {
+        let mut known: BTreeMap<&str, Option<bool>> = BTreeMap::new();
+        for resource in evaluated("RESOURCES_IN_LOGICALLY_AIR_GAPPED_VAULT", recorded.iter().copied()) {
+            let Some(key) = resource.encryption_key.as_deref() else { continue };
+            let is_managed = match known.get(key) {
+                Some(is_managed) => *is_managed,
+                None => {
+                    let is_managed = self.key(key).await;
+                    known.insert(key, is_managed);
+                    is_managed
+                }
+            };
+            self.here.aws_managed_keys.extend(is_managed.map(|is_managed| (resource.arn.clone(), is_managed)));
+        }
+    }
+
+    async fn key(&mut self, key: &str) -> Option<bool> {
+        if let Some(is_managed) = is_aws_managed(key, self.at.account.as_str()) {
+            return Some(is_managed);
+        }
+        match self.members.is_aws_managed_key(self.at, key).await {
+            Ok(is_managed) => Some(is_managed),
+            // Deleted; only customer managed keys can be.
+            Err(error) if error.kind == PortErrorKind::NotFound => Some(false),
+            // An absent manager is unknown by definition.
+            Err(error) => {
+                self.here.record_failure(format!("manager of the KMS key {key}"), &error);
+                None
+            }
+        }
+    }
+}
+
+/// Returns the resources whose types a control evaluates.
+fn evaluated<'r>(
+    control: &str,
+    resources: impl IntoIterator<Item = &'r Resource>,
+) -> impl Iterator<Item = &'r Resource> {
+    let types = control::find(control).map(|control| control.resource_types).unwrap_or_default();
+    resources.into_iter().filter(|resource| types.contains(&resource.kind.as_str()))
+}
+
+/// Returns whether AWS manages a KMS key, if its name shows it. The prefix `alias/aws/` is reserved, other aliases are
+/// of customer managed keys, and an AWS managed key is in the account that uses it.
+fn is_aws_managed(key: &str, account: &str) -> Option<bool> {
+    let (owner, name) = match key.splitn(6, ':').collect::<Vec<_>>()[..] {
+        [.., owner, name] => (owner, name),
+        _ => (account, key),
+    };
+    match name.strip_prefix("alias/") {
+        Some(alias) => Some(alias.starts_with("aws/")),
+        None => (owner != account).then_some(false),
     }
 }
 

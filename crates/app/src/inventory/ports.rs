@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use evaluation::inventory::document::{Plan, RecoveryPoint, Resource, Restore, Rule, Selection, Vault};
+use evaluation::inventory::document::{Plan, RecoveryPoint, Resource, Rule, Selection, Vault};
 use framework::ids::{AccountId, Location, RegionName};
 
 use crate::ports::Call;
@@ -148,8 +148,12 @@ pub trait MemberBackup {
     fn tags(&self, at: &Location, arn: &str) -> impl Call<BTreeMap<String, String>>;
     /// Returns the recovery points of a vault, without tags.
     fn recovery_points(&self, at: &Location, vault: &str) -> impl Call<Rows<RecoveryPoint>>;
-    /// Returns the successful restores, as far back as AWS Backup stores them.
-    fn restores(&self, at: &Location) -> impl Call<Rows<Restore>>;
+    /// Lists the ARNs of the resources that have recovery points.
+    fn protected_resources(&self, at: &Location) -> impl Call<BTreeSet<String>>;
+    /// Returns the duration of the latest restore of a resource in minutes; `None` if no restore ran.
+    fn latest_restore_minutes(&self, at: &Location, arn: &str) -> impl Call<Option<u64>>;
+    /// Returns whether AWS manages a KMS key, given by ARN or id.
+    fn is_aws_managed_key(&self, at: &Location, key: &str) -> impl Call<bool>;
     /// Returns the resources of a type that AWS Config cannot query, which is one of [`UNQUERIED`](super::UNQUERIED).
     fn others(&self, at: &Location, kind: &'static str) -> impl Call<Rows<Resource>>;
 }

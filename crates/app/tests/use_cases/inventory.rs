@@ -54,7 +54,7 @@ pub(crate) async fn without_role(world: &World) -> InventoryOutcome {
     read(world, None::<&World>, &options(), began, |_| Ok(()), |_| ()).await.unwrap()
 }
 
-/// Two accounts with two Regions each; in each a table, a plan that selects it by its tag, and a vault with a policy.
+/// Two accounts with two Regions each; in each a table that was restored, a plan that selects it by its tag, and a vault with a policy.
 pub(crate) fn organization() -> World {
     let world = World::new();
     for account in ["111122223333", "444455556666"] {
@@ -88,6 +88,7 @@ fn some_place(account: &AccountId, region: &RegionName) -> FakeLocation {
         arn: format!("arn:aws:dynamodb:{region}:{account}:table/carts"),
         account: account.to_string(),
         region: region.to_string(),
+        latest_restore_minutes: Some(30),
         ..world::resource("table/carts", &["backup=daily"])
     };
     let opt_in = world::SERVICES.iter().map(|service| ((*service).to_owned(), true)).collect();

@@ -1,5 +1,6 @@
 //! Resources that AWS Config cannot query, from their own services: file systems of FSx, volumes of Storage Gateway
-//! and virtual machines of Backup gateway. Three lists of few fields do not justify three more SDK clients.
+//! and virtual machines of Backup gateway; and who manages a KMS key. Calls that return few fields do not justify four
+//! more SDK clients.
 
 use std::collections::BTreeMap;
 
@@ -21,14 +22,21 @@ use crate::signed::{JsonCall, Signer};
 /// Milliseconds between the attempts at one call.
 const WAITS: [u64; 4] = [250, 500, 1_000, 2_000];
 
-#[derive(Debug)]
-struct Service {
-    kind: &'static str,
-    /// In host names and signatures.
-    name: &'static str,
+#[derive(Debug, Clone, Copy)]
+struct Protocol {
+    /// The service in host names and signatures.
+    service: &'static str,
     /// `X-Amz-Target` up to the operation.
     target: &'static str,
     content_type: &'static str,
+}
+
+const KMS: Protocol = Protocol { service: "kms", target: "TrentService", content_type: "application/x-amz-json-1.1" };
+
+#[derive(Debug)]
+struct Service {
+    kind: &'static str,
+    protocol: Protocol,
     list: &'static str,
     /// The list in the response.
     items: &'static str,
@@ -41,9 +49,11 @@ struct Service {
 const SERVICES: [Service; 3] = [
     Service {
         kind: "AWS::FSx::FileSystem",
-        name: "fsx",
-        target: "AWSSimbaAPIService_v20180301",
-        content_type: "application/x-amz-json-1.1",
+        protocol: Protocol {
+            service: "fsx",
+            target: "AWSSimbaAPIService_v20180301",
+            content_type: "application/x-amz-json-1.1",
+        },
         list: "fsx:DescribeFileSystems",
         items: "FileSystems",
         token: "NextToken",
@@ -51,9 +61,11 @@ const SERVICES: [Service; 3] = [
     },
     Service {
         kind: "AWS::StorageGateway::Volume",
-        name: "storagegateway",
-        target: "StorageGateway_20130630",
-        content_type: "application/x-amz-json-1.1",
+        protocol: Protocol {
+            service: "storagegateway",
+            target: "StorageGateway_20130630",
+            content_type: "application/x-amz-json-1.1",
+        },
         list: "storagegateway:ListVolumes",
         items: "VolumeInfos",
         token: "Marker",
@@ -61,9 +73,11 @@ const SERVICES: [Service; 3] = [
     },
     Service {
         kind: "AWS::BackupGateway::VirtualMachine",
-        name: "backup-gateway",
-        target: "BackupOnPremises_v20210101",
-        content_type: "application/x-amz-json-1.0",
+        protocol: Protocol {
+            service: "backup-gateway",
+            target: "BackupOnPremises_v20210101",
+            content_type: "application/x-amz-json-1.0",
+        },
         list: "backup-gateway:ListVirtualMachines",
         items: "VirtualMachines",
         token: "NextToken",
@@ -74,11 +88,11 @@ const SERVICES: [Service; 3] = [
 pub(super) async fn read(members: &MemberBackups, at: &Location, kind: &'static str) -> Result<Rows<Resource>> {
     let unknown = || unexpected("backup-compliance:inventory", format!("no service lists {kind}"));
     let service = SERVICES.iter().find(|service| service.kind == kind).ok_or_else(unknown)?;
-    let client = &ServiceClient::new(members, at, service).await?;
+    let client = &ServiceClient::new(members, at, service.protocol).await?;
     let mut rows = Rows::default();
     let unnamed = || format!("{} returned a resource without an ARN", service.list);
     client
-        .pages(service.list, json!({}), |page| {
+        .pages(service.list, service.token, json!({}), |page| {
             let missing = || unexpected(service.list, format!("the response has no {}", service.items));
             for item in page.get(service.items).and_then(Value::as_array).ok_or_else(missing)? {
                 take(&mut rows, at, resource(service, at, item).ok_or_else(unnamed));
@@ -89,7 +103,7 @@ pub(super) async fn read(members: &MemberBackups, at: &Location, kind: &'static 
     let Some((operation, arn)) = service.tags else { return Ok(rows) };
     for mut resource in std::mem::take(&mut rows.items) {
         let mut found = BTreeMap::new();
-        let read = client.pages(operation, json!({arn: resource.arn}), |page| {
+        let read = client.pages(operation, service.token, json!({arn: resource.arn}), |page| {
             found.extend(tags(page));
             Ok(())
         });
@@ -107,38 +121,53 @@ pub(super) async fn read(members: &MemberBackups, at: &Location, kind: &'static 
     Ok(rows)
 }
 
+pub(super) async fn is_aws_managed_key(members: &MemberBackups, at: &Location, key: &str) -> Result<bool> {
+    const OPERATION: &str = "kms:DescribeKey";
+    let answer = ServiceClient::new(members, at, KMS).await?.call(OPERATION, &json!({"KeyId": key})).await?;
+    match answer.pointer("/KeyMetadata/KeyManager").and_then(Value::as_str) {
+        Some("AWS") => Ok(true),
+        Some("CUSTOMER") => Ok(false),
+        other => Err(unexpected(OPERATION, format!("the key manager is {}", other.unwrap_or("absent")))),
+    }
+}
+
 struct ServiceClient {
-    service: &'static Service,
+    protocol: Protocol,
     signer: Signer,
     address: String,
 }
 
 impl ServiceClient {
-    async fn new(members: &MemberBackups, at: &Location, service: &'static Service) -> Result<Self> {
+    async fn new(members: &MemberBackups, at: &Location, protocol: Protocol) -> Result<Self> {
         let credentials = SharedCredentialsProvider::new(members.members.credentials(&at.account).await?);
         let (https, region) = (members.https.clone(), at.region.as_str());
-        let signer = Signer::new(https, Some(credentials), service.name, region);
+        let signer = Signer::new(https, Some(credentials), protocol.service, region);
         let address = members.endpoint.clone().unwrap_or_else(|| {
             let suffix = crate::security_hub::dns_suffix(&members.partition);
-            format!("https://{}.{}.{suffix}/", service.name, at.region)
+            format!("https://{}.{}.{suffix}/", protocol.service, at.region)
         });
-        Ok(Self { service, signer, address })
+        Ok(Self { protocol, signer, address })
+    }
+
+    async fn call(&self, operation: &'static str, question: &Value) -> Result<Value> {
+        let Protocol { target, content_type, .. } = self.protocol;
+        let call = JsonCall { operation, address: &self.address, target, content_type, waits: &WAITS };
+        self.signer.json(call, question).await
     }
 
     async fn pages(
         &self,
         operation: &'static str,
+        field: &'static str,
         question: Value,
         mut take: impl FnMut(&Value) -> Result<()>,
     ) -> Result<()> {
-        let Service { target, content_type, token: field, .. } = *self.service;
-        let call = JsonCall { operation, address: &self.address, target, content_type, waits: &WAITS };
         let ask = |token: Option<String>| {
             let mut question = question.clone();
             if let (Some(token), Some(fields)) = (token, question.as_object_mut()) {
                 fields.insert(field.to_owned(), token.into());
             }
-            async move { self.signer.json(call, &question).await }
+            async move { self.call(operation, &question).await }
         };
         pages(operation, ask, |page| {
             take(&page)?;
@@ -173,6 +202,7 @@ fn resource(service: &Service, at: &Location, item: &Value) -> Option<Resource> 
         cluster: None,
         engine: text("FileSystemType").map(ToOwned::to_owned),
         encrypted: text("KmsKeyId").map(|_| true),
+        encryption_key: None,
         aws_managed_key: None,
         latest_restore_minutes: None,
         created,

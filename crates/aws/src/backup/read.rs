@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use app::inventory::{InvalidRow, Rows};
 use evaluation::inventory::document::{
-    Conditions, CopyAction, Lifecycle, Lock, LockMode, RecoveryPoint, RecoveryPointPart, Restore, Rule, RulePart,
-    Selection, TagValue, Vault, VaultKind,
+    Conditions, CopyAction, Lifecycle, Lock, LockMode, RecoveryPoint, RecoveryPointPart, Rule, RulePart, Selection,
+    TagValue, Vault, VaultKind,
 };
 use framework::ids::Location;
 
@@ -187,22 +187,6 @@ pub(super) fn recovery_point(
     })
 }
 
-/// Converts a restore job. Its duration counts from creation to completion, rounded up to minutes; this is assumed to
-/// be Audit Manager's restore time.
-pub(super) fn restore(job: &sdk::RestoreJobsListMember) -> Result<Restore, String> {
-    let id = job.restore_job_id().unwrap_or("without an id");
-    let lacks = |what: &str| format!("the restore job {id} has no {what}");
-    let began = job.creation_date().and_then(moment).ok_or_else(|| lacks("CreationDate"))?;
-    let completed = job.completion_date().and_then(moment).ok_or_else(|| lacks("CompletionDate"))?;
-    let seconds = u64::try_from(completed.duration_since(began).as_secs());
-    let seconds = seconds.map_err(|_| format!("the restore job {id} ended before it began"))?;
-    Ok(Restore {
-        resource: owned(job.source_resource_arn()).ok_or_else(|| lacks("SourceResourceArn"))?,
-        completed,
-        minutes: seconds.div_ceil(60),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use framework::ids::{AccountId, RegionName};
@@ -233,19 +217,6 @@ mod tests {
         assert_eq!(invalid, "StartWindowMinutes of the rule daily is -1");
         let invalid = rule(&rule_of(|it| it.completion_window_minutes(i64::MAX))).unwrap_err();
         assert!(invalid.starts_with("CompletionWindowMinutes of the rule daily is 9"), "{invalid}");
-        let job = |began, ended| {
-            sdk::RestoreJobsListMember::builder()
-                .restore_job_id("j")
-                .source_resource_arn("arn:r")
-                .set_creation_date(began)
-                .set_completion_date(ended)
-                .build()
-        };
-        let at = |seconds| Some(DateTime::from_secs(seconds));
-        assert_eq!(restore(&job(at(0), at(60))).unwrap().minutes, 1);
-        assert_eq!(restore(&job(at(0), at(61))).unwrap().minutes, 2);
-        assert_eq!(restore(&job(at(60), at(0))).unwrap_err(), "the restore job j ended before it began");
-        assert_eq!(restore(&job(at(60), None)).unwrap_err(), "the restore job j has no CompletionDate");
     }
 
     #[test]

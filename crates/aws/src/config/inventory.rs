@@ -24,13 +24,13 @@ const ACCOUNTS: usize = 150;
 fn paths(kind: &str) -> &'static str {
     match kind {
         "AWS::RDS::DBCluster" => {
-            "configuration.engine, configuration.storageEncrypted, configuration.clusterCreateTime"
+            "configuration.engine, configuration.storageEncrypted, configuration.kmsKeyId, configuration.clusterCreateTime"
         }
         "AWS::RDS::DBInstance" => {
             "configuration.engine, configuration.dBClusterIdentifier, configuration.storageEncrypted, \
              configuration.instanceCreateTime"
         }
-        "AWS::EC2::Volume" => "configuration.encrypted, configuration.createTime",
+        "AWS::EC2::Volume" => "configuration.encrypted, configuration.kmsKeyId, configuration.createTime",
         "AWS::EC2::Instance" => "configuration.state.name",
         "AWS::EFS::FileSystem" => "configuration.Encrypted",
         "AWS::DynamoDB::Table" => "configuration.creationDateTime",
@@ -133,6 +133,7 @@ fn resource(row: &Value, account: &AccountId, region: &RegionName) -> Result<Res
         cluster,
         engine: owned(&of, "engine"),
         encrypted: truth(&of, "storageEncrypted").or_else(|| truth(&of, "encrypted")),
+        encryption_key: owned(&of, "kmsKeyId"),
         aws_managed_key: None,
         latest_restore_minutes: None,
         created: created.iter().find_map(|path| moment(&of, path)),

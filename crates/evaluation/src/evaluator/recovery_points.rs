@@ -1,6 +1,6 @@
 //! Evaluates recovery points and restores.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::reason::ComplianceResult::{self, Compliant, NotCompliant, Undecided};
 use super::reason::{ComplianceReason, NonComplianceReason, Uncertainty};
@@ -91,13 +91,18 @@ impl<'a> Evaluator<'a> {
         if resource.arn_end_unread {
             return Undecided(vec![Uncertainty::ArnEnd]);
         }
+        let gap = || self.inventory.unread(resource.location, LocationPart::Restores).map(Uncertainty::Location);
         match self.restores.get(resource.arn()).copied() {
+            // An unread one may be later.
+            Some(restore)
+                if restore.completed < Timestamp::MAX
+                    && let Some(gap) = gap() =>
+            {
+                Undecided(vec![gap])
+            }
             Some(restore) if restore.minutes <= most_minutes => Compliant(ComplianceReason::Restored(restore)),
             Some(restore) => NotCompliant(NonComplianceReason::RestoredTooSlowly(restore, most_minutes)),
-            None => {
-                let gap = self.inventory.unread(resource.location, LocationPart::Restores).map(Uncertainty::Location);
-                Undecided(vec![gap.unwrap_or(Uncertainty::NeverRestored)])
-            }
+            None => Undecided(vec![gap().unwrap_or(Uncertainty::NeverRestored)]),
         }
     }
 }

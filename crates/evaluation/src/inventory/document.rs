@@ -140,6 +140,9 @@ pub struct Resource {
     /// Whether its data is encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encrypted: Option<bool>,
+    /// Its KMS key: the ARN, or an alias.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption_key: Option<String>,
     /// Whether AWS manages its KMS key (`KeyManager` of `DescribeKey`), as it does `aws/ebs`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aws_managed_key: Option<bool>,

@@ -418,6 +418,7 @@ impl TemplateImport<'_> {
             engine: known.engine.and_then(|name| text_of(&resource.properties, name)).map(str::to_lowercase),
             // No control for resources evaluates it.
             encrypted: None,
+            encryption_key: None,
             aws_managed_key: None,
             latest_restore_minutes: None,
             created: None,

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher};
 
-use evaluation::inventory::document::{Document, LocationPart, Plan, ResourcePart, SelectionPart, Unread};
+use evaluation::inventory::document::{Document, LocationPart, Plan, Resource, ResourcePart, SelectionPart, Unread};
 use evaluation::{ComplianceResult, ControlQuery, Evaluator, NonComplianceReason, RemediationStep, Subject};
 use framework::control;
 
 use super::generated::{Dice, KEYS, VALUES, any_document, any_parameters};
 use super::naive;
-use super::world::{COVERAGE, SERVICES, all, asked, inventory, sign};
+use super::world::{self, COVERAGE, SERVICES, all, asked, inventory};
 
 const CONTROLS: [&str; 11] = [
     COVERAGE,
@@ -39,6 +39,14 @@ fn key(subject: &Subject<'_>) -> String {
     }
 }
 
+/// The sign of a result; `k` if the KMS key is why it is not compliant.
+fn sign(result: &ComplianceResult<'_>) -> char {
+    match result {
+        ComplianceResult::NotCompliant(NonComplianceReason::AwsManagedKey) => 'k',
+        other => world::sign(other),
+    }
+}
+
 /// Results by query index and id.
 fn judged(document: Document, asked: &[ControlQuery]) -> BTreeMap<(usize, String), char> {
     let inventory = inventory(&document);
@@ -50,9 +58,47 @@ fn judged(document: Document, asked: &[ControlQuery]) -> BTreeMap<(usize, String
 }
 
 const SPREAD: u64 = 0x2545_f491_4f6c_dd1d;
+const RESTORE: usize = 9;
+const AIR_GAPPED: usize = 10;
 
-fn agree(seeds: impl Iterator<Item = u64>) -> BTreeMap<(usize, char), u64> {
-    let mut seen = BTreeMap::new();
+/// Inputs that decide answers, by answer of the naive evaluator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Input {
+    /// A resource with the duration of its latest restore.
+    LatestRestore,
+    /// A resource that is undecided because of a key of `ListOfTags` with the prefix of conditions.
+    PrefixedKey,
+    /// A resource that a selection without `Resources` and `ListOfTags` selects.
+    EmptySelection,
+    /// A resource that is stored into an air-gapped vault at once.
+    AirGappedTarget,
+}
+
+const INPUTS: [Input; 4] = [Input::LatestRestore, Input::PrefixedKey, Input::EmptySelection, Input::AirGappedTarget];
+
+fn inputs(
+    document: &Document,
+    plans: &naive::Plans<'_>,
+    resource: &Resource,
+    question: usize,
+    sign: char,
+) -> Vec<Input> {
+    let it = naive::stands_for(document, resource);
+    let [certain, possible] = plans.back_up(document, it);
+    let selections = certain.iter().flat_map(|plan| &plan.selections);
+    let mut empty = selections.filter(|own| own.resources.is_empty() && own.list_of_tags.is_empty());
+    let is_stored = certain.iter().flat_map(|plan| &plan.rules).any(|rule| rule.target_air_gapped_vault.is_some());
+    let found = [
+        question == RESTORE && it.latest_restore_minutes.is_some() && sign != '?',
+        question == 0 && certain != possible && it.engine.as_deref() != Some("ONTAP") && sign == '?',
+        question == 0 && sign == '+' && empty.any(|own| naive::selected(document, it, own)),
+        CONTROLS[question] == "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_VAULT_LOCK" && sign == '+' && is_stored,
+    ];
+    INPUTS.into_iter().zip(found).filter_map(|(input, is_found)| is_found.then_some(input)).collect()
+}
+
+fn agree(seeds: impl Iterator<Item = u64>) -> (BTreeMap<(usize, char), u64>, BTreeMap<Input, u64>) {
+    let (mut seen, mut decided_by) = (BTreeMap::new(), BTreeMap::new());
     for seed in seeds {
         let mut dice = Dice(seed.wrapping_mul(SPREAD));
         let document = any_document(&mut dice);
@@ -68,11 +114,17 @@ fn agree(seeds: impl Iterator<Item = u64>) -> BTreeMap<(usize, char), u64> {
         let plans = naive::Plans::of(&document);
         for (question, asked) in asked.iter().enumerate() {
             for (id, answer) in naive::answers(&document, &plans, asked.control.name, &asked.parameters) {
+                let resource = document.resources.iter().find(|resource| resource.arn == id);
+                let has_key = |it| question == AIR_GAPPED && naive::key_prevents_copies(&document, it);
                 let sign = match answer {
                     Some(true) => '+',
+                    Some(false) if resource.is_some_and(has_key) => 'k',
                     Some(false) => '-',
                     None => '?',
                 };
+                for input in resource.into_iter().flat_map(|it| inputs(&document, &plans, it, question, sign)) {
+                    *decided_by.entry(input).or_insert(0) += 1;
+                }
                 *seen.entry((question, sign)).or_insert(0) += 1;
                 expected.insert((question, id), sign);
             }
@@ -88,7 +140,7 @@ fn agree(seeds: impl Iterator<Item = u64>) -> BTreeMap<(usize, char), u64> {
             );
         }
     }
-    seen
+    (seen, decided_by)
 }
 
 /// Four tests that run in parallel; 100,000 documents in total.
@@ -97,7 +149,11 @@ macro_rules! agreement {
         $(
             #[test]
             fn $name() {
-                let seen = agree(seeds(25_000));
+                let (seen, decided_by) = agree(seeds(25_000));
+                assert!(seen[&(AIR_GAPPED, 'k')] > 500, "{seen:?}");
+                for input in INPUTS {
+                    assert!(decided_by.get(&input).is_some_and(|count| *count > 100), "{input:?}: {decided_by:?}");
+                }
                 for question in 0..CONTROLS.len() {
                     for sign in ['+', '-'] {
                         let count = seen.get(&(question, sign)).copied().unwrap_or(0);
@@ -314,6 +370,9 @@ fn forget(document: &mut Document, dice: &mut Dice) {
         if dice.one_in(6) {
             resource.engine = None;
         }
+        if dice.one_in(6) {
+            resource.aws_managed_key = None;
+        }
     }
     for plan in &mut document.plans {
         for selection in &mut plan.selections {
@@ -368,8 +427,13 @@ fn forget(document: &mut Document, dice: &mut Dice) {
             document.recovery_points.retain(|point| !here(&point.account, &point.region) || dice.one_in(2));
         }
         if unread(LocationPart::Restores) {
-            // Restores have no location, so any may be missing.
-            document.restores.clear();
+            let is_here = |resource: &&mut Resource| {
+                resource.account == location.account.as_str() && resource.region == location.region.as_str()
+            };
+            for resource in document.resources.iter_mut().filter(is_here) {
+                document.restores.retain(|restore| restore.resource != resource.arn || dice.one_in(2));
+                resource.latest_restore_minutes = resource.latest_restore_minutes.filter(|_| dice.one_in(2));
+            }
         }
     }
 }
@@ -394,9 +458,11 @@ fn unread_facts_never_change_decided_results() {
     for seed in seeds(10_000) {
         let (whole, less) = forgotten(seed);
         let before = judged(whole, &asked);
+        // The manager of a key changes the reason only.
+        let plain = |sign: char| if sign == 'k' { '-' } else { sign };
         for (key, sign) in judged(less, &asked) {
             let Some(was) = before.get(&key) else { continue };
-            match (*was, sign) {
+            match (plain(*was), plain(sign)) {
                 ('+' | '-', '?') => undecided += 1,
                 (was, current) if was == current => kept += 1,
                 (was, current) => {

@@ -114,6 +114,15 @@ fn any_resource(dice: &mut Dice) -> Resource {
         it.engine = dice.pick(&[None, Some("WINDOWS"), Some("ONTAP"), Some("OPENZFS")]).map(str::to_owned);
     }
     it.active = !dice.one_in(10);
+    if dice.one_in(3) {
+        it.latest_restore_minutes = Some(dice.pick(&[59, 60, 61]));
+    }
+    if dice.one_in(2) {
+        let is_managed = dice.one_in(2);
+        let key = if is_managed { "of-aws" } else { "of-customer" };
+        it.aws_managed_key = Some(is_managed);
+        it.encryption_key = Some(format!("arn:aws:kms:{REGION}:{ACCOUNT}:key/{key}"));
+    }
     it
 }
 
@@ -124,7 +133,10 @@ fn arn_pattern(dice: &mut Dice) -> String {
 pub(crate) fn any_selection(dice: &mut Dice) -> Selection {
     let mut selection = Selection { name: format!("s{}", dice.below(100)), ..Selection::default() };
     selection.resources = dice.some(2, arn_pattern);
-    selection.list_of_tags = dice.some(2, |dice| tag_value(dice, &VALUES));
+    selection.list_of_tags = dice.some(2, |dice| match dice.one_in(3) {
+        true => condition(dice, &VALUES),
+        false => tag_value(dice, &VALUES),
+    });
     if dice.one_in(3) {
         selection.not_resources = dice.some(2, arn_pattern);
     }

@@ -68,12 +68,14 @@ fn names_the_type(pattern: &str, resource: &Resource) -> bool {
     parts.len() >= 6 && parts[2] == service && parts[5..].join(":").starts_with(kind)
 }
 
+/// Returns whether a selection selects a resource for certain.
 pub(crate) fn selected(document: &Document, resource: &Resource, selection: &Selection) -> bool {
-    selected_by(document, resource, selection, resource.engine.as_deref() != Some("ONTAP"))
+    selected_by(document, resource, selection, false)
 }
 
-/// AWS Backup asks to tag the volumes of FSx for ONTAP, so that a tag of the file system may not count.
-fn selected_by(document: &Document, resource: &Resource, selection: &Selection, tags_count: bool) -> bool {
+/// AWS Backup asks to tag the volumes of FSx for ONTAP, so that a tag of the file system may not count; nor may an entry
+/// of `ListOfTags` whose key has the prefix of conditions, which AWS does not document.
+fn selected_by(document: &Document, resource: &Resource, selection: &Selection, doubtful_tags_count: bool) -> bool {
     let arn = &resource.arn;
     let opted_in = opted_in(document, resource);
     let (_, _, _, shared) = service(resource).unwrap();
@@ -88,7 +90,10 @@ fn selected_by(document: &Document, resource: &Resource, selection: &Selection, 
         }
     }
     for TagValue { key, value } in &selection.list_of_tags {
-        if tag(resource, key) == Some(value.as_str()) && opted_in && tags_count {
+        let bare = key.strip_prefix("aws:ResourceTag/");
+        let doubtful = bare.is_some() || resource.engine.as_deref() == Some("ONTAP");
+        let counts = !doubtful || doubtful_tags_count;
+        if tag(resource, bare.unwrap_or(key)) == Some(value.as_str()) && opted_in && counts {
             brought_in = true;
         }
     }
@@ -117,28 +122,38 @@ fn selected_by(document: &Document, resource: &Resource, selection: &Selection, 
     brought_in && conditions_hold && !left_out
 }
 
-/// The plans of each resource, computed once for all controls, because it dominates the time.
-pub(crate) struct Plans<'a>(Vec<Vec<&'a Plan>>);
+/// The plans of each resource, those that back it up for certain and those that may, computed once for all controls,
+/// because it dominates the time.
+pub(crate) struct Plans<'a>(Vec<[Vec<&'a Plan>; 2]>);
 
 impl<'a> Plans<'a> {
     pub(crate) fn of(document: &'a Document) -> Self {
-        Self(document.resources.iter().map(|it| service(it).map_or_else(Vec::new, |_| plans(document, it))).collect())
+        let of = |it: &Resource| {
+            let certain = plans(document, it, false);
+            let mut listed = document.plans.iter().flat_map(|plan| &plan.selections).flat_map(|own| &own.list_of_tags);
+            let doubtful = it.engine.as_deref() == Some("ONTAP") || listed.any(|tag| tag.key.starts_with("aws:"));
+            let possible = if doubtful { plans(document, it, true) } else { certain.clone() };
+            [certain, possible]
+        };
+        Self(document.resources.iter().map(of).collect())
     }
 
-    fn back_up(&self, document: &Document, resource: &Resource) -> &[&'a Plan] {
+    pub(crate) fn back_up(&self, document: &Document, resource: &Resource) -> &[Vec<&'a Plan>; 2] {
         &self.0[document.resources.iter().position(|it| std::ptr::eq(it, resource)).unwrap()]
     }
 }
 
-/// Returns the plans that back a resource up.
-fn plans<'a>(document: &'a Document, resource: &Resource) -> Vec<&'a Plan> {
+fn plans<'a>(document: &'a Document, resource: &Resource, doubtful_tags_count: bool) -> Vec<&'a Plan> {
+    if service(resource).is_none() {
+        return Vec::new();
+    }
     let here = |plan: &&Plan| plan.account.as_str() == resource.account && plan.region.as_str() == resource.region;
-    let selects = |plan: &&Plan| plan.selections.iter().any(|selection| selected(document, resource, selection));
-    document.plans.iter().filter(here).filter(selects).collect()
+    let selects = |selection: &Selection| selected_by(document, resource, selection, doubtful_tags_count);
+    document.plans.iter().filter(here).filter(|plan| plan.selections.iter().any(selects)).collect()
 }
 
 /// Returns the cluster of a member, otherwise the resource itself.
-fn stands_for<'a>(document: &'a Document, resource: &'a Resource) -> &'a Resource {
+pub(crate) fn stands_for<'a>(document: &'a Document, resource: &'a Resource) -> &'a Resource {
     match &resource.cluster {
         Some(arn) => document.resources.iter().find(|other| other.arn == *arn).unwrap(),
         None => resource,
@@ -349,20 +364,32 @@ pub(crate) fn answers(
                         other => panic!("{other}"),
                     }
                 };
-                let mut answer = answer_of(plans_of.back_up(document, it));
-                if engine == Some("ONTAP") {
-                    let here = |plan: &&Plan| plan.account.as_str() == it.account && plan.region.as_str() == it.region;
-                    let perhaps = |plan: &&Plan| {
-                        plan.selections.iter().any(|selection| selected_by(document, it, selection, true))
-                    };
-                    let all: Vec<&Plan> = document.plans.iter().filter(here).filter(perhaps).collect();
-                    answer = answer.filter(|_| answer_of(&all) == answer);
-                }
-                answers.insert(resource.arn.clone(), answer);
+                let [certain, possible] = plans_of.back_up(document, it);
+                let answer = answer_of(certain);
+                answers.insert(resource.arn.clone(), answer.filter(|_| answer_of(possible) == answer));
             }
         }
     }
     answers
+}
+
+/// Returns whether the key of a resource without a recent recovery point in an air-gapped vault is why none was ever
+/// there: AWS Backup stores there only what it encrypts itself, or what has a customer managed key.
+pub(crate) fn key_prevents_copies(document: &Document, resource: &Resource) -> bool {
+    let it = stands_for(document, resource);
+    let fully_managed = ["AWS::EFS::FileSystem", "AWS::S3::Bucket", "AWS::BackupGateway::VirtualMachine"];
+    if it.aws_managed_key != Some(true) || fully_managed.contains(&it.kind.as_str()) {
+        return false;
+    }
+    let mut own = document.recovery_points.iter().filter(|point| point.resource == it.arn);
+    !own.any(|point| {
+        let vault = document
+            .vaults
+            .iter()
+            .find(|vault| vault.name == point.vault && vault.account == point.account && vault.region == point.region);
+        let kind = point.vault_kind.or(vault.map(|vault| vault.kind));
+        kind == Some(VaultKind::AirGapped) && point.status == RecoveryPointStatus::Completed
+    })
 }
 
 /// Returns whether a lifecycle keeps for a number of days; `None` if AWS Backup rejects it.

@@ -95,6 +95,7 @@ pub(crate) fn resource(short: &str, tags: &[&str]) -> Resource {
             _ => None,
         },
         encrypted: None,
+        encryption_key: None,
         aws_managed_key: None,
         latest_restore_minutes: None,
         created: None,

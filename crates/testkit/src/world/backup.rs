@@ -7,7 +7,7 @@ use app::inventory::{
 };
 use app::ports::{PortError, PortErrorKind, Result};
 use evaluation::inventory::document::{
-    Plan, RecoveryPoint, Resource, Restore, Rule, Selection, SelectionPart, Vault, VaultKind, VaultPart,
+    Plan, RecoveryPoint, Resource, Rule, Selection, SelectionPart, Vault, VaultKind, VaultPart,
 };
 use framework::ids::{AccountId, Location, RegionName};
 
@@ -35,7 +35,7 @@ pub struct FakeLocation {
     pub recording: Recording,
     /// The reason why the aggregator has no current data.
     pub stale: Option<String>,
-    /// Resources of all types.
+    /// Resources of all types, with restore times and key managers.
     pub resources: Vec<Resource>,
     /// Plans with their selections.
     pub plans: Vec<Plan>,
@@ -45,8 +45,6 @@ pub struct FakeLocation {
     pub lists_locks: bool,
     /// Recovery points, with tags.
     pub recovery_points: Vec<RecoveryPoint>,
-    /// Restores.
-    pub restores: Vec<Restore>,
 }
 
 impl Default for FakeLocation {
@@ -60,7 +58,6 @@ impl Default for FakeLocation {
             vaults: Vec::new(),
             lists_locks: true,
             recovery_points: Vec::new(),
-            restores: Vec::new(),
         }
     }
 }
@@ -90,6 +87,11 @@ fn none(operation: &'static str) -> PortError {
 
 const SELECT: &str = "config:SelectAggregateResourceConfig";
 
+/// Lists of resources have neither restore times nor key managers.
+fn listed(resource: &Resource) -> Resource {
+    Resource { latest_restore_minutes: None, aws_managed_key: None, ..resource.clone() }
+}
+
 fn rows<T>(items: impl Iterator<Item = T>) -> Result<Rows<T>> {
     Ok(Rows { items: items.collect(), invalid: Vec::new() })
 }
@@ -113,7 +115,7 @@ impl RecordedInventory for World {
     async fn resources(&self, kind: &'static str, of: &InventoryScope) -> Result<Rows<Resource>> {
         self.remote(SELECT, |state| {
             let all = state.recorded(kind, of).flat_map(|location| &location.resources);
-            rows(all.filter(|resource| resource.kind.as_str() == kind).cloned())
+            rows(all.filter(|resource| resource.kind.as_str() == kind).map(listed))
         })
         .await
     }
@@ -286,9 +288,34 @@ impl MemberBackup for World {
         .await
     }
 
-    async fn restores(&self, at: &Location) -> Result<Rows<Restore>> {
-        const OPERATION: &str = "backup:ListRestoreJobs";
-        self.remote(OPERATION, |state| rows(state.location(OPERATION, at)?.restores.iter().cloned())).await
+    async fn protected_resources(&self, at: &Location) -> Result<BTreeSet<String>> {
+        const OPERATION: &str = "backup:ListProtectedResources";
+        self.remote(OPERATION, |state| {
+            let FakeLocation { resources, recovery_points, .. } = state.location(OPERATION, at)?;
+            let restored = resources.iter().filter(|resource| resource.latest_restore_minutes.is_some());
+            let restored = restored.map(|resource| resource.arn.clone());
+            Ok(recovery_points.iter().map(|point| point.resource.clone()).chain(restored).collect())
+        })
+        .await
+    }
+
+    async fn latest_restore_minutes(&self, at: &Location, arn: &str) -> Result<Option<u64>> {
+        const OPERATION: &str = "backup:DescribeProtectedResource";
+        self.remote(OPERATION, |state| {
+            let resource = state.location(OPERATION, at)?.resources.iter().find(|resource| resource.arn == arn);
+            Ok(resource.ok_or_else(|| none(OPERATION))?.latest_restore_minutes)
+        })
+        .await
+    }
+
+    async fn is_aws_managed_key(&self, at: &Location, key: &str) -> Result<bool> {
+        const OPERATION: &str = "kms:DescribeKey";
+        self.remote(OPERATION, |state| {
+            let all = state.location(OPERATION, at)?.resources.iter();
+            let mut users = all.filter(|resource| resource.encryption_key.as_deref() == Some(key));
+            users.find_map(|user| user.aws_managed_key).ok_or_else(|| none(OPERATION))
+        })
+        .await
     }
 
     async fn others(&self, at: &Location, kind: &'static str) -> Result<Rows<Resource>> {
@@ -299,7 +326,7 @@ impl MemberBackup for World {
         };
         self.remote(operation, |state| {
             let resources = state.location(operation, at)?.resources.iter();
-            rows(resources.filter(|resource| resource.kind.as_str() == kind).cloned())
+            rows(resources.filter(|resource| resource.kind.as_str() == kind).map(listed))
         })
         .await
     }

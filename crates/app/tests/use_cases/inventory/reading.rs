@@ -1,14 +1,16 @@
 //! Calls, locations and unread parts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use app::inventory::{
     InventoryError, InventoryScope, QUERIED, ReadFailureReason, ReadOptions, Recording, UNQUERIED, read,
 };
 use app::ports::PortErrorKind;
-use evaluation::inventory::document::{LocationPart, PlanPart, SelectionPart, VaultPart};
+use evaluation::inventory::document::{LocationPart, PlanPart, Resource, SelectionPart, VaultPart};
 use framework::control::CONTROLS;
+use testkit::world::World;
 
+use super::world::resource;
 use super::{LocationKey, all, counted, go_on, location, options, organization, without_role};
 
 /// The unread parts of a location.
@@ -38,6 +40,8 @@ async fn reading_makes_no_call_twice() {
     assert_eq!(outcome.document.locations.len(), 4);
     let expected = [
         ("backup-gateway:ListVirtualMachines", 4),
+        // Of the table that has recovery points.
+        ("backup:DescribeProtectedResource", 4),
         ("backup:DescribeRegionSettings", 4),
         ("backup:GetBackupPlan", 4),
         ("backup:GetBackupSelection", 4),
@@ -45,8 +49,8 @@ async fn reading_makes_no_call_twice() {
         ("backup:ListBackupPlans", 4),
         ("backup:ListBackupSelections", 4),
         ("backup:ListBackupVaults", 4),
+        ("backup:ListProtectedResources", 4),
         ("backup:ListRecoveryPointsByBackupVault", 4),
-        ("backup:ListRestoreJobs", 4),
         // Of a plan and of a vault.
         ("backup:ListTags", 8),
         ("config:DescribeConfigurationAggregatorSourcesStatus", 1),
@@ -65,6 +69,92 @@ async fn reading_makes_no_call_twice() {
     }
     all(&world).await;
     assert!(counted(&world.take_calls()).contains(&("backup:DescribeBackupVault", 4)));
+}
+
+fn key_of(location: &LocationKey, id: &str) -> String {
+    format!("arn:aws:kms:{}:{}:key/{id}", location.1, location.0)
+}
+
+fn volume(location: &LocationKey, id: &str, key: &str, is_managed: Option<bool>) -> Resource {
+    Resource {
+        arn: format!("arn:aws:ec2:{}:{}:volume/{id}", location.1, location.0),
+        account: location.0.to_string(),
+        region: location.1.to_string(),
+        encryption_key: Some(key.to_owned()),
+        aws_managed_key: is_managed,
+        ..resource("volume/a", &[])
+    }
+}
+
+/// A world of one location with these resources.
+fn world_of(here: &LocationKey, resources: Vec<Resource>) -> World {
+    let world = organization();
+    world.state().backup.locations.retain(|location, _| location == here);
+    world.state().backup.locations.get_mut(here).unwrap().resources = resources;
+    world
+}
+
+#[tokio::test]
+async fn keys_are_described_once_and_only_if_needed() {
+    let here = location("111122223333", "eu-west-1");
+    let (managed, own) = (key_of(&here, "1"), key_of(&here, "2"));
+    let other = "arn:aws:kms:eu-west-1:444455556666:key/3";
+    let table = Resource { kind: resource("table/t", &[]).kind, ..volume(&here, "table", &own, None) };
+    let world = world_of(
+        &here,
+        vec![
+            volume(&here, "vol-1", &managed, Some(true)),
+            volume(&here, "vol-2", &managed, Some(true)),
+            volume(&here, "vol-3", &own, Some(false)),
+            volume(&here, "vol-4", "alias/aws/ebs", None),
+            volume(&here, "vol-5", "arn:aws:kms:eu-west-1:111122223333:alias/mine", None),
+            volume(&here, "vol-6", other, None),
+            // A key that was deleted.
+            volume(&here, "vol-7", &key_of(&here, "4"), None),
+            // No rule of the control judges tables.
+            table,
+        ],
+    );
+    let outcome = all(&world).await;
+    assert_eq!(outcome.failures, []);
+    let managers: Vec<Option<bool>> = outcome.document.resources.iter().map(|of| of.aws_managed_key).collect();
+    let expected = [None, Some(true), Some(true), Some(false), Some(true), Some(false), Some(false), Some(false)];
+    assert_eq!(managers, expected);
+    assert!(counted(&world.take_calls()).contains(&("kms:DescribeKey", 3)));
+}
+
+#[tokio::test]
+async fn restore_times_are_read_of_protected_resources() {
+    let here = location("111122223333", "eu-west-1");
+    let restored =
+        |id: &str, minutes| Resource { latest_restore_minutes: minutes, ..volume(&here, id, "alias/x", None) };
+    let machine = Resource { kind: resource("vm/v", &[]).kind, ..restored("machine", Some(3)) };
+    let world =
+        world_of(&here, vec![restored("vol-1", Some(61)), restored("vol-2", None), restored("vol-3", None), machine]);
+    // Its recovery point was never restored; `vol-3` has none.
+    let point = serde_json::json!({"arn": "p", "resource": restored("vol-2", None).arn, "account": here.0, "region": here.1,
+        "vault": "daily", "created": "2026-11-26T03:00:00Z"});
+    let point = serde_json::from_value(point).unwrap();
+    world.state().backup.locations.get_mut(&here).unwrap().recovery_points.push(point);
+    let outcome = all(&world).await;
+    assert_eq!(outcome.failures, []);
+    let minutes: Vec<Option<u64>> = outcome.document.resources.iter().map(|of| of.latest_restore_minutes).collect();
+    assert_eq!(minutes, [None, Some(61), None, None], "the control judges no virtual machine");
+    assert!(counted(&world.take_calls()).contains(&("backup:DescribeProtectedResource", 2)));
+
+    // Without a resource to judge there is no call, and a denied one is not repeated.
+    let calls = |world: &World| counted(&world.take_calls()).into_iter().collect::<BTreeMap<_, _>>();
+    let world = world_of(&here, Vec::new());
+    all(&world).await;
+    assert_eq!(calls(&world).get("backup:ListProtectedResources"), None);
+    for (kind, count) in [(PortErrorKind::Denied, 1), (PortErrorKind::Rejected, 2)] {
+        let world = world_of(&here, vec![restored("vol-1", Some(5)), restored("vol-2", Some(6))]);
+        world.fail_next("backup:DescribeProtectedResource", kind);
+        let outcome = all(&world).await;
+        assert_eq!(calls(&world)["backup:DescribeProtectedResource"], count);
+        assert_eq!(parts(&outcome, &here), BTreeSet::from([LocationPart::Restores]));
+        assert!(outcome.document.locations[0].unread[0].reason.starts_with("backup:DescribeProtectedResource failed"));
+    }
 }
 
 #[tokio::test]
@@ -228,12 +318,13 @@ async fn unavailable_service_has_no_resources() {
 #[tokio::test]
 async fn failed_call_leaves_exactly_its_part_unread() {
     let here = location("111122223333", "eu-west-1");
-    let of_place: [(&str, &[LocationPart]); 8] = [
+    let of_place: [(&str, &[LocationPart]); 9] = [
         ("config:DescribeConfigurationRecorders", &[LocationPart::Resources]),
         ("backup:ListBackupPlans", &[LocationPart::Plans]),
         ("backup:ListBackupVaults", &[LocationPart::Vaults, LocationPart::RecoveryPoints]),
         ("backup:ListRecoveryPointsByBackupVault", &[LocationPart::RecoveryPoints]),
-        ("backup:ListRestoreJobs", &[LocationPart::Restores]),
+        ("backup:ListProtectedResources", &[LocationPart::Restores]),
+        ("backup:DescribeProtectedResource", &[LocationPart::Restores]),
         ("fsx:DescribeFileSystems", &[LocationPart::Resources]),
         ("storagegateway:ListVolumes", &[LocationPart::Resources]),
         ("backup-gateway:ListVirtualMachines", &[LocationPart::Resources]),
@@ -247,6 +338,7 @@ async fn failed_call_leaves_exactly_its_part_unread() {
         "backup:DescribeBackupVault",
         "backup:GetBackupVaultAccessPolicy",
         "backup:ListTags",
+        "kms:DescribeKey",
     ];
     let calls: Vec<(&str, &[LocationPart])> =
         of_place.into_iter().chain(of_things.map(|call| (call, &[][..]))).collect();
@@ -258,7 +350,12 @@ async fn failed_call_leaves_exactly_its_part_unread() {
         ] {
             let world = organization();
             world.state().backup.locations.retain(|location, _| *location == here);
-            world.state().backup.locations.get_mut(&here).unwrap().lists_locks = false;
+            {
+                let mut state = world.state();
+                let of = state.backup.locations.get_mut(&here).unwrap();
+                of.lists_locks = false;
+                of.resources.push(volume(&here, "vol-1", &key_of(&here, "1"), Some(true)));
+            }
             world.fail_next(call, kind);
             let mut kept = Vec::new();
             let outcome = go_on(&world, &options(), Vec::new(), &mut kept).await.unwrap();
@@ -283,6 +380,7 @@ async fn failed_call_leaves_exactly_its_part_unread() {
                 "backup:DescribeBackupVault" => assert_eq!(unread().1, [VaultPart::Lock]),
                 "backup:GetBackupVaultAccessPolicy" => assert_eq!(unread().1, [VaultPart::Policy]),
                 "backup:ListTags" => assert_eq!(unread().0, [PlanPart::Tags]),
+                "kms:DescribeKey" => assert!(document.resources.iter().all(|of| of.aws_managed_key.is_none())),
                 _ => {}
             }
         }

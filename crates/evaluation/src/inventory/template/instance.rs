@@ -61,6 +61,7 @@ impl TemplateImport<'_> {
             cluster: None,
             engine: None,
             encrypted: None,
+            encryption_key: None,
             aws_managed_key: None,
             latest_restore_minutes: None,
             created: None,
