@@ -110,7 +110,9 @@ fn exemptions(folder: &Path, more: &[&str]) -> Vec<(String, Option<String>)> {
     crate::example::valid_evaluation(&document);
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let evaluations = document.get("evaluations").unwrap().as_array().unwrap().iter();
-    evaluations.map(|one| (one.get("name").and_then(text).unwrap(), one.pointer("/exemption/until").and_then(text))).collect()
+    evaluations
+        .map(|one| (one.get("name").and_then(text).unwrap(), one.pointer("/exemption/until").and_then(text)))
+        .collect()
 }
 
 #[test]

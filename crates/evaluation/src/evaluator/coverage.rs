@@ -5,7 +5,7 @@ use std::ptr;
 use super::prepared_query::{ControlTest, PreparedQuery};
 use super::reason::ComplianceResult::{self, Compliant, NotCompliant, Undecided};
 use super::reason::{ClosestSelection, ComplianceReason, NonComplianceReason, NotSelectedReason, Uncertainty};
-use super::selection::{Candidate, ChangeCost, CompiledSelection, is_managed};
+use super::selection::{Candidate, CompiledSelection, is_managed};
 use super::ternary::Ternary;
 use super::{Evaluator, plan, undecided};
 use crate::inventory::document::PlanPart;
@@ -140,19 +140,23 @@ impl<'a> Evaluator<'a> {
         local.flat_map(|local| &local.selections).map(|(_, compiled)| compiled)
     }
 
-    /// Returns the closest selection, with the changes that make it match.
-    fn not_selected(&self, candidate: &Candidate<'a>, cluster: Option<&'a str>) -> NotSelectedReason<'a> {
-        let all = || self.selections(candidate.resource.location);
+    /// Returns the closest of the selections that do not match, with the changes that make it match.
+    pub(super) fn not_selected(&self, candidate: &Candidate<'a>, cluster: Option<&'a str>) -> NotSelectedReason<'a> {
+        let selections = self.selections(candidate.resource.location);
+        let others: Vec<_> = selections.filter(|compiled| compiled.selects(candidate) == Ternary::No).collect();
+        let all = || others.iter().copied();
         let near = |compiled: &CompiledSelection<'a>| ClosestSelection {
             plan: compiled.plan,
             selection: compiled.selection,
             failed: compiled.failed(candidate),
         };
-        let fixable = closest(all(), candidate);
+        let costs = all().filter_map(|compiled| Some((compiled.cheapest(candidate)?, compiled)));
+        let fixable = costs.min_by_key(|(cost, _)| *cost);
         let local = self.locations.get(candidate.resource.location.index());
+        let is_empty = |plan: &Plan| plan.selections.is_empty() && !plan.unread.contains(&PlanPart::Selections);
         let mut plans = local.into_iter().flat_map(|local| &local.plans).filter_map(|plan| self.plan(*plan));
         NotSelectedReason {
-            empty_plan: plans.find(|plan| plan.selections.is_empty() && !is_managed(plan)),
+            empty_plan: plans.find(|plan| is_empty(plan) && !is_managed(plan)),
             closest: match fixable {
                 Some((_, compiled)) => Some(near(compiled)),
                 None => all().map(near).min_by_key(|near| near.failed.len()),
@@ -161,12 +165,4 @@ impl<'a> Evaluator<'a> {
             cluster,
         }
     }
-}
-
-/// Returns the selection that needs the fewest changes to match a resource.
-pub(super) fn closest<'r, 'a: 'r>(
-    selections: impl Iterator<Item = &'r CompiledSelection<'a>>,
-    candidate: &Candidate<'a>,
-) -> Option<(ChangeCost, &'r CompiledSelection<'a>)> {
-    selections.filter_map(|compiled| Some((compiled.cheapest(candidate)?, compiled))).min_by_key(|(cost, _)| *cost)
 }

@@ -7,10 +7,9 @@ use jiff::Timestamp;
 
 use syntax::text::printable;
 
-use super::coverage::closest;
 use super::display::{count, join, selection_of};
 use super::reason::{FailedClause, NotSelectedReason};
-use super::selection::{CompiledSelection, is_managed};
+use super::selection::is_managed;
 use super::ternary::Ternary;
 use super::{Evaluator, RemediationStep, distinct};
 use crate::inventory::{Inventory, Plan, document};
@@ -19,13 +18,18 @@ impl NotSelectedReason<'_> {
     /// Returns the fix, as an imperative; `None` if there is neither a selection nor a plan.
     #[must_use]
     pub fn fix(&self) -> Option<String> {
-        if !self.steps.is_empty() {
-            return Some(join(&self.steps, " and ").to_string());
-        }
         let Some(closest) = &self.closest else {
             let plan = self.empty_plan?;
             return Some(format!("add a selection to the plan `{}`", printable(&plan.name)));
         };
+        if !self.steps.is_empty() {
+            let steps = join(&self.steps, " and ");
+            let names_selection = self.steps.iter().any(|step| matches!(step, RemediationStep::AddArn { .. }));
+            return Some(match names_selection {
+                true => steps.to_string(),
+                false => format!("{steps}: then {} selects it", selection_of(closest.selection, closest.plan)),
+            });
+        }
         let excluding = closest.failed.iter().find_map(|clause| match clause {
             FailedClause::Excluded(pattern) => Some(*pattern),
             _ => None,
@@ -40,8 +44,8 @@ impl NotSelectedReason<'_> {
     }
 }
 
-/// Returns the smallest set of steps after which a selection of one of the plans matches the resource, and the
-/// undecided selections; one sentence each. The plans are those of the resource's account and Region.
+/// Returns the fix of the coverage control for a resource, as `evaluate` does, and the undecided selections; one sentence
+/// each. The plans are those of the resource's account and Region.
 ///
 /// # Errors
 /// The ARN is invalid, or contradicts account and Region.
@@ -55,51 +59,37 @@ pub fn options(plans: &[Plan], resource: document::Resource) -> Result<Vec<Strin
     let Some(resource) = inventory.resources.first() else { return Ok(Vec::new()) };
     let Some(protected) = evaluator.kinds.get(&resource.kind) else { return Ok(Vec::new()) };
     let candidate = evaluator.candidate(resource, protected);
-    let selections = || evaluator.selections(resource.location);
-    let truth = |compiled: &CompiledSelection<'_>| compiled.selects(&candidate);
     let mut options = Vec::new();
-    let fixable = selections().filter(|compiled| truth(compiled) == Ternary::No);
-    if let Some((cost, compiled)) = closest(fixable, &candidate) {
+    let truths = evaluator.selections(resource.location).map(|compiled| (compiled.selects(&candidate), compiled));
+    let (unclear, decided): (Vec<_>, Vec<_>) = truths.partition(|(truth, _)| *truth == Ternary::Unknown);
+    // A selected resource was evaluated before it was selected.
+    if decided.iter().all(|(truth, _)| *truth == Ternary::No)
+        && let Some(fix) = evaluator.not_selected(&candidate, resource.cluster()).fix()
+    {
         // An instance of a cluster is backed up with its cluster, and the aggregator does not report which instances
         // are members.
         let is_whole = resource.cluster().is_some() || protected.config_type != "AWS::RDS::DBInstance";
-        let condition = if is_whole { "" } else { "If it is not an instance of a DB cluster: " };
-        let changes = compiled.changes(&candidate, cost);
-        options.extend(sentence(condition, &changes, compiled));
+        let condition = if is_whole { "" } else { "if it is not an instance of a DB cluster: " };
+        options.push(sentence(format!("{condition}{fix}.")));
     }
-    let unclear: Vec<_> = selections().filter(|compiled| truth(compiled) == Ternary::Unknown).collect();
-    if let Some((first, others)) = unclear.split_first() {
+    if let Some(((_, first), others)) = unclear.split_first() {
         let unknown = distinct(first.unknown(&candidate));
         let more = match others.len() {
             0 => String::new(),
             more => format!(", and {}", count(more as u64, "more selection")),
         };
-        options.push(format!("Undecided for {}{more}: {}.", described(first), join(&unknown, "; ")));
+        let selection = selection_of(first.selection, first.plan);
+        options.push(format!("Undecided for {selection}{more}: {}.", join(&unknown, "; ")));
     }
     Ok(options)
 }
 
-fn described(compiled: &CompiledSelection<'_>) -> String {
-    let (selection, plan) = (printable(&compiled.selection.name), printable(&compiled.plan.name));
-    format!("the selection `{selection}` of the backup plan `{plan}`")
-}
-
-fn sentence(condition: &str, changes: &[RemediationStep<'_>], compiled: &CompiledSelection<'_>) -> Option<String> {
-    if changes.is_empty() {
-        return None;
-    }
-    let mut text = join(changes, " and ").to_string();
-    let effect = match changes.iter().any(|change| matches!(change, RemediationStep::AddArn { .. })) {
-        true => String::new(),
-        false => format!(": then {} selects it", described(compiled)),
-    };
-    // Each step begins with an ASCII letter.
-    if condition.is_empty()
-        && let Some(first) = text.get_mut(..1)
-    {
+/// Begins a text, whose first character is an ASCII letter, with a capital.
+pub(super) fn sentence(mut text: String) -> String {
+    if let Some(first) = text.get_mut(..1) {
         first.make_ascii_uppercase();
     }
-    Some(format!("{condition}{text}{effect}."))
+    text
 }
 
 #[cfg(test)]
@@ -131,19 +121,20 @@ mod tests {
         let excluding = json!({"name": "excluding", "resources": ["*"], "notResources": ["arn:aws:rds:*"]});
         let listed = json!({"name": "listed", "resources": ["arn:aws:rds:eu-west-1:222222222222:cluster:a"]});
         let unclear = json!({"name": "unclear", "resources": [], "unread": ["listOfTags", "conditions"]});
-        let of_tag = "Tag it `backup` = `daily` (currently `no`): then the selection `tagged` of the backup plan `gold` selects it.";
-        let of_condition =
-            "Tag it `stage` = `prod`: then the selection `conditional` of the backup plan `gold` selects it.";
+        let of_tag =
+            "Tag it `backup` = `daily` (currently `no`): then the selection `tagged` of the plan `gold` selects it.";
+        let of_condition = "Tag it `stage` = `prod`: then the selection `conditional` of the plan `gold` selects it.";
         let of_arn = "Add `arn:aws:rds:eu-west-1:222222222222:cluster:orders` to the resources of the selection `listed` of the plan `gold`.";
-        let undecided = "Undecided for the selection `unclear` of the backup plan `gold`: ListOfTags of the selection `unclear` of the plan `gold`; \
+        let of_exclusion = "Take `arn:aws:rds:*` out of NotResources of the selection `excluding` of the plan `gold`, or use another selection.";
+        let undecided = "Undecided for the selection `unclear` of the plan `gold`: ListOfTags of the selection `unclear` of the plan `gold`; \
              Conditions of the selection `unclear` of the plan `gold`; whether Aurora is enabled in the settings of AWS Backup.";
         for (selections, expected) in [
             (json!([tagged]), vec![of_tag]),
             (json!([conditional]), vec![of_condition]),
             (json!([listed, tagged]), vec![of_tag]),
             (json!([excluding, listed]), vec![of_arn]),
-            (json!([excluding]), vec![]),
-            (json!([]), vec![]),
+            (json!([excluding]), vec![of_exclusion]),
+            (json!([]), vec!["Add a selection to the plan `gold`."]),
             (json!([unclear]), vec![undecided]),
         ] {
             assert_eq!(options_of("cluster", json!({"backup": "no"}), selections.clone()), expected, "{selections}");

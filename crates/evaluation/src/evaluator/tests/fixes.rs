@@ -51,8 +51,9 @@ fn results(inventory: &Inventory, query: ControlQuery) -> Vec<String> {
     found
 }
 
-/// Returns reason and fix of the only resource, which no plan selects.
+/// Returns reason and fix of the only resource, which no plan selects. A notice has the same fix.
 fn uncovered(resource: Value, plans: Value) -> (String, String) {
+    let (of_notice, plans_of_notice) = (json!(resource), json!(plans));
     let inventory = document(json!([resource]), plans);
     let query = [query(COVERAGE, &[])];
     let mut found = Vec::new();
@@ -62,7 +63,17 @@ fn uncovered(resource: Value, plans: Value) -> (String, String) {
         }
         other => panic!("{other}"),
     });
-    found.pop().expect("a result")
+    let (reason, fix) = found.pop().expect("a result");
+    let plans: Vec<Plan> = serde_json::from_value(plans_of_notice).expect("plans");
+    let options = remediation::options(&plans, serde_json::from_value(of_notice).expect("a resource"));
+    let expected = (!fix.is_empty()).then(|| remediation::sentence(format!("{fix}.")));
+    assert_eq!(options.expect("options"), Vec::from_iter(expected));
+    (reason, fix)
+}
+
+/// The effect of a tag on the selection `s` of a plan.
+fn tagging(tag: &str, plan: &str) -> String {
+    format!("tag it {tag}: then the selection `s` of the plan `{plan}` selects it")
 }
 
 fn tagged(key: &str, value: &str) -> Value {
@@ -71,6 +82,18 @@ fn tagged(key: &str, value: &str) -> Value {
 
 fn conditional(conditions: Value) -> Value {
     json!([{"name": "s", "resources": ["*"], "conditions": conditions}])
+}
+
+#[test]
+fn selected_resource_gets_no_advice() {
+    let named = json!([{"name": "s", "resources": ["arn:aws:dynamodb:*:*:table/t"]}]);
+    let plans = json!([plan("p", json!({}), named), plan("q", json!({}), json!([]))]);
+    let plans: Vec<Plan> = serde_json::from_value(plans).expect("plans");
+    let options = |plans: &[Plan]| {
+        remediation::options(plans, serde_json::from_value(table(json!({}))).expect("a resource")).expect("options")
+    };
+    assert_eq!(options(&plans), Vec::<String>::new());
+    assert_eq!(options(&plans[1..]), ["Add a selection to the plan `q`."]);
 }
 
 #[test]
@@ -86,17 +109,19 @@ fn plan_of_a_service_is_not_changed() {
         assert_eq!(fix.starts_with("add `arn:"), can_change, "{id}: {fix}");
         // A tag is no change of the plan.
         let (_, fix) = uncovered(table(json!({})), json!([plan(id, tags, tagged("backup", "daily"))]));
-        assert_eq!(fix, "tag it `backup` = `daily`");
+        assert_eq!(fix, tagging("`backup` = `daily`", id));
     }
 }
 
 #[test]
 fn automatic_backups_are_turned_on_for_efs_only() {
     let automatic = json!([plan("aws/efs/1", json!({}), tagged("aws:elasticfilesystem:default-backup", "enabled"))]);
-    assert_eq!(uncovered(file_system(json!({})), automatic.clone()).1, "turn automatic backups on (PutBackupPolicy)");
+    let expected =
+        "turn automatic backups on (PutBackupPolicy): then the selection `s` of the plan `aws/efs/1` selects it";
+    assert_eq!(uncovered(file_system(json!({})), automatic.clone()).1, expected);
     assert_eq!(uncovered(table(json!({})), automatic.clone()).1, "add it to another selection of a backup plan");
     let both = json!([automatic[0], plan("p", json!({}), tagged("backup", "daily"))]);
-    assert_eq!(uncovered(table(json!({})), both).1, "tag it `backup` = `daily`");
+    assert_eq!(uncovered(table(json!({})), both).1, tagging("`backup` = `daily`", "p"));
 }
 
 #[test]
@@ -110,7 +135,7 @@ fn excluding_pattern_is_named_in_the_fix() {
     assert_eq!(uncovered(table(json!({})), json!([managed])).1, "add it to another selection of a backup plan");
     // Another selection is the smaller change.
     let both = json!([plan("p", json!({}), excluding), plan("q", json!({}), tagged("backup", "daily"))]);
-    assert_eq!(uncovered(table(json!({})), both).1, "tag it `backup` = `daily`");
+    assert_eq!(uncovered(table(json!({})), both).1, tagging("`backup` = `daily`", "q"));
 }
 
 #[test]
@@ -146,11 +171,11 @@ fn keys_are_case_sensitive() {
     let equals = conditional(json!({"stringEquals": [{"key": "aws:ResourceTag/backup", "value": "daily"}]}));
     let (reason, fix) = uncovered(table(json!({"Backup": "daily"})), json!([plan("p", json!({}), equals.clone())]));
     assert!(reason.ends_with("does not hold (it has `Backup`; keys are case-sensitive)"), "{reason}");
-    assert_eq!(fix, "tag it `backup` = `daily` (it has `Backup`; keys are case-sensitive)");
+    assert_eq!(fix, tagging("`backup` = `daily` (it has `Backup`; keys are case-sensitive)", "p"));
     let (_, fix) = uncovered(table(json!({"BACKUP": "x"})), json!([plan("p", json!({}), tagged("backup", "daily"))]));
-    assert_eq!(fix, "tag it `backup` = `daily` (it has `BACKUP`; keys are case-sensitive)");
+    assert_eq!(fix, tagging("`backup` = `daily` (it has `BACKUP`; keys are case-sensitive)", "p"));
     let (_, fix) = uncovered(table(json!({"Backup": "x", "backup": "y"})), json!([plan("p", json!({}), equals)]));
-    assert_eq!(fix, "tag it `backup` = `daily` (currently `y`)");
+    assert_eq!(fix, tagging("`backup` = `daily` (currently `y`)", "p"));
 }
 
 #[test]
@@ -209,6 +234,20 @@ fn types_without_rule_are_not_judged() {
     let (found, mut count) = ([scoped], 0);
     Evaluator::new(&inventory, &found).each_without_rule(|_, _| count += 1);
     assert_eq!(count, 1);
+}
+
+#[test]
+fn unread_restores_leave_listed_ones_undecided() {
+    let mut inventory = document(json!([table(json!({}))]), json!([]));
+    let resource = inventory.resources[0].arn().to_owned();
+    inventory.restores.push(Restore { resource, completed: inventory.as_of(), minutes: 5 });
+    let judged = |inventory: &Inventory| results(inventory, query(RESTORE, &[("maxRestoreTime", "60")])).remove(0);
+    assert!(judged(&inventory).starts_with("COMPLIANT"), "{}", judged(&inventory));
+    let record = inventory.locations[0].record.as_mut().expect("a location");
+    record
+        .unread
+        .push(crate::inventory::document::Unread { part: LocationPart::Restores, reason: "denied".to_owned() });
+    assert!(judged(&inventory).starts_with("UNDECIDED"), "{}", judged(&inventory));
 }
 
 #[test]
