@@ -40,6 +40,8 @@ const CLOUD: Environment = Environment { name: "cloud", requirements: include_st
 const SAM: Environment = Environment { name: "sam", requirements: include_str!("../tools/sam.txt") };
 const PYTHON_FUNCTION: Environment =
     Environment { name: "python-function", requirements: include_str!("../tools/python-function.txt") };
+const CLOUDFORMATION_VALIDATE: Environment =
+    Environment { name: "cloudformation-validate", requirements: include_str!("../tools/cloudformation-validate.txt") };
 
 impl Tools {
     /// Installs missing and outdated environments; `progress` receives a line before each slow step.
@@ -77,6 +79,11 @@ impl Tools {
 /// Installs the environment of the Python function for the cold start benchmark; returns its `python3`.
 pub fn ensure_python_function(workspace: &Path, progress: &mut dyn FnMut(&str)) -> Result<PathBuf> {
     Ok(install(workspace, &PYTHON_FUNCTION, progress)?.join("python3"))
+}
+
+/// Installs the environment of AWS's linter of templates for the benchmark of lint; returns its `python3`.
+pub fn ensure_cloudformation_validate(workspace: &Path, progress: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+    Ok(install(workspace, &CLOUDFORMATION_VALIDATE, progress)?.join("python3"))
 }
 
 fn install(workspace: &Path, environment: &Environment, progress: &mut dyn FnMut(&str)) -> Result<PathBuf> {

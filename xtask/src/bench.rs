@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::Context as _;
 use clap::Args;
 
-use sandbox::tools::{Tools, ensure_python_function};
+use sandbox::tools::{Tools, ensure_cloudformation_validate, ensure_python_function};
 
 use crate::tools;
 
@@ -92,12 +92,12 @@ pub(crate) struct RolloutArguments {
 }
 
 /// The sections of `bench policy`.
-const POLICY_SECTIONS: [&str; 6] = ["lint", "decisions", "scale", "instructions", "cfn-lint", "python"];
+const POLICY_SECTIONS: [&str; 7] = ["lint", "decisions", "scale", "instructions", "cfn-lint", "field-cases", "python"];
 
 /// Measure lint and evaluation
 ///
 /// Measures templates, decisions per second, growth to a million resources, memory and instructions, and compares
-/// them with cfn-lint and with an evaluator in Python.
+/// them with cfn-lint, with AWS's cloudformation-validate, and with an evaluator in Python.
 #[derive(Args)]
 #[command(after_help = "Example:\n  cargo xtask bench policy --only lint,decisions --samples 50")]
 pub(crate) struct PolicyArguments {
@@ -125,8 +125,14 @@ pub(crate) fn policy(args: &PolicyArguments) -> anyhow::Result<()> {
     let mut bench = program(&root, "bench-policy")?;
     bench.arg("--only").arg(args.only.join(",")).arg("--samples").arg(args.samples.to_string());
     bench.arg("--resources").arg(args.resources.to_string()).arg("--folder").arg(root.join("target"));
-    if args.only.iter().any(|only| only == "cfn-lint") {
+    let includes = |section: &str| args.only.iter().any(|only| only == section);
+    if includes("cfn-lint") || includes("field-cases") {
         bench.arg("--cfn-lint").arg(tools::ensure()?.cfn_lint);
+    }
+    if includes("field-cases") {
+        let python = ensure_cloudformation_validate(&root, &mut |line| eprintln!("{line}"))?;
+        bench.arg("--cloudformation-validate").arg(python).arg("--cases").arg(root.join("cli/tests/cases"));
+        bench.arg("--python-lint").arg(root.join("benches/python-lint/index.py"));
     }
     bench.args(["--python", "python3", "--python-policy"]).arg(root.join("benches/python-policy/index.py"));
     create_folder_of(&args.json)?;

@@ -25,7 +25,7 @@ pub(crate) struct LinterComparison {
 }
 
 /// The number of runs: one run is too short for the kernel's clock of processes.
-const STARTS: u32 = 40;
+pub(crate) const STARTS: u32 = 40;
 
 pub(crate) fn lint(cfn_lint: &Path, folder: &Path) -> anyhow::Result<Vec<LinterComparison>> {
     let mut all = Vec::new();
@@ -64,7 +64,7 @@ pub(crate) fn lint(cfn_lint: &Path, folder: &Path) -> anyhow::Result<Vec<LinterC
     Ok(all)
 }
 
-fn lint_process(file: &Path) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn lint_process(file: &Path) -> anyhow::Result<Vec<u8>> {
     let output = Command::new(std::env::current_exe()?).args(["work", "lint"]).arg(file).output()?;
     ensure!(output.status.success(), "lint: {}", String::from_utf8_lossy(&output.stderr));
     Ok(output.stdout)

@@ -1,9 +1,10 @@
 //! Measures lint and evaluation: the time of templates, decisions per second, growth, memory and instructions, and
-//! compares them with cfn-lint and Python.
+//! compares them with cfn-lint, cloudformation-validate and Python.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this program prints tables")]
 #![allow(clippy::indexing_slicing, reason = "a benchmark may panic")]
 
 mod comparison;
+mod field_cases;
 mod instructions;
 mod results;
 mod sample;
@@ -23,7 +24,7 @@ use crate::results::{DecisionRate, Lint, PolicyResults};
 use crate::timing::{Timing, spread};
 
 /// The sections of the benchmark.
-const SECTIONS: [&str; 6] = ["lint", "decisions", "scale", "instructions", "cfn-lint", "python"];
+const SECTIONS: [&str; 7] = ["lint", "decisions", "scale", "instructions", "cfn-lint", "field-cases", "python"];
 
 #[derive(Debug, Parser)]
 #[command(version, about)]
@@ -42,6 +43,13 @@ struct PolicyArgs {
     /// cfn-lint, for the comparison.
     #[arg(long)]
     cfn_lint: Option<PathBuf>,
+    /// The Python with cloudformation-validate, the program that runs both linters, and the folder of the field cases.
+    #[arg(long, requires_all = ["cfn_lint", "python_lint", "cases"])]
+    cloudformation_validate: Option<PathBuf>,
+    #[arg(long)]
+    python_lint: Option<PathBuf>,
+    #[arg(long)]
+    cases: Option<PathBuf>,
     /// Python, for the comparison, and its evaluator.
     #[arg(long, requires = "python_policy")]
     python: Option<PathBuf>,
@@ -106,29 +114,51 @@ fn main() -> anyhow::Result<()> {
             results.skipped.push("instructions (valgrind is not installed)".to_owned());
         }
     }
+    compare(&args, includes, &folder, &mut results)?;
+    results.check_targets();
+    if let Some(path) = &args.json {
+        write_json(path, &results)?;
+    }
+    println!("{}", results.render());
+    Ok(())
+}
+
+/// Compares with the other programs.
+fn compare(
+    args: &PolicyArgs,
+    includes: impl Fn(&str) -> bool,
+    folder: &Path,
+    results: &mut PolicyResults,
+) -> anyhow::Result<()> {
     if includes("cfn-lint") {
         match &args.cfn_lint {
             Some(program) => {
                 eprintln!("cfn-lint");
-                results.linters = comparison::lint(program, &folder)?;
+                results.linters = comparison::lint(program, folder)?;
             }
             None => results.skipped.push("cfn-lint (use --cfn-lint)".to_owned()),
+        }
+    }
+    if includes("field-cases") {
+        match (&args.cfn_lint, &args.cloudformation_validate, &args.python_lint, &args.cases) {
+            (Some(cfn_lint), Some(validate), Some(program), Some(cases)) => {
+                eprintln!("field cases");
+                let others =
+                    [("cfn-lint", cfn_lint.with_file_name("python3")), ("cloudformation-validate", validate.clone())];
+                results.field_cases = Some(field_cases::compare(cases, program, &others)?);
+            }
+            _ => results.skipped.push("field cases (use --cloudformation-validate)".to_owned()),
         }
     }
     if includes("python") {
         match (&args.python, &args.python_policy) {
             (Some(python), Some(program)) => {
                 eprintln!("python");
-                results.evaluators = Some(compare_python(python, program, &folder)?);
+                results.evaluators = Some(compare_python(python, program, folder)?);
             }
             _ => results.skipped.push("Python (use --python and --python-policy)".to_owned()),
         }
     }
-    results.check_targets();
-    if let Some(path) = &args.json {
-        write_json(path, &results)?;
-    }
-    println!("{}", results.render());
     Ok(())
 }
 

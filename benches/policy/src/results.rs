@@ -11,6 +11,7 @@ use bench_common::table::{lay_out, row};
 use bench_common::targets::TargetChecks;
 
 use crate::comparison::{EvaluatorComparison, LinterComparison};
+use crate::field_cases::FieldCaseComparison;
 use crate::instructions::InstructionCount;
 use crate::scale::Size;
 
@@ -33,6 +34,7 @@ pub(crate) struct PolicyResults {
     pub(crate) scale: Vec<Size>,
     pub(crate) instructions: Vec<InstructionCount>,
     pub(crate) linters: Vec<LinterComparison>,
+    pub(crate) field_cases: Option<FieldCaseComparison>,
     pub(crate) evaluators: Option<EvaluatorComparison>,
     /// Skipped sections, with the reasons.
     pub(crate) skipped: Vec<String>,
@@ -69,6 +71,7 @@ impl PolicyResults {
             scale: Vec::new(),
             instructions: Vec::new(),
             linters: Vec::new(),
+            field_cases: None,
             evaluators: None,
             skipped: Vec::new(),
             checks: TargetChecks::default(),
@@ -210,6 +213,9 @@ impl PolicyResults {
                 ]
             }));
             lay_out(text, &rows);
+        }
+        if let Some(cases) = &self.field_cases {
+            cases.render(text);
         }
         if let Some(EvaluatorComparison { resources, ours, python }) = &self.evaluators {
             let _ = writeln!(

@@ -17,7 +17,7 @@ struct Case {
     run: Vec<String>,
     /// The file on standard input.
     stdin: Option<String>,
-    status: Option<i32>,
+    status: i32,
     /// Texts that the output must have, ignoring case.
     #[serde(default)]
     has: Vec<String>,
@@ -49,7 +49,7 @@ impl Case {
         let output = format!("{}{}", ran.stdout, ran.stderr).to_lowercase();
         let has = |text: &&String| output.contains(&text.to_lowercase());
         let mut failures = Vec::new();
-        if self.status.is_some() && self.status != ran.status {
+        if ran.status != Some(self.status) {
             failures.push(format!("{}: status {:?}", self.name, ran.status));
         }
         failures.extend(self.has.iter().filter(|text| !has(text)).map(|text| format!("{}: lacks `{text}`", self.name)));

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn requirements_are_pinned() {
-    for environment in [&CLOUD, &SAM, &PYTHON_FUNCTION] {
+    for environment in [&CLOUD, &SAM, &PYTHON_FUNCTION, &CLOUDFORMATION_VALIDATE] {
         let packages = packages(environment.requirements);
         assert!(!packages.is_empty(), "{} is empty", environment.name);
         for package in packages {
