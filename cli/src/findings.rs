@@ -10,6 +10,7 @@ pub(crate) mod fix;
 pub(crate) mod generated;
 pub(crate) mod human;
 pub(crate) mod machine;
+pub(crate) mod sarif;
 
 /// The output formats of findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -38,6 +38,9 @@ pub(crate) struct QueryGroup {
     pub(crate) asked: Vec<ControlQuery>,
     /// Diagnostics of unknown parts, which are not evaluated.
     pub(crate) unknown: Vec<Diagnostic>,
+    /// The template, and the positions of its controls by name.
+    pub(crate) template: String,
+    pub(crate) controls: BTreeMap<&'static str, Position>,
     places: QueryLocations,
     /// Restrictions of [`Self::places`]; empty means any.
     accounts: BTreeSet<AccountId>,
@@ -236,6 +239,8 @@ impl TemplateReading {
                 framework: self.name.clone().unwrap_or_else(|| self.template.file().to_owned()),
                 asked: Vec::new(),
                 unknown: Vec::new(),
+                template: self.template.file().to_owned(),
+                controls: BTreeMap::new(),
                 places: self.places.clone(),
                 accounts,
                 regions,
@@ -272,6 +277,7 @@ impl TemplateReading {
                 groups.push(QueryGroup {
                     framework: name,
                     asked: ControlQuery::all(&framework, &self.template, &parameters),
+                    controls: framework.controls.iter().map(|used| (used.control.name, used.at)).collect(),
                     unknown: unknown.chain(generated.clone()).collect(),
                     ..group.clone()
                 });

@@ -108,6 +108,11 @@ fn open(path: &Path) -> io::Result<File> {
     ))
 }
 
+/// Whether a file can be read a second time: standard input and pipes cannot.
+pub(crate) fn is_repeatable(path: &Path) -> bool {
+    path != Path::new("-") && path.is_file() && !is_descriptor(path)
+}
+
 /// Whether a path is an open file descriptor of this process.
 fn is_descriptor(path: &Path) -> bool {
     let parts: Vec<&str> = path.iter().map(|part| part.to_str().unwrap_or_default()).collect();

@@ -1,5 +1,5 @@
 //! Tests of the command line as a process.
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot set itself up has failed")]
 
 #[path = "cli/cases.rs"]
 mod cases;
@@ -19,6 +19,8 @@ mod notice;
 mod places;
 #[path = "cli/profiles.rs"]
 mod profiles;
+#[path = "cli/sarif.rs"]
+mod sarif;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

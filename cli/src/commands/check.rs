@@ -19,7 +19,7 @@ use syntax::text::closest_match;
 
 use super::evaluate::{self, region};
 use super::lint::assignment;
-use crate::findings::{self, FindingFormat, fix, generated, human, machine};
+use crate::findings::{self, FindingFormat, fix, generated, human, machine, sarif};
 use crate::frameworks::{ControlQueries, unusable};
 use crate::templates::{Exclusion, Files};
 use crate::{CommandOutcome, cloud, input, output, plain, templates};
@@ -189,7 +189,7 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<CommandOutcome> {
     match args.format {
         FindingFormat::Human => found.show()?,
         FindingFormat::Json => output::json(&found.json())?,
-        FindingFormat::Sarif => output::json(&machine::sarif(&found.findings, &[]))?,
+        FindingFormat::Sarif => output::json(&sarif::sarif(&found.findings, &[], &found.files))?,
         FindingFormat::Github => output::text(&machine::github(&found.findings))?,
     }
     let verdict = found.verdict(args.strict);

@@ -24,6 +24,7 @@ use crate::{CommandOutcome, cloud, input, output, plain};
 
 mod human;
 mod machine;
+mod sarif;
 
 pub(crate) use human::by_control;
 pub(crate) use machine::counts;
@@ -130,7 +131,7 @@ trait EvaluationWriter {
 }
 
 struct LocatedEvaluation<'a> {
-    framework: &'a str,
+    group: &'a QueryGroup,
     account: &'a AccountId,
     region: &'a RegionName,
     kind: &'a str,
@@ -194,7 +195,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<CommandOutcome> {
         Format::Human => Box::new(human::Human::default()),
         Format::Json => Box::new(machine::Json::default()),
         Format::Csv => Box::new(machine::Csv),
-        Format::Sarif => Box::new(machine::Sarif::default()),
+        Format::Sarif => Box::new(sarif::Sarif::new(&args.inventories)),
     };
     let given: BTreeMap<String, String> = args.parameter.iter().cloned().collect();
     let questions = ControlQueries::read(&args.framework, args.root.as_deref(), &given)?;
@@ -283,8 +284,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<CommandOutcome> {
         }
         let is_shown = args.all || !matches!(evaluation.result, ComplianceResult::Compliant(_));
         if is_shown && ended.is_ok() {
-            let located =
-                LocatedEvaluation { framework: &group.framework, account, region, kind, evaluation, exemption };
+            let located = LocatedEvaluation { group, account, region, kind, evaluation, exemption };
             ended = writer.one(&located).and_then(&mut write);
         }
     });
@@ -292,8 +292,8 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<CommandOutcome> {
     let unread = unread(&inventory, &questions, args);
     writer.end(&rows, &unread).and_then(&mut write)?;
     output::written(out.flush())?;
-    if args.format == Format::Csv {
-        // Unread parts are not evaluations, so they have no rows.
+    if matches!(args.format, Format::Csv | Format::Sarif) {
+        // Unread parts are not evaluations, so they are not in these formats.
         human::unread_lines(&unread, "not read:").for_each(|line| output::note(&line));
     }
     Ok(verdict(&rows, &unread, args.strict))

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 
-use crate::findings::{self, FindingFormat, fix, machine};
+use crate::findings::{self, FindingFormat, fix, machine, sarif};
 use crate::{CommandOutcome, cloud, output};
 use report::LintReport;
 
@@ -105,7 +105,7 @@ pub(crate) fn run(args: &LintArgs) -> anyhow::Result<CommandOutcome> {
             machine::set(&mut json, "suppressed", report.suppressed_json());
             output::json(&json)?
         }
-        FindingFormat::Sarif => output::json(&machine::sarif(&report.findings, &report.suppressed))?,
+        FindingFormat::Sarif => output::json(&sarif::sarif(&report.findings, &report.suppressed, &report.files))?,
         FindingFormat::Github => output::text(&machine::github(&report.findings))?,
     }
     if args.fix {

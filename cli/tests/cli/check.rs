@@ -78,7 +78,7 @@ fn foreign_file_of_a_folder_is_skipped_with_a_warning() {
 
     let ran = check(folder.path(), &["app", "--format", "sarif"]);
     let log: Value = serde_json::from_str(&ran.stdout).unwrap();
-    crate::lint::valid_sarif(&log);
+    crate::sarif::valid_sarif(&log);
     let results = log["runs"][0]["results"].as_array().unwrap();
     assert_eq!(results.iter().filter(|result| result["level"] == "warning").count(), 4, "{log:#}");
     let ran = check(folder.path(), &["app", "--format", "github"]);

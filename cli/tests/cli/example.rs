@@ -118,7 +118,7 @@ fn check_findings_have_every_format() {
     let github = as_format("github");
     assert!(github.starts_with("::error file=app.yaml,line=11,col=3,"), "{github}");
     let sarif: Value = serde_json::from_str(&as_format("sarif")).unwrap();
-    crate::lint::valid_sarif(&sarif);
+    crate::sarif::valid_sarif(&sarif);
     let result = &sarif["runs"][0]["results"][0];
     assert_eq!(result["ruleId"], "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN");
     assert!(result["fixes"].is_array(), "{result}");
@@ -206,7 +206,7 @@ fn evaluation_json_matches_the_schema() {
 
     let sarif = run(&example, &[&EVALUATE[..], &["--format", "sarif"], &["--all"]].concat());
     let sarif: Value = serde_json::from_str(&sarif.stdout).unwrap();
-    crate::lint::valid_sarif(&sarif);
+    crate::sarif::valid_sarif(&sarif);
     assert_eq!(sarif["runs"][0]["results"].as_array().unwrap().len(), evaluations.len());
 }
 

@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use crate::{run, run_with};
 
-fn starter() -> PathBuf {
+pub(crate) fn starter() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../framework")
 }
 
 /// A copy of the starter policy, its policy file changed.
-fn changed(change: impl Fn(&str) -> String) -> tempfile::TempDir {
+pub(crate) fn changed(change: impl Fn(&str) -> String) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let read = |name: &str| fs::read_to_string(starter().join(name)).unwrap();
     fs::write(folder.path().join("framework.yaml"), read("framework.yaml")).unwrap();
@@ -228,7 +228,7 @@ fn unreadable_input_has_status_2() {
 }
 
 /// A template with fixable errors, one that is not, and a warning.
-const TEMPLATE: &str = "\
+pub(crate) const TEMPLATE: &str = "\
 Resources:
   Framework:
     Type: AWS::Backup::Framework
@@ -242,7 +242,7 @@ Resources:
         - ControlName: NO_SUCH_CONTROL
 ";
 
-fn folder(text: &str) -> tempfile::TempDir {
+pub(crate) fn folder(text: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("framework.yaml"), text).unwrap();
     folder
@@ -462,66 +462,6 @@ fn opt_in_region_warning_has_the_role_parameter() {
     assert!(!ran.stdout.contains("BC061"), "{}", ran.stdout);
 }
 
-/// The schema of SARIF 2.1.0 by OASIS, from the package `serde-sarif`, which is a dependency for this only.
-fn schema_of_sarif() -> jsonschema::Validator {
-    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let arguments = ["metadata", "--format-version", "1", "--locked", "--filter-platform", &target];
-    let output = Command::new(env!("CARGO")).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let mut packages = metadata.get("packages").and_then(Value::as_array).unwrap().iter();
-    let package = packages.find(|package| package.get("name").is_some_and(|name| name == "serde-sarif")).unwrap();
-    let manifest = Path::new(package.get("manifest_path").and_then(Value::as_str).unwrap());
-    let text = fs::read_to_string(manifest.with_file_name("src/schema.json")).unwrap();
-    assert!(text.contains("Static Analysis Results Format (SARIF) Version 2.1.0 JSON Schema"));
-    // The pattern for languages has an unescaped bracket, which strict regex engines reject.
-    let schema: Value = serde_json::from_str(&text.replace("{2}]?$", "{2}\\\\]?$")).unwrap();
-    jsonschema::validator_for(&schema).unwrap()
-}
-
-/// Whether a log matches the schema of SARIF, and its results point to their rules.
-pub(crate) fn valid_sarif(log: &Value) {
-    let errors: Vec<String> = schema_of_sarif().iter_errors(log).map(|error| error.to_string()).collect();
-    assert!(errors.is_empty(), "{errors:#?}\n{log:#}");
-    let results = log.pointer("/runs/0/results").and_then(Value::as_array).unwrap();
-    for result in results {
-        let rule = format!("/runs/0/tool/driver/rules/{}/id", result.get("ruleIndex").unwrap());
-        assert_eq!(log.pointer(&rule).unwrap(), result.get("ruleId").unwrap());
-    }
-}
-
-#[test]
-fn sarif_matches_the_schema() {
-    let folder = folder(TEMPLATE);
-    let broken = changed(|policy| policy.replace("version: 1", "version: 3"));
-    for (folder, args) in [
-        (folder.path(), &["lint", "framework.yaml", "--format", "sarif"][..]),
-        (starter().as_path(), &["lint", "--format", "sarif"]),
-        (broken.path(), &["lint", "--format", "sarif"]),
-    ] {
-        let ran = run(folder, args);
-        let log: Value = serde_json::from_str(&ran.stdout).unwrap();
-        valid_sarif(&log);
-    }
-    let log: Value =
-        serde_json::from_str(&run(folder.path(), &["lint", "framework.yaml", "--format", "sarif"]).stdout).unwrap();
-    let results = log["runs"][0]["results"].as_array().unwrap();
-    let name = results.iter().find(|result| result["ruleId"] == "BC011").unwrap();
-    assert_eq!(
-        name["locations"][0]["physicalLocation"]["region"],
-        serde_json::json!({ "startLine": 5, "startColumn": 22, "endLine": 5, "endColumn": 32 })
-    );
-    assert_eq!(name["fixes"][0]["artifactChanges"][0]["replacements"][0]["insertedContent"]["text"], "org_backup");
-    // The schema has definitions.
-    let schema = schema_of_sarif();
-    let mut wrong = log.clone();
-    wrong["runs"][0]["results"][0]["level"] = "bad".into();
-    assert!(!schema.is_valid(&wrong));
-    let mut wrong = log;
-    wrong["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["region"]["startLine"] = 0.into();
-    assert!(!schema.is_valid(&wrong));
-}
-
 #[test]
 fn github_annotations_are_one_line_each() {
     let text = TEMPLATE.replace("org-backup", "\"a%b,c\"");
@@ -637,7 +577,7 @@ fn summary_counts_unchecked_and_suppressed() {
     assert_eq!(report["suppressed"][0]["reason"], "elsewhere");
     let ran = run(hidden.path(), &["lint", "framework.yaml", "--format", "sarif"]);
     let log: Value = serde_json::from_str(&ran.stdout).unwrap();
-    valid_sarif(&log);
+    crate::sarif::valid_sarif(&log);
     let results = log["runs"][0]["results"].as_array().unwrap();
     let of = |rule: &str| &results.iter().find(|result| result["ruleId"] == rule).unwrap()["suppressions"];
     assert_eq!(*of("BC051"), serde_json::json!([{ "kind": "inSource", "justification": "elsewhere" }]));

@@ -20,7 +20,10 @@ use std::ptr;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use framework::ids::{AccountId, RegionName};
+
 use crate::inventory::document::{PlanPart, RecoveryPointPart, RecoveryPointStatus, Restore, VaultKind, VaultPart};
+use crate::inventory::item_span::document_key;
 use crate::inventory::{
     Inventory, InventoryGap, Located, LocationId, LocationPart, PROTECTED, Plan, ProtectedType, RecoveryPoint,
     StoredResource, Symbol, Vault, protected,
@@ -98,6 +101,17 @@ impl Subject<'_> {
             Self::Plan(plan) => Some(&plan.name),
             Self::Vault(_) | Self::RecoveryPoint(_) => None,
         }
+    }
+
+    /// Identifies the item in the document that it was read from, for [`crate::inventory::item_spans`].
+    pub fn document_key(&self, account: &AccountId, region: &RegionName) -> String {
+        let (list, named) = match self {
+            Self::Resource(resource) => ("resources", resource.arn()),
+            Self::Plan(plan) => ("plans", plan.name.as_str()),
+            Self::Vault(vault) => ("vaults", vault.name.as_str()),
+            Self::RecoveryPoint(point) => ("recoveryPoints", point.arn.as_str()),
+        };
+        document_key(list, account.as_str(), region.as_str(), self.id(), named)
     }
 
     /// Returns the address in memory, which identifies the item.

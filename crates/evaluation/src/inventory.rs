@@ -21,6 +21,7 @@ pub(crate) use service::PROTECTED;
 
 pub mod document;
 mod interner;
+pub(crate) mod item_span;
 pub(crate) mod partial_arn;
 mod read;
 mod service;
@@ -30,6 +31,7 @@ mod tests;
 
 pub use document::{Document, LocationPart, Plan, RecoveryPoint, Restore, Rule, Selection, Vault};
 pub(crate) use interner::Symbol;
+pub use item_span::{ItemSpan, item_spans};
 pub use service::OPT_IN_SERVICES;
 pub(crate) use service::{ProtectedType, protected};
 

@@ -1,4 +1,4 @@
-//! Evaluations as JSON (schemas/evaluation.schema.json), CSV and SARIF 2.1.0.
+//! Evaluations as JSON (schemas/evaluation.schema.json) and CSV.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use evaluation::{ComplianceResult, EvaluationCounts, NonComplianceReason, RemediationStep};
-use framework::control::CONTROLS;
 
 use super::{EvaluationWriter, LocatedEvaluation, SummaryRow, UnreadPart};
 use crate::findings::machine::{self, without_nulls};
@@ -66,7 +65,7 @@ fn item(located: &LocatedEvaluation<'_>) -> Value {
     let evaluation = &located.evaluation;
     let mut item = json!({
         "compliance": evaluation.result.word(),
-        "framework": located.framework,
+        "framework": located.group.framework,
         "control": evaluation.query.control.name,
         "account": located.account,
         "region": located.region,
@@ -129,7 +128,7 @@ impl EvaluationWriter for Csv {
     fn one(&mut self, located: &LocatedEvaluation<'_>) -> anyhow::Result<String> {
         let (evaluation, exemption) = (&located.evaluation, located.exemption.as_ref());
         csv_row(&[
-            located.framework,
+            &located.group.framework,
             evaluation.query.control.name,
             located.account.as_str(),
             located.region.as_str(),
@@ -143,49 +142,5 @@ impl EvaluationWriter for Csv {
             &exemption.map(|own| own.until.to_string()).unwrap_or_default(),
             exemption.map(|own| own.reason.as_str()).unwrap_or_default(),
         ])
-    }
-}
-
-/// Results without file positions: their subjects are in AWS, named by ARN or id.
-#[derive(Debug, Default)]
-pub(super) struct Sarif {
-    items: Items,
-    tail: String,
-}
-
-impl EvaluationWriter for Sarif {
-    fn begin(&mut self, _: Timestamp, _: &[&str]) -> anyhow::Result<String> {
-        let rules: Vec<Value> = CONTROLS.iter().map(|control| machine::rule(control.name)).collect();
-        let frame = serde_json::to_string_pretty(&machine::sarif_log(&rules, Vec::new()))?;
-        // The list of results is the only empty one.
-        let (head, tail) = frame.split_once("\"results\": []").unwrap_or((&frame, ""));
-        tail.clone_into(&mut self.tail);
-        Ok(format!("{head}\"results\": ["))
-    }
-
-    fn one(&mut self, located: &LocatedEvaluation<'_>) -> anyhow::Result<String> {
-        let LocatedEvaluation { account, region, kind: of_type, evaluation, .. } = located;
-        let (level, kind) = match &evaluation.result {
-            ComplianceResult::Compliant(_) => ("none", "pass"),
-            ComplianceResult::NotCompliant(_) => ("error", "fail"),
-            ComplianceResult::Undecided(_) => ("none", "open"),
-        };
-        let control = evaluation.query.control;
-        let subject = located.arn().unwrap_or(evaluation.subject.id());
-        let name = evaluation.subject.name().unwrap_or(subject);
-        let fix = located.fix().map(|fix| format!("; {fix}")).unwrap_or_default();
-        let text = format!("{name} ({of_type}) in account {account} in {region}: {}{fix}", evaluation.result);
-        Ok(self.items.next(&json!({
-            "ruleId": control.name,
-            "ruleIndex": CONTROLS.iter().position(|own| own == control),
-            "level": level,
-            "kind": kind,
-            "message": { "text": text },
-            "locations": [{ "logicalLocations": [{ "name": name, "fullyQualifiedName": subject, "kind": "resource" }] }],
-        })))
-    }
-
-    fn end(&mut self, _: &[SummaryRow<'_>], _: &BTreeSet<UnreadPart>) -> anyhow::Result<String> {
-        Ok(format!("\n]{}\n", self.tail))
     }
 }
