@@ -9,6 +9,7 @@ pub(crate) mod lint;
 pub(crate) mod man;
 pub(crate) mod notice;
 pub(crate) mod plan;
+pub(crate) mod preview;
 pub(crate) mod redrive;
 pub(crate) mod status;
 pub(crate) mod violations;

@@ -14,8 +14,8 @@ use syntax::diagnostic::Diagnostic;
 const DOCUMENT: Limit = Limit { bytes: 6 << 20, text: "6 MB" };
 /// Events: the payload limit of Lambda.
 const EVENT: Limit = Limit { bytes: 6 << 20, text: "6 MiB" };
-/// Environment variables, of which Lambda allows 4 KB.
-pub(crate) const VARIABLES: Limit = Limit { bytes: 1 << 20, text: "1 MiB" };
+/// Settings: environment variables, of which Lambda allows 4 KB, and price lists.
+pub(crate) const SETTINGS: Limit = Limit { bytes: 1 << 20, text: "1 MiB" };
 /// Inventories: a million resources take about 600 MB.
 pub(crate) const INVENTORY: Limit = Limit { bytes: 2 << 30, text: "2 GiB" };
 

@@ -19,12 +19,12 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    check, completions, evaluate, inventory, invoke, lint, man, notice, plan, redrive, status, violations,
+    check, completions, evaluate, inventory, invoke, lint, man, notice, plan, preview, redrive, status, violations,
 };
 
 /// Check, plan and operate backup compliance policies.
 ///
-/// Before a push, `lint`, `check`, `evaluate` and `plan` show errors and effects of a policy. For a deployed application, `status`,
+/// Before a push, `lint`, `check`, `evaluate`, `plan` and `preview` show errors and effects of a policy. For a deployed application, `status`,
 /// `violations`, `inventory` and `redrive` read and repair its state. `notice` and `invoke` run the functions locally.
 #[derive(Debug, Parser)]
 #[command(
@@ -44,6 +44,7 @@ enum Command {
     Evaluate(evaluate::EvaluateArgs),
     Inventory(inventory::InventoryArgs),
     Plan(plan::PlanArgs),
+    Preview(preview::PreviewArgs),
     Status(status::StatusArgs),
     Notice(notice::NoticeArgs),
     Invoke(invoke::InvokeArgs),
@@ -88,6 +89,7 @@ fn run(cli: &Cli) -> anyhow::Result<CommandOutcome> {
         Command::Evaluate(args) => evaluate::run(args),
         Command::Inventory(args) => inventory::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Preview(args) => preview::run(args),
         Command::Status(args) => status::run(args),
         Command::Notice(args) => notice::run(args),
         Command::Invoke(args) => invoke::run(args),

@@ -17,7 +17,7 @@ use syntax::diagnostic::Diagnostic;
 
 use crate::input;
 
-const POLICY_FILE: &str = "backup-compliance.yaml";
+pub(crate) const POLICY_FILE: &str = "backup-compliance.yaml";
 /// The template parameter that `deploy` sets.
 pub(crate) const EVENT_BUS_PARAMETER: &str = "ComplianceEventBusArn";
 /// A placeholder for the value that `deploy` sets.

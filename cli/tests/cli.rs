@@ -17,6 +17,8 @@ mod lint;
 mod notice;
 #[path = "cli/places.rs"]
 mod places;
+#[path = "cli/preview.rs"]
+mod preview;
 #[path = "cli/profiles.rs"]
 mod profiles;
 #[path = "cli/sarif.rs"]
@@ -61,6 +63,7 @@ fn help_of_commands_has_examples() {
         ("help", &["--help"][..]),
         ("help_lint", &["lint", "--help"]),
         ("help_plan", &["plan", "--help"]),
+        ("help_preview", &["preview", "--help"]),
         ("help_status", &["status", "--help"]),
         ("help_check", &["check", "--help"]),
         ("help_evaluate", &["evaluate", "--help"]),

@@ -10,8 +10,8 @@ use crate::files;
 const ROOMS: [(&str, &[&str]); 4] = [
     ("crates/syntax", &["text", "wildcard", "diagnostic", "yaml", "template"]),
     ("crates/framework", &["ids", "control", "backup", "rules", "definition", "lint"]),
-    ("crates/evaluation", &["inventory", "evaluator", "check"]),
-    ("crates/domain", &["digest", "violation", "policy", "rollout", "notice"]),
+    ("crates/evaluation", &["inventory", "evaluator", "comparison", "check"]),
+    ("crates/domain", &["digest", "cost", "violation", "policy", "rollout", "notice", "preview"]),
 ];
 
 /// Circles that are accepted: the crate, one of the modules, the reason.

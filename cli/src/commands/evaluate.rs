@@ -130,18 +130,18 @@ trait EvaluationWriter {
     }
 }
 
-struct LocatedEvaluation<'a> {
-    group: &'a QueryGroup,
-    account: &'a AccountId,
-    region: &'a RegionName,
-    kind: &'a str,
-    evaluation: Evaluation<'a>,
+pub(super) struct LocatedEvaluation<'a> {
+    pub(super) group: &'a QueryGroup,
+    pub(super) account: &'a AccountId,
+    pub(super) region: &'a RegionName,
+    pub(super) kind: &'a str,
+    pub(super) evaluation: Evaluation<'a>,
     /// The exemption of a result that is not compliant.
-    exemption: Option<ViolationExemption>,
+    pub(super) exemption: Option<ViolationExemption>,
 }
 
 impl LocatedEvaluation<'_> {
-    fn arn(&self) -> Option<&str> {
+    pub(super) fn arn(&self) -> Option<&str> {
         match self.evaluation.subject {
             Subject::Resource(resource) => Some(resource.arn()),
             _ => None,
@@ -149,7 +149,7 @@ impl LocatedEvaluation<'_> {
     }
 
     /// Returns the fix of a result that is not compliant.
-    fn fix(&self) -> Option<String> {
+    pub(super) fn fix(&self) -> Option<String> {
         match &self.evaluation.result {
             ComplianceResult::NotCompliant(NonComplianceReason::NotSelected(not_selected)) => {
                 let Some(fix) = not_selected.fix() else {
@@ -175,12 +175,12 @@ struct SummaryRow<'a> {
 }
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct UnreadPart {
-    account: String,
-    region: String,
+pub(super) struct UnreadPart {
+    pub(super) account: AccountId,
+    pub(super) region: RegionName,
     /// As in documents; `None` for a whole location.
-    part: Option<String>,
-    reason: String,
+    pub(super) part: Option<String>,
+    pub(super) reason: String,
 }
 
 impl EvaluateArgs {
@@ -289,7 +289,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<CommandOutcome> {
         }
     });
     ended?;
-    let unread = unread(&inventory, &questions, args);
+    let unread = unread(&inventory, &questions, |account| args.is_in_scope(account));
     writer.end(&rows, &unread).and_then(&mut write)?;
     output::written(out.flush())?;
     if matches!(args.format, Format::Csv | Format::Sarif) {
@@ -314,7 +314,7 @@ fn verdict(rows: &[SummaryRow<'_>], unread: &BTreeSet<UnreadPart>, strict: bool)
     if is_finding { CommandOutcome::Findings } else { CommandOutcome::Clean }
 }
 
-fn location<'a>(
+pub(super) fn location<'a>(
     inventory: &'a Inventory,
     evaluation: &Evaluation<'a>,
 ) -> Option<(&'a AccountId, &'a RegionName, &'a str)> {
@@ -330,7 +330,11 @@ fn location<'a>(
     })
 }
 
-fn unread(inventory: &Inventory, questions: &ControlQueries, args: &EvaluateArgs) -> BTreeSet<UnreadPart> {
+pub(super) fn unread(
+    inventory: &Inventory,
+    questions: &ControlQueries,
+    is_in_scope: impl Fn(&AccountId) -> bool,
+) -> BTreeSet<UnreadPart> {
     let applies = |account, region| questions.groups.iter().any(|group| group.applies(Some(account), Some(region)));
     let gaps = inventory.gaps().into_iter().filter(|gap| applies(gap.account, gap.region)).map(|gap| {
         let part = gap.part.and_then(|part| Some(serde_json::to_value(part).ok()?.as_str()?.to_owned()));
@@ -347,10 +351,10 @@ fn unread(inventory: &Inventory, questions: &ControlQueries, args: &EvaluateArgs
     });
     let missing = questions.named().filter(|(account, region)| !inventory.has_location(account, region));
     let missing = missing.map(|(account, region)| (account, region, None, "no document contains it".to_owned()));
-    let all = gaps.chain(unknown).chain(missing).filter(|(account, ..)| args.is_in_scope(account));
+    let all = gaps.chain(unknown).chain(missing).filter(|(account, ..)| is_in_scope(account));
     let part = |(account, region, part, reason): (&AccountId, &RegionName, _, _)| UnreadPart {
-        account: account.to_string(),
-        region: region.to_string(),
+        account: account.clone(),
+        region: region.clone(),
         part,
         reason,
     };

@@ -132,7 +132,7 @@ fn variables(args: &InvokeArgs) -> anyhow::Result<BTreeMap<OsString, OsString>> 
     let mut variables: BTreeMap<_, _> = std::env::vars_os().filter(|(key, _)| passes(&key.to_string_lossy())).collect();
     for path in &args.env_file {
         let shown = path.display();
-        let text = input::text(path, input::VARIABLES)?;
+        let text = input::text(path, input::SETTINGS)?;
         let pairs = env_file::parse(&text).map_err(|(line, message)| anyhow!("{shown}:{line}: {message}"))?;
         variables.extend(pairs.into_iter().map(|(key, value)| (key.into(), value.into())));
     }

@@ -1,9 +1,11 @@
 //! Findings as JSON and annotations of GitHub Actions.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use domain::digest::digest_of;
 use syntax::diagnostic::{Diagnostic, Level};
 
 use crate::plain::visible;
@@ -25,6 +27,37 @@ pub(crate) fn set(object: &mut Value, key: &str, value: Value) {
     if let Some(fields) = object.as_object_mut() {
         fields.insert(key.to_owned(), value);
     }
+}
+
+/// The rule id of findings without a rule: in a policy file, or an unreadable template.
+pub(super) const OF_POLICY: &str = "policy";
+
+pub(super) fn id(diagnostic: &Diagnostic) -> &str {
+    diagnostic.rule.unwrap_or(OF_POLICY)
+}
+
+/// A Code Quality report (GitLab documentation, "Code Quality"). GitLab drops results with a fingerprint that it has already.
+pub(crate) fn code_quality(findings: &[Diagnostic]) -> Value {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let issue = |finding: &Diagnostic| {
+        let severity = match finding.level {
+            Level::Error => "critical",
+            Level::Warning => "minor",
+            Level::Note => "info",
+        };
+        // Without the line, which other changes move; equal findings are numbered.
+        let same = format!("{}\n{}\n{}", id(finding), finding.file, finding.message);
+        let number = seen.entry(same.clone()).or_default();
+        *number += 1;
+        json!({
+            "description": format!("{}; {}", finding.message, finding.help),
+            "check_name": id(finding),
+            "fingerprint": digest_of(&json!([same, number])).to_string(),
+            "severity": severity,
+            "location": { "path": finding.file, "lines": { "begin": finding.at.map_or(1, |at| at.line) } },
+        })
+    };
+    findings.iter().map(issue).collect()
 }
 
 /// Annotations (GitHub documentation, "Workflow commands for GitHub Actions").

@@ -13,7 +13,7 @@ use framework::control;
 use framework::lint;
 use syntax::diagnostic::{Diagnostic, Edit, Level, Position};
 
-use super::machine::{set, without_nulls};
+use super::machine::{OF_POLICY, id, set, without_nulls};
 use crate::{output, plain};
 
 /// The maximum of results in a run.
@@ -63,9 +63,6 @@ impl<T> WorstResults<T> {
     }
 }
 
-/// The rule id of findings without a rule: in a policy file, or an unreadable template.
-const OF_POLICY: &str = "policy";
-
 /// Returns the worst findings, with the hashes of their lines in `files`.
 pub(crate) fn sarif(
     findings: &[Diagnostic],
@@ -114,10 +111,6 @@ pub(crate) fn sarif_log(rules: &[Value], results: Vec<Value>) -> Value {
             "results": results,
         }],
     })
-}
-
-fn id(diagnostic: &Diagnostic) -> &str {
-    diagnostic.rule.unwrap_or(OF_POLICY)
 }
 
 /// Returns the description of a lint rule, or of a control as a rule.

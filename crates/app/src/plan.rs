@@ -1,11 +1,11 @@
 //! Plans a push: compares the policy at a commit with the deployed StackSets, as `deploy` does. The use case has only the reading
 //! calls of StackSets, so it cannot change anything.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::rollout::plan::RolloutPlan;
 use domain::rollout::transition::{OperationProgress, Settled, settled};
-use domain::rollout::{AppliedOverrides, Desired, Observed};
+use domain::rollout::{AppliedOverrides, Desired, Membership, Observed};
 use framework::ids::{CommitId, StackSetName};
 use syntax::diagnostic::Diagnostic;
 
@@ -109,6 +109,28 @@ impl PushPlan {
         });
         self.frameworks.iter().map(|framework| &framework.plan).chain(removed)
     }
+}
+
+/// Plans the change from one policy to another without AWS, as if the first was rolled out completely. Returns a plan for each framework,
+/// and the frameworks that leave the policy and stay deployed. Accounts of organizational units are not known.
+pub fn plan_change(before: Option<&DesiredPolicy>, after: &DesiredPolicy) -> (Vec<RolloutPlan>, Vec<StackSetName>) {
+    const OWNER: &str = "this policy";
+    let membership = Membership::default();
+    let frameworks = |policy: &DesiredPolicy| -> BTreeMap<StackSetName, Observed> {
+        let observed = |desired: &Desired| (desired.name.clone(), Observed::after_rollout(desired, OWNER));
+        policy.frameworks.iter().map(|framework| observed(&framework.desired)).collect()
+    };
+    let mut deployed = before.map(frameworks).unwrap_or_default();
+    let planned = after.frameworks.iter().map(|framework| {
+        let observed = deployed.remove(&framework.desired.name).unwrap_or_default();
+        RolloutPlan::new(&framework.desired, &observed, OWNER, &membership)
+    });
+    let mut plans: Vec<RolloutPlan> = planned.collect();
+    if !after.remove_undeclared {
+        return (plans, deployed.into_keys().collect());
+    }
+    plans.extend(deployed.iter().map(|(name, observed)| RolloutPlan::for_removal(name, observed, &membership)));
+    (plans, Vec::new())
 }
 
 impl<R: PolicyRepository, S: DeployedStackSets, O: OrganizationalUnits> Planner<R, S, O> {

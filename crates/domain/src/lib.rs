@@ -10,11 +10,13 @@
 //! assert_eq!(rejected[0].at.map(|at| at.line), Some(1));
 //! ```
 
+pub mod cost;
 pub mod digest;
 #[cfg(test)]
 #[path = "../../syntax/src/yaml/tests/edited.rs"]
 mod edited;
 pub mod notice;
 pub mod policy;
+pub mod preview;
 pub mod rollout;
 pub mod violation;

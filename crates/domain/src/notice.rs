@@ -12,7 +12,7 @@ mod link;
 mod policy;
 mod reminder;
 mod rollout;
-mod text;
+pub(crate) mod text;
 mod violation;
 
 pub use blind_spots::{BlindSpot, BlindSpotCause, BlindSpotReason, BlindSpots};

@@ -22,7 +22,8 @@ mod unmatched;
 pub use exemption::ExemptionMatch;
 pub use reporting::{Reporting, SeverityRule};
 pub use settings::{
-    AccountFilter, AutoDeployment, CallAs, ConcurrencyMode, CountOrPercentage, RegionConcurrency, RolloutSettings,
+    AccountFilter, AutoDeployment, CallAs, ConcurrencyMode, CountOrPercentage, PreviewLimits, RegionConcurrency,
+    RolloutSettings,
 };
 pub use unmatched::PolicyScope;
 
@@ -39,6 +40,8 @@ pub struct Policy {
     pub severity_positions: Vec<Position>,
     /// Remove the instances and the StackSet of a framework that leaves the policy. Otherwise they stay, and a notice is sent.
     pub remove_undeclared: bool,
+    /// The limits of a change.
+    pub preview: PreviewLimits,
 }
 
 /// One framework: a template, its targets and its rollout settings.

@@ -10,12 +10,14 @@
 //! ```
 
 pub mod check;
+mod comparison;
 #[cfg(test)]
 #[path = "../../syntax/src/yaml/tests/edited.rs"]
 mod edited;
 mod evaluator;
 pub mod inventory;
 
+pub use comparison::{ComparedState, Comparison, MonthlyEvaluations, ViolationChange, ViolationCounts, compare};
 pub use evaluator::{
     ComplianceResult, ControlQuery, Evaluation, EvaluationCounts, Evaluator, FailedClause, FindExemption,
     NonComplianceReason, QueryScope, RemediationStep, Subject, ViolatingItem, ViolationExemption, remediation,

@@ -86,6 +86,14 @@ impl LintReport {
         Ok(report)
     }
 
+    /// Checks a policy.
+    pub(super) fn of_policy(path: &Path, root: Option<&Path>, today: Date) -> anyhow::Result<Self> {
+        let mut report = Self::default();
+        report.policy(path, root, today, &BTreeMap::new())?;
+        report.findings.sort_by(|a, b| (&a.file, a.at).cmp(&(&b.file, b.at)));
+        Ok(report)
+    }
+
     fn add(&mut self, diagnostic: Diagnostic) {
         // Several policies may use a template.
         if self.reported.insert((diagnostic.to_string(), diagnostic.rule)) {

@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use domain::policy::{FrameworkPolicy, Policy, PolicyTarget, Reporting, TargetScope};
+use domain::policy::{FrameworkPolicy, Policy, PolicyTarget, PreviewLimits, Reporting, TargetScope};
 use domain::rollout::{
     AccountFilter, Desired, DesiredInstance, Instance, Membership, ObservedStackSet, OrganizationalUnitTarget,
     Parameters, PermissionModel, Permissions, ServiceManaged,
@@ -32,6 +32,8 @@ pub struct DesiredPolicy {
     pub reporting: Reporting,
     /// Whether frameworks that have left the policy are removed.
     pub remove_undeclared: bool,
+    /// The limits of a change.
+    pub preview: PreviewLimits,
     pub(super) exemptions_at: Vec<Position>,
     /// The position of each severity rule in the policy file.
     pub(super) severity_at: Vec<Position>,
@@ -227,11 +229,12 @@ impl PolicySource<'_> {
         if !diagnostics.is_empty() {
             return Ok(Err(diagnostics));
         }
-        let Policy { reporting, exemption_positions, severity_positions, remove_undeclared, .. } = policy;
+        let Policy { reporting, exemption_positions, severity_positions, remove_undeclared, preview, .. } = policy;
         Ok(Ok(DesiredPolicy {
             frameworks,
             reporting,
             remove_undeclared,
+            preview,
             exemptions_at: exemption_positions,
             severity_at: severity_positions,
             crowded,

@@ -80,7 +80,7 @@ pub(super) fn quoted(name: &str) -> String {
 }
 
 /// Renders external text as a code span, in which Slack and Teams format nothing.
-pub(super) fn code(text: &str, limit: usize) -> String {
+pub(crate) fn code(text: &str, limit: usize) -> String {
     let text = inert(&short(text, limit));
     format!("`{}`", if text.is_empty() { "-" } else { text.as_str() })
 }
@@ -142,7 +142,7 @@ pub(super) fn headline(subject: &str) -> String {
 
 /// Renders a message of the application as Markdown, with its text in backticks as code. An external backtick can only exchange the
 /// two forms, and both are safe.
-pub(super) fn markdown(text: &str, limit: usize) -> String {
+pub(crate) fn markdown(text: &str, limit: usize) -> String {
     // Markdown also links text that begins like a host name.
     let prose = |text: &str| unformatted(text).replace("www.", "www․").replace("WWW.", "WWW․");
     let text = short(text, limit);
@@ -200,7 +200,7 @@ pub(super) fn fit(text: &str, budget: usize) -> String {
 }
 
 /// `2026-11-20 04:12 UTC`.
-pub(super) fn moment(time: Timestamp) -> String {
+pub(crate) fn moment(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
@@ -239,7 +239,7 @@ pub(super) fn sentence(text: &str) -> String {
 }
 
 /// The first lines that fit into a length, each with a line break. Lines are not cut, which could leave a code span open.
-pub(super) fn fitting(lines: &[String], limit: usize, length: impl Fn(&str) -> usize) -> &[String] {
+pub(crate) fn fitting(lines: &[String], limit: usize, length: impl Fn(&str) -> usize) -> &[String] {
     let mut left = Some(limit);
     let fits = |line: &&String| {
         left = left.and_then(|left| left.checked_sub(length(line).saturating_add(1)));
@@ -255,7 +255,7 @@ pub(super) fn count(number: usize, noun: &str) -> String {
 }
 
 /// `12 opened, 3 resolved`, without the numbers that are 0.
-pub(super) fn numbers<L: Display>(numbers: impl IntoIterator<Item = (usize, L)>) -> String {
+pub(crate) fn numbers<L: Display>(numbers: impl IntoIterator<Item = (usize, L)>) -> String {
     let shown =
         numbers.into_iter().filter(|(number, _)| *number > 0).map(|(number, label)| format!("{number} {label}"));
     shown.collect::<Vec<_>>().join(", ")

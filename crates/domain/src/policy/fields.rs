@@ -203,3 +203,9 @@ fn quoted_list(words: &[&str], conjunction: &str) -> String {
         _ => words.concat(),
     }
 }
+
+/// A whole number without quotes: as in the JSON Schema that editors use, a number in quotes is a text.
+pub(super) fn whole_number(node: &Node) -> Option<u32> {
+    let text = node.as_str().filter(|_| node.scalar_kind() == Some(ScalarKind::Number))?;
+    text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
+}

@@ -19,6 +19,7 @@ use super::{
 use targets::{accounts, targets};
 
 pub(super) mod notices;
+pub(super) mod preview;
 pub(super) mod targets;
 
 const DIALECT: Dialect = Dialect {
@@ -29,7 +30,7 @@ const DIALECT: Dialect = Dialect {
 
 pub(super) const POLICY: FieldKeys = FieldKeys {
     of: "the policy",
-    known: &["version", "removeUndeclared", "newRegions", "frameworks", "notices", "exemptions"],
+    known: &["version", "removeUndeclared", "newRegions", "frameworks", "notices", "exemptions", "preview"],
 };
 
 pub(super) const FRAMEWORK: FieldKeys = FieldKeys {
@@ -77,8 +78,16 @@ pub(super) fn policy(errors: &mut Errors<'_>) -> Option<Policy> {
         let fix = format!("keep them below {MOST_REPORTING_BYTES}: replace long lists by patterns with `*`");
         errors.report_file_error(problem, fix);
     }
+    let preview = fields.optional(errors, "preview", preview::preview).unwrap_or_default();
     let remove_undeclared = flag(errors, &fields, "removeUndeclared").unwrap_or(false);
-    Some(Policy { frameworks: frameworks?, reporting, exemption_positions, severity_positions, remove_undeclared })
+    Some(Policy {
+        frameworks: frameworks?,
+        reporting,
+        exemption_positions,
+        severity_positions,
+        remove_undeclared,
+        preview,
+    })
 }
 
 fn version(errors: &mut Errors<'_>, node: &Node) -> Option<()> {

@@ -1,4 +1,4 @@
-//! The settings of a framework that CloudFormation takes: operation preferences, account filters, callers.
+//! Settings: operation preferences, account filters and callers, as CloudFormation takes them, and the limits of a change.
 
 use std::collections::BTreeSet;
 
@@ -116,4 +116,15 @@ pub struct AutoDeployment {
     pub enabled: bool,
     /// Stacks of accounts that leave are retained; only with `enabled`.
     pub retain_stacks: bool,
+}
+
+/// Limits of a change; `None` means no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct PreviewLimits {
+    /// Violations that the change adds.
+    pub max_new_violations: Option<u32>,
+    /// Results that are undecided after the change.
+    pub max_undecided: Option<u32>,
+    /// The increase of the cost in US dollars a month, at the upper end of the estimate.
+    pub max_monthly_increase: Option<u32>,
 }

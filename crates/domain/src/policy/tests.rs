@@ -348,6 +348,27 @@ fn severity_rule_without_effect_is_rejected() {
 }
 
 #[test]
+fn preview_limits_are_whole_numbers() {
+    let limits = |text: &str| Policy::read("p", &format!("{LEAST}preview: {text}\n"));
+    let expected = PreviewLimits { max_new_violations: Some(0), max_undecided: None, max_monthly_increase: Some(100) };
+    assert_eq!(limits("{ maxNewViolations: 0, maxMonthlyIncrease: 100 }").expect("a policy").preview, expected);
+    assert_eq!(limits("{}").expect("a policy").preview, PreviewLimits::default());
+    for (text, problem) in [
+        ("{ maxUndecided: \"5\" }", "`maxUndecided` is `5`"),
+        ("{ maxUndecided: -1 }", "`maxUndecided` is `-1`"),
+        ("{ maxUndecided: 1.5 }", "`maxUndecided` is `1.5`"),
+        ("{ maxUndecided: 4294967296 }", "`maxUndecided` is `4294967296`"),
+        ("{ maxUndecided: [1] }", "`maxUndecided` is a list"),
+        ("{ maxUndecided: }", "`maxUndecided` has no value"),
+        ("{ maxViolations: 5 }", "unknown key `maxViolations` in `preview`"),
+        ("5", "`preview` is a number"),
+    ] {
+        let found = limits(text).expect_err(text);
+        assert_eq!(found.iter().map(|one| one.message.as_str()).collect::<Vec<_>>(), [problem], "{text}");
+    }
+}
+
+#[test]
 fn reminders_may_be_empty() {
     let text = format!("{LEAST}notices: {{ reminders: [] }}\n");
     assert_eq!(read(&text).reporting, Reporting { reminders: Vec::new(), ..Reporting::default() });
@@ -451,6 +472,7 @@ fn schema_has_the_keys_and_words_of_the_reader() {
         (&defs["exemption"], read::EXEMPTION.known),
         (&defs["notices"], read::notices::NOTICES.known),
         (&defs["severityRule"], read::notices::SEVERITY_RULE.known),
+        (&defs["preview"], read::preview::PREVIEW.known),
     ] {
         let mut known: Vec<&str> = known.to_vec();
         known.sort_unstable();

@@ -8,7 +8,7 @@ use serde::de::value::{Error, StrDeserializer};
 
 use framework::ids::{RegionName, UnitId};
 
-use super::{AutoDeployment, Digest, Instance, Parameters, PermissionModel};
+use super::{AutoDeployment, Desired, DesiredInstance, Digest, Instance, Parameters, PermissionModel};
 
 /// The observed state of a StackSet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -19,6 +19,44 @@ pub struct Observed {
     pub instances: BTreeMap<Instance, ObservedInstance>,
     /// Organizational units with auto-deployment, and the Regions of each (`ListStackSetAutoDeploymentTargets`).
     pub auto_targets: BTreeMap<UnitId, BTreeSet<RegionName>>,
+}
+
+impl Observed {
+    /// Returns the state after a complete rollout.
+    pub fn after_rollout(desired: &Desired, owner: &str) -> Self {
+        let instance = |(instance, goal): (&Instance, &DesiredInstance)| {
+            let observed = ObservedInstance {
+                status: InstanceStatus::Current,
+                detailed: DetailedStatus::Succeeded,
+                reason: None,
+                overrides: Some(Arc::clone(&goal.overrides)),
+                unit: goal.unit.clone(),
+            };
+            (instance.clone(), observed)
+        };
+        let service = desired.permissions.service_managed();
+        let mut auto_targets: BTreeMap<UnitId, BTreeSet<RegionName>> = BTreeMap::new();
+        for target in service.filter(|service| service.auto_deployment.enabled).into_iter().flat_map(|all| &all.targets)
+        {
+            for unit in &target.units {
+                auto_targets.entry(unit.clone()).or_default().extend(target.regions.iter().cloned());
+            }
+        }
+        Self {
+            stack_set: Some(ObservedStackSet {
+                owner: Some(owner.to_owned()),
+                definition: Some(desired.definition_digest()),
+                permissions: desired.permissions.model(),
+                managed_execution: true,
+                auto_deployment: service.map(|service| service.auto_deployment),
+                template: Some(desired.template.clone()),
+                parameters: desired.parameters.clone(),
+                ..ObservedStackSet::default()
+            }),
+            instances: desired.instances.iter().map(instance).collect(),
+            auto_targets,
+        }
+    }
 }
 
 /// The observed StackSet without its instances.

@@ -11,7 +11,7 @@ use super::generated::{Dice, KEYS, VALUES, any_document, any_parameters};
 use super::naive;
 use super::world::{self, COVERAGE, SERVICES, all, asked, inventory};
 
-const CONTROLS: [&str; 11] = [
+pub(crate) const CONTROLS: [&str; 11] = [
     COVERAGE,
     "BACKUP_PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK",
     "BACKUP_RECOVERY_POINT_MANUAL_DELETION_DISABLED",
@@ -26,12 +26,12 @@ const CONTROLS: [&str; 11] = [
 ];
 
 /// Half of the seeds are equal in every run, half are new.
-fn seeds(count: u64) -> impl Iterator<Item = u64> {
+pub(crate) fn seeds(count: u64) -> impl Iterator<Item = u64> {
     let new = std::collections::hash_map::RandomState::new().build_hasher().finish();
     (0..count / 2).chain((0..count / 2).map(move |seed| new.wrapping_add(seed)))
 }
 
-fn key(subject: &Subject<'_>) -> String {
+pub(crate) fn key(subject: &Subject<'_>) -> String {
     match subject {
         Subject::Resource(resource) => resource.arn().to_owned(),
         Subject::Vault(vault) => naive::vault_key(vault),
@@ -57,7 +57,7 @@ fn judged(document: Document, asked: &[ControlQuery]) -> BTreeMap<(usize, String
     signs
 }
 
-const SPREAD: u64 = 0x2545_f491_4f6c_dd1d;
+pub(crate) const SPREAD: u64 = 0x2545_f491_4f6c_dd1d;
 const RESTORE: usize = 9;
 const AIR_GAPPED: usize = 10;
 

@@ -10,6 +10,7 @@
     reason = "a test that cannot go on has failed, and the panic says where"
 )]
 
+mod compared;
 mod controls;
 mod differential;
 mod generated;

@@ -3,10 +3,10 @@
 use framework::control::Severity;
 use syntax::diagnostic::Position;
 use syntax::text::printable;
-use syntax::yaml::{Node, ScalarKind};
+use syntax::yaml::Node;
 
 use super::{accounts, control_name, tags};
-use crate::policy::fields::{Errors, FieldKeys, Fields, meaning, no_tag, reject, sequence, text};
+use crate::policy::fields::{Errors, FieldKeys, Fields, meaning, no_tag, reject, sequence, text, whole_number};
 use crate::policy::{Reporting, SeverityRule};
 
 pub(in crate::policy) const NOTICES: FieldKeys =
@@ -77,11 +77,7 @@ fn days(errors: &mut Errors<'_>, node: &Node) -> Option<u32> {
     let Some(text) = node.as_str() else {
         return reject(errors, node.at, format!("the reminder is {}", node.describe()), fix);
     };
-    // As in the JSON Schema that editors use, a number in quotes is a text.
-    let days = Some(text)
-        .filter(|text| node.scalar_kind() == Some(ScalarKind::Number) && text.bytes().all(|b| b.is_ascii_digit()))
-        .and_then(|text| text.parse::<u32>().ok())
-        .filter(|days| (1..=MOST_DAYS).contains(days));
+    let days = whole_number(node).filter(|days| (1..=MOST_DAYS).contains(days));
     days.or_else(|| reject(errors, node.at, format!("the reminder is `{}`", printable(text)), fix))
 }
 
