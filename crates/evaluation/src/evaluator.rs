@@ -474,6 +474,7 @@ fn in_scope(
 }
 
 /// Returns whether a resource has a tag whose value, `None` if unknown, `fits`.
+#[inline]
 fn has_tag(resource: &StoredResource, key: Option<Symbol>, fits: impl Fn(Option<Symbol>) -> Ternary) -> Ternary {
     match key.and_then(|key| resource.tag(key)) {
         Some(tag) => fits(tag.value),

@@ -81,7 +81,8 @@ impl<'a> Evaluator<'a> {
                 }
             }
             Ternary::No if matching.is_empty() || matches!(prepared.test, ControlTest::Selected) => {
-                NotCompliant(NonComplianceReason::NotSelected(Box::new(self.not_selected(candidate, cluster))))
+                let others: Vec<_> = self.selections(location).collect();
+                NotCompliant(NonComplianceReason::NotSelected(Box::new(self.not_selected(candidate, cluster, &others))))
             }
             Ternary::No => {
                 let mut plans: Vec<&'a Plan> = Vec::new();
@@ -140,10 +141,13 @@ impl<'a> Evaluator<'a> {
         local.flat_map(|local| &local.selections).map(|(_, compiled)| compiled)
     }
 
-    /// Returns the closest of the selections that do not match, with the changes that make it match.
-    pub(super) fn not_selected(&self, candidate: &Candidate<'a>, cluster: Option<&'a str>) -> NotSelectedReason<'a> {
-        let selections = self.selections(candidate.resource.location);
-        let others: Vec<_> = selections.filter(|compiled| compiled.selects(candidate) == Ternary::No).collect();
+    /// Returns the closest of `others`, the selections that do not match, with the changes that make it match.
+    pub(super) fn not_selected(
+        &self,
+        candidate: &Candidate<'a>,
+        cluster: Option<&'a str>,
+        others: &[&CompiledSelection<'a>],
+    ) -> NotSelectedReason<'a> {
         let all = || others.iter().copied();
         let near = |compiled: &CompiledSelection<'a>| ClosestSelection {
             plan: compiled.plan,

@@ -63,9 +63,9 @@ pub fn options(plans: &[Plan], resource: document::Resource) -> Result<Vec<Strin
     let truths = evaluator.selections(resource.location).map(|compiled| (compiled.selects(&candidate), compiled));
     let (unclear, decided): (Vec<_>, Vec<_>) = truths.partition(|(truth, _)| *truth == Ternary::Unknown);
     // A selected resource was evaluated before it was selected.
-    if decided.iter().all(|(truth, _)| *truth == Ternary::No)
-        && let Some(fix) = evaluator.not_selected(&candidate, resource.cluster()).fix()
-    {
+    let is_selected = decided.iter().any(|(truth, _)| *truth == Ternary::Yes);
+    let others: Vec<_> = decided.into_iter().map(|(_, compiled)| compiled).collect();
+    if !is_selected && let Some(fix) = evaluator.not_selected(&candidate, resource.cluster(), &others).fix() {
         // An instance of a cluster is backed up with its cluster, and the aggregator does not report which instances
         // are members.
         let is_whole = resource.cluster().is_some() || protected.config_type != "AWS::RDS::DBInstance";

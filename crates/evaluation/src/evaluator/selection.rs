@@ -169,7 +169,9 @@ impl<'a> CompiledSelection<'a> {
 
     /// `Yes` if the part was read completely.
     fn known(&self, part: SelectionPart) -> Ternary {
-        Ternary::unknown_if(self.selection.unread.contains(&part)).not()
+        let unread = &self.selection.unread;
+        // Almost all selections are read completely.
+        Ternary::unknown_if(!unread.is_empty() && unread.contains(&part)).not()
     }
 
     fn excludes(&self, resource: &StoredResource) -> Ternary {
@@ -181,10 +183,13 @@ impl<'a> CompiledSelection<'a> {
         if self.everything {
             return opt_in;
         }
-        let unread = |part| self.known(part).not();
-        let without_name = if protected.shared { opt_in } else { Ternary::Yes };
-        let mut matched = unread(SelectionPart::Resources).and(without_name);
-        matched = matched.or(unread(SelectionPart::ListOfTags).and(opt_in));
+        let mut matched = Ternary::No;
+        if !self.selection.unread.is_empty() {
+            let unread = |part| self.known(part).not();
+            let without_name = if protected.shared { opt_in } else { Ternary::Yes };
+            matched = unread(SelectionPart::Resources).and(without_name);
+            matched = matched.or(unread(SelectionPart::ListOfTags).and(opt_in));
+        }
         for pattern in &self.resources {
             let truth = matches(pattern, resource);
             if truth != Ternary::No {
@@ -210,10 +215,10 @@ impl<'a> CompiledSelection<'a> {
     /// Returns the cheapest changes that make the selection match; `None` if no supported change does.
     pub(super) fn cheapest(&self, candidate: &Candidate<'_>) -> Option<ChangeCost> {
         let resource = candidate.resource;
-        let all_known = |part| self.known(part) == Ternary::Yes;
-        if ![SelectionPart::Conditions, SelectionPart::Existence, SelectionPart::NotResources]
-            .into_iter()
-            .all(all_known)
+        let is_needed = |part: &SelectionPart| {
+            matches!(part, SelectionPart::Conditions | SelectionPart::Existence | SelectionPart::NotResources)
+        };
+        if self.selection.unread.iter().any(is_needed)
             || self.conditions.iter().any(|condition| !condition.is_clear)
             || self.excludes(resource) != Ternary::No
         {
@@ -533,19 +538,20 @@ fn can_be_set(key: &str) -> bool {
     !key.starts_with("aws:")
 }
 
+#[inline(always)]
 fn matches(pattern: &Wildcard, resource: &StoredResource) -> Ternary {
-    if is_reference(pattern, resource) {
+    if !resource.arn_end_unread && resource.partial_arn.is_none() {
+        pattern.matches(&resource.arn).into()
+    } else if is_reference(pattern, resource) {
         Ternary::Yes
     } else if let Some(partial) = &resource.partial_arn {
         partial_arn::matches(pattern, partial).map_or(Ternary::Unknown, Ternary::from)
-    } else if resource.arn_end_unread {
+    } else {
         match pattern.matches_prefix(&resource.arn) {
             Some(matches) => matches.into(),
             // The unknown name cannot make up for a wrong type.
             None => Ternary::unknown_if(matches_nothing("Resources", pattern.text()).is_none()),
         }
-    } else {
-        pattern.matches(&resource.arn).into()
     }
 }
 

@@ -70,10 +70,14 @@ impl<'t> SourceText<'t> {
     /// Splits lines as YAML does: a carriage return alone ends a line too.
     fn starts(&self) -> &[usize] {
         self.starts.get_or_init(|| {
+            // Searching one character is much faster than searching two.
+            if !self.text.contains('\r') {
+                return std::iter::once(0).chain(self.text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+            }
             let bytes = self.text.as_bytes();
-            let is_end = |at: usize, byte: u8| byte == b'\n' || (byte == b'\r' && bytes.get(at + 1) != Some(&b'\n'));
-            let ends = bytes.iter().enumerate().filter(|(at, byte)| is_end(*at, **byte));
-            std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect()
+            let is_end = |at: usize| bytes.get(at) == Some(&b'\n') || bytes.get(at + 1) != Some(&b'\n');
+            let ends = self.text.match_indices(['\n', '\r']).map(|(at, _)| at).filter(|at| is_end(*at));
+            std::iter::once(0).chain(ends.map(|at| at + 1)).collect()
         })
     }
 }
