@@ -8,6 +8,7 @@ use anyhow::{Context as _, anyhow, ensure};
 use serde_json::Value;
 
 use app::deploy::ports::RepositoryFile;
+use evaluation::inventory::terraform::TerraformPlan;
 use syntax::diagnostic::Diagnostic;
 
 /// Policies and templates: the file limit of CodeCommit (`GetFile`).
@@ -18,6 +19,9 @@ const EVENT: Limit = Limit { bytes: 6 << 20, text: "6 MiB" };
 pub(crate) const SETTINGS: Limit = Limit { bytes: 1 << 20, text: "1 MiB" };
 /// Inventories: a million resources take about 600 MB.
 pub(crate) const INVENTORY: Limit = Limit { bytes: 2 << 30, text: "2 GiB" };
+
+/// Plans of Terraform in JSON.
+const TERRAFORM: Limit = Limit { bytes: TerraformPlan::MAX as u64, text: "256 MB" };
 
 /// The name of standard input in messages.
 pub(crate) const STANDARD_INPUT: &str = "<stdin>";
@@ -54,6 +58,26 @@ pub(crate) fn template(path: &Path) -> anyhow::Result<Result<String, Diagnostic>
     let file = document(path).with_context(|| format!("cannot read `{name}`"))?;
     Ok(file.into_text(&name).map_err(|diagnostic| *diagnostic))
 }
+
+/// Reads the text of a template, as [`template`] does, or of a Terraform plan, which may be larger.
+pub(crate) fn checked(path: &Path) -> anyhow::Result<Result<String, Diagnostic>> {
+    let name = name(path);
+    let bytes = read(path, TERRAFORM).with_context(|| format!("cannot read `{name}`"))?;
+    let file = match is_over(&bytes, DOCUMENT) && looks_like_plan(&bytes) {
+        true => RepositoryFile::decode(within(Ok(bytes), &name, TERRAFORM)?),
+        false => decoded(bytes),
+    };
+    Ok(file.into_text(&name).map_err(|diagnostic| *diagnostic))
+}
+
+/// Returns whether the start of a file is that of a Terraform plan, which begins with its version.
+pub(crate) fn looks_like_plan(bytes: &[u8]) -> bool {
+    let start = String::from_utf8_lossy(bytes.get(..START).unwrap_or(bytes));
+    start.trim_start_matches('\u{feff}').trim_start().starts_with('{') && start.contains("\"format_version\"")
+}
+
+/// The bytes in which a plan states its version.
+const START: usize = 4096;
 
 /// Reads an input file, such as an inventory; `-` is standard input. The error of a file that is not UTF-8 has line and column.
 pub(crate) fn text(path: &Path, limit: Limit) -> anyhow::Result<String> {

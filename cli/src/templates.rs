@@ -1,4 +1,4 @@
-//! Finds the templates in folders.
+//! Finds the templates and Terraform plans in folders.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
+use evaluation::inventory::terraform::TerraformPlan;
 use syntax::diagnostic::Diagnostic;
 use syntax::template::Template;
 use syntax::wildcard;
@@ -69,7 +70,7 @@ fn is_match(pattern: &[String], path: &[String]) -> bool {
     }
 }
 
-/// Returns the named files, and the CloudFormation templates in the named folders, sorted and each once. Hidden and excluded files are
+/// Returns the named files, and the CloudFormation templates and Terraform plans in the named folders, sorted and each once. Hidden and excluded files are
 /// skipped; links to folders are reported and not followed. A named folder without a template is an error.
 pub(crate) fn find(paths: &[PathBuf], exclusions: &[Exclusion]) -> anyhow::Result<Files> {
     let mut all = Files::default();
@@ -169,10 +170,34 @@ fn may_be_template(path: &Path) -> bool {
     ENDINGS.contains(&ending.to_ascii_lowercase().as_str())
 }
 
-/// Returns the text of a template, `None` for a file of another kind, or the diagnostic of an invalid template.
+/// The maximum of source files of a root module of Terraform.
+const MOST_SOURCES: usize = 1_000;
+
+/// Returns the names and texts of the `.tf` files in the folder of a Terraform plan; files that cannot be read are left out.
+pub(crate) fn terraform_sources(plan: &Path) -> Vec<(String, String)> {
+    let folder = plan.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder).into_iter().flatten().flatten().map(|own| own.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "tf") && path.is_file());
+    paths.sort_unstable();
+    let read = |path: &PathBuf| {
+        let bytes = input::beginning(path).ok()?;
+        Some((plain(path).display().to_string(), String::from_utf8(bytes).ok()?))
+    };
+    paths.iter().take(MOST_SOURCES).filter_map(read).collect()
+}
+
+/// Returns the text of a template or Terraform plan, `None` for a file of another kind, or the diagnostic of an invalid template.
 fn template(path: &Path) -> Result<Option<String>, Box<Diagnostic>> {
     let bytes = input::beginning(path).map_err(|error| Box::new(unreadable(path, "file", &error)))?;
     let name = path.display().to_string();
+    if input::looks_like_plan(&bytes) {
+        // It may be larger than a template.
+        if let Ok(Ok(text)) = input::checked(path)
+            && TerraformPlan::is_plan(&text)
+        {
+            return Ok(Some(text));
+        }
+    }
     let beginning = String::from_utf8_lossy(&bytes);
     // UTF-16 has no ASCII to recognize a template by.
     let is_utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);

@@ -23,6 +23,8 @@ mod preview;
 mod profiles;
 #[path = "cli/sarif.rs"]
 mod sarif;
+#[path = "cli/terraform.rs"]
+mod terraform;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -1,14 +1,15 @@
 //! `check`: predicts Audit Manager's findings for templates.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{bail, ensure};
 use serde_json::{Value, json};
 
 use app::in_force::today;
 use evaluation::check::{self, CheckReport, ExemptViolation};
-use evaluation::inventory::template::{self, DeploymentTarget, NotJudged, TemplateStack};
+use evaluation::inventory::template::{self, CheckedFile, DeploymentTarget, NotJudged, TemplateStack};
+use evaluation::inventory::terraform::TerraformPlan;
 use evaluation::inventory::{Inventory, OPT_IN_SERVICES};
 use evaluation::{ControlQuery, EvaluationCounts, ViolatingItem, ViolationExemption};
 use framework::ids::{AccountId, RegionName};
@@ -24,15 +25,15 @@ use crate::frameworks::{ControlQueries, unusable};
 use crate::templates::{Exclusion, Files};
 use crate::{CommandOutcome, cloud, input, output, plain, templates};
 
-/// Check templates against a framework before deployment
+/// Check templates and Terraform plans against a framework before deployment
 ///
-/// Predicts Audit Manager's findings for the resources, backup plans and vaults of CloudFormation templates. Plans and
-/// selections come from the same templates and from --plans; no others are assumed to exist. Each finding has file,
+/// Predicts Audit Manager's findings for the resources, backup plans and vaults of CloudFormation templates, and of plans
+/// of Terraform and OpenTofu in JSON (`terraform show -json`). Plans and selections come from the same templates and from --plans; no others are assumed to exist. Each finding has file,
 /// line and column, and a fix. Facts that only a deployment decides are warnings. Plans, selections and vaults are also
 /// checked by the lint rules, and one that AWS Backup rejects covers nothing. Needs no AWS account.
 ///
 /// In folders, files that are neither valid YAML nor valid JSON, and files that look like a template but are not
-/// valid, are skipped with a warning. Files named on the command line must be templates.
+/// valid, are skipped with a warning. Files named on the command line must be templates or Terraform plans.
 ///
 /// Exit status: 0 without findings, 1 with findings, 2 when a file cannot be read.
 #[derive(Debug, clap::Args)]
@@ -53,13 +54,15 @@ Examples:
     --fix --dry-run
   backup-compliance check --framework framework --plans backup.yaml \\
     --fix - < app.yaml > fixed.yaml
+  terraform show -json tfplan | \\
+    backup-compliance check --framework framework -
   backup-compliance check --format github --framework framework \\
     --plans backup.yaml app.yaml
   backup-compliance check --format sarif --framework framework \\
     --plans backup.yaml app.yaml > check.sarif")]
 pub(crate) struct CheckArgs {
-    /// Templates of the application, or folders with templates; `-` for standard input
-    #[arg(value_name = "TEMPLATE|DIR", required = true)]
+    /// Templates of the application, Terraform plans in JSON, or folders with them; `-` for standard input
+    #[arg(value_name = "FILE|DIR", required = true)]
     templates: Vec<PathBuf>,
     /// Framework template, policy file, or folder with a `backup-compliance.yaml`
     #[arg(long, value_name = "TEMPLATE|POLICY")]
@@ -67,9 +70,9 @@ pub(crate) struct CheckArgs {
     /// Root of the policy repository for template paths [default: folder of the policy file]
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
-    /// Template, folder with templates, or inventory document with plans, selections and vaults that are deployed
-    /// elsewhere; repeatable
-    #[arg(long, value_name = "TEMPLATE|DIR|INVENTORY")]
+    /// Template, Terraform plan, folder with them, or inventory document with plans, selections and vaults that are
+    /// deployed elsewhere; repeatable
+    #[arg(long, value_name = "FILE|DIR|INVENTORY")]
     plans: Vec<PathBuf>,
     /// Exclude files and folders: `charts` matches this name at any depth, `a/**/*.json` a path from the current or
     /// the named folder; repeatable
@@ -78,7 +81,7 @@ pub(crate) struct CheckArgs {
     /// Account of the deployment [default: the only account of the policy or inventory]
     #[arg(long, alias = "in-account", value_name = "ACCOUNT_ID", value_parser = AccountId::parse)]
     account: Option<AccountId>,
-    /// Region of the deployment [default: the only Region of the policy or inventory]
+    /// Region of the deployment [default: the only Region of the Terraform plans, the policy or the inventory]
     #[arg(long, alias = "in-region", value_name = "REGION", value_parser = region)]
     region: Option<RegionName>,
     /// Parameter value for the templates or the framework template; repeatable
@@ -128,6 +131,8 @@ fn service(name: &str) -> Result<String, String> {
 struct CheckInput {
     /// First the templates to check, then those with plans.
     files: Vec<(String, String)>,
+    /// The Terraform plans among the files by name. Their texts are empty.
+    terraform: BTreeMap<String, TerraformPlan>,
     checked: usize,
     inventories: Vec<(String, String)>,
     /// Files of folders that are not valid templates.
@@ -207,9 +212,9 @@ impl CheckInput {
         for (path, text) in files {
             let text = match text {
                 Some(text) => text,
-                None => input::template(&path)?.map_err(|diagnostic| unusable(vec![diagnostic]))?,
+                None => input::checked(&path)?.map_err(|diagnostic| unusable(vec![diagnostic]))?,
             };
-            read.files.push((input::name(&path), text));
+            read.add(&path, text)?;
             known.insert(templates::identity(&path));
         }
         read.checked = read.files.len();
@@ -222,8 +227,10 @@ impl CheckInput {
             let text = text.map_or_else(|| input::text(&path, input::INVENTORY), Ok)?;
             let is_inventory =
                 text.trim_start_matches('\u{feff}').trim_start().starts_with('{') && text.contains("\"asOf\"");
-            let all = if is_inventory { &mut read.inventories } else { &mut read.files };
-            all.push((input::name(&path), text));
+            match is_inventory {
+                true => read.inventories.push((input::name(&path), text)),
+                false => read.add(&path, text)?,
+            }
         }
         for diagnostic in skipped {
             if !read.skipped.contains(&diagnostic) {
@@ -232,29 +239,37 @@ impl CheckInput {
         }
         Ok(read)
     }
+
+    /// Adds a template or a Terraform plan.
+    fn add(&mut self, path: &Path, text: String) -> anyhow::Result<()> {
+        let name = input::name(path);
+        if TerraformPlan::is_plan(&text) {
+            let plan = TerraformPlan::read(&name, &text).map_err(|diagnostic| unusable(vec![*diagnostic]))?;
+            let plan = plan.with_sources(templates::terraform_sources(path));
+            self.terraform.insert(name.clone(), plan);
+            self.files.push((name, String::new()));
+        } else {
+            self.files.push((name, text));
+        }
+        Ok(())
+    }
 }
 
 impl CheckOutput {
     fn of(
         args: &CheckArgs,
         questions: &ControlQueries,
-        given: &BTreeMap<String, String>,
+        parameters: &BTreeMap<String, String>,
         read: &CheckInput,
     ) -> anyhow::Result<Self> {
-        let CheckInput { files, checked, inventories, skipped } = read;
+        let CheckInput { files, terraform, checked, inventories, skipped } = read;
         let inventory = evaluate::merged(inventories.iter().map(|(name, text)| Ok((name, text))))?;
         // The time only matters for schedules, which are evaluated over a year.
         let mut inventory = inventory.unwrap_or_else(|| Inventory::new(cloud::now()));
-        let (account, region) = location(args, questions, &inventory)?;
-        let (accounts, regions) = (account.iter().cloned().collect(), region.iter().cloned().collect());
+        let target = target(args, questions, &inventory, terraform)?;
+        let (accounts, regions) =
+            (target.account().into_iter().cloned().collect(), target.region().into_iter().cloned().collect());
         let questions = &questions.clone().at(&accounts, &regions)?;
-        let mut target = DeploymentTarget::new(account, region)?;
-        let all = args.opt_in.iter().any(|service| service == ALL);
-        let services =
-            OPT_IN_SERVICES.into_iter().filter(|service| all || args.opt_in.iter().any(|own| own == service));
-        target.opt_in = services.map(|service| (service.to_owned(), true)).collect();
-        target.tags = args.tag.iter().cloned().collect();
-
         let groups = || questions.groups.iter().filter(|group| group.applies(target.account(), target.region()));
         let asked: Vec<ControlQuery> = groups().flat_map(|group| group.asked.iter().cloned()).collect();
         let mut unknown: Vec<&Diagnostic> = Vec::new();
@@ -266,29 +281,35 @@ impl CheckOutput {
         if asked.is_empty() && unknown.is_empty() {
             bail!("`{}` has no framework in the account and Region of the deployment", args.framework.display());
         }
-        let templates = files.iter().map(|(name, text)| Template::read_source(name, text).map_err(unusable));
-        let templates = templates.collect::<anyhow::Result<Vec<_>>>()?;
-        reject_unknown(given, &templates, questions)?;
+        let mut templates = BTreeMap::new();
+        for (name, text) in files.iter().filter(|(name, _)| !terraform.contains_key(name)) {
+            templates.insert(name, Template::read_source(name, text).map_err(unusable)?);
+        }
+        reject_unknown(parameters, &templates, questions)?;
         let stack = |template| {
-            let mut parameters = given.clone();
+            let mut parameters = parameters.clone();
             parameters.retain(|name, _| Template::declares(template, name) || name.starts_with("AWS::"));
-            TemplateStack { template, parameters }
+            CheckedFile::Template(TemplateStack { template, parameters })
         };
-        let stacks: Vec<TemplateStack<'_>> = templates.iter().map(stack).collect();
-        let added = template::add(&mut inventory, &target, &stacks);
+        let read = |(name, _): &(String, String)| match terraform.get(name) {
+            Some(plan) => Some(CheckedFile::Terraform(plan)),
+            None => templates.get(name).map(stack),
+        };
+        let deployed: Vec<CheckedFile<'_>> = files.iter().filter_map(read).collect();
+        let added = template::add(&mut inventory, &target, &deployed);
         let today = today(cloud::now());
         let exempt = |item: &ViolatingItem<'_>| match args.no_exemptions {
             true => None,
             false => questions.exemption(item, today),
         };
         let CheckReport { findings, rows, later, not_judged, exempt } =
-            check::check(&inventory, &added, &target, &stacks, *checked, &asked, &exempt);
+            check::check(&inventory, &added, &target, &deployed, *checked, &asked, &exempt);
         let warning = |diagnostic: &Diagnostic| Diagnostic { level: Level::Warning, ..diagnostic.clone() };
         let findings = findings.into_iter().map(|found| Diagnostic { level: found.level, ..found.diagnostic });
         // At the end, because findings about resources matter more when there are too many to show.
         let skipped = skipped.iter().map(warning);
         let mut findings: Vec<Diagnostic> = unknown.into_iter().map(warning).chain(findings).chain(skipped).collect();
-        let files = files.iter().take(*checked).cloned().collect();
+        let files = files.iter().take(*checked).filter(|(name, _)| !terraform.contains_key(name)).cloned().collect();
         let generated = generated::drop_edits(&mut findings, &files);
         let rows = rows.into_iter().map(|(control, counts)| (control.name, counts)).collect();
         let later = later.into_iter().map(|control| control.name).collect();
@@ -378,9 +399,27 @@ fn is_undecided(finding: &Diagnostic) -> bool {
     finding.level == Level::Warning && !finding.rule.is_some_and(is_decided)
 }
 
-/// Returns the deployment target: from the options, or if there is only one.
-fn location(
+/// Returns the deployment target of the options.
+fn target(
     args: &CheckArgs,
+    questions: &ControlQueries,
+    inventory: &Inventory,
+    terraform: &BTreeMap<String, TerraformPlan>,
+) -> anyhow::Result<DeploymentTarget> {
+    let regions: Vec<RegionName> = terraform.values().flat_map(TerraformPlan::regions).collect();
+    let given = args.region.clone().or_else(|| only(regions.iter()));
+    let (account, region) = location((args.account.clone(), given), questions, inventory)?;
+    let mut target = DeploymentTarget::new(account, region)?;
+    let all = args.opt_in.iter().any(|service| service == ALL);
+    let services = OPT_IN_SERVICES.into_iter().filter(|service| all || args.opt_in.iter().any(|own| own == service));
+    target.opt_in = services.map(|service| (service.to_owned(), true)).collect();
+    target.tags = args.tag.iter().cloned().collect();
+    Ok(target)
+}
+
+/// Returns the account and Region: as given, or if there is only one.
+fn location(
+    given: (Option<AccountId>, Option<RegionName>),
     questions: &ControlQueries,
     inventory: &Inventory,
 ) -> anyhow::Result<(Option<AccountId>, Option<RegionName>)> {
@@ -388,10 +427,10 @@ fn location(
     let has_inventory = inventory.locations().next().is_some();
     let mut locations: Vec<_> = if has_inventory { of_inventory.collect() } else { questions.named().collect() };
     locations.retain(|(account, region)| {
-        args.account.as_ref().is_none_or(|own| own == *account) && args.region.as_ref().is_none_or(|own| own == *region)
+        given.0.as_ref().is_none_or(|own| own == *account) && given.1.as_ref().is_none_or(|own| own == *region)
     });
-    let account = args.account.clone().or_else(|| only(locations.iter().map(|(account, _)| *account)));
-    let region = args.region.clone().or_else(|| only(locations.iter().map(|(_, region)| *region)));
+    let account = given.0.clone().or_else(|| only(locations.iter().map(|(account, _)| *account)));
+    let region = given.1.clone().or_else(|| only(locations.iter().map(|(_, region)| *region)));
     ensure!(
         !has_inventory || (account.is_some() && region.is_some()),
         "the inventory has several accounts or Regions; give the deployment target with --account and --region"
@@ -408,10 +447,10 @@ fn only<'a, T: PartialEq + Clone + 'a>(mut all: impl Iterator<Item = &'a T>) -> 
 /// Rejects parameters that no template declares.
 fn reject_unknown(
     given: &BTreeMap<String, String>,
-    templates: &[Template],
+    templates: &BTreeMap<&String, Template>,
     questions: &ControlQueries,
 ) -> anyhow::Result<()> {
-    let of_templates = || templates.iter().flat_map(|template| template.parameters().keys());
+    let of_templates = || templates.values().flat_map(|template| template.parameters().keys());
     let declared = || of_templates().chain(&questions.parameters).map(String::as_str);
     let is_unknown = |name: &&String| !name.starts_with("AWS::") && declared().all(|own| own != *name);
     let Some(name) = given.keys().find(is_unknown) else { return Ok(()) };

@@ -155,12 +155,16 @@ fn result(diagnostic: &Diagnostic, ids: &[&str], hashes: &BTreeMap<&str, Vec<Str
     let line = diagnostic.at.map_or(1, |at| at.line);
     let hash = hashes.get(diagnostic.file.as_str()).and_then(|lines| lines.get(line.checked_sub(1)?));
     let fingerprint = hash.cloned().unwrap_or_else(|| fingerprint(&json!([id(diagnostic), diagnostic.message])));
+    let names =
+        diagnostic.address.as_ref().map(|address| json!([{ "fullyQualifiedName": address, "kind": "resource" }]));
+    let physical = physical_location(&diagnostic.file, diagnostic.at, diagnostic.end);
+    let location = without_nulls(json!({ "physicalLocation": physical, "logicalLocations": names }));
     without_nulls(json!({
         "ruleId": id(diagnostic),
         "ruleIndex": ids.iter().position(|other| *other == id(diagnostic)),
         "level": diagnostic.level.as_str(),
         "message": { "text": format!("{}; {}", diagnostic.message, diagnostic.help) },
-        "locations": [{ "physicalLocation": physical_location(&diagnostic.file, diagnostic.at, diagnostic.end) }],
+        "locations": [location],
         "partialFingerprints": { FINGERPRINT: fingerprint },
         "fixes": fixes,
     }))

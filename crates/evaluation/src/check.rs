@@ -1,6 +1,6 @@
-//! Predicts the findings of Audit Manager for templates before deployment.
+//! Predicts the findings of Audit Manager for templates and Terraform plans before deployment.
 //!
-//! [`crate::inventory::template::add`] adds the templates to an inventory, the evaluator evaluates it, and this module
+//! [`crate::inventory::template::add`] adds the files to an inventory, the evaluator evaluates it, and this module
 //! turns the results into findings at the line of the resource, with a fix.
 
 use std::cell::RefCell;
@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::tz::TimeZone;
 
 use framework::control::Control;
+use framework::ids::RegionName;
 use framework::lint::{Level, remove_suppressed};
 use syntax::diagnostic::{Diagnostic, Edit, Position, SourceText};
 use syntax::template::Template;
@@ -21,12 +22,14 @@ use crate::evaluator::{
 };
 use crate::inventory::document::{LocationPart, SelectionPart};
 use crate::inventory::template::{
-    AMBIGUOUS_CLUSTER, AddedTemplates, DeploymentTarget, GLOBAL_TABLE_TYPE, ItemId, NotJudged, Origin, TemplateStack,
+    AMBIGUOUS_CLUSTER, AddedTemplates, CheckedFile, DeploymentTarget, GLOBAL_TABLE_TYPE, ItemId, NotJudged, Origin,
+    UNKNOWN_REGIONS,
 };
 use crate::inventory::{Inventory, InventoryGap};
 use edit::ProposedEdit;
 
 mod edit;
+mod terraform;
 mod volumes;
 
 #[cfg(test)]
@@ -98,12 +101,12 @@ fn decidable(all: &[ControlQuery], later: &mut Vec<&'static Control>) -> Vec<Con
     queries
 }
 
-/// Evaluates the first `checked` stacks; the others only provide plans.
+/// Evaluates the first `checked` files; the others only provide plans.
 pub fn check(
     inventory: &Inventory,
     added: &AddedTemplates,
     target: &DeploymentTarget,
-    stacks: &[TemplateStack<'_>],
+    files: &[CheckedFile<'_>],
     checked: usize,
     all: &[ControlQuery],
     exempt: FindExemption<'_>,
@@ -113,8 +116,7 @@ pub fn check(
     if all.iter().any(|query| query.control.resource_types.len() > 1) {
         report.not_judged = not_judged(added.not_judged.iter().take(checked).flatten());
     }
-    let sources: Vec<SourceText<'_>> =
-        stacks.iter().map(|stack| SourceText::new(stack.template.file(), stack.template.text())).collect();
+    let sources: Vec<SourceText<'_>> = files.iter().map(source).collect();
     let subject = |item| match item {
         ItemId::Resource(index) => inventory.resources.get(index).map(Subject::Resource),
         ItemId::Plan(index) => inventory.plans.get(index).map(|plan| Subject::Plan(&plan.item)),
@@ -123,7 +125,7 @@ pub fn check(
     let origins = added.origins.iter().filter_map(|origin| Some((subject(origin.item)?, origin))).collect();
     let logical_ids = logical_ids(inventory, &added.origins);
     let proposals = RefCell::default();
-    let builder = FindingBuilder { inventory, target, stacks, sources: &sources, origins, logical_ids, proposals };
+    let builder = FindingBuilder { inventory, target, files, sources: &sources, origins, logical_ids, proposals };
     let mut seen = BTreeSet::new();
     Evaluator::new(inventory, &queries).each(|evaluation| {
         let origin = builder.origins.get(&evaluation.subject).filter(|origin| origin.stack < checked);
@@ -153,11 +155,16 @@ pub fn check(
             report.findings.push(CheckFinding { level: Level::Warning, diagnostic });
         }
     }
-    report.findings.extend(rejections(inventory, added, stacks, checked));
+    report.findings.extend(rejections(inventory, added, files, checked));
     report.findings.sort_by(|one, other| {
         (&one.diagnostic.file, one.diagnostic.at).cmp(&(&other.diagnostic.file, other.diagnostic.at))
     });
     report
+}
+
+/// Returns the source of a template. Findings about a plan are in the source of Terraform.
+fn source<'t>(file: &CheckedFile<'t>) -> SourceText<'t> {
+    SourceText::new(file.file(), file.template().map_or("", |stack| stack.template.text()))
 }
 
 /// Returns the logical id and type of an item, as messages name it.
@@ -190,13 +197,18 @@ fn not_judged<'a>(all: impl Iterator<Item = &'a NotJudged>) -> Vec<NotJudged> {
 fn rejections<'a>(
     inventory: &Inventory,
     added: &'a AddedTemplates,
-    stacks: &'a [TemplateStack<'_>],
+    files: &'a [CheckedFile<'_>],
     checked: usize,
 ) -> impl Iterator<Item = CheckFinding> + 'a {
     let today = inventory.as_of().to_zoned(TimeZone::UTC).date();
-    added.backup.iter().zip(stacks).enumerate().flat_map(move |(number, (backup, stack))| {
+    added.backup.iter().zip(files).enumerate().flat_map(move |(number, (backup, file))| {
         let mut diagnostics = backup.diagnostics.clone();
-        remove_suppressed(stack.template, today, &mut diagnostics);
+        match file {
+            CheckedFile::Template(stack) => remove_suppressed(stack.template, today, &mut diagnostics),
+            CheckedFile::Terraform(plan) => {
+                diagnostics = diagnostics.into_iter().map(|found| terraform::rejection(plan, &found)).collect();
+            }
+        }
         let is_checked = number < checked;
         diagnostics.retain(|diagnostic| is_checked || diagnostic.level == Level::Error);
         diagnostics.into_iter().map(move |diagnostic| match is_checked {
@@ -209,7 +221,7 @@ fn rejections<'a>(
 struct FindingBuilder<'a> {
     inventory: &'a Inventory,
     target: &'a DeploymentTarget,
-    stacks: &'a [TemplateStack<'a>],
+    files: &'a [CheckedFile<'a>],
     sources: &'a [SourceText<'a>],
     origins: HashMap<Subject<'a>, &'a Origin>,
     /// By ARN or placeholder.
@@ -229,7 +241,7 @@ impl<'a> FindingBuilder<'a> {
         let mut good = BTreeSet::new();
         let proposals = self.proposals.borrow();
         for (number, proposals) in proposals.iter() {
-            let Some(stack) = self.stacks.get(*number) else { continue };
+            let Some(stack) = self.files.get(*number).and_then(CheckedFile::template) else { continue };
             let tried = edit::verified(stack.template, proposals, &mut budget);
             good.extend(tried.iter().map(|it| (stack.template.file(), it.edit.from, it.edit.new.as_str())));
         }
@@ -243,18 +255,18 @@ impl<'a> FindingBuilder<'a> {
         &self,
         origin: &Origin,
         control: &'static Control,
-        subject: Subject<'_>,
+        subject: Subject<'a>,
         result: &ComplianceResult<'_>,
         exempt: FindExemption<'_>,
     ) -> Option<ExemptViolation> {
         if !matches!(result, ComplianceResult::NotCompliant(_)) || !origin.uncertainties.is_empty() {
             return None;
         }
-        let (account, region) = (&self.target.account, &self.target.region);
+        let (account, region) = (&self.target.account, self.region(subject)?);
         let exemption = exempt(&ViolatingItem::new(self.inventory, control, &subject, account, region))?;
-        let file = self.stacks.get(origin.stack)?.template.file().to_owned();
         let subject = subject_of(origin);
-        Some(ExemptViolation { control, subject, file, at: origin.at, exemption })
+        let Diagnostic { file, at, .. } = self.diagnostic(origin, String::new(), String::new())?;
+        Some(ExemptViolation { control, subject, file, at: at.unwrap_or(origin.at), exemption })
     }
 
     /// Returns the final result, which conditions of the template may make undecided, with its finding.
@@ -264,7 +276,6 @@ impl<'a> FindingBuilder<'a> {
         control: &'static Control,
         mut result: ComplianceResult<'a>,
     ) -> (ComplianceResult<'a>, Option<CheckFinding>) {
-        let Some(source) = self.sources.get(origin.stack) else { return (result, None) };
         let (level, problem, (fix, edits)) = match &result {
             ComplianceResult::Compliant(_) => return (result, None),
             ComplianceResult::NotCompliant(reason) if origin.uncertainties.is_empty() => {
@@ -291,15 +302,37 @@ impl<'a> FindingBuilder<'a> {
                     }
                     other => other.to_string(),
                 };
-                let all: Vec<String> = unknown.iter().map(text).collect();
+                let mut all: Vec<String> = unknown.iter().map(text).collect();
+                all.dedup();
                 (Level::Warning, format!("unknown: {}", all.join("; ")), (self.resolution(origin, unknown), Vec::new()))
             }
         };
         let subject = subject_of(origin);
+        let diagnostic = self.diagnostic(origin, format!("{subject}: {problem}"), fix);
+        let diagnostic = diagnostic.map(|diagnostic| Diagnostic { rule: Some(control.name), edits, ..diagnostic });
+        (result, diagnostic.map(|diagnostic| CheckFinding { level, diagnostic }))
+    }
+
+    /// Returns a diagnostic at the logical id, or at the block in Terraform.
+    fn diagnostic(&self, origin: &Origin, message: String, help: String) -> Option<Diagnostic> {
+        if let Some(plan) = self.files.get(origin.stack)?.terraform() {
+            return Some(plan.diagnostic(&origin.logical_id, message, help));
+        }
         let end = Position { column: origin.at.column + origin.logical_id.chars().count(), ..origin.at };
-        let diagnostic = source.error(origin.at, format!("{subject}: {problem}"), fix);
-        let diagnostic = Diagnostic { end: Some(end), rule: Some(control.name), edits, ..diagnostic };
-        (result, Some(CheckFinding { level, diagnostic }))
+        let diagnostic = self.sources.get(origin.stack)?.error(origin.at, message, help);
+        Some(Diagnostic { end: Some(end), ..diagnostic })
+    }
+
+    /// Returns the Region of a subject, a placeholder if it is unknown.
+    fn region(&self, subject: Subject<'a>) -> Option<&'a RegionName> {
+        match subject {
+            Subject::Resource(resource) => {
+                self.inventory.location_of_resource(resource).map(|location| &location.region)
+            }
+            Subject::Plan(plan) => Some(&plan.region),
+            Subject::Vault(vault) => Some(&vault.region),
+            Subject::RecoveryPoint(_) => None,
+        }
     }
 
     /// Returns the fix, with an edit of the template if that suffices.
@@ -308,6 +341,9 @@ impl<'a> FindingBuilder<'a> {
             return (control.remediation.to_owned(), Vec::new());
         };
         let NotSelectedReason { steps, cluster, .. } = &**not_selected;
+        if let Some(fix) = self.terraform_fix(origin, steps, *cluster) {
+            return (fix, Vec::new());
+        }
         if origin.volumes.is_some() {
             return self.volumes_fix(origin, steps);
         }
@@ -316,7 +352,7 @@ impl<'a> FindingBuilder<'a> {
                 "give the templates or the inventory with the backup plans with --plans, or add a plan and a selection";
             return (not_selected.fix().unwrap_or_else(|| none.to_owned()), Vec::new());
         }
-        let own = || self.stacks.get(origin.stack).zip(self.sources.get(origin.stack));
+        let own = || self.files.get(origin.stack)?.template().zip(self.sources.get(origin.stack));
         if let ([RemediationStep::SetTag { key, value, current, .. }], None, Some((stack, source))) =
             (steps.as_slice(), cluster, own())
         {
@@ -375,9 +411,13 @@ impl<'a> FindingBuilder<'a> {
         origin.kind == GLOBAL_TABLE_TYPE && self.target.region().is_none()
     }
 
+    fn is_terraform(&self, origin: &Origin) -> bool {
+        self.files.get(origin.stack).and_then(CheckedFile::terraform).is_some()
+    }
+
     /// Returns the hint to give parameter values, if the template has parameters.
     fn parameter_hint(&self, origin: &Origin) -> &'static str {
-        let stack = self.stacks.get(origin.stack);
+        let stack = self.files.get(origin.stack).and_then(CheckedFile::template);
         match stack.is_some_and(|stack| !stack.template.parameters().is_empty()) {
             true => "; give known values with --parameter",
             false => "",
@@ -397,6 +437,10 @@ impl<'a> FindingBuilder<'a> {
                 Uncertainty::ConditionKey(_) => "correct the key in the selection",
                 Uncertainty::ListedKey(_) => "write the bare tag key in the selection",
                 Uncertainty::Schedule(..) => "write a schedule that AWS documents",
+                Uncertainty::Location(gap) if gap.reason == UNKNOWN_REGIONS => "give the Region with --region",
+                Uncertainty::Selection(..) if self.is_terraform(origin) => {
+                    "known only at deployment; select by a tag or a pattern, which the plan contains"
+                }
                 Uncertainty::Policy
                 | Uncertainty::ArnEnd
                 | Uncertainty::CopyTarget(_)

@@ -26,8 +26,10 @@ pub(crate) mod partial_arn;
 mod read;
 mod service;
 pub mod template;
+pub mod terraform;
 #[cfg(test)]
 mod tests;
+mod types;
 
 pub use document::{Document, LocationPart, Plan, RecoveryPoint, Restore, Rule, Selection, Vault};
 pub(crate) use interner::Symbol;

@@ -34,7 +34,7 @@ mod suppressions;
 mod tests;
 mod update;
 
-pub use backup::{BackupDiagnostics, check_backup};
+pub use backup::{BackupDiagnostics, check_backup, check_backup_resources};
 pub use cross_framework::check_policy;
 pub use deployment::FrameworkDeployment;
 pub use regions::{opt_in_regions, unsupported_regions};

@@ -21,7 +21,7 @@ use serde_json::Value;
 use app::events::{Batch, ReportRequest as Request, flush_message, report_request, trigger};
 use domain::policy::Policy;
 use evaluation::check::{self, CheckReport};
-use evaluation::inventory::template::{DeploymentTarget, TemplateStack};
+use evaluation::inventory::template::{CheckedFile, DeploymentTarget, TemplateStack};
 use evaluation::inventory::{self, Inventory, OPT_IN_SERVICES};
 use evaluation::{ControlQuery, Evaluator, vault_policy};
 use framework::Framework;
@@ -145,8 +145,10 @@ pub fn check(data: &[u8]) {
 fn checked(target: &DeploymentTarget, templates: &[Template]) -> CheckReport {
     let parameters: BTreeMap<String, String> =
         [("Flag", "yes"), ("Days", "35")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
-    let stacks: Vec<TemplateStack<'_>> =
-        templates.iter().map(|template| TemplateStack { template, parameters: parameters.clone() }).collect();
+    let stacks: Vec<CheckedFile<'_>> = templates
+        .iter()
+        .map(|template| CheckedFile::Template(TemplateStack { template, parameters: parameters.clone() }))
+        .collect();
     let mut asked: Vec<ControlQuery> = CONTROLS.iter().map(ControlQuery::everything).collect();
     for template in templates {
         for framework in Framework::read_all(template, &parameters).iter().flatten() {

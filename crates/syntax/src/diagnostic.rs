@@ -67,6 +67,9 @@ pub struct Diagnostic {
     /// The edits that fix it, if the fix is unambiguous.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<Edit>,
+    /// The address of the resource, if it is from a Terraform plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
 }
 
 /// A replacement of the text between two positions of a file.
@@ -93,6 +96,7 @@ impl Diagnostic {
             help: help.into(),
             excerpt: None,
             edits: Vec::new(),
+            address: None,
         }
     }
 

@@ -10,10 +10,12 @@ use syntax::diagnostic::apply;
 use syntax::template::Template;
 
 use super::*;
+use crate::inventory::template::TemplateStack;
 use crate::inventory::{OPT_IN_SERVICES, document, template};
 
 mod judged;
 mod rejected;
+mod terraform;
 
 const COVERAGE: &str = "BACKUP_RESOURCES_PROTECTED_BY_BACKUP_PLAN";
 
@@ -61,8 +63,10 @@ fn checked_on(
         .collect();
     let parameters: BTreeMap<String, String> =
         given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let stacks: Vec<TemplateStack<'_>> =
-        templates.iter().map(|template| TemplateStack { template, parameters: parameters.clone() }).collect();
+    let stacks: Vec<CheckedFile<'_>> = templates
+        .iter()
+        .map(|template| CheckedFile::Template(TemplateStack { template, parameters: parameters.clone() }))
+        .collect();
     let added = template::add(inventory, target, &stacks);
     check(inventory, &added, target, &stacks, judged, &asked(controls), &|_| None)
 }
@@ -618,7 +622,7 @@ proptest::proptest! {
     ) {
         let read = |file: &str, text: &str| Template::read_source(file, text);
         if let (Ok(template), Ok(plans)) = (read("t", &app), read("p", &plans)) {
-            let stack = |template| TemplateStack { template, parameters: BTreeMap::new() };
+            let stack = |template| CheckedFile::Template(TemplateStack { template, parameters: BTreeMap::new() });
             let stacks = [stack(&template), stack(&plans)];
             let mut inventory = Inventory::new(Timestamp::UNIX_EPOCH);
             let added = template::add(&mut inventory, &here(), &stacks);

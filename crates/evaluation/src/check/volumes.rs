@@ -4,7 +4,7 @@ use syntax::diagnostic::Edit;
 
 use super::{FindingBuilder, edit};
 use crate::evaluator::{ComplianceResult, NonComplianceReason, RemediationStep};
-use crate::inventory::template::{ItemId, Origin, PROPAGATE, VolumeTags};
+use crate::inventory::template::{CheckedFile, ItemId, Origin, PROPAGATE, VolumeTags};
 
 impl FindingBuilder<'_> {
     /// Returns the message of a result.
@@ -41,12 +41,15 @@ impl FindingBuilder<'_> {
         let property = match origin.volumes {
             Some(VolumeTags::Propagated) => return (missing.join(" and "), Vec::new()),
             Some(VolumeTags::Off) => format!("set `{PROPAGATE}` of the instance to true"),
-            Some(VolumeTags::Absent) | None => format!("add `{PROPAGATE}: true` to the instance"),
+            Some(VolumeTags::Absent | VolumeTags::Argument(_)) | None => {
+                format!("add `{PROPAGATE}: true` to the instance")
+            }
         };
         let more: String = missing.iter().map(|step| format!(" and {step}")).collect();
         let mut edits = Vec::new();
         // With other steps missing, the property alone is no fix.
-        let file = self.stacks.get(origin.stack).zip(self.sources.get(origin.stack));
+        let template = self.files.get(origin.stack).and_then(CheckedFile::template);
+        let file = template.zip(self.sources.get(origin.stack));
         if let Some((stack, source)) = file.filter(|_| missing.is_empty()) {
             let proposal = edit::property(stack.template, source, &origin.logical_id, PROPAGATE, "true");
             edits.extend(proposal.iter().map(|proposal| proposal.edit.clone()));

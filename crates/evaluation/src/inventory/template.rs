@@ -1,4 +1,4 @@
-//! Adds the resources of templates to an inventory, as they are after deployment.
+//! Adds the resources of templates and Terraform plans to an inventory, as they are after deployment.
 //!
 //! Unresolved parts are marked as unread, so that dependent results are undecided. Assumed:
 //! - CloudFormation puts the tags of the stack and its own `aws:cloudformation:*` tags on all evaluated resources;
@@ -11,29 +11,30 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use framework::ids::{AccountId, IdError, RegionName, ResourceType};
-use framework::lint::{BackupDiagnostics, check_backup};
+use framework::ids::{AccountId, IdError, RegionName};
+use framework::lint::{BackupDiagnostics, check_backup, check_backup_resources};
 use syntax::diagnostic::Position;
 use syntax::template::{Content, Expansion, Part, Piece, Template, TemplateResource};
 
-use super::document::{self, Plan, PlanPart, ResourcePart, Selection, SelectionPart, TagValue, Unread};
+use super::document::{self, Plan, PlanPart, Selection, SelectionPart, TagValue, Unread};
 use super::partial_arn::{NAME, UNKNOWN_ACCOUNT, UNKNOWN_REGION, with_unknowns};
+use super::terraform::{PlannedResource, TerraformPlan};
+use super::types::{AIR_GAPPED_VAULT, PLAN, SELECTION, TemplateType, VAULT};
 use super::{Inventory, Located, LocationId, LocationPart, ProtectedType, protected};
-use text::text_of;
-use types::{AIR_GAPPED_VAULT, CLUSTER, GLOBAL_TABLE, PLAN, SELECTION, TemplateType, VAULT};
+use resource::name_of;
 use vault::vault_name;
 
 mod instance;
 mod not_judged;
 mod plan;
+mod resource;
 mod selection;
 mod text;
-mod types;
 mod vault;
 
+pub(crate) use super::types::{GLOBAL_TABLE as GLOBAL_TABLE_TYPE, TagForm, template_type};
 pub(crate) use instance::{PROPAGATE, VolumeTags};
 pub use not_judged::NotJudged;
-pub(crate) use types::{GLOBAL_TABLE as GLOBAL_TABLE_TYPE, TagForm, template_type};
 
 /// The deployment target of templates, as far as known.
 #[derive(Debug, Clone)]
@@ -77,9 +78,15 @@ impl DeploymentTarget {
     }
 
     /// Returns the partition: that of the Region, or `aws` unless a template names another one.
-    fn partition(&self, stacks: &[TemplateStack<'_>]) -> Option<&'static str> {
+    fn partition(&self, files: &[CheckedFile<'_>]) -> Option<&'static str> {
         let names_other = |stack: &TemplateStack<'_>| stack.template.text().contains("arn:aws-");
-        (self.knows_region || !stacks.iter().any(names_other)).then(|| self.region.partition())
+        let mut stacks = files.iter().filter_map(CheckedFile::template);
+        (self.knows_region || !stacks.any(names_other)).then(|| self.region.partition())
+    }
+
+    /// Returns the target in another Region.
+    fn in_region(&self, region: RegionName) -> Self {
+        Self { region, knows_region: true, ..self.clone() }
     }
 
     fn pseudo_parameters(&self, partition: Option<&str>) -> BTreeMap<String, String> {
@@ -122,6 +129,35 @@ pub struct TemplateStack<'t> {
     pub parameters: BTreeMap<String, String>,
 }
 
+/// A file whose resources are added to an inventory.
+#[derive(Debug, Clone)]
+pub enum CheckedFile<'t> {
+    /// A template.
+    Template(TemplateStack<'t>),
+    /// A plan of Terraform.
+    Terraform(&'t TerraformPlan),
+}
+
+impl<'t> CheckedFile<'t> {
+    /// Returns the name.
+    pub fn file(&self) -> &'t str {
+        match self {
+            Self::Template(stack) => stack.template.file(),
+            Self::Terraform(plan) => plan.file(),
+        }
+    }
+
+    /// Returns the template, if it is one.
+    pub fn template(&self) -> Option<&TemplateStack<'t>> {
+        if let Self::Template(stack) = self { Some(stack) } else { None }
+    }
+
+    /// Returns the plan of Terraform, if it is one.
+    pub fn terraform(&self) -> Option<&'t TerraformPlan> {
+        if let Self::Terraform(plan) = self { Some(plan) } else { None }
+    }
+}
+
 /// An item of the inventory, by its index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ItemId {
@@ -130,16 +166,17 @@ pub(crate) enum ItemId {
     Vault(usize),
 }
 
-/// The template resource that an item is from.
+/// The resource of a template or plan that an item is from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Origin {
     pub(crate) item: ItemId,
-    /// The index of the template.
+    /// The index of the file.
     pub(crate) stack: usize,
+    /// The logical id, or the address in a Terraform plan.
     pub(crate) logical_id: String,
-    /// The CloudFormation type.
+    /// The type in CloudFormation or Terraform.
     pub(crate) kind: String,
-    /// The position of the logical id.
+    /// The position of the logical id in a template.
     pub(crate) at: Position,
     /// Facts that only a deployment resolves, and that may change a violation.
     pub(crate) uncertainties: Vec<String>,
@@ -167,25 +204,36 @@ pub struct AddedTemplates {
     pub(crate) backup: Vec<BackupDiagnostics>,
 }
 
-/// Adds templates to an inventory.
-pub fn add(inventory: &mut Inventory, target: &DeploymentTarget, stacks: &[TemplateStack<'_>]) -> AddedTemplates {
-    let partition = target.partition(stacks);
-    let parameters = |stack: &TemplateStack<'_>| {
+/// The resources of a file.
+struct ImportFile<'i> {
+    name: &'i str,
+    plan: Option<&'i TerraformPlan>,
+    resources: Vec<TemplateResource<'i>>,
+    /// The index of the deployment target of each resource.
+    targets: Vec<usize>,
+}
+
+/// Adds the resources of files to an inventory.
+pub fn add(inventory: &mut Inventory, target: &DeploymentTarget, files: &[CheckedFile<'_>]) -> AddedTemplates {
+    let partition = target.partition(files);
+    let parameters = |file: &CheckedFile<'_>| {
         let mut parameters = target.pseudo_parameters(partition);
-        parameters.extend(stack.parameters.clone());
+        parameters.extend(file.template().map(|stack| stack.parameters.clone()).unwrap_or_default());
         parameters
     };
-    let parameters: Vec<BTreeMap<String, String>> = stacks.iter().map(parameters).collect();
-    let all = stacks.iter().zip(&parameters);
-    let backup = all.clone().map(|(stack, own)| check_backup(stack.template, own)).collect();
-    let resources: Vec<Vec<TemplateResource<'_>>> =
-        all.map(|(stack, own)| stack.template.resolved_resources(own)).collect();
+    let parameters: Vec<BTreeMap<String, String>> = files.iter().map(parameters).collect();
+    let mut targets = vec![target.clone()];
+    let read = |(file, own)| read(file, own, &mut targets);
+    let (imported, backup): (Vec<ImportFile<'_>>, _) = files.iter().zip(&parameters).map(read).unzip();
+    let locations = targets.iter().map(|target| inventory.location_of(&target.account, &target.region)).collect();
     let mut import = TemplateImport {
-        location: inventory.location_of(&target.account, &target.region),
         inventory,
-        target,
+        base: target,
+        targets: &targets,
+        locations,
+        current: 0,
         partition,
-        files: stacks.iter().map(|stack| stack.template.file()).collect(),
+        files: &imported,
         added: AddedTemplates { backup, ..AddedTemplates::default() },
         references: Vec::new(),
         expansions: Vec::new(),
@@ -193,40 +241,62 @@ pub fn add(inventory: &mut Inventory, target: &DeploymentTarget, stacks: &[Templ
         shared_vault_names: BTreeSet::new(),
     };
     let mut unresolved = Vec::new();
-    for (number, (stack, resources)) in stacks.iter().zip(&resources).enumerate() {
-        unresolved.extend(import.unresolved(number, stack, resources));
-        import.references.push(import.named(stack, resources));
-        let vaults = resources.iter().filter(|resource| matches!(resource.kind, VAULT | AIR_GAPPED_VAULT));
-        import.vaults.push(vaults.map(|vault| (vault.logical_id.to_owned(), vault_name(stack, vault))).collect());
+    for (number, file) in files.iter().enumerate() {
+        unresolved.extend(import.unresolved(number, file));
+        let references = import.named(number);
+        import.references.push(references);
+        import.vaults.push(import.named_vaults(number));
     }
     let mut seen = BTreeSet::new();
     for names in &import.vaults {
-        let names: BTreeSet<&String> = names.values().collect();
+        let names: BTreeSet<&String> = names.values().map(|(name, _)| name).collect();
         import.shared_vault_names.extend(names.into_iter().filter(|name| !seen.insert(*name)).cloned());
     }
-    import.location(unresolved);
-    import.added.not_judged = resources.iter().map(|resources| not_judged::types(resources)).collect();
-    let all = stacks.iter().zip(&resources).enumerate();
-    let all = all.flat_map(|(number, (stack, resources))| resources.iter().map(move |own| (number, stack, own)));
-    let all = all.filter(|(_, _, resource)| resource.is_on != Some(false));
-    for (number, stack, resource) in all.clone() {
-        match resource.kind {
-            PLAN if import.is_rejected(number, resource) => {}
-            PLAN => import.plan(number, stack, resource),
-            VAULT | AIR_GAPPED_VAULT => import.vault(number, stack, resource),
-            _ => {
-                import.resource(number, stack, resource);
-                import.volumes(number, stack, resource);
-            }
-        }
+    let has_open_region = || imported.iter().any(|file| file.targets.contains(&0));
+    if targets.len() > 1 && !target.knows_region && has_open_region() {
+        let reason = UNKNOWN_REGIONS;
+        let parts = [LocationPart::Plans, LocationPart::Selections, LocationPart::Vaults];
+        unresolved.extend(parts.map(|part| Unread { part, reason: reason.to_owned() }));
     }
-    // After all plans.
-    for (number, stack, resource) in all.filter(|(_, _, resource)| resource.kind == SELECTION) {
-        if !import.is_rejected(number, resource) {
-            import.selection(number, stack, resource);
-        }
-    }
+    (0..targets.len()).for_each(|target| import.location(target, unresolved.clone()));
+    import.settings(files);
+    import.added.not_judged = imported.iter().map(not_judged::types).collect();
+    import.resources();
     import.added
+}
+
+/// Returns the resources of a file, with the diagnostics about its plans, selections and vaults.
+fn read<'i>(
+    file: &CheckedFile<'i>,
+    parameters: &'i BTreeMap<String, String>,
+    targets: &mut Vec<DeploymentTarget>,
+) -> (ImportFile<'i>, BackupDiagnostics) {
+    let name = file.file();
+    match file {
+        CheckedFile::Template(stack) => {
+            let resources = stack.template.resolved_resources(parameters);
+            let own = vec![0; resources.len()];
+            let backup = check_backup(stack.template, parameters);
+            (ImportFile { name, plan: None, resources, targets: own }, backup)
+        }
+        CheckedFile::Terraform(plan) => {
+            let mut own = Vec::new();
+            let mut resources = Vec::new();
+            for PlannedResource { resource, region } in plan.resources() {
+                let index = region.map_or(0, |region| {
+                    let known = targets.iter().position(|target| target.region() == Some(&region));
+                    known.unwrap_or_else(|| {
+                        targets.extend(targets.first().map(|base| base.in_region(region)));
+                        targets.len().saturating_sub(1)
+                    })
+                });
+                own.push(index);
+                resources.push(resource);
+            }
+            let backup = check_backup_resources(&resources);
+            (ImportFile { name, plan: Some(plan), resources, targets: own }, backup)
+        }
+    }
 }
 
 /// A resource that others in the template can refer to.
@@ -241,33 +311,107 @@ struct ReferenceTarget {
 
 struct TemplateImport<'i> {
     inventory: &'i mut Inventory,
-    target: &'i DeploymentTarget,
+    /// The target of templates.
+    base: &'i DeploymentTarget,
+    /// It, and those of other Regions in plans.
+    targets: &'i [DeploymentTarget],
+    /// The location of each target.
+    locations: Vec<LocationId>,
+    /// The index of the target of the current resource.
+    current: usize,
     partition: Option<&'static str>,
-    /// The names of the templates.
-    files: Vec<&'i str>,
-    /// The location of the target.
-    location: LocationId,
+    files: &'i [ImportFile<'i>],
     added: AddedTemplates,
-    /// By template and logical id.
+    /// By file and logical id.
     references: Vec<BTreeMap<String, ReferenceTarget>>,
-    /// Macros and includes, by template.
+    /// Macros and includes, by file.
     expansions: Vec<Vec<Expansion>>,
-    /// The names of vaults, by template and logical id.
-    vaults: Vec<BTreeMap<String, String>>,
-    /// The names of vaults that several templates use.
+    /// The names of vaults with the indexes of their targets, by file and logical id.
+    vaults: Vec<BTreeMap<String, (String, usize)>>,
+    /// The names of vaults that several files use.
     shared_vault_names: BTreeSet<String>,
 }
 
 /// Separates a cluster name that several clusters share from their list.
 pub(crate) const AMBIGUOUS_CLUSTER: &str = " is ambiguous: ";
 
+/// The reason why plans may be in any Region.
+pub(crate) const UNKNOWN_REGIONS: &str = "the Region of some resources";
+
 /// A placeholder for an unknown ARN, which is not a pattern.
-fn placeholder(stack: &TemplateStack<'_>, logical_id: &str) -> String {
-    format!("{}#{logical_id}", stack.template.file()).replace('*', "?")
+fn placeholder(file: &str, logical_id: &str) -> String {
+    format!("{file}#{logical_id}").replace('*', "?")
 }
 
-impl TemplateImport<'_> {
-    /// Returns whether CloudFormation fails to create a plan, selection or vault.
+impl<'i> TemplateImport<'i> {
+    fn target(&self) -> &'i DeploymentTarget {
+        self.targets.get(self.current).unwrap_or(self.base)
+    }
+
+    /// Adds all resources, and selections after all plans.
+    fn resources(&mut self) {
+        let files: &'i [ImportFile<'i>] = self.files;
+        for is_selection in [false, true] {
+            for (number, file) in files.iter().enumerate() {
+                for (resource, target) in file.resources.iter().zip(&file.targets) {
+                    if resource.is_on == Some(false) || (resource.kind == SELECTION) != is_selection {
+                        continue;
+                    }
+                    self.current = *target;
+                    self.one(number, resource);
+                }
+            }
+        }
+    }
+
+    fn one(&mut self, number: usize, resource: &TemplateResource<'_>) {
+        match resource.kind {
+            PLAN | SELECTION if self.is_rejected(number, resource) => {}
+            PLAN => self.plan(number, resource),
+            SELECTION => self.selection(number, resource),
+            VAULT | AIR_GAPPED_VAULT => self.vault(number, resource),
+            _ => {
+                self.resource(number, resource);
+                self.volumes(number, resource);
+            }
+        }
+    }
+
+    fn file(&self, number: usize) -> &'i str {
+        self.files.get(number).map_or("", |file| file.name)
+    }
+
+    /// Returns the plan of Terraform that a file is.
+    fn terraform(&self, number: usize) -> Option<&'i TerraformPlan> {
+        self.files.get(number).and_then(|file| file.plan)
+    }
+
+    fn placeholder(&self, number: usize, logical_id: &str) -> String {
+        placeholder(self.file(number), logical_id)
+    }
+
+    fn named_vaults(&self, number: usize) -> BTreeMap<String, (String, usize)> {
+        let Some(file) = self.files.get(number) else { return BTreeMap::new() };
+        let all = file.resources.iter().zip(&file.targets);
+        let vaults = all.filter(|(resource, _)| matches!(resource.kind, VAULT | AIR_GAPPED_VAULT));
+        let vaults =
+            vaults.map(|(vault, target)| (vault.logical_id.to_owned(), (vault_name(file.name, vault), *target)));
+        vaults.collect()
+    }
+
+    /// Adds the opt-in settings of Terraform plans.
+    fn settings(&mut self, files: &[CheckedFile<'_>]) {
+        for settings in files.iter().filter_map(CheckedFile::terraform).flat_map(TerraformPlan::settings) {
+            let index = self.targets.iter().position(|target| target.region() == settings.region.as_ref());
+            let location = index.and_then(|index| self.locations.get(index));
+            let location = location.and_then(|location| self.inventory.locations.get_mut(location.index()));
+            if let Some(record) = location.and_then(|location| location.record.as_mut()) {
+                record.opt_in.extend(settings.opt_in);
+            }
+        }
+    }
+
+    /// Returns whether the deployment fails to create a plan, selection or vault.
     fn is_rejected(&self, number: usize, resource: &TemplateResource<'_>) -> bool {
         self.added.backup.get(number).is_some_and(|backup| backup.rejected.contains(resource.logical_id))
     }
@@ -277,17 +421,26 @@ impl TemplateImport<'_> {
     fn replaced<T>(&self, all: &[Located<T>], id: fn(usize) -> ItemId, has_name: impl Fn(&T) -> bool) -> Option<usize> {
         let is_new = |index| self.added.origins.iter().any(|origin| origin.item == id(index));
         let mut all = all.iter().enumerate();
-        all.position(|(index, one)| one.location == self.location && has_name(&one.item) && !is_new(index))
+        all.position(|(index, one)| {
+            Some(&one.location) == self.locations.get(self.current) && has_name(&one.item) && !is_new(index)
+        })
     }
 
-    /// Collects the unresolved parts of a template.
-    fn unresolved(
-        &mut self,
-        number: usize,
-        stack: &TemplateStack<'_>,
-        resources: &[TemplateResource<'_>],
-    ) -> Vec<Unread> {
+    /// Collects the unresolved parts of a file.
+    fn unresolved(&mut self, number: usize, file: &CheckedFile<'_>) -> Vec<Unread> {
         let mut gaps = Vec::new();
+        let CheckedFile::Template(stack) = file else {
+            for gap in self.terraform(number).map(TerraformPlan::gaps).unwrap_or_default() {
+                let reason = format!("{gap} ({})", self.file(number));
+                let parts = [LocationPart::Plans, LocationPart::Selections, LocationPart::Vaults];
+                gaps.extend(parts.map(|part| Unread { part, reason: reason.clone() }));
+                let what = format!("the rest of the plan: {gap}");
+                self.added.unresolved.push(UnresolvedPart { stack: number, at: Position { line: 1, column: 1 }, what });
+            }
+            self.expansions.push(Vec::new());
+            return gaps;
+        };
+        let resources = self.files.get(number).map(|file| file.resources.as_slice()).unwrap_or_default();
         let expansions = stack.template.expansions();
         for expansion in &expansions {
             let is_inside = resources.iter().any(|resource| within(resource, expansion.at));
@@ -313,12 +466,13 @@ impl TemplateImport<'_> {
         gaps
     }
 
-    /// Adds the known data of the target location.
-    fn location(&mut self, mut unread: Vec<Unread>) {
-        let DeploymentTarget { account, region, opt_in, .. } = self.target;
-        let Some(location) = self.inventory.locations.get_mut(self.location.index()) else { return };
-        location.has_unknown_account = !self.target.knows_account;
-        location.has_unknown_region = !self.target.knows_region;
+    /// Adds the known data of the location of a target.
+    fn location(&mut self, index: usize, mut unread: Vec<Unread>) {
+        let (Some(target), Some(location)) = (self.targets.get(index), self.locations.get(index)) else { return };
+        let DeploymentTarget { account, region, opt_in, .. } = target;
+        let Some(location) = self.inventory.locations.get_mut(location.index()) else { return };
+        location.has_unknown_account = !target.knows_account;
+        location.has_unknown_region |= !target.knows_region;
         if location.record.is_none() {
             // Every Region has vaults that are not from templates.
             unread.push(Unread { part: LocationPart::Vaults, reason: "there may be other vaults".to_owned() });
@@ -340,19 +494,18 @@ impl TemplateImport<'_> {
         self.expansions.get(number).is_some_and(|all| all.iter().any(|expansion| within(resource, expansion.at)))
     }
 
-    fn named(
-        &self,
-        stack: &TemplateStack<'_>,
-        resources: &[TemplateResource<'_>],
-    ) -> BTreeMap<String, ReferenceTarget> {
+    fn named(&self, number: usize) -> BTreeMap<String, ReferenceTarget> {
         let mut references = BTreeMap::new();
-        for resource in resources {
-            let Some(known) = template_type(resource.kind) else { continue };
+        let Some(file) = self.files.get(number) else { return references };
+        for (resource, target) in file.resources.iter().zip(&file.targets) {
+            let (Some(known), Some(target)) = (template_type(resource.kind), self.targets.get(*target)) else {
+                continue;
+            };
             let Some(protected) = protected(known.config_type) else { continue };
             let name = name_of(resource, known);
-            let arn = self.target.arn(self.partition, known, name.as_deref());
+            let arn = target.arn(self.partition, known, name.as_deref());
             let arn = arn.filter(|arn| known_start(arn) == arn);
-            let key = arn.unwrap_or_else(|| placeholder(stack, resource.logical_id));
+            let key = arn.unwrap_or_else(|| placeholder(file.name, resource.logical_id));
             let target = ReferenceTarget { known, protected, key, name };
             references.insert(resource.logical_id.to_owned(), target);
         }
@@ -364,168 +517,16 @@ impl TemplateImport<'_> {
             let condition = resource.condition.unwrap_or("?");
             uncertainties.insert(0, format!("whether it exists, which its condition `{condition}` decides"));
         }
+        let kind = self.terraform(number).and_then(|plan| plan.kind(resource.logical_id)).unwrap_or(resource.kind);
         self.added.origins.push(Origin {
             item,
             stack: number,
             logical_id: resource.logical_id.to_owned(),
-            kind: resource.kind.to_owned(),
+            kind: kind.to_owned(),
             at: resource.at,
             uncertainties,
             volumes: None,
         });
-    }
-
-    fn resource(&mut self, number: usize, stack: &TemplateStack<'_>, resource: &TemplateResource<'_>) {
-        let Some(known) = template_type(resource.kind) else { return };
-        let name = name_of(resource, known);
-        let partial_name = known.name.and_then(|name| text::with_pseudo(resource.properties.get(name)?));
-        let partial_name = partial_name.filter(|_| name.is_none());
-        let arn = self.target.arn(self.partition, known, name.as_deref().or(partial_name.as_deref()));
-        let (Some(partial), Ok(kind)) = (arn, ResourceType::parse(known.config_type)) else { return };
-        let arn = known_start(&partial).to_owned();
-        let is_whole = arn == partial;
-        let mut unread = Vec::new();
-        if !is_whole {
-            unread.push(ResourcePart::ArnEnd);
-        }
-        let (mut tags, tags_unread) = self.tags(resource, known);
-        if tags_unread || self.has_expansion(number, resource) {
-            unread.push(ResourcePart::Tags);
-        }
-        for (key, value) in &self.target.tags {
-            // Tags of the resource override those of the stack; an unresolved key may be this one.
-            tags.entry(key.clone()).or_insert_with(|| (!tags_unread).then(|| value.clone()));
-        }
-        tags.insert("aws:cloudformation:logical-id".to_owned(), Some(resource.logical_id.to_owned()));
-        for key in ["aws:cloudformation:stack-id", "aws:cloudformation:stack-name"] {
-            tags.entry(key.to_owned()).or_insert(None);
-        }
-        let mut uncertainties = Vec::new();
-        if let Some(by) = automatic_backups(resource) {
-            // EFS then creates a plan that selects by this tag.
-            tags.insert("aws:elasticfilesystem:default-backup".to_owned(), Some("enabled".to_owned()));
-            uncertainties.push(format!("the effect of the automatic backups of EFS, which `{by}` enables"));
-        }
-        let written = document::Resource {
-            id: (!is_whole || self.is_twin(known, name.as_deref())).then(|| placeholder(stack, resource.logical_id)),
-            arn,
-            kind,
-            account: self.target.account.to_string(),
-            region: self.target.region.to_string(),
-            name: Some(name.unwrap_or_else(|| resource.logical_id.to_owned())),
-            tags,
-            cluster: self.cluster(number, stack, resource),
-            engine: known.engine.and_then(|name| text_of(&resource.properties, name)).map(str::to_lowercase),
-            // No control for resources evaluates it.
-            encrypted: None,
-            encryption_key: None,
-            aws_managed_key: None,
-            latest_restore_minutes: None,
-            created: None,
-            active: true,
-            unread,
-        };
-        let index = self.inventory.resources.len();
-        // The ARN agrees with the location by construction.
-        if self.inventory.add_resource(written).is_ok() {
-            self.complete_arn(partial);
-            self.origin(ItemId::Resource(index), number, resource, uncertainties);
-        }
-    }
-
-    /// Gives the last resource its ARN with the unknown parts.
-    fn complete_arn(&mut self, partial: String) {
-        let is_known = self.target.knows_account && self.target.knows_region;
-        // Patterns with pseudo parameters may also match a whole ARN.
-        if let Some(added) = self.inventory.resources.last_mut().filter(|added| added.arn_end_unread || !is_known) {
-            added.partial_arn = Some(partial.into());
-        }
-    }
-
-    /// Returns the clusters with this name, with template index and logical id.
-    fn clusters<'s>(&'s self, name: &'s str) -> impl Iterator<Item = (usize, &'s str, &'s ReferenceTarget)> {
-        let all = self.references.iter().enumerate();
-        let all = all.flat_map(|(number, own)| own.iter().map(move |(id, target)| (number, id.as_str(), target)));
-        all.filter(move |(.., own)| own.known.config_type == CLUSTER && own.name.as_deref() == Some(name))
-    }
-
-    /// Returns whether a resource is one of several clusters with its name.
-    fn is_twin(&self, known: &TemplateType, name: Option<&str>) -> bool {
-        known.config_type == CLUSTER && self.has_twin(name)
-    }
-
-    /// Returns whether several clusters have this name, and so the same ARN.
-    fn has_twin(&self, name: Option<&str>) -> bool {
-        name.is_some_and(|name| self.clusters(name).nth(1).is_some())
-    }
-
-    /// Returns the reference of an instance to its cluster.
-    fn cluster(&self, number: usize, stack: &TemplateStack<'_>, resource: &TemplateResource<'_>) -> Option<String> {
-        let own = resource.properties.get("DBClusterIdentifier").filter(|_| resource.kind == "AWS::RDS::DBInstance")?;
-        let key = |logical_id: &str, cluster: &ReferenceTarget| match self.has_twin(cluster.name.as_deref()) {
-            true => placeholder(stack, logical_id),
-            false => cluster.key.clone(),
-        };
-        if let Some((logical_id, None)) = own.reference()
-            && let Some(cluster) = self.references.get(number).and_then(|references| references.get(logical_id))
-        {
-            return Some(key(logical_id, cluster));
-        }
-        let Some(name) = own.as_text().map(str::to_lowercase) else { return Some("DBClusterIdentifier".to_owned()) };
-        let here: Vec<_> = self.clusters(&name).filter(|(template, ..)| *template == number).collect();
-        let anywhere: Vec<_> = self.clusters(&name).collect();
-        // A cluster of the same template takes precedence, because other templates may have other targets.
-        match (here.as_slice(), anywhere.as_slice()) {
-            ([(_, logical_id, cluster)], _) => Some(key(logical_id, cluster)),
-            ([], [(_, _, cluster)]) => Some(cluster.key.clone()),
-            ([], []) => {
-                let arn = self.target.arn(self.partition, template_type(CLUSTER)?, Some(&name));
-                arn.map(|arn| known_start(&arn).to_owned())
-            }
-            // Conditions may keep either.
-            (here, anywhere) => {
-                let all = if here.is_empty() { anywhere } else { here };
-                let file = |number: &usize| self.files.get(*number).copied().unwrap_or_default();
-                let named = all.iter().take(3).map(|(number, id, _)| format!("`{id}` in {}", file(number)));
-                let more = if all.len() > 3 { ", ..." } else { "" };
-                Some(format!("{name}{AMBIGUOUS_CLUSTER}{}{more}", named.collect::<Vec<_>>().join(", ")))
-            }
-        }
-    }
-
-    /// Returns the tags in the template, and whether there may be more.
-    fn tags(&self, resource: &TemplateResource<'_>, known: &TemplateType) -> (BTreeMap<String, Option<String>>, bool) {
-        if known.kind != GLOBAL_TABLE {
-            return text::tags(resource.properties.get(known.tags), known.tag_form);
-        }
-        // A global table has tags in each Region.
-        let replicas = resource.properties.get("Replicas").and_then(Part::items).unwrap_or_default();
-        let here = replicas.iter().find(|replica| {
-            self.target.knows_region && text_of(replica, "Region") == Some(self.target.region.as_str())
-        });
-        match (here, replicas) {
-            (Some(replica), _) | (None, [replica]) => text::tags(replica.get("Tags"), TagForm::Pairs),
-            _ => (BTreeMap::new(), true),
-        }
-    }
-}
-
-/// Returns the name at the end of the ARN. RDS converts names to lower case.
-fn name_of(resource: &TemplateResource<'_>, known: &TemplateType) -> Option<String> {
-    let name = text_of(&resource.properties, known.name?)?;
-    Some(if known.kind.starts_with("AWS::RDS::") { name.to_lowercase() } else { name.to_owned() })
-}
-
-/// Returns the property that enables the automatic backups of an EFS file system.
-fn automatic_backups(resource: &TemplateResource<'_>) -> Option<&'static str> {
-    if resource.kind != "AWS::EFS::FileSystem" {
-        return None;
-    }
-    match resource.properties.get("BackupPolicy").map(|policy| text_of(policy, "Status")) {
-        Some(Some("DISABLED" | "DISABLING")) => None,
-        Some(_) => Some("BackupPolicy"),
-        // One Zone file systems have automatic backups by default (API reference, CreateFileSystem).
-        None => resource.properties.get("AvailabilityZoneName").map(|_| "AvailabilityZoneName"),
     }
 }
 

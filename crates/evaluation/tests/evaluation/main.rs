@@ -17,4 +17,5 @@ mod generated;
 mod hostile;
 mod naive;
 mod statements;
+mod terraform;
 mod world;

@@ -65,37 +65,53 @@ pub fn check_backup(template: &Template, parameters: &BTreeMap<String, String>) 
     BackupDiagnostics { diagnostics: diagnostics.into_vec(), rejected }
 }
 
+/// Checks the backup plans, selections and vaults of a Terraform plan, in the form of those of a template. The position of a
+/// diagnostic is that of its resource.
+pub fn check_backup_resources(resources: &[TemplateResource<'_>]) -> BackupDiagnostics {
+    let source = SourceText::new("", "");
+    let mut diagnostics = Diagnostics::new(&source);
+    let kinds = resources.iter().map(|resource| (resource.logical_id, resource.kind)).collect();
+    let checked: Vec<&TemplateResource<'_>> = resources.iter().filter(|resource| is_checked(resource.kind)).collect();
+    let rejected = check_all(&mut diagnostics, Context::new(kinds, &checked, true), &checked);
+    let rejected = rejected.into_iter().map(str::to_owned).collect();
+    BackupDiagnostics { diagnostics: diagnostics.into_vec(), rejected }
+}
+
 /// Reports the violations, and returns the logical ids of the resources with an error.
 pub(super) fn check<'t>(
     diagnostics: &mut Diagnostics<'_, '_>,
     template: &'t Template,
     resolver: &Resolver<'t>,
 ) -> BTreeSet<&'t str> {
-    let mut rejected = BTreeSet::new();
     if !has_resources(template) {
-        return rejected;
+        return BTreeSet::new();
     }
     let expansions = Expansions::of(template);
     if expansions.change_everything {
-        return rejected;
+        return BTreeSet::new();
     }
     let resources = resources_of(template, resolver, is_checked);
-    let vaults: BTreeMap<&str, VaultBounds<'_>> =
-        resources.iter().filter_map(VaultBounds::of).map(|vault| (vault.logical_id, vault)).collect();
-    let context = Context {
-        kinds: template.resources().map(|(id, kind, _)| (id, kind)).collect(),
-        named: vaults.values().filter_map(|vault| Some((vault.name?, vault.logical_id))).collect(),
-        vaults,
-    };
-    for resource in resources.iter().filter(|resource| resource.is_on != Some(false)) {
-        if expansions.are_in(resource.body) {
-            continue;
-        }
+    let kinds = template.resources().map(|(id, kind, _)| (id, kind)).collect();
+    let all: Vec<&TemplateResource<'t>> = resources.iter().collect();
+    let context = Context::new(kinds, &all, false);
+    let is_judged =
+        |resource: &&&TemplateResource<'t>| resource.is_on != Some(false) && !expansions.are_in(resource.body);
+    let judged: Vec<&TemplateResource<'t>> = all.iter().filter(is_judged).copied().collect();
+    check_all(diagnostics, context, &judged)
+}
+
+fn check_all<'t>(
+    diagnostics: &mut Diagnostics<'_, '_>,
+    context: Context<'_, '_>,
+    resources: &[&TemplateResource<'t>],
+) -> BTreeSet<&'t str> {
+    let mut rejected = BTreeSet::new();
+    for resource in resources {
         let mut reporter = Reporter { diagnostics, body: resource.body, has_error: false };
         match resource.kind {
             PLAN => plan::check(&mut reporter, &context, resource),
             SELECTION => selection::check(&mut reporter, &context, resource),
-            _ => vault::check(&mut reporter, resource),
+            _ => vault::check(&mut reporter, &context, resource),
         }
         if reporter.has_error {
             rejected.insert(resource.logical_id);
@@ -112,6 +128,16 @@ struct Context<'t, 'r> {
     vaults: BTreeMap<&'r str, VaultBounds<'r>>,
     /// Their logical ids by name.
     named: BTreeMap<&'r str, &'r str>,
+    is_terraform: bool,
+}
+
+impl<'t, 'r> Context<'t, 'r> {
+    fn new(kinds: BTreeMap<&'t str, &'t str>, resources: &[&'r TemplateResource<'_>], is_terraform: bool) -> Self {
+        let vaults = resources.iter().filter_map(|resource| VaultBounds::of(resource));
+        let vaults: BTreeMap<&str, VaultBounds<'_>> = vaults.map(|vault| (vault.logical_id, vault)).collect();
+        let named = vaults.values().filter_map(|vault| Some((vault.name?, vault.logical_id))).collect();
+        Self { kinds, vaults, named, is_terraform }
+    }
 }
 
 /// The parts that CloudFormation generates.
@@ -150,8 +176,8 @@ struct VaultBounds<'r> {
     lock: LockDays,
 }
 
-impl<'t> VaultBounds<'t> {
-    fn of<'r: 't>(resource: &'r TemplateResource<'t>) -> Option<Self> {
+impl<'r> VaultBounds<'r> {
+    fn of(resource: &'r TemplateResource<'_>) -> Option<Self> {
         let part = match resource.kind {
             AIR_GAPPED_VAULT => &resource.properties,
             VAULT => resource.properties.get("LockConfiguration")?,

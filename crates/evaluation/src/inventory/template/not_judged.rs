@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use syntax::template::TemplateResource;
 
+use super::ImportFile;
 use super::text::text_of;
 
 /// A type of a template that no control judges.
@@ -42,24 +43,25 @@ const TYPES: &[(&str, &str)] = &[
     ("AWS::EKS::Nodegroup", INSTANCES),
 ];
 
-/// Returns the types of a template that are not judged, in the order of their names.
-pub(super) fn types(resources: &[TemplateResource<'_>]) -> Vec<NotJudged> {
+/// Returns the types of a file that are not judged, in the order of their names.
+pub(super) fn types(file: &ImportFile<'_>) -> Vec<NotJudged> {
     let mut found: BTreeMap<(String, &'static str), Vec<String>> = BTreeMap::new();
-    for resource in resources.iter().filter(|resource| resource.is_on != Some(false)) {
-        if let Some(key) = not_judged(resource) {
+    for resource in file.resources.iter().filter(|resource| resource.is_on != Some(false)) {
+        let kind = file.plan.and_then(|plan| plan.kind(resource.logical_id)).unwrap_or(resource.kind);
+        if let Some(key) = not_judged(resource, kind) {
             found.entry(key).or_default().push(resource.logical_id.to_owned());
         }
     }
     found.into_iter().map(|((kind, reason), resources)| NotJudged { kind, reason, resources }).collect()
 }
 
-fn not_judged(resource: &TemplateResource<'_>) -> Option<(String, &'static str)> {
-    let kind = resource.kind;
-    if let Some((kind, reason)) = TYPES.iter().find(|(own, _)| *own == kind) {
-        return Some(((*kind).to_owned(), reason));
+/// `kind` is the type that is shown.
+fn not_judged(resource: &TemplateResource<'_>, kind: &str) -> Option<(String, &'static str)> {
+    if let Some((_, reason)) = TYPES.iter().find(|(own, _)| *own == resource.kind) {
+        return Some((kind.to_owned(), reason));
     }
     let of = |name: &str| text_of(&resource.properties, name);
-    match kind {
+    match resource.kind {
         "AWS::RDS::DBCluster" => {
             let engine = of("Engine").map(str::to_lowercase)?;
             matches!(engine.as_str(), "neptune" | "docdb").then(|| (format!("{kind} of {engine}"), NO_CONTROL))
@@ -72,6 +74,11 @@ fn not_judged(resource: &TemplateResource<'_>) -> Option<(String, &'static str)>
         "AWS::DynamoDB::GlobalTable" => {
             let replicas = resource.properties.get("Replicas")?.items()?;
             (replicas.len() > 1).then(|| (kind.to_owned(), REPLICAS))
+        }
+        // A table of Terraform.
+        "AWS::DynamoDB::Table" => {
+            let replicas = resource.properties.get("Replicas")?.items()?;
+            (!replicas.is_empty()).then(|| (kind.to_owned(), REPLICAS))
         }
         "AWS::ECS::Service" => {
             let volumes = resource.properties.get("VolumeConfigurations")?.items()?;

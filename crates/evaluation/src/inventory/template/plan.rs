@@ -3,12 +3,12 @@
 use syntax::template::{Part, TemplateResource};
 
 use super::text::{self, collect, prefix, text_of};
-use super::{DeploymentTarget, ItemId, TemplateImport, TemplateStack, placeholder};
+use super::{ItemId, TemplateImport};
 use crate::inventory::document::{CopyAction, Lifecycle, Plan, PlanPart, Rule, RulePart, SelectionPart};
 use crate::inventory::partial_arn::{UNKNOWN_ACCOUNT, UNKNOWN_REGION, parts};
 
 impl TemplateImport<'_> {
-    pub(super) fn plan(&mut self, number: usize, stack: &TemplateStack<'_>, resource: &TemplateResource<'_>) {
+    pub(super) fn plan(&mut self, number: usize, resource: &TemplateResource<'_>) {
         let own = resource.properties.get("BackupPlan");
         let name = own.and_then(|own| text_of(own, "BackupPlanName")).unwrap_or(resource.logical_id);
         let mut unread = Vec::new();
@@ -18,15 +18,15 @@ impl TemplateImport<'_> {
         }
         let mut rules = Vec::new();
         let list = own.and_then(|own| own.get("BackupPlanRule"));
-        let are_known = collect(&mut rules, list, |item| item.entries().map(|_| self.rule(number, stack, item)));
+        let are_known = collect(&mut rules, list, |item| item.entries().map(|_| self.rule(number, item)));
         if !are_known || own.is_some_and(|own| own.entries().is_none()) || self.has_expansion(number, resource) {
             unread.push(PlanPart::Rules);
         }
         let plan = Plan {
-            id: placeholder(stack, resource.logical_id),
+            id: self.placeholder(number, resource.logical_id),
             name: name.to_owned(),
-            account: self.target.account.clone(),
-            region: self.target.region.clone(),
+            account: self.target().account.clone(),
+            region: self.target().region.clone(),
             tags,
             rules,
             selections: Vec::new(),
@@ -51,14 +51,14 @@ impl TemplateImport<'_> {
     }
 
     /// Returns the placeholder of the only vault of a template with this name, if other templates use the name too.
-    fn own_vault(&self, number: usize, stack: &TemplateStack<'_>, name: &str) -> Option<String> {
+    fn own_vault(&self, number: usize, name: &str) -> Option<String> {
         let own = self.vaults.get(number).filter(|_| self.shared_vault_names.contains(name))?;
-        let mut own = own.iter().filter(|(_, other)| *other == name);
+        let mut own = own.iter().filter(|(_, (other, _))| *other == name);
         let (logical_id, _) = own.next()?;
-        own.next().is_none().then(|| placeholder(stack, logical_id))
+        own.next().is_none().then(|| self.placeholder(number, logical_id))
     }
 
-    fn rule(&self, number: usize, stack: &TemplateStack<'_>, part: &Part) -> Rule {
+    fn rule(&self, number: usize, part: &Part) -> Rule {
         let mut unread = Vec::new();
         let known = |name: &str| text_of(part, name);
         if part.get("ScheduleExpression").is_some() && known("ScheduleExpression").is_none() {
@@ -68,11 +68,11 @@ impl TemplateImport<'_> {
         let target_vault = match target.map(|target| (target.as_text(), target.reference())) {
             Some((Some(name), _)) => Some(name.to_owned()),
             Some((None, Some((logical_id, None | Some("BackupVaultName"))))) => {
-                self.vaults.get(number).and_then(|vaults| vaults.get(logical_id)).cloned()
+                self.vaults.get(number).and_then(|vaults| vaults.get(logical_id)).map(|(name, _)| name.clone())
             }
             _ => None,
         };
-        let target_vault = target_vault.map(|name| self.own_vault(number, stack, &name).unwrap_or(name));
+        let target_vault = target_vault.map(|name| self.own_vault(number, &name).unwrap_or(name));
         if target_vault.is_none() {
             unread.push(RulePart::TargetVault);
         }
@@ -110,10 +110,11 @@ impl TemplateImport<'_> {
     /// Returns the ARN of a vault, as far as it is known. Unknown pseudo parameters keep their names.
     fn vault_arn(&self, number: usize, arn: &Part) -> Option<String> {
         if let Some((logical_id, Some("BackupVaultArn"))) = arn.reference() {
-            let DeploymentTarget { account, region, .. } = self.target;
-            let region = if self.target.knows_region { region.as_str() } else { UNKNOWN_REGION };
-            let account = if self.target.knows_account { account.as_str() } else { UNKNOWN_ACCOUNT };
-            let name = self.vaults.get(number).and_then(|vaults| vaults.get(logical_id)).map_or("?", |name| name);
+            let vault = self.vaults.get(number).and_then(|vaults| vaults.get(logical_id));
+            let target = vault.and_then(|(_, target)| self.targets.get(*target)).unwrap_or(self.target());
+            let region = target.region().map_or(UNKNOWN_REGION, |region| region.as_str());
+            let account = target.account().map_or(UNKNOWN_ACCOUNT, |account| account.as_str());
+            let name = vault.map_or("?", |(name, _)| name);
             return Some(format!(
                 "arn:{}:backup:{region}:{account}:backup-vault:{name}",
                 self.partition.unwrap_or("aws")

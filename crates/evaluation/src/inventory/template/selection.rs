@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use super::text::{collect, known, text_of};
 use super::{
     Content, ItemId, PLAN, Part, Piece, Plan, PlanPart, ReferenceTarget, Selection, SelectionPart, TagValue,
-    TemplateImport, TemplateResource, TemplateStack, placeholder,
+    TemplateImport, TemplateResource,
 };
 use crate::inventory::partial_arn::parts;
 
 impl TemplateImport<'_> {
-    pub(super) fn selection(&mut self, number: usize, stack: &TemplateStack<'_>, resource: &TemplateResource<'_>) {
+    pub(super) fn selection(&mut self, number: usize, resource: &TemplateResource<'_>) {
         let own = resource.properties.get("BackupSelection");
         let mut selection = self.read(number, own);
-        selection.id = placeholder(stack, resource.logical_id);
+        selection.id = self.placeholder(number, resource.logical_id);
         if selection.name.is_empty() {
             resource.logical_id.clone_into(&mut selection.name);
         }
@@ -21,7 +21,7 @@ impl TemplateImport<'_> {
         if !is_whole {
             selection.unread = SelectionPart::CONTENT.to_vec();
         }
-        let index = self.plan_of(number, stack, resource);
+        let index = self.plan_of(number, resource);
         // A selection that may not exist matches nothing for certain.
         let mut of_plan = self.added.origins.iter().filter(|origin| Some(origin.item) == index.map(ItemId::Plan));
         if resource.is_on != Some(true) || of_plan.any(|origin| !origin.uncertainties.is_empty()) {
@@ -33,11 +33,19 @@ impl TemplateImport<'_> {
         plan.item.selections.push(selection);
     }
 
+    fn is_plan(&self, number: usize, logical_id: &str) -> bool {
+        if let Some(plan) = self.terraform(number) {
+            return plan.kind(logical_id) == Some("aws_backup_plan");
+        }
+        let file = self.files.get(number);
+        file.is_some_and(|file| file.resources.iter().any(|own| own.logical_id == logical_id && own.kind == PLAN))
+    }
+
     /// Returns the index of the selection's plan.
-    fn plan_of(&mut self, number: usize, stack: &TemplateStack<'_>, resource: &TemplateResource<'_>) -> Option<usize> {
+    fn plan_of(&mut self, number: usize, resource: &TemplateResource<'_>) -> Option<usize> {
         let id = resource.properties.get("BackupPlanId");
         if let Some((logical_id, None | Some("BackupPlanId"))) = id.and_then(Part::reference)
-            && stack.template.resources().any(|(name, kind, _)| name == logical_id && kind == PLAN)
+            && self.is_plan(number, logical_id)
         {
             // A plan with a false condition removes its selections.
             let mut origins = self.added.origins.iter();
@@ -48,7 +56,9 @@ impl TemplateImport<'_> {
         }
         let plan_id = id.and_then(Part::as_text);
         let mut plans = self.inventory.plans.iter();
-        let is_it = |id: &str| plans.position(|plan| plan.location == self.location && plan.item.id == id);
+        let is_it = |id: &str| {
+            plans.position(|plan| Some(&plan.location) == self.locations.get(self.current) && plan.item.id == id)
+        };
         if let Some(index) = plan_id.and_then(is_it) {
             return Some(index);
         }
@@ -57,8 +67,8 @@ impl TemplateImport<'_> {
         self.inventory.add_plan(Plan {
             id: name.clone(),
             name,
-            account: self.target.account.clone(),
-            region: self.target.region.clone(),
+            account: self.target().account.clone(),
+            region: self.target().region.clone(),
             tags: BTreeMap::new(),
             rules: Vec::new(),
             selections: Vec::new(),
@@ -138,8 +148,8 @@ impl TemplateImport<'_> {
         arn == "arn"
             && service == of.protected.service
             && kind == of.protected.arn_kind
-            && fits(region, self.target.region().map(|region| region.as_str()))
-            && fits(account, self.target.account().map(|account| account.as_str()))
+            && fits(region, self.target().region().map(|region| region.as_str()))
+            && fits(account, self.target().account().map(|account| account.as_str()))
     }
 }
 

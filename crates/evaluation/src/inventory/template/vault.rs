@@ -3,14 +3,14 @@
 use syntax::template::TemplateResource;
 
 use super::text::{self, text_of};
-use super::types::AIR_GAPPED_VAULT;
-use super::{ItemId, TemplateImport, TemplateStack, placeholder};
+use super::{ItemId, TemplateImport, placeholder};
 use crate::inventory::LocationPart;
 use crate::inventory::document::{Lock, LockMode, Unread, Vault, VaultKind, VaultPart};
+use crate::inventory::types::AIR_GAPPED_VAULT;
 
 impl TemplateImport<'_> {
-    pub(super) fn vault(&mut self, number: usize, stack: &TemplateStack<'_>, resource: &TemplateResource<'_>) {
-        let name = vault_name(stack, resource);
+    pub(super) fn vault(&mut self, number: usize, resource: &TemplateResource<'_>) {
+        let name = vault_name(self.file(number), resource);
         let air_gapped = resource.kind == AIR_GAPPED_VAULT;
         let mut unread = Vec::new();
         let policy = resource.properties.get("AccessPolicy").map(text::json);
@@ -38,8 +38,8 @@ impl TemplateImport<'_> {
         }
         let vault = Vault {
             name,
-            account: self.target.account.clone(),
-            region: self.target.region.clone(),
+            account: self.target().account.clone(),
+            region: self.target().region.clone(),
             kind: if air_gapped { VaultKind::AirGapped } else { VaultKind::Ordinary },
             tags,
             encryption_key: text_of(&resource.properties, "EncryptionKeyArn").map(str::to_owned),
@@ -47,18 +47,20 @@ impl TemplateImport<'_> {
             lock,
             unread,
         };
+        let reason = format!("the vault `{}` in {} may have any name", resource.logical_id, self.file(number));
         if text_of(&resource.properties, "BackupVaultName").is_none()
-            && let Some(here) =
-                self.inventory.locations.get_mut(self.location.index()).and_then(|here| here.record.as_mut())
+            && let Some(here) = self
+                .locations
+                .get(self.current)
+                .and_then(|here| self.inventory.locations.get_mut(here.index())?.record.as_mut())
         {
             // A rule may refer to this vault by name.
-            let reason = format!("the vault `{}` in {} may have any name", resource.logical_id, stack.template.file());
             here.unread.push(Unread { part: LocationPart::Vaults, reason });
         }
         let vaults = &self.inventory.vaults;
         let index = self.replaced(vaults, ItemId::Vault, |known| known.name == vault.name).unwrap_or(vaults.len());
         if self.shared_vault_names.contains(&vault.name) {
-            self.inventory.vault_aliases.push((placeholder(stack, resource.logical_id), index));
+            self.inventory.vault_aliases.push((self.placeholder(number, resource.logical_id), index));
         }
         match self.inventory.vaults.get_mut(index) {
             Some(known) => known.item = vault,
@@ -69,7 +71,7 @@ impl TemplateImport<'_> {
 }
 
 /// Returns the name, or a placeholder.
-pub(super) fn vault_name(stack: &TemplateStack<'_>, resource: &TemplateResource<'_>) -> String {
+pub(super) fn vault_name(file: &str, resource: &TemplateResource<'_>) -> String {
     let name = text_of(&resource.properties, "BackupVaultName");
-    name.map_or_else(|| placeholder(stack, resource.logical_id), str::to_owned)
+    name.map_or_else(|| placeholder(file, resource.logical_id), str::to_owned)
 }

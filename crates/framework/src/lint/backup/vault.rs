@@ -2,13 +2,17 @@
 
 use syntax::template::TemplateResource;
 
-use super::{AIR_GAPPED_VAULT, Reporter, lock_days};
+use super::{AIR_GAPPED_VAULT, Context, Reporter, lock_days};
 use crate::backup::name;
 use crate::rules::vaults;
 
 const BOUNDS: &[&str] = &["MinRetentionDays", "MaxRetentionDays"];
 
-pub(super) fn check(reporter: &mut Reporter<'_, '_, '_, '_>, resource: &TemplateResource<'_>) {
+pub(super) fn check(
+    reporter: &mut Reporter<'_, '_, '_, '_>,
+    context: &Context<'_, '_>,
+    resource: &TemplateResource<'_>,
+) {
     reporter.name(&vaults::VAULT_NAME, &resource.properties, name::VAULT);
     if resource.kind == AIR_GAPPED_VAULT {
         let own = &resource.properties;
@@ -29,7 +33,8 @@ pub(super) fn check(reporter: &mut Reporter<'_, '_, '_, '_>, resource: &Template
         return;
     };
     let days = lock_days(lock);
-    if let Some(rejection) = days.without_minimum() {
+    // Only CloudFormation requires it.
+    if let Some(rejection) = days.without_minimum().filter(|_| !context.is_terraform) {
         reporter.report_in(&vaults::LOCK_MINIMUM, lock, rejection);
     }
     for rejection in days.out_of_range() {

@@ -1,4 +1,4 @@
-//! The CloudFormation types that Audit Manager evaluates.
+//! The CloudFormation types that Audit Manager evaluates, and the properties that stand for facts of Terraform plans.
 
 pub(super) const INSTANCE: &str = "AWS::EC2::Instance";
 pub(super) const VOLUME: &str = "AWS::EC2::Volume";
@@ -8,6 +8,12 @@ pub(super) const PLAN: &str = "AWS::Backup::BackupPlan";
 pub(super) const SELECTION: &str = "AWS::Backup::BackupSelection";
 pub(super) const VAULT: &str = "AWS::Backup::BackupVault";
 pub(super) const AIR_GAPPED_VAULT: &str = "AWS::Backup::LogicallyAirGappedBackupVault";
+
+/// The property with the end of the ARN of a resource that exists, in a Terraform plan.
+pub(super) const PHYSICAL_NAME: &str = "terraform:name";
+
+/// The property with the volumes of an instance in a Terraform plan, with the argument that tags each.
+pub(super) const VOLUMES: &str = "terraform:volumes";
 
 /// The notation of tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,9 +61,16 @@ const TEMPLATE_TYPES: &[TemplateType] = &[
     // SAM generates a table with these properties.
     TemplateType { kind: "AWS::Serverless::SimpleTable", tag_form: TagForm::Mapping, ..TABLE },
     of("AWS::S3::Bucket", Some("BucketName"), "Arn", None),
+    // Only Terraform has it.
+    of("AWS::StorageGateway::Volume", None, "Arn", None),
 ];
 
 impl TemplateType {
+    /// Returns the attribute with the ARN.
+    pub(crate) fn arn(&self) -> &'static str {
+        self.arn
+    }
+
     /// Returns the start of the ids that AWS assigns.
     pub(super) fn id_start(&self) -> &'static str {
         match self.config_type {
