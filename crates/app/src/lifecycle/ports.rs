@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::request::{CloudFormationRequest, RequestAnswer, WaitingRequest};
 use crate::ports::{Call, Clock};
 
-/// The adapters that [`Lifecycle`](super::Lifecycle) works with. It may run in a spawned task, hence the bounds.
+/// The adapters that [`StackLifecycle`](super::StackLifecycle) works with. It may run in a spawned task, hence the bounds.
 pub trait LifecycleEnv: 'static {
     /// Stores requests.
     type Requests: RequestStore + Send + Sync;
