@@ -28,7 +28,7 @@ impl SourceText<'_> {
 }
 
 impl Diagnostics<'_, '_> {
-    /// Returns the edit of [`Source::rewritten`], unless a diagnostic of this level would be dropped: the position of an edit in a long
+    /// Returns the edit of [`SourceText::rewritten`], unless a diagnostic of this level would be dropped: the position of an edit in a long
     /// line is searched from its start.
     pub fn rewritten(&self, level: Level, node: &Node, new: &str) -> Option<Edit> {
         self.has_room(level).then(|| self.source().rewritten(node, new)).flatten()
