@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, anyhow, ensure};
 use futures_util::FutureExt as _;
 
 use app::deploy::ports::{PolicyRepository, RepositoryFile};
-use app::deploy::{DesiredPolicy, PolicySource};
+use app::deploy::{PolicyFiles, PolicySource, UNKNOWN_EVENT_BUS};
 use app::ports::{PortError, PortErrorKind};
 use domain::rollout::transition::Revision;
 use framework::ids::CommitId;
@@ -18,19 +17,6 @@ use syntax::diagnostic::Diagnostic;
 use crate::input;
 
 pub(crate) const POLICY_FILE: &str = "backup-compliance.yaml";
-/// The template parameter that `deploy` sets.
-pub(crate) const EVENT_BUS_PARAMETER: &str = "ComplianceEventBusArn";
-/// A placeholder for the value that `deploy` sets.
-pub(crate) const EVENT_BUS: &str = "arn:aws:events:us-east-1:000000000000:event-bus/backup-compliance";
-
-pub(crate) struct PolicyFiles {
-    /// The desired state, or the diagnostics.
-    pub(crate) desired: Result<DesiredPolicy, Vec<Diagnostic>>,
-    /// Path, as in diagnostics, and text of the policy file.
-    pub(crate) file: (String, String),
-    /// Texts of its templates by path, as in diagnostics.
-    pub(crate) templates: BTreeMap<String, String>,
-}
 
 /// Reads the policy in a file, or in the policy file of a folder. Paths of templates start from `root`; without it, from the folder of
 /// the policy file. A missing template is a diagnostic, not an error.
@@ -46,15 +32,13 @@ pub(crate) fn read_policy_with(
 ) -> anyhow::Result<PolicyFiles> {
     let folder = PolicyFolder { texts: texts.clone(), ..PolicyFolder::open(path, root)? };
     let commit = PolicyFolder::commit_id()?;
-    let policy = PolicySource { commit: &commit, policy_file: &folder.policy_file, event_bus_arn: EVENT_BUS };
-    let desired = policy.read(&folder).now_or_never().context("reading a folder does not wait")?;
-    let desired = desired.map_err(|error| anyhow!(error.message))?;
-    let desired = desired.map_err(|diagnostics| folder.located(diagnostics));
-    // The lock is never poisoned.
-    let templates = folder.templates.lock().map(|templates| templates.clone()).unwrap_or_default();
-    // A file without text has one diagnostic, which needs no excerpt.
-    let text = folder.policy.into_text("").unwrap_or_default();
-    Ok(PolicyFiles { desired, file: (folder.policy_file, text), templates })
+    let policy = PolicySource { commit: &commit, policy_file: &folder.policy_file, event_bus_arn: UNKNOWN_EVENT_BUS };
+    let files = policy.read_files(&folder).now_or_never().context("reading a folder does not wait")?;
+    let files = files.map_err(|error| anyhow!(error.message))?;
+    let templates = files.templates.into_iter();
+    let templates = templates.map(|(path, text)| (folder.root.join(path).display().to_string(), text)).collect();
+    let desired = files.desired.map_err(|diagnostics| folder.located(diagnostics));
+    Ok(PolicyFiles { desired, templates, ..files })
 }
 
 fn policy_file(path: &Path) -> anyhow::Result<PathBuf> {
@@ -73,7 +57,6 @@ pub(crate) struct PolicyFolder {
     /// The path of the policy file from the working directory; it may be outside the root.
     pub(crate) policy_file: String,
     policy: RepositoryFile,
-    templates: Arc<Mutex<BTreeMap<String, String>>>,
     /// Texts that take the place of files, by path.
     texts: BTreeMap<String, String>,
 }
@@ -84,13 +67,7 @@ impl PolicyFolder {
         let file = policy_file(path)?;
         let policy = input::document(&file).with_context(|| format!("cannot read `{}`", file.display()))?;
         let root = root.or(file.parent()).unwrap_or(Path::new("")).to_path_buf();
-        Ok(Self {
-            root,
-            policy_file: file.display().to_string(),
-            policy,
-            templates: Arc::default(),
-            texts: BTreeMap::new(),
-        })
+        Ok(Self { root, policy_file: file.display().to_string(), policy, texts: BTreeMap::new() })
     }
 
     /// The id that represents the state of a folder.
@@ -119,12 +96,7 @@ impl PolicyRepository for PolicyFolder {
         let path = self.root.join(path);
         let known = self.texts.get(&path.display().to_string()).cloned();
         match known.map_or_else(|| input::document(&path), |text| Ok(RepositoryFile::Text(text))) {
-            Ok(file) => {
-                if let (Ok(mut templates), RepositoryFile::Text(text)) = (self.templates.lock(), &file) {
-                    templates.insert(path.display().to_string(), text.clone());
-                }
-                Ok(file)
-            }
+            Ok(file) => Ok(file),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(RepositoryFile::Missing),
             Err(e) => Err(PortError {
                 operation: "read",

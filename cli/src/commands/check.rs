@@ -7,6 +7,7 @@ use anyhow::{bail, ensure};
 use serde_json::{Value, json};
 
 use app::in_force::today;
+use app::queries::ControlQueries;
 use evaluation::check::{self, CheckReport, ExemptViolation};
 use evaluation::inventory::template::{self, CheckedFile, DeploymentTarget, NotJudged, TemplateStack};
 use evaluation::inventory::terraform::TerraformPlan;
@@ -21,9 +22,8 @@ use syntax::text::closest_match;
 use super::evaluate::{self, region};
 use super::lint::assignment;
 use crate::findings::{self, FindingFormat, fix, generated, human, machine, sarif};
-use crate::frameworks::{ControlQueries, unusable};
 use crate::templates::{Exclusion, Files};
-use crate::{CommandOutcome, cloud, input, output, plain, templates};
+use crate::{CommandOutcome, cloud, frameworks, input, output, plain, templates};
 
 /// Check templates and Terraform plans against a framework before deployment
 ///
@@ -153,7 +153,7 @@ struct CheckOutput {
 
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<CommandOutcome> {
     let given: BTreeMap<String, String> = args.parameter.iter().cloned().collect();
-    let questions = ControlQueries::read(&args.framework, args.root.as_deref(), &given)?;
+    let questions = frameworks::queries(&args.framework, args.root.as_deref(), &given)?;
     let mut read = CheckInput::of(args)?;
     let mut found = CheckOutput::of(args, &questions, &given, &read)?;
     if args.fix {
@@ -212,7 +212,7 @@ impl CheckInput {
         for (path, text) in files {
             let text = match text {
                 Some(text) => text,
-                None => input::checked(&path)?.map_err(|diagnostic| unusable(vec![diagnostic]))?,
+                None => input::checked(&path)?.map_err(|diagnostic| frameworks::unusable(vec![diagnostic]))?,
             };
             read.add(&path, text)?;
             known.insert(templates::identity(&path));
@@ -244,7 +244,8 @@ impl CheckInput {
     fn add(&mut self, path: &Path, text: String) -> anyhow::Result<()> {
         let name = input::name(path);
         if TerraformPlan::is_plan(&text) {
-            let plan = TerraformPlan::read(&name, &text).map_err(|diagnostic| unusable(vec![*diagnostic]))?;
+            let plan =
+                TerraformPlan::read(&name, &text).map_err(|diagnostic| frameworks::unusable(vec![*diagnostic]))?;
             let plan = plan.with_sources(templates::terraform_sources(path));
             self.terraform.insert(name.clone(), plan);
             self.files.push((name, String::new()));
@@ -269,7 +270,7 @@ impl CheckOutput {
         let target = target(args, questions, &inventory, terraform)?;
         let (accounts, regions) =
             (target.account().into_iter().cloned().collect(), target.region().into_iter().cloned().collect());
-        let questions = &questions.clone().at(&accounts, &regions)?;
+        let questions = &questions.clone().at(&accounts, &regions).map_err(frameworks::unusable)?;
         let groups = || questions.groups.iter().filter(|group| group.applies(target.account(), target.region()));
         let asked: Vec<ControlQuery> = groups().flat_map(|group| group.asked.iter().cloned()).collect();
         let mut unknown: Vec<&Diagnostic> = Vec::new();
@@ -283,7 +284,7 @@ impl CheckOutput {
         }
         let mut templates = BTreeMap::new();
         for (name, text) in files.iter().filter(|(name, _)| !terraform.contains_key(name)) {
-            templates.insert(name, Template::read_source(name, text).map_err(unusable)?);
+            templates.insert(name, Template::read_source(name, text).map_err(frameworks::unusable)?);
         }
         reject_unknown(parameters, &templates, questions)?;
         let stack = |template| {

@@ -9,18 +9,17 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 
 use app::in_force::today;
+use app::queries::{QueryGroup, UnreadPart};
 use evaluation::inventory::Inventory;
 use evaluation::{
-    ComplianceResult, ControlQuery, Evaluation, EvaluationCounts, Evaluator, NonComplianceReason, Subject,
-    ViolatingItem, ViolationExemption,
+    ComplianceResult, ControlQuery, Evaluation, EvaluationCounts, Evaluator, Subject, ViolatingItem, ViolationExemption,
 };
 use framework::control::{CONTROLS, Control};
 use framework::ids::{AccountId, RegionName};
 use syntax::text::closest_match;
 
 use super::lint::assignment;
-use crate::frameworks::{ControlQueries, QueryGroup};
-use crate::{CommandOutcome, cloud, input, output, plain};
+use crate::{CommandOutcome, cloud, frameworks, input, output, plain};
 
 mod human;
 mod machine;
@@ -147,24 +146,6 @@ impl LocatedEvaluation<'_> {
             _ => None,
         }
     }
-
-    /// Returns the fix of a result that is not compliant.
-    pub(super) fn fix(&self) -> Option<String> {
-        match &self.evaluation.result {
-            ComplianceResult::NotCompliant(NonComplianceReason::NotSelected(not_selected)) => {
-                let Some(fix) = not_selected.fix() else {
-                    return Some(self.evaluation.query.control.remediation.to_owned());
-                };
-                let cluster = not_selected.cluster.map(|arn| format!("for its cluster `{}`: ", plain::escaped(arn)));
-                Some(format!("{}{fix}", cluster.unwrap_or_default()))
-            }
-            ComplianceResult::NotCompliant(NonComplianceReason::AwsManagedKey) => {
-                Some("encrypt the resource with a customer managed key".to_owned())
-            }
-            ComplianceResult::NotCompliant(_) => Some(self.evaluation.query.control.remediation.to_owned()),
-            ComplianceResult::Compliant(_) | ComplianceResult::Undecided(_) => None,
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -172,15 +153,6 @@ struct SummaryRow<'a> {
     framework: &'a str,
     control: &'static Control,
     counts: EvaluationCounts,
-}
-
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct UnreadPart {
-    pub(super) account: AccountId,
-    pub(super) region: RegionName,
-    /// As in documents; `None` for a whole location.
-    pub(super) part: Option<String>,
-    pub(super) reason: String,
 }
 
 impl EvaluateArgs {
@@ -198,13 +170,13 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<CommandOutcome> {
         Format::Sarif => Box::new(sarif::Sarif::new(&args.inventories)),
     };
     let given: BTreeMap<String, String> = args.parameter.iter().cloned().collect();
-    let questions = ControlQueries::read(&args.framework, args.root.as_deref(), &given)?;
+    let questions = frameworks::queries(&args.framework, args.root.as_deref(), &given)?;
     questions.remarks.iter().for_each(|remark| output::hint(remark));
     let files = args.inventories.iter().map(|path| Ok((input::name(path), input::text(path, input::INVENTORY)?)));
     let inventory = merged(files)?.context("no inventory is named")?;
     let (accounts, regions) =
         inventory.locations().map(|location| (location.account.clone(), location.region.clone())).unzip();
-    let questions = questions.at(&accounts, &regions)?;
+    let questions = questions.at(&accounts, &regions).map_err(frameworks::unusable)?;
     let mut known = args.in_account.iter();
     if let Some(account) =
         known.find(|own| !accounts.contains(own) && questions.named().all(|(account, _)| account != *own))
@@ -271,7 +243,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<CommandOutcome> {
     };
     evaluator.each(|evaluation| {
         let group = groups.get(evaluation.query_index);
-        let (Some(group), Some((account, region, kind))) = (group, location(&inventory, &evaluation)) else { return };
+        let (Some(group), Some((account, region, kind))) = (group, evaluation.location(&inventory)) else { return };
         if !group.applies(Some(account), Some(region)) || !args.is_in_scope(account) {
             return;
         }
@@ -289,7 +261,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<CommandOutcome> {
         }
     });
     ended?;
-    let unread = unread(&inventory, &questions, |account| args.is_in_scope(account));
+    let unread = questions.unread(&inventory, |account| args.is_in_scope(account));
     writer.end(&rows, &unread).and_then(&mut write)?;
     output::written(out.flush())?;
     if matches!(args.format, Format::Csv | Format::Sarif) {
@@ -312,53 +284,6 @@ fn verdict(rows: &[SummaryRow<'_>], unread: &BTreeSet<UnreadPart>, strict: bool)
     let is_empty = total(|counts| counts.compliant + counts.exempt) == 0;
     let is_finding = broken > 0 || (strict && (is_uncertain || is_empty));
     if is_finding { CommandOutcome::Findings } else { CommandOutcome::Clean }
-}
-
-pub(super) fn location<'a>(
-    inventory: &'a Inventory,
-    evaluation: &Evaluation<'a>,
-) -> Option<(&'a AccountId, &'a RegionName, &'a str)> {
-    let kind = evaluation.query.control.resource_types.first().copied().unwrap_or_default();
-    Some(match evaluation.subject {
-        Subject::Resource(resource) => {
-            let location = inventory.location_of_resource(resource)?;
-            (&location.account, &location.region, inventory.kind(resource))
-        }
-        Subject::Plan(plan) => (&plan.account, &plan.region, kind),
-        Subject::Vault(vault) => (&vault.account, &vault.region, kind),
-        Subject::RecoveryPoint(point) => (&point.account, &point.region, kind),
-    })
-}
-
-pub(super) fn unread(
-    inventory: &Inventory,
-    questions: &ControlQueries,
-    is_in_scope: impl Fn(&AccountId) -> bool,
-) -> BTreeSet<UnreadPart> {
-    let applies = |account, region| questions.groups.iter().any(|group| group.applies(Some(account), Some(region)));
-    let gaps = inventory.gaps().into_iter().filter(|gap| applies(gap.account, gap.region)).map(|gap| {
-        let part = gap.part.and_then(|part| Some(serde_json::to_value(part).ok()?.as_str()?.to_owned()));
-        (gap.account, gap.region, part, gap.reason.to_owned())
-    });
-    // Unknown controls of a framework were not evaluated in any location in its scope.
-    let unknown = questions.groups.iter().filter(|group| !group.unknown.is_empty()).flat_map(|group| {
-        let locations = inventory.locations().map(|location| (&location.account, &location.region));
-        let locations = locations.filter(move |(account, region)| group.applies(Some(account), Some(region)));
-        locations.flat_map(move |(account, region)| {
-            let reasons = group.unknown.iter().map(ToString::to_string);
-            reasons.map(move |reason| (account, region, Some("framework".to_owned()), reason))
-        })
-    });
-    let missing = questions.named().filter(|(account, region)| !inventory.has_location(account, region));
-    let missing = missing.map(|(account, region)| (account, region, None, "no document contains it".to_owned()));
-    let all = gaps.chain(unknown).chain(missing).filter(|(account, ..)| is_in_scope(account));
-    let part = |(account, region, part, reason): (&AccountId, &RegionName, _, _)| UnreadPart {
-        account: account.clone(),
-        region: region.clone(),
-        part,
-        reason,
-    };
-    all.map(part).collect()
 }
 
 /// Evaluates several documents together. They are read one by one, and each text is dropped.

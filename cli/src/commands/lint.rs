@@ -1,12 +1,9 @@
 //! `lint`: checks policies and framework templates.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
-
-use syntax::diagnostic::Diagnostic;
 
 use crate::findings::{self, FindingFormat, fix, machine, sarif};
 use crate::{CommandOutcome, cloud, output};
@@ -69,11 +66,6 @@ pub(crate) fn assignment(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("not of the form `NAME=value`".to_owned()),
     }
-}
-
-/// Returns the findings of a policy. Paths of templates start from `root`; without it, from the folder of the policy file.
-pub(super) fn findings(policy: &Path, root: Option<&Path>, today: Date) -> anyhow::Result<Vec<Diagnostic>> {
-    Ok(LintReport::of_policy(policy, root, today)?.findings)
 }
 
 pub(crate) fn run(args: &LintArgs) -> anyhow::Result<CommandOutcome> {

@@ -1,6 +1,6 @@
 //! `preview`: the effects of a change to the policy, before it is merged.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,21 +9,15 @@ use clap::ValueEnum;
 use jiff::civil::Date;
 use tempfile::TempDir;
 
-use app::deploy::DesiredPolicy;
 use app::in_force::today;
-use app::plan::plan_change;
+use app::preview::{PolicyState, preview};
 use domain::cost::Prices;
-use domain::preview::{
-    ChangeVerdict, ControlChange, PredictedCounts, PredictedViolation, PredictedViolations, Preview, UnreadLocation,
-};
-use evaluation::inventory::Inventory;
-use evaluation::{ComparedState, Comparison, ControlQuery, Evaluation, ViolatingItem, ViolationChange, compare};
+use domain::preview::{ChangeVerdict, ControlChange, MAX_COMMENT_CHARACTERS, PredictedViolations};
 use syntax::diagnostic::{Diagnostic, Level};
 
-use super::evaluate::{self, LocatedEvaluation};
-use super::lint;
+use super::evaluate;
 use crate::findings::{machine, sarif};
-use crate::frameworks::{ControlQueries, QueryGroup};
+use crate::frameworks::unusable;
 use crate::{CommandOutcome, cloud, input, output, plain, repository};
 
 mod human;
@@ -49,10 +43,10 @@ Examples:
   backup-compliance preview --before origin/main --after . \\
     --format json | jq '.verdict'")]
 pub(crate) struct PreviewArgs {
-    /// PolicyState before the change: a folder, or a commit of the git repository
+    /// State before the change: a folder, or a commit of the git repository
     #[arg(long, value_name = "DIR|REF")]
     before: String,
-    /// PolicyState after the change
+    /// State after the change
     #[arg(long, value_name = "DIR|REF", default_value = ".")]
     after: String,
     /// Path of the policy file or its folder in both states
@@ -89,61 +83,24 @@ enum PreviewFormat {
     Codequality,
 }
 
-/// Maximum characters of a comment in CodeCommit.
-const MOST_CHARACTERS: usize = 10_240;
-
-/// Most new, and most resolved violations that are listed; all are counted.
-const MOST_LISTED: usize = 10_000;
-
 pub(crate) fn run(args: &PreviewArgs) -> anyhow::Result<CommandOutcome> {
     let now = cloud::now();
-    let today = today(now);
-    let (before, after) = (PolicyState::open(&args.before, args)?, PolicyState::open(&args.after, args)?);
-    let (old, new) = (before.lint(today)?, after.lint(today)?);
-    let errors = new.iter().filter(|finding| finding.level == Level::Error).count();
-    let (desired_before, desired_after) = (before.desired()?, after.desired()?);
-    let (plan, kept) = match &desired_after {
-        Some(desired) => plan_change(desired_before.as_ref(), desired),
-        None => Default::default(),
-    };
-    let mut preview = Preview {
-        version: 1,
-        before: args.before.clone(),
-        after: args.after.clone(),
-        verdict: ChangeVerdict::Ok,
-        reasons: Vec::new(),
-        findings: added(old, new),
-        plan,
-        kept,
-        violations: None,
-        cost: None,
-    };
+    let (before, after) = (PolicyFolderState::open(&args.before, args)?, PolicyFolderState::open(&args.after, args)?);
     let files = args.inventory.iter().map(|path| Ok((input::name(path), input::text(path, input::INVENTORY)?)));
     let inventory = evaluate::merged(files)?;
-    let mut at_controls = Vec::new();
-    if let (Some(inventory), Some(_)) = (&inventory, &desired_after) {
-        let before = match &desired_before {
-            Some(_) => before.queries(inventory)?,
-            None => ControlQueries::default(),
-        };
-        let after_queries = after.queries(inventory)?;
-        let prices = match &args.prices {
-            None => Prices::of_this_version()?,
-            Some(path) => Prices::read(&input::text(path, input::SETTINGS)?)
-                .with_context(|| format!("`{}` is not a price list", path.display()))?,
-        };
-        let (violations, comparison) = predicted(inventory, &before, &after_queries, today);
-        at_controls = by_control(&violations, &after);
-        preview.violations = Some(violations);
-        preview.cost = Some(prices.change(&comparison.before, &comparison.after));
-    }
-    let limits = desired_after.as_ref().map(|desired| desired.preview).unwrap_or_default();
-    preview.judge(&limits, errors, now);
+    let prices = match &args.prices {
+        None => Prices::of_this_version()?,
+        Some(path) => Prices::read(&input::text(path, input::SETTINGS)?)
+            .with_context(|| format!("`{}` is not a price list", path.display()))?,
+    };
+    let states = (before.state(today(now))?, after.state(today(now))?);
+    let preview = preview(states.0, states.1, inventory.as_ref(), &prices, now).map_err(unusable)?;
+    let at_controls = preview.violations.as_ref().map(|found| by_control(found, &after)).unwrap_or_default();
     let findings = || preview.findings.iter().cloned().chain(at_controls.iter().cloned()).collect::<Vec<_>>();
     match args.format {
         PreviewFormat::Human => output::text(&human::page(&preview))?,
         PreviewFormat::Json => output::json(&serde_json::to_value(&preview)?)?,
-        PreviewFormat::Markdown => output::line(&preview.markdown(MOST_CHARACTERS))?,
+        PreviewFormat::Markdown => output::line(&preview.markdown(MAX_COMMENT_CHARACTERS))?,
         PreviewFormat::Sarif => output::json(&sarif::sarif(&findings(), &[], &BTreeMap::new()))?,
         PreviewFormat::Codequality => output::json(&machine::code_quality(&findings()))?,
     }
@@ -152,7 +109,7 @@ pub(crate) fn run(args: &PreviewArgs) -> anyhow::Result<CommandOutcome> {
 }
 
 /// A state of the policy repository.
-struct PolicyState {
+struct PolicyFolderState {
     name: String,
     folder: PathBuf,
     policy: PathBuf,
@@ -161,7 +118,7 @@ struct PolicyState {
     _checkout: Option<TempDir>,
 }
 
-impl PolicyState {
+impl PolicyFolderState {
     /// Opens a folder, or checks a commit out into a temporary one.
     fn open(name: &str, args: &PreviewArgs) -> anyhow::Result<Self> {
         let mut paths = [Some(&args.policy), args.root.as_ref()].into_iter().flatten();
@@ -185,34 +142,17 @@ impl PolicyState {
         self.policy.is_file() || self.policy.join(repository::POLICY_FILE).is_file()
     }
 
-    /// Returns the findings of lint, with paths from the folder of the state. Notes are no effects of a change.
-    fn lint(&self, today: Date) -> anyhow::Result<Vec<Diagnostic>> {
-        if !self.has_policy() {
-            return Ok(Vec::new());
-        }
-        let mut findings = lint::findings(&self.policy, self.root.as_deref(), today)?;
-        findings.retain(|finding| finding.level != Level::Note);
-        for finding in &mut findings {
+    /// Reads and lints the policy. The paths in findings start from the folder of the state.
+    fn state(&self, today: Date) -> anyhow::Result<PolicyState> {
+        let read = || repository::read_policy(&self.policy, self.root.as_deref());
+        let files = self.has_policy().then(read).transpose()?;
+        let mut state = PolicyState::new(&self.name, files, today);
+        for finding in &mut state.findings {
             if let Ok(path) = Path::new(&finding.file).strip_prefix(&self.folder) {
                 finding.file = path.display().to_string();
             }
         }
-        Ok(findings)
-    }
-
-    /// Returns the desired state; `None` without a policy, or if lint rejects it.
-    fn desired(&self) -> anyhow::Result<Option<DesiredPolicy>> {
-        if !self.has_policy() {
-            return Ok(None);
-        }
-        Ok(repository::read_policy(&self.policy, self.root.as_deref())?.desired.ok())
-    }
-
-    fn queries(&self, inventory: &Inventory) -> anyhow::Result<ControlQueries> {
-        let (accounts, regions) =
-            inventory.locations().map(|location| (location.account.clone(), location.region.clone())).unzip();
-        let read = ControlQueries::read(&self.policy, self.root.as_deref(), &BTreeMap::new());
-        read.and_then(|queries| queries.at(&accounts, &regions)).with_context(|| format!("in `{}`", self.name))
+        Ok(state)
     }
 }
 
@@ -252,148 +192,8 @@ fn check_out(name: &str) -> anyhow::Result<TempDir> {
     Ok(folder)
 }
 
-/// Returns the findings after the change that were not there before, and all errors; a moved one is not new.
-fn added(before: Vec<Diagnostic>, after: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let mut known: HashMap<(String, Option<&str>, String), usize> = HashMap::new();
-    for finding in before {
-        *known.entry((finding.file, finding.rule, finding.message)).or_default() += 1;
-    }
-    let is_new =
-        |finding: &Diagnostic| match known.get_mut(&(finding.file.clone(), finding.rule, finding.message.clone())) {
-            Some(count) if *count > 0 => {
-                *count -= 1;
-                false
-            }
-            _ => true,
-        };
-    after.into_iter().filter(is_new).collect()
-}
-
-/// The queries of a state over an inventory.
-struct StateQueries<'a> {
-    inventory: &'a Inventory,
-    policy: &'a ControlQueries,
-    asked: Vec<ControlQuery>,
-    /// The group of each query.
-    groups: Vec<&'a QueryGroup>,
-    today: Date,
-}
-
-impl<'a> StateQueries<'a> {
-    fn new(inventory: &'a Inventory, policy: &'a ControlQueries, today: Date) -> Self {
-        let queries = policy.groups.iter();
-        let (asked, groups) =
-            queries.flat_map(|group| group.asked.iter().map(move |asked| (asked.clone(), group))).unzip();
-        Self { inventory, policy, asked, groups, today }
-    }
-
-    /// Returns the group of the query of an evaluation.
-    fn group(&self, evaluation: &Evaluation<'_>) -> Option<&'a QueryGroup> {
-        self.groups.get(evaluation.query_index).copied()
-    }
-
-    fn applies(&self, evaluation: &Evaluation<'_>) -> bool {
-        let location = evaluate::location(self.inventory, evaluation);
-        let (Some(group), Some((account, region, _))) = (self.group(evaluation), location) else { return false };
-        group.applies(Some(account), Some(region))
-    }
-
-    fn is_exempt(&self, evaluation: &Evaluation<'_>) -> bool {
-        let Some((account, region, _)) = evaluate::location(self.inventory, evaluation) else { return false };
-        let control = evaluation.query.control;
-        let item = || ViolatingItem::new(self.inventory, control, &evaluation.subject, account, region);
-        self.policy.has_exemptions() && self.policy.exemption(&item(), self.today).is_some()
-    }
-
-    fn violation(&self, evaluation: Evaluation<'_>) -> Option<PredictedViolation> {
-        let (account, region, kind) = evaluate::location(self.inventory, &evaluation)?;
-        let group = self.group(&evaluation)?;
-        let located = LocatedEvaluation { group, account, region, kind, evaluation, exemption: None };
-        let evaluation = &located.evaluation;
-        Some(PredictedViolation {
-            control: evaluation.query.control.name,
-            framework: group.framework.clone(),
-            account: account.clone(),
-            region: region.clone(),
-            resource_type: kind.to_owned(),
-            resource: located.arn().unwrap_or_else(|| evaluation.subject.id()).to_owned(),
-            reason: evaluation.result.to_string(),
-            fix: located.fix(),
-        })
-    }
-}
-
-/// Compares the violations of both states.
-fn predicted(
-    inventory: &Inventory,
-    before: &ControlQueries,
-    after: &ControlQueries,
-    today: Date,
-) -> (PredictedViolations, Comparison) {
-    let (old, new) = (StateQueries::new(inventory, before, today), StateQueries::new(inventory, after, today));
-    let mut listed: BTreeMap<ViolationChange, BTreeMap<_, Vec<PredictedViolation>>> = BTreeMap::new();
-    let mut by_control: BTreeMap<&'static str, ControlChange> = BTreeMap::new();
-    let comparison = compare(
-        inventory,
-        &ComparedState {
-            queries: &old.asked,
-            applies: &|evaluation| old.applies(evaluation),
-            is_exempt: &|evaluation| old.is_exempt(evaluation),
-        },
-        &ComparedState {
-            queries: &new.asked,
-            applies: &|evaluation| new.applies(evaluation),
-            is_exempt: &|evaluation| new.is_exempt(evaluation),
-        },
-        |change, evaluation| {
-            let control = evaluation.query.control;
-            let counts = by_control.entry(control.name).or_default();
-            let (state, count) = match change {
-                ViolationChange::New => (&new, &mut counts.new),
-                ViolationChange::Resolved => (&old, &mut counts.resolved),
-            };
-            *count += 1;
-            let same = listed.entry(change).or_default().entry(control.severity).or_default();
-            if same.len() < MOST_LISTED {
-                same.extend(state.violation(evaluation));
-            }
-        },
-    );
-    // The most severe first.
-    let mut worst = |change| -> Vec<PredictedViolation> {
-        let by_severity = listed.remove(&change).unwrap_or_default();
-        by_severity.into_values().rev().flatten().take(MOST_LISTED).collect()
-    };
-    let counts = comparison.counts;
-    let violations = PredictedViolations {
-        inventory_as_of: inventory.as_of(),
-        counts: PredictedCounts {
-            new: counts.new,
-            resolved: counts.resolved,
-            unchanged: counts.unchanged,
-            undecided: counts.undecided,
-            exempt: counts.exempt,
-        },
-        by_control,
-        new: worst(ViolationChange::New),
-        resolved: worst(ViolationChange::Resolved),
-        unread: unread(inventory, after),
-    };
-    (violations, comparison)
-}
-
-fn unread(inventory: &Inventory, policy: &ControlQueries) -> Vec<UnreadLocation> {
-    let parts = evaluate::unread(inventory, policy, |_| true).into_iter();
-    let location = |part: evaluate::UnreadPart| UnreadLocation {
-        account: part.account,
-        region: part.region,
-        reason: part.part.map(|name| format!("{name}: {}", part.reason)).unwrap_or(part.reason),
-    };
-    parts.map(location).collect()
-}
-
 /// Returns one finding for each control with new violations, at the policy file.
-fn by_control(violations: &PredictedViolations, after: &PolicyState) -> Vec<Diagnostic> {
+fn by_control(violations: &PredictedViolations, after: &PolicyFolderState) -> Vec<Diagnostic> {
     let file = match after.policy.is_dir() {
         true => after.policy.join(repository::POLICY_FILE),
         false => after.policy.clone(),

@@ -15,7 +15,7 @@ mod reporting;
 mod requests;
 pub(crate) mod state;
 
-pub use desired::{DesiredFramework, DesiredPolicy, PolicySource};
+pub use desired::{DesiredFramework, DesiredPolicy, EVENT_BUS_PARAMETER, PolicyFiles, PolicySource, UNKNOWN_EVENT_BUS};
 pub use reconcile::{Application, Deploy, DeployCounts, FrameworkOutcome, ReconcileSummary, owner};
 pub use requests::ANSWER_WITHIN;
 pub use state::{

@@ -10,13 +10,11 @@ use framework::ids::{CommitId, StackSetName};
 use syntax::diagnostic::Diagnostic;
 
 use crate::deploy::StackSetRef;
-use crate::deploy::desired::{EVENT_BUS_PARAMETER, ObservedFramework, ObservedFrameworks};
+use crate::deploy::desired::{EVENT_BUS_PARAMETER, ObservedFramework, ObservedFrameworks, UNKNOWN_EVENT_BUS};
 use crate::deploy::members::{members_left, with_former_units};
 use crate::deploy::ports::{DeployedStackSets, OrganizationalUnits, PolicyRepository};
 use crate::deploy::{DeployState, DesiredFramework, DesiredPolicy, InFlight, PolicySource, RolloutRecord};
 use crate::ports::Result;
-
-const UNKNOWN_BUS: &str = "arn:aws:events:us-east-1:000000000000:event-bus/backup-compliance";
 
 /// The use case.
 #[derive(Debug)]
@@ -142,7 +140,7 @@ impl<R: PolicyRepository, S: DeployedStackSets, O: OrganizationalUnits> Planner<
         memory: Option<&DeployState>,
         mut reading: impl FnMut(&StackSetName),
     ) -> Result<Result<PushPlan, Vec<Diagnostic>>> {
-        let event_bus_arn = request.event_bus_arn.as_deref().unwrap_or(UNKNOWN_BUS);
+        let event_bus_arn = request.event_bus_arn.as_deref().unwrap_or(UNKNOWN_EVENT_BUS);
         let policy = PolicySource { commit: &request.commit, policy_file: &request.policy_file, event_bus_arn };
         let mut desired = match policy.read(&self.repository).await? {
             Ok(desired) => desired,
@@ -195,7 +193,7 @@ impl<R: PolicyRepository, S: DeployedStackSets, O: OrganizationalUnits> Planner<
             let stack_set = all.get(name).and_then(|found| found.stack_set.as_ref());
             if request.event_bus_arn.is_none()
                 && let Some(bus) = stack_set.and_then(|found| found.parameters.get(EVENT_BUS_PARAMETER))
-                && let Some(value) = parameters.get_mut(EVENT_BUS_PARAMETER).filter(|value| *value == UNKNOWN_BUS)
+                && let Some(value) = parameters.get_mut(EVENT_BUS_PARAMETER).filter(|value| *value == UNKNOWN_EVENT_BUS)
             {
                 value.clone_from(bus);
             }

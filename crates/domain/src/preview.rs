@@ -17,6 +17,8 @@ mod markdown;
 #[cfg(test)]
 mod tests;
 
+pub use markdown::{MAX_COMMENT_CHARACTERS, finding_comment};
+
 /// An inventory that is older than this may be wrong: the verdict is at most [`ChangeVerdict::Attention`].
 pub const MAX_INVENTORY_AGE: SignedDuration = SignedDuration::from_hours(48);
 

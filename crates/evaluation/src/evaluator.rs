@@ -70,6 +70,40 @@ pub struct Evaluation<'a> {
     pub result: ComplianceResult<'a>,
 }
 
+impl<'a> Evaluation<'a> {
+    /// Returns account, Region and AWS Config's type of the item; `None` if the inventory lacks its location.
+    pub fn location(&self, inventory: &'a Inventory) -> Option<(&'a AccountId, &'a RegionName, &'a str)> {
+        let kind = self.query.control.resource_types.first().copied().unwrap_or_default();
+        Some(match self.subject {
+            Subject::Resource(resource) => {
+                let location = inventory.location_of_resource(resource)?;
+                (&location.account, &location.region, inventory.kind(resource))
+            }
+            Subject::Plan(plan) => (&plan.account, &plan.region, kind),
+            Subject::Vault(vault) => (&vault.account, &vault.region, kind),
+            Subject::RecoveryPoint(point) => (&point.account, &point.region, kind),
+        })
+    }
+
+    /// Returns the fix of a result that is not compliant.
+    pub fn fix(&self) -> Option<String> {
+        match &self.result {
+            ComplianceResult::NotCompliant(NonComplianceReason::NotSelected(not_selected)) => {
+                let Some(fix) = not_selected.fix() else { return Some(self.query.control.remediation.to_owned()) };
+                Some(match not_selected.cluster {
+                    Some(arn) => format!("for its cluster `{}`: {fix}", arn.escape_debug()),
+                    None => fix.to_string(),
+                })
+            }
+            ComplianceResult::NotCompliant(NonComplianceReason::AwsManagedKey) => {
+                Some("encrypt the resource with a customer managed key".to_owned())
+            }
+            ComplianceResult::NotCompliant(_) => Some(self.query.control.remediation.to_owned()),
+            ComplianceResult::Compliant(_) | ComplianceResult::Undecided(_) => None,
+        }
+    }
+}
+
 /// An item that a control evaluates.
 #[derive(Debug, Clone, Copy)]
 pub enum Subject<'a> {

@@ -42,7 +42,11 @@ impl EvaluationWriter for Human {
             ComplianceResult::NotCompliant(_) => style("not compliant").red().bold(),
             ComplianceResult::Undecided(_) => style("undecided").yellow().bold(),
         };
-        let fix = located.fix().map(|fix| format!("  {} {fix}\n", style("fix:").green().bold())).unwrap_or_default();
+        let fix = located
+            .evaluation
+            .fix()
+            .map(|fix| format!("  {} {fix}\n", style("fix:").green().bold()))
+            .unwrap_or_default();
         Ok(format!("{}: {word}, {control}\n  {}\n{fix}\n", style(head).bold(), evaluation.result))
     }
 

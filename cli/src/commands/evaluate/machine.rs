@@ -74,7 +74,7 @@ fn item(located: &LocatedEvaluation<'_>) -> Value {
         "name": evaluation.subject.name(),
         "arn": located.arn(),
         "reason": evaluation.result.to_string(),
-        "fix": located.fix(),
+        "fix": located.evaluation.fix(),
         "exemption": located.exemption.as_ref().map(|own| json!({ "until": own.until, "reason": own.reason })),
     });
     match &evaluation.result {
@@ -138,7 +138,7 @@ impl EvaluationWriter for Csv {
             located.arn().unwrap_or_default(),
             evaluation.result.word(),
             &evaluation.result.to_string(),
-            &located.fix().unwrap_or_default(),
+            &located.evaluation.fix().unwrap_or_default(),
             &exemption.map(|own| own.until.to_string()).unwrap_or_default(),
             exemption.map(|own| own.reason.as_str()).unwrap_or_default(),
         ])

@@ -65,7 +65,7 @@ impl EvaluationWriter for Sarif {
         let (subject, id) = (&evaluation.subject, evaluation.subject.id());
         let full_name = located.arn().unwrap_or(id);
         let name = subject.name().unwrap_or(full_name);
-        let fix = located.fix().map(|fix| format!("; {fix}")).unwrap_or_default();
+        let fix = located.evaluation.fix().map(|fix| format!("; {fix}")).unwrap_or_default();
         let text = format!("{name} ({of_type}) in account {account} in {region}: {}{fix}", evaluation.result);
         let identity = json!([group.framework, control.name, account, region, of_type, full_name, id]);
         let mut result = json!({

@@ -7,20 +7,17 @@ use anyhow::{anyhow, bail};
 use jiff::civil::Date;
 use serde_json::{Value, json};
 
-use app::deploy::DesiredPolicy;
-use domain::policy::Policy;
-use domain::rollout::{DesiredInstance as WantedInstance, Instance, Parameters};
-use framework::ids::{AccountId, RegionName};
-use framework::lint::{self, Level, LintContext, LintResult};
-use framework::{EquivalentLocations, Framework};
-use syntax::diagnostic::{Diagnostic, Position};
+use app::policy_lint::lint_policy;
+use domain::rollout::Parameters;
+use framework::Framework;
+use framework::lint::{self, LintContext, LintResult};
+use syntax::diagnostic::Diagnostic;
 use syntax::template::Template;
 
 use super::LintArgs;
 use crate::findings::{generated, machine};
 use crate::input::{self, STANDARD_INPUT};
-use crate::repository::{self, EVENT_BUS, EVENT_BUS_PARAMETER};
-use crate::templates;
+use crate::{repository, templates};
 
 /// The number of checked inputs, for the summary.
 #[derive(Debug, Default)]
@@ -86,14 +83,6 @@ impl LintReport {
         Ok(report)
     }
 
-    /// Checks a policy.
-    pub(super) fn of_policy(path: &Path, root: Option<&Path>, today: Date) -> anyhow::Result<Self> {
-        let mut report = Self::default();
-        report.policy(path, root, today, &BTreeMap::new())?;
-        report.findings.sort_by(|a, b| (&a.file, a.at).cmp(&(&b.file, b.at)));
-        Ok(report)
-    }
-
     fn add(&mut self, diagnostic: Diagnostic) {
         // Several policies may use a template.
         if self.reported.insert((diagnostic.to_string(), diagnostic.rule)) {
@@ -142,64 +131,19 @@ impl LintReport {
         today: Date,
         texts: &BTreeMap<String, String>,
     ) -> anyhow::Result<()> {
-        let repository::PolicyFiles { desired: wanted, file, templates } =
-            repository::read_policy_with(path, root, texts)?;
+        let files = repository::read_policy_with(path, root, texts)?;
         self.checked.policies += 1;
-        self.files.insert(file.0.clone(), file.1.clone());
-        self.files.extend(templates.clone());
-        match wanted {
-            Ok(wanted) => {
-                for framework in &wanted.frameworks {
-                    // A parameter may exclude a control for some targets.
-                    let controls = framework.published.variants.iter().flat_map(|variant| variant.controls.keys());
-                    self.checked.frameworks += 1;
-                    self.checked.controls += controls.collect::<BTreeSet<_>>().len();
-                    self.checked.instances += framework.desired.instances.len();
-                }
-                let warnings = wanted.warnings(today).into_iter();
-                self.add_all(warnings.map(|diagnostic| Diagnostic { level: Level::Warning, ..diagnostic }));
-                // Frameworks for organizational units have no instances here.
-                let targets = wanted.frameworks.iter().map(|framework| {
-                    let regions = framework.desired.instances.keys().map(|instance| &instance.region);
-                    (framework.at, true, regions.collect())
-                });
-                self.region_warnings(&file, &targets.collect::<Vec<_>>());
-                for (name, text) in &templates {
-                    let variants = variants(&wanted, text);
-                    let question = LintContext { variants: &variants, is_complete: true, today };
-                    self.add_judged(lint::check_with_suppressions(name, text, &question));
-                }
-            }
-            Err(diagnostics) => {
-                self.add_all(diagnostics);
-                // The policy file alone may be valid.
-                if let Ok(policy) = Policy::read(&file.0, &file.1) {
-                    let targets = policy.frameworks.iter().map(|framework| {
-                        let regions = framework.targets.iter().flat_map(|target| &target.regions);
-                        (framework.at, !framework.is_service_managed(), regions.collect())
-                    });
-                    self.region_warnings(&file, &targets.collect::<Vec<_>>());
-                }
-                // Warnings and notes that do not depend on the policy.
-                for (name, text) in &templates {
-                    let variants = [filled_in(text)];
-                    let question = LintContext { variants: &variants, is_complete: false, today };
-                    let others = lint::check_text(name, text, &question).into_iter();
-                    self.add_all(others.filter(|diagnostic| diagnostic.level != Level::Error));
-                }
-            }
+        self.files.insert(files.path.clone(), files.text.clone().unwrap_or_default());
+        self.files.extend(files.templates.clone());
+        for framework in files.desired.iter().flat_map(|wanted| &wanted.frameworks) {
+            // A parameter may exclude a control for some targets.
+            let controls = framework.published.variants.iter().flat_map(|variant| variant.controls.keys());
+            self.checked.frameworks += 1;
+            self.checked.controls += controls.collect::<BTreeSet<_>>().len();
+            self.checked.instances += framework.desired.instances.len();
         }
+        self.add_judged(lint_policy(&files, today));
         Ok(())
-    }
-
-    /// Adds the warnings about the Regions of frameworks, each with its position and whether StackSets permissions are self-managed.
-    fn region_warnings(&mut self, (file, text): &(String, String), targets: &[(Position, bool, Vec<&RegionName>)]) {
-        for (at, _, regions) in targets {
-            self.add_all(lint::unsupported_regions(file, text, *at, regions.iter().copied()));
-        }
-        let opt_in = targets.iter().filter(|(_, is_self_managed, _)| *is_self_managed);
-        let opt_in = opt_in.flat_map(|(at, _, regions)| regions.iter().map(|region| (*at, *region)));
-        self.add_all(lint::opt_in_regions(file, text, opt_in));
     }
 
     fn update(&mut self, base: &Path, name: &str, text: &str, given: &Parameters) -> anyhow::Result<()> {
@@ -229,47 +173,4 @@ impl LintReport {
 fn name(path: &Path) -> String {
     let path: PathBuf = path.components().collect();
     path.display().to_string()
-}
-
-/// Returns the parameter values of a policy for a template, for each group of locations with the same frameworks.
-fn variants(wanted: &DesiredPolicy, text: &str) -> Vec<Parameters> {
-    let Ok(template) = Template::read_source("", text) else { return vec![Parameters::new()] };
-    let mut sets: BTreeSet<Parameters> = BTreeSet::new();
-    for framework in wanted.frameworks.iter().filter(|framework| framework.desired.template == text) {
-        let desired = &framework.desired;
-        // Many instances share few overrides.
-        let mut locations: BTreeMap<&Parameters, (BTreeSet<AccountId>, BTreeSet<RegionName>)> = BTreeMap::new();
-        for (instance, wanted) in &desired.instances {
-            let (accounts, regions) = locations.entry(&*wanted.overrides).or_default();
-            accounts.insert(instance.account.clone());
-            regions.insert(instance.region.clone());
-        }
-        for target in desired.permissions.service_managed().into_iter().flat_map(|service| &service.targets) {
-            locations.entry(&target.overrides).or_default().1.extend(target.regions.iter().cloned());
-        }
-        for (overrides, (accounts, regions)) in locations {
-            for group in EquivalentLocations::of(&template, &accounts, &regions, false) {
-                let is_in = |(instance, wanted): (&Instance, &WantedInstance)| {
-                    *wanted.overrides == *overrides
-                        && group.accounts.contains(&instance.account)
-                        && group.regions.contains(&instance.region)
-                };
-                if !group.accounts.is_empty() && !desired.instances.iter().any(is_in) {
-                    continue;
-                }
-                let mut parameters = desired.parameters.clone();
-                parameters.extend(overrides.clone());
-                parameters.extend(group.pseudo);
-                sets.insert(parameters);
-            }
-        }
-    }
-    sets.into_iter().collect()
-}
-
-/// Returns the values that every deployment gives.
-fn filled_in(text: &str) -> Parameters {
-    let is_declared = Template::read_source("", text).is_ok_and(|template| template.declares(EVENT_BUS_PARAMETER));
-    let bus = (EVENT_BUS_PARAMETER.to_owned(), EVENT_BUS.to_owned());
-    is_declared.then_some(bus).into_iter().collect()
 }

@@ -21,7 +21,9 @@ use super::state::{ControlVariant, DeployState, PublishedFramework, StackSetRef}
 use crate::ports::Result;
 
 /// The template parameter that is set to the ARN of the event bus for compliance events.
-pub(crate) const EVENT_BUS_PARAMETER: &str = "ComplianceEventBusArn";
+pub const EVENT_BUS_PARAMETER: &str = "ComplianceEventBusArn";
+/// Represents the value of [`EVENT_BUS_PARAMETER`] where the application's event bus is unknown.
+pub const UNKNOWN_EVENT_BUS: &str = "arn:aws:events:us-east-1:000000000000:event-bus/backup-compliance";
 
 /// The desired state at a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,32 +185,73 @@ pub struct PolicySource<'a> {
     pub event_bus_arn: &'a str,
 }
 
+/// The files of a policy, and its desired state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyFiles {
+    /// The desired state, or the diagnostics of all files.
+    pub desired: std::result::Result<DesiredPolicy, Vec<Diagnostic>>,
+    /// The path of the policy file.
+    pub path: String,
+    /// The text of the policy file, if it exists and is text.
+    pub text: Option<String>,
+    /// The texts of its templates by path.
+    pub templates: BTreeMap<String, String>,
+}
+
 impl PolicySource<'_> {
     /// Reads the policy file and its templates. The inner error has the diagnostics of all files.
     pub async fn read(&self, repository: &impl PolicyRepository) -> Result<Result<DesiredPolicy, Vec<Diagnostic>>> {
+        Ok(self.read_files(repository).await?.desired)
+    }
+
+    /// Reads the policy file and its templates, and returns their texts too.
+    pub async fn read_files(&self, repository: &impl PolicyRepository) -> Result<PolicyFiles> {
+        let files = |desired, text| PolicyFiles {
+            desired,
+            path: self.policy_file.to_owned(),
+            text,
+            templates: BTreeMap::new(),
+        };
         let text = match repository.file(self.commit, self.policy_file).await? {
             RepositoryFile::Missing => {
                 let message = format!("the policy file `{}` is not in the repository", self.policy_file);
                 let help = "add it, or correct the application's parameter `PolicyFile`";
-                return Ok(Err(vec![Diagnostic::of_file(self.policy_file, message, help)]));
+                return Ok(files(Err(vec![Diagnostic::of_file(self.policy_file, message, help)]), None));
             }
             file => match file.into_text(self.policy_file) {
                 Ok(text) => text,
-                Err(diagnostic) => return Ok(Err(vec![*diagnostic])),
+                Err(diagnostic) => return Ok(files(Err(vec![*diagnostic]), None)),
             },
         };
         let policy = match Policy::read(self.policy_file, &text) {
             Ok(policy) => policy,
-            Err(diagnostics) => return Ok(Err(diagnostics)),
+            Err(diagnostics) => return Ok(files(Err(diagnostics), Some(text))),
         };
         let mut templates: BTreeMap<&str, RepositoryFile> = BTreeMap::new();
+        for framework in &policy.frameworks {
+            if let Entry::Vacant(unread) = templates.entry(&framework.template) {
+                unread.insert(repository.file(self.commit, &framework.template).await?);
+            }
+        }
+        let texts = templates.iter().filter_map(|(path, file)| match file {
+            RepositoryFile::Text(text) => Some(((*path).to_owned(), text.clone())),
+            _ => None,
+        });
+        let texts = texts.collect();
+        let desired = self.desired(&text, &policy, &templates);
+        Ok(PolicyFiles { templates: texts, ..files(desired, Some(text.clone())) })
+    }
+
+    fn desired(
+        &self,
+        text: &str,
+        policy: &Policy,
+        templates: &BTreeMap<&str, RepositoryFile>,
+    ) -> std::result::Result<DesiredPolicy, Vec<Diagnostic>> {
         let (mut frameworks, mut deployments, mut diagnostics) = (Vec::new(), Vec::new(), Vec::new());
         for framework in &policy.frameworks {
-            let template = match templates.entry(&framework.template) {
-                Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(unread) => unread.insert(repository.file(self.commit, &framework.template).await?),
-            };
-            match self.framework(&text, framework, template) {
+            let template = templates.get(framework.template.as_str()).unwrap_or(&RepositoryFile::Missing);
+            match self.framework(text, framework, template) {
                 Ok((framework, targets)) => {
                     frameworks.push(framework);
                     deployments.extend(targets);
@@ -217,20 +260,21 @@ impl PolicySource<'_> {
             }
         }
         // AWS also limits the frameworks that share an account and Region.
-        let shared = lint::check_policy(self.policy_file, &text, &deployments).into_iter();
+        let shared = lint::check_policy(self.policy_file, text, &deployments).into_iter();
         let (errors, crowded): (Vec<Diagnostic>, _) = shared.partition(|diagnostic| diagnostic.level == Level::Error);
         diagnostics.extend(errors);
         let repeated = policy.repetitions().into_iter();
-        let repeated = repeated.map(|(at, message, help)| Diagnostic::at(self.policy_file, &text, at, message, help));
+        let repeated = repeated.map(|(at, message, help)| Diagnostic::at(self.policy_file, text, at, message, help));
         let crowded = crowded.into_iter().chain(repeated).collect();
         // Two frameworks may share a template: its diagnostics are reported once.
         let mut reported = BTreeSet::new();
         diagnostics.retain(|diagnostic| reported.insert(diagnostic.to_string()));
         if !diagnostics.is_empty() {
-            return Ok(Err(diagnostics));
+            return Err(diagnostics);
         }
-        let Policy { reporting, exemption_positions, severity_positions, remove_undeclared, preview, .. } = policy;
-        Ok(Ok(DesiredPolicy {
+        let Policy { reporting, exemption_positions, severity_positions, remove_undeclared, preview, .. } =
+            policy.clone();
+        Ok(DesiredPolicy {
             frameworks,
             reporting,
             remove_undeclared,
@@ -238,8 +282,8 @@ impl PolicySource<'_> {
             exemptions_at: exemption_positions,
             severity_at: severity_positions,
             crowded,
-            file: (self.policy_file.to_owned(), text),
-        }))
+            file: (self.policy_file.to_owned(), text.to_owned()),
+        })
     }
 
     /// Reads one framework. Long because it collects the diagnostics of a framework in the order of the policy file.

@@ -8,6 +8,9 @@ use super::{PredictedViolation, PredictedViolations, Preview};
 use crate::cost::{CostChange, CostRange};
 use crate::notice::text::{code, fitting, markdown, moment, numbers};
 
+/// Most characters of a comment in CodeCommit.
+pub const MAX_COMMENT_CHARACTERS: usize = 10_240;
+
 /// The longest text of a message, in characters.
 const LONGEST: usize = 300;
 
@@ -103,6 +106,13 @@ impl CostChange {
         }
         line
     }
+}
+
+/// Renders a finding of lint for a comment at its line.
+pub fn finding_comment(finding: &Diagnostic) -> String {
+    let rule = finding.rule.map(|rule| format!(" {rule}")).unwrap_or_default();
+    let (message, help) = (markdown(&finding.message, LONGEST), markdown(&finding.help, LONGEST));
+    format!("**{}{rule}**: {message}; {help}", finding.level.as_str())
 }
 
 fn finding(finding: &Diagnostic) -> String {
