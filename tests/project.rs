@@ -10,6 +10,7 @@
 
 mod files;
 mod fuzz;
+mod review;
 mod schemas;
 mod template;
 mod workspace;

@@ -13,6 +13,9 @@ use serde_json::Value;
 pub(crate) enum Reply {
     /// A status and a body.
     Status(u16, String),
+    /// Status 200 and a body that is not text.
+    #[allow(dead_code, reason = "the tests of the reviewers use this file too, and need it")]
+    Bytes(Vec<u8>),
     /// A whole response, head and body.
     #[allow(dead_code, reason = "the end-to-end tests use this file too, and need it")]
     Raw(String),
@@ -110,15 +113,18 @@ fn serve(
         Reply::Raw(response) => {
             let _ = stream.write_all(response.as_bytes());
         }
-        Reply::Status(status, body) => {
-            let head = format!(
-                "HTTP/1.1 {status} Whatever\r\ncontent-length: {}\r\ncontent-type: application/xml\r\nconnection: close\r\n\r\n",
-                body.len()
-            );
-            // A client that closes the connection early does not need the response.
-            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
-        }
+        Reply::Status(status, body) => respond(&mut stream, status, body.as_bytes()),
+        Reply::Bytes(body) => respond(&mut stream, 200, &body),
     }
+}
+
+fn respond(stream: &mut TcpStream, status: u16, body: &[u8]) {
+    let head = format!(
+        "HTTP/1.1 {status} Whatever\r\ncontent-length: {}\r\ncontent-type: application/xml\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    // A client that closes the connection early does not need the response.
+    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
 }
 
 fn read(stream: &TcpStream) -> Option<Received> {

@@ -1,0 +1,12 @@
+//! The reviewers of pull and merge requests: `ci/review.py` as `action.yml` and `templates/preview/template.yml` run it, with local
+//! stand-ins of the APIs and the command line of this workspace.
+
+mod action;
+mod comments;
+mod component;
+mod github;
+mod gitlab;
+mod repository;
+#[path = "contract/server.rs"]
+#[allow(dead_code, reason = "the contract tests use more of it")]
+mod server;
