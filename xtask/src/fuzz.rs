@@ -115,7 +115,7 @@ fn build(root: &Path) -> Result<PathBuf> {
 }
 
 /// Returns the target triple of this machine.
-fn host(cargo: &dyn Fn() -> Command) -> Result<String> {
+pub(crate) fn host(cargo: &dyn Fn() -> Command) -> Result<String> {
     let output = cargo().arg("-vV").output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let line =

@@ -13,6 +13,7 @@ mod clock;
 mod demo;
 mod fuzz;
 mod progress;
+mod release;
 mod sandbox;
 mod setup;
 mod test;
@@ -40,6 +41,7 @@ enum XtaskCommand {
     Demo(demo::DemoArguments),
     Test(test::TestArguments),
     Fuzz(fuzz::FuzzArguments),
+    Release(release::ReleaseArguments),
     /// Run benchmarks
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         XtaskCommand::Demo(arguments) => demo::run(&arguments),
         XtaskCommand::Test(arguments) => test::run(&arguments),
         XtaskCommand::Fuzz(arguments) => fuzz::run(&arguments),
+        XtaskCommand::Release(arguments) => release::run(&arguments),
         XtaskCommand::Bench(BenchCommand::ColdStart(arguments)) => bench::cold_start(&arguments),
         XtaskCommand::Bench(BenchCommand::Policy(arguments)) => bench::policy(&arguments),
         XtaskCommand::Bench(BenchCommand::Report(arguments)) => bench::report(&arguments),
