@@ -17,8 +17,9 @@ use crate::tools::Tools;
 pub const STACK: &str = "backup-compliance";
 
 /// The functions: program, and logical id in the template.
-pub const FUNCTIONS: [(&str, &str); 4] = [
+pub const FUNCTIONS: [(&str, &str); 5] = [
     ("deploy", "DeployFunction"),
+    ("inventory", "InventoryFunction"),
     ("lifecycle", "LifecycleFunction"),
     ("report", "ReportFunction"),
     ("sweep", "SweepFunction"),

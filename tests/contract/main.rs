@@ -26,6 +26,7 @@ mod cloud;
 mod compliance;
 mod dead_letters;
 mod directory;
+mod inventories;
 mod inventory;
 mod queues;
 mod records;

@@ -162,6 +162,11 @@ impl DeployedApplication {
                 ("ORGANIZATIONAL_UNITS", text("enabled")),
                 ("COMMENT_ON_COMMITS", text("disabled")),
             ],
+            "inventory" => vec![
+                ("CONFIG_AGGREGATOR_NAME", text(AGGREGATOR)),
+                ("INVENTORY_ROLE_NAME", text("backup-compliance-inventory")),
+                ("TEMPLATE_BUCKET_NAME", text(BUCKET)),
+            ],
             "lifecycle" => {
                 vec![("STATE_TABLE_NAME", text(TABLE)), ("DEPLOY_QUEUE_URL", self.deploy_queue.clone())]
             }

@@ -22,6 +22,7 @@ mod rollouts;
 #[path = "../contract/server.rs"]
 mod server;
 mod start_up;
+mod stored_inventory;
 mod story;
 mod templates;
 
@@ -33,6 +34,7 @@ fn sample_events_are_all_tested() {
         include_str!("lifecycle.rs"),
         include_str!("report_events.rs"),
         include_str!("start_up.rs"),
+        include_str!("stored_inventory.rs"),
     ]
     .concat();
     let mut unused = Vec::new();

@@ -39,6 +39,7 @@ fn missing_variables_are_all_named_at_start() {
         ("report", "SECURITY_HUB", "member", "`MEMBER_ROLE_NAME` is not set"),
         ("sweep", "SECURITY_HUB", "yes", "`off`, `central` or `member`"),
         ("sweep", "NOTIFICATION_TOPIC_ARN", "notices", "the ARN of an SNS topic"),
+        ("inventory", "CONFIG_AGGREGATOR_NAME", " ", "missing environment variable `CONFIG_AGGREGATOR_NAME`"),
     ] {
         let mut function =
             application.launch(name, |launch| launch.envs(application.settings(name)).env(variable, wrong));
@@ -65,7 +66,7 @@ fn payload_that_is_not_json_is_an_error() {
     let payload = file("events/bad/not-json.json");
     assert!(serde_json::from_str::<serde_json::Value>(&payload).is_err());
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("functions-{}", std::process::id()));
-    for name in ["deploy", "report", "lifecycle", "sweep"] {
+    for name in ["deploy", "inventory", "report", "lifecycle", "sweep"] {
         let next = format!(
             "HTTP/1.1 200 OK\r\nlambda-runtime-aws-request-id: 00000000-0000-4000-8000-000000000001\r\n\
              lambda-runtime-deadline-ms: 4102444800000\r\nlambda-runtime-invoked-function-arn: arn:aws:lambda:us-east-1:000000000000:function:f\r\n\
@@ -85,6 +86,7 @@ fn payload_that_is_not_json_is_an_error() {
             "DEPLOY_QUEUE_URL",
             "REPORT_QUEUE_URL",
             "REPORT_DEAD_LETTER_QUEUE_URL",
+            "CONFIG_AGGREGATOR_NAME",
         ];
         let mut child = Command::new(program(name, &folder))
             .env_clear()

@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
-use aws::settings::{DeploySettings, LifecycleSettings, ReportSettings, SweepSettings};
+use aws::settings::{DeploySettings, InventorySettings, LifecycleSettings, ReportSettings, SweepSettings};
 
 use super::parsed::ParsedTemplate;
 
 /// Each function, its binary, and the environment variables that it reads.
 const FUNCTIONS: &[(&str, &str, &[&str])] = &[
     ("DeployFunction", "deploy", DeploySettings::VARIABLES),
+    ("InventoryFunction", "inventory", InventorySettings::VARIABLES),
     ("LifecycleFunction", "lifecycle", LifecycleSettings::VARIABLES),
     ("ReportFunction", "report", ReportSettings::VARIABLES),
     ("SweepFunction", "sweep", SweepSettings::VARIABLES),
@@ -50,6 +51,7 @@ fn outputs_are_declared() {
     let outputs = template.section("Outputs");
     for (name, value) in [
         ("DeployFunction", json!({"Ref": "DeployFunction"})),
+        ("InventoryFunction", json!({"Ref": "InventoryFunction"})),
         ("LifecycleFunction", json!({"Ref": "LifecycleFunction"})),
         ("ReportFunction", json!({"Ref": "ReportFunction"})),
         ("SweepFunction", json!({"Ref": "SweepFunction"})),
@@ -65,7 +67,9 @@ fn outputs_are_declared() {
         assert!(output["Description"].is_string(), "{name}");
     }
     assert_eq!(outputs["ChatTopicArn"]["Value"], json!({"Ref": "ChatTopic"}));
-    assert_eq!(outputs["ChatTopicArn"]["Condition"], template.resource("ChatTopic")["Condition"]);
+    for (output, resource) in [("ChatTopicArn", "ChatTopic"), ("InventoryFunction", "InventoryFunction")] {
+        assert_eq!(outputs[output]["Condition"], template.resource(resource)["Condition"], "{output}");
+    }
 }
 
 #[test]
@@ -84,6 +88,7 @@ fn parameters_are_declared_and_described() {
         ("AdministrationRoleName", json!("AWSCloudFormationStackSetAdministrationRole")),
         ("ExecutionRoleName", json!("AWSCloudFormationStackSetExecutionRole")),
         ("MemberRoleName", json!("")),
+        ("InventoryRoleName", json!("backup-compliance-inventory")),
         ("DigestWindowSeconds", json!(300)),
         ("ChatNotifications", json!("disabled")),
         ("SecurityHub", json!("off")),
@@ -91,6 +96,7 @@ fn parameters_are_declared_and_described() {
         ("OrganizationalUnits", json!("disabled")),
         ("CommentOnCommits", json!("disabled")),
         ("FullReconciliationRate", json!("rate(1 hour)")),
+        ("InventoryRate", json!("rate(1 hour)")),
     ] {
         assert_eq!(*parameters[name].get("Default").unwrap_or(&Value::Null), default, "{name}");
     }
@@ -151,6 +157,7 @@ fn optional_parameters_may_be_empty() {
         ("HasEmail", "NotificationEmail"),
         ("HasRepositoryKey", "RepositoryKeyArn"),
         ("HasMemberRole", "MemberRoleName"),
+        ("HasInventoryRole", "InventoryRoleName"),
         ("HasNoticeBus", "NoticeEventBusName"),
     ] {
         let condition = json!({"Fn::Not": [{"Fn::Equals": [{"Ref": given}, ""]}]});

@@ -107,7 +107,8 @@ impl ParsedTemplate {
                     self.sample(argument.as_str().unwrap()).map_or_else(|| value.clone(), Value::from)
                 }
                 Some((name, argument)) if name == "Fn::Sub" => {
-                    self.substitute(argument.as_str().expect("the short Fn::Sub"))
+                    // The names of a long form stay.
+                    self.substitute(texts(argument).first().expect("a text"))
                 }
                 Some((name, argument)) if name == "Fn::If" => {
                     let holds = !not.contains(&argument[0].as_str().unwrap());
@@ -148,6 +149,7 @@ impl ParsedTemplate {
             ("RepositoryKeyArn", "arn:aws:kms:us-east-1:000000000000:key/1a2b3c4d"),
             ("OrganizationId", "o-exampleorgid"),
             ("MemberRoleName", "backup-compliance-member"),
+            ("ConfigAggregatorName", "organization"),
             ("ApplicationAccountId", ACCOUNT),
             ("ComplianceEventBusArn", "arn:aws:events:us-east-1:000000000000:event-bus/backup-compliance"),
         ]
@@ -201,6 +203,10 @@ fn references(value: &Value, out: &mut BTreeSet<String>) {
                     ("Fn::GetAtt", Value::Array(path)) => _ = out.insert(path[0].as_str().unwrap().to_owned()),
                     ("Fn::Sub", Value::String(text)) => {
                         out.extend(placeholders(text).iter().map(|name| name.split('.').next().unwrap().to_owned()));
+                    }
+                    ("Fn::Sub", Value::Array(parts)) => {
+                        references(&json!({"Fn::Sub": parts[0]}), out);
+                        references(&parts[1], out);
                     }
                     (_, member) => references(member, out),
                 }

@@ -1,4 +1,4 @@
-//! One role per function, with exactly the permissions that the function needs.
+//! One role per function, with exactly the permissions that the function needs. Long because it lists the permissions of every role.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -64,6 +64,19 @@ const CALLS: &[(&str, &[&str])] = &[
             "sns:Publish",
         ],
     ),
+    (
+        "InventoryRole",
+        &[
+            "config:DescribeConfigurationAggregatorSourcesStatus",
+            "config:SelectAggregateResourceConfig",
+            "s3:DeleteObject",
+            "s3:GetObject",
+            "s3:ListBucket",
+            "s3:PutObject",
+            "sts:AssumeRole",
+        ],
+    ),
+    ("InventoryScheduleRole", &["lambda:InvokeFunction", "sqs:SendMessage"]),
     ("LifecycleRole", &["dynamodb:PutItem", "dynamodb:UpdateItem", "sqs:SendMessage"]),
     (
         "ReportRole",
@@ -113,6 +126,7 @@ const SWITCHED: &[(&str, &[(&str, &str)])] = &[
     ),
     ("FindingsAreInMembers", &[("ReportRole", "sts:AssumeRole")]),
     ("HasMemberRole", &[("SweepRole", "sts:AssumeRole")]),
+    ("HasInventoryRole", &[("InventoryRole", "sts:AssumeRole")]),
     (
         "HasAggregator",
         &[
@@ -223,7 +237,7 @@ fn calls_of_adapters_are_allowed_to_a_role() {
 }
 
 /// Adapters that only the command line uses, with the permissions of its user.
-const OF_PEOPLE: [&str; 3] = ["dead_letters.rs", "inventory.rs", "stack.rs"];
+const OF_PEOPLE: [&str; 2] = ["dead_letters.rs", "stack.rs"];
 
 /// The strings `"service:Operation"` in the sources of a folder.
 fn operations(folder: &Path, found: &mut BTreeSet<String>) {
@@ -374,13 +388,14 @@ fn stack_sets_and_aggregator_are_the_only_targets() {
         let any = |service: &str| actions.iter().any(|action| action.starts_with(service));
         assert_eq!(any("cloudformation:"), role == "DeployRole", "{role}");
         assert_eq!(any("codecommit:"), role == "DeployRole", "{role}");
-        assert_eq!(any("s3:"), role == "DeployRole", "{role}");
-        assert_eq!(any("config:"), ["ReportRole", "SweepRole"].contains(&role), "{role}");
+        assert_eq!(any("s3:"), ["DeployRole", "InventoryRole"].contains(&role), "{role}");
+        assert_eq!(any("config:"), ["InventoryRole", "ReportRole", "SweepRole"].contains(&role), "{role}");
         assert_eq!(any("sns:"), ["DeployRole", "ReportRole", "SweepRole"].contains(&role), "{role}");
-        assert_eq!(any("lambda:"), role == "ScheduleRole", "{role}");
-        for outlet in ["events:", "securityhub:", "sts:"] {
+        assert_eq!(any("lambda:"), ["InventoryScheduleRole", "ScheduleRole"].contains(&role), "{role}");
+        for outlet in ["events:", "securityhub:"] {
             assert_eq!(any(outlet), ["ReportRole", "SweepRole"].contains(&role), "{role}: {outlet}");
         }
+        assert_eq!(any("sts:"), ["InventoryRole", "ReportRole", "SweepRole"].contains(&role), "{role}");
         assert_eq!(any("organizations:"), ["DeployRole", "SweepRole"].contains(&role), "{role}");
     }
     for statement in statements(&template, "DeployRole") {
@@ -449,6 +464,26 @@ fn disabled_features_have_no_permissions() {
     }
 }
 
+/// The function `inventory` assumes the read-only role only, and has its two objects only.
+#[test]
+fn inventory_function_is_limited_to_its_objects() {
+    let template = ParsedTemplate::application();
+    let of = |action: &str| statement(&template, "InventoryRole", action);
+    for action in ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"] {
+        assert_eq!(of(action)["Resource"], "${TemplateBucket.Arn}/inventory/*", "{action}");
+    }
+    assert_eq!(of("s3:ListBucket")["Condition"], json!({"StringEquals": {"s3:prefix": "inventory/"}}));
+    let role = of("sts:AssumeRole");
+    assert_eq!(role["Resource"], "arn:aws:iam::*:role/backup-compliance-inventory");
+    assert_eq!(role["Condition"], json!({"StringEquals": {"aws:ResourceOrgID": "o-exampleorgid"}}));
+    let alone = template.resolve_without(&template.properties("InventoryRole")["Policies"], &["HasOrganization"]);
+    assert!(alone.to_string().contains("arn:aws:iam::000000000000:role/backup-compliance-inventory"), "{alone}");
+    // The default names are equal.
+    let prerequisite = ParsedTemplate::read(INVENTORY_ROLE);
+    let default = &template.section("Parameters")["InventoryRoleName"]["Default"];
+    assert_eq!(*default, prerequisite.section("Parameters")["RoleName"]["Default"]);
+}
+
 /// StackSets with organizational units belong to the management account; all others belong to this account.
 #[test]
 fn foreign_stack_sets_need_organizational_units() {
@@ -508,6 +543,30 @@ fn member_role_is_minimal() {
     }
 }
 
+/// The role trusts a named principal, and the function of a named stack.
+#[test]
+fn inventory_role_trusts_named_principals() {
+    let template = ParsedTemplate::read(INVENTORY_ROLE);
+    let trust = template.resolve(&template.properties("InventoryRole")["AssumeRolePolicyDocument"]["Statement"]);
+    let trust = trust.as_array().unwrap();
+    assert_eq!(trust.len(), 1);
+    assert_eq!(trust[0]["Principal"], json!({"AWS": "arn:aws:iam::000000000000:root"}));
+    assert_eq!(trust[0]["Action"], "sts:AssumeRole");
+    let trusted = texts(&trust[0]["Condition"]["ArnLike"]["aws:PrincipalArn"]);
+    let principal = "arn:aws:iam::000000000000:${PrincipalName}";
+    let function = "arn:aws:iam::000000000000:role/-InventoryRole-*";
+    assert_eq!(trusted, [principal, function], "the name of the stack is empty");
+    let alone = template
+        .resolve_without(&template.properties("InventoryRole")["AssumeRolePolicyDocument"], &["HasApplication"]);
+    assert_eq!(texts(&alone["Statement"][0]["Condition"]["ArnLike"]["aws:PrincipalArn"]), [principal]);
+    // The generated name: the stack, the logical id, a suffix; without a path.
+    assert!(ParsedTemplate::application().properties("InventoryRole").get("Path").is_none());
+    assert!(template.section("Parameters")["PrincipalName"].get("Default").is_none());
+    // A condition that is missing by mistake would admit every principal.
+    let pattern = template.section("Parameters")["PrincipalName"]["AllowedPattern"].as_str().unwrap().to_owned();
+    assert!(pattern.starts_with("^(role|user)/") && pattern.contains("{3}"), "{pattern}");
+}
+
 /// The calls of `backup-compliance inventory` in a member account, which are exactly the actions of the role, and
 /// which of them support no resource.
 #[test]
@@ -525,15 +584,6 @@ fn inventory_role_is_read_only() {
         "storagegateway:ListVolumes",
     ];
     let template = ParsedTemplate::read(INVENTORY_ROLE);
-    let trust = template.resolve(&template.properties("InventoryRole")["AssumeRolePolicyDocument"]["Statement"]);
-    let trust = trust.as_array().unwrap();
-    assert_eq!(trust.len(), 1);
-    assert_eq!(trust[0]["Principal"], json!({"AWS": "arn:aws:iam::000000000000:root"}));
-    assert_eq!(trust[0]["Action"], "sts:AssumeRole");
-    let only = trust[0]["Condition"]["ArnLike"]["aws:PrincipalArn"].as_str().unwrap();
-    assert_eq!(only, "arn:aws:iam::000000000000:${PrincipalName}", "the condition names no principal");
-    assert!(template.section("Parameters")["PrincipalName"].get("Default").is_none());
-
     // The operations that the adapters name are those that the role allows.
     let mut called = BTreeSet::new();
     for file in ["crates/aws/src/backup.rs", "crates/aws/src/backup/others.rs"] {
@@ -562,9 +612,6 @@ fn inventory_role_is_read_only() {
             assert!(statement["Resource"].as_str().unwrap().contains(":000000000000:"), "{statement}");
         }
     }
-    // A condition that is missing by mistake would admit every principal.
-    let pattern = template.section("Parameters")["PrincipalName"]["AllowedPattern"].as_str().unwrap().to_owned();
-    assert!(pattern.starts_with("^(role|user)/") && pattern.contains("{3}"), "{pattern}");
 }
 
 #[test]

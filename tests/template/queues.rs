@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use app::deploy::{DeployCounts, redelivery};
+use app::inventory::{RenewalEnd, RenewalSummary};
 use app::report::BatchSummary;
 use app::sweep::SweepSummary;
 
@@ -254,6 +255,7 @@ fn counts(function: &str, metric: &str) -> bool {
         "deploy" => {
             serde_json::to_value(DeployCounts { seconds_to_converge: Some(1), ..DeployCounts::default() }).unwrap()
         }
+        "inventory" => serde_json::to_value(renewed()).unwrap(),
         "report" => serde_json::to_value(BatchSummary::default()).unwrap(),
         "sweep" => serde_json::to_value(SweepSummary::default()).unwrap(),
         other => panic!("{other} counts nothing"),
@@ -265,13 +267,49 @@ fn counts(function: &str, metric: &str) -> bool {
     })
 }
 
+fn renewed() -> RenewalSummary {
+    RenewalSummary {
+        end: RenewalEnd::Fresh,
+        stored: 0,
+        locations: 0,
+        failed_reads: 0,
+        seconds_since_stored: Some(1),
+        failures: Vec::new(),
+    }
+}
+
+/// An inventory is renewed after 20 hours, and an invocation that is interrupted continues at the next interval: the alarm leaves a
+/// day and a half. It also fires if the function does not run.
+#[test]
+fn missing_inventory_has_an_alarm() {
+    let template = ParsedTemplate::application();
+    let alarm = template.properties("MissingInventoryAlarm");
+    assert_eq!(alarm["Period"].as_i64().unwrap() * alarm["EvaluationPeriods"].as_i64().unwrap(), 36 * 3600);
+    assert_eq!((&alarm["Statistic"], &alarm["Threshold"]), (&json!("Sum"), &json!(1)));
+    assert_eq!(alarm["ComparisonOperator"], "LessThanThreshold");
+    assert_eq!(alarm["TreatMissingData"], "breaching");
+    assert_eq!(alarm["AlarmActions"], json!([{"Ref": "NotificationTopic"}]));
+    assert!(counts("inventory", alarm["MetricName"].as_str().unwrap()));
+    assert_eq!(alarm["Dimensions"], json!([{"Name": "Function", "Value": "inventory"}]));
+    let timeout = template.properties("InventoryFunction")["Timeout"].as_i64().unwrap();
+    for (rate, minutes) in
+        [("rate(15 minutes)", 15), ("rate(59 minutes)", 59), ("rate(1 hour)", 60), ("rate(3 hours)", 180)]
+    {
+        assert!(template.takes("InventoryRate", rate), "{rate}");
+        assert!(minutes * 60 >= timeout, "{rate}: invocations would overlap");
+    }
+    for rate in ["rate(14 minutes)", "rate(60 minutes)", "rate(4 hours)", "rate(1 day)", "cron(0 3 * * ? *)"] {
+        assert!(!template.takes("InventoryRate", rate), "{rate}");
+    }
+}
+
 #[test]
 fn failures_and_blind_spots_have_alarms() {
     let template = ParsedTemplate::application();
     let mut watched = BTreeSet::new();
     for id in template.of_type("AWS::CloudWatch::Alarm") {
         let alarm = template.properties(id);
-        if alarm["Namespace"] != "BackupCompliance" {
+        if alarm["Namespace"] != "BackupCompliance" || id == "MissingInventoryAlarm" {
             continue;
         }
         let metric = alarm["MetricName"].as_str().unwrap();

@@ -173,6 +173,7 @@ fn schedules_send_the_sample_events() {
         ("QuickCheckSchedule", "schedule-light.json", "DeployQueue"),
         ("FullReconciliationSchedule", "schedule-full.json", "DeployQueue"),
         ("SweepSchedule", "schedule-sweep.json", "SweepFunction"),
+        ("InventorySchedule", "schedule-inventory.json", "InventoryFunction"),
     ];
     assert_eq!(template.of_type("AWS::Scheduler::Schedule").len(), cases.len());
     for (id, file, target) in cases {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::cargo::{self, tree};
 
 /// The crates of the product and the crates of the workspace that each may depend on.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("syntax", &[]),
     ("framework", &["syntax"]),
     ("evaluation", &["framework", "syntax"]),
@@ -14,6 +14,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("app", &["domain", "evaluation", "framework", "syntax"]),
     ("aws", &["app", "domain", "evaluation", "framework", "syntax"]),
     ("deploy", FUNCTION),
+    ("inventory", FUNCTION),
     ("lifecycle", FUNCTION),
     ("report", FUNCTION),
     ("sweep", FUNCTION),
@@ -25,7 +26,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
 const FUNCTION: &[&str] = &["aws", "app", "domain", "framework", "syntax"];
 
 /// Packages for tests, measurements and demonstrations. They are never deployed.
-const TOOLS: [&str; 11] = [
+const TOOLS: [&str; 12] = [
     "testkit",
     "fuzzing",
     "sandbox",
@@ -34,6 +35,7 @@ const TOOLS: [&str; 11] = [
     "bench-common",
     "bench-floor",
     "bench-cold-start",
+    "bench-inventory",
     "bench-policy",
     "bench-report",
     "bench-rollout",

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use aws::settings::{DeploySettings, LifecycleSettings, ReportSettings, SweepSettings};
+use aws::settings::{DeploySettings, InventorySettings, LifecycleSettings, ReportSettings, SweepSettings};
 
 use crate::files;
 
-const FUNCTIONS: [(&str, &[&str]); 4] = [
+const FUNCTIONS: [(&str, &[&str]); 5] = [
     ("deploy", DeploySettings::VARIABLES),
+    ("inventory", InventorySettings::VARIABLES),
     ("lifecycle", LifecycleSettings::VARIABLES),
     ("report", ReportSettings::VARIABLES),
     ("sweep", SweepSettings::VARIABLES),

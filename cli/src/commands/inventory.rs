@@ -11,14 +11,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, bail, ensure};
 
 use app::inventory::{
-    CompletedRead, InventoryError, InventoryOutcome, InventoryScope, ReadOptions, ReadProgress, read,
+    CompletedRead, InventoryError, InventoryOutcome, InventoryScope, ReadOptions, ReadProgress, ReadRequest, read,
 };
 use app::ports::PortError;
 use evaluation::inventory::document::Document;
 use framework::ids::{AccountId, RegionName};
 
 use crate::{CommandOutcome, OutputFormat, cloud, output, plain};
-use partial::{Partial, ReadRequest};
+use partial::Partial;
 use summary::InventorySummary;
 
 /// The name in `framework/prerequisites/inventory-role.yaml`.

@@ -8,12 +8,16 @@
 
 mod assemble;
 mod location;
+mod partial;
 mod ports;
+mod renewal;
 
+pub use partial::{EarlierReads, PartialFault, ReadRequest};
 pub use ports::{
-    AggregatorSource, InvalidRow, InventoryScope, ListedItem, ListedVault, MemberBackup, RecordedInventory, Recording,
-    Rows,
+    AggregatorSource, InvalidRow, InventoryListing, InventoryScope, InventoryStore, ListedItem, ListedVault,
+    MemberBackup, RecordedInventory, Recording, Rows, StoredInventory,
 };
+pub use renewal::{InventoryEnv, InventoryRenewal, RenewalEnd, RenewalSummary, check_event};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,6 +46,10 @@ pub const QUERIED: [&str; 7] = [
 /// The evaluated types that queries do not support: their own services are called.
 pub const UNQUERIED: [&str; 3] =
     ["AWS::FSx::FileSystem", "AWS::StorageGateway::Volume", "AWS::BackupGateway::VirtualMachine"];
+
+/// The largest number of accounts whose recovery points one query reads. There are many recovery points and 100 in a page, so that the
+/// queries of a large organization would not end within an invocation of a function.
+pub const ACCOUNTS_OF_POINTS: usize = 25;
 
 /// Concurrent queries. AWS Config does not document its rate limit, and the sweep uses the same quota.
 const QUERIES: usize = 2;
@@ -75,6 +83,9 @@ pub enum CompletedRead {
     },
     /// The recovery points in the aggregator.
     RecoveryPoints {
+        /// The accounts; empty for all.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        accounts: BTreeSet<AccountId>,
         /// The rows.
         rows: Rows<RecoveryPoint>,
     },
@@ -204,7 +215,10 @@ pub enum InventoryError {
 struct CollectedReads {
     sources: Option<Vec<AggregatorSource>>,
     resources: BTreeMap<String, Rows<Resource>>,
-    recovery_points: Option<Rows<RecoveryPoint>>,
+    recovery_points: Rows<RecoveryPoint>,
+    /// Whether the recovery points of all accounts were read, and otherwise of which.
+    has_all_points: bool,
+    accounts_with_points: BTreeSet<AccountId>,
     locations: BTreeMap<LocationKey, LocationRead>,
     /// From the aggregator, for locations that AWS Backup did not return.
     plans: Rows<Plan>,
@@ -217,7 +231,12 @@ impl CollectedReads {
         match part {
             CompletedRead::Sources { sources } => self.sources = Some(sources),
             CompletedRead::Resources { kind, rows } => drop(self.resources.insert(kind, rows)),
-            CompletedRead::RecoveryPoints { rows } => self.recovery_points = Some(rows),
+            CompletedRead::RecoveryPoints { accounts, rows } => {
+                self.has_all_points |= accounts.is_empty();
+                self.accounts_with_points.extend(accounts);
+                self.recovery_points.items.extend(rows.items);
+                self.recovery_points.invalid.extend(rows.invalid);
+            }
             CompletedRead::Location(read) => {
                 let location = (read.location.account.clone(), read.location.region.clone());
                 self.locations.insert(location, *read);
@@ -248,8 +267,7 @@ impl CollectedReads {
             }));
             locations.extend(rows.invalid.iter().filter_map(|invalid| invalid.location.clone()));
         }
-        let points = self.recovery_points.iter().flat_map(|rows| &rows.items);
-        locations.extend(points.map(|point| (point.account.clone(), point.region.clone())));
+        locations.extend(self.recovery_points.items.iter().map(|point| (point.account.clone(), point.region.clone())));
         // Scopes with both accounts and Regions name their locations.
         for account in &scope.accounts {
             locations.extend(scope.regions.iter().map(|region| (account.clone(), region.clone())));
@@ -288,6 +306,22 @@ pub async fn read(
     Ok(assemble::document(known, &locations, &options.scope, began))
 }
 
+/// A query with its subject.
+type OpenQuery<'a> = (&'static str, LocalBoxFuture<'a, Result<CompletedRead>>);
+
+fn of_points<'a>(
+    aggregator: &'a impl RecordedInventory,
+    scope: &'a InventoryScope,
+    accounts: BTreeSet<AccountId>,
+) -> OpenQuery<'a> {
+    let query = async move {
+        let group = InventoryScope { accounts: accounts.clone(), regions: scope.regions.clone() };
+        let rows = aggregator.recovery_points(if accounts.is_empty() { scope } else { &group }).await?;
+        Ok(CompletedRead::RecoveryPoints { accounts, rows })
+    };
+    ("recovery points, from the aggregator", query.boxed_local())
+}
+
 struct Reader<'a, K, T> {
     options: &'a ReadOptions,
     known: CollectedReads,
@@ -301,26 +335,54 @@ where
     T: FnMut(ReadProgress),
 {
     async fn query(&mut self, aggregator: &impl RecordedInventory) -> Result<(), InventoryError> {
-        let Self { options: ReadOptions { scope, .. }, known, keep, on_progress } = self;
-        let mut open: Vec<(&str, LocalBoxFuture<'_, Result<CompletedRead>>)> = Vec::new();
-        if known.sources.is_none() {
+        let scope = &self.options.scope;
+        let mut open: Vec<OpenQuery<'_>> = Vec::new();
+        if self.known.sources.is_none() {
             let query = async { Ok(CompletedRead::Sources { sources: aggregator.sources().await? }) };
             open.push(("sources of the aggregator", query.boxed_local()));
         }
-        for kind in QUERIED.into_iter().filter(|kind| !known.resources.contains_key(*kind)) {
+        for kind in QUERIED.into_iter().filter(|kind| !self.known.resources.contains_key(*kind)) {
             let query = async move {
                 let rows = aggregator.resources(kind, scope).await?;
                 Ok(CompletedRead::Resources { kind: kind.to_owned(), rows })
             };
             open.push((kind, query.boxed_local()));
         }
-        if known.recovery_points.is_none() {
-            let query = async { Ok(CompletedRead::RecoveryPoints { rows: aggregator.recovery_points(scope).await? }) };
-            open.push(("recovery points, from the aggregator", query.boxed_local()));
-        }
         let all = QUERIED.len() + 2;
-        let mut done = all - open.len();
-        on_progress(ReadProgress::Queries(done, all));
+        let done = all.saturating_sub(open.len()).saturating_sub(usize::from(!self.known.has_all_points));
+        (self.on_progress)(ReadProgress::Queries(done, all));
+        let failed = self.answer(open, (done, all)).await?;
+        if let Some(error) = failed.filter(|_| self.known.resources.is_empty()) {
+            return Err(InventoryError::Aggregator(error));
+        }
+        let groups = self.groups_without_points().into_iter();
+        let open: Vec<OpenQuery<'_>> = groups.map(|accounts| of_points(aggregator, scope, accounts)).collect();
+        let all = all.max(open.len());
+        let done = all.saturating_sub(open.len());
+        self.answer(open, (done, all)).await.map(drop)
+    }
+
+    /// The accounts of each query for recovery points that is to be made; an empty set for all.
+    fn groups_without_points(&self) -> Vec<BTreeSet<AccountId>> {
+        let Self { options: ReadOptions { scope, .. }, known, .. } = self;
+        if known.has_all_points {
+            return Vec::new();
+        }
+        let accounts: BTreeSet<AccountId> = known.locations(scope).into_iter().map(|(account, _)| account).collect();
+        if accounts.len() <= ACCOUNTS_OF_POINTS {
+            return vec![BTreeSet::new()];
+        }
+        let open: Vec<AccountId> = accounts.difference(&known.accounts_with_points).cloned().collect();
+        open.chunks(ACCOUNTS_OF_POINTS).map(|accounts| accounts.iter().cloned().collect()).collect()
+    }
+
+    /// Makes queries, and returns the first error of one for resources.
+    async fn answer(
+        &mut self,
+        open: Vec<OpenQuery<'_>>,
+        (mut done, all): (usize, usize),
+    ) -> Result<Option<PortError>, InventoryError> {
+        let Self { known, keep, on_progress, .. } = self;
         let answers = open.into_iter().map(|(subject, query)| async move { (subject, query.await) });
         let mut answers = iter(answers).buffer_unordered(QUERIES);
         let mut failed: Option<PortError> = None;
@@ -338,10 +400,7 @@ where
             done += 1;
             on_progress(ReadProgress::Queries(done, all));
         }
-        match failed {
-            Some(error) if known.resources.is_empty() => Err(InventoryError::Aggregator(error)),
-            _ => Ok(()),
-        }
+        Ok(failed)
     }
 
     async fn read_locations(

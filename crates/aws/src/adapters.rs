@@ -4,10 +4,11 @@ use crate::channels::Channels;
 use crate::clients::Clients;
 use crate::config::{ConfigAggregator, ConfigCompliance};
 use crate::events::EventBus;
+use crate::inventories::InventoryBucket;
 use crate::organization::OrganizationAccounts;
 use crate::s3::TemplateBucket;
 use crate::security_hub::{FindingImporter, SecurityHub};
-#[cfg(feature = "cli")]
+#[cfg(feature = "inventory")]
 use crate::settings::environment;
 use crate::settings::{ChannelSettings, SecurityHubMode, SweepSettings};
 use crate::sns::Topic;
@@ -15,7 +16,7 @@ use crate::units::OrganizationUnits;
 
 impl Clients {
     /// AWS Backup in member accounts, through the role of this name.
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "inventory")]
     pub fn member_backups(&self, role: &str) -> crate::MemberBackups {
         let partition = framework::ids::partition(&self.region());
         let endpoint = self.config.endpoint_url().map(ToOwned::to_owned).or_else(|| environment("AWS_ENDPOINT_URL"));
@@ -23,7 +24,7 @@ impl Clients {
     }
 
     /// An aggregator of AWS Config for an inventory.
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "inventory")]
     pub fn patient_aggregator(&self, name: &str) -> ConfigAggregator {
         ConfigAggregator::new(&self.patient(), Some(name.to_owned()))
     }
@@ -82,5 +83,10 @@ impl Clients {
     pub fn template_bucket(&self, name: &str) -> TemplateBucket {
         let endpoint = self.endpoint("AWS_ENDPOINT_URL_S3");
         TemplateBucket::new(self.config.credentials_provider(), endpoint, name, &self.region())
+    }
+
+    /// The inventory in the bucket of this name.
+    pub fn inventory_bucket(&self, name: &str) -> InventoryBucket {
+        InventoryBucket::new(self.template_bucket(name))
     }
 }

@@ -1,7 +1,7 @@
 //! AWS Config through the organization's aggregator, and in member accounts.
 
 mod compliance;
-#[cfg(feature = "cli")]
+#[cfg(feature = "inventory")]
 pub(crate) mod inventory;
 mod plans;
 mod query;

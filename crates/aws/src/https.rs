@@ -90,11 +90,18 @@ fn code_and_message(body: &[u8]) -> (Option<String>, Option<String>) {
         return (text(["__type", "Code", "code"]), text(["Message", "message", "errorMessage"]));
     }
     let text = String::from_utf8_lossy(body);
-    let element = |name: &str| {
-        let (_, rest) = text.split_once(&format!("<{name}>"))?;
-        rest.split_once(&format!("</{name}>")).map(|(inner, _)| inner.to_owned())
-    };
-    (element("Code"), element("Message"))
+    (text_of(&text, "Code"), text_of(&text, "Message"))
+}
+
+/// Returns the content of the first element of this name in XML without attributes, as S3 responds.
+pub(crate) fn text_of(xml: &str, name: &str) -> Option<String> {
+    elements(xml, name).first().map(|&inner| inner.to_owned())
+}
+
+/// Returns the contents of all elements of this name, which are not nested in each other.
+pub(crate) fn elements<'x>(xml: &'x str, name: &str) -> Vec<&'x str> {
+    let (open, close) = (format!("<{name}>"), format!("</{name}>"));
+    xml.split(open.as_str()).skip(1).filter_map(|rest| Some(rest.split_once(close.as_str())?.0)).collect()
 }
 
 /// Reduces `com.amazonaws.securityhub#InvalidAccessException:http://…` to `InvalidAccessException`.
@@ -117,6 +124,8 @@ mod tests {
         for nothing in [&b""[..], b"{}", b"[1]", b"null", b"<html>", b"\xff\xfe"] {
             assert_eq!(code_and_message(nothing), (None, None));
         }
+        let list = "<L><C><K>a</K></C><C><K>b</K></C><C><K>c</L>";
+        assert_eq!(elements(list, "C"), ["<K>a</K>", "<K>b</K>"]);
         for code in ["X", "a#X", "X:http://internal.amazon.com/a/", "com.amazonaws.s#X:http://b#c"] {
             assert_eq!(bare(code), "X", "{code}");
         }

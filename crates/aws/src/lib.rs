@@ -8,7 +8,7 @@
 //! ```
 
 mod adapters;
-#[cfg(feature = "cli")]
+#[cfg(feature = "inventory")]
 mod backup;
 mod batches;
 mod channels;
@@ -23,6 +23,7 @@ mod dynamodb;
 mod error;
 mod events;
 mod https;
+mod inventories;
 mod members;
 pub mod metrics;
 mod organization;
@@ -41,7 +42,7 @@ mod stack_sets;
 mod terminal;
 mod units;
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "inventory")]
 pub use backup::MemberBackups;
 pub use channels::Channels;
 pub use clients::Clients;
@@ -51,6 +52,7 @@ pub use config::{ConfigAggregator, ConfigCompliance};
 pub use dead_letters::DeadLetterQueues;
 pub use dynamodb::StateTable;
 pub use events::EventBus;
+pub use inventories::InventoryBucket;
 pub use members::MemberAccounts;
 pub use organization::OrganizationAccounts;
 pub use responder::SignedUrlResponder;

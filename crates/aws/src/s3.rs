@@ -39,26 +39,27 @@ impl TemplateBucket {
 
     pub(crate) async fn put(&self, template: &str) -> Result<Staged> {
         let key = format!("templates/{}", digest_of(&serde_json::json!(template)));
-        self.send("s3:PutObject", Method::PUT, &key, Bytes::copy_from_slice(template.as_bytes())).await?;
+        self.send("s3:PutObject", Method::PUT, &key, Bytes::copy_from_slice(template.as_bytes())).await.map(drop)?;
         Ok(Staged { url: self.address(&key), key })
     }
 
     /// Deletes a template. CloudFormation has read it when the call returns, and a bucket that is not empty cannot be deleted with the
     /// application.
     pub(crate) async fn remove(&self, staged: &Staged) -> Result<()> {
-        self.send("s3:DeleteObject", Method::DELETE, &staged.key, Bytes::new()).await
+        self.send("s3:DeleteObject", Method::DELETE, &staged.key, Bytes::new()).await.map(drop)
     }
 
     fn address(&self, key: &str) -> String {
         format!("https://{}.s3.{}.amazonaws.com/{key}", self.name, self.region)
     }
 
-    async fn send(&self, operation: &'static str, method: Method, key: &str, body: Bytes) -> Result<()> {
+    /// Sends a request about a key, which may have a query, and returns the body of the response.
+    pub(crate) async fn send(&self, operation: &'static str, method: Method, key: &str, body: Bytes) -> Result<Bytes> {
         // Custom endpoints (emulators) use path-style addresses.
         let address = self
             .endpoint
             .as_deref()
             .map_or_else(|| self.address(key), |base| format!("{}/{}/{key}", base.trim_end_matches('/'), self.name));
-        self.signer.send(operation, method, &address, &[], body).await.map(drop)
+        self.signer.send(operation, method, &address, &[], body).await
     }
 }

@@ -209,6 +209,15 @@ settings! {
 }
 
 settings! {
+    /// Settings of `inventory`.
+    InventorySettings {
+        config_aggregator_name: required "CONFIG_AGGREGATOR_NAME",
+        inventory_role_name: optional "INVENTORY_ROLE_NAME",
+        template_bucket_name: required "TEMPLATE_BUCKET_NAME",
+    }
+}
+
+settings! {
     /// Settings of `report`.
     ReportSettings {
         state_table_name: required "STATE_TABLE_NAME",

@@ -18,6 +18,7 @@ impl<C: StackSets + OrganizationalUnits> DeployEnv for WorldWith<C> {
     type Repository = World;
     type StackSets = C;
     type Organization = C;
+    type Inventories = World;
     type Store = World;
     type Notifier = World;
     type Responder = World;
@@ -42,6 +43,7 @@ pub fn deploy<C: StackSets + OrganizationalUnits + Clone>(repository: &str, worl
         repository: world.clone(),
         stack_sets: cloud.clone(),
         organization: cloud.clone(),
+        inventories: world.clone(),
         store: world.clone(),
         notifier: world.clone(),
         responder: world.clone(),

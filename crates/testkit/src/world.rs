@@ -5,6 +5,7 @@
 mod backup;
 mod compliance;
 mod environments;
+mod inventories;
 mod outlets;
 mod repository;
 mod stack_sets;
@@ -18,6 +19,7 @@ use std::task::Poll;
 use jiff::Timestamp;
 
 use app::deploy::{PublishedFramework, RolloutRecord};
+use app::inventory::StoredInventory;
 use app::lifecycle::{RequestAnswer, WaitingRequest};
 use app::ports::{PortError, PortErrorKind, Result, Versioned};
 use app::report::ports::DigestWindow;
@@ -117,6 +119,10 @@ pub struct WorldState {
     pub plans: BTreeMap<(AccountId, RegionName), Vec<Plan>>,
     /// AWS Backup in the organization.
     pub backup: FakeBackup,
+    /// The newest inventory in the bucket.
+    pub inventory: Option<StoredInventory>,
+    /// The partial inventory in the bucket.
+    pub partial_inventory: Option<String>,
     /// The process dies at the step of this number from now: the call never returns. A call has two steps, before its
     /// effect and after it.
     pub dies_in: Option<usize>,
@@ -211,6 +217,8 @@ impl Default for World {
                 hidden: BTreeSet::new(),
                 plans: BTreeMap::new(),
                 backup: FakeBackup { names_sources: true, ..FakeBackup::default() },
+                inventory: None,
+                partial_inventory: None,
                 dies_in: None,
                 steps: 0,
                 strikes: BTreeMap::new(),

@@ -10,8 +10,8 @@ use aws::metrics::emit_counts;
 use aws::runtime::{self, FunctionError};
 use aws::settings::{DeploySettings, environment};
 use aws::{
-    Clients, CloudFormationStackSets, CodeCommitRepository, OrganizationUnits, SignedUrlResponder, SqsDeployQueue,
-    StateTable, SystemClock, Topic, Topics,
+    Clients, CloudFormationStackSets, CodeCommitRepository, InventoryBucket, OrganizationUnits, SignedUrlResponder,
+    SqsDeployQueue, StateTable, SystemClock, Topic, Topics,
 };
 
 /// The adapters of this function.
@@ -21,6 +21,7 @@ impl DeployEnv for AwsDeploy {
     type Repository = CodeCommitRepository;
     type StackSets = CloudFormationStackSets;
     type Organization = OrganizationUnits;
+    type Inventories = InventoryBucket;
     type Store = StateTable;
     type Notifier = Topics;
     type Responder = SignedUrlResponder;
@@ -48,6 +49,7 @@ async fn main() -> Result<(), Error> {
             &settings.execution_role_name,
         ),
         organization: clients.organizational_units(settings.organizational_units),
+        inventories: clients.inventory_bucket(&settings.template_bucket_name),
         store: StateTable::new(&clients, &settings.state_table_name),
         notifier: Topics::new(
             Topic::new(&clients, &settings.notification_topic_arn),

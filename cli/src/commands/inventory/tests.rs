@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
-use app::inventory::{CompletedRead, InventoryOutcome, InventoryScope, ReadFailure, ReadFailureReason, Rows};
+use app::inventory::{
+    CompletedRead, InventoryOutcome, InventoryScope, ReadFailure, ReadFailureReason, ReadRequest, Rows,
+};
 use evaluation::inventory::document::{Document, LocationRecord};
 use framework::ids::{AccountId, RegionName};
 
-use super::partial::{Partial, ReadRequest};
+use super::partial::Partial;
 use super::summary::InventorySummary;
 
 fn now() -> Timestamp {
@@ -112,7 +114,7 @@ fn unrelated_file_is_rejected_and_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let output = output(&folder);
     let path = folder.path().join("inventory.json.partial");
-    for text in ["my notes\n", "{}\n", "{\"inventory\":3,\"began\":\"2026-11-26T12:00:00Z\"}\n"] {
+    for text in ["my notes\n", "{}\n", "{\"inventory\":4,\"began\":\"2026-11-26T12:00:00Z\"}\n"] {
         fs::write(&path, text).unwrap();
         let error = Partial::open(&output, &asked(), now(), false).unwrap_err().to_string();
         assert!(error.contains("is not a partial inventory"), "{error}");

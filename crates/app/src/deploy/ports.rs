@@ -10,6 +10,7 @@ use framework::ids::{CommitId, StackSetName, UnitId};
 use syntax::diagnostic::{Diagnostic, Position};
 
 use super::state::{DeployState, PublishedFramework, RolloutRecord, StackSetRef};
+use crate::inventory::InventoryStore;
 use crate::lifecycle::ports::{RequestStore, Responder};
 use crate::ports::{Call, Clock, Result, Versioned};
 use crate::violations::ViolationStore;
@@ -22,6 +23,8 @@ pub trait DeployEnv {
     type StackSets: StackSets;
     /// AWS Organizations, for targets that are organizational units.
     type Organization: OrganizationalUnits;
+    /// The inventory in the application's bucket, which is removed with the application.
+    type Inventories: InventoryStore;
     /// The state table.
     type Store: DeployStore + RequestStore + ViolationStore;
     /// Publishes notices.

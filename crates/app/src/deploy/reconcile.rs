@@ -58,6 +58,8 @@ pub struct Deploy<E: DeployEnv> {
     pub stack_sets: E::StackSets,
     /// AWS Organizations, for targets that are organizational units.
     pub organization: E::Organization,
+    /// The inventory in the application's bucket.
+    pub inventories: E::Inventories,
     /// The state of `deploy`, and the CloudFormation requests that wait for an answer.
     pub store: E::Store,
     /// Publishes notices of rollouts and policies.

@@ -11,6 +11,7 @@ use super::members::members_left;
 use super::ports::{DeployEnv, DeployStore, DeployedStackSets as _, StackSets};
 use super::reconcile::{Deploy, DeployCounts, FrameworkOutcome, ReconcileSummary, Work};
 use super::state::{DeployState, Phase, RolloutRecord};
+use crate::inventory::InventoryStore as _;
 use crate::lifecycle::{RequestAnswer, RequestKind, WaitingRequest};
 use crate::ports::{Clock, PortErrorKind, Result, Versioned};
 
@@ -82,6 +83,9 @@ impl<E: DeployEnv> Deploy<E> {
                 running.join(", ")
             ));
         }
+        if remaining.is_empty() {
+            remaining.extend(self.remove_inventories(waiting).await?);
+        }
         for WaitingRequest { request, since, .. } in waiting {
             let envelope = &request.envelope;
             let answer = if request.kind != RequestKind::Delete {
@@ -98,6 +102,19 @@ impl<E: DeployEnv> Deploy<E> {
             self.settle(request, &answer).await?;
         }
         Ok(())
+    }
+
+    /// Removes the inventory, since CloudFormation deletes only an empty bucket. Its function is deleted before this request. Returns the
+    /// error if it cannot be removed.
+    async fn remove_inventories(&self, waiting: &[WaitingRequest]) -> Result<Option<String>> {
+        let Some(delete) = waiting.iter().find(|waiting| waiting.request.kind == RequestKind::Delete) else {
+            return Ok(None);
+        };
+        match self.inventories.remove_inventories().await {
+            Ok(()) => Ok(None),
+            Err(error) if error.kind == PortErrorKind::Retryable && !self.overdue(delete.since) => Err(error),
+            Err(error) => Ok(Some(format!("the inventory in the application's bucket: {}", error.with_fix()))),
+        }
     }
 
     /// Handles a framework that has left the policy: removes it if the policy asks for that; else retains it and warns once.

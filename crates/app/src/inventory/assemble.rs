@@ -19,8 +19,8 @@ pub(super) fn document(
     scope: &InventoryScope,
     began: Timestamp,
 ) -> InventoryOutcome {
-    let CollectedReads { sources, resources, recovery_points, locations: mut read, plans, vaults, mut failures } =
-        known;
+    let CollectedReads { sources, resources, recovery_points: aggregated, .. } = known;
+    let CollectedReads { locations: mut read, plans, vaults, mut failures, .. } = known;
     let aggregator_only = |(account, region): LocationKey| {
         let reason = ReadFailureReason::AggregatorOnly;
         LocationRead::new(Location { account, region }).all_unread(reason, "only the aggregator was read")
@@ -52,7 +52,6 @@ pub(super) fn document(
             gaps.resource(resource, &mut all);
         }
     }
-    let aggregated = recovery_points.unwrap_or_default();
     // If AWS Backup itself returned the location, an unreadable row is not a gap.
     let mut points: BTreeMap<(LocationKey, String), RecoveryPoint> = BTreeMap::new();
     let mut tags: BTreeMap<(LocationKey, String), BTreeMap<String, String>> = BTreeMap::new();

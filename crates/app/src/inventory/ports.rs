@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use evaluation::inventory::document::{Plan, RecoveryPoint, Resource, Rule, Selection, Vault};
@@ -156,4 +157,40 @@ pub trait MemberBackup {
     fn is_aws_managed_key(&self, at: &Location, key: &str) -> impl Call<bool>;
     /// Returns the resources of a type that AWS Config cannot query, which is one of [`UNQUERIED`](super::UNQUERIED).
     fn others(&self, at: &Location, kind: &'static str) -> impl Call<Rows<Resource>>;
+}
+
+/// The stored inventories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct InventoryListing {
+    /// The time at which the newest inventory was stored.
+    pub stored_at: Option<Timestamp>,
+    /// Whether a partial inventory is stored.
+    pub has_partial: bool,
+}
+
+/// The newest inventory of the organization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredInventory {
+    /// The document, as JSON.
+    pub text: String,
+    /// The time at which it was stored. The document has the time of its first read.
+    pub stored_at: Timestamp,
+}
+
+/// The inventory in the application's bucket.
+pub trait InventoryStore {
+    /// Returns the stored inventories, in one call.
+    fn listing(&self) -> impl Call<InventoryListing>;
+    /// Reads the newest inventory; `None` if there is none.
+    fn newest(&self) -> impl Call<Option<StoredInventory>>;
+    /// Replaces the newest inventory.
+    fn put_newest(&self, text: &str) -> impl Call<()>;
+    /// Reads the partial inventory; `None` if there is none.
+    fn partial(&self) -> impl Call<Option<String>>;
+    /// Replaces the partial inventory.
+    fn put_partial(&self, text: &str) -> impl Call<()>;
+    /// Removes the partial inventory. Idempotent.
+    fn remove_partial(&self) -> impl Call<()>;
+    /// Removes the newest and the partial inventory. Idempotent.
+    fn remove_inventories(&self) -> impl Call<()>;
 }

@@ -8,6 +8,7 @@ mod generated;
 #[expect(dead_code, reason = "its schedules are needed only")]
 mod naive;
 mod reading;
+mod renewal;
 mod resuming;
 mod same;
 #[path = "../../../evaluation/tests/evaluation/world.rs"]

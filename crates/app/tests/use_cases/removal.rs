@@ -1,6 +1,7 @@
 //! The deletion of the application, with obstacles.
 
 use app::events::{DeployTrigger, ReconcileScope};
+use app::inventory::StoredInventory;
 use app::ports::PortErrorKind;
 use domain::notice::Notice;
 use framework::ids::AccountId;
@@ -82,4 +83,55 @@ async fn remaining_stacks_are_reported_with_advice() {
     finish(&world).await;
     assert_eq!(answers(&world)[0]["Status"], "SUCCESS");
     assert!(!world.state().stack_sets.contains_key(&name()));
+}
+
+/// CloudFormation deletes only an empty bucket.
+#[tokio::test(flavor = "current_thread")]
+async fn inventory_is_removed_before_the_answer() {
+    let stored = |world: &World| {
+        let stored_at = world.state().now;
+        world.state().inventory = Some(StoredInventory { text: "{}".to_owned(), stored_at });
+        world.state().partial_inventory = Some("{}".to_owned());
+    };
+    let is_empty = |world: &World| world.state().inventory.is_none() && world.state().partial_inventory.is_none();
+    let world = rolled_out(&[ONE]).await;
+    stored(&world);
+    request(&world, "Delete", "9").await.unwrap();
+    assert!(!is_empty(&world), "not before the frameworks are removed");
+    finish(&world).await;
+    assert!(is_empty(&world));
+    assert_eq!(answers(&world)[0]["Status"], "SUCCESS");
+
+    // After a lost response, the next quick check repeats it.
+    let world = rolled_out(&[ONE]).await;
+    stored(&world);
+    request(&world, "Delete", "9").await.unwrap();
+    world.end_operations();
+    world.lose_next_answer("s3:DeleteObject");
+    let mut failed = false;
+    for _ in 0..6 {
+        failed |= ended(&world).await.is_err();
+        if failed {
+            break;
+        }
+        world.end_operations();
+    }
+    assert!(failed && answers(&world).is_empty());
+    deploy(&world).handle(&[DeployTrigger::Schedule(ReconcileScope::QuickCheck)]).await.unwrap();
+    assert!(is_empty(&world));
+    assert_eq!(answers(&world)[0]["Status"], "SUCCESS");
+
+    let world = rolled_out(&[ONE]).await;
+    stored(&world);
+    world.fail_next("s3:DeleteObject", PortErrorKind::Denied);
+    request(&world, "Delete", "9").await.unwrap();
+    finish(&world).await;
+    let failed = answers(&world);
+    let reason = failed[0]["Reason"].as_str().unwrap();
+    assert!(
+        failed[0]["Status"] == "FAILED" && reason.contains("the inventory in the application's bucket"),
+        "{reason}"
+    );
+    request(&world, "Delete", "10").await.unwrap();
+    assert_eq!(answers(&world)[0]["Status"], "SUCCESS");
 }

@@ -1,5 +1,6 @@
 //! A world is the environment of every use case, with itself as each adapter.
 
+use app::inventory::InventoryEnv;
 use app::lifecycle::ports::LifecycleEnv;
 use app::report::ports::ReportEnv;
 use app::sweep::ports::SweepEnv;
@@ -27,4 +28,11 @@ impl ReportEnv for World {
 impl SweepEnv for World {
     type Source = Self;
     type Organization = Self;
+}
+
+impl InventoryEnv for World {
+    type Store = Self;
+    type Aggregator = Self;
+    type Members = Self;
+    type Clock = Self;
 }
