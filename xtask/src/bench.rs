@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: builds the benchmarks and their subjects, and runs them.
 //!
-//! The packages `bench-cold-start`, `bench-policy`, `bench-report` and `bench-rollout` are separate programs. They
-//! are compiled with optimizations, because a slow server would distort the results, and the other commands do not
+//! The packages `bench-cold-start`, `bench-inventory`, `bench-policy`, `bench-report` and `bench-rollout` are separate
+//! programs. They are compiled with optimizations, because a slow server would distort the results, and the other commands do not
 //! build their dependencies.
 
 use std::path::{Path, PathBuf};
@@ -135,6 +135,38 @@ pub(crate) fn policy(args: &PolicyArguments) -> anyhow::Result<()> {
         bench.arg("--python-lint").arg(root.join("benches/python-lint/index.py"));
     }
     bench.args(["--python", "python3", "--python-policy"]).arg(root.join("benches/python-policy/index.py"));
+    create_folder_of(&args.json)?;
+    run(bench.arg("--json").arg(&args.json))
+}
+
+/// Measure the nightly inventory
+///
+/// Reads a large organization against a stand-in with the documented rates of AWS Backup, in virtual time.
+#[derive(Args)]
+#[command(after_help = "Example:\n  cargo xtask bench inventory --accounts 100 --resources 50")]
+pub(crate) struct InventoryArguments {
+    /// Accounts of the organization
+    #[arg(long, default_value_t = 800)]
+    accounts: u32,
+    /// Regions of each account
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=4))]
+    regions: u8,
+    /// Resources in each account and Region
+    #[arg(long, default_value_t = 10)]
+    resources: u32,
+    /// Recovery points of each resource
+    #[arg(long, default_value_t = 7)]
+    points: u32,
+    /// Write the results to this file, as JSON
+    #[arg(long, value_name = "FILE", default_value = "target/bench-inventory.json")]
+    json: PathBuf,
+}
+
+/// Runs the benchmark of the inventory. A missed target is reported, and is not an error.
+pub(crate) fn inventory(args: &InventoryArguments) -> anyhow::Result<()> {
+    let mut bench = program(&tools::workspace(), "bench-inventory")?;
+    bench.arg("--accounts").arg(args.accounts.to_string()).arg("--regions").arg(args.regions.to_string());
+    bench.arg("--resources").arg(args.resources.to_string()).arg("--points").arg(args.points.to_string());
     create_folder_of(&args.json)?;
     run(bench.arg("--json").arg(&args.json))
 }

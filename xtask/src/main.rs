@@ -50,6 +50,7 @@ enum XtaskCommand {
 #[derive(Subcommand)]
 enum BenchCommand {
     ColdStart(bench::ColdStartArguments),
+    Inventory(bench::InventoryArguments),
     Policy(bench::PolicyArguments),
     Report(bench::ReportArguments),
     Rollout(bench::RolloutArguments),
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
         XtaskCommand::Fuzz(arguments) => fuzz::run(&arguments),
         XtaskCommand::Release(arguments) => release::run(&arguments),
         XtaskCommand::Bench(BenchCommand::ColdStart(arguments)) => bench::cold_start(&arguments),
+        XtaskCommand::Bench(BenchCommand::Inventory(arguments)) => bench::inventory(&arguments),
         XtaskCommand::Bench(BenchCommand::Policy(arguments)) => bench::policy(&arguments),
         XtaskCommand::Bench(BenchCommand::Report(arguments)) => bench::report(&arguments),
         XtaskCommand::Bench(BenchCommand::Rollout(arguments)) => bench::rollout(&arguments),
