@@ -36,7 +36,7 @@ pub(super) fn all(story: &mut StoryRun<'_>) -> Result<()> {
 
 fn deploy_application(story: &mut StoryRun<'_>) -> Result<StoryContext> {
     story.chapter("`sam deploy` creates the application");
-    story.narrate("SAM creates four functions, queues, an event bus, a topic and a table in the local cloud.");
+    story.narrate("SAM creates five functions, queues, an event bus, a topic and a table in the local cloud.");
     let mut line = |line: &str| story.listener.progress(line);
     let window = format!("DigestWindowSeconds={WINDOW_SECONDS}");
     let parameters = [window.as_str(), "SecurityHub=central", "OrganizationId=o-sandbox123"];
