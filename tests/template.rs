@@ -1,6 +1,7 @@
 //! The promises of `template.yaml`, the starter policy and the sample events.
 
 mod authorization;
+mod calls;
 mod contract;
 mod dependencies;
 mod encryption;

@@ -17,12 +17,13 @@ use crate::tools::Tools;
 pub const STACK: &str = "backup-compliance";
 
 /// The functions: program, and logical id in the template.
-pub const FUNCTIONS: [(&str, &str); 5] = [
+pub const FUNCTIONS: [(&str, &str); 6] = [
     ("deploy", "DeployFunction"),
     ("inventory", "InventoryFunction"),
     ("lifecycle", "LifecycleFunction"),
     ("report", "ReportFunction"),
     ("sweep", "SweepFunction"),
+    ("preview", "PreviewFunction"),
 ];
 
 /// The program of the command line.

@@ -291,6 +291,16 @@ impl LocalCloud {
         self.state.codecommit.comments(repository)
     }
 
+    /// Returns the comments of a pull request, oldest first: the line, if any, and the text.
+    pub fn pull_request_comments(&self, id: &str) -> Vec<(Option<u64>, String)> {
+        self.state.codecommit.pull_request_comments(id)
+    }
+
+    /// Makes another principal the author of a pull request or comment: all callers but the functions are one.
+    pub fn set_author(&self, id: &str, author: &str) {
+        self.state.codecommit.set_author(id, author);
+    }
+
     /// Enables or disables Security Hub; it is enabled at the start where the application is.
     pub fn set_security_hub(&self, account: &str, region: &str, on: bool) {
         if on {

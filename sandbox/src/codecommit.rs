@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 use crate::call::ApiCall;
 use crate::http::{HttpRequest, HttpResponse};
 use crate::{events, ids, wire};
+use pull_requests::StoredPullRequest;
+
+mod pull_requests;
 
 /// The largest file that `GetFile` returns, in bytes.
 const LARGEST_FILE: usize = 6 * 1024 * 1024;
@@ -27,14 +30,19 @@ pub struct CodeCommit {
     account: String,
     region: String,
     comments: Mutex<Vec<Comment>>,
+    pull_requests: Mutex<Vec<StoredPullRequest>>,
 }
 
-/// The longest comment, in bytes (quotas of CodeCommit).
+/// The longest comment, in characters (quotas of CodeCommit).
 const LONGEST_COMMENT: usize = 10_240;
 
-/// A comment on a commit.
+/// A comment on a commit or a pull request.
 #[derive(Debug, Clone)]
 struct Comment {
+    pull_request: Option<String>,
+    /// The `location` in a file.
+    place: Option<Value>,
+    author: String,
     repository: String,
     before: Option<String>,
     commit: String,
@@ -60,6 +68,7 @@ impl CodeCommit {
             account: account.to_owned(),
             region: region.to_owned(),
             comments: Mutex::default(),
+            pull_requests: Mutex::default(),
         }
     }
 
@@ -99,7 +108,11 @@ impl CodeCommit {
     /// Returns the events of a push; `updates` is a list of `{"old", "new", "ref"}`.
     pub(crate) fn pushed(&self, repository: &str, updates: &Value) -> Vec<Value> {
         let updates = updates.as_array().into_iter().flatten();
-        updates.filter_map(|update| self.state_change(repository, update)).collect()
+        let events = updates.flat_map(|update| {
+            let of_source = update["ref"].as_str().map(|name| self.source_pushed(repository, name));
+            self.state_change(repository, update).into_iter().chain(of_source.unwrap_or_default())
+        });
+        events.collect()
     }
 
     fn state_change(&self, repository: &str, update: &Value) -> Option<Value> {
@@ -133,17 +146,36 @@ impl CodeCommit {
         ))
     }
 
-    pub(crate) fn answer(&self, call: &ApiCall, request: &HttpRequest) -> HttpResponse {
+    /// Answers a call of a function, or of a user; returns the events that it causes.
+    pub(crate) fn answer(
+        &self,
+        call: &ApiCall,
+        request: &HttpRequest,
+        function: Option<&str>,
+    ) -> (HttpResponse, Vec<Value>) {
         let Ok(ask) = serde_json::from_slice::<Value>(&request.body) else {
-            return wire::json_error(400, "SerializationException", "the body is not valid JSON");
+            return (wire::json_error(400, "SerializationException", "the body is not valid JSON"), Vec::new());
         };
-        match self.operate(&call.operation, &ask) {
-            Ok(answer) => wire::json_response(&answer),
-            Err(CodeCommitError(code, message)) => wire::json_error(400, code, &message),
+        let caller = self.caller(function);
+        let answer = match Self::is_of_pull_requests(&call.operation) {
+            true => self.on_pull_request(&call.operation, &ask, &caller),
+            false => self.operate(&call.operation, &ask, &caller).map(|answer| (answer, Vec::new())),
+        };
+        match answer {
+            Ok((answer, events)) => (wire::json_response(&answer), events),
+            Err(CodeCommitError(code, message)) => (wire::json_error(400, code, &message), Vec::new()),
         }
     }
 
-    fn operate(&self, operation: &str, ask: &Value) -> CodeCommitResult {
+    /// Returns the ARN of a caller. Lambda's session has the name of the function, and so has its role here.
+    fn caller(&self, function: Option<&str>) -> String {
+        match function {
+            Some(name) => format!("arn:aws:sts::{}:assumed-role/{name}/{name}", self.account),
+            None => format!("arn:aws:iam::{}:root", self.account),
+        }
+    }
+
+    fn operate(&self, operation: &str, ask: &Value, caller: &str) -> CodeCommitResult {
         if operation == "ListRepositories" {
             let entries = std::fs::read_dir(&self.directory).into_iter().flatten().filter_map(Result::ok);
             let names = entries.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".git").map(str::to_owned));
@@ -169,14 +201,21 @@ impl CodeCommit {
             "GetFile" => repository.get_file(ask),
             "GetFolder" => repository.get_folder(ask),
             "GetDifferences" => repository.get_differences(ask),
-            "PostCommentForComparedCommit" => self.post_comment(name, &repository, ask),
+            "PostCommentForComparedCommit" => self.post_comment(name, &repository, ask, None, caller),
             "GetCommentsForComparedCommit" => Ok(self.comments_on(name, ask)),
             _ => error("InvalidAction", format!("operation {operation} is not supported")),
         }
     }
 
-    /// Adds a comment to a commit or a comparison; a repeated token returns the same comment.
-    fn post_comment(&self, name: &str, repository: &Repository, ask: &Value) -> CodeCommitResult {
+    /// Adds a comment to a commit, a comparison, or a pull request at a location; a repeated token returns the same comment.
+    fn post_comment(
+        &self,
+        name: &str,
+        repository: &Repository,
+        ask: &Value,
+        on: Option<(&str, Option<Value>)>,
+        author: &str,
+    ) -> CodeCommitResult {
         let text = |name: &str| ask[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         let Some(commit) = text("afterCommitId") else {
             return error("CommitIdRequiredException", "An after commit ID is required");
@@ -184,10 +223,10 @@ impl CodeCommit {
         let Some(content) = text("content") else {
             return error("CommentContentRequiredException", "The comment is empty");
         };
-        if content.len() > LONGEST_COMMENT {
+        if content.chars().count() > LONGEST_COMMENT {
             return error(
                 "CommentContentSizeLimitExceededException",
-                format!("The comment is too large: the limit is {LONGEST_COMMENT} bytes"),
+                format!("The comment is too large: the limit is {LONGEST_COMMENT} characters"),
             );
         }
         for id in text("beforeCommitId").iter().chain([&commit]) {
@@ -206,6 +245,9 @@ impl CodeCommit {
             }
             None => {
                 let comment = Comment {
+                    pull_request: on.as_ref().map(|(id, _)| (*id).to_owned()),
+                    place: on.and_then(|(_, place)| place),
+                    author: author.to_owned(),
                     repository: name.to_owned(),
                     before: text("beforeCommitId"),
                     commit,
@@ -242,14 +284,15 @@ impl CodeCommit {
         let seconds = comment.at.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_second);
         json!({
             "commentId": comment.id, "content": comment.content, "clientRequestToken": comment.token, "deleted": false,
-            "creationDate": seconds, "lastModifiedDate": seconds, "authorArn": format!("arn:aws:iam::{}:root", self.account),
+            "creationDate": seconds, "lastModifiedDate": seconds, "authorArn": comment.author,
         })
     }
 
     /// Returns the comments on commits, oldest first: the commit and the text.
     pub(crate) fn comments(&self, repository: &str) -> Vec<(String, String)> {
         let comments = self.comments.lock().unwrap_or_else(PoisonError::into_inner);
-        let matching = comments.iter().filter(|comment| comment.repository == repository);
+        let matching =
+            comments.iter().filter(|comment| comment.repository == repository && comment.pull_request.is_none());
         matching.map(|comment| (comment.commit.clone(), comment.content.clone())).collect()
     }
 

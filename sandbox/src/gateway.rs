@@ -156,7 +156,7 @@ impl Backend {
         let call = ApiCall::of(request);
         let at = ids::now_millis();
         let fault = self.faults.strike(&call.service, &call.operation, call.protocol(request));
-        let response = fault.unwrap_or_else(|| self.route(&call, request));
+        let response = fault.unwrap_or_else(|| self.route(&call, request, function.as_deref()));
         self.journal.add(Entry {
             mutating: journal::is_mutating(&call.operation),
             from_function: function.is_some(),
@@ -169,7 +169,7 @@ impl Backend {
         response
     }
 
-    fn route(self: &Arc<Self>, call: &ApiCall, request: &HttpRequest) -> HttpResponse {
+    fn route(self: &Arc<Self>, call: &ApiCall, request: &HttpRequest, function: Option<&str>) -> HttpResponse {
         let is_stack_set = call.operation.contains("StackSet") || call.operation.contains("StackInstance");
         match call.service.as_str() {
             _ if MemberServices::knows(call) && self.organization.has_assumed(&call.access_key) => {
@@ -181,7 +181,11 @@ impl Backend {
                 response
             }
             "cloudformation" if call.operation == "DescribeStacks" => self.describe_stacks(request),
-            "codecommit" => self.codecommit.answer(call, request),
+            "codecommit" => {
+                let (response, events) = self.codecommit.answer(call, request, function);
+                events.iter().for_each(|event| self.emit(event));
+                response
+            }
             "config" if Config::knows(&call.operation) => self.config.answer(call, &self.caller(call), request),
             "securityhub" => self.securityhub.answer(call, &self.caller(call), request),
             "organizations" if Organizations::knows(&call.operation) => {

@@ -6,6 +6,7 @@ mod chapters;
 mod context;
 mod fleet;
 pub mod policy;
+mod pull_request;
 mod rollouts;
 mod violations;
 

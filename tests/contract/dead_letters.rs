@@ -47,7 +47,7 @@ fn job(queue: &str, to: &str, action: Action) -> RedriveJob {
     RedriveJob {
         queue: queue.to_owned(),
         destination: Destination::Queue(to.to_owned()),
-        reader: Consumer::Either,
+        reader: Consumer::Any,
         only: BTreeSet::new(),
         limit: None,
         action,

@@ -28,6 +28,7 @@ mod dead_letters;
 mod directory;
 mod inventories;
 mod inventory;
+mod pull_requests;
 mod queues;
 mod records;
 mod repository;

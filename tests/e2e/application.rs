@@ -121,6 +121,11 @@ impl DeployedApplication {
 
     /// Commits and pushes files, `None` to remove one; returns the commit.
     pub(crate) fn push(&self, message: &str, files: &[(&str, Option<&[u8]>)]) -> String {
+        self.push_to("main", message, files)
+    }
+
+    /// Commits on top of the local head and pushes to a branch; returns the commit.
+    pub(crate) fn push_to(&self, branch: &str, message: &str, files: &[(&str, Option<&[u8]>)]) -> String {
         for (path, content) in files {
             match content {
                 Some(content) => std::fs::write(self.work.join(path), content).unwrap(),
@@ -129,7 +134,8 @@ impl DeployedApplication {
         }
         self.git(&["add", "--all"]);
         self.git(&["commit", "--quiet", "--allow-empty", "-m", message]);
-        self.git(&["push", "--quiet", self.cloud.repository_path().to_str().unwrap(), "main"]);
+        let to = format!("main:{branch}");
+        self.git(&["push", "--quiet", self.cloud.repository_path().to_str().unwrap(), &to]);
         self.git(&["rev-parse", "HEAD"])
     }
 
@@ -185,6 +191,14 @@ impl DeployedApplication {
                 ("NOTIFICATION_TOPIC_ARN", self.topic.clone()),
                 ("SECURITY_HUB", text("off")),
                 ("CONFIG_AGGREGATOR_NAME", text(AGGREGATOR)),
+            ],
+            "preview" => vec![
+                ("REPOSITORY_NAME", self.cloud.options().repository.clone()),
+                ("BRANCH_NAME", text("main")),
+                ("POLICY_FILE", text("backup-compliance.yaml")),
+                ("TEMPLATE_BUCKET_NAME", text(BUCKET)),
+                ("PREVIEW_QUEUE_URL", self.deploy_queue.clone()),
+                ("APPROVE_PULL_REQUESTS", text("enabled")),
             ],
             other => panic!("there is no function `{other}`"),
         }

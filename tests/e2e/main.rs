@@ -17,6 +17,7 @@ mod inventory;
 mod lifecycle;
 mod operations;
 mod policy;
+mod pull_requests;
 mod report_events;
 mod rollouts;
 #[path = "../contract/server.rs"]
@@ -32,6 +33,7 @@ fn sample_events_are_all_tested() {
     let tests = [
         include_str!("deploy_events.rs"),
         include_str!("lifecycle.rs"),
+        include_str!("pull_requests.rs"),
         include_str!("report_events.rs"),
         include_str!("start_up.rs"),
         include_str!("stored_inventory.rs"),

@@ -15,7 +15,7 @@ use crate::server::{Reply, Server};
 #[test]
 fn missing_variables_are_all_named_at_start() {
     let application = DeployedApplication::start();
-    for name in ["deploy", "report", "sweep"] {
+    for name in ["deploy", "preview", "report", "sweep"] {
         let required: Vec<&str> = application
             .settings(name)
             .into_iter()
@@ -66,7 +66,7 @@ fn payload_that_is_not_json_is_an_error() {
     let payload = file("events/bad/not-json.json");
     assert!(serde_json::from_str::<serde_json::Value>(&payload).is_err());
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("functions-{}", std::process::id()));
-    for name in ["deploy", "inventory", "report", "lifecycle", "sweep"] {
+    for name in ["deploy", "inventory", "report", "lifecycle", "sweep", "preview"] {
         let next = format!(
             "HTTP/1.1 200 OK\r\nlambda-runtime-aws-request-id: 00000000-0000-4000-8000-000000000001\r\n\
              lambda-runtime-deadline-ms: 4102444800000\r\nlambda-runtime-invoked-function-arn: arn:aws:lambda:us-east-1:000000000000:function:f\r\n\
@@ -86,6 +86,7 @@ fn payload_that_is_not_json_is_an_error() {
             "DEPLOY_QUEUE_URL",
             "REPORT_QUEUE_URL",
             "REPORT_DEAD_LETTER_QUEUE_URL",
+            "PREVIEW_QUEUE_URL",
             "CONFIG_AGGREGATOR_NAME",
         ];
         let mut child = Command::new(program(name, &folder))
@@ -98,6 +99,7 @@ fn payload_that_is_not_json_is_an_error() {
                 ("SECURITY_HUB", "off"),
                 ("ORGANIZATIONAL_UNITS", "disabled"),
                 ("COMMENT_ON_COMMITS", "disabled"),
+                ("APPROVE_PULL_REQUESTS", "disabled"),
                 ("AWS_LAMBDA_RUNTIME_API", api.address().to_string().as_str()),
                 ("AWS_LAMBDA_FUNCTION_NAME", name),
                 ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),

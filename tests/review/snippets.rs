@@ -96,7 +96,7 @@ fn run(folder: &Path, command: &str) -> Option<i32> {
     if !bin.join("backup-compliance").exists() {
         std::os::unix::fs::symlink(program(), bin.join("backup-compliance")).unwrap();
     }
-    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let path = format!("{}:{}", bin.display(), aws::settings::environment("PATH").unwrap());
     let mut shell = Command::new("sh");
     clean(shell.arg("-c").arg(command)).current_dir(folder).env("PATH", path);
     let ran = shell.output().unwrap();

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use aws::settings::{DeploySettings, InventorySettings, LifecycleSettings, ReportSettings, SweepSettings};
+use aws::settings::{
+    DeploySettings, InventorySettings, LifecycleSettings, PreviewSettings, ReportSettings, SweepSettings,
+};
 
 use super::parsed::ParsedTemplate;
 
@@ -11,6 +13,7 @@ const FUNCTIONS: &[(&str, &str, &[&str])] = &[
     ("DeployFunction", "deploy", DeploySettings::VARIABLES),
     ("InventoryFunction", "inventory", InventorySettings::VARIABLES),
     ("LifecycleFunction", "lifecycle", LifecycleSettings::VARIABLES),
+    ("PreviewFunction", "preview", PreviewSettings::VARIABLES),
     ("ReportFunction", "report", ReportSettings::VARIABLES),
     ("SweepFunction", "sweep", SweepSettings::VARIABLES),
 ];
@@ -55,6 +58,7 @@ fn outputs_are_declared() {
         ("LifecycleFunction", json!({"Ref": "LifecycleFunction"})),
         ("ReportFunction", json!({"Ref": "ReportFunction"})),
         ("SweepFunction", json!({"Ref": "SweepFunction"})),
+        ("PreviewFunction", json!({"Ref": "PreviewFunction"})),
         ("DeployQueueUrl", json!({"Ref": "DeployQueue"})),
         ("ReportQueueUrl", json!({"Ref": "ReportQueue"})),
         ("EventBusArn", json!({"Fn::GetAtt": ["ComplianceEventBus", "Arn"]})),
@@ -95,6 +99,7 @@ fn parameters_are_declared_and_described() {
         ("NoticeEventBusName", json!("default")),
         ("OrganizationalUnits", json!("disabled")),
         ("CommentOnCommits", json!("disabled")),
+        ("PullRequestReviews", json!("comments")),
         ("FullReconciliationRate", json!("rate(1 hour)")),
         ("InventoryRate", json!("rate(1 hour)")),
     ] {
@@ -167,6 +172,7 @@ fn optional_parameters_may_be_empty() {
         ("HasChat", "ChatNotifications", "enabled"),
         ("HasOrganizationalUnits", "OrganizationalUnits", "enabled"),
         ("CommentsOnCommits", "CommentOnCommits", "enabled"),
+        ("ApprovesPullRequests", "PullRequestReviews", "approvals"),
         ("FindingsAreCentral", "SecurityHub", "central"),
         ("FindingsAreInMembers", "SecurityHub", "member"),
     ] {

@@ -56,7 +56,9 @@ fn batches_have_the_form_of_sqs() {
             }
             let fifo = record["eventSourceARN"].as_str().unwrap().ends_with(".fifo");
             let attributes = &record["attributes"];
-            assert_eq!(attributes["MessageGroupId"] == "deploy", fifo, "{name}");
+            let queue = record["eventSourceARN"].as_str().unwrap();
+            let group = if queue.contains("PreviewQueue") { "preview" } else { "deploy" };
+            assert_eq!(attributes["MessageGroupId"] == group, fifo, "{name}");
             if fifo {
                 assert_eq!(attributes["MessageDeduplicationId"], hex(&Sha256::digest(body)), "{name}");
             }

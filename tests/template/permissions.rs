@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::authorization::Authorization;
+use super::calls::{CALLS, SWITCHED};
 use super::parsed::{ParsedTemplate, listed, texts};
 use crate::files;
 
@@ -22,134 +23,6 @@ pub(crate) const TEMPLATES: &[&str] = &[
 
 const MEMBER_ROLE: &str = "framework/prerequisites/member-role.yaml";
 const INVENTORY_ROLE: &str = "framework/prerequisites/inventory-role.yaml";
-
-/// The calls of each function through its adapters, which are exactly the actions of its role. (`iam:` is needed for
-/// StackSets, `kms:` for the services that encrypt, `sqs:` and `logs:` also for Lambda.)
-const CALLS: &[(&str, &[&str])] = &[
-    (
-        "DeployRole",
-        &[
-            "cloudformation:CreateStackInstances",
-            "cloudformation:CreateStackSet",
-            "cloudformation:DeleteStackInstances",
-            "cloudformation:DeleteStackSet",
-            "cloudformation:DescribeStackSet",
-            "cloudformation:DescribeStackSetOperation",
-            "cloudformation:ListStackInstances",
-            "cloudformation:ListStackSetAutoDeploymentTargets",
-            "cloudformation:StopStackSetOperation",
-            "cloudformation:TagResource",
-            "cloudformation:UpdateStackInstances",
-            "cloudformation:UpdateStackSet",
-            "codecommit:GetBranch",
-            "codecommit:GetCommit",
-            "codecommit:GetFile",
-            "codecommit:PostCommentForComparedCommit",
-            "dynamodb:DeleteItem",
-            "dynamodb:GetItem",
-            "dynamodb:PutItem",
-            "dynamodb:Query",
-            "dynamodb:Scan",
-            "dynamodb:UpdateItem",
-            "iam:GetRole",
-            "iam:PassRole",
-            "organizations:DescribeOrganization",
-            "organizations:ListAccountsForParent",
-            "organizations:ListDelegatedAdministrators",
-            "organizations:ListOrganizationalUnitsForParent",
-            "organizations:ListRoots",
-            "s3:DeleteObject",
-            "s3:GetObject",
-            "s3:PutObject",
-            "sns:Publish",
-        ],
-    ),
-    (
-        "InventoryRole",
-        &[
-            "config:DescribeConfigurationAggregatorSourcesStatus",
-            "config:SelectAggregateResourceConfig",
-            "s3:DeleteObject",
-            "s3:GetObject",
-            "s3:ListBucket",
-            "s3:PutObject",
-            "sts:AssumeRole",
-        ],
-    ),
-    ("InventoryScheduleRole", &["lambda:InvokeFunction", "sqs:SendMessage"]),
-    ("LifecycleRole", &["dynamodb:PutItem", "dynamodb:UpdateItem", "sqs:SendMessage"]),
-    (
-        "ReportRole",
-        &[
-            "config:BatchGetAggregateResourceConfig",
-            "config:SelectAggregateResourceConfig",
-            "dynamodb:BatchGetItem",
-            "dynamodb:PutItem",
-            "dynamodb:Query",
-            "dynamodb:UpdateItem",
-            "events:PutEvents",
-            "securityhub:BatchImportFindings",
-            "sns:Publish",
-            "sqs:SendMessage",
-            "sts:AssumeRole",
-        ],
-    ),
-    ("ScheduleRole", &["lambda:InvokeFunction", "sqs:SendMessage"]),
-    (
-        "SweepRole",
-        &[
-            "config:BatchGetAggregateResourceConfig",
-            "config:DescribeAggregateComplianceByConfigRules",
-            "config:DescribeConfigurationAggregatorSourcesStatus",
-            "config:GetAggregateComplianceDetailsByConfigRule",
-            "config:SelectAggregateResourceConfig",
-            "dynamodb:BatchGetItem",
-            "dynamodb:GetItem",
-            "dynamodb:PutItem",
-            "dynamodb:Query",
-            "dynamodb:Scan",
-            "events:PutEvents",
-            "organizations:ListAccounts",
-            "securityhub:BatchImportFindings",
-            "sns:Publish",
-            "sts:AssumeRole",
-        ],
-    ),
-];
-
-/// The conditions of the template, and the actions that roles have only while these hold.
-const SWITCHED: &[(&str, &[(&str, &str)])] = &[
-    ("HasNoticeBus", &[("ReportRole", "events:PutEvents"), ("SweepRole", "events:PutEvents")]),
-    (
-        "FindingsAreCentral",
-        &[("ReportRole", "securityhub:BatchImportFindings"), ("SweepRole", "securityhub:BatchImportFindings")],
-    ),
-    ("FindingsAreInMembers", &[("ReportRole", "sts:AssumeRole")]),
-    ("HasMemberRole", &[("SweepRole", "sts:AssumeRole")]),
-    ("HasInventoryRole", &[("InventoryRole", "sts:AssumeRole")]),
-    (
-        "HasAggregator",
-        &[
-            ("ReportRole", "config:BatchGetAggregateResourceConfig"),
-            ("ReportRole", "config:SelectAggregateResourceConfig"),
-            ("SweepRole", "config:DescribeAggregateComplianceByConfigRules"),
-            ("SweepRole", "config:DescribeConfigurationAggregatorSourcesStatus"),
-        ],
-    ),
-    ("HasOrganization", &[("SweepRole", "organizations:ListAccounts")]),
-    (
-        "HasOrganizationalUnits",
-        &[
-            ("DeployRole", "organizations:DescribeOrganization"),
-            ("DeployRole", "organizations:ListAccountsForParent"),
-            ("DeployRole", "organizations:ListDelegatedAdministrators"),
-            ("DeployRole", "organizations:ListOrganizationalUnitsForParent"),
-            ("DeployRole", "organizations:ListRoots"),
-        ],
-    ),
-    ("HasRepositoryKey", &[("DeployRole", "kms:GenerateDataKeyWithoutPlaintext")]),
-    ("CommentsOnCommits", &[("DeployRole", "codecommit:PostCommentForComparedCommit")]),
-];
 
 /// The statements of a role, as if every optional parameter had a value.
 fn statements(template: &ParsedTemplate, role: &str) -> Vec<Value> {
@@ -211,7 +84,7 @@ fn roles_allow_exactly_the_calls_of_their_function() {
         let mut may: BTreeSet<String> = actions(&template, role).into_iter().collect();
         may.retain(|action| !action.starts_with("kms:") && !action.starts_with("logs:"));
         let takes = polled.iter().filter(|action| may.remove(**action)).count();
-        let queue = ["DeployRole", "ReportRole"].contains(role);
+        let queue = ["DeployRole", "ReportRole", "PreviewRole"].contains(role);
         assert_eq!(takes, if queue { polled.len() } else { 0 }, "{role}: the permissions for polling");
         assert_eq!(may.iter().map(String::as_str).collect::<Vec<_>>(), *calls, "{role}");
     }
@@ -387,8 +260,8 @@ fn stack_sets_and_aggregator_are_the_only_targets() {
         let actions = actions(&template, role);
         let any = |service: &str| actions.iter().any(|action| action.starts_with(service));
         assert_eq!(any("cloudformation:"), role == "DeployRole", "{role}");
-        assert_eq!(any("codecommit:"), role == "DeployRole", "{role}");
-        assert_eq!(any("s3:"), ["DeployRole", "InventoryRole"].contains(&role), "{role}");
+        assert_eq!(any("codecommit:"), ["DeployRole", "PreviewRole"].contains(&role), "{role}");
+        assert_eq!(any("s3:"), ["DeployRole", "InventoryRole", "PreviewRole"].contains(&role), "{role}");
         assert_eq!(any("config:"), ["InventoryRole", "ReportRole", "SweepRole"].contains(&role), "{role}");
         assert_eq!(any("sns:"), ["DeployRole", "ReportRole", "SweepRole"].contains(&role), "{role}");
         assert_eq!(any("lambda:"), ["InventoryScheduleRole", "ScheduleRole"].contains(&role), "{role}");

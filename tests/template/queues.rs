@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use app::deploy::{DeployCounts, redelivery};
 use app::inventory::{RenewalEnd, RenewalSummary};
 use app::report::BatchSummary;
+use app::review::ReviewCounts;
 use app::sweep::SweepSummary;
 
 use super::events;
@@ -33,7 +34,10 @@ fn dead_letter<'template>(template: &'template ParsedTemplate, queue: &str) -> O
 fn queues_have_dead_letter_queues_of_their_type() {
     let template = ParsedTemplate::application();
     let sources = sources(&template);
-    assert_eq!(sources.iter().map(|(queue, _, _)| *queue).collect::<Vec<_>>(), ["DeployQueue", "ReportQueue"]);
+    assert_eq!(
+        sources.iter().map(|(queue, _, _)| *queue).collect::<Vec<_>>(),
+        ["DeployQueue", "PreviewQueue", "ReportQueue"]
+    );
     for (queue, _, _) in sources {
         let dead = dead_letter(&template, queue).unwrap_or_else(|| panic!("{queue} has none"));
         assert_eq!(template.properties(queue).get("FifoQueue"), template.properties(dead).get("FifoQueue"), "{queue}");
@@ -41,7 +45,9 @@ fn queues_have_dead_letter_queues_of_their_type() {
         let age = |queue: &str| template.properties(queue)["MessageRetentionPeriod"].as_i64().unwrap();
         assert!(age(dead) > age(queue), "{queue}");
     }
-    assert_eq!(template.properties("DeployQueue")["ContentBasedDeduplication"], true);
+    for queue in ["DeployQueue", "PreviewQueue"] {
+        assert_eq!(template.properties(queue)["ContentBasedDeduplication"], true, "{queue}");
+    }
 }
 
 #[test]
@@ -111,7 +117,7 @@ fn dead_letter_queues_have_alarms() {
         .iter()
         .map(|alarm| alarm["Value"]["Fn::GetAtt"][0].as_str().unwrap())
         .collect();
-    assert_eq!(failed.len(), 3);
+    assert_eq!(failed.len(), 4);
     assert_eq!(watched, failed);
 }
 
@@ -141,6 +147,8 @@ fn source_queues_have_age_alarms() {
             // A reconciliation that times out, the next attempt, and the longest pause between them. CloudFormation
             // waits for an hour.
             "DeployQueue" => (2 * number("DeployFunction", "Timeout") + 60, 1800),
+            // A review that times out, the next attempt, and the longest pause between them.
+            "PreviewQueue" => (2 * number("PreviewFunction", "Timeout") + 60, 1800),
             // The delay of the flush message of a digest window, and all attempts before the dead-letter queue.
             "ReportQueue" => {
                 let window = template.section("Parameters")["DigestWindowSeconds"]["MaxValue"].as_i64().unwrap();
@@ -193,7 +201,7 @@ fn runbook_log_phrases_are_log_messages() {
     let pages = ["docs/operations.md", "docs/limitations.md"].map(files::read).concat();
     let phrases: Vec<&str> =
         pages.split("--filter-pattern '\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
-    assert_eq!(phrases.len(), 3, "{phrases:?}");
+    assert_eq!(phrases.len(), 4, "{phrases:?}");
     for phrase in phrases {
         assert!(code.contains(&format!("\"{phrase}")), "no log message begins with `{phrase}`");
     }
@@ -258,6 +266,7 @@ fn counts(function: &str, metric: &str) -> bool {
         "inventory" => serde_json::to_value(renewed()).unwrap(),
         "report" => serde_json::to_value(BatchSummary::default()).unwrap(),
         "sweep" => serde_json::to_value(SweepSummary::default()).unwrap(),
+        "preview" => serde_json::to_value(ReviewCounts::default()).unwrap(),
         other => panic!("{other} counts nothing"),
     };
     let mut counts = counts.as_object().unwrap().iter();
@@ -328,6 +337,7 @@ fn failures_and_blind_spots_have_alarms() {
         watched,
         BTreeSet::from([
             ("deploy", "RolloutsFailed", 1),
+            ("preview", "Failed", 1),
             ("report", "GivenUp", 1),
             ("report", "Rejected", 1),
             ("sweep", "BlindSpots", 3),

@@ -11,6 +11,7 @@ use crate::files;
 const PUSH: &str = "PushRule";
 const OPERATION: &str = "StackSetOperationRule";
 const CHANGE: &str = "ComplianceChangeRule";
+const REQUEST: &str = "PullRequestRule";
 
 /// The rule that matches each message of a file. No rule matches the files that are not listed here.
 const PASSED: &[(&str, &[Option<&str>])] = &[
@@ -31,6 +32,8 @@ const PASSED: &[(&str, &[Option<&str>])] = &[
     ("config-not-applicable.json", &[Some(CHANGE)]),
     ("config-odd-timestamps.json", &[Some(CHANGE)]),
     ("config-unknown-control.json", &[Some(CHANGE)]),
+    ("pull-request-created.json", &[Some(REQUEST)]),
+    ("pull-request-updated.json", &[Some(REQUEST)]),
     ("stackset-operation-failed.json", &[Some(OPERATION)]),
     ("stackset-operation-other-stackset.json", &[Some(OPERATION)]),
     ("stackset-operation.json", &[Some(OPERATION)]),
@@ -98,6 +101,10 @@ fn changed_event_does_not_match() {
         (PUSH, "codecommit-push.json", "/detail/referenceName", "Main"),
         (PUSH, "codecommit-push.json", "/resources/0", "arn:aws:codecommit:us-east-1:000000000000:backup-policy2"),
         (PUSH, "codecommit-push.json", "/resources/0", "arn:aws:codecommit:eu-west-1:000000000000:backup-policy"),
+        (REQUEST, "pull-request-created.json", "/source", "my.codecommit"),
+        (REQUEST, "pull-request-created.json", "/detail/event", "pullRequestStatusChanged"),
+        (REQUEST, "pull-request-created.json", "/detail/destinationReference", "refs/heads/Main"),
+        (REQUEST, "pull-request-created.json", "/resources/0", "arn:aws:codecommit:us-east-1:000000000000:other"),
         (OPERATION, "stackset-operation.json", "/account", "111111111111"),
         (OPERATION, "stackset-operation.json", "/region", "eu-west-1"),
         (OPERATION, "stackset-operation.json", "/detail/status-details/status", "QUEUED"),
@@ -139,13 +146,19 @@ fn compliance_changes_come_from_central_bus() {
 #[test]
 fn targets_are_queues_with_dead_letter_queue() {
     let template = ParsedTemplate::application();
-    for (id, queue) in [(PUSH, "DeployQueue"), (OPERATION, "DeployQueue"), (CHANGE, "ReportQueue")] {
+    let routes =
+        [(PUSH, "DeployQueue"), (OPERATION, "DeployQueue"), (CHANGE, "ReportQueue"), (REQUEST, "PreviewQueue")];
+    for (id, queue) in routes {
         let targets = template.properties(id)["Targets"].as_array().unwrap();
         assert_eq!(targets.len(), 1, "{id}");
         let target = &targets[0];
         assert_eq!(target["Arn"], json!({"Fn::GetAtt": [queue, "Arn"]}), "{id}");
         assert_eq!(target["DeadLetterConfig"]["Arn"], json!({"Fn::GetAtt": ["UndeliveredEventsQueue", "Arn"]}), "{id}");
-        let group = if queue == "DeployQueue" { json!("deploy") } else { Value::Null };
+        let group = match queue {
+            "DeployQueue" => json!("deploy"),
+            "PreviewQueue" => json!("preview"),
+            _ => Value::Null,
+        };
         assert_eq!(target["SqsParameters"]["MessageGroupId"], group, "{id}");
         assert!(target.get("Input").is_none() && target.get("InputPath").is_none(), "{id}: the event arrives as it is");
     }

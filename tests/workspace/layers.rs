@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::cargo::{self, tree};
 
 /// The crates of the product and the crates of the workspace that each may depend on.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("syntax", &[]),
     ("framework", &["syntax"]),
     ("evaluation", &["framework", "syntax"]),
@@ -18,6 +18,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ("lifecycle", FUNCTION),
     ("report", FUNCTION),
     ("sweep", FUNCTION),
+    ("preview", FUNCTION),
     ("runtime-api", &[]),
     ("backup-compliance", &["aws", "app", "domain", "evaluation", "framework", "runtime-api", "syntax"]),
 ];

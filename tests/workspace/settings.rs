@@ -3,16 +3,19 @@
 
 use std::collections::BTreeSet;
 
-use aws::settings::{DeploySettings, InventorySettings, LifecycleSettings, ReportSettings, SweepSettings};
+use aws::settings::{
+    DeploySettings, InventorySettings, LifecycleSettings, PreviewSettings, ReportSettings, SweepSettings,
+};
 
 use crate::files;
 
-const FUNCTIONS: [(&str, &[&str]); 5] = [
+const FUNCTIONS: [(&str, &[&str]); 6] = [
     ("deploy", DeploySettings::VARIABLES),
     ("inventory", InventorySettings::VARIABLES),
     ("lifecycle", LifecycleSettings::VARIABLES),
     ("report", ReportSettings::VARIABLES),
     ("sweep", SweepSettings::VARIABLES),
+    ("preview", PreviewSettings::VARIABLES),
 ];
 
 /// The variable and the functions of each row `| `VARIABLE` | deploy, report | ...` of the page.

@@ -6,7 +6,7 @@ use super::cargo::{self, Package, tree};
 
 /// The packages that are linked into a function on Lambda.
 fn functions() -> Vec<Package> {
-    linked(&["deploy", "inventory", "lifecycle", "report", "sweep"])
+    linked(&["deploy", "inventory", "lifecycle", "report", "sweep", "preview"])
 }
 
 fn linked(functions: &[&str]) -> Vec<Package> {
@@ -53,7 +53,7 @@ fn functions_do_not_link_crates_of_command_line() {
 /// The client of AWS Backup is large, and the other functions do not call it.
 #[test]
 fn only_inventory_links_client_of_aws_backup() {
-    assert!(majors(&linked(&["deploy", "lifecycle", "report", "sweep"]), "aws-sdk-backup").is_empty());
+    assert!(majors(&linked(&["deploy", "lifecycle", "report", "sweep", "preview"]), "aws-sdk-backup").is_empty());
     assert!(!majors(&linked(&["inventory"]), "aws-sdk-backup").is_empty());
 }
 

@@ -76,7 +76,7 @@ const STEPS: [CiStep; 11] = [
     CiStep { name: "clippy", about: "cargo clippy --workspace --all-targets, warnings denied", run: clippy },
     CiStep { name: "docs", about: "cargo doc with private items, warnings denied", run: docs },
     CiStep { name: "doctests", about: "run the examples in doc comments", run: doctests },
-    CiStep { name: "sam-build", about: "sam build of the five functions, in debug mode", run: sam_build },
+    CiStep { name: "sam-build", about: "sam build of the functions, in debug mode", run: sam_build },
     CiStep {
         name: "tests",
         about: "unit, contract, template and end-to-end tests (cargo nextest if installed, else cargo test)",

@@ -81,6 +81,8 @@ enum DeadLetterQueue {
     Report,
     /// Triggers that `deploy` could not process.
     Deploy,
+    /// Events about pull requests that `preview` could not process.
+    Preview,
     /// Events that EventBridge or the scheduler could not deliver to their queue.
     Undelivered,
 }
@@ -98,6 +100,7 @@ impl RedriveArgs {
         let group = match self.queue {
             DeadLetterQueue::Report => "ReportLogGroupName",
             DeadLetterQueue::Deploy => "DeployLogGroupName",
+            DeadLetterQueue::Preview => "PreviewLogGroupName",
             DeadLetterQueue::Undelivered => return None,
         };
         Some(FunctionLog { group: outputs.get(group).ok()?, options: self.access.options()? })
@@ -124,7 +127,7 @@ impl RedriveArgs {
             }
             None => Destination::Target(Vec::new()),
         };
-        Ok(Some(self.job(queue.clone(), destination, Consumer::Either)))
+        Ok(Some(self.job(queue.clone(), destination, Consumer::Any)))
     }
 
     fn stack_job(&self, outputs: &StackOutputs) -> anyhow::Result<RedriveJob> {
@@ -132,10 +135,11 @@ impl RedriveArgs {
         let (dead_letters, destination, reader) = match self.queue {
             DeadLetterQueue::Report => ("ReportDeadLetterQueueUrl", queue("ReportQueueUrl"), Consumer::Report),
             DeadLetterQueue::Deploy => ("DeployDeadLetterQueueUrl", queue("DeployQueueUrl"), Consumer::Deploy),
+            DeadLetterQueue::Preview => ("PreviewDeadLetterQueueUrl", queue("PreviewQueueUrl"), Consumer::Preview),
             DeadLetterQueue::Undelivered => {
-                let targets = ["ReportQueueUrl", "DeployQueueUrl"].map(|name| outputs.get(name));
+                let targets = ["ReportQueueUrl", "DeployQueueUrl", "PreviewQueueUrl"].map(|name| outputs.get(name));
                 let targets = targets.into_iter().collect::<anyhow::Result<_>>();
-                ("UndeliveredEventsQueueUrl", targets.map(Destination::Target), Consumer::Either)
+                ("UndeliveredEventsQueueUrl", targets.map(Destination::Target), Consumer::Any)
             }
         };
         Ok(self.job(outputs.get(dead_letters)?, destination?, reader))

@@ -25,6 +25,7 @@ pub mod preview;
 pub mod queries;
 mod remediation;
 pub mod report;
+pub mod review;
 pub mod status;
 pub mod sweep;
 pub mod violations;

@@ -1,5 +1,7 @@
 //! The policy repository in AWS CodeCommit.
 
+mod pull_requests;
+
 use serde_json::json;
 
 use app::deploy::ports::{PolicyRepository, RepositoryFile};

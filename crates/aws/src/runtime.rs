@@ -19,7 +19,7 @@ use app::events::Batch;
 use crate::settings::environment;
 
 /// Log targets of this project's crates and functions.
-const OWN: [&str; 8] = ["app::", "aws::", "domain::", "deploy", "inventory", "lifecycle", "report", "sweep"];
+const OWN: [&str; 9] = ["app::", "aws::", "domain::", "deploy", "inventory", "lifecycle", "report", "sweep", "preview"];
 
 /// Starts logging with `AWS_LAMBDA_LOG_LEVEL` and `AWS_LAMBDA_LOG_FORMAT`, which template.yaml sets through `LoggingConfig`.
 ///

@@ -247,6 +247,18 @@ settings! {
     }
 }
 
+settings! {
+    /// Settings of `preview`.
+    PreviewSettings {
+        repository_name: required "REPOSITORY_NAME",
+        branch_name: required "BRANCH_NAME",
+        policy_file: required "POLICY_FILE",
+        template_bucket_name: required "TEMPLATE_BUCKET_NAME",
+        preview_queue_url: required "PREVIEW_QUEUE_URL",
+        approve: switch "APPROVE_PULL_REQUESTS",
+    }
+}
+
 /// The channels of `report` and `sweep`.
 #[derive(Debug, Clone, Copy)]
 pub struct ChannelSettings<'a> {

@@ -7,6 +7,7 @@ mod compliance;
 mod environments;
 mod inventories;
 mod outlets;
+mod pull_requests;
 mod repository;
 mod stack_sets;
 mod stores;
@@ -33,6 +34,7 @@ use evaluation::inventory::document::Plan;
 use framework::ids::{AccountId, CommitId, RegionName, StackSetName};
 
 pub use backup::{FakeBackup, FakeLocation};
+pub use pull_requests::FakePullRequest;
 pub use repository::Commit;
 pub use stack_sets::FakeStackSet;
 
@@ -59,6 +61,8 @@ pub struct WorldState {
     pub units: Membership,
     /// Comments on commits.
     pub comments: Vec<(CommitId, String)>,
+    /// Pull requests by id.
+    pub pull_requests: BTreeMap<String, FakePullRequest>,
     /// The rollouts in the state of `deploy`.
     pub rollouts: BTreeMap<StackSetName, Versioned<RolloutRecord>>,
     /// The marker of a removal.
@@ -187,6 +191,7 @@ impl Default for World {
                 broken: BTreeMap::new(),
                 units: Membership::default(),
                 comments: Vec::new(),
+                pull_requests: BTreeMap::new(),
                 rollouts: BTreeMap::new(),
                 removing: false,
                 rejected: None,

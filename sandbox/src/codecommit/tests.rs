@@ -45,7 +45,7 @@ impl Fixture {
 
     fn ask(&self, operation: &str, mut ask: Value) -> Result<Value, &'static str> {
         ask["repositoryName"] = json!("policy");
-        self.service.operate(operation, &ask).map_err(|CodeCommitError(code, _)| code)
+        self.service.operate(operation, &ask, "root").map_err(|CodeCommitError(code, _)| code)
     }
 }
 
@@ -97,7 +97,8 @@ fn repository_missing_objects_have_own_errors() {
         Err("CommitIdDoesNotExistException")
     );
     assert_eq!(fixture.ask("GetBranch", json!({"branchName": "x\ny"})), Err("BranchDoesNotExistException"));
-    let missing = fixture.service.operate("GetBranch", &json!({"repositoryName": "other", "branchName": "main"}));
+    let missing =
+        fixture.service.operate("GetBranch", &json!({"repositoryName": "other", "branchName": "main"}), "root");
     assert_eq!(missing.map_err(|CodeCommitError(code, _)| code), Err("RepositoryDoesNotExistException"));
 }
 

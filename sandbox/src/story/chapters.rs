@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::context::{StoryContext, WINDOW_SECONDS, body, bus, count, file, names, settle, short};
 use super::policy::{AUTHOR, Checkout};
-use super::{StoryRun, fleet, logs, rollouts, violations};
+use super::{StoryRun, fleet, logs, pull_request, rollouts, violations};
 use crate::app::{self, Build};
 use crate::client::CloudClient;
 use crate::events::samples;
@@ -26,7 +26,7 @@ pub(super) fn all(story: &mut StoryRun<'_>) -> Result<()> {
     violation_opens(story, &context)?;
     repeated_and_late(story, &context)?;
     violation_is_resolved(story, &context)?;
-    framework_grows(story, &context)?;
+    pull_request::all(story, &context)?;
     violations::all(story, &mut context)?;
     account_leaves(story, &mut context)?;
     broken_pushes(story, &context)?;
@@ -36,7 +36,7 @@ pub(super) fn all(story: &mut StoryRun<'_>) -> Result<()> {
 
 fn deploy_application(story: &mut StoryRun<'_>) -> Result<StoryContext> {
     story.chapter("`sam deploy` creates the application");
-    story.narrate("SAM creates five functions, queues, an event bus, a topic and a table in the local cloud.");
+    story.narrate("SAM creates the functions, queues, an event bus, a topic and a table in the local cloud.");
     let mut line = |line: &str| story.listener.progress(line);
     let window = format!("DigestWindowSeconds={WINDOW_SECONDS}");
     let parameters = [window.as_str(), "SecurityHub=central", "OrganizationId=o-sandbox123"];
@@ -101,7 +101,7 @@ fn first_push(story: &mut StoryRun<'_>, context: &StoryContext) -> Result<()> {
     story.check(
         "AWS Backup has a framework with 3 controls in each account and Region",
         controls == [3; 6],
-        &each(&controls),
+        &fleet::each(&controls),
     );
     count(story, "first push, until the rollout succeeded", "deploy", mark);
     Ok(())
@@ -192,40 +192,6 @@ fn violation_is_resolved(story: &mut StoryRun<'_>, context: &StoryContext) -> Re
     settle(story, context)?;
     count(story, "violation is resolved", "report", mark);
     finding(story, "PASSED", "ACTIVE")?;
-    story.no_more_mail("exactly one notice was sent");
-    Ok(())
-}
-
-fn framework_grows(story: &mut StoryRun<'_>, context: &StoryContext) -> Result<()> {
-    story.chapter("The framework grows to five controls");
-    story.narrate(
-        "Plans must run every 24 hours and keep backups for 35 days, and recovery points must be kept for 35 days.",
-    );
-    let framework = file(story, "framework/examples/five-controls/framework.yaml")?;
-    let mark = story.cloud.journal().mark();
-    let commit = context.checkout.push("Require 35 days", &[("framework.yaml", &framework)])?;
-    let mail = story.next_mail("rollout.succeeded")?;
-    story.contains(
-        "the notice counts 6 updated instances",
-        &mail.text,
-        &[short(&commit), "6 of 6 instances", "6 updated"],
-    );
-    let instances = fleet::instances(&context.client)?;
-    let controls = fleet::controls(story.cloud, &instances)?;
-    story.check("AWS Backup has 5 controls in each framework", controls == [5; 6], &each(&controls));
-    count(story, "push that updates 6 instances", "deploy", mark);
-
-    story.narrate("AWS Config evaluates a plan as NON_COMPLIANT: it runs monthly and keeps backups for 8 days.");
-    let event = body(story, "config-noncompliant-backup-plan.json")?;
-    story.cloud.deliver(bus(context)?, &event)?;
-    violations::recorded(story, &event)?;
-    let mail = story.next_mail("violation.opened")?;
-    story.contains(
-        "the notice names the requirements of the framework",
-        &mail.text,
-        &["monthly-archive", "every 24 hours", "35 days"],
-    );
-    settle(story, context)?;
     story.no_more_mail("exactly one notice was sent");
     Ok(())
 }
@@ -338,12 +304,6 @@ fn delete_application(story: &mut StoryRun<'_>, context: &StoryContext) -> Resul
         &if left.is_empty() { format!("{kept} log groups") } else { left.join(", ") },
     );
     Ok(())
-}
-
-/// Describes the number of controls in each framework.
-fn each(controls: &[usize]) -> String {
-    let numbers: Vec<String> = controls.iter().map(usize::to_string).collect();
-    format!("{} frameworks with {} controls", controls.len(), numbers.join(", "))
 }
 
 /// Returns the event of AWS Config for the cluster, this many minutes after the sample's, and its time.

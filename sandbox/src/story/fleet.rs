@@ -105,3 +105,9 @@ pub(super) fn describe(instances: &[InstanceStatus]) -> String {
         .collect::<Vec<_>>()
         .join("; ")
 }
+
+/// Describes the number of controls in each framework.
+pub(super) fn each(controls: &[usize]) -> String {
+    let numbers: Vec<String> = controls.iter().map(usize::to_string).collect();
+    format!("{} frameworks with {} controls", controls.len(), numbers.join(", "))
+}

@@ -40,10 +40,15 @@ impl Checkout {
 
     /// Writes files, commits and pushes; returns the commit.
     pub fn push(&self, message: &str, files: &[(&str, &str)]) -> Result<String> {
+        self.push_to("main", message, files)
+    }
+
+    /// Writes files, commits on top of `main` and pushes to another branch; returns the commit.
+    pub fn push_to(&self, branch: &str, message: &str, files: &[(&str, &str)]) -> Result<String> {
         self.edit(files)?;
         self.git(&["add", "--all"])?;
         self.git(&["commit", "--quiet", "--message", message])?;
-        self.git(&["push", "--quiet", "origin", "main"])?;
+        self.git(&["push", "--quiet", "origin", &format!("main:{branch}")])?;
         Ok(self.git(&["rev-parse", "HEAD"])?.trim().to_owned())
     }
 

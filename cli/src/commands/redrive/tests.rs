@@ -26,6 +26,8 @@ fn outputs() -> StackOutputs {
         "ReportQueueUrl",
         "DeployDeadLetterQueueUrl",
         "DeployQueueUrl",
+        "PreviewDeadLetterQueueUrl",
+        "PreviewQueueUrl",
         "UndeliveredEventsQueueUrl",
     ];
     let outputs = names.map(|name| (name.to_owned(), format!("url of {name}"))).into();
@@ -39,11 +41,12 @@ fn stack_outputs_name_the_queues() {
         ("", "ReportDeadLetterQueueUrl", Destination::Queue(url("ReportQueueUrl")), Consumer::Report),
         ("report", "ReportDeadLetterQueueUrl", Destination::Queue(url("ReportQueueUrl")), Consumer::Report),
         ("deploy", "DeployDeadLetterQueueUrl", Destination::Queue(url("DeployQueueUrl")), Consumer::Deploy),
+        ("preview", "PreviewDeadLetterQueueUrl", Destination::Queue(url("PreviewQueueUrl")), Consumer::Preview),
         (
             "undelivered",
             "UndeliveredEventsQueueUrl",
-            Destination::Target(vec![url("ReportQueueUrl"), url("DeployQueueUrl")]),
-            Consumer::Either,
+            Destination::Target(vec![url("ReportQueueUrl"), url("DeployQueueUrl"), url("PreviewQueueUrl")]),
+            Consumer::Any,
         ),
     ] {
         let args = args(line).unwrap();

@@ -8,6 +8,7 @@ use serde_json::Value;
 use domain::violation::{ComplianceChange, ComplianceType, ViolationKey};
 
 use crate::events::{DeployTrigger, EventError, ReconcileScope, compliance_change, trigger};
+use crate::review::{ReviewTrigger, review_trigger};
 
 /// The attribute that `report` sets on invalid messages.
 const REASON: &str = "reason";
@@ -38,8 +39,10 @@ pub enum Consumer {
     Report,
     /// `deploy`.
     Deploy,
-    /// Either of them.
-    Either,
+    /// `preview`.
+    Preview,
+    /// Any of them.
+    Any,
 }
 
 /// Whether a message that is sent back would be processed.
@@ -119,10 +122,13 @@ fn read(event: &Value, reader: Consumer) -> (Validity, String) {
     match reader {
         Consumer::Report => read_report(event),
         Consumer::Deploy => read_deploy(event),
-        Consumer::Either => match (read_report(event), read_deploy(event)) {
-            ((Validity::Foreign, _), deploy) if deploy.0 != Validity::Foreign => deploy,
-            (report, _) => report,
-        },
+        Consumer::Preview => read_preview(event),
+        Consumer::Any => {
+            let report = read_report(event);
+            let others = [read_deploy(event), read_preview(event)].into_iter();
+            let mut known = std::iter::once(report.clone()).chain(others).filter(|read| read.0 != Validity::Foreign);
+            known.next().unwrap_or(report)
+        }
     }
 }
 
@@ -165,6 +171,17 @@ fn read_deploy(event: &Value) -> (Validity, String) {
         DeployTrigger::Ignored(why) | DeployTrigger::Invalid(why) => return (Validity::Foreign, why),
     };
     (Validity::Valid, subject)
+}
+
+fn read_preview(event: &Value) -> (Validity, String) {
+    // Only `preview` knows its repository, so that of the event is assumed.
+    let detail = event.get("detail").unwrap_or(&Value::Null);
+    let repository = detail.get("repositoryNames").and_then(|names| names.get(0)).and_then(Value::as_str);
+    match review_trigger(event, repository.unwrap_or_default()) {
+        ReviewTrigger::PullRequest(id) => (Validity::Valid, format!("pull request {id}")),
+        // `preview` also drops invalid messages.
+        ReviewTrigger::Ignored(why) | ReviewTrigger::Invalid(why) => (Validity::Foreign, why),
+    }
 }
 
 fn known_fields(event: &Value) -> String {

@@ -480,7 +480,7 @@ async fn undelivered_events_go_to_their_queue() {
         letter("none", &event, &[]),
     ]);
     let destination = Destination::Target(vec![FIFO.to_owned(), THERE.to_owned()]);
-    let redriven = ran(&queues, &RedriveJob { destination, reader: Consumer::Either, ..job(SEND) }).await;
+    let redriven = ran(&queues, &RedriveJob { destination, reader: Consumer::Any, ..job(SEND) }).await;
     let told: Vec<_> = redriven
         .messages
         .iter()
@@ -567,7 +567,7 @@ fn message_is_described_with_reason() {
             about,
             "every attempt failed, although the message is valid",
         ),
-        (letter("", &change, &undelivered), Consumer::Either, Validity::Valid, about, not_delivered),
+        (letter("", &change, &undelivered), Consumer::Any, Validity::Valid, about, not_delivered),
         (
             letter("", &change, &[("reason", "odd")]),
             Consumer::Report,
@@ -584,7 +584,7 @@ fn message_is_described_with_reason() {
         ),
         (
             letter("", &ruined, &undelivered),
-            Consumer::Either,
+            Consumer::Any,
             Validity::Invalid,
             "aws.config",
             "the message is also invalid",
@@ -610,13 +610,7 @@ fn message_is_described_with_reason() {
             "push to the branch main of",
             "the message is valid",
         ),
-        (
-            letter("", &push, &[]),
-            Consumer::Either,
-            Validity::Valid,
-            "push to the branch main of",
-            "the message is valid",
-        ),
+        (letter("", &push, &[]), Consumer::Any, Validity::Valid, "push to the branch main of", "the message is valid"),
         (letter("", &change, &[]), Consumer::Deploy, Validity::Foreign, "aws.config", "is not a trigger"),
         (letter("", "{\n\"a\"", &[]), Consumer::Report, Validity::Invalid, "{\n\"a\"", "not JSON at line 2"),
         (letter("", " ", &[]), Consumer::Report, Validity::Invalid, "an empty message", "not JSON"),

@@ -2,8 +2,7 @@
 //! calls.
 
 #[path = "../../../evaluation/tests/evaluation/generated.rs"]
-#[expect(dead_code, reason = "the tests of the evaluator need more of it")]
-mod generated;
+pub(crate) mod generated;
 #[path = "../../../evaluation/tests/evaluation/naive.rs"]
 #[expect(dead_code, reason = "its schedules are needed only")]
 mod naive;
@@ -13,7 +12,7 @@ mod resuming;
 mod same;
 #[path = "../../../evaluation/tests/evaluation/world.rs"]
 #[expect(dead_code, reason = "the tests of the evaluator need more of it")]
-mod world;
+pub(crate) mod world;
 
 use std::collections::BTreeSet;
 
