@@ -1,4 +1,4 @@
-//! Finds the templates and Terraform plans in folders.
+//! Finds the templates, Terraform plans and backup policies in folders.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
+use evaluation::inventory::BackupPolicyFile;
 use evaluation::inventory::terraform::TerraformPlan;
 use syntax::diagnostic::Diagnostic;
 use syntax::template::Template;
@@ -70,7 +71,7 @@ fn is_match(pattern: &[String], path: &[String]) -> bool {
     }
 }
 
-/// Returns the named files, and the CloudFormation templates and Terraform plans in the named folders, sorted and each once. Hidden and excluded files are
+/// Returns the named files, and the CloudFormation templates, Terraform plans and backup policies in the named folders, sorted and each once. Hidden and excluded files are
 /// skipped; links to folders are reported and not followed. A named folder without a template is an error.
 pub(crate) fn find(paths: &[PathBuf], exclusions: &[Exclusion]) -> anyhow::Result<Files> {
     let mut all = Files::default();
@@ -186,7 +187,7 @@ pub(crate) fn terraform_sources(plan: &Path) -> Vec<(String, String)> {
     paths.iter().take(MOST_SOURCES).filter_map(read).collect()
 }
 
-/// Returns the text of a template or Terraform plan, `None` for a file of another kind, or the diagnostic of an invalid template.
+/// Returns the text of a template, Terraform plan or backup policy, `None` for a file of another kind, or the diagnostic of an invalid template.
 fn template(path: &Path) -> Result<Option<String>, Box<Diagnostic>> {
     let bytes = input::beginning(path).map_err(|error| Box::new(unreadable(path, "file", &error)))?;
     let name = path.display().to_string();
@@ -201,6 +202,9 @@ fn template(path: &Path) -> Result<Option<String>, Box<Diagnostic>> {
     let beginning = String::from_utf8_lossy(&bytes);
     // UTF-16 has no ASCII to recognize a template by.
     let is_utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+    if BackupPolicyFile::is_policy(&beginning) {
+        return input::decoded(bytes).into_text(&name).map(Some).map_err(|diagnostic| Box::new(skipped(*diagnostic)));
+    }
     let diagnostic = if is_utf16 || Template::is_intended(&beginning) {
         let text = input::decoded(bytes).into_text(&name).map_err(|diagnostic| skipped(*diagnostic))?;
         match Template::read_source(&name, &text) {

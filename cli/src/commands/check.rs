@@ -11,9 +11,9 @@ use app::queries::ControlQueries;
 use evaluation::check::{self, CheckReport, ExemptViolation};
 use evaluation::inventory::template::{self, CheckedFile, DeploymentTarget, NotJudged, TemplateStack};
 use evaluation::inventory::terraform::TerraformPlan;
-use evaluation::inventory::{Inventory, OPT_IN_SERVICES};
+use evaluation::inventory::{BackupPolicyFile, Inventory, OPT_IN_SERVICES};
 use evaluation::{ControlQuery, EvaluationCounts, ViolatingItem, ViolationExemption};
-use framework::ids::{AccountId, RegionName};
+use framework::ids::{AccountId, RegionName, UnitId};
 use framework::lint;
 use syntax::diagnostic::{Diagnostic, Level};
 use syntax::template::Template;
@@ -28,12 +28,14 @@ use crate::{CommandOutcome, cloud, frameworks, input, output, plain, templates};
 /// Check templates and Terraform plans against a framework before deployment
 ///
 /// Predicts Audit Manager's findings for the resources, backup plans and vaults of CloudFormation templates, and of plans
-/// of Terraform and OpenTofu in JSON (`terraform show -json`). Plans and selections come from the same templates and from --plans; no others are assumed to exist. Each finding has file,
+/// of Terraform and OpenTofu in JSON (`terraform show -json`). Plans and selections come from the same templates, from
+/// backup policies of AWS Organizations, and from --plans; no others are assumed to exist. Each finding has file,
 /// line and column, and a fix. Facts that only a deployment decides are warnings. Plans, selections and vaults are also
 /// checked by the lint rules, and one that AWS Backup rejects covers nothing. Needs no AWS account.
 ///
 /// In folders, files that are neither valid YAML nor valid JSON, and files that look like a template but are not
-/// valid, are skipped with a warning. Files named on the command line must be templates or Terraform plans.
+/// valid, are skipped with a warning. Files named on the command line must be templates, Terraform plans
+/// or backup policies.
 ///
 /// Exit status: 0 without findings, 1 with findings, 2 when a file cannot be read.
 #[derive(Debug, clap::Args)]
@@ -61,7 +63,8 @@ Examples:
   backup-compliance check --format sarif --framework framework \\
     --plans backup.yaml app.yaml > check.sarif")]
 pub(crate) struct CheckArgs {
-    /// Templates of the application, Terraform plans in JSON, or folders with them; `-` for standard input
+    /// Templates of the application, Terraform plans in JSON, backup policies, or folders with them; `-` for standard
+    /// input
     #[arg(value_name = "FILE|DIR", required = true)]
     templates: Vec<PathBuf>,
     /// Framework template, policy file, or folder with a `backup-compliance.yaml`
@@ -70,8 +73,9 @@ pub(crate) struct CheckArgs {
     /// Root of the policy repository for template paths [default: folder of the policy file]
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
-    /// Template, Terraform plan, folder with them, or inventory document with plans, selections and vaults that are
-    /// deployed elsewhere; repeatable
+    /// Template, Terraform plan, backup policy of AWS Organizations, folder with them, or inventory document with plans,
+    /// selections and vaults that are deployed elsewhere; repeatable. Backup policies in files are merged in their order,
+    /// from the root of the organization down
     #[arg(long, value_name = "FILE|DIR|INVENTORY")]
     plans: Vec<PathBuf>,
     /// Exclude files and folders: `charts` matches this name at any depth, `a/**/*.json` a path from the current or
@@ -84,6 +88,9 @@ pub(crate) struct CheckArgs {
     /// Region of the deployment [default: the only Region of the Terraform plans, the policy or the inventory]
     #[arg(long, alias = "in-region", value_name = "REGION", value_parser = region)]
     region: Option<RegionName>,
+    /// Organizational unit of the account, whose backup policies apply to it; repeatable, from the root down
+    #[arg(long, value_name = "UNIT_ID", value_parser = UnitId::parse)]
+    organizational_unit: Vec<UnitId>,
     /// Parameter value for the templates or the framework template; repeatable
     #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
     parameter: Vec<(String, String)>,
@@ -131,12 +138,18 @@ fn service(name: &str) -> Result<String, String> {
 struct CheckInput {
     /// First the templates to check, then those with plans.
     files: Vec<(String, String)>,
-    /// The Terraform plans among the files by name. Their texts are empty.
-    terraform: BTreeMap<String, TerraformPlan>,
+    /// The files that are not templates by name. Their texts are empty.
+    others: BTreeMap<String, OtherFile>,
     checked: usize,
     inventories: Vec<(String, String)>,
     /// Files of folders that are not valid templates.
     skipped: Vec<Diagnostic>,
+}
+
+/// A checked file that is not a template.
+enum OtherFile {
+    Terraform(Box<TerraformPlan>),
+    Policy(BackupPolicyFile),
 }
 
 struct CheckOutput {
@@ -240,14 +253,18 @@ impl CheckInput {
         Ok(read)
     }
 
-    /// Adds a template or a Terraform plan.
+    /// Adds a template, a Terraform plan or a backup policy.
     fn add(&mut self, path: &Path, text: String) -> anyhow::Result<()> {
         let name = input::name(path);
         if TerraformPlan::is_plan(&text) {
             let plan =
                 TerraformPlan::read(&name, &text).map_err(|diagnostic| frameworks::unusable(vec![*diagnostic]))?;
             let plan = plan.with_sources(templates::terraform_sources(path));
-            self.terraform.insert(name.clone(), plan);
+            self.others.insert(name.clone(), OtherFile::Terraform(Box::new(plan)));
+            self.files.push((name, String::new()));
+        } else if BackupPolicyFile::is_policy(&text) {
+            let policy = BackupPolicyFile::read(&name, &text).map_err(frameworks::unusable)?;
+            self.others.insert(name.clone(), OtherFile::Policy(policy));
             self.files.push((name, String::new()));
         } else {
             self.files.push((name, text));
@@ -263,11 +280,11 @@ impl CheckOutput {
         parameters: &BTreeMap<String, String>,
         read: &CheckInput,
     ) -> anyhow::Result<Self> {
-        let CheckInput { files, terraform, checked, inventories, skipped } = read;
+        let CheckInput { files, others, checked, inventories, skipped } = read;
         let inventory = evaluate::merged(inventories.iter().map(|(name, text)| Ok((name, text))))?;
         // The time only matters for schedules, which are evaluated over a year.
         let mut inventory = inventory.unwrap_or_else(|| Inventory::new(cloud::now()));
-        let target = target(args, questions, &inventory, terraform)?;
+        let target = target(args, questions, &inventory, others)?;
         let (accounts, regions) =
             (target.account().into_iter().cloned().collect(), target.region().into_iter().cloned().collect());
         let questions = &questions.clone().at(&accounts, &regions).map_err(frameworks::unusable)?;
@@ -283,7 +300,7 @@ impl CheckOutput {
             bail!("`{}` has no framework in the account and Region of the deployment", args.framework.display());
         }
         let mut templates = BTreeMap::new();
-        for (name, text) in files.iter().filter(|(name, _)| !terraform.contains_key(name)) {
+        for (name, text) in files.iter().filter(|(name, _)| !others.contains_key(name)) {
             templates.insert(name, Template::read_source(name, text).map_err(frameworks::unusable)?);
         }
         reject_unknown(parameters, &templates, questions)?;
@@ -292,8 +309,9 @@ impl CheckOutput {
             parameters.retain(|name, _| Template::declares(template, name) || name.starts_with("AWS::"));
             CheckedFile::Template(TemplateStack { template, parameters })
         };
-        let read = |(name, _): &(String, String)| match terraform.get(name) {
-            Some(plan) => Some(CheckedFile::Terraform(plan)),
+        let read = |(name, _): &(String, String)| match others.get(name) {
+            Some(OtherFile::Terraform(plan)) => Some(CheckedFile::Terraform(plan)),
+            Some(OtherFile::Policy(policy)) => Some(CheckedFile::Policy(policy)),
             None => templates.get(name).map(stack),
         };
         let deployed: Vec<CheckedFile<'_>> = files.iter().filter_map(read).collect();
@@ -310,7 +328,7 @@ impl CheckOutput {
         // At the end, because findings about resources matter more when there are too many to show.
         let skipped = skipped.iter().map(warning);
         let mut findings: Vec<Diagnostic> = unknown.into_iter().map(warning).chain(findings).chain(skipped).collect();
-        let files = files.iter().take(*checked).filter(|(name, _)| !terraform.contains_key(name)).cloned().collect();
+        let files = files.iter().take(*checked).filter(|(name, _)| !others.contains_key(name)).cloned().collect();
         let generated = generated::drop_edits(&mut findings, &files);
         let rows = rows.into_iter().map(|(control, counts)| (control.name, counts)).collect();
         let later = later.into_iter().map(|control| control.name).collect();
@@ -405,9 +423,10 @@ fn target(
     args: &CheckArgs,
     questions: &ControlQueries,
     inventory: &Inventory,
-    terraform: &BTreeMap<String, TerraformPlan>,
+    others: &BTreeMap<String, OtherFile>,
 ) -> anyhow::Result<DeploymentTarget> {
-    let regions: Vec<RegionName> = terraform.values().flat_map(TerraformPlan::regions).collect();
+    let plans = others.values().filter_map(|own| if let OtherFile::Terraform(plan) = own { Some(plan) } else { None });
+    let regions: Vec<RegionName> = plans.flat_map(|plan| plan.regions()).collect();
     let given = args.region.clone().or_else(|| only(regions.iter()));
     let (account, region) = location((args.account.clone(), given), questions, inventory)?;
     let mut target = DeploymentTarget::new(account, region)?;
@@ -415,6 +434,7 @@ fn target(
     let services = OPT_IN_SERVICES.into_iter().filter(|service| all || args.opt_in.iter().any(|own| own == service));
     target.opt_in = services.map(|service| (service.to_owned(), true)).collect();
     target.tags = args.tag.iter().cloned().collect();
+    target.units.clone_from(&args.organizational_unit);
     Ok(target)
 }
 

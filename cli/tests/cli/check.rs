@@ -415,3 +415,56 @@ Resources:
     assert!(ran.stdout.contains("tag it `Environment` = `prod` (currently `dev`)"), "{}", ran.stdout);
     assert_eq!(fs::read_to_string(folder.path().join("app/app.yaml")).unwrap(), app);
 }
+
+/// A backup policy of AWS Organizations in eu-west-1.
+const POLICY: &str = r#"{
+  "plans": {
+    "gold": {
+      "regions": { "@@assign": ["eu-west-1"] },
+      "rules": {
+        "daily": {
+          "schedule_expression": { "@@assign": "cron(0 5 * * ? *)" },
+          "target_backup_vault_name": { "@@assign": "main" }
+        }
+      },
+      "selections": {
+        "tags": {
+          "tagged": {
+            "iam_role_arn": { "@@assign": "arn:aws:iam::$account:role/backup" },
+            "tag_key": { "@@assign": "keep" },
+            "tag_value": { "@@assign": ["1", "2"] }
+          }
+        }
+      }
+    }
+  }
+}
+"#;
+
+#[test]
+fn backup_policy_in_a_file_is_a_plan() {
+    let files: [(&str, &[u8]); 2] = [("app.yaml", VOLUME.as_bytes()), ("policies/gold.json", POLICY.as_bytes())];
+    let folder = folder(&files);
+    for args in
+        [&["app/app.yaml", "--plans", "app/policies"][..], &["app/app.yaml", "app/policies/gold.json"], &["app"]]
+    {
+        let ran = check(folder.path(), args);
+        assert_eq!(ran.status, Some(1), "{args:?}: {}", ran.stderr);
+        assert!(ran.stdout.contains("help: tag it `keep` = `1`"), "{args:?}: {}", ran.stdout);
+        assert!(!ran.stdout.contains("warning"), "{args:?}: {}", ran.stdout);
+        let ran = check(folder.path(), &[args, &["--fix", "--dry-run"]].concat());
+        assert!(ran.stdout.contains("Key: keep"), "{}", ran.stdout);
+    }
+    // It is a finding at its position.
+    fs::write(folder.path().join("app/policies/gold.json"), POLICY.replace("@@assign\": [\"eu", "@@add\": [\"eu"))
+        .unwrap();
+    let ran = check(folder.path(), &["app"]);
+    assert_eq!(ran.status, Some(1), "{}", ran.stderr);
+    assert!(ran.stdout.contains("app/policies/gold.json:4:"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("`@@add` is not an operator"), "{}", ran.stdout);
+    let cut = POLICY.split_once("\"selections\"").unwrap().0;
+    fs::write(folder.path().join("app/policies/gold.json"), cut).unwrap();
+    let ran = check(folder.path(), &["app/app.yaml", "--plans", "app/policies/gold.json"]);
+    assert_eq!(ran.status, Some(2), "{}", ran.stdout);
+    assert!(ran.stderr.contains("app/policies/gold.json:12:1: not valid JSON: "), "{}", ran.stderr);
+}

@@ -22,8 +22,8 @@ use crate::evaluator::{
 };
 use crate::inventory::document::{LocationPart, SelectionPart};
 use crate::inventory::template::{
-    AMBIGUOUS_CLUSTER, AddedTemplates, CheckedFile, DeploymentTarget, GLOBAL_TABLE_TYPE, ItemId, NotJudged, Origin,
-    UNKNOWN_REGIONS,
+    AMBIGUOUS_CLUSTER, AddedTemplates, CheckedFile, DeploymentTarget, GLOBAL_TABLE_TYPE, ItemId, NotJudged,
+    ORGANIZATION_PLAN, Origin, UNKNOWN_REGIONS,
 };
 use crate::inventory::{Inventory, InventoryGap};
 use edit::ProposedEdit;
@@ -148,10 +148,9 @@ pub fn check(
         report.findings.extend(finding.filter(|finding| seen.insert(finding.diagnostic.to_string())));
     });
     builder.verify_edits(&mut report.findings);
-    for unresolved in added.unresolved.iter().filter(|unresolved| unresolved.stack < checked) {
+    for unresolved in added.unresolved.iter().filter(|part| part.stack < checked || part.is_about_plans) {
         if let Some(source) = sources.get(unresolved.stack) {
-            let diagnostic =
-                source.error(unresolved.at, format!("unknown: {}", unresolved.what), "known only at deployment");
+            let diagnostic = source.error(unresolved.at, format!("unknown: {}", unresolved.what), unresolved.fix);
             report.findings.push(CheckFinding { level: Level::Warning, diagnostic });
         }
     }
@@ -162,9 +161,8 @@ pub fn check(
     report
 }
 
-/// Returns the source of a template. Findings about a plan are in the source of Terraform.
 fn source<'t>(file: &CheckedFile<'t>) -> SourceText<'t> {
-    SourceText::new(file.file(), file.template().map_or("", |stack| stack.template.text()))
+    SourceText::new(file.file(), file.text())
 }
 
 /// Returns the logical id and type of an item, as messages name it.
@@ -208,6 +206,7 @@ fn rejections<'a>(
             CheckedFile::Terraform(plan) => {
                 diagnostics = diagnostics.into_iter().map(|found| terraform::rejection(plan, &found)).collect();
             }
+            CheckedFile::Policy(_) => {}
         }
         let is_checked = number < checked;
         diagnostics.retain(|diagnostic| is_checked || diagnostic.level == Level::Error);
@@ -217,6 +216,9 @@ fn rejections<'a>(
         })
     })
 }
+
+/// How to decide whether a backup policy applies, and with which settings.
+const OF_POLICY: &str = "give the account, its Region and its units (--account, --region, --organizational-unit) and all its backup policies";
 
 struct FindingBuilder<'a> {
     inventory: &'a Inventory,
@@ -431,6 +433,11 @@ impl<'a> FindingBuilder<'a> {
         for one in unknown {
             let resolution = match one {
                 Uncertainty::OptIn(_) => "give the enabled services with --opt-in, or an inventory with --plans",
+                Uncertainty::Selection(plan, ..) | Uncertainty::Selections(plan) | Uncertainty::Rules(plan)
+                    if plan.id.starts_with(ORGANIZATION_PLAN) =>
+                {
+                    OF_POLICY
+                }
                 Uncertainty::Selection(_, _, SelectionPart::Existence) => {
                     "give the values that its condition needs with --parameter"
                 }

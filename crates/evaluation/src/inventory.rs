@@ -19,6 +19,7 @@ use service::in_right_case;
 
 pub(crate) use service::PROTECTED;
 
+mod backup_policy;
 pub mod document;
 mod interner;
 pub(crate) mod item_span;
@@ -31,6 +32,7 @@ pub mod terraform;
 mod tests;
 mod types;
 
+pub use backup_policy::BackupPolicyFile;
 pub use document::{Document, LocationPart, Plan, RecoveryPoint, Restore, Rule, Selection, Vault};
 pub(crate) use interner::Symbol;
 pub use item_span::{ItemSpan, item_spans};

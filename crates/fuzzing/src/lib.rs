@@ -160,10 +160,10 @@ fn checked(target: &DeploymentTarget, templates: &[Template]) -> CheckReport {
     check::check(&inventory, &added, target, &stacks, 1, &asked, &|_| None)
 }
 
-/// Returns the predicted violations of controls, without the errors of lint rules.
+/// Returns the predicted violations of controls, without the errors of lint rules and of backup policies.
 fn errors(checked: &CheckReport) -> impl Iterator<Item = &Diagnostic> {
     let errors = checked.findings.iter().filter(|finding| finding.level == Level::Error);
-    errors.map(|finding| &finding.diagnostic).filter(|diagnostic| !is_of_lint(diagnostic))
+    errors.map(|finding| &finding.diagnostic).filter(|diagnostic| diagnostic.rule.is_some() && !is_of_lint(diagnostic))
 }
 
 /// Returns whether a lint rule about plans, selections and vaults is violated.

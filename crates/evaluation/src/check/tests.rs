@@ -14,6 +14,7 @@ use crate::inventory::template::TemplateStack;
 use crate::inventory::{OPT_IN_SERVICES, document, template};
 
 mod judged;
+mod organization;
 mod rejected;
 mod terraform;
 

@@ -11,11 +11,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use framework::ids::{AccountId, IdError, RegionName};
+use framework::ids::{AccountId, IdError, RegionName, UnitId};
 use framework::lint::{BackupDiagnostics, check_backup, check_backup_resources};
 use syntax::diagnostic::Position;
 use syntax::template::{Content, Expansion, Part, Piece, Template, TemplateResource};
 
+use super::backup_policy::BackupPolicyFile;
 use super::document::{self, Plan, PlanPart, Selection, SelectionPart, TagValue, Unread};
 use super::partial_arn::{NAME, UNKNOWN_ACCOUNT, UNKNOWN_REGION, with_unknowns};
 use super::terraform::{PlannedResource, TerraformPlan};
@@ -26,6 +27,7 @@ use vault::vault_name;
 
 mod instance;
 mod not_judged;
+mod organization;
 mod plan;
 mod resource;
 mod selection;
@@ -35,6 +37,7 @@ mod vault;
 pub(crate) use super::types::{GLOBAL_TABLE as GLOBAL_TABLE_TYPE, TagForm, template_type};
 pub(crate) use instance::{PROPAGATE, VolumeTags};
 pub use not_judged::NotJudged;
+pub(crate) use organization::ORGANIZATION_PLAN;
 
 /// The deployment target of templates, as far as known.
 #[derive(Debug, Clone)]
@@ -47,6 +50,8 @@ pub struct DeploymentTarget {
     pub opt_in: BTreeMap<String, bool>,
     /// The tags of the stacks.
     pub tags: BTreeMap<String, String>,
+    /// The organizational units of the account, from the root down, whose backup policies apply to it; empty if they are unknown.
+    pub units: Vec<UnitId>,
 }
 
 impl DeploymentTarget {
@@ -64,6 +69,7 @@ impl DeploymentTarget {
             knows_region,
             opt_in: BTreeMap::new(),
             tags: BTreeMap::new(),
+            units: Vec::new(),
         })
     }
 
@@ -136,6 +142,8 @@ pub enum CheckedFile<'t> {
     Template(TemplateStack<'t>),
     /// A plan of Terraform.
     Terraform(&'t TerraformPlan),
+    /// A backup policy of AWS Organizations.
+    Policy(&'t BackupPolicyFile),
 }
 
 impl<'t> CheckedFile<'t> {
@@ -144,6 +152,16 @@ impl<'t> CheckedFile<'t> {
         match self {
             Self::Template(stack) => stack.template.file(),
             Self::Terraform(plan) => plan.file(),
+            Self::Policy(policy) => policy.file(),
+        }
+    }
+
+    /// Returns the text, in which positions are. Findings about a plan of Terraform are in its sources.
+    pub(crate) fn text(&self) -> &'t str {
+        match self {
+            Self::Template(stack) => stack.template.text(),
+            Self::Terraform(_) => "",
+            Self::Policy(policy) => policy.text(),
         }
     }
 
@@ -155,6 +173,11 @@ impl<'t> CheckedFile<'t> {
     /// Returns the plan of Terraform, if it is one.
     pub fn terraform(&self) -> Option<&'t TerraformPlan> {
         if let Self::Terraform(plan) = self { Some(plan) } else { None }
+    }
+
+    /// Returns the backup policy, if it is one.
+    pub(crate) fn policy(&self) -> Option<&'t BackupPolicyFile> {
+        if let Self::Policy(policy) = self { Some(policy) } else { None }
     }
 }
 
@@ -191,6 +214,15 @@ pub(crate) struct UnresolvedPart {
     pub(crate) stack: usize,
     pub(crate) at: Position,
     pub(crate) what: String,
+    pub(crate) fix: &'static str,
+    /// It may change the plans of every file, so that it is reported for a file that only provides plans too.
+    pub(crate) is_about_plans: bool,
+}
+
+impl UnresolvedPart {
+    fn new(stack: usize, at: Position, what: String) -> Self {
+        Self { stack, at, what, fix: "known only at deployment", is_about_plans: false }
+    }
 }
 
 /// The origins of added items, and the parts that are not resolved.
@@ -260,6 +292,7 @@ pub fn add(inventory: &mut Inventory, target: &DeploymentTarget, files: &[Checke
     }
     (0..targets.len()).for_each(|target| import.location(target, unresolved.clone()));
     import.settings(files);
+    import.policies(files);
     import.added.not_judged = imported.iter().map(not_judged::types).collect();
     import.resources();
     import.added
@@ -295,6 +328,9 @@ fn read<'i>(
             }
             let backup = check_backup_resources(&resources);
             (ImportFile { name, plan: Some(plan), resources, targets: own }, backup)
+        }
+        CheckedFile::Policy(_) => {
+            (ImportFile { name, plan: None, resources: Vec::new(), targets: Vec::new() }, BackupDiagnostics::default())
         }
     }
 }
@@ -435,7 +471,7 @@ impl<'i> TemplateImport<'i> {
                 let parts = [LocationPart::Plans, LocationPart::Selections, LocationPart::Vaults];
                 gaps.extend(parts.map(|part| Unread { part, reason: reason.clone() }));
                 let what = format!("the rest of the plan: {gap}");
-                self.added.unresolved.push(UnresolvedPart { stack: number, at: Position { line: 1, column: 1 }, what });
+                self.added.unresolved.push(UnresolvedPart::new(number, Position { line: 1, column: 1 }, what));
             }
             self.expansions.push(Vec::new());
             return gaps;
@@ -452,7 +488,7 @@ impl<'i> TemplateImport<'i> {
                 gaps.extend(parts.map(|part| Unread { part, reason: reason.clone() }));
                 format!("the resources that {} adds or changes", expansion.what)
             };
-            self.added.unresolved.push(UnresolvedPart { stack: number, at: expansion.at, what });
+            self.added.unresolved.push(UnresolvedPart::new(number, expansion.at, what));
         }
         self.expansions.push(expansions);
         for resource in resources.iter().filter(|resource| resource.is_on != Some(false)) {
@@ -460,7 +496,7 @@ impl<'i> TemplateImport<'i> {
             if is_stack || resource.kind.ends_with("::MODULE") {
                 let what =
                     format!("the resources of the nested stack `{}`; check its template too", resource.logical_id);
-                self.added.unresolved.push(UnresolvedPart { stack: number, at: resource.at, what });
+                self.added.unresolved.push(UnresolvedPart::new(number, resource.at, what));
             }
         }
         gaps

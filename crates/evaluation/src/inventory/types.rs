@@ -6,6 +6,7 @@ pub(crate) const GLOBAL_TABLE: &str = "AWS::DynamoDB::GlobalTable";
 pub(super) const CLUSTER: &str = "AWS::RDS::DBCluster";
 pub(super) const PLAN: &str = "AWS::Backup::BackupPlan";
 pub(super) const SELECTION: &str = "AWS::Backup::BackupSelection";
+pub(super) const ORGANIZATION_POLICY: &str = "AWS::Organizations::Policy";
 pub(super) const VAULT: &str = "AWS::Backup::BackupVault";
 pub(super) const AIR_GAPPED_VAULT: &str = "AWS::Backup::LogicallyAirGappedBackupVault";
 

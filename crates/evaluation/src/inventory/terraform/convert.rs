@@ -10,12 +10,12 @@ use syntax::template::{Content, Part, TemplateResource};
 
 use super::configuration::{ConfigResource, ReferenceResolver, Target, fits, static_address};
 use super::read::RawChange;
-use super::types::{CLUSTER_INSTANCE, EFS_POLICY, INSTANCE, LOCK, POLICY, SETTINGS, property};
+use super::types::{CLUSTER_INSTANCE, EFS_POLICY, INSTANCE, LOCK, POLICY, POLICY_ATTACHMENT, SETTINGS, property};
 use super::values::{of, only, placed, reference, text};
 use super::{NOWHERE, TerraformPlan};
 use crate::inventory::partial_arn::NAME;
 use crate::inventory::protected;
-use crate::inventory::types::{PHYSICAL_NAME, TagForm, VOLUMES, template_type};
+use crate::inventory::types::{ORGANIZATION_POLICY, PHYSICAL_NAME, TagForm, VOLUMES, template_type};
 
 /// A resource of a plan in the form of a template.
 pub(crate) struct PlannedResource<'t> {
@@ -194,6 +194,7 @@ impl<'p> Conversion<'p> {
             "" => return None,
             "AWS::Backup::BackupPlan" => self.backup_plan(change),
             "AWS::Backup::BackupSelection" => self.selection(change),
+            ORGANIZATION_POLICY => self.organization_policy(index, change),
             kind if kind.starts_with("AWS::Backup::") => self.vault(index, change),
             _ => self.protected(index, change),
         };
@@ -353,6 +354,27 @@ impl<'p> Conversion<'p> {
             items.push(of(Content::Unknown));
         }
         Some(of(Content::List(items)))
+    }
+
+    /// Returns a policy with the targets that it is attached to.
+    fn organization_policy(&self, index: usize, change: &RawChange) -> Vec<(String, Part)> {
+        let mut entries: Vec<(String, Part)> = [("type", "Type"), ("content", "Content")]
+            .into_iter()
+            .filter_map(|(argument, property)| Some((property.to_owned(), self.argument(change, argument)?)))
+            .collect();
+        let is_it = |attachment: &&RawChange| {
+            let id = self.argument(attachment, "policy_id");
+            attachment.kind.name == POLICY_ATTACHMENT
+                && match id.as_ref().and_then(Part::as_text) {
+                    Some(id) => change.text("id") == Some(id),
+                    None => self.referenced(attachment, "policy_id").is_none_or(|own| own == index),
+                }
+        };
+        let unknown = || of(Content::Unknown);
+        let targets = self.plan.changes.iter().filter(is_it);
+        let targets = targets.map(|attachment| self.argument(attachment, "target_id").unwrap_or_else(unknown));
+        entries.push(("TargetIds".to_owned(), of(Content::List(targets.collect()))));
+        entries
     }
 
     fn vault(&self, index: usize, change: &RawChange) -> Vec<(String, Part)> {

@@ -37,6 +37,7 @@ pub(super) const LOCK: &str = "aws_backup_vault_lock_configuration";
 pub(super) const POLICY: &str = "aws_backup_vault_policy";
 pub(super) const SETTINGS: &str = "aws_backup_region_settings";
 pub(super) const EFS_POLICY: &str = "aws_efs_backup_policy";
+pub(super) const POLICY_ATTACHMENT: &str = "aws_organizations_policy_attachment";
 
 pub(super) const TYPES: &[TerraformType] = &[
     named("aws_db_instance", "AWS::RDS::DBInstance", "identifier", "DBInstanceIdentifier"),
@@ -66,6 +67,8 @@ pub(super) const TYPES: &[TerraformType] = &[
     of(POLICY, ""),
     of(SETTINGS, ""),
     of(EFS_POLICY, ""),
+    of("aws_organizations_policy", "AWS::Organizations::Policy"),
+    of(POLICY_ATTACHMENT, ""),
     // No control judges these.
     of("aws_docdb_cluster", "AWS::DocDB::DBCluster"),
     of("aws_dsql_cluster", "AWS::DSQL::Cluster"),
@@ -132,6 +135,7 @@ const OTHERS: &[&str] = &[
     "backup_vault_name",
     "bucket",
     "cluster_identifier",
+    "content",
     "ebs_block_device",
     "file_system_id",
     "gateway_arn",
@@ -141,12 +145,14 @@ const OTHERS: &[&str] = &[
     "name",
     "plan_id",
     "policy",
+    "policy_id",
     "region",
     "resource_type_opt_in_preference",
     "root_block_device",
     "status",
     "tags",
     "tags_all",
+    "target_id",
     "volume_tags",
 ];
 
