@@ -49,7 +49,7 @@ impl Exclusion {
     }
 
     /// Whether it matches a path, absolute or relative to the named folder.
-    fn matches(&self, path: &Path, folder: &Path) -> bool {
+    pub(crate) fn matches(&self, path: &Path, folder: &Path) -> bool {
         match self.0.as_slice() {
             [name] => path.file_name().is_some_and(|own| wildcard::matches(name, &own.to_string_lossy())),
             pattern => [path, path.strip_prefix(folder).unwrap_or(path)].into_iter().any(|path| {
@@ -97,7 +97,7 @@ pub(crate) fn identity(path: &Path) -> PathBuf {
 }
 
 /// Returns the path as displayed in findings.
-fn plain(path: &Path) -> PathBuf {
+pub(crate) fn plain(path: &Path) -> PathBuf {
     path.strip_prefix(".").unwrap_or(path).components().collect()
 }
 

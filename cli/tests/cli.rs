@@ -3,6 +3,8 @@
 
 #[path = "cli/cases.rs"]
 mod cases;
+#[path = "cli/cdk.rs"]
+mod cdk;
 #[path = "cli/check.rs"]
 mod check;
 #[path = "cli/evaluate.rs"]

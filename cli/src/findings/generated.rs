@@ -27,24 +27,21 @@ const CONSTRUCT: &str = "aws:cdk:path";
 
 /// Removes the edits of findings in generated files and adds the source to their help. Returns a message for each of these files.
 pub(crate) fn drop_edits(findings: &mut [Diagnostic], files: &BTreeMap<String, String>) -> Vec<String> {
-    let mut kept: BTreeMap<String, Option<(Generator, Option<Template>)>> = BTreeMap::new();
+    let mut kept: BTreeMap<String, Option<Generator>> = BTreeMap::new();
     for diagnostic in findings.iter_mut().filter(|finding| !finding.edits.is_empty()) {
         let Some(text) = files.get(&diagnostic.file) else { continue };
         let of_file = kept.entry(diagnostic.file.clone()).or_insert_with(|| {
             let template = Template::read_source(&diagnostic.file, text).ok();
-            generator(&diagnostic.file, template.as_ref()).map(|generator| (generator, template))
+            generator(&diagnostic.file, template.as_ref())
         });
-        let Some((Generator { command, source, .. }, template)) = of_file else { continue };
-        let construct =
-            template.as_ref().zip(diagnostic.at).and_then(|(template, at)| template.metadata(at, CONSTRUCT));
-        let construct = construct.map(|path| format!(", in the construct `{}`", escaped(path))).unwrap_or_default();
-        diagnostic.help.push_str(&format!("; change {source}{construct}: `{command}` generates this file"));
+        let Some(Generator { command, source, .. }) = of_file else { continue };
+        diagnostic.help.push_str(&format!("; change {source}: `{command}` generates this file"));
         diagnostic.edits.clear();
     }
     let message = |file: &str, Generator { command, source, .. }: Generator| {
         format!("{}: not changed, because `{command}` generates it; change {source} instead", escaped(file))
     };
-    kept.iter().filter_map(|(file, kept)| kept.as_ref().map(|(generator, _)| message(file, *generator))).collect()
+    kept.iter().filter_map(|(file, kept)| kept.map(|generator| message(file, generator))).collect()
 }
 
 /// Returns the tool that generates a file; `None` for standard input, whose changes are not overwritten.

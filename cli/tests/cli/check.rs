@@ -273,8 +273,8 @@ const SYNTHESIZED: &str = r#"{
 fn generated_file_is_unchanged_and_names_its_source() {
     let without_path = SYNTHESIZED.replace("aws:cdk:path", "other");
     let cdk = "; change the CDK application: `cdk synth` generates this file";
-    let construct =
-        "; change the CDK application, in the construct `Orders/Data/Resource`: `cdk synth` generates this file\n";
+    let construct = "; in the CDK: `Tags.of(construct).add('keep', '1')`, with the construct `Orders/Data`; change the CDK \
+                     application: `cdk synth` generates this file\n";
     let sam = "; change the template that `sam build` reads: `sam build` generates this file\n";
     for (name, text, fix) in [
         ("cdk.out/Orders.template.json", SYNTHESIZED, construct),

@@ -168,7 +168,22 @@ fn source<'t>(file: &CheckedFile<'t>) -> SourceText<'t> {
 /// Returns the logical id and type of an item, as messages name it.
 fn subject_of(origin: &Origin) -> String {
     let of = if origin.volumes.is_some() { "volumes of " } else { "" };
-    format!("{of}`{}` ({})", printable(&origin.logical_id), printable(&origin.kind))
+    let construct = origin.construct.as_ref().map(|path| format!(", construct `{}`", printable(path)));
+    let construct = construct.unwrap_or_default();
+    format!("{of}`{}` ({}{construct})", printable(&origin.logical_id), printable(&origin.kind))
+}
+
+/// Returns the calls that add tags to a construct of the CDK, if these are the fix.
+fn cdk_tags(not_selected: &NotSelectedReason<'_>) -> Option<String> {
+    let quoted = |text: &str| format!("'{}'", printable(text).replace('\\', "\\\\").replace('\'', "\\'"));
+    let call = |step: &RemediationStep<'_>| match step {
+        RemediationStep::SetTag { key, value, .. } => {
+            Some(format!("Tags.of(construct).add({}, {})", quoted(key), quoted(value)))
+        }
+        _ => None,
+    };
+    let calls: Vec<String> = not_selected.steps.iter().map(call).collect::<Option<_>>()?;
+    (not_selected.cluster.is_none() && !calls.is_empty()).then(|| calls.join("; "))
 }
 
 /// Returns the logical ids of resources by ARN or placeholder.
@@ -322,7 +337,7 @@ impl<'a> FindingBuilder<'a> {
         }
         let end = Position { column: origin.at.column + origin.logical_id.chars().count(), ..origin.at };
         let diagnostic = self.sources.get(origin.stack)?.error(origin.at, message, help);
-        Some(Diagnostic { end: Some(end), ..diagnostic })
+        Some(Diagnostic { end: Some(end), address: origin.construct.clone(), ..diagnostic })
     }
 
     /// Returns the Region of a subject, a placeholder if it is unknown.
@@ -337,8 +352,24 @@ impl<'a> FindingBuilder<'a> {
         }
     }
 
-    /// Returns the fix, with an edit of the template if that suffices.
+    /// Returns the fix, with an edit of the template if that suffices, and in the words of the CDK too.
     fn fix(&self, origin: &Origin, control: &Control, reason: &NonComplianceReason<'_>) -> (String, Vec<Edit>) {
+        let (mut fix, edits) = self.template_fix(origin, control, reason);
+        if let (NonComplianceReason::NotSelected(not_selected), Some(path), None) =
+            (reason, &origin.construct, origin.volumes)
+            && let Some(calls) = cdk_tags(not_selected)
+        {
+            fix.push_str(&format!("; in the CDK: `{calls}`, with the construct `{}`", printable(path)));
+        }
+        (fix, edits)
+    }
+
+    fn template_fix(
+        &self,
+        origin: &Origin,
+        control: &Control,
+        reason: &NonComplianceReason<'_>,
+    ) -> (String, Vec<Edit>) {
         let NonComplianceReason::NotSelected(not_selected) = reason else {
             return (control.remediation.to_owned(), Vec::new());
         };

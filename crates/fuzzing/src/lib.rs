@@ -147,7 +147,7 @@ fn checked(target: &DeploymentTarget, templates: &[Template]) -> CheckReport {
         [("Flag", "yes"), ("Days", "35")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
     let stacks: Vec<CheckedFile<'_>> = templates
         .iter()
-        .map(|template| CheckedFile::Template(TemplateStack { template, parameters: parameters.clone() }))
+        .map(|template| CheckedFile::Template(TemplateStack::new(template, parameters.clone())))
         .collect();
     let mut asked: Vec<ControlQuery> = CONTROLS.iter().map(ControlQuery::everything).collect();
     for template in templates {

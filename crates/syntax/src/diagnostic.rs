@@ -67,7 +67,7 @@ pub struct Diagnostic {
     /// The edits that fix it, if the fix is unambiguous.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<Edit>,
-    /// The address of the resource, if it is from a Terraform plan.
+    /// The address of the resource in a Terraform plan, or the path of its construct in the CDK.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
 }

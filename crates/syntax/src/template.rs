@@ -132,12 +132,6 @@ impl Template {
         &self.parameters
     }
 
-    /// Returns the value of a key in the `Metadata` of the resource at a position, if it is a scalar.
-    pub fn metadata(&self, at: Position, key: &str) -> Option<&str> {
-        let (.., body) = self.named_resources().find(|(name, _, body)| name.at <= at && at < body.end)?;
-        body.get("Metadata")?.get(key)?.as_str()
-    }
-
     /// Whether a resource has a key in its `Metadata`.
     pub fn has_metadata(&self, key: &str) -> bool {
         self.resources().any(|(_, _, body)| body.get("Metadata").is_some_and(|metadata| metadata.get(key).is_some()))

@@ -66,7 +66,7 @@ fn checked_on(
         given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let stacks: Vec<CheckedFile<'_>> = templates
         .iter()
-        .map(|template| CheckedFile::Template(TemplateStack { template, parameters: parameters.clone() }))
+        .map(|template| CheckedFile::Template(TemplateStack::new(template, parameters.clone())))
         .collect();
     let added = template::add(inventory, target, &stacks);
     check(inventory, &added, target, &stacks, judged, &asked(controls), &|_| None)
@@ -623,7 +623,7 @@ proptest::proptest! {
     ) {
         let read = |file: &str, text: &str| Template::read_source(file, text);
         if let (Ok(template), Ok(plans)) = (read("t", &app), read("p", &plans)) {
-            let stack = |template| CheckedFile::Template(TemplateStack { template, parameters: BTreeMap::new() });
+            let stack = |template| CheckedFile::Template(TemplateStack::new(template, BTreeMap::new()));
             let stacks = [stack(&template), stack(&plans)];
             let mut inventory = Inventory::new(Timestamp::UNIX_EPOCH);
             let added = template::add(&mut inventory, &here(), &stacks);

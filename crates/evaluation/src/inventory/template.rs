@@ -133,6 +133,17 @@ pub struct TemplateStack<'t> {
     pub template: &'t Template,
     /// Parameter values, which may include pseudo parameters.
     pub parameters: BTreeMap<String, String>,
+    /// The tags of this stack, beside those of all stacks of the deployment target.
+    pub tags: BTreeMap<String, String>,
+    /// The logical ids of nested stacks whose templates are among the files.
+    pub nested: BTreeSet<String>,
+}
+
+impl<'t> TemplateStack<'t> {
+    /// Returns a stack without tags of its own.
+    pub fn new(template: &'t Template, parameters: BTreeMap<String, String>) -> Self {
+        Self { template, parameters, tags: BTreeMap::new(), nested: BTreeSet::new() }
+    }
 }
 
 /// A file whose resources are added to an inventory.
@@ -205,6 +216,8 @@ pub(crate) struct Origin {
     pub(crate) uncertainties: Vec<String>,
     /// The tags of the volumes that the instance creates; `None` if the item is not these volumes.
     pub(crate) volumes: Option<VolumeTags>,
+    /// The path of the CDK construct.
+    pub(crate) construct: Option<String>,
 }
 
 /// A part of a template that only a deployment resolves.
@@ -243,6 +256,8 @@ struct ImportFile<'i> {
     resources: Vec<TemplateResource<'i>>,
     /// The index of the deployment target of each resource.
     targets: Vec<usize>,
+    /// The tags of the stack.
+    tags: BTreeMap<String, String>,
 }
 
 /// Adds the resources of files to an inventory.
@@ -310,7 +325,7 @@ fn read<'i>(
             let resources = stack.template.resolved_resources(parameters);
             let own = vec![0; resources.len()];
             let backup = check_backup(stack.template, parameters);
-            (ImportFile { name, plan: None, resources, targets: own }, backup)
+            (ImportFile { name, plan: None, resources, targets: own, tags: stack.tags.clone() }, backup)
         }
         CheckedFile::Terraform(plan) => {
             let mut own = Vec::new();
@@ -327,11 +342,12 @@ fn read<'i>(
                 resources.push(resource);
             }
             let backup = check_backup_resources(&resources);
-            (ImportFile { name, plan: Some(plan), resources, targets: own }, backup)
+            (ImportFile { name, plan: Some(plan), resources, targets: own, tags: BTreeMap::new() }, backup)
         }
-        CheckedFile::Policy(_) => {
-            (ImportFile { name, plan: None, resources: Vec::new(), targets: Vec::new() }, BackupDiagnostics::default())
-        }
+        CheckedFile::Policy(_) => (
+            ImportFile { name, plan: None, resources: Vec::new(), targets: Vec::new(), tags: BTreeMap::new() },
+            BackupDiagnostics::default(),
+        ),
     }
 }
 
@@ -493,7 +509,7 @@ impl<'i> TemplateImport<'i> {
         self.expansions.push(expansions);
         for resource in resources.iter().filter(|resource| resource.is_on != Some(false)) {
             let is_stack = matches!(resource.kind, "AWS::CloudFormation::Stack" | "AWS::Serverless::Application");
-            if is_stack || resource.kind.ends_with("::MODULE") {
+            if (is_stack || resource.kind.ends_with("::MODULE")) && !stack.nested.contains(resource.logical_id) {
                 let what =
                     format!("the resources of the nested stack `{}`; check its template too", resource.logical_id);
                 self.added.unresolved.push(UnresolvedPart::new(number, resource.at, what));
@@ -562,7 +578,15 @@ impl<'i> TemplateImport<'i> {
             at: resource.at,
             uncertainties,
             volumes: None,
+            construct: text::construct(resource.body),
         });
+    }
+
+    /// Returns the tags that CloudFormation adds to the resources of a stack.
+    fn tags_of_stack(&self, number: usize) -> BTreeMap<&'i str, &'i str> {
+        let own = self.files.get(number).map(|file| &file.tags).into_iter().flatten();
+        let all = self.target().tags.iter().chain(own);
+        all.map(|(key, value)| (key.as_str(), value.as_str())).collect()
     }
 }
 

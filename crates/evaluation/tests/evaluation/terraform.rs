@@ -265,7 +265,7 @@ proptest! {
         });
         let template = Template::read_source("template.json", &text).expect("a template");
         let terraform = TerraformPlan::read("plan.json", &plan.to_string()).expect("a plan");
-        let stack = TemplateStack { template: &template, parameters: BTreeMap::new() };
+        let stack = TemplateStack::new(&template, BTreeMap::new());
         let one = report(&CheckedFile::Template(stack), is_known);
         let other = report(&CheckedFile::Terraform(&terraform), is_known);
         prop_assert_eq!(verdicts(&one), verdicts(&other), "{}\n{:#?}\n{:#?}", text, one.findings, other.findings);

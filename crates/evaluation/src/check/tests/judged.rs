@@ -345,7 +345,7 @@ fn exempt_violation_is_counted_and_no_finding() {
     let text = with_plan(VOLUME, BY_TAG);
     let read = |exempt: FindExemption<'_>| {
         let template = Template::read("app.yaml", &text).unwrap();
-        let stacks = [CheckedFile::Template(TemplateStack { template: &template, parameters: BTreeMap::new() })];
+        let stacks = [CheckedFile::Template(TemplateStack::new(&template, BTreeMap::new()))];
         let mut inventory = Inventory::new(Timestamp::UNIX_EPOCH);
         let added = crate::inventory::template::add(&mut inventory, &here(), &stacks);
         check(&inventory, &added, &here(), &stacks, 1, &asked(&[COVERAGE]), exempt)

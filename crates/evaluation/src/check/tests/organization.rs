@@ -42,7 +42,7 @@ fn with_files(target: &DeploymentTarget, app: &str, policies: &[Value], controls
         BackupPolicyFile::read(&format!("{number}.json"), &policy.to_string()).expect("JSON")
     };
     let policies: Vec<BackupPolicyFile> = policies.iter().enumerate().map(read).collect();
-    let app = CheckedFile::Template(TemplateStack { template: &template, parameters: BTreeMap::new() });
+    let app = CheckedFile::Template(TemplateStack::new(&template, BTreeMap::new()));
     let files: Vec<CheckedFile<'_>> = std::iter::once(app).chain(policies.iter().map(CheckedFile::Policy)).collect();
     let mut inventory = Inventory::new(Timestamp::UNIX_EPOCH);
     let added = template::add(&mut inventory, target, &files);

@@ -57,8 +57,8 @@ impl TemplateImport<'_> {
             None | Some(Some("false")) => (BTreeMap::new(), false),
             Some(Some("true")) => {
                 let (mut tags, unread) = text::tags(resource.properties.get(instance.tags), instance.tag_form);
-                for key in self.target().tags.keys() {
-                    tags.entry(key.clone()).or_insert(None);
+                for key in self.tags_of_stack(number).into_keys() {
+                    tags.entry(key.to_owned()).or_insert(None);
                 }
                 (tags, unread)
             }

@@ -210,6 +210,7 @@ impl<'i> TemplateImport<'i> {
             at,
             uncertainties: if exists { Vec::new() } else { vec![uncertainty] },
             volumes: None,
+            construct: None,
         });
     }
 }

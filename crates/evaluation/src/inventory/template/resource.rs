@@ -29,7 +29,7 @@ impl TemplateImport<'_> {
             unread.push(ResourcePart::Tags);
         }
         if self.terraform(number).is_none() {
-            self.stack_tags(resource.logical_id, &mut tags, tags_unread);
+            self.stack_tags((number, resource.logical_id), &mut tags, tags_unread);
         }
         let mut uncertainties = Vec::new();
         if let Some(by) = automatic_backups(resource) {
@@ -66,10 +66,15 @@ impl TemplateImport<'_> {
     }
 
     /// Adds the tags that CloudFormation adds.
-    fn stack_tags(&self, logical_id: &str, tags: &mut BTreeMap<String, Option<String>>, tags_unread: bool) {
-        for (key, value) in &self.target().tags {
+    fn stack_tags(
+        &self,
+        (number, logical_id): (usize, &str),
+        tags: &mut BTreeMap<String, Option<String>>,
+        tags_unread: bool,
+    ) {
+        for (key, value) in self.tags_of_stack(number) {
             // Tags of the resource override those of the stack; an unresolved key may be this one.
-            tags.entry(key.clone()).or_insert_with(|| (!tags_unread).then(|| value.clone()));
+            tags.entry(key.to_owned()).or_insert_with(|| (!tags_unread).then(|| value.to_owned()));
         }
         tags.insert("aws:cloudformation:logical-id".to_owned(), Some(logical_id.to_owned()));
         for key in ["aws:cloudformation:stack-id", "aws:cloudformation:stack-name"] {

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
+use syntax::yaml::Node;
+
 use super::{Content, Part, Piece, TagForm};
 use crate::inventory::partial_arn::{pseudo, with_unknowns};
 
@@ -84,6 +86,13 @@ pub(super) fn collect<T>(into: &mut Vec<T>, list: Option<&Part>, item: impl Fn(&
     let items = list.items().unwrap_or_default();
     into.extend(items.iter().filter_map(item));
     list.items().is_some() && into.len() == before.saturating_add(items.len())
+}
+
+/// Returns the path of the CDK construct that a resource is from. The last part of most paths names the resource in its construct.
+pub(super) fn construct(body: &Node) -> Option<String> {
+    let path = body.get("Metadata")?.get("aws:cdk:path")?.as_str()?;
+    let path = ["/Resource", "/Default"].iter().find_map(|end| path.strip_suffix(end)).unwrap_or(path);
+    Some(path.to_owned())
 }
 
 /// Returns JSON, if completely known.
