@@ -9,6 +9,7 @@ mod events;
 mod parsed;
 mod pattern;
 mod permissions;
+mod policy_writers;
 mod queues;
 mod routing;
 mod starter;

@@ -92,6 +92,13 @@ pub(crate) struct ApplicationStack {
     pub(crate) parameters: BTreeMap<String, String>,
 }
 
+impl ApplicationStack {
+    /// The bucket with the policy, unless it is in CodeCommit.
+    pub(crate) fn policy_bucket(&self) -> Option<&str> {
+        self.outputs.outputs.get("PolicyBucketName").map(String::as_str)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct StackOutputs {
     pub(crate) stack: String,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::http::{self, HttpRequest, HttpResponse};
@@ -197,6 +197,28 @@ impl CloudClient {
             bail!("`{function}` failed ({kind}): {}", response.text());
         }
         json_answer(&format!("Invoke {function}"), &response)
+    }
+
+    /// Creates a bucket that keeps the versions of its objects and sends their events to EventBridge.
+    pub fn create_versioned_bucket(&self, bucket: &str) -> Result<()> {
+        let versioning = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+        let events = "<NotificationConfiguration><EventBridgeConfiguration/></NotificationConfiguration>";
+        for (query, body) in [("", ""), ("?versioning", versioning), ("?notification", events)] {
+            let response = self.send("s3", HttpRequest::new("PUT", &format!("/{bucket}{query}")).body(body))?;
+            ensure!(response.is_success(), "PUT {bucket}{query}: {}: {}", response.status, response.text());
+        }
+        Ok(())
+    }
+
+    /// Writes an object with metadata, and returns its version id.
+    pub fn put_object(&self, bucket: &str, key: &str, body: Vec<u8>, metadata: &[(&str, &str)]) -> Result<String> {
+        let request = HttpRequest::new("PUT", &format!("/{bucket}/{key}")).body(body);
+        let named = |(name, value): &(&str, &str)| (format!("x-amz-meta-{name}"), (*value).to_owned());
+        let request = metadata.iter().map(named).fold(request, |request, (name, value)| request.header(&name, &value));
+        let response = self.send("s3", request)?;
+        ensure!(response.is_success(), "PutObject {bucket}/{key}: {}: {}", response.status, response.text());
+        let version = response.get("x-amz-version-id").map(ToOwned::to_owned);
+        version.with_context(|| format!("PutObject {bucket}/{key}: the bucket has no versions"))
     }
 
     /// Returns the content of an S3 object.

@@ -6,7 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use app::deploy::ports::DeployStore;
-use app::deploy::{AttemptEnd, ControlVariant, InFlight, Phase, PublishedFramework, RemovalBlocked, RolloutRecord};
+use app::deploy::{
+    AcceptedRevision, AttemptEnd, ControlVariant, InFlight, Phase, PublishedFramework, RemovalBlocked, RolloutRecord,
+};
 use app::in_force::{InForce, PolicyDirectory};
 use app::lifecycle::ports::RequestStore;
 use app::lifecycle::{CloudFormationRequest, RequestAnswer, RequestEnvelope, RequestKind, ResponseUrl};
@@ -149,6 +151,15 @@ async fn last_rejection_is_stored(store: &impl DeployStore) {
     for letter in ["a", "b"] {
         store.set_rejected_commit(&commit(letter)).await.unwrap();
         assert_eq!(store.rejected_commit().await.unwrap(), Some(commit(letter)));
+    }
+}
+
+async fn last_accepted_revision_is_stored(store: &impl DeployStore) {
+    assert_eq!(store.load_state().await.unwrap().accepted, None);
+    for run in [Some(7), None, Some(u64::MAX)] {
+        let accepted = AcceptedRevision { commit: CommitId::parse("tHXxZN9d_Hx.P0Gk3-d").unwrap(), run };
+        store.put_accepted(&accepted).await.unwrap();
+        assert_eq!(store.load_state().await.unwrap().accepted, Some(accepted));
     }
 }
 
@@ -310,6 +321,7 @@ async fn holds(store: &(impl DeployStore + RequestStore + PolicyDirectory + Swee
     stale_rollouts_are_rejected(store).await;
     removal_marker_is_not_a_rollout(store).await;
     last_rejection_is_stored(store).await;
+    last_accepted_revision_is_stored(store).await;
     published_state_is_read_by_others(store).await;
     sweep_progress_is_stored(store).await;
     requests_are_ordered_by_arrival(store).await;
@@ -340,7 +352,8 @@ async fn adapter_fulfills_contract_in_its_partitions() {
     }
 
     // The digest of the published reporting is stored beside the rollouts.
-    let rollouts: Vec<&Value> = items.iter().filter(|item| item["pk"]["S"] == "rollout").collect();
+    let rollouts = items.iter().filter(|item| item["pk"]["S"] == "rollout" && item["sk"]["S"] != "#accepted");
+    let rollouts: Vec<&Value> = rollouts.collect();
     let published = serde_json::to_value(Reporting { owner_tag: "team".to_owned(), ..Reporting::default() }).unwrap();
     assert_eq!(rollouts.len(), 1);
     assert_eq!(rollouts[0]["sk"]["S"], "#reporting");

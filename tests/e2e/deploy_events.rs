@@ -24,6 +24,7 @@ fn sample_events_have_documented_effects() {
         "codecommit-other-branch.json",
         "codecommit-other-repository.json",
         "codecommit-branch-deleted.json",
+        "s3-policy-object-created.json",
         "stackset-operation-running.json",
         "stackset-instance.json",
         "bad/not-ours.json",

@@ -17,6 +17,7 @@ mod inventory;
 mod lifecycle;
 mod operations;
 mod policy;
+mod policy_object;
 mod pull_requests;
 mod report_events;
 mod rollouts;
@@ -33,6 +34,7 @@ fn sample_events_are_all_tested() {
     let tests = [
         include_str!("deploy_events.rs"),
         include_str!("lifecycle.rs"),
+        include_str!("policy_object.rs"),
         include_str!("pull_requests.rs"),
         include_str!("report_events.rs"),
         include_str!("start_up.rs"),

@@ -54,12 +54,7 @@ fn cases() -> Vec<InvalidPolicy> {
             at: Some((2, 1)),
             ..whole("not text", Some(b"version: 1\n\xff\xfe".to_vec()), "is not UTF-8", "UTF-8")
         },
-        whole(
-            "over 6 MB",
-            Some(vec![b'#'; 6 * 1024 * 1024 + 1]),
-            "larger than 6 MB, the most that CodeCommit",
-            "smaller",
-        ),
+        whole("over 6 MB", Some(vec![b'#'; 6 * 1024 * 1024 + 1]), "larger than 6 MB, the most that is read", "smaller"),
         policy("not YAML", "version: 1\nframeworks: [\n", (3, 1), "not valid YAML", "check"),
         policy(
             "an unknown key",

@@ -40,10 +40,22 @@ fn words(target: &Target) -> Vec<Vec<u8>> {
     let words: Vec<Vec<u8>> = text
         .lines()
         .filter_map(|line| line.trim().strip_prefix('"')?.strip_suffix('"'))
-        .map(|word| word.replace("\\\"", "\"").replace("\\x0A", "\n").into_bytes())
+        .map(|word| unescaped(&word.replace("\\\"", "\"")))
         .collect();
     assert!(!words.is_empty(), "no words for `{}`", target.name);
     words
+}
+
+/// The bytes of a word; `\x0A` is one byte.
+fn unescaped(word: &str) -> Vec<u8> {
+    let mut parts = word.split("\\x");
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let (digits, rest) = part.split_at(2);
+        bytes.push(u8::from_str_radix(digits, 16).unwrap());
+        bytes.extend(rest.as_bytes());
+    }
+    bytes
 }
 
 /// SplitMix64: the seed determines the input.
@@ -143,6 +155,11 @@ fn events() {
 #[test]
 fn inventories() {
     hold("inventory");
+}
+
+#[test]
+fn archives() {
+    hold("archive");
 }
 
 #[test]

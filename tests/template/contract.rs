@@ -74,17 +74,23 @@ fn outputs_are_declared() {
     for (output, resource) in [("ChatTopicArn", "ChatTopic"), ("InventoryFunction", "InventoryFunction")] {
         assert_eq!(outputs[output]["Condition"], template.resource(resource)["Condition"], "{output}");
     }
+    assert_eq!(outputs["PolicyBucketName"]["Value"], json!({"Ref": "PolicyBucket"}));
+    assert_eq!(outputs["PolicyBucketName"]["Condition"], template.resource("PolicyBucket")["Condition"]);
+    assert_eq!(outputs["RepositoryCloneUrl"]["Condition"], template.resource("PushRule")["Condition"]);
 }
 
+/// Long because it lists the default of every parameter.
 #[test]
 fn parameters_are_declared_and_described() {
     let template = ParsedTemplate::application();
     let parameters = template.section("Parameters");
     for (name, default) in [
+        ("PolicySource", json!("codecommit")),
         ("RepositoryName", Value::Null),
         ("BranchName", json!("main")),
         ("PolicyFile", json!("backup-compliance.yaml")),
         ("RepositoryKeyArn", json!("")),
+        ("PolicyWriterRoleName", json!("backup-compliance-policy-writer")),
         ("NotificationEmail", json!("")),
         ("OrganizationId", json!("")),
         ("ConfigAggregatorName", json!("")),
@@ -107,6 +113,18 @@ fn parameters_are_declared_and_described() {
     }
     assert_eq!(parameters["Architecture"]["AllowedValues"], json!(["x86_64", "arm64"]));
     assert_eq!(parameters["SecurityHub"]["AllowedValues"], json!(["off", "central", "member"]));
+    assert_eq!(parameters["PolicySource"]["AllowedValues"], json!(["codecommit", "s3"]));
+    for (name, is_valid) in [
+        ("backup-policy", true),
+        ("github.com/acme/backup-frameworks", true),
+        ("gitlab.example.com/acme/platform/backup", true),
+        ("/backup", false),
+        ("github.com//backup", false),
+        ("https://github.com/acme/backup", false),
+        ("github.com/acme/", false),
+    ] {
+        assert_eq!(template.takes("RepositoryName", name), is_valid, "{name}");
+    }
     let groups = template.section("Metadata")["AWS::CloudFormation::Interface"]["ParameterGroups"].as_array().unwrap();
     let grouped: Vec<&str> = groups
         .iter()
@@ -133,17 +151,27 @@ fn parameters_are_declared_and_described() {
 fn rules_require_dependent_parameters() {
     let template = ParsedTemplate::application();
     let rules = template.section("Rules");
+    let given = |name: &str| json!({"Fn::Not": [{"Fn::Equals": [{"Ref": name}, ""]}]});
+    let in_codecommit = json!({"Fn::Equals": [{"Ref": "PolicySource"}, "codecommit"]});
     let expected = [
-        ("FindingsInMemberAccountsNeedTheRole", "SecurityHub", "member", "MemberRoleName"),
-        ("OrganizationalUnitsNeedTheOrganization", "OrganizationalUnits", "enabled", "OrganizationId"),
+        // An object has no comments.
+        ("CommentsNeedCodeCommit", "CommentOnCommits", "enabled", "PolicySource", in_codecommit),
+        ("FindingsInMemberAccountsNeedTheRole", "SecurityHub", "member", "MemberRoleName", given("MemberRoleName")),
+        (
+            "OrganizationalUnitsNeedTheOrganization",
+            "OrganizationalUnits",
+            "enabled",
+            "OrganizationId",
+            given("OrganizationId"),
+        ),
     ];
-    assert_eq!(Vec::from_iter(rules.keys()), expected.map(|(name, ..)| name));
-    for (name, parameter, value, needed) in expected {
+    assert_eq!(Vec::from_iter(rules.keys()), expected.each_ref().map(|(name, ..)| name));
+    for (name, parameter, value, needed, assertion) in expected {
         let rule = &rules[name];
         assert_eq!(rule["RuleCondition"], json!({"Fn::Equals": [{"Ref": parameter}, value]}), "{name}");
         let assertions = rule["Assertions"].as_array().unwrap();
         assert_eq!(assertions.len(), 1, "{name}");
-        assert_eq!(assertions[0]["Assert"], json!({"Fn::Not": [{"Fn::Equals": [{"Ref": needed}, ""]}]}), "{name}");
+        assert_eq!(assertions[0]["Assert"], assertion, "{name}");
         assert!(assertions[0]["AssertDescription"].as_str().is_some_and(|text| text.contains(needed)), "{name}");
     }
 }
@@ -152,6 +180,8 @@ fn rules_require_dependent_parameters() {
 #[test]
 fn optional_parameters_may_be_empty() {
     let template = ParsedTemplate::application();
+    let bucket = &template.properties("DeployFunction")["Environment"]["Variables"]["POLICY_BUCKET_NAME"];
+    assert_eq!(*bucket, json!({"Fn::If": ["PolicyIsInS3", {"Ref": "PolicyBucket"}, ""]}));
     for id in ["DeployFunction", "ReportFunction", "SweepFunction"] {
         let variable = &template.properties(id)["Environment"]["Variables"]["CHAT_TOPIC_ARN"];
         assert_eq!(*variable, json!({"Fn::If": ["HasChat", {"Ref": "ChatTopic"}, ""]}), "{id}");
@@ -169,6 +199,8 @@ fn optional_parameters_may_be_empty() {
         assert_eq!(template.section("Conditions")[name], condition, "{name}");
     }
     for (name, parameter, value) in [
+        ("PolicyIsInCodeCommit", "PolicySource", "codecommit"),
+        ("PolicyIsInS3", "PolicySource", "s3"),
         ("HasChat", "ChatNotifications", "enabled"),
         ("HasOrganizationalUnits", "OrganizationalUnits", "enabled"),
         ("CommentsOnCommits", "CommentOnCommits", "enabled"),

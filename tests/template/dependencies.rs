@@ -61,7 +61,7 @@ fn conditional_resources_are_referenced_conditionally() {
         assert_eq!((&template.resource(id)["Condition"], nothing), (condition, &json!("")), "{id}");
         optional.push(id);
     }
-    assert_eq!(optional, ["ChatTopicPolicy", "EmailSubscription"]);
+    assert_eq!(optional, ["ChatTopicPolicy", "EmailSubscription", "PolicyBucketPolicy"]);
 }
 
 #[test]
@@ -109,6 +109,7 @@ fn changed_settings_update_custom_resource() {
         json!({
             "ServiceToken": {"Fn::GetAtt": ["LifecycleFunction", "Arn"]},
             "ServiceTimeout": 3600,
+            "PolicySource": {"Ref": "PolicySource"},
             "RepositoryName": {"Ref": "RepositoryName"},
             "BranchName": {"Ref": "BranchName"},
             "PolicyFile": {"Ref": "PolicyFile"}

@@ -18,11 +18,14 @@ fn data_at_rest_is_encrypted_with_the_key() {
         ),
     ];
     for (kind, place) in places {
-        for id in template.of_type(kind) {
+        // CI encrypts the policy without permissions on the key.
+        for id in template.of_type(kind).into_iter().filter(|id| *id != "PolicyBucket") {
             assert_eq!(template.properties(id).pointer(place), Some(&json!({"Fn::GetAtt": ["Key", "Arn"]})), "{id}");
         }
     }
     assert_eq!(template.properties("Key")["EnableKeyRotation"], true);
+    let policy = "/BucketEncryption/ServerSideEncryptionConfiguration/0/ServerSideEncryptionByDefault/SSEAlgorithm";
+    assert_eq!(template.properties("PolicyBucket").pointer(policy), Some(&json!("AES256")));
 }
 
 #[test]
@@ -80,19 +83,48 @@ fn plain_http_is_rejected() {
 fn bucket_is_private_and_deletable() {
     let template = ParsedTemplate::application();
     let bucket = template.properties("TemplateBucket");
-    let blocked = bucket["PublicAccessBlockConfiguration"].as_object().unwrap();
-    assert_eq!(blocked.len(), 4);
-    assert!(blocked.values().all(|value| value == true));
+    for id in template.of_type("AWS::S3::Bucket") {
+        let blocked = template.properties(id)["PublicAccessBlockConfiguration"].as_object().unwrap();
+        assert_eq!(blocked.len(), 4, "{id}");
+        assert!(blocked.values().all(|value| value == true), "{id}");
+    }
     assert_eq!(bucket["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"], 7);
     // With old versions, CloudFormation cannot delete the bucket.
     assert!(bucket.get("VersioningConfiguration").is_none());
+}
+
+/// The writer of the policy decides about the frameworks of all accounts, and without its successors an older version would be in force.
+#[test]
+fn policy_bucket_is_written_by_ci_only() {
+    let template = ParsedTemplate::application();
+    let bucket = template.properties("PolicyBucket");
+    assert_eq!(bucket["VersioningConfiguration"], json!({"Status": "Enabled"}));
+    assert_eq!(bucket["NotificationConfiguration"]["EventBridgeConfiguration"], json!({"EventBridgeEnabled": true}));
+    for rule in bucket["LifecycleConfiguration"]["Rules"].as_array().unwrap() {
+        assert!(!rule.to_string().contains("Expiration"), "versions stay: {rule}");
+    }
+    let policy = template.resolve(&template.properties("PolicyBucketPolicy")["PolicyDocument"]);
+    let statements = policy["Statement"].as_array().unwrap();
+    assert!(statements.iter().all(|statement| statement["Effect"] == "Deny" && statement["Principal"] == "*"));
+    let of = |sid: &str| statements.iter().find(|statement| statement["Sid"] == sid).unwrap();
+    let writer = "arn:aws:iam::000000000000:role/backup-compliance-policy-writer";
+    assert_eq!(of("OnlyCiWrites")["Action"], json!(["s3:PutObject", "s3:ReplicateObject"]));
+    assert_eq!(of("OnlyCiWrites")["Condition"], json!({"ArnNotEquals": {"aws:PrincipalArn": writer}}));
+    assert_eq!(of("VersionsStay")["Action"], json!(["s3:DeleteObject", "s3:DeleteObjectVersion"]));
+    assert_eq!(of("VersionsStay").get("Condition"), None);
+    for sid in ["OnlyCiWrites", "VersionsStay"] {
+        assert_eq!(of(sid)["Resource"], "${PolicyBucket.Arn}/*", "{sid}");
+    }
+    for id in ["PolicyBucket", "PolicyBucketPolicy"] {
+        assert_eq!(template.resource(id)["Condition"], "PolicyIsInS3", "{id}");
+    }
 }
 
 /// The log of the removal stays, and so does the key of all data that outlives the stack: without the key, that log
 /// and the backup that DynamoDB keeps of the table are unreadable.
 #[test]
 fn removal_log_and_key_are_retained() {
-    const STAYS: [&str; 3] = ["DeployLogGroup", "Key", "LifecycleLogGroup"];
+    const STAYS: [&str; 4] = ["DeployLogGroup", "Key", "LifecycleLogGroup", "PolicyBucket"];
     let template = ParsedTemplate::application();
     for (id, resource) in template.section("Resources") {
         let policy = |name: &str| resource.get(name).and_then(Value::as_str).unwrap_or("Delete");
@@ -106,7 +138,7 @@ fn removal_log_and_key_are_retained() {
     }
     let page = crate::files::read("docs/deploy.md");
     let removing = page.split("\n## ").find(|section| section.starts_with("Remove")).unwrap();
-    for output in ["DeployLogGroupName", "LifecycleLogGroupName", "KeyArn"] {
+    for output in ["DeployLogGroupName", "LifecycleLogGroupName", "KeyArn", "PolicyBucketName"] {
         assert!(template.section("Outputs").contains_key(output), "{output}");
         assert!(removing.contains(output), "{output}");
     }

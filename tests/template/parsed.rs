@@ -106,9 +106,14 @@ impl ParsedTemplate {
                 Some((name, argument)) if name == "Ref" => {
                     self.sample(argument.as_str().unwrap()).map_or_else(|| value.clone(), Value::from)
                 }
+                Some((name, Value::String(text))) if name == "Fn::Sub" => self.substitute(text),
                 Some((name, argument)) if name == "Fn::Sub" => {
-                    // The names of a long form stay.
-                    self.substitute(texts(argument).first().expect("a text"))
+                    let mut text = argument[0].as_str().unwrap().to_owned();
+                    for (name, own) in self.resolve_without(&argument[1], not).as_object().unwrap() {
+                        // A reference to a resource stays a placeholder.
+                        text = own.as_str().map_or(text.clone(), |own| text.replace(&format!("${{{name}}}"), own));
+                    }
+                    self.substitute(&text)
                 }
                 Some((name, argument)) if name == "Fn::If" => {
                     let holds = !not.contains(&argument[0].as_str().unwrap());
@@ -147,6 +152,9 @@ impl ParsedTemplate {
             ("AWS::URLSuffix", "amazonaws.com"),
             ("RepositoryName", "backup-policy"),
             ("RepositoryKeyArn", "arn:aws:kms:us-east-1:000000000000:key/1a2b3c4d"),
+            // The generated name of a resource, which is a parameter of other templates.
+            ("PolicyBucket", "backup-compliance-policybucket-1a2b3c4d5e6f"),
+            ("PolicyBucketName", "backup-compliance-policybucket-1a2b3c4d5e6f"),
             ("OrganizationId", "o-exampleorgid"),
             ("MemberRoleName", "backup-compliance-member"),
             ("ConfigAggregatorName", "organization"),

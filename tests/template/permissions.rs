@@ -17,6 +17,8 @@ pub(crate) const TEMPLATES: &[&str] = &[
     "framework/examples/five-controls/framework.yaml",
     "framework/prerequisites/administration-role.yaml",
     "framework/prerequisites/execution-role.yaml",
+    "framework/prerequisites/github-oidc-role.yaml",
+    "framework/prerequisites/gitlab-oidc-role.yaml",
     "framework/prerequisites/inventory-role.yaml",
     "framework/prerequisites/member-role.yaml",
 ];
@@ -99,7 +101,7 @@ fn calls_of_adapters_are_allowed_to_a_role() {
     let inventory = actions(&ParsedTemplate::read(INVENTORY_ROLE), "InventoryRole");
     allowed.extend(inventory.iter().map(String::as_str));
     // One permission covers both operations.
-    allowed.extend(["sns:PublishBatch", "sqs:SendMessageBatch"]);
+    allowed.extend(["s3:HeadObject", "sns:PublishBatch", "sqs:SendMessageBatch"]);
     // Lambda needs it to poll, and `deploy` to set the time of the next attempt.
     allowed.insert("sqs:ChangeMessageVisibility");
     let mut named = BTreeSet::new();
@@ -495,7 +497,7 @@ fn queues_and_topic_admit_own_rules_and_alarms() {
         assert_eq!(allowed.len(), 1, "{id}");
         assert_eq!(allowed[0]["Principal"], json!({"Service": "events.amazonaws.com"}), "{id}");
         assert_eq!(allowed[0]["Action"], "sqs:SendMessage", "{id}");
-        for source in listed(&allowed[0]["Condition"]["ArnEquals"]["aws:SourceArn"]) {
+        for source in listed(&template.resolve(&allowed[0]["Condition"]["ArnEquals"]["aws:SourceArn"])) {
             let rule = source["Fn::GetAtt"][0].as_str().unwrap();
             assert_eq!(template.resource(rule)["Type"], "AWS::Events::Rule", "{id}");
         }

@@ -9,6 +9,7 @@ use super::{events, pattern};
 use crate::files;
 
 const PUSH: &str = "PushRule";
+const OBJECT: &str = "PolicyObjectRule";
 const OPERATION: &str = "StackSetOperationRule";
 const CHANGE: &str = "ComplianceChangeRule";
 const REQUEST: &str = "PullRequestRule";
@@ -34,6 +35,7 @@ const PASSED: &[(&str, &[Option<&str>])] = &[
     ("config-unknown-control.json", &[Some(CHANGE)]),
     ("pull-request-created.json", &[Some(REQUEST)]),
     ("pull-request-updated.json", &[Some(REQUEST)]),
+    ("s3-policy-object-created.json", &[Some(OBJECT)]),
     ("stackset-operation-failed.json", &[Some(OPERATION)]),
     ("stackset-operation-other-stackset.json", &[Some(OPERATION)]),
     ("stackset-operation.json", &[Some(OPERATION)]),
@@ -105,6 +107,15 @@ fn changed_event_does_not_match() {
         (REQUEST, "pull-request-created.json", "/detail/event", "pullRequestStatusChanged"),
         (REQUEST, "pull-request-created.json", "/detail/destinationReference", "refs/heads/Main"),
         (REQUEST, "pull-request-created.json", "/resources/0", "arn:aws:codecommit:us-east-1:000000000000:other"),
+        (OBJECT, "s3-policy-object-created.json", "/source", "my.s3"),
+        (OBJECT, "s3-policy-object-created.json", "/detail-type", "Object Deleted"),
+        (
+            OBJECT,
+            "s3-policy-object-created.json",
+            "/detail/bucket/name",
+            "backup-compliance-policybucket-1a2b3c4d5e6f2",
+        ),
+        (OBJECT, "s3-policy-object-created.json", "/detail/object/key", "a/policy.zip"),
         (OPERATION, "stackset-operation.json", "/account", "111111111111"),
         (OPERATION, "stackset-operation.json", "/region", "eu-west-1"),
         (OPERATION, "stackset-operation.json", "/detail/status-details/status", "QUEUED"),
@@ -133,6 +144,19 @@ fn changed_event_does_not_match() {
     }
 }
 
+/// An application has one source of its policy, and a rule for it only.
+#[test]
+fn source_of_policy_has_its_own_rule() {
+    let template = ParsedTemplate::application();
+    for (id, condition) in [(PUSH, "PolicyIsInCodeCommit"), (OBJECT, "PolicyIsInS3")] {
+        assert_eq!(template.resource(id)["Condition"], condition, "{id}");
+    }
+    let key = &template.properties(OBJECT)["EventPattern"]["detail"]["object"]["key"];
+    assert_eq!(*key, json!([app::events::OBJECT_KEY]));
+    let role = template.properties("DeployRole")["Policies"].to_string();
+    assert!(role.contains(&format!("${{PolicyBucket.Arn}}/{}", app::events::OBJECT_KEY)), "{role}");
+}
+
 #[test]
 fn compliance_changes_come_from_central_bus() {
     let template = ParsedTemplate::application();
@@ -146,8 +170,13 @@ fn compliance_changes_come_from_central_bus() {
 #[test]
 fn targets_are_queues_with_dead_letter_queue() {
     let template = ParsedTemplate::application();
-    let routes =
-        [(PUSH, "DeployQueue"), (OPERATION, "DeployQueue"), (CHANGE, "ReportQueue"), (REQUEST, "PreviewQueue")];
+    let routes = [
+        (PUSH, "DeployQueue"),
+        (OBJECT, "DeployQueue"),
+        (OPERATION, "DeployQueue"),
+        (CHANGE, "ReportQueue"),
+        (REQUEST, "PreviewQueue"),
+    ];
     for (id, queue) in routes {
         let targets = template.properties(id)["Targets"].as_array().unwrap();
         assert_eq!(targets.len(), 1, "{id}");

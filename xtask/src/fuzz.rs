@@ -14,7 +14,7 @@ use clap::Args;
 use crate::tools;
 
 /// The targets, each with folders of further inputs besides its own corpus. `crates/fuzzing` has the same list.
-const TARGETS: [(&str, &[&str]); 7] = [
+const TARGETS: [(&str, &[&str]); 8] = [
     ("template", &["framework"]),
     ("check", &["examples"]),
     ("policy", &["framework"]),
@@ -22,6 +22,7 @@ const TARGETS: [(&str, &[&str]); 7] = [
     ("vault_policy", &[]),
     ("event", &["events"]),
     ("inventory", &[]),
+    ("archive", &[]),
 ];
 
 /// The version of cargo-fuzz, which builds the targets for libFuzzer.

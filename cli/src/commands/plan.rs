@@ -13,7 +13,7 @@ use app::deploy::DeployState;
 use app::deploy::ports::{DeployStore as _, DeployedStackSets, OrganizationalUnits, PolicyRepository};
 use app::plan::{PlanRequest, Planner, PushPlan};
 use app::ports::PortErrorKind;
-use aws::{CodeCommitRepository, StateTable};
+use aws::StateTable;
 use framework::ids::{CommitId, StackSetName};
 use syntax::diagnostic::Diagnostic;
 
@@ -58,7 +58,7 @@ pub(crate) struct PlanArgs {
     /// The root of the policy repository, for template paths; default: the policy file's folder.
     #[arg(long, value_name = "DIR", conflicts_with = "commit")]
     root: Option<PathBuf>,
-    /// Plan this commit of the CodeCommit repository; `head` is the head of the branch.
+    /// Plan this commit, or this version of a policy in S3; `head` is the latest.
     #[arg(long, value_name = "ID")]
     commit: Option<String>,
     /// The application's stack.
@@ -142,12 +142,14 @@ async fn plan(args: &PlanArgs, folder: Option<&PolicyFolder>) -> anyhow::Result<
             "the application's event bus is unknown: the plan assumes that frameworks keep their event bus".into(),
         );
     }
-    let repository = CodeCommitRepository::new(&aws, &followed.repository, &followed.branch);
+    let repository = aws.policy_origin(followed.bucket.as_deref(), &followed.repository, &followed.branch);
     let commit = match args.commit.as_deref() {
         None => None,
         Some("head") => {
             let head = repository.head().await.map_err(cloud::aws_error)?;
-            Some(head.with_context(|| format!("the branch `{}` does not exist", escaped(&followed.branch)))?)
+            Some(head.with_context(|| {
+                format!("the branch `{}` does not exist, or has no policy yet", escaped(&followed.branch))
+            })?)
         }
         Some(id) => Some(CommitId::parse(id)?),
     };
@@ -194,6 +196,8 @@ async fn ask(
 struct Followed {
     repository: String,
     branch: String,
+    /// The bucket with the policy, unless it is in CodeCommit.
+    bucket: Option<String>,
     policy_file: String,
     event_bus: Option<String>,
 }
@@ -209,6 +213,7 @@ impl Followed {
         })?;
         Ok(Self {
             repository,
+            bucket: application.and_then(ApplicationStack::policy_bucket).map(ToOwned::to_owned),
             branch: args.branch.clone().or_else(|| parameter("BranchName")).unwrap_or_else(|| "main".to_owned()),
             policy_file: parameter("PolicyFile").unwrap_or_else(|| "backup-compliance.yaml".to_owned()),
             event_bus: application.map(|application| application.outputs.get("EventBusArn")).transpose()?,

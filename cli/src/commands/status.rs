@@ -12,7 +12,7 @@ use app::in_force::PolicyDirectory;
 use app::lifecycle::WaitingRequest;
 use app::lifecycle::ports::RequestStore;
 use app::status::{FrameworkStatus, RolloutStatus, read_live, status};
-use aws::{Clients, CodeCommitRepository};
+use aws::{Clients, PolicyOrigin};
 use framework::ids::StackSetName;
 
 use crate::cloud::{self, ApplicationStack};
@@ -72,12 +72,13 @@ pub(crate) fn run(args: &StatusArgs) -> anyhow::Result<CommandOutcome> {
     Ok(if status.is_failure() { CommandOutcome::Findings } else { CommandOutcome::Clean })
 }
 
-/// The branch that the application deploys.
-async fn followed(aws: &Clients, stack: &str) -> anyhow::Result<Option<CodeCommitRepository>> {
+/// The source of the policy that the application deploys.
+async fn followed(aws: &Clients, stack: &str) -> anyhow::Result<Option<PolicyOrigin>> {
     let application = cloud::application(aws, stack).await.map_err(cloud::aws_error)?;
-    Ok(application.and_then(|ApplicationStack { parameters, .. }| {
+    Ok(application.and_then(|application| {
+        let ApplicationStack { parameters, .. } = &application;
         let (repository, branch) = (parameters.get("RepositoryName")?, parameters.get("BranchName")?);
-        Some(CodeCommitRepository::new(aws, repository, branch))
+        Some(aws.policy_origin(application.policy_bucket(), repository, branch))
     }))
 }
 

@@ -5,10 +5,11 @@
 //! functions and the command line, `testkit` for tests.
 //!
 //! ```
-//! use app::events::{DeployTrigger, trigger};
+//! use app::events::{DeployTrigger, PolicyPlace, trigger};
 //!
+//! let place = PolicyPlace::Branch { repository: "backup-policy", branch: "main" };
 //! let event = serde_json::json!({"source": "backup-compliance.lifecycle", "requestId": "r-1"});
-//! assert_eq!(trigger(&event, "backup-policy", "main"), DeployTrigger::Request("r-1".into()));
+//! assert_eq!(trigger(&event, place), DeployTrigger::Request("r-1".into()));
 //! ```
 
 mod delivery;

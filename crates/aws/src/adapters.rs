@@ -2,11 +2,13 @@
 
 use crate::channels::Channels;
 use crate::clients::Clients;
+use crate::codecommit::CodeCommitRepository;
 use crate::config::{ConfigAggregator, ConfigCompliance};
 use crate::events::EventBus;
 use crate::inventories::InventoryBucket;
 use crate::organization::OrganizationAccounts;
-use crate::s3::TemplateBucket;
+use crate::policy_object::{PolicyObject, PolicyOrigin};
+use crate::s3::{Bucket, TemplateBucket};
 use crate::security_hub::{FindingImporter, SecurityHub};
 #[cfg(feature = "inventory")]
 use crate::settings::environment;
@@ -81,12 +83,24 @@ impl Clients {
 
     /// The bucket for templates.
     pub fn template_bucket(&self, name: &str) -> TemplateBucket {
+        TemplateBucket::new(self.bucket(name))
+    }
+
+    /// The source of the policy: the object in this bucket, if one is given, or else the branch of the CodeCommit repository.
+    pub fn policy_origin(&self, bucket: Option<&str>, repository: &str, branch: &str) -> PolicyOrigin {
+        match bucket {
+            Some(bucket) => PolicyOrigin::Object(PolicyObject::new(self.bucket(bucket))),
+            None => PolicyOrigin::Branch(CodeCommitRepository::new(self, repository, branch)),
+        }
+    }
+
+    fn bucket(&self, name: &str) -> Bucket {
         let endpoint = self.endpoint("AWS_ENDPOINT_URL_S3");
-        TemplateBucket::new(self.config.credentials_provider(), endpoint, name, &self.region())
+        Bucket::new(self.config.credentials_provider(), endpoint, name, &self.region())
     }
 
     /// The inventory in the bucket of this name.
     pub fn inventory_bucket(&self, name: &str) -> InventoryBucket {
-        InventoryBucket::new(self.template_bucket(name))
+        InventoryBucket::new(self.bucket(name))
     }
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
-use hyper::Request;
 use hyper::body::Bytes;
+use hyper::{Request, Response};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -43,6 +43,15 @@ impl Https {
 
     /// Sends a request and returns the body of the response. Errors name `operation` and never the address, which may be a secret.
     pub(crate) async fn send(&self, operation: &'static str, request: Request<Full<Bytes>>) -> Result<Bytes> {
+        self.exchange(operation, request).await.map(Response::into_body)
+    }
+
+    /// Sends a request like [`Self::send`], and returns the whole response.
+    pub(crate) async fn exchange(
+        &self,
+        operation: &'static str,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Bytes>> {
         let retryable = |message: &str| failure(operation, PortErrorKind::Retryable, message);
         let response = timeout(ATTEMPT, self.client(operation)?.request(request)).await;
         let response = response.map_err(|_| retryable("no response within 8 s"))?.map_err(|error| {
@@ -52,10 +61,12 @@ impl Https {
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         let request_id = header("x-amz-request-id").or_else(|| header("x-amzn-requestid")).map(ToOwned::to_owned);
         let error_type = header("x-amzn-errortype").map(ToOwned::to_owned);
-        let body = timeout(ATTEMPT, response.into_body().collect()).await;
+        let (head, body) = response.into_parts();
+        let body = timeout(ATTEMPT, body.collect()).await;
         let body = body.ok().and_then(std::result::Result::ok).map(http_body_util::Collected::to_bytes);
         if status.is_success() {
-            return body.ok_or_else(|| retryable("the response ended early"));
+            let body = body.ok_or_else(|| retryable("the response ended early"))?;
+            return Ok(Response::from_parts(head, body));
         }
         let body = body.unwrap_or_default();
         let (code, message) = code_and_message(&body);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use hyper::Method;
 use hyper::body::Bytes;
+use hyper::{Method, Response};
 use jiff::Timestamp;
 
 use app::inventory::{InventoryListing, InventoryStore, StoredInventory};
@@ -15,7 +15,7 @@ use app::ports::{PortErrorKind, Result};
 
 use crate::error::{invalid, optional, unexpected};
 use crate::https::{elements, retried, text_of};
-use crate::s3::TemplateBucket;
+use crate::s3::Bucket;
 
 const NEWEST: &str = "inventory/latest.json.gz";
 const PARTIAL: &str = "inventory/partial.json.gz";
@@ -34,17 +34,18 @@ const WAITS: [u64; 3] = [200, 1_000, 4_000];
 /// The inventory in the application's bucket.
 #[derive(Debug, Clone)]
 pub struct InventoryBucket {
-    bucket: TemplateBucket,
+    bucket: Bucket,
 }
 
 impl InventoryBucket {
-    pub(crate) fn new(bucket: TemplateBucket) -> Self {
+    pub(crate) fn new(bucket: Bucket) -> Self {
         Self { bucket }
     }
 
     async fn send(&self, operation: &'static str, method: Method, key: &str, body: Bytes) -> Result<Bytes> {
         let waits = WAITS.into_iter().map(Duration::from_millis);
-        retried(waits, || self.bucket.send(operation, method.clone(), key, body.clone())).await
+        let response = retried(waits, || self.bucket.send(operation, method.clone(), key, body.clone())).await;
+        response.map(Response::into_body)
     }
 
     /// The time of each object.

@@ -1,8 +1,9 @@
-//! Stages templates in a bucket that are too large for a CloudFormation call, without the SDK's client (`signed.rs` says why).
+//! Objects of S3 without the SDK's client (`signed.rs` says why), and the bucket in which templates are staged that are too large for a
+//! CloudFormation call.
 
 use aws_credential_types::provider::SharedCredentialsProvider;
-use hyper::Method;
 use hyper::body::Bytes;
+use hyper::{Method, Response};
 
 use app::ports::Result;
 use domain::rollout::digest_of;
@@ -10,23 +11,16 @@ use domain::rollout::digest_of;
 use crate::https::Https;
 use crate::signed::Signer;
 
-/// The bucket of the application for templates.
+/// A bucket in this Region.
 #[derive(Debug, Clone)]
-pub struct TemplateBucket {
+pub(crate) struct Bucket {
     signer: Signer,
     endpoint: Option<String>,
     name: String,
     region: String,
 }
 
-#[derive(Debug)]
-pub(crate) struct Staged {
-    key: String,
-    /// The URL for CloudFormation, which reads it with the permissions of its caller.
-    pub(crate) url: String,
-}
-
-impl TemplateBucket {
+impl Bucket {
     pub(crate) fn new(
         credentials: Option<SharedCredentialsProvider>,
         endpoint: Option<String>,
@@ -37,29 +31,52 @@ impl TemplateBucket {
         Self { signer, endpoint, name: name.to_owned(), region: region.to_owned() }
     }
 
-    pub(crate) async fn put(&self, template: &str) -> Result<Staged> {
-        let key = format!("templates/{}", digest_of(&serde_json::json!(template)));
-        self.send("s3:PutObject", Method::PUT, &key, Bytes::copy_from_slice(template.as_bytes())).await.map(drop)?;
-        Ok(Staged { url: self.address(&key), key })
-    }
-
-    /// Deletes a template. CloudFormation has read it when the call returns, and a bucket that is not empty cannot be deleted with the
-    /// application.
-    pub(crate) async fn remove(&self, staged: &Staged) -> Result<()> {
-        self.send("s3:DeleteObject", Method::DELETE, &staged.key, Bytes::new()).await.map(drop)
-    }
-
     fn address(&self, key: &str) -> String {
         format!("https://{}.s3.{}.amazonaws.com/{key}", self.name, self.region)
     }
 
-    /// Sends a request about a key, which may have a query, and returns the body of the response.
-    pub(crate) async fn send(&self, operation: &'static str, method: Method, key: &str, body: Bytes) -> Result<Bytes> {
+    /// Sends a request for an object; `key` may end in a query.
+    pub(crate) async fn send(
+        &self,
+        operation: &'static str,
+        method: Method,
+        key: &str,
+        body: Bytes,
+    ) -> Result<Response<Bytes>> {
         // Custom endpoints (emulators) use path-style addresses.
         let address = self
             .endpoint
             .as_deref()
             .map_or_else(|| self.address(key), |base| format!("{}/{}/{key}", base.trim_end_matches('/'), self.name));
-        self.signer.send(operation, method, &address, &[], body).await
+        self.signer.exchange(operation, method, &address, &[], body).await
+    }
+}
+
+/// The bucket of the application for templates.
+#[derive(Debug, Clone)]
+pub struct TemplateBucket(Bucket);
+
+#[derive(Debug)]
+pub(crate) struct Staged {
+    key: String,
+    /// The URL for CloudFormation, which reads it with the permissions of its caller.
+    pub(crate) url: String,
+}
+
+impl TemplateBucket {
+    pub(crate) fn new(bucket: Bucket) -> Self {
+        Self(bucket)
+    }
+
+    pub(crate) async fn put(&self, template: &str) -> Result<Staged> {
+        let key = format!("templates/{}", digest_of(&serde_json::json!(template)));
+        self.0.send("s3:PutObject", Method::PUT, &key, Bytes::copy_from_slice(template.as_bytes())).await?;
+        Ok(Staged { url: self.0.address(&key), key })
+    }
+
+    /// Deletes a template. CloudFormation has read it when the call returns, and a bucket that is not empty cannot be deleted with the
+    /// application.
+    pub(crate) async fn remove(&self, staged: &Staged) -> Result<()> {
+        self.0.send("s3:DeleteObject", Method::DELETE, &staged.key, Bytes::new()).await.map(drop)
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use app::events::PolicyPlace;
 use domain::notice::FindingHome;
 use framework::ids::{AccountId, RegionName};
 
@@ -186,6 +187,7 @@ settings! {
     DeploySettings {
         repository_name: required "REPOSITORY_NAME",
         branch_name: required "BRANCH_NAME",
+        policy_bucket_name: optional "POLICY_BUCKET_NAME",
         policy_file: required "POLICY_FILE",
         state_table_name: required "STATE_TABLE_NAME",
         notification_topic_arn: required "NOTIFICATION_TOPIC_ARN",
@@ -197,6 +199,16 @@ settings! {
         chat_topic_arn: optional "CHAT_TOPIC_ARN",
         organizational_units: switch "ORGANIZATIONAL_UNITS",
         comment_on_commits: switch "COMMENT_ON_COMMITS",
+    }
+}
+
+impl DeploySettings {
+    /// The place of the policy.
+    pub fn place(&self) -> PolicyPlace<'_> {
+        match self.policy_bucket_name.as_deref() {
+            Some(bucket) => PolicyPlace::Object { bucket },
+            None => PolicyPlace::Branch { repository: &self.repository_name, branch: &self.branch_name },
+        }
     }
 }
 
@@ -319,10 +331,10 @@ mod tests {
     fn error_names_all_missing_variables() {
         let only_branch = |name: &str| (name == "BRANCH_NAME").then(|| "main".to_owned());
         let error = DeploySettings::from_env(only_branch).unwrap_err().to_string();
-        for name in DeploySettings::VARIABLES.iter().filter(|name| !["BRANCH_NAME", "CHAT_TOPIC_ARN"].contains(name)) {
-            assert!(error.contains(&format!("`{name}`")), "{error}");
+        let unnamed = ["BRANCH_NAME", "CHAT_TOPIC_ARN", "POLICY_BUCKET_NAME"];
+        for name in DeploySettings::VARIABLES {
+            assert_eq!(error.contains(&format!("`{name}`")), !unnamed.contains(name), "{name}: {error}");
         }
-        assert!(!error.contains("BRANCH_NAME") && !error.contains("CHAT_TOPIC_ARN"), "{error}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use aws_sigv4::http_request::{
 use aws_sigv4::sign::v4;
 use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::{Method, Request};
+use hyper::{Method, Request, Response};
 use serde_json::Value;
 
 use app::ports::{PortErrorKind, Result};
@@ -41,7 +41,6 @@ impl Signer {
     }
 
     /// Sends a request whose signature covers `headers` and `body`, and returns the body of the response.
-    #[expect(clippy::disallowed_methods, reason = "a signature is valid for minutes of wall-clock time")]
     pub(crate) async fn send(
         &self,
         operation: &'static str,
@@ -50,6 +49,19 @@ impl Signer {
         headers: &[(&'static str, &str)],
         body: Bytes,
     ) -> Result<Bytes> {
+        self.exchange(operation, method, address, headers, body).await.map(Response::into_body)
+    }
+
+    /// Sends a request like [`Self::send`], and returns the whole response.
+    #[expect(clippy::disallowed_methods, reason = "a signature is valid for minutes of wall-clock time")]
+    pub(crate) async fn exchange(
+        &self,
+        operation: &'static str,
+        method: Method,
+        address: &str,
+        headers: &[(&'static str, &str)],
+        body: Bytes,
+    ) -> Result<Response<Bytes>> {
         let no_credentials = |why: &str| failure(operation, PortErrorKind::Denied, format!("no credentials: {why}"));
         let provider = self.credentials.as_ref().ok_or_else(|| no_credentials("none are configured"))?;
         let credentials = provider.provide_credentials().await;
@@ -72,7 +84,7 @@ impl Signer {
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let mut request = request.body(Full::new(body)).map_err(invalid(operation))?;
         instructions.apply_to_request_http1x(&mut request);
-        self.https.send(operation, request).await
+        self.https.exchange(operation, request).await
     }
 }
 

@@ -91,8 +91,8 @@ identifier! {
 }
 
 identifier! {
-    /// The id of a commit: 40 hexadecimal digits in git and CodeCommit. Test doubles use shorter ones, so 1 to 64 letters and digits are
-    /// accepted.
+    /// The id of a revision of the policy: a commit (40 hexadecimal digits in git and CodeCommit; test doubles use shorter ones), or a
+    /// version of an S3 object (letters, digits, full stops, underscores and hyphens).
     CommitId
 }
 
@@ -216,12 +216,20 @@ impl StackSetName {
 }
 
 impl CommitId {
-    /// Parses a commit id.
+    /// Bytes in a version id of S3, at most.
+    /// [AWS](https://docs.aws.amazon.com/AmazonS3/latest/userguide/versioning-workflows.html)
+    const LONGEST: usize = 1_024;
+
+    /// Parses the id of a commit, or of a version of an object.
     pub fn parse(text: &str) -> Result<Self, IdError> {
-        if (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        let is_allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        if (1..=Self::LONGEST).contains(&text.len()) && text.bytes().all(is_allowed) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(IdError::new(format!("`{}` is not a commit id", printable(text)), "use 40 hexadecimal digits"))
+            Err(IdError::new(
+                format!("`{}` is not a commit id", printable(text)),
+                "use 40 hexadecimal digits, or the version id of an S3 object",
+            ))
         }
     }
 

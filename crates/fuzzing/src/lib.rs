@@ -18,7 +18,9 @@ use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use serde_json::Value;
 
-use app::events::{Batch, ReportRequest as Request, flush_message, report_request, trigger};
+use app::deploy::archive::PolicyArchive;
+use app::deploy::ports::RepositoryFile;
+use app::events::{Batch, PolicyPlace, ReportRequest as Request, flush_message, report_request, trigger};
 use domain::policy::Policy;
 use evaluation::check::{self, CheckReport};
 use evaluation::inventory::template::{CheckedFile, DeploymentTarget, TemplateStack};
@@ -46,7 +48,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     Target { name: "template", run: template, more: &["framework"] },
     Target { name: "check", run: check, more: &["examples"] },
     Target { name: "policy", run: policy, more: &["framework"] },
@@ -54,6 +56,7 @@ pub const TARGETS: [Target; 7] = [
     Target { name: "vault_policy", run: vault_policy, more: &[] },
     Target { name: "event", run: event, more: &["events"] },
     Target { name: "inventory", run: inventory, more: &[] },
+    Target { name: "archive", run: archive, more: &[] },
 ];
 
 /// A fixed day, so that equal inputs yield equal results.
@@ -85,6 +88,26 @@ pub fn template(data: &[u8]) {
     if made > 0 && fixed.len() <= Template::MAX {
         let read = Template::read_source("template.yaml", &fixed);
         assert!(read.is_ok(), "fixed, it cannot be read: {read:?}\n{fixed}");
+    }
+}
+
+/// Reads a policy archive and unpacks its files. No input may unpack to more than the limit of a file.
+pub fn archive(data: &[u8]) {
+    let archive = match PolicyArchive::read(data.to_vec()) {
+        Ok(archive) => archive,
+        Err(refusal) => {
+            assert!(!refusal.message.is_empty() && !refusal.help.is_empty(), "{refusal:?}");
+            return;
+        }
+    };
+    for path in archive.paths() {
+        let parts: Vec<&str> = path.split('/').collect();
+        assert!(!parts.iter().any(|part| ["", ".", ".."].contains(part)), "an unsafe path: {path:?}");
+        let file = archive.file(path);
+        assert_ne!(file, RepositoryFile::Missing, "{path:?} is listed and missing");
+        if let RepositoryFile::Text(text) = file {
+            assert!(text.len() as u64 <= RepositoryFile::LARGEST, "{path:?} is too large");
+        }
     }
 }
 
@@ -214,7 +237,12 @@ pub fn vault_policy(data: &[u8]) {
 pub fn event(data: &[u8]) {
     let Ok(payload) = serde_json::from_slice::<Value>(data) else { return };
     let batch = Batch::read(payload);
-    let _ = batch.triggers(|event| trigger(event, "backup-policy", "main"));
+    for place in [
+        PolicyPlace::Branch { repository: "backup-policy", branch: "main" },
+        PolicyPlace::Object { bucket: "backup-compliance-policy" },
+    ] {
+        let _ = batch.triggers(|event| trigger(event, place));
+    }
     for message in &batch.messages {
         let Ok(event) = &message.event else { continue };
         if let Ok(Request::Flush(group)) = report_request(event) {

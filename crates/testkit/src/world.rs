@@ -19,7 +19,7 @@ use std::task::Poll;
 
 use jiff::Timestamp;
 
-use app::deploy::{PublishedFramework, RolloutRecord};
+use app::deploy::{AcceptedRevision, PublishedFramework, RevisionOrder, RolloutRecord};
 use app::inventory::StoredInventory;
 use app::lifecycle::{RequestAnswer, WaitingRequest};
 use app::ports::{PortError, PortErrorKind, Result, Versioned};
@@ -69,6 +69,10 @@ pub struct WorldState {
     pub removing: bool,
     /// The commit whose rejection was published.
     pub rejected: Option<CommitId>,
+    /// What orders revisions; the history of the branch, unless a test sets it.
+    pub orders: BTreeMap<CommitId, RevisionOrder>,
+    /// The revision that was accepted last.
+    pub accepted: Option<AcceptedRevision>,
     /// The controls in force.
     pub frameworks: BTreeMap<StackSetName, PublishedFramework>,
     /// Requests without a response.
@@ -195,6 +199,8 @@ impl Default for World {
                 rollouts: BTreeMap::new(),
                 removing: false,
                 rejected: None,
+                orders: BTreeMap::new(),
+                accepted: None,
                 frameworks: BTreeMap::new(),
                 requests: BTreeMap::new(),
                 answered: BTreeSet::new(),

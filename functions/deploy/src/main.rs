@@ -10,7 +10,7 @@ use aws::metrics::emit_counts;
 use aws::runtime::{self, FunctionError};
 use aws::settings::{DeploySettings, environment};
 use aws::{
-    Clients, CloudFormationStackSets, CodeCommitRepository, InventoryBucket, OrganizationUnits, SignedUrlResponder,
+    Clients, CloudFormationStackSets, InventoryBucket, OrganizationUnits, PolicyOrigin, SignedUrlResponder,
     SqsDeployQueue, StateTable, SystemClock, Topic, Topics,
 };
 
@@ -18,7 +18,7 @@ use aws::{
 enum AwsDeploy {}
 
 impl DeployEnv for AwsDeploy {
-    type Repository = CodeCommitRepository;
+    type Repository = PolicyOrigin;
     type StackSets = CloudFormationStackSets;
     type Organization = OrganizationUnits;
     type Inventories = InventoryBucket;
@@ -31,17 +31,21 @@ impl DeployEnv for AwsDeploy {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     runtime::init_logs();
-    let settings = DeploySettings::from_env(environment)?;
+    let settings = &DeploySettings::from_env(environment)?;
     let clients = Clients::connect().await;
     let deploy = &Deploy::<AwsDeploy> {
         application: Application {
             repository: settings.repository_name.clone(),
             branch: settings.branch_name.clone(),
-            policy_file: settings.policy_file,
-            event_bus_arn: settings.compliance_event_bus_arn,
+            policy_file: settings.policy_file.clone(),
+            event_bus_arn: settings.compliance_event_bus_arn.clone(),
             comment_on_commits: settings.comment_on_commits,
         },
-        repository: CodeCommitRepository::new(&clients, &settings.repository_name, &settings.branch_name),
+        repository: clients.policy_origin(
+            settings.policy_bucket_name.as_deref(),
+            &settings.repository_name,
+            &settings.branch_name,
+        ),
         stack_sets: CloudFormationStackSets::new(
             &clients,
             clients.template_bucket(&settings.template_bucket_name),
@@ -61,8 +65,7 @@ async fn main() -> Result<(), Error> {
     let queue = &SqsDeployQueue::new(&clients, &settings.deploy_queue_url);
     runtime::run(move |event, _| async move {
         let batch = Batch::read(event);
-        let triggers =
-            batch.triggers(|event| trigger(event, &deploy.application.repository, &deploy.application.branch));
+        let triggers = batch.triggers(|event| trigger(event, settings.place()));
         let reconciled = match triggers.as_slice() {
             // A direct invocation fails with the reason; in a queue an invalid event would block the message group, so it is dropped.
             [DeployTrigger::Invalid(why)] if !batch.queued => Err(FunctionError::event(why.as_str())),

@@ -1,6 +1,7 @@
 //! The ports of `deploy`.
 
 use std::collections::BTreeSet;
+use std::future::ready;
 
 use domain::notice::Notice;
 use domain::policy::Reporting;
@@ -9,7 +10,7 @@ use domain::rollout::{Desired, Membership, Observed, ObservedStackSet, Operation
 use framework::ids::{CommitId, StackSetName, UnitId};
 use syntax::diagnostic::{Diagnostic, Position};
 
-use super::state::{DeployState, PublishedFramework, RolloutRecord, StackSetRef};
+use super::state::{AcceptedRevision, DeployState, PublishedFramework, RevisionOrder, RolloutRecord, StackSetRef};
 use crate::inventory::InventoryStore;
 use crate::lifecycle::ports::{RequestStore, Responder};
 use crate::ports::{Call, Clock, Result, Versioned};
@@ -44,11 +45,17 @@ pub enum RepositoryFile {
     Missing,
     /// The file is not UTF-8; the position of the first invalid byte.
     NotUtf8(Position),
-    /// The file is larger than the service returns (6 MB for CodeCommit's `GetFile`).
+    /// The file is larger than CodeCommit's `GetFile` returns: [`RepositoryFile::LARGEST`].
     TooLarge,
+    /// The archive that should contain the file, or its entry, is refused.
+    Refused(Box<Diagnostic>),
 }
 
 impl RepositoryFile {
+    /// The most bytes of a file.
+    /// [AWS](https://docs.aws.amazon.com/codecommit/latest/APIReference/API_GetFile.html)
+    pub const LARGEST: u64 = 6 * 1024 * 1024;
+
     /// Decodes the content of a file.
     pub fn decode(bytes: Vec<u8>) -> Self {
         String::from_utf8(bytes).map_or_else(
@@ -66,9 +73,10 @@ impl RepositoryFile {
             Self::Text(text) => return Ok(text),
             Self::Missing => (None, "the file does not exist", "add it, or correct its path"),
             Self::NotUtf8(at) => (Some(at), "the file is not UTF-8 text", "store it as UTF-8"),
+            Self::Refused(diagnostic) => return Err(diagnostic),
             Self::TooLarge => (
                 None,
-                "the file is larger than 6 MB, the most that CodeCommit returns",
+                "the file is larger than 6 MB, the most that is read",
                 "make it smaller: CloudFormation accepts templates of at most 1 MB",
             ),
         };
@@ -76,9 +84,10 @@ impl RepositoryFile {
     }
 }
 
-/// The policy repository.
+/// The source of the policy: a branch of a repository, or an object with versions. Its head is read again in every reconciliation, so
+/// the order of events has no effect.
 pub trait PolicyRepository {
-    /// The commit at the head of the branch; `None` if the branch does not exist.
+    /// The commit at the head of the branch, or the current version of the object; `None` if there is none.
     fn head(&self) -> impl Call<Option<CommitId>>;
     /// Reads a file at a commit.
     fn file(&self, commit: &CommitId, path: &str) -> impl Call<RepositoryFile>;
@@ -86,6 +95,10 @@ pub trait PolicyRepository {
     fn commit(&self, commit: &CommitId) -> impl Call<Revision>;
     /// Comments on a commit. Idempotent for equal texts.
     fn comment(&self, commit: &CommitId, text: &str) -> impl Call<()>;
+    /// Reads what orders this revision among the others.
+    fn order(&self, _commit: &CommitId) -> impl Call<RevisionOrder> {
+        ready(Ok(RevisionOrder::History))
+    }
 }
 
 /// How StackSets accepted a call.
@@ -157,6 +170,8 @@ pub trait DeployStore {
     fn rejected_commit(&self) -> impl Call<Option<CommitId>>;
     /// Stores the commit whose rejection was reported last.
     fn set_rejected_commit(&self, commit: &CommitId) -> impl Call<()>;
+    /// Stores the revision that was accepted last, as [`DeployState::accepted`].
+    fn put_accepted(&self, accepted: &AcceptedRevision) -> impl Call<()>;
     /// Reads the controls of a StackSet that were published last.
     fn framework(&self, name: &StackSetName) -> impl Call<Option<PublishedFramework>>;
     /// Publishes the controls of a StackSet to the other functions.

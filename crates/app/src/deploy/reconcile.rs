@@ -222,11 +222,16 @@ impl<E: DeployEnv> Deploy<E> {
 
     async fn roll_out(&self, memory: DeployState, is_full: bool) -> Result<ReconcileSummary> {
         let Some(commit) = self.repository.head().await? else {
-            let branch = &self.application.branch;
-            info!(branch, "the branch does not exist yet");
-            return Ok(ReconcileSummary::skipped(format!("the branch `{branch}` does not exist yet")));
+            let Application { repository, branch, .. } = &self.application;
+            info!(repository, branch, "the source has no policy yet");
+            return Ok(ReconcileSummary::skipped(format!("`{repository}` has no policy on the branch `{branch}` yet")));
         };
         let mut seen = ReconcileSummary { commit: Some(commit.clone()), ..ReconcileSummary::default() };
+        let order = self.repository.order(&commit).await?;
+        let acceptance = match order.judge(&commit, memory.accepted.as_ref()) {
+            Ok(acceptance) => acceptance,
+            Err(replay) => return self.reject(&commit, vec![*replay]).await,
+        };
         let Application { policy_file, event_bus_arn, .. } = &self.application;
         let policy = PolicySource { commit: &commit, policy_file, event_bus_arn };
         let mut desired = match policy.read(&self.repository).await? {
@@ -242,6 +247,7 @@ impl<E: DeployEnv> Deploy<E> {
         if !faults.is_empty() {
             return self.reject(&commit, faults).await;
         }
+        self.accept(acceptance).await?;
         seen.warnings = self.publish_reporting(&memory, &desired, &commit).await?;
         for framework in &desired.frameworks {
             let name = &framework.desired.name;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use framework::ids::{AccountId, RegionName, StackSetName};
+use framework::ids::{AccountId, CommitId, RegionName, StackSetName};
 
 use crate::ports::Versioned;
 
@@ -20,6 +20,26 @@ pub struct DeployState {
     pub removing: bool,
     /// The digest of the reporting rules that were published last.
     pub reporting_digest: Option<String>,
+    /// The revision that was accepted last; absent for a source whose history orders its revisions.
+    pub accepted: Option<AcceptedRevision>,
+}
+
+/// What orders a revision among the others of its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RevisionOrder {
+    /// The history of a branch: its head counts, also after the branch was moved back.
+    History,
+    /// The number of the run of CI that wrote the object, as the writer claims; `None` without a claim.
+    ClaimedRun(Option<u64>),
+}
+
+/// The revision that was accepted last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptedRevision {
+    /// The revision.
+    pub commit: CommitId,
+    /// The greatest number that a run has claimed.
+    pub run: Option<u64>,
 }
 
 /// The controls of one StackSet, as published to the functions that report violations.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use domain::violation::{ComplianceChange, ComplianceType};
 
-use super::{Batch, DeployTrigger, EventError, ReconcileScope, compliance_change, trigger};
+use super::{Batch, DeployTrigger, EventError, PolicyPlace, ReconcileScope, compliance_change, trigger};
 
 /// The sample events of the project with their paths.
 fn samples() -> Vec<(String, String)> {
@@ -33,7 +33,11 @@ fn inner(name: &str) -> Value {
 }
 
 fn reads(event: &Value) -> DeployTrigger {
-    trigger(event, "backup-policy", "main")
+    trigger(event, PolicyPlace::Branch { repository: "backup-policy", branch: "main" })
+}
+
+fn reads_of_bucket(event: &Value) -> DeployTrigger {
+    trigger(event, PolicyPlace::Object { bucket: "backup-compliance-policybucket-1a2b3c4d5e6f" })
 }
 
 fn change(event: &Value) -> ComplianceChange {
@@ -87,6 +91,37 @@ fn push_to_configured_branch_is_a_trigger() {
         let event = with(&push, pointer, Some(value.clone()));
         assert!(matches!(reads(&event), DeployTrigger::Ignored(reason) if reason.contains(why)), "{pointer} {value}");
     }
+}
+
+#[test]
+fn new_version_of_the_object_is_a_trigger() {
+    let created = inner("s3-policy-object-created.json");
+    assert_eq!(reads_of_bucket(&created), DeployTrigger::Push);
+    let foreign = [
+        ("/detail/bucket/name", json!("backup-compliance-policybucket"), "the bucket `backup-compliance-policybucket`"),
+        ("/detail/bucket", json!([]), "the bucket ``"),
+        ("/detail/object/key", json!("policy.zip.bak"), "the object `policy.zip.bak`"),
+        ("/detail/object/key", json!("Policy.zip"), "the object `Policy.zip`"),
+        ("/detail-type", json!("Object Deleted"), "is not a trigger"),
+        ("/source", json!("my.s3"), "is not a trigger"),
+    ];
+    for (pointer, value, why) in foreign {
+        let event = with(&created, pointer, Some(value.clone()));
+        let trigger = reads_of_bucket(&event);
+        assert!(
+            matches!(&trigger, DeployTrigger::Ignored(reason) if reason.contains(why)),
+            "{pointer} {value}: {trigger:?}"
+        );
+    }
+    for near_miss in ["s3-other-object-created.json", "s3-policy-object-deleted.json"] {
+        assert!(matches!(reads_of_bucket(&inner(near_miss)), DeployTrigger::Ignored(_)), "{near_miss}");
+    }
+    // Each application has one source.
+    assert!(matches!(reads(&created), DeployTrigger::Ignored(why) if why.contains("is in CodeCommit")));
+    let push = inner("codecommit-push.json");
+    assert!(matches!(reads_of_bucket(&push), DeployTrigger::Ignored(why) if why.contains("is in S3")));
+    let without = json!({"source": "aws.s3", "detail-type": "Object Created"});
+    assert!(matches!(reads_of_bucket(&without), DeployTrigger::Invalid(why) if why.contains("no `detail`")));
 }
 
 #[test]

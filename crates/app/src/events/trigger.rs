@@ -2,10 +2,30 @@
 
 use serde_json::Value;
 
+/// The key of the object with the policy, if the policy is in S3.
+pub const OBJECT_KEY: &str = "policy.zip";
+
+/// The place of a policy. Changes elsewhere are ignored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PolicyPlace<'a> {
+    /// A branch of a CodeCommit repository.
+    Branch {
+        /// The repository.
+        repository: &'a str,
+        /// The branch.
+        branch: &'a str,
+    },
+    /// The object [`OBJECT_KEY`] in a bucket of S3.
+    Object {
+        /// The bucket.
+        bucket: &'a str,
+    },
+}
+
 /// The trigger of a reconciliation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeployTrigger {
-    /// The configured branch was created or updated.
+    /// The configured branch was created or updated, or the object has a new version.
     Push,
     /// An operation of the StackSet of this name ended.
     OperationEnded(String),
@@ -30,8 +50,8 @@ pub enum ReconcileScope {
     Full,
 }
 
-/// Parses an event for the application that deploys `branch` of `repository`.
-pub fn trigger(event: &Value, repository: &str, branch: &str) -> DeployTrigger {
+/// Parses an event for the application that deploys the policy at this place.
+pub fn trigger(event: &Value, place: PolicyPlace<'_>) -> DeployTrigger {
     let Some(source) = text(event, "source") else {
         return DeployTrigger::Invalid("the event has no `source`: an EventBridge event is expected".into());
     };
@@ -51,7 +71,12 @@ pub fn trigger(event: &Value, repository: &str, branch: &str) -> DeployTrigger {
         },
         ("aws.codecommit", Some("CodeCommit Repository State Change")) => detail.map_or_else(
             || DeployTrigger::Invalid("the CodeCommit event has no `detail`".into()),
-            |detail| push(detail, repository, branch),
+            |detail| push(detail, place),
+        ),
+        // A deleted object deploys nothing, like a deleted branch; its event has another type.
+        ("aws.s3", Some("Object Created")) => detail.map_or_else(
+            || DeployTrigger::Invalid("the S3 event has no `detail`".into()),
+            |detail| object(detail, place),
         ),
         ("aws.cloudformation", Some("CloudFormation StackSet Operation Status Change")) => {
             detail.map_or_else(|| DeployTrigger::Invalid("the StackSet event has no `detail`".into()), operation)
@@ -63,8 +88,11 @@ pub fn trigger(event: &Value, repository: &str, branch: &str) -> DeployTrigger {
     }
 }
 
-fn push(detail: &Value, repository: &str, branch: &str) -> DeployTrigger {
+fn push(detail: &Value, place: PolicyPlace<'_>) -> DeployTrigger {
     let named = text(detail, "repositoryName").unwrap_or("");
+    let PolicyPlace::Branch { repository, branch } = place else {
+        return DeployTrigger::Ignored(format!("repository `{named}` is not the source of the policy, which is in S3"));
+    };
     if named != repository {
         return DeployTrigger::Ignored(format!("repository `{named}` is not `{repository}`"));
     }
@@ -75,6 +103,24 @@ fn push(detail: &Value, repository: &str, branch: &str) -> DeployTrigger {
     let (kind, name) = (text(detail, "referenceType").unwrap_or(""), text(detail, "referenceName").unwrap_or(""));
     if kind != "branch" || name != branch {
         return DeployTrigger::Ignored(format!("the {kind} `{name}` is not the branch `{branch}`"));
+    }
+    DeployTrigger::Push
+}
+
+/// The order of events does not matter, so their `sequencer` is not read: a reconciliation reads the current version.
+fn object(detail: &Value, place: PolicyPlace<'_>) -> DeployTrigger {
+    let of = |member: &str, key: &str| detail.get(member).and_then(|member| text(member, key)).unwrap_or("");
+    let (named, key) = (of("bucket", "name"), of("object", "key"));
+    let PolicyPlace::Object { bucket } = place else {
+        return DeployTrigger::Ignored(format!(
+            "the bucket `{named}` is not the source of the policy, which is in CodeCommit"
+        ));
+    };
+    if named != bucket {
+        return DeployTrigger::Ignored(format!("the bucket `{named}` is not `{bucket}`"));
+    }
+    if key != OBJECT_KEY {
+        return DeployTrigger::Ignored(format!("the object `{key}` is not `{OBJECT_KEY}`"));
     }
     DeployTrigger::Push
 }

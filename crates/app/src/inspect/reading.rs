@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use domain::violation::{ComplianceChange, ComplianceType, ViolationKey};
 
-use crate::events::{DeployTrigger, EventError, ReconcileScope, compliance_change, trigger};
+use crate::events::{DeployTrigger, EventError, PolicyPlace, ReconcileScope, compliance_change, trigger};
 use crate::review::{ReviewTrigger, review_trigger};
 
 /// The attribute that `report` sets on invalid messages.
@@ -159,9 +159,12 @@ fn read_report(event: &Value) -> (Validity, String) {
 
 fn read_deploy(event: &Value) -> (Validity, String) {
     let of_detail = |key: &str| event.get("detail").and_then(|detail| text(detail, key)).unwrap_or_default();
-    // Only `deploy` knows its repository and branch, so those of the event are assumed.
+    // Only `deploy` knows the place of its policy, so that of the event is assumed.
     let (repository, branch) = (of_detail("repositoryName"), of_detail("referenceName"));
-    let subject = match trigger(event, repository, branch) {
+    let bucket = event.pointer("/detail/bucket/name").and_then(Value::as_str);
+    let place = bucket.map_or(PolicyPlace::Branch { repository, branch }, |bucket| PolicyPlace::Object { bucket });
+    let subject = match trigger(event, place) {
+        DeployTrigger::Push if bucket.is_some() => "new version of the policy in S3".to_owned(),
         DeployTrigger::Push => format!("push to the branch {branch} of {repository}"),
         DeployTrigger::OperationEnded(name) => format!("end of an operation on the StackSet {name}"),
         DeployTrigger::Schedule(ReconcileScope::QuickCheck) => "scheduled quick check".to_owned(),

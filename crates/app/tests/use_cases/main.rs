@@ -28,5 +28,6 @@ mod since;
 mod sweep;
 mod undeclared;
 mod units;
+mod versions;
 mod violation_properties;
 mod wanted;

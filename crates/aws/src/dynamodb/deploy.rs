@@ -1,9 +1,9 @@
 //! The state of `deploy`. Partition `rollout`: one item for each StackSet, the marker of a removal, the digest of the published
-//! reporting settings. Partition `policy`: the commit whose rejection was published last. Partition `framework`, the policy in
+//! reporting settings, the revision that was accepted last. Partition `policy`: the commit whose rejection was published last. Partition `framework`, the policy in
 //! force: one item for each StackSet, one for the reporting settings, one for the names of accounts (from `sweep`).
 
 use app::deploy::ports::DeployStore;
-use app::deploy::{DeployState, PublishedFramework, RolloutRecord};
+use app::deploy::{AcceptedRevision, DeployState, PublishedFramework, RolloutRecord};
 use app::in_force::{InForce, PolicyDirectory};
 use app::ports::{Result, Versioned};
 use domain::policy::Reporting;
@@ -18,6 +18,7 @@ pub(super) const FRAMEWORKS: &str = "framework";
 /// First character of sort keys that are not StackSet names.
 const MARK: char = '#';
 const REPORTING: &str = "#reporting";
+const ACCEPTED: &str = "#accepted";
 pub(super) const ACCOUNTS: &str = "#accounts";
 const REJECTED: &str = "rejected";
 
@@ -28,6 +29,7 @@ impl DeployStore for StateTable {
             match read_text(&item, "sk") {
                 Some(REMOVAL) => memory.removing = true,
                 Some(REPORTING) => memory.reporting_digest = read_text(&item, "digest").map(ToOwned::to_owned),
+                Some(ACCEPTED) => memory.accepted = Some(read_document(&item)?),
                 Some(mark) if mark.starts_with(MARK) => {}
                 _ => {
                     let value: RolloutRecord = read_document(&item)?;
@@ -58,6 +60,10 @@ impl DeployStore for StateTable {
 
     async fn set_rejected_commit(&self, commit: &CommitId) -> Result<()> {
         self.put_item(item(POLICY, REJECTED, [("commit_id", text(commit.as_str()))])).await
+    }
+
+    async fn put_accepted(&self, accepted: &AcceptedRevision) -> Result<()> {
+        self.put_document(ROLLOUTS, ACCEPTED, accepted).await
     }
 
     async fn framework(&self, name: &StackSetName) -> Result<Option<PublishedFramework>> {

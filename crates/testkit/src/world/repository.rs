@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use app::deploy::RevisionOrder;
 use app::deploy::ports::{PolicyRepository, RepositoryFile};
 use app::ports::{PortErrorKind, Result};
 use domain::rollout::transition::Revision;
@@ -81,5 +82,10 @@ impl PolicyRepository for World {
             Ok(())
         })
         .await
+    }
+
+    async fn order(&self, commit: &CommitId) -> Result<RevisionOrder> {
+        // Not a call: AWS is asked for the order of objects only.
+        Ok(self.state().orders.get(commit).copied().unwrap_or(RevisionOrder::History))
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use app::deploy::ports::DeployStore;
-use app::deploy::{DeployState, PublishedFramework, RolloutRecord};
+use app::deploy::{AcceptedRevision, DeployState, PublishedFramework, RolloutRecord};
 use app::lifecycle::ports::RequestStore;
 use app::lifecycle::{CloudFormationRequest, RequestAnswer, WaitingRequest};
 use app::ports::{PortErrorKind, Result, Versioned};
@@ -19,6 +19,7 @@ impl DeployStore for World {
                 rollouts: state.rollouts.clone(),
                 removing: state.removing,
                 reporting_digest: state.reporting_digest.clone(),
+                accepted: state.accepted.clone(),
             })
         })
         .await
@@ -61,6 +62,14 @@ impl DeployStore for World {
     async fn set_rejected_commit(&self, commit: &CommitId) -> Result<()> {
         self.remote("dynamodb:PutItem", |state| {
             state.rejected = Some(commit.clone());
+            Ok(())
+        })
+        .await
+    }
+
+    async fn put_accepted(&self, accepted: &AcceptedRevision) -> Result<()> {
+        self.remote("dynamodb:PutItem", |state| {
+            state.accepted = Some(accepted.clone());
             Ok(())
         })
         .await
