@@ -5,9 +5,11 @@
 mod chapters;
 mod context;
 mod fleet;
+mod object;
 pub mod policy;
 mod pull_request;
 mod rollouts;
+mod terraform;
 mod violations;
 
 use std::ops::ControlFlow;

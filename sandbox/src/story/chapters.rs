@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::context::{StoryContext, WINDOW_SECONDS, body, bus, count, file, names, settle, short};
 use super::policy::{AUTHOR, Checkout};
-use super::{StoryRun, fleet, logs, pull_request, rollouts, violations};
+use super::{StoryRun, fleet, logs, object, pull_request, rollouts, terraform, violations};
 use crate::app::{self, Build};
 use crate::client::CloudClient;
 use crate::events::samples;
@@ -22,6 +22,7 @@ pub(super) fn all(story: &mut StoryRun<'_>) -> Result<()> {
     let mut context = deploy_application(story)?;
     first_push(story, &context)?;
     rollouts::plan(story, &context)?;
+    terraform::all(story, &context)?;
     push_that_changes_nothing(story, &context)?;
     violation_opens(story, &context)?;
     repeated_and_late(story, &context)?;
@@ -31,6 +32,7 @@ pub(super) fn all(story: &mut StoryRun<'_>) -> Result<()> {
     account_leaves(story, &mut context)?;
     broken_pushes(story, &context)?;
     rollouts::all(story, &context)?;
+    object::all(story, &context)?;
     delete_application(story, &context)
 }
 

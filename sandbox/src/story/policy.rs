@@ -45,10 +45,22 @@ impl Checkout {
 
     /// Writes files, commits on top of `main` and pushes to another branch; returns the commit.
     pub fn push_to(&self, branch: &str, message: &str, files: &[(&str, &str)]) -> Result<String> {
+        let commit = self.commit(message, files)?;
+        self.git(&["push", "--quiet", "origin", &format!("main:{branch}")])?;
+        Ok(commit)
+    }
+
+    /// Writes files and commits; returns the commit and its zip archive.
+    pub fn archive(&self, message: &str, files: &[(&str, &str)]) -> Result<(String, Vec<u8>)> {
+        let commit = self.commit(message, files)?;
+        self.git(&["archive", "--format=zip", "--output=../policy.zip", &commit])?;
+        Ok((commit, std::fs::read(self.directory.join("../policy.zip"))?))
+    }
+
+    fn commit(&self, message: &str, files: &[(&str, &str)]) -> Result<String> {
         self.edit(files)?;
         self.git(&["add", "--all"])?;
         self.git(&["commit", "--quiet", "--message", message])?;
-        self.git(&["push", "--quiet", "origin", &format!("main:{branch}")])?;
         Ok(self.git(&["rev-parse", "HEAD"])?.trim().to_owned())
     }
 
