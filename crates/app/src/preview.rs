@@ -164,6 +164,7 @@ impl<'a> StateQueries<'a> {
             region: region.clone(),
             resource_type: kind.to_owned(),
             resource: arn.unwrap_or_else(|| evaluation.subject.id()).to_owned(),
+            name: evaluation.subject.name().map(str::to_owned),
             reason: evaluation.result.to_string(),
             fix: evaluation.fix(),
         })

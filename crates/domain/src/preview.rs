@@ -142,6 +142,8 @@ pub struct PredictedViolation {
     pub resource_type: String,
     /// The ARN, or the id in AWS Config.
     pub resource: String,
+    /// The name, if it has one.
+    pub name: Option<String>,
     /// The reason.
     pub reason: String,
     /// The fix.
@@ -149,6 +151,11 @@ pub struct PredictedViolation {
 }
 
 impl PredictedViolation {
+    /// Returns the name, unless ARN or id contain it.
+    pub fn other_name(&self) -> Option<&str> {
+        self.name.as_deref().filter(|name| !name.is_empty() && !self.resource.contains(name))
+    }
+
     /// Returns the severity of the control.
     pub fn severity(&self) -> Severity {
         control::find(self.control).map_or(Severity::Medium, |control| control.severity)

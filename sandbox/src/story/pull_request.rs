@@ -64,7 +64,7 @@ fn request(story: &mut StoryRun<'_>, context: &StoryContext) -> Result<String> {
         &text,
         &["violations: 3 new, 0 resolved", "New violations (3)", "stack instances: 6 updated", "cost of evaluations"],
     );
-    let names: Vec<&str> = PLANS.iter().map(|(id, ..)| *id).collect();
+    let names: Vec<&str> = PLANS.iter().map(|(_, name, ..)| *name).collect();
     story.contains("the comment names the three backup plans", &text, &names);
     count(story, "pull request", "preview", mark);
     Ok(id)

@@ -57,8 +57,9 @@ fn finding(finding: &Diagnostic) -> Vec<String> {
 }
 
 fn violation(violation: &PredictedViolation) -> Vec<String> {
+    let name = violation.other_name().map(|name| format!("{} ", escaped(name))).unwrap_or_default();
     let mut lines = vec![
-        format!("  {} ({} {})", escaped(&violation.resource), violation.account, violation.region),
+        format!("  {name}{} ({} {})", escaped(&violation.resource), violation.account, violation.region),
         format!("    {}: {}", violation.control, escaped(&violation.reason)),
     ];
     lines.extend(violation.fix.as_deref().map(|fix| format!("    {} {}", style("fix:").green(), escaped(fix))));

@@ -125,8 +125,9 @@ fn finding(finding: &Diagnostic) -> String {
 
 fn violation(violation: &PredictedViolation) -> String {
     let fix = violation.fix.as_deref().map(|fix| format!("; {}", markdown(fix, LONGEST))).unwrap_or_default();
+    let name = violation.other_name().map(|name| format!("{} ", code(name, LONGEST))).unwrap_or_default();
     format!(
-        "- {} ({} {}): {}: {}{fix}",
+        "- {name}{} ({} {}): {}: {}{fix}",
         code(&violation.resource, LONGEST),
         violation.account,
         violation.region,

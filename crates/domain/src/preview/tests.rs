@@ -15,6 +15,7 @@ fn violation(resource: &str) -> PredictedViolation {
         region: RegionName::parse("eu-west-1").expect("a Region"),
         resource_type: "AWS::RDS::DBCluster".to_owned(),
         resource: resource.to_owned(),
+        name: Some("orders".to_owned()),
         reason: "no backup plan selects it".to_owned(),
         fix: Some("add the tag `backup` = `daily`".to_owned()),
     }
