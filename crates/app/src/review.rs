@@ -10,6 +10,7 @@ mod trigger;
 pub use trigger::{ReviewTrigger, review_trigger};
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use serde::Serialize;
 use serde_json::json;
@@ -123,9 +124,9 @@ impl<E: ReviewEnv> Review<E> {
                 }
             }
         }
-        let mut later = None;
+        let (mut later, inventory) = (None, OnceLock::new());
         for id in ids {
-            match self.review(id, &mut counts).await {
+            match self.review(id, &inventory, &mut counts).await {
                 Ok(()) => {}
                 Err(failure) if is_temporary(&failure) => later = Some(failure),
                 Err(failure) => {
@@ -137,7 +138,7 @@ impl<E: ReviewEnv> Review<E> {
         later.map_or(Ok(counts), Err)
     }
 
-    async fn review(&self, id: &str, counts: &mut ReviewCounts) -> Result<()> {
+    async fn review(&self, id: &str, inventory: &OnceLock<Option<Inventory>>, counts: &mut ReviewCounts) -> Result<()> {
         let Some(request) = self.pull_requests.pull_request(id).await? else {
             info!(pull_request = id, "ignored: it does not exist");
             counts.ignored += 1;
@@ -152,7 +153,8 @@ impl<E: ReviewEnv> Review<E> {
         let before = self.files(base).await?;
         let before = Some(before).filter(|files| files.text.is_some());
         let change = PolicyChange { before, after: self.files(&request.source_commit).await? };
-        let preview = self.preview(&request, base, &change).await?;
+        let inventory = if change.is_empty() { None } else { self.inventory(inventory).await? };
+        let preview = self.preview(&request, base, &change, inventory)?;
         counts.reviewed += 1;
         counts.blocked += u64::from(preview.verdict == ChangeVerdict::Blocked);
         info!(pull_request = id, commit = %request.source_commit, verdict = preview.verdict.word(), "reviewed");
@@ -182,22 +184,33 @@ impl<E: ReviewEnv> Review<E> {
         PolicySource { commit, policy_file, event_bus_arn: UNKNOWN_EVENT_BUS }.read_files(&self.repository).await
     }
 
-    async fn preview(&self, request: &PullRequest, base: &CommitId, change: &PolicyChange) -> Result<Preview> {
-        let now = self.clock.now();
-        let stored = match change.is_empty() {
-            true => None,
-            false => self.inventories.newest().await?,
-        };
+    /// Reads the stored inventory, once for all pull requests of a batch. One that is not valid counts as none.
+    async fn inventory<'c>(&self, cache: &'c OnceLock<Option<Inventory>>) -> Result<Option<&'c Inventory>> {
+        if let Some(known) = cache.get() {
+            return Ok(known.as_ref());
+        }
+        let stored = self.inventories.newest().await?;
         let inventory = stored.map(|stored| Inventory::read("the stored inventory", &stored.text)).transpose();
         let inventory = inventory.unwrap_or_else(|diagnostic| {
             error!(reason = %diagnostic, "the stored inventory is not valid");
             None
         });
+        Ok(cache.get_or_init(|| inventory).as_ref())
+    }
+
+    fn preview(
+        &self,
+        request: &PullRequest,
+        base: &CommitId,
+        change: &PolicyChange,
+        inventory: Option<&Inventory>,
+    ) -> Result<Preview> {
+        let now = self.clock.now();
         let state = |commit: &CommitId, files| PolicyState::new(commit.as_str(), files, today(now));
         let before = state(base, change.before.clone());
         let after = state(&request.source_commit, Some(change.after.clone()));
         let prices = Prices::of_this_version().map_err(|failure| invalid(failure.to_string()))?;
-        preview(before, after, inventory.as_ref(), &prices, now).map_err(|diagnostics| {
+        preview(before, after, inventory, &prices, now).map_err(|diagnostics| {
             let all: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
             invalid(all.join("; "))
         })

@@ -20,7 +20,9 @@ use serde_json::Value;
 
 use app::deploy::archive::PolicyArchive;
 use app::deploy::ports::RepositoryFile;
-use app::events::{Batch, PolicyPlace, ReportRequest as Request, flush_message, report_request, trigger};
+use app::events::{
+    Batch, DeployTrigger, PolicyPlace, ReportRequest as Request, flush_message, report_request, trigger,
+};
 use domain::policy::Policy;
 use evaluation::check::{self, CheckReport};
 use evaluation::inventory::template::{CheckedFile, DeploymentTarget, TemplateStack};
@@ -241,7 +243,7 @@ pub fn event(data: &[u8]) {
         PolicyPlace::Branch { repository: "backup-policy", branch: "main" },
         PolicyPlace::Object { bucket: "backup-compliance-policy" },
     ] {
-        let _ = batch.triggers(|event| trigger(event, place));
+        let _ = batch.triggers(|event| trigger(event, place), DeployTrigger::Invalid);
     }
     for message in &batch.messages {
         let Ok(event) = &message.event else { continue };

@@ -65,7 +65,7 @@ async fn main() -> Result<(), Error> {
     let queue = &SqsDeployQueue::new(&clients, &settings.deploy_queue_url);
     runtime::run(move |event, _| async move {
         let batch = Batch::read(event);
-        let triggers = batch.triggers(|event| trigger(event, settings.place()));
+        let triggers = batch.triggers(|event| trigger(event, settings.place()), DeployTrigger::Invalid);
         let reconciled = match triggers.as_slice() {
             // A direct invocation fails with the reason; in a queue an invalid event would block the message group, so it is dropped.
             [DeployTrigger::Invalid(why)] if !batch.queued => Err(FunctionError::event(why.as_str())),

@@ -42,12 +42,8 @@ async fn main() -> Result<(), Error> {
     let queue = &SqsDeployQueue::new(&clients, &settings.preview_queue_url);
     runtime::run(move |event, _| async move {
         let batch = Batch::read(event);
-        let trigger = |event: &_| review_trigger(event, &review.scope.repository);
-        let triggers: Vec<ReviewTrigger> = batch
-            .messages
-            .iter()
-            .map(|message| message.event.as_ref().map_or_else(|reason| ReviewTrigger::Invalid(reason.clone()), trigger))
-            .collect();
+        let read = |event: &_| review_trigger(event, &review.scope.repository);
+        let triggers = batch.triggers(read, ReviewTrigger::Invalid);
         let reviewed = match triggers.as_slice() {
             // A direct invocation fails with the reason; in a queue an invalid event would block the message group, so it is dropped.
             [ReviewTrigger::Invalid(reason)] if !batch.queued => Err(FunctionError::event(reason.as_str())),

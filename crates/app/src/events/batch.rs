@@ -3,8 +3,6 @@
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use serde_json::Value;
 
-use super::DeployTrigger;
-
 /// A batch of messages.
 #[derive(Debug)]
 pub struct Batch {
@@ -48,10 +46,10 @@ impl Batch {
         }
     }
 
-    /// Returns the trigger of each message; a message without an event is invalid.
-    pub fn triggers(&self, read: impl Fn(&Value) -> DeployTrigger) -> Vec<DeployTrigger> {
+    /// Returns the trigger of each message; `invalid` makes that of a message without an event from the reason.
+    pub fn triggers<T>(&self, read: impl Fn(&Value) -> T, invalid: impl Fn(String) -> T) -> Vec<T> {
         let events = self.messages.iter().map(|message| message.event.as_ref());
-        events.map(|event| event.map_or_else(|reason| DeployTrigger::Invalid(reason.clone()), &read)).collect()
+        events.map(|event| event.map_or_else(|reason| invalid(reason.clone()), &read)).collect()
     }
 
     /// Builds the response that redelivers these messages and deletes all others.

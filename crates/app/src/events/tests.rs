@@ -337,7 +337,7 @@ fn parsing_never_panics() {
                         assert!(!why.is_empty(), "{name}{pointer}");
                     }
                     let batch = Batch::read(event);
-                    let _ = batch.triggers(reads);
+                    let _ = batch.triggers(reads, DeployTrigger::Invalid);
                     tried += 1;
                 }
             }

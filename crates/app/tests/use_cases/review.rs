@@ -271,8 +271,11 @@ async fn failure_of_one_does_not_stop_others() {
     let head = push(&world, &[ENCRYPTED, COVERAGE], "");
     let ids = [world.open_pull_request(&base, &head), world.open_pull_request(&base, &head)];
     world.fail_next(POST, PortErrorKind::Denied);
+    world.take_calls();
     let counts = review(&world, false).handle(&[of(&ids[0]), of(&ids[1])].concat()).await.unwrap();
     assert_eq!((counts.failed, counts.posted), (1, 1));
+    let calls = world.take_calls();
+    assert_eq!(calls.iter().filter(|call| **call == "s3:GetObject").count(), 1, "one inventory for the batch");
     world.fail_next("codecommit:GetPullRequest", PortErrorKind::Retryable);
     let ids = [world.open_pull_request(&base, &head), world.open_pull_request(&base, &head)];
     review(&world, false).handle(&[of(&ids[0]), of(&ids[1])].concat()).await.unwrap_err();
