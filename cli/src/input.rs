@@ -20,6 +20,9 @@ pub(crate) const SETTINGS: Limit = Limit { bytes: 1 << 20, text: "1 MiB" };
 /// Inventories: a million resources take about 600 MB.
 pub(crate) const INVENTORY: Limit = Limit { bytes: 2 << 30, text: "2 GiB" };
 
+/// Manifests of the CDK, which have the metadata of every construct.
+pub(crate) const MANIFEST: Limit = Limit { bytes: 64 << 20, text: "64 MiB" };
+
 /// Plans of Terraform in JSON.
 const TERRAFORM: Limit = Limit { bytes: TerraformPlan::MAX as u64, text: "256 MB" };
 

@@ -185,3 +185,19 @@ fn link_out_of_an_assembly_is_an_error() {
     assert_eq!(ran.status, Some(2), "{}", ran.stdout);
     assert!(ran.stderr.contains("is a link out of the cloud assembly"), "{}", ran.stderr);
 }
+
+/// A template is checked once; the stacks that share it are not passed over in silence.
+#[test]
+fn template_of_two_stacks_is_announced() {
+    let folder = assembly();
+    let manifest = folder.path().join("cdk.out/manifest.json");
+    let mut document: Value = serde_json::from_str(&fs::read_to_string(&manifest).unwrap()).unwrap();
+    document["artifacts"]["Other"] = stack("Orders.template.json", "aws://111122223333/us-east-1", &json!({}));
+    // The metadata of constructs makes manifests large.
+    document["artifacts"]["Tree"]["metadata"] = json!({"/Tree": [{"type": "note", "data": "x".repeat(2 << 20)}]});
+    fs::write(&manifest, document.to_string()).unwrap();
+    let ran = check(folder.path(), &["--plans", "plan.yaml"]);
+    assert_eq!(ran.status, Some(1), "{}", ran.stderr);
+    let announced = "Orders.template.json` is the template of several stacks; only the first is checked";
+    assert!(ran.stderr.contains(announced), "{}", ran.stderr);
+}

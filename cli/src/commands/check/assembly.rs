@@ -17,7 +17,7 @@ use syntax::text::printable;
 use syntax::yaml::Node;
 
 use crate::frameworks::unusable;
-use crate::input;
+use crate::{input, output};
 
 const MANIFEST: &str = "manifest.json";
 const AGAIN: &str = "run `cdk synth` again";
@@ -109,7 +109,7 @@ impl AssemblyReader<'_> {
         if !self.known.insert(path.clone()) {
             return Ok(());
         }
-        let text = input::text(&path, input::SETTINGS)?;
+        let text = input::text(&path, input::MANIFEST)?;
         let manifest: Manifest = serde_json::from_str(&text).map_err(|error| invalid(&path, &text, &error))?;
         for (id, artifact) in manifest.artifacts {
             let Artifact { kind, environment, properties, metadata } = artifact;
@@ -149,6 +149,8 @@ impl AssemblyReader<'_> {
     ) -> anyhow::Result<()> {
         let path = self.inside(named_in, folder, (id, name))?;
         if !self.known.insert(path.clone()) {
+            let file = path.display();
+            output::hint(&format!("warning: `{file}` is the template of several stacks; only the first is checked"));
             return Ok(());
         }
         let text = input::template(&path)?.map_err(|diagnostic| unusable(vec![diagnostic]))?;
