@@ -46,6 +46,6 @@ fn demo_story_runs_from_push_to_removal() {
     let program = program("backup-compliance", &cloud.directory().join("tmp/cli"));
     let summary = story::run(&cloud, &tools, &program, &mut Notes).unwrap();
     assert_eq!(summary.failed, Vec::<String>::new());
-    assert!(summary.passed >= 108, "the story has lost claims: {}", summary.passed);
+    assert!(summary.passed >= 121, "the story has lost claims: {}", summary.passed);
     assert_eq!(cloud.stop(), Vec::new(), "a process is left behind");
 }
